@@ -1,0 +1,58 @@
+//! `openai-inbound-calls` puts an AI on the phone: Asterisk hands it a call, and it holds the conversation
+//! through the OpenAI Realtime API.
+//!
+//! # The one idea
+//!
+//! A call is a fold over its inputs. Everything that can happen to a call – a packet, an Asterisk event, an
+//! event of the model, the passing of time, SIGTERM – is one value of one enum, [`call::Input`]. Everything a
+//! call does is one value of another, [`call::Output`]. Between them, [`call::Call::handle`] is plain code:
+//! no clock, socket, task, lock or `Result`.
+//!
+//! # The floors
+//!
+//! A module uses only lower floors and its own folder; `tests/architecture.rs` holds the sources to it.
+//!
+//! | floor | modules | what |
+//! |---|---|---|
+//! | 4 | [`daemon`], [`config`], [`logging`], `main` | tasks, files, the environment |
+//! | 3 | [`net`] | sockets |
+//! | 2 | [`call`], [`switchboard`] | behaviour, pure |
+//! | 1 | [`ari`], [`realtime`] | the two languages, bytes ⇄ types, pure |
+//! | 0 | [`media`], [`operator`] | sound; the operator's lines, pure |
+//!
+//! [`sim`] holds the fakes: a fake Asterisk, caller and Realtime server, described once without sockets or
+//! clock, used by the tests on a virtual clock and behind real sockets by `demo`.
+//!
+//! # One packet's walk
+//!
+//! ```text
+//!  caller's voice                                     assistant's voice
+//!  UDP socket                                         WebSocket text
+//!   │ daemon::call_task     Input::Rtp                 │ net::realtime_link, realtime::server::parse
+//!   ▼                                                  ▼ daemon::call_task     Input::Session(AudioDelta)
+//!  media::rtp::Packet::parse                          call::turn       still wanted?
+//!   ▼                                                  ▼
+//!  call::uplink     order, gaps, silence              call::playout    the queue; one frame every 20 ms
+//!   ▼                                                  ▼
+//!  Output::Append                                     Output::Rtp
+//!   ▼ net::realtime_link::append                       ▼ UdpSocket::try_send_to
+//!  base64, JSON, one WebSocket frame                  Asterisk's media port
+//! ```
+//! No channel, lock or allocation in the core, and one task, on both paths.
+//!
+//! # Glossary
+//!
+//! - **caller leg**: the caller's channel in Asterisk; **media leg**: our ExternalMedia channel, RTP to us;
+//!   **agent leg**: the Realtime session. A **bridge** joins the first two.
+//! - **frame**: 20 ms of G.711 µ-law, 160 bytes.
+//! - **uplink**: caller → model; **playout**: model → caller.
+//! - **barge-in**: the caller speaks while the assistant is heard; **heard**: what had left by then.
+//! - **turn**: Listening, Thinking, Speaking.
+//! - **notice**: a line for the operator.
+//!
+//! # Where to begin
+//!
+//! README, this page, [`call`], a test of `tests/call/`, `daemon/call_task.rs`.
+
+pub mod media;
+pub mod operator;

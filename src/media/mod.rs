@@ -1,0 +1,10 @@
+//! Sound as the telephone knows it: frames, G.711 µ-law, RTP packets, voice activity.
+//!
+//! Nothing here keeps a connection or knows what a call is.
+
+pub mod frame;
+pub mod rtp;
+pub mod ulaw;
+pub mod vad;
+
+pub use frame::{FRAME_BYTES, FRAME_DURATION, FRAME_MS, Frame, SILENCE_BYTE};

@@ -1,0 +1,196 @@
+//! RTP packets (RFC 3550 §5.1): reading what arrives, writing what we send.
+//!
+//! Knows the whole header – contributing sources, extension, padding – because each of them has
+//! once been played to a caller as noise. Does not reorder, pace or judge: see `call::uplink`.
+
+use super::frame::{FRAME_BYTES, Frame};
+
+/// Fixed part of the header, bytes.
+pub const HEADER_BYTES: usize = 12;
+/// A packet as we send it: header and one frame.
+pub const PACKET_BYTES: usize = HEADER_BYTES + FRAME_BYTES;
+
+/// G.711 µ-law (RFC 3551 table 4).
+pub const PAYLOAD_ULAW: u8 = 0;
+/// G.711 A-law.
+pub const PAYLOAD_ALAW: u8 = 8;
+/// Comfort noise (RFC 3389).
+pub const PAYLOAD_COMFORT_NOISE: u8 = 13;
+
+/// Why a datagram is not an RTP packet we can use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ParseError {
+    /// Shorter than the header it announces.
+    #[error("too short")]
+    TooShort,
+    /// Not version 2.
+    #[error("not RTP version 2")]
+    Version,
+    /// Padding longer than the payload, or of length zero.
+    #[error("bad padding")]
+    Padding,
+    /// An RTCP packet type (RFC 5761 §4) where RTP was expected.
+    #[error("RTCP, not RTP")]
+    Rtcp,
+}
+
+/// A received packet; the payload is borrowed from the datagram.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Packet<'a> {
+    /// RTP payload type, 0–127.
+    pub payload_type: u8,
+    /// Marker bit.
+    pub marker: bool,
+    /// Sequence number; wraps after 65 535.
+    pub sequence: u16,
+    /// Media clock, samples at 8 kHz; wraps.
+    pub timestamp: u32,
+    /// Synchronisation source.
+    pub ssrc: u32,
+    /// What is carried, without padding.
+    pub payload: &'a [u8],
+}
+
+impl<'a> Packet<'a> {
+    /// Reads a datagram.
+    ///
+    /// # Errors
+    /// See [`ParseError`]; the datagram is then to be counted and dropped.
+    pub fn parse(datagram: &'a [u8]) -> Result<Self, ParseError> {
+        let (header, _) = datagram.split_at_checked(HEADER_BYTES).ok_or(ParseError::TooShort)?;
+        if header[0] >> 6 != 2 {
+            return Err(ParseError::Version);
+        }
+        if (192..=223).contains(&header[1]) {
+            return Err(ParseError::Rtcp);
+        }
+        let mut start = HEADER_BYTES + 4 * usize::from(header[0] & 0x0F);
+        if header[0] & 0x10 != 0 {
+            let extension = datagram.get(start..start + 4).ok_or(ParseError::TooShort)?;
+            start += 4 + 4 * usize::from(u16::from_be_bytes([extension[2], extension[3]]));
+        }
+        let mut payload = datagram.get(start..).ok_or(ParseError::TooShort)?;
+        if header[0] & 0x20 != 0 {
+            let padding = usize::from(*payload.last().ok_or(ParseError::Padding)?);
+            let kept = payload.len().checked_sub(padding).ok_or(ParseError::Padding)?;
+            if padding == 0 {
+                return Err(ParseError::Padding);
+            }
+            payload = &payload[..kept];
+        }
+        Ok(Self {
+            payload_type: header[1] & 0x7F,
+            marker: header[1] & 0x80 != 0,
+            sequence: u16::from_be_bytes([header[2], header[3]]),
+            timestamp: u32::from_be_bytes([header[4], header[5], header[6], header[7]]),
+            ssrc: u32::from_be_bytes([header[8], header[9], header[10], header[11]]),
+            payload,
+        })
+    }
+}
+
+/// The packets of one outgoing µ-law stream, in order.
+#[derive(Debug)]
+pub struct Stream {
+    ssrc: u32,
+    sequence: u16,
+    timestamp: u32,
+    marker: bool,
+}
+
+impl Stream {
+    /// A stream that has sent nothing. The three values should be random (RFC 3550 §5.1).
+    pub const fn new(ssrc: u32, sequence: u16, timestamp: u32) -> Self {
+        Self { ssrc, sequence, timestamp, marker: true }
+    }
+
+    /// The next packet, 20 ms after the one before.
+    pub fn packet(&mut self, frame: &Frame) -> [u8; PACKET_BYTES] {
+        let mut packet = [0; PACKET_BYTES];
+        packet[0] = 2 << 6;
+        packet[1] = PAYLOAD_ULAW | (u8::from(self.marker) << 7);
+        packet[2..4].copy_from_slice(&self.sequence.to_be_bytes());
+        packet[4..8].copy_from_slice(&self.timestamp.to_be_bytes());
+        packet[8..12].copy_from_slice(&self.ssrc.to_be_bytes());
+        packet[HEADER_BYTES..].copy_from_slice(frame.bytes());
+        self.marker = false;
+        self.sequence = self.sequence.wrapping_add(1);
+        self.timestamp = self.timestamp.wrapping_add(FRAME_BYTES as u32);
+        packet
+    }
+
+    /// Lets `frames` × 20 ms pass without a packet: the timestamp stays the wall clock, and the
+    /// next packet is marked as the first after a pause (RFC 3551 §4.1).
+    pub fn skip(&mut self, frames: u32) {
+        self.timestamp = self.timestamp.wrapping_add(frames.wrapping_mul(FRAME_BYTES as u32));
+        self.marker = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_stream_counts_on_through_the_wrap() {
+        let mut stream = Stream::new(7, u16::MAX, u32::MAX - 159);
+        let (first, second) = (stream.packet(&Frame::SILENCE), stream.packet(&Frame::SILENCE));
+        let (first, second) = (Packet::parse(&first).expect("ours"), Packet::parse(&second).expect("ours"));
+        assert_eq!((first.sequence, first.timestamp, first.marker), (u16::MAX, u32::MAX - 159, true));
+        assert_eq!((second.sequence, second.timestamp, second.marker), (0, 0, false));
+        assert_eq!((second.ssrc, second.payload), (7, &Frame::SILENCE.0[..]));
+    }
+
+    #[test]
+    fn a_pause_moves_the_clock_and_marks_the_next_packet() {
+        let mut stream = Stream::new(1, 10, 0);
+        let _ = stream.packet(&Frame::SILENCE);
+        stream.skip(3);
+        let packet = stream.packet(&Frame::SILENCE);
+        let packet = Packet::parse(&packet).expect("ours");
+        assert_eq!((packet.sequence, packet.timestamp, packet.marker), (11, 4 * 160, true));
+    }
+
+    #[test]
+    fn sources_extension_and_padding_are_not_sound() {
+        let mut datagram = vec![0xB2, 0x80, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3]; // padding, extension, 2 sources
+        datagram.extend([9; 8]);
+        datagram.extend([0xBE, 0xDE, 0, 1, 1, 2, 3, 4]);
+        datagram.extend([0x11, 0x22, 0x33, 0, 0, 3]);
+        let packet = Packet::parse(&datagram).expect("well-formed");
+        assert_eq!(packet.payload, [0x11, 0x22, 0x33]);
+        assert!(packet.marker);
+    }
+
+    #[test]
+    fn malformed_packets_are_told_apart() {
+        assert_eq!(Packet::parse(&[0x80; 11]), Err(ParseError::TooShort));
+        assert_eq!(Packet::parse(&[0x00; 12]), Err(ParseError::Version));
+        assert_eq!(Packet::parse(&[0x8F, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]), Err(ParseError::TooShort));
+        assert_eq!(Packet::parse(&[0xA0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 5]), Err(ParseError::Padding));
+        assert_eq!(Packet::parse(&[0xA0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]), Err(ParseError::Padding));
+        assert_eq!(Packet::parse(&[0x80, 200, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]), Err(ParseError::Rtcp));
+    }
+
+    proptest! {
+        /// An independent implementation reads every datagram as we do.
+        #[test]
+        fn another_parser_agrees(mut datagram in proptest::collection::vec(any::<u8>(), 0..64)) {
+            if let Some(first) = datagram.first_mut() { *first = 0x80 | (*first & 0x3F); }
+            prop_assume!(datagram.len() < 2 || !(192..=223).contains(&datagram[1]));
+            match (Packet::parse(&datagram), rtp_types::RtpPacket::parse(&datagram)) {
+                (Ok(ours), Ok(theirs)) => {
+                    prop_assert_eq!(ours.payload_type, theirs.payload_type());
+                    prop_assert_eq!(ours.marker, theirs.marker_bit());
+                    prop_assert_eq!(ours.sequence, theirs.sequence_number());
+                    prop_assert_eq!(ours.timestamp, theirs.timestamp());
+                    prop_assert_eq!(ours.ssrc, theirs.ssrc());
+                    prop_assert_eq!(ours.payload, theirs.payload());
+                }
+                (Err(_), Err(_)) => {}
+                (ours, theirs) => prop_assert!(false, "we say {ours:?}, the other {theirs:?}"),
+            }
+        }
+    }
+}

@@ -1,0 +1,375 @@
+//! What the person on duty reads, as data: one [`Notice`] per thing worth telling, and one table with its
+//! line in both languages.
+//!
+//! The README teaches people to grep for these lines, so they are an interface: one line per event, unchanged
+//! between versions. This module does not log (that is `logging`), and it does not know when a notice is due
+//! (that is the core's).
+//!
+//! A notice never carries a key, a spoken word or a phone number, except for the channel's name in its
+//! promised line. Text that comes from outside (a server's message, the system's cause) enters only as
+//! [`Detail`], which is cut and masked.
+
+mod words;
+
+use std::net::SocketAddr;
+
+pub use words::{Allowed, Detail, EndReason, Found};
+
+use words::Said;
+
+/// The language of the operator's lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Language {
+    /// The promised lines, to the letter.
+    #[default]
+    Spanish,
+    /// The same lines, translated.
+    English,
+}
+
+/// How serious a notice is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// What an operator would tell a colleague.
+    Info,
+    /// Something is degraded, but callers are served.
+    Warn,
+    /// A call or the daemon is lost.
+    Error,
+}
+
+/// Builds [`Notice`], its levels and its lines from one table, so that none of the three can miss a row.
+macro_rules! notices {
+    ($(
+        $(#[$comment:meta])*
+        $name:ident $({ $($field:ident: $kind:ty),* $(,)? })? => $level:ident,
+            $spanish:literal,
+            $english:literal;
+    )*) => {
+        /// Something worth telling the operator.
+        #[derive(Clone, Debug, PartialEq)]
+        #[expect(missing_docs, reason = "the comment of a row explains its fields")]
+        pub enum Notice {
+            $( $(#[$comment])* $name $({ $($field: $kind),* })?, )*
+        }
+
+        impl Notice {
+            /// How serious it is; the same for every notice of a kind.
+            #[must_use]
+            pub const fn level(&self) -> Level {
+                match self {
+                    $( Self::$name { .. } => Level::$level, )*
+                }
+            }
+
+            /// The sentence, without time, level or call.
+            #[must_use]
+            pub fn line(&self, language: Language) -> String {
+                match self {
+                    $( Self::$name $({ $($field),* })? => {
+                        $( $( let $field = $field.said(language); )* )?
+                        match language {
+                            Language::Spanish => format!($spanish),
+                            Language::English => format!($english),
+                        }
+                    } )*
+                }
+            }
+        }
+    };
+}
+
+notices! {
+    // ── the daemon ───────────────────────────────────────────────────────────────────────────────────────
+    /// The daemon is up; `app` is the ARI application's name.
+    DaemonStarted { version: &'static str, model: String, app: String } => Info,
+        "Servicio iniciado - Versión: {version} - Modelo: {model} - Aplicación ARI: {app}",
+        "Daemon started - Version: {version} - Model: {model} - ARI application: {app}";
+    /// The daemon ended in order; the last line of every run.
+    DaemonStopped => Info,
+        "Servicio detenido",
+        "Daemon stopped";
+    /// SIGTERM: no new calls; `calls` live ones have `seconds` to finish.
+    Draining { calls: usize, seconds: u64 } => Info,
+        "Deteniendo el servicio: no se aceptan llamadas nuevas - Llamadas en curso: {calls} - Plazo: {seconds} s",
+        "Stopping: no new calls are accepted - Calls in progress: {calls} - Time allowed: {seconds} s";
+    /// The `.env` file at `path` was read.
+    EnvFileRead { path: String } => Info,
+        "Configuración leída de {path}",
+        "Configuration read from {path}";
+    /// There is no `.env` in the working directory `folder`.
+    EnvFileAbsent { folder: String } => Info,
+        "No hay archivo .env en {folder}: se usan solo las variables del proceso",
+        "No .env file in {folder}: only the variables of the process are used";
+    /// A defect of the daemon itself.
+    Unexpected { detail: Detail } => Error,
+        "Error interno inesperado: {detail}",
+        "Unexpected internal error: {detail}";
+
+    // ── the configuration ────────────────────────────────────────────────────────────────────────────────
+    /// All required variables that are missing or empty.
+    EnvironmentIncomplete { missing: Vec<&'static str> } => Error,
+        "Variables de ambiente requeridas no encontradas: {missing}",
+        "Required environment variables not found: {missing}";
+    /// A variable has a value we cannot use.
+    SettingInvalid { variable: &'static str, found: Found, allowed: Allowed } => Error,
+        "Valor no válido en {variable}: {found}. Se admite: {allowed}",
+        "Invalid value in {variable}: {found}. Allowed: {allowed}";
+    /// The `.env` file exists but cannot be read.
+    EnvFileUnreadable { path: String, cause: Detail } => Error,
+        "No se puede leer {path}: {cause}",
+        "Cannot read {path}: {cause}";
+    /// `line` (from 1) of `.env` is not `NAME=value`; `variable` is named if it is one of ours.
+    EnvLineMalformed { path: String, line: usize, variable: Option<&'static str> } => Error,
+        "La línea {line} de {path}{variable} está mal escrita: debe ser NOMBRE=valor, y un valor con espacios o comillas va entre comillas simples",
+        "Line {line} of {path}{variable} is malformed: it must be NAME=value, and a value with spaces or quotes goes in single quotes";
+    /// A `$` in `line` of `.env` was replaced; passwords suffer from that.
+    EnvValueExpanded { path: String, line: usize, variable: &'static str } => Warn,
+        "En la línea {line} de {path} ({variable}) el signo $ se ha tomado como nombre de variable: si es parte del valor, ponga el valor entre comillas simples",
+        "In line {line} of {path} ({variable}) the $ sign was taken as a variable's name: if it is part of the value, put the value in single quotes";
+    /// A variable occurs again in `line` of `.env` with another value.
+    EnvVariableRepeated { path: String, line: usize, variable: &'static str } => Warn,
+        "{variable} aparece más de una vez en {path}: vale la línea {line}",
+        "{variable} occurs more than once in {path}: line {line} counts";
+    /// `.env` has a variable we do not know, which looks like `known`.
+    SettingMisspelt { found: String, known: &'static str } => Warn,
+        "Variable desconocida en .env: {found}. ¿Quiso decir {known}?",
+        "Unknown variable in .env: {found}. Did you mean {known}?";
+    /// A setting that `model` does not know is not sent.
+    SettingIgnored { variable: &'static str, model: String } => Warn,
+        "{variable} no se aplica: el modelo {model} no lo admite",
+        "{variable} has no effect: the model {model} does not support it";
+    /// The configured model no longer exists; the daemon uses `replacement`.
+    ModelRetired { variable: &'static str, model: String, replacement: &'static str } => Warn,
+        "OpenAI ha retirado el modelo {model}: se usa {replacement}. Actualice {variable} en .env",
+        "OpenAI has retired the model {model}: {replacement} is used instead. Update {variable} in .env";
+    /// The configured model is shut down on `date` (YYYY-MM-DD).
+    ModelShutdown { variable: &'static str, model: String, date: &'static str, replacement: &'static str } => Warn,
+        "OpenAI apaga el modelo {model} el {date}: cambie {variable} a {replacement} antes de esa fecha",
+        "OpenAI shuts down the model {model} on {date}: change {variable} to {replacement} before that date";
+
+    // ── the log itself ───────────────────────────────────────────────────────────────────────────────────
+    /// The log file cannot be opened or written.
+    LogUnwritable { path: String, cause: Detail } => Error,
+        "No se puede escribir en el archivo de log {path}: {cause}",
+        "Cannot write to the log file {path}: {cause}";
+    /// The log file can be written again; `lines` are missing in it.
+    LogWritableAgain { path: String, lines: u64 } => Warn,
+        "Se puede escribir de nuevo en el archivo de log {path} - Líneas perdidas: {lines}",
+        "The log file {path} can be written again - Lines lost: {lines}";
+    /// More was logged than could be written; `lines` were dropped.
+    LogOverflowed { lines: u64 } => Warn,
+        "El log no daba abasto - Líneas perdidas: {lines}",
+        "The log could not keep up - Lines lost: {lines}";
+
+    // ── Asterisk ─────────────────────────────────────────────────────────────────────────────────────────
+    /// The ARI WebSocket is up and our application registered.
+    AriConnected => Info,
+        "Conexión ARI establecida",
+        "ARI connection established";
+    /// The ARI WebSocket was lost or could not be opened; a line with the cause follows.
+    AriLost => Error,
+        "Conexión cerrada, reintentando...",
+        "Connection closed, retrying...";
+    /// Asterisk at `address` (host:port) does not answer.
+    AriUnreachable { address: String, cause: Detail } => Error,
+        "Asterisk no responde en {address}: {cause}. Revise ASTERISK_HOST y ASTERISK_PORT, y enabled=yes en http.conf y ari.conf",
+        "Asterisk does not answer at {address}: {cause}. Check ASTERISK_HOST and ASTERISK_PORT, and enabled=yes in http.conf and ari.conf";
+    /// Asterisk refused user or password; we keep trying.
+    AriCredentialsRefused { address: String } => Error,
+        "Asterisk en {address} rechaza el usuario o la contraseña de ARI: revise ASTERISK_USERNAME y ASTERISK_PASSWORD (ari.conf). Se sigue intentando",
+        "Asterisk at {address} refuses the ARI user or password: check ASTERISK_USERNAME and ASTERISK_PASSWORD (ari.conf). Still trying";
+    /// Another program has registered the application `app`: calls go to it now.
+    AriReplaced { app: String } => Error,
+        "Otro programa ha tomado la aplicación ARI {app} y recibe ahora las llamadas: deténgalo, o use otro nombre en ASTERISK_APP y en Stasis(), y reinicie este servicio",
+        "Another program has taken the ARI application {app} and receives the calls now: stop it, or use another name in ASTERISK_APP and in Stasis(), and restart this daemon";
+    /// Asterisk accepted the connection but does not list `app`.
+    AriAppMissing { app: String } => Warn,
+        "Asterisk no muestra la aplicación ARI {app} después de conectar: se conecta de nuevo",
+        "Asterisk does not list the ARI application {app} after connecting: connecting again";
+
+    // ── a call ───────────────────────────────────────────────────────────────────────────────────────────
+    /// A caller entered the application.
+    CallReceived { channel: String } => Info,
+        "Nueva llamada recibida - Canal: {channel}",
+        "New call received - Channel: {channel}";
+    /// A call is over after `seconds`.
+    CallEnded { seconds: u64, reason: EndReason } => Info,
+        "Llamada terminada - Duración: {seconds} s - Motivo: {reason}",
+        "Call ended - Duration: {seconds} s - Reason: {reason}";
+    /// The caller goes on in the dialplan, after `Stasis()`.
+    CallHandedBack { reason: EndReason } => Warn,
+        "Llamada devuelta al dialplan - Motivo: {reason}",
+        "Call handed back to the dialplan - Reason: {reason}";
+    /// The task of a call panicked; the other calls go on.
+    CallPanicked { detail: Detail } => Error,
+        "Error interno en una llamada, que se da por terminada: {detail}",
+        "Internal error in a call, which is ended: {detail}";
+
+    // ── media ────────────────────────────────────────────────────────────────────────────────────────────
+    /// The call's RTP socket.
+    RtpBound { address: SocketAddr } => Info,
+        "Socket RTP vinculado a {address}",
+        "RTP socket bound to {address}";
+    /// Another program holds `port`; `next` is tried.
+    RtpPortTaken { port: u16, next: u16 } => Warn,
+        "El puerto RTP {port} está ocupado por otro programa: se prueba el {next}",
+        "RTP port {port} is taken by another program: trying {next}";
+    /// Every even port of the range is in use.
+    NoRtpPort { first: u16, last: u16 } => Error,
+        "No queda ningún puerto RTP libre entre {first} y {last}: amplíe RTP_PORTS",
+        "No RTP port is free between {first} and {last}: widen RTP_PORTS";
+    /// No socket can be bound on our own address.
+    RtpUnbindable { address: String, cause: Detail } => Error,
+        "No se puede abrir un socket RTP en {address}: {cause}. Revise LOCAL_IP_ADDRESS",
+        "No RTP socket can be opened on {address}: {cause}. Check LOCAL_IP_ADDRESS";
+    /// The codec of the caller's first packet.
+    CodecDetected { codec: String } => Info,
+        "Codec detectado: {codec}",
+        "Codec detected: {codec}";
+    /// RTP with a payload type that is not audio we know; said once a call.
+    UnknownPayload { payload_type: u8 } => Warn,
+        "Llega RTP con un tipo de carga desconocido ({payload_type}) y se descarta: revise que el canal use ulaw",
+        "RTP of unknown payload type ({payload_type}) arrives and is dropped: check that the channel uses ulaw";
+    /// Not one packet from the caller for `seconds`.
+    CallerSilent { seconds: u64 } => Warn,
+        "No llega audio del llamante desde hace {seconds} s: revise LOCAL_IP_ADDRESS y que el cortafuegos admita los puertos UDP de RTP_PORTS",
+        "No audio from the caller for {seconds} s: check LOCAL_IP_ADDRESS and that the firewall admits the UDP ports of RTP_PORTS";
+    /// `frames` of 20 ms left too late in one call.
+    LateFrames { frames: u64 } => Warn,
+        "Tramas de audio enviadas tarde en esta llamada: {frames}. Si se repite, el servidor está sobrecargado",
+        "Audio frames sent late in this call: {frames}. If this recurs, the machine is overloaded";
+
+    // ── the Realtime session ─────────────────────────────────────────────────────────────────────────────
+    /// The WebSocket to the model is open.
+    SessionConnected => Info,
+        "Conexión WebSocket con OpenAI",
+        "WebSocket connection with OpenAI";
+    /// The model confirmed our settings: audio may flow.
+    SessionConfigured => Info,
+        "msg_type updated recibido, ahora enviaré audio chunks",
+        "msg_type updated received, now sending audio chunks";
+    /// The key is wrong or disabled.
+    KeyRefused => Error,
+        "OpenAI rechaza la clave: revise OPENAI_API_KEY (clave errónea, revocada o de otro proyecto)",
+        "OpenAI refuses the key: check OPENAI_API_KEY (wrong, revoked or of another project)";
+    /// The account has no credit left.
+    QuotaExhausted => Error,
+        "La cuenta de OpenAI no tiene saldo o ha llegado a su límite: revise la facturación en platform.openai.com",
+        "The OpenAI account has no credit or has reached its limit: check the billing at platform.openai.com";
+    /// The model does not exist or the key has no access to it.
+    ModelUnavailable { model: String } => Error,
+        "El modelo {model} no existe o la clave no tiene acceso a él: revise OPENAI_REALTIME_MODEL",
+        "The model {model} does not exist or the key has no access to it: check OPENAI_REALTIME_MODEL";
+    /// The server no longer speaks the beta dialect.
+    BetaRefused => Error,
+        "OpenAI ya no admite el dialecto beta: ponga OPENAI_REALTIME_DIALECT=ga",
+        "OpenAI no longer accepts the beta dialect: set OPENAI_REALTIME_DIALECT=ga";
+    /// The session failed for good with an error we have no own words for.
+    SessionRefused { code: Detail, message: Detail } => Error,
+        "OpenAI rechaza la sesión ({code}): {message}",
+        "OpenAI refuses the session ({code}): {message}";
+    /// No session within `seconds`.
+    SessionLate { seconds: u64 } => Error,
+        "La sesión con OpenAI no se abrió en {seconds} s: revise la conexión a Internet, el DNS y OPENAI_REALTIME_URL",
+        "The session with OpenAI was not open within {seconds} s: check the Internet connection, the DNS and OPENAI_REALTIME_URL";
+    /// The session could not be opened; it is tried again while the caller waits.
+    SessionRetry { cause: Detail } => Warn,
+        "No se pudo abrir la sesión con OpenAI ({cause}): se intenta de nuevo",
+        "The session with OpenAI could not be opened ({cause}): trying again";
+    /// The server rejected something we said; the call goes on.
+    SessionComplains { code: Detail, message: Detail } => Error,
+        "OpenAI rechaza un mensaje del servicio ({code}): {message}. La llamada continúa",
+        "OpenAI rejects a message of the daemon ({code}): {message}. The call goes on";
+    /// The model failed to answer once; it is asked again.
+    ResponseFailed { code: Detail } => Warn,
+        "El modelo no pudo responder ({code}): se le pide de nuevo",
+        "The model could not answer ({code}): it is asked again";
+    /// The server confirmed other settings than were asked for, but not the audio's.
+    SettingsDiffer { paths: Detail } => Warn,
+        "OpenAI confirma otros ajustes que los pedidos: {paths}",
+        "OpenAI confirms other settings than those asked for: {paths}";
+    /// The session broke in the middle of a call.
+    SessionLost { cause: Detail } => Error,
+        "Se perdió la conexión con OpenAI durante la llamada: {cause}",
+        "The connection with OpenAI was lost during the call: {cause}";
+    /// The server refused our settings.
+    SettingsRefused { code: Detail, message: Detail } => Error,
+        "OpenAI rechaza los ajustes de la sesión ({code}): {message}. Revise las variables OPENAI_* de .env",
+        "OpenAI refuses the session's settings ({code}): {message}. Check the OPENAI_* variables of .env";
+    /// The server confirmed another audio format than `asked`.
+    FormatsDiffer { paths: Detail } => Error,
+        "OpenAI no confirma el formato de audio pedido, µ-law ({paths}): el llamante oiría ruido, la llamada no continúa",
+        "OpenAI does not confirm the audio format asked for, µ-law ({paths}): the caller would hear noise, the call does not go on";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_promised_lines_are_verbatim() {
+        let promised = [
+            (Notice::AriConnected, "Conexión ARI establecida"),
+            (
+                Notice::CallReceived { channel: "PJSIP/troncal-00000001".into() },
+                "Nueva llamada recibida - Canal: PJSIP/troncal-00000001",
+            ),
+            (
+                Notice::RtpBound { address: SocketAddr::from(([192, 168, 1, 100], 15234)) },
+                "Socket RTP vinculado a 192.168.1.100:15234",
+            ),
+            (Notice::CodecDetected { codec: "ulaw".into() }, "Codec detectado: ulaw"),
+            (Notice::SessionConnected, "Conexión WebSocket con OpenAI"),
+            (Notice::SessionConfigured, "msg_type updated recibido, ahora enviaré audio chunks"),
+            (Notice::AriLost, "Conexión cerrada, reintentando..."),
+            (
+                Notice::EnvironmentIncomplete { missing: vec!["OPENAI_API_KEY", "LOCAL_IP_ADDRESS"] },
+                "Variables de ambiente requeridas no encontradas: OPENAI_API_KEY, LOCAL_IP_ADDRESS",
+            ),
+        ];
+        for (notice, line) in promised {
+            assert_eq!(notice.line(Language::Spanish), line);
+            assert_ne!(notice.line(Language::English), line);
+        }
+    }
+
+    #[test]
+    fn what_the_readme_calls_an_error_is_one() {
+        let missing = Notice::EnvironmentIncomplete { missing: vec![] };
+        assert_eq!(missing.level(), Level::Error);
+        assert_eq!(Notice::AriLost.level(), Level::Error);
+        assert_eq!(Notice::AriConnected.level(), Level::Info);
+    }
+
+    #[test]
+    fn reasons_and_limits_are_said_in_the_language_of_the_line() {
+        let ended = Notice::CallEnded { seconds: 62, reason: EndReason::CallerHungUp };
+        assert_eq!(
+            ended.line(Language::Spanish),
+            "Llamada terminada - Duración: 62 s - Motivo: el llamante colgó"
+        );
+        let invalid = Notice::SettingInvalid {
+            variable: "OPENAI_SPEED",
+            found: Found::value("0,9"),
+            allowed: Allowed::Decimal { from: 0.25, to: 1.5 },
+        };
+        assert_eq!(
+            invalid.line(Language::Spanish),
+            "Valor no válido en OPENAI_SPEED: «0,9». Se admite: un número de 0.25 a 1.5, con punto decimal"
+        );
+        assert_eq!(
+            invalid.line(Language::English),
+            "Invalid value in OPENAI_SPEED: \"0,9\". Allowed: a number from 0.25 to 1.5, with a decimal point"
+        );
+    }
+
+    #[test]
+    fn a_malformed_line_names_the_variable_only_if_it_is_ours() {
+        let malformed = |variable| {
+            Notice::EnvLineMalformed { path: ".env".into(), line: 7, variable }.line(Language::English)
+        };
+        assert!(malformed(Some("LOG_LEVEL")).starts_with("Line 7 of .env (LOG_LEVEL) is"));
+        assert!(malformed(None).starts_with("Line 7 of .env is malformed"));
+    }
+}

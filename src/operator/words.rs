@@ -1,0 +1,366 @@
+//! The parts a [`Notice`](super::Notice) is made of that have words of their own in each language: why a call
+//! ended, what a setting may be, what was found instead, and text from outside.
+//!
+//! It does not hold sentences: those are in the table one floor up.
+
+use std::fmt::Display;
+use std::net::SocketAddr;
+
+use super::Language;
+
+/// Anything that can stand in a sentence.
+pub(super) trait Said {
+    fn said(&self, language: Language) -> String;
+}
+
+macro_rules! said_as_displayed {
+    ($($kind:ty),*) => { $(
+        impl Said for $kind {
+            fn said(&self, _language: Language) -> String {
+                self.to_string()
+            }
+        }
+    )* };
+}
+
+said_as_displayed!(String, &'static str, u8, u16, u64, usize, SocketAddr, Detail);
+
+impl Said for Vec<&'static str> {
+    fn said(&self, _language: Language) -> String {
+        self.join(", ")
+    }
+}
+
+/// A name in brackets after what it explains, or nothing.
+impl Said for Option<&'static str> {
+    fn said(&self, _language: Language) -> String {
+        self.map_or_else(String::new, |name| format!(" ({name})"))
+    }
+}
+
+/// Text from outside, made fit for the log: one line, at most [`Detail::MAX_CHARS`] characters, and no API
+/// key in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Detail(String);
+
+impl Detail {
+    /// Longer text is cut. Smaller would cut OpenAI's explanations, larger invites whole pages of HTML.
+    pub const MAX_CHARS: usize = 300;
+
+    /// Cleans `text`: runs of white space and control characters become one space, keys (`sk-…`, `ek_…`) are
+    /// masked.
+    pub fn new(text: impl Display) -> Self {
+        let text = text.to_string();
+        let mut clean = String::new();
+        for word in text.split(|c: char| c.is_whitespace() || c.is_control()) {
+            if word.is_empty() {
+                continue;
+            }
+            if !clean.is_empty() {
+                clean.push(' ');
+            }
+            push_masked(&mut clean, word);
+        }
+        if let Some((end, _)) = clean.char_indices().nth(Self::MAX_CHARS) {
+            clean.truncate(end);
+            clean.push('…');
+        }
+        Self(clean)
+    }
+}
+
+impl Display for Detail {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Appends `word` with every key in it shortened to its prefix. OpenAI echoes keys half masked
+/// (`sk-ab***yz`).
+fn push_masked(clean: &mut String, word: &str) {
+    let in_key = |c: char| c.is_ascii_alphanumeric() || "-_*".contains(c);
+    let mut rest = word;
+    while let Some(start) = rest.find(in_key) {
+        let (before, from) = rest.split_at(start);
+        let (token, after) = from.split_at(from.find(|c| !in_key(c)).unwrap_or(from.len()));
+        clean.push_str(before);
+        match ["sk-", "ek_"].iter().find(|mark| token.starts_with(**mark)) {
+            Some(mark) => {
+                clean.push_str(mark);
+                clean.push('…');
+            }
+            None => clean.push_str(token),
+        }
+        rest = after;
+    }
+    clean.push_str(rest);
+}
+
+/// What stood in a variable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// The value itself, cleaned and cut.
+    Value(Detail),
+    /// A secret, which is not shown.
+    Hidden,
+}
+
+impl Found {
+    /// What stood in a variable that is no secret.
+    #[must_use]
+    pub fn value(text: &str) -> Self {
+        Self::Value(Detail::new(text))
+    }
+}
+
+impl Said for Found {
+    fn said(&self, language: Language) -> String {
+        match (self, language) {
+            (Self::Value(text), Language::Spanish) => format!("«{text}»"),
+            (Self::Value(text), Language::English) => format!("\"{text}\""),
+            (Self::Hidden, Language::Spanish) => "(valor oculto)".to_owned(),
+            (Self::Hidden, Language::English) => "(hidden)".to_owned(),
+        }
+    }
+}
+
+/// What a variable may hold.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Allowed {
+    /// One of these words.
+    OneOf(&'static [&'static str]),
+    /// One of these words, or `none`.
+    NoneOrOneOf(&'static [&'static str]),
+    /// A whole number, both ends included.
+    Integer {
+        /// Smallest.
+        from: u64,
+        /// Largest.
+        to: u64,
+    },
+    /// A whole number, both ends included, or `inf`.
+    IntegerOrInf {
+        /// Smallest.
+        from: u64,
+        /// Largest.
+        to: u64,
+    },
+    /// A number, both ends included.
+    Decimal {
+        /// Smallest.
+        from: f64,
+        /// Largest.
+        to: f64,
+    },
+    /// An address of this machine that Asterisk can send to.
+    LocalIp,
+    /// A host name or an IP address.
+    Host,
+    /// A range `first-last` with at least one even port.
+    PortRange,
+    /// A WebSocket or HTTP address.
+    Url,
+    /// ASCII letters, digits, `-`, `_` and `.`.
+    Name,
+    /// Letters, digits and signs of ASCII without spaces.
+    Token,
+    /// Anything without control characters and colons.
+    UserName,
+    /// UTF-8 text in one line.
+    Line,
+    /// A language code such as `es`.
+    LanguageCode,
+    /// A level or a tracing filter.
+    LogFilter,
+    /// A text file we can read; `cause` says what is wrong with this one.
+    TextFile {
+        /// The system's words.
+        cause: Detail,
+    },
+    /// A text file with something in it, of at most `kib` KiB.
+    TextFileSize {
+        /// Largest size.
+        kib: u64,
+    },
+}
+
+impl Said for Allowed {
+    #[rustfmt::skip]
+    fn said(&self, language: Language) -> String {
+        let say = |spanish: String, english: String| match language {
+            Language::Spanish => spanish,
+            Language::English => english,
+        };
+        match self {
+            Self::OneOf(words) => words.join(", "),
+            Self::NoneOrOneOf(words) => format!("none, {}", words.join(", ")),
+            Self::Integer { from, to } => say(
+                format!("un número entero de {from} a {to}"),
+                format!("a whole number from {from} to {to}")),
+            Self::IntegerOrInf { from, to } => say(
+                format!("inf, o un número entero de {from} a {to}"),
+                format!("inf, or a whole number from {from} to {to}")),
+            Self::Decimal { from, to } => say(
+                format!("un número de {from} a {to}, con punto decimal"),
+                format!("a number from {from} to {to}, with a decimal point")),
+            Self::LocalIp => say(
+                "la dirección IP de este equipo a la que Asterisk envía el audio, p. ej. 192.168.1.100 (no 0.0.0.0)".into(),
+                "the IP address of this machine to which Asterisk sends the audio, e.g. 192.168.1.100 (not 0.0.0.0)".into()),
+            Self::Host => say(
+                "un nombre de equipo o una dirección IP, sin http:// ni puerto".into(),
+                "a host name or an IP address, without http:// or port".into()),
+            Self::PortRange => say(
+                "primero-último, de 1024 a 65535, con al menos un puerto par, p. ej. 10000-20000".into(),
+                "first-last, from 1024 to 65535, with at least one even port, e.g. 10000-20000".into()),
+            Self::Url => say(
+                "una dirección wss://, ws://, https:// o http://, sin usuario ni #".into(),
+                "a wss://, ws://, https:// or http:// address, without user or #".into()),
+            Self::Name => say(
+                "letras y cifras ASCII, guion, guion bajo y punto".into(),
+                "ASCII letters and digits, hyphen, underscore and dot".into()),
+            Self::Token => say(
+                "letras, cifras y signos ASCII, sin espacios".into(),
+                "ASCII letters, digits and signs, without spaces".into()),
+            Self::UserName => say(
+                "texto sin dos puntos ni caracteres de control".into(),
+                "text without colons or control characters".into()),
+            Self::Line => say(
+                "texto UTF-8 en una sola línea".into(),
+                "UTF-8 text in a single line".into()),
+            Self::LanguageCode => say(
+                "un código de idioma como es o en, o vacío".into(),
+                "a language code such as es or en, or empty".into()),
+            Self::LogFilter => say(
+                "off, error, warn, info, debug, trace, o un filtro como openai_inbound_calls=debug".into(),
+                "off, error, warn, info, debug, trace, or a filter such as openai_inbound_calls=debug".into()),
+            Self::TextFile { cause } => say(
+                format!("un archivo de texto UTF-8 que se pueda leer ({cause})"),
+                format!("a UTF-8 text file that can be read ({cause})")),
+            Self::TextFileSize { kib } => say(
+                format!("un archivo de texto no vacío de hasta {kib} KiB"),
+                format!("a text file that is not empty, of at most {kib} KiB")),
+        }
+    }
+}
+
+/// Why a call ended, or why its caller goes on in the dialplan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EndReason {
+    /// The caller's channel went away: the ordinary end.
+    CallerHungUp,
+    /// The model ended the conversation.
+    AssistantHungUp,
+    /// The daemon stops and the time for live calls is over.
+    Shutdown,
+    /// The model refused the session for good: key, quota, model, settings.
+    SessionFailed,
+    /// The session was not open in time.
+    SessionLate,
+    /// The session broke in the middle of the call.
+    SessionLost,
+    /// No RTP port was free.
+    NoPort,
+    /// Asterisk refused or lost the bridge or the media channel.
+    SetupFailed,
+    /// The media channel went away in the middle of the call.
+    MediaLost,
+    /// The model failed to answer, several times in a row.
+    ModelFailed,
+    /// Asterisk itself went away.
+    AsteriskLost,
+    /// A defect of ours.
+    Internal,
+}
+
+impl EndReason {
+    /// Every reason, for tables and tests.
+    pub const ALL: [Self; 12] = [
+        Self::CallerHungUp,
+        Self::AssistantHungUp,
+        Self::Shutdown,
+        Self::SessionFailed,
+        Self::SessionLate,
+        Self::SessionLost,
+        Self::NoPort,
+        Self::SetupFailed,
+        Self::MediaLost,
+        Self::ModelFailed,
+        Self::AsteriskLost,
+        Self::Internal,
+    ];
+
+    /// The stable word for machines: call log, metrics, channel variables.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        self.row().0
+    }
+
+    /// The words for people.
+    #[must_use]
+    pub const fn words(self, language: Language) -> &'static str {
+        let (_, spanish, english) = self.row();
+        match language {
+            Language::Spanish => spanish,
+            Language::English => english,
+        }
+    }
+
+    #[rustfmt::skip]
+    const fn row(self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Self::CallerHungUp => ("caller_hung_up", "el llamante colgó", "the caller hung up"),
+            Self::AssistantHungUp => ("assistant_hung_up", "el asistente colgó", "the assistant hung up"),
+            Self::Shutdown => ("shutdown", "el servicio se detiene", "the daemon is stopping"),
+            Self::SessionFailed => ("session_failed", "OpenAI rechazó la sesión", "OpenAI refused the session"),
+            Self::SessionLate => ("session_late", "OpenAI no respondió a tiempo", "OpenAI did not answer in time"),
+            Self::SessionLost => ("session_lost", "se perdió la conexión con OpenAI", "the connection with OpenAI was lost"),
+            Self::NoPort => ("no_port", "no quedaba ningún puerto RTP libre", "no RTP port was free"),
+            Self::SetupFailed => ("setup_failed", "Asterisk no pudo conectar el audio", "Asterisk could not connect the audio"),
+            Self::MediaLost => ("media_lost", "se perdió el canal de audio", "the audio channel was lost"),
+            Self::ModelFailed => ("model_failed", "el modelo no respondió", "the model did not answer"),
+            Self::AsteriskLost => ("asterisk_lost", "se perdió Asterisk", "Asterisk was lost"),
+            Self::Internal => ("internal", "error interno", "internal error"),
+        }
+    }
+}
+
+impl Said for EndReason {
+    fn said(&self, language: Language) -> String {
+        self.words(language).to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_from_outside_becomes_one_short_line() {
+        let page = format!("first\r\nsecond\x1b[31m\tthird {}", "x".repeat(1000));
+        let text = Detail::new(page).to_string();
+        assert!(text.starts_with("first second [31m third xxx"), "{text}");
+        assert_eq!(text.chars().count(), Detail::MAX_CHARS + 1);
+    }
+
+    #[test]
+    fn a_key_in_a_message_is_masked_and_a_desk_is_not() {
+        let said = |text: &str| Detail::new(text).to_string();
+        assert_eq!(
+            said("Incorrect API key provided: sk-proj-ab*****yz. Check \"ek_12345\"."),
+            "Incorrect API key provided: sk-…. Check \"ek_…\"."
+        );
+        assert_eq!(said("PJSIP/desk-0001 café"), "PJSIP/desk-0001 café");
+    }
+
+    #[test]
+    fn every_reason_has_its_own_code_and_words() {
+        let mut codes = EndReason::ALL.map(EndReason::code).to_vec();
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), EndReason::ALL.len());
+        for reason in EndReason::ALL {
+            assert!(reason.code().bytes().all(|b| b.is_ascii_lowercase() || b == b'_'));
+            assert_ne!(reason.words(Language::Spanish), reason.words(Language::English));
+        }
+    }
+}
