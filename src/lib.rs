@@ -56,3 +56,6 @@
 
 pub mod media;
 pub mod operator;
+
+pub mod ari;
+pub mod realtime;

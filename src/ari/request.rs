@@ -1,0 +1,237 @@
+//! What we ask of Asterisk: the REST requests, as data, and what it answered.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+
+use serde::Deserialize;
+
+use super::{BridgeId, ChannelId};
+
+/// One REST request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Request {
+    /// A mixing bridge with the id we chose.
+    CreateBridge {
+        /// Its id.
+        bridge: BridgeId,
+    },
+    /// An ExternalMedia channel: RTP, µ-law, between Asterisk and `host`.
+    ExternalMedia {
+        /// The Stasis application it enters.
+        app: String,
+        /// Its id.
+        channel: ChannelId,
+        /// Where Asterisk sends the caller's audio: our socket.
+        host: SocketAddr,
+    },
+    /// Joins two channels in a bridge. Only after both are in the application (422 otherwise).
+    AddChannels {
+        /// The bridge.
+        bridge: BridgeId,
+        /// The caller and its media channel.
+        channels: [ChannelId; 2],
+    },
+    /// Lets the caller hear ringing (SIP 180).
+    Ring(ChannelId),
+    /// Takes the call.
+    Answer(ChannelId),
+    /// Sets a channel variable, for the dialplan to read.
+    SetVariable {
+        /// The channel.
+        channel: ChannelId,
+        /// Its name.
+        name: &'static str,
+        /// Its value.
+        value: String,
+    },
+    /// Lets the channel go on with the next step of its dialplan.
+    Continue(ChannelId),
+    /// Hangs up.
+    Hangup(ChannelId),
+    /// Removes a bridge; its channels stay.
+    DeleteBridge(BridgeId),
+    /// What our application holds: is it registered, which channels and bridges are in it?
+    Application(String),
+    /// One channel's description.
+    Channel(ChannelId),
+}
+
+/// HTTP method of a [`Request`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// Reads.
+    Get,
+    /// Creates or acts.
+    Post,
+    /// Removes.
+    Delete,
+}
+
+/// How a [`Request`] ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    /// 2xx, with the body.
+    Done(String),
+    /// Any other status, with what Asterisk said about it.
+    Refused {
+        /// HTTP status.
+        status: u16,
+        /// Asterisk's message.
+        message: String,
+    },
+    /// No answer: whether it was carried out is unknown.
+    Lost(String),
+}
+
+impl Request {
+    /// Its HTTP method.
+    pub const fn method(&self) -> Method {
+        match self {
+            Self::CreateBridge { .. }
+            | Self::ExternalMedia { .. }
+            | Self::AddChannels { .. }
+            | Self::Ring(_)
+            | Self::Answer(_)
+            | Self::SetVariable { .. }
+            | Self::Continue(_) => Method::Post,
+            Self::Hangup(_) | Self::DeleteBridge(_) => Method::Delete,
+            Self::Application(_) | Self::Channel(_) => Method::Get,
+        }
+    }
+
+    /// Path and query below `/ari`, percent-encoded.
+    pub fn path(&self) -> String {
+        match self {
+            Self::CreateBridge { bridge } => {
+                path(&["bridges"], &[("type", "mixing"), ("bridgeId", bridge.as_str())])
+            }
+            Self::ExternalMedia { app, channel, host } => path(
+                &["channels", "externalMedia"],
+                &[
+                    ("app", app),
+                    ("channelId", channel.as_str()),
+                    ("external_host", &host.to_string()),
+                    ("format", "ulaw"),
+                ],
+            ),
+            Self::AddChannels { bridge, channels: [one, other] } => {
+                path(&["bridges", bridge.as_str(), "addChannel"], &[("channel", &format!("{one},{other}"))])
+            }
+            Self::Ring(channel) => path(&["channels", channel.as_str(), "ring"], &[]),
+            Self::Answer(channel) => path(&["channels", channel.as_str(), "answer"], &[]),
+            Self::SetVariable { channel, name, value } => {
+                path(&["channels", channel.as_str(), "variable"], &[("variable", name), ("value", value)])
+            }
+            Self::Continue(channel) => path(&["channels", channel.as_str(), "continue"], &[]),
+            Self::Hangup(channel) | Self::Channel(channel) => path(&["channels", channel.as_str()], &[]),
+            Self::DeleteBridge(bridge) => path(&["bridges", bridge.as_str()], &[]),
+            Self::Application(app) => path(&["applications", app], &[]),
+        }
+    }
+}
+
+fn path(segments: &[&str], query: &[(&str, &str)]) -> String {
+    let mut path = String::new();
+    for segment in segments {
+        path.push('/');
+        encode(&mut path, segment);
+    }
+    for (index, (name, value)) in query.iter().enumerate() {
+        path.push(if index == 0 { '?' } else { '&' });
+        encode(&mut path, name);
+        path.push('=');
+        encode(&mut path, value);
+    }
+    path
+}
+
+/// Percent-encodes all but unreserved characters (RFC 3986 §2.3).
+fn encode(out: &mut String, text: &str) {
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(byte as char);
+        } else {
+            write!(out, "%{byte:02X}").expect("writing to a String cannot fail");
+        }
+    }
+}
+
+/// Where Asterisk's end of an ExternalMedia channel is, from the reply to its creation.
+///
+/// None: the reply does not say (or says nonsense), and the media path cannot be used.
+pub fn media_address(body: &str) -> Option<SocketAddr> {
+    #[derive(Deserialize)]
+    struct Body {
+        channelvars: Variables,
+    }
+    #[derive(Deserialize)]
+    struct Variables {
+        #[serde(rename = "UNICASTRTP_LOCAL_ADDRESS")]
+        address: String,
+        #[serde(rename = "UNICASTRTP_LOCAL_PORT")]
+        port: String,
+    }
+    let Body { channelvars: Variables { address, port } } = serde_json::from_str(body).ok()?;
+    let port = port.parse().ok().filter(|port| *port != 0)?;
+    Some(SocketAddr::new(address.parse().ok()?, port))
+}
+
+/// What [`Request::Application`] answers.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct Application {
+    /// Channels in (or subscribed by) the application.
+    #[serde(default)]
+    channel_ids: Vec<String>,
+    /// Bridges subscribed by the application.
+    #[serde(default)]
+    bridge_ids: Vec<String>,
+}
+
+impl Application {
+    /// Reads the reply's body; None when it is not an application.
+    pub fn parse(body: &str) -> Option<Self> {
+        serde_json::from_str(body).ok()
+    }
+
+    /// The channels in it.
+    pub fn channels(&self) -> impl Iterator<Item = ChannelId> {
+        self.channel_ids.iter().map(|id| ChannelId::from(&**id))
+    }
+
+    /// The bridges in it.
+    pub fn bridges(&self) -> impl Iterator<Item = BridgeId> {
+        self.bridge_ids.iter().map(|id| BridgeId::from(&**id))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_encoded() {
+        let request = Request::SetVariable { channel: "1.2/..".into(), name: "AI", value: "a b&c".into() };
+        assert_eq!(request.path(), "/channels/1.2%2F../variable?variable=AI&value=a%20b%26c");
+        let media = Request::ExternalMedia {
+            app: "openai-app".into(),
+            channel: ChannelId::from("1.2").media(),
+            host: ([127, 0, 0, 1], 10_000).into(),
+        };
+        let expected = "/channels/externalMedia?app=openai-app&channelId=oic-media-1.2\
+                        &external_host=127.0.0.1%3A10000&format=ulaw";
+        assert_eq!(media.path(), expected);
+    }
+
+    #[test]
+    fn the_media_address_is_believed_only_when_it_is_one() {
+        let reply = |address: &str, port: &str| {
+            format!(
+                r#"{{"id":"x","channelvars":{{"UNICASTRTP_LOCAL_PORT":"{port}","UNICASTRTP_LOCAL_ADDRESS":"{address}"}}}}"#
+            )
+        };
+        assert_eq!(media_address(&reply("127.0.0.1", "30000")), Some(([127, 0, 0, 1], 30_000).into()));
+        assert_eq!(media_address(&reply("127.0.0.1", "0")), None);
+        assert_eq!(media_address(&reply("host", "1")), None);
+        assert_eq!(media_address("{}"), None);
+    }
+}

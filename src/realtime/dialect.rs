@@ -1,0 +1,284 @@
+//! One session, two ways to describe it: the GA interface's nested object and the beta's flat one.
+//!
+//! Also compares what the server echoes with what was asked: a rejected or ignored `session.update` leaves
+//! the session at 24 kHz PCM, which on a telephone is noise.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+/// Which interface the server speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Dialect {
+    /// The interface of 2025-08 and later. No `OpenAI-Beta` header.
+    #[default]
+    Ga,
+    /// The interface OpenAI switched off in 2026-05; some compatible servers still speak it.
+    Beta,
+}
+
+/// Who decides that the caller's turn is over, and how (`turn_detection`).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum TurnDetection {
+    /// `server_vad`: by loudness.
+    Server {
+        /// 0–1; higher wants a louder voice.
+        threshold: f64,
+        /// Audio kept from before the voice was noticed, milliseconds.
+        prefix_padding_ms: u32,
+        /// Silence that ends a turn, milliseconds. Longer: fewer cuts, slower answers.
+        silence_ms: u32,
+    },
+    /// `semantic_vad`: by meaning.
+    Semantic {
+        /// How soon it takes the turn.
+        eagerness: Eagerness,
+    },
+}
+
+/// `turn_detection.eagerness`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Eagerness {
+    /// Waits up to 8 s.
+    Low,
+    /// Waits up to 4 s.
+    Medium,
+    /// Waits up to 2 s.
+    High,
+    /// The server's choice (medium).
+    Auto,
+}
+
+/// `input.transcription`: turns the caller's words into text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transcription {
+    /// For example `gpt-transcribe`.
+    pub model: String,
+    /// ISO 639-1; none: detected.
+    pub language: Option<String>,
+    /// Under which key this model takes the language.
+    pub language_key: LanguageKey,
+}
+
+/// Under which key a transcription model takes the caller's language; the wrong one makes the server refuse
+/// all settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LanguageKey {
+    /// `"language":"es"`: older models, other servers, the beta.
+    Language,
+    /// `"languages":["es"]`.
+    Languages,
+}
+
+/// `reasoning.effort`: how long a reasoning model thinks before it speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReasoningEffort {
+    /// Least delay.
+    Minimal,
+    /// OpenAI's default.
+    Low,
+    /// Between.
+    Medium,
+    /// Slow.
+    High,
+    /// Slowest.
+    Xhigh,
+}
+
+/// `input.noise_reduction`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoiseReduction {
+    /// A handset.
+    NearField,
+    /// A speakerphone.
+    FarField,
+}
+
+/// Everything we ask of a session.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SessionSettings {
+    /// Which interface to describe it in.
+    pub dialect: Dialect,
+    /// The system prompt.
+    pub instructions: Arc<str>,
+    /// Cannot change after the first word.
+    pub voice: String,
+    /// None: the caller's words are not transcribed.
+    pub transcription: Option<Transcription>,
+    /// Who ends the caller's turns.
+    pub turn_detection: TurnDetection,
+    /// Whether the server stops answering when the caller speaks (`interrupt_response`).
+    pub interrupt: bool,
+    /// None: off.
+    pub noise_reduction: Option<NoiseReduction>,
+    /// 0.25–1.5.
+    pub speed: f64,
+    /// Only for models that reason; none: not sent.
+    pub reasoning_effort: Option<ReasoningEffort>,
+    /// None: `inf`.
+    pub max_output_tokens: Option<u32>,
+}
+
+impl SessionSettings {
+    /// The `session` object of `session.update`. With `interrupt` false nothing the caller says stops an answer.
+    pub fn session(&self, interrupt: bool) -> Value {
+        match self.dialect {
+            Dialect::Ga => self.ga(interrupt),
+            Dialect::Beta => self.beta(interrupt),
+        }
+    }
+
+    /// The object of an update that changes nothing but whether the caller may interrupt.
+    pub fn interruption(&self, interrupt: bool) -> Value {
+        let turns = self.turn_detection(interrupt);
+        match self.dialect {
+            Dialect::Ga => json!({"type": "realtime", "audio": {"input": {"turn_detection": turns}}}),
+            Dialect::Beta => json!({"turn_detection": turns}),
+        }
+    }
+
+    fn ga(&self, interrupt: bool) -> Value {
+        let mut input =
+            json!({"format": {"type": "audio/pcmu"}, "turn_detection": self.turn_detection(interrupt)});
+        set(&mut input, "transcription", self.transcription.as_ref().map(Transcription::json));
+        set(&mut input, "noise_reduction", self.noise_reduction.map(NoiseReduction::json));
+        let mut session = json!({
+            "type": "realtime",
+            "instructions": &*self.instructions,
+            "output_modalities": ["audio"],
+            "audio": {
+                "input": input,
+                "output": {"format": {"type": "audio/pcmu"}, "voice": self.voice, "speed": self.speed},
+            },
+        });
+        set(&mut session, "reasoning", self.reasoning_effort.map(|effort| json!({"effort": effort.word()})));
+        set(&mut session, "max_output_tokens", self.max_output_tokens.map(Value::from));
+        session
+    }
+
+    fn beta(&self, interrupt: bool) -> Value {
+        let mut session = json!({
+            "instructions": &*self.instructions,
+            "modalities": ["audio", "text"],
+            "voice": self.voice,
+            "input_audio_format": "g711_ulaw",
+            "output_audio_format": "g711_ulaw",
+            "turn_detection": self.turn_detection(interrupt),
+            "speed": self.speed,
+        });
+        set(&mut session, "input_audio_transcription", self.transcription.as_ref().map(Transcription::json));
+        set(&mut session, "input_audio_noise_reduction", self.noise_reduction.map(NoiseReduction::json));
+        set(&mut session, "max_response_output_tokens", self.max_output_tokens.map(Value::from));
+        session
+    }
+
+    fn turn_detection(&self, interrupt: bool) -> Value {
+        match self.turn_detection {
+            TurnDetection::Server { threshold, prefix_padding_ms, silence_ms } => json!({
+                "type": "server_vad", "threshold": threshold, "prefix_padding_ms": prefix_padding_ms,
+                "silence_duration_ms": silence_ms, "create_response": true, "interrupt_response": interrupt,
+            }),
+            TurnDetection::Semantic { eagerness } => json!({
+                "type": "semantic_vad", "eagerness": eagerness.word(),
+                "create_response": true, "interrupt_response": interrupt,
+            }),
+        }
+    }
+}
+
+impl Eagerness {
+    /// The API's word.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Auto => "auto",
+        }
+    }
+}
+
+impl NoiseReduction {
+    /// The API's word.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::NearField => "near_field",
+            Self::FarField => "far_field",
+        }
+    }
+
+    fn json(self) -> Value {
+        json!({"type": self.word()})
+    }
+}
+
+impl ReasoningEffort {
+    /// The API's word.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Minimal => "minimal",
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Xhigh => "xhigh",
+        }
+    }
+}
+
+impl Transcription {
+    fn json(&self) -> Value {
+        let mut object = json!({"model": self.model});
+        let language = self.language.as_deref();
+        match self.language_key {
+            LanguageKey::Language => set(&mut object, "language", language.map(Value::from)),
+            LanguageKey::Languages => set(&mut object, "languages", language.map(|code| json!([code]))),
+        }
+        object
+    }
+}
+
+fn set(object: &mut Value, key: &str, value: Option<Value>) {
+    if let Some(value) = value {
+        object[key] = value;
+    }
+}
+
+/// Where the echoed session differs from what was asked, as dotted paths; `format` is where audio is at stake.
+///
+/// Keys the server does not echo are not differences: compatible servers echo less.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Differences {
+    /// Audio formats that are not what was asked: the call would be noise.
+    pub formats: Vec<String>,
+    /// Everything else.
+    pub others: Vec<String>,
+}
+
+impl Differences {
+    /// Compares two session objects.
+    pub fn between(asked: &Value, echoed: &Value) -> Self {
+        let mut differences = Self::default();
+        differences.compare("", asked, echoed);
+        differences
+    }
+
+    fn compare(&mut self, path: &str, asked: &Value, echoed: &Value) {
+        match (asked, echoed) {
+            (Value::Object(asked), Value::Object(echoed)) => self.compare_keys(path, asked, echoed),
+            (Value::Number(asked), Value::Number(echoed))
+                if asked.as_f64().zip(echoed.as_f64()).is_some_and(|(a, b)| (a - b).abs() < 1e-6) => {}
+            _ if asked == echoed => {}
+            _ if path.contains("format") => self.formats.push(path.to_owned()),
+            _ => self.others.push(path.to_owned()),
+        }
+    }
+
+    fn compare_keys(&mut self, path: &str, asked: &Map<String, Value>, echoed: &Map<String, Value>) {
+        for (key, value) in asked {
+            if let Some(echo) = echoed.get(key) {
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                self.compare(&path, value, echo);
+            }
+        }
+    }
+}

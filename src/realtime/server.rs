@@ -1,0 +1,448 @@
+//! What OpenAI says: the server events of the Realtime API, GA and beta names alike.
+//!
+//! Reads one text frame into an [`Event`] that borrows from it: the base64 of an audio delta is not copied.
+//! Unknown events, fields and values are survived: they become [`Event::Other`]. Keeps no state.
+//! Source: the API's event reference; deviations of the live server as measured by others.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{ItemId, ResponseId};
+
+/// A server event that means something to a call.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event<'a> {
+    /// `session.created` (or, on some servers, `conversation.created`): the session may be configured.
+    SessionCreated,
+    /// `session.updated`: our settings are in force; `session` is the echoed object, as JSON text.
+    SessionUpdated {
+        /// The whole session object.
+        session: Cow<'a, str>,
+        /// When the session will be closed, unix seconds.
+        expires_at: Option<i64>,
+    },
+    /// `input_audio_buffer.speech_started`.
+    SpeechStarted {
+        /// The item this speech will become.
+        item: ItemId,
+        /// Offset in the audio we appended, prefix padding included, milliseconds.
+        audio_start_ms: u64,
+    },
+    /// `input_audio_buffer.speech_stopped`.
+    SpeechStopped {
+        /// The item this speech will become.
+        item: ItemId,
+        /// Offset in the audio we appended, trailing silence included, milliseconds.
+        audio_end_ms: u64,
+    },
+    /// `input_audio_buffer.committed`: the caller's turn is an item now.
+    Committed {
+        /// The caller's item.
+        item: ItemId,
+        /// The item it follows in the conversation.
+        previous: Option<ItemId>,
+    },
+    /// `conversation.item.added` (beta: `conversation.item.created`).
+    ItemAdded {
+        /// What was added.
+        item: Item,
+        /// The item it follows in the conversation.
+        previous: Option<ItemId>,
+    },
+    /// `response.created`.
+    ResponseCreated(Response),
+    /// `response.output_audio.delta`.
+    AudioDelta {
+        /// The answer it belongs to.
+        response: ResponseId,
+        /// The item it belongs to.
+        item: ItemId,
+        /// Which content part of the item.
+        content_index: u32,
+        /// Base64 of the audio.
+        audio: Cow<'a, str>,
+    },
+    /// `response.output_audio.done`: no more deltas for this item.
+    AudioDone {
+        /// The item that is complete.
+        item: ItemId,
+    },
+    /// `response.output_audio_transcript.delta` (or text of a text answer).
+    TranscriptDelta {
+        /// The assistant's item.
+        item: ItemId,
+        /// More of its text.
+        delta: Cow<'a, str>,
+    },
+    /// `response.output_audio_transcript.done`.
+    TranscriptDone {
+        /// The assistant's item.
+        item: ItemId,
+        /// Its whole text.
+        transcript: Cow<'a, str>,
+    },
+    /// `response.output_item.done`.
+    OutputItemDone {
+        /// The finished item.
+        item: Item,
+    },
+    /// `response.done`.
+    ResponseDone(Response),
+    /// `conversation.item.input_audio_transcription.completed`.
+    CallerTranscript {
+        /// The caller's item.
+        item: ItemId,
+        /// What was understood; may be empty.
+        transcript: Cow<'a, str>,
+    },
+    /// `conversation.item.input_audio_transcription.failed`.
+    CallerTranscriptFailed {
+        /// The caller's item.
+        item: ItemId,
+    },
+    /// `error`. Does not end the session by itself.
+    Error(ApiError),
+    /// Any other event, by its type. Survived.
+    Other(Cow<'a, str>),
+}
+
+/// A conversation item, as much of it as a call needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    /// Its id.
+    pub id: ItemId,
+    /// What it is.
+    pub kind: ItemKind,
+}
+
+/// What an item is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ItemKind {
+    /// Something the assistant says.
+    AssistantMessage,
+    /// Something the caller said.
+    UserMessage,
+    /// Anything else: system messages, function calls and their outputs.
+    Other,
+}
+
+/// A `response` object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Response {
+    /// Its id.
+    pub id: ResponseId,
+    /// How far it came.
+    pub status: ResponseStatus,
+    /// Our own correlation id, if we asked for this response (`metadata.cid`).
+    pub cid: Option<String>,
+    /// What it produced.
+    pub items: Vec<Item>,
+}
+
+/// `response.status` with its details.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ResponseStatus {
+    /// Still being made.
+    InProgress,
+    /// All said.
+    Completed,
+    /// Ended by the caller's voice or by us.
+    Cancelled,
+    /// Cut by a limit (`max_output_tokens`, `content_filter`).
+    Incomplete(String),
+    /// The model failed.
+    Failed(ApiError),
+}
+
+/// An `error` object (of an `error` event or of a failed response).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct ApiError {
+    /// `invalid_request_error`, `server_error`, …
+    #[serde(rename = "type", deserialize_with = "text_or_null")]
+    pub kind: String,
+    /// Machine word; empty when the server gave none.
+    #[serde(deserialize_with = "text_or_null")]
+    pub code: String,
+    /// For people. May name part of a key: never above DEBUG.
+    #[serde(deserialize_with = "text_or_null")]
+    pub message: String,
+    /// Which parameter was wrong.
+    #[serde(deserialize_with = "text_or_null")]
+    pub param: String,
+    /// The client event that caused it.
+    #[serde(deserialize_with = "text_or_null")]
+    pub event_id: String,
+}
+
+/// What an [`ApiError`] means for the call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorClass {
+    /// Nothing will make it work until a person acts.
+    Permanent(Refusal),
+    /// The session is over; another one may be opened.
+    SessionOver,
+    /// Two things crossed on the wire; nothing is wrong.
+    Race,
+    /// Passing trouble of the server.
+    Transient,
+    /// We said something wrong.
+    OurFault,
+}
+
+/// Why OpenAI will not serve us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// The key is wrong or its account closed.
+    Key,
+    /// No credit left.
+    Quota,
+    /// The model does not exist or is not ours to use.
+    Model,
+    /// The server no longer speaks the beta dialect.
+    BetaDialect,
+    /// Something else that will not pass by itself.
+    Other,
+}
+
+impl ApiError {
+    /// Sorts the error by what to do about it.
+    pub fn class(&self) -> ErrorClass {
+        match self.code.as_str() {
+            "invalid_api_key" | "account_deactivated" => ErrorClass::Permanent(Refusal::Key),
+            "insufficient_quota" | "billing_hard_limit_reached" => ErrorClass::Permanent(Refusal::Quota),
+            "model_not_found" | "invalid_model" | "missing_model" => ErrorClass::Permanent(Refusal::Model),
+            "beta_api_shape_disabled" => ErrorClass::Permanent(Refusal::BetaDialect),
+            "session_expired" => ErrorClass::SessionOver,
+            "response_cancel_not_active"
+            | "conversation_already_has_active_response"
+            | "input_audio_buffer_commit_empty"
+            | "item_truncate_invalid_item_id"
+            | "item_delete_invalid_item_id"
+            | "invalid_tool_call_id" => ErrorClass::Race,
+            "server_error" | "rate_limit_exceeded" | "inference_rate_limit_exceeded" => ErrorClass::Transient,
+            _ if self.message.contains("already shorter than") => ErrorClass::Race,
+            _ if self.kind == "server_error" || self.kind == "rate_limit_error" => ErrorClass::Transient,
+            _ => ErrorClass::OurFault,
+        }
+    }
+}
+
+/// The frame is not a JSON object with a `type`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not a Realtime event: {0}")]
+pub struct Malformed(String);
+
+/// Reads one text frame.
+///
+/// # Errors
+/// [`Malformed`] when it is not an event at all, or a known event without the fields that make it one.
+pub fn parse(text: &str) -> Result<Event<'_>, Malformed> {
+    match serde_json::from_str::<Wire<'_>>(text) {
+        Ok(wire) => wire.event(),
+        // A field has another type than in the events we know: fine if the event is not one of them.
+        Err(error) => match serde_json::from_str::<Kind<'_>>(text) {
+            Ok(kind) if !is_known(&kind.kind) => Ok(Event::Other(kind.kind)),
+            _ => Err(Malformed(error.to_string())),
+        },
+    }
+}
+
+/// A string that borrows from the frame where it has no escapes.
+#[derive(Debug, Deserialize)]
+#[serde(transparent)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+#[derive(Deserialize)]
+struct Kind<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Cow<'a, str>,
+}
+
+/// All the fields of all the events we know, each optional.
+#[derive(Deserialize)]
+struct Wire<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Cow<'a, str>,
+    #[serde(borrow)]
+    response_id: Option<Text<'a>>,
+    #[serde(borrow)]
+    item_id: Option<Text<'a>>,
+    #[serde(borrow)]
+    previous_item_id: Option<Text<'a>>,
+    content_index: Option<u32>,
+    #[serde(borrow)]
+    delta: Option<Text<'a>>,
+    #[serde(borrow)]
+    transcript: Option<Text<'a>>,
+    #[serde(borrow)]
+    text: Option<Text<'a>>,
+    audio_start_ms: Option<u64>,
+    audio_end_ms: Option<u64>,
+    #[serde(borrow)]
+    session: Option<&'a RawValue>,
+    item: Option<WireItem>,
+    response: Option<WireResponse>,
+    error: Option<ApiError>,
+}
+
+#[derive(Deserialize)]
+struct WireItem {
+    id: Option<String>,
+    #[serde(rename = "type", default)]
+    kind: String,
+    role: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct WireResponse {
+    id: Option<String>,
+    #[serde(default)]
+    status: Option<String>,
+    status_details: Option<WireStatus>,
+    output: Option<Vec<WireItem>>,
+    metadata: Option<serde_json::Map<String, serde_json::Value>>,
+}
+
+#[derive(Deserialize)]
+struct WireStatus {
+    reason: Option<String>,
+    error: Option<ApiError>,
+}
+
+#[derive(Deserialize)]
+struct WireSession {
+    expires_at: Option<serde_json::Number>,
+}
+
+fn is_known(kind: &str) -> bool {
+    kind.starts_with("response.")
+        || kind.starts_with("session.")
+        || kind.starts_with("conversation.item.")
+        || kind.starts_with("input_audio_buffer.")
+        || kind == "error"
+}
+
+impl<'a> Wire<'a> {
+    fn event(self) -> Result<Event<'a>, Malformed> {
+        Ok(match &*self.kind {
+            "response.output_audio.delta" | "response.audio.delta" => Event::AudioDelta {
+                response: need(self.response_id.as_ref(), "response_id")?,
+                item: need(self.item_id.as_ref(), "item_id")?,
+                content_index: self.content_index.unwrap_or(0),
+                audio: self.delta.ok_or_else(|| missing("delta"))?.0,
+            },
+            "response.output_audio.done" | "response.audio.done" => {
+                Event::AudioDone { item: need(self.item_id.as_ref(), "item_id")? }
+            }
+            "response.output_audio_transcript.delta"
+            | "response.audio_transcript.delta"
+            | "response.output_text.delta"
+            | "response.text.delta" => Event::TranscriptDelta {
+                item: need(self.item_id.as_ref(), "item_id")?,
+                delta: self.delta.map_or(Cow::Borrowed(""), |text| text.0),
+            },
+            "response.output_audio_transcript.done"
+            | "response.audio_transcript.done"
+            | "response.output_text.done"
+            | "response.text.done" => Event::TranscriptDone {
+                item: need(self.item_id.as_ref(), "item_id")?,
+                transcript: self.transcript.or(self.text).map_or(Cow::Borrowed(""), |text| text.0),
+            },
+            "response.created" => Event::ResponseCreated(Self::response(self.response)?),
+            "response.done" => Event::ResponseDone(Self::response(self.response)?),
+            "response.output_item.done" => {
+                Event::OutputItemDone { item: Item::of(self.item.ok_or_else(|| missing("item"))?)? }
+            }
+            "error" => Event::Error(self.error.unwrap_or_default()),
+            _ => return self.session_or_caller_event(),
+        })
+    }
+
+    fn session_or_caller_event(self) -> Result<Event<'a>, Malformed> {
+        Ok(match &*self.kind {
+            "session.created" | "conversation.created" => Event::SessionCreated,
+            "session.updated" => {
+                let session = self.session.ok_or_else(|| missing("session"))?.get();
+                let expiry = serde_json::from_str::<WireSession>(session).ok().and_then(|s| s.expires_at);
+                Event::SessionUpdated {
+                    session: Cow::Borrowed(session),
+                    expires_at: expiry.and_then(|at| at.as_i64().or_else(|| at.as_f64().map(|at| at as i64))),
+                }
+            }
+            "input_audio_buffer.speech_started" => Event::SpeechStarted {
+                item: need(self.item_id.as_ref(), "item_id")?,
+                audio_start_ms: self.audio_start_ms.unwrap_or(0),
+            },
+            "input_audio_buffer.speech_stopped" => Event::SpeechStopped {
+                item: need(self.item_id.as_ref(), "item_id")?,
+                audio_end_ms: self.audio_end_ms.unwrap_or(0),
+            },
+            "input_audio_buffer.committed" => Event::Committed {
+                item: need(self.item_id.as_ref(), "item_id")?,
+                previous: self.previous_item_id.map(|id| ItemId::from(&*id.0)),
+            },
+            "conversation.item.added" | "conversation.item.created" => Event::ItemAdded {
+                item: Item::of(self.item.ok_or_else(|| missing("item"))?)?,
+                previous: self.previous_item_id.map(|id| ItemId::from(&*id.0)),
+            },
+            "conversation.item.input_audio_transcription.completed" => Event::CallerTranscript {
+                item: need(self.item_id.as_ref(), "item_id")?,
+                transcript: self.transcript.map_or(Cow::Borrowed(""), |text| text.0),
+            },
+            "conversation.item.input_audio_transcription.failed" => {
+                Event::CallerTranscriptFailed { item: need(self.item_id.as_ref(), "item_id")? }
+            }
+            _ => Event::Other(self.kind),
+        })
+    }
+
+    fn response(response: Option<WireResponse>) -> Result<Response, Malformed> {
+        let response = response.ok_or_else(|| missing("response"))?;
+        let details = response.status_details;
+        let (reason, error) = details.map_or((None, None), |details| (details.reason, details.error));
+        Ok(Response {
+            id: ResponseId::from(&*response.id.ok_or_else(|| missing("response.id"))?),
+            status: match response.status.as_deref() {
+                Some("completed") => ResponseStatus::Completed,
+                Some("cancelled") => ResponseStatus::Cancelled,
+                Some("incomplete") => ResponseStatus::Incomplete(reason.unwrap_or_default()),
+                Some("failed") => ResponseStatus::Failed(error.unwrap_or_default()),
+                _ => ResponseStatus::InProgress,
+            },
+            cid: response.metadata.and_then(|m| Some(m.get("cid")?.as_str()?.to_owned())),
+            items: response.output.unwrap_or_default().into_iter().flat_map(Item::of).collect(),
+        })
+    }
+}
+
+impl Item {
+    fn of(item: WireItem) -> Result<Self, Malformed> {
+        Ok(Self {
+            id: ItemId::from(&*item.id.ok_or_else(|| missing("item.id"))?),
+            kind: match (item.kind.as_str(), item.role.as_deref()) {
+                ("message", Some("assistant")) => ItemKind::AssistantMessage,
+                ("message", Some("user")) => ItemKind::UserMessage,
+                _ => ItemKind::Other,
+            },
+        })
+    }
+}
+
+fn need<T: for<'s> From<&'s str>>(id: Option<&Text<'_>>, field: &str) -> Result<T, Malformed> {
+    id.map(|id| T::from(&*id.0)).ok_or_else(|| missing(field))
+}
+
+fn missing(field: &str) -> Malformed {
+    Malformed(format!("no `{field}`"))
+}
+
+fn text_or_null<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(match serde_json::Value::deserialize(deserializer)? {
+        serde_json::Value::String(text) => text,
+        serde_json::Value::Null => String::new(),
+        other => other.to_string(),
+    })
+}
