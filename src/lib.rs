@@ -59,3 +59,6 @@ pub mod operator;
 
 pub mod ari;
 pub mod realtime;
+
+pub mod call;
+pub mod switchboard;

@@ -1,0 +1,200 @@
+//! The agent's leg: opening the model's session, giving it its settings, and what its errors mean.
+//!
+//! ```text
+//!   Opening ──opened──► Greeted? ──created──► Configuring ──updated, echo right──► Ready
+//!      │ ▲ transient failure, within patience        │ error, wrong echo, time-out
+//!      ▼ │                                           ▼
+//!   Waiting                                      call ends
+//! ```
+//! No audio and no request for a response goes out before Ready: until then the session's defaults are in
+//! force, and 24 kHz PCM on a telephone is noise.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::responses::Purpose;
+use super::{Call, Output, Phase, SessionEnd};
+use crate::operator::{Detail, EndReason, Notice};
+use crate::realtime::client::ClientEvent;
+use crate::realtime::dialect::Differences;
+use crate::realtime::server::{ApiError, ErrorClass, Refusal};
+
+/// How long a caller waits for the session before he is given back. Longer is dead air; shorter gives up on a
+/// slow but living server.
+pub(super) const SESSION_PATIENCE: Duration = Duration::from_secs(8);
+/// Pause before the session is tried again.
+const REOPEN_AFTER: Duration = Duration::from_millis(500);
+
+/// How far the session is.
+#[derive(Debug)]
+pub(super) enum Agent {
+    /// Its WebSocket is being opened.
+    Opening { give_up_at: Instant },
+    /// Opening failed; tried again at `at`.
+    Waiting { at: Instant, give_up_at: Instant },
+    /// The WebSocket stands; `session.created` has not come.
+    Opened { give_up_at: Instant },
+    /// `session.update` is out: this was asked.
+    Configuring { asked: Value, give_up_at: Instant },
+    /// Audio may flow.
+    Ready,
+    /// No session any more.
+    Closed,
+}
+
+impl Agent {
+    /// A session that is being opened.
+    pub(super) fn opening(now: Instant) -> Self {
+        Self::Opening { give_up_at: now + SESSION_PATIENCE }
+    }
+
+    /// When [`Call::advance_agent`] has something to do.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match self {
+            Self::Opening { give_up_at }
+            | Self::Opened { give_up_at }
+            | Self::Configuring { give_up_at, .. } => Some(*give_up_at),
+            Self::Waiting { at, give_up_at } => Some(*at.min(give_up_at)),
+            Self::Ready | Self::Closed => None,
+        }
+    }
+}
+
+impl Call {
+    pub(super) fn advance_agent(&mut self) {
+        match self.agent {
+            Agent::Opening { give_up_at }
+            | Agent::Opened { give_up_at }
+            | Agent::Waiting { give_up_at, .. }
+            | Agent::Configuring { give_up_at, .. }
+                if give_up_at <= self.now =>
+            {
+                self.outputs
+                    .push(Output::Notice(Notice::SessionLate { seconds: SESSION_PATIENCE.as_secs() }));
+                self.end(EndReason::SessionLate);
+            }
+            Agent::Waiting { at, give_up_at } if at <= self.now => {
+                self.agent = Agent::Opening { give_up_at };
+                self.outputs.push(Output::OpenSession);
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn session_opened(&mut self) {
+        if let Agent::Opening { give_up_at } = self.agent {
+            self.agent = Agent::Opened { give_up_at };
+            self.outputs.push(Output::Notice(Notice::SessionConnected));
+        }
+    }
+
+    /// `session.created`: the session may be told what it is.
+    pub(super) fn session_created(&mut self) {
+        if let Agent::Opened { give_up_at } = self.agent {
+            // An announcement that must be heard cannot be interrupted: see `turn`.
+            let interrupt = self.settings.session.interrupt && self.settings.recording_notice.is_none();
+            let asked = self.settings.session.session(interrupt);
+            let event_id = self.event_id();
+            self.outputs
+                .push(Output::Session(ClientEvent::SessionUpdate { event_id, session: asked.clone() }));
+            self.agent = Agent::Configuring { asked, give_up_at };
+        }
+    }
+
+    /// `session.updated`: is it what was asked?
+    pub(super) fn session_updated(&mut self, echoed: &str) {
+        let Agent::Configuring { asked, .. } = &self.agent else { return };
+        let echoed = serde_json::from_str(echoed).unwrap_or_default();
+        let Differences { formats, others } = Differences::between(asked, &echoed);
+        if !formats.is_empty() {
+            self.outputs
+                .push(Output::Notice(Notice::FormatsDiffer { paths: Detail::new(formats.join(", ")) }));
+            self.end(EndReason::SessionFailed);
+            return;
+        }
+        if !others.is_empty() {
+            self.outputs
+                .push(Output::Notice(Notice::SettingsDiffer { paths: Detail::new(others.join(", ")) }));
+        }
+        self.agent = Agent::Ready;
+        self.outputs.push(Output::Notice(Notice::SessionConfigured));
+        self.legs.answer(&mut self.outputs);
+        if self.settings.recording_notice.is_some() {
+            self.responses.want(Purpose::Notice);
+        } else if self.settings.greeting.is_some() {
+            self.responses.want(Purpose::Greeting);
+        }
+        self.ask();
+        let kept = self.uplink.open(self.now);
+        self.floor.uplink_began =
+            (self.now - self.born).saturating_sub(crate::media::FRAME_DURATION * kept.len() as u32);
+        self.to_model.flush(self.now, kept.into_iter(), &mut self.outputs);
+    }
+
+    /// The WebSocket is gone, or never was.
+    pub(super) fn session_ended(&mut self, end: &SessionEnd) {
+        if self.phase != Phase::Serving {
+            return;
+        }
+        match self.agent {
+            Agent::Opening { give_up_at }
+            | Agent::Opened { give_up_at }
+            | Agent::Configuring { give_up_at, .. }
+                if end.refusal.is_none() =>
+            {
+                self.outputs.push(Output::Notice(Notice::SessionRetry { cause: Detail::new(&end.cause) }));
+                self.agent = Agent::Waiting { at: self.now + REOPEN_AFTER, give_up_at };
+            }
+            Agent::Ready if end.refusal.is_none() => {
+                self.outputs.push(Output::Notice(Notice::SessionLost { cause: Detail::new(&end.cause) }));
+                self.end(EndReason::SessionLost);
+            }
+            _ => {
+                self.refused(end.refusal.unwrap_or(Refusal::Other), &end.cause, "");
+            }
+        }
+    }
+
+    /// An `error` event, or the error of a failed response. True if the call ends.
+    pub(super) fn session_error(&mut self, error: &ApiError) -> bool {
+        match error.class() {
+            ErrorClass::Permanent(refusal) => {
+                self.refused(refusal, &error.code, &error.message);
+                return true;
+            }
+            ErrorClass::SessionOver => {
+                self.outputs.push(Output::Notice(Notice::SessionLost { cause: Detail::new(&error.code) }));
+                self.end(EndReason::SessionLost);
+                return true;
+            }
+            ErrorClass::OurFault => {
+                let (code, message) = (Detail::new(&error.code), Detail::new(&error.message));
+                if matches!(self.agent, Agent::Configuring { .. }) {
+                    self.outputs.push(Output::Notice(Notice::SettingsRefused { code, message }));
+                    self.end(EndReason::SessionFailed);
+                    return true;
+                }
+                self.outputs.push(Output::Notice(Notice::SessionComplains { code, message }));
+            }
+            ErrorClass::Race | ErrorClass::Transient => {}
+        }
+        self.counters.session_errors += 1;
+        self.responses.refused(self.now, &error.event_id);
+        false
+    }
+
+    /// OpenAI will not serve us until a person acts.
+    fn refused(&mut self, refusal: Refusal, code: &str, message: &str) {
+        self.outputs.push(Output::Notice(match refusal {
+            Refusal::Key => Notice::KeyRefused,
+            Refusal::Quota => Notice::QuotaExhausted,
+            Refusal::Model => Notice::ModelUnavailable { model: self.settings.model.clone() },
+            Refusal::BetaDialect => Notice::BetaRefused,
+            Refusal::Other => {
+                Notice::SessionRefused { code: Detail::new(code), message: Detail::new(message) }
+            }
+        }));
+        self.end(EndReason::SessionFailed);
+    }
+}

@@ -1,0 +1,322 @@
+//! The Asterisk side of a call: what exists there, in which order it is made, and how it is undone.
+//!
+//! ```text
+//!   caller ── bridge ── media channel ══ RTP ══ our socket
+//! ```
+//! Bridge and media channel are asked for together; joined once both stand and the media channel has entered
+//! the application by itself (Asterisk refuses it earlier). Nothing is deleted before the answer to its
+//! creation is in, so no DELETE can overtake its POST. The only place that knows how to undo a set-up.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use super::Output;
+use crate::ari::request::{Reply, Request, media_address};
+use crate::ari::{BridgeId, ChannelId};
+use crate::operator::{EndReason, Notice};
+
+/// A ringing caller is answered after this time even if the session is not ready: longer and callers think
+/// the line is dead, shorter and they hear silence instead of ringing.
+pub const ANSWER_AFTER: Duration = Duration::from_secs(2);
+/// Pause before an undo request that got no answer is made again.
+const RETRY_AFTER: Duration = Duration::from_millis(500);
+/// The channel variable that tells the dialplan why the call comes back.
+pub const END_REASON_VARIABLE: &str = "AI_END_REASON";
+
+/// Something of ours in Asterisk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Thing {
+    /// Not asked for.
+    Absent,
+    /// Asked for; the answer is not in.
+    Requested,
+    /// There (or possibly there: the answer was lost).
+    Present,
+    /// Its DELETE is under way.
+    Leaving,
+    /// Its DELETE got no answer; the next try is at this instant.
+    LeavingAgain(Instant),
+    /// Deleted, or destroyed by Asterisk.
+    Gone,
+}
+
+/// The caller's channel, as far as we are concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Caller {
+    /// Not answered yet; will be at this instant at the latest.
+    Ringing { answer_at: Instant },
+    /// Our answer is under way.
+    Answering,
+    /// Talking.
+    Up,
+    /// Told the reason in a variable; then it continues in the dialplan.
+    Explaining,
+    /// On its way back to the dialplan.
+    Continuing,
+    /// As above, but the request got no answer; the next try is at this instant.
+    ContinuingAgain(Instant),
+    /// No longer ours.
+    Gone,
+}
+
+/// What a reply or an event means for the call as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// Nothing new.
+    Nothing,
+    /// Asterisk's end of the media path is known.
+    Media(SocketAddr),
+    /// Caller and media channel hear each other.
+    Joined,
+    /// The caller is gone.
+    CallerGone,
+    /// It cannot go on.
+    Failed(EndReason),
+}
+
+/// The three things of one call in Asterisk.
+#[derive(Debug)]
+pub struct Legs {
+    app: String,
+    caller_id: ChannelId,
+    media_id: ChannelId,
+    bridge_id: BridgeId,
+    caller: Caller,
+    media: Thing,
+    bridge: Thing,
+    media_entered: bool,
+    media_address: Option<SocketAddr>,
+    join_requested: bool,
+}
+
+impl Legs {
+    /// Nothing exists but the caller.
+    pub fn new(now: Instant, app: String, caller: &ChannelId, up: bool) -> Self {
+        Self {
+            app,
+            caller_id: caller.clone(),
+            media_id: caller.media(),
+            bridge_id: caller.bridge(),
+            caller: if up { Caller::Up } else { Caller::Ringing { answer_at: now + ANSWER_AFTER } },
+            media: Thing::Absent,
+            bridge: Thing::Absent,
+            media_entered: false,
+            media_address: None,
+            join_requested: false,
+        }
+    }
+
+    /// Asks for everything that can be asked for at once. `host` is our socket.
+    pub fn begin(&mut self, host: SocketAddr, out: &mut Vec<Output>) {
+        self.bridge = Thing::Requested;
+        self.media = Thing::Requested;
+        out.push(Output::Ari(Request::CreateBridge { bridge: self.bridge_id.clone() }));
+        out.push(Output::Ari(Request::ExternalMedia {
+            app: self.app.clone(),
+            channel: self.media_id.clone(),
+            host,
+        }));
+        if matches!(self.caller, Caller::Ringing { .. }) {
+            out.push(Output::Ari(Request::Ring(self.caller_id.clone())));
+        }
+    }
+
+    /// Takes the call if it still rings.
+    pub fn answer(&mut self, out: &mut Vec<Output>) {
+        if matches!(self.caller, Caller::Ringing { .. }) {
+            self.caller = Caller::Answering;
+            out.push(Output::Ari(Request::Answer(self.caller_id.clone())));
+        }
+    }
+
+    /// Whether the caller's channel has been answered.
+    pub fn is_up(&self) -> bool {
+        self.caller == Caller::Up
+    }
+
+    /// Whether caller and media channel have been told to hear each other.
+    pub fn is_bridging(&self) -> bool {
+        self.join_requested
+    }
+
+    /// When [`Self::advance`] has something to do.
+    pub fn deadline(&self) -> Option<Instant> {
+        let caller = match self.caller {
+            Caller::Ringing { answer_at: at } | Caller::ContinuingAgain(at) => Some(at),
+            _ => None,
+        };
+        let things = [self.media, self.bridge].map(|thing| match thing {
+            Thing::LeavingAgain(at) => Some(at),
+            _ => None,
+        });
+        [caller, things[0], things[1]].into_iter().flatten().min()
+    }
+
+    /// Lets time pass: answers a caller who has waited enough, repeats what got no answer.
+    pub fn advance(&mut self, now: Instant, out: &mut Vec<Output>) {
+        match self.caller {
+            Caller::Ringing { answer_at } if answer_at <= now => self.answer(out),
+            Caller::ContinuingAgain(at) if at <= now => self.send_on(out),
+            _ => {}
+        }
+        if matches!(self.media, Thing::LeavingAgain(at) if at <= now) {
+            self.media = Thing::Leaving;
+            out.push(Output::Ari(Request::Hangup(self.media_id.clone())));
+        }
+        if matches!(self.bridge, Thing::LeavingAgain(at) if at <= now) {
+            self.bridge = Thing::Leaving;
+            out.push(Output::Ari(Request::DeleteBridge(self.bridge_id.clone())));
+        }
+    }
+
+    /// The caller's channel has left the application or is gone.
+    pub fn caller_left(&mut self) -> Progress {
+        let was = std::mem::replace(&mut self.caller, Caller::Gone);
+        if was == Caller::Gone { Progress::Nothing } else { Progress::CallerGone }
+    }
+
+    /// The caller's channel is up, whoever answered it.
+    pub fn caller_up(&mut self) {
+        if matches!(self.caller, Caller::Ringing { .. } | Caller::Answering) {
+            self.caller = Caller::Up;
+        }
+    }
+
+    /// Our media channel has entered the application.
+    pub fn media_entered(&mut self, out: &mut Vec<Output>) {
+        self.media_entered = true;
+        self.join(out);
+    }
+
+    /// Our media channel is gone without our doing, or by it.
+    pub fn media_left(&mut self) -> Progress {
+        let was = std::mem::replace(&mut self.media, Thing::Gone);
+        match was {
+            Thing::Requested | Thing::Present => Progress::Failed(EndReason::MediaLost),
+            _ => Progress::Nothing,
+        }
+    }
+
+    /// Asterisk answered a request, or did not. While `closing`, whatever it created is deleted again.
+    pub fn replied(
+        &mut self,
+        now: Instant,
+        request: &Request,
+        reply: &Reply,
+        closing: bool,
+        out: &mut Vec<Output>,
+    ) -> Progress {
+        let created = match reply {
+            // A request without an answer may have been carried out all the same.
+            Reply::Done(_) | Reply::Lost(_) => Some(Thing::Present),
+            Reply::Refused { .. } => Some(Thing::Absent),
+        };
+        let mut progress = Progress::Nothing;
+        match request {
+            Request::CreateBridge { .. } => {
+                self.bridge = created.filter(|_| self.bridge == Thing::Requested).unwrap_or(self.bridge);
+                progress = failure(reply);
+            }
+            Request::ExternalMedia { .. } => {
+                self.media = created.filter(|_| self.media == Thing::Requested).unwrap_or(self.media);
+                progress = self.media_replied(reply);
+            }
+            Request::AddChannels { .. } => {
+                progress = if matches!(reply, Reply::Done(_)) { Progress::Joined } else { failure(reply) };
+            }
+            Request::Answer(_) => match reply {
+                Reply::Done(_) => self.caller_up(),
+                Reply::Refused { .. } | Reply::Lost(_) => progress = failure(reply),
+            },
+            Request::SetVariable { .. } if self.caller == Caller::Explaining => self.send_on(out),
+            Request::Continue(_) => self.continue_replied(now, reply),
+            Request::Hangup(_) => self.media = after_delete(now, self.media, reply),
+            Request::DeleteBridge(_) => self.bridge = after_delete(now, self.bridge, reply),
+            _ => {}
+        }
+        if closing {
+            self.undo(out);
+            return Progress::Nothing;
+        }
+        self.join(out);
+        progress
+    }
+
+    /// Gives the caller, if he is still there, back to the dialplan with the reason in a variable.
+    pub fn release_caller(&mut self, reason: EndReason, out: &mut Vec<Output>) {
+        if matches!(self.caller, Caller::Ringing { .. } | Caller::Answering | Caller::Up) {
+            self.caller = Caller::Explaining;
+            out.push(Output::Notice(Notice::CallHandedBack { reason }));
+            out.push(Output::Ari(Request::SetVariable {
+                channel: self.caller_id.clone(),
+                name: END_REASON_VARIABLE,
+                value: reason.code().to_owned(),
+            }));
+        }
+    }
+
+    /// Deletes what is there. What is still being created is deleted when its answer comes.
+    pub fn undo(&mut self, out: &mut Vec<Output>) {
+        if self.media == Thing::Present {
+            self.media = Thing::Leaving;
+            out.push(Output::Ari(Request::Hangup(self.media_id.clone())));
+        }
+        if self.bridge == Thing::Present {
+            self.bridge = Thing::Leaving;
+            out.push(Output::Ari(Request::DeleteBridge(self.bridge_id.clone())));
+        }
+    }
+
+    /// Whether nothing of this call is left in Asterisk.
+    pub fn is_undone(&self) -> bool {
+        let gone = |thing| matches!(thing, Thing::Absent | Thing::Gone);
+        self.caller == Caller::Gone && gone(self.media) && gone(self.bridge)
+    }
+
+    fn media_replied(&mut self, reply: &Reply) -> Progress {
+        let Reply::Done(body) = reply else { return failure(reply) };
+        self.media_address = media_address(body);
+        self.media_address.map_or(Progress::Failed(EndReason::SetupFailed), Progress::Media)
+    }
+
+    fn continue_replied(&mut self, now: Instant, reply: &Reply) {
+        if self.caller == Caller::Continuing {
+            self.caller = match reply {
+                Reply::Done(_) | Reply::Refused { status: 404 | 409, .. } => Caller::Gone,
+                Reply::Refused { .. } | Reply::Lost(_) => Caller::ContinuingAgain(now + RETRY_AFTER),
+            };
+        }
+    }
+
+    fn send_on(&mut self, out: &mut Vec<Output>) {
+        self.caller = Caller::Continuing;
+        out.push(Output::Ari(Request::Continue(self.caller_id.clone())));
+    }
+
+    fn join(&mut self, out: &mut Vec<Output>) {
+        let ready = self.bridge == Thing::Present && self.media == Thing::Present && self.media_entered;
+        if ready && self.media_address.is_some() && !self.join_requested && self.caller != Caller::Gone {
+            self.join_requested = true;
+            out.push(Output::Ari(Request::AddChannels {
+                bridge: self.bridge_id.clone(),
+                channels: [self.caller_id.clone(), self.media_id.clone()],
+            }));
+        }
+    }
+}
+
+fn failure(reply: &Reply) -> Progress {
+    match reply {
+        Reply::Done(_) => Progress::Nothing,
+        Reply::Refused { .. } => Progress::Failed(EndReason::SetupFailed),
+        Reply::Lost(_) => Progress::Failed(EndReason::AsteriskLost),
+    }
+}
+
+fn after_delete(now: Instant, thing: Thing, reply: &Reply) -> Thing {
+    match reply {
+        _ if thing == Thing::Gone => Thing::Gone,
+        Reply::Done(_) | Reply::Refused { status: 404, .. } => Thing::Gone,
+        Reply::Refused { .. } | Reply::Lost(_) => Thing::LeavingAgain(now + RETRY_AFTER),
+    }
+}

@@ -1,0 +1,542 @@
+//! One phone call, as a fold over its inputs.
+//!
+//! Everything that can happen to a call is one [`Input`]; everything it wants done is one [`Output`]. Between
+//! them is plain code: no clock, socket, task, lock or `Result`. A packet, an Asterisk event, a word of the
+//! model, the passing of time: each is handled the same way, in the daemon, in tests on a virtual clock and in
+//! the simulator.
+//!
+//! ```text
+//!              StasisStart
+//!                  │  new()
+//!                  ▼
+//!     ┌──────── Setting up ───────┐   bridge, media channel and session are asked for at once;
+//!     │            │              │   silence flows as soon as Asterisk names its port
+//!     │            │ session.updated, joined, answered
+//!     │            ▼              │
+//!     │          Talking ◄──┐     │   turns: Listening → Thinking → Speaking
+//!     │            │        │     │   speech_started while Speaking = barge-in (turn.rs)
+//!     │            │ └──────┘     │
+//!     │ caller gone · model lost · Asterisk refuses · shutdown
+//!     ▼            ▼              ▼
+//!                Closing             the caller goes back to the dialplan if he is still there; what was
+//!                  │                 made in Asterisk is unmade (legs.rs); bounded by a deadline
+//!                  ▼
+//!                Ended               deadline() is None
+//! ```
+//!
+//! | file | holds |
+//! |---|---|
+//! | `legs` | what exists in Asterisk, its order and its undoing |
+//! | `agent` | the session: opening, settings, errors |
+//! | `uplink`, `ear` | caller → model; our own voice detector |
+//! | `playout` | model → caller, the 20 ms clock, what was *heard* |
+//! | `responses`, `turn` | one answer at a time; barge-in |
+//! | `transcript` | who said what |
+
+mod agent;
+pub mod ear;
+pub mod legs;
+pub mod playout;
+pub mod responses;
+pub mod transcript;
+mod turn;
+pub mod uplink;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::ari::ChannelId;
+use crate::ari::request::{Reply, Request};
+use crate::media::Frame;
+use crate::media::rtp::{self, PACKET_BYTES, Packet};
+use crate::operator::{EndReason, Notice};
+use crate::realtime::client::ClientEvent;
+use crate::realtime::dialect::SessionSettings;
+use crate::realtime::server::{Event, Refusal};
+
+use agent::Agent;
+use ear::Ear;
+use legs::{Legs, Progress};
+use playout::Playout;
+use responses::Responses;
+use transcript::{Transcript, Utterance};
+use turn::Floor;
+use uplink::{Ready, Uplink, UplinkCounters};
+
+/// How long a call may take to undo what it made, before it is given up. Longer than a request's time-out and
+/// its repetition; shorter than anyone's patience with `systemctl stop`.
+pub const CLOSING_PATIENCE: Duration = Duration::from_secs(10);
+
+/// What every call of this daemon has in common.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// The Stasis application.
+    pub app: String,
+    /// The model's name, for the operator.
+    pub model: String,
+    /// What is asked of the model's session.
+    pub session: SessionSettings,
+    /// The first words; None: the assistant waits.
+    pub greeting: Option<String>,
+    /// Said before the greeting, to its end, whatever the caller does.
+    pub recording_notice: Option<String>,
+    /// Frames in one `input_audio_buffer.append`, 1–5.
+    pub uplink_frames_per_append: u8,
+}
+
+/// What makes this call this call: everything that would otherwise be random or ambient.
+#[derive(Debug, Clone)]
+pub struct Seed {
+    /// The caller's channel.
+    pub channel: ChannelId,
+    /// Its name, for the operator: `PJSIP/trunk-00000012`.
+    pub channel_name: String,
+    /// Whether the dialplan has answered it.
+    pub answered: bool,
+    /// Our RTP socket, as Asterisk reaches it.
+    pub local: SocketAddr,
+    /// RTP synchronisation source of what we send.
+    pub ssrc: u32,
+    /// First RTP sequence number.
+    pub sequence: u16,
+    /// First RTP timestamp.
+    pub timestamp: u32,
+}
+
+/// Something that happens to a call.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// Time has passed.
+    Tick,
+    /// A datagram at our RTP socket.
+    Rtp {
+        /// Who sent it.
+        from: SocketAddr,
+        /// All of it.
+        datagram: &'a [u8],
+    },
+    /// News of one of our channels.
+    Leg(LegEvent),
+    /// The end of a request we made.
+    Ari {
+        /// The request.
+        request: &'a Request,
+        /// How it ended.
+        reply: &'a Reply,
+    },
+    /// The session's WebSocket stands.
+    SessionOpened,
+    /// The model's server says something.
+    Session(Event<'a>),
+    /// The session's WebSocket could not be opened, or is gone.
+    SessionEnded(SessionEnd),
+    /// The daemon stops: end the call.
+    Shutdown,
+}
+
+/// News of one of a call's channels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LegEvent {
+    /// The caller hung up, or his channel left us for another reason.
+    CallerLeft,
+    /// The caller's channel has been answered.
+    CallerUp,
+    /// Our media channel is in the application.
+    MediaEntered,
+    /// Our media channel is gone.
+    MediaLeft,
+    /// The caller pressed a key.
+    Key(char),
+    /// The caller put us on hold (true), or took us back.
+    Hold(bool),
+}
+
+/// Why there is no session (any more).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionEnd {
+    /// Why trying again would end the same way, if it would.
+    pub refusal: Option<Refusal>,
+    /// HTTP status or close code, with the server's words; for the log.
+    pub cause: String,
+}
+
+/// Something a call wants done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Output {
+    /// Send this packet to the media address.
+    Rtp([u8; PACKET_BYTES]),
+    /// From now on packets go there.
+    MediaAddress(SocketAddr),
+    /// Caller audio for the model. Frames up to and including a `complete` one make one
+    /// `input_audio_buffer.append`.
+    Append {
+        /// 20 ms.
+        frame: Frame,
+        /// The append ends with it.
+        complete: bool,
+    },
+    /// Say this to the model's server.
+    Session(ClientEvent),
+    /// Open the model's session.
+    OpenSession,
+    /// Close it.
+    CloseSession,
+    /// Make this request; its end comes back as [`Input::Ari`].
+    Ari(Request),
+    /// Tell the operator.
+    Notice(Notice),
+}
+
+/// Where the conversation stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// The caller has the floor.
+    Listening,
+    /// The model prepares its answer.
+    Thinking,
+    /// The caller hears the assistant.
+    Speaking,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Serving,
+    Closing { reason: EndReason, until: Instant },
+    Ended { reason: EndReason },
+}
+
+/// Counts of what went wrong, or well, on the way.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Datagrams that were not RTP.
+    pub malformed_packets: u64,
+    /// Datagrams from someone else.
+    pub foreign_packets: u64,
+    /// Packets that are not µ-law audio: keys, comfort noise.
+    pub other_payloads: u64,
+    /// Audio deltas of answers nobody wants any more.
+    pub dropped_deltas: u64,
+    /// Audio deltas that could not be decoded or found no room.
+    pub refused_deltas: u64,
+    /// Interruptions by the caller.
+    pub barge_ins: u64,
+    /// Error events of the server that needed nothing done.
+    pub session_errors: u64,
+    /// Keys pressed.
+    pub keys: u64,
+}
+
+/// What remains of a call when it is over.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// Why it ended.
+    pub reason: EndReason,
+    /// How long it lasted.
+    pub duration: Duration,
+    /// Counts.
+    pub counters: Counters,
+    /// The caller's packets.
+    pub uplink: UplinkCounters,
+    /// Frames sent to the caller.
+    pub frames: u64,
+    /// Frames skipped because the clock was late.
+    pub late_frames: u64,
+    /// Pauses inside the assistant's speech because its audio had not arrived.
+    pub underruns: u64,
+    /// Frames in which our own detector heard the caller's voice.
+    pub voiced_frames: u64,
+    /// Everything said, in order.
+    pub transcript: Vec<Utterance>,
+}
+
+/// One call.
+#[derive(Debug)]
+pub struct Call {
+    settings: Arc<Settings>,
+    now: Instant,
+    born: Instant,
+    phase: Phase,
+    legs: Legs,
+    agent: Agent,
+    uplink: Uplink,
+    to_model: ToModel,
+    playout: Playout,
+    responses: Responses,
+    floor: Floor,
+    transcript: Transcript,
+    media_from: Option<SocketAddr>,
+    codec_said: bool,
+    events_said: u64,
+    counters: Counters,
+    outputs: Vec<Output>,
+}
+
+impl Call {
+    /// A call that begins now: a caller has entered the application. The first [`Self::handle`] gives out the
+    /// requests that set it up.
+    pub fn new(now: Instant, settings: Arc<Settings>, seed: Seed) -> Self {
+        let mut outputs = vec![
+            Output::Notice(Notice::CallReceived { channel: seed.channel_name }),
+            Output::Notice(Notice::RtpBound { address: seed.local }),
+        ];
+        let mut legs = Legs::new(now, settings.app.clone(), &seed.channel, seed.answered);
+        legs.begin(seed.local, &mut outputs);
+        outputs.push(Output::OpenSession);
+        Self {
+            now,
+            born: now,
+            phase: Phase::Serving,
+            legs,
+            agent: Agent::opening(now),
+            uplink: Uplink::default(),
+            to_model: ToModel {
+                ear: Ear::default(),
+                frames_per_append: settings.uplink_frames_per_append,
+                in_append: 0,
+            },
+            playout: Playout::new(rtp::Stream::new(seed.ssrc, seed.sequence, seed.timestamp)),
+            responses: Responses::default(),
+            floor: Floor::default(),
+            transcript: Transcript::default(),
+            media_from: None,
+            codec_said: false,
+            events_said: 0,
+            settings,
+            counters: Counters::default(),
+            outputs,
+        }
+    }
+
+    /// Advances the clock, applies the input, and returns everything the call wants done, in order.
+    #[must_use = "the outputs are what the call does"]
+    pub fn handle(&mut self, now: Instant, input: Input<'_>) -> std::vec::Drain<'_, Output> {
+        self.now = self.now.max(now);
+        match input {
+            Input::Tick => {}
+            Input::Rtp { from, datagram } => self.rtp(from, datagram),
+            Input::Leg(event) => self.leg(event),
+            Input::Ari { request, reply } => self.replied(request, reply),
+            Input::SessionOpened => self.session_opened(),
+            Input::Session(event) => self.session(event),
+            Input::SessionEnded(end) => self.session_ended(&end),
+            Input::Shutdown => self.end(EndReason::Shutdown),
+        }
+        self.advance();
+        self.outputs.drain(..)
+    }
+
+    /// When to call `handle(_, Input::Tick)` if nothing comes first. None: the call is over.
+    pub fn deadline(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Ended { .. } => None,
+            Phase::Closing { until, .. } => Some(self.legs.deadline().map_or(until, |at| at.min(until))),
+            Phase::Serving => [
+                self.playout.deadline(),
+                self.uplink.deadline(),
+                self.legs.deadline(),
+                self.agent.deadline(),
+                self.responses.deadline(!self.floor.caller_speaks),
+            ]
+            .into_iter()
+            .flatten()
+            .min()
+            // Nothing is due: everything waits for the world. Look again in a while all the same.
+            .or(Some(self.now + Duration::from_secs(1))),
+        }
+    }
+
+    /// Whose turn it is.
+    pub fn turn(&self) -> Turn {
+        if self.playout.is_speaking() {
+            Turn::Speaking
+        } else if self.responses.is_busy() {
+            Turn::Thinking
+        } else {
+            Turn::Listening
+        }
+    }
+
+    /// What remains of the call. The reason is only final once [`Self::deadline`] is None.
+    pub fn report(&self) -> Report {
+        Report {
+            reason: match self.phase {
+                Phase::Serving => EndReason::Shutdown,
+                Phase::Closing { reason, .. } | Phase::Ended { reason } => reason,
+            },
+            duration: self.now - self.born,
+            counters: self.counters,
+            uplink: self.uplink.counters,
+            frames: self.playout.frames,
+            late_frames: self.playout.late_frames,
+            underruns: self.playout.underruns,
+            voiced_frames: self.to_model.ear.voiced_frames,
+            transcript: self.transcript.utterances().to_vec(),
+        }
+    }
+
+    /// Everything that is due by now.
+    fn advance(&mut self) {
+        let now = self.now;
+        match self.phase {
+            Phase::Ended { .. } => {}
+            Phase::Closing { reason, until } => {
+                self.legs.advance(now, &mut self.outputs);
+                if self.legs.is_undone() || until <= now {
+                    self.over(reason);
+                }
+            }
+            Phase::Serving => {
+                self.play();
+                let Self { uplink, to_model, outputs, .. } = self;
+                uplink.advance(now, &mut |ready| to_model.send(now, ready, outputs));
+                self.legs.advance(now, &mut self.outputs);
+                self.advance_agent();
+                self.ask();
+            }
+        }
+    }
+
+    /// A datagram at our RTP socket.
+    fn rtp(&mut self, from: SocketAddr, datagram: &[u8]) {
+        if self.phase != Phase::Serving {
+            return;
+        }
+        if self.media_from != Some(from) {
+            self.counters.foreign_packets += 1;
+            return;
+        }
+        let Ok(packet) = Packet::parse(datagram) else {
+            self.counters.malformed_packets += 1;
+            return;
+        };
+        if !self.codec_said && packet.payload_type != rtp::PAYLOAD_COMFORT_NOISE {
+            self.codec_said = true;
+            self.outputs.push(Output::Notice(Notice::CodecDetected { codec: codec(packet.payload_type) }));
+        }
+        if packet.payload_type != rtp::PAYLOAD_ULAW {
+            self.counters.other_payloads += 1;
+            return;
+        }
+        let Self { now, uplink, to_model, outputs, .. } = self;
+        uplink.accept(*now, &packet, &mut |ready| to_model.send(*now, ready, outputs));
+    }
+
+    fn leg(&mut self, event: LegEvent) {
+        match event {
+            LegEvent::CallerLeft => {
+                if self.legs.caller_left() == Progress::CallerGone {
+                    self.end(EndReason::CallerHungUp);
+                }
+            }
+            LegEvent::CallerUp => {
+                self.legs.caller_up();
+                self.open_playout();
+            }
+            LegEvent::MediaEntered => self.legs.media_entered(&mut self.outputs),
+            LegEvent::MediaLeft => {
+                let progress = self.legs.media_left();
+                self.progress(progress);
+            }
+            LegEvent::Key(_) => self.counters.keys += 1,
+            LegEvent::Hold(_) => {}
+        }
+    }
+
+    fn replied(&mut self, request: &Request, reply: &Reply) {
+        let closing = self.phase != Phase::Serving;
+        let progress = self.legs.replied(self.now, request, reply, closing, &mut self.outputs);
+        self.progress(progress);
+        self.open_playout();
+    }
+
+    fn progress(&mut self, progress: Progress) {
+        match progress {
+            Progress::Nothing | Progress::CallerGone => {}
+            Progress::Media(address) => {
+                self.media_from = Some(address);
+                self.outputs.push(Output::MediaAddress(address));
+                self.playout.start(self.now);
+            }
+            Progress::Joined => self.floor.joined = true,
+            Progress::Failed(reason) => self.end(reason),
+        }
+    }
+
+    /// Speech may leave once somebody can hear it.
+    fn open_playout(&mut self) {
+        if self.floor.joined && self.legs.is_up() {
+            self.playout.open();
+        }
+    }
+
+    /// Ends the call, for the first reason that comes.
+    fn end(&mut self, reason: EndReason) {
+        if self.phase != Phase::Serving {
+            return;
+        }
+        self.phase = Phase::Closing { reason, until: self.now + CLOSING_PATIENCE };
+        self.playout.stop();
+        self.agent = Agent::Closed;
+        self.legs.release_caller(reason, &mut self.outputs);
+        self.legs.undo(&mut self.outputs);
+        self.outputs.push(Output::CloseSession);
+    }
+
+    fn over(&mut self, reason: EndReason) {
+        self.phase = Phase::Ended { reason };
+        if self.playout.late_frames > 0 {
+            self.outputs.push(Output::Notice(Notice::LateFrames { frames: self.playout.late_frames }));
+        }
+        let seconds = (self.now - self.born).as_secs();
+        self.outputs.push(Output::Notice(Notice::CallEnded { seconds, reason }));
+    }
+
+    /// A new id for something we say to the model's server.
+    fn event_id(&mut self) -> String {
+        self.events_said += 1;
+        format!("c_{}", self.events_said)
+    }
+}
+
+/// The last step of the caller's audio: the ear listens, frames are counted into appends.
+#[derive(Debug)]
+struct ToModel {
+    ear: Ear,
+    frames_per_append: u8,
+    in_append: u8,
+}
+
+impl ToModel {
+    fn send(&mut self, now: Instant, ready: Ready, outputs: &mut Vec<Output>) {
+        if ready.heard {
+            self.ear.hear(now, &ready.frame);
+        }
+        self.in_append += 1;
+        let complete = self.in_append >= self.frames_per_append;
+        if complete {
+            self.in_append = 0;
+        }
+        outputs.push(Output::Append { frame: ready.frame, complete });
+    }
+
+    /// Everything that was kept until now, as one append.
+    fn flush(&mut self, now: Instant, kept: impl ExactSizeIterator<Item = Ready>, outputs: &mut Vec<Output>) {
+        let last = kept.len().checked_sub(1);
+        for (index, ready) in kept.enumerate() {
+            if ready.heard {
+                self.ear.hear(now, &ready.frame);
+            }
+            outputs.push(Output::Append { frame: ready.frame, complete: Some(index) == last });
+        }
+    }
+}
+
+/// The operator's word for a payload type.
+fn codec(payload_type: u8) -> String {
+    match payload_type {
+        rtp::PAYLOAD_ULAW => "ulaw".to_owned(),
+        rtp::PAYLOAD_ALAW => "alaw".to_owned(),
+        other => format!("RTP {other}"),
+    }
+}

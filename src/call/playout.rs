@@ -1,0 +1,399 @@
+//! Agent → caller: one frame every 20 ms, for the whole call.
+//!
+//! The model's audio arrives in bursts, much faster than it can be heard. It waits here, and leaves on an
+//! absolute schedule; silence leaves when there is nothing to say, so the RTP timestamp is the wall clock.
+//! Every queued byte knows its item, and what was *heard* of an item is exactly what has left: the one
+//! source of `audio_end_ms`. Does not know why it is interrupted (`turn`) nor what RTP looks like beyond
+//! asking [`rtp::Stream`] for the next packet.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::media::frame::ms_of;
+use crate::media::rtp::{self, PACKET_BYTES};
+use crate::media::{FRAME_BYTES, FRAME_DURATION, Frame};
+use crate::realtime::{ItemId, ResponseId};
+
+/// Overdue frames that are still sent, at once. More would be a burst that the far end's jitter buffer
+/// throws away; fewer would lose sound to an ordinary scheduling hiccup.
+const BURST_FRAMES: u32 = 5;
+/// Most speech that may wait: 10 minutes. A model that produces more than that is not being listened to;
+/// less could cut a very long answer.
+const QUEUE_BYTES: usize = 10 * 60 * 8_000;
+/// When the queue has run dry it keeps this much room; the rest of its memory is given back.
+const KEPT_BYTES: usize = 4_096;
+
+/// Part of the queue that belongs to one item (and content part).
+#[derive(Debug)]
+struct Segment {
+    response: ResponseId,
+    item: ItemId,
+    content_index: u32,
+    received: u64,
+    played: u64,
+    complete: bool,
+    /// When its first byte left.
+    begun: Option<Instant>,
+}
+
+/// What the caller heard of an item that was cut off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heard {
+    /// The answer it belonged to.
+    pub response: ResponseId,
+    /// The item.
+    pub item: ItemId,
+    /// Content part.
+    pub content_index: u32,
+    /// Heard, milliseconds, rounded down. 0: nothing at all.
+    pub ms: u64,
+    /// Of so many that had arrived, milliseconds.
+    pub received_ms: u64,
+    /// When its first byte left; None if none did.
+    pub begun: Option<Instant>,
+}
+
+/// Something the playout tells of an item, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Played {
+    /// The item that has been heard to its end.
+    pub item: ItemId,
+    /// When its first byte left.
+    pub begun: Instant,
+    /// How long it was, milliseconds.
+    pub ms: u64,
+}
+
+/// Why audio was not queued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dropped {
+    /// Not base64.
+    Malformed,
+    /// More than ten minutes were waiting.
+    Full,
+}
+
+/// The queue and the clock.
+#[derive(Debug)]
+pub struct Playout {
+    stream: rtp::Stream,
+    /// When the next frame leaves. None until Asterisk has said where to.
+    next_at: Option<Instant>,
+    /// Whether anyone is listening; until then only silence leaves and speech waits.
+    open: bool,
+    /// All waiting bytes; those of the first segment come first.
+    queue: VecDeque<u8>,
+    segments: VecDeque<Segment>,
+    /// Frames that have left, silence included.
+    pub frames: u64,
+    /// Frames that could not leave in time and were skipped.
+    pub late_frames: u64,
+    /// Frames of silence sent in the middle of an item because its audio had not arrived.
+    pub underruns: u64,
+}
+
+impl Playout {
+    /// A playout that sends nothing yet.
+    pub fn new(stream: rtp::Stream) -> Self {
+        Self {
+            stream,
+            next_at: None,
+            open: false,
+            queue: VecDeque::new(),
+            segments: VecDeque::new(),
+            frames: 0,
+            late_frames: 0,
+            underruns: 0,
+        }
+    }
+
+    /// Starts the clock: the first frame leaves now.
+    pub fn start(&mut self, now: Instant) {
+        self.next_at.get_or_insert(now);
+    }
+
+    /// Someone is listening: speech may leave.
+    pub fn open(&mut self) {
+        self.open = true;
+    }
+
+    /// Stops the clock for good.
+    pub fn stop(&mut self) {
+        self.next_at = None;
+    }
+
+    /// When the next frame leaves.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.next_at
+    }
+
+    /// Whether any speech is waiting or being heard.
+    pub fn is_speaking(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
+    /// The item being heard (or next to be heard).
+    pub fn item(&self) -> Option<&ItemId> {
+        self.segments.front().map(|segment| &segment.item)
+    }
+
+    /// Queues a piece of an item's audio.
+    ///
+    /// # Errors
+    /// See [`Dropped`]; what had been decoded before the fault stays queued.
+    pub fn push(
+        &mut self,
+        response: &ResponseId,
+        item: &ItemId,
+        content_index: u32,
+        base64: &str,
+    ) -> Result<(), Dropped> {
+        let known = self
+            .segments
+            .back()
+            .is_some_and(|last| last.item == *item && last.content_index == content_index);
+        if !known {
+            // Whatever came before is as long as it will ever be.
+            if let Some(last) = self.segments.back_mut() {
+                last.complete = true;
+            }
+            self.segments.push_back(Segment {
+                response: response.clone(),
+                item: item.clone(),
+                content_index,
+                received: 0,
+                played: 0,
+                complete: false,
+                begun: None,
+            });
+        }
+        let before = self.queue.len();
+        let outcome = self.decode(base64);
+        if let Some(last) = self.segments.back_mut() {
+            last.received += (self.queue.len() - before) as u64;
+        }
+        outcome
+    }
+
+    /// Base64 straight into the queue, through the stack.
+    fn decode(&mut self, base64: &str) -> Result<(), Dropped> {
+        const CHARACTERS: usize = 1_024;
+        let mut bytes = [0; CHARACTERS / 4 * 3];
+        for piece in base64.as_bytes().chunks(CHARACTERS) {
+            let length = STANDARD.decode_slice(piece, &mut bytes).map_err(|_| Dropped::Malformed)?;
+            if self.queue.len() + length > QUEUE_BYTES {
+                return Err(Dropped::Full);
+            }
+            self.queue.extend(&bytes[..length]);
+        }
+        Ok(())
+    }
+
+    /// No more audio will come for this item.
+    pub fn complete(&mut self, item: &ItemId) {
+        for segment in self.segments.iter_mut().filter(|segment| segment.item == *item) {
+            segment.complete = true;
+        }
+    }
+
+    /// No more audio will come for any item of this response.
+    pub fn complete_response(&mut self, response: &ResponseId) {
+        for segment in self.segments.iter_mut().filter(|segment| segment.response == *response) {
+            segment.complete = true;
+        }
+    }
+
+    /// Silence from the next frame on: forgets everything queued but what belongs to `keep`, and says what was
+    /// heard of each forgotten item.
+    ///
+    /// An item that was heard to its end is not among them.
+    pub fn interrupt(&mut self, keep: Option<&ResponseId>) -> Vec<Heard> {
+        let mut cut = Vec::new();
+        let mut kept_bytes = VecDeque::new();
+        let mut kept = VecDeque::new();
+        for segment in std::mem::take(&mut self.segments) {
+            let waiting = (segment.received - segment.played) as usize;
+            let bytes = self.queue.drain(..waiting);
+            if Some(&segment.response) == keep {
+                kept_bytes.extend(bytes);
+                kept.push_back(segment);
+            } else if waiting > 0 || !segment.complete {
+                drop(bytes);
+                cut.push(Heard {
+                    response: segment.response,
+                    item: segment.item,
+                    content_index: segment.content_index,
+                    ms: ms_of(segment.played),
+                    received_ms: ms_of(segment.received),
+                    begun: segment.begun,
+                });
+            }
+        }
+        self.queue = kept_bytes;
+        self.segments = kept;
+        cut
+    }
+
+    /// Emits every frame that is due, and the items that ended with them.
+    pub fn due(&mut self, now: Instant, mut send: impl FnMut([u8; PACKET_BYTES]), played: &mut Vec<Played>) {
+        let Some(mut at) = self.next_at.filter(|at| *at <= now) else { return };
+        let overdue = (now.duration_since(at).as_micros() / FRAME_DURATION.as_micros()) as u32 + 1;
+        if let Some(skipped) = overdue.checked_sub(BURST_FRAMES).filter(|skipped| *skipped > 0) {
+            self.stream.skip(skipped);
+            self.late_frames += u64::from(skipped);
+            at += FRAME_DURATION * skipped;
+        }
+        while at <= now {
+            let frame = self.next_frame(at, played);
+            send(self.stream.packet(&frame));
+            self.frames += 1;
+            at += FRAME_DURATION;
+        }
+        self.next_at = Some(at);
+    }
+
+    /// 20 ms from the front of the queue, across items where one ends within the frame.
+    fn next_frame(&mut self, at: Instant, played: &mut Vec<Played>) -> Frame {
+        if !self.open {
+            return Frame::SILENCE;
+        }
+        self.retire(played);
+        if self.queue.len() < FRAME_BYTES && self.segments.back().is_some_and(|last| !last.complete) {
+            // The rest of the frame is on its way: a padded frame here would tear the word apart.
+            if self.segments.front().is_some_and(|first| first.begun.is_some()) {
+                self.underruns += 1;
+            }
+            return Frame::SILENCE;
+        }
+        let mut frame = Frame::SILENCE;
+        let mut filled = 0;
+        for segment in &mut self.segments {
+            let taken = (FRAME_BYTES - filled).min((segment.received - segment.played) as usize);
+            if taken > 0 {
+                segment.begun.get_or_insert(at);
+                segment.played += taken as u64;
+                filled += taken;
+            }
+        }
+        for (place, byte) in frame.0.iter_mut().zip(self.queue.drain(..filled)) {
+            *place = byte;
+        }
+        self.retire(played);
+        frame
+    }
+
+    /// Drops the segments that have been heard to the end.
+    fn retire(&mut self, played: &mut Vec<Played>) {
+        while let Some(first) =
+            self.segments.front().filter(|first| first.complete && first.played == first.received)
+        {
+            if let Some(begun) = first.begun {
+                played.push(Played { item: first.item.clone(), begun, ms: ms_of(first.played) });
+            }
+            self.segments.pop_front();
+        }
+        if self.queue.is_empty() && self.queue.capacity() > 2 * KEPT_BYTES {
+            self.queue.shrink_to(KEPT_BYTES);
+        }
+    }
+
+    /// How long what waits would take to be heard.
+    pub fn waiting(&self) -> Duration {
+        Duration::from_millis(ms_of(self.queue.len() as u64))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A playout that started at the returned instant, and has one response with the given items queued.
+    fn playout(items: &[(&str, usize)]) -> (Playout, Instant) {
+        #[expect(clippy::disallowed_methods, reason = "a test needs some instant to begin at")]
+        let now = Instant::now();
+        let mut playout = Playout::new(rtp::Stream::new(1, 0, 0));
+        playout.start(now);
+        playout.open();
+        for (item, bytes) in items {
+            let audio = STANDARD.encode(vec![item.as_bytes()[0]; *bytes]);
+            playout.push(&"r".into(), &(*item).into(), 0, &audio).expect("there is room");
+        }
+        (playout, now)
+    }
+
+    fn run(playout: &mut Playout, now: Instant) -> (Vec<Vec<u8>>, Vec<Played>) {
+        let (mut packets, mut played) = (Vec::new(), Vec::new());
+        playout.due(now, |packet| packets.push(packet[rtp::HEADER_BYTES..].to_vec()), &mut played);
+        (packets, played)
+    }
+
+    #[test]
+    fn an_item_that_ends_within_a_frame_is_followed_by_the_next_without_a_gap() {
+        let (mut playout, now) = playout(&[("a", 200), ("b", 120)]);
+        playout.complete(&"b".into());
+        let (packets, played) = run(&mut playout, now + Duration::from_millis(40));
+        assert_eq!(packets[0], [b'a'; 160]);
+        assert_eq!(packets[1], [[b'a'; 40].as_slice(), &[b'b'; 120]].concat());
+        assert_eq!(packets[2], Frame::SILENCE.0);
+        assert_eq!(
+            played.iter().map(|played| (played.item.as_str(), played.ms)).collect::<Vec<_>>(),
+            [("a", 25), ("b", 15)]
+        );
+    }
+
+    #[test]
+    fn the_rest_of_a_frame_waits_for_the_next_delta_and_is_padded_only_at_the_end() {
+        let (mut playout, now) = playout(&[("a", 100)]);
+        assert_eq!(run(&mut playout, now).0, [Frame::SILENCE.0]);
+        assert_eq!(playout.underruns, 0, "nothing of it was heard yet");
+        playout.complete(&"a".into());
+        let (packets, _) = run(&mut playout, now + FRAME_DURATION);
+        assert_eq!(packets, [[[b'a'; 100].as_slice(), &[0xFF; 60]].concat()]);
+    }
+
+    #[test]
+    fn what_was_heard_is_what_has_left() {
+        let (mut playout, now) = playout(&[("a", 160), ("b", 800), ("c", 160)]);
+        let _ = run(&mut playout, now + Duration::from_millis(45));
+        let cut = playout.interrupt(None);
+        let cut: Vec<_> =
+            cut.iter().map(|heard| (heard.item.as_str(), heard.ms, heard.received_ms)).collect();
+        assert_eq!(cut, [("b", 40, 100), ("c", 0, 20)], "a was heard to its end");
+        assert_eq!(run(&mut playout, now + Duration::from_millis(60)).0, [Frame::SILENCE.0]);
+    }
+
+    #[test]
+    fn what_must_not_be_interrupted_stays_in_the_queue() {
+        let (mut playout, now) = playout(&[("a", 320)]);
+        playout.push(&"other".into(), &"b".into(), 0, &STANDARD.encode([b'b'; 160])).expect("there is room");
+        let _ = run(&mut playout, now);
+        assert_eq!(playout.interrupt(Some(&"r".into())).len(), 1);
+        assert_eq!(run(&mut playout, now + FRAME_DURATION).0, [[b'a'; 160]]);
+    }
+
+    #[test]
+    fn a_short_stall_is_made_up_and_a_long_one_moves_the_clock() {
+        let (mut playout, now) = playout(&[("a", 1_600)]);
+        assert_eq!(run(&mut playout, now + Duration::from_millis(99)).0.len(), 5);
+        assert_eq!(playout.late_frames, 0);
+        assert_eq!(run(&mut playout, now + Duration::from_millis(1_099)).0.len(), 5);
+        assert_eq!(playout.late_frames, 45);
+        assert_eq!(playout.deadline(), Some(now + Duration::from_millis(1_100)));
+        assert!(!playout.is_speaking(), "nothing of the item was lost to the stall");
+    }
+
+    #[test]
+    fn bad_base64_and_too_much_speech_are_refused() {
+        let (mut playout, _) = playout(&[]);
+        assert_eq!(playout.push(&"r".into(), &"i".into(), 0, "%%%%"), Err(Dropped::Malformed));
+        let minute = STANDARD.encode(vec![1; 60 * 8_000]);
+        for _ in 0..10 {
+            playout.push(&"r".into(), &"i".into(), 0, &minute).expect("there is room");
+        }
+        assert_eq!(playout.push(&"r".into(), &"i".into(), 0, &minute), Err(Dropped::Full));
+        assert_eq!(playout.waiting(), Duration::from_secs(600));
+    }
+}

@@ -1,0 +1,113 @@
+//! Who said what, and when: utterances keyed by item, in the order of the talk.
+//!
+//! Transcripts arrive late, early or never; the order of the conversation is that of the items
+//! (`previous_item_id`), not of the texts. Times count from the birth of the call.
+
+use std::time::Duration;
+
+use crate::realtime::ItemId;
+
+/// Who speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Speaker {
+    /// The person on the phone.
+    Caller,
+    /// The model.
+    Assistant,
+}
+
+/// One turn's words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Utterance {
+    /// The item it is in the conversation.
+    pub item: ItemId,
+    /// Who said it.
+    pub speaker: Speaker,
+    /// What was said; of an interrupted assistant, what it meant to say.
+    pub text: String,
+    /// Since the call began.
+    pub began: Option<Duration>,
+    /// Since the call began.
+    pub ended: Option<Duration>,
+    /// The caller cut it off after hearing so many milliseconds.
+    pub heard_ms: Option<u64>,
+}
+
+/// All utterances of a call, in order.
+#[derive(Debug, Default)]
+pub struct Transcript {
+    utterances: Vec<Utterance>,
+}
+
+impl Transcript {
+    /// The utterance of an item; made, in its place, if it is new.
+    pub fn utterance(&mut self, item: &ItemId, speaker: Speaker) -> &mut Utterance {
+        self.after(item, speaker, None)
+    }
+
+    /// As [`Self::utterance`], directly behind `previous` if that is known.
+    pub fn after(&mut self, item: &ItemId, speaker: Speaker, previous: Option<&ItemId>) -> &mut Utterance {
+        let place = self.utterances.iter().position(|utterance| utterance.item == *item);
+        let behind = previous.and_then(|previous| self.utterances.iter().position(|u| u.item == *previous));
+        let place = match (place, behind) {
+            (Some(place), Some(behind)) if place != behind + 1 => {
+                let utterance = self.utterances.remove(place);
+                let behind = if place < behind { behind } else { behind + 1 };
+                self.utterances.insert(behind, utterance);
+                behind
+            }
+            (Some(place), _) => place,
+            (None, behind) => {
+                let place = behind.map_or(self.utterances.len(), |behind| behind + 1);
+                let new = Utterance {
+                    item: item.clone(),
+                    speaker,
+                    text: String::new(),
+                    began: None,
+                    ended: None,
+                    heard_ms: None,
+                };
+                self.utterances.insert(place, new);
+                place
+            }
+        };
+        &mut self.utterances[place]
+    }
+
+    /// The utterance of an item, if there is one.
+    pub fn find(&mut self, item: &ItemId) -> Option<&mut Utterance> {
+        self.utterances.iter_mut().find(|utterance| utterance.item == *item)
+    }
+
+    /// Forgets an item nobody heard.
+    pub fn forget(&mut self, item: &ItemId) {
+        self.utterances.retain(|utterance| utterance.item != *item);
+    }
+
+    /// Everything said, in order.
+    pub fn utterances(&self) -> &[Utterance] {
+        &self.utterances
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(transcript: &Transcript) -> Vec<&str> {
+        transcript.utterances().iter().map(|utterance| utterance.item.as_str()).collect()
+    }
+
+    #[test]
+    fn the_order_is_that_of_the_items_whatever_arrives_first() {
+        let mut transcript = Transcript::default();
+        transcript.utterance(&"answer".into(), Speaker::Assistant);
+        transcript.utterance(&"question".into(), Speaker::Caller).text = "?".into();
+        transcript.after(&"greeting".into(), Speaker::Assistant, None);
+        transcript.after(&"question".into(), Speaker::Caller, Some(&"greeting".into()));
+        transcript.after(&"answer".into(), Speaker::Assistant, Some(&"question".into()));
+        assert_eq!(order(&transcript), ["greeting", "question", "answer"]);
+        transcript.forget(&"question".into());
+        assert_eq!(order(&transcript), ["greeting", "answer"]);
+    }
+}

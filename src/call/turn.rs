@@ -1,0 +1,252 @@
+//! Whose turn it is: what the model's events do to the conversation, and barge-in.
+//!
+//! When the caller speaks while the assistant is heard (`speech_started`):
+//! 1. nothing more of the answer is played, from the next frame on;
+//! 2. the item being heard is truncated at what was heard of it, items behind it are deleted, items heard to the
+//!    end are left alone – so the model knows exactly what the caller knows;
+//! 3. the answer is *muted*: deltas of it that are still on their way are dropped, and items of it that nobody
+//!    heard are deleted when it is done. The server cancels it by itself (`interrupt_response`).
+//!
+//! The recording notice is the exception: it is said to its end. Until it has been generated the server may not
+//! interrupt either.
+
+use std::time::Duration;
+
+use super::playout::{Heard, Played};
+use super::responses::{Ended, Purpose};
+use super::transcript::Speaker;
+use super::{Call, Output, Phase};
+use crate::operator::{Detail, EndReason, Notice};
+use crate::realtime::client::ClientEvent;
+use crate::realtime::server::{Event, Item, ItemKind, Response, ResponseStatus};
+use crate::realtime::{ItemId, ResponseId};
+
+/// What the turns of a call hang on.
+#[derive(Debug, Default)]
+pub(super) struct Floor {
+    /// Caller and media channel hear each other.
+    pub(super) joined: bool,
+    /// Between `speech_started` and `speech_stopped`.
+    pub(super) caller_speaks: bool,
+    /// The caller has taken a turn: no greeting any more.
+    pub(super) caller_has_spoken: bool,
+    /// When, since the birth of the call, the audio appended to the session began.
+    pub(super) uplink_began: Duration,
+    /// The response that must not be interrupted.
+    notice: Option<ResponseId>,
+    /// The active response, if nobody wants to hear it any more.
+    muted: Option<ResponseId>,
+    /// Items of the active response of which audio was queued.
+    queued: Vec<ItemId>,
+}
+
+impl Call {
+    /// The model's server says something.
+    pub(super) fn session(&mut self, event: Event<'_>) {
+        if self.phase != Phase::Serving {
+            return;
+        }
+        match event {
+            Event::SessionCreated => self.session_created(),
+            Event::SessionUpdated { session, .. } => self.session_updated(&session),
+            Event::Error(error) => {
+                self.session_error(&error);
+            }
+            Event::AudioDelta { response, item, content_index, audio } => {
+                self.audio(&response, &item, content_index, &audio);
+            }
+            Event::AudioDone { item } => self.playout.complete(&item),
+            Event::OutputItemDone { item } => self.playout.complete(&item.id),
+            Event::ResponseCreated(response) => self.response_created(&response),
+            Event::ResponseDone(response) => self.response_done(&response),
+            Event::SpeechStarted { item, audio_start_ms } => self.caller_began(&item, audio_start_ms),
+            Event::SpeechStopped { item, audio_end_ms } => {
+                self.floor.caller_speaks = false;
+                let at = self.floor.uplink_began + Duration::from_millis(audio_end_ms);
+                self.transcript.utterance(&item, Speaker::Caller).ended = Some(at);
+            }
+            Event::Committed { item, previous } => {
+                self.floor.caller_speaks = false;
+                self.transcript.after(&item, Speaker::Caller, previous.as_ref());
+            }
+            Event::ItemAdded { item, previous } => self.item_added(&item, previous.as_ref()),
+            Event::TranscriptDelta { item, delta } => self.assistant_text(&item, &delta, true),
+            Event::TranscriptDone { item, transcript } => self.assistant_text(&item, &transcript, false),
+            Event::CallerTranscript { item, transcript } => {
+                transcript.trim().clone_into(&mut self.transcript.utterance(&item, Speaker::Caller).text);
+            }
+            Event::CallerTranscriptFailed { .. } | Event::Other(_) => {}
+        }
+    }
+
+    /// Asks for the next response, if one is wanted and may be asked for.
+    pub(super) fn ask(&mut self) {
+        let quiet = !self.floor.caller_speaks;
+        let id = self.events_said + 1;
+        let Some((event_id, purpose)) = self.responses.next(self.now, quiet, || format!("c_{id}")) else {
+            return;
+        };
+        self.events_said = id;
+        let words = match purpose {
+            Purpose::Notice => self.settings.recording_notice.as_deref(),
+            Purpose::Greeting => self.settings.greeting.as_deref(),
+            Purpose::Answer => None,
+        };
+        // Instructions of a response replace those of the session, so both are given.
+        let instructions = words.map(|words| {
+            format!("{}\n\nSay exactly this, and nothing else:\n{words}", self.settings.session.instructions)
+        });
+        self.outputs.push(Output::Session(ClientEvent::ResponseCreate { event_id, instructions }));
+    }
+
+    /// Plays what is due, and notes what was heard to its end.
+    pub(super) fn play(&mut self) {
+        let mut played = Vec::new();
+        let Self { playout, outputs, .. } = self;
+        playout.due(self.now, |packet| outputs.push(Output::Rtp(packet)), &mut played);
+        for Played { item, begun, ms } in played {
+            let born = self.born;
+            if let Some(utterance) = self.transcript.find(&item) {
+                let began = *utterance.began.get_or_insert(begun.saturating_duration_since(born));
+                utterance.ended = Some(began + Duration::from_millis(ms));
+            }
+        }
+    }
+
+    fn audio(&mut self, response: &ResponseId, item: &ItemId, content_index: u32, audio: &str) {
+        if self.floor.muted.as_ref() == Some(response) {
+            self.counters.dropped_deltas += 1;
+            return;
+        }
+        if !self.floor.queued.contains(item) {
+            self.floor.queued.push(item.clone());
+        }
+        if self.playout.push(response, item, content_index, audio).is_err() {
+            self.counters.refused_deltas += 1;
+        }
+    }
+
+    fn response_created(&mut self, response: &Response) {
+        self.floor.queued.clear();
+        self.floor.muted = None;
+        let ours = self.responses.created(response);
+        if ours && self.responses.purpose() == Some(Purpose::Notice) {
+            self.floor.notice = Some(response.id.clone());
+        } else if !ours {
+            // The server took the caller's turn for finished.
+            self.floor.caller_speaks = false;
+        } else if self.floor.caller_speaks {
+            // Asked for in the very moment the caller began to speak, and the server did not see it as an
+            // interruption: it would talk over him.
+            self.mute(&response.id.clone(), true);
+        }
+    }
+
+    fn response_done(&mut self, response: &Response) {
+        self.playout.complete_response(&response.id);
+        if self.floor.muted.as_ref() == Some(&response.id) {
+            self.floor.muted = None;
+            let queued = std::mem::take(&mut self.floor.queued);
+            for item in &response.items {
+                if item.kind == ItemKind::AssistantMessage && !queued.contains(&item.id) {
+                    self.delete(&item.id);
+                }
+            }
+        }
+        if let ResponseStatus::Failed(error) = &response.status {
+            if self.session_error(error) {
+                return;
+            }
+            self.outputs.push(Output::Notice(Notice::ResponseFailed { code: Detail::new(&error.code) }));
+        }
+        match self.responses.done(self.now, response) {
+            Ended::Over(Some(Purpose::Notice)) => self.notice_generated(),
+            Ended::GivenUp(_) => self.end(EndReason::ModelFailed),
+            Ended::Over(_) | Ended::Retrying(_) => {}
+        }
+    }
+
+    /// The recording notice is complete: from the next answer on the caller may interrupt.
+    fn notice_generated(&mut self) {
+        if self.settings.session.interrupt {
+            let event_id = self.event_id();
+            let session = self.settings.session.interruption(true);
+            self.outputs.push(Output::Session(ClientEvent::SessionUpdate { event_id, session }));
+        }
+        if self.settings.greeting.is_some() && !self.floor.caller_has_spoken {
+            self.responses.want(Purpose::Greeting);
+        }
+    }
+
+    fn caller_began(&mut self, item: &ItemId, audio_start_ms: u64) {
+        self.floor.caller_speaks = true;
+        self.floor.caller_has_spoken = true;
+        let at = self.floor.uplink_began + Duration::from_millis(audio_start_ms);
+        self.transcript.utterance(item, Speaker::Caller).began = Some(at);
+
+        let cut = self.playout.interrupt(self.floor.notice.as_ref());
+        self.counters.barge_ins += u64::from(cut.iter().any(|heard| heard.ms > 0));
+        if let Some(active) =
+            self.responses.active().filter(|active| Some(*active) != self.floor.notice.as_ref())
+        {
+            let active = active.clone();
+            self.mute(&active, !self.settings.session.interrupt);
+        }
+        for heard in cut {
+            self.cut_off(heard);
+        }
+    }
+
+    /// Nothing more of this response is wanted.
+    fn mute(&mut self, response: &ResponseId, cancel: bool) {
+        self.floor.muted = Some(response.clone());
+        if cancel {
+            let event_id = self.event_id();
+            self.outputs
+                .push(Output::Session(ClientEvent::ResponseCancel { event_id, response: response.clone() }));
+        }
+    }
+
+    fn cut_off(&mut self, heard: Heard) {
+        if heard.ms == 0 {
+            self.delete(&heard.item);
+            return;
+        }
+        let born = self.born;
+        let utterance = self.transcript.utterance(&heard.item, Speaker::Assistant);
+        let began = heard.begun.map_or(Duration::ZERO, |begun| begun.saturating_duration_since(born));
+        utterance.began = Some(began);
+        utterance.ended = Some(began + Duration::from_millis(heard.ms));
+        utterance.heard_ms = Some(heard.ms);
+        let event_id = self.event_id();
+        self.outputs.push(Output::Session(ClientEvent::Truncate {
+            event_id,
+            item: heard.item,
+            content_index: heard.content_index,
+            audio_end_ms: heard.ms,
+        }));
+    }
+
+    fn delete(&mut self, item: &ItemId) {
+        self.transcript.forget(item);
+        let event_id = self.event_id();
+        self.outputs.push(Output::Session(ClientEvent::Delete { event_id, item: item.clone() }));
+    }
+
+    fn item_added(&mut self, item: &Item, previous: Option<&ItemId>) {
+        let speaker = match item.kind {
+            ItemKind::AssistantMessage => Speaker::Assistant,
+            ItemKind::UserMessage => Speaker::Caller,
+            ItemKind::Other => return,
+        };
+        self.transcript.after(&item.id, speaker, previous);
+    }
+
+    fn assistant_text(&mut self, item: &ItemId, text: &str, more: bool) {
+        let Some(utterance) = self.transcript.find(item) else { return };
+        if !more {
+            utterance.text.clear();
+        }
+        utterance.text.push_str(text);
+    }
+}

@@ -1,0 +1,341 @@
+//! Caller → agent: a gapless stream of frames from packets that may be lost, late, doubled or disordered.
+//!
+//! The RTP timestamp says where a packet belongs; the clock says when to stop waiting for it.
+//! - A packet in its place is passed on at once; one that is early waits briefly for those before it.
+//! - When no packet comes at all (hold, silence suppression, loss) silence is made up from the clock, because
+//!   the model's turn detection only advances with audio.
+//! - What the clock has filled is not filled again, and what comes too late for its place is dropped.
+//!
+//! Frames from before the session is ready are kept, up to two seconds. Judges neither source nor meaning.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use crate::media::rtp::Packet;
+use crate::media::{FRAME_BYTES, FRAME_DURATION, Frame, SILENCE_BYTE};
+
+/// Without a packet for so long, silence is made up. Larger: the model notices the end of a turn later when
+/// the caller's phone suppresses silence. Smaller: an ordinary burst of network jitter loses words.
+const FILL_AFTER: Duration = Duration::from_millis(120);
+/// How long an early packet waits for the ones before it: two packet times, as long as a reordering network
+/// takes. Longer only delays what is already lost.
+const REORDER_WAIT: Duration = Duration::from_millis(40);
+/// Early packets that wait at most; one more and the gap is taken for loss.
+const REORDER_PACKETS: usize = 3;
+/// A gap up to this size may be disorder; a larger one is loss (or a key press).
+const REORDER_BYTES: i32 = (REORDER_PACKETS * FRAME_BYTES) as i32;
+/// A timestamp further ahead of the clock than this is a new timeline, not loss: silence for it would be a lie.
+const JUMP: Duration = Duration::from_secs(1);
+/// A timestamp further behind than this, in a newer packet, likewise. Samples.
+const JUMP_BACK: i32 = 8_000;
+/// Newer packets behind their place, at a live pace, after which the timeline has moved: three cannot be
+/// one delayed burst, because a burst does not come at a live pace.
+const LATE_AT_PACE: u8 = 3;
+/// Packets closer together than this are a burst, not a live pace.
+const PACE: Duration = Duration::from_millis(10);
+/// Most speech kept from before the session is ready: 2 s. Older speech is answered to nobody's use.
+const KEPT_FRAMES: usize = 100;
+/// Most silence made up in one go, when the clock itself was stopped (a suspended machine).
+const FILL_FRAMES: u32 = 250;
+
+/// One frame on its way to the model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ready {
+    /// 20 ms of the caller, or of silence in his place.
+    pub frame: Frame,
+    /// Whether any of it came from the caller's phone.
+    pub heard: bool,
+}
+
+/// What became of the packets, in packets (but `lost_frames`, `filled_frames`: 20 ms each).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct UplinkCounters {
+    /// Audio packets in their place.
+    pub received: u64,
+    /// Came before an earlier one, and were put in order.
+    pub reordered: u64,
+    /// Seen before.
+    pub duplicate: u64,
+    /// Too late for their place.
+    pub late: u64,
+    /// Silence put where packets were missing.
+    pub lost_frames: u64,
+    /// Silence made up while nothing came.
+    pub filled_frames: u64,
+    /// New timelines: the caller's phone or a transfer restarted its clock.
+    pub jumps: u64,
+}
+
+/// Where the next byte belongs.
+#[derive(Debug, Clone, Copy)]
+struct Timeline {
+    ssrc: u32,
+    next: u32,
+    newest_sequence: u16,
+}
+
+#[derive(Debug)]
+struct Early {
+    timestamp: u32,
+    payload: Vec<u8>,
+}
+
+/// The caller's audio, put in order.
+#[derive(Debug)]
+pub struct Uplink {
+    timeline: Option<Timeline>,
+    early: Vec<Early>,
+    early_until: Option<Instant>,
+    partial: Frame,
+    partial_bytes: usize,
+    partial_heard: bool,
+    last_packet_at: Option<Instant>,
+    late_at_pace: u8,
+    /// When silence is made up next. None until the session is ready.
+    fill_at: Option<Instant>,
+    /// Frames kept until the session is ready; None from then on.
+    kept: Option<VecDeque<Ready>>,
+    /// What happened so far.
+    pub counters: UplinkCounters,
+}
+
+impl Default for Uplink {
+    /// An uplink that keeps what it gets until [`Uplink::open`].
+    fn default() -> Self {
+        Self {
+            timeline: None,
+            early: Vec::new(),
+            early_until: None,
+            partial: Frame::SILENCE,
+            partial_bytes: 0,
+            partial_heard: false,
+            last_packet_at: None,
+            late_at_pace: 0,
+            fill_at: None,
+            kept: Some(VecDeque::new()),
+            counters: UplinkCounters::default(),
+        }
+    }
+}
+
+impl Uplink {
+    /// The session is ready: gives out what was kept, oldest first, and keeps nothing from now on.
+    pub fn open(&mut self, now: Instant) -> VecDeque<Ready> {
+        self.fill_at.get_or_insert(now + FILL_AFTER);
+        self.kept.take().unwrap_or_default()
+    }
+
+    /// When [`Self::advance`] has something to do.
+    pub fn deadline(&self) -> Option<Instant> {
+        [self.fill_at, self.early_until].into_iter().flatten().min()
+    }
+
+    /// Takes a µ-law packet of the caller; `out` gets the frames it completes.
+    pub fn accept(&mut self, now: Instant, packet: &Packet<'_>, out: &mut impl FnMut(Ready)) {
+        if packet.payload.is_empty() {
+            return;
+        }
+        let mut line = match self.timeline {
+            Some(line) if line.ssrc == packet.ssrc => line,
+            other => {
+                self.counters.jumps += u64::from(other.is_some());
+                self.restart(packet, out)
+            }
+        };
+        let since_last = self.last_packet_at.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
+        let step = packet.sequence.wrapping_sub(line.newest_sequence) as i16;
+        let ahead = packet.timestamp.wrapping_sub(line.next) as i32;
+        if step > 0 {
+            line.newest_sequence = packet.sequence;
+        }
+        self.timeline = Some(line);
+        self.last_packet_at = Some(now);
+
+        let jumped = ahead > 0 && samples(ahead) > since_last + JUMP || step > 0 && ahead < -JUMP_BACK;
+        if jumped {
+            self.counters.jumps += 1;
+            self.restart(packet, out);
+            self.place(now, packet, 0, out);
+        } else if ahead <= -(packet.payload.len() as i32) {
+            self.behind(now, packet, step, since_last, out);
+        } else if ahead > 0 && ahead <= REORDER_BYTES && (may_be_disorder(step) || !self.early.is_empty()) {
+            self.hold(now, packet, out);
+        } else {
+            self.place(now, packet, missing(step, ahead), out);
+        }
+    }
+
+    /// Lets time pass: gives up waiting for missing packets, makes up silence.
+    pub fn advance(&mut self, now: Instant, out: &mut impl FnMut(Ready)) {
+        if self.early_until.is_some_and(|until| until <= now) {
+            self.release_early(true, out);
+        }
+        let mut filled = 0;
+        while let Some(at) = self.fill_at.filter(|at| *at <= now) {
+            if filled == FILL_FRAMES {
+                self.fill_at = Some(now + FRAME_DURATION);
+                break;
+            }
+            filled += 1;
+            self.counters.filled_frames += 1;
+            self.release_early(true, out);
+            self.silence(FRAME_BYTES, out);
+            self.fill_at = Some(at + FRAME_DURATION);
+        }
+    }
+
+    /// A timeline that begins with this packet. What waited for the old one is given out first.
+    fn restart(&mut self, packet: &Packet<'_>, out: &mut impl FnMut(Ready)) -> Timeline {
+        self.release_early(true, out);
+        let line = Timeline {
+            ssrc: packet.ssrc,
+            next: packet.timestamp,
+            newest_sequence: packet.sequence.wrapping_sub(1),
+        };
+        self.timeline = Some(Timeline { newest_sequence: packet.sequence, ..line });
+        self.late_at_pace = 0;
+        line
+    }
+
+    /// A packet whose place has passed.
+    fn behind(
+        &mut self,
+        now: Instant,
+        packet: &Packet<'_>,
+        step: i16,
+        since_last: Duration,
+        out: &mut impl FnMut(Ready),
+    ) {
+        if step == 0 {
+            self.counters.duplicate += 1;
+            return;
+        }
+        if step > 0 && since_last >= PACE {
+            self.late_at_pace += 1;
+            if self.late_at_pace >= LATE_AT_PACE {
+                self.counters.jumps += 1;
+                self.restart(packet, out);
+                self.place(now, packet, 0, out);
+                return;
+            }
+        }
+        self.counters.late += 1;
+    }
+
+    /// An early packet: waits for those before it, unless too many wait already.
+    fn hold(&mut self, now: Instant, packet: &Packet<'_>, out: &mut impl FnMut(Ready)) {
+        if self.early.iter().any(|early| early.timestamp == packet.timestamp) {
+            self.counters.duplicate += 1;
+            return;
+        }
+        self.fill_at = self.fill_at.map(|_| now + FILL_AFTER);
+        let at =
+            self.early.partition_point(|early| (early.timestamp.wrapping_sub(packet.timestamp) as i32) < 0);
+        self.early.insert(at, Early { timestamp: packet.timestamp, payload: packet.payload.to_vec() });
+        self.early_until.get_or_insert(now + REORDER_WAIT);
+        if self.early.len() > REORDER_PACKETS {
+            self.release_early(true, out);
+        }
+    }
+
+    /// A packet in its place, `lost` packets after the one before it.
+    fn place(&mut self, now: Instant, packet: &Packet<'_>, lost: u64, out: &mut impl FnMut(Ready)) {
+        self.counters.received += 1;
+        self.counters.lost_frames += lost;
+        self.late_at_pace = 0;
+        self.fill_at = self.fill_at.map(|_| now + FILL_AFTER);
+        if self.early.first().is_some_and(|early| (packet.timestamp.wrapping_sub(early.timestamp) as i32) > 0)
+        {
+            self.release_early(true, out);
+        }
+        self.put(packet.timestamp, packet.payload, out);
+        self.release_early(false, out);
+    }
+
+    /// Gives out the early packets whose turn it is; with `all`, those after a gap too.
+    fn release_early(&mut self, all: bool, out: &mut impl FnMut(Ready)) {
+        let Some(next) = self.timeline.map(|line| line.next) else { return };
+        let mut next = next;
+        while let Some(first) = self.early.first() {
+            if !all && (first.timestamp.wrapping_sub(next) as i32) > 0 {
+                return;
+            }
+            let early = self.early.remove(0);
+            let gap = early.timestamp.wrapping_sub(next) as i32;
+            self.counters.received += 1;
+            self.counters.reordered += u64::from(gap <= 0);
+            self.counters.lost_frames += gap.max(0) as u64 / FRAME_BYTES as u64;
+            self.put(early.timestamp, &early.payload, out);
+            next = self.timeline.map_or(next, |line| line.next);
+        }
+        self.early_until = None;
+    }
+
+    /// Puts bytes at their timestamp: silence before them where something is missing, nothing twice.
+    fn put(&mut self, timestamp: u32, payload: &[u8], out: &mut impl FnMut(Ready)) {
+        let Some(line) = self.timeline else { return };
+        let ahead = timestamp.wrapping_sub(line.next) as i32;
+        if ahead > 0 {
+            self.silence(ahead as usize, out);
+        }
+        let past = (-ahead).max(0) as usize;
+        self.write(payload.get(past..).unwrap_or_default(), true, out);
+    }
+
+    fn silence(&mut self, mut bytes: usize, out: &mut impl FnMut(Ready)) {
+        while bytes > 0 {
+            let piece = bytes.min(FRAME_BYTES);
+            self.write(&[SILENCE_BYTE; FRAME_BYTES][..piece], false, out);
+            bytes -= piece;
+        }
+    }
+
+    /// Cuts the stream into frames.
+    fn write(&mut self, mut bytes: &[u8], heard: bool, out: &mut impl FnMut(Ready)) {
+        if let Some(line) = &mut self.timeline {
+            line.next = line.next.wrapping_add(bytes.len() as u32);
+        }
+        while !bytes.is_empty() {
+            let (now, later) = bytes.split_at(bytes.len().min(FRAME_BYTES - self.partial_bytes));
+            self.partial.0[self.partial_bytes..self.partial_bytes + now.len()].copy_from_slice(now);
+            self.partial_bytes += now.len();
+            self.partial_heard |= heard;
+            bytes = later;
+            if self.partial_bytes == FRAME_BYTES {
+                let ready = Ready { frame: self.partial, heard: self.partial_heard };
+                (self.partial_bytes, self.partial_heard) = (0, false);
+                match &mut self.kept {
+                    Some(kept) => {
+                        if kept.len() == KEPT_FRAMES {
+                            kept.pop_front();
+                        }
+                        kept.push_back(ready);
+                    }
+                    None => out(ready),
+                }
+            }
+        }
+    }
+}
+
+/// Packets lost before one that is `ahead` samples and `step` sequence numbers further on.
+///
+/// Without a gap in the numbers the phone paused (silence suppression); with more numbers than 20 ms pieces
+/// missing it sent something else meanwhile: the many small packets of a key press (RFC 4733).
+fn missing(step: i16, ahead: i32) -> u64 {
+    let (packets, frames) = (u64::from((step - 1).max(0) as u16), ahead.max(0) as u64 / FRAME_BYTES as u64);
+    if packets <= frames { packets } else { 0 }
+}
+
+/// Whether so few numbers are missing that they may still come.
+fn may_be_disorder(step: i16) -> bool {
+    (2..=REORDER_PACKETS as i16 + 1).contains(&step)
+}
+
+fn samples(count: i32) -> Duration {
+    Duration::from_micros(u64::from(count.unsigned_abs()) * 125)
+}
+
+#[cfg(test)]
+#[path = "uplink_tests.rs"]
+mod tests;

@@ -1,0 +1,246 @@
+//! What becomes of packets that are lost, late, doubled or disordered. Frames are named by their first byte.
+
+use super::*;
+use crate::media::rtp::{HEADER_BYTES, PAYLOAD_ULAW};
+use proptest::prelude::*;
+
+/// An uplink at the far end of a clock that the test moves.
+struct Bench {
+    uplink: Uplink,
+    now: Instant,
+    out: Vec<Ready>,
+}
+
+impl Bench {
+    fn open() -> Self {
+        #[expect(clippy::disallowed_methods, reason = "a test needs some instant to begin at")]
+        let now = Instant::now();
+        let mut uplink = Uplink::default();
+        assert!(uplink.open(now).is_empty());
+        Self { uplink, now, out: Vec::new() }
+    }
+
+    /// Moves the clock, doing what falls due on the way.
+    fn pass(&mut self, ms: u64) {
+        let until = self.now + Duration::from_millis(ms);
+        while let Some(at) = self.uplink.deadline().filter(|at| *at <= until) {
+            self.now = at;
+            self.uplink.advance(at, &mut |ready| self.out.push(ready));
+        }
+        self.now = until;
+    }
+
+    /// The `n`th packet of a phone that began at 0, all its bytes `n`; with another timestamp if shifted.
+    fn packet(&mut self, n: u16, shift: i64) {
+        let payload = [n as u8; FRAME_BYTES];
+        let packet = Packet {
+            payload_type: PAYLOAD_ULAW,
+            marker: false,
+            sequence: n.wrapping_add(65_530),
+            timestamp: (i64::from(n) * 160 + shift) as u32,
+            ssrc: 1,
+            payload: &payload,
+        };
+        self.uplink.accept(self.now, &packet, &mut |ready| self.out.push(ready));
+    }
+
+    fn heard(&mut self) -> Vec<u8> {
+        self.out.drain(..).map(|ready| ready.frame.0[0]).collect()
+    }
+}
+
+const NONE: u8 = SILENCE_BYTE;
+
+#[test]
+fn packets_in_order_pass_at_once_through_the_wrap_of_the_sequence() {
+    let mut bench = Bench::open();
+    for n in 0..20 {
+        bench.packet(n, -1_600);
+        assert_eq!(bench.heard(), [n as u8]);
+        bench.pass(20);
+    }
+    assert_eq!(bench.uplink.counters, UplinkCounters { received: 20, ..UplinkCounters::default() });
+}
+
+#[test]
+fn disorder_within_three_packets_is_put_in_order() {
+    let mut bench = Bench::open();
+    for n in [0, 2, 3, 1, 4] {
+        bench.packet(n, 0);
+        bench.pass(5);
+    }
+    assert_eq!(bench.heard(), [0, 1, 2, 3, 4]);
+    assert_eq!((bench.uplink.counters.reordered, bench.uplink.counters.lost_frames), (2, 0));
+}
+
+#[test]
+fn a_lost_packet_is_given_up_after_forty_milliseconds() {
+    let mut bench = Bench::open();
+    bench.packet(0, 0);
+    bench.pass(20);
+    bench.packet(2, 0);
+    assert_eq!(bench.heard(), [0]);
+    bench.pass(40);
+    assert_eq!(bench.heard(), [NONE, 2]);
+    bench.packet(1, 0);
+    assert!(bench.heard().is_empty(), "too late for its place");
+    let counters = bench.uplink.counters;
+    assert_eq!((counters.lost_frames, counters.late, counters.received), (1, 1, 2));
+}
+
+#[test]
+fn a_doubled_packet_is_heard_once() {
+    let mut bench = Bench::open();
+    for n in [0, 0, 1, 3, 3, 2] {
+        bench.packet(n, 0);
+    }
+    assert_eq!(bench.heard(), [0, 1, 2, 3]);
+    assert_eq!(bench.uplink.counters.duplicate, 2);
+}
+
+#[test]
+fn silence_is_made_up_from_the_clock_and_not_filled_again() {
+    let mut bench = Bench::open();
+    bench.packet(0, 0);
+    bench.pass(300);
+    assert_eq!(bench.heard(), [0, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE, NONE]);
+    // The phone's clock went on: 15 packet times since packet 0, of which ten have been filled.
+    bench.packet(15, 0);
+    assert_eq!(bench.heard(), [NONE, NONE, NONE, NONE, 15]);
+    bench.pass(20);
+    bench.packet(16, 0);
+    assert_eq!(bench.heard(), [16]);
+}
+
+#[test]
+fn before_the_first_packet_the_model_hears_silence_too() {
+    let mut bench = Bench::open();
+    bench.pass(200);
+    assert_eq!(bench.heard(), [NONE; 5]);
+}
+
+#[test]
+fn a_burst_after_a_stall_fills_only_what_the_clock_has_not() {
+    let mut bench = Bench::open();
+    bench.packet(0, 0);
+    bench.pass(200);
+    assert_eq!(bench.heard(), [0, NONE, NONE, NONE, NONE, NONE]);
+    for n in 1..=10 {
+        bench.packet(n, 0);
+    }
+    assert_eq!(bench.heard(), [6, 7, 8, 9, 10]);
+    assert_eq!(bench.uplink.counters.late, 5);
+}
+
+#[test]
+fn a_phone_whose_clock_stood_still_is_followed_again() {
+    let mut bench = Bench::open();
+    bench.packet(0, 0);
+    bench.pass(500);
+    bench.heard();
+    for n in 1..6 {
+        bench.packet(n, 0);
+        bench.pass(20);
+    }
+    assert_eq!(bench.heard(), [NONE, NONE, 3, 4, 5], "the third packet at a live pace moves the timeline");
+    assert_eq!(bench.uplink.counters.jumps, 1);
+}
+
+#[test]
+fn a_jump_of_the_timestamp_is_a_new_timeline_not_loss() {
+    let mut bench = Bench::open();
+    bench.packet(0, 0);
+    bench.pass(20);
+    bench.packet(1, 80_000_000);
+    bench.pass(20);
+    bench.packet(2, 80_000_000);
+    bench.pass(20);
+    bench.packet(3, -80_000_000);
+    assert_eq!(bench.heard(), [0, 1, 2, 3]);
+    assert_eq!((bench.uplink.counters.jumps, bench.uplink.counters.lost_frames), (2, 0));
+}
+
+#[test]
+fn a_key_press_is_silence_but_not_loss() {
+    let mut bench = Bench::open();
+    bench.packet(0, 0);
+    bench.pass(160);
+    // Asterisk: ten sequence numbers and seven packet times are missing.
+    bench.packet(10, -480);
+    assert_eq!(bench.heard(), [0, NONE, NONE, NONE, NONE, NONE, NONE, 10]);
+    assert_eq!(bench.uplink.counters.lost_frames, 0);
+}
+
+#[test]
+fn what_comes_before_the_session_is_ready_is_kept_two_seconds() {
+    let mut bench = Bench::open();
+    bench.uplink = Uplink::default();
+    for n in 0..120 {
+        bench.packet(n, 0);
+        bench.pass(20);
+    }
+    assert!(bench.out.is_empty());
+    let kept: Vec<_> = bench.uplink.open(bench.now).iter().map(|ready| ready.frame.0[0]).collect();
+    assert_eq!(kept, (20..120).collect::<Vec<u8>>());
+}
+
+#[test]
+fn packets_of_any_length_become_frames() {
+    let mut bench = Bench::open();
+    let sound: Vec<u8> = (0..960u32).map(|n| (n % 251) as u8).collect();
+    let mut at = 0;
+    for (sequence, length) in [80, 240, 160, 320, 160].into_iter().enumerate() {
+        let packet = Packet {
+            payload_type: PAYLOAD_ULAW,
+            marker: false,
+            sequence: sequence as u16,
+            timestamp: at as u32,
+            ssrc: 1,
+            payload: &sound[at..at + length],
+        };
+        bench.uplink.accept(bench.now, &packet, &mut |ready| bench.out.push(ready));
+        at += length;
+    }
+    let out: Vec<u8> = bench.out.iter().flat_map(|ready| ready.frame.0).collect();
+    assert_eq!(out, sound);
+}
+
+proptest! {
+    /// Whatever arrives: never two frames for one place, and the stream keeps up with the clock.
+    #[test]
+    fn the_stream_neither_stalls_nor_doubles(
+        packets in proptest::collection::vec((0u16..60, 0u64..60, any::<bool>()), 1..200),
+    ) {
+        let mut bench = Bench::open();
+        let began = bench.now;
+        for (n, wait, doubled) in packets {
+            bench.pass(wait);
+            bench.packet(n, 0);
+            if doubled {
+                bench.packet(n, 0);
+            }
+        }
+        bench.pass(500);
+        let frames = bench.out.len() as u64;
+        let passed = (bench.now - began).as_millis() as u64 / 20;
+        let counters = bench.uplink.counters;
+        prop_assert!(frames + 26 >= passed / 2, "{frames} frames in {passed} frame times");
+        prop_assert!(counters.filled_frames <= passed);
+        prop_assert!(bench.uplink.deadline().is_some_and(|at| at > bench.now));
+    }
+
+    /// No datagram upsets it.
+    #[test]
+    fn any_datagram_is_survived(datagrams in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..400), 0..50)) {
+        let mut bench = Bench::open();
+        for mut datagram in datagrams {
+            if datagram.len() > HEADER_BYTES {
+                datagram[0] = 0x80;
+            }
+            if let Ok(packet) = Packet::parse(&datagram) {
+                bench.uplink.accept(bench.now, &packet, &mut |ready| bench.out.push(ready));
+            }
+            bench.pass(20);
+        }
+    }
+}
