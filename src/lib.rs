@@ -62,3 +62,9 @@ pub mod realtime;
 
 pub mod call;
 pub mod switchboard;
+
+pub mod net;
+
+pub mod config;
+pub mod daemon;
+pub mod logging;

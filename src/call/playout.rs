@@ -394,6 +394,6 @@ mod tests {
             playout.push(&"r".into(), &"i".into(), 0, &minute).expect("there is room");
         }
         assert_eq!(playout.push(&"r".into(), &"i".into(), 0, &minute), Err(Dropped::Full));
-        assert_eq!(playout.waiting(), Duration::from_secs(600));
+        assert_eq!(playout.waiting(), Duration::from_mins(10));
     }
 }

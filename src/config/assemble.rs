@@ -1,0 +1,295 @@
+//! Puts the configuration together from its variables: what each may be, and what of it goes together.
+//!
+//! It looks at nothing but the variables it is given and the file with the assistant's instructions. Each
+//! section reads all of its variables before it gives up on one (`?`), so that all problems are found in one
+//! run.
+
+use std::fs::File;
+use std::io::Read;
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::models::{self, Fate};
+use super::reader::{Reader, is_none};
+use super::words::VadKind;
+use super::{
+    AsteriskConfig, Config, LogConfig, MediaConfig, Problem, RealtimeConfig, Secret, Variables,
+    log_directives, url,
+};
+use crate::operator::{Allowed, Detail, Notice};
+use crate::realtime::dialect::{
+    Dialect, Eagerness, LanguageKey, SessionSettings, Transcription, TurnDetection,
+};
+
+/// The assistant's instructions where no file is named.
+const INSTRUCTIONS: &str = "Eres un asistente telefónico amable. Hablas español y tratas de usted a quien llama. \
+    Respondes con una o dos frases cortas, como se habla por teléfono: sin listas, sin símbolos y sin direcciones web. \
+    Si no entiendes algo, pides que lo repita; si no sabes algo, lo dices.";
+
+/// Instructions and tools may have 16,384 tokens together; a token is seldom more than 4 bytes. A larger
+/// limit would let the server refuse the settings in the first call instead of us at the start.
+const MAX_INSTRUCTIONS_KIB: u64 = 64;
+
+/// The configuration in `variables`, or everything that is wrong with it.
+pub(super) fn assemble(variables: Variables<'_>) -> Result<Config, Vec<Problem>> {
+    let mut reader = Reader::new(variables);
+    let asterisk = asterisk(&mut reader);
+    let realtime = realtime(&mut reader);
+    let media = media(&mut reader);
+    let log = log(&mut reader);
+    let uplink_frames_per_append = reader.integer("UPLINK_FRAMES_PER_APPEND", 1..=5);
+    let grace_seconds = reader.integer("SHUTDOWN_GRACE_SECONDS", 0..=3600);
+    match (asterisk, media, realtime, log, uplink_frames_per_append, grace_seconds) {
+        (
+            Some(asterisk),
+            Some(media),
+            Some(realtime),
+            Some(log),
+            Some(uplink_frames_per_append),
+            Some(seconds),
+        ) if reader.problems.is_empty() => Ok(Config {
+            asterisk,
+            media,
+            realtime,
+            uplink_frames_per_append,
+            log,
+            shutdown_grace: Duration::from_secs(seconds),
+            remarks: reader.remarks,
+        }),
+        _ => Err(reader.problems),
+    }
+}
+
+fn asterisk(reader: &mut Reader<'_>) -> Option<AsteriskConfig> {
+    let username = reader.parsed("ASTERISK_USERNAME", Allowed::UserName, |text| {
+        (!text.contains(':')).then(|| text.to_owned())
+    });
+    let password = reader.text("ASTERISK_PASSWORD").map(Secret::new);
+    let host = reader.parsed("ASTERISK_HOST", Allowed::Host, host);
+    let port = reader.integer("ASTERISK_PORT", 1..=65535);
+    let scheme = reader.word("ASTERISK_SCHEME");
+    let app = reader.parsed("ASTERISK_APP", Allowed::Name, |text| {
+        text.bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+            .then(|| text.to_owned())
+    });
+    Some(AsteriskConfig {
+        scheme: scheme?,
+        host: host?,
+        port: port?,
+        username: username?,
+        password: password?,
+        app: app?,
+    })
+}
+
+fn media(reader: &mut Reader<'_>) -> Option<MediaConfig> {
+    let local_ip = reader.parsed("LOCAL_IP_ADDRESS", Allowed::LocalIp, |text| {
+        let ip: IpAddr = text.parse().ok()?;
+        let broadcast = matches!(ip, IpAddr::V4(v4) if v4.is_broadcast());
+        (!ip.is_unspecified() && !ip.is_multicast() && !broadcast).then_some(ip)
+    });
+    let ports = reader.parsed("RTP_PORTS", Allowed::PortRange, port_range);
+    Some(MediaConfig { local_ip: local_ip?, ports: ports? })
+}
+
+fn log(reader: &mut Reader<'_>) -> Option<LogConfig> {
+    let path = reader.text("LOG_FILE_PATH").map(PathBuf::from);
+    let language = reader.word("LOG_LANGUAGE");
+    let level = reader.parsed("LOG_LEVEL", Allowed::LogFilter, log_directives);
+    Some(LogConfig { path: path?, language: language?, level: level? })
+}
+
+fn realtime(reader: &mut Reader<'_>) -> Option<RealtimeConfig> {
+    let key = reader.parsed("OPENAI_API_KEY", Allowed::Token, |text| {
+        let text = text.trim();
+        text.bytes().all(|byte| byte.is_ascii_graphic()).then(|| Secret::new(text.to_owned()))
+    });
+    let url = reader.parsed("OPENAI_REALTIME_URL", Allowed::Url, url::complete);
+    let at_openai = url.as_deref().is_some_and(url::is_openai);
+    let dialect = reader.word("OPENAI_REALTIME_DIALECT");
+    let model = reader.token("OPENAI_REALTIME_MODEL");
+    let model = model.map(|model| current_model(reader, "OPENAI_REALTIME_MODEL", model, at_openai));
+    let voice = voice(reader, dialect);
+    let instructions = instructions(reader);
+    let greeting = reader.text_or_empty("ASSISTANT_GREETING");
+    let recording_notice = reader.text_or_empty("RECORDING_NOTICE");
+    let transcription = transcription(reader, dialect, at_openai);
+    let turn_detection = turn_detection(reader);
+    let interrupt = reader.word("OPENAI_VAD_INTERRUPT");
+    let noise_reduction = reader.word_or_none("OPENAI_NOISE_REDUCTION");
+    let speed = reader.decimal("OPENAI_SPEED", 0.25..=1.5);
+    let reasoning_effort = reader.word_or_none("OPENAI_REASONING_EFFORT");
+    let max_output_tokens = max_output_tokens(reader);
+    let organization = reader.token("OPENAI_ORGANIZATION");
+    let project = reader.token("OPENAI_PROJECT");
+
+    let mut config = RealtimeConfig {
+        url: url?,
+        model: model?,
+        key: key?,
+        session: SessionSettings {
+            dialect: dialect?,
+            instructions: instructions?.into(),
+            voice: voice?,
+            transcription: transcription?,
+            turn_detection: turn_detection?,
+            interrupt: interrupt?,
+            noise_reduction: noise_reduction?,
+            speed: speed?,
+            reasoning_effort: reasoning_effort?,
+            max_output_tokens: max_output_tokens?,
+        },
+        greeting: unless_empty(greeting?),
+        recording_notice: unless_empty(recording_notice?),
+        organization: unless_empty(organization?),
+        project: unless_empty(project?),
+    };
+    if at_openai && config.session.dialect == Dialect::Beta {
+        reader.remarks.push(Notice::BetaRefused);
+    }
+    if at_openai && !models::reasons(&config.model) && config.session.reasoning_effort.take().is_some() {
+        let (variable, model) = ("OPENAI_REASONING_EFFORT", config.model.clone());
+        reader.remarks.push(Notice::SettingIgnored { variable, model });
+    }
+    Some(config)
+}
+
+/// The model to use in place of `model`. Only OpenAI's own models are judged: elsewhere an old name may be a
+/// deployment's.
+fn current_model(reader: &mut Reader<'_>, variable: &'static str, model: String, at_openai: bool) -> String {
+    if !at_openai {
+        return model;
+    }
+    match models::fate(&model) {
+        Fate::Lives => model,
+        Fate::Retired { replacement } => {
+            reader.remarks.push(Notice::ModelRetired { variable, model, replacement });
+            replacement.to_owned()
+        }
+        Fate::Ends { date, replacement } => {
+            reader.remarks.push(Notice::ModelShutdown { variable, model: model.clone(), date, replacement });
+            model
+        }
+    }
+}
+
+/// The default voice exists in the current dialect only.
+fn voice(reader: &mut Reader<'_>, dialect: Option<Dialect>) -> Option<String> {
+    let voice = reader.token("OPENAI_VOICE")?;
+    let is_default = reader.is_default("OPENAI_VOICE");
+    Some(if is_default && dialect == Some(Dialect::Beta) { "alloy".to_owned() } else { voice })
+}
+
+fn instructions(reader: &mut Reader<'_>) -> Option<String> {
+    let name = "ASSISTANT_INSTRUCTIONS_FILE";
+    let path = reader.text(name)?;
+    if path.is_empty() {
+        return Some(INSTRUCTIONS.to_owned());
+    }
+    let mut text = String::new();
+    let limit = MAX_INSTRUCTIONS_KIB * 1024;
+    let read = File::open(&path).and_then(|file| file.take(limit + 1).read_to_string(&mut text));
+    let allowed = match read {
+        Err(error) => Allowed::TextFile { cause: Detail::new(error) },
+        Ok(size) if size as u64 > limit || text.trim().is_empty() => {
+            Allowed::TextFileSize { kib: MAX_INSTRUCTIONS_KIB }
+        }
+        Ok(_) => return Some(text.trim_start_matches('\u{feff}').trim().to_owned()),
+    };
+    reader.invalid(name, &path, allowed);
+    None
+}
+
+#[expect(
+    clippy::option_option,
+    reason = "the outer one says that a problem was noted, the inner one is the setting"
+)]
+fn transcription(
+    reader: &mut Reader<'_>,
+    dialect: Option<Dialect>,
+    at_openai: bool,
+) -> Option<Option<Transcription>> {
+    let name = "OPENAI_TRANSCRIPTION_MODEL";
+    let model = reader.text_or_empty(name);
+    let language = reader.text_or_empty("OPENAI_TRANSCRIPTION_LANGUAGE");
+    let language =
+        language.and_then(|language| language_code(reader, &language).then(|| unless_empty(language)));
+    let (model, language) = (model?, language?);
+    if model.is_empty() || is_none(&model) {
+        return Some(None);
+    }
+    if !model.bytes().all(|byte| byte.is_ascii_graphic()) {
+        reader.invalid(name, &model, Allowed::Token);
+        return None;
+    }
+    let model = current_model(reader, name, model, at_openai);
+    let language_key = match dialect? {
+        Dialect::Ga => models::language_key(&model),
+        Dialect::Beta => LanguageKey::Language,
+    };
+    Some(Some(Transcription { model, language, language_key }))
+}
+
+/// ISO 639, with a region if need be: `es`, `es-MX`.
+fn language_code(reader: &mut Reader<'_>, code: &str) -> bool {
+    let (language, region) = code.split_once('-').unwrap_or((code, "XX"));
+    let letters = |text: &str, lengths: RangeInclusive<usize>| {
+        lengths.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    };
+    let valid = code.is_empty() || (letters(language, 2..=3) && letters(region, 2..=4));
+    if !valid {
+        reader.invalid("OPENAI_TRANSCRIPTION_LANGUAGE", code, Allowed::LanguageCode);
+    }
+    valid
+}
+
+fn turn_detection(reader: &mut Reader<'_>) -> Option<TurnDetection> {
+    let kind = reader.word("OPENAI_VAD");
+    let threshold = reader.decimal("OPENAI_VAD_THRESHOLD", 0.0..=1.0);
+    let prefix_padding_ms = reader.integer("OPENAI_VAD_PREFIX_PADDING_MS", 0..=5000);
+    let silence_ms = reader.integer("OPENAI_VAD_SILENCE_MS", 0..=10_000);
+    let eagerness = reader.word::<Eagerness>("OPENAI_VAD_EAGERNESS");
+    let (threshold, prefix_padding_ms, silence_ms, eagerness) =
+        (threshold?, prefix_padding_ms?, silence_ms?, eagerness?);
+    Some(match kind? {
+        VadKind::Server => TurnDetection::Server { threshold, prefix_padding_ms, silence_ms },
+        VadKind::Semantic => TurnDetection::Semantic { eagerness },
+    })
+}
+
+#[expect(
+    clippy::option_option,
+    reason = "the outer one says that a problem was noted, the inner one is the setting"
+)]
+fn max_output_tokens(reader: &mut Reader<'_>) -> Option<Option<u32>> {
+    let (from, to) = (1, 4096);
+    reader.parsed("OPENAI_MAX_OUTPUT_TOKENS", Allowed::IntegerOrInf { from, to }, |text| {
+        if text.eq_ignore_ascii_case("inf") {
+            return Some(None);
+        }
+        let number: u32 = text.parse().ok()?;
+        (from..=to).contains(&u64::from(number)).then_some(Some(number))
+    })
+}
+
+fn unless_empty(text: String) -> Option<String> {
+    (!text.is_empty()).then_some(text)
+}
+
+/// A host name or an address, without the brackets of IPv6.
+fn host(text: &str) -> Option<String> {
+    let inner = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    let is_name =
+        inner.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)) && inner == text;
+    (is_name || inner.parse::<IpAddr>().is_ok()).then(|| inner.to_owned())
+}
+
+fn port_range(text: &str) -> Option<RangeInclusive<u16>> {
+    let (first, last) = text.split_once('-')?;
+    let (first, last): (u16, u16) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
+    let has_even_port = first < last || (first == last && first % 2 == 0);
+    (first >= 1024 && has_even_port).then_some(first..=last)
+}

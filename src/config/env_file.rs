@@ -1,0 +1,202 @@
+//! Reads `.env`: line by line through dotenvy, so that one malformed line hides no other.
+//!
+//! dotenvy alone stops at the first malformed line and leaves the rest unset, and an unclosed quote makes it
+//! swallow the file; here every line stands for itself, so a value cannot span lines. The last of repeated
+//! variables counts, as for systemd and the shell. This module decides nothing about values: that is the
+//! parser's.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+
+use super::Problem;
+use super::variables::{self, VARIABLES};
+use crate::operator::{Detail, Notice};
+
+/// What stands in the file.
+#[derive(Debug, Default)]
+pub(super) struct EnvFile {
+    pub(super) values: BTreeMap<String, String>,
+    pub(super) problems: Vec<Problem>,
+    pub(super) remarks: Vec<Notice>,
+}
+
+impl EnvFile {
+    /// Reads the file at `path`; that there is none is no problem.
+    pub(super) fn read(path: &Path) -> Self {
+        let shown = path.display().to_string();
+        match std::fs::read(path) {
+            Ok(bytes) => {
+                let mut file = Self::parse(&shown, &bytes);
+                file.remarks.insert(0, Notice::EnvFileRead { path: shown });
+                file
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let folder = path.parent().unwrap_or(path).display().to_string();
+                Self { remarks: vec![Notice::EnvFileAbsent { folder }], ..Self::default() }
+            }
+            Err(error) => {
+                let problem = Problem::UnreadableFile { path: shown, cause: Detail::new(error) };
+                Self { problems: vec![problem], ..Self::default() }
+            }
+        }
+    }
+
+    /// Bytes that are no UTF-8 become U+FFFD, which the parser refuses in the variables that matter.
+    fn parse(path: &str, bytes: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(bytes);
+        let mut file = Self::default();
+        for (index, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
+            file.parse_line(path, index + 1, line);
+        }
+        file.remarks.extend(file.values.keys().filter_map(|name| misspelt(name)));
+        file
+    }
+
+    fn parse_line(&mut self, path: &str, number: usize, line: &str) {
+        let (name, value) = match parse_alone(line) {
+            Some(Ok(pair)) => pair,
+            Some(Err(_)) => {
+                let variable = ours_at_start(line);
+                self.problems.push(Problem::MalformedLine { path: path.to_owned(), line: number, variable });
+                return;
+            }
+            None => return,
+        };
+        if let Some(variable) = variables::find(&name).map(|row| row.name) {
+            let path = || path.to_owned();
+            if is_expanded(line, &value) {
+                self.remarks.push(Notice::EnvValueExpanded { path: path(), line: number, variable });
+            }
+            if self.values.get(&name).is_some_and(|before| *before != value) {
+                self.remarks.push(Notice::EnvVariableRepeated { path: path(), line: number, variable });
+            }
+        }
+        self.values.insert(name, value);
+    }
+}
+
+fn parse_alone(line: &str) -> Option<dotenvy::Result<(String, String)>> {
+    dotenvy::from_read_iter(format!("{line}\n").as_bytes()).next()
+}
+
+/// Whether dotenvy took a `$` for a variable's name: with another sign in its place the value is another one.
+fn is_expanded(line: &str, value: &str) -> bool {
+    const STAND_IN: char = '\u{e000}';
+    let Some(Ok((_, literal))) =
+        line.contains('$').then(|| parse_alone(&line.replace('$', &STAND_IN.to_string()))).flatten()
+    else {
+        return false;
+    };
+    literal.replace(STAND_IN, "$") != value
+}
+
+/// The variable a malformed line begins with, if it is one of ours; anything else might be part of a secret.
+fn ours_at_start(line: &str) -> Option<&'static str> {
+    let line = line.trim_start();
+    let line = line.strip_prefix("export ").unwrap_or(line).trim_start();
+    let end = line.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(line.len());
+    variables::find(&line[..end]).map(|row| row.name)
+}
+
+/// A remark if `name` is not ours but nearly.
+fn misspelt(name: &str) -> Option<Notice> {
+    /// Two catches a swapped, a missing and a wrong letter; more would find likeness between names that are
+    /// both right.
+    const MAX_EDITS: usize = 2;
+    let (known, edits) = VARIABLES
+        .iter()
+        .map(|row| (row.name, edit_distance(name, row.name)))
+        .min_by_key(|(_, edits)| *edits)?;
+    (1..=MAX_EDITS).contains(&edits).then(|| Notice::SettingMisspelt { found: name.to_owned(), known })
+}
+
+/// Levenshtein's distance: how many letters to add, drop or replace.
+fn edit_distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, to) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(from != *to);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> EnvFile {
+        EnvFile::parse(".env", text.as_bytes())
+    }
+
+    fn malformed(line: usize, variable: Option<&'static str>) -> Problem {
+        Problem::MalformedLine { path: ".env".into(), line, variable }
+    }
+
+    #[test]
+    fn a_malformed_line_is_reported_and_the_rest_is_read() {
+        let file = parse(
+            "ASTERISK_HOST=pbx\nASSISTANT_GREETING=Hola, buenas tardes\nhunter2\nLOG_LEVEL='open\nexport ASTERISK_PORT=8088 # sí\n",
+        );
+        assert_eq!(
+            file.problems,
+            [malformed(2, Some("ASSISTANT_GREETING")), malformed(3, None), malformed(4, Some("LOG_LEVEL"))]
+        );
+        assert_eq!(file.values["ASTERISK_HOST"], "pbx");
+        assert_eq!(file.values["ASTERISK_PORT"], "8088");
+    }
+
+    #[test]
+    fn windows_line_ends_a_byte_order_mark_comments_and_quotes_are_understood() {
+        let file =
+            parse("\u{feff}ASTERISK_HOST=pbx \r\n\r\n# don't\r\nASSISTANT_GREETING='¿Qué \"tal\"? #1 $5'");
+        assert_eq!((file.problems, file.remarks), (vec![], vec![]));
+        assert_eq!(file.values["ASTERISK_HOST"], "pbx");
+        assert_eq!(file.values["ASSISTANT_GREETING"], "¿Qué \"tal\"? #1 $5");
+    }
+
+    #[test]
+    fn a_dollar_sign_that_was_taken_for_a_variable_is_pointed_out() {
+        let file = parse("ASTERISK_PASSWORD=pa$word\nOPENAI_API_KEY='k$y'\nLOG_FILE_PATH=a\\$b\n");
+        assert_eq!(
+            file.remarks,
+            [Notice::EnvValueExpanded { path: ".env".into(), line: 1, variable: "ASTERISK_PASSWORD" }]
+        );
+        assert_eq!(file.values["LOG_FILE_PATH"], "a$b");
+    }
+
+    #[test]
+    fn the_last_of_repeated_variables_counts_and_is_said() {
+        let file = parse("LOG_LEVEL=info\nLOG_LEVEL=info\nLOG_LEVEL=debug\n");
+        assert_eq!(file.values["LOG_LEVEL"], "debug");
+        assert_eq!(
+            file.remarks,
+            [Notice::EnvVariableRepeated { path: ".env".into(), line: 3, variable: "LOG_LEVEL" }]
+        );
+    }
+
+    #[test]
+    fn a_misspelt_variable_is_recognised_and_a_foreign_one_left_alone() {
+        let file = parse("OPENIA_API_KEY=x\nASTERISK_PASWORD=y\nTWILIO_SID=z\nRECORDINGS_DIR=r\n");
+        let misspelt = |found: &str, known| Notice::SettingMisspelt { found: found.into(), known };
+        assert_eq!(
+            file.remarks,
+            [misspelt("ASTERISK_PASWORD", "ASTERISK_PASSWORD"), misspelt("OPENIA_API_KEY", "OPENAI_API_KEY")]
+        );
+    }
+
+    #[test]
+    fn a_folder_in_place_of_the_file_is_a_problem_and_no_file_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(matches!(EnvFile::read(folder.path()).problems[..], [Problem::UnreadableFile { .. }]));
+        let absent = EnvFile::read(&folder.path().join(".env"));
+        assert_eq!(absent.problems, []);
+        assert!(matches!(absent.remarks[..], [Notice::EnvFileAbsent { .. }]));
+    }
+}

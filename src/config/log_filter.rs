@@ -1,0 +1,46 @@
+//! What `LOG_LEVEL` means as a tracing filter.
+//!
+//! It only judges and completes the text; `logging` builds the filter and lets the operator's lines past it.
+
+use std::str::FromStr;
+
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::EnvFilter;
+
+/// What a bare level in `LOG_LEVEL` is about; everybody else's crates stay at `warn`.
+const OUR_CRATE: &str = "openai_inbound_calls";
+
+/// The tracing filter that `LOG_LEVEL` means: a bare level is about our crate only, anything with `=` is
+/// taken as it is. `None` if it is no filter; a bare word that is no level is none either (tracing would take
+/// it for a target's name).
+#[must_use]
+pub fn directives(text: &str) -> Option<String> {
+    if let Some(level) = level(text) {
+        let others = level.min(LevelFilter::WARN);
+        return Some(format!("{others},{OUR_CRATE}={level}"));
+    }
+    let is_whole = |directive: &str| directive.contains(['=', '[', ']']) || level(directive).is_some();
+    let valid = text.split(',').all(is_whole) && EnvFilter::builder().parse(text).is_ok();
+    valid.then(|| text.to_owned())
+}
+
+fn level(word: &str) -> Option<LevelFilter> {
+    const WORDS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    let word = word.trim().to_ascii_lowercase();
+    if WORDS.contains(&word.as_str()) { LevelFilter::from_str(&word).ok() } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bare_level_is_about_our_crate_and_a_wrong_word_is_refused() {
+        assert_eq!(directives("debug").as_deref(), Some("warn,openai_inbound_calls=debug"));
+        assert_eq!(directives("OFF").as_deref(), Some("off,openai_inbound_calls=off"));
+        assert_eq!(directives("error,hyper=trace").as_deref(), Some("error,hyper=trace"));
+        for wrong in ["verbose", "hyper=loud", "5", "info,verbose", ""] {
+            assert_eq!(directives(wrong), None, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Reads single variables and collects what is wrong with them, so that the operator hears of everything at
+//! once.
+//!
+//! Every method returns `None` exactly when it has noted a problem; the assembly then goes on to the next
+//! variable.
+
+use std::ops::RangeInclusive;
+
+use super::variables::{self, Variable};
+use super::words::Word;
+use super::{Problem, Variables};
+use crate::operator::{Allowed, Found, Notice};
+
+/// The variables, and what was noticed while reading them.
+pub(super) struct Reader<'a> {
+    variables: Variables<'a>,
+    pub(super) problems: Vec<Problem>,
+    pub(super) remarks: Vec<Notice>,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) const fn new(variables: Variables<'a>) -> Self {
+        Self { variables, problems: Vec::new(), remarks: Vec::new() }
+    }
+
+    /// The value, or the default where it is unset or empty.
+    pub(super) fn text(&mut self, name: &'static str) -> Option<String> {
+        let variable = row(name);
+        match self.one_line(variable)?.filter(|text| !text.trim().is_empty()) {
+            Some(text) => Some(text),
+            None if variable.required => {
+                self.problems.push(Problem::Missing { variable: name });
+                None
+            }
+            None => Some(variable.default.to_owned()),
+        }
+    }
+
+    /// The value, which may be empty, or the default where it is unset.
+    pub(super) fn text_or_empty(&mut self, name: &'static str) -> Option<String> {
+        let variable = row(name);
+        Some(self.one_line(variable)?.unwrap_or_else(|| variable.default.to_owned()))
+    }
+
+    /// What `parse` makes of the value; `allowed` is said where it makes nothing of it.
+    pub(super) fn parsed<T>(
+        &mut self,
+        name: &'static str,
+        allowed: Allowed,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<T> {
+        let text = self.text(name)?;
+        let value = parse(&text);
+        if value.is_none() {
+            self.invalid(name, &text, allowed);
+        }
+        value
+    }
+
+    pub(super) fn integer<T: TryFrom<u64>>(
+        &mut self,
+        name: &'static str,
+        range: RangeInclusive<u64>,
+    ) -> Option<T> {
+        let (from, to) = (*range.start(), *range.end());
+        self.parsed(name, Allowed::Integer { from, to }, |text| {
+            let number = text.parse().ok().filter(|number| range.contains(number))?;
+            T::try_from(number).ok()
+        })
+    }
+
+    pub(super) fn decimal(&mut self, name: &'static str, range: RangeInclusive<f64>) -> Option<f64> {
+        let (from, to) = (*range.start(), *range.end());
+        self.parsed(name, Allowed::Decimal { from, to }, |text| {
+            text.parse().ok().filter(|number| range.contains(number))
+        })
+    }
+
+    pub(super) fn word<T: Word>(&mut self, name: &'static str) -> Option<T> {
+        self.parsed(name, Allowed::OneOf(T::WORDS), T::from_word)
+    }
+
+    /// One of the words, or `none`. The outer option is the problem, as everywhere here.
+    #[expect(
+        clippy::option_option,
+        reason = "the outer one says that a problem was noted, the inner one is the setting"
+    )]
+    pub(super) fn word_or_none<T: Word>(&mut self, name: &'static str) -> Option<Option<T>> {
+        self.parsed(name, Allowed::NoneOrOneOf(T::WORDS), |text| {
+            if is_none(text) { Some(None) } else { T::from_word(text).map(Some) }
+        })
+    }
+
+    /// Text fit for an HTTP header and a URL: visible ASCII without spaces. Empty where unset and without
+    /// default.
+    pub(super) fn token(&mut self, name: &'static str) -> Option<String> {
+        self.parsed(name, Allowed::Token, |text| {
+            text.bytes().all(|byte| byte.is_ascii_graphic()).then(|| text.to_owned())
+        })
+    }
+
+    /// Whether the operator left `name` alone.
+    pub(super) fn is_default(&self, name: &str) -> bool {
+        (self.variables)(name).is_none_or(|text| text.trim().is_empty())
+    }
+
+    /// Notes that `name` holds `text`, which is not what is allowed.
+    pub(super) fn invalid(&mut self, name: &'static str, text: &str, allowed: Allowed) {
+        let names_user = text.contains("://") && text.contains('@');
+        let found = if row(name).secret || names_user { Found::Hidden } else { Found::value(text) };
+        self.problems.push(Problem::Invalid { variable: name, found, allowed });
+    }
+
+    /// The value as it stands, if set; trimmed, except in passwords. A value of several lines or of broken
+    /// UTF-8 is a problem.
+    #[expect(
+        clippy::option_option,
+        reason = "the outer one says that a problem was noted, the inner one is the setting"
+    )]
+    fn one_line(&mut self, variable: &'static Variable) -> Option<Option<String>> {
+        let Some(text) = (self.variables)(variable.name) else {
+            return Some(None);
+        };
+        let text = if variable.secret { text } else { text.trim().to_owned() };
+        if text.contains(|c: char| c.is_control() || c == char::REPLACEMENT_CHARACTER) {
+            self.invalid(variable.name, &text, Allowed::Line);
+            return None;
+        }
+        Some(Some(text))
+    }
+}
+
+/// Whether the word switches a setting off.
+pub(super) fn is_none(text: &str) -> bool {
+    text.eq_ignore_ascii_case("none")
+}
+
+fn row(name: &str) -> &'static Variable {
+    variables::find(name)
+        .expect("the parser reads only variables of the table, which a test of the whole configuration shows")
+}

@@ -1,0 +1,329 @@
+//! The configuration as a whole, from variables and from a file with a process around it.
+
+use crate::realtime::dialect::{LanguageKey, ReasoningEffort, TurnDetection};
+use std::collections::BTreeMap;
+use std::fs;
+
+use super::*;
+
+const REQUIRED: &[(&str, &str)] = &[
+    ("ASTERISK_USERNAME", "asterisk"),
+    ("ASTERISK_PASSWORD", " pass word "),
+    ("ASTERISK_HOST", "pbx.example"),
+    ("ASTERISK_PORT", "8088"),
+    ("OPENAI_API_KEY", "sk-test"),
+    ("LOCAL_IP_ADDRESS", "192.168.1.100"),
+    ("LOG_FILE_PATH", "/tmp/calls.log"),
+];
+
+/// The required variables and `others`, of which an empty value stays set.
+fn config(others: &[(&str, &str)]) -> Result<Config, Vec<Problem>> {
+    let map: BTreeMap<_, _> = REQUIRED.iter().chain(others).copied().collect();
+    Config::from_variables(&|name| map.get(name).map(ToString::to_string))
+}
+
+fn realtime(others: &[(&str, &str)]) -> RealtimeConfig {
+    config(others).unwrap().realtime
+}
+
+/// The lines said about `others`.
+fn complaints(others: &[(&str, &str)]) -> Vec<String> {
+    let problems = config(others).unwrap_err();
+    Problem::notices(&problems).iter().map(|notice| notice.line(Language::Spanish)).collect()
+}
+
+#[test]
+fn the_required_variables_suffice_and_the_rest_has_its_documented_default() {
+    let config = config(&[]).unwrap();
+    assert_eq!(config.asterisk.websocket_base(), "ws://pbx.example:8088");
+    assert_eq!(config.asterisk.password.expose(), " pass word ");
+    assert_eq!(config.asterisk.app, "openai-app");
+    assert_eq!(config.media.ports, 10000..=20000);
+    assert_eq!(config.realtime.session_url(), "wss://api.openai.com/v1/realtime?model=gpt-realtime-2.1");
+    assert_eq!(config.realtime.session.voice, "marin");
+    assert_eq!(
+        config.realtime.greeting.as_deref(),
+        Some("Hola, gracias por llamar. ¿En qué puedo ayudarle?")
+    );
+    assert_eq!(config.realtime.recording_notice, None);
+    let transcription = config.realtime.session.transcription.unwrap();
+    assert_eq!(
+        (transcription.model.as_str(), transcription.language.as_deref()),
+        ("gpt-transcribe", Some("es"))
+    );
+    assert_eq!(transcription.language_key, LanguageKey::Languages);
+    assert_eq!(
+        config.realtime.session.turn_detection,
+        TurnDetection::Server { threshold: 0.5, prefix_padding_ms: 300, silence_ms: 500 }
+    );
+    assert_eq!(config.realtime.session.max_output_tokens, None);
+    assert_eq!(
+        (config.realtime.session.noise_reduction, config.realtime.session.reasoning_effort),
+        (None, None)
+    );
+    assert_eq!((config.uplink_frames_per_append, config.shutdown_grace), (1, Duration::from_secs(20)));
+    assert_eq!(config.log.level, "warn,openai_inbound_calls=info");
+    assert_eq!(config.remarks, []);
+}
+
+#[test]
+fn all_missing_variables_are_named_in_one_line_in_the_documented_order() {
+    let problems = Config::from_variables(&|name| (name == "ASTERISK_HOST").then(String::new)).unwrap_err();
+    let lines: Vec<_> =
+        Problem::notices(&problems).iter().map(|notice| notice.line(Language::Spanish)).collect();
+    assert_eq!(
+        lines,
+        [
+            "Variables de ambiente requeridas no encontradas: ASTERISK_USERNAME, ASTERISK_PASSWORD, ASTERISK_HOST, \
+          ASTERISK_PORT, OPENAI_API_KEY, LOCAL_IP_ADDRESS, LOG_FILE_PATH"
+        ]
+    );
+}
+
+#[test]
+fn every_malformed_value_is_named_with_what_was_found_and_what_is_allowed() {
+    let lines = complaints(&[
+        ("ASTERISK_PORT", "80880"),
+        ("RTP_PORTS", "10001-10001"),
+        ("OPENAI_VAD", "silencio"),
+        ("OPENAI_SPEED", "0,9"),
+    ]);
+    assert_eq!(lines.len(), 4, "{lines:?}");
+    assert!(lines.contains(
+        &"Valor no válido en ASTERISK_PORT: «80880». Se admite: un número entero de 1 a 65535".to_owned()
+    ));
+    assert!(
+        lines.contains(&"Valor no válido en OPENAI_VAD: «silencio». Se admite: server, semantic".to_owned())
+    );
+}
+
+#[test]
+fn each_variable_refuses_what_it_must() {
+    for (name, wrong) in [
+        ("ASTERISK_USERNAME", "a:b"),
+        ("ASTERISK_PASSWORD", "a\nb"),
+        ("ASTERISK_HOST", "http://pbx"),
+        ("ASTERISK_HOST", "[pbx]"),
+        ("ASTERISK_PORT", "0"),
+        ("ASTERISK_APP", "a,b"),
+        ("ASTERISK_SCHEME", "ws"),
+        ("OPENAI_API_KEY", "sk test"),
+        ("LOCAL_IP_ADDRESS", "0.0.0.0"),
+        ("LOCAL_IP_ADDRESS", "::"),
+        ("LOCAL_IP_ADDRESS", "224.0.0.1"),
+        ("LOCAL_IP_ADDRESS", "pbx"),
+        ("LOG_FILE_PATH", "/var/\u{fffd}"),
+        ("LOG_LANGUAGE", "fr"),
+        ("LOG_LEVEL", "verbose"),
+        ("RTP_PORTS", "80-90"),
+        ("RTP_PORTS", "20000-10000"),
+        ("RTP_PORTS", "10000"),
+        ("OPENAI_REALTIME_URL", "api.openai.com"),
+        ("OPENAI_REALTIME_MODEL", "gpt realtime"),
+        ("OPENAI_REALTIME_DIALECT", "alpha"),
+        ("OPENAI_PROJECT", "proyecto ñ"),
+        ("OPENAI_SPEED", "NaN"),
+        ("OPENAI_SPEED", "2"),
+        ("OPENAI_REASONING_EFFORT", "huge"),
+        ("OPENAI_MAX_OUTPUT_TOKENS", "0"),
+        ("OPENAI_MAX_OUTPUT_TOKENS", "4097"),
+        ("OPENAI_TRANSCRIPTION_MODEL", "two words"),
+        ("OPENAI_TRANSCRIPTION_LANGUAGE", "Spanish"),
+        ("OPENAI_NOISE_REDUCTION", "far"),
+        ("OPENAI_VAD_THRESHOLD", "1.1"),
+        ("OPENAI_VAD_EAGERNESS", "eager"),
+        ("OPENAI_VAD_INTERRUPT", "1"),
+        ("UPLINK_FRAMES_PER_APPEND", "6"),
+        ("SHUTDOWN_GRACE_SECONDS", "-1"),
+        ("ASSISTANT_INSTRUCTIONS_FILE", "/nowhere/prompt.txt"),
+    ] {
+        let problems = config(&[(name, wrong)]).unwrap_err();
+        assert!(
+            matches!(&problems[..], [Problem::Invalid { variable, .. }] if *variable == name),
+            "{name}={wrong:?}: {problems:?}"
+        );
+    }
+}
+
+#[test]
+fn secrets_are_never_shown() {
+    let secrets = [("OPENAI_API_KEY", "hunter2 hunter2"), ("ASTERISK_PASSWORD", "hunter2\n")];
+    let url = [("OPENAI_REALTIME_URL", "wss://me:hunter2@host/v1")];
+    for said in [complaints(&secrets), complaints(&url)] {
+        assert!(!said.is_empty() && said.iter().all(|line| !line.contains("hunter2")), "{said:?}");
+    }
+    let shown = format!(
+        "{:?}",
+        config(&[("ASTERISK_PASSWORD", "hunter2"), ("OPENAI_API_KEY", "sk-hunter2")]).unwrap()
+    );
+    assert!(!shown.contains("hunter2"), "{shown}");
+}
+
+#[test]
+fn an_empty_text_switches_off_what_can_be_switched_off() {
+    let realtime = realtime(&[
+        ("ASSISTANT_GREETING", ""),
+        ("OPENAI_TRANSCRIPTION_MODEL", ""),
+        ("OPENAI_VOICE", ""),
+        ("OPENAI_SPEED", ""),
+    ]);
+    assert_eq!((realtime.greeting, realtime.session.transcription), (None, None));
+    assert_eq!(realtime.session.voice, "marin");
+    assert_eq!(self::realtime(&[("OPENAI_TRANSCRIPTION_MODEL", "none")]).session.transcription, None);
+    let automatic = self::realtime(&[("OPENAI_TRANSCRIPTION_LANGUAGE", "")]).session.transcription.unwrap();
+    assert_eq!(automatic.language, None);
+}
+
+#[test]
+fn a_retired_model_is_replaced_and_said() {
+    let old = "gpt-4o-realtime-preview-2024-12-17";
+    let at_openai = config(&[("OPENAI_REALTIME_MODEL", old)]).unwrap();
+    assert_eq!(at_openai.realtime.model, "gpt-realtime-2.1");
+    assert_eq!(
+        at_openai.remarks[0].line(Language::Spanish),
+        "OpenAI ha retirado el modelo gpt-4o-realtime-preview-2024-12-17: se usa gpt-realtime-2.1. \
+         Actualice OPENAI_REALTIME_MODEL en .env"
+    );
+    let elsewhere =
+        config(&[("OPENAI_REALTIME_MODEL", old), ("OPENAI_REALTIME_URL", "ws://10.0.0.5/v1")]).unwrap();
+    assert_eq!((elsewhere.realtime.model.as_str(), elsewhere.remarks.len()), (old, 0));
+}
+
+#[test]
+fn a_model_that_will_end_is_used_and_its_date_said() {
+    let config =
+        config(&[("OPENAI_REALTIME_MODEL", "gpt-realtime"), ("OPENAI_TRANSCRIPTION_MODEL", "whisper-1")])
+            .unwrap();
+    assert_eq!(config.realtime.model, "gpt-realtime");
+    assert_eq!(config.realtime.session.transcription.unwrap().language_key, LanguageKey::Language);
+    let dates: Vec<_> = config
+        .remarks
+        .iter()
+        .filter_map(|notice| if let Notice::ModelShutdown { date, .. } = notice { Some(*date) } else { None })
+        .collect();
+    assert_eq!(dates, ["2027-01-20", "2027-02-26"]);
+}
+
+#[test]
+fn a_setting_the_model_would_refuse_is_left_out_and_said() {
+    let effort = ("OPENAI_REASONING_EFFORT", "high");
+    assert_eq!(realtime(&[effort]).session.reasoning_effort, Some(ReasoningEffort::High));
+    let old = config(&[effort, ("OPENAI_REALTIME_MODEL", "gpt-realtime-1.5")]).unwrap();
+    assert_eq!(old.realtime.session.reasoning_effort, None);
+    assert!(matches!(old.remarks[..], [Notice::SettingIgnored { variable: "OPENAI_REASONING_EFFORT", .. }]));
+}
+
+#[test]
+fn the_beta_dialect_brings_its_own_voice_and_is_refused_by_openai() {
+    let beta = ("OPENAI_REALTIME_DIALECT", "beta");
+    let at_openai = config(&[beta]).unwrap();
+    assert_eq!(at_openai.remarks, [Notice::BetaRefused]);
+    let elsewhere = config(&[beta, ("OPENAI_REALTIME_URL", "ws://10.0.0.5:8000/v1")]).unwrap();
+    assert_eq!(elsewhere.remarks, []);
+    assert_eq!(elsewhere.realtime.session.voice, "alloy");
+    assert_eq!(elsewhere.realtime.session.transcription.unwrap().language_key, LanguageKey::Language);
+    assert_eq!(realtime(&[beta, ("OPENAI_VOICE", "marin")]).session.voice, "marin");
+}
+
+#[test]
+fn an_address_of_ipv6_gets_its_brackets_where_it_needs_them() {
+    for host in ["::1", "[::1]"] {
+        let asterisk = config(&[("ASTERISK_HOST", host), ("ASTERISK_SCHEME", "HTTPS")]).unwrap().asterisk;
+        assert_eq!(asterisk.host, "::1");
+        assert_eq!(asterisk.http_base(), "https://[::1]:8088");
+    }
+}
+
+#[test]
+fn instructions_come_from_the_file_and_must_be_text_of_reasonable_size() {
+    let folder = tempfile::tempdir().unwrap();
+    let read = |contents: &[u8]| {
+        let path = folder.path().join("prompt.txt");
+        fs::write(&path, contents).unwrap();
+        config(&[("ASSISTANT_INSTRUCTIONS_FILE", path.to_str().unwrap())])
+            .map(|config| config.realtime.session.instructions)
+    };
+    assert_eq!(&*read("\u{feff}Eres Ana.\nSé breve.\n".as_bytes()).unwrap(), "Eres Ana.\nSé breve.");
+    for wrong in [&b" \n"[..], b"\xff\xfe", &vec![b'x'; 65 * 1024]] {
+        assert!(matches!(
+            read(wrong).unwrap_err()[..],
+            [Problem::Invalid { variable: "ASSISTANT_INSTRUCTIONS_FILE", .. }]
+        ));
+    }
+    assert!(realtime(&[]).session.instructions.contains("asistente telefónico"));
+}
+
+/// A `.env` of the required variables with `more` lines.
+fn env_file(more: &str) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(".env");
+    let required = REQUIRED.iter().map(|(name, value)| format!("{name}='{value}'\n"));
+    fs::write(&path, required.collect::<String>() + more).unwrap();
+    (folder, path)
+}
+
+#[test]
+fn a_variable_of_the_process_wins_over_the_file() {
+    let (_folder, path) = env_file("ASTERISK_APP=from-file\nOPENAI_VOICE=cedar\n");
+    let process = |name: &str| (name == "ASTERISK_APP").then(|| "from-process".to_owned());
+    let config = Config::load_from(&path, &process).unwrap();
+    assert_eq!(
+        (config.asterisk.app.as_str(), config.realtime.session.voice.as_str()),
+        ("from-process", "cedar")
+    );
+    assert_eq!(config.remarks, [Notice::EnvFileRead { path: path.display().to_string() }]);
+}
+
+#[test]
+fn a_malformed_line_stops_the_start_unless_the_process_sets_its_variable() {
+    let (_folder, path) = env_file("ASSISTANT_GREETING=Buenas tardes\nOPENAI_VOICE=cedar\n");
+    let error = Config::load_from(&path, &|_| None).unwrap_err();
+    assert!(matches!(
+        error.problems[..],
+        [Problem::MalformedLine { line: 8, variable: Some("ASSISTANT_GREETING"), .. }]
+    ));
+    assert_eq!(error.log_path.as_deref(), Some(Path::new("/tmp/calls.log")));
+    let process = |name: &str| (name == "ASSISTANT_GREETING").then(|| "Buenas".to_owned());
+    assert_eq!(Config::load_from(&path, &process).unwrap().realtime.session.voice, "cedar");
+}
+
+#[test]
+fn a_failed_start_says_problems_first_then_what_may_explain_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(".env");
+    fs::write(&path, "OPENIA_API_KEY=sk-x\nASTERISK_PASSWORD=a b\nLOG_LANGUAGE=en\n").unwrap();
+    let error = Config::load_from(&path, &|_| None).unwrap_err();
+    assert_eq!(error.language, Language::English);
+    let lines: Vec<_> = error.notices().iter().map(|notice| notice.line(error.language)).collect();
+    assert_eq!(
+        lines[0],
+        "Required environment variables not found: ASTERISK_USERNAME, ASTERISK_HOST, ASTERISK_PORT, OPENAI_API_KEY, \
+         LOCAL_IP_ADDRESS, LOG_FILE_PATH"
+    );
+    assert!(lines[1].starts_with("Line 2 of ") && lines[1].contains("(ASTERISK_PASSWORD)"), "{lines:?}");
+    assert!(lines[2].starts_with("Configuration read from "), "{lines:?}");
+    assert_eq!(lines[3], "Unknown variable in .env: OPENIA_API_KEY. Did you mean OPENAI_API_KEY?");
+}
+
+#[test]
+fn every_default_of_the_example_can_be_written_out_without_changing_anything() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(".env");
+    let uncommented: String = env_example()
+        .lines()
+        .map(|line| {
+            if line.starts_with("# ") {
+                "\n".to_owned()
+            } else {
+                format!("{}\n", line.trim_start_matches('#'))
+            }
+        })
+        .collect();
+    fs::write(&path, &uncommented).unwrap();
+    let process =
+        |name: &str| REQUIRED.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+    let mut written = Config::load_from(&path, &process).unwrap();
+    written.remarks.clear();
+    assert_eq!(written, config(&[]).unwrap());
+    assert_eq!(uncommented.lines().filter(|line| !line.is_empty()).count(), VARIABLES.len());
+}

@@ -1,0 +1,229 @@
+//! Every variable the daemon knows: name, default, meaning. The parser takes its defaults from this table,
+//! `.env.example` is printed from it and the README is held to it, so that the three cannot drift apart.
+//!
+//! It does not say what a value may be: that is the parser's, in `assemble`.
+
+use std::fmt::Write;
+
+/// One environment variable.
+#[derive(Clone, Copy, Debug)]
+pub struct Variable {
+    /// Its name, upper case.
+    pub name: &'static str,
+    /// What it is when unset. Of a required variable: the example in `.env.example`, or nothing where only
+    /// the operator knows.
+    pub default: &'static str,
+    /// Without it the daemon does not start.
+    pub required: bool,
+    /// Its value is never shown.
+    pub secret: bool,
+    /// One line of explanation in English.
+    pub meaning_en: &'static str,
+    /// One line of explanation in Spanish.
+    pub meaning_es: &'static str,
+}
+
+const fn required(
+    name: &'static str,
+    example: &'static str,
+    spanish: &'static str,
+    english: &'static str,
+) -> Variable {
+    Variable {
+        name,
+        default: example,
+        required: true,
+        secret: false,
+        meaning_en: english,
+        meaning_es: spanish,
+    }
+}
+
+const fn secret(name: &'static str, spanish: &'static str, english: &'static str) -> Variable {
+    Variable { name, default: "", required: true, secret: true, meaning_en: english, meaning_es: spanish }
+}
+
+const fn optional(
+    name: &'static str,
+    default: &'static str,
+    spanish: &'static str,
+    english: &'static str,
+) -> Variable {
+    Variable { name, default, required: false, secret: false, meaning_en: english, meaning_es: spanish }
+}
+
+/// All variables, in the order of `.env.example`: the required ones first, then by subject.
+#[rustfmt::skip]
+pub const VARIABLES: &[Variable] = &[
+    required("ASTERISK_USERNAME", "Asterisk",
+        "Usuario de ARI, como en ari.conf",
+        "ARI user, as in ari.conf"),
+    secret("ASTERISK_PASSWORD",
+        "Contraseña de ARI, como en ari.conf",
+        "ARI password, as in ari.conf"),
+    required("ASTERISK_HOST", "localhost",
+        "Equipo donde corre Asterisk: nombre o dirección IP",
+        "Machine on which Asterisk runs: name or IP address"),
+    required("ASTERISK_PORT", "8088",
+        "Puerto HTTP de Asterisk (bindport o tlsbindport de http.conf)",
+        "HTTP port of Asterisk (bindport or tlsbindport of http.conf)"),
+    secret("OPENAI_API_KEY",
+        "Clave de la API de OpenAI",
+        "OpenAI API key"),
+    required("LOCAL_IP_ADDRESS", "",
+        "Dirección IP de este equipo a la que Asterisk envía el audio RTP",
+        "IP address of this machine to which Asterisk sends the RTP audio"),
+    required("LOG_FILE_PATH", "/var/log/asterisk/inbound_openai.log",
+        "Archivo de log; la carpeta se crea si falta",
+        "Log file; its folder is created if missing"),
+
+    optional("ASTERISK_SCHEME", "http",
+        "http o https, según el puerto de Asterisk",
+        "http or https, as the port of Asterisk speaks"),
+    optional("ASTERISK_APP", "openai-app",
+        "Nombre de la aplicación en Stasis(...) del dialplan",
+        "Name of the application in the dialplan's Stasis(...)"),
+    optional("RTP_PORTS", "10000-20000",
+        "Puertos UDP para el audio; se usan los pares, uno por llamada",
+        "UDP ports for the audio; the even ones are used, one per call"),
+    optional("LOG_LANGUAGE", "es",
+        "Idioma de las líneas del log: es o en",
+        "Language of the log lines: es or en"),
+    optional("LOG_LEVEL", "info",
+        "Detalle técnico del log: off, error, warn, info, debug, trace o un filtro de tracing",
+        "Technical detail in the log: off, error, warn, info, debug, trace or a tracing filter"),
+    optional("SHUTDOWN_GRACE_SECONDS", "20",
+        "Segundos que tienen las llamadas en curso para terminar al detener el servicio (0-3600)",
+        "Seconds that calls in progress have to finish when the daemon stops (0-3600)"),
+    optional("UPLINK_FRAMES_PER_APPEND", "1",
+        "Tramas de 20 ms por mensaje a OpenAI (1-5): más ahorra CPU y añade latencia",
+        "Frames of 20 ms per message to OpenAI (1-5): more saves CPU and adds latency"),
+
+    optional("OPENAI_REALTIME_URL", "wss://api.openai.com/v1/realtime",
+        "Servidor Realtime; cámbielo solo para uno compatible",
+        "Realtime server; change it only for a compatible one"),
+    optional("OPENAI_REALTIME_MODEL", "gpt-realtime-2.1",
+        "Modelo de voz; gpt-realtime-2.1-mini es más barato",
+        "Speech model; gpt-realtime-2.1-mini is cheaper"),
+    optional("OPENAI_REALTIME_DIALECT", "ga",
+        "ga, o beta para servidores compatibles antiguos",
+        "ga, or beta for old compatible servers"),
+    optional("OPENAI_ORGANIZATION", "",
+        "Organización de OpenAI (org_...), si la clave tiene varias",
+        "OpenAI organization (org_...), if the key has several"),
+    optional("OPENAI_PROJECT", "",
+        "Proyecto de OpenAI (proj_...), si la clave tiene varios",
+        "OpenAI project (proj_...), if the key has several"),
+    optional("OPENAI_VOICE", "marin",
+        "Voz del asistente: marin, cedar, alloy, ash, ballad, coral, echo, sage, shimmer, verse (con beta: alloy)",
+        "The assistant's voice: marin, cedar, alloy, ash, ballad, coral, echo, sage, shimmer, verse (with beta: alloy)"),
+    optional("OPENAI_SPEED", "1.0",
+        "Velocidad de la voz (0.25-1.5)",
+        "Speed of the voice (0.25-1.5)"),
+    optional("OPENAI_REASONING_EFFORT", "none",
+        "none (lo decide el modelo), minimal, low, medium, high o xhigh; solo modelos gpt-realtime-2",
+        "none (the model decides), minimal, low, medium, high or xhigh; gpt-realtime-2 models only"),
+    optional("OPENAI_MAX_OUTPUT_TOKENS", "inf",
+        "Longitud máxima de una respuesta en tokens (1-4096), o inf",
+        "Longest answer in tokens (1-4096), or inf"),
+
+    optional("ASSISTANT_INSTRUCTIONS_FILE", "",
+        "Archivo de texto con las instrucciones del asistente; vacío: unas breves en español",
+        "Text file with the assistant's instructions; empty: a short built-in Spanish text"),
+    optional("ASSISTANT_GREETING", "Hola, gracias por llamar. ¿En qué puedo ayudarle?",
+        "Saludo con que el asistente empieza; vacío: espera a que hable el llamante",
+        "Greeting with which the assistant starts; empty: it waits for the caller to speak"),
+    optional("RECORDING_NOTICE", "",
+        "Aviso de grabación que se dice antes del saludo y no se puede interrumpir; vacío: ninguno",
+        "Recording notice, said before the greeting and not interruptible; empty: none"),
+
+    optional("OPENAI_TRANSCRIPTION_MODEL", "gpt-transcribe",
+        "Modelo que transcribe al llamante; vacío o none: sin transcripción",
+        "Model that transcribes the caller; empty or none: no transcription"),
+    optional("OPENAI_TRANSCRIPTION_LANGUAGE", "es",
+        "Idioma del llamante para la transcripción; vacío: automático",
+        "The caller's language for the transcription; empty: automatic"),
+    optional("OPENAI_NOISE_REDUCTION", "none",
+        "Reducción de ruido: none, near_field (auricular) o far_field (manos libres)",
+        "Noise reduction: none, near_field (handset) or far_field (speakerphone)"),
+    optional("OPENAI_VAD", "server",
+        "Cómo se nota que el llamante ha terminado: server (por silencio) o semantic (por sentido)",
+        "How the end of the caller's turn is noticed: server (by silence) or semantic (by meaning)"),
+    optional("OPENAI_VAD_THRESHOLD", "0.5",
+        "Con server: sensibilidad (0-1); más alto para líneas ruidosas",
+        "With server: threshold (0-1); higher for noisy lines"),
+    optional("OPENAI_VAD_PREFIX_PADDING_MS", "300",
+        "Con server: milisegundos de audio que se conservan antes de la voz (0-5000)",
+        "With server: milliseconds of audio kept before the voice (0-5000)"),
+    optional("OPENAI_VAD_SILENCE_MS", "500",
+        "Con server: milisegundos de silencio que terminan el turno (0-10000)",
+        "With server: milliseconds of silence that end the turn (0-10000)"),
+    optional("OPENAI_VAD_EAGERNESS", "auto",
+        "Con semantic: prisa por responder: low, medium, high o auto",
+        "With semantic: eagerness to answer: low, medium, high or auto"),
+    optional("OPENAI_VAD_INTERRUPT", "true",
+        "true: el llamante puede interrumpir al asistente; false: no",
+        "true: the caller can interrupt the assistant; false: not"),
+];
+
+/// The row of `name`, if it is one of ours.
+pub(super) fn find(name: &str) -> Option<&'static Variable> {
+    VARIABLES.iter().find(|variable| variable.name == name)
+}
+
+/// The text of `.env.example`: required variables to be filled in, optional ones commented out with their
+/// defaults.
+#[must_use]
+pub fn env_example() -> String {
+    let mut text = String::from(
+        "# Configuración de openai-inbound-calls. Copie este archivo como .env y complete las variables requeridas.\n\
+         # Una variable del proceso (systemd, shell) prevalece sobre este archivo. Cada valor ocupa una sola línea.\n\
+         # Ponga entre comillas simples los valores con espacios, comillas, # o $. (English: see README.md.)\n\
+         \n\
+         # --- Requeridas ---\n",
+    );
+    let mut optional = false;
+    for variable in VARIABLES {
+        if !variable.required && !optional {
+            optional = true;
+            text.push_str("\n# --- Opcionales, con su valor por defecto: quite el # para cambiarlas ---\n");
+        }
+        let mark = if variable.required { "" } else { "#" };
+        let quote = if variable.default.contains(' ') { "'" } else { "" };
+        writeln!(
+            text,
+            "\n# {}\n{mark}{}={quote}{}{quote}",
+            variable.meaning_es, variable.name, variable.default
+        )
+        .expect("writing to a String cannot fail");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_committed_env_example_is_printed_from_the_table() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/.env.example");
+        if std::env::var_os("BLESS").is_some() {
+            std::fs::write(path, env_example()).unwrap();
+        }
+        let committed = std::fs::read_to_string(path).unwrap();
+        assert_eq!(committed, env_example(), "renew it: BLESS=1 cargo test env_example");
+    }
+
+    #[test]
+    fn names_are_unique_and_explanations_fit_in_one_line() {
+        let mut names: Vec<_> = VARIABLES.iter().map(|variable| variable.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), VARIABLES.len());
+        for variable in VARIABLES {
+            for meaning in [variable.meaning_en, variable.meaning_es] {
+                assert!(!meaning.contains('\n') && meaning.chars().count() <= 115, "{meaning}");
+            }
+        }
+    }
+}

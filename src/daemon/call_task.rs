@@ -1,0 +1,137 @@
+//! One call's input and output: the only place where the core meets sockets.
+//!
+//! Waits for whatever comes first, gives it to [`Call::handle`], and performs what comes out. `perform` never
+//! waits: what could wait is pushed into something bounded that the loop polls. Decides nothing.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use tokio::net::UdpSocket;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+
+use super::clock::now;
+use crate::ari::request::{Reply, Request};
+use crate::call::{Call, Input, LegEvent, Output, Report, SessionEnd};
+use crate::logging::Operator;
+use crate::net::ari_rest::AriRest;
+use crate::net::realtime_link::{News, RealtimeLink};
+use crate::realtime::server;
+
+/// Larger than any packet Asterisk sends for a telephone (20–60 ms of µ-law and a header).
+const DATAGRAM_BYTES: usize = 2_048;
+
+/// What the daemon tells a call.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Order {
+    /// News of one of its channels.
+    Leg(LegEvent),
+    /// End now.
+    Shutdown,
+}
+
+/// Something happened; owned, so that all of them can be waited for at once.
+enum Happened {
+    Time,
+    Told(Order),
+    Packet(usize, SocketAddr),
+    Session(News),
+    Replied(Request, Reply),
+    Nothing,
+}
+
+type Replying = Pin<Box<dyn Future<Output = (Request, Reply)> + Send>>;
+
+/// The call's sockets and requests.
+pub(super) struct Io {
+    pub(super) rtp: UdpSocket,
+    pub(super) session: RealtimeLink,
+    pub(super) ari: AriRest,
+    pub(super) operator: Operator,
+    pub(super) media: Option<SocketAddr>,
+    pub(super) requests: FuturesUnordered<Replying>,
+}
+
+/// Runs a call to its end.
+pub(super) async fn run(mut call: Call, mut orders: mpsc::Receiver<Order>, mut io: Io) -> Report {
+    let mut datagram = Box::new([0; DATAGRAM_BYTES]);
+    let timer = sleep_until(Instant::from_std(now()));
+    tokio::pin!(timer);
+    io.perform_all(call.handle(now(), Input::Tick));
+    while let Some(deadline) = call.deadline() {
+        timer.as_mut().reset(Instant::from_std(deadline));
+        let happened = tokio::select! {
+            () = &mut timer => Happened::Time,
+            order = orders.recv() => order.map_or(Happened::Told(Order::Shutdown), Happened::Told),
+            // An error here is an ICMP answer to something we sent: the call goes on.
+            packet = io.rtp.recv_from(&mut *datagram) => {
+                packet.map_or(Happened::Nothing, |(length, from)| Happened::Packet(length, from))
+            }
+            news = io.session.next() => Happened::Session(news),
+            Some((request, reply)) = io.requests.next() => Happened::Replied(request, reply),
+        };
+        let now = now();
+        let outputs = match &happened {
+            Happened::Time | Happened::Nothing => call.handle(now, Input::Tick),
+            Happened::Told(Order::Leg(event)) => call.handle(now, Input::Leg(*event)),
+            Happened::Told(Order::Shutdown) => call.handle(now, Input::Shutdown),
+            Happened::Packet(length, from) => {
+                call.handle(now, Input::Rtp { from: *from, datagram: &datagram[..*length] })
+            }
+            Happened::Replied(request, reply) => call.handle(now, Input::Ari { request, reply }),
+            Happened::Session(News::Opened) => call.handle(now, Input::SessionOpened),
+            Happened::Session(News::Ended { refusal, cause }) => {
+                let end = SessionEnd { refusal: *refusal, cause: cause.clone() };
+                call.handle(now, Input::SessionEnded(end))
+            }
+            Happened::Session(News::Text(text)) => match server::parse(text) {
+                Ok(event) => call.handle(now, Input::Session(event)),
+                Err(error) => {
+                    tracing::debug!(%error, "unreadable event from the model's server");
+                    call.handle(now, Input::Tick)
+                }
+            },
+        };
+        io.perform_all(outputs);
+    }
+    call.report()
+}
+
+impl Io {
+    fn perform_all(&mut self, outputs: impl Iterator<Item = Output>) {
+        for output in outputs {
+            self.perform(output);
+        }
+    }
+
+    fn perform(&mut self, output: Output) {
+        match output {
+            Output::Rtp(packet) => {
+                if let Some(media) = self.media {
+                    // A full socket buffer loses one frame, as the network would.
+                    drop(self.rtp.try_send_to(&packet, media));
+                }
+            }
+            Output::MediaAddress(address) => self.media = Some(address),
+            Output::Append { frame, complete } => self.session.append(&frame, complete),
+            Output::Session(event) => {
+                tracing::debug!(?event, "to the model");
+                self.session.push(event.to_json());
+            }
+            Output::OpenSession => self.session.open(),
+            Output::CloseSession => self.session.close(),
+            Output::Ari(request) => {
+                let ari = self.ari.clone();
+                self.requests.push(Box::pin(async move {
+                    let reply = ari.perform(&request).await;
+                    tracing::debug!(?request, ?reply, "ARI");
+                    (request, reply)
+                }));
+            }
+            Output::Notice(notice) => self.operator.say(&notice),
+        }
+    }
+}

@@ -1,0 +1,396 @@
+//! The daemon: Asterisk's events in, one task per call, signals.
+//!
+//! ```text
+//!   ARI link (task) ──news──► loop ──orders──► call task ──► report
+//!                              │  switchboard: which channel is whose
+//!                              └─ errands: requests that belong to no call
+//! ```
+//! Owns every task it starts. Knows nothing of audio or of what is said.
+
+mod call_task;
+pub mod clock;
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
+use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue, header};
+use tracing::Instrument as _;
+
+use call_task::{Io, Order};
+use clock::{chance, now};
+
+use crate::ari::ChannelId;
+use crate::ari::event::{Channel, parse_channel};
+use crate::ari::request::{Application, Reply, Request};
+use crate::call::legs::END_REASON_VARIABLE;
+use crate::call::{Call, Report, Seed, Settings};
+use crate::config::{Config, RealtimeConfig};
+use crate::logging::Operator;
+use crate::net::ari_link::{AriLink, Lost, News};
+use crate::net::ari_rest::AriRest;
+use crate::net::realtime_link::{Endpoint, RealtimeLink};
+use crate::net::rtp_socket::{PortError, PortPool};
+use crate::net::tls;
+use crate::operator::{Detail, EndReason, Notice};
+use crate::realtime::dialect::Dialect;
+use crate::switchboard::{Directive, Switchboard};
+
+/// Orders a call may leave unread. It reads them at once; more waiting means that it hangs.
+const ORDERS: usize = 64;
+/// News of Asterisk that may wait for the loop.
+const ARI_NEWS: usize = 1_024;
+
+/// A live call, as the daemon sees it.
+struct Live {
+    port: u16,
+    orders: mpsc::Sender<Order>,
+    abort: AbortHandle,
+}
+
+/// A request that belongs to no call, when it is done.
+enum Errand {
+    /// What the application holds, asked after a connect.
+    Checked { before: Vec<ChannelId>, reply: Reply },
+    /// A caller who may be waiting.
+    Found(Option<Channel>),
+    /// Nothing follows from it.
+    Done,
+}
+
+struct Daemon {
+    config: Config,
+    settings: Arc<Settings>,
+    endpoint: Arc<Endpoint>,
+    operator: Operator,
+    rest: AriRest,
+    again: Arc<Notify>,
+    switchboard: Switchboard,
+    ports: PortPool,
+    live: HashMap<ChannelId, Live>,
+    callers: HashMap<Id, ChannelId>,
+    calls: JoinSet<Report>,
+    errands: FuturesUnordered<Pin<Box<dyn Future<Output = Errand> + Send>>>,
+}
+
+/// Serves calls until `stop` is done and the last call has ended, or its time is up.
+///
+/// # Errors
+/// Only for faults that make serving impossible from the start.
+pub async fn run(config: Config, operator: Operator, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+    let tls = tls::client_config().context("the system's trust store")?;
+    let asterisk = &config.asterisk;
+    let rest = AriRest::new(
+        &format!("{}/ari", asterisk.http_base()),
+        &asterisk.username,
+        asterisk.password.expose(),
+        &tls,
+    )?;
+    let again = Arc::new(Notify::new());
+    let link = AriLink {
+        url: format!("{}/ari/events?app={}", asterisk.websocket_base(), asterisk.app),
+        headers: vec![(header::AUTHORIZATION, basic(&asterisk.username, asterisk.password.expose())?)],
+        tls: Arc::clone(&tls),
+        again: Arc::clone(&again),
+    };
+    let endpoint = Arc::new(Endpoint {
+        url: config.realtime.session_url(),
+        headers: session_headers(&config.realtime)?,
+        tls,
+    });
+    operator.say(&Notice::DaemonStarted {
+        version: env!("CARGO_PKG_VERSION"),
+        model: config.realtime.model.clone(),
+        app: asterisk.app.clone(),
+    });
+    let settings = Arc::new(Settings {
+        app: asterisk.app.clone(),
+        model: config.realtime.model.clone(),
+        session: config.realtime.session.clone(),
+        greeting: config.realtime.greeting.clone(),
+        recording_notice: config.realtime.recording_notice.clone(),
+        uplink_frames_per_append: config.uplink_frames_per_append,
+    });
+    let ports = PortPool::new(config.media.ports.clone());
+    Daemon {
+        config,
+        settings,
+        endpoint,
+        operator,
+        rest,
+        again,
+        switchboard: Switchboard::default(),
+        ports,
+        live: HashMap::new(),
+        callers: HashMap::new(),
+        calls: JoinSet::new(),
+        errands: FuturesUnordered::new(),
+    }
+    .serve(link, stop)
+    .await;
+    operator.say(&Notice::DaemonStopped);
+    Ok(())
+}
+
+impl Daemon {
+    async fn serve(&mut self, link: AriLink, stop: impl Future<Output = ()>) {
+        let (sender, mut news) = mpsc::channel(ARI_NEWS);
+        let mut link_task = JoinSet::new();
+        link_task.spawn(link.run(sender, || chance() as u32));
+        tokio::pin!(stop);
+        let mut draining = false;
+        let grace = tokio::time::sleep(Duration::ZERO);
+        tokio::pin!(grace);
+        let mut grace_over = false;
+        while !(draining && self.live.is_empty()) {
+            tokio::select! {
+                Some(news) = news.recv() => self.news(news),
+                Some(ended) = self.calls.join_next_with_id() => self.ended(ended),
+                Some(errand) = self.errands.next() => self.errand(errand),
+                () = &mut stop, if !draining => {
+                    draining = true;
+                    let time = self.config.shutdown_grace;
+                    self.switchboard.drain();
+                    self.operator.say(&Notice::Draining { calls: self.live.len(), seconds: time.as_secs() });
+                    grace.as_mut().reset(tokio::time::Instant::from_std(now() + time));
+                }
+                () = &mut grace, if draining && !grace_over => {
+                    grace_over = true;
+                    for caller in self.switchboard.callers() {
+                        self.tell(&caller, Order::Shutdown);
+                    }
+                }
+            }
+        }
+    }
+
+    fn news(&mut self, news: News) {
+        match news {
+            News::Connected => {
+                let before = self.switchboard.callers();
+                let request = Request::Application(self.config.asterisk.app.clone());
+                let rest = self.rest.clone();
+                self.errands.push(Box::pin(async move {
+                    Errand::Checked { before, reply: rest.perform(&request).await }
+                }));
+            }
+            News::Event(event) => {
+                tracing::trace!(?event, "ARI event");
+                if let Some(directive) = self.switchboard.event(event) {
+                    self.direct(directive);
+                }
+            }
+            News::Malformed(error) => tracing::debug!(%error, "unreadable ARI event"),
+            News::Lost { cause: Lost::Told, .. } => {}
+            News::Lost { cause, retry_in } => {
+                tracing::debug!(?cause, ?retry_in, "ARI connection lost");
+                self.operator.say(&Notice::AriLost);
+                let address = self.config.asterisk.address();
+                self.operator.say(&match cause {
+                    Lost::Credentials => Notice::AriCredentialsRefused { address },
+                    Lost::NotReady(status) => {
+                        Notice::AriUnreachable { address, cause: Detail::new(format!("HTTP {status}")) }
+                    }
+                    Lost::Silent => Notice::AriUnreachable { address, cause: Detail::new("no pong") },
+                    Lost::Network(cause) => Notice::AriUnreachable { address, cause: Detail::new(cause) },
+                    Lost::Told => return,
+                });
+            }
+        }
+    }
+
+    fn errand(&mut self, errand: Errand) {
+        match errand {
+            Errand::Checked { before, reply: Reply::Done(body) } => {
+                self.operator.say(&Notice::AriConnected);
+                let application = Application::parse(&body).unwrap_or_default();
+                for directive in self.switchboard.reconcile(&before, &application) {
+                    self.direct(directive);
+                }
+            }
+            Errand::Checked { reply, .. } => {
+                tracing::debug!(?reply, "the application is not there after a connect");
+                self.operator.say(&Notice::AriAppMissing { app: self.config.asterisk.app.clone() });
+                self.again.notify_one();
+            }
+            Errand::Found(Some(channel)) => {
+                if let Some(directive) = self.switchboard.found(channel) {
+                    self.direct(directive);
+                }
+            }
+            Errand::Found(None) | Errand::Done => {}
+        }
+    }
+
+    fn direct(&mut self, directive: Directive) {
+        match directive {
+            Directive::Admit(channel) => self.admit(channel),
+            Directive::Refuse(caller) => self.send_on(caller, EndReason::Shutdown),
+            Directive::Tell(caller, event) => self.tell(&caller, Order::Leg(event)),
+            Directive::Remove(request) => self.request_all(vec![request]),
+            Directive::LookAt(caller) => {
+                let rest = self.rest.clone();
+                self.errands.push(Box::pin(async move {
+                    Errand::Found(match rest.perform(&Request::Channel(caller)).await {
+                        Reply::Done(body) => parse_channel(&body).ok(),
+                        Reply::Refused { .. } | Reply::Lost(_) => None,
+                    })
+                }));
+            }
+            Directive::Replaced => {
+                self.operator.say(&Notice::AriReplaced { app: self.config.asterisk.app.clone() });
+            }
+        }
+    }
+
+    /// Starts a call for this caller, or sends him on.
+    fn admit(&mut self, channel: Channel) {
+        let caller = channel.id.clone();
+        let span = tracing::info_span!("call", id = caller.as_str());
+        let entered = span.enter();
+        let (rtp, port) = match self.bind() {
+            Ok(bound) => bound,
+            Err(notice) => {
+                self.operator.say(&Notice::CallReceived { channel: channel.name });
+                self.operator.say(&notice);
+                self.operator.say(&Notice::CallHandedBack { reason: EndReason::NoPort });
+                self.switchboard.ended(&caller);
+                self.send_on(caller, EndReason::NoPort);
+                return;
+            }
+        };
+        drop(entered);
+        let (first, second) = (chance(), chance());
+        let seed = Seed {
+            channel: caller.clone(),
+            channel_name: channel.name,
+            answered: channel.up,
+            local: (self.config.media.local_ip, port).into(),
+            ssrc: first as u32,
+            sequence: (first >> 32) as u16,
+            timestamp: second as u32,
+        };
+        let call = Call::new(now(), Arc::clone(&self.settings), seed);
+        let io = Io {
+            rtp,
+            session: RealtimeLink::new(Arc::clone(&self.endpoint)),
+            ari: self.rest.clone(),
+            operator: self.operator,
+            media: None,
+            requests: FuturesUnordered::new(),
+        };
+        let (orders, inbox) = mpsc::channel(ORDERS);
+        let abort = self.calls.spawn(call_task::run(call, inbox, io).instrument(span));
+        self.callers.insert(abort.id(), caller.clone());
+        self.live.insert(caller, Live { port, orders, abort });
+    }
+
+    /// The next free RTP port; the error is the operator's line.
+    fn bind(&mut self) -> Result<(tokio::net::UdpSocket, u16), Notice> {
+        let range = &self.config.media.ports;
+        match self.ports.bind(now(), self.config.media.local_ip) {
+            Ok((socket, taken)) => {
+                let port = socket.local_addr().map_or(0, |address| address.port());
+                for taken in taken {
+                    self.operator.say(&Notice::RtpPortTaken { port: taken, next: port });
+                }
+                Ok((socket, port))
+            }
+            Err(PortError::Exhausted) => Err(Notice::NoRtpPort { first: *range.start(), last: *range.end() }),
+            Err(PortError::Bind(error)) => Err(Notice::RtpUnbindable {
+                address: self.config.media.local_ip.to_string(),
+                cause: Detail::new(error),
+            }),
+        }
+    }
+
+    fn tell(&mut self, caller: &ChannelId, order: Order) {
+        let Some(live) = self.live.get(caller) else { return };
+        if let Err(mpsc::error::TrySendError::Full(order)) = live.orders.try_send(order) {
+            tracing::error!(call = caller.as_str(), ?order, "the call does not read its orders");
+            live.abort.abort();
+        }
+    }
+
+    /// A call's task is over: in order, or by a panic.
+    fn ended(&mut self, ended: Result<(Id, Report), JoinError>) {
+        let id = ended.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
+        let Some(caller) = self.callers.remove(&id) else { return };
+        if let Some(live) = self.live.remove(&caller) {
+            self.ports.give_back(now(), live.port);
+        }
+        self.switchboard.ended(&caller);
+        match ended {
+            Ok((_, report)) => {
+                tracing::debug!(call = caller.as_str(), ?report.reason, ?report.counters, ?report.uplink, "call over");
+            }
+            Err(error) => {
+                tracing::info_span!("call", id = caller.as_str())
+                    .in_scope(|| self.operator.say(&Notice::CallPanicked { detail: Detail::new(&error) }));
+                self.request_all(vec![
+                    Request::Hangup(caller.media()),
+                    Request::DeleteBridge(caller.bridge()),
+                ]);
+                self.send_on(caller, EndReason::Internal);
+            }
+        }
+    }
+
+    /// Lets a caller go on in the dialplan, told why.
+    fn send_on(&self, caller: ChannelId, reason: EndReason) {
+        let value = reason.code().to_owned();
+        self.request_all(vec![
+            Request::SetVariable { channel: caller.clone(), name: END_REASON_VARIABLE, value },
+            Request::Continue(caller),
+        ]);
+    }
+
+    /// Makes requests one after the other, whatever becomes of them.
+    fn request_all(&self, requests: Vec<Request>) {
+        let rest = self.rest.clone();
+        self.errands.push(Box::pin(async move {
+            for request in requests {
+                let reply = rest.perform(&request).await;
+                tracing::debug!(?request, ?reply, "ARI");
+            }
+            Errand::Done
+        }));
+    }
+}
+
+fn basic(user: &str, password: &str) -> anyhow::Result<HeaderValue> {
+    sensitive(&format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))))
+}
+
+fn sensitive(text: &str) -> anyhow::Result<HeaderValue> {
+    let mut value = HeaderValue::from_str(text).context("a secret with characters no header can carry")?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn session_headers(config: &RealtimeConfig) -> anyhow::Result<Vec<(HeaderName, HeaderValue)>> {
+    let mut headers = vec![(header::AUTHORIZATION, sensitive(&format!("Bearer {}", config.key.expose()))?)];
+    headers.push((
+        header::USER_AGENT,
+        HeaderValue::from_static(concat!("openai-inbound-calls/", env!("CARGO_PKG_VERSION"))),
+    ));
+    let optional = [("openai-organization", &config.organization), ("openai-project", &config.project)];
+    for (name, value) in optional {
+        if let Some(value) = value {
+            headers.push((HeaderName::from_static(name), HeaderValue::from_str(value)?));
+        }
+    }
+    if config.session.dialect == Dialect::Beta {
+        headers.push((HeaderName::from_static("openai-beta"), HeaderValue::from_static("realtime=v1")));
+    }
+    Ok(headers)
+}

@@ -1,0 +1,317 @@
+//! Where lines go: a thread of its own writes each to stdout and appends it to the log file.
+//!
+//! Whoever logs only hands a line over and never waits: not for a full disk, a hanging file server or a
+//! paused journal. The queue is bounded; what does not fit is counted. Trouble with the file is said on
+//! stderr (and in the line stream) once when it starts and once when it ends. This module does not know what
+//! a line says; that is `line`'s.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, SyncSender};
+
+use super::line::{Line, Style};
+use crate::operator::{Detail, Language, Notice};
+
+/// Lines that may wait for a slow disk or journal. Smaller loses lines in a burst of developer output; larger
+/// holds more memory while the disk hangs (about 200 bytes a line).
+const QUEUE_LINES: usize = 8192;
+
+/// What the writer is told.
+pub(super) enum Order {
+    /// Write this.
+    Line(Line),
+    /// Open the file again, at the same path.
+    Reopen,
+    /// Everything before this is to be written; then answer.
+    Flush(SyncSender<()>),
+}
+
+/// The way in. Clones share the queue and the count.
+#[derive(Clone, Debug)]
+pub(super) struct Queue {
+    orders: SyncSender<Order>,
+    lost: Arc<AtomicU64>,
+}
+
+impl Queue {
+    pub(super) fn new() -> (Self, Receiver<Order>) {
+        let (orders, receiver) = mpsc::sync_channel(QUEUE_LINES);
+        (Self { orders, lost: Arc::default() }, receiver)
+    }
+
+    /// Hands a line over, or counts it as lost.
+    pub(super) fn push(&self, line: Line) {
+        if self.orders.try_send(Order::Line(line)).is_err() {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// The count of lines that did not fit, which the writer takes and says.
+    pub(super) fn lost(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.lost)
+    }
+
+    /// Gives an order; `false` if the queue is full.
+    pub(super) fn order(&self, order: Order) -> bool {
+        self.orders.try_send(order).is_ok()
+    }
+}
+
+/// What the thread owns.
+pub(super) struct Writer<Out, Err> {
+    pub(super) file: LogFile,
+    /// Where lines are shown, and how.
+    pub(super) out: Out,
+    pub(super) out_style: Style,
+    /// Where trouble with the file is said, and how.
+    pub(super) err: Err,
+    pub(super) err_style: Style,
+    pub(super) language: Language,
+}
+
+impl<Out: Write, Err: Write> Writer<Out, Err> {
+    /// Works until the last [`Queue`] is gone.
+    pub(super) fn run(mut self, queue_lost: &AtomicU64, orders: &Receiver<Order>) {
+        for order in orders {
+            match order {
+                Order::Line(line) => self.write(&line),
+                Order::Reopen => {
+                    let trouble = self.file.reopen();
+                    self.tell(trouble);
+                }
+                Order::Flush(done) => {
+                    let _written_or_not = self.out.flush();
+                    let _nobody_may_wait_any_more = done.try_send(());
+                }
+            }
+            let lost = queue_lost.swap(0, Ordering::Relaxed);
+            if lost > 0 {
+                self.tell(Some(Notice::LogOverflowed { lines: lost }));
+            }
+        }
+    }
+
+    fn write(&mut self, line: &Line) {
+        self.show(line);
+        let trouble = self.file.append(&line.render(Style::File));
+        self.tell(trouble);
+    }
+
+    /// A broken stdout has nowhere to be said but in the file, where the lines are anyway.
+    fn show(&mut self, line: &Line) {
+        let _shown_or_not =
+            self.out.write_all(line.render(self.out_style).as_bytes()).and_then(|()| self.out.flush());
+    }
+
+    /// Says trouble with the log on stderr, and in the file as far as that can be written.
+    fn tell(&mut self, trouble: Option<Notice>) {
+        if let Some(notice) = trouble {
+            let line = Line::of_notice(&notice, self.language);
+            let _said_or_not = self.err.write_all(line.render(self.err_style).as_bytes());
+            let _second_trouble_is_the_same = self.file.append(&line.render(Style::File));
+        }
+    }
+}
+
+/// The log file: appended to, opened again after logrotate, and patient with a full disk.
+#[derive(Debug)]
+pub(super) struct LogFile {
+    path: PathBuf,
+    file: File,
+    /// Lines lost since writing began to fail; `None` while all is well.
+    failing: Option<u64>,
+    /// A line was written in part, so the next one must not continue it.
+    is_mid_line: bool,
+}
+
+impl LogFile {
+    /// Opens the file for appending, creating it and its folder where they are missing.
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        let file = open_append(path)?;
+        Ok(Self { path: path.to_owned(), file, failing: None, is_mid_line: false })
+    }
+
+    /// Appends one line. Returns what there is to say: writing begins to fail, or works again.
+    pub(super) fn append(&mut self, line: &str) -> Option<Notice> {
+        match self.write(line) {
+            Ok(()) => {
+                let lines = self.failing.take()?;
+                Some(Notice::LogWritableAgain { path: self.shown_path(), lines })
+            }
+            Err(error) => {
+                let is_news = self.failing.is_none();
+                *self.failing.get_or_insert(0) += 1;
+                is_news.then(|| self.unwritable(&error))
+            }
+        }
+    }
+
+    /// Opens the path again, after the file was moved away. If that fails the old file goes on being used.
+    pub(super) fn reopen(&mut self) -> Option<Notice> {
+        match open_append(&self.path) {
+            Ok(file) => {
+                self.file = file;
+                self.is_mid_line = false;
+                None
+            }
+            Err(error) => Some(self.unwritable(&error)),
+        }
+    }
+
+    /// One system call per line where the disk plays along, so that lines of two writers do not mix.
+    fn write(&mut self, line: &str) -> io::Result<()> {
+        let whole = if self.is_mid_line { format!("\n{line}") } else { line.to_owned() };
+        let mut rest = whole.as_bytes();
+        while !rest.is_empty() {
+            match self.file.write(rest) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => {
+                    rest = &rest[written..];
+                    self.is_mid_line = !rest.is_empty();
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn unwritable(&self, error: &io::Error) -> Notice {
+        Notice::LogUnwritable { path: self.shown_path(), cause: Detail::new(error) }
+    }
+
+    fn shown_path(&self) -> String {
+        self.path.display().to_string()
+    }
+}
+
+fn open_append(path: &Path) -> io::Result<File> {
+    /// Channel names are in it: not for everybody.
+    const MODE: u32 = 0o640;
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        fs::create_dir_all(folder)?;
+    }
+    OpenOptions::new().append(true).create(true).mode(MODE).open(path)
+}
+
+/// How a standard stream wants its lines: for the journal, for a terminal, or plain.
+pub(super) fn style_of(stream: &(impl AsFd + IsTerminal)) -> Style {
+    if is_journal(stream) {
+        Style::Journal
+    } else if stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) {
+        Style::Terminal
+    } else {
+        Style::File
+    }
+}
+
+/// Whether `stream` is the one systemd connected to the journal: `JOURNAL_STREAM` is its device and inode
+/// (systemd.exec(5)). The variable alone is not enough, as children inherit it with their output redirected.
+fn is_journal(stream: &impl AsFd) -> bool {
+    let Some(named) = std::env::var_os("JOURNAL_STREAM") else {
+        return false;
+    };
+    let Ok(stream) = stream.as_fd().try_clone_to_owned() else {
+        return false;
+    };
+    File::from(stream)
+        .metadata()
+        .is_ok_and(|metadata| *named == *format!("{}:{}", metadata.dev(), metadata.ino()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(text: &str) -> Line {
+        Line::of_notice(&Notice::CodecDetected { codec: text.into() }, Language::Spanish)
+    }
+
+    #[test]
+    fn the_file_is_appended_to_and_its_missing_folder_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/b/calls.log");
+        assert_eq!(LogFile::open(&path).unwrap().append("one\n"), None);
+        assert_eq!(LogFile::open(&path).unwrap().append("two\n"), None);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "one\ntwo\n");
+    }
+
+    #[test]
+    fn a_full_disk_is_said_once_when_it_begins_and_once_when_it_ends() {
+        let mut file = LogFile::open(Path::new("/dev/full")).unwrap();
+        assert!(
+            matches!(file.append("one\n"), Some(Notice::LogUnwritable { path, .. }) if path == "/dev/full")
+        );
+        assert_eq!(file.append("two\n"), None);
+        file.file = tempfile::tempfile().unwrap();
+        let path = "/dev/full".to_owned();
+        assert_eq!(file.append("three\n"), Some(Notice::LogWritableAgain { path, lines: 2 }));
+        assert_eq!(file.append("four\n"), None);
+    }
+
+    #[test]
+    fn after_logrotate_lines_go_to_the_new_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, moved) = (folder.path().join("calls.log"), folder.path().join("calls.log.1"));
+        let mut file = LogFile::open(&path).unwrap();
+        file.append("old\n");
+        fs::rename(&path, &moved).unwrap();
+        assert_eq!(file.reopen(), None);
+        file.append("new\n");
+        assert_eq!(fs::read_to_string(moved).unwrap(), "old\n");
+        assert_eq!(fs::read_to_string(path).unwrap(), "new\n");
+    }
+
+    #[test]
+    fn the_writer_shows_appends_and_confirms_a_flush() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("calls.log");
+        let (queue, orders) = Queue::new();
+        let (done, is_done) = mpsc::sync_channel(1);
+        queue.push(line("ulaw"));
+        assert!(queue.order(Order::Reopen) && queue.order(Order::Flush(done)));
+        let lost = queue.lost.clone();
+        drop(queue);
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let file = LogFile::open(&path).unwrap();
+        let style = Style::Journal;
+        Writer {
+            file,
+            out: &mut out,
+            out_style: style,
+            err_style: style,
+            err: &mut err,
+            language: Language::Spanish,
+        }
+        .run(&lost, &orders);
+        assert_eq!(is_done.try_recv(), Ok(()));
+        assert_eq!(String::from_utf8(out).unwrap(), "<6>INFO - Codec detectado: ulaw\n");
+        assert!(fs::read_to_string(path).unwrap().ends_with(" - INFO - Codec detectado: ulaw\n"));
+        assert_eq!(err, b"");
+    }
+
+    #[test]
+    fn what_the_queue_cannot_hold_is_counted_and_said() {
+        let (queue, orders) = Queue::new();
+        for _ in 0..QUEUE_LINES + 3 {
+            queue.push(line("ulaw"));
+        }
+        let lost = queue.lost.clone();
+        drop(queue);
+        let mut err = Vec::new();
+        let file = LogFile::open(Path::new("/dev/null")).unwrap();
+        let (out, style) = (io::sink(), Style::Journal);
+        Writer { file, out, out_style: style, err_style: style, err: &mut err, language: Language::Spanish }
+            .run(&lost, &orders);
+        assert_eq!(
+            String::from_utf8(err).unwrap(),
+            "<4>WARNING - El log no daba abasto - Líneas perdidas: 3\n"
+        );
+        assert_eq!(lost.load(Ordering::Relaxed), 0);
+    }
+}

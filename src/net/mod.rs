@@ -1,0 +1,12 @@
+//! The outside: sockets and what travels on them.
+//!
+//! A link never blocks its owner: what it says is queued within a bound, and its loss is reported as an event.
+//! Nothing here decides anything about a call.
+
+pub mod ari_link;
+pub mod ari_rest;
+pub mod backoff;
+pub mod realtime_link;
+pub mod rtp_socket;
+pub mod tls;
+pub mod websocket;

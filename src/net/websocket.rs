@@ -1,0 +1,108 @@
+//! Opens a client WebSocket: name, TCP, TLS if asked for, upgrade – each within a time limit.
+//!
+//! Small buffers: the library's default of 128 KiB a socket would be 128 MB at a thousand calls. Compression is
+//! never offered. Redirects are not followed: they could carry a key to another host.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::http::{HeaderValue, Uri, header::HeaderName};
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{Error, http};
+use tokio_tungstenite::{WebSocketStream, client_async_with_config};
+
+/// All of opening one must be done in this time.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Read buffer. Messages are larger now and then, and grow it; most are not.
+const READ_BUFFER_BYTES: usize = 4 * 1024;
+/// Unsent bytes the library holds for us. A model that reads nothing for two seconds (13.5 kB/s of audio, with
+/// what the kernel holds) has filled it, and is then lost: waiting longer helps nobody.
+const WRITE_BACKLOG_BYTES: usize = 32 * 1024;
+/// Unsent bytes the kernel holds. Its default would hide a stalled peer for a minute.
+const SEND_BUFFER_BYTES: usize = 16 * 1024;
+/// Largest message taken. The model's largest deltas are about 100 kB.
+const MESSAGE_BYTES: usize = 16 * 1024 * 1024;
+
+/// TCP or TLS.
+pub trait Duplex: AsyncRead + AsyncWrite + Send {}
+impl<T: AsyncRead + AsyncWrite + Send> Duplex for T {}
+
+/// An open WebSocket.
+pub type WebSocket = WebSocketStream<Pin<Box<dyn Duplex>>>;
+
+/// Why a WebSocket could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The address makes no sense.
+    #[error("bad address: {0}")]
+    Address(String),
+    /// No such host, nobody listening, no route.
+    #[error("{0}")]
+    Network(#[from] std::io::Error),
+    /// The server answered the upgrade with an HTTP status.
+    #[error("HTTP {0}")]
+    Status(u16),
+    /// Something else in the upgrade.
+    #[error("{0}")]
+    Protocol(String),
+    /// It took too long.
+    #[error("no answer within {} s", CONNECT_TIMEOUT.as_secs())]
+    Timeout,
+}
+
+/// Opens a WebSocket to `url` (`ws://` or `wss://`) with these extra headers.
+///
+/// # Errors
+/// See [`ConnectError`].
+pub async fn connect(
+    url: &str,
+    headers: &[(HeaderName, HeaderValue)],
+    tls: &Arc<ClientConfig>,
+) -> Result<WebSocket, ConnectError> {
+    tokio::time::timeout(CONNECT_TIMEOUT, open(url, headers, tls)).await.unwrap_or(Err(ConnectError::Timeout))
+}
+
+async fn open(
+    url: &str,
+    headers: &[(HeaderName, HeaderValue)],
+    tls: &Arc<ClientConfig>,
+) -> Result<WebSocket, ConnectError> {
+    let uri: Uri =
+        url.parse().map_err(|error: http::uri::InvalidUri| ConnectError::Address(error.to_string()))?;
+    let secure = uri.scheme_str() == Some("wss");
+    let host = uri.host().ok_or_else(|| ConnectError::Address("no host".into()))?;
+    let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+    let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
+    let mut request = uri.into_client_request().map_err(|error| ConnectError::Address(error.to_string()))?;
+    for (name, value) in headers {
+        request.headers_mut().insert(name, value.clone());
+    }
+    let tcp = TcpStream::connect((host.as_str(), port)).await?;
+    tcp.set_nodelay(true)?;
+    socket2::SockRef::from(&tcp).set_send_buffer_size(SEND_BUFFER_BYTES)?;
+    let stream: Pin<Box<dyn Duplex>> = if secure {
+        let name = ServerName::try_from(host).map_err(|error| ConnectError::Address(error.to_string()))?;
+        Box::pin(TlsConnector::from(Arc::clone(tls)).connect(name, tcp).await?)
+    } else {
+        Box::pin(tcp)
+    };
+    let config = WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .write_buffer_size(0)
+        .max_write_buffer_size(WRITE_BACKLOG_BYTES)
+        .max_message_size(Some(MESSAGE_BYTES))
+        .max_frame_size(Some(MESSAGE_BYTES));
+    match client_async_with_config(request, stream, Some(config)).await {
+        Ok((socket, _)) => Ok(socket),
+        Err(Error::Http(response)) => Err(ConnectError::Status(response.status().as_u16())),
+        Err(Error::Io(error)) => Err(ConnectError::Network(error)),
+        Err(error) => Err(ConnectError::Protocol(error.to_string())),
+    }
+}
