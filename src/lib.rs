@@ -68,3 +68,4 @@ pub mod net;
 pub mod config;
 pub mod daemon;
 pub mod logging;
+pub mod sim;

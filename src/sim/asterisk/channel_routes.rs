@@ -1,0 +1,214 @@
+//! ARI's `/channels`: the requests about one channel, and `externalMedia`, which makes one. The steps themselves are in
+//! `channels`. No originate, no snoop, no recording.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Instant;
+
+use super::applications::About;
+use super::channels::{Channel, HangUp, Leg, State};
+use super::events::{self, Event};
+use super::media::MediaLeg;
+use super::resources::{Params, no_such_resource};
+use super::{Asterisk, Emit, Ending, Key, Later, Response, Version};
+
+/// What `externalMedia` takes as a format. Sound is relayed for `ulaw` only.
+const FORMATS: [&str; 9] = ["ulaw", "alaw", "g722", "slin", "slin16", "slin24", "slin48", "opus", "gsm"];
+
+impl Asterisk {
+    pub(super) fn channel_request(
+        &mut self,
+        now: Instant,
+        method: &str,
+        rest: &[&str],
+        params: &Params,
+    ) -> Response {
+        match (method, rest) {
+            ("GET", []) => {
+                let all: Vec<String> = self.channels.values().map(events::channel_json).collect();
+                Response::ok(format!("[{}]", all.join(",")))
+            }
+            ("POST", ["externalMedia"]) => self.external_media(now, params),
+            (_, [id, rest @ ..]) => match self.by_id.get(*id) {
+                Some(key) => self.one_channel(now, method, *key, rest, params),
+                None => Response::error(404, "Channel not found"),
+            },
+            _ => no_such_resource(),
+        }
+    }
+
+    fn one_channel(
+        &mut self,
+        now: Instant,
+        method: &str,
+        key: Key,
+        rest: &[&str],
+        params: &Params,
+    ) -> Response {
+        match (method, rest) {
+            ("GET", []) => Response::ok(events::channel_json(&self.channels[&key])),
+            ("DELETE", []) => self.delete_channel(now, key, params),
+            ("GET", ["variable"]) => match params.get("variable") {
+                Some(name) => self.get_variable(key, name),
+                None => Response::error(400, "Variable name is required"),
+            },
+            ("POST", ["variable"]) => match params.get("variable") {
+                Some(name) => self.post_variable(now, key, name, params.get("value").unwrap_or_default()),
+                None => Response::error(400, "Variable name is required"),
+            },
+            ("POST", ["answer" | "ring" | "continue"]) if !self.channels[&key].in_stasis => {
+                Response::error(409, "Channel not in Stasis application")
+            }
+            ("POST", ["answer"]) => {
+                self.answer(now, key);
+                Response::done()
+            }
+            ("POST", ["ring"]) => {
+                if let Leg::Phone(phone) = &self.channels[&key].leg {
+                    self.calls[phone.call.0].outcome.rang = true;
+                }
+                Response::done()
+            }
+            ("POST", ["continue"]) => self.continue_channel(now, key, params),
+            _ => no_such_resource(),
+        }
+    }
+
+    fn delete_channel(&mut self, now: Instant, key: Key, params: &Params) -> Response {
+        let cause = match params.get("reason") {
+            None | Some("normal") => 16,
+            Some("busy") => 17,
+            Some("no_answer") => 19,
+            Some("rejected") => 21,
+            Some("answered_elsewhere") => 26,
+            Some("congestion") => 34,
+            Some(_) => return Response::error(400, "Invalid Reason for Hangup Provided"),
+        };
+        let code = params.get("reason_code").filter(|_| self.settings.version == Version::V22);
+        let cause = match code.map(str::parse) {
+            None => cause,
+            Some(Ok(code)) => code,
+            Some(Err(_)) => return Response::error(400, "Invalid Reason for Hangup Provided"),
+        };
+        let refused = self.channels[&key].state == State::Ring;
+        let sip_status = refused.then_some(if cause == 17 { 486 } else { 603 });
+        let how = HangUp { destroyed: cause, ..HangUp::by_application() };
+        self.hang_up(now, key, how, Ending::HungUp { cause, sip_status });
+        Response::done()
+    }
+
+    fn get_variable(&self, key: Key, name: &str) -> Response {
+        match self.channels[&key].variable(name) {
+            Some(value) => Response::ok(format!("{{\"value\":{}}}", events::quote(value))),
+            None => Response::error(404, "Provided variable was not found"),
+        }
+    }
+
+    fn post_variable(&mut self, now: Instant, key: Key, name: &str, value: &str) -> Response {
+        self.set_variable(now, key, name, value);
+        if let Leg::Phone(phone) = &self.channels[&key].leg {
+            self.calls[phone.call.0].outcome.variables.push((name.to_owned(), value.to_owned()));
+        }
+        Response::done()
+    }
+
+    /// To the place named, of which what is not named stays as it is; without any, to the next priority.
+    fn continue_channel(&mut self, now: Instant, key: Key, params: &Params) -> Response {
+        let channel = &self.channels[&key];
+        let named = ["context", "extension", "priority"].iter().any(|name| params.get(name).is_some());
+        let priority = match params.get("priority").map(str::parse) {
+            Some(Ok(priority)) => priority,
+            Some(Err(_)) => return Response::error(400, "Invalid priority"),
+            None if named => 1,
+            None => channel.priority + 1,
+        };
+        let context = params.get("context").unwrap_or(&channel.context).to_owned();
+        let extension = params.get("extension").unwrap_or(&channel.extension).to_owned();
+        self.continue_in_dialplan(now, key, (context, extension, priority));
+        Response::done()
+    }
+
+    /// Makes a media leg: at once a socket, some milliseconds later a channel in the application.
+    fn external_media(&mut self, now: Instant, params: &Params) -> Response {
+        let v22 = self.settings.version == Version::V22;
+        let (Some(app), Some(host), Some(format)) =
+            (params.get("app"), params.get("external_host"), params.get("format"))
+        else {
+            return Response::error(400, "app, external_host and format are required");
+        };
+        if !FORMATS.contains(&format) {
+            return by_version(v22, 400, "Provided format was not found");
+        }
+        let id = params.get("channelId").map_or_else(|| self.new_id(now), str::to_owned);
+        if self.by_id.contains_key(&id) {
+            return by_version(v22, 409, "Channel with given unique ID already exists");
+        }
+        let (Some(host), Some(port)) = (resolved(host), self.free_port()) else {
+            return Response::error(500, "Allocation failed");
+        };
+        let json_name = format!("UnicastRTP/{host}-0x7f{:010x}", self.chance.number() >> 24);
+        let leg = MediaLeg::new(now, host, port, &mut self.chance);
+        let app = app.to_owned();
+        let key = self.add_channel(Channel {
+            id,
+            name: json_name,
+            state: State::Down,
+            protocol_id: String::new(),
+            number: String::new(),
+            connected: String::new(),
+            context: "default".into(),
+            extension: "s".into(),
+            priority: 1,
+            app_name: "AppDial2",
+            app_data: "(Outgoing Line)".into(),
+            created: self.timestamp(now),
+            variables: params.variables.clone(),
+            app: app.clone(),
+            args: Vec::new(),
+            in_stasis: false,
+            bridge: None,
+            leg: Leg::Media(leg),
+        });
+        self.ports.insert(port, key);
+        self.out.push_back(Emit::OpenPort(port));
+        self.follow(&app, key);
+        let variables = [
+            ("UNICASTRTP_LOCAL_ADDRESS", self.settings.media_address.to_string()),
+            ("UNICASTRTP_LOCAL_PORT", port.to_string()),
+        ];
+        if let Some(channel) = self.channels.get_mut(&key) {
+            channel.variables.extend(variables.map(|(name, value)| (name.to_owned(), value)));
+        }
+        let event = Event::channel("ChannelCreated", &self.channels[&key]);
+        self.publish(now, About::Everything, &event);
+        self.later(now + self.settings.stasis_latency, Later::MediaEnters(key));
+        Response::ok(events::external_media_json(&self.channels[&key], self.settings.media_address))
+    }
+
+    /// The next even port in turn that no leg has: one that was just freed comes last.
+    fn free_port(&mut self) -> Option<u16> {
+        let range = &self.settings.media_ports;
+        let first = range.start + range.start % 2;
+        let count = u32::from(range.end.saturating_sub(first).div_ceil(2));
+        for _ in 0..count {
+            let port = first + 2 * (self.port_turn % count) as u16;
+            self.port_turn += 1;
+            if !self.ports.contains_key(&port) {
+                return Some(port);
+            }
+        }
+        None
+    }
+}
+
+/// Asterisk 22 has one status for all that fails inside; 16 names it.
+fn by_version(v22: bool, status: u16, message: &str) -> Response {
+    if v22 { Response::error(500, "Allocation failed") } else { Response::error(status, message) }
+}
+
+/// `external_host` as an address. The fake knows no names but one.
+fn resolved(host: &str) -> Option<SocketAddr> {
+    match host.strip_prefix("localhost:") {
+        Some(port) => Some((Ipv4Addr::LOCALHOST, port.parse().ok()?).into()),
+        None => host.parse().ok(),
+    }
+}

@@ -1,0 +1,219 @@
+//! ARI's JSON, member by member as Asterisk writes it: events, channels, bridges. Writes only; decides nothing.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use super::bridges::Bridge;
+use super::channels::{Channel, Leg};
+use super::world::Version;
+
+/// The `asterisk_id` of every message.
+pub(super) const ASTERISK_ID: &str = "00:00:00:00:00:00";
+
+/// An event before it is known who gets it.
+#[derive(Debug)]
+pub(super) struct Event {
+    pub(super) kind: &'static str,
+    /// Members in front of `type`, each with its comma.
+    before: String,
+    /// Members behind `timestamp`, each with its comma.
+    after: String,
+}
+
+impl Event {
+    /// An event that is about a channel and says nothing else.
+    pub(super) fn channel(kind: &'static str, channel: &Channel) -> Self {
+        Self::with(kind, "", channel)
+    }
+
+    /// An event about a channel, with members (each with its comma) in front of it.
+    fn with(kind: &'static str, members: &str, channel: &Channel) -> Self {
+        let after = format!("{members}\"channel\":{},", channel_json(channel));
+        Self { kind, before: String::new(), after }
+    }
+
+    pub(super) fn stasis_start(channel: &Channel, args: &[String]) -> Self {
+        let args = serde_json::to_string(args).expect("strings are always JSON");
+        Self::with("StasisStart", &format!("\"args\":{args},"), channel)
+    }
+
+    pub(super) fn dial(status: &str, dialled: &str, peer: &Channel) -> Self {
+        let after = format!(
+            "\"dialstatus\":\"{status}\",\"forward\":\"\",\"dialstring\":{},\"peer\":{},",
+            quote(dialled),
+            channel_json(peer)
+        );
+        Self { kind: "Dial", before: String::new(), after }
+    }
+
+    pub(super) fn variable(channel: &Channel, name: &str, value: &str) -> Self {
+        let event = Self::channel("ChannelVarset", channel);
+        Self { before: format!("\"variable\":{},\"value\":{},", quote(name), quote(value)), ..event }
+    }
+
+    pub(super) fn key(channel: &Channel, digit: char, duration_ms: u32) -> Self {
+        let members = format!("\"digit\":\"{digit}\",\"duration_ms\":{duration_ms},");
+        Self::with("ChannelDtmfReceived", &members, channel)
+    }
+
+    pub(super) fn hold(channel: &Channel) -> Self {
+        Self::with("ChannelHold", "\"musicclass\":\"default\",", channel)
+    }
+
+    pub(super) fn hangup_request(
+        channel: &Channel,
+        cause: Option<u16>,
+        tech_cause: Option<u16>,
+        soft: bool,
+    ) -> Self {
+        let mut before = String::new();
+        if let Some(cause) = cause {
+            let _infallible = write!(before, "\"cause\":{cause},");
+        }
+        if let Some(cause) = tech_cause {
+            let _infallible = write!(before, "\"tech_cause\":{cause},");
+        }
+        if soft {
+            before.push_str("\"soft\":true,");
+        }
+        Self { before, ..Self::channel("ChannelHangupRequest", channel) }
+    }
+
+    pub(super) fn destroyed(channel: &Channel, cause: u16) -> Self {
+        let text = match cause {
+            0 => "Unknown",
+            16 => "Normal Clearing",
+            17 => "User busy",
+            19 => "User alerting, no answer",
+            21 => "Call Rejected",
+            26 => "Answered elsewhere",
+            31 => "Normal, unspecified",
+            34 => "Circuit/channel congestion",
+            127 => "Interworking, unspecified",
+            _ => "",
+        };
+        Self::with("ChannelDestroyed", &format!("\"cause\":{cause},\"cause_txt\":\"{text}\","), channel)
+    }
+
+    pub(super) fn in_bridge(kind: &'static str, bridge: &Bridge, channel: &Channel) -> Self {
+        Self::with(kind, &format!("\"bridge\":{},", bridge_json(bridge)), channel)
+    }
+
+    pub(super) fn bridge(kind: &'static str, bridge: &Bridge) -> Self {
+        Self { kind, before: String::new(), after: format!("\"bridge\":{},", bridge_json(bridge)) }
+    }
+
+    /// The whole message for one application.
+    pub(super) fn text(&self, timestamp: &str, application: &str) -> String {
+        let Self { kind, before, after } = self;
+        let application = quote(application);
+        format!(
+            "{{{before}\"type\":\"{kind}\",\"timestamp\":\"{timestamp}\",{after}\
+             \"asterisk_id\":\"{ASTERISK_ID}\",\"application\":{application}}}"
+        )
+    }
+}
+
+/// What the first socket gets when a second one registers its application.
+pub(super) fn replaced(timestamp: &str, application: &str) -> String {
+    let application = quote(application);
+    format!(
+        "{{\"type\":\"ApplicationReplaced\",\"timestamp\":\"{timestamp}\",\
+         \"application\":{application},\"asterisk_id\":\"{ASTERISK_ID}\"}}"
+    )
+}
+
+/// A channel as it stands in events and replies.
+pub(super) fn channel_json(channel: &Channel) -> String {
+    let c = channel;
+    format!(
+        "{{\"id\":{},\"name\":{},\"state\":\"{}\",\"protocol_id\":{},\"caller\":{{\"name\":\"\",\"number\":{}}},\
+         \"connected\":{{\"name\":\"\",\"number\":{}}},\"accountcode\":\"\",\"dialplan\":{{\"context\":{},\"exten\":{},\
+         \"priority\":{},\"app_name\":\"{}\",\"app_data\":{}}},\"creationtime\":\"{}\",\"language\":\"en\"}}",
+        quote(&c.id),
+        quote(&c.name),
+        c.state,
+        quote(&c.protocol_id),
+        quote(&c.number),
+        quote(&c.connected),
+        quote(&c.context),
+        quote(&c.extension),
+        c.priority,
+        c.app_name,
+        quote(&c.app_data),
+        c.created,
+    )
+}
+
+/// The reply to `externalMedia`: the channel, and where its socket is.
+pub(super) fn external_media_json(channel: &Channel, address: std::net::IpAddr) -> String {
+    let mut json = channel_json(channel);
+    if let Leg::Media(leg) = &channel.leg {
+        json.pop();
+        let _infallible = write!(
+            json,
+            ",\"channelvars\":{{\"UNICASTRTP_LOCAL_ADDRESS\":\"{address}\",\"UNICASTRTP_LOCAL_PORT\":\"{}\"}}}}",
+            leg.port
+        );
+    }
+    json
+}
+
+/// A bridge as it stands in events and replies.
+pub(super) fn bridge_json(bridge: &Bridge) -> String {
+    let channels: Vec<&str> = bridge.members.iter().map(|(_, id)| id.as_str()).collect();
+    let channels = serde_json::to_string(&channels).expect("strings are always JSON");
+    format!(
+        "{{\"id\":{},\"technology\":\"{}\",\"bridge_type\":{},\"bridge_class\":\"stasis\",\"creator\":\"Stasis\",\
+         \"name\":{},\"channels\":{channels},\"creationtime\":\"{}\",\"video_mode\":\"talker\"}}",
+        quote(&bridge.id),
+        bridge.technology(),
+        quote(&bridge.kind),
+        quote(&bridge.name),
+        bridge.created,
+    )
+}
+
+/// The answer to `GET /asterisk/info`.
+pub(super) fn info_json(version: Version, started: &str) -> String {
+    let (number, os) = match version {
+        Version::V16 => ("16.28.0", "bullseye"),
+        Version::V22 => ("22.10.1", "forky"),
+    };
+    format!(
+        "{{\"build\":{{\"os\":\"Linux\",\"kernel\":\"6.1\",\"machine\":\"x86_64\",\"options\":\"\",\"date\":\"{os}\",\"user\":\"sim\"}},\
+         \"system\":{{\"version\":\"{number}\",\"entity_id\":\"{ASTERISK_ID}\"}},\
+         \"config\":{{\"name\":\"\",\"default_language\":\"en\",\"setid\":{{\"user\":\"\",\"group\":\"\"}}}},\
+         \"status\":{{\"startup_time\":\"{started}\",\"last_reload_time\":\"{started}\"}}}}"
+    )
+}
+
+/// An error as ARI words it.
+pub(super) fn message(text: &str) -> String {
+    format!("{{\"message\":{}}}", quote(text))
+}
+
+/// A string as JSON.
+pub(super) fn quote(text: &str) -> String {
+    serde_json::to_string(text).expect("a string is always JSON")
+}
+
+/// Unix time as ARI writes it: `2026-11-20T12:23:29.219+0000`.
+pub(super) fn timestamp(unix: Duration) -> String {
+    let seconds = unix.as_secs();
+    let (days, second) = (seconds / 86_400, seconds % 86_400);
+    // Days to a date: H. Hinnant, "chrono-compatible low-level date algorithms", for days since 1970 only.
+    let z = days + 719_468;
+    let (era, day_of_era) = (z / 146_097, z % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    format!(
+        "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}+0000",
+        unix.subsec_millis()
+    )
+}

@@ -1,0 +1,300 @@
+//! RTP through the fake: packet by packet between a phone and the one media leg in its bridge, as `simple_bridge` does.
+//! No pacing, no buffer, no mixing, no RTCP.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use super::applications::About;
+use super::channels::Leg;
+use super::events::Event;
+use super::{Asterisk, CallerId, Codec, Emit, Key, Version, g711};
+use crate::sim::chance::Chance;
+use crate::sim::rtp::{self, Header};
+
+/// How long strict RTP may still change its mind about a leg's source.
+const LEARNING: Duration = Duration::from_secs(5);
+/// So many packets in a row of a stranger are dropped before he is believed.
+const PROBATION: u32 = 4;
+/// A sequence number further from its predecessor than this is taken for a new start and smoothed.
+const SEQUENCE_JUMP: u16 = 100;
+/// A key of 120 ms takes 9 packets: 6 while it is held, 3 for its end. `press` stands for them.
+const KEY_PACKETS: u16 = 9;
+
+/// The caller's end of a channel.
+#[derive(Debug)]
+pub(super) struct PhoneLeg {
+    pub(super) call: CallerId,
+    codec: Codec,
+    pub(super) held: bool,
+    /// Towards the phone.
+    stream: Stream,
+    received: u32,
+    sent: u32,
+    /// The timestamp of the key heard last, by which the repeated ends of one key are told apart from a new key.
+    last_key: Option<u32>,
+    /// `press`: audio is left out until then.
+    pressed_until: Option<Instant>,
+}
+
+impl PhoneLeg {
+    pub(super) fn new(call: CallerId, codec: Codec, chance: &mut Chance) -> Self {
+        let stream = Stream::new(chance);
+        Self { call, codec, held: false, stream, received: 0, sent: 0, last_key: None, pressed_until: None }
+    }
+}
+
+/// The application's end of a channel.
+#[derive(Debug)]
+pub(super) struct MediaLeg {
+    /// Where the application hears.
+    pub(super) host: SocketAddr,
+    /// The socket of this leg.
+    pub(super) port: u16,
+    pub(super) heard_anything: bool,
+    source: StrictSource,
+    /// Towards the application.
+    stream: Stream,
+}
+
+impl MediaLeg {
+    pub(super) fn new(now: Instant, host: SocketAddr, port: u16, chance: &mut Chance) -> Self {
+        let source = StrictSource { believed: host, since: now, closed: false, stranger: None };
+        Self { host, port, heard_anything: false, source, stream: Stream::new(chance) }
+    }
+}
+
+/// Strict RTP: whose packets a leg takes. The application's `external_host` from the start; for some seconds a stranger
+/// too, if he alone talks; then never anybody else.
+#[derive(Debug)]
+struct StrictSource {
+    believed: SocketAddr,
+    since: Instant,
+    closed: bool,
+    /// Who is on probation, his last sequence number, and how many packets came in a row.
+    stranger: Option<(SocketAddr, u16, u32)>,
+}
+
+impl StrictSource {
+    fn accepts(&mut self, now: Instant, from: SocketAddr, seq: u16) -> bool {
+        if from == self.believed {
+            self.stranger = None;
+            self.closed |= now.saturating_duration_since(self.since) >= LEARNING;
+            return true;
+        }
+        if self.closed {
+            return false;
+        }
+        let in_row = match self.stranger {
+            Some((who, last, count)) if who == from && seq == last.wrapping_add(1) => count + 1,
+            _ => 1,
+        };
+        if in_row > PROBATION {
+            self.believed = from;
+            self.stranger = None;
+            return true;
+        }
+        self.stranger = Some((from, seq, in_row));
+        false
+    }
+}
+
+/// One outgoing RTP stream. It carries over the sequence numbers and timestamps of what it relays, shifted, so that
+/// loss, disorder and jumps show on the other side as they came.
+#[derive(Debug)]
+struct Stream {
+    ssrc: u32,
+    /// The incoming SSRC, the last incoming sequence number, and what is added to each.
+    source: Option<(u32, u16, u16)>,
+    first_seq: u16,
+    timestamp_shift: u32,
+}
+
+impl Stream {
+    fn new(chance: &mut Chance) -> Self {
+        let (ssrc, rest) = (chance.number() as u32, chance.number());
+        Self { ssrc, source: None, first_seq: rest as u16, timestamp_shift: (rest >> 16) as u32 }
+    }
+
+    /// The header under which an incoming packet goes out. `renew`: a new incoming SSRC makes a new outgoing one.
+    fn relay(&mut self, incoming: Header, payload_type: u8, renew: Option<u32>) -> Header {
+        let mut marker = false;
+        let shift = match self.source {
+            None => self.first_seq.wrapping_sub(incoming.seq),
+            Some((ssrc, last, shift)) => {
+                let distance = incoming.seq.wrapping_sub(last) as i16;
+                if ssrc != incoming.ssrc {
+                    (self.ssrc, marker) = renew.map_or((self.ssrc, false), |fresh| (fresh, true));
+                }
+                if ssrc != incoming.ssrc || distance.unsigned_abs() > SEQUENCE_JUMP {
+                    last.wrapping_add(shift).wrapping_add(1).wrapping_sub(incoming.seq)
+                } else {
+                    shift
+                }
+            }
+        };
+        self.source = Some((incoming.ssrc, incoming.seq, shift));
+        Header {
+            marker,
+            payload_type,
+            seq: incoming.seq.wrapping_add(shift),
+            timestamp: incoming.timestamp.wrapping_add(self.timestamp_shift),
+            ssrc: self.ssrc,
+        }
+    }
+
+    /// Packets that are not relayed, but count.
+    fn skip(&mut self, packets: u16) {
+        if let Some((_, _, shift)) = &mut self.source {
+            *shift = shift.wrapping_add(packets);
+        }
+    }
+}
+
+impl Asterisk {
+    /// A datagram arrived at the socket of one of the media legs.
+    pub fn media_datagram(&mut self, now: Instant, port: u16, from: SocketAddr, datagram: &[u8]) {
+        self.advance(now);
+        let Some(&key) = self.ports.get(&port) else { return };
+        let Some((header, payload)) = rtp::read(datagram) else { return };
+        let Some(Leg::Media(leg)) = self.channels.get_mut(&key).map(|channel| &mut channel.leg) else {
+            return;
+        };
+        if !leg.source.accepts(now, from, header.seq) {
+            return;
+        }
+        leg.heard_anything = true;
+        let Some(peer) = self.peer(key) else { return };
+        let renew = (self.settings.version == Version::V22).then(|| self.chance.number() as u32);
+        let Some(Leg::Phone(phone)) = self.channels.get_mut(&peer).map(|channel| &mut channel.leg) else {
+            return;
+        };
+        let (payload_type, payload) = match (header.payload_type, phone.codec) {
+            (rtp::ULAW, Codec::Ulaw) => (rtp::ULAW, payload.to_vec()),
+            (rtp::ALAW, Codec::Ulaw) => (rtp::ULAW, g711::to_ulaw(payload)),
+            (rtp::ULAW, Codec::Alaw) => (rtp::ALAW, g711::to_alaw(payload)),
+            (rtp::ALAW, Codec::Alaw) => (rtp::ALAW, payload.to_vec()),
+            _ => return,
+        };
+        phone.sent += 1;
+        let header = phone.stream.relay(header, payload_type, renew);
+        self.out.push_back(Emit::ToCaller { call: phone.call, datagram: rtp::write(header, &payload) });
+    }
+
+    /// A datagram came from a phone.
+    pub fn caller_datagram(&mut self, now: Instant, call: CallerId, datagram: &[u8]) {
+        self.advance(now);
+        let Some(key) = self.calls[call.0].channel else { return };
+        let Some((header, payload)) = rtp::read(datagram) else { return };
+        let Some(Leg::Phone(phone)) = self.channels.get_mut(&key).map(|channel| &mut channel.leg) else {
+            return;
+        };
+        phone.received += 1;
+        let payload = match header.payload_type {
+            rtp::KEYS => {
+                if let Some((digit, duration)) = phone.key(header, payload) {
+                    self.tell_key(now, key, digit, duration);
+                }
+                return;
+            }
+            rtp::ULAW => payload.to_vec(),
+            rtp::ALAW => g711::to_ulaw(payload),
+            _ => return,
+        };
+        if phone.held || phone.pressed_until.is_some_and(|until| now < until) {
+            return;
+        }
+        let Some(peer) = self.peer(key) else { return };
+        let Some(Leg::Media(leg)) = self.channels.get_mut(&peer).map(|channel| &mut channel.leg) else {
+            return;
+        };
+        let header = leg.stream.relay(header, rtp::ULAW, None);
+        let datagram = rtp::write(header, &payload);
+        self.out.push_back(Emit::Media { from_port: leg.port, to: leg.host, datagram });
+    }
+
+    /// The other one in a bridge of two.
+    fn peer(&self, key: Key) -> Option<Key> {
+        let bridge = self.bridges.get(&self.channels.get(&key)?.bridge?)?;
+        match bridge.members.as_slice() {
+            [(one, _), (other, _)] => Some(if *one == key { *other } else { *one }),
+            _ => None,
+        }
+    }
+
+    pub(super) fn key_begins(&mut self, until: Instant, key: Key) {
+        if let Some(Leg::Phone(phone)) = self.channels.get_mut(&key).map(|channel| &mut channel.leg) {
+            phone.pressed_until = Some(until);
+        }
+    }
+
+    /// A key pressed with `press` ends: the event, and the jump its packets would have left.
+    pub(super) fn key_ends(&mut self, now: Instant, key: Key, digit: char) {
+        self.tell_key(now, key, digit, 120);
+        let Some(Leg::Phone(phone)) = self.channels.get_mut(&key).map(|channel| &mut channel.leg) else {
+            return;
+        };
+        phone.pressed_until = None;
+        // The six audio packets left out have numbers of their own; the jump is to be that of nine key packets.
+        if let Some(Leg::Media(leg)) =
+            self.peer(key).and_then(|peer| Some(&mut self.channels.get_mut(&peer)?.leg))
+        {
+            leg.stream.skip(KEY_PACKETS - 6);
+        }
+    }
+
+    fn tell_key(&mut self, now: Instant, key: Key, digit: char, duration_ms: u32) {
+        if let Some(channel) = self.channels.get(&key) {
+            let event = Event::key(channel, digit, duration_ms);
+            self.publish(now, About::Channel(key), &event);
+        }
+    }
+
+    /// Asterisk 22 at the end of an answered call: what the RTP was like, for the phone and for its peer.
+    pub(super) fn tell_quality(&mut self, now: Instant, key: Key) {
+        let Some(Leg::Phone(phone)) = self.channels.get(&key).map(|channel| &channel.leg) else { return };
+        let (ssrc, received, sent) = (phone.stream.ssrc, phone.received, phone.sent);
+        let peer = self.peer(key);
+        for (name, figures) in QUALITY {
+            let value = match name {
+                "RTPAUDIOQOS" => {
+                    format!(
+                        "ssrc={ssrc};themssrc=0;lp=0;rxjitter=0.000000;rxcount={received};txjitter=0.000000;txcount={sent};rlp=0;rtt=0.000000;rxmes=0.000000;txmes=0.000000"
+                    )
+                }
+                _ => figures.replace(' ', "=000.000000;") + "=000.000000;",
+            };
+            self.set_variable(now, key, name, &value);
+            if let Some(peer) = peer {
+                self.set_variable(now, peer, &format!("{name}BRIDGED"), &value);
+            }
+        }
+    }
+}
+
+/// The variables of `tell_quality` with the figures in each.
+const QUALITY: [(&str, &str); 5] = [
+    ("RTPAUDIOQOS", ""),
+    (
+        "RTPAUDIOQOSJITTER",
+        "minrxjitter maxrxjitter avgrxjitter stdevrxjitter mintxjitter maxtxjitter avgtxjitter stdevtxjitter",
+    ),
+    (
+        "RTPAUDIOQOSLOSS",
+        "minrxlost maxrxlost avgrxlost stdevrxlost mintxlost maxtxlost avgtxlost stdevtxlost",
+    ),
+    ("RTPAUDIOQOSRTT", "minrtt maxrtt avgrtt stdevrtt"),
+    ("RTPAUDIOQOSMES", "minrxmes maxrxmes avgrxmes stdevrxmes mintxmes maxtxmes avgtxmes stdevtxmes"),
+];
+
+impl PhoneLeg {
+    /// A telephone event packet: the digit and its duration when it is the first that says the key was let go.
+    fn key(&mut self, header: Header, payload: &[u8]) -> Option<(char, u32)> {
+        let [code, flags, high, low, ..] = payload else { return None };
+        if flags & 128 == 0 || self.last_key == Some(header.timestamp) {
+            return None;
+        }
+        self.last_key = Some(header.timestamp);
+        let digit = rtp::DIGITS.chars().nth(usize::from(*code))?;
+        Some((digit, u32::from(u16::from_be_bytes([*high, *low])) / 8))
+    }
+}

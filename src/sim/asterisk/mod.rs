@@ -1,0 +1,369 @@
+//! A fake Asterisk, sans-IO: ARI over HTTP, the event sockets, RTP of media legs, and callers that come and go.
+//!
+//! What it does was measured on Asterisk 16.28 and 22.10 and is held against recorded transcripts by the tests.
+//! Time is an argument, chance is seeded. It has no SIP (callers are calls of methods), no dialplan beyond
+//! `Answer(), …, Stasis(), Hangup()`, no mixing (a bridge of three is silent), no ARI beyond what a media bridge needs.
+//!
+//! ```text
+//!  request, connect ──► resources, channel_routes ─┐            ┌─► poll: Event, SocketClosed
+//!  incoming_call, press, hold, hang-up ────────────┼► channels ─┼─► poll: CallerAnswered, CallerReleased
+//!  media_datagram, caller_datagram ──► media ──────┘            └─► poll: Media, ToCaller, OpenPort, ClosePort
+//! ```
+//! After every call of a method, drain `poll`; call `advance` at `deadline`.
+
+mod applications;
+mod bridges;
+mod channel_routes;
+mod channels;
+mod events;
+mod g711;
+mod media;
+mod resources;
+mod world;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use self::applications::App;
+use self::bridges::Bridge;
+use self::channels::Channel;
+use super::chance::Chance;
+
+pub use self::world::{
+    CallState, CallerId, Codec, Emit, Ending, Fault, IncomingCall, Outcome, Response, Settings, SocketId,
+    Stop, Version,
+};
+
+/// A channel or a bridge, by its place in the order of creation over the whole life of the fake.
+type Key = u64;
+
+/// The fake. See the module's documentation.
+#[derive(Debug)]
+pub struct Asterisk {
+    settings: Settings,
+    /// What the Authorization header must say.
+    authorization: String,
+    born: Instant,
+    stage: Stage,
+    chance: Chance,
+    /// Channels and bridges ever made.
+    keys: Key,
+    /// Channels made since the last start: the N of `1795180048.N`.
+    channel_count: u64,
+    /// Calls since the last start: the N of `PJSIP/voip-N`.
+    voip_count: u32,
+    channels: BTreeMap<Key, Channel>,
+    by_id: HashMap<String, Key>,
+    bridges: BTreeMap<Key, Bridge>,
+    /// The media legs by their port.
+    ports: HashMap<u16, Key>,
+    /// How many ports were handed out.
+    port_turn: u32,
+    apps: BTreeMap<String, App>,
+    /// Asterisk 16: applications that once said `subscribeAll`.
+    sticky: BTreeSet<String>,
+    sockets: BTreeSet<SocketId>,
+    socket_count: u64,
+    calls: Vec<Line>,
+    later: BTreeMap<(Instant, u64), Later>,
+    later_count: u64,
+    out: VecDeque<Emit>,
+    journal: Vec<(Instant, String)>,
+    faults: Vec<(String, String, Fault)>,
+}
+
+/// One caller, seen from outside.
+#[derive(Debug)]
+struct Line {
+    channel: Option<Key>,
+    outcome: Outcome,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Up,
+    /// SIGTERM came; the sockets still live.
+    Stopping,
+    Down,
+    Starting {
+        since: Instant,
+    },
+}
+
+/// What will happen by itself.
+#[derive(Debug, Clone)]
+enum Later {
+    /// The dialplan reaches `Stasis()` with a caller.
+    CallerEnters(Key),
+    /// A media leg reaches `Stasis()`.
+    MediaEnters(Key),
+    /// Asterisk 16 has waited long enough for traffic on a channel.
+    Joins { bridge: Key, channel: Key },
+    /// A key pressed with `press` is let go.
+    KeyEnds { channel: Key, digit: char },
+    /// Asterisk has finished stopping.
+    Stopped,
+}
+
+impl Asterisk {
+    /// An Asterisk that is up, without calls.
+    pub fn new(now: Instant, settings: Settings) -> Self {
+        let authorization =
+            format!("Basic {}", base64(format!("{}:{}", settings.user, settings.password).as_bytes()));
+        Self {
+            authorization,
+            born: now,
+            stage: Stage::Up,
+            chance: Chance::new(settings.seed),
+            keys: 0,
+            channel_count: 0,
+            voip_count: 0,
+            channels: BTreeMap::new(),
+            by_id: HashMap::new(),
+            bridges: BTreeMap::new(),
+            ports: HashMap::new(),
+            port_turn: 0,
+            apps: BTreeMap::new(),
+            sticky: BTreeSet::new(),
+            sockets: BTreeSet::new(),
+            socket_count: 0,
+            calls: Vec::new(),
+            later: BTreeMap::new(),
+            later_count: 0,
+            out: VecDeque::new(),
+            journal: Vec::new(),
+            faults: Vec::new(),
+            settings,
+        }
+    }
+
+    /// One ARI request: `path` without `/ari`, `query` decoded, `auth` the Authorization header.
+    pub fn request(
+        &mut self,
+        now: Instant,
+        auth: Option<&str>,
+        method: &str,
+        path: &str,
+        query: &[(String, String)],
+        body: &[u8],
+    ) -> Response {
+        self.advance(now);
+        let not_ready = self.not_ready(now);
+        let fault = if not_ready.is_none() { self.take_fault(method, path) } else { None };
+        let mut response = match (fault, not_ready) {
+            (_, Some(response)) => response,
+            (Some(Fault::Status(status)), None) => Response::error(status, "Scripted fault"),
+            (Some(Fault::ConnectionLost), None) => Response::lost(),
+            _ if !self.authorized(auth, query) => Response::error(401, "Authentication required"),
+            _ => self.route(now, method, path, query, body),
+        };
+        match fault {
+            Some(Fault::Delay(delay)) => response.delay += delay,
+            Some(Fault::OkButReplyLost) => response = Response::lost(),
+            _ => {}
+        }
+        self.note(now, method, path, &response);
+        response
+    }
+
+    /// Lets time pass: what was due by now happens, each at its own time.
+    pub fn advance(&mut self, now: Instant) {
+        while let Some(entry) = self.later.first_entry() {
+            let at = entry.key().0;
+            if at > now {
+                break;
+            }
+            match entry.remove() {
+                Later::CallerEnters(channel) => self.caller_enters(at, channel),
+                Later::MediaEnters(channel) => self.media_enters(at, channel),
+                Later::Joins { bridge, channel } => self.joins(at, bridge, channel),
+                Later::KeyEnds { channel, digit } => self.key_ends(at, channel, digit),
+                Later::Stopped => self.fall(),
+            }
+        }
+    }
+
+    /// When to call `advance` if nothing comes first.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.later.first_key_value().map(|((at, _), _)| *at)
+    }
+
+    /// The next thing to do for the world around.
+    pub fn poll(&mut self) -> Option<Emit> {
+        self.out.pop_front()
+    }
+
+    /// Goes down. Calls end as `Stop` says; everything but `journal` and `outcome` is forgotten.
+    pub fn stop(&mut self, now: Instant, how: Stop) {
+        self.advance(now);
+        if self.stage == Stage::Down || (self.stage, how) == (Stage::Stopping, Stop::Terminate) {
+            return;
+        }
+        match how {
+            Stop::Terminate => {
+                self.stage = Stage::Stopping;
+                for channel in self.channels.keys().copied().collect::<Vec<_>>() {
+                    self.ends_with_asterisk(now, channel);
+                }
+                self.later(now + self.settings.stopping, Later::Stopped);
+            }
+            Stop::Kill => {
+                for line in self.calls.iter_mut().filter(|line| line.channel.is_some()) {
+                    line.channel = None;
+                    line.outcome.state = CallState::Gone;
+                    line.outcome.ended = Some(Ending::Killed);
+                    line.outcome.ended_at = Some(now);
+                }
+                self.fall();
+            }
+        }
+    }
+
+    /// Comes up again after `stop`: refuses connections, then answers 404, then 503, then works.
+    pub fn start(&mut self, now: Instant) {
+        self.advance(now);
+        if self.stage == Stage::Stopping {
+            self.fall();
+        }
+        if self.stage == Stage::Down {
+            self.stage = Stage::Starting { since: now };
+        }
+    }
+
+    /// The next request with this method and this text in its path fails so. Several wait in line. The event socket's
+    /// upgrade is a GET of `/events`.
+    pub fn fail_next(&mut self, method: &str, path_contains: &str, fault: Fault) {
+        self.faults.push((method.to_owned(), path_contains.to_owned(), fault));
+    }
+
+    /// The ids of the channels that are alive, in order of creation.
+    pub fn channels(&self) -> Vec<String> {
+        self.channels.values().map(|channel| channel.id.clone()).collect()
+    }
+
+    /// The ids of the bridges that are alive, in order of creation.
+    pub fn bridges(&self) -> Vec<String> {
+        self.bridges.values().map(|bridge| bridge.id.clone()).collect()
+    }
+
+    /// Every request with its status, like `POST /bridges 200`; `lost` for those without an answer.
+    pub fn journal(&self) -> &[(Instant, String)] {
+        &self.journal
+    }
+
+    /// What became of a call.
+    pub fn outcome(&self, call: CallerId) -> &Outcome {
+        &self.calls[call.0].outcome
+    }
+
+    /// What it answers while it is not up.
+    fn not_ready(&mut self, now: Instant) -> Option<Response> {
+        let since = match self.stage {
+            Stage::Up | Stage::Stopping => return None,
+            Stage::Down => return Some(Response::lost()),
+            Stage::Starting { since } => now - since,
+        };
+        let [refusing, unknown, unavailable] = self.settings.starting;
+        if since < refusing {
+            Some(Response::lost())
+        } else if since < refusing + unknown {
+            Some(Response { body: String::new(), ..Response::error(404, "") })
+        } else if since < refusing + unknown + unavailable {
+            Some(Response { body: String::new(), ..Response::error(503, "") })
+        } else {
+            self.stage = Stage::Up;
+            None
+        }
+    }
+
+    /// The process is gone: sockets end without a close frame, nothing is remembered.
+    fn fall(&mut self) {
+        self.stage = Stage::Down;
+        for socket in std::mem::take(&mut self.sockets) {
+            self.out.push_back(Emit::SocketClosed { socket, close_frame: false });
+        }
+        let mut ports: Vec<u16> = self.ports.drain().map(|(port, _)| port).collect();
+        ports.sort_unstable();
+        self.out.extend(ports.into_iter().map(Emit::ClosePort));
+        self.channels.clear();
+        self.by_id.clear();
+        self.bridges.clear();
+        self.apps.clear();
+        self.sticky.clear();
+        self.later.clear();
+        (self.channel_count, self.voip_count) = (0, 0);
+    }
+
+    fn later(&mut self, at: Instant, what: Later) {
+        self.later_count += 1;
+        self.later.insert((at, self.later_count), what);
+    }
+
+    fn take_fault(&mut self, method: &str, path: &str) -> Option<Fault> {
+        let hit = self.faults.iter().position(|(m, p, _)| m == method && path.contains(p.as_str()))?;
+        Some(self.faults.remove(hit).2)
+    }
+
+    fn note(&mut self, now: Instant, method: &str, path: &str, response: &Response) {
+        if self.settings.keep_journal {
+            let how = if response.lost { "lost".to_owned() } else { response.status.to_string() };
+            self.journal.push((now, format!("{method} {path} {how}")));
+        }
+    }
+
+    fn authorized(&self, auth: Option<&str>, query: &[(String, String)]) -> bool {
+        let key = format!("{}:{}", self.settings.user, self.settings.password);
+        auth == Some(&self.authorization)
+            || query.iter().any(|(name, value)| name == "api_key" && *value == key)
+    }
+
+    /// This instant as a wall clock shows it.
+    fn timestamp(&self, now: Instant) -> String {
+        events::timestamp(self.wall(now))
+    }
+
+    fn wall(&self, now: Instant) -> Duration {
+        Duration::from_secs(self.settings.start_wall) + now.saturating_duration_since(self.born)
+    }
+
+    fn key(&mut self) -> Key {
+        self.keys += 1;
+        self.keys
+    }
+}
+
+impl Response {
+    fn ok(body: String) -> Self {
+        Self { status: 200, body, delay: Duration::ZERO, lost: false }
+    }
+
+    fn done() -> Self {
+        Self { status: 204, body: String::new(), delay: Duration::ZERO, lost: false }
+    }
+
+    fn error(status: u16, message: &str) -> Self {
+        Self { status, body: events::message(message), delay: Duration::ZERO, lost: false }
+    }
+
+    fn lost() -> Self {
+        Self { status: 0, body: String::new(), delay: Duration::ZERO, lost: true }
+    }
+}
+
+/// Base64 with padding (RFC 4648), for the credentials.
+fn base64(bytes: &[u8]) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for chunk in bytes.chunks(3) {
+        let word =
+            chunk.iter().fold(0_u32, |word, byte| word << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+        for place in 0..4 {
+            let letter = LETTERS[(word >> (18 - 6 * place) & 63) as usize];
+            text.push(if place <= chunk.len() { char::from(letter) } else { '=' });
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;
