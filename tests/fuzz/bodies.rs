@@ -1,0 +1,129 @@
+//! What the fuzz targets do with their bytes. Used by the targets of `tests/fuzz/fuzz_targets` (explored with
+//! `cargo fuzz`) and by `tests/fuzz.rs` (replayed, with the committed corpus, by `cargo test`).
+//!
+//! Nothing is compared here but promises that hold for all bytes: no panic, and what is read makes sense.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use openai_inbound_calls::ari::request::{Application, Reply, Request, media_address};
+use openai_inbound_calls::ari::{ChannelId, event};
+use openai_inbound_calls::call::{Call, Input, LegEvent, Output, Seed, SessionEnd, Settings};
+use openai_inbound_calls::media::rtp::Packet;
+use openai_inbound_calls::realtime::dialect::{Dialect, SessionSettings, TurnDetection};
+use openai_inbound_calls::realtime::server;
+
+/// Any datagram.
+pub(crate) fn rtp(bytes: &[u8]) {
+    if let Ok(packet) = Packet::parse(bytes) {
+        assert!(packet.payload.len() + 12 <= bytes.len());
+        assert!(packet.payload_type < 128);
+    }
+}
+
+/// Any text on the ARI WebSocket, or in the body of a reply.
+pub(crate) fn ari_event(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    drop(event::parse(text));
+    drop(event::parse_channel(text));
+    let _application = Application::parse(text);
+    assert!(media_address(text).is_none_or(|address| address.port() != 0));
+}
+
+/// Any text of the model's server.
+pub(crate) fn realtime_event(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    drop(server::parse(text));
+}
+
+/// A call whose world does what the bytes say: the first byte of each step picks the input and the time that
+/// passes, a line of text or datagram follows.
+pub(crate) fn call(bytes: &[u8]) {
+    let (mut now, media) = (epoch(), ([127, 0, 0, 1], 30_000).into());
+    let mut call = Call::new(now, Arc::new(settings()), seed());
+    let body = r#"{"channelvars":{"UNICASTRTP_LOCAL_ADDRESS":"127.0.0.1","UNICASTRTP_LOCAL_PORT":"30000"}}"#;
+    let mut asked: Vec<Request> = Vec::new();
+    let mut rest = bytes;
+    while let Some((&step, after)) = rest.split_first() {
+        let end = after.iter().position(|byte| *byte == b'\n').unwrap_or(after.len());
+        let (argument, after) = after.split_at(end);
+        rest = after.get(1..).unwrap_or_default();
+        now += Duration::from_millis(u64::from(step >> 3) * 7);
+        let text = std::str::from_utf8(argument).unwrap_or_default();
+        let request = asked.pop();
+        let reply = match step & 3 {
+            0 => Reply::Refused { status: 404, message: String::new() },
+            1 => Reply::Lost(String::new()),
+            _ => Reply::Done(body.to_owned()),
+        };
+        let input = match (step & 7, &request) {
+            (0, _) => Input::Tick,
+            (1, _) => Input::Rtp { from: media, datagram: argument },
+            (2, _) => server::parse(text).map_or(Input::Tick, Input::Session),
+            (3, _) => Input::SessionOpened,
+            (4, Some(request)) => Input::Ari { request, reply: &reply },
+            (5, _) => Input::Leg(leg(argument)),
+            (6, _) if argument.is_empty() => Input::Shutdown,
+            (7, _) if argument.is_empty() => {
+                Input::SessionEnded(SessionEnd { refusal: None, cause: String::new() })
+            }
+            _ => Input::Rtp { from: media, datagram: bytes },
+        };
+        asked.extend(call.handle(now, input).filter_map(|output| match output {
+            Output::Ari(request) => Some(request),
+            _ => None,
+        }));
+        assert!(call.deadline().is_none_or(|at| at > now), "a deadline in the past");
+    }
+    let _report = call.report();
+}
+
+fn leg(argument: &[u8]) -> LegEvent {
+    match argument.first() {
+        Some(b'u') => LegEvent::CallerUp,
+        Some(b'm') => LegEvent::MediaEntered,
+        Some(b'l') => LegEvent::MediaLeft,
+        Some(b'h') => LegEvent::Hold(true),
+        Some(b'k') => LegEvent::Key('1'),
+        _ => LegEvent::CallerLeft,
+    }
+}
+
+fn seed() -> Seed {
+    Seed {
+        channel: ChannelId::from("1795180048.0"),
+        channel_name: "PJSIP/voip-00000000".into(),
+        answered: true,
+        local: ([127, 0, 0, 1], 10_000).into(),
+        ssrc: 1,
+        sequence: u16::MAX,
+        timestamp: u32::MAX,
+    }
+}
+
+fn settings() -> Settings {
+    Settings {
+        app: "openai-app".into(),
+        model: "gpt-realtime-2.1".into(),
+        session: SessionSettings {
+            dialect: Dialect::Ga,
+            instructions: "Be brief.".into(),
+            voice: "marin".into(),
+            transcription: None,
+            turn_detection: TurnDetection::Server { threshold: 0.5, prefix_padding_ms: 300, silence_ms: 500 },
+            interrupt: true,
+            noise_reduction: None,
+            speed: 1.0,
+            reasoning_effort: None,
+            max_output_tokens: None,
+        },
+        greeting: Some("Hello.".into()),
+        recording_notice: None,
+        uplink_frames_per_append: 2,
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the fuzzed call needs some instant to begin at")]
+fn epoch() -> Instant {
+    Instant::now()
+}
