@@ -282,3 +282,51 @@ impl Differences {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(dialect: Dialect) -> SessionSettings {
+        SessionSettings {
+            dialect,
+            instructions: "Be brief.".into(),
+            voice: "marin".into(),
+            transcription: Some(Transcription {
+                model: "gpt-transcribe".into(),
+                language: Some("es".into()),
+                language_key: LanguageKey::Languages,
+            }),
+            turn_detection: TurnDetection::Server { threshold: 0.5, prefix_padding_ms: 300, silence_ms: 500 },
+            interrupt: true,
+            noise_reduction: None,
+            speed: 1.0,
+            reasoning_effort: None,
+            max_output_tokens: None,
+        }
+    }
+
+    #[test]
+    fn an_echo_in_another_format_is_noise_and_other_differences_are_not() {
+        let asked = settings(Dialect::Ga).session(true);
+        let mut echoed = asked.clone();
+        echoed["id"] = "sess_1".into();
+        echoed["audio"]["output"]["speed"] = 1.into();
+        assert_eq!(Differences::between(&asked, &echoed), Differences::default());
+        echoed["audio"]["output"]["format"] = json!({"type": "audio/pcm", "rate": 24_000});
+        echoed["audio"]["output"]["voice"] = "alloy".into();
+        let differences = Differences::between(&asked, &echoed);
+        assert_eq!(differences.formats, ["audio.output.format.type"]);
+        assert_eq!(differences.others, ["audio.output.voice"]);
+        assert_eq!(Differences::between(&asked, &json!({"id": "sess_1"})), Differences::default());
+    }
+
+    #[test]
+    fn the_beta_session_is_flat_and_its_formats_are_compared_too() {
+        let asked = settings(Dialect::Beta).session(true);
+        assert_eq!((&asked["input_audio_format"], asked.get("audio")), (&json!("g711_ulaw"), None));
+        let mut echoed = asked.clone();
+        echoed["output_audio_format"] = "pcm16".into();
+        assert_eq!(Differences::between(&asked, &echoed).formats, ["output_audio_format"]);
+    }
+}

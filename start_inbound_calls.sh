@@ -1,0 +1,102 @@
+#!/bin/bash
+# start_inbound_calls.sh [ARGUMENTS]: builds what is missing and runs openai-inbound-calls, in this folder.
+#
+#   ./start_inbound_calls.sh          the daemon, with the settings of .env
+#   ./start_inbound_calls.sh demo     a call to look at, without Asterisk and without a key
+#   ./start_inbound_calls.sh --help   what else there is
+#
+# It makes sure of a C compiler and of cargo, says what it installs and how, and builds only when the program is missing
+# or older than its sources. It never runs a script from the network. Without cargo it uses a ready-made program beside
+# it. It is no service: install_service.sh makes one.
+#
+# LOG_LANGUAGE=en (environment or .env): messages in English. CARGO_TARGET_DIR is honoured.
+set -euo pipefail
+cd "$(dirname "$0")"
+name=openai-inbound-calls
+needed=$(sed -n 's/^rust-version *= *"\(.*\)"/\1/p' Cargo.toml 2>/dev/null | head -n 1)
+needed=${needed:-1.85}
+
+language=${LOG_LANGUAGE:-}
+if [ -z "$language" ] && [ -r .env ]; then
+    language=$(sed -n "s/^ *\(export  *\)\{0,1\}LOG_LANGUAGE *= *[\"']\{0,1\}\([A-Za-z]*\).*/\2/p" .env | tail -n 1)
+fi
+# say SPANISH ENGLISH. On stderr: stdout is the program's.
+say() { if [ "$language" = en ]; then echo "$2" >&2; else echo "$1" >&2; fi; }
+
+at_least() { [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1)" = "$1" ]; }    # at_least NEEDED FOUND
+
+# How to become root for apt-get; fails where that is not possible.
+as_root=()
+can_install() {
+    command -v apt-get >/dev/null || return 1
+    if [ "$(id -u)" -eq 0 ]; then return 0; fi
+    command -v sudo >/dev/null || return 1
+    as_root=(sudo)
+}
+install() {     # install PACKAGE...
+    say "Instalando con apt-get: $*" "Installing with apt-get: $*"
+    "${as_root[@]}" apt-get -qq update
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends "$@" >&2
+}
+
+# rustup does not always get into PATH (a shell opened before it, a service, sudo).
+if ! command -v cargo >/dev/null && [ -x "${CARGO_HOME:-$HOME/.cargo}/bin/cargo" ]; then
+    PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
+fi
+cargo_version() { cargo --version 2>/dev/null | cut -d' ' -f2; }
+
+target=${CARGO_TARGET_DIR:-target}
+program=$target/release/$name
+
+if ! command -v cargo >/dev/null; then
+    for ready in "./$name" "$program"; do
+        if [ -x "$ready" ]; then exec "$ready" "$@"; fi
+    done
+    # The distribution's cargo, if it is new enough; otherwise its owner decides where cargo comes from.
+    packaged=
+    if can_install; then
+        packaged=$(LC_ALL=C apt-cache policy rustc 2>/dev/null | sed -n 's/^ *Candidate: *\([0-9.]*[0-9]\).*/\1/p')
+    fi
+    if [ -n "$packaged" ] && at_least "$needed" "$packaged"; then
+        install cargo
+    else
+        say "Falta cargo (Rust $needed o posterior)${packaged:+; el de la distribución es $packaged}. Instálelo con:" \
+            "cargo is missing (Rust $needed or later)${packaged:+; the distribution has $packaged}. Install it with:"
+        say "    curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh" \
+            "    curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh"
+        say "o con un paquete de su distribución, y ejecute este script de nuevo." \
+            "or from a package of your distribution, and run this script again."
+        exit 1
+    fi
+fi
+
+up_to_date() {
+    [ -x "$program" ] && [ -z "$(find Cargo.toml Cargo.lock src -newer "$program" -print -quit)" ]
+}
+
+if ! up_to_date; then
+    version=$(cargo_version) || true
+    if ! at_least "$needed" "${version%%-*}"; then
+        say "cargo es ${version:-desconocido}; se necesita Rust $needed o posterior: rustup update" \
+            "cargo is ${version:-unknown}; Rust $needed or later is needed: rustup update"
+        exit 1
+    fi
+    if ! command -v cc >/dev/null; then
+        if ! can_install; then
+            say "Falta un compilador de C (cc): instale gcc y las cabeceras de C (Debian: build-essential)." \
+                "A C compiler (cc) is missing: install gcc and the C headers (Debian: build-essential)."
+            exit 1
+        fi
+        install build-essential
+    fi
+    began=$(date +%s.%N)
+    say "Compilando $name (unos minutos la primera vez)…" "Building $name (some minutes the first time)…"
+    if ! cargo build --release --locked >&2; then
+        say "La compilación falló." "The build failed."
+        exit 1
+    fi
+    # cargo leaves the program alone when what changed does not concern it; without this every start would build.
+    # As of the start of the build: what was edited meanwhile is newer.
+    touch -c -d "@$began" "$program"
+fi
+exec "$program" "$@"
