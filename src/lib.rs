@@ -14,7 +14,7 @@
 //!
 //! | floor | modules | what |
 //! |---|---|---|
-//! | 4 | [`daemon`], [`config`], [`logging`], `main` | tasks, files, the environment |
+//! | 4 | [`daemon`], [`config`], [`logging`], [`demo`], `main` | tasks, files, the environment |
 //! | 3 | [`net`] | sockets |
 //! | 2 | [`call`], [`switchboard`] | behaviour, pure |
 //! | 1 | [`ari`], [`realtime`] | the two languages, bytes ⇄ types, pure |
@@ -67,5 +67,6 @@ pub mod net;
 
 pub mod config;
 pub mod daemon;
+pub mod demo;
 pub mod logging;
 pub mod sim;

@@ -1,10 +1,13 @@
 //! The command line: configuration, logging, runtime, the chosen command.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use openai_inbound_calls::config::Config;
-use openai_inbound_calls::{daemon, logging};
+use openai_inbound_calls::operator::{Detail, Notice};
+use openai_inbound_calls::{daemon, demo, logging};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Answers telephone calls of an Asterisk PBX with the OpenAI Realtime API.
@@ -19,11 +22,52 @@ struct Cli {
 }
 
 #[derive(Subcommand)]
-enum Command {}
+enum Command {
+    /// Shows a call from beginning to end on this machine alone, without Asterisk and without a key.
+    ///
+    /// The real daemon runs between a simulated Asterisk and a simulated OpenAI. The call is drawn as it happens, kept
+    /// as a WAV file under recordings/, and judged. LOG_LANGUAGE=en shows it in English.
+    Demo {
+        /// Ends after the first call, with code 0 if all went right and 1 otherwise.
+        #[arg(long)]
+        once: bool,
+    },
+}
 
 fn main() -> ExitCode {
-    let Cli { command: None } = Cli::parse();
-    serve()
+    match Cli::parse().command {
+        None => serve(),
+        Some(Command::Demo { once }) => show(once),
+    }
+}
+
+/// Runs the demonstration.
+fn show(once: bool) -> ExitCode {
+    // All but the language comes from the demonstration itself.
+    let language = Config::load().map_or_else(|error| error.language, |config| config.log.language);
+    match run(|stop| demo::run(language, once, stop)) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            let detail = Detail::new(format!("{error:#}"));
+            logging::say_without_log(language, None, &[Notice::Unexpected { detail }]);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs something on the runtime and gives it the future that ends with SIGTERM or SIGINT.
+fn run<T, F: Future<Output = anyhow::Result<T>>>(
+    task: impl FnOnce(Pin<Box<dyn Future<Output = ()> + Send>>) -> F,
+) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let stop = async move {
+            tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+        };
+        task(Box::pin(stop)).await
+    })
 }
 
 /// Runs the daemon until it is told to stop.
@@ -46,22 +90,10 @@ fn serve() -> ExitCode {
     for remark in config.remarks.drain(..) {
         operator.say(&remark);
     }
-    let run = || -> anyhow::Result<()> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        runtime.block_on(async {
-            let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-            let stop = async {
-                tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
-            };
-            daemon::run(config, operator, stop).await
-        })
-    };
-    match run() {
+    match run(|stop| daemon::run(config, operator, stop)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            operator.say(&openai_inbound_calls::operator::Notice::Unexpected {
-                detail: openai_inbound_calls::operator::Detail::new(format!("{error:#}")),
-            });
+            operator.say(&Notice::Unexpected { detail: Detail::new(format!("{error:#}")) });
             ExitCode::FAILURE
         }
     }

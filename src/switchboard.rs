@@ -4,8 +4,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::ari::event::{Channel, Event};
-use crate::ari::request::{Application, Request};
+use crate::ari::event::{Channel, Event, parse_channel};
+use crate::ari::request::{Application, Reply, Request};
 use crate::ari::{ChannelId, OUR_PREFIX};
 use crate::call::LegEvent;
 
@@ -20,8 +20,10 @@ pub enum Directive {
     Tell(ChannelId, LegEvent),
     /// Something of ours that belongs to no call: remove it.
     Remove(Request),
-    /// A caller waits of whom we have not been told: find out about him, then [`Switchboard::found`].
+    /// A caller waits of whom we have not been told: ask for his channel, then [`Switchboard::looked_at`].
     LookAt(ChannelId),
+    /// As [`Self::LookAt`], after a pause: the last time there was no answer.
+    LookAgain(ChannelId),
     /// Another program has taken over our application.
     Replaced,
 }
@@ -51,9 +53,16 @@ impl Switchboard {
         }
     }
 
-    /// A caller found waiting, after [`Directive::LookAt`].
-    pub fn found(&mut self, channel: Channel) -> Option<Directive> {
-        self.entered(channel)
+    /// What Asterisk said of a caller after [`Directive::LookAt`]. Without an answer he would wait for ever.
+    pub fn looked_at(&mut self, caller: ChannelId, reply: &Reply) -> Option<Directive> {
+        match reply {
+            Reply::Done(body) => parse_channel(body).ok().and_then(|channel| self.entered(channel)),
+            Reply::Refused { status: 404, .. } => None,
+            // When the daemon stops, it is the next one that finds him.
+            Reply::Refused { .. } | Reply::Lost(_) => {
+                (!self.draining).then_some(Directive::LookAgain(caller))
+            }
+        }
     }
 
     /// No more callers from now on.

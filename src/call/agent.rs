@@ -177,6 +177,7 @@ impl Call {
                 }
                 self.outputs.push(Output::Notice(Notice::SessionComplains { code, message }));
             }
+            ErrorClass::Race if error.is_server_busy() => self.responses.owe(),
             ErrorClass::Race | ErrorClass::Transient => {}
         }
         self.counters.session_errors += 1;

@@ -79,6 +79,21 @@ impl Responses {
         self.wanted = Some(Wanted { purpose, not_before: None });
     }
 
+    /// The server itself could not answer the caller, because a response was still active: he is owed an answer.
+    pub fn owe(&mut self) {
+        if self.wanted.is_none_or(|wanted| wanted.purpose != Purpose::Notice) {
+            self.want(Purpose::Answer);
+        }
+    }
+
+    /// The caller's turn is over and the server is about to answer it: what we want waits a little, and is dropped
+    /// when the server does.
+    pub fn give_way(&mut self, now: Instant) {
+        if let Some(wanted) = &mut self.wanted {
+            wanted.not_before = wanted.not_before.max(Some(now + RETRY_AFTER));
+        }
+    }
+
     /// The active response, if any.
     pub fn active(&self) -> Option<&ResponseId> {
         match &self.state {

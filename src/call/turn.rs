@@ -62,6 +62,7 @@ impl Call {
             Event::SpeechStarted { item, audio_start_ms } => self.caller_began(&item, audio_start_ms),
             Event::SpeechStopped { item, audio_end_ms } => {
                 self.floor.caller_speaks = false;
+                self.responses.give_way(self.now);
                 let at = self.floor.uplink_began + Duration::from_millis(audio_end_ms);
                 self.transcript.utterance(&item, Speaker::Caller).ended = Some(at);
             }

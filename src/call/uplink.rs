@@ -35,6 +35,8 @@ const LATE_AT_PACE: u8 = 3;
 const PACE: Duration = Duration::from_millis(10);
 /// Most speech kept from before the session is ready: 2 s. Older speech is answered to nobody's use.
 const KEPT_FRAMES: usize = 100;
+/// Silence that is so much overdue is not missing in the network: nobody looked. The packets wait in the socket.
+const UNATTENDED: Duration = FRAME_DURATION;
 /// Most silence made up in one go, when the clock itself was stopped (a suspended machine).
 const FILL_FRAMES: u32 = 250;
 
@@ -93,6 +95,8 @@ pub struct Uplink {
     late_at_pace: u8,
     /// When silence is made up next. None until the session is ready.
     fill_at: Option<Instant>,
+    /// We were late ourselves: until then, packets that waited for us may still be read.
+    unread_until: Option<Instant>,
     /// Frames kept until the session is ready; None from then on.
     kept: Option<VecDeque<Ready>>,
     /// What happened so far.
@@ -112,6 +116,7 @@ impl Default for Uplink {
             last_packet_at: None,
             late_at_pace: 0,
             fill_at: None,
+            unread_until: None,
             kept: Some(VecDeque::new()),
             counters: UplinkCounters::default(),
         }
@@ -127,7 +132,8 @@ impl Uplink {
 
     /// When [`Self::advance`] has something to do.
     pub fn deadline(&self) -> Option<Instant> {
-        [self.fill_at, self.early_until].into_iter().flatten().min()
+        let fill_at = self.fill_at.map(|at| self.unread_until.map_or(at, |until| at.max(until)));
+        [fill_at, self.early_until].into_iter().flatten().min()
     }
 
     /// Takes a µ-law packet of the caller; `out` gets the frames it completes.
@@ -170,6 +176,9 @@ impl Uplink {
         if self.early_until.is_some_and(|until| until <= now) {
             self.release_early(true, out);
         }
+        if self.is_unattended(now) {
+            return;
+        }
         let mut filled = 0;
         while let Some(at) = self.fill_at.filter(|at| *at <= now) {
             if filled == FILL_FRAMES {
@@ -182,6 +191,17 @@ impl Uplink {
             self.silence(FRAME_BYTES, out);
             self.fill_at = Some(at + FRAME_DURATION);
         }
+    }
+
+    /// Whether silence is overdue by our own fault, and packets may be waiting to be read first.
+    fn is_unattended(&mut self, now: Instant) -> bool {
+        let is_late = self.fill_at.is_some_and(|at| now.saturating_duration_since(at) > UNATTENDED);
+        if is_late && self.unread_until.is_none() {
+            self.unread_until = Some(now + FRAME_DURATION);
+        } else if !is_late {
+            self.unread_until = None;
+        }
+        self.unread_until.is_some_and(|until| now < until)
     }
 
     /// A timeline that begins with this packet. What waited for the old one is given out first.

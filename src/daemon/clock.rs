@@ -4,10 +4,18 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::time::Instant;
 
+use chrono::{DateTime, Local};
+
 /// Now, on the runtime's clock (which a test may pause).
 #[expect(clippy::disallowed_methods, reason = "the one place that asks the clock")]
 pub fn now() -> Instant {
     tokio::time::Instant::now().into_std()
+}
+
+/// The date and the time of day, for names that people read.
+#[expect(clippy::disallowed_methods, reason = "the one place that asks for the wall's time")]
+pub fn wall_time() -> DateTime<Local> {
+    Local::now()
 }
 
 /// A number nobody can foresee well: for RTP identifiers and back-off, not for secrets.

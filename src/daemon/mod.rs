@@ -30,7 +30,7 @@ use call_task::{Io, Order};
 use clock::{chance, now};
 
 use crate::ari::ChannelId;
-use crate::ari::event::{Channel, parse_channel};
+use crate::ari::event::Channel;
 use crate::ari::request::{Application, Reply, Request};
 use crate::call::legs::END_REASON_VARIABLE;
 use crate::call::{Call, Report, Seed, Settings};
@@ -49,6 +49,8 @@ use crate::switchboard::{Directive, Switchboard};
 const ORDERS: usize = 64;
 /// News of Asterisk that may wait for the loop.
 const ARI_NEWS: usize = 1_024;
+/// Pause before a caller who may be waiting is asked for again. He hears nothing meanwhile.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(500);
 
 /// A live call, as the daemon sees it.
 struct Live {
@@ -61,8 +63,8 @@ struct Live {
 enum Errand {
     /// What the application holds, asked after a connect.
     Checked { before: Vec<ChannelId>, reply: Reply },
-    /// A caller who may be waiting.
-    Found(Option<Channel>),
+    /// A caller who may be waiting was asked for.
+    Looked { caller: ChannelId, reply: Reply },
     /// Nothing follows from it.
     Done,
 }
@@ -151,7 +153,8 @@ impl Daemon {
         let grace = tokio::time::sleep(Duration::ZERO);
         tokio::pin!(grace);
         let mut grace_over = false;
-        while !(draining && self.live.is_empty()) {
+        // Errands too: a caller who is being sent on must not stay in the application for ever.
+        while !(draining && self.live.is_empty() && self.errands.is_empty()) {
             tokio::select! {
                 Some(news) = news.recv() => self.news(news),
                 Some(ended) = self.calls.join_next_with_id() => self.ended(ended),
@@ -222,12 +225,12 @@ impl Daemon {
                 self.operator.say(&Notice::AriAppMissing { app: self.config.asterisk.app.clone() });
                 self.again.notify_one();
             }
-            Errand::Found(Some(channel)) => {
-                if let Some(directive) = self.switchboard.found(channel) {
+            Errand::Looked { caller, reply } => {
+                if let Some(directive) = self.switchboard.looked_at(caller, &reply) {
                     self.direct(directive);
                 }
             }
-            Errand::Found(None) | Errand::Done => {}
+            Errand::Done => {}
         }
     }
 
@@ -237,19 +240,22 @@ impl Daemon {
             Directive::Refuse(caller) => self.send_on(caller, EndReason::Shutdown),
             Directive::Tell(caller, event) => self.tell(&caller, Order::Leg(event)),
             Directive::Remove(request) => self.request_all(vec![request]),
-            Directive::LookAt(caller) => {
-                let rest = self.rest.clone();
-                self.errands.push(Box::pin(async move {
-                    Errand::Found(match rest.perform(&Request::Channel(caller)).await {
-                        Reply::Done(body) => parse_channel(&body).ok(),
-                        Reply::Refused { .. } | Reply::Lost(_) => None,
-                    })
-                }));
-            }
+            Directive::LookAt(caller) => self.look_at(caller, Duration::ZERO),
+            Directive::LookAgain(caller) => self.look_at(caller, LOOK_AGAIN_AFTER),
             Directive::Replaced => {
                 self.operator.say(&Notice::AriReplaced { app: self.config.asterisk.app.clone() });
             }
         }
+    }
+
+    /// Asks Asterisk for a caller's channel, after a pause.
+    fn look_at(&self, caller: ChannelId, pause: Duration) {
+        let rest = self.rest.clone();
+        self.errands.push(Box::pin(async move {
+            tokio::time::sleep(pause).await;
+            let reply = rest.perform(&Request::Channel(caller.clone())).await;
+            Errand::Looked { caller, reply }
+        }));
     }
 
     /// Starts a call for this caller, or sends him on.

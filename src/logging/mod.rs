@@ -51,12 +51,30 @@ const FLUSH_TRIES: u32 = 50;
 /// # Errors
 /// The file cannot be opened, or this process already has a log.
 pub fn init(config: &LogConfig) -> Result<Guard, InitError> {
+    let out = io::stdout();
+    let style = writer::style_of(&out);
+    start(config, out, style)
+}
+
+/// The same, with `shown` in the place of stdout: it gets every line as it is in the file, one at a time.
+///
+/// # Errors
+/// The file cannot be opened, or this process already has a log.
+pub fn init_shown_by(config: &LogConfig, shown: impl Write + Send + 'static) -> Result<Guard, InitError> {
+    start(config, shown, Style::File)
+}
+
+fn start<Out: Write + Send + 'static>(
+    config: &LogConfig,
+    out: Out,
+    out_style: Style,
+) -> Result<Guard, InitError> {
     let file = LogFile::open(&config.path)
         .map_err(|source| InitError::File { path: config.path.clone(), source })?;
     let (queue, orders) = Queue::new();
     let lines = filtered(Lines { queue: queue.clone() }, &config.level).ok_or(InitError::Filter)?;
-    let (out, err) = (io::stdout(), io::stderr());
-    let (out_style, err_style) = (writer::style_of(&out), writer::style_of(&err));
+    let err = io::stderr();
+    let err_style = writer::style_of(&err);
     let writer = Writer { file, out, out_style, err, err_style, language: config.language };
     let lost = queue.lost();
     thread::Builder::new()

@@ -6,5 +6,6 @@ pub mod frame;
 pub mod rtp;
 pub mod ulaw;
 pub mod vad;
+pub mod wav;
 
 pub use frame::{FRAME_BYTES, FRAME_DURATION, FRAME_MS, Frame, SILENCE_BYTE};

@@ -18,7 +18,11 @@ use tokio_tungstenite::tungstenite::{Error, Utf8Bytes};
 use super::websocket::{ConnectError, WebSocket, connect};
 use crate::media::Frame;
 use crate::realtime::client;
-use crate::realtime::server::{ApiError, ErrorClass, Refusal};
+use crate::realtime::server::Refusal;
+
+/// Frames of the caller's audio that may follow while the socket does not take all it is given: 2 s. A server that
+/// is slower than that is lost; waiting longer helps nobody. Bytes cannot tell: TLS has a buffer of its own.
+const BLOCKED_FRAMES: u32 = 100;
 
 /// Where the model's server is, and how to be let in.
 #[derive(Debug, Clone)]
@@ -47,6 +51,9 @@ pub enum News {
     },
 }
 
+/// For the log.
+const TOO_SLOW: &str = "the server reads too slowly";
+
 type Connecting = Pin<Box<dyn Future<Output = Result<WebSocket, ConnectError>> + Send>>;
 
 enum State {
@@ -68,18 +75,21 @@ pub struct RealtimeLink {
     pending: Vec<u8>,
     /// Something may be waiting in the socket's queue.
     unflushed: bool,
+    /// Frames appended since the socket stopped taking all of it. None: it does.
+    blocked_frames: Option<u32>,
 }
 
 impl RealtimeLink {
     /// A link that is not open.
     pub fn new(endpoint: Arc<Endpoint>) -> Self {
-        Self { endpoint, state: State::Closed, pending: Vec::new(), unflushed: false }
+        Self { endpoint, state: State::Closed, pending: Vec::new(), unflushed: false, blocked_frames: None }
     }
 
     /// Begins to open it; [`News::Opened`] or [`News::Ended`] follows.
     pub fn open(&mut self) {
         let endpoint = Arc::clone(&self.endpoint);
         self.pending.clear();
+        self.blocked_frames = None;
         self.state = State::Connecting(Box::pin(async move {
             connect(&endpoint.url, &endpoint.headers, &endpoint.tls).await
         }));
@@ -100,6 +110,12 @@ impl RealtimeLink {
 
     /// Sends caller audio; a `complete` frame ends the append.
     pub fn append(&mut self, frame: &Frame, complete: bool) {
+        if let (State::Open(_), Some(frames)) = (&self.state, &mut self.blocked_frames) {
+            *frames += 1;
+            if *frames > BLOCKED_FRAMES {
+                self.lose(TOO_SLOW.to_owned());
+            }
+        }
         if complete && self.pending.is_empty() {
             self.push(client::append(frame.bytes()));
             return;
@@ -127,10 +143,13 @@ impl RealtimeLink {
     }
 
     fn fail(&mut self, error: &Error) {
-        let cause = match error {
-            Error::WriteBufferFull(_) => "the server reads too slowly".to_owned(),
+        self.lose(match error {
+            Error::WriteBufferFull(_) => TOO_SLOW.to_owned(),
             other => other.to_string(),
-        };
+        });
+    }
+
+    fn lose(&mut self, cause: String) {
         self.state = State::Failed { refusal: None, cause };
     }
 
@@ -155,12 +174,14 @@ impl RealtimeLink {
                 State::Open(socket) => {
                     if self.unflushed {
                         match Pin::new(&mut **socket).poll_flush(cx) {
-                            Poll::Ready(Ok(())) => self.unflushed = false,
+                            Poll::Ready(Ok(())) => (self.unflushed, self.blocked_frames) = (false, None),
                             Poll::Ready(Err(error)) => {
                                 self.fail(&error);
                                 continue;
                             }
-                            Poll::Pending => {}
+                            Poll::Pending => {
+                                self.blocked_frames.get_or_insert(0);
+                            }
                         }
                     }
                     match std::task::ready!(Pin::new(&mut **socket).poll_next(cx)) {
@@ -177,31 +198,21 @@ impl RealtimeLink {
     }
 }
 
-/// 3000 and 4xxx are the API's own refusals, with a reason like `invalid_request_error.invalid_api_key`: they
-/// will be the same next time.
 fn closed(frame: Option<&CloseFrame>) -> State {
     let Some(frame) = frame else {
         return State::Failed { refusal: None, cause: "connection lost".to_owned() };
     };
     let code = u16::from(frame.code);
-    let word = frame.reason.rsplit('.').next().unwrap_or_default();
-    let refusal = (3000..5000).contains(&code).then(|| {
-        match (ApiError { code: word.to_owned(), ..ApiError::default() }).class() {
-            ErrorClass::Permanent(refusal) => refusal,
-            _ => Refusal::Other,
-        }
-    });
-    State::Failed { refusal, cause: format!("{code} {}", frame.reason) }
+    State::Failed {
+        refusal: Refusal::of_close(code, &frame.reason),
+        cause: format!("{code} {}", frame.reason),
+    }
 }
 
 fn refusal(error: &ConnectError) -> Option<Refusal> {
     match error {
-        ConnectError::Status(401 | 403) => Some(Refusal::Key),
-        ConnectError::Status(408 | 429) => None,
-        ConnectError::Address(_) | ConnectError::Status(400..500) => Some(Refusal::Other),
-        ConnectError::Network(_)
-        | ConnectError::Protocol(_)
-        | ConnectError::Status(_)
-        | ConnectError::Timeout => None,
+        ConnectError::Status(status) => Refusal::of_status(*status),
+        ConnectError::Address(_) => Some(Refusal::Other),
+        ConnectError::Network(_) | ConnectError::Protocol(_) | ConnectError::Timeout => None,
     }
 }

@@ -26,10 +26,10 @@ pub struct PortPool {
 /// No port could be had.
 #[derive(Debug, thiserror::Error)]
 pub enum PortError {
-    /// All are in use or resting.
+    /// All are in use, by us or by another program, or resting.
     #[error("no free RTP port")]
     Exhausted,
-    /// Ports are free, but none of them can be bound on this address.
+    /// No port at all can be bound on this address.
     #[error("{0}")]
     Bind(std::io::Error),
 }
@@ -54,23 +54,20 @@ impl PortPool {
     pub fn bind(&mut self, now: Instant, address: IpAddr) -> Result<(UdpSocket, Vec<u16>), PortError> {
         self.wake(now);
         let mut taken = Vec::new();
-        let mut last = None;
         for _ in 0..self.free.len() {
             let Some(port) = self.free.pop_front() else { break };
             match bind(SocketAddr::new(address, port)) {
                 Ok(socket) => return Ok((socket, taken)),
                 Err(error) => {
                     self.free.push_back(port);
-                    let busy = error.kind() == std::io::ErrorKind::AddrInUse;
-                    last = Some(error);
-                    if !busy {
-                        break;
+                    if error.kind() != std::io::ErrorKind::AddrInUse {
+                        return Err(PortError::Bind(error));
                     }
                     taken.push(port);
                 }
             }
         }
-        Err(last.map_or(PortError::Exhausted, PortError::Bind))
+        Err(PortError::Exhausted)
     }
 
     /// Takes a port back after use.
@@ -125,10 +122,7 @@ mod tests {
         let port = used.pop().expect("at least one").local_addr().expect("bound").port();
         assert_eq!(port % 2, 0);
         pool.give_back(now, port);
-        assert!(matches!(
-            pool.bind(now + QUARANTINE / 2, HERE),
-            Err(PortError::Exhausted | PortError::Bind(_))
-        ));
+        assert!(matches!(pool.bind(now + QUARANTINE / 2, HERE), Err(PortError::Exhausted)));
         let (socket, _) = pool.bind(now + QUARANTINE, HERE).expect("rested");
         assert_eq!(socket.local_addr().expect("bound").port(), port);
     }

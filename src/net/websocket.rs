@@ -22,8 +22,8 @@ use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Read buffer. Messages are larger now and then, and grow it; most are not.
 const READ_BUFFER_BYTES: usize = 4 * 1024;
-/// Unsent bytes the library holds for us. A model that reads nothing for two seconds (13.5 kB/s of audio, with
-/// what the kernel holds) has filled it, and is then lost: waiting longer helps nobody.
+/// Unsent bytes the library holds for us: room for what was kept of the caller until the session was ready (2 s, 21 kB)
+/// and for what follows meanwhile. That a model stalls is noticed earlier, by the clock of the audio (`realtime_link`).
 const WRITE_BACKLOG_BYTES: usize = 32 * 1024;
 /// Unsent bytes the kernel holds. Its default would hide a stalled peer for a minute.
 const SEND_BUFFER_BYTES: usize = 16 * 1024;

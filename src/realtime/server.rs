@@ -207,7 +207,37 @@ pub enum Refusal {
     Other,
 }
 
+impl Refusal {
+    /// What an HTTP status in place of the upgrade means. None: it may pass.
+    pub const fn of_status(status: u16) -> Option<Self> {
+        match status {
+            401 | 403 => Some(Self::Key),
+            408 | 429 => None,
+            400..500 => Some(Self::Other),
+            _ => None,
+        }
+    }
+
+    /// What a close frame means. 3000 and 4xxx are the API's own refusals, with a reason like
+    /// `invalid_request_error.invalid_api_key`: they will be the same next time.
+    pub fn of_close(code: u16, reason: &str) -> Option<Self> {
+        let word = reason.rsplit('.').next().unwrap_or_default();
+        (3000..5000).contains(&code).then(|| {
+            match (ApiError { code: word.to_owned(), ..ApiError::default() }).class() {
+                ErrorClass::Permanent(refusal) => refusal,
+                _ => Self::Other,
+            }
+        })
+    }
+}
+
 impl ApiError {
+    /// Whether the server took the caller's turn for finished but could not answer it, because another response
+    /// was active. (Were it a request of ours, it would be named.)
+    pub fn is_server_busy(&self) -> bool {
+        self.code == "conversation_already_has_active_response" && self.event_id.is_empty()
+    }
+
     /// Sorts the error by what to do about it.
     pub fn class(&self) -> ErrorClass {
         match self.code.as_str() {
@@ -500,7 +530,7 @@ mod tests {
     fn errors_are_sorted_by_what_to_do_about_them() {
         let class = |code: &str, kind: &str, message: &str| {
             let (code, kind, message) = (code.to_owned(), kind.to_owned(), message.to_owned());
-            ApiError { code, kind, message, ..ApiError::default() }.class()
+            ApiError { kind, code, message, ..ApiError::default() }.class()
         };
         assert_eq!(class("insufficient_quota", "", ""), ErrorClass::Permanent(Refusal::Quota));
         assert_eq!(class("session_expired", "invalid_request_error", ""), ErrorClass::SessionOver);

@@ -4,6 +4,7 @@
 pub mod asterisk;
 pub mod caller;
 mod chance;
+pub mod live;
 pub mod realtime;
 mod rtp;
 pub mod wire;

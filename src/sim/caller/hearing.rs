@@ -10,7 +10,7 @@ const LOUD: u32 = 300;
 /// A packet that comes so much later than the quickest one would miss an ordinary phone's jitter buffer.
 const LATE: Duration = Duration::from_millis(60);
 /// A timestamp that would put a packet further than this from its arrival is a jump: placing starts anew from it.
-const JUMP: Duration = Duration::from_secs(60);
+const JUMP: Duration = Duration::from_mins(1);
 
 /// One packet as it arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,3 +1,5 @@
+//! The phone keeps its clock, its script and its books.
+
 use super::*;
 
 const MS: Duration = Duration::from_millis(1);

@@ -1,3 +1,5 @@
+//! What a wire does to datagrams, and that it does it again for the same seed.
+
 use super::*;
 
 /// Sends `count` datagrams, 20 ms apart, and gives what arrives as (milliseconds since the first was sent, number).
@@ -19,7 +21,7 @@ fn run(seed: u64, impairment: Impairment, count: u32) -> Vec<(u128, u32)> {
         collect(&mut wire, now);
         wire.send(now, number.to_be_bytes().to_vec());
     }
-    collect(&mut wire, start + Duration::from_secs(3600));
+    collect(&mut wire, start + Duration::from_hours(1));
     arrived
 }
 

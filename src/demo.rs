@@ -1,0 +1,363 @@
+//! `demo`: the real daemon, in this process and on loopback, between a fake Asterisk with a caller and a fake
+//! Realtime server. For a machine that has neither Asterisk nor a key.
+//!
+//! The caller asks, is answered, interrupts the answer, is answered again, thanks and hangs up, with recorded
+//! speech. The call is drawn as it happens, kept as a WAV file and judged at its end. Nothing leaves the machine.
+//!
+//! ```text
+//!  sim::live::AsteriskServer ◄── ARI, RTP ──► daemon::run ◄── WebSocket ──► sim::live::RealtimeServer
+//!            └───────────── story ──► ladder ──► stdout ◄── verdict ──────────────┘
+//! ```
+
+mod ladder;
+mod story;
+mod verdict;
+mod words;
+
+use std::future::Future;
+use std::io::{self, IsTerminal as _, Write};
+use std::net::{Ipv4Addr, UdpSocket};
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+
+use crate::config::Config;
+use crate::daemon;
+use crate::daemon::clock::{chance, now, wall_time};
+use crate::logging;
+use crate::media::{FRAME_BYTES, FRAME_DURATION, wav};
+use crate::operator::Language;
+use crate::sim::asterisk::{CallState, CallerId, IncomingCall, Settings};
+use crate::sim::caller::Caller;
+use crate::sim::live::asterisk::loopback_address;
+use crate::sim::live::{AsteriskServer, RealtimeServer};
+use ladder::Pen;
+use story::Story;
+use verdict::Evidence;
+use words::say;
+
+/// The key that opens the fake server's door.
+const KEY: &str = "sk-demo";
+/// How often the screen is brought up to date.
+const REFRESH: Duration = Duration::from_millis(100);
+/// The screen shows what happened so long ago: only then is it known whether a pause ended somebody's speech.
+const HINDSIGHT: Duration = Duration::from_millis(700);
+/// A call takes about 20 s. One that takes so long hangs.
+const CALL_AT_MOST: Duration = Duration::from_mins(1);
+/// After the call, all that was made for it must be gone by then.
+const CLEANED_UP_WITHIN: Duration = Duration::from_secs(5);
+/// Between two calls.
+const BETWEEN_CALLS: Duration = Duration::from_secs(5);
+/// Even ports for the daemon. A port rests 10 s after a call, so a few would do.
+const RTP_PORTS: u16 = 100;
+/// Lines of the log that may wait for the screen.
+const LINES: usize = 1_024;
+
+/// Runs the demonstration until `stop`, or for one call. Returns whether all went right.
+///
+/// # Errors
+/// When the stage cannot be set up: no loopback, no folder to write to.
+pub async fn run(language: Language, once: bool, stop: impl Future<Output = ()>) -> anyhow::Result<bool> {
+    let folder = folder().context("no folder to write to")?;
+    let (shown, lines) = mpsc::channel(LINES);
+    let asterisk =
+        AsteriskServer::start(Settings { media_address: loopback_address(), ..Settings::default() })?;
+    let openai = RealtimeServer::with_script(words::model(KEY))?;
+    let config = config(language, &asterisk, &openai, &folder.join("demo.log"))?;
+    let guard = logging::init_shown_by(&config.log, Shown(shown))?;
+    asterisk.watch();
+    openai.watch();
+    let mut stage = Stage {
+        asterisk,
+        openai,
+        lines,
+        pen: Pen { language, colours: io::stdout().is_terminal() },
+        folder,
+        log: config.log.path.clone(),
+        calls: 0,
+    };
+    let (end, ended) = oneshot::channel::<()>();
+    let mut service = JoinSet::new();
+    let operator = guard.operator();
+    service.spawn(async move { daemon::run(config, operator, async { drop(ended.await) }).await });
+    let right = tokio::select! {
+        right = stage.perform(once) => right?,
+        // Not an error of the daemon's: it only ends when told to.
+        ended = service.join_next() => {
+            ended.context("no daemon")??.context("the daemon ended")?;
+            false
+        }
+        () = stop => true,
+    };
+    drop(end);
+    stage.farewell()?;
+    // Live calls have their grace, then it is over.
+    while service.join_next().await.is_some() {}
+    Ok(right)
+}
+
+/// Everything a call needs.
+struct Stage {
+    asterisk: AsteriskServer,
+    openai: RealtimeServer,
+    lines: mpsc::Receiver<(Instant, String)>,
+    pen: Pen,
+    folder: PathBuf,
+    log: PathBuf,
+    calls: u32,
+}
+
+impl Stage {
+    async fn perform(&mut self, once: bool) -> anyhow::Result<bool> {
+        self.introduce()?;
+        timeout(CLEANED_UP_WITHIN, async {
+            while self.asterisk.listeners() == 0 {
+                sleep(REFRESH).await;
+            }
+        })
+        .await
+        .context("the daemon does not connect to Asterisk")?;
+        let mut all_right = true;
+        loop {
+            all_right &= self.call().await?;
+            self.openai.forget_finished();
+            if once {
+                return Ok(all_right);
+            }
+            sleep(BETWEEN_CALLS).await;
+        }
+    }
+
+    /// One call, from the INVITE to the verdict.
+    async fn call(&mut self) -> anyhow::Result<bool> {
+        self.calls += 1;
+        let sessions_before = self.openai.sessions().len();
+        let begun = now();
+        let mut born = begun;
+        let id = self.asterisk.call(IncomingCall::default(), |now| {
+            born = now;
+            Caller::new(now, words::caller(), chance())
+        });
+        print(&format!("\n{}", self.pen.head()))?;
+        let mut story = Story::new(self.pen.language);
+        let mut seen = Samples::default();
+        let mut refresh = interval(REFRESH);
+        refresh.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut over_since = None;
+        loop {
+            refresh.tick().await;
+            let now = now();
+            self.observe(&mut story, &mut seen, id, born, sessions_before);
+            self.show(&story.take(now, HINDSIGHT), born)?;
+            if now - begun > CALL_AT_MOST {
+                self.asterisk.hang_up(id);
+            }
+            let gone = self.asterisk.outcome(id).state == CallState::Gone;
+            if gone {
+                let since: Instant = *over_since.get_or_insert(now);
+                let clean = self.left().is_empty() && self.sessions_over();
+                if clean && now - since > HINDSIGHT || now - since > CLEANED_UP_WITHIN {
+                    break;
+                }
+            }
+        }
+        story.pass(now());
+        self.show(&story.take(now(), Duration::ZERO), born)?;
+        let right = self.judge(id, born, sessions_before);
+        self.asterisk.forget(id);
+        right
+    }
+
+    /// Collects what happened since the last time.
+    fn observe(
+        &mut self,
+        story: &mut Story,
+        seen: &mut Samples,
+        id: CallerId,
+        born: Instant,
+        session: usize,
+    ) {
+        let now = now();
+        for event in self.asterisk.seen() {
+            story.asterisk(&event);
+        }
+        for session in self.openai.sessions().iter().skip(session) {
+            for said in session.said() {
+                story.openai(&said);
+            }
+        }
+        while let Ok((at, line)) = self.lines.try_recv() {
+            story.log(at, &line);
+        }
+        self.asterisk.phone(id, |phone| {
+            let said = phone.said_audio();
+            for frame in said[seen.said * FRAME_BYTES..].chunks_exact(FRAME_BYTES) {
+                story.said(born + FRAME_DURATION * seen.said as u32, frame);
+                seen.said += 1;
+            }
+            for packet in &phone.heard()[seen.heard..] {
+                story.heard(packet.at, &packet.payload);
+                seen.heard += 1;
+            }
+        });
+        story.pass(now);
+    }
+
+    fn show(&self, rows: &[ladder::Row], since: Instant) -> io::Result<()> {
+        rows.iter().try_for_each(|row| print(&self.pen.draw(row, since)))
+    }
+
+    fn left(&self) -> Vec<String> {
+        [self.asterisk.channels(), self.asterisk.bridges()].concat()
+    }
+
+    fn sessions_over(&self) -> bool {
+        self.openai.sessions().iter().all(|session| session.is_over())
+    }
+
+    /// Says whether all was right, and writes the recording.
+    fn judge(&self, id: CallerId, born: Instant, session: usize) -> anyhow::Result<bool> {
+        let language = self.pen.language;
+        let outcome = self.asterisk.outcome(id);
+        let mut evidence =
+            Evidence { answered_at: outcome.answered_at, left: self.left(), ..Evidence::default() };
+        self.asterisk.phone(id, |phone| evidence.of_phone(phone, born));
+        if let Some(session) = self.openai.sessions().get(session) {
+            evidence.of_session(session);
+        }
+        print("")?;
+        let mut right = true;
+        for check in verdict::checks(&evidence, language) {
+            right &= check.passed;
+            let (mark, style) = if check.passed { ("✓", "32") } else { ("✗", "31") };
+            print(&format!("  {} {}", self.pen.paint(style, mark), check.text.trim_end()))?;
+        }
+        for (what, delay) in verdict::delays(&evidence, language) {
+            let delay = delay.map_or("-".to_owned(), |delay| format!("{} ms", delay.as_millis()));
+            print(&format!("  · {what}: {delay}"))?;
+        }
+        let path = self.folder.join(format!("demo-{}.wav", wall_time().format("%Y%m%d-%H%M%S")));
+        std::fs::write(&path, wav::stereo(&evidence.said, &evidence.heard))
+            .with_context(|| path.display().to_string())?;
+        let words = say(
+            language,
+            "Grabación (izquierda: llamante, derecha: asistente)",
+            "Recording (left: caller, right: assistant)",
+        );
+        print(&format!("  · {words}: {}", path.display()))?;
+        let verdict = match (right, language) {
+            (true, Language::Spanish) => "Todo bien.",
+            (true, Language::English) => "All is well.",
+            (false, Language::Spanish) => "Algo ha fallado: véanse las líneas con ✗.",
+            (false, Language::English) => "Something went wrong: see the lines with ✗.",
+        };
+        print(&self.pen.paint("1", &format!("\n  {verdict}")))?;
+        Ok(right)
+    }
+
+    fn introduce(&self) -> io::Result<()> {
+        let (rtp, log) = (self.asterisk.address(), self.log.display());
+        let text = match self.pen.language {
+            Language::Spanish => format!(
+                "Demostración: el servicio real entre un Asterisk y un OpenAI simulados, todo en este equipo.\n\
+                 Asterisk: {rtp} - OpenAI: {} - Log: {log} - Ctrl-C termina.",
+                self.openai.url()
+            ),
+            Language::English => format!(
+                "Demonstration: the real daemon between a simulated Asterisk and a simulated OpenAI, all on this machine.\n\
+                 Asterisk: {rtp} - OpenAI: {} - Log: {log} - Ctrl-C ends it.",
+                self.openai.url()
+            ),
+        };
+        print(&text)
+    }
+
+    fn farewell(&self) -> io::Result<()> {
+        let words = say(self.pen.language, "El log completo está en", "The whole log is in");
+        print(&format!("\n{words} {}", self.log.display()))
+    }
+}
+
+/// How much of the phone's sound has been told.
+#[derive(Debug, Default)]
+struct Samples {
+    said: usize,
+    heard: usize,
+}
+
+/// Takes the log's lines for the screen.
+struct Shown(mpsc::Sender<(Instant, String)>);
+
+impl Write for Shown {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        // A line that finds no room is in the file all the same.
+        drop(self.0.try_send((now(), String::from_utf8_lossy(line).into_owned())));
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The daemon's configuration: as from an environment, so that the same code judges it.
+fn config(
+    language: Language,
+    asterisk: &AsteriskServer,
+    openai: &RealtimeServer,
+    log: &Path,
+) -> anyhow::Result<Config> {
+    let ports = free_ports();
+    let of_asterisk = Settings::default();
+    let variables = [
+        ("ASTERISK_HOST", asterisk.address().ip().to_string()),
+        ("ASTERISK_PORT", asterisk.address().port().to_string()),
+        ("ASTERISK_USERNAME", of_asterisk.user),
+        ("ASTERISK_PASSWORD", of_asterisk.password),
+        ("OPENAI_API_KEY", KEY.to_owned()),
+        ("OPENAI_REALTIME_URL", openai.url()),
+        ("LOCAL_IP_ADDRESS", Ipv4Addr::LOCALHOST.to_string()),
+        ("RTP_PORTS", format!("{}-{}", ports.start(), ports.end())),
+        ("LOG_FILE_PATH", log.display().to_string()),
+        ("LOG_LANGUAGE", say(language, "es", "en").to_owned()),
+        ("ASSISTANT_GREETING", words::GREETING.text.to_owned()),
+        ("SHUTDOWN_GRACE_SECONDS", "1".to_owned()),
+    ];
+    let variable = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, v)| v.clone());
+    Config::from_variables(&variable).map_err(|problems| anyhow::anyhow!("{problems:?}"))
+}
+
+/// A range of which every even port is free at this moment; the usual one if there is none.
+fn free_ports() -> RangeInclusive<u16> {
+    let is_free = |port: u16| UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
+    let ranges =
+        (10_000..30_000).step_by(2 * RTP_PORTS as usize).map(|first| first..=first + 2 * RTP_PORTS - 1);
+    let mut free = ranges.filter(|range| range.clone().step_by(2).all(is_free));
+    free.next().unwrap_or(10_000..=20_000)
+}
+
+/// `recordings` in the working directory, or the temporary folder.
+fn folder() -> io::Result<PathBuf> {
+    let candidates = [PathBuf::from("recordings"), std::env::temp_dir().join("openai-inbound-calls-demo")];
+    let mut last = None;
+    for folder in candidates {
+        let probe = folder.join("demo.log");
+        let writable = std::fs::create_dir_all(&folder)
+            .and_then(|()| std::fs::OpenOptions::new().create(true).append(true).open(probe));
+        match writable {
+            Ok(_) => return Ok(folder),
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(last.unwrap_or_else(|| io::ErrorKind::NotFound.into()))
+}
+
+/// Shows a line. An error: nobody looks any more (`demo | head`).
+fn print(line: &str) -> io::Result<()> {
+    writeln!(io::stdout(), "{line}")
+}

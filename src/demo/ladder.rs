@@ -1,0 +1,176 @@
+//! Draws the call flow: four life lines, time downwards, an arrow for each step. Pure: rows in, lines out.
+
+use std::time::Instant;
+
+use crate::operator::Language;
+
+use super::words::{say, seconds};
+
+/// A life line, from left to right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Lane {
+    Caller,
+    Asterisk,
+    Daemon,
+    OpenAi,
+}
+
+impl Lane {
+    const ALL: [Self; 4] = [Self::Caller, Self::Asterisk, Self::Daemon, Self::OpenAi];
+
+    /// Its column.
+    const fn column(self) -> usize {
+        match self {
+            Self::Caller => 12,
+            Self::Asterisk => 34,
+            Self::Daemon => 61,
+            Self::OpenAi => 100,
+        }
+    }
+}
+
+/// Columns of a line.
+const WIDTH: usize = 102;
+
+/// One line of the ladder.
+#[derive(Debug, Clone)]
+pub(super) struct Row {
+    pub(super) at: Instant,
+    pub(super) kind: Kind,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Kind {
+    /// A message.
+    Step { from: Lane, to: Lane, label: String },
+    /// Sound.
+    Sound { from: Lane, to: Lane, label: String },
+    /// What somebody said.
+    Words { who: Lane, text: String },
+    /// Something remarkable.
+    Remark(String),
+    /// A line of the daemon's log.
+    Log(String),
+}
+
+/// Draws for this language, with or without colours.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pen {
+    pub(super) language: Language,
+    pub(super) colours: bool,
+}
+
+impl Pen {
+    /// The names of the lanes.
+    pub(super) fn head(self) -> String {
+        let mut canvas = vec![' '; WIDTH + 6];
+        for lane in Lane::ALL {
+            let name = match lane {
+                Lane::Caller => say(self.language, "llamante", "caller"),
+                Lane::Asterisk => "Asterisk",
+                Lane::Daemon => say(self.language, "servicio", "daemon"),
+                Lane::OpenAi => "OpenAI",
+            };
+            write(&mut canvas, lane.column() - name.chars().count() / 2, name);
+        }
+        self.paint("1", &finish(canvas))
+    }
+
+    /// A row, `since` the call began.
+    pub(super) fn draw(self, row: &Row, since: Instant) -> String {
+        let time = seconds(self.language, row.at.saturating_duration_since(since));
+        let time = format!("{time:>7}");
+        match &row.kind {
+            Kind::Step { from, to, label } => {
+                format!("{time}  {}", arrow(*from, *to, label, '─'))
+            }
+            Kind::Sound { from, to, label } => {
+                let colour = if *from == Lane::Caller { "36" } else { "33" };
+                format!("{time}  {}", self.paint(colour, &arrow(*from, *to, label, '═')))
+            }
+            Kind::Words { who, text } => {
+                let (colour, name) = match who {
+                    Lane::Caller => ("36", say(self.language, "llamante", "caller")),
+                    _ => ("33", say(self.language, "asistente", "assistant")),
+                };
+                format!("{time}  {}", self.paint(colour, &format!("  {name}: «{text}»")))
+            }
+            Kind::Remark(text) => format!("{time}  {}", self.paint("1", &format!("  ✂ {text}"))),
+            Kind::Log(text) => self.paint("2", &format!("{time}  {}· {text}", life_lines(Lane::Asterisk))),
+        }
+    }
+
+    /// `text` in an ANSI style, on a terminal.
+    pub(super) fn paint(self, style: &str, text: &str) -> String {
+        if self.colours { format!("\x1b[{style}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+}
+
+/// The part of a line that stands before the lanes: the time and two blanks.
+const MARGIN: usize = 9;
+
+fn write(canvas: &mut [char], at: usize, text: &str) {
+    for (place, c) in canvas.iter_mut().skip(at).zip(text.chars()) {
+        *place = c;
+    }
+}
+
+fn finish(canvas: Vec<char>) -> String {
+    canvas.into_iter().collect::<String>().trim_end().to_owned()
+}
+
+/// The life lines up to this lane, without the margin.
+fn life_lines(last: Lane) -> String {
+    let mut canvas = vec![' '; last.column() + 2];
+    for lane in Lane::ALL.into_iter().filter(|lane| *lane <= last) {
+        canvas[lane.column()] = '│';
+    }
+    canvas[MARGIN..].iter().collect()
+}
+
+/// An arrow between two life lines, its label in the middle.
+fn arrow(from: Lane, to: Lane, label: &str, stroke: char) -> String {
+    let mut canvas = vec![' '; WIDTH];
+    for lane in Lane::ALL {
+        canvas[lane.column()] = '│';
+    }
+    let (left, right) = (from.min(to).column() + 1, from.max(to).column());
+    canvas[left..right].fill(stroke);
+    if from < to {
+        canvas[right - 1] = '►';
+    } else {
+        canvas[left] = '◄';
+    }
+    let room = right - left - 4;
+    let mut label: Vec<char> = label.chars().collect();
+    if label.len() > room {
+        label.truncate(room - 1);
+        label.push('…');
+    }
+    let label: String = [' '].into_iter().chain(label).chain([' ']).collect();
+    write(&mut canvas, left + 1 + (room + 2 - label.chars().count()) / 2, &label);
+    finish(canvas[MARGIN..].to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arrows_lie_between_their_lanes_and_point_the_right_way() {
+        assert_eq!(
+            arrow(Lane::Caller, Lane::Asterisk, "INVITE", '─'),
+            "   │────── INVITE ──────►│                          │                                      │"
+        );
+        let back = arrow(Lane::OpenAi, Lane::Daemon, "session.created", '─');
+        assert!(back.ends_with('│') && back.contains("│◄─") && back.contains(" session.created "), "{back}");
+        assert_eq!(back.chars().count(), Lane::OpenAi.column() + 1 - MARGIN);
+    }
+
+    #[test]
+    fn a_label_that_is_too_long_is_cut() {
+        let line = arrow(Lane::Caller, Lane::Asterisk, &"x".repeat(80), '─');
+        assert_eq!(line.chars().count(), Lane::OpenAi.column() + 1 - MARGIN);
+        assert!(line.contains("x… "), "{line}");
+    }
+}

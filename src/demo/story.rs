@@ -1,0 +1,339 @@
+//! Turns what is seen at Asterisk, on the model's WebSocket and at the phone into rows of the ladder.
+//!
+//! Packets and audio deltas are folded: what is told is when somebody begins and ends. Decides nothing about the call.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::ladder::{Kind, Lane, Row};
+use super::words::{say, seconds};
+use crate::media::ulaw;
+use crate::operator::Language;
+use crate::sim::asterisk::Ending;
+use crate::sim::live::asterisk::{Seen, What};
+use crate::sim::live::realtime::Said;
+
+/// A frame with this mean amplitude (of 32 767) is speech.
+const LOUD: u32 = 300;
+/// Speech goes on over pauses up to this: longer than those between words, shorter than those between turns.
+pub(super) const BETWEEN_WORDS: Duration = Duration::from_millis(500);
+const FRAME: Duration = Duration::from_millis(20);
+
+/// Someone spoke without a long pause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Run {
+    pub(super) began: Instant,
+    /// The end of the last frame that was speech.
+    pub(super) ended: Instant,
+}
+
+impl Run {
+    pub(super) fn length(self) -> Duration {
+        self.ended - self.began
+    }
+}
+
+/// Finds runs of speech in frames that come one by one.
+#[derive(Debug, Default)]
+pub(super) struct Runs {
+    current: Option<Run>,
+    over: Vec<Run>,
+}
+
+/// What a frame changes.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    Began(Instant),
+    Ended(Run),
+}
+
+impl Runs {
+    /// All runs of these frames.
+    pub(super) fn of<'a>(frames: impl Iterator<Item = (Instant, &'a [u8])>) -> Vec<Run> {
+        let mut runs = Self::default();
+        for (at, frame) in frames {
+            runs.hear(at, frame);
+        }
+        runs.over.extend(runs.current);
+        runs.over
+    }
+
+    pub(super) fn hear(&mut self, at: Instant, frame: &[u8]) -> Option<Change> {
+        if !is_loud(frame) {
+            return self.pass(at);
+        }
+        if let Some(run) = &mut self.current {
+            run.ended = at + FRAME;
+            return None;
+        }
+        self.current = Some(Run { began: at, ended: at + FRAME });
+        Some(Change::Began(at))
+    }
+
+    /// Time passes without a frame.
+    pub(super) fn pass(&mut self, now: Instant) -> Option<Change> {
+        let run = self.current.filter(|run| now.saturating_duration_since(run.ended) > BETWEEN_WORDS)?;
+        self.current = None;
+        self.over.push(run);
+        Some(Change::Ended(run))
+    }
+}
+
+fn is_loud(frame: &[u8]) -> bool {
+    let sum: u32 = frame.iter().map(|code| u32::from(ulaw::decode(*code).unsigned_abs())).sum();
+    sum > LOUD * frame.len() as u32
+}
+
+/// The teller of one call.
+#[derive(Debug)]
+pub(super) struct Story {
+    language: Language,
+    rows: Vec<Row>,
+    caller: Runs,
+    assistant: Runs,
+    appends: u32,
+    /// Deltas and milliseconds of the answer that is being sent.
+    deltas: (u32, u64),
+    heard_anything: bool,
+}
+
+impl Story {
+    pub(super) fn new(language: Language) -> Self {
+        Self {
+            language,
+            rows: Vec::new(),
+            caller: Runs::default(),
+            assistant: Runs::default(),
+            appends: 0,
+            deltas: (0, 0),
+            heard_anything: false,
+        }
+    }
+
+    /// The rows that are at least so old, in order of time.
+    pub(super) fn take(&mut self, now: Instant, age: Duration) -> Vec<Row> {
+        self.rows.sort_by_key(|row| row.at);
+        let rest = self.rows.partition_point(|row| row.at + age <= now);
+        let later = self.rows.split_off(rest);
+        std::mem::replace(&mut self.rows, later)
+    }
+
+    pub(super) fn log(&mut self, at: Instant, line: &str) {
+        // Time, level and call are known here.
+        let text = line.splitn(3, " - ").last().unwrap_or(line);
+        let text = text.split_once("] ").filter(|_| text.starts_with('[')).map_or(text, |(_, text)| text);
+        self.row(at, Kind::Log(text.trim_end().to_owned()));
+    }
+
+    /// A frame the caller said.
+    pub(super) fn said(&mut self, at: Instant, frame: &[u8]) {
+        let change = self.caller.hear(at, frame);
+        self.sound(change.as_ref(), Lane::Caller);
+    }
+
+    /// A frame the caller heard.
+    pub(super) fn heard(&mut self, at: Instant, frame: &[u8]) {
+        if !std::mem::replace(&mut self.heard_anything, true) {
+            let label = say(self.language, "RTP, una trama cada 20 ms", "RTP, a frame every 20 ms");
+            self.sounding(at, Lane::Daemon, Lane::Caller, label.to_owned());
+        }
+        let change = self.assistant.hear(at, frame);
+        self.sound(change.as_ref(), Lane::Daemon);
+    }
+
+    /// Something at Asterisk.
+    pub(super) fn asterisk(&mut self, seen: &Seen) {
+        let (at, es) = (seen.at, self.language == Language::Spanish);
+        match &seen.what {
+            What::Listening => self.step(at, Lane::Daemon, Lane::Asterisk, "GET /ari/events 101"),
+            What::Request { method, path, query } => {
+                let name = request_name(path, query);
+                self.step(at, Lane::Daemon, Lane::Asterisk, &format!("{method} {name} {}", seen.status));
+            }
+            What::Event(json) => self.event(at, json),
+            What::Calling(_) => {
+                self.step(at, Lane::Caller, Lane::Asterisk, "INVITE");
+            }
+            What::Answered(_) => {
+                self.step(at, Lane::Asterisk, Lane::Caller, "200 OK");
+                let label = if es { "RTP ulaw" } else { "ulaw RTP" };
+                self.sounding(at, Lane::Caller, Lane::Asterisk, label.to_owned());
+            }
+            What::HungUp(_) => self.step(at, Lane::Caller, Lane::Asterisk, "BYE"),
+            What::Released(_, Ending::CallerHungUp) => self.step(at, Lane::Asterisk, Lane::Caller, "200 OK"),
+            What::Released(..) => self.step(at, Lane::Asterisk, Lane::Caller, "BYE"),
+        }
+    }
+
+    /// A text frame on the model's WebSocket.
+    pub(super) fn openai(&mut self, said: &Said) {
+        let Ok(json) = serde_json::from_str::<Value>(&said.text) else { return };
+        let kind = json["type"].as_str().unwrap_or("?");
+        if said.by_client {
+            self.model_is_told(said.at, kind, &json);
+        } else {
+            self.model_says(said.at, kind, &json);
+        }
+    }
+
+    fn model_is_told(&mut self, at: Instant, kind: &str, json: &Value) {
+        let label = match kind {
+            "input_audio_buffer.append" => {
+                self.appends += 1;
+                if self.appends == 1 {
+                    self.sounding(at, Lane::Daemon, Lane::OpenAi, format!("{kind} …"));
+                }
+                return;
+            }
+            "conversation.item.truncate" => {
+                let ms = json["audio_end_ms"].as_u64().unwrap_or_default();
+                let heard = seconds(self.language, Duration::from_millis(ms));
+                self.row(
+                    at,
+                    Kind::Remark(match self.language {
+                        Language::Spanish => {
+                            format!("interrumpido: el llamante oyó {heard} s de la respuesta")
+                        }
+                        Language::English => format!("interrupted: the caller heard {heard} s of the answer"),
+                    }),
+                );
+                format!("item.truncate audio_end_ms={ms}")
+            }
+            other => other.to_owned(),
+        };
+        self.step(at, Lane::Daemon, Lane::OpenAi, &label);
+    }
+
+    fn model_says(&mut self, at: Instant, kind: &str, json: &Value) {
+        let label = match kind {
+            "response.output_audio.delta" => {
+                let characters = json["delta"].as_str().unwrap_or_default().len() as u64;
+                self.deltas = (self.deltas.0 + 1, self.deltas.1 + characters * 3 / 4 / 8);
+                return;
+            }
+            "response.output_audio_transcript.done" => {
+                return self.words(at, Lane::OpenAi, json["transcript"].as_str());
+            }
+            "conversation.item.input_audio_transcription.completed" => {
+                return self.words(at, Lane::Caller, json["transcript"].as_str());
+            }
+            "input_audio_buffer.speech_started" => format!("speech_started {} ms", json["audio_start_ms"]),
+            "input_audio_buffer.speech_stopped" => format!("speech_stopped {} ms", json["audio_end_ms"]),
+            "response.done" => {
+                let (count, ms) = std::mem::take(&mut self.deltas);
+                let sound = seconds(self.language, Duration::from_millis(ms));
+                self.sounding(at, Lane::OpenAi, Lane::Daemon, format!("{count} × audio.delta, {sound} s"));
+                format!("response.done {}", json["response"]["status"].as_str().unwrap_or("?"))
+            }
+            "error" => format!("error {}", json["error"]["code"].as_str().unwrap_or("?")),
+            "session.created"
+            | "session.updated"
+            | "response.created"
+            | "conversation.item.truncated"
+            | "conversation.item.deleted" => kind.to_owned(),
+            _ => return,
+        };
+        self.step(at, Lane::OpenAi, Lane::Daemon, &label);
+    }
+
+    fn event(&mut self, at: Instant, json: &str) {
+        let Ok(json) = serde_json::from_str::<Value>(json) else { return };
+        let kind = json["type"].as_str().unwrap_or("?");
+        if !["StasisStart", "StasisEnd", "ChannelDtmfReceived", "ApplicationReplaced"].contains(&kind) {
+            return;
+        }
+        let id = json["channel"]["id"].as_str().unwrap_or_default();
+        let whose = if id.starts_with("oic-") { "media" } else { say(self.language, "llamante", "caller") };
+        self.step(at, Lane::Asterisk, Lane::Daemon, &format!("{kind} {whose}"));
+    }
+
+    fn sound(&mut self, change: Option<&Change>, who: Lane) {
+        let to = if who == Lane::Caller { Lane::OpenAi } else { Lane::Caller };
+        match change {
+            None => {}
+            Some(&Change::Began(at)) => {
+                let label = match (who, self.language) {
+                    (Lane::Caller, Language::Spanish) => "♪ el llamante habla",
+                    (Lane::Caller, Language::English) => "♪ the caller speaks",
+                    (_, Language::Spanish) => "♪ el llamante oye al asistente",
+                    (_, Language::English) => "♪ the caller hears the assistant",
+                };
+                self.sounding(at, who, to, label.to_owned());
+            }
+            Some(Change::Ended(run)) => {
+                let length = seconds(self.language, run.length());
+                let text = say(self.language, "s de voz", "s of speech");
+                self.sounding(run.ended, who, to, format!("{length} {text}"));
+            }
+        }
+    }
+
+    /// Time passes; runs of speech may end by it.
+    pub(super) fn pass(&mut self, now: Instant) {
+        let (caller, assistant) = (self.caller.pass(now), self.assistant.pass(now));
+        self.sound(caller.as_ref(), Lane::Caller);
+        self.sound(assistant.as_ref(), Lane::Daemon);
+    }
+
+    fn words(&mut self, at: Instant, who: Lane, text: Option<&str>) {
+        self.row(at, Kind::Words { who, text: text.unwrap_or_default().to_owned() });
+    }
+
+    fn step(&mut self, at: Instant, from: Lane, to: Lane, label: &str) {
+        self.row(at, Kind::Step { from, to, label: label.to_owned() });
+    }
+
+    fn sounding(&mut self, at: Instant, from: Lane, to: Lane, label: String) {
+        self.row(at, Kind::Sound { from, to, label });
+    }
+
+    fn row(&mut self, at: Instant, kind: Kind) {
+        self.rows.push(Row { at, kind });
+    }
+}
+
+/// The path of a request, short enough for a lane.
+fn request_name(path: &str, query: &[(String, String)]) -> String {
+    let parts: Vec<&str> = path.split('/').skip(1).collect();
+    match parts.as_slice() {
+        ["channels", "externalMedia"] => "externalMedia".to_owned(),
+        ["channels", id] if id.starts_with("oic-") => "media".to_owned(),
+        ["channels", _, "variable"] => {
+            let value = query.iter().find(|(name, _)| name == "value").map_or("", |(_, value)| value);
+            format!("variable={value}")
+        }
+        ["bridges", _] => "bridge".to_owned(),
+        ["applications", _] => "application".to_owned(),
+        [.., last] => (*last).to_owned(),
+        [] => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn speech_is_one_run_over_short_pauses_and_two_over_a_long_one() {
+        let start = crate::daemon::clock::now();
+        let at = |ms: u64| start + Duration::from_millis(ms);
+        let frame = |ms: u64| if matches!(ms, 100..200 | 400..500 | 1_100..1_200) { 0x90 } else { 0xFF };
+        let frames: Vec<_> = (0..100).map(|n| (at(n * 20), [frame(n * 20); 160])).collect();
+        let runs = Runs::of(frames.iter().map(|(at, frame)| (*at, frame.as_slice())));
+        let runs: Vec<_> = runs
+            .iter()
+            .map(|run| ((run.began - start).as_millis(), (run.ended - start).as_millis()))
+            .collect();
+        assert_eq!(runs, [(100, 500), (1_100, 1_200)]);
+    }
+
+    #[test]
+    fn a_line_of_the_log_is_shown_without_time_level_and_call() {
+        let mut story = Story::new(Language::Spanish);
+        let now = crate::daemon::clock::now();
+        story.log(now, "2026-11-20 14:30:25,123 - INFO - [1795.12] Codec detectado: ulaw - x\n");
+        let rows = story.take(now, Duration::ZERO);
+        assert!(matches!(&rows[0].kind, Kind::Log(text) if text == "Codec detectado: ulaw - x"), "{rows:?}");
+    }
+}

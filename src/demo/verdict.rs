@@ -1,0 +1,223 @@
+//! Whether a call of the demonstration went right, judged by what the phone heard and by what the strict server
+//! says, and how long the caller waited. Pure: what was recorded goes in, lines come out.
+
+use std::time::{Duration, Instant};
+
+use super::story::{Run, Runs};
+use super::words::{self, say, seconds};
+use crate::media::{FRAME_BYTES, FRAME_DURATION, frame};
+use crate::operator::Language;
+use crate::sim::caller::Caller;
+use crate::sim::live::realtime::LiveSession;
+use crate::sim::realtime::What;
+
+/// How far `audio_end_ms` may be from what the phone heard: one frame.
+const TOLERANCE_MS: u64 = 20;
+
+/// What is left of a call.
+#[derive(Debug, Default)]
+pub(super) struct Evidence {
+    pub(super) answered_at: Option<Instant>,
+    /// Both sides, on one time line.
+    pub(super) said: Vec<u8>,
+    pub(super) heard: Vec<u8>,
+    /// When that time line begins.
+    pub(super) born: Option<Instant>,
+    /// What the model was sent.
+    pub(super) appended: Vec<u8>,
+    pub(super) truncated_ms: Vec<u64>,
+    pub(super) violations: Vec<String>,
+    /// Channels and bridges that are still there.
+    pub(super) left: Vec<String>,
+    /// The caller hung up in the end, by himself.
+    pub(super) finished: bool,
+}
+
+impl Evidence {
+    /// Takes the phone's part.
+    pub(super) fn of_phone(&mut self, phone: &Caller, born: Instant) {
+        self.said = phone.said_audio().to_vec();
+        self.heard = phone.heard_audio();
+        self.born = Some(born);
+        self.finished = phone.finished();
+    }
+
+    /// Takes the model's part.
+    pub(super) fn of_session(&mut self, session: &LiveSession) {
+        self.appended = session.appended();
+        self.violations = session.violations();
+        self.truncated_ms = session
+            .journal()
+            .into_iter()
+            .filter_map(|fact| match fact.what {
+                What::Truncated { audio_end_ms, .. } => Some(audio_end_ms),
+                _ => None,
+            })
+            .collect();
+    }
+
+    fn runs(&self, side: &[u8]) -> Vec<Run> {
+        let Some(born) = self.born else { return Vec::new() };
+        let frames = side.chunks(FRAME_BYTES).enumerate();
+        Runs::of(frames.map(|(n, frame)| (born + FRAME_DURATION * n as u32, frame)))
+    }
+}
+
+/// One thing that was checked.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Check {
+    pub(super) passed: bool,
+    pub(super) text: String,
+}
+
+/// Everything that must be right.
+pub(super) fn checks(evidence: &Evidence, language: Language) -> Vec<Check> {
+    let es = language == Language::Spanish;
+    let whole = [
+        (&words::GREETING, "el saludo", "the greeting"),
+        (&words::WEDNESDAY, "la segunda respuesta", "the second answer"),
+        (&words::GOODBYE, "la despedida", "the goodbye"),
+    ];
+    let mut checks = Vec::new();
+    let mut check = |passed, text| checks.push(Check { passed, text });
+    for (clip, spanish, english) in whole {
+        let length = seconds(language, Duration::from_millis(frame::ms_of(clip.sound.len() as u64)));
+        let text = if es {
+            format!("el llamante oyó entero {spanish}, muestra a muestra ({length} s)")
+        } else {
+            format!("the caller heard all of {english}, sample by sample ({length} s)")
+        };
+        check(contains(&evidence.heard, clip.sound), text);
+    }
+    check(
+        contains(&evidence.appended, words::QUESTION.sound),
+        say(
+            language,
+            "OpenAI recibió la pregunta, muestra a muestra",
+            "OpenAI got the question, sample by sample",
+        )
+        .to_owned(),
+    );
+    let heard = heard_ms(&evidence.heard, words::OFFER.sound);
+    let told = evidence.truncated_ms.first().copied();
+    let told_text = told.map_or("-".to_owned(), |ms| ms.to_string());
+    let interrupted = evidence.truncated_ms.len() == 1 && heard > 0;
+    check(
+        interrupted && told.is_some_and(|told| told.abs_diff(heard) <= TOLERANCE_MS),
+        if es {
+            format!("interrupción: audio_end_ms = {told_text}; el teléfono oyó {heard} ms (± {TOLERANCE_MS})")
+        } else {
+            format!("barge-in: audio_end_ms = {told_text}; the phone heard {heard} ms (± {TOLERANCE_MS})")
+        },
+    );
+    let faults = evidence.violations.join("; ");
+    check(
+        faults.is_empty(),
+        if es {
+            format!("servidor estricto: sin faltas {faults}")
+        } else {
+            format!("strict server: no violation {faults}")
+        },
+    );
+    let left = evidence.left.join(", ");
+    check(
+        left.is_empty(),
+        if es {
+            format!("no queda nada en Asterisk {left}")
+        } else {
+            format!("nothing is left in Asterisk {left}")
+        },
+    );
+    check(
+        evidence.finished,
+        say(language, "el llamante llegó al final y colgó", "the caller came to the end and hung up")
+            .to_owned(),
+    );
+    checks
+}
+
+/// The delays a caller notices: what, and how long.
+pub(super) fn delays(evidence: &Evidence, language: Language) -> Vec<(&'static str, Option<Duration>)> {
+    let (caller, assistant) = (evidence.runs(&evidence.said), evidence.runs(&evidence.heard));
+    let after = |from: Instant| assistant.iter().find(|run| run.began >= from).map(|run| run.began - from);
+    let first_word = evidence.answered_at.and_then(after);
+    let answer = caller.first().and_then(|question| after(question.ended));
+    // The run that was sounding when the caller began.
+    let silence = caller.get(1).and_then(|interruption| {
+        let cut =
+            assistant.iter().find(|run| run.began < interruption.began && run.ended > interruption.began)?;
+        Some(cut.ended - interruption.began)
+    });
+    vec![
+        (say(language, "respuesta → primera palabra", "answer → first word"), first_word),
+        (say(language, "fin de la pregunta → respuesta", "end of the question → answer"), answer),
+        (say(language, "interrupción → silencio", "barge-in → silence"), silence),
+    ]
+}
+
+/// How much of `clip` is in `heard`, from its beginning, milliseconds.
+fn heard_ms(heard: &[u8], clip: &[u8]) -> u64 {
+    let Some(beginning) = clip.get(..FRAME_BYTES * 10) else { return 0 };
+    let longest = heard
+        .windows(beginning.len())
+        .enumerate()
+        .filter(|(_, window)| *window == beginning)
+        .map(|(at, _)| heard[at..].iter().zip(clip).take_while(|(one, other)| one == other).count())
+        .max();
+    frame::ms_of(longest.unwrap_or(0) as u64)
+}
+
+fn contains(sound: &[u8], clip: &[u8]) -> bool {
+    sound.windows(clip.len()).any(|window| window == clip)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A call in which all went right.
+    fn evidence() -> Evidence {
+        let silence = vec![0xFF; 4_000];
+        let cut = &words::OFFER.sound[..160 * 50];
+        Evidence {
+            heard: [
+                &silence,
+                words::GREETING.sound,
+                cut,
+                &silence,
+                words::WEDNESDAY.sound,
+                words::GOODBYE.sound,
+            ]
+            .concat(),
+            appended: [&silence, words::QUESTION.sound, &silence].concat(),
+            truncated_ms: vec![990],
+            finished: true,
+            ..Evidence::default()
+        }
+    }
+
+    fn failed(evidence: &Evidence) -> Vec<usize> {
+        let checks = checks(evidence, Language::English);
+        checks.iter().enumerate().filter(|(_, check)| !check.passed).map(|(n, _)| n).collect()
+    }
+
+    #[test]
+    fn every_check_can_fail() {
+        assert_eq!(failed(&evidence()), Vec::<usize>::new());
+        let mut bad = evidence();
+        bad.heard[4_000 + 10] ^= 1;
+        assert_eq!(failed(&bad), [0], "one sample of the greeting");
+        let bad = Evidence { truncated_ms: vec![960], ..evidence() };
+        assert_eq!(failed(&bad), [4], "40 ms beside it");
+        let bad = Evidence { truncated_ms: vec![], appended: vec![], ..evidence() };
+        assert_eq!(failed(&bad), [3, 4]);
+        let bad = Evidence {
+            violations: vec!["x".into()],
+            left: vec!["oic-media-1".into()],
+            finished: false,
+            ..evidence()
+        };
+        assert_eq!(failed(&bad), [5, 6, 7]);
+        assert_eq!(failed(&Evidence { finished: true, ..Evidence::default() }), [0, 1, 2, 3, 4]);
+    }
+}

@@ -1,0 +1,88 @@
+//! What is said in the demonstration: by the two voices, and on the screen in two languages.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::operator::Language;
+use crate::sim::caller::Step;
+use crate::sim::realtime::{Answer, Script};
+
+/// One spoken sentence.
+pub(super) struct Clip {
+    pub(super) text: &'static str,
+    pub(super) sound: &'static [u8],
+}
+
+macro_rules! clip {
+    ($file:literal, $text:literal) => {
+        Clip { text: $text, sound: include_bytes!(concat!("../sim/speech/", $file, ".ulaw")) }
+    };
+}
+
+pub(super) const QUESTION: Clip =
+    clip!("caller_question", "Hola, buenas tardes. Quiero agendar una cita para el martes, por favor.");
+pub(super) const INTERRUPTION: Clip = clip!("caller_interrupt", "Perdón, mejor el miércoles.");
+pub(super) const THANKS: Clip = clip!("caller_thanks", "Muchas gracias, hasta luego.");
+pub(super) const GREETING: Clip =
+    clip!("assistant_greeting", "Hola, gracias por llamar. ¿En qué puedo ayudarle?");
+pub(super) const OFFER: Clip = clip!(
+    "assistant_offer",
+    "Con mucho gusto. Para el martes tengo tres horarios libres: a las nueve y media de la mañana, a las doce del \
+     día, y a las cuatro y cuarto de la tarde. ¿Cuál le queda mejor?"
+);
+pub(super) const WEDNESDAY: Clip =
+    clip!("assistant_wednesday", "Claro. Su cita queda para el miércoles a las tres de la tarde.");
+pub(super) const GOODBYE: Clip = clip!("assistant_goodbye", "Con mucho gusto. Que tenga un buen día.");
+
+/// How much of the offer the caller listens to before he interrupts.
+const PATIENCE: Duration = Duration::from_millis(2_300);
+
+/// What the caller does: listens, asks, interrupts the answer, listens, thanks, listens, hangs up.
+pub(super) fn caller() -> Vec<Step> {
+    let say = |clip: &Clip| Step::Say(Arc::from(clip.sound));
+    let listen = || {
+        [
+            Step::WaitForSpeech { at_most: Duration::from_secs(10) },
+            Step::WaitForSilence { quiet: Duration::from_millis(600), at_most: Duration::from_secs(15) },
+        ]
+    };
+    let mut steps = listen().to_vec();
+    steps.extend([say(&QUESTION), Step::AfterHearing(PATIENCE), say(&INTERRUPTION)]);
+    steps.extend(listen());
+    steps.push(say(&THANKS));
+    steps.extend(listen());
+    steps.push(Step::HangUp);
+    steps
+}
+
+/// What the model says and hears.
+pub(super) fn model(key: &str) -> Script {
+    let say = |clip: &Clip| Answer::speech(clip.text, Arc::from(clip.sound));
+    let heard = [&QUESTION, &INTERRUPTION, &THANKS];
+    Script {
+        key: Some(key.to_owned()),
+        greeting: Some(say(&GREETING)),
+        answers: vec![say(&OFFER), say(&WEDNESDAY), say(&GOODBYE)],
+        // Slow enough for the interruption to meet an answer that is still being made.
+        burst: 3.0,
+        transcripts: heard.map(|clip| clip.text.to_owned()).to_vec(),
+        ..Script::default()
+    }
+}
+
+/// One of the two.
+pub(super) const fn say<T: Copy>(language: Language, spanish: T, english: T) -> T {
+    match language {
+        Language::Spanish => spanish,
+        Language::English => english,
+    }
+}
+
+/// `2,98` or `2.98`.
+pub(super) fn seconds(language: Language, time: Duration) -> String {
+    let text = format!("{:.2}", time.as_secs_f64());
+    match language {
+        Language::Spanish => text.replace('.', ","),
+        Language::English => text,
+    }
+}

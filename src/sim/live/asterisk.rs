@@ -1,0 +1,279 @@
+//! The fake Asterisk behind sockets: ARI over HTTP, its event WebSockets, one UDP socket per media leg, and phones
+//! that call. It adds nothing to [`Asterisk`] but time and wires.
+
+mod exchange;
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::extract::{ConnectInfo, Query, State};
+use axum::http::{HeaderMap, Method, Response, StatusCode, Uri, header};
+use axum::response::IntoResponse as _;
+use axum::routing::get;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use self::exchange::{Exchange, Told};
+use super::connection::{Connections, Door, Switch};
+use crate::daemon::clock::{chance, now};
+use crate::sim::asterisk::{Asterisk, CallerId, Fault, IncomingCall, Outcome, Settings, Stop};
+use crate::sim::caller::Caller;
+
+pub use self::exchange::{Seen, What};
+
+/// Events that may wait for a slow reader; a real Asterisk cuts its socket at about so many.
+const EVENTS: usize = 1_200;
+
+/// A running Asterisk. Ends when dropped.
+#[derive(Debug)]
+pub struct AsteriskServer {
+    address: SocketAddr,
+    exchange: Arc<Exchange>,
+    connections: Connections,
+    _tasks: JoinSet<()>,
+}
+
+/// What the handlers share.
+type Shared = State<Arc<Exchange>>;
+
+impl AsteriskServer {
+    /// Starts one on a free port. With [`loopback_address`] as `media_address` its UDP ports are free too.
+    ///
+    /// # Errors
+    /// When no socket can be bound on loopback.
+    pub fn start(settings: Settings) -> io::Result<Self> {
+        let (door, address, connections) = Door::open(None)?;
+        let media_address = settings.media_address;
+        let exchange = Exchange::new(Asterisk::new(now(), settings), media_address);
+        let router = Router::new()
+            .route("/ari/events", get(events))
+            .fallback(request)
+            .with_state(Arc::clone(&exchange))
+            .into_make_service_with_connect_info::<Switch>();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move { drop(axum::serve(door, router).await) });
+        tasks.spawn(exchange::drive(Arc::clone(&exchange)));
+        Ok(Self { address, exchange, connections, _tasks: tasks })
+    }
+
+    /// Where its HTTP server listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A call comes in; `phone` makes the caller's phone for this instant.
+    pub fn call(&self, call: IncomingCall, phone: impl FnOnce(Instant) -> Caller) -> CallerId {
+        self.exchange.with(|world, now| world.call(now, call, phone(now)))
+    }
+
+    /// The caller hangs up, whatever his script says.
+    pub fn hang_up(&self, call: CallerId) {
+        self.exchange.with(|world, now| {
+            world.asterisk.caller_hangs_up(now, call);
+            world.release(now, call);
+        });
+    }
+
+    /// Looks at a caller's phone.
+    pub fn phone<T>(&self, call: CallerId, look: impl FnOnce(&Caller) -> T) -> T {
+        self.exchange.with(|world, _| look(&world.phones[call.0]))
+    }
+
+    /// Gives back the memory of a phone whose call is over: what it said and heard.
+    pub fn forget(&self, call: CallerId) {
+        self.exchange.with(|world, now| world.forget(now, call));
+    }
+
+    /// What became of a call.
+    pub fn outcome(&self, call: CallerId) -> Outcome {
+        self.exchange.with(|world, _| world.asterisk.outcome(call).clone())
+    }
+
+    /// The channels that are alive.
+    pub fn channels(&self) -> Vec<String> {
+        self.exchange.with(|world, _| world.asterisk.channels())
+    }
+
+    /// The bridges that are alive.
+    pub fn bridges(&self) -> Vec<String> {
+        self.exchange.with(|world, _| world.asterisk.bridges())
+    }
+
+    /// Every request with its status: `POST /bridges 200`.
+    pub fn journal(&self) -> Vec<(Instant, String)> {
+        self.exchange.with(|world, _| world.asterisk.journal().to_vec())
+    }
+
+    /// How many programs listen to events.
+    pub fn listeners(&self) -> usize {
+        self.exchange.with(|world, _| world.listeners.len())
+    }
+
+    /// The next request with this method and this text in its path fails so.
+    pub fn fail_next(&self, method: &str, path_contains: &str, fault: Fault) {
+        self.exchange.with(|world, _| world.asterisk.fail_next(method, path_contains, fault));
+    }
+
+    /// Goes down. Its port stays taken, but nobody is answered there.
+    pub fn stop(&self, how: Stop) {
+        self.exchange.with(|world, now| world.asterisk.stop(now, how));
+        if how == Stop::Kill {
+            self.connections.cut_all();
+        }
+    }
+
+    /// Comes up again.
+    pub fn start_again(&self) {
+        self.exchange.with(|world, now| world.asterisk.start(now));
+    }
+
+    /// The network breaks: every event socket is cut, Asterisk lives on.
+    pub fn cut_events(&self) {
+        self.exchange.with(|world, now| {
+            for socket in world.listeners.keys().copied().collect::<Vec<_>>() {
+                world.asterisk.cut(now, socket);
+            }
+        });
+    }
+
+    /// Sends this text on every event socket, whatever it is.
+    pub fn say(&self, text: &str) {
+        self.exchange.with(|world, now| world.say_to_all(now, text));
+    }
+
+    /// Sends this datagram to the application from every media leg, whatever it is.
+    pub fn inject(&self, datagram: &[u8]) {
+        self.exchange.with(|world, _| world.inject(datagram));
+    }
+
+    /// Where the application hears the calls: the other ends of the media legs that have sent.
+    pub fn media_hosts(&self) -> Vec<SocketAddr> {
+        self.exchange.with(|world, _| world.media_hosts())
+    }
+
+    /// From now on everything is noted for [`Self::seen`].
+    pub fn watch(&self) {
+        self.exchange.with(|world, _| world.seen = Some(Vec::new()));
+    }
+
+    /// What happened since the last time, in order.
+    pub fn seen(&self) -> Vec<Seen> {
+        self.exchange.with(|world, _| world.seen.as_mut().map(std::mem::take).unwrap_or_default())
+    }
+}
+
+impl Drop for AsteriskServer {
+    fn drop(&mut self) {
+        self.connections.cut_all();
+    }
+}
+
+/// An address of this machine on which, very probably, no other program has a socket: of 127.0.0.0/8 by chance,
+/// 127.0.0.1 where the system knows no other.
+pub fn loopback_address() -> IpAddr {
+    let [a, b, c, ..] = chance().to_le_bytes();
+    let address = IpAddr::V4(Ipv4Addr::new(127, a, b, c.clamp(1, 254)));
+    match std::net::UdpSocket::bind((address, 0)) {
+        Ok(_) => address,
+        Err(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+    }
+}
+
+/// Any request but that for the events.
+async fn request(
+    State(exchange): Shared,
+    ConnectInfo(switch): ConnectInfo<Switch>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> axum::response::Response {
+    let Some(path) = uri.path().strip_prefix("/ari") else { return StatusCode::NOT_FOUND.into_response() };
+    let query = query(&uri);
+    let response = exchange.with(|world, now| {
+        let auth = authorization(&headers);
+        let response = world.asterisk.request(now, auth, method.as_str(), path, &query, &body);
+        let what =
+            || What::Request { method: method.to_string(), path: path.to_owned(), query: query.clone() };
+        world.note_with(now, || (what(), response.status));
+        response
+    });
+    answer(response, &switch).await
+}
+
+/// The event socket.
+async fn events(
+    State(exchange): Shared,
+    ConnectInfo(switch): ConnectInfo<Switch>,
+    upgrade: WebSocketUpgrade,
+    uri: Uri,
+    headers: HeaderMap,
+) -> axum::response::Response {
+    let (sender, orders) = mpsc::channel(EVENTS);
+    let connected = exchange.with(|world, now| {
+        let socket = world.asterisk.connect(now, authorization(&headers), &query(&uri))?;
+        world.listeners.insert(socket, sender);
+        world.note_with(now, || (What::Listening, 101));
+        Ok(socket)
+    });
+    match connected {
+        Ok(socket) => upgrade.write_buffer_size(0).on_upgrade(move |stream| async move {
+            tell(stream, orders, &switch).await;
+            exchange.with(|world, now| world.hang_up_listener(now, socket));
+        }),
+        Err(refused) => answer(refused, &switch).await,
+    }
+}
+
+/// Tells one listener, until either side ends it.
+async fn tell(mut stream: WebSocket, mut orders: mpsc::Receiver<Told>, switch: &Switch) {
+    loop {
+        tokio::select! {
+            told = orders.recv() => match told {
+                Some(Told::Event(text)) => {
+                    if stream.send(Message::Text(text.into())).await.is_err() {
+                        return;
+                    }
+                }
+                Some(Told::Close) => {
+                    drop(stream.send(Message::Close(None)).await);
+                    return;
+                }
+                Some(Told::Cut) | None => return switch.cut(),
+            },
+            // Asterisk does not care what it is told there; the library answers pings.
+            message = stream.recv() => if !matches!(message, Some(Ok(_))) {
+                return;
+            },
+        }
+    }
+}
+
+async fn answer(response: crate::sim::asterisk::Response, switch: &Switch) -> axum::response::Response {
+    if !response.delay.is_zero() {
+        tokio::time::sleep(response.delay).await;
+    }
+    if response.lost {
+        // What is returned now has nowhere to go.
+        switch.cut();
+    }
+    let status = StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let built = Response::builder()
+        .status(status)
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(response.body.into());
+    built.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
+}
+
+fn query(uri: &Uri) -> Vec<(String, String)> {
+    Query::try_from_uri(uri).map(|Query(pairs)| pairs).unwrap_or_default()
+}
+
+fn authorization(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::AUTHORIZATION)?.to_str().ok()
+}

@@ -1,0 +1,330 @@
+//! The fake Realtime server behind a WebSocket: one [`Session`] for each connection, each with a task of its own
+//! that reads, sends and lets time pass. It adds nothing to [`Session`] but time and wires.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
+use axum::extract::{ConnectInfo, State};
+use axum::http::{HeaderMap, Response, StatusCode, Uri, header};
+use axum::response::IntoResponse as _;
+use futures_util::{SinkExt as _, StreamExt as _};
+use tokio::task::JoinSet;
+use tokio::time::{sleep_until, timeout};
+
+use super::connection::{Connections, Door, Switch};
+use crate::daemon::clock::now;
+use crate::sim::realtime::{Fact, Handshake, Incoming, Outgoing, Script, Session};
+
+/// What the kernel takes of what is not read yet. Larger hides from the client for long that a stalled server reads
+/// nothing; smaller throttles the first flush of kept audio.
+const RECEIVE_BUFFER: usize = 16 * 1024;
+/// How long the server waits for the client's answer to its close frame.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// Which script the n-th connection gets, counted from 0.
+type Choose = dyn Fn(usize) -> Arc<Script> + Send + Sync;
+
+/// A running server. Ends when dropped.
+#[derive(Debug)]
+pub struct RealtimeServer {
+    address: SocketAddr,
+    house: Arc<House>,
+    connections: Connections,
+    _tasks: JoinSet<()>,
+}
+
+/// What the handlers share.
+struct House {
+    choose: Box<Choose>,
+    state: Mutex<Guests>,
+}
+
+/// Everyone who came.
+#[derive(Debug, Default)]
+struct Guests {
+    knocks: usize,
+    sessions: Vec<LiveSession>,
+    watched: bool,
+}
+
+/// One connection, living or over.
+#[derive(Debug, Clone)]
+pub struct LiveSession {
+    inner: Arc<Mutex<Inner>>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    session: Session,
+    said: Option<Vec<Said>>,
+}
+
+/// One text frame, for who watches.
+#[derive(Debug, Clone)]
+pub struct Said {
+    /// When it was read, or given to the socket.
+    pub at: Instant,
+    /// The client said it, not the server.
+    pub by_client: bool,
+    /// What.
+    pub text: String,
+}
+
+impl RealtimeServer {
+    /// Starts one on a free port; `choose` gives the script of the n-th connection.
+    ///
+    /// # Errors
+    /// When no socket can be bound on loopback.
+    pub fn start(choose: impl Fn(usize) -> Arc<Script> + Send + Sync + 'static) -> io::Result<Self> {
+        let (door, address, connections) = Door::open(Some(RECEIVE_BUFFER))?;
+        let house = Arc::new(House { choose: Box::new(choose), state: Mutex::default() });
+        let router = Router::new()
+            .fallback(enter)
+            .with_state(Arc::clone(&house))
+            .into_make_service_with_connect_info::<Switch>();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move { drop(axum::serve(door, router).await) });
+        Ok(Self { address, house, connections, _tasks: tasks })
+    }
+
+    /// Starts one that gives every connection the same script.
+    ///
+    /// # Errors
+    /// When no socket can be bound on loopback.
+    pub fn with_script(script: Script) -> io::Result<Self> {
+        let script = Arc::new(script);
+        Self::start(move |_| Arc::clone(&script))
+    }
+
+    /// The address for a client, without `?model=`.
+    pub fn url(&self) -> String {
+        format!("ws://{}/v1/realtime", self.address)
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// How many connections were tried, the refused ones too.
+    pub fn knocks(&self) -> usize {
+        self.house.guests().knocks
+    }
+
+    /// Every session there was, in order; refused connections have none.
+    pub fn sessions(&self) -> Vec<LiveSession> {
+        self.house.guests().sessions.clone()
+    }
+
+    /// Forgets the sessions that are over.
+    pub fn forget_finished(&self) {
+        self.house.guests().sessions.retain(|session| !session.is_over());
+    }
+
+    /// Sessions from now on note every text frame for [`LiveSession::said`].
+    pub fn watch(&self) {
+        self.house.guests().watched = true;
+    }
+
+    /// The network breaks: every connection is cut.
+    pub fn cut(&self) {
+        self.connections.cut_all();
+    }
+}
+
+impl Drop for RealtimeServer {
+    fn drop(&mut self) {
+        self.connections.cut_all();
+    }
+}
+
+impl LiveSession {
+    /// What the client did wrong.
+    pub fn violations(&self) -> Vec<String> {
+        self.look(|session| session.violations().to_vec())
+    }
+
+    /// Everything worth telling, in order.
+    pub fn journal(&self) -> Vec<Fact> {
+        self.look(|session| session.journal().to_vec())
+    }
+
+    /// All audio the client appended.
+    pub fn appended(&self) -> Vec<u8> {
+        self.look(|session| session.appended().to_vec())
+    }
+
+    /// Whether nothing more will come.
+    pub fn is_over(&self) -> bool {
+        self.look(Session::is_over)
+    }
+
+    /// Looks at the session as it stands.
+    pub fn look<T>(&self, look: impl FnOnce(&Session) -> T) -> T {
+        look(&self.lock().session)
+    }
+
+    /// The text frames since the last time, if the server is watched.
+    pub fn said(&self) -> Vec<Said> {
+        self.lock().said.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a frame of the client.
+    fn receive(&self, incoming: Incoming<'_>) {
+        let mut inner = self.lock();
+        let now = now();
+        if let Incoming::Text(text) = incoming {
+            inner.note(now, true, text);
+        }
+        inner.session.receive(now, incoming);
+    }
+
+    fn advance(&self) {
+        self.lock().session.advance(now());
+    }
+
+    fn poll(&self) -> Option<Outgoing> {
+        let mut inner = self.lock();
+        let outgoing = inner.session.poll()?;
+        if let Outgoing::Text(text) = &outgoing {
+            inner.note(now(), false, text);
+        }
+        Some(outgoing)
+    }
+}
+
+impl Inner {
+    fn note(&mut self, at: Instant, by_client: bool, text: &str) {
+        if let Some(said) = &mut self.said {
+            said.push(Said { at, by_client, text: text.to_owned() });
+        }
+    }
+}
+
+impl House {
+    fn guests(&self) -> MutexGuard<'_, Guests> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets someone in, or not.
+    fn accept(&self, uri: &Uri, headers: &HeaderMap) -> Result<LiveSession, crate::sim::realtime::Refusal> {
+        let headers: Vec<(String, String)> = headers
+            .iter()
+            .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())))
+            .collect();
+        let handshake =
+            Handshake { path: uri.path(), query: uri.query().unwrap_or_default(), headers: &headers };
+        let mut guests = self.guests();
+        let number = guests.knocks;
+        guests.knocks += 1;
+        let session = Session::accept(now(), &handshake, (self.choose)(number), number as u64 + 1)?;
+        let said = guests.watched.then(Vec::new);
+        let live = LiveSession { inner: Arc::new(Mutex::new(Inner { session, said })) };
+        guests.sessions.push(live.clone());
+        Ok(live)
+    }
+}
+
+impl std::fmt::Debug for House {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("House").field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
+async fn enter(
+    State(house): State<Arc<House>>,
+    ConnectInfo(switch): ConnectInfo<Switch>,
+    uri: Uri,
+    headers: HeaderMap,
+    upgrade: WebSocketUpgrade,
+) -> axum::response::Response {
+    match house.accept(&uri, &headers) {
+        Ok(session) => upgrade
+            .read_buffer_size(4 * 1024)
+            .write_buffer_size(4 * 1024)
+            .on_upgrade(move |stream| async move { converse(stream, &session, &switch).await }),
+        Err(refusal) => {
+            let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            let response =
+                Response::builder().status(status).header(header::CONTENT_TYPE, "application/json");
+            response
+                .body(refusal.body.into())
+                .unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
+        }
+    }
+}
+
+/// Serves one connection to its end.
+async fn converse(mut stream: WebSocket, session: &LiveSession, switch: &Switch) {
+    let timer = sleep_until(now().into());
+    tokio::pin!(timer);
+    loop {
+        match send_all(&mut stream, session).await {
+            Ok(Goes::On) => {}
+            Ok(Goes::Goodbye) => {
+                drop(timeout(GOODBYE, async { while let Some(Ok(_)) = stream.next().await {} }).await);
+                return;
+            }
+            Ok(Goes::Cut) => return switch.cut(),
+            Err(_) => return session.receive(Incoming::Closed),
+        }
+        let (deadline, stalled) = session.look(|session| (session.deadline(), session.stalled()));
+        if let Some(deadline) = deadline {
+            timer.as_mut().reset(deadline.into());
+        }
+        tokio::select! {
+            message = stream.next(), if !stalled => match message {
+                Some(Ok(Message::Text(text))) => session.receive(Incoming::Text(&text)),
+                Some(Ok(Message::Binary(bytes))) => session.receive(Incoming::Binary(&bytes)),
+                Some(Ok(Message::Pong(_))) => session.receive(Incoming::Pong),
+                // The library answers pings.
+                Some(Ok(Message::Ping(_))) => {}
+                Some(Ok(Message::Close(_))) => {
+                    session.receive(Incoming::Closed);
+                    // The answer to it is the library's; it waits to be sent.
+                    drop(timeout(GOODBYE, stream.flush()).await);
+                    return;
+                }
+                Some(Err(_)) | None => return session.receive(Incoming::Closed),
+            },
+            () = &mut timer, if deadline.is_some() => session.advance(),
+            // A stalled server notices nothing but its own end.
+            () = switch.is_cut(), if stalled => return,
+        }
+    }
+}
+
+/// Whether the connection goes on.
+enum Goes {
+    On,
+    /// A close frame is out.
+    Goodbye,
+    Cut,
+}
+
+/// Sends everything the session has to say.
+async fn send_all(stream: &mut WebSocket, session: &LiveSession) -> Result<Goes, axum::Error> {
+    while let Some(outgoing) = session.poll() {
+        let message = match outgoing {
+            Outgoing::Text(text) => Message::Text(text.into()),
+            Outgoing::Binary(bytes) => Message::Binary(bytes.into()),
+            Outgoing::Ping => Message::Ping(axum::body::Bytes::new()),
+            Outgoing::Close { code, reason } => {
+                stream.send(Message::Close(Some(CloseFrame { code, reason: reason.into() }))).await?;
+                return Ok(Goes::Goodbye);
+            }
+            Outgoing::Drop => return Ok(Goes::Cut),
+        };
+        stream.feed(message).await?;
+    }
+    stream.flush().await?;
+    Ok(Goes::On)
+}
