@@ -1,0 +1,227 @@
+//! Holds the sources to the plan of `src/lib.rs`: who may use whom, and what the pure floors must not know.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The floors, lowest first. A module uses lower floors and its own folder; a new module belongs on one of them.
+/// (The plan has call and switchboard on one floor; the switchboard knows calls, calls know no switchboard.)
+const FLOORS: [&[&str]; 6] = [
+    &["media", "operator"],
+    &["ari", "realtime"],
+    &["call"],
+    &["switchboard"],
+    &["net"],
+    &["config", "logging", "daemon", "demo", "main", "lib"],
+];
+/// The floors below this one are pure.
+const FIRST_IMPURE: usize = 4;
+/// The part of the fakes that puts them behind sockets: floor 4, with tokio and all.
+const LIVE: &str = "sim/live";
+/// What the pure floors, and the fakes, must not name.
+const IMPURE: [&str; 11] = [
+    "tokio",
+    "reqwest",
+    "UdpSocket",
+    "TcpStream",
+    "std::fs",
+    "std::thread",
+    "std::env",
+    "Instant::now",
+    "SystemTime::now",
+    "rand::",
+    "async fn",
+];
+/// Where words of another language than the code's may stand: the operator's table, and what is only shown.
+const WORDS: [&str; 5] = ["operator/", "config/variables.rs", "config/assemble.rs", "sim/", "demo"];
+
+/// One file of the sources.
+struct Source {
+    /// Below `src`, with slashes.
+    path: String,
+    text: String,
+    /// The text without comments and without its test module.
+    code: String,
+}
+
+impl Source {
+    /// The top-level module it belongs to.
+    fn module(&self) -> &str {
+        let first = self.path.split('/').next().unwrap_or_default();
+        first.strip_suffix(".rs").unwrap_or(first)
+    }
+
+    fn is_test(&self) -> bool {
+        self.path.ends_with("tests.rs") || self.path.contains("/tests/")
+    }
+
+    fn is_fake(&self) -> bool {
+        self.module() == "sim" && !self.path.starts_with(LIVE)
+    }
+
+    /// Which floor it is on; None for the fakes, which stand beside the house.
+    fn floor(&self) -> Option<usize> {
+        if self.module() == "sim" {
+            return self.path.starts_with(LIVE).then_some(FLOORS.len() - 1);
+        }
+        let floor = FLOORS.iter().position(|modules| modules.contains(&self.module()));
+        Some(floor.unwrap_or_else(|| panic!("{}: on which floor is it? Say so in FLOORS.", self.path)))
+    }
+
+    /// The top-level modules it names.
+    fn uses(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        for root in ["crate::", "openai_inbound_calls::"] {
+            for (at, _) in self.code.match_indices(root) {
+                let rest = &self.code[at + root.len()..];
+                let list = rest.strip_prefix('{').and_then(|list| list.split('}').next());
+                let parts = list.map_or_else(|| vec![rest], |list| list.split(',').collect());
+                names.extend(parts.into_iter().map(first_word));
+            }
+        }
+        names
+    }
+}
+
+fn first_word(text: &str) -> String {
+    text.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+}
+
+/// Every file of `src`.
+fn sources() -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut paths = Vec::new();
+    collect(&root, &mut paths);
+    paths.sort();
+    let read = |path: PathBuf| {
+        let text = fs::read_to_string(&path).expect("a source is text");
+        let below = path.strip_prefix(&root).expect("it is below").to_string_lossy().replace('\\', "/");
+        let own = text.split("\n#[cfg(test)]\nmod ").next().unwrap_or_default();
+        let code = own.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>();
+        Source { path: below, code: code.join("\n"), text }
+    };
+    let sources: Vec<_> = paths.into_iter().map(read).collect();
+    assert!(sources.len() > 30, "the sources are found");
+    sources
+}
+
+fn collect(folder: &Path, paths: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            collect(&path, paths);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            paths.push(path);
+        }
+    }
+}
+
+fn nothing(faults: &[String]) {
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+}
+
+#[test]
+fn a_module_uses_only_lower_floors_and_its_own_folder() {
+    let mut faults = Vec::new();
+    for source in sources().iter().filter(|source| !source.is_test()) {
+        let Some(floor) = source.floor() else { continue };
+        for used in source.uses().iter().filter(|used| *used != source.module()) {
+            let below = FLOORS.iter().position(|modules| modules.contains(&used.as_str()));
+            let allowed = match below {
+                Some(_) if used == "operator" => true,
+                // Tasks, files and commands know each other.
+                Some(below) => below < floor || floor == FLOORS.len() - 1,
+                None => used != "sim" || floor == FLOORS.len() - 1,
+            };
+            if !allowed {
+                faults.push(format!("{} (floor {floor}) uses {used}", source.path));
+            }
+        }
+    }
+    nothing(&faults);
+}
+
+#[test]
+fn the_fakes_share_no_code_with_the_product() {
+    let mut faults = Vec::new();
+    for source in sources().iter().filter(|source| source.is_fake()) {
+        for used in source.uses().iter().filter(|used| *used != "sim") {
+            faults.push(format!("{} uses {used}", source.path));
+        }
+    }
+    nothing(&faults);
+}
+
+#[test]
+fn the_pure_floors_and_the_fakes_know_no_clock_socket_file_or_task() {
+    let mut faults = Vec::new();
+    for source in sources().iter().filter(|source| !source.is_test()) {
+        if source.floor().is_some_and(|floor| floor >= FIRST_IMPURE) {
+            continue;
+        }
+        // The fakes' own tests begin their virtual time there.
+        let code = source.code.split("#[cfg(test)]").next().unwrap_or_default();
+        for word in IMPURE.iter().filter(|word| code.contains(*word)) {
+            faults.push(format!("{} names {word}", source.path));
+        }
+    }
+    nothing(&faults);
+}
+
+#[test]
+fn every_file_says_what_it_is_for() {
+    let silent = sources().into_iter().filter(|source| !source.text.starts_with("//! "));
+    nothing(&silent.map(|source| format!("{} does not open with //!", source.path)).collect::<Vec<_>>());
+}
+
+#[test]
+fn what_people_read_is_said_in_the_operators_table() {
+    let mut faults = Vec::new();
+    for source in sources().iter().filter(|source| !source.is_test()) {
+        if WORDS.iter().any(|place| source.path.starts_with(place)) {
+            continue;
+        }
+        for literal in literals(&source.code) {
+            if literal.chars().any(|c| c.is_alphabetic() && !c.is_ascii()) {
+                faults.push(format!("{} has words in it: {literal:?}", source.path));
+            }
+        }
+    }
+    nothing(&faults);
+}
+
+/// The string literals in a piece of code.
+fn literals(code: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    let bytes = code.as_bytes();
+    let mut at = 0;
+    while at < bytes.len() {
+        let raw = code[at..].starts_with("r#\"");
+        match bytes[at] {
+            b'\'' if code[at..].starts_with("'\"'") || code[at..].starts_with("'\\\"'") => at += 3,
+            _ if raw => {
+                let length = code[at + 3..].find("\"#").unwrap_or_default();
+                found.push(&code[at + 3..at + 3 + length]);
+                at += length + 5;
+            }
+            b'"' => {
+                let mut end = at + 1;
+                while end < bytes.len() && bytes[end] != b'"' {
+                    end += 1 + usize::from(bytes[end] == b'\\');
+                }
+                found.push(code.get(at + 1..end).unwrap_or_default());
+                at = end + 1;
+            }
+            _ => at += 1,
+        }
+        while !code.is_char_boundary(at.min(code.len())) {
+            at += 1;
+        }
+    }
+    found
+}
+
+#[test]
+fn literals_are_found() {
+    let code = r##"let a = "é"; let b = '"'; let c = r#"x"y"#; f("q\"r"); // ñ"##;
+    assert_eq!(literals(code), ["é", "x\"y", "q\\\"r"]);
+}

@@ -1,0 +1,174 @@
+//! The real daemon on a real Asterisk, with calls placed by SIPp: what only they can show.
+//!
+//! Run by `tests/run` (step `end_to_end`), or by hand:
+//! `OIC_E2E=22,16 cargo test --release --test asterisk`. Each test starts an Asterisk, a daemon and a fake Realtime
+//! server of its own, on ports of its own, and looks at the end whether Asterisk still holds a channel or a bridge.
+//! The sound of the callers is sent and compared here, sample by sample; SIPp speaks the SIP.
+
+mod phone;
+mod testbed;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use openai_inbound_calls::sim::caller::Step;
+use openai_inbound_calls::sim::realtime::{
+    Answer, Fault, FaultKind, Script, Trigger, VadScript, What, pattern,
+};
+
+use testbed::{Suite, Testbed, loud};
+
+/// Makes a test for each Asterisk; they share nothing but the machine.
+macro_rules! on_both {
+    ($($number:literal $name:ident($testbed:ident: $script:expr) $body:block)*) => { $(
+        mod $name {
+            use super::*;
+
+            fn scenario(suite: Suite) {
+                let number = $number * 2 + u16::from(suite == Suite::Sixteen);
+                let Some($testbed) = Testbed::start(suite, number, stringify!($name), $script) else { return };
+                #[allow(unused_mut, reason = "some scenarios restart what the testbed holds")]
+                let mut $testbed = $testbed;
+                $body
+                $testbed.nothing_is_left();
+            }
+
+            #[test]
+            fn on_asterisk_22() {
+                scenario(Suite::TwentyTwo);
+            }
+
+            #[test]
+            fn on_asterisk_16() {
+                scenario(Suite::Sixteen);
+            }
+        }
+    )* };
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Says so much, then nothing; never takes a turn.
+fn monologue(ms: u64, tag: u8) -> Script {
+    Script { greeting: Some(Answer::pattern("", ms, tag)), vad: VadScript::Never, ..Script::default() }
+}
+
+/// A caller who speaks this pattern, as soon as he can be heard: before that Asterisk has nobody to send it to.
+fn speaks(ms: u64, tag: u8) -> Vec<Step> {
+    vec![Step::Pause(SECOND), Step::Say(pattern(ms, tag))]
+}
+
+on_both! {
+    0 sixty_seconds_of_speech_pass_both_ways(testbed: monologue(60_000, 1)) {
+        let call = testbed.call("talk", "3241000752", 66.0, vec![speaks(60_000, 100)]).remove(0);
+        let session = testbed.only_session();
+        assert!(loud(&call.heard()) == *pattern(60_000, 1), "what the caller heard is not what the model said");
+        assert!(loud(&session.appended()) == *pattern(60_000, 100), "what the model got is not what the caller said");
+        assert_eq!(session.violations(), Vec::<String>::new());
+        let statistics = call.caller.statistics();
+        assert_eq!((statistics.lost, statistics.duplicates, statistics.disordered), (0, 0, 0), "{statistics:?}");
+    }
+
+    1 the_caller_hangs_up_first(testbed: monologue(30_000, 1)) {
+        let call = testbed.call("talk", "3241000752", 2.0, vec![speaks(1_000, 100)]).remove(0);
+        assert_eq!(call.ended, "by-caller");
+        testbed.log_says("Motivo: el llamante colgó");
+        for line in ["Conexión ARI establecida", "Nueva llamada recibida - Canal: PJSIP/", "Socket RTP vinculado a 127.0.0.1:",
+            "Conexión WebSocket con OpenAI", "msg_type updated recibido, ahora enviaré audio chunks", "Codec detectado: ulaw"] {
+            testbed.log_says(line);
+        }
+    }
+
+    2 the_daemon_ends_the_call_when_it_is_stopped(testbed: monologue(30_000, 1)) {
+        let calls = testbed.place("answered", "3241000752", 20.0, vec![speaks(1_000, 100)]);
+        testbed.log_says("Codec detectado: ulaw");
+        assert_eq!(testbed.stop_daemon(), Some(0));
+        assert_eq!(testbed.finish(calls).remove(0).ended, "by-callee");
+        testbed.log_says("Motivo: el servicio se detiene");
+    }
+
+    3 keys_are_not_sound(testbed: monologue(500, 1)) {
+        let script = vec![
+            Step::Pause(SECOND), Step::Say(pattern(500, 100)), Step::Press('1'), Step::Press('#'), Step::Say(pattern(500, 101)), Step::Pause(SECOND),
+        ];
+        testbed.call("talk", "3241000752", 4.0, vec![script]);
+        let expected = [pattern(500, 100), pattern(500, 101)].concat();
+        assert!(loud(&testbed.only_session().appended()) == expected, "only the voice reaches the model");
+        testbed.log_says("keys: 2");
+    }
+
+    4 ten_callers_hear_only_their_own_assistant(testbed: ten_monologues as fn(usize) -> Arc<Script>) {
+        let callers = (0..10).map(|n| speaks(3_000, 100 + n)).collect();
+        let calls = testbed.call("talk", "3241000752", 6.0, callers);
+        let sessions = testbed.realtime.sessions();
+        assert_eq!((calls.len(), sessions.len()), (10, 10));
+        for (n, call) in (0..).zip(&calls) {
+            let heard = loud(&call.heard());
+            let mine: Vec<_> = (0..10).filter(|tag| heard == *pattern(3_000, 1 + tag)).collect();
+            assert_eq!(mine.len(), 1, "caller {n} heard {} bytes of no single assistant", heard.len());
+            let appended = loud(&sessions[usize::from(mine[0])].appended());
+            assert!(appended == *pattern(3_000, 100 + n), "the assistant of caller {n} heard someone else");
+        }
+    }
+
+    5 asterisk_is_killed_and_started_again(testbed: monologue(2_000, 1)) {
+        let calls = testbed.place("answered", "3241000752", 20.0, vec![speaks(1_000, 100)]);
+        testbed.log_says("Codec detectado: ulaw");
+        testbed.kill_asterisk();
+        testbed.log_says("Conexión cerrada, reintentando...");
+        drop(calls);
+        testbed.start_asterisk();
+        testbed.log_says_times("Conexión ARI establecida", 2);
+        testbed.log_says("Llamada terminada");
+        let call = testbed.call("talk", "3241000752", 3.5, vec![speaks(500, 101)]).remove(0);
+        assert!(loud(&call.heard()) == *pattern(2_000, 1));
+    }
+
+    6 a_ringing_caller_is_answered_when_the_assistant_is_ready(testbed: monologue(1_000, 1)) {
+        let call = testbed.call("talk", "602", 3.0, vec![speaks(500, 100)]).remove(0);
+        assert!(loud(&call.heard()) == *pattern(1_000, 1), "the greeting is heard from its first byte");
+    }
+
+    7 a_caller_who_gives_up_leaves_nothing(testbed: Script { faults: vec![Fault::new(Trigger::OnConnect, FaultKind::CreatedLate(2 * SECOND))], ..Script::default() }) {
+        for (scenario, number) in [("cancel", "602"), ("early", "602"), ("early", "3241000752")] {
+            testbed.call(scenario, number, 0.3, vec![vec![]; 5]);
+            testbed.nothing_is_left();
+        }
+    }
+
+    8 with_a_wrong_key_a_person_answers(testbed: Script { key: Some("another".into()), ..Script::default() }) {
+        let call = testbed.call("answered", "700", 20.0, vec![vec![]]).remove(0);
+        assert_eq!(call.ended, "by-callee");
+        testbed.asterisk_says("humans: STASISSTATUS=SUCCESS AI_END_REASON=session_failed");
+        testbed.log_says("ERROR");
+        testbed.log_says("OpenAI rechaza la clave");
+    }
+
+    9 with_the_daemon_down_a_person_answers(testbed: Script::default()) {
+        assert_eq!(testbed.stop_daemon(), Some(0));
+        testbed.call("answered", "700", 20.0, vec![vec![]]);
+        testbed.asterisk_says("humans: STASISSTATUS=FAILED");
+    }
+
+    10 what_is_truncated_is_what_was_heard(testbed: Script { answers: vec![Answer::pattern("", 8_000, 2)], greeting: None, ..Script::default() }) {
+        let wait = Step::WaitForSpeech { at_most: 10 * SECOND };
+        let script = vec![wait, Step::AfterHearing(1_500 * SECOND / 1_000), Step::Say(pattern(1_500, 100)), Step::Pause(SECOND)];
+        let call = testbed.call("talk", "3241000752", 7.0, vec![script]).remove(0);
+        let session = testbed.only_session();
+        let truncated: Vec<_> = session.journal().into_iter().filter_map(|fact| match fact.what {
+            What::Truncated { audio_end_ms, .. } => Some(audio_end_ms),
+            _ => None,
+        }).collect();
+        // Both answers are the same pattern: the first was cut, the second begins anew.
+        let heard = loud(&call.heard());
+        let second = heard.windows(480).rposition(|window| *window == pattern(8_000, 2)[..480]).expect("a second answer");
+        assert_eq!(truncated.len(), 1, "{truncated:?}");
+        assert!(truncated[0].abs_diff(second as u64 / 8) <= 20, "heard {} ms, said {truncated:?}", second / 8);
+        assert_eq!(session.violations(), Vec::<String>::new());
+    }
+}
+
+/// The n-th connection says pattern n + 1.
+fn ten_monologues(connection: usize) -> Arc<Script> {
+    Arc::new(monologue(3_000, 1 + connection as u8))
+}

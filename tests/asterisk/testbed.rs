@@ -1,0 +1,325 @@
+//! One Asterisk, one daemon, one fake Realtime server, for one test.
+//!
+//! Waits only for conditions, each with a deadline. Ends what it started, by its process id.
+
+use std::collections::HashMap;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use openai_inbound_calls::daemon::clock::now;
+use openai_inbound_calls::sim::caller::Step;
+use openai_inbound_calls::sim::live::RealtimeServer;
+use openai_inbound_calls::sim::live::realtime::LiveSession;
+use openai_inbound_calls::sim::realtime::Script;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::net::UdpSocket;
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::phone::{self, Finished, Standing};
+
+/// How long anything may take that should come at once.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How often a condition is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// Which Asterisk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Suite {
+    TwentyTwo,
+    Sixteen,
+}
+
+/// What the fake Realtime server says, connection by connection.
+pub(crate) trait Scripts {
+    fn server(self) -> RealtimeServer;
+}
+
+impl Scripts for Script {
+    fn server(self) -> RealtimeServer {
+        RealtimeServer::with_script(self).expect("loopback")
+    }
+}
+
+impl Scripts for fn(usize) -> Arc<Script> {
+    fn server(self) -> RealtimeServer {
+        RealtimeServer::start(self).expect("loopback")
+    }
+}
+
+/// Calls under way.
+pub(crate) struct Calls {
+    phones: JoinSet<(usize, Finished)>,
+    sipp: JoinSet<bool>,
+}
+
+/// Everything a test needs; gone when dropped.
+pub(crate) struct Testbed {
+    environment: HashMap<&'static str, String>,
+    folder: tempfile::TempDir,
+    runtime: Runtime,
+    pub(crate) realtime: RealtimeServer,
+    daemon: Option<Child>,
+}
+
+impl Testbed {
+    /// Starts all three. None, with a word about it, where this Asterisk is not to be tested.
+    pub(crate) fn start(suite: Suite, number: u16, name: &str, scripts: impl Scripts) -> Option<Self> {
+        let (version, debian) = match suite {
+            Suite::TwentyTwo => ("22", "forky"),
+            Suite::Sixteen => ("16", "bullseye"),
+        };
+        let wanted = std::env::var_os("OIC_E2E").unwrap_or_default();
+        if !wanted.to_string_lossy().split(',').any(|wanted| wanted == version) {
+            println!("skipped: OIC_E2E does not name {version} (tests/run sets it)");
+            return None;
+        }
+        let environment = HashMap::from([
+            ("ASTERISK_SUITE", debian.to_owned()),
+            ("ASTERISK_NAME", format!("{version}-{number}")),
+            ("ASTERISK_PORT", (18_100 + number).to_string()),
+            ("SIP_PORT", (15_100 + number).to_string()),
+            ("RTP_START", (40_000 + 100 * number).to_string()),
+            ("RTP_END", (40_099 + 100 * number).to_string()),
+            ("ASTERISK_USERNAME", "asterisk".to_owned()),
+            ("ASTERISK_PASSWORD", "testbed".to_owned()),
+        ]);
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+        let realtime = {
+            let _inside = runtime.enter();
+            scripts.server()
+        };
+        let folder = tempfile::Builder::new().prefix(name).tempdir().expect("a folder");
+        let mut testbed = Self { environment, folder, runtime, realtime, daemon: None };
+        testbed.start_asterisk();
+        testbed.start_daemon(number);
+        testbed.log_says("Conexión ARI establecida");
+        Some(testbed)
+    }
+
+    /// Places calls, one a script, and waits for their end.
+    pub(crate) fn call(
+        &self,
+        scenario: &str,
+        number: &str,
+        seconds: f64,
+        scripts: Vec<Vec<Step>>,
+    ) -> Vec<Finished> {
+        let calls = self.place(scenario, number, seconds, scripts);
+        self.finish(calls)
+    }
+
+    /// Places calls and does not wait.
+    pub(crate) fn place(&self, scenario: &str, number: &str, seconds: f64, scripts: Vec<Vec<Step>>) -> Calls {
+        let _inside = self.runtime.enter();
+        let (mut phones, mut standings, mut csv) =
+            (JoinSet::new(), HashMap::new(), "SEQUENTIAL\n".to_owned());
+        let count = scripts.len();
+        for (index, script) in scripts.into_iter().enumerate() {
+            let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("loopback");
+            socket.set_nonblocking(true).expect("a socket");
+            let port = socket.local_addr().expect("bound").port();
+            csv += &format!("{port};30012345{index:02};\n");
+            let (tell, standing) = watch::channel(Standing::Calling);
+            standings.insert(port, tell);
+            let socket = UdpSocket::from_std(socket).expect("a socket");
+            phones.spawn_on(
+                async move { (index, phone::run(socket, script, index as u64 + 1, standing).await) },
+                self.runtime.handle(),
+            );
+        }
+        let list = self.folder.path().join("calls.csv");
+        std::fs::write(&list, csv).expect("a file");
+        let mut command = tokio::process::Command::from(self.script("call"));
+        command
+            .args([scenario, number, &seconds.to_string()])
+            .arg(list)
+            .arg(count.to_string())
+            .stdout(Stdio::piped());
+        let mut sipp = JoinSet::new();
+        sipp.spawn_on(follow(command, standings), self.runtime.handle());
+        Calls { phones, sipp }
+    }
+
+    /// Waits for the end of calls; they must have gone as their scenario says.
+    pub(crate) fn finish(&self, mut calls: Calls) -> Vec<Finished> {
+        self.runtime.block_on(async {
+            let went_well = calls.sipp.join_next().await.expect("one SIPp").expect("it does not panic");
+            assert!(went_well, "SIPp counts a failed call");
+            let mut finished = calls.phones.join_all().await;
+            finished.sort_by_key(|(index, _)| *index);
+            finished.into_iter().map(|(_, finished)| finished).collect()
+        })
+    }
+
+    /// The session of the only call.
+    pub(crate) fn only_session(&self) -> LiveSession {
+        let mut sessions = self.realtime.sessions();
+        assert_eq!(sessions.len(), 1);
+        sessions.remove(0)
+    }
+
+    /// Waits until the daemon's log has this text.
+    pub(crate) fn log_says(&self, text: &str) {
+        self.log_says_times(text, 1);
+    }
+
+    /// Waits until the daemon's log has this text so often.
+    pub(crate) fn log_says_times(&self, text: &str, times: usize) {
+        let log = self.folder.path().join("daemon.log");
+        let said = || std::fs::read_to_string(&log).unwrap_or_default();
+        let found = wait(|| said().matches(text).count() >= times);
+        assert!(found, "not in the log: {text}\n{}", said());
+    }
+
+    /// Waits until Asterisk's log has this text.
+    pub(crate) fn asterisk_says(&self, text: &str) {
+        let log = self.asterisk_folder().join("log/full");
+        let found = wait(|| std::fs::read_to_string(&log).unwrap_or_default().contains(text));
+        assert!(found, "not in Asterisk's log: {text}");
+    }
+
+    /// Waits until Asterisk has neither channel nor bridge.
+    pub(crate) fn nothing_is_left(&self) {
+        let cli = |command: &str| {
+            let output = self.script("cli").args(command.split(' ')).output().expect("a console");
+            String::from_utf8_lossy(&output.stdout).into_owned()
+        };
+        let left = || (cli("core show channels concise"), cli("bridge show all"));
+        let empty = wait(|| {
+            let (channels, bridges) = left();
+            channels.trim().is_empty() && bridges.lines().count() == 1
+        });
+        assert!(empty, "left in Asterisk: {:?}", left());
+    }
+
+    /// Ends the daemon as systemd would; its exit code.
+    pub(crate) fn stop_daemon(&mut self) -> Option<i32> {
+        let mut daemon = self.daemon.take()?;
+        signal("TERM", daemon.id());
+        let mut status = None;
+        wait(|| {
+            status = daemon.try_wait().expect("our child");
+            status.is_some()
+        });
+        status?.code()
+    }
+
+    /// Kills Asterisk as a crash would.
+    pub(crate) fn kill_asterisk(&self) {
+        assert!(self.script("stop").arg("-k").status().expect("a script").success());
+    }
+
+    /// Starts Asterisk, for the first time or again.
+    pub(crate) fn start_asterisk(&self) {
+        let started = self.script("start").output().expect("a script");
+        assert!(started.status.success(), "{}", String::from_utf8_lossy(&started.stderr));
+    }
+
+    fn start_daemon(&mut self, number: u16) {
+        let log = self.folder.path().join("daemon.log");
+        let first = 20_000 + 100 * number;
+        let daemon = Command::new(env!("CARGO_BIN_EXE_openai-inbound-calls"))
+            .current_dir(self.folder.path())
+            .env_clear()
+            .envs([
+                ("ASTERISK_USERNAME", "asterisk"),
+                ("ASTERISK_PASSWORD", "testbed"),
+                ("ASTERISK_HOST", "127.0.0.1"),
+                ("OPENAI_API_KEY", "sk-test"),
+                ("LOCAL_IP_ADDRESS", "127.0.0.1"),
+                ("SHUTDOWN_GRACE_SECONDS", "1"),
+                ("LOG_LEVEL", "debug"),
+            ])
+            .env("ASTERISK_PORT", &self.environment["ASTERISK_PORT"])
+            .env("OPENAI_REALTIME_URL", self.realtime.url())
+            .env("RTP_PORTS", format!("{first}-{}", first + 99))
+            .env("LOG_FILE_PATH", log)
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("the daemon starts");
+        self.daemon = Some(daemon);
+    }
+
+    fn script(&self, name: &str) -> Command {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/asterisk");
+        let mut command = Command::new(folder.join(name));
+        command.envs(&self.environment);
+        command
+    }
+
+    fn asterisk_folder(&self) -> PathBuf {
+        let cache = std::env::var_os("XDG_CACHE_HOME").map_or_else(
+            || Path::new(&std::env::var_os("HOME").expect("a home")).join(".cache"),
+            PathBuf::from,
+        );
+        let base =
+            std::env::var_os("TESTBED_DIR").map_or_else(|| cache.join("openai-inbound-calls"), PathBuf::from);
+        base.join("run").join(&self.environment["ASTERISK_NAME"])
+    }
+}
+
+impl Drop for Testbed {
+    fn drop(&mut self) {
+        if let Some(mut daemon) = self.daemon.take() {
+            drop(daemon.kill());
+            drop(daemon.wait());
+        }
+        drop(self.script("stop").stdout(Stdio::null()).status());
+        if std::thread::panicking() {
+            let log = std::fs::read_to_string(self.folder.path().join("daemon.log")).unwrap_or_default();
+            let lines = log.lines().map(|line| line.chars().take(200).collect::<String>());
+            println!("---- the daemon's log ----\n{}", lines.collect::<Vec<_>>().join("\n"));
+        }
+    }
+}
+
+/// Runs the script that runs SIPp, and tells the phones what it says. Whether all calls went well.
+async fn follow(
+    mut command: tokio::process::Command,
+    standings: HashMap<u16, watch::Sender<Standing>>,
+) -> bool {
+    let mut sipp = command.kill_on_drop(true).spawn().expect("a script");
+    let mut lines = BufReader::new(sipp.stdout.take().expect("piped")).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        let words: Vec<_> = line.split(' ').collect();
+        let standing = match words[..] {
+            ["answered", _, port, ..] => Standing::Answered(port.parse().expect("a port")),
+            ["ended", _, how, ..] => Standing::Ended(how.to_owned()),
+            _ => continue,
+        };
+        if let Some(phone) = words[1].parse().ok().and_then(|port: u16| standings.get(&port)) {
+            drop(phone.send(standing));
+        }
+    }
+    sipp.wait().await.is_ok_and(|status| status.success())
+}
+
+/// Whether the condition came true in time.
+fn wait(mut condition: impl FnMut() -> bool) -> bool {
+    let until = now() + PATIENCE;
+    loop {
+        if condition() {
+            return true;
+        }
+        if now() >= until {
+            return false;
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+}
+
+fn signal(name: &str, pid: u32) {
+    let sent = Command::new("kill").args(["-s", name, &pid.to_string()]).status().expect("kill");
+    assert!(sent.success());
+}
+
+/// The sound without the frames of silence: what was said, whatever pauses a busy machine put between.
+pub(crate) fn loud(audio: &[u8]) -> Vec<u8> {
+    let _flushed = std::io::stdout().flush();
+    audio.chunks(160).filter(|frame| frame.iter().any(|byte| *byte != 0xFF)).flatten().copied().collect()
+}

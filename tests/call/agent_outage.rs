@@ -1,0 +1,269 @@
+//! The model's server refuses, falls silent or goes away: the caller is never left in silence.
+
+use std::sync::Arc;
+
+use openai_inbound_calls::operator::Notice;
+use openai_inbound_calls::sim::asterisk::Ending;
+use openai_inbound_calls::sim::realtime::{Fault, FaultKind, Script, Trigger, pattern};
+
+use super::ladder::{Show, check};
+use super::world::{MS, World};
+
+/// A server that does this.
+fn script(trigger: Trigger, kind: FaultKind) -> Script {
+    Script { faults: vec![Fault::new(trigger, kind)], ..Script::default() }
+}
+
+/// One call with a server that does this; the world when it is over.
+fn call(script: Script) -> World {
+    let mut world = World::new();
+    world.script = Arc::new(script);
+    world.dial(vec![]);
+    world.run_to(12_000);
+    world
+}
+
+/// The caller is back in the dialplan with this reason, and nothing is left.
+fn handed_back(world: &World, reason: &str) {
+    let outcome = world.outcome(0);
+    assert!(matches!(outcome.ended, Some(Ending::Continued { .. })), "{:?}", outcome.ended);
+    assert_eq!(outcome.variables, [("AI_END_REASON".to_owned(), reason.to_owned())]);
+    assert_eq!(world.left_over(), [""; 0]);
+    assert!(world.live.is_empty());
+}
+
+#[test]
+fn a_wrong_key_is_named_and_the_caller_given_back() {
+    let world = call(Script { key: Some("sk-another".into()), ..Script::default() });
+    check(
+        &world.ladder,
+        Show::ALL,
+        "
+                   caller    Asterisk  us        model
+            0.000  │◀────────┤         │         │  200 OK
+            0.004  │         ├────────▶│         │  StasisStart
+            0.004  │         │◀────────┤         │  create bridge
+            0.004  │         │◀────────┤         │  external media
+            0.004  │         │         ├────────▶│  connect
+            0.010  │         ├────────▶│         │  Up (media)
+            0.010  │         ├────────▶│         │  StasisStart (media)
+            0.010  │         │◀────────┤         │  join
+            0.104  │         │         │◀────────┤  connected
+            0.104  │         │         │◀────────┤  error invalid_api_key
+            0.104  │         │         ●         │  ! KeyRefused
+            0.104  │         │         ●         │  ! CallHandedBack
+            0.104  │         │◀────────┤         │  AI_END_REASON=session_failed
+            0.104  │         │◀────────┤         │  hang up media
+            0.104  │         │◀────────┤         │  delete bridge
+            0.104  │         │         ├────────▶│  close
+            0.107  │         ├────────▶│         │  StasisEnd (media)
+            0.108  │         │◀────────┤         │  continue
+            0.110  │         ●         │         │  dialplan goes on at 5
+            0.111  │         ├────────▶│         │  StasisEnd
+        ",
+    );
+    handed_back(&world, "session_failed");
+    assert!(world.tasks[0].notices.contains(&Notice::KeyRefused));
+}
+
+type IsExpected = fn(&Notice) -> bool;
+
+#[test]
+fn every_refusal_has_its_own_line() {
+    let model = "gpt-realtime-2.1".to_owned();
+    let cases: [(Script, IsExpected); 7] = [
+        (script(Trigger::OnConnect, FaultKind::Refuse(401)), |notice| *notice == Notice::KeyRefused),
+        (script(Trigger::OnConnect, FaultKind::Error("invalid_api_key".into())), |notice| {
+            *notice == Notice::KeyRefused
+        }),
+        (script(Trigger::OnConnect, FaultKind::Error("insufficient_quota".into())), |notice| {
+            *notice == Notice::QuotaExhausted
+        }),
+        (Script { models: vec!["another".into()], ..Script::default() }, |notice| {
+            matches!(notice, Notice::ModelUnavailable { .. })
+        }),
+        (
+            script(
+                Trigger::OnConnect,
+                FaultKind::Close(4000, "invalid_request_error.model_not_found".into()),
+            ),
+            |notice| matches!(notice, Notice::ModelUnavailable { .. }),
+        ),
+        (script(Trigger::OnConnect, FaultKind::UpdateRefused("invalid_value".into())), |notice| {
+            matches!(notice, Notice::SettingsRefused { .. })
+        }),
+        (Script { echo_wrong_format: true, ..Script::default() }, |notice| {
+            matches!(notice, Notice::FormatsDiffer { .. })
+        }),
+    ];
+    for (script, expected) in cases {
+        let world = call(script.clone());
+        handed_back(&world, "session_failed");
+        let notices = &world.tasks[0].notices;
+        assert!(notices.iter().any(expected), "{:?}: {notices:?}", script.faults);
+        let named =
+            |notice: &Notice| matches!(notice, Notice::ModelUnavailable { model: named } if *named != model);
+        assert!(!notices.iter().any(named));
+        assert_eq!(world.heard(0), [0; 0], "not a byte of noise");
+    }
+}
+
+#[test]
+fn a_server_that_is_busy_is_tried_again() {
+    let mut world = World::new();
+    let busy = Arc::new(script(Trigger::OnConnect, FaultKind::Refuse(503)));
+    world.dial(vec![]);
+    world.phones[0].scripts = vec![Arc::clone(&busy), busy, Arc::new(Script::default())];
+    world.run_to(4_000);
+    check(
+        &world.ladder,
+        Show::ALL.from(50),
+        "
+                   caller    Asterisk  us        model
+            0.104  │         │         │◀────────┤  HTTP 503
+            0.104  │         │         ●         │  ! SessionRetry
+            0.604  │         │         ├────────▶│  connect
+            0.704  │         │         │◀────────┤  HTTP 503
+            0.704  │         │         ●         │  ! SessionRetry
+            1.204  │         │         ├────────▶│  connect
+            1.304  │         │         │◀────────┤  connected
+            1.304  │         │         │◀────────┤  session.created
+            1.304  │         │         ├────────▶│  session.update
+            1.344  │         │         │◀────────┤  session.updated
+            1.344  │         │         ├────────▶│  respond: Hola, ¿en qué puedo ayudarle?
+            1.384  │         │         │◀────────┤  created resp_1
+            1.684  │         │         │◀════════╡  item_1 1500 ms
+            1.688  │◀════════╪═════════╡         │  item_1 1500 ms
+            1.734  │         │         │◀────────┤  done resp_1 completed
+        ",
+    );
+    assert_eq!(world.heard(0), *pattern(1_500, 1));
+}
+
+#[test]
+fn a_connection_that_breaks_before_it_is_configured_is_tried_again() {
+    let mut world = World::new();
+    world.dial(vec![]);
+    let broken = script(Trigger::At(50 * MS), FaultKind::Drop);
+    let late = Fault::new(Trigger::OnConnect, FaultKind::UpdatedNever);
+    let broken = Script { faults: [broken.faults, vec![late]].concat(), ..broken };
+    world.phones[0].scripts = vec![Arc::new(broken), Arc::new(Script::default())];
+    world.run_to(4_000);
+    check(
+        &world.ladder,
+        Show::TALK,
+        "
+                   caller    Asterisk  us        model
+            0.004  │         │         ├────────▶│  connect
+            0.104  │         │         │◀────────┤  connected
+            0.104  │         │         │◀────────┤  session.created
+            0.104  │         │         ├────────▶│  session.update
+            0.154  │         │         │◀────────┤  gone
+            0.154  │         │         ●         │  ! SessionRetry
+            0.654  │         │         ├────────▶│  connect
+            0.754  │         │         │◀────────┤  connected
+            0.754  │         │         │◀────────┤  session.created
+            0.754  │         │         ├────────▶│  session.update
+            0.794  │         │         │◀────────┤  session.updated
+            0.794  │         │         ├────────▶│  respond: Hola, ¿en qué puedo ayudarle?
+            0.834  │         │         │◀────────┤  created resp_1_1
+            1.134  │         │         │◀════════╡  item_1_1 1500 ms
+            1.148  │◀════════╪═════════╡         │  item_1_1 1500 ms
+            1.184  │         │         │◀────────┤  done resp_1_1 completed
+        ",
+    );
+    assert_eq!(world.heard(0), *pattern(1_500, 1), "one greeting");
+    assert!(world.violations().is_empty(), "{:?}", world.violations());
+}
+
+#[test]
+fn a_server_that_cannot_be_reached_costs_eight_seconds_of_patience() {
+    let mut world = World::new();
+    world.model_down_until = Some(world.start + 20_000 * MS);
+    world.dial(vec![]);
+    world.run_to(12_000);
+    check(
+        &world.ladder,
+        Show::ALL.from(7_000),
+        "
+                   caller    Asterisk  us        model
+            7.204  │         │         ├────────▶│  connect
+            7.304  │         │         │◀────────┤  connection refused
+            7.304  │         │         ●         │  ! SessionRetry
+            7.804  │         │         ├────────▶│  connect
+            7.904  │         │         │◀────────┤  connection refused
+            7.904  │         │         ●         │  ! SessionRetry
+            8.004  │         │         ●         │  ! SessionLate
+            8.004  │         │         ●         │  ! CallHandedBack
+            8.004  │         │◀────────┤         │  AI_END_REASON=session_late
+            8.004  │         │◀────────┤         │  hang up media
+            8.004  │         │◀────────┤         │  delete bridge
+            8.007  │         ├────────▶│         │  StasisEnd (media)
+            8.008  │         │◀────────┤         │  continue
+            8.010  │         ●         │         │  dialplan goes on at 5
+            8.011  │         ├────────▶│         │  StasisEnd
+        ",
+    );
+    handed_back(&world, "session_late");
+}
+
+#[test]
+fn settings_that_are_never_confirmed_cost_eight_seconds_of_patience() {
+    let world = call(script(Trigger::OnConnect, FaultKind::UpdatedNever));
+    check(
+        &world.ladder,
+        Show::ALL.from(50),
+        "
+                   caller    Asterisk  us        model
+            0.104  │         │         │◀────────┤  connected
+            0.104  │         │         │◀────────┤  session.created
+            0.104  │         │         ├────────▶│  session.update
+            8.004  │         │         ●         │  ! SessionLate
+            8.004  │         │         ●         │  ! CallHandedBack
+            8.004  │         │◀────────┤         │  AI_END_REASON=session_late
+            8.004  │         │◀────────┤         │  hang up media
+            8.004  │         │◀────────┤         │  delete bridge
+            8.004  │         │         ├────────▶│  close
+            8.007  │         ├────────▶│         │  StasisEnd (media)
+            8.008  │         │◀────────┤         │  continue
+            8.010  │         ●         │         │  dialplan goes on at 5
+            8.011  │         ├────────▶│         │  StasisEnd
+        ",
+    );
+    handed_back(&world, "session_late");
+    assert_eq!(world.servers[0].session.appended(), [0; 0]);
+}
+
+#[test]
+fn a_session_that_breaks_in_the_middle_gives_the_caller_back() {
+    let kinds = [
+        FaultKind::Drop,
+        FaultKind::Expire,
+        FaultKind::Close(1011, "keepalive ping timeout".into()),
+        FaultKind::Stall,
+    ];
+    for kind in kinds {
+        let world = call(script(Trigger::At(1_000 * MS), kind));
+        handed_back(&world, "session_lost");
+        assert!(world.tasks[0].notices.iter().any(|notice| matches!(notice, Notice::SessionLost { .. })));
+    }
+}
+
+#[test]
+fn what_nobody_has_heard_of_is_survived() {
+    for kind in [
+        FaultKind::Unknowns,
+        FaultKind::InvalidJson,
+        FaultKind::BinaryGarbage,
+        FaultKind::NoAcks,
+        FaultKind::NoRateLimits,
+        FaultKind::Error("something_new".into()),
+    ] {
+        let mut world = World::new();
+        world.script = Arc::new(script(Trigger::OnConnect, FaultKind::NoRateLimits));
+        world.model(|script| script.faults.push(Fault::new(Trigger::At(200 * MS), kind.clone())));
+        world.dial(vec![]);
+        world.run_to(4_000);
+        assert_eq!(world.heard(0), *pattern(1_500, 1), "{kind:?}");
+    }
+}

@@ -1,0 +1,203 @@
+//! Asterisk's REST interface and event socket fail; the sound does not pass through them.
+
+use std::time::Duration;
+
+use openai_inbound_calls::operator::{EndReason, Notice};
+use openai_inbound_calls::sim::asterisk::{Ending, Fault};
+use openai_inbound_calls::sim::caller::Step;
+use openai_inbound_calls::sim::realtime::{Answer, pattern};
+
+use super::ladder::{Show, check};
+use super::world::{MS, World};
+
+#[test]
+fn a_call_goes_on_while_the_event_socket_is_lost() {
+    let mut world = World::new();
+    world.model(|script| script.greeting = Some(Answer::pattern("Un saludo largo.", 6_000, 1)));
+    world.dial(vec![Step::Pause(500 * MS), Step::Pause(8_000 * MS)]);
+    world.run_to(1_000);
+    world.lose_ari(3_000);
+    world.run_to(9_000);
+    assert_eq!(world.heard(0), *pattern(6_000, 1), "not a frame is missing");
+    assert!(world.live.len() == 1 && world.notices.contains(&Notice::AriLost));
+    world.hang_up(0);
+    world.run_for(2_000);
+    assert_eq!(world.report(0).reason, EndReason::CallerHungUp);
+    assert_eq!(world.left_over(), [""; 0]);
+}
+
+#[test]
+fn after_an_outage_callers_who_left_are_let_go() {
+    let mut world = World::new();
+    world.dial(vec![]);
+    world.run_to(1_000);
+    world.lose_ari(3_000);
+    world.run_for(1_000);
+    world.hang_up(0);
+    world.run_for(5_000);
+    check(
+        &world.ladder,
+        Show::ALL.from(1_000),
+        "
+                   caller    Asterisk  us        model
+            2.000  ├────────▶│         │         │  BYE
+            4.005  │         │◀────────┤         │  hang up media
+            4.005  │         │◀────────┤         │  delete bridge
+            4.005  │         │         ├────────▶│  close
+            4.008  │         ├────────▶│         │  StasisEnd (media)
+        ",
+    );
+    assert_eq!(world.left_over(), [""; 0]);
+    assert_eq!(world.report(0).reason, EndReason::CallerHungUp);
+}
+
+#[test]
+fn after_an_outage_a_caller_who_waits_is_found_and_served() {
+    let mut world = World::new();
+    world.run_to(10);
+    world.network.events = (50 * MS, Duration::ZERO);
+    world.dial(vec![]);
+    world.run_to(20);
+    // He is in the application, but the news of him is lost with the socket.
+    world.lose_ari(1_000);
+    world.network.events = (MS, Duration::ZERO);
+    world.run_to(5_000);
+    check(
+        &world.ladder,
+        Show::ALL,
+        "
+                   caller    Asterisk  us        model
+            0.010  │◀────────┤         │         │  200 OK
+            1.078  │         │◀────────┤         │  create bridge
+            1.078  │         │◀────────┤         │  external media
+            1.078  │         │         ├────────▶│  connect
+            1.084  │         ├────────▶│         │  Up (media)
+            1.084  │         ├────────▶│         │  StasisStart (media)
+            1.084  │         │◀────────┤         │  join
+            1.178  │         │         │◀────────┤  connected
+            1.178  │         │         │◀────────┤  session.created
+            1.178  │         │         ├────────▶│  session.update
+            1.218  │         │         │◀────────┤  session.updated
+            1.218  │         │         ├────────▶│  respond: Hola, ¿en qué puedo ayudarle?
+            1.258  │         │         │◀────────┤  created resp_1
+            1.558  │         │         │◀════════╡  item_1 1500 ms
+            1.562  │◀════════╪═════════╡         │  item_1 1500 ms
+            1.608  │         │         │◀────────┤  done resp_1 completed
+        ",
+    );
+    assert_eq!(world.heard(0), *pattern(1_500, 1), "he is greeted");
+}
+
+#[test]
+fn a_caller_who_waits_is_asked_for_until_asterisk_answers() {
+    let mut world = World::new();
+    world.run_to(10);
+    world.network.events = (50 * MS, Duration::ZERO);
+    world.dial(vec![]);
+    world.run_to(20);
+    world.lose_ari(1_000);
+    for fault in [Fault::Status(500), Fault::ConnectionLost, Fault::OkButReplyLost] {
+        world.asterisk.fail_next("GET", "/channels/", fault);
+    }
+    world.run_to(6_000);
+    assert_eq!(world.heard(0), *pattern(1_500, 1), "he is greeted");
+}
+
+#[test]
+fn after_an_outage_what_belongs_to_nobody_is_removed() {
+    let mut world = World::new();
+    world.dial(vec![]);
+    world.run_to(1_000);
+    // The call ends while nothing can be undone, and gives up.
+    world.lose_ari(14_000);
+    world.grace_over();
+    world.run_for(11_000);
+    assert!(world.live.is_empty(), "the task is over");
+    assert!(!world.left_over().is_empty());
+    world.hang_up(0);
+    world.run_for(5_000);
+    assert_eq!(world.left_over(), [""; 0], "found and removed after the outage");
+}
+
+#[test]
+fn an_application_that_is_not_there_after_a_connect_is_connected_again() {
+    let mut world = World::new();
+    world.run_to(10);
+    world.asterisk.fail_next("GET", "/applications/", Fault::Status(404));
+    world.lose_ari(0);
+    world.run_to(5_000);
+    let connected = world.notices.iter().filter(|notice| **notice == Notice::AriConnected).count();
+    assert_eq!(connected, 2);
+    world.dial(vec![]);
+    world.run_for(3_000);
+    assert_eq!(world.heard(0), *pattern(1_500, 1));
+}
+
+#[test]
+fn a_refused_bridge_or_media_channel_gives_the_caller_back() {
+    for path in ["/bridges", "/channels/externalMedia", "/addChannel"] {
+        for fault in [Fault::Status(500), Fault::Status(404), Fault::ConnectionLost, Fault::OkButReplyLost] {
+            let mut world = World::new();
+            world.asterisk.fail_next("POST", path, fault);
+            world.dial(vec![]);
+            world.run_to(8_000);
+            let ended = &world.outcome(0).ended;
+            assert!(matches!(ended, Some(Ending::Continued { .. })), "{path} {fault:?}: {ended:?}");
+            let (name, value) = &world.outcome(0).variables[0];
+            assert_eq!(name, "AI_END_REASON");
+            assert!(["setup_failed", "asterisk_lost"].contains(&value.as_str()), "{value}");
+            assert_eq!(world.left_over(), [""; 0], "{path} {fault:?}");
+            assert!(world.live.is_empty());
+        }
+    }
+}
+
+#[test]
+fn what_could_not_be_undone_is_tried_again() {
+    for fault in [Fault::Status(500), Fault::ConnectionLost, Fault::OkButReplyLost, Fault::Delay(5_000 * MS)]
+    {
+        let mut world = World::new();
+        for path in ["/channels/oic-media", "/bridges/oic-bridge"] {
+            world.asterisk.fail_next("DELETE", path, fault);
+            world.asterisk.fail_next("DELETE", path, fault);
+        }
+        world.dial(vec![Step::Pause(1_000 * MS), Step::HangUp]);
+        world.run_to(11_500);
+        assert_eq!(world.left_over(), [""; 0], "{fault:?}");
+        assert!(world.live.is_empty(), "{fault:?}");
+    }
+}
+
+#[test]
+fn a_caller_who_cannot_be_handed_back_at_once_is_handed_back_later() {
+    let mut world = World::new();
+    world.dial(vec![]);
+    world.run_to(1_000);
+    world.asterisk.fail_next("POST", "/variable", Fault::Status(500));
+    world.asterisk.fail_next("POST", "/continue", Fault::ConnectionLost);
+    world.asterisk.fail_next("POST", "/continue", Fault::Status(500));
+    world.grace_over();
+    world.run_to(4_000);
+    check(
+        &world.ladder,
+        Show::ALL.from(1_000),
+        "
+                   caller    Asterisk  us        model
+            1.000  │         │         ●         │  ! CallHandedBack
+            1.000  │         │◀────────┤         │  AI_END_REASON=shutdown
+            1.000  │         │◀────────┤         │  hang up media
+            1.000  │         │◀────────┤         │  delete bridge
+            1.000  │         │         ├────────▶│  close
+            1.003  │         ├────────▶│         │  StasisEnd (media)
+            1.004  │         ├────────▶│         │  500: AI_END_REASON=shutdown
+            1.004  │         │◀────────┤         │  continue
+            1.008  │         ├────────▶│         │  no answer: continue
+            1.508  │         │◀────────┤         │  continue
+            1.512  │         ├────────▶│         │  500: continue
+            2.012  │         │◀────────┤         │  continue
+            2.014  │         ●         │         │  dialplan goes on at 5
+            2.015  │         ├────────▶│         │  StasisEnd
+        ",
+    );
+    assert_eq!(world.left_over(), [""; 0]);
+}

@@ -1,0 +1,368 @@
+//! Does what `src/daemon` does, without sockets and tasks: carries events to the switchboard, runs each call, performs
+//! what comes out of it. Where the daemon waits, the world's queue does.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use openai_inbound_calls::ari::ChannelId;
+use openai_inbound_calls::ari::event::{self, Channel};
+use openai_inbound_calls::ari::request::{Reply, Request};
+use openai_inbound_calls::call::{Call, Input, LegEvent, Output, Seed, SessionEnd};
+use openai_inbound_calls::operator::{EndReason, Level, Notice};
+use openai_inbound_calls::realtime::server;
+use openai_inbound_calls::sim::wire::Wire;
+use openai_inbound_calls::switchboard::Directive;
+
+use super::asterisk::short;
+use super::ladder::{Lane, SILENCE};
+use super::oracle::Oracle;
+use super::world::{Due, FRAME, MS, Task, World, mark};
+
+/// Something that happens to a call, kept while its task does not run.
+#[derive(Debug)]
+pub(crate) enum Happened {
+    Leg(LegEvent),
+    Shutdown,
+    Packet(SocketAddr, Vec<u8>),
+    Replied(Request, Reply),
+    Opened,
+    Text(String),
+    Ended(SessionEnd),
+}
+
+/// Who made a request.
+#[derive(Debug, Clone)]
+pub(crate) enum Asker {
+    /// A call.
+    Task(usize),
+    /// The check after a connect, with the callers of that moment.
+    Check(Vec<ChannelId>),
+    /// Someone who looks after a caller found waiting.
+    Looker(ChannelId),
+    /// What is to be done one after the other.
+    Chain(Vec<Request>),
+}
+
+impl World {
+    /// Something that was under way is there.
+    pub(crate) fn arrive(&mut self, due: Due) {
+        match due {
+            Due::Request { asker, request, sent } => self.at_asterisk(asker, request, sent),
+            Due::Reply { asker, request, reply } => self.replied(asker, request, reply),
+            Due::Event { socket, text } => {
+                if self.link == Some(socket) && !self.ari_down() {
+                    self.news(&text);
+                }
+            }
+            Due::LinkLost { socket } => {
+                if self.link == Some(socket) {
+                    self.link = None;
+                    self.notices.push(Notice::AriLost);
+                    self.after(500 * MS, Due::Connect);
+                }
+            }
+            Due::Connect => self.connect_ari(),
+            Due::LookAt { caller } => self.look_at(caller),
+            other => self.arrive_at_model(other),
+        }
+    }
+
+    /// An event of the ARI socket.
+    fn news(&mut self, text: &str) {
+        let event = event::parse(text).expect("the fake speaks ARI");
+        let told = match &event {
+            event::Event::StasisStart(channel) => Some((&channel.id, "StasisStart")),
+            event::Event::StasisEnd(id) => Some((id, "StasisEnd")),
+            event::Event::StateChanged(channel) if channel.up => Some((&channel.id, "Up")),
+            event::Event::Dtmf { channel, .. } => Some((channel, "DTMF")),
+            event::Event::Hold(channel) => Some((channel, "Hold")),
+            event::Event::Unhold(channel) => Some((channel, "Unhold")),
+            _ => None,
+        };
+        if let Some((id, what)) = told {
+            let (caller, of) = id.caller().map_or((id.clone(), ""), |caller| (caller, " (media)"));
+            let phone = self.phone_of(&caller);
+            let text = format!("{what}{of}");
+            self.ladder.tell(self.now, phone, Lane::Asterisk, Lane::Us, || text);
+        }
+        if let Some(directive) = self.switchboard.event(event) {
+            self.direct(directive);
+        }
+    }
+
+    pub(crate) fn direct(&mut self, directive: Directive) {
+        match directive {
+            Directive::Admit(channel) => self.admit(channel),
+            Directive::Refuse(caller) => self.send_on(caller, EndReason::Shutdown),
+            Directive::Tell(caller, event) => {
+                if let Some(task) = self.live.get(&caller) {
+                    self.happen(*task, Happened::Leg(event));
+                }
+            }
+            Directive::Remove(request) => self.request(Asker::Chain(Vec::new()), request),
+            Directive::LookAt(caller) => self.look_at(caller),
+            Directive::LookAgain(caller) => self.after(500 * MS, Due::LookAt { caller }),
+            Directive::Replaced => self.notices.push(Notice::AriReplaced { app: self.settings.app.clone() }),
+        }
+    }
+
+    fn send_on(&mut self, caller: ChannelId, reason: EndReason) {
+        let value = reason.code().to_owned();
+        let name = openai_inbound_calls::call::legs::END_REASON_VARIABLE;
+        let explain = Request::SetVariable { channel: caller.clone(), name, value };
+        self.request_all(vec![explain, Request::Continue(caller)]);
+    }
+
+    pub(crate) fn look_at(&mut self, caller: ChannelId) {
+        self.request(Asker::Looker(caller.clone()), Request::Channel(caller));
+    }
+
+    pub(crate) fn request_all(&mut self, mut requests: Vec<Request>) {
+        if !requests.is_empty() {
+            let first = requests.remove(0);
+            self.request(Asker::Chain(requests), first);
+        }
+    }
+
+    /// Which phone a channel belongs to.
+    fn phone_of(&self, channel: &ChannelId) -> usize {
+        let of = |phone: &usize| self.outcome(*phone).channel == channel.as_str();
+        (0..self.phones.len()).rev().find(of).expect("a channel of one of the phones")
+    }
+
+    fn admit(&mut self, channel: Channel) {
+        let caller = channel.id.clone();
+        let phone = self.phone_of(&caller);
+        let local = SocketAddr::from(([10, 0, 0, 1], 10_000 + 2 * self.tasks.len() as u16));
+        let (first, second) = (self.dice.roll(), self.dice.roll());
+        let seed = Seed {
+            channel: caller.clone(),
+            channel_name: channel.name,
+            answered: channel.up,
+            local,
+            ssrc: first as u32,
+            sequence: (first >> 32) as u16,
+            timestamp: second as u32,
+        };
+        self.tasks.push(Task {
+            call: Call::new(self.now, Arc::clone(&self.settings), seed),
+            channel: caller.clone(),
+            phone,
+            local,
+            media: None,
+            inbox: std::collections::VecDeque::new(),
+            asleep_until: None,
+            into: Wire::new(first, self.network.media),
+            out: Wire::new(second, self.network.media),
+            epoch: 0,
+            server: None,
+            connections: 0,
+            pending: Vec::new(),
+            oracle: Oracle::new(self.settings.recording_notice.clone()),
+            notices: Vec::new(),
+            report: None,
+        });
+        let task = self.tasks.len() - 1;
+        self.live.insert(caller, task);
+        self.handle(task, None);
+    }
+
+    /// SIGTERM, and the end of the grace period.
+    pub(crate) fn drain(&mut self) {
+        self.switchboard.drain();
+    }
+
+    pub(crate) fn grace_over(&mut self) {
+        for caller in self.switchboard.callers() {
+            if let Some(task) = self.live.get(&caller) {
+                self.happen(*task, Happened::Shutdown);
+            }
+        }
+    }
+
+    /// The call's task is not run for so long.
+    pub(crate) fn stall(&mut self, task: usize, ms: u64) {
+        self.tasks[task].asleep_until = Some(self.now + Duration::from_millis(ms));
+    }
+
+    /// A datagram leaves Asterisk for one of our sockets.
+    pub(crate) fn media_for_us(&mut self, from_port: u16, to: SocketAddr, datagram: &[u8]) {
+        let now = self.now;
+        if let Some(task) = self.tasks.iter_mut().find(|task| task.local == to && task.report.is_none()) {
+            task.into.send(now, [&from_port.to_be_bytes(), datagram].concat());
+        }
+    }
+
+    /// What is due of one call.
+    pub(crate) fn step_task(&mut self, index: usize) {
+        let now = self.now;
+        let task = &mut self.tasks[index];
+        task.out.advance(now);
+        let (local, media) = (task.local, task.media);
+        while let Some((datagram, to)) = self.tasks[index].out.poll().zip(media) {
+            self.asterisk.media_datagram(now, to.port(), local, &datagram);
+        }
+        self.drain_asterisk();
+        let task = &mut self.tasks[index];
+        if task.report.is_some() {
+            return;
+        }
+        if task.asleep_until.is_some_and(|until| until <= now) {
+            task.asleep_until = None;
+            let waiting = std::mem::take(&mut task.inbox);
+            self.handle(index, None);
+            for happened in waiting {
+                self.handle(index, Some(happened));
+            }
+        }
+        if self.held_up.is_some_and(|(held, until)| held == index && now < until) {
+            return self.tick_if_due(index);
+        }
+        self.tasks[index].into.advance(now);
+        while let Some(datagram) = self.tasks[index].into.poll() {
+            let (port, datagram) = datagram.split_at(2);
+            let from = SocketAddr::from(([127, 0, 0, 1], u16::from_be_bytes([port[0], port[1]])));
+            self.happen(index, Happened::Packet(from, datagram.to_vec()));
+        }
+        self.tick_if_due(index);
+    }
+
+    fn tick_if_due(&mut self, index: usize) {
+        let task = &self.tasks[index];
+        if task.asleep_until.is_none() && task.call.deadline().is_some_and(|at| at <= self.now) {
+            self.handle(index, None);
+        }
+    }
+
+    /// The packets of Asterisk to a call wait for so long, and then come all at once.
+    pub(crate) fn hold_up(&mut self, task: usize, ms: u64) {
+        self.held_up = Some((task, self.now + Duration::from_millis(ms)));
+    }
+
+    /// Tells a call what happened, now or when its task runs again.
+    pub(crate) fn happen(&mut self, index: usize, happened: Happened) {
+        if self.tasks[index].asleep_until.is_some() {
+            self.tasks[index].inbox.push_back(happened);
+        } else {
+            self.handle(index, Some(happened));
+        }
+    }
+
+    /// As `call_task::run`: gives it to the call, and performs what comes out.
+    fn handle(&mut self, index: usize, happened: Option<Happened>) {
+        let now = self.now;
+        let task = &mut self.tasks[index];
+        if task.report.is_some() {
+            return;
+        }
+        let outputs: Vec<Output> = match happened {
+            None => task.call.handle(now, Input::Tick).collect(),
+            Some(Happened::Leg(event)) => task.call.handle(now, Input::Leg(event)).collect(),
+            Some(Happened::Shutdown) => task.call.handle(now, Input::Shutdown).collect(),
+            Some(Happened::Packet(from, datagram)) => {
+                self.ladder.sound(
+                    now,
+                    task.phone,
+                    (Lane::Caller, Lane::Us),
+                    kind(&datagram[12.min(datagram.len())..]),
+                    FRAME,
+                );
+                task.call.handle(now, Input::Rtp { from, datagram: &datagram }).collect()
+            }
+            Some(Happened::Replied(request, reply)) => {
+                task.call.handle(now, Input::Ari { request: &request, reply: &reply }).collect()
+            }
+            Some(Happened::Opened) => task.call.handle(now, Input::SessionOpened).collect(),
+            Some(Happened::Ended(end)) => {
+                task.oracle.session_over();
+                task.call.handle(now, Input::SessionEnded(end)).collect()
+            }
+            Some(Happened::Text(text)) => return self.handle_text(index, &text),
+        };
+        self.perform_all(index, outputs);
+    }
+
+    fn handle_text(&mut self, index: usize, text: &str) {
+        self.draw_text(index, text);
+        let task = &mut self.tasks[index];
+        match server::parse(text) {
+            Ok(event) => {
+                task.oracle.before(&event);
+                let outputs = task.call.handle(self.now, Input::Session(event.clone())).collect();
+                let serving = task.server.is_some();
+                self.perform_all(index, outputs);
+                if serving && self.tasks[index].server.is_some() {
+                    self.tasks[index].oracle.after(&event);
+                }
+            }
+            Err(_) => self.handle(index, None),
+        }
+    }
+
+    fn perform_all(&mut self, index: usize, outputs: Vec<Output>) {
+        for output in outputs {
+            self.perform(index, output);
+        }
+        let task = &mut self.tasks[index];
+        let deadline = task.call.deadline();
+        assert!(deadline.is_none_or(|at| at > self.now), "a deadline in the past");
+        if deadline.is_none() {
+            let report = task.call.report();
+            assert_eq!(task.oracle.skipped, report.late_frames, "every jump of the timestamp is counted");
+            task.report = Some(report);
+            let caller = task.channel.clone();
+            self.live.remove(&caller);
+            self.switchboard.ended(&caller);
+            self.close_session(index);
+        }
+    }
+
+    fn perform(&mut self, index: usize, output: Output) {
+        let now = self.now;
+        let task = &mut self.tasks[index];
+        let phone = task.phone;
+        match output {
+            Output::Rtp(packet) => {
+                let item = task.oracle.packet(&packet).unwrap_or(SILENCE);
+                self.ladder.sound(now, phone, (Lane::Us, Lane::Caller), item, FRAME);
+                if task.media.is_some() {
+                    self.phones[phone].may_hear.extend(mark(&packet[12..]));
+                    task.out.send(now, packet.to_vec());
+                }
+            }
+            Output::MediaAddress(address) => task.media = Some(address),
+            Output::Append { frame, complete } => {
+                task.pending.extend_from_slice(frame.bytes());
+                self.ladder.sound(now, phone, (Lane::Us, Lane::Model), kind(frame.bytes()), FRAME);
+                if complete {
+                    let pending = std::mem::take(&mut self.tasks[index].pending);
+                    self.send_to_model(index, openai_inbound_calls::realtime::client::append(&pending));
+                }
+            }
+            Output::Session(event) => {
+                task.oracle.says(&event);
+                self.say_to_model(index, &event);
+            }
+            Output::OpenSession => self.open_session(index),
+            Output::CloseSession => self.close_session(index),
+            Output::Ari(request) => {
+                self.ladder.tell(now, phone, Lane::Us, Lane::Asterisk, || short(&request));
+                self.request(Asker::Task(index), request);
+            }
+            Output::Notice(notice) => {
+                if notice.level() > Level::Info {
+                    let name = format!("{notice:?}");
+                    let name = name.split([' ', '{']).next().unwrap_or_default().to_owned();
+                    self.ladder.tell(now, phone, Lane::Us, Lane::Us, || format!("! {name}"));
+                }
+                task.notices.push(notice);
+            }
+        }
+    }
+}
+
+/// What a piece of sound is called.
+fn kind(sound: &[u8]) -> &'static str {
+    if sound.iter().all(|byte| *byte == 0xFF) { SILENCE } else { "voice" }
+}

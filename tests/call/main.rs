@@ -1,0 +1,25 @@
+//! How calls behave: the real `Call` and `Switchboard` on a virtual clock, with fakes at the other end of every wire.
+//!
+//! `world` is the clock and what hangs on it, `daemon` does what `src/daemon` does without sockets, `model` is the
+//! network to the Realtime fakes, `oracle` watches every packet, `ladder` draws what happened. The other files are
+//! scenarios, one behaviour each, and `soak` is thousands of random ones.
+
+mod asterisk;
+mod daemon;
+mod evidence;
+mod ladder;
+mod model;
+mod oracle;
+mod world;
+
+mod agent_outage;
+mod asterisk_outage;
+mod barge_in;
+mod greeting;
+mod hangup;
+mod late_clock;
+mod packet_loss;
+mod shutdown;
+mod soak;
+mod sound;
+mod turns;

@@ -1,0 +1,196 @@
+//! Watches one call's packets and messages and holds them to what must always be true. It keeps its own books:
+//! what was heard of an item is found by comparing the packets with what the model sent, byte by byte.
+
+use std::collections::BTreeSet;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use openai_inbound_calls::realtime::client::ClientEvent;
+use openai_inbound_calls::realtime::server::Event;
+
+const SILENCE: u8 = 0xFF;
+const HEADER: usize = 12;
+
+/// One item's sound as it came from the model.
+#[derive(Debug)]
+struct Said {
+    item: String,
+    response: String,
+    sound: Vec<u8>,
+    /// Bytes of it that have left for the caller.
+    played: usize,
+    /// No more will come.
+    complete: bool,
+    /// Truncated or deleted: not a byte of it may leave any more.
+    cut: bool,
+}
+
+/// The books of one call.
+#[derive(Debug, Default)]
+pub(crate) struct Oracle {
+    last: Option<(u16, u32)>,
+    /// Frames the timestamp jumped over.
+    pub(crate) skipped: u64,
+    said: Vec<Said>,
+    /// Items before this one are over.
+    first: usize,
+    active: Option<String>,
+    muted: BTreeSet<String>,
+    /// The words that must not be interrupted, and the requests and responses that say them.
+    notice: Option<String>,
+    notice_requests: BTreeSet<String>,
+    protected: BTreeSet<String>,
+}
+
+impl Oracle {
+    pub(crate) fn new(notice: Option<String>) -> Self {
+        Self { notice, ..Self::default() }
+    }
+
+    /// A packet leaves for the caller. The item in it, if it is not silent.
+    pub(crate) fn packet(&mut self, packet: &[u8]) -> Option<&str> {
+        let sequence = u16::from_be_bytes([packet[2], packet[3]]);
+        let timestamp = u32::from_be_bytes([packet[4], packet[5], packet[6], packet[7]]);
+        if let Some((last_sequence, last_timestamp)) = self.last.replace((sequence, timestamp)) {
+            assert_eq!(sequence, last_sequence.wrapping_add(1), "the sequence number has a gap");
+            let step = timestamp.wrapping_sub(last_timestamp);
+            assert!(
+                step != 0 && step.is_multiple_of(160) && step < 1 << 31,
+                "two frames in one slot: {step}"
+            );
+            self.skipped += u64::from(step / 160 - 1);
+        }
+        assert_eq!(packet.len(), HEADER + 160);
+        let mut rest = &packet[HEADER..];
+        let mut item = None;
+        while let [byte, tail @ ..] = rest {
+            if *byte == SILENCE {
+                rest = tail;
+                continue;
+            }
+            let run = rest.iter().position(|byte| *byte == SILENCE).unwrap_or(rest.len());
+            let (index, length) = self.find(&rest[..run]);
+            let said = &mut self.said[index];
+            said.played += length;
+            self.first = index;
+            assert!(!said.cut, "{} is heard after it was cut off", said.item);
+            assert!(!self.muted.contains(&said.response), "{} is heard after it was muted", said.response);
+            item.get_or_insert(index);
+            rest = &rest[length..];
+        }
+        item.map(|index| self.said[index].item.as_str())
+    }
+
+    /// The item these bytes continue, and how many of them are its.
+    fn find(&self, bytes: &[u8]) -> (usize, usize) {
+        let continues = |said: &Said| {
+            let next = &said.sound[said.played..];
+            let length = next.len().min(bytes.len());
+            (length > 0 && next[..length] == bytes[..length]).then_some(length)
+        };
+        for cut in [false, true] {
+            for (index, said) in self.said.iter().enumerate().skip(if cut { 0 } else { self.first }) {
+                if said.cut == cut
+                    && let Some(length) = continues(said)
+                {
+                    return (index, length);
+                }
+            }
+        }
+        panic!(
+            "the caller hears something the model did not say, or not next: {:?}",
+            &bytes[..bytes.len().min(8)]
+        );
+    }
+
+    /// The model's server said something; the call has not seen it yet.
+    pub(crate) fn before(&mut self, event: &Event<'_>) {
+        match event {
+            Event::AudioDelta { response, item, audio, .. } => {
+                let Ok(sound) = STANDARD.decode(audio.as_bytes()) else { return };
+                let (item, response) = (item.as_str().to_owned(), response.as_str().to_owned());
+                if let Some(last) = self.said.last_mut().filter(|said| said.item == item) {
+                    last.sound.extend(sound);
+                } else {
+                    let cut = false;
+                    self.said.push(Said { item, response, sound, played: 0, complete: false, cut });
+                }
+            }
+            Event::AudioDone { item } => {
+                for said in self.said.iter_mut().filter(|said| said.item == item.as_str()) {
+                    said.complete = true;
+                }
+            }
+            Event::ResponseCreated(response) => {
+                self.active = Some(response.id.as_str().to_owned());
+                if response.cid.as_ref().is_some_and(|cid| self.notice_requests.contains(cid)) {
+                    self.protected.insert(response.id.as_str().to_owned());
+                }
+            }
+            Event::ResponseDone(response) => {
+                self.active = self.active.take().filter(|active| active != response.id.as_str());
+                for said in self.said.iter_mut().filter(|said| said.response == response.id.as_str()) {
+                    said.complete = true;
+                }
+            }
+            Event::SpeechStarted { .. } => {
+                let active = self.active.clone().filter(|active| !self.protected.contains(active));
+                self.muted.extend(active);
+            }
+            _ => {}
+        }
+    }
+
+    /// The call has acted on the event.
+    pub(crate) fn after(&self, event: &Event<'_>) {
+        if !matches!(event, Event::SpeechStarted { .. }) {
+            return;
+        }
+        for said in self.said.iter().skip(self.first) {
+            let over = said.played == said.sound.len() && said.complete;
+            let excused = self.protected.contains(&said.response) || self.muted.contains(&said.response);
+            assert!(said.cut || over || excused, "{} goes on though the caller speaks", said.item);
+        }
+    }
+
+    /// We say something to the model.
+    pub(crate) fn says(&mut self, event: &ClientEvent) {
+        match event {
+            ClientEvent::ResponseCreate { event_id, instructions: Some(words) }
+                if self.notice.as_ref().is_some_and(|notice| words.ends_with(notice.as_str())) =>
+            {
+                self.notice_requests.insert(event_id.clone());
+            }
+            ClientEvent::Truncate { item, audio_end_ms, .. } => {
+                let said = self.item(item.as_str()).expect("an item that was heard");
+                let bytes = *audio_end_ms as usize * 8;
+                assert!(bytes <= said.sound.len(), "{item} is cut behind its end");
+                assert_eq!(bytes / 8, said.played / 8, "{item} was heard so far, ms");
+                assert!(said.played > 0, "{item} was not heard");
+                assert!(!said.complete || said.played < said.sound.len(), "{item} was heard to its end");
+                said.cut = true;
+            }
+            ClientEvent::Delete { item, .. } => {
+                if let Some(said) = self.item(item.as_str()) {
+                    assert!(said.played < 8, "{item} is deleted, but was heard");
+                    said.cut = true;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn item(&mut self, id: &str) -> Option<&mut Said> {
+        self.said.iter_mut().find(|said| said.item == id)
+    }
+
+    /// How many milliseconds of each item have left.
+    pub(crate) fn played(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.said.iter().map(|said| (said.item.as_str(), said.played as u64 / 8))
+    }
+
+    /// The session is over, and with it what it was saying.
+    pub(crate) fn session_over(&mut self) {
+        self.active = None;
+    }
+}

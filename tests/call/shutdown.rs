@@ -1,0 +1,75 @@
+//! SIGTERM: no new callers, live ones may finish, and then everything ends the same way.
+
+use openai_inbound_calls::sim::asterisk::Ending;
+use openai_inbound_calls::sim::caller::Step;
+use openai_inbound_calls::sim::realtime::pattern;
+
+use super::ladder::{Show, check, check_call};
+use super::world::{MS, World};
+
+#[test]
+fn a_live_call_may_finish_while_new_callers_go_on_in_the_dialplan() {
+    let mut world = World::new();
+    world.dial(vec![Step::AfterHearing(1_500 * MS), Step::HangUp]);
+    world.run_to(1_000);
+    world.drain();
+    let late = world.dial(vec![]);
+    world.run_to(5_000);
+    assert_eq!(world.heard_of(0, &pattern(1_500, 1)), 1_500, "the greeting, whole");
+    check_call(
+        &world.ladder,
+        late,
+        Show::ALL,
+        "
+                   caller    Asterisk  us        model
+            1.000  │◀────────┤         │         │  200 OK
+            1.004  │         ├────────▶│         │  StasisStart
+            1.010  │         ●         │         │  dialplan goes on at 5
+            1.011  │         ├────────▶│         │  StasisEnd
+        ",
+    );
+    assert!(matches!(world.outcome(late).ended, Some(Ending::Continued { .. })));
+    assert_eq!(world.outcome(late).variables, [("AI_END_REASON".to_owned(), "shutdown".to_owned())]);
+    assert!(world.live.is_empty());
+    assert_eq!(world.left_over(), [""; 0]);
+}
+
+#[test]
+fn when_the_grace_is_over_the_caller_is_given_back() {
+    let mut world = World::new();
+    world.dial(vec![]);
+    world.run_to(1_000);
+    world.drain();
+    world.run_to(2_000);
+    world.grace_over();
+    world.run_to(4_000);
+    check(
+        &world.ladder,
+        Show::ALL.from(1_000),
+        "
+                   caller    Asterisk  us        model
+            2.000  │         │         ●         │  ! CallHandedBack
+            2.000  │         │◀────────┤         │  AI_END_REASON=shutdown
+            2.000  │         │◀────────┤         │  hang up media
+            2.000  │         │◀────────┤         │  delete bridge
+            2.000  │         │         ├────────▶│  close
+            2.003  │         ├────────▶│         │  StasisEnd (media)
+            2.004  │         │◀────────┤         │  continue
+            2.006  │         ●         │         │  dialplan goes on at 5
+            2.007  │         ├────────▶│         │  StasisEnd
+        ",
+    );
+    assert!(world.live.is_empty());
+    assert_eq!(world.left_over(), [""; 0]);
+}
+
+#[test]
+fn a_daemon_whose_asterisk_is_gone_still_ends() {
+    let mut world = World::new();
+    world.dial(vec![]);
+    world.run_to(1_000);
+    world.lose_ari(60_000);
+    world.grace_over();
+    world.run_to(11_500);
+    assert!(world.live.is_empty(), "within the patience of ten seconds");
+}

@@ -1,0 +1,496 @@
+//! The world of the tests: one virtual clock, a fake Asterisk, phones, Realtime servers, and the daemon between them.
+//!
+//! The next thing that happens is the earliest deadline of everything; nothing sleeps and nothing is left to chance but
+//! what a seed decides. A test moves the clock with [`World::run_to`] and interferes in between.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use openai_inbound_calls::ari::ChannelId;
+use openai_inbound_calls::ari::request::{Reply, Request};
+use openai_inbound_calls::call::{Call, Report, Settings};
+use openai_inbound_calls::operator::Notice;
+use openai_inbound_calls::realtime::dialect::{
+    Dialect, LanguageKey, SessionSettings, Transcription, TurnDetection,
+};
+use openai_inbound_calls::sim::asterisk::{
+    self, Asterisk, CallerId, Emit, Ending, IncomingCall, SocketId, Stop,
+};
+use openai_inbound_calls::sim::caller::{Caller, Doing, Step};
+use openai_inbound_calls::sim::realtime::{Outgoing, Script, Session};
+use openai_inbound_calls::sim::wire::{Impairment, Wire};
+use openai_inbound_calls::switchboard::Switchboard;
+
+use super::daemon::{Asker, Happened};
+use super::ladder::{Ladder, Lane, Show};
+use super::oracle::Oracle;
+
+pub(crate) const MS: Duration = Duration::from_millis(1);
+pub(crate) const FRAME: Duration = Duration::from_millis(20);
+/// More steps than this at one instant are a loop.
+const STEPS_AT_ONCE: u32 = 10_000;
+
+/// Reproducible chance (SplitMix64).
+#[derive(Debug, Clone)]
+pub(crate) struct Dice(pub(crate) u64);
+
+impl Dice {
+    pub(crate) fn roll(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// 0 to `end`, not included.
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
+        self.roll() % end.max(1)
+    }
+
+    /// Once in so many times.
+    pub(crate) fn one_in(&mut self, times: u64) -> bool {
+        self.below(times) == 0
+    }
+
+    /// So many milliseconds at most.
+    pub(crate) fn ms(&mut self, most: u64) -> Duration {
+        Duration::from_micros(self.below(most * 1_000 + 1))
+    }
+}
+
+/// How long messages take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Network {
+    /// ARI requests and their answers, each way, and up to so much more; they overtake each other.
+    pub(crate) ari: (Duration, Duration),
+    /// ARI events, in order.
+    pub(crate) events: (Duration, Duration),
+    /// The model's WebSocket, each way, in order.
+    pub(crate) model: (Duration, Duration),
+    /// From wanting a session to the open WebSocket.
+    pub(crate) connect: Duration,
+    /// RTP between Asterisk and us, each way.
+    pub(crate) media: Impairment,
+    /// RTP between a phone and Asterisk, each way.
+    pub(crate) phone: Impairment,
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Self {
+            ari: (2 * MS, Duration::ZERO),
+            events: (MS, Duration::ZERO),
+            model: (20 * MS, Duration::ZERO),
+            connect: 100 * MS,
+            media: Impairment { latency: MS, ..Impairment::default() },
+            phone: Impairment { latency: 5 * MS, ..Impairment::default() },
+        }
+    }
+}
+
+/// Something under way.
+#[derive(Debug)]
+pub(crate) enum Due {
+    /// An ARI request arrives at Asterisk.
+    Request { asker: Asker, request: Request, sent: Instant },
+    /// Its answer arrives at us.
+    Reply { asker: Asker, request: Request, reply: Reply },
+    /// An ARI event arrives at us.
+    Event { socket: SocketId, text: String },
+    /// We notice that the ARI socket is gone.
+    LinkLost { socket: SocketId },
+    /// The ARI link connects.
+    Connect,
+    /// A caller who may be waiting is asked for again.
+    LookAt { caller: ChannelId },
+    /// The upgrade request of a call's session arrives at the model's server.
+    Upgrade { task: usize, epoch: u64 },
+    /// The upgrade is through, or refused.
+    Upgraded { task: usize, epoch: u64, end: Option<(Option<u16>, String)> },
+    /// A text arrives at the server.
+    ToModel { server: usize, text: String },
+    /// The server sees our end of the connection closed.
+    ToModelClosed { server: usize },
+    /// Our pong arrives at the server.
+    Pong { server: usize },
+    /// Something of the server arrives at us.
+    FromModel { server: usize, what: Outgoing },
+    /// We notice that the connection is broken.
+    Broken { task: usize, epoch: u64, cause: &'static str },
+}
+
+/// A caller with his phone and its network.
+#[derive(Debug)]
+pub(crate) struct Phone {
+    pub(crate) caller: Caller,
+    pub(crate) up: Wire,
+    pub(crate) down: Wire,
+    /// The first bytes of every loud frame it sent, and of every one that was sent to it.
+    pub(crate) said: HashSet<[u8; 8]>,
+    pub(crate) may_hear: HashSet<[u8; 8]>,
+    /// What the sessions of this caller's call do, connection by connection; the last one repeats.
+    pub(crate) scripts: Vec<Arc<Script>>,
+}
+
+/// One call's task.
+#[derive(Debug)]
+pub(crate) struct Task {
+    pub(crate) call: Call,
+    pub(crate) channel: ChannelId,
+    pub(crate) phone: usize,
+    pub(crate) local: std::net::SocketAddr,
+    pub(crate) media: Option<std::net::SocketAddr>,
+    /// What waits while the task is not run.
+    pub(crate) inbox: VecDeque<Happened>,
+    pub(crate) asleep_until: Option<Instant>,
+    pub(crate) into: Wire,
+    pub(crate) out: Wire,
+    /// Counts the connections opened and closed.
+    pub(crate) epoch: u64,
+    pub(crate) server: Option<usize>,
+    pub(crate) connections: usize,
+    pub(crate) pending: Vec<u8>,
+    pub(crate) oracle: Oracle,
+    pub(crate) notices: Vec<Notice>,
+    pub(crate) report: Option<Report>,
+}
+
+/// One connection at the model's server.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(crate) session: Session,
+    pub(crate) task: usize,
+    pub(crate) epoch: u64,
+    /// When the last message each way arrives: none overtakes another.
+    pub(crate) last_in: Instant,
+    pub(crate) last_out: Instant,
+    /// Bytes it has not read while stalled.
+    pub(crate) unread: usize,
+}
+
+/// Everything. See the module's documentation.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) start: Instant,
+    pub(crate) now: Instant,
+    pub(crate) dice: Dice,
+    pub(crate) network: Network,
+    pub(crate) settings: Arc<Settings>,
+    /// What sessions do when their phone has no scripts of its own.
+    pub(crate) script: Arc<Script>,
+    pub(crate) asterisk: Asterisk,
+    pub(crate) phones: Vec<Phone>,
+    pub(crate) tasks: Vec<Task>,
+    pub(crate) live: HashMap<ChannelId, usize>,
+    pub(crate) servers: Vec<Server>,
+    pub(crate) switchboard: Switchboard,
+    pub(crate) link: Option<SocketId>,
+    pub(crate) link_order: Instant,
+    /// Until then the packets of Asterisk to a call wait, and then come all at once.
+    pub(crate) held_up: Option<(usize, Instant)>,
+    /// Until then nothing of ARI gets through, connections included.
+    pub(crate) ari_down_until: Option<Instant>,
+    /// Until then the model's server cannot be reached.
+    pub(crate) model_down_until: Option<Instant>,
+    pub(crate) notices: Vec<Notice>,
+    pub(crate) ladder: Ladder,
+    queue: BTreeMap<(Instant, u64), Due>,
+    queued: u64,
+    steps: u32,
+}
+
+/// The settings most tests use.
+pub(crate) fn settings() -> Settings {
+    Settings {
+        app: "openai-app".into(),
+        model: "gpt-realtime-2.1".into(),
+        session: SessionSettings {
+            dialect: Dialect::Ga,
+            instructions: "Atiende el teléfono.".into(),
+            voice: "marin".into(),
+            transcription: Some(Transcription {
+                model: "gpt-transcribe".into(),
+                language: Some("es".into()),
+                language_key: LanguageKey::Languages,
+            }),
+            turn_detection: TurnDetection::Server { threshold: 0.5, prefix_padding_ms: 300, silence_ms: 500 },
+            interrupt: true,
+            noise_reduction: None,
+            speed: 1.0,
+            reasoning_effort: None,
+            max_output_tokens: None,
+        },
+        greeting: Some("Hola, ¿en qué puedo ayudarle?".into()),
+        recording_notice: None,
+        uplink_frames_per_append: 1,
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "virtual time has to begin at some instant")]
+fn epoch() -> Instant {
+    Instant::now()
+}
+
+#[expect(clippy::print_stderr, reason = "a failed test explains itself")]
+impl Drop for World {
+    /// Shows what had happened, when an assertion fails.
+    fn drop(&mut self) {
+        if std::thread::panicking() && self.ladder.is_on() {
+            for call in 0..self.phones.len() {
+                eprintln!("call {call}:\n{}", self.ladder.draw(call, Show::ALL));
+            }
+        }
+    }
+}
+
+impl World {
+    /// A world in which the daemon has been connected to Asterisk for a while.
+    pub(crate) fn new() -> Self {
+        Self::with(1, asterisk::Settings::default())
+    }
+
+    pub(crate) fn with(seed: u64, asterisk: asterisk::Settings) -> Self {
+        let now = epoch();
+        let start = now + 1_000 * MS;
+        let mut world = Self {
+            start,
+            now,
+            dice: Dice(seed),
+            network: Network::default(),
+            settings: Arc::new(settings()),
+            script: Arc::new(Script::default()),
+            asterisk: Asterisk::new(now, asterisk::Settings { seed, ..asterisk }),
+            phones: Vec::new(),
+            tasks: Vec::new(),
+            live: HashMap::new(),
+            servers: Vec::new(),
+            switchboard: Switchboard::default(),
+            link: None,
+            link_order: now,
+            held_up: None,
+            ari_down_until: None,
+            model_down_until: None,
+            notices: Vec::new(),
+            ladder: Ladder::new(start),
+            queue: BTreeMap::new(),
+            queued: 0,
+            steps: 0,
+        };
+        world.after(Duration::ZERO, Due::Connect);
+        world.run_to(0);
+        world
+    }
+
+    /// Changes what the calls to come are told.
+    pub(crate) fn set(&mut self, change: impl FnOnce(&mut Settings)) {
+        change(Arc::make_mut(&mut self.settings));
+    }
+
+    /// Changes what the sessions to come do.
+    pub(crate) fn model(&mut self, change: impl FnOnce(&mut Script)) {
+        change(Arc::make_mut(&mut self.script));
+    }
+
+    /// A call comes in that the dialplan has answered; its phone then does this.
+    pub(crate) fn dial(&mut self, steps: Vec<Step>) -> usize {
+        self.dial_as(IncomingCall::default(), steps)
+    }
+
+    /// A call comes in that rings.
+    pub(crate) fn ring(&mut self, steps: Vec<Step>) -> usize {
+        self.dial_as(IncomingCall { answered: false, ..IncomingCall::default() }, steps)
+    }
+
+    pub(crate) fn dial_as(&mut self, call: IncomingCall, steps: Vec<Step>) -> usize {
+        let (now, seed) = (self.now, self.dice.roll());
+        self.phones.push(Phone {
+            caller: Caller::new(now, steps, seed),
+            up: Wire::new(seed + 1, self.network.phone),
+            down: Wire::new(seed + 2, self.network.phone),
+            said: HashSet::new(),
+            may_hear: HashSet::new(),
+            scripts: Vec::new(),
+        });
+        let CallerId(phone) = self.asterisk.incoming_call(now, call);
+        assert_eq!(phone + 1, self.phones.len());
+        self.drain_asterisk();
+        phone
+    }
+
+    /// The caller puts down the receiver now.
+    pub(crate) fn hang_up(&mut self, phone: usize) {
+        self.asterisk.caller_hangs_up(self.now, CallerId(phone));
+        self.drain_asterisk();
+    }
+
+    pub(crate) fn stop_asterisk(&mut self, how: Stop) {
+        self.asterisk.stop(self.now, how);
+        self.drain_asterisk();
+    }
+
+    /// Runs until this long after the start.
+    pub(crate) fn run_to(&mut self, ms: u64) {
+        let until = self.start + Duration::from_millis(ms);
+        while let Some(at) = self.next_at().filter(|at| *at <= until) {
+            self.steps = if at > self.now { 0 } else { self.steps + 1 };
+            assert!(self.steps < STEPS_AT_ONCE, "time stands still");
+            self.now = self.now.max(at);
+            self.step();
+        }
+        self.now = self.now.max(until);
+    }
+
+    /// Runs so much longer.
+    pub(crate) fn run_for(&mut self, ms: u64) {
+        self.run_to(self.ms() + ms);
+    }
+
+    /// Milliseconds since the start.
+    pub(crate) fn ms(&self) -> u64 {
+        (self.now.saturating_duration_since(self.start)).as_millis() as u64
+    }
+
+    pub(crate) fn after(&mut self, delay: Duration, due: Due) {
+        self.at(self.now + delay, due);
+    }
+
+    pub(crate) fn at(&mut self, at: Instant, due: Due) {
+        self.queued += 1;
+        self.queue.insert((at, self.queued), due);
+    }
+
+    /// A delay with chance in it.
+    pub(crate) fn delay(&mut self, (least, jitter): (Duration, Duration)) -> Duration {
+        least + jitter.mul_f64(self.dice.below(1_000) as f64 / 1_000.0)
+    }
+
+    fn next_at(&self) -> Option<Instant> {
+        let queue = self.queue.first_key_value().map(|((at, _), _)| *at);
+        let phones = self
+            .phones
+            .iter()
+            .flat_map(|phone| [phone.caller.deadline(), phone.up.deadline(), phone.down.deadline()]);
+        let tasks = self.tasks.iter().enumerate().filter(|(_, task)| task.report.is_none());
+        let tasks = tasks.flat_map(|(index, task)| {
+            let held_up = self.held_up.filter(|(held, _)| *held == index).map(|(_, until)| until);
+            let into = task.into.deadline().map(|at| held_up.map_or(at, |until| at.max(until)));
+            [task.asleep_until.or_else(|| task.call.deadline()), into, task.out.deadline()]
+        });
+        let servers = self.servers.iter().map(|server| server.session.deadline());
+        [queue, self.asterisk.deadline()]
+            .into_iter()
+            .chain(phones)
+            .chain(tasks)
+            .chain(servers)
+            .flatten()
+            .min()
+    }
+
+    /// Everything that is due now.
+    fn step(&mut self) {
+        self.asterisk.advance(self.now);
+        self.drain_asterisk();
+        while let Some(entry) = self.queue.first_entry().filter(|entry| entry.key().0 <= self.now) {
+            let due = entry.remove();
+            self.arrive(due);
+        }
+        for phone in 0..self.phones.len() {
+            self.step_phone(phone);
+        }
+        for server in 0..self.servers.len() {
+            if self.servers[server].session.deadline().is_some_and(|at| at <= self.now) {
+                self.servers[server].session.advance(self.now);
+                self.drain_server(server);
+            }
+        }
+        for task in 0..self.tasks.len() {
+            self.step_task(task);
+        }
+    }
+
+    fn step_phone(&mut self, index: usize) {
+        let now = self.now;
+        let phone = &mut self.phones[index];
+        if phone.caller.deadline().is_some_and(|at| at <= now) {
+            phone.caller.advance(now);
+        }
+        while let Some(doing) = self.phones[index].caller.poll() {
+            match doing {
+                Doing::Send(datagram) => {
+                    let phone = &mut self.phones[index];
+                    phone.said.extend(mark(&datagram[12..]));
+                    phone.up.send(now, datagram);
+                }
+                Doing::HangUp => self.hang_up(index),
+                Doing::Hold(on) => {
+                    self.asterisk.hold(now, CallerId(index), on);
+                    self.drain_asterisk();
+                }
+            }
+        }
+        let phone = &mut self.phones[index];
+        phone.up.advance(now);
+        phone.down.advance(now);
+        while let Some(datagram) = self.phones[index].down.poll() {
+            self.phones[index].caller.hear(now, &datagram);
+        }
+        let mut any = false;
+        while let Some(datagram) = self.phones[index].up.poll() {
+            self.asterisk.caller_datagram(now, CallerId(index), &datagram);
+            any = true;
+        }
+        if any {
+            self.drain_asterisk();
+        }
+    }
+
+    /// Carries what comes out of Asterisk to where it belongs.
+    pub(crate) fn drain_asterisk(&mut self) {
+        while let Some(emit) = self.asterisk.poll() {
+            match emit {
+                Emit::Event { socket, text } => {
+                    let at = self.link_at();
+                    self.at(at, Due::Event { socket, text });
+                }
+                Emit::SocketClosed { socket, .. } => {
+                    let at = self.link_at();
+                    self.at(at, Due::LinkLost { socket });
+                }
+                Emit::Media { from_port, to, datagram } => self.media_for_us(from_port, to, &datagram),
+                Emit::ToCaller { call: CallerId(phone), datagram } => {
+                    self.phones[phone].down.send(self.now, datagram);
+                }
+                Emit::CallerAnswered { call: CallerId(phone) } => {
+                    self.ladder.tell(self.now, phone, Lane::Asterisk, Lane::Caller, || "200 OK".into());
+                    self.phones[phone].caller.answered(self.now);
+                }
+                Emit::CallerReleased { call: CallerId(phone), how } => {
+                    let (from, to, text) = match how {
+                        Ending::CallerHungUp => (Lane::Caller, Lane::Asterisk, "BYE".to_owned()),
+                        Ending::Continued { priority, .. } => {
+                            (Lane::Asterisk, Lane::Asterisk, format!("dialplan goes on at {priority}"))
+                        }
+                        other => (Lane::Asterisk, Lane::Caller, format!("{other:?}")),
+                    };
+                    self.ladder.tell(self.now, phone, from, to, || text);
+                    self.phones[phone].caller.released(self.now);
+                }
+                Emit::OpenPort(_) | Emit::ClosePort(_) => {}
+            }
+        }
+    }
+
+    /// When the next message on the ARI socket arrives.
+    fn link_at(&mut self) -> Instant {
+        let at = self.now + self.delay(self.network.events);
+        self.link_order = self.link_order.max(at);
+        self.link_order
+    }
+}
+
+/// The first bytes of a frame, by which it is known again; none of a silent one.
+pub(crate) fn mark(frame: &[u8]) -> Option<[u8; 8]> {
+    frame.first_chunk().copied().filter(|mark| *mark != [0xFF; 8])
+}

@@ -1,0 +1,67 @@
+//! Requests that fail, get lost or come too late: whatever was made is unmade, and a caller who is still there is
+//! handed back.
+
+use openai_inbound_calls::sim::asterisk::{CallState, Ending, Fault};
+use openai_inbound_calls::sim::caller::Step;
+use openai_inbound_calls::sim::realtime::Script;
+
+use crate::world::{World, ms, until};
+
+/// The requests that set a call up.
+const SETUP: [(&str, &str); 3] =
+    [("POST", "/bridges"), ("POST", "/channels/externalMedia"), ("POST", "/addChannel")];
+
+/// Each of the requests fails so, in a call of its own; the callers are handed back for this reason.
+async fn each_fails(fault: Fault, reason: &str) {
+    let world = World::new(Script::default());
+    let daemon = world.daemon().await;
+    for (method, path) in SETUP {
+        world.asterisk.fail_next(method, path, fault);
+        let call = world.call(vec![Step::Pause(ms(60_000))]);
+        world.over(call).await;
+        let ended = world.asterisk.outcome(call).ended;
+        assert!(matches!(ended, Some(Ending::Continued { .. })), "{path}: {ended:?}");
+        assert_eq!(world.end_reason(call).as_deref(), Some(reason), "{path}");
+    }
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_asterisk_refuses() {
+    each_fails(Fault::Status(500), "setup_failed").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_never_arrives() {
+    each_fails(Fault::ConnectionLost, "asterisk_lost").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_is_carried_out_but_not_answered() {
+    each_fails(Fault::OkButReplyLost, "asterisk_lost").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_caller_who_hangs_up_while_his_call_is_set_up_leaves_nothing() {
+    let world = World::new(Script::default());
+    let daemon = world.daemon().await;
+    for (method, path) in SETUP {
+        // Done at once, answered late: by then the caller is gone.
+        world.asterisk.fail_next(method, path, Fault::Delay(ms(500)));
+        let done = |asked: &str| {
+            world
+                .asterisk
+                .journal()
+                .iter()
+                .filter(|(_, line)| line.starts_with("POST") && line.contains(asked))
+                .count()
+        };
+        let before = done(path);
+        let call = world.call(vec![Step::Pause(ms(60_000))]);
+        until("the request is under way", || done(path) > before).await;
+        world.asterisk.hang_up(call);
+        assert_eq!(world.asterisk.outcome(call).state, CallState::Gone);
+        world.over(call).await;
+    }
+    daemon.stop().await;
+}

@@ -1,0 +1,54 @@
+//! `demo --once`, as the README tells to run it: code 0, a recording, a verdict.
+
+use std::process::{Command, Stdio};
+
+/// The program's output and exit code, in a folder of its own with this environment.
+fn demo(language: &str, folder: &std::path::Path) -> (String, Option<i32>) {
+    let output = Command::new(env!("CARGO_BIN_EXE_openai-inbound-calls"))
+        .args(["demo", "--once"])
+        .env_clear()
+        .env("LOG_LANGUAGE", language)
+        .current_dir(folder)
+        .stderr(Stdio::inherit())
+        .output()
+        .expect("the program");
+    (String::from_utf8_lossy(&output.stdout).into_owned(), output.status.code())
+}
+
+#[test]
+fn it_shows_a_call_judges_it_and_leaves_a_recording() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (shown, code) = demo("en", folder.path());
+    assert_eq!(code, Some(0), "{shown}");
+    let steps = [
+        "INVITE",
+        "StasisStart caller",
+        "POST externalMedia 200",
+        "session.updated",
+        "the caller hears the assistant",
+        "caller: «Hola, buenas tardes.",
+        "item.truncate audio_end_ms=",
+        "assistant: «Claro. Su cita queda para el miércoles",
+        "BYE",
+        "DELETE bridge 204",
+        "✓ barge-in: audio_end_ms = ",
+        "All is well.",
+    ];
+    let mut rest = shown.as_str();
+    for step in steps {
+        let at = rest.find(step).unwrap_or_else(|| panic!("no {step} behind the steps before it:\n{shown}"));
+        rest = &rest[at..];
+    }
+    assert!(!shown.contains('✗') && !shown.contains('\x1b'), "{shown}");
+    let recordings = folder.path().join("recordings");
+    let wav = std::fs::read_dir(&recordings)
+        .expect("the folder")
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .find(|path| path.extension().is_some_and(|extension| extension == "wav"))
+        .expect("a recording");
+    let sound = std::fs::read(wav).expect("readable");
+    assert_eq!(&sound[..4], b"RIFF");
+    assert!(sound.len() > 58 + 2 * 8_000 * 15, "two sides of more than 15 s: {}", sound.len());
+    let log = std::fs::read_to_string(recordings.join("demo.log")).expect("a log");
+    assert!(log.contains(" - INFO - ARI connection established"), "{log}");
+}

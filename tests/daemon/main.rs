@@ -1,0 +1,18 @@
+//! The real daemon on loopback, between the fakes behind real sockets: what only sockets, tasks, signals and files
+//! can break.
+//!
+//! Every test has an Asterisk, a Realtime server, addresses and folders of its own. Nothing waits for a fixed time:
+//! what is waited for is a condition, with a deadline.
+
+mod asterisk_fails;
+mod bad_input;
+mod config;
+mod demo;
+mod many;
+mod one_call;
+mod operator_log;
+mod reconnect;
+mod sigterm;
+mod stall;
+mod tls;
+mod world;

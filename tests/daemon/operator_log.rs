@@ -1,0 +1,41 @@
+//! The lines that operators grep for: each of them, verbatim, in the log file of a real call.
+
+use openai_inbound_calls::sim::caller::Step;
+use openai_inbound_calls::sim::realtime::{Script, pattern};
+
+use crate::world::{World, listen, until};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_promised_line_is_in_the_log_of_a_call() {
+    let world = World::new(Script::default());
+    let mut program = world.program(&[]).await;
+    let script = [&listen()[..], &[Step::Say(pattern(1_000, 7))], &listen()[..], &[Step::HangUp]].concat();
+    let call = world.call(script);
+    until("the caller's audio flows", || !world.asterisk.media_hosts().is_empty()).await;
+    let host = world.asterisk.media_hosts()[0];
+    world.over(call).await;
+    world.asterisk.cut_events();
+    program.says("ERROR", "Conexión cerrada, reintentando...").await;
+    program.signal("TERM");
+    assert_eq!(program.exit().await.code(), Some(0));
+    let log = program.log();
+    let bound = format!("Socket RTP vinculado a {host}");
+    let id = world.asterisk.outcome(call).channel;
+    let of_call = |line: &str| format!(" - INFO - [{id}] {line}");
+    let promised = [
+        " - INFO - Conexión ARI establecida".to_owned(),
+        of_call("Nueva llamada recibida - Canal: PJSIP/voip-00000000"),
+        of_call(&bound),
+        of_call("Codec detectado: ulaw"),
+        of_call("Conexión WebSocket con OpenAI"),
+        of_call("msg_type updated recibido, ahora enviaré audio chunks"),
+        " - ERROR - Conexión cerrada, reintentando...".to_owned(),
+        " - INFO - Servicio detenido".to_owned(),
+    ];
+    for line in promised {
+        assert_eq!(log.lines().filter(|logged| logged.ends_with(&line)).count(), 1, "{line} in:\n{log}");
+    }
+    for secret in ["sk-test", "testbed", "3001234567", "Le paso con ventas", "Quiero hablar"] {
+        assert!(!log.contains(secret), "{secret} in:\n{log}");
+    }
+}

@@ -1,0 +1,179 @@
+//! Asterisk comes and goes: the daemon says so, comes back, and live calls talk on meanwhile.
+
+use openai_inbound_calls::sim::asterisk::{Ending, Stop};
+use openai_inbound_calls::sim::caller::Step;
+use openai_inbound_calls::sim::realtime::{Script, pattern};
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_tungstenite::connect_async;
+
+use crate::world::{PATIENCE, Program, World, assert_no_violations, contains, listen, ms, until};
+
+const LOST: &str = "Conexión cerrada, reintentando...";
+const CONNECTED: &str = "Conexión ARI establecida";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_talks_on_while_the_event_socket_is_cut_and_comes_back() {
+    let world = World::new(Script::default());
+    let program = world.program(&[]).await;
+    let script = [
+        &listen()[..],
+        &[Step::Say(pattern(1_500, 7))],
+        &listen()[..],
+        &[Step::Say(pattern(1_500, 8))],
+        &listen()[..],
+        &[Step::HangUp],
+    ];
+    let call = world.call(script.concat());
+    until("the caller hears the greeting", || {
+        world.asterisk.phone(call, |phone| phone.statistics().loud > 5)
+    })
+    .await;
+    world.asterisk.cut_events();
+    program.says("ERROR", LOST).await;
+    program.says_times(2, "INFO", CONNECTED).await;
+    world.over(call).await;
+    let session = world.session();
+    for tag in [7, 8] {
+        assert!(contains(&session.appended(), &pattern(1_500, tag)), "what was said {tag}");
+    }
+    assert_eq!(world.asterisk.phone(call, |phone| phone.statistics().lost), 0);
+    assert_eq!(world.asterisk.outcome(call).ended, Some(Ending::CallerHungUp));
+    assert_no_violations(&session);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_caller_who_hung_up_during_the_outage_is_noticed_after_it() {
+    let world = World::new(Script::default());
+    let program = world.program(&[]).await;
+    let call = world.call(vec![Step::Pause(ms(60_000))]);
+    until("the caller hears the greeting", || {
+        world.asterisk.phone(call, |phone| phone.statistics().loud > 5)
+    })
+    .await;
+    world.asterisk.cut_events();
+    world.asterisk.hang_up(call);
+    program.says_times(2, "INFO", CONNECTED).await;
+    world.over(call).await;
+    program.says("INFO", "Motivo: el llamante colgó").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_password_is_said_plainly_and_tried_again() {
+    let world = World::new(Script::default());
+    let program = Program::start(world.variables_with(&[("ASTERISK_PASSWORD", "wrong")]));
+    let tries = || world.asterisk.journal().iter().filter(|(_, line)| line == "GET /events 401").count();
+    until("it has tried twice", || tries() >= 2).await;
+    program.says("ERROR", LOST).await;
+    program
+        .says(
+            "ERROR",
+            "rechaza el usuario o la contraseña de ARI: revise ASTERISK_USERNAME y ASTERISK_PASSWORD",
+        )
+        .await;
+    assert!(!program.log().contains("wrong"), "{}", program.log());
+    assert_eq!(program.count("INFO", CONNECTED), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_asterisk_that_is_killed_and_started_again_is_served_again() {
+    let world = World::new(Script::default());
+    let program = world.program(&[]).await;
+    let before = world.call(vec![Step::Pause(ms(60_000))]);
+    until("the caller hears the greeting", || {
+        world.asterisk.phone(before, |phone| phone.statistics().loud > 5)
+    })
+    .await;
+    world.asterisk.stop(Stop::Kill);
+    program.says("ERROR", LOST).await;
+    program.says("ERROR", "Asterisk no responde en 127.0.0.1:").await;
+    world.asterisk.start_again();
+    program.says_times(2, "INFO", CONNECTED).await;
+    program.says("INFO", "Llamada terminada").await;
+    let call = world.call([&listen()[..], &[Step::HangUp]].concat());
+    world.over(call).await;
+    assert!(contains(&world.heard(call), &pattern(1_500, 1)), "the greeting");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_asterisk_that_is_stopped_in_order_ends_its_calls_and_is_served_again() {
+    let world = World::new(Script::default());
+    let program = world.program(&[]).await;
+    let before = world.call(vec![Step::Pause(ms(60_000))]);
+    until("the caller hears the greeting", || {
+        world.asterisk.phone(before, |phone| phone.statistics().loud > 5)
+    })
+    .await;
+    world.asterisk.stop(Stop::Terminate);
+    program.says("INFO", "Llamada terminada").await;
+    program.says("ERROR", LOST).await;
+    world.asterisk.start_again();
+    program.says_times(2, "INFO", CONNECTED).await;
+    let call = world.call([&listen()[..], &[Step::HangUp]].concat());
+    world.over(call).await;
+    assert!(contains(&world.heard(call), &pattern(1_500, 1)), "the greeting");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_program_that_takes_the_application_is_said_and_not_fought() {
+    let world = World::new(Script::default());
+    let mut program = world.program(&[]).await;
+    let url = format!("ws://{}/ari/events?app=openai-app&api_key=asterisk:testbed", world.asterisk.address());
+    let (other, _) = connect_async(url).await.expect("it is let in");
+    program.says("ERROR", "Otro programa ha tomado la aplicación ARI openai-app").await;
+    program.signal("TERM");
+    assert_eq!(program.exit().await.code(), Some(0));
+    let connects = world.asterisk.journal().iter().filter(|(_, line)| line == "GET /events 101").count();
+    assert_eq!(connects, 2, "ours and the other's, and nobody came back");
+    drop(other);
+}
+
+/// Lets connections through to `behind` until `frozen`; then the old ones hang, as behind a dead router, and new
+/// ones pass.
+async fn router(
+    routes: &mut JoinSet<()>,
+    behind: std::net::SocketAddr,
+    frozen: watch::Receiver<bool>,
+) -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("loopback");
+    let port = listener.local_addr().expect("bound").port();
+    routes.spawn(async move {
+        let mut guests = JoinSet::new();
+        while let Ok((mut outside, _)) = listener.accept().await {
+            let mut frozen = frozen.clone();
+            let passes = *frozen.borrow_and_update();
+            guests.spawn(async move {
+                let Ok(mut inside) = TcpStream::connect(behind).await else { return };
+                tokio::select! {
+                    _ = tokio::io::copy_bidirectional(&mut outside, &mut inside) => {}
+                    Ok(()) = frozen.changed(), if !passes => std::future::pending().await,
+                }
+            });
+        }
+    });
+    port
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_socket_that_hangs_is_noticed_and_who_called_meanwhile_is_served() {
+    let world = World::new(Script::default());
+    let (freeze, frozen) = watch::channel(false);
+    let mut routes = JoinSet::new();
+    let port = router(&mut routes, world.asterisk.address(), frozen).await.to_string();
+    let program = world.program(&[("ASTERISK_PORT", &port)]).await;
+    freeze.send(true).expect("the router listens");
+    // Asterisk believes that the daemon listens, and lets the caller in.
+    let call = world.call([&listen_long()[..], &[Step::HangUp]].concat());
+    program.says("ERROR", "no pong").await;
+    program.says_times(2, "INFO", CONNECTED).await;
+    world.over(call).await;
+    assert!(contains(&world.heard(call), &pattern(1_500, 1)), "the greeting");
+    assert_eq!(world.asterisk.outcome(call).ended, Some(Ending::CallerHungUp));
+}
+
+/// As [`listen`], by a caller who waits longer than the daemon needs to notice.
+fn listen_long() -> [Step; 2] {
+    [Step::WaitForSpeech { at_most: PATIENCE }, listen()[1].clone()]
+}

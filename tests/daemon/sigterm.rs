@@ -1,0 +1,76 @@
+//! SIGTERM: live calls may finish, new ones are sent on, and the exit code is 0.
+
+use openai_inbound_calls::sim::asterisk::{CallState, Ending, Fault};
+use openai_inbound_calls::sim::caller::Step;
+use openai_inbound_calls::sim::realtime::{Script, pattern};
+
+use crate::world::{World, assert_no_violations, contains, listen, ms, until};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_live_call_finishes_and_a_new_one_is_sent_on() {
+    let world = World::new(Script::default());
+    let mut program = world.program(&[("SHUTDOWN_GRACE_SECONDS", "60")]).await;
+    let script = [&listen()[..], &[Step::Say(pattern(1_000, 7))], &listen()[..], &[Step::HangUp]].concat();
+    let call = world.call(script);
+    until("the caller hears the greeting", || {
+        world.asterisk.phone(call, |phone| phone.statistics().loud > 5)
+    })
+    .await;
+    program.signal("TERM");
+    program.says("INFO", "Deteniendo el servicio").await;
+    let late = world.call(vec![Step::Pause(ms(60_000))]);
+    until("the late caller is sent on", || world.asterisk.outcome(late).state == CallState::Gone).await;
+    assert!(matches!(world.asterisk.outcome(late).ended, Some(Ending::Continued { .. })));
+    assert_eq!(world.end_reason(late).as_deref(), Some("shutdown"));
+    world.over(call).await;
+    assert!(contains(&world.heard(call), &pattern(2_000, 2)), "answered after SIGTERM");
+    assert_eq!(world.asterisk.outcome(call).ended, Some(Ending::CallerHungUp));
+    assert_eq!(program.exit().await.code(), Some(0));
+    assert_eq!(program.count("INFO", "Servicio detenido"), 1, "{}", program.log());
+    assert_no_violations(&world.session());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_talks_on_beyond_the_grace_is_sent_on() {
+    let world = World::new(Script::default());
+    let mut program = world.program(&[("SHUTDOWN_GRACE_SECONDS", "1")]).await;
+    let call = world.call(vec![Step::Pause(ms(60_000))]);
+    until("the caller hears the greeting", || {
+        world.asterisk.phone(call, |phone| phone.statistics().loud > 5)
+    })
+    .await;
+    program.signal("TERM");
+    assert_eq!(program.exit().await.code(), Some(0));
+    world.over(call).await;
+    assert!(matches!(world.asterisk.outcome(call).ended, Some(Ending::Continued { .. })));
+    assert_eq!(world.end_reason(call).as_deref(), Some("shutdown"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_calls_it_ends_at_once() {
+    let world = World::new(Script::default());
+    let mut program = world.program(&[("SHUTDOWN_GRACE_SECONDS", "3600")]).await;
+    program.signal("INT");
+    assert_eq!(program.exit().await.code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_caller_who_is_just_being_sent_on_is_not_left_behind() {
+    let world = World::new(Script::default());
+    let mut program = world.program(&[]).await;
+    let call = world.call(vec![Step::Pause(ms(60_000))]);
+    until("the caller hears the greeting", || {
+        world.asterisk.phone(call, |phone| phone.statistics().loud > 5)
+    })
+    .await;
+    program.signal("TERM");
+    program.says("INFO", "Deteniendo el servicio").await;
+    // Asterisk is slow to answer the first of the two requests; meanwhile the last call ends.
+    world.asterisk.fail_next("POST", "/variable", Fault::Delay(ms(1_000)));
+    let late = world.call(vec![Step::Pause(ms(60_000))]);
+    until("the late caller's variable is set", || world.end_reason(late).is_some()).await;
+    world.asterisk.hang_up(call);
+    assert_eq!(program.exit().await.code(), Some(0));
+    assert!(matches!(world.asterisk.outcome(late).ended, Some(Ending::Continued { .. })));
+    world.over(call).await;
+}

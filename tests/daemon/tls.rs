@@ -1,0 +1,129 @@
+//! `wss://` and `https://` with a certificate authority of our own, named by `SSL_CERT_FILE`.
+//!
+//! The fakes speak plain TCP; a small front door in this file speaks TLS for them.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use openai_inbound_calls::sim::caller::Step;
+use openai_inbound_calls::sim::realtime::{Fault, FaultKind, Script, Trigger, What, pattern};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::ServerConfig;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+use crate::world::{Program, World, assert_no_violations, contains, listen, ms};
+
+/// Bytes the kernel holds on each side of the door.
+const BUFFER: usize = 16 * 1024;
+
+/// An authority, in PEM, and a server's configuration with a certificate of its for `localhost`.
+fn certificates() -> (String, Arc<ServerConfig>) {
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority =
+        CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("an authority");
+    let key = KeyPair::generate().expect("a key");
+    let params = CertificateParams::new(vec!["localhost".to_owned()]).expect("a name");
+    let certificate = params.signed_by(&key, &authority).expect("a certificate");
+    let chain: Vec<CertificateDer<'static>> = vec![certificate.der().clone()];
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .expect("a configuration");
+    (authority.pem(), Arc::new(config))
+}
+
+/// Speaks TLS on a free port in front of `behind`.
+async fn door(doors: &mut JoinSet<()>, config: &Arc<ServerConfig>, behind: SocketAddr) -> u16 {
+    let listener = TcpListener::bind(("localhost", 0)).await.expect("loopback");
+    let port = listener.local_addr().expect("bound").port();
+    let acceptor = TlsAcceptor::from(Arc::clone(config));
+    doors.spawn(async move {
+        let mut guests = JoinSet::new();
+        while let Ok((tcp, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            guests.spawn(async move {
+                let Ok(mut inside) = TcpStream::connect(behind).await else { return };
+                // As little of its own as possible: what the fake does not read, the daemon shall feel.
+                drop(socket2::SockRef::from(&tcp).set_recv_buffer_size(BUFFER));
+                drop(socket2::SockRef::from(&inside).set_send_buffer_size(BUFFER));
+                let Ok(mut outside) = acceptor.accept(tcp).await else { return };
+                drop(tokio::io::copy_bidirectional(&mut outside, &mut inside).await);
+            });
+        }
+    });
+    port
+}
+
+/// The fakes behind TLS: variables for a program that trusts the authority in the folder.
+async fn secured(world: &World, doors: &mut JoinSet<()>, folder: &Path) -> Vec<(&'static str, String)> {
+    let (authority, config) = certificates();
+    let file = folder.join("authority.pem");
+    std::fs::write(&file, authority).expect("written");
+    let asterisk = door(doors, &config, world.asterisk.address()).await;
+    let openai = door(doors, &config, world.openai.address()).await;
+    vec![
+        ("ASTERISK_SCHEME", "https".to_owned()),
+        ("ASTERISK_HOST", "localhost".to_owned()),
+        ("ASTERISK_PORT", asterisk.to_string()),
+        ("OPENAI_REALTIME_URL", format!("wss://localhost:{openai}/v1/realtime")),
+        ("SSL_CERT_FILE", file.display().to_string()),
+    ]
+}
+
+/// A program with these variables in the place of the usual ones, or beside them.
+fn program(world: &World, changes: &[(&'static str, String)]) -> Program {
+    let changes: Vec<_> = changes.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    Program::start(world.variables_with(&changes))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_over_tls_with_an_authority_of_ones_own() {
+    let world = World::new(Script::default());
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut doors = JoinSet::new();
+    let trusting = secured(&world, &mut doors, folder.path()).await;
+
+    let stranger = program(&world, &trusting[..4]);
+    stranger.says("ERROR", "Asterisk no responde en localhost:").await;
+    assert!(stranger.log().contains("certificate"), "it says why: {}", stranger.log());
+    assert_eq!(world.asterisk.journal().len(), 0, "and not one request came through");
+    drop(stranger);
+
+    let program = program(&world, &trusting);
+    program.says("INFO", "Conexión ARI establecida").await;
+    let script = [&listen()[..], &[Step::Say(pattern(1_000, 7))], &listen()[..], &[Step::HangUp]].concat();
+    let call = world.call(script);
+    world.over(call).await;
+    assert!(contains(&world.session().appended(), &pattern(1_000, 7)), "the question");
+    assert!(contains(&world.heard(call), &pattern(2_000, 2)), "the answer");
+    assert_no_violations(&world.session());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_stalls_behind_tls_is_lost_within_seconds() {
+    let faults = vec![Fault::new(Trigger::At(ms(1_000)), FaultKind::Stall)];
+    let world = World::new(Script { faults, ..Script::default() });
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut doors = JoinSet::new();
+    let trusting = secured(&world, &mut doors, folder.path()).await;
+    let program = program(&world, &trusting);
+    program.says("INFO", "Conexión ARI establecida").await;
+    let call = world.call(vec![Step::Pause(ms(60_000))]);
+    world.over_but_sessions(call).await;
+    assert_eq!(world.end_reason(call).as_deref(), Some("session_lost"), "{}", program.log());
+    let journal = world.session().journal();
+    let stalled =
+        journal.iter().find(|fact| matches!(fact.what, What::FaultStruck(_))).expect("it stalled").at;
+    let lasted = world.asterisk.outcome(call).ended_at.expect("ended") - stalled;
+    println!("lost {} ms after the stall", lasted.as_millis());
+    assert!(lasted < ms(14_000), "{lasted:?}");
+}

@@ -1,0 +1,298 @@
+//! What the tests share: the fakes, the daemon between them – in this process or as a child –, and waiting.
+
+use std::path::PathBuf;
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use openai_inbound_calls::config::Config;
+use openai_inbound_calls::daemon::{self, clock::now};
+use openai_inbound_calls::logging::Operator;
+use openai_inbound_calls::operator::Language;
+use openai_inbound_calls::sim::asterisk::{CallState, CallerId, IncomingCall, Settings};
+use openai_inbound_calls::sim::caller::{Caller, Step};
+use openai_inbound_calls::sim::live::asterisk::loopback_address;
+use openai_inbound_calls::sim::live::realtime::LiveSession;
+use openai_inbound_calls::sim::live::{AsteriskServer, RealtimeServer};
+use openai_inbound_calls::sim::realtime::{Script, What};
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+
+/// Longer than anything that goes right takes, on a busy machine too.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(crate) const fn ms(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
+/// Variables of the environment.
+pub(crate) type Variables = Vec<(&'static str, String)>;
+
+/// The fakes.
+pub(crate) struct World {
+    pub(crate) asterisk: AsteriskServer,
+    pub(crate) openai: RealtimeServer,
+}
+
+impl World {
+    pub(crate) fn new(script: Script) -> Self {
+        let script = Arc::new(script);
+        Self::choosing(move |_| Arc::clone(&script))
+    }
+
+    /// With a script of its own for each connection, counted from 0.
+    pub(crate) fn choosing(choose: impl Fn(usize) -> Arc<Script> + Send + Sync + 'static) -> Self {
+        let settings = Settings { media_address: loopback_address(), ..Settings::default() };
+        Self {
+            asterisk: AsteriskServer::start(settings).expect("loopback"),
+            openai: RealtimeServer::start(choose).expect("loopback"),
+        }
+    }
+
+    /// What the daemon must be told to find the fakes.
+    pub(crate) fn variables(&self) -> Variables {
+        let of_asterisk = Settings::default();
+        vec![
+            ("ASTERISK_HOST", self.asterisk.address().ip().to_string()),
+            ("ASTERISK_PORT", self.asterisk.address().port().to_string()),
+            ("ASTERISK_USERNAME", of_asterisk.user),
+            ("ASTERISK_PASSWORD", of_asterisk.password),
+            ("OPENAI_API_KEY", "sk-test".to_owned()),
+            ("OPENAI_REALTIME_URL", self.openai.url()),
+            ("LOCAL_IP_ADDRESS", loopback_address().to_string()),
+            ("RTP_PORTS", "20000-20199".to_owned()),
+            ("LOG_FILE_PATH", "calls.log".to_owned()),
+        ]
+    }
+
+    /// The same, with others in their place or added.
+    pub(crate) fn variables_with(&self, changes: &[(&'static str, &str)]) -> Variables {
+        let mut variables = self.variables();
+        for (name, value) in changes {
+            variables.retain(|(known, _)| known != name);
+            variables.push((name, (*value).to_owned()));
+        }
+        variables
+    }
+
+    /// Starts the daemon in this process and waits until it is registered.
+    pub(crate) async fn daemon(&self) -> Daemon {
+        self.daemon_with(&[]).await
+    }
+
+    /// The same, with other variables.
+    pub(crate) async fn daemon_with(&self, changes: &[(&'static str, &str)]) -> Daemon {
+        let variables = self.variables_with(changes);
+        let variable =
+            |name: &str| variables.iter().find(|(known, _)| *known == name).map(|row| row.1.clone());
+        let config = Config::from_variables(&variable).expect("a valid configuration");
+        let (stop, stopped) = oneshot::channel::<()>();
+        let mut task = JoinSet::new();
+        let operator = Operator::new(Language::Spanish);
+        task.spawn(async move { daemon::run(config, operator, async { drop(stopped.await) }).await });
+        self.registered().await;
+        Daemon { stop: Some(stop), task }
+    }
+
+    /// Starts the real program and waits until it is registered.
+    pub(crate) async fn program(&self, changes: &[(&'static str, &str)]) -> Program {
+        let program = Program::start(self.variables_with(changes));
+        self.registered().await;
+        program
+    }
+
+    async fn registered(&self) {
+        until("the daemon is registered", || {
+            self.asterisk
+                .journal()
+                .iter()
+                .any(|(_, line)| line.starts_with("GET /applications/") && line.ends_with("200"))
+        })
+        .await;
+    }
+
+    /// A call from a phone with this script.
+    pub(crate) fn call(&self, script: Vec<Step>) -> CallerId {
+        self.asterisk.call(IncomingCall::default(), |now| Caller::new(now, script, 7))
+    }
+
+    /// Waits until the call is over and nothing is left of it anywhere.
+    pub(crate) async fn over(&self, call: CallerId) {
+        self.over_but_sessions(call).await;
+        until("the sessions are closed", || self.openai.sessions().iter().all(LiveSession::is_over)).await;
+    }
+
+    /// Waits until the call is over and nothing is left of it in Asterisk.
+    pub(crate) async fn over_but_sessions(&self, call: CallerId) {
+        until("the call is over", || self.asterisk.outcome(call).state == CallState::Gone).await;
+        until("nothing is left in Asterisk", || {
+            self.asterisk.channels().is_empty() && self.asterisk.bridges().is_empty()
+        })
+        .await;
+    }
+
+    /// The only session there was.
+    pub(crate) fn session(&self) -> LiveSession {
+        let mut sessions = self.openai.sessions();
+        assert_eq!(sessions.len(), 1, "sessions");
+        sessions.remove(0)
+    }
+
+    /// What the caller heard, packet after packet.
+    pub(crate) fn heard(&self, call: CallerId) -> Vec<u8> {
+        self.asterisk
+            .phone(call, |phone| phone.heard().iter().flat_map(|packet| packet.payload.to_vec()).collect())
+    }
+
+    /// The variables Asterisk was told for this caller.
+    pub(crate) fn end_reason(&self, call: CallerId) -> Option<String> {
+        let variables = self.asterisk.outcome(call).variables;
+        variables.into_iter().find(|(name, _)| name == "AI_END_REASON").map(|(_, value)| value)
+    }
+}
+
+/// The daemon in this process.
+pub(crate) struct Daemon {
+    stop: Option<oneshot::Sender<()>>,
+    task: JoinSet<anyhow::Result<()>>,
+}
+
+impl Daemon {
+    /// Stops it in order.
+    pub(crate) async fn stop(mut self) {
+        drop(self.stop.take());
+        let ended = tokio::time::timeout(PATIENCE, self.task.join_next()).await.expect("it stops in time");
+        ended.expect("its task").expect("no panic").expect("in order");
+    }
+}
+
+/// The real program in a folder of its own. Killed when dropped.
+pub(crate) struct Program {
+    child: std::process::Child,
+    folder: TempDir,
+}
+
+impl Program {
+    /// Starts it with these variables and no others.
+    pub(crate) fn start(variables: Variables) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let child = Command::new(env!("CARGO_BIN_EXE_openai-inbound-calls"))
+            .env_clear()
+            .envs(variables)
+            .current_dir(folder.path())
+            .stdout(Stdio::null())
+            .stderr(std::fs::File::create(folder.path().join("stderr")).expect("a file"))
+            .spawn()
+            .expect("the program");
+        Self { child, folder }
+    }
+
+    pub(crate) fn log_path(&self) -> PathBuf {
+        self.folder.path().join("calls.log")
+    }
+
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.log_path()).unwrap_or_default()
+    }
+
+    pub(crate) fn stderr(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("stderr")).unwrap_or_default()
+    }
+
+    /// How often a line with this text, and with this level, is in the log.
+    pub(crate) fn count(&self, level: &str, text: &str) -> usize {
+        let marked = format!(" - {level} - ");
+        self.log().lines().filter(|line| line.contains(&marked) && line.contains(text)).count()
+    }
+
+    /// Waits for such a line.
+    pub(crate) async fn says(&self, level: &str, text: &str) {
+        self.says_times(1, level, text).await;
+    }
+
+    /// Waits until there are so many.
+    pub(crate) async fn says_times(&self, times: usize, level: &str, text: &str) {
+        let what = || format!("{times} × {level} {text}\nin:\n{}", self.log());
+        assert!(holds(|| self.count(level, text) >= times).await, "no {}", what());
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        // The shell's own `kill`: a machine without procps has no other.
+        let status = Command::new("sh").args(["-c", &format!("kill -{name} {}", self.child.id())]).status();
+        assert!(status.expect("a shell").success());
+    }
+
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("the child").is_none()
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn exit(&mut self) -> ExitStatus {
+        until("the program ends", || !self.is_running()).await;
+        self.child.wait().expect("the child")
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        if self.is_running() {
+            drop(self.child.kill());
+        }
+        drop(self.child.wait());
+    }
+}
+
+/// Waits for a condition; fails the test when it does not come about.
+pub(crate) async fn until(what: &str, condition: impl FnMut() -> bool) {
+    assert!(holds(condition).await, "waited in vain until {what}");
+}
+
+/// Whether the condition comes about within [`PATIENCE`].
+async fn holds(mut condition: impl FnMut() -> bool) -> bool {
+    let deadline = now() + PATIENCE;
+    while !condition() {
+        if now() > deadline {
+            return false;
+        }
+        tokio::time::sleep(ms(5)).await;
+    }
+    true
+}
+
+/// Whether `clip` is somewhere in `sound`, whole.
+pub(crate) fn contains(sound: &[u8], clip: &[u8]) -> bool {
+    sound.windows(clip.len()).any(|window| window == clip)
+}
+
+/// How many milliseconds of `clip` are in `sound`, from the clip's beginning.
+pub(crate) fn heard_ms(sound: &[u8], clip: &[u8]) -> u64 {
+    let begins = sound.windows(160).position(|window| window == &clip[..160]);
+    let same =
+        begins.map_or(0, |at| sound[at..].iter().zip(clip).take_while(|(one, other)| one == other).count());
+    same as u64 / 8
+}
+
+/// `audio_end_ms` of every truncation.
+pub(crate) fn truncations(session: &LiveSession) -> Vec<u64> {
+    let facts = session.journal().into_iter();
+    facts
+        .filter_map(|fact| match fact.what {
+            What::Truncated { audio_end_ms, .. } => Some(audio_end_ms),
+            _ => None,
+        })
+        .collect()
+}
+
+/// The caller waits until the assistant has begun to speak, and has finished.
+pub(crate) fn listen() -> [Step; 2] {
+    [
+        Step::WaitForSpeech { at_most: Duration::from_secs(10) },
+        Step::WaitForSilence { quiet: ms(300), at_most: Duration::from_secs(20) },
+    ]
+}
+
+/// Nothing was done that the strict server minds.
+pub(crate) fn assert_no_violations(session: &LiveSession) {
+    assert_eq!(session.violations(), Vec::<String>::new(), "{:#?}", session.journal());
+}
