@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::record::EventKind;
 use super::responses::Purpose;
 use super::{Call, Output, Phase, SessionEnd};
 use crate::operator::{Detail, EndReason, Notice};
@@ -23,8 +24,8 @@ use crate::realtime::server::{ApiError, ErrorClass, Refusal};
 /// How long a caller waits for the session before he is given back. Longer is dead air; shorter gives up on a
 /// slow but living server.
 pub(super) const SESSION_PATIENCE: Duration = Duration::from_secs(8);
-/// Pause before the session is tried again.
-const REOPEN_AFTER: Duration = Duration::from_millis(500);
+/// Pause before the session is tried again; doubled each time.
+const REOPEN_AFTER: Duration = Duration::from_millis(250);
 
 /// How far the session is.
 #[derive(Debug)]
@@ -47,6 +48,11 @@ impl Agent {
     /// A session that is being opened.
     pub(super) fn opening(now: Instant) -> Self {
         Self::Opening { give_up_at: now + SESSION_PATIENCE }
+    }
+
+    /// Whether audio may flow.
+    pub(super) fn is_ready(&self) -> bool {
+        matches!(self, Self::Ready)
     }
 
     /// When [`Call::advance_agent`] has something to do.
@@ -86,6 +92,7 @@ impl Call {
         if let Agent::Opening { give_up_at } = self.agent {
             self.agent = Agent::Opened { give_up_at };
             self.outputs.push(Output::Notice(Notice::SessionConnected));
+            self.note(EventKind::Connected, String::new());
         }
     }
 
@@ -126,10 +133,10 @@ impl Call {
             self.responses.want(Purpose::Greeting);
         }
         self.ask();
-        let kept = self.uplink.open(self.now);
-        self.floor.uplink_began =
-            (self.now - self.born).saturating_sub(crate::media::FRAME_DURATION * kept.len() as u32);
-        self.to_model.flush(self.now, kept.into_iter(), &mut self.outputs);
+        self.note(EventKind::Configured, String::new());
+        self.uplink.keep_going(self.now);
+        let kept = self.to_model.open(&mut self.outputs);
+        self.floor.uplink_began = (self.now - self.born).saturating_sub(kept);
     }
 
     /// The WebSocket is gone, or never was.
@@ -144,7 +151,9 @@ impl Call {
                 if end.refusal.is_none() =>
             {
                 self.outputs.push(Output::Notice(Notice::SessionRetry { cause: Detail::new(&end.cause) }));
-                self.agent = Agent::Waiting { at: self.now + REOPEN_AFTER, give_up_at };
+                let pause = REOPEN_AFTER * 2u32.pow(self.floor.reopened.min(8));
+                self.floor.reopened += 1;
+                self.agent = Agent::Waiting { at: self.now + pause, give_up_at };
             }
             Agent::Ready if end.refusal.is_none() => {
                 self.outputs.push(Output::Notice(Notice::SessionLost { cause: Detail::new(&end.cause) }));
@@ -180,6 +189,7 @@ impl Call {
             ErrorClass::Race if error.is_server_busy() => self.responses.owe(),
             ErrorClass::Race | ErrorClass::Transient => {}
         }
+        self.note(EventKind::Error, error.code.clone());
         self.counters.session_errors += 1;
         self.responses.refused(self.now, &error.event_id);
         false

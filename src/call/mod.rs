@@ -28,16 +28,20 @@
 //! |---|---|
 //! | `legs` | what exists in Asterisk, its order and its undoing |
 //! | `agent` | the session: opening, settings, errors |
-//! | `uplink`, `ear` | caller → model; our own voice detector |
+//! | `uplink`, `to_model`, `ear` | caller → model; our own voice detector |
 //! | `playout` | model → caller, the 20 ms clock, what was *heard* |
 //! | `responses`, `turn` | one answer at a time; barge-in |
 //! | `transcript` | who said what |
+//! | `record`, `tape` | what the recording gets; both directions on one clock |
 
 mod agent;
 pub mod ear;
 pub mod legs;
 pub mod playout;
+pub mod record;
 pub mod responses;
+pub mod tape;
+pub mod to_model;
 pub mod transcript;
 mod turn;
 pub mod uplink;
@@ -51,22 +55,29 @@ use crate::ari::request::{Reply, Request};
 use crate::media::Frame;
 use crate::media::rtp::{self, PACKET_BYTES, Packet};
 use crate::operator::{EndReason, Notice};
+use crate::realtime::ItemId;
 use crate::realtime::client::ClientEvent;
 use crate::realtime::dialect::SessionSettings;
 use crate::realtime::server::{Event, Refusal};
 
 use agent::Agent;
-use ear::Ear;
 use legs::{Legs, Progress};
 use playout::Playout;
+use record::{Entry, EventKind, Keep};
 use responses::Responses;
+use tape::Tape;
+use to_model::ToModel;
 use transcript::{Transcript, Utterance};
 use turn::Floor;
-use uplink::{Ready, Uplink, UplinkCounters};
+use uplink::{Uplink, UplinkCounters};
 
 /// How long a call may take to undo what it made, before it is given up. Longer than a request's time-out and
 /// its repetition; shorter than anyone's patience with `systemctl stop`.
 pub const CLOSING_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long an ended call's session stays open for words that are still to be transcribed. Most come within a
+/// second; longer keeps a session for nothing.
+const WORDS_PATIENCE: Duration = Duration::from_secs(2);
 
 /// What every call of this daemon has in common.
 #[derive(Debug, Clone, PartialEq)]
@@ -83,6 +94,8 @@ pub struct Settings {
     pub recording_notice: Option<String>,
     /// Frames in one `input_audio_buffer.append`, 1–5.
     pub uplink_frames_per_append: u8,
+    /// What is recorded.
+    pub keep: Keep,
 }
 
 /// What makes this call this call: everything that would otherwise be random or ambient.
@@ -186,6 +199,8 @@ pub enum Output {
     Ari(Request),
     /// Tell the operator.
     Notice(Notice),
+    /// Record this.
+    Record(Entry),
 }
 
 /// Where the conversation stands.
@@ -202,8 +217,15 @@ pub enum Turn {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Serving,
-    Closing { reason: EndReason, until: Instant },
-    Ended { reason: EndReason },
+    /// `words_until`: how long the session stays open for words that are still to be transcribed.
+    Closing {
+        reason: EndReason,
+        until: Instant,
+        words_until: Option<Instant>,
+    },
+    Ended {
+        reason: EndReason,
+    },
 }
 
 /// Counts of what went wrong, or well, on the way.
@@ -261,6 +283,7 @@ pub struct Call {
     agent: Agent,
     uplink: Uplink,
     to_model: ToModel,
+    tape: Option<Tape>,
     playout: Playout,
     responses: Responses,
     floor: Floor,
@@ -290,11 +313,8 @@ impl Call {
             legs,
             agent: Agent::opening(now),
             uplink: Uplink::default(),
-            to_model: ToModel {
-                ear: Ear::default(),
-                frames_per_append: settings.uplink_frames_per_append,
-                in_append: 0,
-            },
+            to_model: ToModel::new(settings.uplink_frames_per_append),
+            tape: settings.keep.audio.then(Tape::default),
             playout: Playout::new(rtp::Stream::new(seed.ssrc, seed.sequence, seed.timestamp)),
             responses: Responses::default(),
             floor: Floor::default(),
@@ -330,7 +350,9 @@ impl Call {
     pub fn deadline(&self) -> Option<Instant> {
         match self.phase {
             Phase::Ended { .. } => None,
-            Phase::Closing { until, .. } => Some(self.legs.deadline().map_or(until, |at| at.min(until))),
+            Phase::Closing { until, words_until, .. } => {
+                [self.legs.deadline(), words_until, Some(until)].into_iter().flatten().min()
+            }
             Phase::Serving => [
                 self.playout.deadline(),
                 self.uplink.deadline(),
@@ -380,16 +402,23 @@ impl Call {
         let now = self.now;
         match self.phase {
             Phase::Ended { .. } => {}
-            Phase::Closing { reason, until } => {
+            Phase::Closing { reason, until, words_until } => {
                 self.legs.advance(now, &mut self.outputs);
-                if self.legs.is_undone() || until <= now {
+                if words_until.is_some_and(|at| at <= now || !self.words_are_missing()) {
+                    self.close_session(reason, until);
+                }
+                let waits = matches!(self.phase, Phase::Closing { words_until: Some(_), .. });
+                if self.legs.is_undone() && !waits || until <= now {
                     self.over(reason);
                 }
             }
             Phase::Serving => {
                 self.play();
-                let Self { uplink, to_model, outputs, .. } = self;
-                uplink.advance(now, &mut |ready| to_model.send(now, ready, outputs));
+                let Self { uplink, to_model, tape, outputs, .. } = self;
+                uplink.advance(now, &mut |ready| {
+                    tape_caller(tape, &ready.frame, outputs);
+                    to_model.send(now, ready, outputs);
+                });
                 self.legs.advance(now, &mut self.outputs);
                 self.advance_agent();
                 self.ask();
@@ -418,8 +447,11 @@ impl Call {
             self.counters.other_payloads += 1;
             return;
         }
-        let Self { now, uplink, to_model, outputs, .. } = self;
-        uplink.accept(*now, &packet, &mut |ready| to_model.send(*now, ready, outputs));
+        let Self { now, uplink, to_model, tape, outputs, .. } = self;
+        uplink.accept(*now, &packet, &mut |ready| {
+            tape_caller(tape, &ready.frame, outputs);
+            to_model.send(*now, ready, outputs);
+        });
     }
 
     fn leg(&mut self, event: LegEvent) {
@@ -438,8 +470,11 @@ impl Call {
                 let progress = self.legs.media_left();
                 self.progress(progress);
             }
-            LegEvent::Key(_) => self.counters.keys += 1,
-            LegEvent::Hold(_) => {}
+            LegEvent::Key(key) => {
+                self.counters.keys += 1;
+                self.note(EventKind::Key, key.to_string());
+            }
+            LegEvent::Hold(held) => self.note(EventKind::Hold, if held { "on" } else { "off" }.to_owned()),
         }
     }
 
@@ -456,6 +491,7 @@ impl Call {
             Progress::Media(address) => {
                 self.media_from = Some(address);
                 self.outputs.push(Output::MediaAddress(address));
+                self.note(EventKind::MediaStarted, String::new());
                 self.playout.start(self.now);
             }
             Progress::Joined => self.floor.joined = true,
@@ -475,12 +511,31 @@ impl Call {
         if self.phase != Phase::Serving {
             return;
         }
-        self.phase = Phase::Closing { reason, until: self.now + CLOSING_PATIENCE };
+        let until = self.now + CLOSING_PATIENCE;
+        let waits = self.agent.is_ready() && self.words_are_missing();
+        self.phase = Phase::Closing { reason, until, words_until: waits.then(|| self.now + WORDS_PATIENCE) };
         self.playout.stop();
         self.agent = Agent::Closed;
         self.legs.release_caller(reason, &mut self.outputs);
         self.legs.undo(&mut self.outputs);
+        if let Some(tape) = self.tape.take() {
+            tape.finish(&mut |entry| self.outputs.push(Output::Record(entry)));
+        }
+        self.note(EventKind::Ended, reason.code().to_owned());
+        if !waits {
+            self.outputs.push(Output::CloseSession);
+        }
+    }
+
+    /// The last words are in, or will not come.
+    fn close_session(&mut self, reason: EndReason, until: Instant) {
+        self.phase = Phase::Closing { reason, until, words_until: None };
         self.outputs.push(Output::CloseSession);
+    }
+
+    /// Whether the caller has said something that the server is still putting into words.
+    fn words_are_missing(&self) -> bool {
+        self.settings.session.transcription.is_some() && self.transcript.awaits_words()
     }
 
     fn over(&mut self, reason: EndReason) {
@@ -492,6 +547,24 @@ impl Call {
         self.outputs.push(Output::Notice(Notice::CallEnded { seconds, reason }));
     }
 
+    /// Records that something happened.
+    fn note(&mut self, kind: EventKind, detail: String) {
+        if self.settings.keep.events || kind.is_needed() {
+            let at = self.now - self.born;
+            self.outputs.push(Output::Record(Entry::Event { at, kind, detail }));
+        }
+    }
+
+    /// Records what an item says by now, and where it stands.
+    fn tell(&mut self, item: &ItemId, after: Option<ItemId>) {
+        if self.settings.keep.transcript
+            && let Some(utterance) = self.transcript.find(item)
+        {
+            let utterance = utterance.clone();
+            self.outputs.push(Output::Record(Entry::Utterance { utterance, after }));
+        }
+    }
+
     /// A new id for something we say to the model's server.
     fn event_id(&mut self) -> String {
         self.events_said += 1;
@@ -499,36 +572,9 @@ impl Call {
     }
 }
 
-/// The last step of the caller's audio: the ear listens, frames are counted into appends.
-#[derive(Debug)]
-struct ToModel {
-    ear: Ear,
-    frames_per_append: u8,
-    in_append: u8,
-}
-
-impl ToModel {
-    fn send(&mut self, now: Instant, ready: Ready, outputs: &mut Vec<Output>) {
-        if ready.heard {
-            self.ear.hear(now, &ready.frame);
-        }
-        self.in_append += 1;
-        let complete = self.in_append >= self.frames_per_append;
-        if complete {
-            self.in_append = 0;
-        }
-        outputs.push(Output::Append { frame: ready.frame, complete });
-    }
-
-    /// Everything that was kept until now, as one append.
-    fn flush(&mut self, now: Instant, kept: impl ExactSizeIterator<Item = Ready>, outputs: &mut Vec<Output>) {
-        let last = kept.len().checked_sub(1);
-        for (index, ready) in kept.enumerate() {
-            if ready.heard {
-                self.ear.hear(now, &ready.frame);
-            }
-            outputs.push(Output::Append { frame: ready.frame, complete: Some(index) == last });
-        }
+fn tape_caller(tape: &mut Option<Tape>, frame: &Frame, outputs: &mut Vec<Output>) {
+    if let Some(tape) = tape {
+        tape.caller(frame, &mut |entry| outputs.push(Output::Record(entry)));
     }
 }
 

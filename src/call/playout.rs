@@ -67,6 +67,15 @@ pub struct Played {
     pub ms: u64,
 }
 
+/// What happened at a tick.
+#[derive(Debug, Clone, Copy)]
+pub enum Left<'a> {
+    /// A frame left, in this packet.
+    Frame(&'a Frame, &'a [u8; PACKET_BYTES]),
+    /// Nothing left at so many ticks: the clock was late.
+    Skipped(u64),
+}
+
 /// Why audio was not queued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dropped {
@@ -237,18 +246,19 @@ impl Playout {
         cut
     }
 
-    /// Emits every frame that is due, and the items that ended with them.
-    pub fn due(&mut self, now: Instant, mut send: impl FnMut([u8; PACKET_BYTES]), played: &mut Vec<Played>) {
+    /// Lets every frame that is due leave, and says which items ended with them.
+    pub fn due(&mut self, now: Instant, mut leave: impl FnMut(Left<'_>), played: &mut Vec<Played>) {
         let Some(mut at) = self.next_at.filter(|at| *at <= now) else { return };
         let overdue = (now.duration_since(at).as_micros() / FRAME_DURATION.as_micros()) as u32 + 1;
         if let Some(skipped) = overdue.checked_sub(BURST_FRAMES).filter(|skipped| *skipped > 0) {
             self.stream.skip(skipped);
             self.late_frames += u64::from(skipped);
+            leave(Left::Skipped(u64::from(skipped)));
             at += FRAME_DURATION * skipped;
         }
         while at <= now {
             let frame = self.next_frame(at, played);
-            send(self.stream.packet(&frame));
+            leave(Left::Frame(&frame, &self.stream.packet(&frame)));
             self.frames += 1;
             at += FRAME_DURATION;
         }
@@ -326,7 +336,11 @@ mod tests {
 
     fn run(playout: &mut Playout, now: Instant) -> (Vec<Vec<u8>>, Vec<Played>) {
         let (mut packets, mut played) = (Vec::new(), Vec::new());
-        playout.due(now, |packet| packets.push(packet[rtp::HEADER_BYTES..].to_vec()), &mut played);
+        let mut leave = |left: Left<'_>| match left {
+            Left::Frame(_, packet) => packets.push(packet[rtp::HEADER_BYTES..].to_vec()),
+            Left::Skipped(_) => {}
+        };
+        playout.due(now, &mut leave, &mut played);
         (packets, played)
     }
 

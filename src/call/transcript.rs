@@ -31,6 +31,8 @@ pub struct Utterance {
     pub ended: Option<Duration>,
     /// The caller cut it off after hearing so many milliseconds.
     pub heard_ms: Option<u64>,
+    /// The turn is over, and the server is putting it into words.
+    pub awaits_words: bool,
 }
 
 /// All utterances of a call, in order.
@@ -66,6 +68,7 @@ impl Transcript {
                     began: None,
                     ended: None,
                     heard_ms: None,
+                    awaits_words: false,
                 };
                 self.utterances.insert(place, new);
                 place
@@ -82,6 +85,11 @@ impl Transcript {
     /// Forgets an item nobody heard.
     pub fn forget(&mut self, item: &ItemId) {
         self.utterances.retain(|utterance| utterance.item != *item);
+    }
+
+    /// Whether a finished utterance of the caller has no words yet.
+    pub fn awaits_words(&self) -> bool {
+        self.utterances.iter().any(|utterance| utterance.awaits_words)
     }
 
     /// Everything said, in order.

@@ -12,7 +12,11 @@
 
 use std::time::Duration;
 
-use super::playout::{Heard, Played};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::playout::{Heard, Left, Played};
+use super::record::{Entry, EventKind};
 use super::responses::{Ended, Purpose};
 use super::transcript::Speaker;
 use super::{Call, Output, Phase};
@@ -36,6 +40,8 @@ pub(super) struct Floor {
     notice: Option<ResponseId>,
     /// The active response, if nobody wants to hear it any more.
     muted: Option<ResponseId>,
+    /// How often the session had to be opened again.
+    pub(super) reopened: u32,
     /// Items of the active response of which audio was queued.
     queued: Vec<ItemId>,
 }
@@ -44,6 +50,12 @@ impl Call {
     /// The model's server says something.
     pub(super) fn session(&mut self, event: Event<'_>) {
         if self.phase != Phase::Serving {
+            // Nothing but last words.
+            match event {
+                Event::CallerTranscript { item, transcript } => self.caller_text(&item, &transcript),
+                Event::CallerTranscriptFailed { item } => self.caller_text(&item, ""),
+                _ => {}
+            }
             return;
         }
         match event {
@@ -65,18 +77,21 @@ impl Call {
                 self.responses.give_way(self.now);
                 let at = self.floor.uplink_began + Duration::from_millis(audio_end_ms);
                 self.transcript.utterance(&item, Speaker::Caller).ended = Some(at);
+                self.tell(&item, None);
             }
             Event::Committed { item, previous } => {
                 self.floor.caller_speaks = false;
-                self.transcript.after(&item, Speaker::Caller, previous.as_ref());
+                self.transcript.after(&item, Speaker::Caller, previous.as_ref()).awaits_words = true;
+                self.tell(&item, previous);
             }
             Event::ItemAdded { item, previous } => self.item_added(&item, previous.as_ref()),
             Event::TranscriptDelta { item, delta } => self.assistant_text(&item, &delta, true),
             Event::TranscriptDone { item, transcript } => self.assistant_text(&item, &transcript, false),
             Event::CallerTranscript { item, transcript } => {
-                transcript.trim().clone_into(&mut self.transcript.utterance(&item, Speaker::Caller).text);
+                self.caller_text(&item, &transcript);
             }
-            Event::CallerTranscriptFailed { .. } | Event::Other(_) => {}
+            Event::CallerTranscriptFailed { item } => self.caller_text(&item, ""),
+            Event::Other(_) => {}
         }
     }
 
@@ -103,18 +118,37 @@ impl Call {
     /// Plays what is due, and notes what was heard to its end.
     pub(super) fn play(&mut self) {
         let mut played = Vec::new();
-        let Self { playout, outputs, .. } = self;
-        playout.due(self.now, |packet| outputs.push(Output::Rtp(packet)), &mut played);
+        let Self { playout, tape, outputs, .. } = self;
+        let leave = |left: Left<'_>| match left {
+            Left::Frame(frame, packet) => {
+                outputs.push(Output::Rtp(*packet));
+                if let Some(tape) = tape {
+                    tape.assistant(frame, &mut |entry| outputs.push(Output::Record(entry)));
+                }
+            }
+            Left::Skipped(frames) => {
+                if let Some(tape) = tape {
+                    tape.skipped(frames, &mut |entry| outputs.push(Output::Record(entry)));
+                }
+            }
+        };
+        playout.due(self.now, leave, &mut played);
         for Played { item, begun, ms } in played {
             let born = self.born;
             if let Some(utterance) = self.transcript.find(&item) {
                 let began = *utterance.began.get_or_insert(begun.saturating_duration_since(born));
                 utterance.ended = Some(began + Duration::from_millis(ms));
+                self.tell(&item, None);
             }
         }
     }
 
     fn audio(&mut self, response: &ResponseId, item: &ItemId, content_index: u32, audio: &str) {
+        if self.settings.keep.audio
+            && let Ok(bytes) = STANDARD.decode(audio)
+        {
+            self.outputs.push(Output::Record(Entry::Delta(bytes.into())));
+        }
         if self.floor.muted.as_ref() == Some(response) {
             self.counters.dropped_deltas += 1;
             return;
@@ -186,7 +220,11 @@ impl Call {
         self.transcript.utterance(item, Speaker::Caller).began = Some(at);
 
         let cut = self.playout.interrupt(self.floor.notice.as_ref());
-        self.counters.barge_ins += u64::from(cut.iter().any(|heard| heard.ms > 0));
+        if let Some(heard) = cut.iter().find(|heard| heard.ms > 0) {
+            self.counters.barge_ins += 1;
+            let detail = format!("{} heard_ms={} received_ms={}", heard.item, heard.ms, heard.received_ms);
+            self.note(EventKind::Interrupted, detail);
+        }
         if let Some(active) =
             self.responses.active().filter(|active| Some(*active) != self.floor.notice.as_ref())
         {
@@ -219,6 +257,7 @@ impl Call {
         utterance.began = Some(began);
         utterance.ended = Some(began + Duration::from_millis(heard.ms));
         utterance.heard_ms = Some(heard.ms);
+        self.tell(&heard.item, None);
         let event_id = self.event_id();
         self.outputs.push(Output::Session(ClientEvent::Truncate {
             event_id,
@@ -230,6 +269,9 @@ impl Call {
 
     fn delete(&mut self, item: &ItemId) {
         self.transcript.forget(item);
+        if self.settings.keep.transcript {
+            self.outputs.push(Output::Record(Entry::Forgotten(item.clone())));
+        }
         let event_id = self.event_id();
         self.outputs.push(Output::Session(ClientEvent::Delete { event_id, item: item.clone() }));
     }
@@ -241,6 +283,7 @@ impl Call {
             ItemKind::Other => return,
         };
         self.transcript.after(&item.id, speaker, previous);
+        self.tell(&item.id, previous.cloned());
     }
 
     fn assistant_text(&mut self, item: &ItemId, text: &str, more: bool) {
@@ -249,5 +292,16 @@ impl Call {
             utterance.text.clear();
         }
         utterance.text.push_str(text);
+        if !more {
+            self.tell(item, None);
+        }
+    }
+
+    /// What the caller said, as the server understood it; may be empty.
+    fn caller_text(&mut self, item: &ItemId, text: &str) {
+        let utterance = self.transcript.utterance(item, Speaker::Caller);
+        text.trim().clone_into(&mut utterance.text);
+        utterance.awaits_words = false;
+        self.tell(item, None);
     }
 }

@@ -6,9 +6,8 @@
 //!   the model's turn detection only advances with audio.
 //! - What the clock has filled is not filled again, and what comes too late for its place is dropped.
 //!
-//! Frames from before the session is ready are kept, up to two seconds. Judges neither source nor meaning.
+//! Judges neither source nor meaning, and keeps nothing: see `to_model`.
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::media::rtp::Packet;
@@ -16,7 +15,7 @@ use crate::media::{FRAME_BYTES, FRAME_DURATION, Frame, SILENCE_BYTE};
 
 /// Without a packet for so long, silence is made up. Larger: the model notices the end of a turn later when
 /// the caller's phone suppresses silence. Smaller: an ordinary burst of network jitter loses words.
-const FILL_AFTER: Duration = Duration::from_millis(120);
+const FILL_AFTER: Duration = Duration::from_millis(200);
 /// How long an early packet waits for the ones before it: two packet times, as long as a reordering network
 /// takes. Longer only delays what is already lost.
 const REORDER_WAIT: Duration = Duration::from_millis(40);
@@ -33,8 +32,6 @@ const JUMP_BACK: i32 = 8_000;
 const LATE_AT_PACE: u8 = 3;
 /// Packets closer together than this are a burst, not a live pace.
 const PACE: Duration = Duration::from_millis(10);
-/// Most speech kept from before the session is ready: 2 s. Older speech is answered to nobody's use.
-const KEPT_FRAMES: usize = 100;
 /// Silence that is so much overdue is not missing in the network: nobody looked. The packets wait in the socket.
 const UNATTENDED: Duration = FRAME_DURATION;
 /// Most silence made up in one go, when the clock itself was stopped (a suspended machine).
@@ -93,18 +90,16 @@ pub struct Uplink {
     partial_heard: bool,
     last_packet_at: Option<Instant>,
     late_at_pace: u8,
-    /// When silence is made up next. None until the session is ready.
+    /// When silence is made up next. None until the model's clock must run.
     fill_at: Option<Instant>,
     /// We were late ourselves: until then, packets that waited for us may still be read.
     unread_until: Option<Instant>,
-    /// Frames kept until the session is ready; None from then on.
-    kept: Option<VecDeque<Ready>>,
     /// What happened so far.
     pub counters: UplinkCounters,
 }
 
 impl Default for Uplink {
-    /// An uplink that keeps what it gets until [`Uplink::open`].
+    /// An uplink that has heard nothing.
     fn default() -> Self {
         Self {
             timeline: None,
@@ -117,17 +112,15 @@ impl Default for Uplink {
             late_at_pace: 0,
             fill_at: None,
             unread_until: None,
-            kept: Some(VecDeque::new()),
             counters: UplinkCounters::default(),
         }
     }
 }
 
 impl Uplink {
-    /// The session is ready: gives out what was kept, oldest first, and keeps nothing from now on.
-    pub fn open(&mut self, now: Instant) -> VecDeque<Ready> {
+    /// From now on the model's clock must run: silence is made up while nothing comes.
+    pub fn keep_going(&mut self, now: Instant) {
         self.fill_at.get_or_insert(now + FILL_AFTER);
-        self.kept.take().unwrap_or_default()
     }
 
     /// When [`Self::advance`] has something to do.
@@ -324,15 +317,7 @@ impl Uplink {
             if self.partial_bytes == FRAME_BYTES {
                 let ready = Ready { frame: self.partial, heard: self.partial_heard };
                 (self.partial_bytes, self.partial_heard) = (0, false);
-                match &mut self.kept {
-                    Some(kept) => {
-                        if kept.len() == KEPT_FRAMES {
-                            kept.pop_front();
-                        }
-                        kept.push_back(ready);
-                    }
-                    None => out(ready),
-                }
+                out(ready);
             }
         }
     }

@@ -132,6 +132,7 @@ impl Io {
                 }));
             }
             Output::Notice(notice) => self.operator.say(&notice),
+            Output::Record(_) => {}
         }
     }
 }

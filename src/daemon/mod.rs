@@ -121,6 +121,7 @@ pub async fn run(config: Config, operator: Operator, stop: impl Future<Output = 
         greeting: config.realtime.greeting.clone(),
         recording_notice: config.realtime.recording_notice.clone(),
         uplink_frames_per_append: config.uplink_frames_per_append,
+        keep: crate::call::record::Keep::NOTHING,
     });
     let ports = PortPool::new(config.media.ports.clone());
     Daemon {

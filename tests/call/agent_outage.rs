@@ -122,19 +122,19 @@ fn a_server_that_is_busy_is_tried_again() {
                    caller    Asterisk  us        model
             0.104  │         │         │◀────────┤  HTTP 503
             0.104  │         │         ●         │  ! SessionRetry
-            0.604  │         │         ├────────▶│  connect
-            0.704  │         │         │◀────────┤  HTTP 503
-            0.704  │         │         ●         │  ! SessionRetry
-            1.204  │         │         ├────────▶│  connect
-            1.304  │         │         │◀────────┤  connected
-            1.304  │         │         │◀────────┤  session.created
-            1.304  │         │         ├────────▶│  session.update
-            1.344  │         │         │◀────────┤  session.updated
-            1.344  │         │         ├────────▶│  respond: Hola, ¿en qué puedo ayudarle?
-            1.384  │         │         │◀────────┤  created resp_1
-            1.684  │         │         │◀════════╡  item_1 1500 ms
-            1.688  │◀════════╪═════════╡         │  item_1 1500 ms
-            1.734  │         │         │◀────────┤  done resp_1 completed
+            0.354  │         │         ├────────▶│  connect
+            0.454  │         │         │◀────────┤  HTTP 503
+            0.454  │         │         ●         │  ! SessionRetry
+            0.954  │         │         ├────────▶│  connect
+            1.054  │         │         │◀────────┤  connected
+            1.054  │         │         │◀────────┤  session.created
+            1.054  │         │         ├────────▶│  session.update
+            1.094  │         │         │◀────────┤  session.updated
+            1.094  │         │         ├────────▶│  respond: Hola, ¿en qué puedo ayudarle?
+            1.134  │         │         │◀────────┤  created resp_1
+            1.434  │         │         │◀════════╡  item_1 1500 ms
+            1.448  │◀════════╪═════════╡         │  item_1 1500 ms
+            1.484  │         │         │◀────────┤  done resp_1 completed
         ",
     );
     assert_eq!(world.heard(0), *pattern(1_500, 1));
@@ -160,16 +160,16 @@ fn a_connection_that_breaks_before_it_is_configured_is_tried_again() {
             0.104  │         │         ├────────▶│  session.update
             0.154  │         │         │◀────────┤  gone
             0.154  │         │         ●         │  ! SessionRetry
-            0.654  │         │         ├────────▶│  connect
-            0.754  │         │         │◀────────┤  connected
-            0.754  │         │         │◀────────┤  session.created
-            0.754  │         │         ├────────▶│  session.update
-            0.794  │         │         │◀────────┤  session.updated
-            0.794  │         │         ├────────▶│  respond: Hola, ¿en qué puedo ayudarle?
-            0.834  │         │         │◀────────┤  created resp_1_1
-            1.134  │         │         │◀════════╡  item_1_1 1500 ms
-            1.148  │◀════════╪═════════╡         │  item_1_1 1500 ms
-            1.184  │         │         │◀────────┤  done resp_1_1 completed
+            0.404  │         │         ├────────▶│  connect
+            0.504  │         │         │◀────────┤  connected
+            0.504  │         │         │◀────────┤  session.created
+            0.504  │         │         ├────────▶│  session.update
+            0.544  │         │         │◀────────┤  session.updated
+            0.544  │         │         ├────────▶│  respond: Hola, ¿en qué puedo ayudarle?
+            0.584  │         │         │◀────────┤  created resp_1_1
+            0.884  │         │         │◀════════╡  item_1_1 1500 ms
+            0.888  │◀════════╪═════════╡         │  item_1_1 1500 ms
+            0.934  │         │         │◀────────┤  done resp_1_1 completed
         ",
     );
     assert_eq!(world.heard(0), *pattern(1_500, 1), "one greeting");
@@ -187,12 +187,6 @@ fn a_server_that_cannot_be_reached_costs_eight_seconds_of_patience() {
         Show::ALL.from(7_000),
         "
                    caller    Asterisk  us        model
-            7.204  │         │         ├────────▶│  connect
-            7.304  │         │         │◀────────┤  connection refused
-            7.304  │         │         ●         │  ! SessionRetry
-            7.804  │         │         ├────────▶│  connect
-            7.904  │         │         │◀────────┤  connection refused
-            7.904  │         │         ●         │  ! SessionRetry
             8.004  │         │         ●         │  ! SessionLate
             8.004  │         │         ●         │  ! CallHandedBack
             8.004  │         │◀────────┤         │  AI_END_REASON=session_late

@@ -17,6 +17,7 @@ use openai_inbound_calls::switchboard::Directive;
 use super::asterisk::short;
 use super::ladder::{Lane, SILENCE};
 use super::oracle::Oracle;
+use super::recording::Recorded;
 use super::world::{Due, FRAME, MS, Task, World, mark};
 
 /// Something that happens to a call, kept while its task does not run.
@@ -160,6 +161,7 @@ impl World {
             connections: 0,
             pending: Vec::new(),
             oracle: Oracle::new(self.settings.recording_notice.clone()),
+            recorded: Recorded::default(),
             notices: Vec::new(),
             report: None,
         });
@@ -310,6 +312,7 @@ impl World {
         if deadline.is_none() {
             let report = task.call.report();
             assert_eq!(task.oracle.skipped, report.late_frames, "every jump of the timestamp is counted");
+            task.recorded.hold();
             task.report = Some(report);
             let caller = task.channel.clone();
             self.live.remove(&caller);
@@ -324,6 +327,7 @@ impl World {
         let phone = task.phone;
         match output {
             Output::Rtp(packet) => {
+                task.recorded.left(&packet);
                 let item = task.oracle.packet(&packet).unwrap_or(SILENCE);
                 self.ladder.sound(now, phone, (Lane::Us, Lane::Caller), item, FRAME);
                 if task.media.is_some() {
@@ -344,6 +348,7 @@ impl World {
                 task.oracle.says(&event);
                 self.say_to_model(index, &event);
             }
+            Output::Record(entry) => task.recorded.take(entry),
             Output::OpenSession => self.open_session(index),
             Output::CloseSession => self.close_session(index),
             Output::Ari(request) => {

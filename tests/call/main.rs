@@ -19,6 +19,7 @@ mod greeting;
 mod hangup;
 mod late_clock;
 mod packet_loss;
+mod recording;
 mod shutdown;
 mod soak;
 mod sound;

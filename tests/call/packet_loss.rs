@@ -83,7 +83,7 @@ fn a_phone_that_suppresses_silence_is_silent_to_the_model_and_time_goes_on() {
                    caller    Asterisk  us        model
             0.486  ╞═════════╪════════▶│         │  voice 1000 ms
             0.486  │         │         ╞════════▶│  voice 500 ms
-            1.086  │         │         ╞════════▶│  silence 3000 ms
+            1.166  │         │         ╞════════▶│  silence 3000 ms
             3.986  │         │         ╞════════▶│  voice 500 ms
             4.486  ╞═════════╪════════▶│         │  silence 1520 ms
             4.486  │         │         ╞════════▶│  silence 1520 ms

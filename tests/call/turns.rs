@@ -209,11 +209,11 @@ fn an_exhausted_quota_gives_the_caller_back_at_once() {
             4.006  │         │◀────────┤         │  AI_END_REASON=session_failed
             4.006  │         │◀────────┤         │  hang up media
             4.006  │         │◀────────┤         │  delete bridge
-            4.006  │         │         ├────────▶│  close
             4.009  │         ├────────▶│         │  StasisEnd (media)
             4.010  │         │◀────────┤         │  continue
             4.012  │         ●         │         │  dialplan goes on at 5
             4.013  │         ├────────▶│         │  StasisEnd
+            4.106  │         │         ├────────▶│  close
         ",
     );
     assert!(world.tasks[0].notices.contains(&Notice::QuotaExhausted));

@@ -25,6 +25,7 @@ use openai_inbound_calls::switchboard::Switchboard;
 use super::daemon::{Asker, Happened};
 use super::ladder::{Ladder, Lane, Show};
 use super::oracle::Oracle;
+use super::recording::Recorded;
 
 pub(crate) const MS: Duration = Duration::from_millis(1);
 pub(crate) const FRAME: Duration = Duration::from_millis(20);
@@ -153,6 +154,8 @@ pub(crate) struct Task {
     pub(crate) connections: usize,
     pub(crate) pending: Vec<u8>,
     pub(crate) oracle: Oracle,
+    /// What its recording got.
+    pub(crate) recorded: Recorded,
     pub(crate) notices: Vec<Notice>,
     pub(crate) report: Option<Report>,
 }
@@ -225,6 +228,7 @@ pub(crate) fn settings() -> Settings {
         greeting: Some("Hola, ¿en qué puedo ayudarle?".into()),
         recording_notice: None,
         uplink_frames_per_append: 1,
+        keep: openai_inbound_calls::call::record::Keep::ALL,
     }
 }
 

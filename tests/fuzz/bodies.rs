@@ -120,6 +120,7 @@ fn settings() -> Settings {
         greeting: Some("Hello.".into()),
         recording_notice: None,
         uplink_frames_per_append: 2,
+        keep: openai_inbound_calls::call::record::Keep::ALL,
     }
 }
 

@@ -1,0 +1,163 @@
+//! What a call hands to its recording: values only, no files.
+//!
+//! One [`Opening`], any number of [`Entry`]s in order, one [`Ending`]. Times count from the birth of the call;
+//! the wall clock is read once, for the opening.
+
+use std::time::Duration;
+
+use chrono::{DateTime, FixedOffset};
+
+use super::transcript::Utterance;
+use crate::ari::ChannelId;
+use crate::operator::EndReason;
+use crate::realtime::ItemId;
+
+/// What is kept of a call (`RECORD`); decided when it begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keep {
+    /// The sound: what was heard, and the assistant's as the model sent it.
+    pub audio: bool,
+    /// The words.
+    pub transcript: bool,
+    /// What happened to the session.
+    pub events: bool,
+}
+
+impl Keep {
+    /// Everything.
+    pub const ALL: Self = Self { audio: true, transcript: true, events: true };
+    /// Nothing: no recording is made at all.
+    pub const NOTHING: Self = Self { audio: false, transcript: false, events: false };
+}
+
+/// A call begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opening {
+    /// The caller's channel.
+    pub channel: ChannelId,
+    /// The caller's number; empty if withheld.
+    pub caller: String,
+    /// The number dialled.
+    pub called: String,
+    /// The model that answers.
+    pub model: String,
+    /// The agent that answers.
+    pub agent: String,
+    /// When, by the wall clock of the machine and in its time zone.
+    pub started: DateTime<FixedOffset>,
+    /// What is kept.
+    pub keep: Keep,
+}
+
+/// One piece of a call, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entry {
+    /// The next frames on the wire clock, stereo µ-law, sample by sample (caller left, assistant right): 320
+    /// bytes for each 20 ms, usually 10 frames.
+    Sound(Box<[u8]>),
+    /// So many frames of silence in both directions: the clock was stopped, the machine asleep.
+    Silence {
+        /// Of 20 ms.
+        frames: u64,
+    },
+    /// The assistant's µ-law as the model sent it: one audio delta.
+    Delta(Box<[u8]>),
+    /// An utterance began, changed or ended. Say it when something has changed, not for every syllable: each
+    /// goes to disk (those of one item within a second are joined).
+    Utterance {
+        /// All of it: replaces what was said of the same item.
+        utterance: Utterance,
+        /// The item it follows. `None`: at the end, or where it is already.
+        after: Option<ItemId>,
+    },
+    /// An item nobody heard is gone.
+    Forgotten(ItemId),
+    /// Something of the session worth keeping.
+    Event {
+        /// Since the call began.
+        at: Duration,
+        /// What.
+        kind: EventKind,
+        /// More about it; may be empty.
+        detail: String,
+    },
+}
+
+/// What an [`Entry::Event`] tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EventKind {
+    /// The first frame leaves: the sound's zero.
+    MediaStarted,
+    /// The session's WebSocket stands.
+    Connected,
+    /// The session has confirmed its settings.
+    Configured,
+    /// The caller cut the assistant off.
+    Interrupted,
+    /// The caller pressed a key.
+    Key,
+    /// The caller put us on hold, or took us back.
+    Hold,
+    /// The model used a tool.
+    Tool,
+    /// Something failed.
+    Error,
+    /// The session was lost and is back.
+    Reconnected,
+    /// The call is over.
+    Ended,
+    /// The recording itself missed something: the disk was full or too slow.
+    RecordingGap,
+}
+
+impl EventKind {
+    /// Every kind, for tables and tests.
+    pub const ALL: [Self; 11] = [
+        Self::MediaStarted,
+        Self::Connected,
+        Self::Configured,
+        Self::Interrupted,
+        Self::Key,
+        Self::Hold,
+        Self::Tool,
+        Self::Error,
+        Self::Reconnected,
+        Self::Ended,
+        Self::RecordingGap,
+    ];
+
+    /// Whether it is kept even where events are not: the rest of the recording cannot be read without it.
+    #[must_use]
+    pub const fn is_needed(self) -> bool {
+        matches!(self, Self::MediaStarted | Self::RecordingGap)
+    }
+
+    /// The stable word in the recording's files.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::MediaStarted => "media_started",
+            Self::Connected => "connected",
+            Self::Configured => "configured",
+            Self::Interrupted => "interrupted",
+            Self::Key => "key",
+            Self::Hold => "hold",
+            Self::Tool => "tool",
+            Self::Error => "error",
+            Self::Reconnected => "reconnected",
+            Self::Ended => "ended",
+            Self::RecordingGap => "recording_gap",
+        }
+    }
+}
+
+/// A call ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ending {
+    /// Why.
+    pub reason: EndReason,
+    /// How long the call lasted.
+    pub duration: Duration,
+    /// How often the caller cut the assistant off.
+    pub interruptions: u64,
+}
