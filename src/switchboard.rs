@@ -56,7 +56,11 @@ impl Switchboard {
     /// What Asterisk said of a caller after [`Directive::LookAt`]. Without an answer he would wait for ever.
     pub fn looked_at(&mut self, caller: ChannelId, reply: &Reply) -> Option<Directive> {
         match reply {
-            Reply::Done(body) => parse_channel(body).ok().and_then(|channel| self.entered(channel)),
+            // One that has gone on in the dialplan meanwhile is no longer ours.
+            Reply::Done(body) => parse_channel(body)
+                .ok()
+                .filter(|channel| channel.in_stasis)
+                .and_then(|channel| self.entered(channel)),
             Reply::Refused { status: 404, .. } => None,
             // When the daemon stops, it is the next one that finds him.
             Reply::Refused { .. } | Reply::Lost(_) => {

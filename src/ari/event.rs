@@ -49,6 +49,8 @@ pub struct Channel {
     pub caller: String,
     /// The number dialled.
     pub called: String,
+    /// Whether the dialplan has it in `Stasis()`, rather than somewhere else by now.
+    pub in_stasis: bool,
 }
 
 /// The text is not an ARI event.
@@ -121,6 +123,7 @@ struct Party {
 #[serde(default)]
 struct Dialplan {
     exten: String,
+    app_name: String,
 }
 
 impl From<WireChannel> for Channel {
@@ -131,6 +134,7 @@ impl From<WireChannel> for Channel {
             up: channel.state == "Up",
             caller: channel.caller.number,
             called: channel.dialplan.exten,
+            in_stasis: channel.dialplan.app_name == "Stasis",
         }
     }
 }
@@ -155,7 +159,7 @@ mod tests {
     fn a_caller_is_read_with_both_numbers() {
         let event = parse(
             r#"{"type":"StasisStart","args":[],"channel":{"id":"1.0","name":"PJSIP/voip-0","state":"Up",
-                "caller":{"name":"","number":"300"},"dialplan":{"exten":"324"}},"application":"openai-app"}"#,
+                "caller":{"name":"","number":"300"},"dialplan":{"exten":"324","app_name":"Stasis"}},"application":"openai-app"}"#,
         );
         let channel = Channel {
             id: "1.0".into(),
@@ -163,6 +167,7 @@ mod tests {
             up: true,
             caller: "300".into(),
             called: "324".into(),
+            in_stasis: true,
         };
         assert_eq!(event, Ok(Event::StasisStart(channel)));
     }

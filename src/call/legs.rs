@@ -59,6 +59,17 @@ enum Caller {
     Gone,
 }
 
+/// Whether caller and media channel hear each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Join {
+    /// Not asked for.
+    No,
+    /// Asked for.
+    Requested,
+    /// The answer was lost; asked again at this instant. Asking twice does no harm.
+    Again(Instant),
+}
+
 /// What a reply or an event means for the call as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
@@ -86,7 +97,7 @@ pub struct Legs {
     bridge: Thing,
     media_entered: bool,
     media_address: Option<SocketAddr>,
-    join_requested: bool,
+    join: Join,
 }
 
 impl Legs {
@@ -102,7 +113,7 @@ impl Legs {
             bridge: Thing::Absent,
             media_entered: false,
             media_address: None,
-            join_requested: false,
+            join: Join::No,
         }
     }
 
@@ -136,7 +147,7 @@ impl Legs {
 
     /// Whether caller and media channel have been told to hear each other.
     pub fn is_bridging(&self) -> bool {
-        self.join_requested
+        self.join != Join::No
     }
 
     /// When [`Self::advance`] has something to do.
@@ -149,7 +160,11 @@ impl Legs {
             Thing::LeavingAgain(at) => Some(at),
             _ => None,
         });
-        [caller, things[0], things[1]].into_iter().flatten().min()
+        let join = match self.join {
+            Join::Again(at) => Some(at),
+            Join::No | Join::Requested => None,
+        };
+        [caller, things[0], things[1], join].into_iter().flatten().min()
     }
 
     /// Lets time pass: answers a caller who has waited enough, repeats what got no answer.
@@ -158,6 +173,10 @@ impl Legs {
             Caller::Ringing { answer_at } if answer_at <= now => self.answer(out),
             Caller::ContinuingAgain(at) if at <= now => self.send_on(out),
             _ => {}
+        }
+        if matches!(self.join, Join::Again(at) if at <= now) {
+            self.join = Join::No;
+            self.join(out);
         }
         if matches!(self.media, Thing::LeavingAgain(at) if at <= now) {
             self.media = Thing::Leaving;
@@ -222,11 +241,22 @@ impl Legs {
                 progress = self.media_replied(reply);
             }
             Request::AddChannels { .. } => {
-                progress = if matches!(reply, Reply::Done(_)) { Progress::Joined } else { failure(reply) };
+                progress = match reply {
+                    Reply::Done(_) => Progress::Joined,
+                    Reply::Refused { .. } => failure(reply),
+                    Reply::Lost(_) => Progress::Nothing,
+                };
+                if matches!(reply, Reply::Lost(_)) {
+                    self.join = Join::Again(now + RETRY_AFTER);
+                }
             }
             Request::Answer(_) => match reply {
                 Reply::Done(_) => self.caller_up(),
-                Reply::Refused { .. } | Reply::Lost(_) => progress = failure(reply),
+                Reply::Refused { .. } => progress = failure(reply),
+                Reply::Lost(_) if self.caller == Caller::Answering => {
+                    self.caller = Caller::Ringing { answer_at: now + RETRY_AFTER };
+                }
+                Reply::Lost(_) => {}
             },
             Request::SetVariable { .. } if self.caller == Caller::Explaining => self.send_on(out),
             Request::Continue(_) => self.continue_replied(now, reply),
@@ -295,8 +325,8 @@ impl Legs {
 
     fn join(&mut self, out: &mut Vec<Output>) {
         let ready = self.bridge == Thing::Present && self.media == Thing::Present && self.media_entered;
-        if ready && self.media_address.is_some() && !self.join_requested && self.caller != Caller::Gone {
-            self.join_requested = true;
+        if ready && self.media_address.is_some() && self.join == Join::No && self.caller != Caller::Gone {
+            self.join = Join::Requested;
             out.push(Output::Ari(Request::AddChannels {
                 bridge: self.bridge_id.clone(),
                 channels: [self.caller_id.clone(), self.media_id.clone()],

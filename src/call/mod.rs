@@ -358,7 +358,7 @@ impl Call {
                 self.uplink.deadline(),
                 self.legs.deadline(),
                 self.agent.deadline(),
-                self.responses.deadline(!self.floor.caller_speaks),
+                self.responses.deadline(self.quiet_at(), self.now),
             ]
             .into_iter()
             .flatten()

@@ -115,12 +115,14 @@ impl Responses {
         self.state != State::Idle
     }
 
-    /// When [`Self::next`] has something to do. `quiet`: the caller is not speaking.
-    pub fn deadline(&self, quiet: bool) -> Option<Instant> {
+    /// When [`Self::next`] has something to do. `quiet_at`: when the caller may be taken to be quiet; None: he is.
+    pub fn deadline(&self, quiet_at: Option<Instant>, now: Instant) -> Option<Instant> {
         match &self.state {
             State::Requested { lost_at, .. } => Some(*lost_at),
-            State::Idle if quiet => self.wanted.and_then(|wanted| wanted.not_before),
-            State::Idle | State::Active { .. } => None,
+            State::Idle => {
+                self.wanted.and_then(|wanted| wanted.not_before.max(quiet_at)).filter(|at| *at > now)
+            }
+            State::Active { .. } => None,
         }
     }
 

@@ -10,7 +10,7 @@
 //! The recording notice is the exception: it is said to its end. Until it has been generated the server may not
 //! interrupt either.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -25,15 +25,19 @@ use crate::realtime::client::ClientEvent;
 use crate::realtime::server::{Event, Item, ItemKind, Response, ResponseStatus};
 use crate::realtime::{ItemId, ResponseId};
 
+/// Without a voice for so long, a turn that the server has begun was none. Longer than any pause within a turn that
+/// the server would wait for (semantic turn detection: up to 8 s); shorter leaves a greeting talking over a caller.
+const FALSE_START_AFTER: Duration = Duration::from_secs(8);
+
 /// What the turns of a call hang on.
 #[derive(Debug, Default)]
 pub(super) struct Floor {
     /// Caller and media channel hear each other.
     pub(super) joined: bool,
-    /// Between `speech_started` and `speech_stopped`.
-    pub(super) caller_speaks: bool,
+    /// Since when the caller speaks: between `speech_started` and `speech_stopped`.
+    pub(super) caller_speaks: Option<Instant>,
     /// The caller has taken a turn: no greeting any more.
-    pub(super) caller_has_spoken: bool,
+    caller_has_spoken: bool,
     /// When, since the birth of the call, the audio appended to the session began.
     pub(super) uplink_began: Duration,
     /// The response that must not be interrupted.
@@ -73,14 +77,15 @@ impl Call {
             Event::ResponseDone(response) => self.response_done(&response),
             Event::SpeechStarted { item, audio_start_ms } => self.caller_began(&item, audio_start_ms),
             Event::SpeechStopped { item, audio_end_ms } => {
-                self.floor.caller_speaks = false;
+                self.floor.caller_speaks = None;
                 self.responses.give_way(self.now);
                 let at = self.floor.uplink_began + Duration::from_millis(audio_end_ms);
                 self.transcript.utterance(&item, Speaker::Caller).ended = Some(at);
                 self.tell(&item, None);
             }
             Event::Committed { item, previous } => {
-                self.floor.caller_speaks = false;
+                self.floor.caller_speaks = None;
+                self.floor.caller_has_spoken = true;
                 self.transcript.after(&item, Speaker::Caller, previous.as_ref()).awaits_words = true;
                 self.tell(&item, previous);
             }
@@ -95,9 +100,16 @@ impl Call {
         }
     }
 
+    /// When the caller may be taken to be quiet, if the server says that he speaks: it may have been a false start
+    /// of which no end is told, and our own ear knows better.
+    pub(super) fn quiet_at(&self) -> Option<Instant> {
+        let since = self.floor.caller_speaks?;
+        Some(self.to_model.ear.last_voice().map_or(since, |voice| voice.max(since)) + FALSE_START_AFTER)
+    }
+
     /// Asks for the next response, if one is wanted and may be asked for.
     pub(super) fn ask(&mut self) {
-        let quiet = !self.floor.caller_speaks;
+        let quiet = self.quiet_at().is_none_or(|at| at <= self.now);
         let id = self.events_said + 1;
         let Some((event_id, purpose)) = self.responses.next(self.now, quiet, || format!("c_{id}")) else {
             return;
@@ -169,8 +181,9 @@ impl Call {
             self.floor.notice = Some(response.id.clone());
         } else if !ours {
             // The server took the caller's turn for finished.
-            self.floor.caller_speaks = false;
-        } else if self.floor.caller_speaks {
+            self.floor.caller_speaks = None;
+            self.floor.caller_has_spoken = true;
+        } else if self.floor.caller_speaks.is_some() {
             // Asked for in the very moment the caller began to speak, and the server did not see it as an
             // interruption: it would talk over him.
             self.mute(&response.id.clone(), true);
@@ -214,8 +227,7 @@ impl Call {
     }
 
     fn caller_began(&mut self, item: &ItemId, audio_start_ms: u64) {
-        self.floor.caller_speaks = true;
-        self.floor.caller_has_spoken = true;
+        self.floor.caller_speaks = Some(self.now);
         let at = self.floor.uplink_began + Duration::from_millis(audio_start_ms);
         self.transcript.utterance(item, Speaker::Caller).began = Some(at);
 

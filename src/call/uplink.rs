@@ -90,7 +90,7 @@ pub struct Uplink {
     partial_heard: bool,
     last_packet_at: Option<Instant>,
     late_at_pace: u8,
-    /// When silence is made up next. None until the model's clock must run.
+    /// When silence is made up next. None before the first packet, unless the model's clock must run.
     fill_at: Option<Instant>,
     /// We were late ourselves: until then, packets that waited for us may still be read.
     unread_until: Option<Instant>,
@@ -118,7 +118,7 @@ impl Default for Uplink {
 }
 
 impl Uplink {
-    /// From now on the model's clock must run: silence is made up while nothing comes.
+    /// From now on the model's clock must run, even if the caller's phone never sends anything.
     pub fn keep_going(&mut self, now: Instant) {
         self.fill_at.get_or_insert(now + FILL_AFTER);
     }
@@ -256,7 +256,7 @@ impl Uplink {
         self.counters.received += 1;
         self.counters.lost_frames += lost;
         self.late_at_pace = 0;
-        self.fill_at = self.fill_at.map(|_| now + FILL_AFTER);
+        self.fill_at = Some(now + FILL_AFTER);
         if self.early.first().is_some_and(|early| (packet.timestamp.wrapping_sub(early.timestamp) as i32) > 0)
         {
             self.release_early(true, out);

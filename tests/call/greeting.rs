@@ -307,3 +307,18 @@ fn of_a_long_wait_the_last_two_seconds_of_the_caller_are_kept() {
     // Configured at 4.144 s; the frame spoken at 4.120 s was the last to have come.
     assert_eq!(at / 8, 2_140);
 }
+
+#[test]
+fn a_noise_during_the_notice_does_not_cost_the_greeting() {
+    let mut world = World::new();
+    world.set(|settings| settings.recording_notice = Some("Esta llamada se graba.".into()));
+    world.model(|script| {
+        script.greeting = Some(Answer::pattern("Esta llamada se graba.", 2_000, 7));
+        script.burst = 2.0;
+        script.faults = vec![Fault::new(Trigger::OnTurn(1), FaultKind::FalseStart)];
+    });
+    world.dial(vec![Step::AfterHearing(300 * MS), Step::Say(pattern(400, 101))]);
+    world.run_to(8_000);
+    // The fake says the same words for both.
+    assert_eq!(world.heard(0), [pattern(2_000, 7), pattern(2_000, 7)].concat());
+}

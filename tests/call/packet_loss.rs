@@ -166,3 +166,22 @@ fn packets_of_strangers_and_garbage_change_nothing() {
     let counters = world.tasks[0].call.report().counters;
     assert_eq!((counters.foreign_packets, counters.malformed_packets), (300, 300));
 }
+
+#[test]
+fn comfort_noise_and_keys_among_the_packets_are_no_sound() {
+    let mut world = listening(Impairment { latency: MS, ..Impairment::default() });
+    let said = pattern(3_000, 101);
+    world.dial(vec![Step::Pause(200 * MS), Step::Say(said.clone())]);
+    world.run_to(100);
+    let media = world.tasks[0].media.expect("it is known");
+    for n in 0..100 {
+        world.run_to(300 + n * 20);
+        let (payload_type, payload) = if n % 2 == 0 { (101, vec![5, 0x8A, 3, 0xC0]) } else { (13, vec![70]) };
+        let header = vec![0x80, payload_type, 0, n as u8, 0, 0, 0, 1, 7, 7, 7, 7];
+        world.happen(0, Happened::Packet(media, [header, payload].concat()));
+    }
+    world.run_to(4_000);
+    assert!(voice(&world).concat() == *said, "his voice and nothing else");
+    let report = world.tasks[0].call.report();
+    assert_eq!((report.counters.other_payloads, report.uplink.jumps), (100, 0));
+}

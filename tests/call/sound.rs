@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use openai_inbound_calls::sim::caller::Step;
+use openai_inbound_calls::sim::caller::{Heard, Step};
 use openai_inbound_calls::sim::realtime::{Answer, pattern};
 
 use super::world::{MS, World};
@@ -53,15 +53,19 @@ fn every_byte_of_a_minute_is_carried_both_ways() {
 }
 
 #[test]
-fn a_model_no_faster_than_speech_is_heard_whole_all_the_same() {
+fn a_model_slower_than_speech_is_heard_whole_all_the_same() {
     let mut world = World::new();
     world.network.model = (60 * MS, 40 * MS);
     world.model(|script| {
         script.greeting = Some(Answer::pattern("Un saludo largo.", 8_000, 1));
-        script.burst = 1.02;
+        script.burst = 0.9;
         script.delta_extra_bytes = 5;
     });
     world.dial(vec![]);
-    world.run_to(14_000);
+    world.run_to(16_000);
     assert_eq!(world.heard(0), *pattern(8_000, 1));
+    assert!(world.tasks[0].call.report().underruns > 0, "it was late now and then");
+    let torn =
+        |packet: &&Heard| packet.payload.contains(&0xFF) && packet.payload.iter().any(|byte| *byte != 0xFF);
+    assert_eq!(world.phones[0].caller.heard().iter().filter(torn).count(), 0, "a pause tears no frame apart");
 }

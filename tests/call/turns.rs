@@ -295,6 +295,25 @@ fn the_transcript_is_in_the_order_of_the_talk_whenever_its_texts_come() {
 }
 
 #[test]
+fn the_transcript_follows_the_order_of_the_items_not_of_the_moments_they_were_noticed() {
+    let mut world = World::new();
+    world.set(|settings| settings.recording_notice = Some("Esta llamada se graba.".into()));
+    world.model(|script| {
+        let second = Answer::pattern("Por calidad.", 1_500, 8);
+        script.greeting = Some(Answer::pattern("Esta llamada se graba.", 1_500, 7).and(second));
+        script.burst = 1.0;
+    });
+    // He begins during the first item and ends after the second has come.
+    world.dial(vec![Step::AfterHearing(300 * MS), Step::Say(pattern(1_600, 101))]);
+    world.run_to(9_000);
+    let report = world.tasks[0].call.report();
+    let said: Vec<_> = report.transcript.iter().map(|said| said.text.as_str()).collect();
+    let expected =
+        ["Esta llamada se graba.", "Por calidad.", "Quiero hablar con ventas.", "Le paso con ventas."];
+    assert_eq!(said, expected);
+}
+
+#[test]
 fn a_transcript_that_never_comes_leaves_the_turn_without_words() {
     let mut world = World::new();
     failing(&mut world, Trigger::OnTurn(1), FaultKind::TranscriptFailed);

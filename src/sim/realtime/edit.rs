@@ -101,7 +101,7 @@ impl Session {
                 format!("Audio content of {generated_ms}ms is already shorter than {audio_end_ms}ms");
             return Err(Rejection::new("invalid_value", message, Some("audio_end_ms")));
         }
-        let is_whole = item.status != "in_progress" && audio_end_ms == generated_ms;
+        let is_whole = item.status == "completed" && audio_end_ms == generated_ms;
         self.check_truncation(id, audio_end_ms, generated_ms, truncated_ms.is_some(), is_whole);
         if let Some(Body::Speech { truncated_ms, .. }) = self.items.find_mut(id).map(|item| &mut item.body) {
             *truncated_ms = Some(audio_end_ms);
