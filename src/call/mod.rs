@@ -26,12 +26,14 @@
 //!
 //! | file | holds |
 //! |---|---|
+//! | `seed` | what a call is born with |
 //! | `legs` | what exists in Asterisk, its order and its undoing |
 //! | `agent` | the session: opening, settings, errors |
 //! | `uplink`, `to_model`, `ear` | caller → model; our own voice detector |
 //! | `playout` | model → caller, the 20 ms clock, what was *heard* |
 //! | `responses`, `turn` | one answer at a time; barge-in |
 //! | `transcript` | who said what |
+//! | `report` | what remains of it |
 //! | `record`, `tape` | what the recording gets; both directions on one clock |
 
 mod agent;
@@ -39,7 +41,9 @@ pub mod ear;
 pub mod legs;
 pub mod playout;
 pub mod record;
+mod report;
 pub mod responses;
+mod seed;
 pub mod tape;
 pub mod to_model;
 pub mod transcript;
@@ -50,26 +54,26 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::ari::ChannelId;
 use crate::ari::request::{Reply, Request};
 use crate::media::Frame;
 use crate::media::rtp::{self, PACKET_BYTES, Packet};
 use crate::operator::{EndReason, Notice};
 use crate::realtime::ItemId;
 use crate::realtime::client::ClientEvent;
-use crate::realtime::dialect::SessionSettings;
 use crate::realtime::server::{Event, Refusal};
 
 use agent::Agent;
 use legs::{Legs, Progress};
 use playout::Playout;
-use record::{Entry, EventKind, Keep};
+use record::{Entry, EventKind};
+pub use report::{Counters, Report};
 use responses::Responses;
+pub use seed::{Seed, Settings};
 use tape::Tape;
 use to_model::ToModel;
-use transcript::{Transcript, Utterance};
+use transcript::Transcript;
 use turn::Floor;
-use uplink::{Uplink, UplinkCounters};
+use uplink::Uplink;
 
 /// How long a call may take to undo what it made, before it is given up. Longer than a request's time-out and
 /// its repetition; shorter than anyone's patience with `systemctl stop`.
@@ -78,44 +82,6 @@ pub const CLOSING_PATIENCE: Duration = Duration::from_secs(10);
 /// How long an ended call's session stays open for words that are still to be transcribed. Most come within a
 /// second; longer keeps a session for nothing.
 const WORDS_PATIENCE: Duration = Duration::from_secs(2);
-
-/// What every call of this daemon has in common.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Settings {
-    /// The Stasis application.
-    pub app: String,
-    /// The model's name, for the operator.
-    pub model: String,
-    /// What is asked of the model's session.
-    pub session: SessionSettings,
-    /// The first words; None: the assistant waits.
-    pub greeting: Option<String>,
-    /// Said before the greeting, to its end, whatever the caller does.
-    pub recording_notice: Option<String>,
-    /// Frames in one `input_audio_buffer.append`, 1–5.
-    pub uplink_frames_per_append: u8,
-    /// What is recorded.
-    pub keep: Keep,
-}
-
-/// What makes this call this call: everything that would otherwise be random or ambient.
-#[derive(Debug, Clone)]
-pub struct Seed {
-    /// The caller's channel.
-    pub channel: ChannelId,
-    /// Its name, for the operator: `PJSIP/trunk-00000012`.
-    pub channel_name: String,
-    /// Whether the dialplan has answered it.
-    pub answered: bool,
-    /// Our RTP socket, as Asterisk reaches it.
-    pub local: SocketAddr,
-    /// RTP synchronisation source of what we send.
-    pub ssrc: u32,
-    /// First RTP sequence number.
-    pub sequence: u16,
-    /// First RTP timestamp.
-    pub timestamp: u32,
-}
 
 /// Something that happens to a call.
 #[derive(Debug)]
@@ -226,50 +192,6 @@ enum Phase {
     Ended {
         reason: EndReason,
     },
-}
-
-/// Counts of what went wrong, or well, on the way.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Datagrams that were not RTP.
-    pub malformed_packets: u64,
-    /// Datagrams from someone else.
-    pub foreign_packets: u64,
-    /// Packets that are not µ-law audio: keys, comfort noise.
-    pub other_payloads: u64,
-    /// Audio deltas of answers nobody wants any more.
-    pub dropped_deltas: u64,
-    /// Audio deltas that could not be decoded or found no room.
-    pub refused_deltas: u64,
-    /// Interruptions by the caller.
-    pub barge_ins: u64,
-    /// Error events of the server that needed nothing done.
-    pub session_errors: u64,
-    /// Keys pressed.
-    pub keys: u64,
-}
-
-/// What remains of a call when it is over.
-#[derive(Debug, Clone)]
-pub struct Report {
-    /// Why it ended.
-    pub reason: EndReason,
-    /// How long it lasted.
-    pub duration: Duration,
-    /// Counts.
-    pub counters: Counters,
-    /// The caller's packets.
-    pub uplink: UplinkCounters,
-    /// Frames sent to the caller.
-    pub frames: u64,
-    /// Frames skipped because the clock was late.
-    pub late_frames: u64,
-    /// Pauses inside the assistant's speech because its audio had not arrived.
-    pub underruns: u64,
-    /// Frames in which our own detector heard the caller's voice.
-    pub voiced_frames: u64,
-    /// Everything said, in order.
-    pub transcript: Vec<Utterance>,
 }
 
 /// One call.

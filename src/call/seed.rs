@@ -1,0 +1,45 @@
+//! What a call is born with: settings it shares with every other call, and everything that makes it this one.
+
+use std::net::SocketAddr;
+
+use super::record::Keep;
+use crate::ari::ChannelId;
+use crate::realtime::dialect::SessionSettings;
+
+/// What every call of this daemon has in common.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// The Stasis application.
+    pub app: String,
+    /// The model's name, for the operator.
+    pub model: String,
+    /// What is asked of the model's session.
+    pub session: SessionSettings,
+    /// The first words; None: the assistant waits.
+    pub greeting: Option<String>,
+    /// Said before the greeting, to its end, whatever the caller does.
+    pub recording_notice: Option<String>,
+    /// Frames in one `input_audio_buffer.append`, 1–5.
+    pub uplink_frames_per_append: u8,
+    /// What is recorded.
+    pub keep: Keep,
+}
+
+/// What makes this call this call: everything that would otherwise be random or ambient.
+#[derive(Debug, Clone)]
+pub struct Seed {
+    /// The caller's channel.
+    pub channel: ChannelId,
+    /// Its name, for the operator: `PJSIP/trunk-00000012`.
+    pub channel_name: String,
+    /// Whether the dialplan has answered it.
+    pub answered: bool,
+    /// Our RTP socket, as Asterisk reaches it.
+    pub local: SocketAddr,
+    /// RTP synchronisation source of what we send.
+    pub ssrc: u32,
+    /// First RTP sequence number.
+    pub sequence: u16,
+    /// First RTP timestamp.
+    pub timestamp: u32,
+}
