@@ -1,5 +1,7 @@
 //! What the recording gets: both sides on the wire clock, every word, and what happened.
 
+use std::time::Duration;
+
 use openai_inbound_calls::call::record::{Entry, EventKind};
 use openai_inbound_calls::call::transcript::{Speaker, Utterance};
 use openai_inbound_calls::sim::caller::Step;
@@ -66,6 +68,14 @@ impl Recorded {
             }
         }
         words
+    }
+
+    /// When the call ended; it may have taken longer to be over.
+    pub(crate) fn ended_at(&self) -> Option<Duration> {
+        self.entries.iter().find_map(|entry| match entry {
+            Entry::Event { at, kind: EventKind::Ended, .. } => Some(*at),
+            _ => None,
+        })
     }
 
     fn events(&self) -> Vec<EventKind> {

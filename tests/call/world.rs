@@ -160,6 +160,14 @@ pub(crate) struct Task {
     pub(crate) report: Option<Report>,
 }
 
+impl Task {
+    /// Whether the call was not over as soon as it ended.
+    pub(crate) fn took_time_to_close(&self) -> bool {
+        let ended = self.recorded.ended_at();
+        self.report.as_ref().zip(ended).is_some_and(|(report, ended)| report.duration > ended + 100 * MS)
+    }
+}
+
 /// One connection at the model's server.
 #[derive(Debug)]
 pub(crate) struct Server {
