@@ -28,7 +28,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::config::Config;
 use crate::daemon;
-use crate::daemon::clock::{chance, now, wall_time};
+use crate::daemon::clock::{chance, now, wall};
 use crate::logging;
 use crate::media::{FRAME_BYTES, FRAME_DURATION, wav};
 use crate::operator::Language;
@@ -241,7 +241,7 @@ impl Stage {
             let delay = delay.map_or("-".to_owned(), |delay| format!("{} ms", delay.as_millis()));
             print(&format!("  · {what}: {delay}"))?;
         }
-        let path = self.folder.join(format!("demo-{}.wav", wall_time().format("%Y%m%d-%H%M%S")));
+        let path = self.folder.join(format!("demo-{}.wav", wall().format("%Y%m%d-%H%M%S")));
         std::fs::write(&path, wav::stereo(&evidence.said, &evidence.heard))
             .with_context(|| path.display().to_string())?;
         let words = say(
@@ -324,6 +324,8 @@ fn config(
         ("LOCAL_IP_ADDRESS", Ipv4Addr::LOCALHOST.to_string()),
         ("RTP_PORTS", format!("{}-{}", ports.start(), ports.end())),
         ("LOG_FILE_PATH", log.display().to_string()),
+        ("RECORDINGS_DIR", log.parent().map_or_else(String::new, |folder| folder.display().to_string())),
+        ("API_LISTEN", "127.0.0.1:0".to_owned()),
         ("LOG_LANGUAGE", say(language, "es", "en").to_owned()),
         ("ASSISTANT_GREETING", words::GREETING.text.to_owned()),
         ("SHUTDOWN_GRACE_SECONDS", "1".to_owned()),

@@ -15,7 +15,7 @@
 //! | floor | modules | what |
 //! |---|---|---|
 //! | 4 | [`daemon`], [`config`], [`logging`], [`demo`], `main` | tasks, files, the environment |
-//! | 3 | [`net`] | sockets |
+//! | 3 | [`net`], [`recordings`] | sockets; the files of recorded calls |
 //! | 2 | [`call`], [`switchboard`] | behaviour, pure |
 //! | 1 | [`ari`], [`realtime`] | the two languages, bytes ⇄ types, pure |
 //! | 0 | [`media`], [`operator`] | sound; the operator's lines, pure |
@@ -64,6 +64,7 @@ pub mod call;
 pub mod switchboard;
 
 pub mod net;
+pub mod recordings;
 
 pub mod config;
 pub mod daemon;

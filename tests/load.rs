@@ -3,6 +3,7 @@
 //! `cargo test --release --test load -- --nocapture` prints the figures. Only what must hold on any machine is
 //! asserted: nothing lost, nothing left. Half of the processor time is the fakes'.
 
+use std::path::Path;
 use std::time::Duration;
 
 use openai_inbound_calls::config::Config;
@@ -31,7 +32,7 @@ fn caller() -> Vec<Step> {
     [&listen[..], &[Step::Say(pattern(2_000, 7))], &listen[..], &[Step::HangUp]].concat()
 }
 
-fn config(asterisk: &AsteriskServer, openai: &RealtimeServer) -> Config {
+fn config(asterisk: &AsteriskServer, openai: &RealtimeServer, recordings: &Path) -> Config {
     let settings = Settings::default();
     let variables = [
         ("ASTERISK_HOST", asterisk.address().ip().to_string()),
@@ -42,6 +43,8 @@ fn config(asterisk: &AsteriskServer, openai: &RealtimeServer) -> Config {
         ("OPENAI_REALTIME_URL", openai.url()),
         ("LOCAL_IP_ADDRESS", loopback_address().to_string()),
         ("LOG_FILE_PATH", "unused.log".to_owned()),
+        ("RECORDINGS_DIR", recordings.display().to_string()),
+        ("API_LISTEN", "127.0.0.1:0".to_owned()),
     ];
     let variable = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|row| row.1.clone());
     Config::from_variables(&variable).expect("a valid configuration")
@@ -113,7 +116,8 @@ async fn fifty_calls_at_once_lose_nothing_and_leave_nothing() {
     let openai = RealtimeServer::with_script(Script { answers, ..Script::default() }).expect("loopback");
     let (stop, stopped) = oneshot::channel::<()>();
     let mut service = JoinSet::new();
-    let config = config(&asterisk, &openai);
+    let recordings = tempfile::TempDir::new().expect("a folder");
+    let config = config(&asterisk, &openai, recordings.path());
     let operator = Operator::new(Language::English);
     service.spawn(async move { daemon::run(config, operator, async { drop(stopped.await) }).await });
     until("the daemon listens", || asterisk.listeners() == 1).await;

@@ -31,6 +31,8 @@ pub struct Utterance {
     pub ended: Option<Duration>,
     /// The caller cut it off after hearing so many milliseconds.
     pub heard_ms: Option<u64>,
+    /// Of so many milliseconds that had arrived by then.
+    pub said_ms: Option<u64>,
     /// The turn is over, and the server is putting it into words.
     pub awaits_words: bool,
 }
@@ -50,6 +52,8 @@ impl Transcript {
     /// As [`Self::utterance`], directly behind `previous` if that is known.
     pub fn after(&mut self, item: &ItemId, speaker: Speaker, previous: Option<&ItemId>) -> &mut Utterance {
         let place = self.utterances.iter().position(|utterance| utterance.item == *item);
+        // A server that names the item itself names none.
+        let previous = previous.filter(|previous| *previous != item);
         let behind = previous.and_then(|previous| self.utterances.iter().position(|u| u.item == *previous));
         let place = match (place, behind) {
             (Some(place), Some(behind)) if place != behind + 1 => {
@@ -68,6 +72,7 @@ impl Transcript {
                     began: None,
                     ended: None,
                     heard_ms: None,
+                    said_ms: None,
                     awaits_words: false,
                 };
                 self.utterances.insert(place, new);
@@ -116,6 +121,15 @@ mod tests {
         transcript.after(&"answer".into(), Speaker::Assistant, Some(&"question".into()));
         assert_eq!(order(&transcript), ["greeting", "question", "answer"]);
         transcript.forget(&"question".into());
+        assert_eq!(order(&transcript), ["greeting", "answer"]);
+    }
+
+    #[test]
+    fn an_item_that_is_said_to_follow_itself_stays_where_it_is() {
+        let mut transcript = Transcript::default();
+        for item in ["greeting", "answer", "greeting", "answer"] {
+            transcript.after(&item.into(), Speaker::Assistant, Some(&item.into()));
+        }
         assert_eq!(order(&transcript), ["greeting", "answer"]);
     }
 }

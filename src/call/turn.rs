@@ -269,6 +269,7 @@ impl Call {
         utterance.began = Some(began);
         utterance.ended = Some(began + Duration::from_millis(heard.ms));
         utterance.heard_ms = Some(heard.ms);
+        utterance.said_ms = Some(heard.received_ms);
         self.tell(&heard.item, None);
         let event_id = self.event_id();
         self.outputs.push(Output::Session(ClientEvent::Truncate {

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use super::models::{self, Fate};
 use super::reader::{Reader, is_none};
+use super::recordings::recordings;
 use super::words::VadKind;
 use super::{
     AsteriskConfig, Config, LogConfig, MediaConfig, Problem, RealtimeConfig, Secret, Variables,
@@ -39,13 +40,15 @@ pub(super) fn assemble(variables: Variables<'_>) -> Result<Config, Vec<Problem>>
     let realtime = realtime(&mut reader);
     let media = media(&mut reader);
     let log = log(&mut reader);
+    let recordings = recordings(&mut reader, log.as_ref().map(|log| log.language));
     let uplink_frames_per_append = reader.integer("UPLINK_FRAMES_PER_APPEND", 1..=5);
     let grace_seconds = reader.integer("SHUTDOWN_GRACE_SECONDS", 0..=3600);
-    match (asterisk, media, realtime, log, uplink_frames_per_append, grace_seconds) {
+    match (asterisk, media, realtime, recordings, log, uplink_frames_per_append, grace_seconds) {
         (
             Some(asterisk),
             Some(media),
             Some(realtime),
+            Some(recordings),
             Some(log),
             Some(uplink_frames_per_append),
             Some(seconds),
@@ -54,6 +57,7 @@ pub(super) fn assemble(variables: Variables<'_>) -> Result<Config, Vec<Problem>>
             media,
             realtime,
             uplink_frames_per_append,
+            recordings,
             log,
             shutdown_grace: Duration::from_secs(seconds),
             remarks: reader.remarks,

@@ -16,6 +16,7 @@ mod env_file;
 mod log_filter;
 mod models;
 mod reader;
+mod recordings;
 mod url;
 mod variables;
 mod words;
@@ -32,6 +33,7 @@ pub use words::Scheme;
 
 use crate::operator::{Allowed, Detail, Found, Language, Notice};
 use crate::realtime::dialect::SessionSettings;
+use crate::recordings::RecordingSettings;
 use env_file::EnvFile;
 use words::Word;
 
@@ -49,6 +51,8 @@ pub struct Config {
     pub realtime: RealtimeConfig,
     /// Frames of 20 ms in one append to the model, 1–5.
     pub uplink_frames_per_append: u8,
+    /// Where recordings are kept, and how.
+    pub recordings: RecordingSettings,
     /// Where and how to log.
     pub log: LogConfig,
     /// What live calls have to finish after SIGTERM, 0–3600 s.

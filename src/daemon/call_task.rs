@@ -15,11 +15,13 @@ use tokio::time::{Instant, sleep_until};
 
 use super::clock::now;
 use crate::ari::request::{Reply, Request};
+use crate::call::record::Ending;
 use crate::call::{Call, Input, LegEvent, Output, Report, SessionEnd};
 use crate::logging::Operator;
 use crate::net::ari_rest::AriRest;
 use crate::net::realtime_link::{News, RealtimeLink};
 use crate::realtime::server;
+use crate::recordings::Handle;
 
 /// Larger than any packet Asterisk sends for a telephone (20–60 ms of µ-law and a header).
 const DATAGRAM_BYTES: usize = 2_048;
@@ -53,6 +55,8 @@ pub(super) struct Io {
     pub(super) operator: Operator,
     pub(super) media: Option<SocketAddr>,
     pub(super) requests: FuturesUnordered<Replying>,
+    /// Where the call is recorded, if it is. Never waits.
+    pub(super) recording: Option<Handle>,
 }
 
 /// Runs a call to its end.
@@ -97,7 +101,12 @@ pub(super) async fn run(mut call: Call, mut orders: mpsc::Receiver<Order>, mut i
         };
         io.perform_all(outputs);
     }
-    call.report()
+    let report = call.report();
+    if let Some(recording) = io.recording {
+        let interruptions = report.counters.barge_ins;
+        recording.close(Ending { reason: report.reason, duration: report.duration, interruptions });
+    }
+    report
 }
 
 impl Io {
@@ -132,7 +141,11 @@ impl Io {
                 }));
             }
             Output::Notice(notice) => self.operator.say(&notice),
-            Output::Record(_) => {}
+            Output::Record(entry) => {
+                if let Some(recording) = &mut self.recording {
+                    recording.push(entry);
+                }
+            }
         }
     }
 }

@@ -27,12 +27,13 @@ use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue, header};
 use tracing::Instrument as _;
 
 use call_task::{Io, Order};
-use clock::{chance, now};
+use clock::{chance, now, wall};
 
 use crate::ari::ChannelId;
 use crate::ari::event::Channel;
 use crate::ari::request::{Application, Reply, Request};
 use crate::call::legs::END_REASON_VARIABLE;
+use crate::call::record::{Keep, Opening};
 use crate::call::{Call, Report, Seed, Settings};
 use crate::config::{Config, RealtimeConfig};
 use crate::logging::Operator;
@@ -43,10 +44,15 @@ use crate::net::rtp_socket::{PortError, PortPool};
 use crate::net::tls;
 use crate::operator::{Detail, EndReason, Notice};
 use crate::realtime::dialect::Dialect;
+use crate::recordings::{self, Handle, Recorder};
 use crate::switchboard::{Directive, Switchboard};
 
 /// Orders a call may leave unread. It reads them at once; more waiting means that it hangs.
 const ORDERS: usize = 64;
+/// The only agent there is.
+const AGENT: &str = "default";
+/// What the recorder may take at the end to put the last recordings on disk.
+const RECORDER_PATIENCE: Duration = Duration::from_secs(5);
 /// News of Asterisk that may wait for the loop.
 const ARI_NEWS: usize = 1_024;
 /// Pause before a caller who may be waiting is asked for again. He hears nothing meanwhile.
@@ -82,6 +88,7 @@ struct Daemon {
     callers: HashMap<Id, ChannelId>,
     calls: JoinSet<Report>,
     errands: FuturesUnordered<Pin<Box<dyn Future<Output = Errand> + Send>>>,
+    recorder: Recorder,
 }
 
 /// Serves calls until `stop` is done and the last call has ended, or its time is up.
@@ -121,10 +128,14 @@ pub async fn run(config: Config, operator: Operator, stop: impl Future<Output = 
         greeting: config.realtime.greeting.clone(),
         recording_notice: config.realtime.recording_notice.clone(),
         uplink_frames_per_append: config.uplink_frames_per_append,
-        keep: crate::call::record::Keep::NOTHING,
+        keep: config.recordings.keep,
     });
     let ports = PortPool::new(config.media.ports.clone());
-    Daemon {
+    let recorder = Recorder::start(config.recordings.clone(), now, move |news| match news {
+        recordings::News::Notice(notice) => operator.say(&notice),
+        recordings::News::Opened(_) | recordings::News::Finished(_) => {}
+    })?;
+    let mut daemon = Daemon {
         config,
         settings,
         endpoint,
@@ -137,9 +148,14 @@ pub async fn run(config: Config, operator: Operator, stop: impl Future<Output = 
         callers: HashMap::new(),
         calls: JoinSet::new(),
         errands: FuturesUnordered::new(),
+        recorder,
+    };
+    daemon.serve(link, stop).await;
+    let Daemon { recorder, .. } = daemon;
+    // What was said in the last seconds is still on its way to the disk.
+    if !tokio::task::spawn_blocking(move || recorder.stop(RECORDER_PATIENCE)).await.unwrap_or(false) {
+        tracing::warn!("the recorder did not end in time; the next start completes what is left");
     }
-    .serve(link, stop)
-    .await;
     operator.say(&Notice::DaemonStopped);
     Ok(())
 }
@@ -286,6 +302,7 @@ impl Daemon {
             sequence: (first >> 32) as u16,
             timestamp: second as u32,
         };
+        let recording = self.record(&caller, channel.caller, channel.called);
         let call = Call::new(now(), Arc::clone(&self.settings), seed);
         let io = Io {
             rtp,
@@ -294,11 +311,28 @@ impl Daemon {
             operator: self.operator,
             media: None,
             requests: FuturesUnordered::new(),
+            recording,
         };
         let (orders, inbox) = mpsc::channel(ORDERS);
         let abort = self.calls.spawn(call_task::run(call, inbox, io).instrument(span));
         self.callers.insert(abort.id(), caller.clone());
         self.live.insert(caller, Live { port, orders, abort });
+    }
+
+    /// Begins the recording of a call, if anything of it is to be kept.
+    fn record(&self, caller: &ChannelId, number: String, called: String) -> Option<Handle> {
+        let keep = self.settings.keep;
+        (keep != Keep::NOTHING).then(|| {
+            self.recorder.open(Opening {
+                channel: caller.clone(),
+                caller: number,
+                called,
+                model: self.settings.model.clone(),
+                agent: AGENT.to_owned(),
+                started: wall(),
+                keep,
+            })
+        })
     }
 
     /// The next free RTP port; the error is the operator's line.

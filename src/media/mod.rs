@@ -1,4 +1,4 @@
-//! Sound as the telephone knows it: frames, G.711 µ-law, RTP packets, voice activity.
+//! Sound as the telephone knows it: frames, G.711 µ-law, RTP packets, voice activity, WAV headers.
 //!
 //! Nothing here keeps a connection or knows what a call is.
 

@@ -1,25 +1,31 @@
-//! WAV files of a telephone call: stereo G.711 µ-law at 8 kHz, the samples as they travelled.
+//! The header of a WAV file of µ-law sound, 8 kHz, one or two channels: 58 bytes.
 //!
-//! Format tag 7 (`WAVE_FORMAT_MULAW`) is no PCM, so the `fmt ` chunk is 18 bytes long and a `fact` chunk follows
-//! (RIFF "Multimedia Data Standards Update", 1994). Every player knows it. Writes no file: it makes bytes.
-//!
-//! ```text
-//!  0 RIFF size WAVE │ 12 fmt  18: 7, 2 channels, 8 000 Hz, 16 000 B/s, 2, 8 bits, 0 │ 38 fact 4: samples │ 50 data size │ 58 …
-//! ```
+//! RIFF, a `fmt ` chunk of 18 bytes (format 7, as every format but PCM needs its extension's size), a `fact`
+//! chunk (the samples of one channel, which the same rule demands), then `data`. Writes and reads no files.
 
 use super::frame::SILENCE_BYTE;
 
-/// Bytes before the first sample.
+/// Length of the header; the sound begins here.
 pub const HEADER_BYTES: usize = 58;
-const FORMAT_MULAW: u16 = 7;
-const CHANNELS: u16 = 2;
-const RATE: u32 = 8_000;
 
-/// The header of a file with so many samples on each side.
-///
-/// Players take the length from here; of a call longer than 74 hours they would see the first 74.
-pub fn header(samples: u32) -> [u8; HEADER_BYTES] {
-    let data = samples.saturating_mul(CHANNELS.into()).min(u32::MAX - HEADER_BYTES as u32);
+/// Samples a second, of each channel.
+const SAMPLE_RATE: u32 = 8_000;
+/// `WAVE_FORMAT_MULAW` of RFC 2361.
+const FORMAT_ULAW: u16 = 7;
+/// What a size says while nobody knows it: players read to the end of the file.
+const UNKNOWN: u32 = u32::MAX;
+
+/// The header of so many bytes of sound (all channels together); `None` while it is still being written, and
+/// also what is said of more than a RIFF can count (4 GiB, three days of stereo).
+#[must_use]
+pub fn header(channels: u16, sound_bytes: Option<u64>) -> [u8; HEADER_BYTES] {
+    let known = sound_bytes
+        .and_then(|bytes| u32::try_from(bytes).ok())
+        .filter(|bytes| *bytes <= UNKNOWN - HEADER_BYTES as u32);
+    let (riff, samples, data) = known.map_or((UNKNOWN, UNKNOWN, UNKNOWN), |bytes| {
+        // A chunk of odd length is followed by a padding byte, which only the RIFF's size counts.
+        (bytes + bytes % 2 + (HEADER_BYTES as u32 - 8), bytes / u32::from(channels), bytes)
+    });
     let mut header = [0; HEADER_BYTES];
     let mut at = 0;
     let mut put = |bytes: &[u8]| {
@@ -27,19 +33,18 @@ pub fn header(samples: u32) -> [u8; HEADER_BYTES] {
         at += bytes.len();
     };
     put(b"RIFF");
-    // Of everything behind this number.
-    put(&(data + HEADER_BYTES as u32 - 8).to_le_bytes());
+    put(&riff.to_le_bytes());
     put(b"WAVEfmt ");
-    put(&18_u32.to_le_bytes());
-    put(&FORMAT_MULAW.to_le_bytes());
-    put(&CHANNELS.to_le_bytes());
-    put(&RATE.to_le_bytes());
-    put(&(RATE * u32::from(CHANNELS)).to_le_bytes());
-    put(&CHANNELS.to_le_bytes());
-    put(&8_u16.to_le_bytes());
-    put(&0_u16.to_le_bytes());
+    put(&18u32.to_le_bytes());
+    put(&FORMAT_ULAW.to_le_bytes());
+    put(&channels.to_le_bytes());
+    put(&SAMPLE_RATE.to_le_bytes());
+    put(&(SAMPLE_RATE * u32::from(channels)).to_le_bytes());
+    put(&channels.to_le_bytes());
+    put(&8u16.to_le_bytes());
+    put(&0u16.to_le_bytes());
     put(b"fact");
-    put(&4_u32.to_le_bytes());
+    put(&4u32.to_le_bytes());
     put(&samples.to_le_bytes());
     put(b"data");
     put(&data.to_le_bytes());
@@ -54,21 +59,13 @@ pub fn interleave(left: &[u8], right: &[u8]) -> Vec<u8> {
 
 /// A whole file.
 pub fn stereo(left: &[u8], right: &[u8]) -> Vec<u8> {
-    let samples = left.len().max(right.len()) as u32;
-    [header(samples).as_slice(), &interleave(left, right)].concat()
+    let sound = interleave(left, right);
+    [header(2, Some(sound.len() as u64)).as_slice(), &sound].concat()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_header_is_that_of_a_stereo_mulaw_file() {
-        let expected =
-            b"RIFF\x3a\x00\x00\x00WAVEfmt \x12\x00\x00\x00\x07\x00\x02\x00\x40\x1f\x00\x00\x80\x3e\x00\x00\
-            \x02\x00\x08\x00\x00\x00fact\x04\x00\x00\x00\x04\x00\x00\x00data\x08\x00\x00\x00";
-        assert_eq!(header(4), *expected);
-    }
 
     #[test]
     fn the_sides_alternate_and_the_shorter_one_falls_silent() {
@@ -77,7 +74,20 @@ mod tests {
     }
 
     #[test]
-    fn a_call_of_four_days_does_not_overflow_the_header() {
-        assert_eq!(header(u32::MAX)[4..8], (u32::MAX - 8).to_le_bytes());
+    fn a_second_of_stereo_is_described_to_the_byte() {
+        let header = header(2, Some(16_000));
+        let hex = header.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
+        let expected = [
+            "52494646", "b23e0000", "57415645", "666d7420", "12000000", "0700", "0200", "401f0000",
+            "803e0000", "0200", "0800", "0000", "66616374", "04000000", "401f0000", "64617461", "803e0000",
+        ];
+        assert_eq!(hex, expected.concat());
+    }
+
+    #[test]
+    fn an_unknown_length_and_one_beyond_a_riff_are_the_same() {
+        assert_eq!(header(1, None), header(1, Some(1 << 33)));
+        assert_eq!(header(1, None)[54..], [0xFF; 4]);
+        assert_ne!(header(1, None), header(1, Some(u64::from(u32::MAX) - 58)));
     }
 }

@@ -301,6 +301,40 @@ notices! {
     FormatsDiffer { paths: Detail } => Error,
         "OpenAI no confirma el formato de audio pedido, µ-law ({paths}): el llamante oiría ruido, la llamada no continúa",
         "OpenAI does not confirm the audio format asked for, µ-law ({paths}): the caller would hear noise, the call does not go on";
+
+    // ── recordings ───────────────────────────────────────────────────────────────────────────────────────
+    /// Nothing can be written into the recordings' `folder`; calls go on.
+    RecordingFailing { folder: String, cause: Detail } => Error,
+        "No se puede grabar en {folder}: {cause}. Las llamadas continúan; lo que falte en su grabación será silencio",
+        "Cannot record in {folder}: {cause}. Calls go on; what is missing in their recordings will be silence";
+    /// Recording works again.
+    RecordingResumed { folder: String } => Warn,
+        "Se puede grabar de nuevo en {folder}",
+        "Recording in {folder} works again";
+    /// More was to be recorded than the disk took; `pieces` are silence or missing.
+    RecordingOverflowed { pieces: u64 } => Warn,
+        "El disco no daba abasto con las grabaciones - Fragmentos perdidos: {pieces}. Las llamadas no se ven afectadas",
+        "The disk could not keep up with the recordings - Pieces lost: {pieces}. Calls are not affected";
+    /// A recording could not be finished and is given up.
+    RecordingLost { id: String, cause: Detail } => Error,
+        "Se pierde la grabación {id}: {cause}",
+        "The recording {id} is lost: {cause}";
+    /// A recording could not be completed; what there is of it stays on disk.
+    RecordingUnfinished { id: String, cause: Detail } => Error,
+        "No se pudo completar la grabación {id}: {cause}. Lo grabado sigue en el disco y se intenta de nuevo",
+        "The recording {id} could not be completed: {cause}. What was recorded stays on disk and it is tried again";
+    /// `count` recordings that a crash had cut off were completed at the start.
+    RecordingsRecovered { count: usize } => Info,
+        "Grabaciones interrumpidas que se han completado: {count}",
+        "Recordings that had been cut off and are complete again: {count}";
+    /// `count` encrypted recordings were cut off and wait for their identity.
+    RecordingsSealed { count: usize } => Warn,
+        "Grabaciones cifradas que quedaron interrumpidas: {count}. Quien tenga la clave secreta las completa con «recordings export»",
+        "Encrypted recordings that were cut off: {count}. Whoever has the secret key completes them with \"recordings export\"";
+    /// The identity does not open what is encrypted for the recipient.
+    IdentityDiffers { identity: &'static str, recipient: &'static str } => Warn,
+        "La clave de {identity} no abre lo que se cifra para {recipient}: la API no podrá leer las grabaciones nuevas",
+        "The key in {identity} does not open what is encrypted for {recipient}: the API cannot read new recordings";
 }
 
 #[cfg(test)]

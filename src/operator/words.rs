@@ -47,7 +47,7 @@ impl Detail {
     /// Longer text is cut. Smaller would cut OpenAI's explanations, larger invites whole pages of HTML.
     pub const MAX_CHARS: usize = 300;
 
-    /// Cleans `text`: runs of white space and control characters become one space, keys (`sk-…`, `ek_…`) are
+    /// Cleans `text`: runs of white space and control characters become one space, keys (`sk-…`, `ek_…`, `AGE-SECRET-KEY-…`) are
     /// masked.
     pub fn new(text: impl Display) -> Self {
         let text = text.to_string();
@@ -84,7 +84,7 @@ fn push_masked(clean: &mut String, word: &str) {
         let (before, from) = rest.split_at(start);
         let (token, after) = from.split_at(from.find(|c| !in_key(c)).unwrap_or(from.len()));
         clean.push_str(before);
-        match ["sk-", "ek_"].iter().find(|mark| token.starts_with(**mark)) {
+        match ["sk-", "ek_", "AGE-SECRET-KEY-"].iter().find(|mark| token.starts_with(**mark)) {
             Some(mark) => {
                 clean.push_str(mark);
                 clean.push('…');
@@ -164,6 +164,15 @@ pub enum Allowed {
     Name,
     /// Letters, digits and signs of ASCII without spaces.
     Token,
+    /// Some of these words with commas between them, or `none`.
+    NoneOrSomeOf(&'static [&'static str]),
+    /// A public key of `age`.
+    AgeRecipient,
+    /// A file with a secret key of `age`; `cause` says what is wrong with this one.
+    AgeIdentityFile {
+        /// The system's words, or ours.
+        cause: Detail,
+    },
     /// Anything without control characters and colons.
     UserName,
     /// UTF-8 text in one line.
@@ -221,6 +230,15 @@ impl Said for Allowed {
             Self::Token => say(
                 "letras, cifras y signos ASCII, sin espacios".into(),
                 "ASCII letters, digits and signs, without spaces".into()),
+            Self::NoneOrSomeOf(words) => say(
+                format!("none, o una o varias de estas palabras separadas por comas: {}", words.join(", ")),
+                format!("none, or one or several of these words, separated by commas: {}", words.join(", "))),
+            Self::AgeRecipient => say(
+                "una clave pública de age (age1…), como la escribe age-keygen".into(),
+                "a public key of age (age1…), as age-keygen writes it".into()),
+            Self::AgeIdentityFile { cause } => say(
+                format!("un archivo legible con una clave secreta de age (AGE-SECRET-KEY-1…), como lo escribe age-keygen ({cause})"),
+                format!("a readable file with a secret key of age (AGE-SECRET-KEY-1…), as age-keygen writes it ({cause})")),
             Self::UserName => say(
                 "texto sin dos puntos ni caracteres de control".into(),
                 "text without colons or control characters".into()),
@@ -270,11 +288,13 @@ pub enum EndReason {
     AsteriskLost,
     /// A defect of ours.
     Internal,
+    /// The daemon was killed or the power failed; only a recording says so, afterwards.
+    Recovered,
 }
 
 impl EndReason {
     /// Every reason, for tables and tests.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::CallerHungUp,
         Self::AssistantHungUp,
         Self::Shutdown,
@@ -287,7 +307,14 @@ impl EndReason {
         Self::ModelFailed,
         Self::AsteriskLost,
         Self::Internal,
+        Self::Recovered,
     ];
+
+    /// The reason of a code, if it is one of ours.
+    #[must_use]
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.code() == code)
+    }
 
     /// The stable word for machines: call log, metrics, channel variables.
     #[must_use]
@@ -320,6 +347,7 @@ impl EndReason {
             Self::ModelFailed => ("model_failed", "el modelo no respondió", "the model did not answer"),
             Self::AsteriskLost => ("asterisk_lost", "se perdió Asterisk", "Asterisk was lost"),
             Self::Internal => ("internal", "error interno", "internal error"),
+            Self::Recovered => ("recovered", "el servicio se interrumpió durante la llamada", "the daemon was cut off during the call"),
         }
     }
 }
@@ -350,6 +378,7 @@ mod tests {
             "Incorrect API key provided: sk-…. Check \"ek_…\"."
         );
         assert_eq!(said("PJSIP/desk-0001 café"), "PJSIP/desk-0001 café");
+        assert_eq!(said("=AGE-SECRET-KEY-1QQ"), "=AGE-SECRET-KEY-…");
     }
 
     #[test]

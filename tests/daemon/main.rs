@@ -12,6 +12,7 @@ mod many;
 mod one_call;
 mod operator_log;
 mod reconnect;
+mod recording;
 mod sigterm;
 mod stall;
 mod tls;

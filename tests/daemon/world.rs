@@ -33,6 +33,7 @@ pub(crate) type Variables = Vec<(&'static str, String)>;
 pub(crate) struct World {
     pub(crate) asterisk: AsteriskServer,
     pub(crate) openai: RealtimeServer,
+    pub(crate) recordings: TempDir,
 }
 
 impl World {
@@ -47,6 +48,7 @@ impl World {
         Self {
             asterisk: AsteriskServer::start(settings).expect("loopback"),
             openai: RealtimeServer::start(choose).expect("loopback"),
+            recordings: TempDir::new().expect("a folder"),
         }
     }
 
@@ -63,6 +65,8 @@ impl World {
             ("LOCAL_IP_ADDRESS", loopback_address().to_string()),
             ("RTP_PORTS", "20000-20199".to_owned()),
             ("LOG_FILE_PATH", "calls.log".to_owned()),
+            ("RECORDINGS_DIR", self.recordings.path().display().to_string()),
+            ("API_LISTEN", "127.0.0.1:0".to_owned()),
         ]
     }
 

@@ -1,0 +1,317 @@
+//! The conversation document: the keys of the original system to the letter, and more.
+//!
+//! Times of day are local and without offset, as the original wrote them; the offset has its own key.
+//! Milliseconds count from the beginning of the WAV file, so an event before the first frame is negative.
+
+use chrono::{DateTime, FixedOffset, NaiveDateTime, TimeDelta};
+use serde::{Deserialize, Serialize};
+
+use super::story::Story;
+use super::{RecordingId, State, Told};
+use crate::call::transcript::{Speaker, Utterance};
+use crate::operator::EndReason;
+
+/// The document.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct Conversation {
+    pub(super) call_id: String,
+    pub(super) start_time: String,
+    pub(super) end_time: String,
+    pub(super) duration_seconds: f64,
+    #[serde(rename = "conversation")]
+    pub(super) messages: Vec<Message>,
+    pub(super) total_messages: usize,
+    pub(super) audio_chunks_count: u64,
+    pub(super) utc_offset: String,
+    pub(super) caller: String,
+    pub(super) called: String,
+    pub(super) end_reason: Option<String>,
+    pub(super) recovered: bool,
+    pub(super) model: String,
+    pub(super) agent: String,
+    pub(super) interruptions: u64,
+    pub(super) events: Vec<EventRow>,
+}
+
+/// One utterance.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct Message {
+    pub(super) timestamp: String,
+    pub(super) speaker: &'static str,
+    pub(super) text: String,
+    #[serde(rename = "type")]
+    pub(super) kind: &'static str,
+    pub(super) item: String,
+    /// Into the WAV file; `None` if the server never said when.
+    pub(super) start_ms: Option<i64>,
+    pub(super) end_ms: Option<i64>,
+    pub(super) interrupted: bool,
+    /// Of an interrupted one: how much of it left for the caller, and of how much.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) heard_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) said_ms: Option<u64>,
+    /// About which words those were: in proportion to the time, whole words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) heard_text: Option<String>,
+}
+
+/// One event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct EventRow {
+    pub(super) at_ms: i64,
+    pub(super) timestamp: String,
+    #[serde(rename = "type")]
+    pub(super) kind: String,
+    pub(super) detail: String,
+}
+
+impl Conversation {
+    /// What a story tells, `sound_ms` of sound being there.
+    pub(super) fn new(id: &RecordingId, story: &Story, state: State, sound_ms: u64) -> Self {
+        let opened = &story.opened;
+        let duration_ms = story.duration_ms(sound_ms);
+        let zero = story.sound_began_ms().unwrap_or_default() as i64;
+        let mut last = 0;
+        let messages: Vec<_> = story
+            .utterances()
+            .map(|utterance| {
+                let began = utterance.began.or(utterance.ended).map_or(last, super::log::ms);
+                last = began;
+                message(utterance, local(opened.started, began), zero)
+            })
+            .collect();
+        let event = |event: &super::log::Happened| EventRow {
+            at_ms: event.at_ms as i64 - zero,
+            timestamp: local(opened.started, event.at_ms),
+            kind: event.kind.clone(),
+            detail: event.detail.clone(),
+        };
+        Self {
+            call_id: id.call_id().to_owned(),
+            start_time: local(opened.started, 0),
+            end_time: local(opened.started, duration_ms),
+            duration_seconds: duration_ms as f64 / 1_000.0,
+            total_messages: messages.len(),
+            messages,
+            audio_chunks_count: story.deltas,
+            utc_offset: opened.started.offset().to_string(),
+            caller: opened.caller.clone(),
+            called: opened.called.clone(),
+            end_reason: (state != State::Live).then(|| story.reason().to_owned()),
+            recovered: state == State::Recovered,
+            model: opened.model.clone(),
+            agent: opened.agent.clone(),
+            interruptions: story.interruptions(),
+            events: story.events.iter().map(event).collect(),
+        }
+    }
+
+    /// The file's text.
+    pub(super) fn to_json(&self) -> String {
+        let mut json = serde_json::to_string_pretty(self).unwrap_or_default();
+        json.push('\n');
+        json
+    }
+
+    /// What an index holds of it.
+    pub(super) fn told(&self) -> Option<Told> {
+        Head::read(self.to_json().as_bytes()).map(|(told, _)| told)
+    }
+}
+
+fn message(utterance: &Utterance, timestamp: String, zero: i64) -> Message {
+    let into_sound = |at| (super::log::ms(at) as i64 - zero).max(0);
+    let (speaker, kind) = match utterance.speaker {
+        Speaker::Caller => ("user", "transcript_completed"),
+        Speaker::Assistant => ("assistant", "transcript_delta"),
+    };
+    let heard = utterance.heard_ms.zip(utterance.said_ms);
+    Message {
+        timestamp,
+        speaker,
+        kind,
+        text: utterance.text.clone(),
+        item: utterance.item.to_string(),
+        start_ms: utterance.began.map(into_sound),
+        end_ms: utterance.ended.map(into_sound),
+        interrupted: utterance.heard_ms.is_some(),
+        heard_ms: utterance.heard_ms,
+        said_ms: utterance.said_ms,
+        heard_text: heard.map(|(heard, said)| heard_words(&utterance.text, heard, said)),
+    }
+}
+
+/// The words of `text` that were about heard: speech is taken to be as fast in all its parts.
+fn heard_words(text: &str, heard_ms: u64, said_ms: u64) -> String {
+    let characters = text.chars().count() as u64;
+    if heard_ms >= said_ms {
+        return text.to_owned();
+    }
+    let limit = (characters * heard_ms / said_ms) as usize;
+    let mut end = 0;
+    for (count, (at, character)) in text.char_indices().enumerate() {
+        if count > limit {
+            return text[..end].to_owned();
+        }
+        if character.is_whitespace() {
+            end = at;
+        }
+    }
+    text.to_owned()
+}
+
+/// A time of day as the original wrote it: local, microseconds, no offset.
+fn local(started: DateTime<FixedOffset>, after_ms: u64) -> String {
+    let after = TimeDelta::try_milliseconds(after_ms as i64).unwrap_or_default();
+    let time = started.naive_local().checked_add_signed(after).unwrap_or_default();
+    time.format("%Y-%m-%dT%H:%M:%S%.6f").to_string()
+}
+
+/// The part of a conversation document that an index wants; the original system's have less.
+#[derive(Debug, Deserialize)]
+pub(super) struct Head {
+    start_time: String,
+    #[serde(default)]
+    duration_seconds: f64,
+    #[serde(default)]
+    total_messages: u64,
+    #[serde(default)]
+    utc_offset: Option<String>,
+    #[serde(default)]
+    caller: String,
+    #[serde(default)]
+    called: String,
+    #[serde(default)]
+    end_reason: Option<String>,
+    #[serde(default)]
+    model: String,
+    #[serde(default)]
+    agent: String,
+    #[serde(default)]
+    interruptions: u64,
+}
+
+impl Head {
+    /// Reads a document; `None` if it is none.
+    pub(super) fn read(json: &[u8]) -> Option<(Told, State)> {
+        let head: Self = serde_json::from_slice(json).ok()?;
+        let recovered = head.end_reason.as_deref() == Some(EndReason::Recovered.code());
+        let told = Told {
+            started: NaiveDateTime::parse_from_str(&head.start_time, "%Y-%m-%dT%H:%M:%S%.f").ok()?,
+            utc_offset: head.utc_offset.and_then(|offset| offset.parse().ok()),
+            duration_ms: (head.duration_seconds.max(0.0) * 1_000.0).round() as u64,
+            caller: head.caller,
+            called: head.called,
+            model: head.model,
+            agent: head.agent,
+            end_reason: head.end_reason.unwrap_or_default(),
+            interruptions: head.interruptions,
+            messages: head.total_messages,
+        };
+        Some((told, if recovered { State::Recovered } else { State::Finished }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recordings::log::{End, Happened, Line, Opened, Said};
+
+    fn said(item: &str, caller: bool, text: &str, began_ms: u64, ended_ms: u64, after: Option<&str>) -> Line {
+        Line::Said(Said {
+            item: item.into(),
+            caller,
+            text: text.into(),
+            began_ms: Some(began_ms),
+            ended_ms: Some(ended_ms),
+            heard_ms: None,
+            of_ms: None,
+            after: after.map(str::to_owned),
+        })
+    }
+
+    fn story(more: &[Line]) -> Story {
+        let opened = Opened {
+            started: DateTime::parse_from_rfc3339("2025-10-20T14:30:25.123456-05:00").unwrap(),
+            caller: "+34600111222".into(),
+            called: "900".into(),
+            model: "gpt-realtime-2.1".into(),
+            agent: "default".into(),
+            keep: vec![],
+        };
+        let event = Happened { at_ms: 250, kind: "media_started".into(), detail: String::new() };
+        let lines = [Line::Open(opened), Line::Event(event)];
+        let bytes: Vec<u8> = lines.iter().chain(more).flat_map(Line::to_json).collect();
+        Story::read(&bytes, Opened::unknown(&"20200101_000000_x".parse().unwrap()))
+    }
+
+    #[test]
+    fn the_document_has_the_keys_of_the_original_and_the_order_of_the_talk() {
+        let story = story(&[
+            said("greeting", false, "¡Hola!", 300, 1_300, None),
+            said("answer", false, "Claro.", 6_000, 7_000, None),
+            said("silent", true, "", 3_900, 4_000, None),
+            said("question", true, "Quiero una cita", 2_250, 4_000, Some("greeting")),
+            Line::Deltas { count: 42 },
+            Line::End(End {
+                reason: "caller_hung_up".into(),
+                duration_ms: Some(285_500),
+                interruptions: Some(1),
+            }),
+        ]);
+        let id = "20251020_143025_17.3".parse().unwrap();
+        let document = Conversation::new(&id, &story, State::Finished, 0);
+        let json: serde_json::Value = serde_json::from_str(&document.to_json()).unwrap();
+        assert_eq!(json["call_id"], "17.3");
+        assert_eq!(json["start_time"], "2025-10-20T14:30:25.123456");
+        assert_eq!(json["end_time"], "2025-10-20T14:35:10.623456");
+        assert_eq!(json["duration_seconds"], 285.5);
+        assert_eq!((&json["total_messages"], &json["audio_chunks_count"]), (&3.into(), &42.into()));
+        assert_eq!((&json["utc_offset"], &json["end_reason"]), (&"-05:00".into(), &"caller_hung_up".into()));
+        let talk = json["conversation"].as_array().unwrap();
+        let texts: Vec<_> = talk.iter().map(|row| row["text"].as_str().unwrap()).collect();
+        assert_eq!(texts, ["¡Hola!", "Quiero una cita", "Claro."]);
+        assert_eq!(talk[1]["timestamp"], "2025-10-20T14:30:27.373456");
+        assert_eq!((&talk[1]["speaker"], &talk[1]["type"]), (&"user".into(), &"transcript_completed".into()));
+        assert_eq!(
+            (&talk[0]["speaker"], &talk[0]["type"]),
+            (&"assistant".into(), &"transcript_delta".into())
+        );
+        assert_eq!((&talk[1]["start_ms"], &talk[1]["end_ms"]), (&2_000.into(), &3_750.into()));
+        assert_eq!(json["events"][0]["at_ms"], 0);
+        let told = document.told().unwrap();
+        assert_eq!((told.duration_ms, told.messages, &*told.caller), (285_500, 3, "+34600111222"));
+        assert_eq!(told.utc_offset, FixedOffset::west_opt(5 * 3_600));
+    }
+
+    #[test]
+    fn a_log_without_end_is_recovered_and_as_long_as_what_it_holds() {
+        let story = story(&[said("a", true, "Hola", 500, 1_500, None)]);
+        let id = "20251020_143025_17.3".parse().unwrap();
+        let document = Conversation::new(&id, &story, State::Recovered, 9_000);
+        assert_eq!(document.end_reason.as_deref(), Some("recovered"));
+        assert!(document.recovered && (document.duration_seconds - 9.25).abs() < 1e-9);
+        assert_eq!(Head::read(document.to_json().as_bytes()).unwrap().1, State::Recovered);
+    }
+
+    #[test]
+    fn of_an_interrupted_sentence_whole_words_are_taken_for_heard() {
+        let text = "Uno dos tres cuatro cinco";
+        assert_eq!(heard_words(text, 0, 1_000), "");
+        assert_eq!(heard_words(text, 500, 1_000), "Uno dos tres");
+        assert_eq!(heard_words(text, 1_000, 1_000), text);
+        assert_eq!(heard_words(text, 5, 0), text);
+        assert_eq!(heard_words("sí", 1, 1_000), "");
+    }
+
+    #[test]
+    fn a_document_of_the_original_system_is_read() {
+        let json = r#"{"call_id":"rtc_abc123","start_time":"2025-10-20T14:30:25.123456","end_time":"x",
+            "duration_seconds":285.5,"conversation":[{"a":1}],"total_messages":15,"audio_chunks_count":42}"#;
+        let (told, state) = Head::read(json.as_bytes()).unwrap();
+        assert_eq!((told.messages, told.duration_ms, state), (15, 285_500, State::Finished));
+        assert!(told.caller.is_empty() && told.utc_offset.is_none());
+        assert!(Head::read(b"{}").is_none());
+    }
+}

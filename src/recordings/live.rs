@@ -1,0 +1,397 @@
+//! The folder of a recording that is not finished, and who owns it.
+//!
+//! ```text
+//!   {id}.live/lock          held by the process that writes it; free after a crash
+//!             log.jsonl     everything but sound        sealed: log.jsonl.000000000000.age, …
+//!             audio.wav     header and stereo sound             audio.wav.000000000000.age, …
+//!             audio.bin     the assistant's audio               audio.bin.000000000000.age, …
+//! ```
+//! The folder is made under a hidden name and renamed once the lock is held, so nobody ever sees one without
+//! its owner. Reading needs no lock: what is there can only grow.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Read};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::id::{Part, RecordingId, SEALED};
+use super::library::LibraryError;
+use super::recover::NEW;
+use super::seal::{self, Identity, Recipient};
+use super::track::{FILE_MODE, PLACE_DIGITS};
+use crate::media::SILENCE_BYTE;
+
+/// Mode of every folder.
+const FOLDER_MODE: u32 = 0o750;
+const LOCK: &str = "lock";
+/// The log's file.
+pub(super) const LOG: &str = "log.jsonl";
+/// The sound's file.
+pub(super) const WAV: &str = "audio.wav";
+/// The file of the assistant's audio.
+pub(super) const BIN: &str = "audio.bin";
+/// Calls that can begin in the same second on channels of the same name. Asterisk's ids do not repeat, so even
+/// one is a clock set back.
+const VARIANTS: u32 = 99;
+
+/// A recording's folder that is ours: as long as this lives, nobody else touches it.
+#[derive(Debug)]
+pub(super) struct Live {
+    pub(super) id: RecordingId,
+    pub(super) folder: Folder,
+    /// For whom its tracks are sealed: the owner and, so that the end can read what it wrote, a key that
+    /// lives in this process only. Empty: not sealed.
+    pub(super) recipients: Arc<[Recipient]>,
+    /// That key.
+    pub(super) own_key: Option<Arc<Identity>>,
+    _lock: File,
+}
+
+impl Live {
+    /// Makes the folder of a recording that begins. If the id is taken, it becomes another one.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub(super) fn create(
+        root: &Path,
+        wanted: &RecordingId,
+        recipient: Option<&Recipient>,
+    ) -> io::Result<Self> {
+        make_folder(root)?;
+        let new = root.join(format!(".{wanted}{NEW}"));
+        make_folder(&new)?;
+        let lock = lock(&new)?.ok_or(io::ErrorKind::AlreadyExists)?;
+        let free = |id: &RecordingId| {
+            !root.join(id.file_name(Part::Conversation, false)).exists()
+                && !root.join(id.file_name(Part::Conversation, true)).exists()
+        };
+        let variants = (2..=VARIANTS).map(|number| wanted.variant(number));
+        for id in std::iter::once(wanted.clone()).chain(variants).filter(free) {
+            let path = root.join(id.live_name());
+            // A folder with anything in it – a lock at least – is not replaced by this.
+            if fs::rename(&new, &path).is_ok() {
+                let (recipients, own_key) = keys(recipient);
+                return Ok(Self { id, folder: Folder(path), recipients, own_key, _lock: lock });
+            }
+        }
+        Err(io::ErrorKind::AlreadyExists.into())
+    }
+
+    /// Takes over the folder of a recording whose owner is gone; `None` if he is not.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub(super) fn adopt(root: &Path, id: &RecordingId) -> io::Result<Option<Self>> {
+        let folder = Folder::of(root, id);
+        let Some(lock) = lock(&folder.0)? else { return Ok(None) };
+        Ok(Some(Self { id: id.clone(), folder, recipients: Arc::new([]), own_key: None, _lock: lock }))
+    }
+}
+
+fn keys(recipient: Option<&Recipient>) -> (Arc<[Recipient]>, Option<Arc<Identity>>) {
+    let Some(owner) = recipient else { return (Arc::new([]), None) };
+    let own_key = Identity::ephemeral();
+    let recipients = std::iter::once(owner.clone()).chain(own_key.recipients()).collect();
+    (recipients, Some(Arc::new(own_key)))
+}
+
+/// A recording's folder, to be read.
+#[derive(Debug, Clone)]
+pub(super) struct Folder(pub(super) PathBuf);
+
+impl Folder {
+    pub(super) fn of(root: &Path, id: &RecordingId) -> Self {
+        Self(root.join(id.live_name()))
+    }
+
+    /// Whether somebody writes it.
+    ///
+    /// # Errors
+    /// The disk's; [`io::ErrorKind::NotFound`] if there is no such folder.
+    pub(super) fn is_owned(&self) -> io::Result<bool> {
+        // Shared, so that two who look do not take each other for the owner.
+        let file = match File::open(self.0.join(LOCK)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return self.0.metadata().map(|_| false),
+            file => file?,
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(false),
+            Err(TryLockError::WouldBlock) => Ok(true),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    /// Whether somebody took it away.
+    pub(super) fn is_gone(&self) -> bool {
+        matches!(self.0.try_exists(), Ok(false))
+    }
+
+    /// Whether it is encrypted.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub(super) fn is_sealed(&self) -> io::Result<bool> {
+        for entry in fs::read_dir(&self.0)? {
+            if entry?.file_name().to_string_lossy().ends_with(SEALED) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// What all its files take.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub(super) fn bytes(&self) -> io::Result<u64> {
+        let mut bytes = 0;
+        for entry in fs::read_dir(&self.0)? {
+            // A file may go while this looks: then it takes nothing.
+            bytes += entry?.metadata().map_or(0, |metadata| metadata.len());
+        }
+        Ok(bytes)
+    }
+
+    /// The path of one of its plain files.
+    pub(super) fn plain(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// Everything of one of its tracks.
+    ///
+    /// # Errors
+    /// [`LibraryError::Sealed`] if it is encrypted and `identity` does not open it.
+    pub(super) fn read(&self, name: &str, identity: Option<&Identity>) -> Result<Vec<u8>, LibraryError> {
+        let mut bytes = Vec::new();
+        if let Some(mut source) = self.source(name, identity)? {
+            source.read_to_end(&mut bytes)?;
+        }
+        Ok(bytes)
+    }
+
+    /// One of its tracks; `None` if there is none of that name.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub(super) fn source(
+        &self,
+        name: &str,
+        identity: Option<&Identity>,
+    ) -> Result<Option<Source>, LibraryError> {
+        match File::open(self.plain(name)) {
+            Ok(file) => return Ok(Some(Source::Plain(file))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error.into()),
+        }
+        let mut pieces = Vec::new();
+        for entry in fs::read_dir(&self.0)? {
+            let file = entry?.file_name();
+            let place = file.to_str().and_then(|file| file.strip_prefix(name)?.strip_prefix('.'));
+            let place = place.and_then(|place| place.strip_suffix(SEALED));
+            if let Some(place) =
+                place.filter(|place| place.len() == PLACE_DIGITS).and_then(|p| p.parse().ok())
+            {
+                pieces.push(Piece { place, path: self.0.join(file) });
+            }
+        }
+        if pieces.is_empty() {
+            return Ok(None);
+        }
+        pieces.sort_unstable_by_key(|piece| std::cmp::Reverse(piece.place));
+        let identity = identity.ok_or(LibraryError::Sealed)?.clone();
+        Ok(Some(Source::Pieces(Pieces { rest: pieces, identity, place: 0, plain: Vec::new(), read: 0 })))
+    }
+}
+
+/// What a track holds, from its beginning.
+pub(super) enum Source {
+    /// One file.
+    Plain(File),
+    /// A row of encrypted ones.
+    Pieces(Pieces),
+}
+
+impl Source {
+    /// How much there is, bytes.
+    ///
+    /// # Errors
+    /// The disk's, or the last whole piece does not open.
+    pub(super) fn len(&self) -> Result<u64, LibraryError> {
+        match self {
+            Self::Plain(file) => Ok(file.metadata()?.len()),
+            Self::Pieces(pieces) => pieces.len(),
+        }
+    }
+}
+
+impl Read for Source {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(file) => file.read(buffer),
+            Self::Pieces(pieces) => pieces.read(buffer),
+        }
+    }
+}
+
+struct Piece {
+    place: u64,
+    path: PathBuf,
+}
+
+/// A row of encrypted files. One that a crash tore is passed over: silence stands in its place if another
+/// follows.
+pub(super) struct Pieces {
+    /// Those that come, the next one last.
+    rest: Vec<Piece>,
+    identity: Identity,
+    /// Where `plain` ends.
+    place: u64,
+    plain: Vec<u8>,
+    read: usize,
+}
+
+impl Pieces {
+    fn len(&self) -> Result<u64, LibraryError> {
+        for piece in &self.rest {
+            if let Some(plain) = self.open(piece)? {
+                return Ok(piece.place + plain.len() as u64);
+            }
+        }
+        Ok(0)
+    }
+
+    fn open(&self, piece: &Piece) -> Result<Option<Vec<u8>>, LibraryError> {
+        match seal::unseal(&self.identity, &fs::read(&piece.path)?) {
+            Ok(plain) => Ok(Some(plain)),
+            Err(LibraryError::Damaged(cause)) => {
+                tracing::debug!(path = %piece.path.display(), cause, "a torn piece of a recording");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Read for Pieces {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.read == self.plain.len() {
+            let Some(piece) = self.rest.pop() else { return Ok(0) };
+            let opened = self.open(&piece).map_err(|error| match error {
+                LibraryError::Io(error) => error,
+                other => io::Error::other(other),
+            })?;
+            let Some(plain) = opened else { continue };
+            let hole = piece.place.saturating_sub(self.place) as usize;
+            self.place = piece.place + plain.len() as u64;
+            self.plain.clear();
+            self.plain.resize(hole, SILENCE_BYTE);
+            self.plain.extend_from_slice(&plain);
+            self.read = 0;
+        }
+        let length = buffer.len().min(self.plain.len() - self.read);
+        buffer[..length].copy_from_slice(&self.plain[self.read..self.read + length]);
+        self.read += length;
+        Ok(length)
+    }
+}
+
+/// Makes a folder, and those above it, where it is missing.
+pub(super) fn make_folder(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(path)
+}
+
+/// Tries whether recordings can be written here: makes the folder, and in it a file that goes again.
+///
+/// # Errors
+/// They cannot.
+pub(super) fn probe(root: &Path) -> io::Result<()> {
+    /// More than fits into an inode.
+    const BYTES: usize = 4_096;
+    make_folder(root)?;
+    let path = root.join(".probe");
+    let written = fs::write(&path, [0; BYTES]);
+    fs::remove_file(&path)?;
+    written
+}
+
+/// Takes the lock of a folder; `None` if somebody has it.
+fn lock(folder: &Path) -> io::Result<Option<File>> {
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(FILE_MODE)
+        .open(folder.join(LOCK))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recordings::track::Track;
+
+    fn id() -> RecordingId {
+        "20251020_143025_17.3".parse().unwrap()
+    }
+
+    #[test]
+    fn it_belongs_to_one_as_long_as_he_lives_and_then_to_the_next() {
+        let root = tempfile::tempdir().unwrap();
+        let live = Live::create(root.path(), &id(), None).unwrap();
+        let folder = Folder::of(root.path(), &id());
+        assert!(folder.is_owned().unwrap() && Live::adopt(root.path(), &id()).unwrap().is_none());
+        drop(live);
+        assert!(!folder.is_owned().unwrap());
+        let heir = Live::adopt(root.path(), &id()).unwrap().unwrap();
+        assert!(folder.is_owned().unwrap() && !folder.is_gone());
+        drop(heir);
+        // Two who only look do not take each other for the owner.
+        let look = File::open(folder.plain(LOCK)).unwrap();
+        look.lock_shared().unwrap();
+        assert!(!folder.is_owned().unwrap());
+    }
+
+    #[test]
+    fn a_taken_id_becomes_another_one_and_nothing_is_left_under_a_hidden_name() {
+        let root = tempfile::tempdir().unwrap();
+        let first = Live::create(root.path(), &id(), None).unwrap();
+        let second = Live::create(root.path(), &id(), None).unwrap();
+        fs::write(root.path().join(id().variant(3).file_name(Part::Conversation, true)), "").unwrap();
+        let fourth = Live::create(root.path(), &id(), None).unwrap();
+        let ids = [&first, &second, &fourth].map(|live| live.id.call_id().to_owned());
+        assert_eq!(ids, ["17.3", "17.3-2", "17.3-4"]);
+        let names = fs::read_dir(root.path()).unwrap();
+        assert!(
+            names.into_iter().all(|entry| !entry.unwrap().file_name().to_string_lossy().starts_with('.'))
+        );
+    }
+
+    #[test]
+    fn a_piece_that_a_power_cut_tore_is_silence_of_its_length_and_shifts_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        let owner = Identity::ephemeral();
+        let recipients: Vec<_> = owner.recipients().collect();
+        let live = Live::create(root.path(), &id(), None).unwrap();
+        let mut track = Track::new(WAV);
+        for byte in [1, 2, 3] {
+            assert!(track.push(&[byte; 10]));
+            track.write(&live.folder.0, &recipients).unwrap();
+        }
+        let piece = |place: u64| live.folder.plain(&format!("{WAV}.{place:012}{SEALED}"));
+        let whole = live.folder.read(WAV, Some(&owner)).unwrap();
+        assert_eq!(whole, [[1; 10], [2; 10], [3; 10]].concat());
+        File::options().write(true).open(piece(10)).unwrap().set_len(200).unwrap();
+        assert_eq!(live.folder.read(WAV, Some(&owner)).unwrap(), [[1; 10], [0xFF; 10], [3; 10]].concat());
+        fs::write(piece(20), "").unwrap();
+        let source = live.folder.source(WAV, Some(&owner)).unwrap().unwrap();
+        assert_eq!(source.len().unwrap(), 10, "up to the last whole piece");
+        assert_eq!(live.folder.read(WAV, Some(&owner)).unwrap(), [1; 10]);
+        assert!(matches!(live.folder.read(WAV, None), Err(LibraryError::Sealed)));
+        assert!(matches!(live.folder.read(WAV, Some(&Identity::ephemeral())), Err(LibraryError::Sealed)));
+    }
+}

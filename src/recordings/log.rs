@@ -1,0 +1,148 @@
+//! The log of a recording while its call runs: one JSON line for each thing but sound.
+//!
+//! The first line is the opening, the last the end; a log without an end was cut off. Lines are read back by
+//! the same types that wrote them, and folded by `story`. Milliseconds count from the birth of the call.
+
+use std::time::Duration;
+
+use chrono::{DateTime, FixedOffset};
+use serde::{Deserialize, Serialize};
+
+use super::RecordingId;
+use crate::call::record::{Keep, Opening};
+use crate::call::transcript::{Speaker, Utterance};
+
+/// One line.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Line {
+    /// The call begins: the first line.
+    Open(Opened),
+    /// An utterance as it is now.
+    Said(Said),
+    /// An item is gone.
+    Forgotten { item: String },
+    /// Something happened.
+    Event(Happened),
+    /// So many audio deltas are in the assistant's file by now.
+    Deltas { count: u64 },
+    /// The call is over: the last line.
+    End(End),
+}
+
+impl Line {
+    /// The line with its end, ready to be appended.
+    pub(super) fn to_json(&self) -> Vec<u8> {
+        let mut json = serde_json::to_vec(self).unwrap_or_default();
+        json.push(b'\n');
+        json
+    }
+}
+
+/// What is known when a call begins.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Opened {
+    pub(super) started: DateTime<FixedOffset>,
+    pub(super) caller: String,
+    pub(super) called: String,
+    pub(super) model: String,
+    pub(super) agent: String,
+    pub(super) keep: Vec<Kept>,
+}
+
+/// A kind of thing that is kept (`RECORD`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Kept {
+    Audio,
+    Transcript,
+    Events,
+}
+
+impl Opened {
+    /// All that an id tells, for a log that has lost its opening.
+    pub(super) fn unknown(id: &RecordingId) -> Self {
+        Self {
+            started: id.started().and_utc().fixed_offset(),
+            caller: String::new(),
+            called: String::new(),
+            model: String::new(),
+            agent: String::new(),
+            keep: Vec::new(),
+        }
+    }
+}
+
+impl From<&Opening> for Opened {
+    fn from(opening: &Opening) -> Self {
+        let Keep { audio, transcript, events } = opening.keep;
+        let kinds = [(audio, Kept::Audio), (transcript, Kept::Transcript), (events, Kept::Events)];
+        Self {
+            started: opening.started,
+            caller: opening.caller.clone(),
+            called: opening.called.clone(),
+            model: opening.model.clone(),
+            agent: opening.agent.clone(),
+            keep: kinds.into_iter().filter_map(|(kept, kind)| kept.then_some(kind)).collect(),
+        }
+    }
+}
+
+/// An utterance, and what it follows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Said {
+    pub(super) item: String,
+    /// Said by the caller, not the assistant.
+    pub(super) caller: bool,
+    pub(super) text: String,
+    pub(super) began_ms: Option<u64>,
+    pub(super) ended_ms: Option<u64>,
+    pub(super) heard_ms: Option<u64>,
+    /// Of so many.
+    #[serde(rename = "said_ms")]
+    pub(super) of_ms: Option<u64>,
+    pub(super) after: Option<String>,
+}
+
+impl Said {
+    pub(super) fn new(utterance: &Utterance, after: Option<String>) -> Self {
+        Self {
+            item: utterance.item.to_string(),
+            caller: utterance.speaker == Speaker::Caller,
+            text: utterance.text.clone(),
+            began_ms: utterance.began.map(ms),
+            ended_ms: utterance.ended.map(ms),
+            heard_ms: utterance.heard_ms,
+            of_ms: utterance.said_ms,
+            after,
+        }
+    }
+
+    pub(super) fn speaker(&self) -> Speaker {
+        if self.caller { Speaker::Caller } else { Speaker::Assistant }
+    }
+}
+
+/// An event of the session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Happened {
+    pub(super) at_ms: u64,
+    /// A code of `EventKind`.
+    pub(super) kind: String,
+    pub(super) detail: String,
+}
+
+/// How a call ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct End {
+    /// A code of `EndReason`.
+    pub(super) reason: String,
+    /// `None`: nobody could say; it is as long as what is kept of it.
+    pub(super) duration_ms: Option<u64>,
+    pub(super) interruptions: Option<u64>,
+}
+
+/// Whole milliseconds.
+pub(super) fn ms(duration: Duration) -> u64 {
+    duration.as_millis().try_into().unwrap_or(u64::MAX)
+}

@@ -1,0 +1,232 @@
+//! The way from the calls to the writer: one queue, in which every call has a limited share.
+//!
+//! Handing over never waits. When a call's share is full – the disk hangs – sound is given up first, then the
+//! assistant's own audio, words last; what was given up is counted and told with the next thing that fits, so
+//! that the writer can put silence of the same length in its place. The limit is per call, so one call's
+//! flood takes nothing from another, and the whole is bounded by the number of calls.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+
+use crate::call::record::{Ending, Entry, Keep, Opening};
+use crate::media::FRAME_BYTES;
+
+/// Sound of one call that may wait: 8 s of stereo. Longer stalls of the disk become silence; more memory would
+/// bridge them.
+const SOUND_BYTES: usize = 128 * 1024;
+/// With so much waiting, audio deltas are given up too. They come faster than they are heard: half a minute.
+const DELTA_BYTES: usize = 384 * 1024;
+/// With so much waiting, words are given up too. Far beyond what anybody says while a disk hangs.
+const WORD_BYTES: usize = 512 * 1024;
+/// What an entry takes beside its bytes, about.
+const OVERHEAD_BYTES: usize = 128;
+
+/// What was given up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Missed {
+    /// Stereo bytes.
+    pub(super) sound_bytes: u64,
+    /// Bytes of the assistant's audio.
+    pub(super) delta_bytes: u64,
+    /// Utterances and events.
+    pub(super) words: u64,
+    /// All of these, counted as they were handed over.
+    pub(super) pieces: u64,
+}
+
+impl Missed {
+    pub(super) fn add(&mut self, other: Self) {
+        self.sound_bytes += other.sound_bytes;
+        self.delta_bytes += other.delta_bytes;
+        self.words += other.words;
+        self.pieces += other.pieces;
+    }
+
+    pub(super) fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What the writer is told.
+#[derive(Debug)]
+pub(super) enum Message {
+    /// A call begins.
+    Open { call: u64, opening: Box<Opening>, waiting: Arc<AtomicUsize> },
+    /// Something of it; `missed` came before.
+    Entry { call: u64, missed: Missed, entry: Entry },
+    /// It is over; without `ending`, nobody knows how.
+    Close { call: u64, missed: Missed, ending: Option<Ending> },
+    /// Finish everything within so much time, and end.
+    Stop { patience: Duration },
+}
+
+/// One call's way into its recording. Dropped without [`Self::close`] – by a panic of the call – the recording
+/// ends as an internal error.
+#[derive(Debug)]
+pub struct Handle {
+    call: u64,
+    keep: Keep,
+    queue: Sender<Message>,
+    /// Bytes of this call in the queue.
+    waiting: Arc<AtomicUsize>,
+    missed: Missed,
+    ending: Option<Ending>,
+}
+
+impl Handle {
+    pub(super) fn open(call: u64, opening: Opening, queue: Sender<Message>) -> Self {
+        let (keep, waiting) = (opening.keep, Arc::<AtomicUsize>::default());
+        if keep != Keep::NOTHING {
+            let message = Message::Open { call, opening: Box::new(opening), waiting: Arc::clone(&waiting) };
+            hand_over(&queue, message);
+        }
+        Self { call, keep, queue, waiting, missed: Missed::default(), ending: None }
+    }
+
+    /// Hands an entry over, or gives it up; never waits. What is not kept of this call goes no further.
+    pub fn push(&mut self, entry: Entry) {
+        if !is_kept(&entry, self.keep) {
+            return;
+        }
+        let bytes = weight(&entry);
+        if self.waiting.load(Ordering::Relaxed) + bytes > limit(&entry) {
+            self.missed.add(missed(&entry));
+            return;
+        }
+        self.waiting.fetch_add(bytes, Ordering::Relaxed);
+        let missed = std::mem::take(&mut self.missed);
+        hand_over(&self.queue, Message::Entry { call: self.call, missed, entry });
+    }
+
+    /// The call is over.
+    pub fn close(mut self, ending: Ending) {
+        self.ending = Some(ending);
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        if self.keep != Keep::NOTHING {
+            let (call, missed, ending) = (self.call, self.missed, self.ending);
+            hand_over(&self.queue, Message::Close { call, missed, ending });
+        }
+    }
+}
+
+/// A writer that is gone – at the end of the daemon – takes nothing more, and `health` says so.
+fn hand_over(queue: &Sender<Message>, message: Message) {
+    drop(queue.send(message));
+}
+
+fn is_kept(entry: &Entry, keep: Keep) -> bool {
+    match entry {
+        Entry::Sound(_) | Entry::Silence { .. } | Entry::Delta(_) => keep.audio,
+        Entry::Utterance { .. } | Entry::Forgotten(_) => keep.transcript,
+        // Where the sound's zero is, the words need to know.
+        Entry::Event { kind, .. } => keep.events || kind.is_needed(),
+    }
+}
+
+/// What an entry takes in memory, about.
+pub(super) fn weight(entry: &Entry) -> usize {
+    OVERHEAD_BYTES
+        + match entry {
+            Entry::Sound(bytes) | Entry::Delta(bytes) => bytes.len(),
+            Entry::Utterance { utterance, .. } => utterance.text.len(),
+            Entry::Event { detail, .. } => detail.len(),
+            Entry::Silence { .. } | Entry::Forgotten(_) => 0,
+        }
+}
+
+const fn limit(entry: &Entry) -> usize {
+    match entry {
+        Entry::Sound(_) => SOUND_BYTES,
+        Entry::Delta(_) => DELTA_BYTES,
+        Entry::Silence { .. } | Entry::Utterance { .. } | Entry::Forgotten(_) | Entry::Event { .. } => {
+            WORD_BYTES
+        }
+    }
+}
+
+fn missed(entry: &Entry) -> Missed {
+    let mut missed = Missed { pieces: 1, ..Missed::default() };
+    match entry {
+        Entry::Sound(bytes) => missed.sound_bytes = bytes.len() as u64,
+        Entry::Silence { frames } => missed.sound_bytes = frames * 2 * FRAME_BYTES as u64,
+        Entry::Delta(bytes) => missed.delta_bytes = bytes.len() as u64,
+        Entry::Utterance { .. } | Entry::Forgotten(_) | Entry::Event { .. } => missed.words = 1,
+    }
+    missed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call::record::EventKind;
+    use std::sync::mpsc::{self, Receiver};
+
+    fn handle(keep: Keep) -> (Handle, Receiver<Message>) {
+        let (queue, messages) = mpsc::channel();
+        let opening = Opening {
+            channel: "17.3".into(),
+            caller: String::new(),
+            called: String::new(),
+            model: String::new(),
+            agent: String::new(),
+            started: chrono::DateTime::UNIX_EPOCH.fixed_offset(),
+            keep,
+        };
+        (Handle::open(1, opening, queue), messages)
+    }
+
+    fn event(kind: EventKind) -> Entry {
+        Entry::Event { at: Duration::ZERO, kind, detail: String::new() }
+    }
+
+    #[test]
+    fn a_full_share_gives_up_sound_then_deltas_and_words_last_and_tells_how_much() {
+        let (mut handle, messages) = handle(Keep::ALL);
+        for _ in 0..1_000 {
+            handle.push(Entry::Sound(vec![1; 3_200].into()));
+        }
+        let sound = messages.try_iter().skip(1).count();
+        assert_eq!(sound, SOUND_BYTES / (3_200 + OVERHEAD_BYTES));
+        handle.push(Entry::Delta(vec![1; 1_600].into()));
+        let Ok(Message::Entry { missed, entry: Entry::Delta(_), .. }) = messages.try_recv() else { panic!() };
+        let pieces = 1_000 - sound as u64;
+        let expected = Missed { sound_bytes: pieces * 3_200, pieces, ..Missed::default() };
+        assert_eq!(missed, expected);
+        for _ in 0..1_000 {
+            handle.push(Entry::Delta(vec![1; 1_600].into()));
+        }
+        let _ = messages.try_iter().count();
+        handle.push(event(EventKind::Key));
+        let Ok(Message::Entry { missed, .. }) = messages.try_recv() else { panic!() };
+        assert!(missed.delta_bytes > 0 && missed.sound_bytes == 0);
+        for _ in 0..100_000 {
+            handle.push(event(EventKind::Key));
+        }
+        let words = messages.try_iter().count() as u64;
+        drop(handle);
+        let Ok(Message::Close { missed, ending: None, .. }) = messages.try_recv() else { panic!() };
+        let words = 100_000 - words;
+        assert_eq!(missed, Missed { words, pieces: words, ..Missed::default() });
+    }
+
+    #[test]
+    fn only_what_is_kept_goes_further_and_of_nothing_not_even_the_call() {
+        let (mut none, messages) = handle(Keep::NOTHING);
+        none.push(event(EventKind::Key));
+        drop(none);
+        assert_eq!(messages.try_iter().count(), 0);
+        let (mut words, messages) = handle(Keep { audio: false, transcript: true, events: false });
+        words.push(Entry::Sound(Box::new([1; 320])));
+        words.push(Entry::Delta(Box::new([1; 320])));
+        words.push(event(EventKind::Key));
+        words.push(event(EventKind::MediaStarted));
+        words.push(Entry::Forgotten("item".into()));
+        assert_eq!(messages.try_iter().count(), 3, "the opening, the zero, the item");
+    }
+}

@@ -1,0 +1,228 @@
+//! Encryption at rest with `age`: sealing for a recipient, opening with an identity.
+//!
+//! The format is age's own (age-encryption.org/v1), so the `age` tool opens whatever this writes. Knows nothing
+//! of what is in the files.
+
+use std::fmt;
+use std::io::{self, BufRead, Read as _, Write};
+use std::path::Path;
+use std::str::FromStr;
+
+use age::stream::{StreamReader, StreamWriter};
+use age::{DecryptError, Decryptor, Encryptor};
+
+use super::library::LibraryError;
+
+/// Not a key of age.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// A recipient is `age1…`.
+    #[error("not an age public key: it begins with age1")]
+    Recipient,
+    /// The identity file holds no `AGE-SECRET-KEY-1…`, or something else.
+    #[error("no age identity in the file")]
+    Identity,
+    /// It cannot be read.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// For whom recordings are encrypted: a public key, `age1…`.
+#[derive(Clone)]
+pub struct Recipient(age::x25519::Recipient);
+
+impl FromStr for Recipient {
+    type Err = KeyError;
+
+    fn from_str(text: &str) -> Result<Self, KeyError> {
+        text.trim().parse().map(Self).map_err(|_| KeyError::Recipient)
+    }
+}
+
+impl fmt::Display for Recipient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for Recipient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl PartialEq for Recipient {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.to_string() == other.0.to_string()
+    }
+}
+
+/// What opens recordings: the secret keys of an identity file. Shows itself to nobody.
+#[derive(Clone)]
+pub struct Identity(Vec<age::x25519::Identity>);
+
+impl Identity {
+    /// A new key, known to nobody: what a running recording reads itself back with.
+    pub(super) fn ephemeral() -> Self {
+        Self(vec![age::x25519::Identity::generate()])
+    }
+
+    /// Those it opens the seals of.
+    pub(super) fn recipients(&self) -> impl Iterator<Item = Recipient> {
+        self.0.iter().map(|key| Recipient(key.to_public()))
+    }
+
+    /// Reads an identity file as `age-keygen` writes it: one key a line, `#` begins a comment.
+    ///
+    /// # Errors
+    /// The file cannot be read, or holds something else or nothing.
+    pub fn read(path: &Path) -> Result<Self, KeyError> {
+        std::fs::read_to_string(path)?.parse()
+    }
+
+    /// Whether it opens what is sealed for `recipient`.
+    #[must_use]
+    pub fn opens(&self, recipient: &Recipient) -> bool {
+        self.0.iter().any(|key| Recipient(key.to_public()) == *recipient)
+    }
+}
+
+impl FromStr for Identity {
+    type Err = KeyError;
+
+    fn from_str(text: &str) -> Result<Self, KeyError> {
+        let keys = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+        let keys: Result<Vec<_>, _> = keys.map(str::parse).collect();
+        match keys {
+            Ok(keys) if !keys.is_empty() => Ok(Self(keys)),
+            Ok(_) | Err(_) => Err(KeyError::Identity),
+        }
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Identity")
+    }
+}
+
+impl PartialEq for Identity {
+    fn eq(&self, other: &Self) -> bool {
+        let public =
+            |identity: &Self| identity.0.iter().map(|key| key.to_public().to_string()).collect::<Vec<_>>();
+        public(self) == public(other)
+    }
+}
+
+/// Encrypts what is written into it; [`StreamWriter::finish`] ends the file.
+///
+/// # Errors
+/// The header cannot be written.
+pub(super) fn sealing<W: Write>(recipients: &[Recipient], to: W) -> io::Result<StreamWriter<W>> {
+    let recipients = recipients.iter().map(|recipient| &recipient.0 as &dyn age::Recipient);
+    Encryptor::with_recipients(recipients).map_err(io::Error::other)?.wrap_output(to)
+}
+
+/// The whole of a small file, encrypted.
+///
+/// # Errors
+/// None that could be foreseen.
+pub(super) fn seal(recipients: &[Recipient], plain: &[u8]) -> io::Result<Vec<u8>> {
+    let mut writer = sealing(recipients, Vec::with_capacity(plain.len() + 1_024))?;
+    writer.write_all(plain)?;
+    writer.finish()
+}
+
+/// Opens an encrypted file; reads, and seeks where `sealed` does.
+///
+/// # Errors
+/// [`LibraryError::Sealed`] if the identity does not fit.
+pub(super) fn open<R: BufRead>(identity: &Identity, sealed: R) -> Result<StreamReader<R>, LibraryError> {
+    let keys = identity.0.iter().map(|key| key as &dyn age::Identity);
+    let decryptor = Decryptor::new_buffered(sealed).map_err(error)?;
+    decryptor.decrypt(keys).map_err(error)
+}
+
+/// All of a small encrypted file.
+///
+/// # Errors
+/// As [`open`]; [`LibraryError::Damaged`] if a part is missing.
+pub(super) fn unseal(identity: &Identity, sealed: &[u8]) -> Result<Vec<u8>, LibraryError> {
+    let mut plain = Vec::with_capacity(sealed.len());
+    open(identity, sealed)?
+        .read_to_end(&mut plain)
+        .map_err(|error| LibraryError::Damaged(error.to_string()))?;
+    Ok(plain)
+}
+
+fn error(error: DecryptError) -> LibraryError {
+    match error {
+        DecryptError::NoMatchingKeys | DecryptError::DecryptionFailed | DecryptError::KeyDecryptionFailed => {
+            LibraryError::Sealed
+        }
+        DecryptError::Io(error) if error.kind() != io::ErrorKind::UnexpectedEof => LibraryError::Io(error),
+        other => LibraryError::Damaged(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Cursor, Seek, SeekFrom};
+
+    #[test]
+    fn what_is_sealed_opens_with_one_of_its_keys_and_no_other() {
+        let (owner, own, stranger) = (Identity::ephemeral(), Identity::ephemeral(), Identity::ephemeral());
+        let recipients: Vec<_> = owner.recipients().chain(own.recipients()).collect();
+        let sealed = seal(&recipients, b"hola").unwrap();
+        assert!(!sealed.windows(4).any(|bytes| bytes == b"hola"));
+        assert_eq!(unseal(&owner, &sealed).unwrap(), b"hola");
+        assert_eq!(unseal(&own, &sealed).unwrap(), b"hola");
+        assert!(matches!(unseal(&stranger, &sealed), Err(LibraryError::Sealed)));
+        assert!(owner.opens(&recipients[0]) && !owner.opens(&recipients[1]));
+    }
+
+    #[test]
+    fn a_torn_file_is_damaged_and_not_a_short_one() {
+        let owner = Identity::ephemeral();
+        let recipients: Vec<_> = owner.recipients().collect();
+        let sealed = seal(&recipients, &[7; 1_000]).unwrap();
+        for length in [sealed.len() - 1, 300, 100, 0] {
+            let torn = unseal(&owner, &sealed[..length]);
+            assert!(matches!(torn, Err(LibraryError::Damaged(_))), "{length}: {torn:?}");
+        }
+    }
+
+    #[test]
+    fn any_place_of_a_long_file_can_be_read() {
+        let owner = Identity::ephemeral();
+        let recipients: Vec<_> = owner.recipients().collect();
+        let plain: Vec<u8> = (0..200_000u32).map(|at| (at / 3) as u8).collect();
+        let sealed = seal(&recipients, &plain).unwrap();
+        let mut reader = open(&owner, Cursor::new(&sealed[..])).unwrap();
+        for at in [199_990, 0, 65_536, 65_530, 131_071, 131_072, 5, 150_000] {
+            assert_eq!(reader.seek(SeekFrom::Start(at)).unwrap(), at);
+            let mut bytes = [0; 10];
+            reader.read_exact(&mut bytes).unwrap();
+            assert_eq!(bytes, plain[at as usize..][..10], "{at}");
+        }
+    }
+
+    #[test]
+    fn an_identity_file_is_read_as_age_keygen_writes_it() {
+        use age::secrecy::ExposeSecret as _;
+        let key = age::x25519::Identity::generate();
+        let text = format!(
+            "# created: 2026-01-01\n# public key: {}\n{}\n",
+            key.to_public(),
+            key.to_string().expose_secret()
+        );
+        let identity: Identity = text.parse().unwrap();
+        assert!(identity.opens(&key.to_public().to_string().parse().unwrap()));
+        assert_eq!(format!("{identity:?}"), "Identity");
+        for wrong in ["", "# nothing", "AGE-SECRET-KEY-1XYZ", &key.to_public().to_string()] {
+            assert!(wrong.parse::<Identity>().is_err(), "{wrong}");
+        }
+        assert!("age1xyz".parse::<Recipient>().is_err());
+    }
+}

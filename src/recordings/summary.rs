@@ -1,0 +1,295 @@
+//! The summary: a text that a manager reads without knowing anything of this program.
+//!
+//! Who, when, how long, why it ended; the dialogue with its times; what was interrupted; totals; what is wrong
+//! with the recording. Spanish or English, like the operator's lines.
+
+use std::fmt::Write as _;
+
+use super::conversation::{Conversation, Message};
+use super::{RecordingId, State};
+use crate::call::record::EventKind;
+use crate::operator::{EndReason, Language};
+
+/// The text.
+pub(super) fn summary(id: &RecordingId, told: &Conversation, state: State, language: Language) -> String {
+    let say = |spanish: &'static str, english: &'static str| match language {
+        Language::Spanish => spanish,
+        Language::English => english,
+    };
+    let mut text = String::new();
+    title(&mut text, say("RESUMEN DE LA LLAMADA", "CALL SUMMARY"), '=');
+    let unknown = say("desconocido", "unknown");
+    let or_unknown = |value: &str| if value.is_empty() { unknown.to_owned() } else { value.to_owned() };
+    let reason = told.end_reason.as_deref().unwrap_or_default();
+    let reason = match (EndReason::from_code(reason), state) {
+        (_, State::Live) => say("la llamada sigue en curso", "the call is still running").to_owned(),
+        (Some(reason), _) => reason.words(language).to_owned(),
+        (None, _) => or_unknown(reason),
+    };
+    let started = id.started().format(match language {
+        Language::Spanish => "%d/%m/%Y %H:%M:%S",
+        Language::English => "%Y-%m-%d %H:%M:%S",
+    });
+    let rows = [
+        (say("Grabación", "Recording"), id.to_string()),
+        (say("Fecha y hora", "Date and time"), format!("{started} (UTC{})", told.utc_offset)),
+        (say("Llamante", "Caller"), or_unknown(&told.caller)),
+        (say("Número marcado", "Number dialled"), or_unknown(&told.called)),
+        (say("Duración", "Duration"), length((told.duration_seconds * 1_000.0) as u64)),
+        (say("Fin de la llamada", "End of the call"), reason),
+        (say("Asistente", "Assistant"), format!("{} ({})", or_unknown(&told.agent), or_unknown(&told.model))),
+    ];
+    for (name, value) in rows {
+        row(&mut text, name, &value);
+    }
+    dialogue(&mut text, told, language);
+    totals(&mut text, told, language);
+    remarks(&mut text, told, state, language);
+    text
+}
+
+fn dialogue(text: &mut String, told: &Conversation, language: Language) {
+    let (heading, nobody, caller, assistant) = match language {
+        Language::Spanish => ("CONVERSACIÓN", "(no hay palabras registradas)", "Llamante", "Asistente"),
+        Language::English => ("CONVERSATION", "(no words on record)", "Caller", "Assistant"),
+    };
+    text.push('\n');
+    title(text, heading, '-');
+    if told.messages.is_empty() {
+        line(text, nobody);
+    }
+    for message in &told.messages {
+        let speaker = if message.speaker == "user" { caller } else { assistant };
+        let at = message.start_ms.map_or_else(|| "--:--".to_owned(), |at| clock(at as u64));
+        line(text, &format!("[{at}] {speaker}: {}", message.text.trim()));
+        if let Some(cut) = cut_off(message, language) {
+            line(text, &format!("        {cut}"));
+        }
+    }
+}
+
+/// What is said under a sentence that the caller cut off.
+fn cut_off(message: &Message, language: Language) -> Option<String> {
+    let heard = seconds(message.heard_ms?, language);
+    let of = message.said_ms.map(|said| seconds(said, language));
+    let words = message.heard_text.as_deref().unwrap_or_default();
+    Some(match language {
+        Language::Spanish => {
+            let of = of.map_or_else(String::new, |said| format!(" de {said}"));
+            format!("(el llamante interrumpió; se oyeron {heard}{of} s: «{words}»)")
+        }
+        Language::English => {
+            let of = of.map_or_else(String::new, |said| format!(" of {said}"));
+            format!("(the caller interrupted; {heard}{of} s were heard: \"{words}\")")
+        }
+    })
+}
+
+fn totals(text: &mut String, told: &Conversation, language: Language) {
+    let (heading, of_caller, of_assistant, interruptions) = match language {
+        Language::Spanish => {
+            ("TOTALES", "Intervenciones del llamante", "Intervenciones del asistente", "Interrupciones")
+        }
+        Language::English => ("TOTALS", "Turns of the caller", "Turns of the assistant", "Interruptions"),
+    };
+    text.push('\n');
+    title(text, heading, '-');
+    let turns = |speaker| told.messages.iter().filter(|message| message.speaker == speaker).count();
+    row(text, of_caller, &turns("user").to_string());
+    row(text, of_assistant, &turns("assistant").to_string());
+    row(text, interruptions, &told.interruptions.to_string());
+}
+
+/// What a reader should know before trusting the text.
+fn remarks(text: &mut String, told: &Conversation, state: State, language: Language) {
+    let say = |spanish: &'static str, english: &'static str| match language {
+        Language::Spanish => spanish,
+        Language::English => english,
+    };
+    let count = |kind: EventKind| told.events.iter().filter(|event| event.kind == kind.code()).count();
+    let mut remarks = Vec::new();
+    if state == State::Recovered {
+        remarks.push(say(
+            "El servicio se interrumpió durante la llamada: falta lo que se habló después.",
+            "The daemon was cut off during the call: what was said afterwards is missing.",
+        ));
+    }
+    if count(EventKind::RecordingGap) > 0 {
+        remarks.push(say(
+            "El disco no admitía más datos durante parte de la llamada: lo que falta en la grabación es silencio.",
+            "The disk took no more data during a part of the call: what is missing in the recording is silence.",
+        ));
+    }
+    if count(EventKind::Error) > 0 {
+        remarks.push(say(
+            "Hubo errores técnicos durante la llamada; están en la lista de eventos.",
+            "There were technical errors during the call; they are in the list of events.",
+        ));
+    }
+    if !remarks.is_empty() {
+        text.push('\n');
+        title(text, say("OBSERVACIONES", "REMARKS"), '-');
+        for remark in remarks {
+            line(text, &format!("- {remark}"));
+        }
+    }
+}
+
+fn title(text: &mut String, title: &str, under: char) {
+    line(text, title);
+    text.extend(std::iter::repeat_n(under, title.chars().count()));
+    text.push('\n');
+}
+
+fn row(text: &mut String, name: &str, value: &str) {
+    /// The longest name has 29 characters.
+    const WIDTH: usize = 30;
+    let dots = ".".repeat(WIDTH.saturating_sub(name.chars().count()));
+    line(text, &format!("{name} {dots} {value}"));
+}
+
+fn line(text: &mut String, line: &str) {
+    let _a_string_takes_everything = writeln!(text, "{line}");
+}
+
+/// `1 h 02 min 03 s`, `4 min 45 s`, `12 s`.
+fn length(ms: u64) -> String {
+    let (hours, minutes, seconds) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1_000 % 60);
+    match (hours, minutes) {
+        (0, 0) => format!("{seconds} s"),
+        (0, _) => format!("{minutes} min {seconds:02} s"),
+        _ => format!("{hours} h {minutes:02} min {seconds:02} s"),
+    }
+}
+
+/// `04:45`, `1:02:03`: the place in the recording, as a player shows it.
+fn clock(ms: u64) -> String {
+    let (hours, minutes, seconds) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1_000 % 60);
+    if hours > 0 {
+        format!("{hours}:{minutes:02}:{seconds:02}")
+    } else {
+        format!("{minutes:02}:{seconds:02}")
+    }
+}
+
+/// Seconds to a tenth, with the decimal sign of the language.
+fn seconds(ms: u64, language: Language) -> String {
+    let tenths = (ms + 50) / 100;
+    let sign = match language {
+        Language::Spanish => ',',
+        Language::English => '.',
+    };
+    format!("{}{sign}{}", tenths / 10, tenths % 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recordings::conversation::EventRow;
+
+    fn told() -> Conversation {
+        let message = |speaker, text: &str, start_ms| Message {
+            timestamp: String::new(),
+            speaker,
+            text: text.into(),
+            kind: "",
+            item: String::new(),
+            start_ms,
+            end_ms: None,
+            interrupted: false,
+            heard_ms: None,
+            said_ms: None,
+            heard_text: None,
+        };
+        let cut = Message {
+            heard_ms: Some(1_240),
+            said_ms: Some(3_000),
+            heard_text: Some("Le puedo".into()),
+            ..message("assistant", "Le puedo ofrecer el martes", Some(65_000))
+        };
+        Conversation {
+            call_id: "17.3".into(),
+            start_time: String::new(),
+            end_time: String::new(),
+            duration_seconds: 285.5,
+            messages: vec![
+                message("user", "Quiero una cita ", Some(2_000)),
+                cut,
+                message("user", "No", None),
+            ],
+            total_messages: 3,
+            audio_chunks_count: 1,
+            utc_offset: "-05:00".into(),
+            caller: String::new(),
+            called: "900".into(),
+            end_reason: Some("caller_hung_up".into()),
+            recovered: false,
+            model: "gpt-realtime-2.1".into(),
+            agent: "default".into(),
+            interruptions: 1,
+            events: vec![EventRow {
+                at_ms: 0,
+                timestamp: String::new(),
+                kind: "recording_gap".into(),
+                detail: String::new(),
+            }],
+        }
+    }
+
+    #[test]
+    fn a_manager_reads_who_when_how_long_and_what_was_said() {
+        let id = "20251020_143025_17.3".parse().unwrap();
+        let text = summary(&id, &told(), State::Finished, Language::Spanish);
+        let expected = "\
+RESUMEN DE LA LLAMADA
+=====================
+Grabación ..................... 20251020_143025_17.3
+Fecha y hora .................. 20/10/2025 14:30:25 (UTC-05:00)
+Llamante ...................... desconocido
+Número marcado ................ 900
+Duración ...................... 4 min 45 s
+Fin de la llamada ............. el llamante colgó
+Asistente ..................... default (gpt-realtime-2.1)
+
+CONVERSACIÓN
+------------
+[00:02] Llamante: Quiero una cita
+[01:05] Asistente: Le puedo ofrecer el martes
+        (el llamante interrumpió; se oyeron 1,2 de 3,0 s: «Le puedo»)
+[--:--] Llamante: No
+
+TOTALES
+-------
+Intervenciones del llamante ... 2
+Intervenciones del asistente .. 1
+Interrupciones ................ 1
+
+OBSERVACIONES
+-------------
+- El disco no admitía más datos durante parte de la llamada: lo que falta en la grabación es silencio.
+";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn in_english_no_spanish_word_is_left() {
+        let id = "20251020_143025_17.3".parse().unwrap();
+        let mut told = told();
+        told.end_reason = Some("recovered".into());
+        let text = summary(&id, &told, State::Recovered, Language::English);
+        assert!(text.is_ascii(), "{text}");
+        assert!(text.contains("(the caller interrupted; 1.2 of 3.0 s were heard: \"Le puedo\")"));
+        assert!(text.contains("- The daemon was cut off"));
+        told.messages.clear();
+        assert!(summary(&id, &told, State::Finished, Language::English).contains("(no words on record)"));
+    }
+
+    #[test]
+    fn lengths_and_places_are_written_as_people_do() {
+        assert_eq!(
+            [length(12_999), length(285_500), length(3_723_000)],
+            ["12 s", "4 min 45 s", "1 h 02 min 03 s"]
+        );
+        assert_eq!([clock(65_999), clock(3_723_000)], ["01:05", "1:02:03"]);
+    }
+}

@@ -1,0 +1,226 @@
+//! One growing file of a recording that is not finished: its log, its sound or the assistant's audio.
+//!
+//! Takes bytes at once, writes them when told to. What does not get through – the disk is full, read-only,
+//! gone – waits, up to a limit; beyond that sound is *owed*: counted, and written as silence of the same length
+//! when the disk works again, so that everything behind it is in its place. Plain, it is one file that is
+//! appended to. Sealed, it is a row of files, each encrypted and complete by itself, named by the place of
+//! its first byte: `audio.wav.000000000000.age`. A piece that a power cut destroyed is a hole, no shift.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::id::SEALED;
+use super::seal::{self, Recipient};
+use crate::media::SILENCE_BYTE;
+
+/// Mode of every file: numbers and words are in it, so it is not for everybody.
+pub(super) const FILE_MODE: u32 = 0o640;
+/// So much makes a track be written before its time. A chunk of age has this length too.
+pub(super) const WRITE_BYTES: usize = 64 * 1024;
+/// Most that waits in memory for a disk that does not take it. More would survive a longer stall whole; with a
+/// hundred calls this is 75 MB at the very worst.
+const LIMIT_BYTES: usize = 256 * 1024;
+/// Silence written in one go, so that one call with much of it does not hold up the others: a minute of stereo.
+const OWED_BYTES: u64 = 1024 * 1024;
+/// Digits of a piece's place: enough for 1 TB.
+pub(super) const PLACE_DIGITS: usize = 12;
+
+/// A track.
+#[derive(Debug)]
+pub(super) struct Track {
+    name: &'static str,
+    /// The file, once it is open; only of a plain track.
+    file: Option<Arc<File>>,
+    /// Bytes that are on their way to the disk, in front of what waits.
+    written: u64,
+    waiting: Vec<u8>,
+    /// Silence behind what waits.
+    owed: u64,
+}
+
+impl Track {
+    pub(super) const fn new(name: &'static str) -> Self {
+        Self { name, file: None, written: 0, waiting: Vec::new(), owed: 0 }
+    }
+
+    /// Takes bytes; `false` if there is no room for them.
+    #[must_use]
+    pub(super) fn push(&mut self, bytes: &[u8]) -> bool {
+        let fits = self.waiting.is_empty() || self.waiting.len() + bytes.len() <= LIMIT_BYTES;
+        if self.owed > 0 || !fits {
+            return false;
+        }
+        self.waiting.extend_from_slice(bytes);
+        true
+    }
+
+    /// Takes bytes of sound, or as much silence where there is no room; `false` if it had to be silence.
+    pub(super) fn push_sound(&mut self, bytes: &[u8]) -> bool {
+        let taken = self.push(bytes);
+        if !taken {
+            self.silence(bytes.len() as u64);
+        }
+        taken
+    }
+
+    /// Takes silence: a little of it like sound, so that it delays nothing; much of it is owed.
+    pub(super) fn silence(&mut self, bytes: u64) {
+        let waiting = self.waiting.len() + bytes as usize;
+        if self.owed == 0 && waiting <= LIMIT_BYTES {
+            self.waiting.resize(waiting, SILENCE_BYTE);
+        } else {
+            self.owed += bytes;
+        }
+    }
+
+    /// Whether it holds so much that it should be written now.
+    pub(super) fn is_heavy(&self) -> bool {
+        self.waiting.len() >= WRITE_BYTES || self.owed > 0
+    }
+
+    /// Whether everything is written.
+    pub(super) fn is_clean(&self) -> bool {
+        self.waiting.is_empty() && self.owed == 0
+    }
+
+    /// Writes what waits, and some of the silence behind it, into `folder`, sealed for `recipients` if there
+    /// are any. What was written to is for a sync.
+    ///
+    /// # Errors
+    /// The disk's; nothing is lost by it, and the next attempt goes on where this one stopped.
+    pub(super) fn write(&mut self, folder: &Path, recipients: &[Recipient]) -> io::Result<Option<Arc<File>>> {
+        if self.is_clean() {
+            return Ok(None);
+        }
+        let silence = self.owed.min(OWED_BYTES);
+        let path = folder.join(self.name);
+        let file = if recipients.is_empty() {
+            self.write_plain(&path, silence)?
+        } else {
+            self.write_piece(&path, silence, recipients)?
+        };
+        // After a burst the memory is given back.
+        if self.waiting.is_empty() && self.waiting.capacity() > WRITE_BYTES {
+            self.waiting = Vec::new();
+        }
+        Ok(Some(file))
+    }
+
+    fn write_plain(&mut self, path: &Path, silence: u64) -> io::Result<Arc<File>> {
+        /// Silence in one system call.
+        const SILENCE_PIECE: usize = 16 * 1024;
+        let file = if let Some(file) = &self.file {
+            Arc::clone(file)
+        } else {
+            let file = OpenOptions::new().append(true).create(true).mode(FILE_MODE).open(path)?;
+            Arc::clone(self.file.insert(Arc::new(file)))
+        };
+        while !self.waiting.is_empty() {
+            let written = write_some(&file, &self.waiting)?;
+            self.written += written as u64;
+            self.waiting.drain(..written);
+        }
+        let until = self.owed - silence;
+        while self.owed > until {
+            let piece = (self.owed - until).min(SILENCE_PIECE as u64) as usize;
+            let written = write_some(&file, &[SILENCE_BYTE; SILENCE_PIECE][..piece])?;
+            self.written += written as u64;
+            self.owed -= written as u64;
+        }
+        Ok(file)
+    }
+
+    fn write_piece(&mut self, path: &Path, silence: u64, recipients: &[Recipient]) -> io::Result<Arc<File>> {
+        let mut plain = self.waiting.clone();
+        plain.resize(plain.len() + silence as usize, SILENCE_BYTE);
+        let sealed = seal::seal(recipients, &plain)?;
+        let path = piece(path, self.written);
+        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(FILE_MODE).open(&path)?;
+        // A piece that is there in part would only be in the way: the next attempt begins it again.
+        if let Err(error) = (&file).write_all(&sealed) {
+            drop(std::fs::remove_file(&path));
+            return Err(error);
+        }
+        self.written += plain.len() as u64;
+        self.waiting.clear();
+        self.owed -= silence;
+        Ok(Arc::new(file))
+    }
+}
+
+/// The path of the piece that begins at this byte.
+fn piece(path: &Path, place: u64) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{place:0PLACE_DIGITS$}{SEALED}"));
+    name.into()
+}
+
+fn write_some(mut file: &File, bytes: &[u8]) -> io::Result<usize> {
+    loop {
+        match file.write(bytes) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_pushed_is_written_in_order_and_only_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut track = Track::new("audio.bin");
+        assert!(track.write(folder.path(), &[]).unwrap().is_none());
+        assert!(track.push(b"one") && track.push(b"two"));
+        assert!(track.write(folder.path(), &[]).unwrap().is_some() && track.is_clean());
+        assert!(track.push(b"three"));
+        track.write(folder.path(), &[]).unwrap();
+        assert_eq!(std::fs::read(folder.path().join("audio.bin")).unwrap(), b"onetwothree");
+    }
+
+    #[test]
+    fn a_disk_that_takes_nothing_costs_silence_of_the_same_length_and_no_memory() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = folder.path().join("later");
+        let mut track = Track::new("audio.wav");
+        let second = vec![1; 16_000];
+        let taken = (0..100).filter(|_| track.push_sound(&second)).count();
+        assert_eq!(taken, LIMIT_BYTES / second.len());
+        assert!(track.write(&missing, &[]).is_err() && track.waiting.capacity() <= 2 * LIMIT_BYTES);
+        std::fs::create_dir(&missing).unwrap();
+        while !track.is_clean() {
+            track.write(&missing, &[]).unwrap();
+        }
+        assert!(track.push_sound(&[2; 10]), "there is room again");
+        track.write(&missing, &[]).unwrap();
+        let written = std::fs::read(missing.join("audio.wav")).unwrap();
+        let kept = taken * second.len();
+        assert_eq!(written.len(), 100 * second.len() + 10);
+        assert!(written[..kept].iter().all(|byte| *byte == 1));
+        assert!(written[kept..100 * second.len()].iter().all(|byte| *byte == SILENCE_BYTE));
+        assert_eq!(written[100 * second.len()..], [2; 10]);
+    }
+
+    #[test]
+    fn sealed_it_is_a_row_of_pieces_named_by_their_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let owner = seal::Identity::ephemeral();
+        let recipients: Vec<_> = owner.recipients().collect();
+        let mut track = Track::new("audio.bin");
+        assert!(track.push(b"one"));
+        track.write(folder.path(), &recipients).unwrap();
+        assert!(track.push(b"two"));
+        track.silence(2);
+        track.write(folder.path(), &recipients).unwrap();
+        let read = |name| seal::unseal(&owner, &std::fs::read(folder.path().join(name)).unwrap()).unwrap();
+        assert_eq!(read("audio.bin.000000000000.age"), b"one");
+        assert_eq!(read("audio.bin.000000000003.age"), b"two\xff\xff");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+}

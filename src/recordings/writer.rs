@@ -1,0 +1,378 @@
+//! The recorder: one thread that writes the recordings of all calls, and one that finishes them.
+//!
+//! ```text
+//!   Handle ─┐                      ┌─ Recording ── {id}.live/ ─┐
+//!   Handle ─┼─ queue ─► writer ────┼─ Recording ── {id}.live/  ├─ jobs ─► clerk: sync, finish
+//!   Handle ─┘                      └─ Recording ── {id}.live/ ─┘
+//! ```
+//! No call ever waits for either. Does not know what a recording looks like (`recording`, `finish`).
+//!
+//! **What can be lost.** SIGKILL: what a call handed over in the last 1.3 s (encrypted: 3.5 s). Power cut: the
+//! same and the time of a sync, as every writing is followed by one; with so many calls that the disk cannot sync
+//! all of them each second, up to what the kernel keeps (30 s by default). A full or hanging disk: what finds
+//! no room, in its place silence.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use super::clerk::{Clerk, Job};
+use super::queue::{Handle, Message, Missed};
+use super::recording::Recording;
+use super::{Facts, RecordingSettings, State, Told, live, recover};
+use crate::call::record::Opening;
+use crate::operator::{Detail, Notice};
+
+/// How often recordings are looked at whose time may have come.
+const TURN: Duration = Duration::from_millis(250);
+/// Jobs that may wait for the clerk. A sync that finds no room is left out; each holds a file open.
+const JOBS: usize = 256;
+/// Ended recordings that a failing disk may keep in memory, 600 kB each at worst. What is more is given up.
+const STUCK: usize = 128;
+
+/// Told to whoever keeps an index and a log, from the recorder's threads: must not wait.
+#[derive(Debug, Clone, PartialEq)]
+pub enum News {
+    /// A recording begins: [`State::Live`].
+    Opened(Facts),
+    /// Its files are there: [`State::Finished`], or, at a start, [`State::Recovered`]. An encrypted one that
+    /// nobody here can read tells nothing: what an index holds of it stays.
+    Finished(Facts),
+    /// For the operator.
+    Notice(Notice),
+}
+
+/// How recording goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Health {
+    /// The disk takes what it is given. `false`: full, read-only, gone – or the recorder itself is.
+    pub writing: bool,
+    /// Calls being recorded.
+    pub live: usize,
+    /// Recordings whose finishing failed and is tried again.
+    pub unfinished: usize,
+    /// Pieces (sound of 200 ms, deltas, words) that found no room since the start.
+    pub missed: u64,
+}
+
+/// What the threads share.
+pub(super) struct Shared {
+    pub(super) settings: RecordingSettings,
+    pub(super) clock: fn() -> Instant,
+    news: Box<dyn Fn(News) + Send + Sync>,
+    pub(super) unfinished: AtomicUsize,
+    refused: AtomicBool,
+    live: AtomicUsize,
+    missed: AtomicU64,
+}
+
+impl Shared {
+    pub(super) fn tell(&self, news: News) {
+        (self.news)(news);
+    }
+}
+
+/// Records calls, until it is stopped.
+pub struct Recorder {
+    shared: Arc<Shared>,
+    queue: Sender<Message>,
+    calls: AtomicU64,
+    threads: [JoinHandle<()>; 2],
+}
+
+impl fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recorder").field("health", &self.health()).finish_non_exhaustive()
+    }
+}
+
+impl Recorder {
+    /// Starts the threads. Takes over what a crash left at once, so that nobody else does; completing it is
+    /// the first thing the second thread does. `clock` is the daemon's; `news` must not wait.
+    ///
+    /// A folder that cannot be read or made is no error: it is said, and tried again with every call.
+    ///
+    /// # Errors
+    /// No thread can be started.
+    pub fn start(
+        settings: RecordingSettings,
+        clock: fn() -> Instant,
+        news: impl Fn(News) + Send + Sync + 'static,
+    ) -> io::Result<Self> {
+        let usable = live::probe(&settings.folder);
+        let unfinished = usable.and_then(|()| recover::unfinished(&settings.folder));
+        let (unfinished, refused) = unfinished.map_or_else(
+            |error| {
+                news(News::Notice(failing(&settings, &error)));
+                (Vec::new(), true)
+            },
+            |unfinished| (unfinished, false),
+        );
+        let shared = Arc::new(Shared {
+            settings,
+            clock,
+            news: Box::new(news),
+            unfinished: AtomicUsize::new(unfinished.len()),
+            refused: AtomicBool::new(refused),
+            live: AtomicUsize::default(),
+            missed: AtomicU64::default(),
+        });
+        let (queue, messages) = mpsc::channel();
+        let (jobs, work) = mpsc::sync_channel(JOBS);
+        let clerk = Clerk::new(Arc::clone(&shared), work);
+        let writer = Writer {
+            shared: Arc::clone(&shared),
+            jobs,
+            recordings: HashMap::new(),
+            stop_at: None,
+            over: Vec::new(),
+            unsaid: 0,
+            unsaid_before: 0,
+        };
+        let threads = [
+            thread::Builder::new().name("rec-writer".into()).spawn(move || writer.run(&messages))?,
+            thread::Builder::new().name("rec-clerk".into()).spawn(move || clerk.run(unfinished))?,
+        ];
+        Ok(Self { shared, queue, calls: AtomicU64::default(), threads })
+    }
+
+    /// Begins a recording; never waits. With nothing to keep, none is made.
+    #[must_use = "dropped at once, the recording ends at once"]
+    pub fn open(&self, opening: Opening) -> Handle {
+        let call = self.calls.fetch_add(1, Ordering::Relaxed);
+        Handle::open(call, opening, self.queue.clone())
+    }
+
+    /// How it goes.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        let works = self.threads.iter().all(|thread| !thread.is_finished());
+        Health {
+            writing: works && !self.shared.refused.load(Ordering::Relaxed),
+            live: self.shared.live.load(Ordering::Relaxed),
+            unfinished: self.shared.unfinished.load(Ordering::Relaxed),
+            missed: self.shared.missed.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Finishes everything, which may take as long as `patience`, and ends. Calls that still run end here with
+    /// [`EndReason::Shutdown`](crate::operator::EndReason::Shutdown). Blocks. `false`: something is left for the next start.
+    #[must_use]
+    pub fn stop(self, patience: Duration) -> bool {
+        /// How often it is looked whether the threads have ended.
+        const LOOK: Duration = Duration::from_millis(10);
+        drop(self.queue.send(Message::Stop { patience }));
+        let until = (self.shared.clock)() + patience;
+        while !self.threads.iter().all(JoinHandle::is_finished) {
+            if (self.shared.clock)() >= until {
+                return false;
+            }
+            thread::sleep(LOOK);
+        }
+        self.shared.unfinished.load(Ordering::Relaxed) == 0
+    }
+}
+
+/// The first thread.
+struct Writer {
+    shared: Arc<Shared>,
+    jobs: SyncSender<Job>,
+    recordings: HashMap<u64, Recording>,
+    /// When to end, whatever is left; None while calls may come.
+    stop_at: Option<Instant>,
+    /// Complete folders for which the clerk had no room.
+    over: Vec<Job>,
+    /// Pieces that the operator has not heard of, and how many those were at the last turn.
+    unsaid: u64,
+    unsaid_before: u64,
+}
+
+impl Writer {
+    fn run(mut self, messages: &Receiver<Message>) {
+        let mut next_turn = (self.shared.clock)();
+        loop {
+            let now = (self.shared.clock)();
+            if next_turn <= now {
+                self.turn(now);
+                next_turn = now + TURN;
+            }
+            if self.stop_at.is_some_and(|at| at <= now || self.recordings.is_empty() && self.over.is_empty())
+            {
+                return;
+            }
+            match messages.recv_timeout(next_turn.saturating_duration_since(now)) {
+                Ok(message) => self.take(now, message),
+                Err(RecvTimeoutError::Timeout) => {}
+                // All calls and the recorder are gone: what can be written now is written.
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.stop(now, Duration::ZERO);
+                    next_turn = now;
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, now: Instant, message: Message) {
+        let call = match message {
+            Message::Open { call, opening, waiting } => {
+                self.recordings.insert(call, Recording::new(opening, waiting));
+                call
+            }
+            Message::Entry { call, missed, entry } => {
+                self.count(missed);
+                if let Some(recording) = self.recordings.get_mut(&call) {
+                    recording.take(now, missed, entry);
+                }
+                call
+            }
+            Message::Close { call, missed, ending } => {
+                self.count(missed);
+                if let Some(recording) = self.recordings.get_mut(&call) {
+                    recording.close(missed, ending);
+                }
+                call
+            }
+            Message::Stop { patience } => return self.stop(now, patience),
+        };
+        self.write_if_due(now, call);
+    }
+
+    fn stop(&mut self, now: Instant, patience: Duration) {
+        self.stop_at.get_or_insert(now + patience);
+        for recording in self.recordings.values_mut().filter(|recording| !recording.is_over()) {
+            recording.cut_short();
+        }
+        self.turn(now);
+    }
+
+    /// What has to be looked at from time to time.
+    fn turn(&mut self, now: Instant) {
+        for job in std::mem::take(&mut self.over) {
+            self.hand_over(job);
+        }
+        let calls: Vec<u64> = self.recordings.keys().copied().collect();
+        for call in calls {
+            self.write_if_due(now, call);
+        }
+        self.give_up_stuck();
+        self.say_missed();
+        let is_refused = self.recordings.values().any(Recording::is_refused);
+        // Without a call to try it with, the disk is tried by itself.
+        let works = || !self.recordings.is_empty() || live::probe(&self.shared.settings.folder).is_ok();
+        if self.shared.refused.load(Ordering::Relaxed) && !is_refused && works() {
+            self.shared.refused.store(false, Ordering::Relaxed);
+            let folder = self.shared.settings.folder.display().to_string();
+            self.shared.tell(News::Notice(Notice::RecordingResumed { folder }));
+        }
+        self.shared.live.store(self.recordings.len(), Ordering::Relaxed);
+    }
+
+    fn write_if_due(&mut self, now: Instant, call: u64) {
+        let shared = Arc::clone(&self.shared);
+        let settings = &shared.settings;
+        let Some(recording) = self.recordings.get_mut(&call) else { return };
+        if !recording.is_due(now, settings.recipient.is_some()) {
+            return;
+        }
+        match recording.write(now, &settings.folder, settings.recipient.as_ref()) {
+            Ok(written) => {
+                if written.is_new {
+                    shared.tell(News::Opened(facts(recording)));
+                }
+                for file in written.files {
+                    // No room: the disk cannot keep up with syncs. The kernel writes by itself, a little later.
+                    drop(self.jobs.try_send(Job::Sync(file)));
+                }
+            }
+            Err(error) if recording.live().is_some_and(|live| live.folder.is_gone()) => {
+                let (id, cause) = (recording.id().to_string(), Detail::new(error));
+                self.recordings.remove(&call);
+                return shared.tell(News::Notice(Notice::RecordingLost { id, cause }));
+            }
+            Err(error) => {
+                if !shared.refused.swap(true, Ordering::Relaxed) {
+                    shared.tell(News::Notice(failing(settings, &error)));
+                }
+            }
+        }
+        if recording.is_finished()
+            && let Some(live) = self.recordings.remove(&call).and_then(Recording::into_live)
+        {
+            self.hand_over(Job::Finish(live));
+        }
+    }
+
+    /// Gives the clerk a job that must be done.
+    fn hand_over(&mut self, job: Job) {
+        if let Err(mpsc::TrySendError::Full(job)) = self.jobs.try_send(job) {
+            self.over.push(job);
+        }
+    }
+
+    /// With a disk that refuses for hours, ended calls would pile up in memory.
+    fn give_up_stuck(&mut self) {
+        let mut stuck: Vec<u64> = self
+            .recordings
+            .iter()
+            .filter(|(_, recording)| recording.is_over())
+            .map(|(call, _)| *call)
+            .collect();
+        if stuck.len() <= STUCK {
+            return;
+        }
+        stuck.sort_unstable();
+        stuck.truncate(stuck.len() - STUCK);
+        for recording in stuck.into_iter().filter_map(|call| self.recordings.remove(&call)) {
+            let id = recording.id().to_string();
+            let cause = Detail::new("the disk takes nothing");
+            self.shared.tell(News::Notice(Notice::RecordingLost { id, cause }));
+        }
+    }
+
+    /// Once for each stall, when it is over.
+    fn say_missed(&mut self) {
+        if self.unsaid > 0 && self.unsaid == self.unsaid_before {
+            self.shared.tell(News::Notice(Notice::RecordingOverflowed { pieces: self.unsaid }));
+            self.unsaid = 0;
+        }
+        self.unsaid_before = self.unsaid;
+    }
+
+    fn count(&mut self, missed: Missed) {
+        self.shared.missed.fetch_add(missed.pieces, Ordering::Relaxed);
+        self.unsaid += missed.pieces;
+    }
+}
+
+fn failing(settings: &RecordingSettings, error: &io::Error) -> Notice {
+    let folder = settings.folder.display().to_string();
+    Notice::RecordingFailing { folder, cause: Detail::new(error) }
+}
+
+/// What an index holds of a recording that begins.
+fn facts(recording: &Recording) -> Facts {
+    let opening = recording.opening();
+    Facts {
+        id: recording.id(),
+        state: State::Live,
+        sealed: recording.live().is_some_and(|live| !live.recipients.is_empty()),
+        bytes: 0,
+        told: Some(Told {
+            started: opening.started.naive_local(),
+            utc_offset: Some(*opening.started.offset()),
+            duration_ms: 0,
+            caller: opening.caller.clone(),
+            called: opening.called.clone(),
+            model: opening.model.clone(),
+            agent: opening.agent.clone(),
+            end_reason: String::new(),
+            interruptions: 0,
+            messages: 0,
+        }),
+    }
+}
