@@ -32,7 +32,7 @@ fn caller() -> Vec<Step> {
     [&listen[..], &[Step::Say(pattern(2_000, 7))], &listen[..], &[Step::HangUp]].concat()
 }
 
-fn config(asterisk: &AsteriskServer, openai: &RealtimeServer, recordings: &Path) -> Config {
+fn config(asterisk: &AsteriskServer, openai: &RealtimeServer, recordings: &Path, record: &str) -> Config {
     let settings = Settings::default();
     let variables = [
         ("ASTERISK_HOST", asterisk.address().ip().to_string()),
@@ -44,6 +44,7 @@ fn config(asterisk: &AsteriskServer, openai: &RealtimeServer, recordings: &Path)
         ("LOCAL_IP_ADDRESS", loopback_address().to_string()),
         ("LOG_FILE_PATH", "unused.log".to_owned()),
         ("RECORDINGS_DIR", recordings.display().to_string()),
+        ("RECORD", record.to_owned()),
         ("API_LISTEN", "127.0.0.1:0".to_owned()),
     ];
     let variable = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|row| row.1.clone());
@@ -67,6 +68,24 @@ fn processor_seconds() -> f64 {
     ticks.get(10..12).map_or(0.0, |times| times.iter().sum::<f64>() / 100.0)
 }
 
+/// Memory of this process, kB (proc(5): `VmRSS`).
+fn resident_kb() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or_default()
+}
+
+/// What the files of a folder take, MB.
+fn megabytes(folder: &Path) -> f64 {
+    let files = std::fs::read_dir(folder).expect("the folder").flatten();
+    let bytes: u64 = files
+        .filter_map(|file| file.metadata().ok())
+        .filter(|file| file.is_file())
+        .map(|file| file.len())
+        .sum();
+    bytes as f64 / 1e6
+}
+
 /// How much later than the quickest packet of its call each packet came, milliseconds, in order of size.
 fn lateness(asterisk: &AsteriskServer, calls: &[CallerId]) -> Vec<f64> {
     let mut all = Vec::new();
@@ -87,7 +106,7 @@ fn lateness(asterisk: &AsteriskServer, calls: &[CallerId]) -> Vec<f64> {
 }
 
 /// What the run was like.
-fn figures(asterisk: &AsteriskServer, calls: &[CallerId], processor: f64) -> String {
+fn figures(asterisk: &AsteriskServer, calls: &[CallerId], processor: f64, disk: f64) -> String {
     let late = lateness(asterisk, calls);
     let at = |part: f64| late.get((late.len() as f64 * part) as usize).copied().unwrap_or_default();
     let minutes: f64 = calls
@@ -98,10 +117,12 @@ fn figures(asterisk: &AsteriskServer, calls: &[CallerId], processor: f64) -> Str
     format!(
         "{} calls, {minutes:.1} call-minutes, {} frames to the callers\n\
          processor: {processor:.2} s, {:.3} s per call-minute (daemon and fakes)\n\
+         disk: {:.2} MB per call-minute\n\
          frame lateness: p50 {:.1} ms, p99 {:.1} ms, worst {:.1} ms",
         calls.len(),
         late.len(),
         processor / minutes,
+        disk / minutes,
         at(0.5),
         at(0.99),
         late.last().copied().unwrap_or_default(),
@@ -110,6 +131,14 @@ fn figures(asterisk: &AsteriskServer, calls: &[CallerId], processor: f64) -> Str
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fifty_calls_at_once_lose_nothing_and_leave_nothing() {
+    for record in ["none", "audio,transcript,events"] {
+        println!("RECORD={record}");
+        run(record).await;
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the figures are what the run is for")]
+async fn run(record: &str) {
     let settings = Settings { media_address: loopback_address(), ..Settings::default() };
     let asterisk = AsteriskServer::start(settings).expect("loopback");
     let answers = vec![Answer::pattern("Sí.", 4_000, 2)];
@@ -117,12 +146,12 @@ async fn fifty_calls_at_once_lose_nothing_and_leave_nothing() {
     let (stop, stopped) = oneshot::channel::<()>();
     let mut service = JoinSet::new();
     let recordings = tempfile::TempDir::new().expect("a folder");
-    let config = config(&asterisk, &openai, recordings.path());
+    let config = config(&asterisk, &openai, recordings.path(), record);
     let operator = Operator::new(Language::English);
     service.spawn(async move { daemon::run(config, operator, async { drop(stopped.await) }).await });
     until("the daemon listens", || asterisk.listeners() == 1).await;
 
-    let before = processor_seconds();
+    let (before, empty) = (processor_seconds(), resident_kb());
     let mut calls = Vec::new();
     for n in 0..CALLS {
         calls.push(asterisk.call(IncomingCall::default(), |now| Caller::new(now, caller(), n as u64)));
@@ -133,12 +162,12 @@ async fn fifty_calls_at_once_lose_nothing_and_leave_nothing() {
             && asterisk.channels().is_empty()
     })
     .await;
-    println!("{}", figures(&asterisk, &calls, processor_seconds() - before));
-
+    let memory = (resident_kb() - empty) / CALLS as f64;
+    let processor = processor_seconds() - before;
     until("all sessions are closed", || openai.sessions().iter().all(|session| session.is_over())).await;
     assert_eq!((asterisk.channels(), asterisk.bridges()), (vec![], vec![]));
     assert_eq!(openai.sessions().len(), CALLS);
-    for call in calls {
+    for call in calls.iter().copied() {
         let (figures, heard) = asterisk.phone(call, |phone| {
             (
                 phone.statistics(),
@@ -158,6 +187,12 @@ async fn fifty_calls_at_once_lose_nothing_and_leave_nothing() {
         let (appended, said) = (session.appended(), pattern(2_000, 7));
         assert!(appended.windows(said.len()).any(|window| *window == *said), "the question was heard whole");
     }
+    let recorded = || std::fs::read_dir(recordings.path()).expect("the folder").flatten();
+    let summaries =
+        || recorded().filter(|file| file.file_name().to_string_lossy().ends_with("_summary.txt")).count();
+    until("the recordings are there", || record == "none" || summaries() == CALLS).await;
+    println!("{}", figures(&asterisk, &calls, processor, megabytes(recordings.path())));
+    println!("memory: {memory:.0} kB more per call (daemon and fakes)\n");
     drop(stop);
     service.join_next().await.expect("its task").expect("no panic").expect("in order");
 }
