@@ -14,7 +14,7 @@
 //!
 //! | floor | modules | what |
 //! |---|---|---|
-//! | 4 | [`daemon`], [`config`], [`logging`], [`demo`], `main` | tasks, files, the environment |
+//! | 4 | [`daemon`], [`http`], [`config`], [`logging`], [`commands`], [`demo`], `main` | tasks, files, the environment |
 //! | 3 | [`net`], [`recordings`] | sockets; the files of recorded calls |
 //! | 2 | [`call`], [`switchboard`] | behaviour, pure |
 //! | 1 | [`ari`], [`realtime`] | the two languages, bytes ⇄ types, pure |
@@ -66,8 +66,10 @@ pub mod switchboard;
 pub mod net;
 pub mod recordings;
 
+pub mod commands;
 pub mod config;
 pub mod daemon;
 pub mod demo;
+pub mod http;
 pub mod logging;
 pub mod sim;

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use openai_inbound_calls::config::Config;
 use openai_inbound_calls::operator::{Detail, Notice};
-use openai_inbound_calls::{daemon, demo, logging};
+use openai_inbound_calls::{commands, daemon, demo, logging};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Answers telephone calls of an Asterisk PBX with the OpenAI Realtime API.
@@ -32,12 +32,16 @@ enum Command {
         #[arg(long)]
         once: bool,
     },
+    /// List, export or delete recordings. Needs the variables of recordings only.
+    #[command(subcommand)]
+    Recordings(commands::Recordings),
 }
 
 fn main() -> ExitCode {
     match Cli::parse().command {
         None => serve(),
         Some(Command::Demo { once }) => show(once),
+        Some(Command::Recordings(command)) => commands::run(command),
     }
 }
 

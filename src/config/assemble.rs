@@ -11,13 +11,14 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::archive::archive;
 use super::models::{self, Fate};
 use super::reader::{Reader, is_none};
 use super::recordings::recordings;
 use super::words::VadKind;
 use super::{
-    AsteriskConfig, Config, LogConfig, MediaConfig, Problem, RealtimeConfig, Secret, Variables,
-    log_directives, url,
+    AsteriskConfig, Config, LogConfig, MediaConfig, Problem, RealtimeConfig, RecordingsConfig, Secret,
+    Variables, log_directives, url,
 };
 use crate::operator::{Allowed, Detail, Notice};
 use crate::realtime::dialect::{
@@ -41,14 +42,16 @@ pub(super) fn assemble(variables: Variables<'_>) -> Result<Config, Vec<Problem>>
     let media = media(&mut reader);
     let log = log(&mut reader);
     let recordings = recordings(&mut reader, log.as_ref().map(|log| log.language));
+    let archive = archive(&mut reader, recordings.as_ref().map(|recordings| recordings.folder.as_path()));
     let uplink_frames_per_append = reader.integer("UPLINK_FRAMES_PER_APPEND", 1..=5);
     let grace_seconds = reader.integer("SHUTDOWN_GRACE_SECONDS", 0..=3600);
-    match (asterisk, media, realtime, recordings, log, uplink_frames_per_append, grace_seconds) {
+    match (asterisk, media, realtime, recordings, archive, log, uplink_frames_per_append, grace_seconds) {
         (
             Some(asterisk),
             Some(media),
             Some(realtime),
             Some(recordings),
+            Some(archive),
             Some(log),
             Some(uplink_frames_per_append),
             Some(seconds),
@@ -58,10 +61,25 @@ pub(super) fn assemble(variables: Variables<'_>) -> Result<Config, Vec<Problem>>
             realtime,
             uplink_frames_per_append,
             recordings,
+            archive,
             log,
             shutdown_grace: Duration::from_secs(seconds),
             remarks: reader.remarks,
         }),
+        _ => Err(reader.problems),
+    }
+}
+
+/// What concerns recordings, or everything that is wrong with it.
+pub(super) fn recordings_only(variables: Variables<'_>) -> Result<RecordingsConfig, Vec<Problem>> {
+    let mut reader = Reader::new(variables);
+    let language = reader.word("LOG_LANGUAGE");
+    let recordings = recordings(&mut reader, language);
+    let archive = archive(&mut reader, recordings.as_ref().map(|recordings| recordings.folder.as_path()));
+    match (recordings, archive) {
+        (Some(recordings), Some(archive)) if reader.problems.is_empty() => {
+            Ok(RecordingsConfig { recordings, archive, remarks: reader.remarks })
+        }
         _ => Err(reader.problems),
     }
 }

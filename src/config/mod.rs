@@ -11,6 +11,7 @@
 //! process ───────────┘        └── variables (names, defaults, meanings)
 //! ```
 
+mod archive;
 mod assemble;
 mod env_file;
 mod log_filter;
@@ -22,11 +23,12 @@ mod variables;
 mod words;
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use archive::{ApiConfig, ApiToken, ArchiveConfig, Role};
 pub use log_filter::directives as log_directives;
 pub use variables::{VARIABLES, Variable, env_example};
 pub use words::Scheme;
@@ -53,6 +55,8 @@ pub struct Config {
     pub uplink_frames_per_append: u8,
     /// Where recordings are kept, and how.
     pub recordings: RecordingSettings,
+    /// Their index and the API.
+    pub archive: ArchiveConfig,
     /// Where and how to log.
     pub log: LogConfig,
     /// What live calls have to finish after SIGTERM, 0–3600 s.
@@ -208,6 +212,11 @@ pub enum Problem {
         /// The variable at its start, if it is one of ours.
         variable: Option<&'static str>,
     },
+    /// The API would be open to other machines without a token.
+    ApiOpenToAll {
+        /// Where it would listen.
+        address: SocketAddr,
+    },
     /// `.env` is there but cannot be read.
     UnreadableFile {
         /// The file.
@@ -232,6 +241,7 @@ impl Problem {
                 Self::MalformedLine { path, line, variable } => {
                     others.push(Notice::EnvLineMalformed { path, line, variable });
                 }
+                Self::ApiOpenToAll { address } => others.push(Notice::ApiOpenToAll { address }),
                 Self::UnreadableFile { path, cause } => {
                     others.push(Notice::EnvFileUnreadable { path, cause });
                 }
@@ -275,9 +285,7 @@ impl Config {
     /// # Errors
     /// All missing and malformed variables and lines at once.
     pub fn load() -> Result<Self, LoadError> {
-        let folder = std::env::current_dir().unwrap_or_default();
-        let process = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
-        Self::load_from(&folder.join(".env"), &process)
+        Self::load_from(&env_path(), &process)
     }
 
     /// Reads the variables of `process` and, for those it does not set, the file at `env_path`.
@@ -285,29 +293,9 @@ impl Config {
     /// # Errors
     /// All missing and malformed variables and lines at once.
     pub fn load_from(env_path: &Path, process: Variables<'_>) -> Result<Self, LoadError> {
-        let file = EnvFile::read(env_path);
-        let variables = |name: &str| process(name).or_else(|| file.values.get(name).cloned());
-        let mut problems = file.problems;
-        problems.retain(|problem| named_by(problem).is_none_or(|name| process(name).is_none()));
-        let remarks = file.remarks;
-        let assembled = Self::from_variables(&variables);
-        match assembled {
-            Ok(mut config) if problems.is_empty() => {
-                config.remarks.splice(0..0, remarks);
-                Ok(config)
-            }
-            Ok(_) => Err(load_error(&variables, problems, remarks)),
-            Err(of_values) => {
-                let malformed: Vec<_> = problems.iter().filter_map(named_by).collect();
-                let is_new = |problem: &Problem| {
-                    // A variable whose line is malformed is there, only not readable.
-                    !matches!(problem, Problem::Missing { variable } if malformed.contains(variable))
-                };
-                let of_values: Vec<_> = of_values.into_iter().filter(is_new).collect();
-                problems.splice(0..0, of_values);
-                Err(load_error(&variables, problems, remarks))
-            }
-        }
+        let (mut config, remarks) = load_with(env_path, process, &|_| true, &Self::from_variables)?;
+        config.remarks.splice(0..0, remarks);
+        Ok(config)
     }
 
     /// The configuration in `variables`. Reads nothing else but the file that `ASSISTANT_INSTRUCTIONS_FILE`
@@ -320,11 +308,83 @@ impl Config {
     }
 }
 
+/// What concerns recordings: all that the commands on them need, which run without Asterisk, model or log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RecordingsConfig {
+    /// Where recordings are kept, and how; the language of what is said is in it.
+    pub recordings: RecordingSettings,
+    /// Their index and the API.
+    pub archive: ArchiveConfig,
+    /// What the operator should hear of.
+    pub remarks: Vec<Notice>,
+}
+
+impl RecordingsConfig {
+    /// Reads what concerns recordings, and nothing else: for commands that run without Asterisk and model.
+    ///
+    /// # Errors
+    /// All malformed variables and lines at once.
+    pub fn load() -> Result<Self, LoadError> {
+        Self::load_from(&env_path(), &process)
+    }
+
+    /// Reads the variables of `process` and, for those it does not set, the file at `env_path`.
+    ///
+    /// # Errors
+    /// All malformed variables and lines at once.
+    pub fn load_from(env_path: &Path, process: Variables<'_>) -> Result<Self, LoadError> {
+        let concerns = |name: &str| archive::VARIABLES.contains(&name);
+        let (config, _) = load_with(env_path, process, &concerns, &assemble::recordings_only)?;
+        Ok(config)
+    }
+}
+
+/// Where `.env` is.
+fn env_path() -> PathBuf {
+    std::env::current_dir().unwrap_or_default().join(".env")
+}
+
+/// A variable of the process.
+fn process(name: &str) -> Option<String> {
+    std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
+}
+
+/// What `assemble` makes of the process's variables and the file's, and what is to be said about the file;
+/// malformed lines count only if they concern us.
+fn load_with<T>(
+    env_path: &Path,
+    process: Variables<'_>,
+    concerns: &dyn Fn(&str) -> bool,
+    assemble: &dyn Fn(Variables<'_>) -> Result<T, Vec<Problem>>,
+) -> Result<(T, Vec<Notice>), LoadError> {
+    let file = EnvFile::read(env_path);
+    let variables = |name: &str| process(name).or_else(|| file.values.get(name).cloned());
+    let mut problems = file.problems;
+    problems.retain(|problem| named_by(problem).is_none_or(|name| process(name).is_none() && concerns(name)));
+    match assemble(&variables) {
+        Ok(config) if problems.is_empty() => Ok((config, file.remarks)),
+        Ok(_) => Err(load_error(&variables, problems, file.remarks)),
+        Err(of_values) => {
+            let malformed: Vec<_> = problems.iter().filter_map(named_by).collect();
+            let is_new = |problem: &Problem| {
+                // A variable whose line is malformed is there, only not readable.
+                !matches!(problem, Problem::Missing { variable } if malformed.contains(variable))
+            };
+            let of_values: Vec<_> = of_values.into_iter().filter(is_new).collect();
+            problems.splice(0..0, of_values);
+            Err(load_error(&variables, problems, file.remarks))
+        }
+    }
+}
+
 /// The variable that a malformed line would have set.
 const fn named_by(problem: &Problem) -> Option<&'static str> {
     match problem {
         Problem::MalformedLine { variable, .. } => *variable,
-        Problem::Missing { .. } | Problem::Invalid { .. } | Problem::UnreadableFile { .. } => None,
+        Problem::Missing { .. }
+        | Problem::Invalid { .. }
+        | Problem::ApiOpenToAll { .. }
+        | Problem::UnreadableFile { .. } => None,
     }
 }
 

@@ -5,15 +5,17 @@
 //!                              │  switchboard: which channel is whose
 //!                              └─ errands: requests that belong to no call
 //! ```
+//! The recorder and the archive (index, API) have threads of their own: see `recordings` and `archive`.
 //! Owns every task it starts. Knows nothing of audio or of what is said.
 
+pub mod archive;
 mod call_task;
 pub mod clock;
 
 use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -26,6 +28,7 @@ use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue, header};
 use tracing::Instrument as _;
 
+use archive::Archive;
 use call_task::{Io, Order};
 use clock::{chance, now, wall};
 
@@ -88,7 +91,7 @@ struct Daemon {
     callers: HashMap<Id, ChannelId>,
     calls: JoinSet<Report>,
     errands: FuturesUnordered<Pin<Box<dyn Future<Output = Errand> + Send>>>,
-    recorder: Recorder,
+    recorder: Arc<Recorder>,
 }
 
 /// Serves calls until `stop` is done and the last call has ended, or its time is up.
@@ -131,10 +134,7 @@ pub async fn run(config: Config, operator: Operator, stop: impl Future<Output = 
         keep: config.recordings.keep,
     });
     let ports = PortPool::new(config.media.ports.clone());
-    let recorder = Recorder::start(config.recordings.clone(), now, move |news| match news {
-        recordings::News::Notice(notice) => operator.say(&notice),
-        recordings::News::Opened(_) | recordings::News::Finished(_) => {}
-    })?;
+    let (archive, recorder) = archive(&config, operator).context("the archive of recordings")?;
     let mut daemon = Daemon {
         config,
         settings,
@@ -152,12 +152,33 @@ pub async fn run(config: Config, operator: Operator, stop: impl Future<Output = 
     };
     daemon.serve(link, stop).await;
     let Daemon { recorder, .. } = daemon;
-    // What was said in the last seconds is still on its way to the disk.
-    if !tokio::task::spawn_blocking(move || recorder.stop(RECORDER_PATIENCE)).await.unwrap_or(false) {
+    // What was said in the last seconds is still on its way to the disk, and then to the index.
+    let ended = tokio::task::spawn_blocking(move || {
+        let ended = Arc::into_inner(recorder).is_some_and(|recorder| recorder.stop(RECORDER_PATIENCE));
+        archive.stop();
+        ended
+    });
+    if !ended.await.unwrap_or(false) {
         tracing::warn!("the recorder did not end in time; the next start completes what is left");
     }
     operator.say(&Notice::DaemonStopped);
     Ok(())
+}
+
+/// Starts what keeps recordings: the recorder, and the index and API that are told of its work.
+fn archive(config: &Config, operator: Operator) -> std::io::Result<(Archive, Arc<Recorder>)> {
+    let known = Arc::new(OnceLock::<Weak<Recorder>>::new());
+    let asked = Arc::clone(&known);
+    let ask = move || Some(asked.get()?.upgrade()?.health().into());
+    let archive = Archive::start(config.recordings.clone(), &config.archive, operator, Box::new(ask))?;
+    let feed = archive.feed();
+    let recorder = Recorder::start(config.recordings.clone(), now, move |news| match news {
+        recordings::News::Notice(notice) => operator.say(&notice),
+        recordings::News::Opened(facts) | recordings::News::Finished(facts) => feed.put(facts),
+    })?;
+    let recorder = Arc::new(recorder);
+    known.get_or_init(|| Arc::downgrade(&recorder));
+    Ok((archive, recorder))
 }
 
 impl Daemon {

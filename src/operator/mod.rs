@@ -162,6 +162,70 @@ notices! {
         "El log no daba abasto - Líneas perdidas: {lines}",
         "The log could not keep up - Lines lost: {lines}";
 
+    // ── the recordings' index and the API ────────────────────────────────────────────────────────────────
+    /// The index was no database any more: it was moved to `path`, and is made anew from the files.
+    IndexMoved { path: String } => Warn,
+        "El índice de grabaciones estaba dañado: se ha apartado en {path} y se rehace a partir de los archivos",
+        "The index of recordings was damaged: it was moved to {path} and is made anew from the files";
+    /// The index's file cannot be had; a list made from the files serves meanwhile.
+    IndexInMemory { cause: Detail } => Warn,
+        "No se puede usar el archivo del índice de grabaciones ({cause}): se rehace en memoria hasta que se pueda. Revise DATABASE_URL",
+        "The file of the index of recordings cannot be used ({cause}): it is made in memory until it can. Check DATABASE_URL";
+    /// The API answers at `address`.
+    ApiReady { address: SocketAddr } => Info,
+        "API de grabaciones disponible en http://{address}",
+        "Recordings API available at http://{address}";
+    /// The API cannot listen at `address`; calls are served, and it is tried again.
+    ApiUnbindable { address: SocketAddr, cause: Detail } => Error,
+        "La API de grabaciones no puede escuchar en {address}: {cause}. Revise API_LISTEN. Las llamadas se atienden, y se sigue intentando",
+        "The recordings API cannot listen at {address}: {cause}. Check API_LISTEN. Calls are served, and it is tried again";
+    /// The API is reachable from other machines and nobody needs a token.
+    ApiOpenToAll { address: SocketAddr } => Error,
+        "API_LISTEN={address} admite conexiones de otros equipos: defina API_TOKEN, o deje API_LISTEN en 127.0.0.1",
+        "API_LISTEN={address} admits connections from other machines: set API_TOKEN, or leave API_LISTEN at 127.0.0.1";
+    /// A token that can be guessed; `position` counts from 1.
+    TokenShort { position: usize, characters: usize } => Warn,
+        "El token n.º {position} de API_TOKEN tiene menos de {characters} caracteres: se puede adivinar. Hágalo con: openssl rand -hex 32",
+        "Token no. {position} of API_TOKEN has fewer than {characters} characters: it can be guessed. Make it with: openssl rand -hex 32";
+    /// The access log cannot be written.
+    AccessLogUnwritable { path: String, cause: Detail } => Error,
+        "No se puede escribir en el registro de accesos {path}: {cause}",
+        "Cannot write to the access log {path}: {cause}";
+
+    // ── retention, export and purge ──────────────────────────────────────────────────────────────────────
+    /// Recordings that were past their time are gone.
+    RecordingsExpired { recordings: usize, days: u32 } => Info,
+        "Grabaciones eliminadas por tener más de {days} días: {recordings}",
+        "Recordings deleted because they were older than {days} days: {recordings}";
+    /// The folder of the recordings cannot be read.
+    RecordingsUnreadable { path: String, cause: Detail } => Error,
+        "No se puede leer la carpeta de grabaciones {path}: {cause}",
+        "Cannot read the folder of recordings {path}: {cause}";
+    /// A recording stays because it cannot be deleted.
+    RecordingUndeletable { id: String, cause: Detail } => Error,
+        "No se puede eliminar la grabación {id}: {cause}",
+        "Cannot delete the recording {id}: {cause}";
+    /// A recording cannot be exported.
+    RecordingUnexportable { id: String, cause: Detail } => Error,
+        "No se puede exportar la grabación {id}: {cause}",
+        "Cannot export the recording {id}: {cause}";
+    /// What `recordings export` wrote.
+    RecordingsExported { recordings: usize, folder: String } => Info,
+        "Grabaciones exportadas a {folder}: {recordings}",
+        "Recordings exported to {folder}: {recordings}";
+    /// What `recordings purge` deleted.
+    RecordingsPurged { recordings: usize } => Info,
+        "Grabaciones eliminadas: {recordings}",
+        "Recordings deleted: {recordings}";
+    /// What `recordings purge` would delete without `--dry-run`.
+    RecordingsToPurge { recordings: usize } => Info,
+        "Grabaciones que se eliminarían: {recordings} (nada se ha eliminado: --dry-run)",
+        "Recordings that would be deleted: {recordings} (nothing was deleted: --dry-run)";
+    /// Encrypted recordings whose caller neither the identity nor the index can tell.
+    CallersUnknown { recordings: usize } => Warn,
+        "Grabaciones cifradas cuyo llamante no se puede saber sin RECORDINGS_IDENTITY_FILE: {recordings}",
+        "Encrypted recordings whose caller cannot be told without RECORDINGS_IDENTITY_FILE: {recordings}";
+
     // ── Asterisk ─────────────────────────────────────────────────────────────────────────────────────────
     /// The ARI WebSocket is up and our application registered.
     AriConnected => Info,
@@ -319,7 +383,7 @@ notices! {
     RecordingLost { id: String, cause: Detail } => Error,
         "Se pierde la grabación {id}: {cause}",
         "The recording {id} is lost: {cause}";
-    /// A recording could not be completed; what there is of it stays on disk.
+    /// A finished recording is damaged or could not be completed; what there is stays on disk.
     RecordingUnfinished { id: String, cause: Detail } => Error,
         "No se pudo completar la grabación {id}: {cause}. Lo grabado sigue en el disco y se intenta de nuevo",
         "The recording {id} could not be completed: {cause}. What was recorded stays on disk and it is tried again";

@@ -23,7 +23,7 @@ macro_rules! said_as_displayed {
     )* };
 }
 
-said_as_displayed!(String, &'static str, u8, u16, u64, usize, SocketAddr, Detail);
+said_as_displayed!(String, &'static str, u8, u16, u32, u64, usize, SocketAddr, Detail);
 
 impl Said for Vec<&'static str> {
     fn said(&self, _language: Language) -> String {
@@ -175,6 +175,12 @@ pub enum Allowed {
     },
     /// Anything without control characters and colons.
     UserName,
+    /// The address of the index.
+    Database,
+    /// An IP address and a port.
+    SocketAddress,
+    /// The tokens of the API.
+    Tokens,
     /// UTF-8 text in one line.
     Line,
     /// A language code such as `es`.
@@ -242,6 +248,13 @@ impl Said for Allowed {
             Self::UserName => say(
                 "texto sin dos puntos ni caracteres de control".into(),
                 "text without colons or control characters".into()),
+            Self::Database => say("sqlite:RUTA, o vacío".into(), "sqlite:PATH, or empty".into()),
+            Self::SocketAddress => say(
+                "dirección IP y puerto, p. ej. 127.0.0.1:5001 o [::1]:5001".into(),
+                "IP address and port, e.g. 127.0.0.1:5001 or [::1]:5001".into()),
+            Self::Tokens => say(
+                "tokens separados por comas, cada uno SECRETO, reader:SECRETO o reader/NOMBRE:SECRETO; sin espacios ni dos puntos en SECRETO".into(),
+                "tokens separated by commas, each SECRET, reader:SECRET or reader/NAME:SECRET; no spaces or colons in SECRET".into()),
             Self::Line => say(
                 "texto UTF-8 en una sola línea".into(),
                 "UTF-8 text in a single line".into()),

@@ -17,6 +17,7 @@ use super::audio::{Audio, Side};
 use super::conversation::{Conversation, Head};
 use super::finish::{After, Finish};
 use super::id::{Name, Part};
+use super::index::number_key;
 use super::live::{BIN, Folder, LOG, Live, WAV, make_folder};
 use super::log::Opened;
 use super::seal::{self, Identity};
@@ -264,11 +265,13 @@ impl Library {
     /// # Errors
     /// The folder cannot be read.
     pub fn of_caller(&self, number: &str) -> io::Result<OfCaller> {
-        let wanted = digits(number);
+        let wanted = number_key(number);
         let mut found = OfCaller::default();
         for (id, _) in self.list()?.into_iter().rev().filter(|(_, state)| *state != State::Live) {
             match self.facts(&id) {
-                Ok(Facts { told: Some(told), .. }) if digits(&told.caller) == wanted => found.ids.push(id),
+                Ok(Facts { told: Some(told), .. }) if number_key(&told.caller) == wanted => {
+                    found.ids.push(id);
+                }
                 Ok(Facts { told: None, .. }) => found.unknown.push(id),
                 Ok(_) | Err(LibraryError::NotFound) => {}
                 Err(LibraryError::Io(error)) => return Err(error),
@@ -420,9 +423,4 @@ impl Library {
 fn modified(folder: &Folder) -> io::Result<SystemTime> {
     // A sealed log is a row of files: then it is the folder that changes.
     fs::metadata(folder.plain(LOG)).or_else(|_| fs::metadata(&folder.0))?.modified()
-}
-
-/// A telephone number without what people put between the digits.
-fn digits(number: &str) -> String {
-    number.chars().filter(|c| !c.is_whitespace() && !"()-./".contains(*c)).collect()
 }

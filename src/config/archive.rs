@@ -1,0 +1,253 @@
+//! The section of the index and the API: where they are, and who may use the API.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use super::reader::Reader;
+use super::{Problem, Secret};
+use crate::operator::{Allowed, Notice};
+
+/// The variables that concern recordings, for who reads nothing else.
+pub(super) const VARIABLES: [&str; 9] = [
+    "LOG_LANGUAGE",
+    "RECORDINGS_DIR",
+    "RECORD",
+    "RECORDINGS_RECIPIENT",
+    "RECORDINGS_IDENTITY_FILE",
+    "RECORDING_RETENTION_DAYS",
+    "DATABASE_URL",
+    "API_LISTEN",
+    "API_TOKEN",
+];
+
+/// A token with fewer characters is warned of. 16 random letters and digits are 95 bits; fewer are usually a
+/// word.
+const TOKEN_CHARS: usize = 16;
+/// The index, where DATABASE_URL names no other.
+const INDEX_FILE: &str = "calls.db";
+
+/// What is made of recordings: an index, and an API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ArchiveConfig {
+    /// The file of the index.
+    pub database: PathBuf,
+    /// Who may read recordings, and where.
+    pub api: ApiConfig,
+}
+
+/// The REST API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiConfig {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Who may use it. Empty: everybody on this machine, and then `listen` is a loopback address.
+    pub tokens: Vec<ApiToken>,
+}
+
+/// One bearer token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiToken {
+    /// How the access log calls its holder.
+    pub name: String,
+    /// What it opens.
+    pub role: Role,
+    /// The token.
+    pub secret: Secret,
+}
+
+/// What the holder of a token may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Everything.
+    Full,
+    /// Read.
+    Reader,
+}
+
+/// Reads this part; the index is in the folder of the recordings unless it is told otherwise.
+pub(super) fn archive(reader: &mut Reader<'_>, folder: Option<&Path>) -> Option<ArchiveConfig> {
+    let database = reader.parsed("DATABASE_URL", Allowed::Database, database);
+    let api = api(reader);
+    Some(ArchiveConfig { database: database?.or_else(|| Some(folder?.join(INDEX_FILE)))?, api: api? })
+}
+
+fn api(reader: &mut Reader<'_>) -> Option<ApiConfig> {
+    let listen = reader.parsed("API_LISTEN", Allowed::SocketAddress, |text| {
+        let text = text
+            .strip_prefix("localhost:")
+            .map_or_else(|| text.to_owned(), |port| format!("127.0.0.1:{port}"));
+        text.parse::<SocketAddr>().ok()
+    });
+    let tokens = reader.parsed("API_TOKEN", Allowed::Tokens, tokens);
+    let (listen, tokens) = (listen?, tokens?);
+    for (index, token) in tokens.iter().enumerate() {
+        if token.secret.expose().len() < TOKEN_CHARS {
+            reader.remarks.push(Notice::TokenShort { position: index + 1, characters: TOKEN_CHARS });
+        }
+    }
+    if tokens.is_empty() && !listen.ip().to_canonical().is_loopback() {
+        reader.problems.push(Problem::ApiOpenToAll { address: listen });
+        return None;
+    }
+    Some(ApiConfig { listen, tokens })
+}
+
+/// `sqlite:PATH` or `sqlite://PATH`; empty: beside the recordings.
+#[expect(
+    clippy::option_option,
+    reason = "the outer one says that the text is none, the inner one is the setting"
+)]
+fn database(text: &str) -> Option<Option<PathBuf>> {
+    if text.is_empty() {
+        return Some(None);
+    }
+    let path = text.strip_prefix("sqlite:")?;
+    let path = path.strip_prefix("//").unwrap_or(path);
+    let is_plain = !path.is_empty() && !path.contains(['?', '#', ':']);
+    is_plain.then(|| Some(path.into()))
+}
+
+/// Comma-separated, each `[ROLE[/NAME]:]SECRET`; the role is `full` unless it says `reader`.
+fn tokens(text: &str) -> Option<Vec<ApiToken>> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Some(Vec::new());
+    }
+    let tokens: Vec<_> =
+        text.split(',').enumerate().map(|(index, token)| one_token(index + 1, token.trim())).collect();
+    tokens.into_iter().collect()
+}
+
+fn one_token(position: usize, text: &str) -> Option<ApiToken> {
+    let (head, secret) = text.split_once(':').unwrap_or(("full", text));
+    let (role, name) = head.split_once('/').map_or((head, None), |(role, name)| (role, Some(name)));
+    let role = match role {
+        "full" => Role::Full,
+        "reader" => Role::Reader,
+        _ => return None,
+    };
+    let is_name = |name: &str| {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-@".contains(&byte);
+        (1..=40).contains(&name.len()) && name.bytes().all(plain)
+    };
+    let name = match name {
+        Some(name) if is_name(name) => name.to_owned(),
+        Some(_) => return None,
+        None => format!("{}-{position}", if role == Role::Full { "full" } else { "reader" }),
+    };
+    let fits = !secret.is_empty() && secret.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':');
+    fits.then(|| ApiToken { name, role, secret: Secret::new(secret.to_owned()) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::RecordingsConfig;
+    use crate::operator::Language;
+
+    /// The section these variables make, or what is said of them; with the lines of its remarks.
+    fn read(variables: &[(&str, &str)]) -> Result<(ArchiveConfig, Vec<String>), Vec<String>> {
+        let process = |name: &str| {
+            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        };
+        let lines =
+            |notices: Vec<Notice>| notices.iter().map(|notice| notice.line(Language::English)).collect();
+        match RecordingsConfig::load_from(Path::new("/nonexistent/.env"), &process) {
+            Ok(config) => Ok((config.archive, lines(config.remarks))),
+            Err(error) => Err(lines(Problem::notices(&error.problems))),
+        }
+    }
+
+    fn api(tokens: &str) -> Vec<(String, Role, String)> {
+        let (config, _) = read(&[("API_TOKEN", tokens)]).unwrap();
+        let shown = |token: ApiToken| (token.name, token.role, token.secret.expose().to_owned());
+        config.api.tokens.into_iter().map(shown).collect()
+    }
+
+    #[test]
+    fn by_default_this_machine_alone_reads_without_a_token() {
+        let (config, remarks) = read(&[]).unwrap();
+        assert_eq!(config.api.listen.to_string(), "127.0.0.1:5001");
+        assert_eq!((config.api.tokens.len(), remarks.len()), (0, 0));
+        assert_eq!(config.database, Path::new("recordings/calls.db"));
+        let (config, _) =
+            read(&[("RECORDINGS_DIR", "/srv/r"), ("DATABASE_URL", "sqlite:///var/x.db")]).unwrap();
+        assert_eq!(config.database, Path::new("/var/x.db"));
+    }
+
+    #[test]
+    fn other_machines_are_let_in_with_a_token_only() {
+        for listen in ["0.0.0.0:5001", "192.168.1.5:5001", "[::]:5001", "[::ffff:192.168.1.5]:80"] {
+            let said = read(&[("API_LISTEN", listen)]).unwrap_err();
+            assert!(said[0].contains("set API_TOKEN"), "{said:?}");
+            assert!(read(&[("API_LISTEN", listen), ("API_TOKEN", "0123456789abcdef")]).is_ok());
+        }
+        for listen in
+            ["127.0.0.1:80", "127.8.0.1:80", "[::1]:5001", "localhost:5001", "[::ffff:127.0.0.1]:80"]
+        {
+            assert!(read(&[("API_LISTEN", listen)]).is_ok(), "{listen}");
+        }
+    }
+
+    #[test]
+    fn tokens_have_a_role_and_a_name() {
+        let named = |name: &str, role, secret: &str| (name.to_owned(), role, secret.to_owned());
+        assert_eq!(
+            api("secret1, reader:secret2,full/boss:secret3,reader/ana:secret4"),
+            [
+                named("full-1", Role::Full, "secret1"),
+                named("reader-2", Role::Reader, "secret2"),
+                named("boss", Role::Full, "secret3"),
+                named("ana", Role::Reader, "secret4"),
+            ]
+        );
+        assert_eq!(api(" "), []);
+        let (_, remarks) = read(&[("API_TOKEN", "0123456789abcdef,short")]).unwrap();
+        assert!(remarks.len() == 1 && remarks[0].contains("no. 2"), "{remarks:?}");
+    }
+
+    #[test]
+    fn a_token_that_is_none_is_refused_and_not_shown() {
+        for tokens in [
+            "a,,b",
+            "raeder:hunter2",
+            "reader/:hunter2",
+            "reader/a b:hunter2",
+            "reader:",
+            "hunter2 2",
+            "a:b:c",
+            "ñ",
+        ] {
+            let said = read(&[("API_TOKEN", tokens)]).unwrap_err();
+            assert!(
+                said.len() == 1 && said[0].contains("API_TOKEN") && !said[0].contains("hunter2"),
+                "{said:?}"
+            );
+        }
+        for (name, wrong) in [
+            ("API_LISTEN", "5001"),
+            ("API_LISTEN", "pbx:5001"),
+            ("API_LISTEN", "127.0.0.1"),
+            ("DATABASE_URL", "mysql://u:p@h/d"),
+            ("DATABASE_URL", "calls.db"),
+            ("DATABASE_URL", "sqlite:"),
+            ("DATABASE_URL", "sqlite::memory:"),
+        ] {
+            assert!(read(&[(name, wrong)]).is_err(), "{name}={wrong}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_elsewhere_does_not_concern_the_commands_on_recordings() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(".env");
+        let load = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            RecordingsConfig::load_from(&path, &|_| None)
+        };
+        let config =
+            load("ASSISTANT_GREETING=Buenas tardes\nRECORDINGS_DIR=/srv/r\nASTERISK_PORT=x\n").unwrap();
+        assert_eq!(config.recordings.folder, Path::new("/srv/r"));
+        assert_eq!(load("RECORDINGS_DIR=a b\n").unwrap_err().problems.len(), 1);
+    }
+}

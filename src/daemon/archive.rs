@@ -1,0 +1,224 @@
+//! The archive: everything about recordings that is not recording – the index, the API, retention – on a thread
+//! of its own, away from the calls.
+//!
+//! ```text
+//!  Recorder ── Archive::feed ──► keeper ──► index ◄── API ◄── connections
+//!                                   ▲                  │
+//!                                   └── what is gone ──┴── retention, hourly
+//! ```
+//! The thread has a runtime of its own, so that no call's task ever queues behind a request, and a lower
+//! priority than the calls' threads, which its helpers – the disk's readers, SQLite's – inherit: where there are
+//! not enough cores, a download waits, not a frame.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::clock;
+use crate::config::ArchiveConfig;
+use crate::http::access_log::{AccessLog, Line};
+use crate::http::guard::{Guard, Who};
+use crate::http::{self, AskRecorder, Pace, Parts};
+use crate::logging::Operator;
+use crate::operator::{Detail, Notice};
+use crate::recordings::index::Index;
+use crate::recordings::index::keeper::{Feed, Keeper};
+use crate::recordings::retention::{self, Purged};
+use crate::recordings::{Library, RecordingSettings};
+
+/// What the kernel takes from its share: 10 of 19 leaves it a tenth of a busy core, and all of an idle one.
+const NICE: i32 = 10;
+/// Threads that wait for the disk. More readers at once would only make the disk's head move more.
+const DISK_THREADS: usize = 8;
+/// How often recordings past their time are looked for.
+const RETENTION: Duration = Duration::from_secs(3_600);
+/// How often a port that is taken is tried again.
+const BIND_AGAIN: Duration = Duration::from_secs(10);
+/// What the end may take; then the thread is left to the end of the process.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The running archive.
+#[derive(Debug)]
+pub struct Archive {
+    feed: Feed,
+    stop: watch::Sender<()>,
+    address: watch::Receiver<Option<SocketAddr>>,
+    done: Receiver<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Archive {
+    /// Starts it. A taken port, an unreadable folder or a broken database are no errors: they are said, and
+    /// tried again.
+    ///
+    /// # Errors
+    /// There can be no thread or runtime.
+    pub fn start(
+        recordings: RecordingSettings,
+        config: &ArchiveConfig,
+        operator: Operator,
+        recorder: AskRecorder,
+    ) -> io::Result<Self> {
+        let days = recordings.retention_days;
+        let library = Library::new(recordings);
+        let index = Index::new(&config.database);
+        let tell = move |notice: Notice| operator.say(&notice);
+        let (keeper, feed) = Keeper::new(index.clone(), library.clone(), Box::new(tell));
+        let access_log = AccessLog::start(library.folder(), tell)?;
+        let guard = Guard::new(&config.api);
+        let noted = access_log.clone();
+        let (parts_library, parts_feed) = (library.clone(), feed.clone());
+        let parts = Parts {
+            library: parts_library,
+            index: index.clone(),
+            feed: parts_feed,
+            guard,
+            access_log,
+            recorder,
+            pace: Pace::new(clock::now),
+            clock: clock::wall,
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(DISK_THREADS)
+            .build()?;
+        let (stop, stopping) = watch::channel(());
+        let (bound, address) = watch::channel(None);
+        let (ended, done) = sync_channel(1);
+        let retention = Retention { library, index: index.clone(), days, operator, access_log: noted };
+        let listen = config.api.listen;
+        let thread = thread::Builder::new().name("archive".into()).spawn(move || {
+            // On Linux this is of the calling thread and of those it starts. Without it all works, less gently.
+            let _gentler_or_not = rustix::process::setpriority_process(None, NICE);
+            runtime.block_on(async move {
+                let mut tasks = JoinSet::new();
+                tasks.spawn(keeper.run());
+                tasks.spawn(retention.run());
+                serve(listen, http::router(parts), operator, &bound, stopping).await;
+                tasks.shutdown().await;
+                // Orderly, so that nothing is left for the next start to recover.
+                index.close().await;
+            });
+            runtime.shutdown_background();
+            let _nobody_waits_or_somebody_does = ended.try_send(());
+        })?;
+        Ok(Self { feed, stop, address, done, thread })
+    }
+
+    /// Tells the index; hand out clones of it.
+    #[must_use]
+    pub fn feed(&self) -> Feed {
+        self.feed.clone()
+    }
+
+    /// Where the API listens, when it does.
+    pub async fn address(&mut self) -> Option<SocketAddr> {
+        self.address.wait_for(Option::is_some).await.ok().and_then(|address| *address)
+    }
+
+    /// Ends it: answers under way have a moment. Blocks.
+    pub fn stop(self) {
+        let Self { feed, stop, done, thread, .. } = self;
+        drop((feed, stop));
+        if done.recv_timeout(PATIENCE).is_ok() {
+            let _panicked_or_not = thread.join();
+        }
+    }
+}
+
+/// Listens and serves until `stopping`; a port that is taken is tried again.
+async fn serve(
+    listen: SocketAddr,
+    router: Router,
+    operator: Operator,
+    bound: &watch::Sender<Option<SocketAddr>>,
+    mut stopping: watch::Receiver<()>,
+) {
+    let mut said = false;
+    let listener = loop {
+        match TcpListener::bind(listen).await {
+            Ok(listener) => break listener,
+            Err(error) if !said => {
+                said = true;
+                operator.say(&Notice::ApiUnbindable { address: listen, cause: Detail::new(error) });
+            }
+            Err(_) => {}
+        }
+        tokio::select! {
+            () = tokio::time::sleep(BIND_AGAIN) => {}
+            _ = stopping.changed() => return,
+        }
+    };
+    let address = listener.local_addr().unwrap_or(listen);
+    operator.say(&Notice::ApiReady { address });
+    bound.send_replace(Some(address));
+    http::server::serve(listener, router, async move {
+        // An error is the sender's end, which is what is waited for.
+        let _ended = stopping.changed().await;
+    })
+    .await;
+}
+
+/// Deletes what is past its time, at the start and hourly.
+struct Retention {
+    library: Library,
+    index: Index,
+    days: Option<u32>,
+    operator: Operator,
+    access_log: AccessLog,
+}
+
+impl Retention {
+    async fn run(self) {
+        let Some(days) = self.days else { return };
+        let library = Arc::new(self.library.clone());
+        let mut hourly = tokio::time::interval(RETENTION);
+        loop {
+            hourly.tick().await;
+            let (library, now) = (Arc::clone(&library), clock::wall().naive_local());
+            let expired = tokio::task::spawn_blocking(move || {
+                let path = library.folder().display().to_string();
+                retention::expire(&library, now, days).map_err(|error| (path, error))
+            });
+            match expired.await {
+                Ok(Ok(purged)) => self.report(purged, days).await,
+                Ok(Err((path, error))) => {
+                    self.operator.say(&Notice::RecordingsUnreadable { path, cause: Detail::new(error) });
+                }
+                Err(error) => tracing::warn!(%error, "retention panicked"),
+            }
+        }
+    }
+
+    /// Tells the index, the access log and the operator.
+    async fn report(&self, purged: Purged, days: u32) {
+        for id in &purged.gone {
+            self.access_log.note(Line {
+                at: clock::wall(),
+                who: Who("retention".into()),
+                peer: None,
+                method: "DELETE".to_owned(),
+                what: format!("/recordings/{id}"),
+                status: 204,
+                bytes: 0,
+            });
+            // The index finds out by itself otherwise.
+            drop(self.index.remove(id).await);
+        }
+        if !purged.gone.is_empty() {
+            self.operator.say(&Notice::RecordingsExpired { recordings: purged.gone.len(), days });
+        }
+        for (id, error) in purged.kept {
+            let (id, cause) = (id.to_string(), Detail::new(error));
+            self.operator.say(&Notice::RecordingUndeletable { id, cause });
+        }
+    }
+}

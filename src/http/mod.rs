@@ -1,0 +1,230 @@
+//! The REST API: recordings over HTTP, RFC 9457 problems, an OpenAPI document made from the routes.
+//!
+//! ```text
+//!  server ── connections, limits ──► access_log ──► guard ──► routes ──► Library (files), Index (list)
+//!                                    when, who,     token,     recordings, health, /openapi.json
+//!                                    what           Host, Origin
+//! ```
+//! It must never cost a caller a frame. So it lives on a thread of its own (`daemon::archive`) that yields to the
+//! calls' threads, reads files in small pieces, and holds no lock a call could want.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `server` | the accept loop: connections, time limits, the orderly end |
+//! | `guard`, `access_log` | who may come in; who did |
+//! | `recordings`, `listing`, `audio`, `range` | the routes of recordings, and what they are made of |
+//! | `health`, `problem`, `openapi` | how the daemon is; errors; the document |
+
+pub mod access_log;
+mod audio;
+pub mod guard;
+pub mod health;
+mod listing;
+mod openapi;
+pub mod problem;
+mod range;
+mod recordings;
+pub mod server;
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::Router;
+use axum::body::{Body, HttpBody};
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
+use chrono::{DateTime, FixedOffset};
+use hyper::body::{Frame, SizeHint};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::recordings::index::Index;
+use crate::recordings::index::keeper::Feed;
+use crate::recordings::{Library, LibraryError, RecordingId};
+use access_log::{AccessLog, Line};
+pub use audio::Pace;
+use guard::{Guard, Who};
+use health::RecorderHealth;
+use problem::Problem;
+use server::Peer;
+
+/// Asks the recorder how it is; `None` where there is none.
+pub type AskRecorder = Box<dyn Fn() -> Option<RecorderHealth> + Send + Sync>;
+
+/// What the API needs of the rest.
+pub struct Parts {
+    /// The files.
+    pub library: Library,
+    /// Their index.
+    pub index: Index,
+    /// Tells the index's keeper what was found out.
+    pub feed: Feed,
+    /// Who may come in.
+    pub guard: Guard,
+    /// Who did.
+    pub access_log: AccessLog,
+    /// The recorder.
+    pub recorder: AskRecorder,
+    /// Spaces downloads out.
+    pub pace: Pace,
+    /// The wall clock.
+    pub clock: fn() -> DateTime<FixedOffset>,
+}
+
+/// The state of the routes. Cheap to clone.
+#[derive(Clone)]
+pub struct Api(Arc<Parts>);
+
+impl fmt::Debug for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Api")
+    }
+}
+
+impl Api {
+    fn index(&self) -> &Index {
+        &self.0.index
+    }
+
+    fn feed(&self) -> &Feed {
+        &self.0.feed
+    }
+
+    fn pace(&self) -> Pace {
+        self.0.pace.clone()
+    }
+
+    fn recorder(&self) -> Option<RecorderHealth> {
+        (self.0.recorder)()
+    }
+
+    /// Does what waits for the disk beside the runtime.
+    async fn on_disk<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Library) -> T + Send + 'static,
+    ) -> Result<T, Problem> {
+        let library = self.0.library.clone();
+        tokio::task::spawn_blocking(move || work(&library)).await.map_err(Problem::internal)
+    }
+
+    /// As [`Self::on_disk`], of one recording: that its files are gone is news to the index.
+    async fn read<T: Send + 'static>(
+        &self,
+        id: &RecordingId,
+        work: impl FnOnce(&Library) -> Result<T, LibraryError> + Send + 'static,
+    ) -> Result<T, Problem> {
+        self.on_disk(work).await?.map_err(|error| {
+            if matches!(error, LibraryError::NotFound) {
+                self.feed().gone(id.clone());
+            }
+            error.into()
+        })
+    }
+}
+
+/// The routes, ready to be served.
+pub fn router(parts: Parts) -> Router {
+    let asks_for_tokens = parts.guard.asks_for_tokens();
+    let api = Api(Arc::new(parts));
+    let (router, document) = OpenApiRouter::with_openapi(openapi::begin())
+        .routes(routes!(recordings::list))
+        .routes(routes!(recordings::one, recordings::delete))
+        .routes(routes!(recordings::conversation))
+        .routes(routes!(recordings::summary))
+        .routes(routes!(recordings::audio))
+        .routes(routes!(recordings::bin))
+        .routes(routes!(recordings::events))
+        .routes(routes!(health::health))
+        .split_for_parts();
+    let document = openapi::finish(document, asks_for_tokens);
+    let serve_document = move || async move {
+        ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], document)
+    };
+    router
+        .route("/openapi.json", axum::routing::get(serve_document))
+        .method_not_allowed_fallback(|| async {
+            Problem::new(
+                axum::http::StatusCode::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                "this path has no such method; see Allow",
+            )
+        })
+        .fallback(|| async { Problem::no_such_path() })
+        .layer(middleware::from_fn_with_state(api.clone(), admit))
+        .layer(middleware::from_fn_with_state(api.clone(), note))
+        .with_state(api)
+}
+
+/// The guard: who may not come in gets no further.
+async fn admit(State(api): State<Api>, request: Request, next: Next) -> Response {
+    let (who, mut response) = match api.0.guard.admit(&request) {
+        Ok(who) => (who, next.run(request).await),
+        Err((who, problem)) => (who, problem.into_response()),
+    };
+    response.extensions_mut().insert(who);
+    response
+}
+
+/// Notes every request in the access log when its answer has been sent, and adds what all answers have.
+async fn note(State(api): State<Api>, request: Request, next: Next) -> Response {
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let what = access_log::masked(request.uri());
+    let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
+    let at = (api.0.clock)();
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    // Recordings are about people: nothing between here and the reader keeps them, nothing guesses at them.
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    let status = response.status();
+    if !guard::is_noted(&method, &path, status) {
+        return response;
+    }
+    let who = response.extensions().get::<Who>().cloned().unwrap_or_else(|| Who("-".into()));
+    let line = Line { at, who, peer, method: method.to_string(), what, status: status.as_u16(), bytes: 0 };
+    let log = api.0.access_log.clone();
+    response.map(|body| Body::new(Counted { body, line: Some((log, line)) }))
+}
+
+/// A body that counts what of it is sent, and is noted when it ends or is dropped.
+struct Counted {
+    body: Body,
+    line: Option<(AccessLog, Line)>,
+}
+
+impl HttpBody for Counted {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        if let (Poll::Ready(Some(Ok(frame))), Some((_, line))) = (&polled, &mut self.line) {
+            line.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        if let Some((log, line)) = self.line.take() {
+            log.note(line);
+        }
+    }
+}

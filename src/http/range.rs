@@ -1,0 +1,116 @@
+//! Range requests, RFC 9110 section 14: one range of bytes, and whether it still means the same file.
+//!
+//! Several ranges at once, other units and what cannot be read are answered with the whole, as the RFC allows.
+
+use axum::http::{HeaderMap, header};
+
+/// What of a file is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// All of it.
+    Whole,
+    /// From the first byte to the last, both included.
+    Part {
+        /// From.
+        first: u64,
+        /// To.
+        last: u64,
+    },
+    /// Bytes it has not.
+    Beyond,
+}
+
+/// What these headers ask for of a file so long, known by this tag and this date.
+#[must_use]
+pub(super) fn wanted(headers: &HeaderMap, length: u64, tag: &str, date: &str) -> Wanted {
+    let mut ranges = headers.get_all(header::RANGE).iter();
+    let (Some(range), None) = (ranges.next(), ranges.next()) else { return Wanted::Whole };
+    if let Some(condition) = headers.get(header::IF_RANGE)
+        && condition != tag
+        && condition != date
+    {
+        return Wanted::Whole;
+    }
+    range.to_str().ok().and_then(|text| parse(text, length)).unwrap_or(Wanted::Whole)
+}
+
+/// `None`: not one range of bytes.
+fn parse(text: &str, length: u64) -> Option<Wanted> {
+    let (unit, range) = text.split_once('=')?;
+    let (first, last) = range.trim().split_once('-')?;
+    if !unit.trim().eq_ignore_ascii_case("bytes") {
+        return None;
+    }
+    match (first, last) {
+        ("", suffix) => {
+            let count = number(suffix)?.min(length);
+            Some(if count == 0 {
+                Wanted::Beyond
+            } else {
+                Wanted::Part { first: length - count, last: length - 1 }
+            })
+        }
+        (first, last) => {
+            let first = number(first)?;
+            let last = if last.is_empty() { u64::MAX } else { number(last)? };
+            if last < first {
+                return None;
+            }
+            Some(if first >= length {
+                Wanted::Beyond
+            } else {
+                Wanted::Part { first, last: last.min(length - 1) }
+            })
+        }
+    }
+}
+
+/// Digits only; more than fit count as very many.
+fn number(text: &str) -> Option<u64> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| text.parse().unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn one_range_is_read_as_the_rfc_says() {
+        let part = |first, last| Some(Wanted::Part { first, last });
+        for (text, wanted) in [
+            ("bytes=0-0", part(0, 0)),
+            ("bytes=0-99", part(0, 99)),
+            ("bytes=10-", part(10, 99)),
+            ("bytes=90-500", part(90, 99)),
+            ("bytes=-1", part(99, 99)),
+            ("bytes=-500", part(0, 99)),
+            ("BYTES=5-7", part(5, 7)),
+            ("bytes=0-99999999999999999999999", part(0, 99)),
+            ("bytes=100-", Some(Wanted::Beyond)),
+            ("bytes=99999999999999999999999-", Some(Wanted::Beyond)),
+            ("bytes=-0", Some(Wanted::Beyond)),
+            ("bytes=7-5", None),
+            ("bytes=0-1,3-4", None),
+            ("bytes=-", None),
+            ("bytes=+1-2", None),
+            ("bytes=0x1-2", None),
+            ("items=0-1", None),
+            ("bytes", None),
+        ] {
+            assert_eq!(parse(text, 100), wanted, "{text}");
+        }
+        assert_eq!(parse("bytes=0-", 0), Some(Wanted::Beyond));
+        assert_eq!(parse("bytes=-5", 0), Some(Wanted::Beyond));
+    }
+
+    proptest! {
+        #[test]
+        fn a_part_is_always_within_the_file(text in "bytes=[0-9]{0,20}-[0-9]{0,20}", length in 0_u64..1000) {
+            if let Some(Wanted::Part { first, last }) = parse(&text, length) {
+                prop_assert!(first <= last && last < length);
+            }
+        }
+    }
+}

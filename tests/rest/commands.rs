@@ -1,0 +1,135 @@
+//! `openai-inbound-calls recordings …`, with nothing set but the recordings' own variables.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use crate::world::{With, World, record, running_call, sound};
+
+pub(crate) fn run(folder: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_openai-inbound-calls"));
+    let variables = [("RECORDINGS_DIR", folder), ("LOG_LANGUAGE", Path::new("en")), ("TZ", Path::new("UTC"))];
+    // In the folder of the recordings, so that no .env of the developer's is read.
+    command
+        .env_clear()
+        .envs(variables)
+        .current_dir(folder)
+        .arg("recordings")
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+fn lines(output: &[u8]) -> Vec<&str> {
+    std::str::from_utf8(output).unwrap().lines().collect()
+}
+
+fn three() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    record(folder.path(), "20200101_000000_a", "+57 300 1234567");
+    record(folder.path(), "20200102_000000_b", "+573007654321");
+    record(folder.path(), "20990101_000000_c", "+573001234567");
+    folder
+}
+
+fn files(folder: &Path) -> usize {
+    let names =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| name.starts_with("20")).count()
+}
+
+#[test]
+fn list_shows_newest_first_with_tabs_between() {
+    let folder = three();
+    let listed = run(folder.path(), &["list", "--limit", "2"]);
+    assert!(listed.status.success() && listed.stderr.is_empty(), "{listed:?}");
+    let rows = lines(&listed.stdout);
+    assert_eq!(rows.len(), 2);
+    let columns: Vec<_> = rows[0].split('\t').collect();
+    assert_eq!(
+        (columns[0], columns[1], columns[2], columns[4]),
+        ("20990101_000000_c", "finished", "285", "+573001234567")
+    );
+    assert_eq!(lines(&run(folder.path(), &["list", "--limit", "0"]).stdout).len(), 3);
+}
+
+#[test]
+fn purge_by_age_deletes_what_is_older_and_says_what() {
+    let folder = three();
+    let would = run(folder.path(), &["purge", "--older-than", "30d", "--dry-run"]);
+    assert_eq!(lines(&would.stdout), ["20200101_000000_a", "20200102_000000_b"]);
+    assert!(String::from_utf8(would.stderr).unwrap().contains("would be deleted: 2"));
+    assert_eq!(files(folder.path()), 12, "nothing is gone");
+    let purged = run(folder.path(), &["purge", "--older-than", "30d"]);
+    assert!(purged.status.success());
+    assert_eq!(lines(&purged.stdout), ["20200101_000000_a", "20200102_000000_b"]);
+    assert_eq!(files(folder.path()), 4);
+    let log = std::fs::read_to_string(folder.path().join("access.log")).unwrap();
+    assert_eq!(log.lines().filter(|line| line.contains(" PURGE /recordings/2020010")).count(), 2, "{log}");
+}
+
+#[test]
+fn purge_by_caller_deletes_all_of_his_however_the_number_is_written_and_leaves_a_running_call() {
+    let world = World::over(three(), With::default());
+    let (recorder, handle) = running_call(world.folder.path(), "9.1", "2025-10-20T15:00:00-05:00");
+    world.until("the call is recorded", |world| world.get("/recordings/20251020_150000_9.1").status == 200);
+    let purged = run(world.folder.path(), &["purge", "--caller", "+57 (300) 123-45-67"]);
+    assert_eq!(lines(&purged.stdout), ["20200101_000000_a", "20990101_000000_c"], "{purged:?}");
+    assert_eq!(world.ids("?limit=10"), ["20200102_000000_b"], "gone from the list too");
+    let purged = run(world.folder.path(), &["purge", "--caller", "+573009999999"]);
+    assert!(purged.status.success() && purged.stdout.is_empty(), "his call is running: {purged:?}");
+    assert_eq!(world.get("/recordings/20251020_150000_9.1").status, 200);
+    drop(handle);
+    assert!(recorder.stop(std::time::Duration::from_secs(10)));
+}
+
+#[test]
+fn export_writes_every_file_into_a_folder() {
+    let folder = three();
+    let to = folder.path().join("to/here");
+    let exported = run(folder.path(), &["export", "--to", to.to_str().unwrap(), "20200101_000000_a"]);
+    assert!(exported.status.success(), "{exported:?}");
+    assert_eq!(std::fs::read_dir(&to).unwrap().count(), 4);
+    let wav = std::fs::read(to.join("20200101_000000_a_audio.wav")).unwrap();
+    assert_eq!(wav[58..], sound());
+    let all = run(folder.path(), &["export", "--to", to.to_str().unwrap()]);
+    assert_eq!((all.status.success(), std::fs::read_dir(&to).unwrap().count()), (true, 12));
+}
+
+#[test]
+fn what_cannot_be_done_is_said_and_fails() {
+    let folder = three();
+    let missing = run(folder.path(), &["export", "20200101_000000_other"]);
+    let said = String::from_utf8(missing.stderr).unwrap();
+    assert!(
+        !missing.status.success() && said.contains("Cannot export the recording 20200101_000000_other"),
+        "{said}"
+    );
+    for wrong in [
+        &["purge"][..],
+        &["purge", "--older-than", "30"],
+        &["purge", "--older-than", "-1d"],
+        &["purge", "--older-than", "30d", "--caller", "1"],
+        &["export", "../../etc/passwd"],
+    ] {
+        assert_eq!(run(folder.path(), wrong).status.code(), Some(2), "{wrong:?}");
+    }
+    let none = run(folder.path(), &["purge", "--caller", "()"]);
+    assert!(none.stdout.is_empty());
+    assert_eq!(files(folder.path()), 12);
+}
+
+#[test]
+fn a_missing_folder_is_an_empty_one_and_a_wrong_setting_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let listed = run(&folder.path().join("."), &["list"]);
+    assert!(listed.status.success() && listed.stdout.is_empty());
+    let wrong = Command::new(env!("CARGO_BIN_EXE_openai-inbound-calls"))
+        .env_clear()
+        .envs([("LOG_LANGUAGE", "en"), ("API_LISTEN", "0.0.0.0:5001")])
+        .current_dir(folder.path())
+        .args(["recordings", "list"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8(wrong.stderr).unwrap();
+    assert!(!wrong.status.success() && said.contains("API_LISTEN=0.0.0.0:5001 admits connections"), "{said}");
+}

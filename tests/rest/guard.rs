@@ -1,0 +1,156 @@
+//! Who is let in, and who was.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use openai_inbound_calls::config::Role;
+
+use crate::world::{With, World, record, token};
+
+const ID: &str = "20251020_143025_a";
+
+fn guarded() -> World {
+    let folder = tempfile::tempdir().unwrap();
+    record(folder.path(), ID, "+573001234567");
+    let tokens =
+        vec![token("full-1", Role::Full, "secret-of-the-boss"), token("ana", Role::Reader, "secret-of-ana")];
+    World::over(folder, With { tokens, ..With::default() })
+}
+
+#[test]
+fn without_a_token_nobody_reads() {
+    let world = guarded();
+    for header in [
+        "-",
+        "",
+        "Bearer",
+        "Bearer ",
+        "Bearer wrong",
+        "Bearer secret-of-the-bos",
+        "Bearer secret-of-the-bosss",
+        "Bearer SECRET-OF-THE-BOSS",
+        "Basic secret-of-the-boss",
+        "secret-of-the-boss",
+        "Bearer full-1",
+    ] {
+        for path in ["/recordings", &format!("/recordings/{ID}/audio"), "/nowhere"] {
+            let refused = world.ask("GET", path, &[("Authorization", header)]);
+            refused.is_problem(401, "token_needed");
+            assert_eq!(refused.header("www-authenticate"), Some("Bearer"), "{header}");
+        }
+    }
+    let twice = [("Authorization", "Bearer wrong"), ("Authorization", "Bearer secret-of-ana")];
+    world.ask("GET", "/recordings", &twice).is_problem(401, "token_needed");
+    assert_eq!(world.get("/health").status, 200, "a monitor needs none");
+    assert_eq!(world.get("/openapi.json").status, 200);
+}
+
+#[test]
+fn a_reader_reads_and_only_the_full_token_deletes() {
+    let world = guarded();
+    let (ana, boss) =
+        (("Authorization", "Bearer secret-of-ana"), ("Authorization", "bearer  secret-of-the-boss"));
+    assert_eq!(world.ask("GET", &format!("/recordings/{ID}/audio"), &[ana]).status, 200);
+    assert_eq!(world.ask("HEAD", "/recordings", &[ana]).status, 200);
+    world.ask("DELETE", &format!("/recordings/{ID}"), &[ana]).is_problem(403, "read_only");
+    assert_eq!(world.files().len(), 4);
+    assert_eq!(world.ask("GET", "/recordings", &[boss]).status, 200);
+    assert_eq!(world.ask("DELETE", &format!("/recordings/{ID}"), &[boss]).status, 204);
+}
+
+#[test]
+fn with_tokens_a_proxy_may_call_the_host_what_it_likes() {
+    let world = guarded();
+    let headers = [
+        ("Authorization", "Bearer secret-of-ana"),
+        ("Host", "pbx.example"),
+        ("Origin", "https://pbx.example"),
+        ("Sec-Fetch-Site", "cross-site"),
+    ];
+    assert_eq!(world.ask("GET", "/recordings", &headers).status, 200);
+}
+
+#[test]
+fn without_tokens_only_a_program_on_this_machine_gets_in() {
+    let world = World::of(&[ID]);
+    let port = world.address.port();
+    for host in
+        ["localhost", "LOCALHOST:8000", "127.0.0.1", &format!("127.0.0.1:{port}"), "[::1]:5001", "127.0.0.2"]
+    {
+        assert_eq!(world.ask("GET", "/recordings", &[("Host", host)]).status, 200, "{host}");
+    }
+    for host in [
+        "-",
+        "evil.example",
+        &format!("evil.example:{port}"),
+        "localhost.evil.example",
+        "192.168.1.1",
+        "127.0.0.1.nip.io",
+        "a@localhost@b",
+        "",
+    ] {
+        world.ask("GET", "/recordings", &[("Host", host)]).is_problem(421, "wrong_host");
+    }
+    let twice = [("Host", "localhost"), ("Host", "evil.example")];
+    world.ask("GET", "/recordings", &twice).is_problem(421, "wrong_host");
+    let in_line = format!("http://evil.example:{port}/recordings");
+    world.ask("GET", &in_line, &[]).is_problem(421, "wrong_host");
+    let health = world.ask("GET", "/health", &[("Host", "evil.example")]);
+    health.is_problem(421, "wrong_host");
+}
+
+#[test]
+fn without_tokens_no_page_of_another_site_gets_in() {
+    let world = World::of(&[ID]);
+    let own = format!("http://{}", world.address);
+    let delete = |headers: &[(&str, &str)]| world.ask("DELETE", &format!("/recordings/{ID}"), headers);
+    for origin in ["http://evil.example", "null", "http://localhost:3000", "https://127.0.0.1", "file://", ""]
+    {
+        delete(&[("Origin", origin)]).is_problem(403, "wrong_origin");
+    }
+    for site in ["cross-site", "same-site", "anything"] {
+        delete(&[("Sec-Fetch-Site", site)]).is_problem(403, "wrong_origin");
+        world.ask("GET", "/recordings", &[("Sec-Fetch-Site", site)]).is_problem(403, "wrong_origin");
+    }
+    delete(&[("Origin", &own), ("Origin", "http://evil.example")]).is_problem(403, "wrong_origin");
+    assert_eq!(world.files().len(), 4);
+    for header in [("Origin", own.as_str()), ("Sec-Fetch-Site", "none"), ("Sec-Fetch-Site", "same-origin")] {
+        let answer = world.ask("GET", "/recordings", &[header]);
+        assert_eq!(answer.status, 200, "{header:?}");
+        assert_eq!(answer.header("access-control-allow-origin"), None, "and no other page may read it");
+    }
+    let preflight = [("Origin", "http://evil.example"), ("Access-Control-Request-Method", "DELETE")];
+    assert_eq!(world.ask("OPTIONS", &format!("/recordings/{ID}"), &preflight).status, 403);
+}
+
+#[test]
+fn every_read_deletion_and_refusal_is_in_the_access_log_and_no_number() {
+    let world = guarded();
+    let (ana, boss) =
+        (("Authorization", "Bearer secret-of-ana"), ("Authorization", "Bearer secret-of-the-boss"));
+    let one = |method, path: &str, headers: &[(&str, &str)], count| {
+        world.ask(method, path, headers);
+        world.accesses(count).pop().unwrap()
+    };
+    let line = one("GET", "/recordings?caller=%2B573001234567&limit=5", &[ana], 1);
+    assert!(
+        line.contains(" ana 127.0.0.1:") && line.contains(" GET /recordings?caller=***67&limit=5 200 "),
+        "{line}"
+    );
+    let line = one("GET", &format!("/recordings/{ID}/audio"), &[ana, ("Range", "bytes=10-19")], 2);
+    assert!(line.ends_with(&format!(" GET /recordings/{ID}/audio 206 10")), "{line}");
+    let line = one("DELETE", &format!("/recordings/{ID}"), &[ana], 3);
+    assert!(line.contains(" ana ") && line.contains(" DELETE ") && line.contains(" 403 "), "{line}");
+    let line = one("GET", "/recordings", &[("Authorization", "Bearer wrong")], 4);
+    assert!(line.contains(" - 127.0.0.1:") && line.contains(" 401 "), "{line}");
+    let line = one("DELETE", &format!("/recordings/{ID}"), &[boss], 5);
+    assert!(line.contains(" full-1 ") && line.ends_with(" 204 0"), "{line}");
+    let line = one("GET", "/573001234567?tel=573001234567", &[boss], 6);
+    assert!(line.contains(" GET /***67?tel=***67 404 "), "{line}");
+    let all = world.accesses(6).concat();
+    assert!(!all.contains("3001234567") && !all.contains("secret"), "{all}");
+    assert!(!all.contains("/health"), "a monitor's visits are not worth a line");
+    for name in ["access.log", "calls.db"] {
+        let mode = std::fs::metadata(world.path(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o640, "{name}");
+    }
+}
