@@ -18,6 +18,8 @@ use crate::operator::{EndReason, Notice};
 /// A ringing caller is answered after this time even if the session is not ready: longer and callers think
 /// the line is dead, shorter and they hear silence instead of ringing.
 pub const ANSWER_AFTER: Duration = Duration::from_secs(2);
+/// How long bridge and media channel may take. Asterisk needs milliseconds (16: 220); longer is dead air.
+const SETUP_PATIENCE: Duration = Duration::from_secs(8);
 /// Pause before an undo request that got no answer is made again.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
 /// The channel variable that tells the dialplan why the call comes back.
@@ -68,6 +70,8 @@ enum Join {
     Requested,
     /// The answer was lost; asked again at this instant. Asking twice does no harm.
     Again(Instant),
+    /// They do, or are no longer to.
+    Done,
 }
 
 /// What a reply or an event means for the call as a whole.
@@ -98,6 +102,7 @@ pub struct Legs {
     media_entered: bool,
     media_address: Option<SocketAddr>,
     join: Join,
+    give_up_at: Instant,
 }
 
 impl Legs {
@@ -114,6 +119,7 @@ impl Legs {
             media_entered: false,
             media_address: None,
             join: Join::No,
+            give_up_at: now + SETUP_PATIENCE,
         }
     }
 
@@ -145,11 +151,6 @@ impl Legs {
         self.caller == Caller::Up
     }
 
-    /// Whether caller and media channel have been told to hear each other.
-    pub fn is_bridging(&self) -> bool {
-        self.join != Join::No
-    }
-
     /// When [`Self::advance`] has something to do.
     pub fn deadline(&self) -> Option<Instant> {
         let caller = match self.caller {
@@ -162,9 +163,10 @@ impl Legs {
         });
         let join = match self.join {
             Join::Again(at) => Some(at),
-            Join::No | Join::Requested => None,
+            Join::No | Join::Requested | Join::Done => None,
         };
-        [caller, things[0], things[1], join].into_iter().flatten().min()
+        let give_up = (self.join != Join::Done).then_some(self.give_up_at);
+        [caller, things[0], things[1], join, give_up].into_iter().flatten().min()
     }
 
     /// Lets time pass: answers a caller who has waited enough, repeats what got no answer.
@@ -207,8 +209,17 @@ impl Legs {
         self.join(out);
     }
 
-    /// Our media channel is gone without our doing, or by it.
+    /// Whether Asterisk has had time enough to let the two hear each other.
+    pub fn is_overdue(&self, now: Instant) -> bool {
+        self.join != Join::Done && self.give_up_at <= now
+    }
+
+    /// Our media channel is gone without our doing, or by it. Before it has entered the application this can only be
+    /// the one of an earlier daemon's call, which has the same name.
     pub fn media_left(&mut self) -> Progress {
+        if !self.media_entered {
+            return Progress::Nothing;
+        }
         let was = std::mem::replace(&mut self.media, Thing::Gone);
         match was {
             Thing::Requested | Thing::Present => Progress::Failed(EndReason::MediaLost),
@@ -242,7 +253,10 @@ impl Legs {
             }
             Request::AddChannels { .. } => {
                 progress = match reply {
-                    Reply::Done(_) => Progress::Joined,
+                    Reply::Done(_) => {
+                        self.join = Join::Done;
+                        Progress::Joined
+                    }
                     Reply::Refused { .. } => failure(reply),
                     Reply::Lost(_) => Progress::Nothing,
                 };
@@ -287,6 +301,7 @@ impl Legs {
 
     /// Deletes what is there. What is still being created is deleted when its answer comes.
     pub fn undo(&mut self, out: &mut Vec<Output>) {
+        self.join = Join::Done;
         if self.media == Thing::Present {
             self.media = Thing::Leaving;
             out.push(Output::Ari(Request::Hangup(self.media_id.clone())));

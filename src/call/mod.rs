@@ -342,6 +342,9 @@ impl Call {
                     to_model.send(now, ready, outputs);
                 });
                 self.legs.advance(now, &mut self.outputs);
+                if self.legs.is_overdue(now) {
+                    self.end(EndReason::SetupFailed);
+                }
                 self.advance_agent();
                 self.ask();
             }

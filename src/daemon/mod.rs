@@ -72,6 +72,8 @@ struct Live {
 enum Errand {
     /// What the application holds, asked after a connect.
     Checked { before: Vec<ChannelId>, reply: Reply },
+    /// What an earlier daemon left is gone; these callers may be waiting.
+    Cleared(Vec<ChannelId>),
     /// A caller who may be waiting was asked for.
     Looked { caller: ChannelId, reply: Reply },
     /// Nothing follows from it.
@@ -254,14 +256,26 @@ impl Daemon {
             Errand::Checked { before, reply: Reply::Done(body) } => {
                 self.operator.say(&Notice::AriConnected);
                 let application = Application::parse(&body).unwrap_or_default();
+                let mut leftovers = Vec::new();
+                let mut waiting = Vec::new();
                 for directive in self.switchboard.reconcile(&before, &application) {
-                    self.direct(directive);
+                    match directive {
+                        Directive::Remove(request) => leftovers.push(request),
+                        Directive::LookAt(caller) => waiting.push(caller),
+                        other => self.direct(other),
+                    }
                 }
+                self.take_over(leftovers, waiting);
             }
             Errand::Checked { reply, .. } => {
                 tracing::debug!(?reply, "the application is not there after a connect");
                 self.operator.say(&Notice::AriAppMissing { app: self.config.asterisk.app.clone() });
                 self.again.notify_one();
+            }
+            Errand::Cleared(waiting) => {
+                for caller in waiting {
+                    self.look_at(caller, Duration::ZERO);
+                }
             }
             Errand::Looked { caller, reply } => {
                 if let Some(directive) = self.switchboard.looked_at(caller, &reply) {
@@ -284,6 +298,19 @@ impl Daemon {
                 self.operator.say(&Notice::AriReplaced { app: self.config.asterisk.app.clone() });
             }
         }
+    }
+
+    /// Removes what an earlier daemon left, then looks at the callers it left waiting: what is made for them anew has
+    /// the same names.
+    fn take_over(&self, leftovers: Vec<Request>, waiting: Vec<ChannelId>) {
+        let rest = self.rest.clone();
+        self.errands.push(Box::pin(async move {
+            for request in leftovers {
+                let reply = rest.perform(&request).await;
+                tracing::debug!(?request, ?reply, "ARI");
+            }
+            Errand::Cleared(waiting)
+        }));
     }
 
     /// Asks Asterisk for a caller's channel, after a pause.
