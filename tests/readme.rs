@@ -97,3 +97,31 @@ fn every_reason_a_caller_is_handed_back_for_is_named() {
         }
     }
 }
+
+/// The keys of a conversation that were promised, in the order of the original documents.
+const KEYS: [&str; 7] = [
+    "call_id",
+    "start_time",
+    "end_time",
+    "duration_seconds",
+    "conversation",
+    "total_messages",
+    "audio_chunks_count",
+];
+
+#[test]
+fn the_conversation_is_shown_with_the_keys_that_were_promised() {
+    for (name, _) in LANGUAGES {
+        let text = read(name);
+        let (_, rest) = text.split_once("<!-- conversation -->\n```json\n").expect("the marker");
+        let (json, _) = rest.split_once("```").expect("the end of the block");
+        let shown: serde_json::Value = serde_json::from_str(json).expect("it is JSON");
+        let shown = shown.as_object().expect("an object");
+        assert!(KEYS.iter().all(|key| shown.contains_key(*key)) && shown.len() == KEYS.len(), "{name}");
+        for said in shown["conversation"].as_array().expect("a list") {
+            for key in ["timestamp", "speaker", "text", "type"] {
+                assert!(said[key].is_string(), "{name}: {key}");
+            }
+        }
+    }
+}

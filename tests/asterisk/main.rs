@@ -26,9 +26,10 @@ macro_rules! on_both {
 
             fn scenario(suite: Suite) {
                 let number = $number * 2 + u16::from(suite == Suite::Sixteen);
-                let Some($testbed) = Testbed::start(suite, number, stringify!($name), $script) else { return };
-                #[allow(unused_mut, reason = "some scenarios restart what the testbed holds")]
-                let mut $testbed = $testbed;
+                let Some($testbed) = Testbed::start(suite, number, stringify!($name), $script)
+                else {
+                    return;
+                };
                 $body
                 $testbed.nothing_is_left();
             }
@@ -65,6 +66,9 @@ on_both! {
         assert!(loud(&call.heard()) == *pattern(60_000, 1), "what the caller heard is not what the model said");
         assert!(loud(&session.appended()) == *pattern(60_000, 100), "what the model got is not what the caller said");
         assert_eq!(session.violations(), Vec::<String>::new());
+        let (caller, assistant) = testbed.recorded_sides();
+        assert!(loud(&caller) == *pattern(60_000, 100), "the recording's left side is not what the caller said");
+        assert!(loud(&assistant) == *pattern(60_000, 1), "its right side is not what he heard");
         let statistics = call.caller.statistics();
         assert_eq!((statistics.lost, statistics.duplicates, statistics.disordered), (0, 0, 0), "{statistics:?}");
     }
@@ -150,7 +154,19 @@ on_both! {
         testbed.asterisk_says("humans: STASISSTATUS=FAILED");
     }
 
-    10 what_is_truncated_is_what_was_heard(testbed: Script { answers: vec![Answer::pattern("", 8_000, 2)], greeting: None, ..Script::default() }) {
+    10 an_operator_reads_and_deletes_the_recording_with_curl(testbed: monologue(1_000, 1)) {
+        testbed.call("talk", "3241000752", 3.0, vec![speaks(500, 100)]);
+        let id = testbed.recording_id();
+        let conversation = testbed.curl(&[], &format!("/recordings/{id}/conversation"));
+        for key in ["call_id", "start_time", "end_time", "duration_seconds", "conversation", "total_messages", "audio_chunks_count"] {
+            assert!(conversation.contains(&format!("\"{key}\"")), "no {key} in {conversation}");
+        }
+        assert!(testbed.curl(&[], &format!("/recordings/{id}/summary")).contains("3241000752"));
+        testbed.curl(&["-X", "DELETE"], &format!("/recordings/{id}"));
+        assert!(!testbed.curl(&[], "/recordings").contains(&id), "it is gone");
+    }
+
+    11 what_is_truncated_is_what_was_heard(testbed: Script { answers: vec![Answer::pattern("", 8_000, 2)], greeting: None, ..Script::default() }) {
         let wait = Step::WaitForSpeech { at_most: 10 * SECOND };
         let script = vec![wait, Step::AfterHearing(1_500 * SECOND / 1_000), Step::Say(pattern(1_500, 100)), Step::Pause(SECOND)];
         let call = testbed.call("talk", "3241000752", 7.0, vec![script]).remove(0);

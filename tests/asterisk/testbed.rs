@@ -2,7 +2,9 @@
 //!
 //! Waits only for conditions, each with a deadline. Ends what it started, by its process id.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -10,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use openai_inbound_calls::daemon::clock::now;
+use openai_inbound_calls::media::wav;
 use openai_inbound_calls::sim::caller::Step;
 use openai_inbound_calls::sim::live::RealtimeServer;
 use openai_inbound_calls::sim::live::realtime::LiveSession;
@@ -63,11 +66,12 @@ pub(crate) struct Testbed {
     folder: tempfile::TempDir,
     runtime: Runtime,
     pub(crate) realtime: RealtimeServer,
-    daemon: Option<Child>,
+    daemon: RefCell<Option<Child>>,
 }
 
 impl Testbed {
     /// Starts all three. None, with a word about it, where this Asterisk is not to be tested.
+    #[expect(clippy::print_stdout, reason = "what is skipped is said")]
     pub(crate) fn start(suite: Suite, number: u16, name: &str, scripts: impl Scripts) -> Option<Self> {
         let (version, debian) = match suite {
             Suite::TwentyTwo => ("22", "forky"),
@@ -94,7 +98,7 @@ impl Testbed {
             scripts.server()
         };
         let folder = tempfile::Builder::new().prefix(name).tempdir().expect("a folder");
-        let mut testbed = Self { environment, folder, runtime, realtime, daemon: None };
+        let testbed = Self { environment, folder, runtime, realtime, daemon: RefCell::new(None) };
         testbed.start_asterisk();
         testbed.start_daemon(number);
         testbed.log_says("Conexión ARI establecida");
@@ -123,7 +127,7 @@ impl Testbed {
             let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("loopback");
             socket.set_nonblocking(true).expect("a socket");
             let port = socket.local_addr().expect("bound").port();
-            csv += &format!("{port};30012345{index:02};\n");
+            writeln!(csv, "{port};30012345{index:02};").expect("writing to a String cannot fail");
             let (tell, standing) = watch::channel(Standing::Calling);
             standings.insert(port, tell);
             let socket = UdpSocket::from_std(socket).expect("a socket");
@@ -197,9 +201,41 @@ impl Testbed {
         assert!(empty, "left in Asterisk: {:?}", left());
     }
 
+    /// The id of the only recording, once it is finished.
+    pub(crate) fn recording_id(&self) -> String {
+        let name = || {
+            let files = std::fs::read_dir(self.folder.path().join("recordings")).ok()?.flatten();
+            let mut names = files.map(|file| file.file_name().to_string_lossy().into_owned());
+            names.find_map(|name| Some(name.strip_suffix("_conversation.json")?.to_owned()))
+        };
+        assert!(wait(|| name().is_some()), "no recording");
+        name().expect("it was there")
+    }
+
+    /// The sound of the only recording: caller, assistant.
+    pub(crate) fn recorded_sides(&self) -> (Vec<u8>, Vec<u8>) {
+        let file = format!("recordings/{}_audio.wav", self.recording_id());
+        let wav = std::fs::read(self.folder.path().join(file)).expect("the sound");
+        wav[wav::HEADER_BYTES..].chunks_exact(2).map(|both| (both[0], both[1])).unzip()
+    }
+
+    /// What an operator's curl says of the daemon's API.
+    pub(crate) fn curl(&self, options: &[&str], path: &str) -> String {
+        let line = "API de grabaciones disponible en ";
+        self.log_says(line);
+        let log = std::fs::read_to_string(self.folder.path().join("daemon.log")).expect("the log");
+        let (_, rest) = log.split_once(line).expect("it was said");
+        let api = rest.lines().next().unwrap_or_default();
+        let answer =
+            Command::new("curl").args(["-sS", "--fail"]).args(options).arg(format!("{api}{path}")).output();
+        let answer = answer.expect("curl");
+        assert!(answer.status.success(), "{path}: {}", String::from_utf8_lossy(&answer.stderr));
+        String::from_utf8_lossy(&answer.stdout).into_owned()
+    }
+
     /// Ends the daemon as systemd would; its exit code.
-    pub(crate) fn stop_daemon(&mut self) -> Option<i32> {
-        let mut daemon = self.daemon.take()?;
+    pub(crate) fn stop_daemon(&self) -> Option<i32> {
+        let mut daemon = self.daemon.borrow_mut().take()?;
         signal("TERM", daemon.id());
         let mut status = None;
         wait(|| {
@@ -220,7 +256,7 @@ impl Testbed {
         assert!(started.status.success(), "{}", String::from_utf8_lossy(&started.stderr));
     }
 
-    fn start_daemon(&mut self, number: u16) {
+    fn start_daemon(&self, number: u16) {
         let log = self.folder.path().join("daemon.log");
         let first = 20_000 + 100 * number;
         let daemon = Command::new(env!("CARGO_BIN_EXE_openai-inbound-calls"))
@@ -234,6 +270,7 @@ impl Testbed {
                 ("LOCAL_IP_ADDRESS", "127.0.0.1"),
                 ("SHUTDOWN_GRACE_SECONDS", "1"),
                 ("LOG_LEVEL", "debug"),
+                ("API_LISTEN", "127.0.0.1:0"),
             ])
             .env("ASTERISK_PORT", &self.environment["ASTERISK_PORT"])
             .env("OPENAI_REALTIME_URL", self.realtime.url())
@@ -242,7 +279,7 @@ impl Testbed {
             .stdout(Stdio::null())
             .spawn()
             .expect("the daemon starts");
-        self.daemon = Some(daemon);
+        self.daemon.replace(Some(daemon));
     }
 
     fn script(&self, name: &str) -> Command {
@@ -265,7 +302,7 @@ impl Testbed {
 
 impl Drop for Testbed {
     fn drop(&mut self) {
-        if let Some(mut daemon) = self.daemon.take() {
+        if let Some(mut daemon) = self.daemon.get_mut().take() {
             drop(daemon.kill());
             drop(daemon.wait());
         }
