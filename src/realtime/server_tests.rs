@@ -1,0 +1,73 @@
+//! Events as servers really send them: both dialects, escapes, nulls.
+
+use super::*;
+
+#[test]
+fn the_names_of_both_dialects_mean_the_same() {
+    let pairs = [
+        (
+            "response.output_audio.delta",
+            "response.audio.delta",
+            r#""response_id":"r","item_id":"i","delta":"AA==""#,
+        ),
+        ("response.output_audio.done", "response.audio.done", r#""item_id":"i""#),
+        (
+            "response.output_audio_transcript.delta",
+            "response.audio_transcript.delta",
+            r#""item_id":"i","delta":"a""#,
+        ),
+        (
+            "response.output_audio_transcript.done",
+            "response.audio_transcript.done",
+            r#""item_id":"i","transcript":"a""#,
+        ),
+        (
+            "conversation.item.added",
+            "conversation.item.created",
+            r#""item":{"id":"i","type":"message","role":"user"}"#,
+        ),
+    ];
+    for (ga, beta, fields) in pairs {
+        let text = |kind: &str| format!(r#"{{"type":"{kind}",{fields}}}"#);
+        let (ga, beta) = (text(ga), text(beta));
+        let read = parse(&ga).expect("an event");
+        assert_eq!(parse(&beta), Ok(read.clone()));
+        assert!(!matches!(read, Event::Other(_)), "{ga}");
+    }
+}
+
+#[test]
+fn audio_is_borrowed_from_the_frame() {
+    let text = r#"{"type":"response.output_audio.delta","response_id":"r","item_id":"i","content_index":2,"delta":"//8="}"#;
+    let Ok(Event::AudioDelta { audio: Cow::Borrowed(audio), content_index: 2, .. }) = parse(text) else {
+        panic!("not borrowed");
+    };
+    assert_eq!(audio, "//8=");
+    let escaped = text.replace("//8=", r"\/\/8=");
+    assert!(matches!(parse(&escaped), Ok(Event::AudioDelta { audio, .. }) if audio == "//8="));
+}
+
+#[test]
+fn errors_are_sorted_by_what_to_do_about_them() {
+    let class = |code: &str, kind: &str, message: &str| {
+        let (code, kind, message) = (code.to_owned(), kind.to_owned(), message.to_owned());
+        ApiError { kind, code, message, ..ApiError::default() }.class()
+    };
+    assert_eq!(class("insufficient_quota", "", ""), ErrorClass::Permanent(Refusal::Quota));
+    assert_eq!(class("session_expired", "invalid_request_error", ""), ErrorClass::SessionOver);
+    assert_eq!(class("", "server_error", ""), ErrorClass::Transient);
+    assert_eq!(class("unknown_parameter", "invalid_request_error", ""), ErrorClass::OurFault);
+    let late = "Audio content of 9250ms is already shorter than 57340ms";
+    assert_eq!(class("invalid_value", "invalid_request_error", late), ErrorClass::Race);
+}
+
+#[test]
+fn nulls_and_missing_fields_of_errors_and_responses_are_survived() {
+    let error =
+        r#"{"type":"error","error":{"type":"invalid_request_error","code":null,"message":"m","param":null}}"#;
+    let Ok(Event::Error(error)) = parse(error) else { panic!("an error") };
+    assert_eq!((error.code.as_str(), error.message.as_str(), error.event_id.as_str()), ("", "m", ""));
+    let done = r#"{"type":"response.done","response":{"id":"r","status":"cancelled","status_details":null,"output":null,"metadata":null}}"#;
+    let Ok(Event::ResponseDone(response)) = parse(done) else { panic!("a response") };
+    assert_eq!((response.status, response.items.len(), response.cid), (ResponseStatus::Cancelled, 0, None));
+}
