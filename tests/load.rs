@@ -1,27 +1,33 @@
-//! A small load: fifty calls at once through the real daemon and the live fakes, all in one process.
+//! A small load: fifty calls at once through the real daemon, a process of its own, and the live fakes in this one;
+//! without and with recording, and with recording while a client downloads a recording of 1 GB, again and again.
 //!
-//! `cargo test --release --test load -- --nocapture` prints the figures. Only what must hold on any machine is
-//! asserted: nothing lost, nothing left. Half of the processor time is the fakes'.
+//! `cargo test --release --test load -- --nocapture` prints the figures; processor and memory are the daemon's alone.
+//! Only what must hold on any machine is asserted: nothing lost, nothing left.
 
+use std::fs::OpenOptions;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
-use openai_inbound_calls::config::Config;
-use openai_inbound_calls::daemon::{self, clock::now};
-use openai_inbound_calls::logging::Operator;
-use openai_inbound_calls::operator::Language;
+use openai_inbound_calls::daemon::clock::now;
+use openai_inbound_calls::media::wav;
 use openai_inbound_calls::sim::asterisk::{CallState, CallerId, IncomingCall, Settings};
 use openai_inbound_calls::sim::caller::{Caller, Step};
 use openai_inbound_calls::sim::live::asterisk::loopback_address;
 use openai_inbound_calls::sim::live::{AsteriskServer, RealtimeServer};
 use openai_inbound_calls::sim::realtime::{Answer, Script, pattern};
-use tokio::sync::oneshot;
-use tokio::task::JoinSet;
 
 const CALLS: usize = 50;
 /// The calls begin so far apart: a telephone exchange never sees fifty in one millisecond.
 const APART: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_mins(1);
+/// The recording that is downloaded, and the bytes of its sound.
+const LARGE: (&str, u64) = ("20251020_143025_1.1", 1 << 30);
 
 /// About ten seconds: greeted, asks, is answered, hangs up.
 fn caller() -> Vec<Step> {
@@ -32,9 +38,15 @@ fn caller() -> Vec<Step> {
     [&listen[..], &[Step::Say(pattern(2_000, 7))], &listen[..], &[Step::HangUp]].concat()
 }
 
-fn config(asterisk: &AsteriskServer, openai: &RealtimeServer, recordings: &Path, record: &str) -> Config {
+fn variables(
+    asterisk: &AsteriskServer,
+    openai: &RealtimeServer,
+    recordings: &Path,
+    record: &str,
+    api: SocketAddr,
+) -> Vec<(&'static str, String)> {
     let settings = Settings::default();
-    let variables = [
+    vec![
         ("ASTERISK_HOST", asterisk.address().ip().to_string()),
         ("ASTERISK_PORT", asterisk.address().port().to_string()),
         ("ASTERISK_USERNAME", settings.user),
@@ -42,13 +54,62 @@ fn config(asterisk: &AsteriskServer, openai: &RealtimeServer, recordings: &Path,
         ("OPENAI_API_KEY", "sk-test".to_owned()),
         ("OPENAI_REALTIME_URL", openai.url()),
         ("LOCAL_IP_ADDRESS", loopback_address().to_string()),
-        ("LOG_FILE_PATH", "unused.log".to_owned()),
+        ("LOG_FILE_PATH", "daemon.log".to_owned()),
         ("RECORDINGS_DIR", recordings.display().to_string()),
         ("RECORD", record.to_owned()),
-        ("API_LISTEN", "127.0.0.1:0".to_owned()),
-    ];
-    let variable = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|row| row.1.clone());
-    Config::from_variables(&variable).expect("a valid configuration")
+        ("API_LISTEN", api.to_string()),
+    ]
+}
+
+/// The daemon, as systemd would run it.
+struct Program {
+    child: Child,
+    _folder: tempfile::TempDir,
+}
+
+impl Program {
+    fn start(variables: Vec<(&'static str, String)>) -> Self {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let child = Command::new(env!("CARGO_BIN_EXE_openai-inbound-calls"))
+            .env_clear()
+            .envs(variables)
+            .current_dir(folder.path())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("the program");
+        Self { child, _folder: folder }
+    }
+
+    /// Its processor seconds so far (proc(5): user and system time, in hundredths).
+    fn processor_seconds(&self) -> f64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
+        let behind_name = stat.rsplit(')').next().unwrap_or_default();
+        let ticks: Vec<f64> = behind_name.split_whitespace().filter_map(|field| field.parse().ok()).collect();
+        // The state is no number: user and system time are the 11th and 12th behind it.
+        ticks.get(10..12).map_or(0.0, |times| times.iter().sum::<f64>() / 100.0)
+    }
+
+    /// Its memory, kB (proc(5)): `VmRSS` is now, `VmHWM` the most there was.
+    fn memory_kb(&self, which: &str) -> f64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix(which)?.strip_prefix(':'));
+        line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or_default()
+    }
+
+    /// SIGTERM; its exit code.
+    fn stop(mut self) -> Option<i32> {
+        let kill = Command::new("sh").args(["-c", &format!("kill -TERM {}", self.child.id())]).status();
+        assert!(kill.expect("a shell").success());
+        self.child.wait().expect("our child").code()
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // Already over, if all went well.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
 }
 
 async fn until(what: &str, mut condition: impl FnMut() -> bool) {
@@ -57,22 +118,6 @@ async fn until(what: &str, mut condition: impl FnMut() -> bool) {
         assert!(now() < deadline, "waited in vain until {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-}
-
-/// Processor seconds of this process so far (proc(5): user and system time, in hundredths).
-fn processor_seconds() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let behind_name = stat.rsplit(')').next().unwrap_or_default();
-    let ticks: Vec<f64> = behind_name.split_whitespace().filter_map(|field| field.parse().ok()).collect();
-    // The state is no number: user and system time are the 11th and 12th behind it.
-    ticks.get(10..12).map_or(0.0, |times| times.iter().sum::<f64>() / 100.0)
-}
-
-/// Memory of this process, kB (proc(5): `VmRSS`).
-fn resident_kb() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or_default()
 }
 
 /// What the files of a folder take, MB.
@@ -84,6 +129,71 @@ fn megabytes(folder: &Path) -> f64 {
         .map(|file| file.len())
         .sum();
     bytes as f64 / 1e6
+}
+
+/// Puts a finished recording of 1 GB there, which takes no room.
+fn fabricate(folder: &Path) {
+    let (id, bytes) = LARGE;
+    let path = |suffix: &str| folder.join(format!("{id}{suffix}"));
+    std::fs::write(path("_audio.wav"), wav::header(2, Some(bytes))).expect("the sound");
+    let file = OpenOptions::new().write(true).open(path("_audio.wav")).expect("the sound");
+    file.set_len(wav::HEADER_BYTES as u64 + bytes).expect("a file with a hole");
+    std::fs::write(path("_summary.txt"), "Large.\n").expect("the summary");
+    let conversation = format!(
+        r#"{{"call_id": "{}", "start_time": "2025-10-20T14:30:25.123456", "conversation": []}}"#,
+        &id[16..]
+    );
+    std::fs::write(path("_conversation.json"), conversation).expect("the conversation");
+}
+
+/// One who downloads that recording, over and over, on a thread of his own.
+struct Downloader {
+    enough: Arc<AtomicBool>,
+    thread: JoinHandle<u64>,
+}
+
+impl Downloader {
+    fn start(api: SocketAddr) -> Self {
+        let enough = Arc::new(AtomicBool::new(false));
+        let until = Arc::clone(&enough);
+        let thread = std::thread::spawn(move || {
+            // He is on another machine as a rule: here he must not compete with the calls.
+            rustix::process::setpriority_process(None, 19).expect("a lower priority");
+            let mut bytes = 0;
+            while !until.load(Ordering::Relaxed) {
+                bytes += download(api, &until);
+            }
+            bytes
+        });
+        Self { enough, thread }
+    }
+
+    /// Ends him; the bytes he got.
+    fn stop(self) -> u64 {
+        self.enough.store(true, Ordering::Relaxed);
+        self.thread.join().expect("every download goes well")
+    }
+}
+
+/// One download, to its end or until it is enough; its bytes, with the head.
+fn download(api: SocketAddr, enough: &AtomicBool) -> u64 {
+    let mut stream = TcpStream::connect(api).expect("the API");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a limit");
+    let head =
+        format!("GET /recordings/{}/audio HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", LARGE.0);
+    stream.write_all(head.as_bytes()).expect("the request is sent");
+    let mut buffer = vec![0; 1 << 18];
+    let mut bytes = 0;
+    while !enough.load(Ordering::Relaxed) {
+        let read = stream.read(&mut buffer).expect("the answer goes on");
+        assert!(bytes > 0 || buffer[..read].starts_with(b"HTTP/1.1 200 "), "the answer is the recording");
+        if read == 0 {
+            assert!(bytes > LARGE.1, "all of it came: {bytes}");
+            break;
+        }
+        bytes += read as u64;
+    }
+    bytes
 }
 
 /// How much later than the quickest packet of its call each packet came, milliseconds, in order of size.
@@ -116,7 +226,7 @@ fn figures(asterisk: &AsteriskServer, calls: &[CallerId], processor: f64, disk: 
         .sum();
     format!(
         "{} calls, {minutes:.1} call-minutes, {} frames to the callers\n\
-         processor: {processor:.2} s, {:.3} s per call-minute (daemon and fakes)\n\
+         processor: {processor:.2} s, {:.3} s per call-minute\n\
          disk: {:.2} MB per call-minute\n\
          frame lateness: p50 {:.1} ms, p99 {:.1} ms, worst {:.1} ms",
         calls.len(),
@@ -131,27 +241,32 @@ fn figures(asterisk: &AsteriskServer, calls: &[CallerId], processor: f64, disk: 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fifty_calls_at_once_lose_nothing_and_leave_nothing() {
-    for record in ["none", "audio,transcript,events"] {
-        println!("RECORD={record}");
-        run(record).await;
+    const ALL: &str = "audio,transcript,events";
+    for (record, is_downloaded) in [("none", false), (ALL, false), (ALL, true)] {
+        println!("RECORD={record}{}", if is_downloaded { ", beside the download of 1 GB" } else { "" });
+        run(record, is_downloaded).await;
     }
 }
 
 #[expect(clippy::print_stdout, reason = "the figures are what the run is for")]
-async fn run(record: &str) {
+async fn run(record: &str, is_downloaded: bool) {
     let settings = Settings { media_address: loopback_address(), ..Settings::default() };
     let asterisk = AsteriskServer::start(settings).expect("loopback");
     let answers = vec![Answer::pattern("Sí.", 4_000, 2)];
     let openai = RealtimeServer::with_script(Script { answers, ..Script::default() }).expect("loopback");
-    let (stop, stopped) = oneshot::channel::<()>();
-    let mut service = JoinSet::new();
     let recordings = tempfile::TempDir::new().expect("a folder");
-    let config = config(&asterisk, &openai, recordings.path(), record);
-    let operator = Operator::new(Language::English);
-    service.spawn(async move { daemon::run(config, operator, async { drop(stopped.await) }).await });
+    // A port nobody else has: that of an address nobody else has.
+    let api = SocketAddr::new(loopback_address(), 5_001);
+    if is_downloaded {
+        fabricate(recordings.path());
+    }
+    let large = megabytes(recordings.path());
+    let program = Program::start(variables(&asterisk, &openai, recordings.path(), record, api));
     until("the daemon listens", || asterisk.listeners() == 1).await;
+    until("the API listens", || TcpStream::connect(api).is_ok()).await;
+    let downloader = is_downloaded.then(|| Downloader::start(api));
 
-    let (before, empty) = (processor_seconds(), resident_kb());
+    let (before, empty, began) = (program.processor_seconds(), program.memory_kb("VmRSS"), now());
     let mut calls = Vec::new();
     for n in 0..CALLS {
         calls.push(asterisk.call(IncomingCall::default(), |now| Caller::new(now, caller(), n as u64)));
@@ -162,8 +277,25 @@ async fn run(record: &str) {
             && asterisk.channels().is_empty()
     })
     .await;
-    let memory = (resident_kb() - empty) / CALLS as f64;
-    let processor = processor_seconds() - before;
+    let memory = (program.memory_kb("VmHWM") - empty) / CALLS as f64;
+    let (processor, seconds) = (program.processor_seconds() - before, began.elapsed().as_secs_f64());
+    if let Some(downloader) = downloader {
+        let bytes = downloader.stop() as f64;
+        println!("downloaded: {:.0} MB in {seconds:.1} s, {:.0} MB/s", bytes / 1e6, bytes / 1e6 / seconds);
+    }
+    assert_all_heard(&asterisk, &openai, &calls).await;
+    let recorded = || std::fs::read_dir(recordings.path()).expect("the folder").flatten();
+    let summaries =
+        || recorded().filter(|file| file.file_name().to_string_lossy().ends_with("_summary.txt")).count();
+    let expected = if record == "none" { 0 } else { CALLS } + usize::from(is_downloaded);
+    until("the recordings are there", || summaries() == expected).await;
+    println!("{}", figures(&asterisk, &calls, processor, megabytes(recordings.path()) - large));
+    println!("memory: {empty:.0} kB at rest, at most {memory:.0} kB more per call\n");
+    assert_eq!(program.stop(), Some(0));
+}
+
+/// Nothing was lost or came twice on either side, and nothing is left.
+async fn assert_all_heard(asterisk: &AsteriskServer, openai: &RealtimeServer, calls: &[CallerId]) {
     until("all sessions are closed", || openai.sessions().iter().all(|session| session.is_over())).await;
     assert_eq!((asterisk.channels(), asterisk.bridges()), (vec![], vec![]));
     assert_eq!(openai.sessions().len(), CALLS);
@@ -187,12 +319,4 @@ async fn run(record: &str) {
         let (appended, said) = (session.appended(), pattern(2_000, 7));
         assert!(appended.windows(said.len()).any(|window| *window == *said), "the question was heard whole");
     }
-    let recorded = || std::fs::read_dir(recordings.path()).expect("the folder").flatten();
-    let summaries =
-        || recorded().filter(|file| file.file_name().to_string_lossy().ends_with("_summary.txt")).count();
-    until("the recordings are there", || record == "none" || summaries() == CALLS).await;
-    println!("{}", figures(&asterisk, &calls, processor, megabytes(recordings.path())));
-    println!("memory: {memory:.0} kB more per call (daemon and fakes)\n");
-    drop(stop);
-    service.join_next().await.expect("its task").expect("no panic").expect("in order");
 }

@@ -4,6 +4,7 @@
 //! Every test has an Asterisk, a Realtime server, addresses and folders of its own. Nothing waits for a fixed time:
 //! what is waited for is a condition, with a deadline.
 
+mod api;
 mod asterisk_fails;
 mod bad_input;
 mod config;
@@ -11,8 +12,10 @@ mod demo;
 mod many;
 mod one_call;
 mod operator_log;
+mod readers;
 mod reconnect;
 mod recording;
+mod sealed;
 mod sigterm;
 mod stall;
 mod tls;

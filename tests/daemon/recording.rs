@@ -2,13 +2,14 @@
 
 use openai_inbound_calls::sim::caller::Step;
 use openai_inbound_calls::sim::realtime::{Answer, Script, pattern};
+use reqwest::Method;
 use serde_json::Value;
 
-use openai_inbound_calls::daemon::clock::now;
+use super::api::Api;
+use super::world::{World, ms, until};
 
-use super::world::{PATIENCE, Program, World, ms, until};
-
-fn loud(sound: impl Iterator<Item = u8>) -> Vec<u8> {
+/// What of a side is no silence.
+pub(crate) fn loud(sound: impl Iterator<Item = u8>) -> Vec<u8> {
     sound.filter(|byte| *byte != 0xFF).collect()
 }
 
@@ -68,62 +69,24 @@ async fn a_call_leaves_its_sound_its_words_and_a_summary() {
     daemon.stop().await;
 }
 
-/// The API of a program, as its log names it.
-async fn api(program: &Program) -> String {
-    program.says("INFO", "API de grabaciones disponible en http://").await;
-    let log = program.log();
-    let (_, rest) = log.rsplit_once("API de grabaciones disponible en ").expect("it was said");
-    rest.split_whitespace().next().expect("an address").to_owned()
-}
-
-/// A request; its status and its JSON.
-async fn ask(method: reqwest::Method, url: &str) -> (u16, Value) {
-    let tls = openai_inbound_calls::net::tls::client_config().expect("a trust store");
-    let client =
-        reqwest::Client::builder().tls_backend_preconfigured(tls.as_ref().clone()).no_proxy().build();
-    let answer = client.expect("a client").request(method, url).send().await.expect("an answer");
-    let status = answer.status().as_u16();
-    (status, serde_json::from_str(&answer.text().await.expect("a body")).unwrap_or_default())
-}
-
-async fn get(url: &str) -> (u16, Value) {
-    ask(reqwest::Method::GET, url).await
-}
-
-/// The recording that stands so, once there is one.
-async fn only(api: &str, state: &str) -> Value {
-    let deadline = now() + PATIENCE;
-    loop {
-        let (status, list) = get(&format!("{api}/recordings")).await;
-        // 503: the index is being opened.
-        let all = list["recordings"].as_array().cloned().unwrap_or_default();
-        assert!(matches!(status, 200 | 503), "{status}: {list}");
-        if let Some(found) = all.iter().find(|recording| recording["state"] == state) {
-            return found.clone();
-        }
-        assert!(now() < deadline, "never {state}: {list}");
-        tokio::time::sleep(ms(20)).await;
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_api_shows_a_running_call_and_gives_and_deletes_what_it_left() {
     let world = World::new(Script::default());
     let program = world.program(&[]).await;
-    let api = api(&program).await;
+    let api = Api::of(&program).await;
     let call = world.call(vec![Step::Pause(ms(60_000))]);
-    let live = only(&api, "live").await;
-    let one = format!("{api}/recordings/{}", live["id"].as_str().expect("an id"));
-    assert_eq!(ask(reqwest::Method::DELETE, &one).await.0, 409, "its call is running");
+    let live = api.only("live").await;
+    let one = format!("/recordings/{}", live["id"].as_str().expect("an id"));
+    assert_eq!(api.ask(Method::DELETE, &one, None).await.status, 409, "its call is running");
     world.asterisk.hang_up(call);
     world.over(call).await;
-    assert_eq!(only(&api, "finished").await["id"], live["id"]);
-    let (status, conversation) = get(&format!("{one}/conversation")).await;
-    assert_eq!((status, &conversation["end_reason"]), (200, &Value::from("caller_hung_up")));
-    assert_eq!(get(&format!("{one}/summary")).await.0, 200);
-    assert_eq!(get(&format!("{api}/health")).await.0, 200);
-    assert_eq!(ask(reqwest::Method::DELETE, &one).await.0, 204);
-    assert_eq!(get(&one).await.0, 404);
+    assert_eq!(api.only("finished").await["id"], live["id"]);
+    let conversation = api.get(&format!("{one}/conversation")).await;
+    assert_eq!((conversation.status, &conversation.json()["end_reason"]), (200, &"caller_hung_up".into()));
+    assert_eq!(api.get(&format!("{one}/summary")).await.status, 200);
+    assert_eq!(api.get("/health").await.status, 200);
+    assert_eq!(api.ask(Method::DELETE, &one, None).await.status, 204);
+    assert_eq!(api.get(&one).await.status, 404);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -139,13 +102,13 @@ async fn after_a_crash_the_next_start_completes_the_recording() {
     first.signal("KILL");
     let heard = world.asterisk.phone(call, |phone| phone.statistics().loud) as usize * 160;
     let second = world.program(&[]).await;
-    let api = api(&second).await;
-    let recording = only(&api, "recovered").await;
+    let api = Api::of(&second).await;
+    let recording = api.only("recovered").await;
     let id = recording["id"].as_str().expect("an id");
     let wav = std::fs::read(world.recordings.path().join(format!("{id}_audio.wav"))).expect("the sound");
     let recorded = loud(wav[58..].iter().skip(1).step_by(2).copied());
     assert!(recorded == pattern(20_000, 1)[..recorded.len()], "what is there is what was heard");
     assert!(recorded.len() + 2 * 8_000 >= heard, "{} of {heard} bytes", recorded.len());
-    let (_, conversation) = get(&format!("{api}/recordings/{id}/conversation")).await;
-    assert_eq!(conversation["end_reason"], "recovered");
+    let conversation = api.get(&format!("/recordings/{id}/conversation")).await;
+    assert_eq!(conversation.json()["end_reason"], "recovered");
 }

@@ -1,0 +1,86 @@
+//! A client of the daemon's API.
+
+use std::time::Duration;
+
+use openai_inbound_calls::daemon::clock::now;
+use reqwest::{Method, header};
+use serde_json::Value;
+
+use super::world::{PATIENCE, Program, ms};
+
+/// The API, to be asked.
+#[derive(Clone)]
+pub(crate) struct Api {
+    url: String,
+    client: reqwest::Client,
+}
+
+/// An answer, whole.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) retry_after: Option<String>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    /// Null if it is none.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).expect("text")
+    }
+}
+
+impl Api {
+    pub(crate) fn at(url: String) -> Self {
+        let tls = openai_inbound_calls::net::tls::client_config().expect("a trust store");
+        let builder = reqwest::Client::builder().tls_backend_preconfigured(tls.as_ref().clone()).no_proxy();
+        Self { url, client: builder.timeout(PATIENCE).build().expect("a client") }
+    }
+
+    /// That of a program, as its log names it.
+    pub(crate) async fn of(program: &Program) -> Self {
+        program.says("INFO", "API de grabaciones disponible en http://").await;
+        let log = program.log();
+        let (_, rest) = log.rsplit_once("API de grabaciones disponible en ").expect("it was said");
+        Self::at(rest.split_whitespace().next().expect("an address").to_owned())
+    }
+
+    pub(crate) async fn ask(&self, method: Method, path: &str, range: Option<&str>) -> Answer {
+        let mut request = self.client.request(method, format!("{}{path}", self.url));
+        if let Some(range) = range {
+            request = request.header(header::RANGE, range);
+        }
+        let answer = request.send().await.expect("an answer");
+        let retry_after = answer.headers().get(header::RETRY_AFTER);
+        Answer {
+            status: answer.status().as_u16(),
+            retry_after: retry_after.map(|value| value.to_str().expect("text").to_owned()),
+            body: answer.bytes().await.expect("a body").into(),
+        }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.ask(Method::GET, path, None).await
+    }
+
+    /// The recording that stands so, once there is one.
+    pub(crate) async fn only(&self, state: &str) -> Value {
+        const BETWEEN: Duration = ms(20);
+        let deadline = now() + PATIENCE;
+        loop {
+            let answer = self.get("/recordings").await;
+            // 503: the index is being opened.
+            assert!(matches!(answer.status, 200 | 503), "{}: {}", answer.status, answer.text());
+            let list = answer.json();
+            let all = list["recordings"].as_array().cloned().unwrap_or_default();
+            if let Some(found) = all.iter().find(|recording| recording["state"] == state) {
+                return found.clone();
+            }
+            assert!(now() < deadline, "never {state}: {list}");
+            tokio::time::sleep(BETWEEN).await;
+        }
+    }
+}
