@@ -68,6 +68,16 @@ impl Api {
 
     /// The recording that stands so, once there is one.
     pub(crate) async fn only(&self, state: &str) -> Value {
+        self.wait_for(state, |recording| recording["state"] == state).await
+    }
+
+    /// The recording of this channel that a crash cut off, once it is complete.
+    pub(crate) async fn recovered(&self, channel: &str) -> Value {
+        let is_it = |recording: &Value| recording["state"] == "recovered" && recording["call_id"] == channel;
+        self.wait_for(channel, is_it).await
+    }
+
+    async fn wait_for(&self, what: &str, is_it: impl Fn(&Value) -> bool) -> Value {
         const BETWEEN: Duration = ms(20);
         let deadline = now() + PATIENCE;
         loop {
@@ -76,10 +86,10 @@ impl Api {
             assert!(matches!(answer.status, 200 | 503), "{}: {}", answer.status, answer.text());
             let list = answer.json();
             let all = list["recordings"].as_array().cloned().unwrap_or_default();
-            if let Some(found) = all.iter().find(|recording| recording["state"] == state) {
+            if let Some(found) = all.iter().find(|recording| is_it(recording)) {
                 return found.clone();
             }
-            assert!(now() < deadline, "never {state}: {list}");
+            assert!(now() < deadline, "never {what}: {list}");
             tokio::time::sleep(BETWEEN).await;
         }
     }

@@ -1,5 +1,8 @@
 //! A call of the real daemon leaves its recording.
 
+use std::sync::Arc;
+
+use openai_inbound_calls::daemon::clock::chance;
 use openai_inbound_calls::sim::caller::Step;
 use openai_inbound_calls::sim::realtime::{Answer, Script, pattern};
 use reqwest::Method;
@@ -89,25 +92,41 @@ async fn the_api_shows_a_running_call_and_gives_and_deletes_what_it_left() {
     assert_eq!(api.get(&one).await.status, 404);
 }
 
+/// Calls that run when the daemon is killed.
+const KILLED_CALLS: usize = 4;
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn after_a_crash_the_next_start_completes_the_recording() {
-    let world =
-        World::new(Script { greeting: Some(Answer::pattern("Hola.", 20_000, 1)), ..Script::default() });
-    let first = world.program(&[]).await;
-    let call = world.call(vec![Step::Pause(ms(60_000))]);
-    until("a while of the greeting is heard", || {
-        world.asterisk.phone(call, |phone| phone.statistics().loud > 200)
-    })
-    .await;
-    first.signal("KILL");
-    let heard = world.asterisk.phone(call, |phone| phone.statistics().loud) as usize * 160;
-    let second = world.program(&[]).await;
-    let api = Api::of(&second).await;
-    let recording = api.only("recovered").await;
+async fn after_a_crash_at_any_moment_the_next_start_completes_the_recordings() {
+    for _ in 0..3 {
+        // Of the greeting, 20 ms each; at most five seconds.
+        let frames = 20 + chance() % 230;
+        println!("killed after {frames} frames");
+        let greeting = |n: usize| Answer::pattern("Hola.", 20_000, 1 + n as u8);
+        let script = move |n| Arc::new(Script { greeting: Some(greeting(n)), ..Script::default() });
+        let world = World::choosing(script);
+        let first = world.program(&[]).await;
+        let calls: Vec<_> = (0..KILLED_CALLS).map(|_| world.call(vec![Step::Pause(ms(60_000))])).collect();
+        let loud_frames = |call| world.asterisk.phone(call, |phone| phone.statistics().loud);
+        until("a while of every greeting is heard", || calls.iter().all(|call| loud_frames(*call) > frames))
+            .await;
+        first.signal("KILL");
+        let heard: Vec<_> = calls.iter().map(|call| loud_frames(*call) as usize * 160).collect();
+        let second = world.program(&[]).await;
+        let api = Api::of(&second).await;
+        for (call, heard) in calls.into_iter().zip(heard) {
+            completed(&world, &api, &world.asterisk.outcome(call).channel, heard).await;
+        }
+    }
+}
+
+/// The recording of the call that a kill cut off is there, up to two seconds before.
+async fn completed(world: &World, api: &Api, channel: &str, heard: usize) {
+    let recording = api.recovered(channel).await;
     let id = recording["id"].as_str().expect("an id");
     let wav = std::fs::read(world.recordings.path().join(format!("{id}_audio.wav"))).expect("the sound");
     let recorded = loud(wav[58..].iter().skip(1).step_by(2).copied());
-    assert!(recorded == pattern(20_000, 1)[..recorded.len()], "what is there is what was heard");
+    let is_of = |tag: u8| recorded == pattern(20_000, tag)[..recorded.len()];
+    assert!((1..=KILLED_CALLS as u8).any(is_of), "what is there is what was heard");
     assert!(recorded.len() + 2 * 8_000 >= heard, "{} of {heard} bytes", recorded.len());
     let conversation = api.get(&format!("/recordings/{id}/conversation")).await;
     assert_eq!(conversation.json()["end_reason"], "recovered");
