@@ -83,6 +83,18 @@ pub enum Reply {
     Lost(String),
 }
 
+impl Reply {
+    /// Whether asking again would change nothing: it was done, or is refused for a reason that stays. Without an answer,
+    /// or with a fault of Asterisk's own (5xx), it may not have been done.
+    pub const fn is_final(&self) -> bool {
+        match self {
+            Self::Done(_) => true,
+            Self::Refused { status, .. } => *status < 500,
+            Self::Lost(_) => false,
+        }
+    }
+}
+
 impl Request {
     /// Its HTTP method.
     pub const fn method(&self) -> Method {

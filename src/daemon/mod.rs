@@ -37,7 +37,7 @@ use crate::ari::event::Channel;
 use crate::ari::request::{Application, Reply, Request};
 use crate::call::legs::END_REASON_VARIABLE;
 use crate::call::record::{Keep, Opening};
-use crate::call::{Call, Report, Seed, Settings};
+use crate::call::{CLOSING_PATIENCE, Call, Report, Seed, Settings};
 use crate::config::{Config, RealtimeConfig};
 use crate::logging::Operator;
 use crate::net::ari_link::{AriLink, Lost, News};
@@ -58,8 +58,8 @@ const AGENT: &str = "default";
 const RECORDER_PATIENCE: Duration = Duration::from_secs(5);
 /// News of Asterisk that may wait for the loop.
 const ARI_NEWS: usize = 1_024;
-/// Pause before a caller who may be waiting is asked for again. He hears nothing meanwhile.
-const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(500);
+/// Pause before a request that belongs to no call is made again. The caller it is about hears nothing meanwhile.
+const ASK_AGAIN_AFTER: Duration = Duration::from_millis(500);
 
 /// A live call, as the daemon sees it.
 struct Live {
@@ -293,7 +293,7 @@ impl Daemon {
             Directive::Tell(caller, event) => self.tell(&caller, Order::Leg(event)),
             Directive::Remove(request) => self.request_all(vec![request]),
             Directive::LookAt(caller) => self.look_at(caller, Duration::ZERO),
-            Directive::LookAgain(caller) => self.look_at(caller, LOOK_AGAIN_AFTER),
+            Directive::LookAgain(caller) => self.look_at(caller, ASK_AGAIN_AFTER),
             Directive::Replaced => {
                 self.operator.say(&Notice::AriReplaced { app: self.config.asterisk.app.clone() });
             }
@@ -305,10 +305,7 @@ impl Daemon {
     fn take_over(&self, leftovers: Vec<Request>, waiting: Vec<ChannelId>) {
         let rest = self.rest.clone();
         self.errands.push(Box::pin(async move {
-            for request in leftovers {
-                let reply = rest.perform(&request).await;
-                tracing::debug!(?request, ?reply, "ARI");
-            }
+            make_all(&rest, leftovers).await;
             Errand::Cleared(waiting)
         }));
     }
@@ -443,16 +440,29 @@ impl Daemon {
         ]);
     }
 
-    /// Makes requests one after the other, whatever becomes of them.
+    /// Makes requests one after the other.
     fn request_all(&self, requests: Vec<Request>) {
         let rest = self.rest.clone();
         self.errands.push(Box::pin(async move {
-            for request in requests {
-                let reply = rest.perform(&request).await;
-                tracing::debug!(?request, ?reply, "ARI");
-            }
+            make_all(&rest, requests).await;
             Errand::Done
         }));
+    }
+}
+
+/// Makes requests one after the other, each again until it is known to be done or refused: of a caller who is to be
+/// sent on, or of something nobody serves any more, nobody else takes care.
+async fn make_all(rest: &AriRest, requests: Vec<Request>) {
+    let give_up_at = now() + CLOSING_PATIENCE;
+    for request in requests {
+        loop {
+            let reply = rest.perform(&request).await;
+            tracing::debug!(?request, ?reply, "ARI");
+            if reply.is_final() || now() >= give_up_at {
+                break;
+            }
+            tokio::time::sleep(ASK_AGAIN_AFTER).await;
+        }
     }
 }
 

@@ -117,7 +117,13 @@ impl World {
                     self.direct(directive);
                 }
             }
-            Asker::Chain(rest) => self.request_all(rest),
+            Asker::Chain(rest) if reply.is_final() => self.request_all(rest),
+            Asker::Chain(rest) => {
+                self.after(
+                    500 * MS,
+                    Due::Request { asker: Asker::Chain(rest), request, sent: self.now + 500 * MS },
+                );
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! SIGTERM: no new callers, live ones may finish, and then everything ends the same way.
 
-use openai_inbound_calls::sim::asterisk::Ending;
+use openai_inbound_calls::sim::asterisk::{Ending, Fault};
 use openai_inbound_calls::sim::caller::Step;
 use openai_inbound_calls::sim::realtime::pattern;
 
@@ -72,4 +72,17 @@ fn a_daemon_whose_asterisk_is_gone_still_ends() {
     world.grace_over();
     world.run_to(11_500);
     assert!(world.live.is_empty(), "within the patience of ten seconds");
+}
+
+#[test]
+fn a_caller_who_is_to_be_sent_on_is_sent_on_though_the_request_fails_at_first() {
+    for fault in [Fault::Status(500), Fault::ConnectionLost, Fault::OkButReplyLost] {
+        let mut world = World::new();
+        world.run_to(10);
+        world.drain();
+        world.asterisk.fail_next("POST", "/continue", fault);
+        world.dial(vec![]);
+        world.run_for(3_000);
+        assert!(matches!(world.outcome(0).ended, Some(Ending::Continued { .. })), "{fault:?}");
+    }
 }
