@@ -2,7 +2,7 @@
 //!
 //! Pure: what is to be done comes out as [`Directive`]s. Keeps no call itself, only the callers' channels.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ari::event::{Channel, Event, parse_channel};
 use crate::ari::request::{Application, Reply, Request};
@@ -31,7 +31,8 @@ pub enum Directive {
 /// All callers being served.
 #[derive(Debug, Default)]
 pub struct Switchboard {
-    callers: BTreeSet<ChannelId>,
+    /// Each caller; with his channel if he has come back (sent round by the dialplan) before his last call was over.
+    callers: BTreeMap<ChannelId, Option<Channel>>,
     draining: bool,
 }
 
@@ -39,7 +40,15 @@ impl Switchboard {
     /// Takes an event of Asterisk.
     pub fn event(&mut self, event: Event) -> Option<Directive> {
         match event {
-            Event::StasisStart(channel) => self.entered(channel),
+            Event::StasisStart(channel) => match self.callers.get_mut(&channel.id) {
+                Some(back) => {
+                    // So his last stay is over, whether we have been told or not.
+                    let caller = channel.id.clone();
+                    *back = Some(channel);
+                    Some(Directive::Tell(caller, LegEvent::CallerLeft))
+                }
+                None => self.entered(channel),
+            },
             Event::StasisEnd(id) | Event::Destroyed(id) => {
                 self.tell(&id, LegEvent::CallerLeft, Some(LegEvent::MediaLeft))
             }
@@ -74,9 +83,10 @@ impl Switchboard {
         self.draining = true;
     }
 
-    /// This caller's call is over.
-    pub fn ended(&mut self, caller: &ChannelId) {
-        self.callers.remove(caller);
+    /// This caller's call is over. If he has come back meanwhile, the next one begins.
+    pub fn ended(&mut self, caller: &ChannelId) -> Option<Directive> {
+        let back = self.callers.remove(caller)?;
+        back.and_then(|channel| self.entered(channel))
     }
 
     /// How many callers are being served.
@@ -86,7 +96,7 @@ impl Switchboard {
 
     /// The callers being served.
     pub fn callers(&self) -> Vec<ChannelId> {
-        self.callers.iter().cloned().collect()
+        self.callers.keys().cloned().collect()
     }
 
     /// After an outage: what the application holds against what we know. `before` are the callers we had when
@@ -94,24 +104,25 @@ impl Switchboard {
     pub fn reconcile(&self, before: &[ChannelId], application: &Application) -> Vec<Directive> {
         let there: BTreeSet<_> = application.channels().collect();
         let mut directives = Vec::new();
-        for caller in before.iter().filter(|caller| self.callers.contains(caller) && !there.contains(caller))
+        for caller in
+            before.iter().filter(|caller| self.callers.contains_key(caller) && !there.contains(caller))
         {
             directives.push(Directive::Tell(caller.clone(), LegEvent::CallerLeft));
         }
         for bridge in application.bridges() {
-            if bridge.caller().is_some_and(|caller| !self.callers.contains(&caller)) {
+            if bridge.caller().is_some_and(|caller| !self.callers.contains_key(&caller)) {
                 directives.push(Directive::Remove(Request::DeleteBridge(bridge)));
             }
         }
         let (media, others): (Vec<_>, Vec<_>) =
             there.into_iter().partition(|channel| channel.caller().is_some());
         for channel in media {
-            if channel.caller().is_some_and(|caller| !self.callers.contains(&caller)) {
+            if channel.caller().is_some_and(|caller| !self.callers.contains_key(&caller)) {
                 directives.push(Directive::Remove(Request::Hangup(channel)));
             }
         }
         for channel in others {
-            if !self.callers.contains(&channel) {
+            if !self.callers.contains_key(&channel) {
                 directives.push(Directive::LookAt(channel));
             }
         }
@@ -120,28 +131,85 @@ impl Switchboard {
 
     fn entered(&mut self, channel: Channel) -> Option<Directive> {
         if let Some(caller) = channel.id.caller() {
-            return Some(if self.callers.contains(&caller) {
+            return Some(if self.callers.contains_key(&caller) {
                 Directive::Tell(caller, LegEvent::MediaEntered)
             } else {
                 Directive::Remove(Request::Hangup(channel.id))
             });
         }
-        if channel.id.as_str().starts_with(OUR_PREFIX) || self.callers.contains(&channel.id) {
+        if channel.id.as_str().starts_with(OUR_PREFIX) || self.callers.contains_key(&channel.id) {
             return None;
         }
         if self.draining {
             return Some(Directive::Refuse(channel.id));
         }
-        self.callers.insert(channel.id.clone());
+        self.callers.insert(channel.id.clone(), None);
         Some(Directive::Admit(channel))
     }
 
-    fn tell(&self, id: &ChannelId, of_caller: LegEvent, of_media: Option<LegEvent>) -> Option<Directive> {
+    fn tell(&mut self, id: &ChannelId, of_caller: LegEvent, of_media: Option<LegEvent>) -> Option<Directive> {
         match id.caller() {
             Some(caller) => of_media
-                .filter(|_| self.callers.contains(&caller))
+                .filter(|_| self.callers.contains_key(&caller))
                 .map(|event| Directive::Tell(caller, event)),
-            None => self.callers.contains(id).then(|| Directive::Tell(id.clone(), of_caller)),
+            None => match self.callers.get_mut(id)? {
+                None => Some(Directive::Tell(id.clone(), of_caller)),
+                // News of one who has come back are not the old call's.
+                Some(back) if of_caller == LegEvent::CallerUp => {
+                    back.up = true;
+                    None
+                }
+                back => {
+                    if of_caller == LegEvent::CallerLeft {
+                        *back = None;
+                    }
+                    None
+                }
+            },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn caller(up: bool) -> Channel {
+        Channel {
+            id: "1.0".into(),
+            name: "PJSIP/voip-0".into(),
+            up,
+            caller: String::new(),
+            called: String::new(),
+            in_stasis: true,
+        }
+    }
+
+    #[test]
+    fn a_caller_who_comes_back_before_his_call_is_over_is_served_when_it_is() {
+        let mut switchboard = Switchboard::default();
+        let id = caller(true).id;
+        let left = Some(Directive::Tell(id.clone(), LegEvent::CallerLeft));
+        assert_eq!(switchboard.event(Event::StasisStart(caller(true))), Some(Directive::Admit(caller(true))));
+        assert_eq!(switchboard.event(Event::StasisEnd(id.clone())), left);
+        assert_eq!(
+            switchboard.event(Event::StasisStart(caller(false))),
+            left,
+            "should we not have been told"
+        );
+        assert_eq!(switchboard.event(Event::StateChanged(caller(true))), None, "no news for the old call");
+        assert_eq!(switchboard.ended(&id), Some(Directive::Admit(caller(true))));
+        assert_eq!(switchboard.calls(), 1);
+    }
+
+    #[test]
+    fn one_who_comes_back_and_hangs_up_is_not_waited_for() {
+        let mut switchboard = Switchboard::default();
+        let id = caller(true).id;
+        switchboard.event(Event::StasisStart(caller(true)));
+        switchboard.event(Event::StasisEnd(id.clone()));
+        switchboard.event(Event::StasisStart(caller(true)));
+        assert_eq!(switchboard.event(Event::StasisEnd(id.clone())), None);
+        assert_eq!((switchboard.ended(&id), switchboard.calls()), (None, 0));
     }
 }

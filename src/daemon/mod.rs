@@ -331,7 +331,8 @@ impl Daemon {
                 self.operator.say(&Notice::CallReceived { channel: channel.name });
                 self.operator.say(&notice);
                 self.operator.say(&Notice::CallHandedBack { reason: EndReason::NoPort });
-                self.switchboard.ended(&caller);
+                // Nobody can have come back before he was sent on.
+                drop(self.switchboard.ended(&caller));
                 self.send_on(caller, EndReason::NoPort);
                 return;
             }
@@ -414,10 +415,13 @@ impl Daemon {
         if let Some(live) = self.live.remove(&caller) {
             self.ports.give_back(now(), live.port);
         }
-        self.switchboard.ended(&caller);
+        let next = self.switchboard.ended(&caller);
         match ended {
             Ok((_, report)) => {
                 tracing::debug!(call = caller.as_str(), ?report.reason, ?report.counters, ?report.uplink, "call over");
+                if let Some(next) = next {
+                    self.direct(next);
+                }
             }
             Err(error) => {
                 tracing::info_span!("call", id = caller.as_str())

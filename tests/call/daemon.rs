@@ -294,7 +294,8 @@ impl World {
                 let outputs = task.call.handle(self.now, Input::Session(event.clone())).collect();
                 let serving = task.server.is_some();
                 self.perform_all(index, outputs);
-                if serving && self.tasks[index].server.is_some() {
+                let task = &self.tasks[index];
+                if serving && task.server.is_some() && task.recorded.ended_at().is_none() {
                     self.tasks[index].oracle.after(&event);
                 }
             }
@@ -316,8 +317,11 @@ impl World {
             task.report = Some(report);
             let caller = task.channel.clone();
             self.live.remove(&caller);
-            self.switchboard.ended(&caller);
+            let next = self.switchboard.ended(&caller);
             self.close_session(index);
+            if let Some(next) = next {
+                self.direct(next);
+            }
         }
     }
 

@@ -121,7 +121,7 @@ fn variable(name: &str) -> Option<u64> {
 fn live(seed: u64, watched: bool) -> Vec<&'static str> {
     let _seed = Seed(seed);
     let mut dice = Dice(seed.wrapping_mul(0x1234_5677));
-    let mut world = create(seed, &mut dice);
+    let mut world = create(seed, &mut dice, watched);
     if !watched {
         world.ladder.off();
     }
@@ -156,11 +156,11 @@ fn met(report: &Report) -> Vec<&'static str> {
     met.chain([report.reason.code()]).collect()
 }
 
-fn create(seed: u64, dice: &mut Dice) -> World {
+fn create(seed: u64, dice: &mut Dice, watched: bool) -> World {
     let settings = asterisk::Settings {
         version: if dice.one_in(3) { Version::V16 } else { Version::V22 },
         stasis_latency: MS + dice.ms(15),
-        keep_journal: false,
+        keep_journal: watched,
         ..asterisk::Settings::default()
     };
     let mut world = World::with(seed, settings);
@@ -376,7 +376,12 @@ fn judge(world: &World, uneven: bool) {
     assert!(world.live.is_empty(), "a call does not end: {:?}", world.live);
     assert_eq!(world.left_over(), [""; 0], "left over in Asterisk");
     for phone in 0..world.phones.len() {
-        assert!(world.outcome(phone).ended.is_some(), "caller {phone} is kept in the application");
+        let asked = || world.asterisk.journal().iter().map(|(_, line)| line.as_str()).collect::<Vec<_>>();
+        assert!(
+            world.outcome(phone).ended.is_some(),
+            "caller {phone} is kept in the application: {:#?}",
+            asked()
+        );
     }
     for server in &world.servers {
         // While the last words are waited for nothing is appended any more.
