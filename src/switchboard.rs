@@ -89,6 +89,11 @@ impl Switchboard {
         back.and_then(|channel| self.entered(channel))
     }
 
+    /// This caller is served no more, come back or not: he is being sent on.
+    pub fn forget(&mut self, caller: &ChannelId) {
+        self.callers.remove(caller);
+    }
+
     /// How many callers are being served.
     pub fn calls(&self) -> usize {
         self.callers.len()
@@ -211,5 +216,17 @@ mod tests {
         switchboard.event(Event::StasisStart(caller(true)));
         assert_eq!(switchboard.event(Event::StasisEnd(id.clone())), None);
         assert_eq!((switchboard.ended(&id), switchboard.calls()), (None, 0));
+    }
+
+    #[test]
+    fn one_who_comes_back_and_is_sent_on_is_forgotten() {
+        let mut switchboard = Switchboard::default();
+        let id = caller(true).id;
+        switchboard.event(Event::StasisStart(caller(true)));
+        switchboard.event(Event::StasisStart(caller(true)));
+        switchboard.forget(&id);
+        assert_eq!(switchboard.calls(), 0);
+        assert_eq!(switchboard.event(Event::StasisEnd(id)), None);
+        assert_eq!(switchboard.event(Event::StasisStart(caller(true))), Some(Directive::Admit(caller(true))));
     }
 }

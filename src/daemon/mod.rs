@@ -331,8 +331,7 @@ impl Daemon {
                 self.operator.say(&Notice::CallReceived { channel: channel.name });
                 self.operator.say(&notice);
                 self.operator.say(&Notice::CallHandedBack { reason: EndReason::NoPort });
-                // Nobody can have come back before he was sent on.
-                drop(self.switchboard.ended(&caller));
+                self.switchboard.forget(&caller);
                 self.send_on(caller, EndReason::NoPort);
                 return;
             }
@@ -415,15 +414,15 @@ impl Daemon {
         if let Some(live) = self.live.remove(&caller) {
             self.ports.give_back(now(), live.port);
         }
-        let next = self.switchboard.ended(&caller);
         match ended {
             Ok((_, report)) => {
                 tracing::debug!(call = caller.as_str(), ?report.reason, ?report.counters, ?report.uplink, "call over");
-                if let Some(next) = next {
+                if let Some(next) = self.switchboard.ended(&caller) {
                     self.direct(next);
                 }
             }
             Err(error) => {
+                self.switchboard.forget(&caller);
                 tracing::info_span!("call", id = caller.as_str())
                     .in_scope(|| self.operator.say(&Notice::CallPanicked { detail: Detail::new(&error) }));
                 self.request_all(vec![
