@@ -129,7 +129,13 @@ impl World {
 
     /// Waits until the call is over and nothing is left of it in Asterisk.
     pub(crate) async fn over_but_sessions(&self, call: CallerId) {
-        until("the call is over", || self.asterisk.outcome(call).state == CallState::Gone).await;
+        let over = holds(|| self.asterisk.outcome(call).state == CallState::Gone).await;
+        assert!(
+            over,
+            "the call is not over: {:?}\n{:#?}",
+            self.asterisk.outcome(call),
+            self.asterisk.journal()
+        );
         until("nothing is left in Asterisk", || {
             self.asterisk.channels().is_empty() && self.asterisk.bridges().is_empty()
         })
