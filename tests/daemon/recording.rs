@@ -123,7 +123,10 @@ async fn after_a_crash_at_any_moment_the_next_start_completes_the_recordings() {
 async fn completed(world: &World, api: &Api, channel: &str, heard: usize) {
     let recording = api.recovered(channel).await;
     let id = recording["id"].as_str().expect("an id");
-    let wav = std::fs::read(world.recordings.path().join(format!("{id}_audio.wav"))).expect("the sound");
+    let file = |part: &str| world.recordings.path().join(format!("{id}_{part}"));
+    // It is listed from its folder until its files are made; of those this is the last.
+    until("the recording is completed", || file("conversation.json").exists()).await;
+    let wav = std::fs::read(file("audio.wav")).expect("the sound");
     let recorded = loud(wav[58..].iter().skip(1).step_by(2).copied());
     let is_of = |tag: u8| recorded == pattern(20_000, tag)[..recorded.len()];
     assert!((1..=KILLED_CALLS as u8).any(is_of), "what is there is what was heard");
