@@ -14,7 +14,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::api::{self, Api};
-use super::world::{World, assert_no_violations, contains, listen, ms, until};
+use super::recording::loud;
+use super::world::{World, assert_no_violations, contains, ms, until};
 
 const CALLS: usize = 50;
 const READERS: usize = 50;
@@ -121,7 +122,8 @@ fn assert_heard(world: &World, calls: &[CallerId]) {
             (0, 0, 0),
             "{call:?}: {figures:?}"
         );
-        let heard = world.heard(call);
+        // Without the pauses a starved machine makes: they delay sound, and cost none.
+        let heard = loud(world.heard(call).into_iter());
         assert!(
             contains(&heard, &pattern(1_000, 1)) && contains(&heard, &pattern(1_500, 2)),
             "{call:?} heard all of both"
@@ -152,7 +154,12 @@ async fn fifty_readers_beside_fifty_calls_cost_no_frame_and_get_what_they_ask_fo
     });
     until("everybody reads", || readers.is_finished() || read.load(Ordering::Relaxed) >= READERS).await;
     let before = read.load(Ordering::Relaxed);
-    let steps = [&listen()[..], &[Step::Say(pattern(1_000, 7))], &listen()[..], &[Step::HangUp]].concat();
+    // On a busy machine a short pause is not yet the end of what the assistant says.
+    let listen = [
+        Step::WaitForSpeech { at_most: ms(20_000) },
+        Step::WaitForSilence { quiet: ms(1_000), at_most: ms(20_000) },
+    ];
+    let steps = [&listen[..], &[Step::Say(pattern(1_000, 7))], &listen[..], &[Step::HangUp]].concat();
     // A telephone exchange never sees fifty in one millisecond.
     let mut apart = tokio::time::interval(ms(20));
     let mut calls = Vec::new();
