@@ -8,6 +8,7 @@ pub mod event;
 pub mod request;
 
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 /// Begins the id of everything we create in Asterisk.
@@ -22,6 +23,44 @@ pub struct ChannelId(Arc<str>);
 /// A bridge's unique id.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BridgeId(Arc<str>);
+
+/// A place in the dialplan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Context.
+    pub context: String,
+    /// Extension.
+    pub extension: String,
+    /// Priority, from 1.
+    pub priority: u32,
+}
+
+impl FromStr for Place {
+    type Err = ();
+
+    /// Reads `context,extension,priority`, or `context,extension` for its first priority.
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let mut parts = text.split(',').map(str::trim);
+        // As Asterisk's own names; a comma or a parenthesis would end the argument of DIALPLAN_EXISTS().
+        let is_name = |part: &&str| {
+            !part.is_empty()
+                && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.+*#".contains(&byte))
+        };
+        let context = parts.next().filter(is_name).ok_or(())?.to_owned();
+        let extension = parts.next().filter(is_name).ok_or(())?.to_owned();
+        let priority = match parts.next() {
+            None => 1,
+            Some(priority) => priority.parse().ok().filter(|priority| *priority > 0).ok_or(())?,
+        };
+        if parts.next().is_some() { Err(()) } else { Ok(Self { context, extension, priority }) }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{},{},{}", self.context, self.extension, self.priority)
+    }
+}
 
 impl ChannelId {
     /// The id of the ExternalMedia channel that serves this caller.
@@ -96,5 +135,14 @@ mod tests {
             caller.media().as_str().starts_with(OUR_PREFIX)
                 && caller.bridge().as_str().starts_with(OUR_PREFIX)
         );
+    }
+    #[test]
+    fn a_place_is_context_extension_and_priority() {
+        let place = |text: &str| text.parse().map(|place: Place| place.to_string());
+        assert_eq!(place("from-internal, 200"), Ok("from-internal,200,1".to_owned()));
+        assert_eq!(place("from-internal,*97,3"), Ok("from-internal,*97,3".to_owned()));
+        for wrong in ["", "a", "a,", ",b", "a,b,0", "a,b,x", "a,b,1,2", "a,b c", "a,b)", "a,${x}"] {
+            assert_eq!(place(wrong), Err(()), "{wrong}");
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use serde::Deserialize;
 
-use super::{BridgeId, ChannelId};
+use super::{BridgeId, ChannelId, Place};
 
 /// One REST request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,8 +44,20 @@ pub enum Request {
         /// Its value.
         value: String,
     },
-    /// Lets the channel go on with the next step of its dialplan.
-    Continue(ChannelId),
+    /// Whether the dialplan has this place (`DIALPLAN_EXISTS`, asked on a channel); see [`exists`].
+    DialplanExists {
+        /// A channel.
+        channel: ChannelId,
+        /// The place.
+        place: Place,
+    },
+    /// Lets the channel go on in the dialplan. A place that does not exist ends the call, with 204 all the same.
+    Continue {
+        /// The channel.
+        channel: ChannelId,
+        /// Where; None: with the next step.
+        place: Option<Place>,
+    },
     /// Hangs up.
     Hangup(ChannelId),
     /// Removes a bridge; its channels stay.
@@ -105,9 +117,9 @@ impl Request {
             | Self::Ring(_)
             | Self::Answer(_)
             | Self::SetVariable { .. }
-            | Self::Continue(_) => Method::Post,
+            | Self::Continue { .. } => Method::Post,
             Self::Hangup(_) | Self::DeleteBridge(_) => Method::Delete,
-            Self::Application(_) | Self::Channel(_) => Method::Get,
+            Self::Application(_) | Self::Channel(_) | Self::DialplanExists { .. } => Method::Get,
         }
     }
 
@@ -134,7 +146,19 @@ impl Request {
             Self::SetVariable { channel, name, value } => {
                 path(&["channels", channel.as_str(), "variable"], &[("variable", name), ("value", value)])
             }
-            Self::Continue(channel) => path(&["channels", channel.as_str(), "continue"], &[]),
+            Self::DialplanExists { channel, place } => path(
+                &["channels", channel.as_str(), "variable"],
+                &[("variable", &format!("DIALPLAN_EXISTS({place})"))],
+            ),
+            Self::Continue { channel, place: None } => path(&["channels", channel.as_str(), "continue"], &[]),
+            Self::Continue { channel, place: Some(place) } => path(
+                &["channels", channel.as_str(), "continue"],
+                &[
+                    ("context", &place.context),
+                    ("extension", &place.extension),
+                    ("priority", &place.priority.to_string()),
+                ],
+            ),
             Self::Hangup(channel) | Self::Channel(channel) => path(&["channels", channel.as_str()], &[]),
             Self::DeleteBridge(bridge) => path(&["bridges", bridge.as_str()], &[]),
             Self::Application(app) => path(&["applications", app], &[]),
@@ -188,6 +212,15 @@ pub fn media_address(body: &str) -> Option<SocketAddr> {
     Some(SocketAddr::new(address.parse().ok()?, port))
 }
 
+/// What [`Request::DialplanExists`] answers.
+pub fn exists(body: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Body {
+        value: String,
+    }
+    serde_json::from_str::<Body>(body).is_ok_and(|body| body.value == "1")
+}
+
 /// What [`Request::Application`] answers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct Application {
@@ -232,6 +265,13 @@ mod tests {
         let expected = "/channels/externalMedia?app=openai-app&channelId=oic-media-1.2\
                         &external_host=127.0.0.1%3A10000&format=ulaw";
         assert_eq!(media.path(), expected);
+        let place: Option<Place> = "from-internal,*97,2".parse().ok();
+        let on = Request::Continue { channel: "1.2".into(), place: place.clone() };
+        assert_eq!(on.path(), "/channels/1.2/continue?context=from-internal&extension=%2A97&priority=2");
+        let asked = Request::DialplanExists { channel: "1.2".into(), place: place.expect("a place") };
+        let expected = "/channels/1.2/variable?variable=DIALPLAN_EXISTS%28from-internal%2C%2A97%2C2%29";
+        assert_eq!(asked.path(), expected);
+        assert!(exists(r#"{"value":"1"}"#) && !exists(r#"{"value":"0"}"#) && !exists(""));
     }
 
     #[test]

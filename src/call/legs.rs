@@ -7,12 +7,13 @@
 //! the application by itself (Asterisk refuses it earlier). Nothing is deleted before the answer to its
 //! creation is in, so no DELETE can overtake its POST. The only place that knows how to undo a set-up.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::Output;
-use crate::ari::request::{Reply, Request, media_address};
-use crate::ari::{BridgeId, ChannelId};
+use crate::ari::request::{self, Reply, Request, media_address};
+use crate::ari::{BridgeId, ChannelId, Place};
 use crate::operator::{EndReason, Notice};
 
 /// A ringing caller is answered after this time even if the session is not ready: longer and callers think
@@ -51,14 +52,34 @@ enum Caller {
     Answering,
     /// Talking.
     Up,
+    /// Whether the place it is to go to exists is being asked.
+    Checking,
     /// Told the reason in a variable; then it continues in the dialplan.
     Explaining,
     /// On its way back to the dialplan.
     Continuing,
     /// As above, but the request got no answer; the next try is at this instant.
     ContinuingAgain(Instant),
+    /// Being hung up.
+    HangingUp,
+    /// As above, but the request got no answer; the next try is at this instant.
+    HangingUpAgain(Instant),
     /// No longer ours.
     Gone,
+}
+
+/// What becomes of the caller when the call ends on our side.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Exit {
+    /// His channel is hung up.
+    HangUp,
+    /// He goes on in the dialplan.
+    Dialplan {
+        /// Where, if the dialplan has that place; None: with the next step.
+        place: Option<Place>,
+        /// Channel variables he takes along, beside [`END_REASON_VARIABLE`].
+        variables: Vec<(&'static str, String)>,
+    },
 }
 
 /// Whether caller and media channel hear each other.
@@ -103,6 +124,9 @@ pub struct Legs {
     media_address: Option<SocketAddr>,
     join: Join,
     give_up_at: Instant,
+    /// Where the caller goes on, once he does, and the variables that are still to be set.
+    place: Option<Place>,
+    variables: VecDeque<(&'static str, String)>,
 }
 
 impl Legs {
@@ -120,6 +144,8 @@ impl Legs {
             media_address: None,
             join: Join::No,
             give_up_at: now + SETUP_PATIENCE,
+            place: None,
+            variables: VecDeque::new(),
         }
     }
 
@@ -154,7 +180,9 @@ impl Legs {
     /// When [`Self::advance`] has something to do.
     pub fn deadline(&self) -> Option<Instant> {
         let caller = match self.caller {
-            Caller::Ringing { answer_at: at } | Caller::ContinuingAgain(at) => Some(at),
+            Caller::Ringing { answer_at: at } | Caller::ContinuingAgain(at) | Caller::HangingUpAgain(at) => {
+                Some(at)
+            }
             _ => None,
         };
         let things = [self.media, self.bridge].map(|thing| match thing {
@@ -174,6 +202,7 @@ impl Legs {
         match self.caller {
             Caller::Ringing { answer_at } if answer_at <= now => self.answer(out),
             Caller::ContinuingAgain(at) if at <= now => self.send_on(out),
+            Caller::HangingUpAgain(at) if at <= now => self.hang_up(out),
             _ => {}
         }
         if matches!(self.join, Join::Again(at) if at <= now) {
@@ -272,8 +301,10 @@ impl Legs {
                 }
                 Reply::Lost(_) => {}
             },
-            Request::SetVariable { .. } if self.caller == Caller::Explaining => self.send_on(out),
-            Request::Continue(_) => self.continue_replied(now, reply),
+            Request::DialplanExists { place, .. } => self.place_checked(place, reply, out),
+            Request::SetVariable { .. } if self.caller == Caller::Explaining => self.explain(out),
+            Request::Continue { .. } => self.continue_replied(now, reply),
+            Request::Hangup(id) if *id == self.caller_id => self.hangup_replied(now, reply),
             Request::Hangup(_) => self.media = after_delete(now, self.media, reply),
             Request::DeleteBridge(_) => self.bridge = after_delete(now, self.bridge, reply),
             _ => {}
@@ -286,17 +317,28 @@ impl Legs {
         progress
     }
 
-    /// Gives the caller, if he is still there, back to the dialplan with the reason in a variable.
-    pub fn release_caller(&mut self, reason: EndReason, out: &mut Vec<Output>) {
-        if matches!(self.caller, Caller::Ringing { .. } | Caller::Answering | Caller::Up) {
-            self.caller = Caller::Explaining;
-            out.push(Output::Notice(Notice::CallHandedBack { reason }));
-            out.push(Output::Ari(Request::SetVariable {
-                channel: self.caller_id.clone(),
-                name: END_REASON_VARIABLE,
-                value: reason.code().to_owned(),
-            }));
+    /// Lets the caller go, if he is still there; whether he is.
+    pub fn release_caller(&mut self, reason: EndReason, exit: Exit, out: &mut Vec<Output>) -> bool {
+        if !matches!(self.caller, Caller::Ringing { .. } | Caller::Answering | Caller::Up) {
+            return false;
         }
+        match exit {
+            Exit::HangUp => self.hang_up(out),
+            Exit::Dialplan { place, variables } => {
+                self.variables.push_back((END_REASON_VARIABLE, reason.code().to_owned()));
+                self.variables.extend(variables);
+                match &place {
+                    None => self.explain(out),
+                    Some(place) => {
+                        self.caller = Caller::Checking;
+                        let (channel, place) = (self.caller_id.clone(), place.clone());
+                        out.push(Output::Ari(Request::DialplanExists { channel, place }));
+                    }
+                }
+                self.place = place;
+            }
+        }
+        true
     }
 
     /// Deletes what is there. What is still being created is deleted when its answer comes.
@@ -324,18 +366,48 @@ impl Legs {
         self.media_address.map_or(Progress::Failed(EndReason::SetupFailed), Progress::Media)
     }
 
+    /// A place that is missing, or of which nothing is known, would end the call: the next step is better.
+    fn place_checked(&mut self, place: &Place, reply: &Reply, out: &mut Vec<Output>) {
+        if self.caller != Caller::Checking || self.place.as_ref() != Some(place) {
+            return;
+        }
+        if !matches!(reply, Reply::Done(body) if request::exists(body)) {
+            self.place = None;
+            out.push(Output::Notice(Notice::PlaceMissing { place: place.to_string() }));
+        }
+        self.explain(out);
+    }
+
+    /// Sets the next variable; after the last the caller goes on.
+    fn explain(&mut self, out: &mut Vec<Output>) {
+        let Some((name, value)) = self.variables.pop_front() else { return self.send_on(out) };
+        self.caller = Caller::Explaining;
+        out.push(Output::Ari(Request::SetVariable { channel: self.caller_id.clone(), name, value }));
+    }
+
     fn continue_replied(&mut self, now: Instant, reply: &Reply) {
         if self.caller == Caller::Continuing {
-            self.caller = match reply {
-                Reply::Done(_) | Reply::Refused { status: 404 | 409, .. } => Caller::Gone,
-                Reply::Refused { .. } | Reply::Lost(_) => Caller::ContinuingAgain(now + RETRY_AFTER),
-            };
+            self.caller =
+                if is_gone(reply) { Caller::Gone } else { Caller::ContinuingAgain(now + RETRY_AFTER) };
+        }
+    }
+
+    fn hangup_replied(&mut self, now: Instant, reply: &Reply) {
+        if self.caller == Caller::HangingUp {
+            self.caller =
+                if is_gone(reply) { Caller::Gone } else { Caller::HangingUpAgain(now + RETRY_AFTER) };
         }
     }
 
     fn send_on(&mut self, out: &mut Vec<Output>) {
         self.caller = Caller::Continuing;
-        out.push(Output::Ari(Request::Continue(self.caller_id.clone())));
+        let (channel, place) = (self.caller_id.clone(), self.place.clone());
+        out.push(Output::Ari(Request::Continue { channel, place }));
+    }
+
+    fn hang_up(&mut self, out: &mut Vec<Output>) {
+        self.caller = Caller::HangingUp;
+        out.push(Output::Ari(Request::Hangup(self.caller_id.clone())));
     }
 
     fn join(&mut self, out: &mut Vec<Output>) {
@@ -348,6 +420,11 @@ impl Legs {
             }));
         }
     }
+}
+
+/// Whether the caller, after being sent on or hung up on, is no longer ours.
+fn is_gone(reply: &Reply) -> bool {
+    matches!(reply, Reply::Done(_) | Reply::Refused { status: 404 | 409, .. })
 }
 
 fn failure(reply: &Reply) -> Progress {

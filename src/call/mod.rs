@@ -63,7 +63,7 @@ use crate::realtime::client::ClientEvent;
 use crate::realtime::server::{Event, Refusal};
 
 use agent::Agent;
-use legs::{Legs, Progress};
+use legs::{Exit, Legs, Progress};
 use playout::Playout;
 use record::{Entry, EventKind};
 pub use report::{Counters, Report};
@@ -433,6 +433,12 @@ impl Call {
 
     /// Ends the call, for the first reason that comes.
     fn end(&mut self, reason: EndReason) {
+        let place = self.settings.fallback.clone();
+        self.leave(reason, Exit::Dialplan { place, variables: Vec::new() });
+    }
+
+    /// Ends the call, and lets the caller go so.
+    fn leave(&mut self, reason: EndReason, exit: Exit) {
         if self.phase != Phase::Serving {
             return;
         }
@@ -441,7 +447,11 @@ impl Call {
         self.phase = Phase::Closing { reason, until, words_until: waits.then(|| self.now + WORDS_PATIENCE) };
         self.playout.stop();
         self.agent = Agent::Closed;
-        self.legs.release_caller(reason, &mut self.outputs);
+        let goes_on = matches!(exit, Exit::Dialplan { .. });
+        let before = self.outputs.len();
+        if self.legs.release_caller(reason, exit, &mut self.outputs) && goes_on {
+            self.outputs.insert(before, Output::Notice(Notice::CallHandedBack { reason }));
+        }
         self.legs.undo(&mut self.outputs);
         if let Some(tape) = self.tape.take() {
             tape.finish(&mut |entry| self.outputs.push(Output::Record(entry)));

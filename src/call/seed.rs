@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::record::Keep;
-use crate::ari::ChannelId;
+use crate::ari::{ChannelId, Place};
 use crate::realtime::dialect::SessionSettings;
 
 /// What every call of this daemon has in common.
@@ -23,6 +23,8 @@ pub struct Settings {
     pub uplink_frames_per_append: u8,
     /// What is recorded.
     pub keep: Keep,
+    /// Where callers go on who cannot be served; None: with the next step of their dialplan.
+    pub fallback: Option<Place>,
 }
 
 /// What makes this call this call: everything that would otherwise be random or ambient.

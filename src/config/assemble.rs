@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::archive::archive;
+use super::calls::calls;
 use super::models::{self, Fate};
 use super::reader::{Reader, is_none};
 use super::recordings::recordings;
@@ -41,15 +42,19 @@ pub(super) fn assemble(variables: Variables<'_>) -> Result<Config, Vec<Problem>>
     let realtime = realtime(&mut reader);
     let media = media(&mut reader);
     let log = log(&mut reader);
+    let calls = calls(&mut reader);
     let recordings = recordings(&mut reader, log.as_ref().map(|log| log.language));
     let archive = archive(&mut reader, recordings.as_ref().map(|recordings| recordings.folder.as_path()));
     let uplink_frames_per_append = reader.integer("UPLINK_FRAMES_PER_APPEND", 1..=5);
     let grace_seconds = reader.integer("SHUTDOWN_GRACE_SECONDS", 0..=3600);
-    match (asterisk, media, realtime, recordings, archive, log, uplink_frames_per_append, grace_seconds) {
+    let parts =
+        (asterisk, media, realtime, calls, recordings, archive, log, uplink_frames_per_append, grace_seconds);
+    match parts {
         (
             Some(asterisk),
             Some(media),
             Some(realtime),
+            Some(calls),
             Some(recordings),
             Some(archive),
             Some(log),
@@ -60,6 +65,7 @@ pub(super) fn assemble(variables: Variables<'_>) -> Result<Config, Vec<Problem>>
             media,
             realtime,
             uplink_frames_per_append,
+            calls,
             recordings,
             archive,
             log,

@@ -13,6 +13,7 @@
 
 mod archive;
 mod assemble;
+mod calls;
 mod env_file;
 mod log_filter;
 mod models;
@@ -33,6 +34,7 @@ pub use log_filter::directives as log_directives;
 pub use variables::{VARIABLES, Variable, env_example};
 pub use words::Scheme;
 
+use crate::ari::Place;
 use crate::operator::{Allowed, Detail, Found, Language, Notice};
 use crate::realtime::dialect::SessionSettings;
 use crate::recordings::RecordingSettings;
@@ -53,6 +55,8 @@ pub struct Config {
     pub realtime: RealtimeConfig,
     /// Frames of 20 ms in one append to the model, 1–5.
     pub uplink_frames_per_append: u8,
+    /// What becomes of callers.
+    pub calls: CallsConfig,
     /// Where recordings are kept, and how.
     pub recordings: RecordingSettings,
     /// Their index and the API.
@@ -64,6 +68,13 @@ pub struct Config {
     /// What the operator should hear of, to be logged once the log is open: the file that was read, retired
     /// models, typos.
     pub remarks: Vec<Notice>,
+}
+
+/// What becomes of callers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CallsConfig {
+    /// Where they go on who cannot be served; None: with the next step of their dialplan.
+    pub fallback: Option<Place>,
 }
 
 /// Where Asterisk is and how to enter.

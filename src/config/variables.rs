@@ -137,6 +137,13 @@ pub const VARIABLES: &[Variable] = &[
         "Aviso de grabación que se dice antes del saludo y no se puede interrumpir; vacío: ninguno",
         "Recording notice, said before the greeting and not interruptible; empty: none"),
 
+    optional("FALLBACK_CONTEXT", "",
+        "Contexto del dialplan al que va quien no puede ser atendido; vacío: el paso siguiente al de Stasis()",
+        "Dialplan context for callers who cannot be served; empty: the step after Stasis()"),
+    optional("FALLBACK_EXTEN", "s",
+        "Extensión de FALLBACK_CONTEXT, en su prioridad 1",
+        "Extension in FALLBACK_CONTEXT, at its priority 1"),
+
     optional("RECORDINGS_DIR", "recordings",
         "Carpeta de las grabaciones; se crea si falta",
         "Folder of the recordings; created if missing"),

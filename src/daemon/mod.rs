@@ -32,9 +32,9 @@ use archive::Archive;
 use call_task::{Io, Order};
 use clock::{chance, now, wall};
 
-use crate::ari::ChannelId;
 use crate::ari::event::Channel;
-use crate::ari::request::{Application, Reply, Request};
+use crate::ari::request::{self, Application, Reply, Request};
+use crate::ari::{ChannelId, Place};
 use crate::call::legs::END_REASON_VARIABLE;
 use crate::call::record::{Keep, Opening};
 use crate::call::{CLOSING_PATIENCE, Call, Report, Seed, Settings};
@@ -133,6 +133,7 @@ pub async fn run(config: Config, operator: Operator, stop: impl Future<Output = 
         greeting: config.realtime.greeting.clone(),
         recording_notice: config.realtime.recording_notice.clone(),
         uplink_frames_per_append: config.uplink_frames_per_append,
+        fallback: config.calls.fallback.clone(),
         keep: config.recordings.keep,
     });
     let ports = PortPool::new(config.media.ports.clone());
@@ -436,11 +437,20 @@ impl Daemon {
 
     /// Lets a caller go on in the dialplan, told why.
     fn send_on(&self, caller: ChannelId, reason: EndReason) {
-        let value = reason.code().to_owned();
-        self.request_all(vec![
-            Request::SetVariable { channel: caller.clone(), name: END_REASON_VARIABLE, value },
-            Request::Continue(caller),
-        ]);
+        let (rest, operator, fallback) = (self.rest.clone(), self.operator, self.settings.fallback.clone());
+        self.errands.push(Box::pin(async move {
+            let place = match fallback {
+                Some(place) if !is_in_dialplan(&rest, &caller, &place).await => {
+                    operator.say(&Notice::PlaceMissing { place: place.to_string() });
+                    None
+                }
+                place => place,
+            };
+            let (channel, value) = (caller.clone(), reason.code().to_owned());
+            let explain = Request::SetVariable { channel, name: END_REASON_VARIABLE, value };
+            make_all(&rest, vec![explain, Request::Continue { channel: caller, place }]).await;
+            Errand::Done
+        }));
     }
 
     /// Makes requests one after the other.
@@ -451,6 +461,12 @@ impl Daemon {
             Errand::Done
         }));
     }
+}
+
+/// Whether the dialplan has this place; without an answer it is taken not to.
+async fn is_in_dialplan(rest: &AriRest, caller: &ChannelId, place: &Place) -> bool {
+    let request = Request::DialplanExists { channel: caller.clone(), place: place.clone() };
+    matches!(rest.perform(&request).await, Reply::Done(body) if request::exists(&body))
 }
 
 /// Makes requests one after the other, each again until it is known to be done or refused: of a caller who is to be

@@ -265,6 +265,10 @@ notices! {
     CallHandedBack { reason: EndReason } => Warn,
         "Llamada devuelta al dialplan - Motivo: {reason}",
         "Call handed back to the dialplan - Reason: {reason}";
+    /// The dialplan has no such `place` (context,extension,priority); the caller goes on with the next step instead.
+    PlaceMissing { place: String } => Error,
+        "El dialplan no tiene {place}: el llamante continúa en el paso siguiente al de Stasis(). Revise FALLBACK_CONTEXT, FALLBACK_EXTEN y TRANSFER_DESTINATIONS",
+        "The dialplan has no {place}: the caller goes on with the step after Stasis(). Check FALLBACK_CONTEXT, FALLBACK_EXTEN and TRANSFER_DESTINATIONS";
     /// The task of a call panicked; the other calls go on.
     CallPanicked { detail: Detail } => Error,
         "Error interno en una llamada, que se da por terminada: {detail}",

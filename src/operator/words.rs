@@ -173,6 +173,8 @@ pub enum Allowed {
         /// The system's words, or ours.
         cause: Detail,
     },
+    /// The name of a context or an extension.
+    DialplanName,
     /// Anything without control characters and colons.
     UserName,
     /// The address of the index.
@@ -201,6 +203,7 @@ pub enum Allowed {
 
 impl Said for Allowed {
     #[rustfmt::skip]
+    #[expect(clippy::too_many_lines, reason = "a table")]
     fn said(&self, language: Language) -> String {
         let say = |spanish: String, english: String| match language {
             Language::Spanish => spanish,
@@ -245,6 +248,9 @@ impl Said for Allowed {
             Self::AgeIdentityFile { cause } => say(
                 format!("un archivo legible con una clave secreta de age (AGE-SECRET-KEY-1…), como lo escribe age-keygen ({cause})"),
                 format!("a readable file with a secret key of age (AGE-SECRET-KEY-1…), as age-keygen writes it ({cause})")),
+            Self::DialplanName => say(
+                "letras y cifras ASCII y los signos - _ . + * #".into(),
+                "ASCII letters and digits and the signs - _ . + * #".into()),
             Self::UserName => say(
                 "texto sin dos puntos ni caracteres de control".into(),
                 "text without colons or control characters".into()),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use openai_inbound_calls::operator::Notice;
-use openai_inbound_calls::sim::asterisk::Ending;
+use openai_inbound_calls::sim::asterisk::{self, Ending};
 use openai_inbound_calls::sim::realtime::{Fault, FaultKind, Script, Trigger, pattern};
 
 use super::ladder::{Show, check};
@@ -260,4 +260,54 @@ fn what_nobody_has_heard_of_is_survived() {
         world.run_to(4_000);
         assert_eq!(world.heard(0), *pattern(1_500, 1), "{kind:?}");
     }
+}
+
+/// One call that OpenAI refuses, with a fallback, in a dialplan that has these places.
+fn refused(dialplan: Option<Vec<(String, String)>>) -> World {
+    let mut world = World::with(1, asterisk::Settings { dialplan, ..asterisk::Settings::default() });
+    world.script = Arc::new(Script { key: Some("sk-another".into()), ..Script::default() });
+    world.set(|settings| settings.fallback = "humans,100".parse().ok());
+    world.dial(vec![]);
+    world.run_to(12_000);
+    assert_eq!(world.left_over(), [""; 0]);
+    world
+}
+
+#[test]
+fn a_caller_who_cannot_be_served_goes_on_at_the_fallback() {
+    let world = refused(Some(vec![("humans".into(), "100".into())]));
+    let ended = world.outcome(0).ended.clone();
+    let at = Ending::Continued { context: "humans".into(), extension: "100".into(), priority: 1 };
+    assert_eq!(ended, Some(at));
+    check(
+        &world.ladder,
+        Show::ALL.from(104),
+        "
+                   caller    Asterisk  us        model
+            0.104  │         │         │◀────────┤  connected
+            0.104  │         │         │◀────────┤  error invalid_api_key
+            0.104  │         │         ●         │  ! KeyRefused
+            0.104  │         │         ●         │  ! CallHandedBack
+            0.104  │         │◀────────┤         │  is there humans,100,1?
+            0.104  │         │◀────────┤         │  hang up media
+            0.104  │         │◀────────┤         │  delete bridge
+            0.104  │         │         ├────────▶│  close
+            0.107  │         ├────────▶│         │  StasisEnd (media)
+            0.108  │         │◀────────┤         │  AI_END_REASON=session_failed
+            0.112  │         │◀────────┤         │  continue at humans,100,1
+            0.114  │         ●         │         │  dialplan goes on at 1
+            0.115  │         ├────────▶│         │  StasisEnd
+        ",
+    );
+}
+
+#[test]
+fn a_fallback_that_the_dialplan_does_not_have_is_said_and_costs_nobody_his_call() {
+    let world = refused(Some(vec![("humans".into(), "200".into())]));
+    let ended = world.outcome(0).ended.clone();
+    assert!(
+        matches!(&ended, Some(Ending::Continued { context, priority: 5, .. }) if context != "humans"),
+        "{ended:?}"
+    );
+    assert!(world.tasks[0].notices.contains(&Notice::PlaceMissing { place: "humans,100,1".into() }));
 }

@@ -112,7 +112,7 @@ impl World {
         let value = reason.code().to_owned();
         let name = openai_inbound_calls::call::legs::END_REASON_VARIABLE;
         let explain = Request::SetVariable { channel: caller.clone(), name, value };
-        self.request_all(vec![explain, Request::Continue(caller)]);
+        self.request_all(vec![explain, Request::Continue { channel: caller, place: None }]);
     }
 
     pub(crate) fn look_at(&mut self, caller: ChannelId) {

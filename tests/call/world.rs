@@ -237,6 +237,7 @@ pub(crate) fn settings() -> Settings {
         recording_notice: None,
         uplink_frames_per_append: 1,
         keep: openai_inbound_calls::call::record::Keep::ALL,
+        fallback: None,
     }
 }
 

@@ -9,7 +9,8 @@ use crate::world::{World, assert_no_violations, contains, listen, ms, until};
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_live_call_finishes_and_a_new_one_is_sent_on() {
     let world = World::new(Script::default());
-    let mut program = world.program(&[("SHUTDOWN_GRACE_SECONDS", "60")]).await;
+    let fallback = [("FALLBACK_CONTEXT", "humans"), ("FALLBACK_EXTEN", "100")];
+    let mut program = world.program(&[&[("SHUTDOWN_GRACE_SECONDS", "60")], &fallback[..]].concat()).await;
     let script = [&listen()[..], &[Step::Say(pattern(1_000, 7))], &listen()[..], &[Step::HangUp]].concat();
     let call = world.call(script);
     until("the caller hears the greeting", || {
@@ -20,7 +21,8 @@ async fn a_live_call_finishes_and_a_new_one_is_sent_on() {
     program.says("INFO", "Deteniendo el servicio").await;
     let late = world.call(vec![Step::Pause(ms(60_000))]);
     until("the late caller is sent on", || world.asterisk.outcome(late).state == CallState::Gone).await;
-    assert!(matches!(world.asterisk.outcome(late).ended, Some(Ending::Continued { .. })));
+    let at = Ending::Continued { context: "humans".into(), extension: "100".into(), priority: 1 };
+    assert_eq!(world.asterisk.outcome(late).ended, Some(at));
     assert_eq!(world.end_reason(late).as_deref(), Some("shutdown"));
     world.over(call).await;
     assert!(contains(&world.heard(call), &pattern(2_000, 2)), "answered after SIGTERM");

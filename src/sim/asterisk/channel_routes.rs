@@ -97,6 +97,12 @@ impl Asterisk {
     }
 
     fn get_variable(&self, key: Key, name: &str) -> Response {
+        if let Some(place) = name.strip_prefix("DIALPLAN_EXISTS(").and_then(|rest| rest.strip_suffix(')')) {
+            let mut parts = place.split(',');
+            let (context, extension) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+            let value = if self.settings.has_extension(context, extension) { "1" } else { "0" };
+            return Response::ok(format!("{{\"value\":\"{value}\"}}"));
+        }
         match self.channels[&key].variable(name) {
             Some(value) => Response::ok(format!("{{\"value\":{}}}", events::quote(value))),
             None => Response::error(404, "Provided variable was not found"),

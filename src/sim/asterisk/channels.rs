@@ -315,8 +315,7 @@ impl Asterisk {
         let Some(channel) = self.channels.get_mut(&key) else { return };
         let call = channel.call();
         let elsewhere = channel.context != context || channel.extension != extension;
-        let known = self.settings.dialplan.as_ref().filter(|_| elsewhere);
-        let exists = known.is_none_or(|known| known.iter().any(|(c, e)| *c == context && *e == extension));
+        let exists = !elsewhere || self.settings.has_extension(&context, &extension);
         if elsewhere && self.settings.version == Version::V16 {
             // As recorded: StasisEnd of 16 shows the new place, one priority before it; that of 22 the old one.
             channel.context.clone_from(&context);

@@ -43,6 +43,14 @@ pub struct Settings {
     pub seed: u64,
 }
 
+impl Settings {
+    /// Whether `continue` can go there.
+    pub(super) fn has_extension(&self, context: &str, extension: &str) -> bool {
+        let is_it = |(c, e): &(String, String)| c == context && e == extension;
+        self.dialplan.as_ref().is_none_or(|known| known.iter().any(is_it))
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
