@@ -149,6 +149,11 @@ impl Legs {
         }
     }
 
+    /// The caller's channel.
+    pub fn caller_id(&self) -> &ChannelId {
+        &self.caller_id
+    }
+
     /// Asks for everything that can be asked for at once. `host` is our socket.
     pub fn begin(&mut self, host: SocketAddr, out: &mut Vec<Output>) {
         self.bridge = Thing::Requested;
@@ -317,11 +322,13 @@ impl Legs {
         progress
     }
 
-    /// Lets the caller go, if he is still there; whether he is.
-    pub fn release_caller(&mut self, reason: EndReason, exit: Exit, out: &mut Vec<Output>) -> bool {
-        if !matches!(self.caller, Caller::Ringing { .. } | Caller::Answering | Caller::Up) {
-            return false;
-        }
+    /// Whether the caller is there, and has not been let go.
+    pub fn has_caller(&self) -> bool {
+        matches!(self.caller, Caller::Ringing { .. } | Caller::Answering | Caller::Up)
+    }
+
+    /// Lets the caller go, who is there.
+    pub fn release_caller(&mut self, reason: EndReason, exit: Exit, out: &mut Vec<Output>) {
         match exit {
             Exit::HangUp => self.hang_up(out),
             Exit::Dialplan { place, variables } => {
@@ -338,7 +345,6 @@ impl Legs {
                 self.place = place;
             }
         }
-        true
     }
 
     /// Deletes what is there. What is still being created is deleted when its answer comes.

@@ -33,11 +33,13 @@
 //! | `playout` | model → caller, the 20 ms clock, what was *heard* |
 //! | `responses`, `turn` | one answer at a time; barge-in |
 //! | `transcript` | who said what |
+//! | `tools`, `leaving` | what the model may do beside speaking; ending a call on purpose |
 //! | `report` | what remains of it |
 //! | `record`, `tape` | what the recording gets; both directions on one clock |
 
 mod agent;
 pub mod ear;
+mod leaving;
 pub mod legs;
 pub mod playout;
 pub mod record;
@@ -46,6 +48,7 @@ pub mod responses;
 mod seed;
 pub mod tape;
 pub mod to_model;
+pub mod tools;
 pub mod transcript;
 mod turn;
 pub mod uplink;
@@ -63,6 +66,7 @@ use crate::realtime::client::ClientEvent;
 use crate::realtime::server::{Event, Refusal};
 
 use agent::Agent;
+use leaving::Leaving;
 use legs::{Exit, Legs, Progress};
 use playout::Playout;
 use record::{Entry, EventKind};
@@ -71,6 +75,7 @@ use responses::Responses;
 pub use seed::{Seed, Settings};
 use tape::Tape;
 use to_model::ToModel;
+use tools::Tools;
 use transcript::Transcript;
 use turn::Floor;
 use uplink::Uplink;
@@ -210,6 +215,8 @@ pub struct Call {
     responses: Responses,
     floor: Floor,
     transcript: Transcript,
+    tools: Tools,
+    leaving: Option<Leaving>,
     media_from: Option<SocketAddr>,
     codec_said: bool,
     events_said: u64,
@@ -241,6 +248,8 @@ impl Call {
             responses: Responses::default(),
             floor: Floor::default(),
             transcript: Transcript::default(),
+            tools: Tools::default(),
+            leaving: None,
             media_from: None,
             codec_said: false,
             events_said: 0,
@@ -281,6 +290,7 @@ impl Call {
                 self.legs.deadline(),
                 self.agent.deadline(),
                 self.responses.deadline(self.quiet_at(), self.now),
+                self.leaving_deadline(),
             ]
             .into_iter()
             .flatten()
@@ -347,6 +357,7 @@ impl Call {
                 }
                 self.advance_agent();
                 self.ask();
+                self.advance_leaving();
             }
         }
     }
@@ -405,6 +416,9 @@ impl Call {
 
     fn replied(&mut self, request: &Request, reply: &Reply) {
         let closing = self.phase != Phase::Serving;
+        if let (false, Request::DialplanExists { place, .. }) = (closing, request) {
+            self.place_known(place, reply);
+        }
         let progress = self.legs.replied(self.now, request, reply, closing, &mut self.outputs);
         self.progress(progress);
         self.open_playout();
@@ -447,11 +461,18 @@ impl Call {
         self.phase = Phase::Closing { reason, until, words_until: waits.then(|| self.now + WORDS_PATIENCE) };
         self.playout.stop();
         self.agent = Agent::Closed;
-        let goes_on = matches!(exit, Exit::Dialplan { .. });
-        let before = self.outputs.len();
-        if self.legs.release_caller(reason, exit, &mut self.outputs) && goes_on {
-            self.outputs.insert(before, Output::Notice(Notice::CallHandedBack { reason }));
+        let notice = match &exit {
+            Exit::HangUp => None,
+            Exit::Dialplan { place: Some(place), .. } if reason == EndReason::Transferred => {
+                Some(Notice::CallTransferred { place: place.to_string() })
+            }
+            Exit::Dialplan { .. } => Some(Notice::CallHandedBack { reason }),
+        };
+        if self.legs.has_caller() {
+            self.outputs.extend(notice.map(Output::Notice));
+            self.legs.release_caller(reason, exit, &mut self.outputs);
         }
+        self.leaving = None;
         self.legs.undo(&mut self.outputs);
         if let Some(tape) = self.tape.take() {
             tape.finish(&mut |entry| self.outputs.push(Output::Record(entry)));

@@ -30,6 +30,8 @@ pub enum Purpose {
     Greeting,
     /// Whatever the conversation calls for.
     Answer,
+    /// The last words.
+    Goodbye,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -79,6 +81,11 @@ impl Responses {
         self.wanted = Some(Wanted { purpose, not_before: None });
     }
 
+    /// Wants no response for this purpose any more, if none has been asked for yet.
+    pub fn want_no(&mut self, purpose: Purpose) {
+        self.wanted.take_if(|wanted| wanted.purpose == purpose);
+    }
+
     /// The server itself could not answer the caller, because a response was still active: he is owed an answer.
     pub fn owe(&mut self) {
         if self.wanted.is_none_or(|wanted| wanted.purpose != Purpose::Notice) {
@@ -113,6 +120,11 @@ impl Responses {
     /// Whether the model has been asked or is answering.
     pub fn is_busy(&self) -> bool {
         self.state != State::Idle
+    }
+
+    /// As [`Self::is_busy`], or the model is still to be asked.
+    pub fn is_pending(&self) -> bool {
+        self.is_busy() || self.wanted.is_some()
     }
 
     /// When [`Self::next`] has something to do. `quiet_at`: when the caller may be taken to be quiet; None: he is.

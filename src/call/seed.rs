@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use super::record::Keep;
+use super::tools::Destination;
 use crate::ari::{ChannelId, Place};
 use crate::realtime::dialect::SessionSettings;
 
@@ -25,6 +26,10 @@ pub struct Settings {
     pub keep: Keep,
     /// Where callers go on who cannot be served; None: with the next step of their dialplan.
     pub fallback: Option<Place>,
+    /// Whether the model may end the call. What it is offered is in [`Self::session`].
+    pub may_hang_up: bool,
+    /// Where the model may transfer callers to.
+    pub destinations: Vec<Destination>,
 }
 
 /// What makes this call this call: everything that would otherwise be random or ambient.

@@ -48,6 +48,8 @@ pub(super) struct Floor {
     pub(super) reopened: u32,
     /// Items of the active response of which audio was queued.
     queued: Vec<ItemId>,
+    /// Whether something was said in the last response that ended.
+    pub(super) spoke_last: bool,
 }
 
 impl Call {
@@ -72,7 +74,12 @@ impl Call {
                 self.audio(&response, &item, content_index, &audio);
             }
             Event::AudioDone { item } => self.playout.complete(&item),
-            Event::OutputItemDone { item } => self.playout.complete(&item.id),
+            Event::OutputItemDone { item } => {
+                self.playout.complete(&item.id);
+                if let Some(call) = &item.function {
+                    self.function_called(call);
+                }
+            }
             Event::ResponseCreated(response) => self.response_created(&response),
             Event::ResponseDone(response) => self.response_done(&response),
             Event::SpeechStarted { item, audio_start_ms } => self.caller_began(&item, audio_start_ms),
@@ -109,21 +116,25 @@ impl Call {
 
     /// Asks for the next response, if one is wanted and may be asked for.
     pub(super) fn ask(&mut self) {
+        if self.tools.is_pending() {
+            // What comes of it belongs into the answer.
+            return;
+        }
         let quiet = self.quiet_at().is_none_or(|at| at <= self.now);
         let id = self.events_said + 1;
         let Some((event_id, purpose)) = self.responses.next(self.now, quiet, || format!("c_{id}")) else {
             return;
         };
         self.events_said = id;
+        let exactly = |words: &String| format!("Say exactly this, and nothing else:\n{words}");
         let words = match purpose {
-            Purpose::Notice => self.settings.recording_notice.as_deref(),
-            Purpose::Greeting => self.settings.greeting.as_deref(),
+            Purpose::Notice => self.settings.recording_notice.as_ref().map(exactly),
+            Purpose::Greeting => self.settings.greeting.as_ref().map(exactly),
             Purpose::Answer => None,
+            Purpose::Goodbye => self.goodbye().map(str::to_owned),
         };
         // Instructions of a response replace those of the session, so both are given.
-        let instructions = words.map(|words| {
-            format!("{}\n\nSay exactly this, and nothing else:\n{words}", self.settings.session.instructions)
-        });
+        let instructions = words.map(|words| format!("{}\n\n{words}", self.settings.session.instructions));
         self.outputs.push(Output::Session(ClientEvent::ResponseCreate { event_id, instructions }));
     }
 
@@ -192,6 +203,11 @@ impl Call {
 
     fn response_done(&mut self, response: &Response) {
         self.playout.complete_response(&response.id);
+        self.floor.spoke_last = !self.floor.queued.is_empty();
+        for call in response.items.iter().filter_map(|item| item.function.as_ref()) {
+            self.function_called(call);
+        }
+        self.answer_ended(&response.id, self.floor.spoke_last);
         if self.floor.muted.as_ref() == Some(&response.id) {
             self.floor.muted = None;
             let queued = std::mem::take(&mut self.floor.queued);
@@ -209,8 +225,8 @@ impl Call {
         }
         match self.responses.done(self.now, response) {
             Ended::Over(Some(Purpose::Notice)) => self.notice_generated(),
-            Ended::GivenUp(_) => self.end(EndReason::ModelFailed),
-            Ended::Over(_) | Ended::Retrying(_) => {}
+            Ended::GivenUp(purpose) if purpose != Purpose::Goodbye => self.end(EndReason::ModelFailed),
+            Ended::Over(_) | Ended::Retrying(_) | Ended::GivenUp(_) => {}
         }
     }
 
@@ -227,6 +243,7 @@ impl Call {
     }
 
     fn caller_began(&mut self, item: &ItemId, audio_start_ms: u64) {
+        self.call_off();
         self.floor.caller_speaks = Some(self.now);
         let at = self.floor.uplink_began + Duration::from_millis(audio_start_ms);
         self.transcript.utterance(item, Speaker::Caller).began = Some(at);

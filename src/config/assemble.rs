@@ -169,6 +169,7 @@ fn realtime(reader: &mut Reader<'_>) -> Option<RealtimeConfig> {
             speed: speed?,
             reasoning_effort: reasoning_effort?,
             max_output_tokens: max_output_tokens?,
+            tools: Vec::new(),
         },
         greeting: unless_empty(greeting?),
         recording_notice: unless_empty(recording_notice?),

@@ -1,20 +1,57 @@
-//! The section of what becomes of callers: where they go on whom the assistant cannot serve.
+//! The section of what becomes of callers: where they go on, and what the assistant may do with them.
 
 use super::CallsConfig;
 use super::reader::Reader;
 use crate::ari::Place;
+use crate::call::tools::Destination;
 use crate::operator::Allowed;
 
 /// Reads all of it.
 pub(super) fn calls(reader: &mut Reader<'_>) -> Option<CallsConfig> {
     let context = reader.parsed("FALLBACK_CONTEXT", Allowed::DialplanName, dialplan_name);
     let extension = reader.parsed("FALLBACK_EXTEN", Allowed::DialplanName, dialplan_name);
+    let may_hang_up = reader.word("ASSISTANT_MAY_HANG_UP");
+    let destinations = reader.parsed("TRANSFER_DESTINATIONS", Allowed::Destinations, destinations);
     let (context, extension) = (context?, extension?);
     let fallback = (!context.is_empty()).then_some(Place { context, extension, priority: 1 });
-    Some(CallsConfig { fallback })
+    Some(CallsConfig { fallback, may_hang_up: may_hang_up?, destinations: destinations? })
+}
+
+/// `ventas:from-internal,200,1;soporte:…`: names without control characters, none of them twice.
+fn destinations(text: &str) -> Option<Vec<Destination>> {
+    let mut all: Vec<Destination> = Vec::new();
+    for part in text.split(';').filter(|part| !part.trim().is_empty()) {
+        let (name, place) = part.split_once(':')?;
+        let (name, place) = (name.trim().to_owned(), place.trim().parse().ok()?);
+        let is_known = all.iter().any(|known| known.name.eq_ignore_ascii_case(&name));
+        if name.is_empty() || is_known {
+            return None;
+        }
+        all.push(Destination { name, place });
+    }
+    Some(all)
 }
 
 /// A context's or an extension's name, or nothing.
 fn dialplan_name(text: &str) -> Option<String> {
     (text.is_empty() || format!("{text},s").parse::<Place>().is_ok()).then(|| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn destinations_have_a_name_and_a_place() {
+        let read = |text| {
+            let all = destinations(text)?;
+            Some(all.into_iter().map(|one| format!("{}={}", one.name, one.place)).collect::<Vec<_>>())
+        };
+        assert_eq!(read(""), Some(vec![]));
+        let two = ["ventas=from-internal,200,1".to_owned(), "soporte técnico=colas,*45,2".to_owned()];
+        assert_eq!(read("ventas:from-internal,200; soporte técnico : colas,*45,2;"), Some(two.to_vec()));
+        for wrong in ["ventas", "ventas:", ":a,1", "ventas:a", "a:b,1;A:b,2", "a:b,1,x"] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
+    }
 }

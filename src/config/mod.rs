@@ -35,6 +35,7 @@ pub use variables::{VARIABLES, Variable, env_example};
 pub use words::Scheme;
 
 use crate::ari::Place;
+use crate::call::tools::Destination;
 use crate::operator::{Allowed, Detail, Found, Language, Notice};
 use crate::realtime::dialect::SessionSettings;
 use crate::recordings::RecordingSettings;
@@ -75,6 +76,10 @@ pub struct Config {
 pub struct CallsConfig {
     /// Where they go on who cannot be served; None: with the next step of their dialplan.
     pub fallback: Option<Place>,
+    /// Whether the assistant may hang up.
+    pub may_hang_up: bool,
+    /// Where it may transfer them to.
+    pub destinations: Vec<Destination>,
 }
 
 /// Where Asterisk is and how to enter.

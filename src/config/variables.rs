@@ -137,6 +137,12 @@ pub const VARIABLES: &[Variable] = &[
         "Aviso de grabación que se dice antes del saludo y no se puede interrumpir; vacío: ninguno",
         "Recording notice, said before the greeting and not interruptible; empty: none"),
 
+    optional("ASSISTANT_MAY_HANG_UP", "true",
+        "true: el asistente puede colgar tras despedirse; false: no",
+        "true: the assistant may hang up after saying goodbye; false: not"),
+    optional("TRANSFER_DESTINATIONS", "",
+        "A quién puede transferir el asistente: ventas:from-internal,200,1;soporte:from-internal,300,1",
+        "Whom the assistant may transfer to: sales:from-internal,200,1;support:from-internal,300,1"),
     optional("FALLBACK_CONTEXT", "",
         "Contexto del dialplan al que va quien no puede ser atendido; vacío: el paso siguiente al de Stasis()",
         "Dialplan context for callers who cannot be served; empty: the step after Stasis()"),

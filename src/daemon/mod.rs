@@ -37,6 +37,7 @@ use crate::ari::request::{self, Application, Reply, Request};
 use crate::ari::{ChannelId, Place};
 use crate::call::legs::END_REASON_VARIABLE;
 use crate::call::record::{Keep, Opening};
+use crate::call::tools;
 use crate::call::{CLOSING_PATIENCE, Call, Report, Seed, Settings};
 use crate::config::{Config, RealtimeConfig};
 use crate::logging::Operator;
@@ -46,7 +47,7 @@ use crate::net::realtime_link::{Endpoint, RealtimeLink};
 use crate::net::rtp_socket::{PortError, PortPool};
 use crate::net::tls;
 use crate::operator::{Detail, EndReason, Notice};
-use crate::realtime::dialect::Dialect;
+use crate::realtime::dialect::{Dialect, SessionSettings};
 use crate::recordings::{self, Handle, Recorder};
 use crate::switchboard::{Directive, Switchboard};
 
@@ -126,16 +127,7 @@ pub async fn run(config: Config, operator: Operator, stop: impl Future<Output = 
         model: config.realtime.model.clone(),
         app: asterisk.app.clone(),
     });
-    let settings = Arc::new(Settings {
-        app: asterisk.app.clone(),
-        model: config.realtime.model.clone(),
-        session: config.realtime.session.clone(),
-        greeting: config.realtime.greeting.clone(),
-        recording_notice: config.realtime.recording_notice.clone(),
-        uplink_frames_per_append: config.uplink_frames_per_append,
-        fallback: config.calls.fallback.clone(),
-        keep: config.recordings.keep,
-    });
+    let settings = Arc::new(settings(&config));
     let ports = PortPool::new(config.media.ports.clone());
     let (archive, recorder) = archive(&config, operator).context("the archive of recordings")?;
     let mut daemon = Daemon {
@@ -166,6 +158,25 @@ pub async fn run(config: Config, operator: Operator, stop: impl Future<Output = 
     }
     operator.say(&Notice::DaemonStopped);
     Ok(())
+}
+
+/// What calls are born with.
+fn settings(config: &Config) -> Settings {
+    Settings {
+        app: config.asterisk.app.clone(),
+        model: config.realtime.model.clone(),
+        session: SessionSettings {
+            tools: tools::offered(config.calls.may_hang_up, &config.calls.destinations),
+            ..config.realtime.session.clone()
+        },
+        greeting: config.realtime.greeting.clone(),
+        recording_notice: config.realtime.recording_notice.clone(),
+        uplink_frames_per_append: config.uplink_frames_per_append,
+        fallback: config.calls.fallback.clone(),
+        may_hang_up: config.calls.may_hang_up,
+        destinations: config.calls.destinations.clone(),
+        keep: config.recordings.keep,
+    }
 }
 
 /// Starts what keeps recordings: the recorder, and the index and API that are told of its work.

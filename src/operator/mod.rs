@@ -265,6 +265,10 @@ notices! {
     CallHandedBack { reason: EndReason } => Warn,
         "Llamada devuelta al dialplan - Motivo: {reason}",
         "Call handed back to the dialplan - Reason: {reason}";
+    /// The assistant transferred the caller to this place (context,extension,priority).
+    CallTransferred { place: String } => Info,
+        "Llamada transferida a {place}",
+        "Call transferred to {place}";
     /// The dialplan has no such `place` (context,extension,priority); the caller goes on with the next step instead.
     PlaceMissing { place: String } => Error,
         "El dialplan no tiene {place}: el llamante continúa en el paso siguiente al de Stasis(). Revise FALLBACK_CONTEXT, FALLBACK_EXTEN y TRANSFER_DESTINATIONS",

@@ -175,6 +175,8 @@ pub enum Allowed {
     },
     /// The name of a context or an extension.
     DialplanName,
+    /// Names of destinations with their places.
+    Destinations,
     /// Anything without control characters and colons.
     UserName,
     /// The address of the index.
@@ -251,6 +253,9 @@ impl Said for Allowed {
             Self::DialplanName => say(
                 "letras y cifras ASCII y los signos - _ . + * #".into(),
                 "ASCII letters and digits and the signs - _ . + * #".into()),
+            Self::Destinations => say(
+                "NOMBRE:contexto,extensión,prioridad, y punto y coma entre varios; cada nombre una sola vez".into(),
+                "NAME:context,extension,priority, and semicolons between several; each name only once".into()),
             Self::UserName => say(
                 "texto sin dos puntos ni caracteres de control".into(),
                 "text without colons or control characters".into()),
@@ -287,6 +292,18 @@ pub enum EndReason {
     CallerHungUp,
     /// The model ended the conversation.
     AssistantHungUp,
+    /// The model transferred the caller.
+    Transferred,
+    /// The call was as long as a call may be.
+    MaxDuration,
+    /// The caller did not speak any more.
+    CallerSilent,
+    /// No sound came from the caller's telephone any more.
+    NoAudio,
+    /// The call had cost as much as a call may cost.
+    TokenLimit,
+    /// There were as many calls as there may be, or the daemon stops: the caller was not taken at all.
+    Busy,
     /// The daemon stops and the time for live calls is over.
     Shutdown,
     /// The model refused the session for good: key, quota, model, settings.
@@ -313,9 +330,15 @@ pub enum EndReason {
 
 impl EndReason {
     /// Every reason, for tables and tests.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 19] = [
         Self::CallerHungUp,
         Self::AssistantHungUp,
+        Self::Transferred,
+        Self::MaxDuration,
+        Self::CallerSilent,
+        Self::NoAudio,
+        Self::TokenLimit,
+        Self::Busy,
         Self::Shutdown,
         Self::SessionFailed,
         Self::SessionLate,
@@ -356,6 +379,12 @@ impl EndReason {
         match self {
             Self::CallerHungUp => ("caller_hung_up", "el llamante colgó", "the caller hung up"),
             Self::AssistantHungUp => ("assistant_hung_up", "el asistente colgó", "the assistant hung up"),
+            Self::Transferred => ("transferred", "transferida por el asistente", "transferred by the assistant"),
+            Self::MaxDuration => ("max_duration", "duración máxima alcanzada", "maximum duration reached"),
+            Self::CallerSilent => ("caller_silent", "el llamante dejó de hablar", "the caller stopped speaking"),
+            Self::NoAudio => ("no_audio", "dejó de llegar audio del llamante", "no audio came from the caller any more"),
+            Self::TokenLimit => ("token_limit", "límite de consumo de la llamada alcanzado", "the call's token limit was reached"),
+            Self::Busy => ("busy", "no se admiten más llamadas", "no more calls are taken"),
             Self::Shutdown => ("shutdown", "el servicio se detiene", "the daemon is stopping"),
             Self::SessionFailed => ("session_failed", "OpenAI rechazó la sesión", "OpenAI refused the session"),
             Self::SessionLate => ("session_late", "OpenAI no respondió a tiempo", "OpenAI did not answer in time"),

@@ -22,8 +22,15 @@ pub enum ClientEvent {
     ResponseCreate {
         /// Our correlation id.
         event_id: String,
-        /// Replaces the session's instructions for this response.
+        /// Replaces the session's instructions for this response; no function may be called in it.
         instructions: Option<String>,
+    },
+    /// `conversation.item.create`, at the end of the conversation.
+    ItemCreate {
+        /// Comes back in `error.event_id`.
+        event_id: String,
+        /// What is added.
+        item: NewItem,
     },
     /// `response.cancel`.
     ResponseCancel {
@@ -52,6 +59,42 @@ pub enum ClientEvent {
     },
 }
 
+/// An item we add to the conversation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NewItem {
+    /// `function_call_output`: what became of a call of the model.
+    FunctionOutput {
+        /// Of that call.
+        call_id: String,
+        /// Any text; JSON by custom.
+        output: String,
+    },
+    /// A system message.
+    System(String),
+    /// Something the caller did that is not speech, in words.
+    Caller {
+        /// The item's id, chosen by us; at most 32 characters.
+        id: ItemId,
+        /// The words.
+        text: String,
+    },
+}
+
+impl NewItem {
+    fn json(&self) -> Value {
+        match self {
+            Self::FunctionOutput { call_id, output } => {
+                json!({"type": "function_call_output", "call_id": call_id, "output": output})
+            }
+            Self::System(text) => {
+                json!({"type": "message", "role": "system", "content": [{"type": "input_text", "text": text}]})
+            }
+            Self::Caller { id, text } => json!({"type": "message", "id": id.as_str(), "role": "user",
+                "content": [{"type": "input_text", "text": text}]}),
+        }
+    }
+}
+
 impl ClientEvent {
     /// The event as it goes on the wire.
     pub fn to_json(&self) -> String {
@@ -65,7 +108,10 @@ impl ClientEvent {
             }
             Self::ResponseCreate { event_id, instructions: Some(instructions) } => {
                 json!({"type": "response.create", "event_id": event_id,
-                       "response": {"metadata": {"cid": event_id}, "instructions": instructions}})
+                       "response": {"metadata": {"cid": event_id}, "instructions": instructions, "tool_choice": "none"}})
+            }
+            Self::ItemCreate { event_id, item } => {
+                json!({"type": "conversation.item.create", "event_id": event_id, "item": item.json()})
             }
             Self::ResponseCancel { event_id, response } => {
                 json!({"type": "response.cancel", "event_id": event_id, "response_id": response.as_str()})

@@ -94,6 +94,17 @@ pub enum NoiseReduction {
     FarField,
 }
 
+/// A function the model may call (`tools[]`).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tool {
+    /// Its name.
+    pub name: &'static str,
+    /// What it does and when to call it, for the model.
+    pub description: String,
+    /// JSON Schema of its arguments.
+    pub parameters: Value,
+}
+
 /// Everything we ask of a session.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SessionSettings {
@@ -117,6 +128,8 @@ pub struct SessionSettings {
     pub reasoning_effort: Option<ReasoningEffort>,
     /// None: `inf`.
     pub max_output_tokens: Option<u32>,
+    /// What the model may call.
+    pub tools: Vec<Tool>,
 }
 
 impl SessionSettings {
@@ -153,6 +166,7 @@ impl SessionSettings {
         });
         set(&mut session, "reasoning", self.reasoning_effort.map(|effort| json!({"effort": effort.word()})));
         set(&mut session, "max_output_tokens", self.max_output_tokens.map(Value::from));
+        set(&mut session, "tools", self.tools_json());
         session
     }
 
@@ -169,7 +183,17 @@ impl SessionSettings {
         set(&mut session, "input_audio_transcription", self.transcription.as_ref().map(Transcription::json));
         set(&mut session, "input_audio_noise_reduction", self.noise_reduction.map(NoiseReduction::json));
         set(&mut session, "max_response_output_tokens", self.max_output_tokens.map(Value::from));
+        set(&mut session, "tools", self.tools_json());
         session
+    }
+
+    /// The same in both dialects; None: there are none.
+    fn tools_json(&self) -> Option<Value> {
+        let json = |tool: &Tool| {
+            json!({"type": "function", "name": tool.name, "description": tool.description,
+                   "parameters": tool.parameters})
+        };
+        (!self.tools.is_empty()).then(|| self.tools.iter().map(json).collect())
     }
 
     fn turn_detection(&self, interrupt: bool) -> Value {
@@ -265,6 +289,12 @@ impl Differences {
     fn compare(&mut self, path: &str, asked: &Value, echoed: &Value) {
         match (asked, echoed) {
             (Value::Object(asked), Value::Object(echoed)) => self.compare_keys(path, asked, echoed),
+            // A server may add what it takes for granted: `strict`, say.
+            (Value::Array(asked), Value::Array(echoed)) if asked.len() == echoed.len() => {
+                for (index, (asked, echoed)) in asked.iter().zip(echoed).enumerate() {
+                    self.compare(&format!("{path}[{index}]"), asked, echoed);
+                }
+            }
             (Value::Number(asked), Value::Number(echoed))
                 if asked.as_f64().zip(echoed.as_f64()).is_some_and(|(a, b)| (a - b).abs() < 1e-6) => {}
             _ if asked == echoed => {}
@@ -303,6 +333,11 @@ mod tests {
             speed: 1.0,
             reasoning_effort: None,
             max_output_tokens: None,
+            tools: vec![Tool {
+                name: "f",
+                description: "Does.".into(),
+                parameters: json!({"type": "object"}),
+            }],
         }
     }
 
@@ -312,6 +347,7 @@ mod tests {
         let mut echoed = asked.clone();
         echoed["id"] = "sess_1".into();
         echoed["audio"]["output"]["speed"] = 1.into();
+        echoed["tools"][0]["strict"] = false.into();
         assert_eq!(Differences::between(&asked, &echoed), Differences::default());
         echoed["audio"]["output"]["format"] = json!({"type": "audio/pcm", "rate": 24_000});
         echoed["audio"]["output"]["voice"] = "alloy".into();

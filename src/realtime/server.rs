@@ -115,6 +115,21 @@ pub struct Item {
     pub id: ItemId,
     /// What it is.
     pub kind: ItemKind,
+    /// The function it calls, if it is a `function_call`.
+    pub function: Option<FunctionCall>,
+}
+
+/// The model calls one of the functions it was offered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FunctionCall {
+    /// By which its output is recognised.
+    pub call_id: String,
+    /// The function.
+    pub name: String,
+    /// A JSON text, or what the model takes for one.
+    pub arguments: String,
+    /// Whether all of it was said; one that was cut off must not be carried out.
+    pub complete: bool,
 }
 
 /// What an item is.
@@ -139,6 +154,8 @@ pub struct Response {
     pub cid: Option<String>,
     /// What it produced.
     pub items: Vec<Item>,
+    /// What it cost, in tokens of all kinds (`usage.total_tokens`); 0: not told.
+    pub tokens: u64,
 }
 
 /// `response.status` with its details.
@@ -324,6 +341,10 @@ struct WireItem {
     #[serde(rename = "type", default)]
     kind: String,
     role: Option<String>,
+    status: Option<String>,
+    call_id: Option<String>,
+    name: Option<String>,
+    arguments: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -334,6 +355,8 @@ struct WireResponse {
     status_details: Option<WireStatus>,
     output: Option<Vec<WireItem>>,
     metadata: Option<serde_json::Map<String, serde_json::Value>>,
+    #[serde(default)]
+    usage: serde_json::Value,
 }
 
 #[derive(Deserialize)]
@@ -444,13 +467,21 @@ impl<'a> Wire<'a> {
             },
             cid: response.metadata.and_then(|m| Some(m.get("cid")?.as_str()?.to_owned())),
             items: response.output.unwrap_or_default().into_iter().flat_map(Item::of).collect(),
+            tokens: response.usage["total_tokens"].as_u64().unwrap_or(0),
         })
     }
 }
 
 impl Item {
     fn of(item: WireItem) -> Result<Self, Malformed> {
+        let function = item.call_id.filter(|_| item.kind == "function_call").map(|call_id| FunctionCall {
+            call_id,
+            name: item.name.unwrap_or_default(),
+            arguments: item.arguments.unwrap_or_default(),
+            complete: item.status.as_deref() == Some("completed"),
+        });
         Ok(Self {
+            function,
             id: ItemId::from(&*item.id.ok_or_else(|| missing("item.id"))?),
             kind: match (item.kind.as_str(), item.role.as_deref()) {
                 ("message", Some("assistant")) => ItemKind::AssistantMessage,

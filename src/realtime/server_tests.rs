@@ -71,3 +71,28 @@ fn nulls_and_missing_fields_of_errors_and_responses_are_survived() {
     let Ok(Event::ResponseDone(response)) = parse(done) else { panic!("a response") };
     assert_eq!((response.status, response.items.len(), response.cid), (ResponseStatus::Cancelled, 0, None));
 }
+
+#[test]
+fn a_function_call_is_carried_out_only_when_all_of_it_was_said() {
+    let done = |status: &str| {
+        let text = format!(
+            r#"{{"type":"response.output_item.done","response_id":"r","output_index":1,"item":{{"id":"i","type":"function_call","status":"{status}","name":"end_call","call_id":"call_1","arguments":"{{}}"}}}}"#
+        );
+        let Ok(Event::OutputItemDone { item }) = parse(&text) else { panic!("an item") };
+        item.function.map(|call| (call.call_id, call.name, call.arguments, call.complete))
+    };
+    let called = |complete| Some(("call_1".into(), "end_call".into(), "{}".into(), complete));
+    assert_eq!(done("completed"), called(true));
+    assert_eq!(done("incomplete"), called(false));
+}
+
+#[test]
+fn tokens_are_counted_where_they_are_told() {
+    let tokens = |usage: &str| {
+        let text = format!(r#"{{"type":"response.done","response":{{"id":"r","usage":{usage}}}}}"#);
+        let Ok(Event::ResponseDone(response)) = parse(&text) else { panic!("a response") };
+        response.tokens
+    };
+    assert_eq!(tokens(r#"{"total_tokens":253,"input_tokens":132}"#), 253);
+    assert_eq!([tokens("null"), tokens("{}"), tokens(r#"{"total_tokens":null}"#)], [0; 3]);
+}

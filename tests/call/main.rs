@@ -23,4 +23,5 @@ mod recording;
 mod shutdown;
 mod soak;
 mod sound;
+mod tools;
 mod turns;

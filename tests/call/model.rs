@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use openai_inbound_calls::call::SessionEnd;
-use openai_inbound_calls::realtime::client::ClientEvent;
-use openai_inbound_calls::realtime::server::{self, Event, Refusal, ResponseStatus};
+use openai_inbound_calls::realtime::client::{ClientEvent, NewItem};
+use openai_inbound_calls::realtime::server::{self, Event, Item, Refusal, ResponseStatus};
 use openai_inbound_calls::sim::realtime::{Handshake, Incoming, Outgoing, Session};
 
 use super::daemon::Happened;
@@ -220,6 +220,9 @@ impl World {
             Event::SessionUpdated { .. } => "session.updated".to_owned(),
             Event::SpeechStarted { .. } => "speech_started".to_owned(),
             Event::SpeechStopped { .. } => "speech_stopped".to_owned(),
+            Event::OutputItemDone { item: Item { function: Some(call), .. } } => {
+                format!("{} {}{}", call.call_id, call.name, call.arguments)
+            }
             Event::ResponseCreated(response) => format!("created {}", response.id),
             Event::ResponseDone(response) => {
                 let status = match response.status {
@@ -250,5 +253,10 @@ fn said(event: &ClientEvent) -> String {
         ClientEvent::ResponseCancel { response, .. } => format!("cancel {response}"),
         ClientEvent::Truncate { item, audio_end_ms, .. } => format!("truncate {item} at {audio_end_ms} ms"),
         ClientEvent::Delete { item, .. } => format!("delete {item}"),
+        ClientEvent::ItemCreate { item: NewItem::FunctionOutput { call_id, output }, .. } => {
+            format!("{call_id}: {output}")
+        }
+        ClientEvent::ItemCreate { item: NewItem::System(text), .. } => format!("system: {text}"),
+        ClientEvent::ItemCreate { item: NewItem::Caller { text, .. }, .. } => format!("caller: {text}"),
     }
 }

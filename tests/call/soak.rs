@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use openai_inbound_calls::call::Report;
+use openai_inbound_calls::call::tools::{Destination, offered};
 use openai_inbound_calls::realtime::dialect::TurnDetection;
 use openai_inbound_calls::sim::asterisk::{self, Codec, IncomingCall, Stop, Version};
 use openai_inbound_calls::sim::caller::Step;
@@ -20,8 +21,10 @@ use super::world::{Dice, MS, Network, World, mark};
 /// Enough to meet every kind of trouble, few enough for every `cargo test`.
 const WORLDS: u64 = 600;
 /// What so many worlds must have met, or they prove nothing: ends of calls, and troubles.
-const TO_BE_MET: [&str; 16] = [
+const TO_BE_MET: [&str; 18] = [
     "caller_hung_up",
+    "assistant_hung_up",
+    "transferred",
     "shutdown",
     "session_failed",
     "session_late",
@@ -161,6 +164,7 @@ fn create(seed: u64, dice: &mut Dice, watched: bool) -> World {
         version: if dice.one_in(3) { Version::V16 } else { Version::V22 },
         stasis_latency: MS + dice.ms(15),
         keep_journal: watched,
+        dialplan: Some(vec![("from-internal".into(), "200".into()), ("humans".into(), "s".into())]),
         ..asterisk::Settings::default()
     };
     let mut world = World::with(seed, settings);
@@ -180,11 +184,18 @@ fn create(seed: u64, dice: &mut Dice, watched: bool) -> World {
         phone: bad(dice),
     };
     let (greets, announces, interrupts) = (!dice.one_in(4), dice.one_in(3), !dice.one_in(4));
+    let (hangs_up, falls_back) = (!dice.one_in(4), dice.one_in(2));
     let (frames, silence_ms) = (1 + dice.below(5) as u8, 200 + dice.below(400) as u32);
     world.set(|settings| {
         settings.greeting = settings.greeting.take().filter(|_| greets);
         settings.recording_notice = announces.then(|| "Esta llamada se graba.".into());
         settings.session.interrupt = interrupts;
+        settings.may_hang_up = hangs_up;
+        settings.fallback = if falls_back { "humans,s".parse().ok() } else { None };
+        settings.destinations = [("ventas", "from-internal,200"), ("nadie", "from-internal,999")]
+            .map(|(name, place)| Destination { name: name.into(), place: place.parse().expect("a place") })
+            .into();
+        settings.session.tools = offered(hangs_up, &settings.destinations);
         settings.uplink_frames_per_append = frames;
         settings.session.turn_detection =
             TurnDetection::Server { threshold: 0.5, prefix_padding_ms: 300, silence_ms };
@@ -282,7 +293,8 @@ fn script(dice: &mut Dice, phone: u8) -> Script {
     let sound = |dice: &mut Dice, n| Answer::pattern("Ya veo.", 200 + dice.below(3_000), tag + n);
     let answers = (1..5).map(|n| {
         let answer = sound(dice, n);
-        if dice.one_in(3) { answer.and(sound(dice, n + 4)) } else { answer }
+        let answer = if dice.one_in(3) { answer.and(sound(dice, n + 4)) } else { answer };
+        if dice.one_in(3) { tool_calls(dice, answer) } else { answer }
     });
     let mut script = Script {
         answers: answers.collect(),
@@ -309,8 +321,25 @@ fn script(dice: &mut Dice, phone: u8) -> Script {
     script
 }
 
+/// An answer with calls of functions before it or behind it; or calls alone.
+fn tool_calls(dice: &mut Dice, answer: Answer) -> Answer {
+    let call = |dice: &mut Dice| match dice.below(6) {
+        0 | 1 => Answer::call("end_call", "{}"),
+        2 | 3 => Answer::call("transfer_call", r#"{"destination":"ventas","summary":"Ana."}"#),
+        4 => Answer::call("transfer_call", r#"{"destination":"nadie","summary":"Ana."}"#),
+        _ => Answer::call("dial", "{"),
+    };
+    let one = call(dice);
+    match dice.below(4) {
+        0 => one,
+        1 => one.and(answer),
+        2 => one.and(call(dice)),
+        _ => answer.and(one),
+    }
+}
+
 fn fault(dice: &mut Dice) -> FaultKind {
-    match dice.below(22) {
+    match dice.below(24) {
         0 => FaultKind::Refuse([401, 429, 500, 503][dice.below(4) as usize]),
         1 => FaultKind::CreatedLate(dice.ms(3_000)),
         2 => FaultKind::UpdatedNever,
@@ -332,6 +361,8 @@ fn fault(dice: &mut Dice) -> FaultKind {
         18 => FaultKind::Drop,
         19 => FaultKind::Stall,
         20 => FaultKind::InvalidJson,
+        21 => FaultKind::BrokenArguments,
+        22 => FaultKind::CallIncomplete,
         _ => FaultKind::Error(["server_error", "session_expired", "odd"][dice.below(3) as usize].into()),
     }
 }

@@ -232,12 +232,15 @@ pub(crate) fn settings() -> Settings {
             speed: 1.0,
             reasoning_effort: None,
             max_output_tokens: None,
+            tools: Vec::new(),
         },
         greeting: Some("Hola, ¿en qué puedo ayudarle?".into()),
         recording_notice: None,
         uplink_frames_per_append: 1,
         keep: openai_inbound_calls::call::record::Keep::ALL,
         fallback: None,
+        may_hang_up: false,
+        destinations: Vec::new(),
     }
 }
 

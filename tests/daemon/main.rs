@@ -19,4 +19,5 @@ mod sealed;
 mod sigterm;
 mod stall;
 mod tls;
+mod tools;
 mod world;

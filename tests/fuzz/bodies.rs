@@ -116,12 +116,15 @@ fn settings() -> Settings {
             speed: 1.0,
             reasoning_effort: None,
             max_output_tokens: None,
+            tools: Vec::new(),
         },
         greeting: Some("Hello.".into()),
         recording_notice: None,
         uplink_frames_per_append: 2,
         keep: openai_inbound_calls::call::record::Keep::ALL,
         fallback: None,
+        may_hang_up: false,
+        destinations: Vec::new(),
     }
 }
 

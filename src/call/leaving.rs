@@ -1,0 +1,124 @@
+//! Ending a call on purpose: the goodbye is heard to its last frame, then the caller goes.
+//!
+//! ```text
+//!   part() ──► the answer that is being given ends ──► nothing said in it: a goodbye is asked for
+//!                     │                                        │
+//!                     ▼                                        ▼
+//!              everything queued has been heard, and a moment of silence ──► the caller goes (mod)
+//! ```
+//! Bounded by time. A caller who speaks meanwhile calls it off, unless a limit demands the end. Why a call is to end is
+//! decided elsewhere (`tools`, `limits`).
+
+use std::time::{Duration, Instant};
+
+use super::Call;
+use super::legs::Exit;
+use super::responses::Purpose;
+use crate::operator::EndReason;
+use crate::realtime::ResponseId;
+
+/// Silence behind the last frame, so that it is not cut by the far end's jitter buffer. Longer is dead air.
+const TAIL: Duration = Duration::from_millis(400);
+/// Most a goodbye may take, what was being said before it included.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A call that is about to end.
+#[derive(Debug)]
+pub(super) struct Leaving {
+    pub(super) reason: EndReason,
+    exit: Exit,
+    /// The answer in which this was decided, while it is being given: what is said in it is the goodbye.
+    decided_in: Option<ResponseId>,
+    until: Instant,
+    /// Since when nothing is being said or prepared.
+    quiet_since: Option<Instant>,
+}
+
+impl Leaving {
+    /// Whether the caller's words change nothing any more.
+    fn is_final(&self) -> bool {
+        !matches!(self.reason, EndReason::AssistantHungUp | EndReason::Transferred | EndReason::CallerSilent)
+    }
+
+    /// What the model is asked to say, if it has not said goodbye by itself.
+    fn words(&self) -> &'static str {
+        match self.reason {
+            EndReason::Transferred => {
+                "Tell the caller in one short sentence that you are connecting them now."
+            }
+            EndReason::CallerSilent => {
+                "The caller has not spoken for a long time. Say goodbye in one short sentence."
+            }
+            EndReason::MaxDuration => {
+                "The call has reached its time limit. Say so and say goodbye, in one or two short sentences."
+            }
+            EndReason::TokenLimit => {
+                "Tell the caller in one short sentence that a colleague takes over the call now."
+            }
+            _ => "Say goodbye in one short sentence.",
+        }
+    }
+}
+
+impl Call {
+    /// The call is to end so, once the goodbye has been heard.
+    pub(super) fn part(&mut self, reason: EndReason, exit: Exit) {
+        if self.leaving.as_ref().is_some_and(Leaving::is_final) {
+            return;
+        }
+        let decided_in = self.responses.active().cloned();
+        let says_goodbye = decided_in.is_some() || self.floor.spoke_last;
+        let leaving = Leaving { reason, exit, decided_in, until: self.now + PATIENCE, quiet_since: None };
+        if leaving.is_final() || reason == EndReason::CallerSilent || !says_goodbye {
+            self.responses.want(Purpose::Goodbye);
+        }
+        self.leaving = Some(leaving);
+    }
+
+    /// What the model is to say for goodbye.
+    pub(super) fn goodbye(&self) -> Option<&'static str> {
+        self.leaving.as_ref().map(Leaving::words)
+    }
+
+    /// An answer is over; `spoke`: something of it is or was to be heard.
+    pub(super) fn answer_ended(&mut self, response: &ResponseId, spoke: bool) {
+        if let Some(leaving) = &mut self.leaving
+            && leaving.decided_in.as_ref() == Some(response)
+        {
+            leaving.decided_in = None;
+            if !spoke {
+                self.responses.want(Purpose::Goodbye);
+            }
+        }
+    }
+
+    /// The caller speaks: he has something left to say.
+    pub(super) fn call_off(&mut self) {
+        if self.leaving.take_if(|leaving| !leaving.is_final()).is_some() {
+            self.responses.want_no(Purpose::Goodbye);
+        }
+    }
+
+    /// When [`Self::advance_leaving`] has something to do.
+    pub(super) fn leaving_deadline(&self) -> Option<Instant> {
+        let Leaving { until, quiet_since, .. } = self.leaving.as_ref()?;
+        Some(quiet_since.map_or(*until, |since| (since + TAIL).min(*until)))
+    }
+
+    /// Lets the caller go when all has been said, or it takes too long.
+    pub(super) fn advance_leaving(&mut self) {
+        let busy = self.playout.is_speaking() || self.responses.is_pending() || self.tools.is_pending();
+        let now = self.now;
+        let over = |leaving: &mut Leaving| {
+            if busy || leaving.decided_in.is_some() {
+                leaving.quiet_since = None;
+            } else {
+                leaving.quiet_since.get_or_insert(now);
+            }
+            leaving.until <= now || leaving.quiet_since.is_some_and(|since| since + TAIL <= now)
+        };
+        if let Some(Leaving { reason, exit, .. }) = self.leaving.take_if(over) {
+            self.leave(reason, exit);
+        }
+    }
+}
