@@ -14,8 +14,8 @@ use crate::call::LegEvent;
 pub enum Directive {
     /// A caller: start a call.
     Admit(Channel),
-    /// A caller who cannot be served: let him go on in the dialplan.
-    Refuse(ChannelId),
+    /// A caller who is not taken, because there are enough or the daemon stops: let him go on in the dialplan.
+    Refuse(Channel),
     /// Tell the call of this caller.
     Tell(ChannelId, LegEvent),
     /// Something of ours that belongs to no call: remove it.
@@ -33,10 +33,17 @@ pub enum Directive {
 pub struct Switchboard {
     /// Each caller; with his channel if he has come back (sent round by the dialplan) before his last call was over.
     callers: BTreeMap<ChannelId, Option<Channel>>,
+    /// Most calls at once; None: no limit.
+    max_calls: Option<usize>,
     draining: bool,
 }
 
 impl Switchboard {
+    /// Takes so many callers at once.
+    pub fn new(max_calls: usize) -> Self {
+        Self { max_calls: Some(max_calls), ..Self::default() }
+    }
+
     /// Takes an event of Asterisk.
     pub fn event(&mut self, event: Event) -> Option<Directive> {
         match event {
@@ -145,8 +152,8 @@ impl Switchboard {
         if channel.id.as_str().starts_with(OUR_PREFIX) || self.callers.contains_key(&channel.id) {
             return None;
         }
-        if self.draining {
-            return Some(Directive::Refuse(channel.id));
+        if self.draining || self.max_calls.is_some_and(|most| self.callers.len() >= most) {
+            return Some(Directive::Refuse(channel));
         }
         self.callers.insert(channel.id.clone(), None);
         Some(Directive::Admit(channel))

@@ -95,19 +95,19 @@ pub enum Reply {
     Lost(String),
 }
 
-impl Reply {
+impl Request {
     /// Whether asking again would change nothing: it was done, or is refused for a reason that stays. Without an answer,
-    /// or with a fault of Asterisk's own (5xx), it may not have been done.
-    pub const fn is_final(&self) -> bool {
-        match self {
-            Self::Done(_) => true,
-            Self::Refused { status, .. } => *status < 500,
-            Self::Lost(_) => false,
+    /// or with a fault of Asterisk's own (5xx), it may not have been done; and a caller who is still there must be
+    /// sent on, whatever was said before.
+    pub const fn is_settled_by(&self, reply: &Reply) -> bool {
+        match (self, reply) {
+            (_, Reply::Done(_)) => true,
+            (_, Reply::Lost(_)) => false,
+            (Self::Continue { .. }, Reply::Refused { status, .. }) => matches!(*status, 404 | 409),
+            (_, Reply::Refused { status, .. }) => *status < 500,
         }
     }
-}
 
-impl Request {
     /// Its HTTP method.
     pub const fn method(&self) -> Method {
         match self {

@@ -22,6 +22,7 @@ pub struct Ear {
     run_began: Option<Instant>,
     speech_since: Option<Instant>,
     last_voice: Option<Instant>,
+    last_speech: Option<Instant>,
     /// Frames with a voice in them, whole call.
     pub voiced_frames: u64,
 }
@@ -37,6 +38,7 @@ impl Ear {
             let began = *self.run_began.get_or_insert(now);
             if self.voiced_run >= ONSET_FRAMES {
                 self.speech_since.get_or_insert(began);
+                self.last_speech = Some(now);
             }
         } else {
             self.unvoiced_run += 1;
@@ -53,6 +55,11 @@ impl Ear {
     /// Since when the caller has been speaking, if he is.
     pub fn speech_since(&self) -> Option<Instant> {
         self.speech_since
+    }
+
+    /// When a voice was last heard that was long enough to be speech.
+    pub fn last_speech(&self) -> Option<Instant> {
+        self.last_speech
     }
 
     /// When a voice was last heard.

@@ -29,6 +29,8 @@ pub(super) struct Leaving {
     exit: Exit,
     /// The answer in which this was decided, while it is being given: what is said in it is the goodbye.
     decided_in: Option<ResponseId>,
+    /// The goodbye is still to be said.
+    owes_goodbye: bool,
     until: Instant,
     /// Since when nothing is being said or prepared.
     quiet_since: Option<Instant>,
@@ -67,12 +69,14 @@ impl Call {
             return;
         }
         let decided_in = self.responses.active().cloned();
-        let says_goodbye = decided_in.is_some() || self.floor.spoke_last;
-        let leaving = Leaving { reason, exit, decided_in, until: self.now + PATIENCE, quiet_since: None };
-        if leaving.is_final() || reason == EndReason::CallerSilent || !says_goodbye {
-            self.responses.want(Purpose::Goodbye);
-        }
-        self.leaving = Some(leaving);
+        let by_the_model = matches!(reason, EndReason::AssistantHungUp | EndReason::Transferred);
+        // Of an answer that is still being given it is not known yet whether it says goodbye.
+        let owes_goodbye = !by_the_model || decided_in.is_some() || !self.floor.spoke_last;
+        // Without a session nobody can say it.
+        let owes_goodbye = owes_goodbye && self.agent.is_ready();
+        let until = self.now + PATIENCE;
+        let decided_in = decided_in.filter(|_| by_the_model);
+        self.leaving = Some(Leaving { reason, exit, decided_in, owes_goodbye, until, quiet_since: None });
     }
 
     /// What the model is to say for goodbye.
@@ -86,16 +90,24 @@ impl Call {
             && leaving.decided_in.as_ref() == Some(response)
         {
             leaving.decided_in = None;
-            if !spoke {
-                self.responses.want(Purpose::Goodbye);
-            }
+            leaving.owes_goodbye = !spoke;
         }
     }
 
-    /// The caller speaks: he has something left to say.
+    /// The model begins to say goodbye.
+    pub(super) fn goodbye_begins(&mut self) {
+        if let Some(leaving) = &mut self.leaving {
+            leaving.owes_goodbye = false;
+        }
+    }
+
+    /// The caller speaks: he has something left to say. If the end is final he is answered, and told goodbye again.
     pub(super) fn call_off(&mut self) {
         if self.leaving.take_if(|leaving| !leaving.is_final()).is_some() {
             self.responses.want_no(Purpose::Goodbye);
+        }
+        if let Some(leaving) = &mut self.leaving {
+            leaving.owes_goodbye = true;
         }
     }
 
@@ -107,10 +119,17 @@ impl Call {
 
     /// Lets the caller go when all has been said, or it takes too long.
     pub(super) fn advance_leaving(&mut self) {
-        let busy = self.playout.is_speaking() || self.responses.is_pending() || self.tools.is_pending();
         let now = self.now;
+        let caller_speaks = self.quiet_at().is_some_and(|at| at > now);
+        let busy = self.responses.is_pending() || self.tools.is_pending() || caller_speaks;
+        let asks = |leaving: &Leaving| leaving.owes_goodbye && leaving.decided_in.is_none() && !busy;
+        if self.leaving.as_ref().is_some_and(asks) {
+            self.responses.want(Purpose::Goodbye);
+            self.ask();
+        }
+        let busy = busy || self.playout.is_speaking();
         let over = |leaving: &mut Leaving| {
-            if busy || leaving.decided_in.is_some() {
+            if busy || leaving.owes_goodbye || leaving.decided_in.is_some() {
                 leaving.quiet_since = None;
             } else {
                 leaving.quiet_since.get_or_insert(now);

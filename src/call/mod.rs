@@ -33,6 +33,7 @@
 //! | `playout` | model → caller, the 20 ms clock, what was *heard* |
 //! | `responses`, `turn` | one answer at a time; barge-in |
 //! | `transcript` | who said what |
+//! | `limits` | what a call may not exceed |
 //! | `tools`, `leaving` | what the model may do beside speaking; ending a call on purpose |
 //! | `report` | what remains of it |
 //! | `record`, `tape` | what the recording gets; both directions on one clock |
@@ -41,6 +42,7 @@ mod agent;
 pub mod ear;
 mod leaving;
 pub mod legs;
+pub mod limits;
 pub mod playout;
 pub mod record;
 mod report;
@@ -68,6 +70,7 @@ use crate::realtime::server::{Event, Refusal};
 use agent::Agent;
 use leaving::Leaving;
 use legs::{Exit, Legs, Progress};
+use limits::Watch;
 use playout::Playout;
 use record::{Entry, EventKind};
 pub use report::{Counters, Report};
@@ -217,6 +220,7 @@ pub struct Call {
     transcript: Transcript,
     tools: Tools,
     leaving: Option<Leaving>,
+    watch: Watch,
     media_from: Option<SocketAddr>,
     codec_said: bool,
     events_said: u64,
@@ -250,6 +254,7 @@ impl Call {
             transcript: Transcript::default(),
             tools: Tools::default(),
             leaving: None,
+            watch: Watch::default(),
             media_from: None,
             codec_said: false,
             events_said: 0,
@@ -356,6 +361,7 @@ impl Call {
                     self.end(EndReason::SetupFailed);
                 }
                 self.advance_agent();
+                self.advance_limits();
                 self.ask();
                 self.advance_leaving();
             }
@@ -375,6 +381,7 @@ impl Call {
             self.counters.malformed_packets += 1;
             return;
         };
+        self.watch.packet(self.now);
         if !self.codec_said && packet.payload_type != rtp::PAYLOAD_COMFORT_NOISE {
             self.codec_said = true;
             self.outputs.push(Output::Notice(Notice::CodecDetected { codec: codec(packet.payload_type) }));
@@ -408,9 +415,13 @@ impl Call {
             }
             LegEvent::Key(key) => {
                 self.counters.keys += 1;
+                self.watch.stir();
                 self.note(EventKind::Key, key.to_string());
             }
-            LegEvent::Hold(held) => self.note(EventKind::Hold, if held { "on" } else { "off" }.to_owned()),
+            LegEvent::Hold(held) => {
+                self.watch.hold(self.now, held);
+                self.note(EventKind::Hold, if held { "on" } else { "off" }.to_owned());
+            }
         }
     }
 

@@ -30,6 +30,8 @@ pub enum Purpose {
     Greeting,
     /// Whatever the conversation calls for.
     Answer,
+    /// Asking whether the caller is still there.
+    Prompt,
     /// The last words.
     Goodbye,
 }
@@ -38,15 +40,19 @@ pub enum Purpose {
 enum State {
     #[default]
     Idle,
-    Requested {
-        cid: String,
-        purpose: Purpose,
-        lost_at: Instant,
-    },
+    Requested(Request),
     Active {
         id: ResponseId,
         purpose: Purpose,
     },
+}
+
+/// A request that is on its way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Request {
+    cid: String,
+    purpose: Purpose,
+    lost_at: Instant,
 }
 
 /// A response that is to be asked for later.
@@ -71,7 +77,11 @@ pub enum Ended {
 #[derive(Debug, Default)]
 pub struct Responses {
     state: State,
+    /// A request during which the server began a response by itself: it is refused, or follows.
+    crossed: Option<Request>,
     wanted: Option<Wanted>,
+    /// The server is about to answer the caller; not before then.
+    gives_way_until: Option<Instant>,
     failures: u8,
 }
 
@@ -96,16 +106,14 @@ impl Responses {
     /// The caller's turn is over and the server is about to answer it: what we want waits a little, and is dropped
     /// when the server does.
     pub fn give_way(&mut self, now: Instant) {
-        if let Some(wanted) = &mut self.wanted {
-            wanted.not_before = wanted.not_before.max(Some(now + RETRY_AFTER));
-        }
+        self.gives_way_until = Some(now + RETRY_AFTER);
     }
 
     /// The active response, if any.
     pub fn active(&self) -> Option<&ResponseId> {
         match &self.state {
             State::Active { id, .. } => Some(id),
-            State::Idle | State::Requested { .. } => None,
+            State::Idle | State::Requested(_) => None,
         }
     }
 
@@ -113,13 +121,13 @@ impl Responses {
     pub fn purpose(&self) -> Option<Purpose> {
         match &self.state {
             State::Active { purpose, .. } => Some(*purpose),
-            State::Idle | State::Requested { .. } => None,
+            State::Idle | State::Requested(_) => None,
         }
     }
 
     /// Whether the model has been asked or is answering.
     pub fn is_busy(&self) -> bool {
-        self.state != State::Idle
+        self.state != State::Idle || self.crossed.is_some()
     }
 
     /// As [`Self::is_busy`], or the model is still to be asked.
@@ -129,12 +137,13 @@ impl Responses {
 
     /// When [`Self::next`] has something to do. `quiet_at`: when the caller may be taken to be quiet; None: he is.
     pub fn deadline(&self, quiet_at: Option<Instant>, now: Instant) -> Option<Instant> {
-        match &self.state {
-            State::Requested { lost_at, .. } => Some(*lost_at),
-            State::Idle => {
-                self.wanted.and_then(|wanted| wanted.not_before.max(quiet_at)).filter(|at| *at > now)
+        match (&self.state, &self.crossed) {
+            (State::Requested(request), _) | (State::Idle, Some(request)) => Some(request.lost_at),
+            (State::Idle, None) => {
+                let earliest = |wanted: Wanted| wanted.not_before.max(quiet_at).max(self.gives_way_until);
+                self.wanted.and_then(earliest).filter(|at| *at > now)
             }
-            State::Active { .. } => None,
+            (State::Active { .. }, _) => None,
         }
     }
 
@@ -145,20 +154,23 @@ impl Responses {
         quiet: bool,
         cid: impl FnOnce() -> String,
     ) -> Option<(String, Purpose)> {
-        if let State::Requested { purpose, lost_at, .. } = self.state
+        if let State::Requested(Request { purpose, lost_at, .. }) = self.state
             && lost_at <= now
         {
             self.state = State::Idle;
             self.wanted.get_or_insert(Wanted { purpose, not_before: None });
         }
+        if let Some(lost) = self.crossed.take_if(|crossed| crossed.lost_at <= now) {
+            self.came_to_nothing(lost.purpose);
+        }
         let wanted = self.wanted.filter(|wanted| {
-            self.state == State::Idle && quiet && wanted.not_before.is_none_or(|earliest| earliest <= now)
+            let earliest = wanted.not_before.max(self.gives_way_until);
+            !self.is_busy() && quiet && earliest.is_none_or(|earliest| earliest <= now)
         })?;
         self.wanted = None;
-        let cid = cid();
-        self.state =
-            State::Requested { cid: cid.clone(), purpose: wanted.purpose, lost_at: now + REQUEST_LOST_AFTER };
-        Some((cid, wanted.purpose))
+        let (cid, purpose, lost_at) = (cid(), wanted.purpose, now + REQUEST_LOST_AFTER);
+        self.state = State::Requested(Request { cid: cid.clone(), purpose, lost_at });
+        Some((cid, purpose))
     }
 
     /// A response began. True if it is the one we asked for.
@@ -166,23 +178,38 @@ impl Responses {
     /// If the model began by itself (the caller spoke first), a greeting that is still waiting is dropped: the
     /// answer takes its place.
     pub fn created(&mut self, response: &Response) -> bool {
-        let (ours, purpose) = match &self.state {
-            State::Requested { cid, purpose, .. } if response.cid.as_deref() == Some(cid) => (true, *purpose),
-            _ => (false, Purpose::Answer),
-        };
-        if !ours {
-            if let State::Requested { purpose, .. } = self.state {
-                self.wanted.get_or_insert(Wanted { purpose, not_before: None });
+        self.gives_way_until = None;
+        let is_it = |request: &Request| response.cid.as_ref() == Some(&request.cid);
+        let ours = match std::mem::take(&mut self.state) {
+            State::Requested(request) if is_it(&request) => Some(request.purpose),
+            before => {
+                if let State::Requested(request) = before {
+                    self.crossed = Some(request);
+                }
+                self.crossed.take_if(|crossed| is_it(crossed)).map(|request| request.purpose)
             }
+        };
+        if ours.is_none() {
             self.wanted = self.wanted.filter(|wanted| wanted.purpose == Purpose::Notice);
         }
+        let purpose = ours.unwrap_or(Purpose::Answer);
         self.state = State::Active { id: response.id.clone(), purpose };
-        ours
+        ours.is_some()
+    }
+
+    /// A request that crossed with a response of the server's own is not carried out. Only the announcement must be said
+    /// all the same: the server's answer takes the place of anything else.
+    fn came_to_nothing(&mut self, purpose: Purpose) {
+        if purpose == Purpose::Notice {
+            self.wanted.get_or_insert(Wanted { purpose, not_before: None });
+        }
     }
 
     /// The server refused the request with this id, because it is answering already: asked again later.
     pub fn refused(&mut self, now: Instant, event_id: &str) {
-        if let State::Requested { cid, purpose, .. } = &self.state
+        if let Some(crossed) = self.crossed.take_if(|crossed| crossed.cid == event_id) {
+            self.came_to_nothing(crossed.purpose);
+        } else if let State::Requested(Request { cid, purpose, .. }) = &self.state
             && cid == event_id
         {
             let purpose = *purpose;
@@ -197,7 +224,7 @@ impl Responses {
     pub fn done(&mut self, now: Instant, response: &Response) -> Ended {
         let purpose = match &self.state {
             State::Active { id, purpose } if *id == response.id => *purpose,
-            State::Requested { cid, purpose, .. } if response.cid.as_deref() == Some(cid) => *purpose,
+            State::Requested(Request { cid, purpose, .. }) if response.cid.as_ref() == Some(cid) => *purpose,
             _ => return Ended::Over(None),
         };
         self.state = State::Idle;
@@ -212,5 +239,51 @@ impl Responses {
         let not_before = Some(now + RETRY_AFTER * 2u32.pow(u32::from(self.failures) - 1));
         self.wanted = Some(Wanted { purpose, not_before });
         Ended::Retrying(purpose)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn response(id: &str, cid: Option<&str>) -> Response {
+        let status = ResponseStatus::InProgress;
+        Response { id: id.into(), status, cid: cid.map(str::to_owned), items: Vec::new(), tokens: 0 }
+    }
+
+    /// A request that is on its way while the server begins to answer the caller.
+    fn crossed(purpose: Purpose) -> (Responses, Instant) {
+        #[expect(clippy::disallowed_methods, reason = "a test needs some instant to begin at")]
+        let now = Instant::now();
+        let mut responses = Responses::default();
+        responses.want(purpose);
+        assert_eq!(responses.next(now, true, || "c_1".into()), Some(("c_1".into(), purpose)));
+        assert!(!responses.created(&response("r1", None)), "the server's own");
+        let done = Response { status: ResponseStatus::Completed, ..response("r1", None) };
+        assert_eq!(responses.done(now, &done), Ended::Over(Some(Purpose::Answer)));
+        (responses, now)
+    }
+
+    #[test]
+    fn a_request_that_crossed_with_the_servers_own_answer_is_known_when_it_is_carried_out() {
+        let (mut responses, now) = crossed(Purpose::Goodbye);
+        responses.want(Purpose::Goodbye);
+        assert_eq!(responses.next(now, true, || "c_2".into()), None, "not asked twice");
+        assert!(responses.created(&response("r2", Some("c_1"))));
+        assert_eq!(responses.purpose(), Some(Purpose::Goodbye));
+    }
+
+    #[test]
+    fn of_what_crossed_and_was_refused_or_lost_only_the_announcement_is_asked_again() {
+        for (purpose, again) in [(Purpose::Notice, true), (Purpose::Answer, false)] {
+            let asked = again.then(|| ("c_2".to_owned(), purpose));
+            let (mut responses, now) = crossed(purpose);
+            responses.refused(now, "c_1");
+            assert_eq!(responses.next(now + RETRY_AFTER, true, || "c_2".into()), asked);
+            let (mut responses, now) = crossed(purpose);
+            let later = responses.deadline(None, now).expect("it is not waited for for ever");
+            assert_eq!(later, now + REQUEST_LOST_AFTER);
+            assert_eq!(responses.next(later, true, || "c_2".into()), asked);
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use super::limits::Limits;
 use super::record::Keep;
 use super::tools::Destination;
 use crate::ari::{ChannelId, Place};
@@ -26,6 +27,8 @@ pub struct Settings {
     pub keep: Keep,
     /// Where callers go on who cannot be served; None: with the next step of their dialplan.
     pub fallback: Option<Place>,
+    /// What a call may not exceed.
+    pub limits: Limits,
     /// Whether the model may end the call. What it is offered is in [`Self::session`].
     pub may_hang_up: bool,
     /// Where the model may transfer callers to.

@@ -29,6 +29,9 @@ use crate::realtime::{ItemId, ResponseId};
 /// the server would wait for (semantic turn detection: up to 8 s); shorter leaves a greeting talking over a caller.
 const FALSE_START_AFTER: Duration = Duration::from_secs(8);
 
+/// What the model is asked to say to a caller who has been silent.
+const STILL_THERE: &str = "The caller has not spoken for a while. Ask in a few words whether they are still there, and nothing else.";
+
 /// What the turns of a call hang on.
 #[derive(Debug, Default)]
 pub(super) struct Floor {
@@ -116,8 +119,8 @@ impl Call {
 
     /// Asks for the next response, if one is wanted and may be asked for.
     pub(super) fn ask(&mut self) {
-        if self.tools.is_pending() {
-            // What comes of it belongs into the answer.
+        // What comes of a tool belongs into the answer.
+        if !self.agent.is_ready() || self.tools.is_pending() {
             return;
         }
         let quiet = self.quiet_at().is_none_or(|at| at <= self.now);
@@ -131,6 +134,7 @@ impl Call {
             Purpose::Notice => self.settings.recording_notice.as_ref().map(exactly),
             Purpose::Greeting => self.settings.greeting.as_ref().map(exactly),
             Purpose::Answer => None,
+            Purpose::Prompt => Some(STILL_THERE.to_owned()),
             Purpose::Goodbye => self.goodbye().map(str::to_owned),
         };
         // Instructions of a response replace those of the session, so both are given.
@@ -188,6 +192,9 @@ impl Call {
         self.floor.queued.clear();
         self.floor.muted = None;
         let ours = self.responses.created(response);
+        if ours && self.responses.purpose() == Some(Purpose::Goodbye) {
+            self.goodbye_begins();
+        }
         if ours && self.responses.purpose() == Some(Purpose::Notice) {
             self.floor.notice = Some(response.id.clone());
         } else if !ours {
@@ -208,6 +215,7 @@ impl Call {
             self.function_called(call);
         }
         self.answer_ended(&response.id, self.floor.spoke_last);
+        self.spent(response.tokens);
         if self.floor.muted.as_ref() == Some(&response.id) {
             self.floor.muted = None;
             let queued = std::mem::take(&mut self.floor.queued);

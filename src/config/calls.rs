@@ -1,8 +1,13 @@
-//! The section of what becomes of callers: where they go on, and what the assistant may do with them.
+//! The section of what becomes of callers: how many there may be and for how long, where they go on, what
+//! the assistant may do with them.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use super::CallsConfig;
 use super::reader::Reader;
 use crate::ari::Place;
+use crate::call::limits::Limits;
 use crate::call::tools::Destination;
 use crate::operator::Allowed;
 
@@ -12,9 +17,41 @@ pub(super) fn calls(reader: &mut Reader<'_>) -> Option<CallsConfig> {
     let extension = reader.parsed("FALLBACK_EXTEN", Allowed::DialplanName, dialplan_name);
     let may_hang_up = reader.word("ASSISTANT_MAY_HANG_UP");
     let destinations = reader.parsed("TRANSFER_DESTINATIONS", Allowed::Destinations, destinations);
+    let duration = seconds(reader, "MAX_CALL_SECONDS", 10..=86_400);
+    let silence = seconds(reader, "CALLER_SILENCE_SECONDS", 5..=3_600);
+    let no_audio = seconds(reader, "NO_AUDIO_SECONDS", 5..=3_600);
+    let tokens = zero_or(reader, "MAX_CALL_TOKENS", 1_000..=1_000_000_000);
+    let max_calls = zero_or(reader, "MAX_CALLS", 1..=20_000);
+    let limits = Limits { duration: duration?, silence: silence?, no_audio: no_audio?, tokens: tokens? };
+    let max_calls = max_calls?.and_then(|most| usize::try_from(most).ok());
     let (context, extension) = (context?, extension?);
     let fallback = (!context.is_empty()).then_some(Place { context, extension, priority: 1 });
-    Some(CallsConfig { fallback, may_hang_up: may_hang_up?, destinations: destinations? })
+    Some(CallsConfig { fallback, limits, max_calls, may_hang_up: may_hang_up?, destinations: destinations? })
+}
+
+#[expect(
+    clippy::option_option,
+    reason = "the outer one says that a problem was noted, the inner one is the setting"
+)]
+fn seconds(
+    reader: &mut Reader<'_>,
+    name: &'static str,
+    range: RangeInclusive<u64>,
+) -> Option<Option<Duration>> {
+    Some(zero_or(reader, name, range)?.map(Duration::from_secs))
+}
+
+/// A number of the range, or 0 for none.
+#[expect(
+    clippy::option_option,
+    reason = "the outer one says that a problem was noted, the inner one is the setting"
+)]
+fn zero_or(reader: &mut Reader<'_>, name: &'static str, range: RangeInclusive<u64>) -> Option<Option<u64>> {
+    let (from, to) = (*range.start(), *range.end());
+    reader.parsed(name, Allowed::ZeroOrInteger { from, to }, |text| match text.parse().ok()? {
+        0 => Some(None),
+        number => range.contains(&number).then_some(Some(number)),
+    })
 }
 
 /// `ventas:from-internal,200,1;soporte:…`: names without control characters, none of them twice.

@@ -35,6 +35,7 @@ pub use variables::{VARIABLES, Variable, env_example};
 pub use words::Scheme;
 
 use crate::ari::Place;
+use crate::call::limits::Limits;
 use crate::call::tools::Destination;
 use crate::operator::{Allowed, Detail, Found, Language, Notice};
 use crate::realtime::dialect::SessionSettings;
@@ -76,6 +77,10 @@ pub struct Config {
 pub struct CallsConfig {
     /// Where they go on who cannot be served; None: with the next step of their dialplan.
     pub fallback: Option<Place>,
+    /// What a call may not exceed.
+    pub limits: Limits,
+    /// Most calls at once; None: as many as the machine and the ports allow.
+    pub max_calls: Option<usize>,
     /// Whether the assistant may hang up.
     pub may_hang_up: bool,
     /// Where it may transfer them to.

@@ -10,6 +10,7 @@
 
 pub mod archive;
 mod call_task;
+mod capacity;
 pub mod clock;
 
 use std::collections::HashMap;
@@ -128,6 +129,8 @@ pub async fn run(config: Config, operator: Operator, stop: impl Future<Output = 
         app: asterisk.app.clone(),
     });
     let settings = Arc::new(settings(&config));
+    let max_calls = config.calls.max_calls.unwrap_or_else(|| capacity::derived(&config.media.ports));
+    operator.say(&Notice::Capacity { calls: max_calls });
     let ports = PortPool::new(config.media.ports.clone());
     let (archive, recorder) = archive(&config, operator).context("the archive of recordings")?;
     let mut daemon = Daemon {
@@ -137,7 +140,7 @@ pub async fn run(config: Config, operator: Operator, stop: impl Future<Output = 
         operator,
         rest,
         again,
-        switchboard: Switchboard::default(),
+        switchboard: Switchboard::new(max_calls),
         ports,
         live: HashMap::new(),
         callers: HashMap::new(),
@@ -173,6 +176,7 @@ fn settings(config: &Config) -> Settings {
         recording_notice: config.realtime.recording_notice.clone(),
         uplink_frames_per_append: config.uplink_frames_per_append,
         fallback: config.calls.fallback.clone(),
+        limits: config.calls.limits,
         may_hang_up: config.calls.may_hang_up,
         destinations: config.calls.destinations.clone(),
         keep: config.recordings.keep,
@@ -301,7 +305,7 @@ impl Daemon {
     fn direct(&mut self, directive: Directive) {
         match directive {
             Directive::Admit(channel) => self.admit(channel),
-            Directive::Refuse(caller) => self.send_on(caller, EndReason::Shutdown),
+            Directive::Refuse(channel) => self.refuse(channel),
             Directive::Tell(caller, event) => self.tell(&caller, Order::Leg(event)),
             Directive::Remove(request) => self.request_all(vec![request]),
             Directive::LookAt(caller) => self.look_at(caller, Duration::ZERO),
@@ -330,6 +334,15 @@ impl Daemon {
             let reply = rest.perform(&Request::Channel(caller.clone())).await;
             Errand::Looked { caller, reply }
         }));
+    }
+
+    /// Sends a caller on who is not taken.
+    fn refuse(&self, channel: Channel) {
+        tracing::info_span!("call", id = channel.id.as_str()).in_scope(|| {
+            self.operator.say(&Notice::CallReceived { channel: channel.name });
+            self.operator.say(&Notice::CallHandedBack { reason: EndReason::Busy });
+        });
+        self.send_on(channel.id, EndReason::Busy);
     }
 
     /// Starts a call for this caller, or sends him on.
@@ -488,7 +501,7 @@ async fn make_all(rest: &AriRest, requests: Vec<Request>) {
         loop {
             let reply = rest.perform(&request).await;
             tracing::debug!(?request, ?reply, "ARI");
-            if reply.is_final() || now() >= give_up_at {
+            if request.is_settled_by(&reply) || now() >= give_up_at {
                 break;
             }
             tokio::time::sleep(ASK_AGAIN_AFTER).await;

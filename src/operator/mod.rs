@@ -253,6 +253,10 @@ notices! {
         "Asterisk does not list the ARI application {app} after connecting: connecting again";
 
     // ── a call ───────────────────────────────────────────────────────────────────────────────────────────
+    /// So many calls are taken at once; further callers go on in the dialplan.
+    Capacity { calls: usize } => Info,
+        "Llamadas simultáneas admitidas (MAX_CALLS): {calls}",
+        "Calls taken at once (MAX_CALLS): {calls}";
     /// A caller entered the application.
     CallReceived { channel: String } => Info,
         "Nueva llamada recibida - Canal: {channel}",

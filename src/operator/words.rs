@@ -138,6 +138,13 @@ pub enum Allowed {
         /// Largest.
         to: u64,
     },
+    /// A whole number, both ends included, or 0.
+    ZeroOrInteger {
+        /// Smallest but 0.
+        from: u64,
+        /// Largest.
+        to: u64,
+    },
     /// A whole number, both ends included, or `inf`.
     IntegerOrInf {
         /// Smallest.
@@ -217,6 +224,9 @@ impl Said for Allowed {
             Self::Integer { from, to } => say(
                 format!("un número entero de {from} a {to}"),
                 format!("a whole number from {from} to {to}")),
+            Self::ZeroOrInteger { from, to } => say(
+                format!("0, o un número entero de {from} a {to}"),
+                format!("0, or a whole number from {from} to {to}")),
             Self::IntegerOrInf { from, to } => say(
                 format!("inf, o un número entero de {from} a {to}"),
                 format!("inf, or a whole number from {from} to {to}")),

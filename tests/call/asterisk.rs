@@ -117,7 +117,7 @@ impl World {
                     self.direct(directive);
                 }
             }
-            Asker::Chain(rest) if reply.is_final() => self.request_all(rest),
+            Asker::Chain(rest) if request.is_settled_by(&reply) => self.request_all(rest),
             Asker::Chain(rest) => {
                 self.after(
                     500 * MS,

@@ -95,7 +95,7 @@ impl World {
     pub(crate) fn direct(&mut self, directive: Directive) {
         match directive {
             Directive::Admit(channel) => self.admit(channel),
-            Directive::Refuse(caller) => self.send_on(caller, EndReason::Shutdown),
+            Directive::Refuse(channel) => self.send_on(channel.id, EndReason::Busy),
             Directive::Tell(caller, event) => {
                 if let Some(task) = self.live.get(&caller) {
                     self.happen(*task, Happened::Leg(event));

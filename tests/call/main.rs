@@ -18,6 +18,7 @@ mod barge_in;
 mod greeting;
 mod hangup;
 mod late_clock;
+mod limits;
 mod packet_loss;
 mod recording;
 mod shutdown;

@@ -9,20 +9,26 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use openai_inbound_calls::call::Report;
+use openai_inbound_calls::call::limits::Limits;
 use openai_inbound_calls::call::tools::{Destination, offered};
 use openai_inbound_calls::realtime::dialect::TurnDetection;
 use openai_inbound_calls::sim::asterisk::{self, Codec, IncomingCall, Stop, Version};
 use openai_inbound_calls::sim::caller::Step;
 use openai_inbound_calls::sim::realtime::{Answer, Fault, FaultKind, Script, Trigger, pattern};
 use openai_inbound_calls::sim::wire::Impairment;
+use openai_inbound_calls::switchboard::Switchboard;
 
 use super::world::{Dice, MS, Network, World, mark};
 
 /// Enough to meet every kind of trouble, few enough for every `cargo test`.
 const WORLDS: u64 = 600;
 /// What so many worlds must have met, or they prove nothing: ends of calls, and troubles.
-const TO_BE_MET: [&str; 18] = [
+const TO_BE_MET: [&str; 22] = [
     "caller_hung_up",
+    "max_duration",
+    "caller_silent",
+    "no_audio",
+    "token_limit",
     "assistant_hung_up",
     "transferred",
     "shutdown",
@@ -186,7 +192,17 @@ fn create(seed: u64, dice: &mut Dice, watched: bool) -> World {
     let (greets, announces, interrupts) = (!dice.one_in(4), dice.one_in(3), !dice.one_in(4));
     let (hangs_up, falls_back) = (!dice.one_in(4), dice.one_in(2));
     let (frames, silence_ms) = (1 + dice.below(5) as u8, 200 + dice.below(400) as u32);
+    let limits = Limits {
+        duration: dice.one_in(4).then(|| MS * (2_000 + dice.below(5_000) as u32)),
+        silence: dice.one_in(3).then(|| MS * (800 + dice.below(1_500) as u32)),
+        no_audio: dice.one_in(3).then(|| MS * (500 + dice.below(3_000) as u32)),
+        tokens: dice.one_in(4).then(|| 50 + dice.below(400)),
+    };
+    if dice.one_in(3) {
+        world.switchboard = Switchboard::new(1 + dice.below(2) as usize);
+    }
     world.set(|settings| {
+        settings.limits = limits;
         settings.greeting = settings.greeting.take().filter(|_| greets);
         settings.recording_notice = announces.then(|| "Esta llamada se graba.".into());
         settings.session.interrupt = interrupts;

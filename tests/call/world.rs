@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use openai_inbound_calls::ari::ChannelId;
 use openai_inbound_calls::ari::request::{Reply, Request};
+use openai_inbound_calls::call::limits::Limits;
 use openai_inbound_calls::call::{Call, Report, Settings};
 use openai_inbound_calls::operator::Notice;
 use openai_inbound_calls::realtime::dialect::{
@@ -239,6 +240,7 @@ pub(crate) fn settings() -> Settings {
         uplink_frames_per_append: 1,
         keep: openai_inbound_calls::call::record::Keep::ALL,
         fallback: None,
+        limits: Limits::default(),
         may_hang_up: false,
         destinations: Vec::new(),
     }

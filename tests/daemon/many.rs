@@ -2,12 +2,29 @@
 
 use std::sync::Arc;
 
+use openai_inbound_calls::sim::asterisk::{CallState, Ending};
 use openai_inbound_calls::sim::caller::Step;
 use openai_inbound_calls::sim::realtime::{Answer, Script, pattern};
 
-use crate::world::{World, assert_no_violations, contains, listen};
+use crate::world::{World, assert_no_violations, contains, listen, ms, until};
 
 const CALLS: u8 = 10;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_caller_more_than_there_may_be_goes_on_at_once() {
+    let world = World::new(Script::default());
+    let program = world.program(&[("MAX_CALLS", "1")]).await;
+    let first = world.call(vec![Step::Pause(ms(60_000))]);
+    until("the first is served", || world.asterisk.phone(first, |phone| phone.statistics().loud > 5)).await;
+    let second = world.call(vec![Step::Pause(ms(60_000))]);
+    until("the second goes on", || world.asterisk.outcome(second).state == CallState::Gone).await;
+    assert!(matches!(world.asterisk.outcome(second).ended, Some(Ending::Continued { .. })));
+    assert_eq!(world.end_reason(second).as_deref(), Some("busy"));
+    program.says("INFO", "Llamadas simultáneas admitidas (MAX_CALLS): 1").await;
+    program.says("WARNING", "Llamada devuelta al dialplan - Motivo: no se admiten más llamadas").await;
+    world.asterisk.hang_up(first);
+    world.over(first).await;
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_calls_at_once_and_none_hears_another() {

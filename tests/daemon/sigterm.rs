@@ -23,7 +23,7 @@ async fn a_live_call_finishes_and_a_new_one_is_sent_on() {
     until("the late caller is sent on", || world.asterisk.outcome(late).state == CallState::Gone).await;
     let at = Ending::Continued { context: "humans".into(), extension: "100".into(), priority: 1 };
     assert_eq!(world.asterisk.outcome(late).ended, Some(at));
-    assert_eq!(world.end_reason(late).as_deref(), Some("shutdown"));
+    assert_eq!(world.end_reason(late).as_deref(), Some("busy"));
     world.over(call).await;
     assert!(contains(&world.heard(call), &pattern(2_000, 2)), "answered after SIGTERM");
     assert_eq!(world.asterisk.outcome(call).ended, Some(Ending::CallerHungUp));

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use openai_inbound_calls::ari::request::{Application, Reply, Request, media_address};
 use openai_inbound_calls::ari::{ChannelId, event};
+use openai_inbound_calls::call::limits::Limits;
 use openai_inbound_calls::call::{Call, Input, LegEvent, Output, Seed, SessionEnd, Settings};
 use openai_inbound_calls::media::rtp::Packet;
 use openai_inbound_calls::realtime::dialect::{Dialect, SessionSettings, TurnDetection};
@@ -123,6 +124,7 @@ fn settings() -> Settings {
         uplink_frames_per_append: 2,
         keep: openai_inbound_calls::call::record::Keep::ALL,
         fallback: None,
+        limits: Limits::default(),
         may_hang_up: false,
         destinations: Vec::new(),
     }
