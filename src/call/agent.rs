@@ -78,7 +78,8 @@ impl Call {
             {
                 self.outputs
                     .push(Output::Notice(Notice::SessionLate { seconds: SESSION_PATIENCE.as_secs() }));
-                self.end(EndReason::SessionLate);
+                let again = self.sessions.is_resuming();
+                self.end(if again { EndReason::SessionLost } else { EndReason::SessionLate });
             }
             Agent::Waiting { at, give_up_at } if at <= self.now => {
                 self.agent = Agent::Opening { give_up_at };
@@ -100,7 +101,8 @@ impl Call {
     pub(super) fn session_created(&mut self) {
         if let Agent::Opened { give_up_at } = self.agent {
             // An announcement that must be heard cannot be interrupted: see `turn`.
-            let interrupt = self.settings.session.interrupt && self.settings.recording_notice.is_none();
+            let announces = self.settings.recording_notice.is_some() && !self.floor.notice_given;
+            let interrupt = self.settings.session.interrupt && !announces;
             let asked = self.settings.session.session(interrupt);
             let event_id = self.event_id();
             self.outputs
@@ -127,9 +129,11 @@ impl Call {
         self.agent = Agent::Ready;
         self.outputs.push(Output::Notice(Notice::SessionConfigured));
         self.legs.answer(&mut self.outputs);
-        if self.settings.recording_notice.is_some() {
+        self.resume();
+        let unheard = self.transcript.utterances().is_empty() && !self.floor.caller_has_spoken;
+        if self.settings.recording_notice.is_some() && !self.floor.notice_given {
             self.responses.want(Purpose::Notice);
-        } else if self.settings.greeting.is_some() {
+        } else if self.settings.greeting.is_some() && unheard {
             self.responses.want(Purpose::Greeting);
         }
         self.ask();
@@ -155,10 +159,7 @@ impl Call {
                 self.floor.reopened += 1;
                 self.agent = Agent::Waiting { at: self.now + pause, give_up_at };
             }
-            Agent::Ready if end.refusal.is_none() => {
-                self.outputs.push(Output::Notice(Notice::SessionLost { cause: Detail::new(&end.cause) }));
-                self.end(EndReason::SessionLost);
-            }
+            Agent::Ready if end.refusal.is_none() => self.session_lost(&end.cause),
             _ => {
                 self.refused(end.refusal.unwrap_or(Refusal::Other), &end.cause, "");
             }
@@ -173,8 +174,13 @@ impl Call {
                 return true;
             }
             ErrorClass::SessionOver => {
-                self.outputs.push(Output::Notice(Notice::SessionLost { cause: Detail::new(&error.code) }));
-                self.end(EndReason::SessionLost);
+                if self.agent.is_ready() {
+                    self.session_lost(&error.code);
+                } else {
+                    self.outputs
+                        .push(Output::Notice(Notice::SessionLost { cause: Detail::new(&error.code) }));
+                    self.end(EndReason::SessionLost);
+                }
                 return true;
             }
             ErrorClass::OurFault => {

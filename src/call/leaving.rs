@@ -111,6 +111,17 @@ impl Call {
         }
     }
 
+    /// Lets the caller go at once if he was about to go: nothing more can be said. Whether he was.
+    pub(super) fn depart_now(&mut self) -> bool {
+        match self.leaving.take() {
+            Some(Leaving { reason, exit, .. }) => {
+                self.leave(reason, exit);
+                true
+            }
+            None => false,
+        }
+    }
+
     /// When [`Self::advance_leaving`] has something to do.
     pub(super) fn leaving_deadline(&self) -> Option<Instant> {
         let Leaving { until, quiet_since, .. } = self.leaving.as_ref()?;

@@ -16,7 +16,7 @@ use super::legs::Exit;
 use super::responses::Purpose;
 use super::{Call, Output};
 use crate::operator::{EndReason, Notice};
-use crate::realtime::client::{ClientEvent, NewItem};
+use crate::realtime::client::{ClientEvent, NewItem, Role};
 
 /// So long before the end of its time the model is told. Shorter, and it cannot finish what it explains.
 const WARNING: Duration = Duration::from_mins(1);
@@ -134,9 +134,8 @@ impl Call {
             self.part(EndReason::MaxDuration, Exit::HangUp);
         } else if lasted + WARNING >= most && most > 2 * WARNING && !self.watch.warned_of_end {
             self.watch.warned_of_end = true;
-            self.tell_model(NewItem::System(
-                "The call must end in one minute. Bring it to a close in time.".to_owned(),
-            ));
+            let text = "The call must end in one minute. Bring it to a close in time.".to_owned();
+            self.tell_model(NewItem::Message { id: None, role: Role::System, text });
         }
     }
 

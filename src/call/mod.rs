@@ -33,6 +33,7 @@
 //! | `playout` | model → caller, the 20 ms clock, what was *heard* |
 //! | `responses`, `turn` | one answer at a time; barge-in |
 //! | `transcript` | who said what |
+//! | `resume` | another session when the first is lost or expires |
 //! | `limits` | what a call may not exceed |
 //! | `tools`, `leaving` | what the model may do beside speaking; ending a call on purpose |
 //! | `report` | what remains of it |
@@ -47,6 +48,7 @@ pub mod playout;
 pub mod record;
 mod report;
 pub mod responses;
+mod resume;
 mod seed;
 pub mod tape;
 pub mod to_model;
@@ -75,6 +77,7 @@ use playout::Playout;
 use record::{Entry, EventKind};
 pub use report::{Counters, Report};
 use responses::Responses;
+use resume::Sessions;
 pub use seed::{Seed, Settings};
 use tape::Tape;
 use to_model::ToModel;
@@ -208,6 +211,8 @@ pub struct Call {
     settings: Arc<Settings>,
     now: Instant,
     born: Instant,
+    /// Unix seconds at its birth.
+    wall: i64,
     phase: Phase,
     legs: Legs,
     agent: Agent,
@@ -221,6 +226,7 @@ pub struct Call {
     tools: Tools,
     leaving: Option<Leaving>,
     watch: Watch,
+    sessions: Sessions,
     media_from: Option<SocketAddr>,
     codec_said: bool,
     events_said: u64,
@@ -242,6 +248,7 @@ impl Call {
         Self {
             now,
             born: now,
+            wall: seed.wall,
             phase: Phase::Serving,
             legs,
             agent: Agent::opening(now),
@@ -255,6 +262,7 @@ impl Call {
             tools: Tools::default(),
             leaving: None,
             watch: Watch::default(),
+            sessions: Sessions::default(),
             media_from: None,
             codec_said: false,
             events_said: 0,
@@ -361,6 +369,7 @@ impl Call {
                     self.end(EndReason::SetupFailed);
                 }
                 self.advance_agent();
+                self.advance_sessions();
                 self.advance_limits();
                 self.ask();
                 self.advance_leaving();

@@ -215,6 +215,15 @@ impl Playout {
         }
     }
 
+    /// No more audio will come for any item; which ones still wait to be heard to their end.
+    pub fn cut_short(&mut self) -> Vec<ItemId> {
+        let close = |segment: &mut Segment| {
+            segment.complete = true;
+            segment.item.clone()
+        };
+        self.segments.iter_mut().map(close).collect()
+    }
+
     /// Silence from the next frame on: forgets everything queued but what belongs to `keep`, and says what was
     /// heard of each forgotten item.
     ///

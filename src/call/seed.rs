@@ -40,6 +40,8 @@ pub struct Settings {
 pub struct Seed {
     /// The caller's channel.
     pub channel: ChannelId,
+    /// When it comes in, Unix seconds.
+    pub wall: i64,
     /// Its name, for the operator: `PJSIP/trunk-00000012`.
     pub channel_name: String,
     /// Whether the dialplan has answered it.

@@ -50,6 +50,12 @@ impl ToModel {
         outputs.push(Output::Append { frame: ready.frame, complete });
     }
 
+    /// There is no session any more: keeps what comes.
+    pub fn close(&mut self) {
+        self.in_append = 0;
+        self.kept.get_or_insert_default();
+    }
+
     /// The session is ready: what was kept leaves. How long it is.
     pub fn open(&mut self, outputs: &mut Vec<Output>) -> Duration {
         let kept = self.kept.take().unwrap_or_default();

@@ -17,7 +17,7 @@ use super::{Call, Output};
 use crate::ari::Place;
 use crate::ari::request::{self, Reply, Request};
 use crate::operator::{EndReason, Notice};
-use crate::realtime::client::{ClientEvent, NewItem};
+use crate::realtime::client::NewItem;
 use crate::realtime::dialect::Tool;
 use crate::realtime::server::FunctionCall;
 
@@ -86,11 +86,15 @@ pub(super) struct Tools {
     transfers: Vec<Transfer>,
     /// An output is in of which the model has not been asked to make something.
     owed: bool,
+    /// Every call with its output, in order: a new session must be told.
+    answered: Vec<(FunctionCall, String)>,
 }
 
 #[derive(Debug)]
 struct Transfer {
-    call_id: String,
+    call: FunctionCall,
+    /// The sessions there had been when the model called.
+    session: usize,
     destination: Destination,
     summary: String,
 }
@@ -99,6 +103,12 @@ impl Tools {
     /// Whether a call of the model has no output yet.
     pub(super) fn is_pending(&self) -> bool {
         !self.transfers.is_empty()
+    }
+
+    /// Every call with its output, for a new session.
+    pub(super) fn told_again(&self) -> Vec<NewItem> {
+        let pair = |(call, output): &(FunctionCall, String)| [retold(call), answer(call, output.clone())];
+        self.answered.iter().flat_map(pair).collect()
     }
 }
 
@@ -113,10 +123,10 @@ impl Call {
             END_CALL if self.settings.may_hang_up => {
                 self.note(EventKind::Tool, END_CALL.to_owned());
                 self.part(EndReason::AssistantHungUp, Exit::HangUp);
-                self.answer_function(&call.call_id, &json!({"ok": true}));
+                self.answer_function(call, self.sessions.count, &json!({"ok": true}));
             }
             TRANSFER_CALL => self.transfer(call),
-            _ => self.answer_function(&call.call_id, &failure("there is no such function")),
+            _ => self.answer_function(call, self.sessions.count, &failure("there is no such function")),
         }
     }
 
@@ -130,19 +140,20 @@ impl Call {
             self.note(EventKind::Tool, format!("{TRANSFER_CALL} refused"));
             let names: Vec<_> = self.settings.destinations.iter().map(|one| one.name.as_str()).collect();
             let error = failure(&format!("no such destination; there are: {}", names.join(", ")));
-            return self.answer_function(&call.call_id, &error);
+            return self.answer_function(call, self.sessions.count, &error);
         };
         self.note(EventKind::Tool, format!("{TRANSFER_CALL} {}", destination.name));
         let (channel, place) = (self.legs.caller_id().clone(), destination.place.clone());
         self.outputs.push(Output::Ari(Request::DialplanExists { channel, place }));
         let summary = paragraph(arguments["summary"].as_str().unwrap_or_default());
-        self.tools.transfers.push(Transfer { call_id: call.call_id.clone(), destination, summary });
+        let (call, session) = (call.clone(), self.sessions.count);
+        self.tools.transfers.push(Transfer { call, session, destination, summary });
     }
 
     /// Asterisk said whether a place is in the dialplan.
     pub(super) fn place_known(&mut self, place: &Place, reply: &Reply) {
         let asked = self.tools.transfers.iter().position(|transfer| transfer.destination.place == *place);
-        let Some(Transfer { call_id, destination, summary }) =
+        let Some(Transfer { call, session, destination, summary }) =
             asked.map(|at| self.tools.transfers.remove(at))
         else {
             return;
@@ -154,31 +165,45 @@ impl Call {
                     EndReason::Transferred,
                     Exit::Dialplan { place: Some(destination.place), variables },
                 );
-                self.answer_function(&call_id, &json!({"ok": true}));
+                self.answer_function(&call, session, &json!({"ok": true}));
             }
             Reply::Done(_) => {
                 self.outputs.push(Output::Notice(Notice::PlaceMissing { place: place.to_string() }));
-                self.answer_function(&call_id, &failure("this destination cannot be reached now"));
+                self.answer_function(&call, session, &failure("this destination cannot be reached now"));
             }
             Reply::Refused { .. } | Reply::Lost(_) => {
                 self.answer_function(
-                    &call_id,
+                    &call,
+                    session,
                     &failure("the telephone system does not answer; try again later"),
                 );
             }
         }
     }
 
-    /// Tells the model what became of its call, and asks it to go on when it was the last.
-    fn answer_function(&mut self, call_id: &str, output: &Value) {
-        let event_id = self.event_id();
-        let item = NewItem::FunctionOutput { call_id: call_id.to_owned(), output: output.to_string() };
-        self.outputs.push(Output::Session(ClientEvent::ItemCreate { event_id, item }));
+    /// Tells the model what became of its call, and asks it to go on when it was the last. A session that did not make the
+    /// call is told of it first; one that does not stand yet, later.
+    fn answer_function(&mut self, call: &FunctionCall, session: usize, output: &Value) {
+        let output = output.to_string();
+        self.tools.answered.push((call.clone(), output.clone()));
+        if session != self.sessions.count {
+            self.tell_model(retold(call));
+        }
+        self.tell_model(answer(call, output));
         self.tools.owed = true;
         if !self.tools.is_pending() && std::mem::take(&mut self.tools.owed) && self.leaving.is_none() {
             self.responses.want(Purpose::Answer);
         }
     }
+}
+
+fn retold(call: &FunctionCall) -> NewItem {
+    let FunctionCall { call_id, name, arguments, .. } = call.clone();
+    NewItem::FunctionCall { call_id, name, arguments }
+}
+
+fn answer(call: &FunctionCall, output: String) -> NewItem {
+    NewItem::FunctionOutput { call_id: call.call_id.clone(), output }
 }
 
 fn failure(error: &str) -> Value {

@@ -37,6 +37,35 @@ pub struct Utterance {
     pub awaits_words: bool,
 }
 
+impl Utterance {
+    /// What the caller knows of it: all of it, or, of what he cut off, the words he has about heard.
+    pub fn heard_text(&self) -> String {
+        match self.heard_ms.zip(self.said_ms) {
+            Some((heard, said)) => heard_words(&self.text, heard, said),
+            None => self.text.clone(),
+        }
+    }
+}
+
+/// The words of `text` that were about heard: speech is taken to be as fast in all its parts.
+fn heard_words(text: &str, heard_ms: u64, said_ms: u64) -> String {
+    let characters = text.chars().count() as u64;
+    if heard_ms >= said_ms {
+        return text.to_owned();
+    }
+    let limit = (characters * heard_ms / said_ms) as usize;
+    let mut end = 0;
+    for (count, (at, character)) in text.char_indices().enumerate() {
+        if count > limit {
+            return text[..end].to_owned();
+        }
+        if character.is_whitespace() {
+            end = at;
+        }
+    }
+    text.to_owned()
+}
+
 /// All utterances of a call, in order.
 #[derive(Debug, Default)]
 pub struct Transcript {
@@ -97,6 +126,13 @@ impl Transcript {
         self.utterances.iter().any(|utterance| utterance.awaits_words)
     }
 
+    /// What has not been put into words will not be: its session is gone.
+    pub fn await_no_words(&mut self) {
+        for utterance in &mut self.utterances {
+            utterance.awaits_words = false;
+        }
+    }
+
     /// Everything said, in order.
     pub fn utterances(&self) -> &[Utterance] {
         &self.utterances
@@ -131,5 +167,14 @@ mod tests {
             transcript.after(&item.into(), Speaker::Assistant, Some(&item.into()));
         }
         assert_eq!(order(&transcript), ["greeting", "answer"]);
+    }
+    #[test]
+    fn of_an_interrupted_sentence_whole_words_are_taken_for_heard() {
+        let text = "Uno dos tres cuatro cinco";
+        assert_eq!(heard_words(text, 0, 1_000), "");
+        assert_eq!(heard_words(text, 500, 1_000), "Uno dos tres");
+        assert_eq!(heard_words(text, 1_000, 1_000), text);
+        assert_eq!(heard_words(text, 5, 0), text);
+        assert_eq!(heard_words("sí", 1, 1_000), "");
     }
 }

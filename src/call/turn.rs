@@ -18,6 +18,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::playout::{Heard, Left, Played};
 use super::record::{Entry, EventKind};
 use super::responses::{Ended, Purpose};
+use super::resume::is_retold;
 use super::transcript::Speaker;
 use super::{Call, Output, Phase};
 use crate::operator::{Detail, EndReason, Notice};
@@ -40,11 +41,13 @@ pub(super) struct Floor {
     /// Since when the caller speaks: between `speech_started` and `speech_stopped`.
     pub(super) caller_speaks: Option<Instant>,
     /// The caller has taken a turn: no greeting any more.
-    caller_has_spoken: bool,
+    pub(super) caller_has_spoken: bool,
     /// When, since the birth of the call, the audio appended to the session began.
     pub(super) uplink_began: Duration,
     /// The response that must not be interrupted.
     notice: Option<ResponseId>,
+    /// The recording notice has been generated, all of it.
+    pub(super) notice_given: bool,
     /// The active response, if nobody wants to hear it any more.
     muted: Option<ResponseId>,
     /// How often the session had to be opened again.
@@ -53,6 +56,15 @@ pub(super) struct Floor {
     queued: Vec<ItemId>,
     /// Whether something was said in the last response that ended.
     pub(super) spoke_last: bool,
+}
+
+impl Floor {
+    /// The session is gone, and with it what it was doing.
+    pub(super) fn forget_session(&mut self) {
+        (self.caller_speaks, self.muted, self.spoke_last) = (None, None, false);
+        self.queued.clear();
+        self.reopened = 0;
+    }
 }
 
 impl Call {
@@ -69,7 +81,10 @@ impl Call {
         }
         match event {
             Event::SessionCreated => self.session_created(),
-            Event::SessionUpdated { session, .. } => self.session_updated(&session),
+            Event::SessionUpdated { session, expires_at } => {
+                self.session_updated(&session);
+                self.session_expires(expires_at);
+            }
             Event::Error(error) => {
                 self.session_error(&error);
             }
@@ -240,6 +255,7 @@ impl Call {
 
     /// The recording notice is complete: from the next answer on the caller may interrupt.
     fn notice_generated(&mut self) {
+        self.floor.notice_given = true;
         if self.settings.session.interrupt {
             let event_id = self.event_id();
             let session = self.settings.session.interruption(true);
@@ -296,6 +312,9 @@ impl Call {
         utterance.heard_ms = Some(heard.ms);
         utterance.said_ms = Some(heard.received_ms);
         self.tell(&heard.item, None);
+        if !self.sessions.knows(&heard.item) {
+            return;
+        }
         let event_id = self.event_id();
         self.outputs.push(Output::Session(ClientEvent::Truncate {
             event_id,
@@ -310,11 +329,17 @@ impl Call {
         if self.settings.keep.transcript {
             self.outputs.push(Output::Record(Entry::Forgotten(item.clone())));
         }
+        if !self.sessions.knows(item) {
+            return;
+        }
         let event_id = self.event_id();
         self.outputs.push(Output::Session(ClientEvent::Delete { event_id, item: item.clone() }));
     }
 
     fn item_added(&mut self, item: &Item, previous: Option<&ItemId>) {
+        if is_retold(&item.id) {
+            return;
+        }
         let speaker = match item.kind {
             ItemKind::AssistantMessage => Speaker::Assistant,
             ItemKind::UserMessage => Speaker::Caller,

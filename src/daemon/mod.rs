@@ -365,6 +365,7 @@ impl Daemon {
         let (first, second) = (chance(), chance());
         let seed = Seed {
             channel: caller.clone(),
+            wall: wall().timestamp(),
             channel_name: channel.name,
             answered: channel.up,
             local: (self.config.media.local_ip, port).into(),

@@ -369,6 +369,10 @@ notices! {
     SessionLost { cause: Detail } => Error,
         "Se perdió la conexión con OpenAI durante la llamada: {cause}",
         "The connection with OpenAI was lost during the call: {cause}";
+    /// Another session took the place of the lost one, after `ms`.
+    SessionResumed { ms: u64 } => Warn,
+        "Sesión con OpenAI restablecida en {ms} ms: la llamada continúa",
+        "Session with OpenAI restored in {ms} ms: the call goes on";
     /// The server refused our settings.
     SettingsRefused { code: Detail, message: Detail } => Error,
         "OpenAI rechaza los ajustes de la sesión ({code}): {message}. Revise las variables OPENAI_* de .env",

@@ -69,15 +69,35 @@ pub enum NewItem {
         /// Any text; JSON by custom.
         output: String,
     },
-    /// A system message.
-    System(String),
-    /// Something the caller did that is not speech, in words.
-    Caller {
-        /// The item's id, chosen by us; at most 32 characters.
-        id: ItemId,
+    /// `function_call`: an earlier call of the model, told again.
+    FunctionCall {
+        /// By which its output is recognised.
+        call_id: String,
+        /// The function.
+        name: String,
+        /// As the model said them.
+        arguments: String,
+    },
+    /// A message in words.
+    Message {
+        /// The item's id, chosen by us; at most 32 characters. None: the server chooses.
+        id: Option<ItemId>,
+        /// Whose words.
+        role: Role,
         /// The words.
         text: String,
     },
+}
+
+/// Whose words a message holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Ours, for the model alone.
+    System,
+    /// What the caller said, or did.
+    Caller,
+    /// What the model said.
+    Assistant,
 }
 
 impl NewItem {
@@ -86,11 +106,22 @@ impl NewItem {
             Self::FunctionOutput { call_id, output } => {
                 json!({"type": "function_call_output", "call_id": call_id, "output": output})
             }
-            Self::System(text) => {
-                json!({"type": "message", "role": "system", "content": [{"type": "input_text", "text": text}]})
+            Self::FunctionCall { call_id, name, arguments } => {
+                json!({"type": "function_call", "call_id": call_id, "name": name, "arguments": arguments})
             }
-            Self::Caller { id, text } => json!({"type": "message", "id": id.as_str(), "role": "user",
-                "content": [{"type": "input_text", "text": text}]}),
+            Self::Message { id, role, text } => {
+                let (role, kind) = match role {
+                    Role::System => ("system", "input_text"),
+                    Role::Caller => ("user", "input_text"),
+                    Role::Assistant => ("assistant", "output_text"),
+                };
+                let content = [json!({"type": kind, "text": text})];
+                let mut item = json!({"type": "message", "role": role, "content": content});
+                if let Some(id) = id {
+                    item["id"] = id.as_str().into();
+                }
+                item
+            }
         }
     }
 }

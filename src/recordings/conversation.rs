@@ -126,7 +126,6 @@ fn message(utterance: &Utterance, timestamp: String, zero: i64) -> Message {
         Speaker::Caller => ("user", "transcript_completed"),
         Speaker::Assistant => ("assistant", "transcript_delta"),
     };
-    let heard = utterance.heard_ms.zip(utterance.said_ms);
     Message {
         timestamp,
         speaker,
@@ -138,27 +137,8 @@ fn message(utterance: &Utterance, timestamp: String, zero: i64) -> Message {
         interrupted: utterance.heard_ms.is_some(),
         heard_ms: utterance.heard_ms,
         said_ms: utterance.said_ms,
-        heard_text: heard.map(|(heard, said)| heard_words(&utterance.text, heard, said)),
+        heard_text: utterance.heard_ms.and(utterance.said_ms).map(|_| utterance.heard_text()),
     }
-}
-
-/// The words of `text` that were about heard: speech is taken to be as fast in all its parts.
-fn heard_words(text: &str, heard_ms: u64, said_ms: u64) -> String {
-    let characters = text.chars().count() as u64;
-    if heard_ms >= said_ms {
-        return text.to_owned();
-    }
-    let limit = (characters * heard_ms / said_ms) as usize;
-    let mut end = 0;
-    for (count, (at, character)) in text.char_indices().enumerate() {
-        if count > limit {
-            return text[..end].to_owned();
-        }
-        if character.is_whitespace() {
-            end = at;
-        }
-    }
-    text.to_owned()
 }
 
 /// A time of day as the original wrote it: local, microseconds, no offset.
@@ -293,16 +273,6 @@ mod tests {
         assert_eq!(document.end_reason.as_deref(), Some("recovered"));
         assert!(document.recovered && (document.duration_seconds - 9.25).abs() < 1e-9);
         assert_eq!(Head::read(document.to_json().as_bytes()).unwrap().1, State::Recovered);
-    }
-
-    #[test]
-    fn of_an_interrupted_sentence_whole_words_are_taken_for_heard() {
-        let text = "Uno dos tres cuatro cinco";
-        assert_eq!(heard_words(text, 0, 1_000), "");
-        assert_eq!(heard_words(text, 500, 1_000), "Uno dos tres");
-        assert_eq!(heard_words(text, 1_000, 1_000), text);
-        assert_eq!(heard_words(text, 5, 0), text);
-        assert_eq!(heard_words("sí", 1, 1_000), "");
     }
 
     #[test]

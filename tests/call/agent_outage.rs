@@ -229,21 +229,6 @@ fn settings_that_are_never_confirmed_cost_eight_seconds_of_patience() {
 }
 
 #[test]
-fn a_session_that_breaks_in_the_middle_gives_the_caller_back() {
-    let kinds = [
-        FaultKind::Drop,
-        FaultKind::Expire,
-        FaultKind::Close(1011, "keepalive ping timeout".into()),
-        FaultKind::Stall,
-    ];
-    for kind in kinds {
-        let world = call(script(Trigger::At(1_000 * MS), kind));
-        handed_back(&world, "session_lost");
-        assert!(world.tasks[0].notices.iter().any(|notice| matches!(notice, Notice::SessionLost { .. })));
-    }
-}
-
-#[test]
 fn what_nobody_has_heard_of_is_survived() {
     for kind in [
         FaultKind::Unknowns,

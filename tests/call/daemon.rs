@@ -139,6 +139,7 @@ impl World {
         let (first, second) = (self.dice.roll(), self.dice.roll());
         let seed = Seed {
             channel: caller.clone(),
+            wall: self.wall(),
             channel_name: channel.name,
             answered: channel.up,
             local,
@@ -354,7 +355,10 @@ impl World {
             }
             Output::Record(entry) => task.recorded.take(entry),
             Output::OpenSession => self.open_session(index),
-            Output::CloseSession => self.close_session(index),
+            Output::CloseSession => {
+                task.oracle.session_over();
+                self.close_session(index);
+            }
             Output::Ari(request) => {
                 self.ladder.tell(now, phone, Lane::Us, Lane::Asterisk, || short(&request));
                 self.request(Asker::Task(index), request);

@@ -21,6 +21,7 @@ mod late_clock;
 mod limits;
 mod packet_loss;
 mod recording;
+mod resume;
 mod shutdown;
 mod soak;
 mod sound;

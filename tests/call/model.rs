@@ -256,7 +256,11 @@ fn said(event: &ClientEvent) -> String {
         ClientEvent::ItemCreate { item: NewItem::FunctionOutput { call_id, output }, .. } => {
             format!("{call_id}: {output}")
         }
-        ClientEvent::ItemCreate { item: NewItem::System(text), .. } => format!("system: {text}"),
-        ClientEvent::ItemCreate { item: NewItem::Caller { text, .. }, .. } => format!("caller: {text}"),
+        ClientEvent::ItemCreate { item: NewItem::FunctionCall { call_id, name, arguments }, .. } => {
+            format!("{call_id} {name}{arguments}")
+        }
+        ClientEvent::ItemCreate { item: NewItem::Message { role, text, .. }, .. } => {
+            format!("{}: {text}", format!("{role:?}").to_lowercase())
+        }
     }
 }

@@ -23,6 +23,8 @@ struct Said {
     complete: bool,
     /// Truncated or deleted: not a byte of it may leave any more.
     cut: bool,
+    /// Its session is over: nobody is told when it is cut off.
+    gone: bool,
 }
 
 /// The books of one call.
@@ -112,8 +114,8 @@ impl Oracle {
                 if let Some(last) = self.said.last_mut().filter(|said| said.item == item) {
                     last.sound.extend(sound);
                 } else {
-                    let cut = false;
-                    self.said.push(Said { item, response, sound, played: 0, complete: false, cut });
+                    let (complete, cut, gone) = (false, false, false);
+                    self.said.push(Said { item, response, sound, played: 0, complete, cut, gone });
                 }
             }
             Event::AudioDone { item } => {
@@ -142,12 +144,13 @@ impl Oracle {
     }
 
     /// The call has acted on the event.
-    pub(crate) fn after(&self, event: &Event<'_>) {
+    pub(crate) fn after(&mut self, event: &Event<'_>) {
         if !matches!(event, Event::SpeechStarted { .. }) {
             return;
         }
-        for said in self.said.iter().skip(self.first) {
+        for said in self.said.iter_mut().skip(self.first) {
             let over = said.played == said.sound.len() && said.complete;
+            said.cut |= said.gone && !over && !self.protected.contains(&said.response);
             let excused = self.protected.contains(&said.response) || self.muted.contains(&said.response);
             assert!(said.cut || over || excused, "{} goes on though the caller speaks", said.item);
         }
@@ -192,5 +195,8 @@ impl Oracle {
     /// The session is over, and with it what it was saying.
     pub(crate) fn session_over(&mut self) {
         self.active = None;
+        for said in &mut self.said {
+            (said.complete, said.gone) = (true, true);
+        }
     }
 }

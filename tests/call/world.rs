@@ -30,6 +30,8 @@ use super::recording::Recorded;
 
 pub(crate) const MS: Duration = Duration::from_millis(1);
 pub(crate) const FRAME: Duration = Duration::from_millis(20);
+/// What the wall clock shows at the start, Unix seconds.
+pub(crate) const WALL: i64 = 1_795_180_048;
 /// More steps than this at one instant are a loop.
 const STEPS_AT_ONCE: u32 = 10_000;
 
@@ -377,6 +379,11 @@ impl World {
     pub(crate) fn at(&mut self, at: Instant, due: Due) {
         self.queued += 1;
         self.queue.insert((at, self.queued), due);
+    }
+
+    /// The wall clock, Unix seconds.
+    pub(crate) fn wall(&self) -> i64 {
+        WALL + self.now.saturating_duration_since(self.start).as_secs() as i64
     }
 
     /// A delay with chance in it.

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use openai_inbound_calls::sim::caller::Step;
-use openai_inbound_calls::sim::realtime::{Fault, FaultKind, Script, Trigger, What, pattern};
+use openai_inbound_calls::sim::realtime::{FaultKind, Script, pattern};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -15,6 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
+use crate::stall;
 use crate::world::{Program, World, assert_no_violations, contains, listen, ms};
 
 /// Bytes the kernel holds on each side of the door.
@@ -109,21 +110,17 @@ async fn a_call_over_tls_with_an_authority_of_ones_own() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_stalls_behind_tls_is_lost_within_seconds() {
-    let faults = vec![Fault::new(Trigger::At(ms(1_000)), FaultKind::Stall)];
-    let world = World::new(Script { faults, ..Script::default() });
+async fn a_server_that_stalls_behind_tls_is_replaced_within_seconds() {
+    let world = stall::world(FaultKind::Stall);
     let folder = tempfile::tempdir().expect("a folder");
     let mut doors = JoinSet::new();
     let trusting = secured(&world, &mut doors, folder.path()).await;
     let program = program(&world, &trusting);
     program.says("INFO", "Conexión ARI establecida").await;
     let call = world.call(vec![Step::Pause(ms(60_000))]);
-    world.over_but_sessions(call).await;
-    assert_eq!(world.end_reason(call).as_deref(), Some("session_lost"), "{}", program.log());
-    let journal = world.session().journal();
-    let stalled =
-        journal.iter().find(|fact| matches!(fact.what, What::FaultStruck(_))).expect("it stalled").at;
-    let lasted = world.asterisk.outcome(call).ended_at.expect("ended") - stalled;
-    println!("lost {} ms after the stall", lasted.as_millis());
+    let lasted = stall::replaced_after(&world, &program).await;
+    println!("replaced {} ms after the stall", lasted.as_millis());
     assert!(lasted < ms(14_000), "{lasted:?}");
+    world.asterisk.hang_up(call);
+    world.over_but_sessions(call).await;
 }

@@ -92,6 +92,7 @@ fn leg(argument: &[u8]) -> LegEvent {
 
 fn seed() -> Seed {
     Seed {
+        wall: 1_795_180_048,
         channel: ChannelId::from("1795180048.0"),
         channel_name: "PJSIP/voip-00000000".into(),
         answered: true,

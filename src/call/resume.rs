@@ -1,0 +1,156 @@
+//! A second session for the same call: the first was lost, or its hour is nearly over.
+//!
+//! ```text
+//!   lost, or a quiet moment before `expires_at`
+//!     │   what has arrived of the answer is played on; the caller's sound is kept (to_model)
+//!     ▼
+//!   opening … configured (agent) ──► told what was said, as heard ──► goes on; greets nobody twice
+//! ```
+//! Items of the old session are unknown to the new one: what it is told of them has ids of its own, and nothing is
+//! truncated or deleted there that it does not know.
+
+use std::time::{Duration, Instant};
+
+use super::agent::Agent;
+use super::record::EventKind;
+use super::responses::{Purpose, Responses};
+use super::transcript::Speaker;
+use super::{Call, Output};
+use crate::operator::{Detail, EndReason, Notice};
+use crate::realtime::ItemId;
+use crate::realtime::client::{NewItem, Role};
+
+/// So long before a session expires it is replaced, at the first quiet moment.
+const RENEW_BEFORE: Duration = Duration::from_secs(120);
+/// So long before it expires it is replaced even in the middle of a word.
+const RENEW_LATEST: Duration = Duration::from_secs(15);
+/// Losses within [`LOSSES_WITHIN`] that are lived through. A server that loses more is not there.
+const LOSSES: usize = 3;
+/// See [`LOSSES`].
+const LOSSES_WITHIN: Duration = Duration::from_mins(1);
+/// Begins the ids of items a new session is told of.
+const RETOLD: &str = "retold_";
+/// For the new session.
+const SAME_CALL: &str = "This is the same telephone call: the connection was interrupted for a moment, and the caller's \
+    last words may be missing above. Go on as if nothing had happened. Do not greet again. If you do not know what \
+    the caller said last, ask them to repeat it.";
+
+/// What is known of the sessions of a call.
+#[derive(Debug, Default)]
+pub(super) struct Sessions {
+    /// How many there were before the current one.
+    pub(super) count: usize,
+    /// When the current one expires.
+    expires_at: Option<Instant>,
+    lost_at: Vec<Instant>,
+    /// When the last one was left, while there is no other.
+    without_since: Option<Instant>,
+    /// It was left before its time was up, not lost.
+    is_planned: bool,
+    /// The caller waits for an answer the last one did not give.
+    owes_answer: bool,
+    /// Items of earlier sessions of which something is still to be heard.
+    earlier: Vec<ItemId>,
+}
+
+impl Sessions {
+    /// Whether the session being opened is not the first.
+    pub(super) fn is_resuming(&self) -> bool {
+        self.without_since.is_some()
+    }
+
+    /// Whether the current session knows this item.
+    pub(super) fn knows(&self, item: &ItemId) -> bool {
+        !self.earlier.contains(item)
+    }
+}
+
+/// Whether an item is one we have told a new session of.
+pub(super) fn is_retold(item: &ItemId) -> bool {
+    item.as_str().starts_with(RETOLD)
+}
+
+impl Call {
+    /// The session is gone in the middle of the call.
+    pub(super) fn session_lost(&mut self, cause: &str) {
+        self.outputs.push(Output::Notice(Notice::SessionLost { cause: Detail::new(cause) }));
+        if self.depart_now() {
+            return;
+        }
+        let now = self.now;
+        self.sessions.lost_at.retain(|lost| now - *lost < LOSSES_WITHIN);
+        if self.sessions.lost_at.len() >= LOSSES {
+            return self.end(EndReason::SessionLost);
+        }
+        self.sessions.lost_at.push(now);
+        self.renew(false);
+    }
+
+    /// The session's settings are in force: when will it end?
+    pub(super) fn session_expires(&mut self, expires_at: Option<i64>) {
+        let lives =
+            expires_at.and_then(|at| u64::try_from(at.checked_sub(self.wall)?).ok()).map(Duration::from_secs);
+        // A server whose clock is far from ours tells nothing.
+        let expires_at = lives.map(|lives| self.born + lives).filter(|at| *at > self.now + RENEW_BEFORE);
+        self.sessions.expires_at = expires_at;
+    }
+
+    /// Replaces a session that expires soon.
+    pub(super) fn advance_sessions(&mut self) {
+        let Some(expires_at) = self.sessions.expires_at.filter(|_| self.agent.is_ready()) else { return };
+        let speaks = self.floor.caller_speaks.is_some() || self.to_model.ear.speech_since().is_some();
+        let busy =
+            self.playout.is_speaking() || self.responses.is_pending() || self.tools.is_pending() || speaks;
+        let due = self.now + RENEW_BEFORE >= expires_at && !busy;
+        if (due || self.now + RENEW_LATEST >= expires_at) && self.leaving.is_none() {
+            self.renew(true);
+        }
+    }
+
+    /// Opens another session. Whatever the old one has said so far is heard to its end.
+    fn renew(&mut self, is_planned: bool) {
+        let sessions = &mut self.sessions;
+        sessions.is_planned = is_planned;
+        sessions.owes_answer |= self.responses.is_pending() || self.floor.caller_speaks.is_some();
+        sessions.count += 1;
+        sessions.expires_at = None;
+        sessions.without_since = Some(self.now);
+        sessions.earlier = self.playout.cut_short();
+        self.responses = Responses::default();
+        self.floor.forget_session();
+        self.transcript.await_no_words();
+        self.to_model.close();
+        self.outputs.push(Output::CloseSession);
+        self.outputs.push(Output::OpenSession);
+        self.agent = Agent::opening(self.now);
+    }
+
+    /// The new session is configured: tells it what was said, and lets it go on.
+    pub(super) fn resume(&mut self) {
+        let Some(since) = self.sessions.without_since.take() else { return };
+        let mut items = Vec::new();
+        for (n, utterance) in self.transcript.utterances().iter().enumerate() {
+            let text = utterance.heard_text();
+            if !text.is_empty() {
+                let role = match utterance.speaker {
+                    Speaker::Caller => Role::Caller,
+                    Speaker::Assistant => Role::Assistant,
+                };
+                items.push(NewItem::Message { id: Some(format!("{RETOLD}{n}").as_str().into()), role, text });
+            }
+        }
+        items.extend(self.tools.told_again());
+        items.push(NewItem::Message { id: None, role: Role::System, text: SAME_CALL.to_owned() });
+        for item in items {
+            self.tell_model(item);
+        }
+        if std::mem::take(&mut self.sessions.owes_answer) {
+            self.responses.want(Purpose::Answer);
+        }
+        let ms = (self.now - since).as_millis() as u64;
+        if !self.sessions.is_planned {
+            self.outputs.push(Output::Notice(Notice::SessionResumed { ms }));
+        }
+        self.note(EventKind::Reconnected, format!("after_ms={ms}"));
+    }
+}
