@@ -21,6 +21,8 @@ use crate::realtime::ResponseId;
 const TAIL: Duration = Duration::from_millis(400);
 /// Most a goodbye may take, what was being said before it included.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// The same when the daemon stops: systemd does not wait for ever.
+const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(8);
 
 /// A call that is about to end.
 #[derive(Debug)]
@@ -54,7 +56,7 @@ impl Leaving {
             EndReason::MaxDuration => {
                 "The call has reached its time limit. Say so and say goodbye, in one or two short sentences."
             }
-            EndReason::TokenLimit => {
+            EndReason::TokenLimit | EndReason::Shutdown => {
                 "Tell the caller in one short sentence that a colleague takes over the call now."
             }
             _ => "Say goodbye in one short sentence.",
@@ -65,7 +67,9 @@ impl Leaving {
 impl Call {
     /// The call is to end so, once the goodbye has been heard.
     pub(super) fn part(&mut self, reason: EndReason, exit: Exit) {
-        if self.leaving.as_ref().is_some_and(Leaving::is_final) {
+        let until = self.now + if reason == EndReason::Shutdown { SHUTDOWN_PATIENCE } else { PATIENCE };
+        if let Some(leaving) = self.leaving.as_mut().filter(|leaving| leaving.is_final()) {
+            leaving.until = leaving.until.min(until);
             return;
         }
         let decided_in = self.responses.active().cloned();
@@ -74,9 +78,18 @@ impl Call {
         let owes_goodbye = !by_the_model || decided_in.is_some() || !self.floor.spoke_last;
         // Without a session nobody can say it.
         let owes_goodbye = owes_goodbye && self.agent.is_ready();
-        let until = self.now + PATIENCE;
         let decided_in = decided_in.filter(|_| by_the_model);
         self.leaving = Some(Leaving { reason, exit, decided_in, owes_goodbye, until, quiet_since: None });
+    }
+
+    /// The daemon stops: whoever can be told is told, then goes on in the dialplan.
+    pub(super) fn shut_down(&mut self) {
+        let place = self.settings.fallback.clone();
+        if self.floor.joined && self.agent.is_ready() {
+            self.part(EndReason::Shutdown, Exit::Dialplan { place, variables: Vec::new() });
+        } else {
+            self.end(EndReason::Shutdown);
+        }
     }
 
     /// What the model is to say for goodbye.

@@ -284,7 +284,7 @@ impl Call {
             Input::SessionOpened => self.session_opened(),
             Input::Session(event) => self.session(event),
             Input::SessionEnded(end) => self.session_ended(&end),
-            Input::Shutdown => self.end(EndReason::Shutdown),
+            Input::Shutdown => self.shut_down(),
         }
         self.advance();
         self.outputs.drain(..)

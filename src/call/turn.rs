@@ -248,8 +248,10 @@ impl Call {
         }
         match self.responses.done(self.now, response) {
             Ended::Over(Some(Purpose::Notice)) => self.notice_generated(),
-            Ended::GivenUp(purpose) if purpose != Purpose::Goodbye => self.end(EndReason::ModelFailed),
-            Ended::Over(_) | Ended::Retrying(_) | Ended::GivenUp(_) => {}
+            // However it ended, it is not asked for again and again.
+            Ended::Over(Some(Purpose::Goodbye)) | Ended::GivenUp(Purpose::Goodbye) => self.goodbye_begins(),
+            Ended::GivenUp(_) => self.end(EndReason::ModelFailed),
+            Ended::Over(_) | Ended::Retrying(_) => {}
         }
     }
 

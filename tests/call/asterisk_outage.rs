@@ -109,9 +109,9 @@ fn after_an_outage_what_belongs_to_nobody_is_removed() {
     world.dial(vec![]);
     world.run_to(1_000);
     // The call ends while nothing can be undone, and gives up.
-    world.lose_ari(14_000);
+    world.lose_ari(22_000);
     world.grace_over();
-    world.run_for(11_000);
+    world.run_for(19_000);
     assert!(world.live.is_empty(), "the task is over");
     assert!(!world.left_over().is_empty());
     world.hang_up(0);
@@ -194,26 +194,26 @@ fn a_caller_who_cannot_be_handed_back_at_once_is_handed_back_later() {
     world.asterisk.fail_next("POST", "/continue", Fault::ConnectionLost);
     world.asterisk.fail_next("POST", "/continue", Fault::Status(500));
     world.grace_over();
-    world.run_to(4_000);
+    world.run_to(8_000);
     check(
         &world.ladder,
-        Show::ALL.from(1_000),
+        Show::ALL.from(2_500),
         "
-                   caller    Asterisk  us        model
-            1.000  │         │         ●         │  ! CallHandedBack
-            1.000  │         │◀────────┤         │  AI_END_REASON=shutdown
-            1.000  │         │◀────────┤         │  hang up media
-            1.000  │         │◀────────┤         │  delete bridge
-            1.000  │         │         ├────────▶│  close
-            1.003  │         ├────────▶│         │  StasisEnd (media)
-            1.004  │         ├────────▶│         │  500: AI_END_REASON=shutdown
-            1.004  │         │◀────────┤         │  continue
-            1.008  │         ├────────▶│         │  no answer: continue
-            1.508  │         │◀────────┤         │  continue
-            1.512  │         ├────────▶│         │  500: continue
-            2.012  │         │◀────────┤         │  continue
-            2.014  │         ●         │         │  dialplan goes on at 5
-            2.015  │         ├────────▶│         │  StasisEnd
+                       caller    Asterisk  us        model
+                3.868  │         │         ●         │  ! CallHandedBack
+                3.868  │         │◀────────┤         │  AI_END_REASON=shutdown
+                3.868  │         │◀────────┤         │  hang up media
+                3.868  │         │◀────────┤         │  delete bridge
+                3.868  │         │         ├────────▶│  close
+                3.871  │         ├────────▶│         │  StasisEnd (media)
+                3.872  │         ├────────▶│         │  500: AI_END_REASON=shutdown
+                3.872  │         │◀────────┤         │  continue
+                3.876  │         ├────────▶│         │  no answer: continue
+                4.376  │         │◀────────┤         │  continue
+                4.380  │         ├────────▶│         │  500: continue
+                4.880  │         │◀────────┤         │  continue
+                4.882  │         ●         │         │  dialplan goes on at 5
+                4.883  │         ├────────▶│         │  StasisEnd
         ",
     );
     assert_eq!(world.left_over(), [""; 0]);

@@ -64,21 +64,31 @@ fn the_daemon_may_end_the_call_first() {
     world.dial(vec![Step::Say(pattern(5_000, 101))]);
     world.run_to(1_000);
     world.grace_over();
-    world.run_to(3_000);
+    world.run_to(12_000);
     check(
         &world.ladder,
         Show::ALL.from(1_000),
         "
-                   caller    Asterisk  us        model
-            1.000  │         │         ●         │  ! CallHandedBack
-            1.000  │         │◀────────┤         │  AI_END_REASON=shutdown
-            1.000  │         │◀────────┤         │  hang up media
-            1.000  │         │◀────────┤         │  delete bridge
-            1.000  │         │         ├────────▶│  close
-            1.003  │         ├────────▶│         │  StasisEnd (media)
-            1.004  │         │◀────────┤         │  continue
-            1.006  │         ●         │         │  dialplan goes on at 5
-            1.007  │         ├────────▶│         │  StasisEnd
+                       caller    Asterisk  us        model
+                5.526  │         │         │◀────────┤  speech_stopped
+                5.526  │         │         │◀────────┤  created resp_2
+                5.826  │         │         │◀════════╡  item_1 2000 ms
+                5.828  │◀════════╪═════════╡         │  item_1 2000 ms
+                5.892  │         │         │◀────────┤  done resp_2 completed
+                5.892  │         │         ├────────▶│  respond: Tell the caller in one short sentence that a colleague takes over the call now.
+                5.932  │         │         │◀────────┤  created resp_3
+                6.232  │         │         │◀════════╡  item_2 1500 ms
+                6.282  │         │         │◀────────┤  done resp_3 completed
+                7.828  │◀════════╪═════════╡         │  item_2 1180 ms
+                9.000  │         │         ●         │  ! CallHandedBack
+                9.000  │         │◀────────┤         │  AI_END_REASON=shutdown
+                9.000  │         │◀────────┤         │  hang up media
+                9.000  │         │◀────────┤         │  delete bridge
+                9.000  │         │         ├────────▶│  close
+                9.003  │         ├────────▶│         │  StasisEnd (media)
+                9.004  │         │◀────────┤         │  continue
+                9.006  │         ●         │         │  dialplan goes on at 5
+                9.007  │         ├────────▶│         │  StasisEnd
         ",
     );
     assert_eq!(world.left_over(), [""; 0]);

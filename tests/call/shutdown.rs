@@ -35,28 +35,33 @@ fn a_live_call_may_finish_while_new_callers_go_on_in_the_dialplan() {
 }
 
 #[test]
-fn when_the_grace_is_over_the_caller_is_given_back() {
+fn when_the_grace_is_over_the_caller_is_told_and_given_back() {
     let mut world = World::new();
     world.dial(vec![]);
     world.run_to(1_000);
     world.drain();
     world.run_to(2_000);
     world.grace_over();
-    world.run_to(4_000);
+    world.run_to(8_000);
     check(
         &world.ladder,
         Show::ALL.from(1_000),
         "
-                   caller    Asterisk  us        model
-            2.000  │         │         ●         │  ! CallHandedBack
-            2.000  │         │◀────────┤         │  AI_END_REASON=shutdown
-            2.000  │         │◀────────┤         │  hang up media
-            2.000  │         │◀────────┤         │  delete bridge
-            2.000  │         │         ├────────▶│  close
-            2.003  │         ├────────▶│         │  StasisEnd (media)
-            2.004  │         │◀────────┤         │  continue
-            2.006  │         ●         │         │  dialplan goes on at 5
-            2.007  │         ├────────▶│         │  StasisEnd
+                       caller    Asterisk  us        model
+                2.000  │         │         ├────────▶│  respond: Tell the caller in one short sentence that a colleague takes over the call now.
+                2.040  │         │         │◀────────┤  created resp_2
+                2.340  │         │         │◀════════╡  item_2 1500 ms
+                2.348  │◀════════╪═════════╡         │  item_2 1500 ms
+                2.390  │         │         │◀────────┤  done resp_2 completed
+                4.228  │         │         ●         │  ! CallHandedBack
+                4.228  │         │◀────────┤         │  AI_END_REASON=shutdown
+                4.228  │         │◀────────┤         │  hang up media
+                4.228  │         │◀────────┤         │  delete bridge
+                4.228  │         │         ├────────▶│  close
+                4.231  │         ├────────▶│         │  StasisEnd (media)
+                4.232  │         │◀────────┤         │  continue
+                4.234  │         ●         │         │  dialplan goes on at 5
+                4.235  │         ├────────▶│         │  StasisEnd
         ",
     );
     assert!(world.live.is_empty());
@@ -70,8 +75,8 @@ fn a_daemon_whose_asterisk_is_gone_still_ends() {
     world.run_to(1_000);
     world.lose_ari(60_000);
     world.grace_over();
-    world.run_to(11_500);
-    assert!(world.live.is_empty(), "within the patience of ten seconds");
+    world.run_to(19_500);
+    assert!(world.live.is_empty(), "within the patience of eight and ten seconds");
 }
 
 #[test]

@@ -50,7 +50,7 @@ const TO_BE_MET: [&str; 22] = [
 /// After this time everybody is sent home.
 const LAST_MS: u64 = 9_000;
 /// A call may take this long to undo what it made, and more until its answers are in.
-const UNDONE_MS: u64 = 14_000;
+const UNDONE_MS: u64 = 22_000;
 
 /// Something that comes from outside.
 #[derive(Debug, Clone)]
