@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use futures_util::stream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
@@ -84,7 +85,9 @@ pub async fn run(language: Language, once: bool, stop: impl Future<Output = ()>)
     let (end, ended) = oneshot::channel::<()>();
     let mut service = JoinSet::new();
     let operator = guard.operator();
-    service.spawn(async move { daemon::run(config, operator, async { drop(ended.await) }).await });
+    service.spawn(async move {
+        daemon::run(config, operator, async { drop(ended.await) }, stream::pending()).await
+    });
     let right = tokio::select! {
         right = stage.perform(once) => right?,
         // Not an error of the daemon's: it only ends when told to.

@@ -1,10 +1,12 @@
 //! The command line: configuration, logging, runtime, the chosen command.
 
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use futures_util::{Stream, stream};
 use openai_inbound_calls::config::Config;
 use openai_inbound_calls::operator::{Detail, Notice};
 use openai_inbound_calls::{commands, daemon, demo, logging};
@@ -13,7 +15,8 @@ use tokio::signal::unix::{SignalKind, signal};
 /// Answers telephone calls of an Asterisk PBX with the OpenAI Realtime API.
 ///
 /// Without a command it runs the daemon: configuration comes from the environment and from `.env` in the
-/// working directory (see `.env.example`). SIGTERM lets the live calls finish, then ends it.
+/// working directory (see `.env.example`). SIGTERM lets the live calls finish, then ends it. SIGHUP opens the log file
+/// again, and reads the configuration again for new calls.
 #[derive(Parser)]
 #[command(version, about)]
 struct Cli {
@@ -74,6 +77,21 @@ fn run<T, F: Future<Output = anyhow::Result<T>>>(
     })
 }
 
+/// For each SIGHUP: opens the log file again, and gives the configuration as it is now.
+fn reloads(guard: &logging::Guard) -> io::Result<impl Stream<Item = daemon::Reload>> {
+    let hangups = signal(SignalKind::hangup())?;
+    Ok(stream::unfold(hangups, move |mut hangups| async move {
+        loop {
+            hangups.recv().await?;
+            guard.reopen();
+            // Away from the event loop: files may be on a disk that hangs.
+            if let Ok(loaded) = tokio::task::spawn_blocking(Config::load).await {
+                return Some((loaded, hangups));
+            }
+        }
+    }))
+}
+
 /// Runs the daemon until it is told to stop.
 fn serve() -> ExitCode {
     let mut config = match Config::load() {
@@ -94,7 +112,8 @@ fn serve() -> ExitCode {
     for remark in config.remarks.drain(..) {
         operator.say(&remark);
     }
-    match run(|stop| daemon::run(config, operator, stop)) {
+    let guard = &guard;
+    match run(|stop| async move { daemon::run(config, operator, stop, reloads(guard)?).await }) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             operator.say(&Notice::Unexpected { detail: Detail::new(format!("{error:#}")) });

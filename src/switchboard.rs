@@ -44,6 +44,11 @@ impl Switchboard {
         Self { max_calls: Some(max_calls), ..Self::default() }
     }
 
+    /// From now on so many; who is being served stays.
+    pub fn limit(&mut self, max_calls: usize) {
+        self.max_calls = Some(max_calls);
+    }
+
     /// Takes an event of Asterisk.
     pub fn event(&mut self, event: Event) -> Option<Directive> {
         match event {

@@ -1,9 +1,8 @@
 //! The configuration: what the operator wrote into the environment and into `.env`, checked once at the start
-//! and complete.
+//! and complete, and once more whenever SIGHUP asks for it.
 //!
 //! A variable of the process wins over the file. Everything that is wrong is found in one run and said in
-//! words; secrets are never among them. Nothing is read again later, and nothing else in the daemon reads the
-//! environment.
+//! words; secrets are never among them. Nothing else in the daemon reads its settings.
 //!
 //! ```text
 //! .env ── env_file ──┐
@@ -19,6 +18,7 @@ mod log_filter;
 mod models;
 mod reader;
 mod recordings;
+mod reload;
 mod url;
 mod variables;
 mod words;

@@ -22,8 +22,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{Stream, StreamExt as _};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue, header};
@@ -40,7 +40,7 @@ use crate::call::legs::END_REASON_VARIABLE;
 use crate::call::record::{Keep, Opening};
 use crate::call::tools;
 use crate::call::{CLOSING_PATIENCE, Call, Report, Seed, Settings};
-use crate::config::{Config, RealtimeConfig};
+use crate::config::{Config, LoadError, RealtimeConfig};
 use crate::logging::Operator;
 use crate::net::ari_link::{AriLink, Lost, News};
 use crate::net::ari_rest::AriRest;
@@ -84,6 +84,7 @@ enum Errand {
 
 struct Daemon {
     config: Config,
+    /// For new calls; what is live keeps what it was born with.
     settings: Arc<Settings>,
     endpoint: Arc<Endpoint>,
     operator: Operator,
@@ -98,11 +99,20 @@ struct Daemon {
     recorder: Arc<Recorder>,
 }
 
-/// Serves calls until `stop` is done and the last call has ended, or its time is up.
+/// A configuration that was read while the daemon runs: the whole of it, or what is wrong with it.
+pub type Reload = Result<Config, LoadError>;
+
+/// Serves calls until `stop` is done and the last call has ended, or its time is up. New calls follow the last valid
+/// configuration of `reloads`.
 ///
 /// # Errors
 /// Only for faults that make serving impossible from the start.
-pub async fn run(config: Config, operator: Operator, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+pub async fn run(
+    config: Config,
+    operator: Operator,
+    stop: impl Future<Output = ()>,
+    reloads: impl Stream<Item = Reload>,
+) -> anyhow::Result<()> {
     let tls = tls::client_config().context("the system's trust store")?;
     let asterisk = &config.asterisk;
     let rest = AriRest::new(
@@ -118,18 +128,14 @@ pub async fn run(config: Config, operator: Operator, stop: impl Future<Output = 
         tls: Arc::clone(&tls),
         again: Arc::clone(&again),
     };
-    let endpoint = Arc::new(Endpoint {
-        url: config.realtime.session_url(),
-        headers: session_headers(&config.realtime)?,
-        tls,
-    });
+    let endpoint = Arc::new(endpoint(&config.realtime, tls)?);
     operator.say(&Notice::DaemonStarted {
         version: env!("CARGO_PKG_VERSION"),
         model: config.realtime.model.clone(),
         app: asterisk.app.clone(),
     });
     let settings = Arc::new(settings(&config));
-    let max_calls = config.calls.max_calls.unwrap_or_else(|| capacity::derived(&config.media.ports));
+    let max_calls = max_calls(&config);
     operator.say(&Notice::Capacity { calls: max_calls });
     let ports = PortPool::new(config.media.ports.clone());
     let (archive, recorder) = archive(&config, operator).context("the archive of recordings")?;
@@ -148,7 +154,7 @@ pub async fn run(config: Config, operator: Operator, stop: impl Future<Output = 
         errands: FuturesUnordered::new(),
         recorder,
     };
-    daemon.serve(link, stop).await;
+    daemon.serve(link, stop, reloads).await;
     let Daemon { recorder, .. } = daemon;
     // What was said in the last seconds is still on its way to the disk, and then to the index.
     let ended = tokio::task::spawn_blocking(move || {
@@ -200,11 +206,16 @@ fn archive(config: &Config, operator: Operator) -> std::io::Result<(Archive, Arc
 }
 
 impl Daemon {
-    async fn serve(&mut self, link: AriLink, stop: impl Future<Output = ()>) {
+    async fn serve(
+        &mut self,
+        link: AriLink,
+        stop: impl Future<Output = ()>,
+        reloads: impl Stream<Item = Reload>,
+    ) {
         let (sender, mut news) = mpsc::channel(ARI_NEWS);
         let mut link_task = JoinSet::new();
         link_task.spawn(link.run(sender, || chance() as u32));
-        tokio::pin!(stop);
+        tokio::pin!(stop, reloads);
         let mut draining = false;
         let grace = tokio::time::sleep(Duration::ZERO);
         tokio::pin!(grace);
@@ -222,6 +233,7 @@ impl Daemon {
                     self.operator.say(&Notice::Draining { calls: self.live.len(), seconds: time.as_secs() });
                     grace.as_mut().reset(tokio::time::Instant::from_std(now() + time));
                 }
+                Some(loaded) = reloads.next(), if !draining => self.reload(loaded),
                 () = &mut grace, if draining && !grace_over => {
                     grace_over = true;
                     for caller in self.switchboard.callers() {
@@ -229,6 +241,39 @@ impl Daemon {
                     }
                 }
             }
+        }
+    }
+
+    /// New calls follow the configuration that was read again, if there is nothing wrong with it.
+    fn reload(&mut self, loaded: Reload) {
+        let mut new = match loaded {
+            Ok(new) => new,
+            Err(error) => {
+                for notice in error.notices() {
+                    self.operator.say(&notice);
+                }
+                self.operator.say(&Notice::ConfigurationRefused);
+                return;
+            }
+        };
+        for remark in new.remarks.drain(..) {
+            self.operator.say(&remark);
+        }
+        let endpoint = match endpoint(&new.realtime, Arc::clone(&self.endpoint.tls)) {
+            Ok(endpoint) => endpoint,
+            Err(error) => {
+                self.operator.say(&Notice::Unexpected { detail: Detail::new(format!("{error:#}")) });
+                self.operator.say(&Notice::ConfigurationRefused);
+                return;
+            }
+        };
+        let fixed = self.config.reload(new);
+        self.endpoint = Arc::new(endpoint);
+        self.settings = Arc::new(settings(&self.config));
+        self.switchboard.limit(max_calls(&self.config));
+        self.operator.say(&Notice::ConfigurationReloaded);
+        if !fixed.is_empty() {
+            self.operator.say(&Notice::RestartNeeded { variables: fixed });
         }
     }
 
@@ -488,10 +533,20 @@ impl Daemon {
     }
 }
 
+/// How many calls are taken at once.
+fn max_calls(config: &Config) -> usize {
+    config.calls.max_calls.unwrap_or_else(|| capacity::derived(&config.media.ports))
+}
+
 /// Whether the dialplan has this place; without an answer it is taken not to.
 async fn is_in_dialplan(rest: &AriRest, caller: &ChannelId, place: &Place) -> bool {
     let request = Request::DialplanExists { channel: caller.clone(), place: place.clone() };
     matches!(rest.perform(&request).await, Reply::Done(body) if request::exists(&body))
+}
+
+/// Where new sessions are opened, and with which key.
+fn endpoint(config: &RealtimeConfig, tls: Arc<rustls::ClientConfig>) -> anyhow::Result<Endpoint> {
+    Ok(Endpoint { url: config.session_url(), headers: session_headers(config)?, tls })
 }
 
 /// Makes requests one after the other, each again until it is known to be done or refused: of a caller who is to be

@@ -93,6 +93,18 @@ notices! {
     Draining { calls: usize, seconds: u64 } => Info,
         "Deteniendo el servicio: no se aceptan llamadas nuevas - Llamadas en curso: {calls} - Plazo: {seconds} s",
         "Stopping: no new calls are accepted - Calls in progress: {calls} - Time allowed: {seconds} s";
+    /// SIGHUP: the configuration was read again, and what can change without a restart has.
+    ConfigurationReloaded => Info,
+        "Configuración leída de nuevo: vale para las llamadas nuevas",
+        "Configuration read again: it applies to new calls";
+    /// SIGHUP: the configuration is faulty (lines that say so come before), so the old one stays.
+    ConfigurationRefused => Error,
+        "La configuración nueva no es válida: sigue en vigor la anterior",
+        "The new configuration is not valid: the previous one stays in force";
+    /// SIGHUP: these variables have changed and cannot take effect while the daemon runs.
+    RestartNeeded { variables: Vec<&'static str> } => Warn,
+        "Cambios que solo valen después de reiniciar el servicio: {variables}",
+        "Changes that take effect only after a restart of the daemon: {variables}";
     /// The `.env` file at `path` was read.
     EnvFileRead { path: String } => Info,
         "Configuración leída de {path}",

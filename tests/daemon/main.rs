@@ -15,6 +15,7 @@ mod operator_log;
 mod readers;
 mod reconnect;
 mod recording;
+mod reload;
 mod sealed;
 mod sigterm;
 mod stall;

@@ -1,10 +1,11 @@
 //! What the tests share: the fakes, the daemon between them – in this process or as a child –, and waiting.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::stream;
 use openai_inbound_calls::config::Config;
 use openai_inbound_calls::daemon::{self, clock::now};
 use openai_inbound_calls::logging::Operator;
@@ -72,12 +73,7 @@ impl World {
 
     /// The same, with others in their place or added.
     pub(crate) fn variables_with(&self, changes: &[(&'static str, &str)]) -> Variables {
-        let mut variables = self.variables();
-        for (name, value) in changes {
-            variables.retain(|(known, _)| known != name);
-            variables.push((name, (*value).to_owned()));
-        }
-        variables
+        changed(self.variables(), changes)
     }
 
     /// Starts the daemon in this process and waits until it is registered.
@@ -94,7 +90,9 @@ impl World {
         let (stop, stopped) = oneshot::channel::<()>();
         let mut task = JoinSet::new();
         let operator = Operator::new(Language::Spanish);
-        task.spawn(async move { daemon::run(config, operator, async { drop(stopped.await) }).await });
+        task.spawn(async move {
+            daemon::run(config, operator, async { drop(stopped.await) }, stream::pending()).await
+        });
         self.registered().await;
         Daemon { stop: Some(stop), task }
     }
@@ -102,6 +100,17 @@ impl World {
     /// Starts the real program and waits until it is registered.
     pub(crate) async fn program(&self, changes: &[(&'static str, &str)]) -> Program {
         let program = Program::start(self.variables_with(changes));
+        self.registered().await;
+        program
+    }
+
+    /// The same, with all variables in its `.env` and none in its environment.
+    pub(crate) async fn program_with_env_file(&self, changes: &[(&'static str, &str)]) -> Program {
+        let folder = tempfile::tempdir().expect("a folder");
+        let variables = self.variables_with(changes);
+        write_env_file(folder.path(), &variables);
+        let mut program = Program::start_in(folder, Vec::new());
+        program.in_file = variables;
         self.registered().await;
         program
     }
@@ -181,12 +190,18 @@ impl Daemon {
 pub(crate) struct Program {
     child: std::process::Child,
     folder: TempDir,
+    /// What was in its `.env` at the start.
+    in_file: Variables,
 }
 
 impl Program {
     /// Starts it with these variables and no others.
     pub(crate) fn start(variables: Variables) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
+        Self::start_in(tempfile::tempdir().expect("a folder"), variables)
+    }
+
+    /// The same in a folder that is there already.
+    fn start_in(folder: TempDir, variables: Variables) -> Self {
         let child = Command::new(env!("CARGO_BIN_EXE_openai-inbound-calls"))
             .env_clear()
             .envs(variables)
@@ -195,7 +210,16 @@ impl Program {
             .stderr(std::fs::File::create(folder.path().join("stderr")).expect("a file"))
             .spawn()
             .expect("the program");
-        Self { child, folder }
+        Self { child, folder, in_file: Vec::new() }
+    }
+
+    /// Writes its `.env` anew: as at the start, but for these.
+    pub(crate) fn change_env_file(&self, changes: &[(&'static str, &str)]) {
+        write_env_file(self.folder.path(), &changed(self.in_file.clone(), changes));
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
     }
 
     pub(crate) fn log_path(&self) -> PathBuf {
@@ -251,6 +275,19 @@ impl Drop for Program {
         }
         drop(self.child.wait());
     }
+}
+
+fn changed(mut variables: Variables, changes: &[(&'static str, &str)]) -> Variables {
+    for (name, value) in changes {
+        variables.retain(|(known, _)| known != name);
+        variables.push((name, (*value).to_owned()));
+    }
+    variables
+}
+
+fn write_env_file(folder: &Path, variables: &Variables) {
+    let lines: Vec<_> = variables.iter().map(|(name, value)| format!("{name}='{value}'")).collect();
+    std::fs::write(folder.join(".env"), lines.join("\n")).expect("a file");
 }
 
 /// Waits for a condition; fails the test when it does not come about.

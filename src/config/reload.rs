@@ -1,0 +1,97 @@
+//! What of a configuration read again takes effect while the daemon runs, and what waits for a restart.
+//!
+//! New calls follow the session with the model, the frames per append, limits and destinations, what is recorded, and the
+//! grace of a stop.
+//! Everything else is sockets, files and threads that already stand. Each struct is taken apart by name, so that a
+//! new setting does not compile until somebody has decided.
+
+use super::{ApiConfig, ArchiveConfig, AsteriskConfig, Config, LogConfig, MediaConfig};
+use crate::recordings::RecordingSettings;
+
+impl Config {
+    /// Takes over what can change in `new`. Returns the variables that differ and need a restart, in the table's
+    /// order of subjects.
+    #[must_use = "the operator should hear of what was left alone"]
+    pub fn reload(&mut self, new: Self) -> Vec<&'static str> {
+        let Self {
+            asterisk,
+            media,
+            realtime,
+            uplink_frames_per_append,
+            calls,
+            recordings,
+            archive,
+            log,
+            shutdown_grace,
+            remarks: _,
+        } = new;
+        let differing = [
+            fixed_in_asterisk(&self.asterisk, &asterisk),
+            fixed_in_media(&self.media, &media),
+            fixed_in_log(&self.log, &log),
+            fixed_in_recordings(&self.recordings, &recordings),
+            fixed_in_archive(self, &archive, &recordings),
+        ];
+        self.recordings.keep = recordings.keep;
+        self.realtime = realtime;
+        self.uplink_frames_per_append = uplink_frames_per_append;
+        self.calls = calls;
+        self.shutdown_grace = shutdown_grace;
+        differing.concat()
+    }
+}
+
+/// The names of the rows that differ.
+fn names<const N: usize>(rows: [(&'static str, bool); N]) -> Vec<&'static str> {
+    rows.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
+}
+
+fn fixed_in_asterisk(old: &AsteriskConfig, new: &AsteriskConfig) -> Vec<&'static str> {
+    let AsteriskConfig { scheme, host, port, username, password, app } = new;
+    names([
+        ("ASTERISK_USERNAME", old.username != *username),
+        ("ASTERISK_PASSWORD", old.password != *password),
+        ("ASTERISK_HOST", old.host != *host),
+        ("ASTERISK_PORT", old.port != *port),
+        ("ASTERISK_SCHEME", old.scheme != *scheme),
+        ("ASTERISK_APP", old.app != *app),
+    ])
+}
+
+fn fixed_in_media(old: &MediaConfig, new: &MediaConfig) -> Vec<&'static str> {
+    let MediaConfig { local_ip, ports } = new;
+    names([("LOCAL_IP_ADDRESS", old.local_ip != *local_ip), ("RTP_PORTS", old.ports != *ports)])
+}
+
+fn fixed_in_log(old: &LogConfig, new: &LogConfig) -> Vec<&'static str> {
+    let LogConfig { path, language, level } = new;
+    names([
+        ("LOG_FILE_PATH", old.path != *path),
+        ("LOG_LANGUAGE", old.language != *language),
+        ("LOG_LEVEL", old.level != *level),
+    ])
+}
+
+fn fixed_in_recordings(old: &RecordingSettings, new: &RecordingSettings) -> Vec<&'static str> {
+    // Its language is LOG_LANGUAGE's.
+    let RecordingSettings { folder, keep: _, language: _, recipient, identity, retention_days } = new;
+    names([
+        ("RECORDINGS_DIR", old.folder != *folder),
+        ("RECORDING_RETENTION_DAYS", old.retention_days != *retention_days),
+        ("RECORDINGS_RECIPIENT", old.recipient != *recipient),
+        ("RECORDINGS_IDENTITY_FILE", old.identity != *identity),
+    ])
+}
+
+fn fixed_in_archive(old: &Config, new: &ArchiveConfig, recordings: &RecordingSettings) -> Vec<&'static str> {
+    let ArchiveConfig { database, api: ApiConfig { listen, tokens } } = new;
+    // Unless it is named, the index lies among the recordings and moves with them.
+    let has_moved_along = old.archive.database.parent() == Some(&*old.recordings.folder)
+        && database.parent() == Some(&*recordings.folder)
+        && old.archive.database.file_name() == database.file_name();
+    names([
+        ("DATABASE_URL", old.archive.database != *database && !has_moved_along),
+        ("API_LISTEN", old.archive.api.listen != *listen),
+        ("API_TOKEN", old.archive.api.tokens != *tokens),
+    ])
+}
