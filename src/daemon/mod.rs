@@ -12,6 +12,7 @@ pub mod archive;
 mod call_task;
 mod capacity;
 pub mod clock;
+mod service_manager;
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -32,6 +33,7 @@ use tracing::Instrument as _;
 use archive::Archive;
 use call_task::{Io, Order};
 use clock::{chance, now, wall};
+use service_manager::ServiceManager;
 
 use crate::ari::event::Channel;
 use crate::ari::request::{self, Application, Reply, Request};
@@ -60,6 +62,9 @@ const AGENT: &str = "default";
 const RECORDER_PATIENCE: Duration = Duration::from_secs(5);
 /// News of Asterisk that may wait for the loop.
 const ARI_NEWS: usize = 1_024;
+/// What the end may take beyond the grace of live calls: closing them, the recorder, the index. Shorter lets systemd
+/// kill the daemon over its last recordings, longer lets a hung end hold up a restart.
+const ENDING_PATIENCE: Duration = Duration::from_secs(30);
 /// Pause before a request that belongs to no call is made again. The caller it is about hears nothing meanwhile.
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(500);
 
@@ -88,6 +93,8 @@ struct Daemon {
     settings: Arc<Settings>,
     endpoint: Arc<Endpoint>,
     operator: Operator,
+    /// Whether Asterisk sends us its calls.
+    connected: bool,
     rest: AriRest,
     again: Arc<Notify>,
     switchboard: Switchboard,
@@ -144,6 +151,7 @@ pub async fn run(
         settings,
         endpoint,
         operator,
+        connected: false,
         rest,
         again,
         switchboard: Switchboard::new(max_calls),
@@ -212,6 +220,7 @@ impl Daemon {
         stop: impl Future<Output = ()>,
         reloads: impl Stream<Item = Reload>,
     ) {
+        let mut manager = ServiceManager::of_this_process(self.config.log.language);
         let (sender, mut news) = mpsc::channel(ARI_NEWS);
         let mut link_task = JoinSet::new();
         link_task.spawn(link.run(sender, || chance() as u32));
@@ -220,8 +229,12 @@ impl Daemon {
         let grace = tokio::time::sleep(Duration::ZERO);
         tokio::pin!(grace);
         let mut grace_over = false;
+        manager.ready();
         // Errands too: a caller who is being sent on must not stay in the application for ever.
         while !(draining && self.live.is_empty() && self.errands.is_empty()) {
+            if !draining {
+                manager.status(self.status());
+            }
             tokio::select! {
                 Some(news) = news.recv() => self.news(news),
                 Some(ended) = self.calls.join_next_with_id() => self.ended(ended),
@@ -230,10 +243,14 @@ impl Daemon {
                     draining = true;
                     let time = self.config.shutdown_grace;
                     self.switchboard.drain();
-                    self.operator.say(&Notice::Draining { calls: self.live.len(), seconds: time.as_secs() });
+                    let draining = Notice::Draining { calls: self.live.len(), seconds: time.as_secs() };
+                    self.operator.say(&draining);
+                    manager.stopping(time + ENDING_PATIENCE);
+                    manager.status(draining);
                     grace.as_mut().reset(tokio::time::Instant::from_std(now() + time));
                 }
                 Some(loaded) = reloads.next(), if !draining => self.reload(loaded),
+                () = manager.heartbeat_due() => manager.heartbeat(),
                 () = &mut grace, if draining && !grace_over => {
                     grace_over = true;
                     for caller in self.switchboard.callers() {
@@ -242,6 +259,12 @@ impl Daemon {
                 }
             }
         }
+    }
+
+    /// How the daemon fares, for `systemctl status`.
+    fn status(&self) -> Notice {
+        let calls = self.live.len();
+        if self.connected { Notice::Serving { calls } } else { Notice::Disconnected { calls } }
     }
 
     /// New calls follow the configuration that was read again, if there is nothing wrong with it.
@@ -278,6 +301,9 @@ impl Daemon {
     }
 
     fn news(&mut self, news: News) {
+        if matches!(news, News::Lost { .. }) {
+            self.connected = false;
+        }
         match news {
             News::Connected => {
                 let before = self.switchboard.callers();
@@ -315,6 +341,7 @@ impl Daemon {
     fn errand(&mut self, errand: Errand) {
         match errand {
             Errand::Checked { before, reply: Reply::Done(body) } => {
+                self.connected = true;
                 self.operator.say(&Notice::AriConnected);
                 let application = Application::parse(&body).unwrap_or_default();
                 let mut leftovers = Vec::new();

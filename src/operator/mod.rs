@@ -105,6 +105,14 @@ notices! {
     RestartNeeded { variables: Vec<&'static str> } => Warn,
         "Cambios que solo valen después de reiniciar el servicio: {variables}",
         "Changes that take effect only after a restart of the daemon: {variables}";
+    /// What `systemctl status` shows while Asterisk sends us its calls; never logged.
+    Serving { calls: usize } => Info,
+        "Conectado a Asterisk - Llamadas en curso: {calls}",
+        "Connected to Asterisk - Calls in progress: {calls}";
+    /// What `systemctl status` shows while it does not; never logged.
+    Disconnected { calls: usize } => Warn,
+        "Sin conexión con Asterisk - Llamadas en curso: {calls}",
+        "Not connected to Asterisk - Calls in progress: {calls}";
     /// The `.env` file at `path` was read.
     EnvFileRead { path: String } => Info,
         "Configuración leída de {path}",

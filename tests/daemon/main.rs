@@ -17,6 +17,7 @@ mod reconnect;
 mod recording;
 mod reload;
 mod sealed;
+mod service_manager;
 mod sigterm;
 mod stall;
 mod tls;
