@@ -1,0 +1,270 @@
+//! `install_service.sh` in a folder that it takes for `/`: what it puts there, and what it leaves alone. What only a
+//! running systemd can show is not here; `tests/run unit` has systemd judge the unit.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+const PROGRAM: &str = "/usr/local/asterisk/openai-inbound-calls";
+const ENV: &str = "/usr/local/asterisk/.env";
+const UNIT: &str = "/etc/systemd/system/openai-inbound-calls.service";
+const LOGROTATE: &str = "/etc/logrotate.d/openai-inbound-calls";
+
+/// The settings of an operator who has filled in everything.
+const FILLED_IN: &str = "ASTERISK_USERNAME=Asterisk\nASTERISK_PASSWORD='pa ss'\nASTERISK_HOST=localhost\n\
+    ASTERISK_PORT=8088\nOPENAI_API_KEY=\"sk-test\"\nLOCAL_IP_ADDRESS=192.168.1.100\nexport LOG_FILE_PATH=/srv/log/calls.log # here\n";
+
+/// A machine to install on, of which there is nothing but its files.
+struct Machine {
+    folder: TempDir,
+}
+
+impl Machine {
+    fn new() -> Self {
+        let machine = Self { folder: tempfile::tempdir().expect("a folder") };
+        machine.program("one");
+        for folder in ["root", "checkout"] {
+            fs::create_dir(machine.folder.path().join(folder)).expect("a folder");
+        }
+        // Of its own: a developer's may have an .env in it.
+        for file in ["install_service.sh", ".env.example", "openai-inbound-calls.service"] {
+            let original = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+            fs::copy(original, machine.checkout(file)).expect("it is in the checkout");
+        }
+        machine
+    }
+
+    /// A file beside the script.
+    fn checkout(&self, file: &str) -> PathBuf {
+        self.folder.path().join("checkout").join(file)
+    }
+
+    /// The file of this path on the machine.
+    fn path(&self, path: &str) -> PathBuf {
+        self.folder.path().join("root").join(path.trim_start_matches('/'))
+    }
+
+    fn read(&self, path: &str) -> String {
+        fs::read_to_string(self.path(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        fs::create_dir_all(self.path(path).parent().expect("a folder")).expect("a folder");
+        fs::write(self.path(path), text).expect("a file");
+    }
+
+    fn mode(&self, path: &str) -> u32 {
+        fs::metadata(self.path(path)).unwrap_or_else(|error| panic!("{path}: {error}")).mode() & 0o7777
+    }
+
+    /// What is built: a program that says this.
+    fn program(&self, text: &str) {
+        let path = self.folder.path().join("built");
+        fs::write(&path, text).expect("a file");
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("a mode");
+    }
+
+    /// Runs the script, from a folder that is not its own. What it said.
+    fn install(&self, options: &[&str]) -> String {
+        let (said, success) = self.try_install(options);
+        assert!(success, "{options:?}: {said}");
+        said
+    }
+
+    fn try_install(&self, options: &[&str]) -> (String, bool) {
+        let ran = Command::new(self.checkout("install_service.sh"))
+            .args(["--root", "root", "--program", "built"])
+            .args(options)
+            .current_dir(self.folder.path())
+            .env_remove("LOG_LANGUAGE")
+            .output()
+            .expect("the script runs");
+        let said = [ran.stdout, ran.stderr].concat();
+        (String::from_utf8(said).expect("text"), ran.status.success())
+    }
+
+    /// Everything there is: mode, which file it is, content.
+    fn everything(&self) -> BTreeMap<PathBuf, (u32, u64, Vec<u8>)> {
+        let mut found = BTreeMap::new();
+        let mut folders = vec![self.path("/")];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).expect("a folder") {
+                let path = entry.expect("an entry").path();
+                let metadata = fs::symlink_metadata(&path).expect("metadata");
+                let content = if metadata.is_dir() {
+                    folders.push(path.clone());
+                    Vec::new()
+                } else {
+                    fs::read(&path).expect("a file")
+                };
+                found.insert(path, (metadata.mode(), metadata.ino(), content));
+            }
+        }
+        found
+    }
+}
+
+#[test]
+fn everything_is_installed_and_a_second_run_changes_nothing() {
+    let machine = Machine::new();
+    let said = machine.install(&[]);
+    assert_eq!((machine.read(PROGRAM).as_str(), machine.mode(PROGRAM)), ("one", 0o755));
+    assert_eq!(machine.mode(ENV), 0o600);
+    assert_eq!(machine.mode("/usr/local/asterisk/recordings"), 0o750);
+    assert_eq!(machine.mode("/var/log/openai-inbound-calls"), 0o750);
+    let unit = machine.read(UNIT);
+    for line in [
+        "Description=OpenAI Realtime API - Inbound Calls Handler",
+        "Type=notify",
+        "WorkingDirectory=/usr/local/asterisk",
+        "ExecStart=/usr/local/asterisk/openai-inbound-calls",
+        "ReadWritePaths=\"/usr/local/asterisk/recordings\" \"/var/log/openai-inbound-calls\"",
+    ] {
+        assert_eq!(unit.lines().filter(|found| *found == line).count(), 1, "{line} in {unit}");
+    }
+    let logrotate = machine.read(LOGROTATE);
+    assert!(logrotate.contains("\n\"/var/log/openai-inbound-calls/inbound_openai.log\" {\n"), "{logrotate}");
+    assert!(logrotate.contains("systemctl reload openai-inbound-calls.service"), "{logrotate}");
+    assert!(said.contains("no se crea el usuario asterisk"), "{said}");
+    let next = format!("Siguiente paso: complete en {ENV}: ASTERISK_PASSWORD OPENAI_API_KEY");
+    assert!(said.contains(&next), "{said}");
+
+    let before = machine.everything();
+    let said = machine.install(&[]);
+    assert!(machine.everything() == before, "{said}");
+    assert!(!said.contains("Instalado"), "{said}");
+}
+
+#[test]
+fn an_upgrade_replaces_the_program_and_touches_neither_settings_nor_recordings() {
+    let machine = Machine::new();
+    machine.install(&[]);
+    machine.write(ENV, FILLED_IN);
+    machine.write("/usr/local/asterisk/recordings/call.txt", "words");
+    let before = machine.everything();
+    machine.program("two");
+    // A program that runs stays the file it is, under no name.
+    let running = fs::File::open(machine.path(PROGRAM)).expect("the program");
+    let said = machine.install(&[]);
+    assert_eq!(machine.read(PROGRAM), "two");
+    assert_eq!(std::io::read_to_string(running).expect("the old one"), "one");
+    assert_eq!(machine.read(ENV), FILLED_IN);
+    assert!(!said.contains("Siguiente paso"), "{said}");
+    // The operator has moved the log: its folder is there, and may be written to.
+    assert_eq!(machine.mode("/srv/log"), 0o750);
+    assert!(
+        machine.read(UNIT).contains("\nReadWritePaths=\"/srv/log\" \"/usr/local/asterisk/recordings\"\n")
+    );
+    assert!(machine.read(LOGROTATE).contains("\n\"/srv/log/calls.log\" {\n"));
+    let after = machine.everything();
+    for path in [ENV, "/usr/local/asterisk/recordings/call.txt"] {
+        assert_eq!(after[&machine.path(path)], before[&machine.path(path)], "{path}");
+    }
+    assert!(
+        after.keys().all(|path| path.extension().is_none_or(|extension| extension != "new")),
+        "leftovers"
+    );
+}
+
+#[test]
+fn a_dry_run_says_what_it_would_do_and_writes_nothing() {
+    let machine = Machine::new();
+    let said = machine.install(&["--dry-run"]);
+    assert!(said.contains(PROGRAM) && said.contains(UNIT) && said.contains("Simulación"), "{said}");
+    assert_eq!(machine.everything().len(), 0, "{said}");
+    machine.install(&[]);
+    let before = machine.everything();
+    let said = machine.install(&["--dry-run", "--uninstall"]);
+    assert!(said.contains(UNIT), "{said}");
+    assert!(machine.everything() == before, "{said}");
+}
+
+#[test]
+fn uninstalling_keeps_settings_recordings_and_log_and_says_so() {
+    let machine = Machine::new();
+    machine.install(&[]);
+    let kept =
+        [ENV, "/usr/local/asterisk/recordings/call.txt", "/var/log/openai-inbound-calls/inbound_openai.log"];
+    for path in kept {
+        machine.write(path, FILLED_IN);
+    }
+    let said = machine.install(&["--uninstall"]);
+    let files: Vec<_> = machine.everything().into_keys().filter(|path| path.is_file()).collect();
+    let mut wanted = kept.map(|path| machine.path(path)).to_vec();
+    wanted.sort();
+    assert_eq!(files, wanted, "{said}");
+    assert!(said.contains("Se conservan /usr/local/asterisk/.env, las grabaciones, los logs"), "{said}");
+    // And once more, with nothing left to do.
+    machine.install(&["--uninstall"]);
+}
+
+#[test]
+fn another_folder_is_remembered() {
+    let machine = Machine::new();
+    machine.install(&["--prefix", "/opt/phone/"]);
+    let unit = machine.read(UNIT);
+    assert!(unit.contains("\nExecStart=/opt/phone/openai-inbound-calls\n"), "{unit}");
+    assert!(!unit.contains("/usr/local/asterisk"), "{unit}");
+    machine.program("two");
+    machine.install(&[]);
+    assert_eq!(machine.read("/opt/phone/openai-inbound-calls"), "two");
+    machine.install(&["--uninstall"]);
+    assert!(!machine.path("/opt/phone/openai-inbound-calls").exists());
+    assert!(machine.path("/opt/phone/.env").exists());
+    assert!(!machine.path("/usr/local").exists());
+}
+
+#[test]
+fn folders_the_operator_has_chosen_may_be_written_to() {
+    let machine = Machine::new();
+    let more =
+        "RECORDINGS_DIR='/srv/my calls'\r\nDATABASE_URL=sqlite:///var/lib/phone/calls.db\nLOG_LANGUAGE=en\n";
+    machine.write(ENV, &format!("{FILLED_IN}{more}"));
+    let said = machine.install(&[]);
+    let line = "\nReadWritePaths=\"/srv/log\" \"/srv/my calls\" \"/var/lib/phone\"\n";
+    assert!(machine.read(UNIT).contains(line), "{}", machine.read(UNIT));
+    assert_eq!(machine.mode("/srv/my calls"), 0o750);
+    assert!(said.contains("Folder created: /var/lib/phone"), "the language of .env: {said}");
+
+    machine.write(ENV, &FILLED_IN.replace("/srv/log/", "/home/me/"));
+    let said = machine.install(&[]);
+    assert!(said.contains("ATENCIÓN: el servicio no puede escribir en /home/me"), "{said}");
+}
+
+#[test]
+fn settings_filled_in_beside_the_script_are_installed_once() {
+    let machine = Machine::new();
+    let settings = FILLED_IN.replace("192.168.1.100", "");
+    fs::write(machine.checkout(".env"), FILLED_IN).expect("a file");
+    let said = machine.install(&[]);
+    assert_eq!((machine.read(ENV).as_str(), machine.mode(ENV)), (FILLED_IN, 0o600));
+    assert!(!said.contains("Siguiente paso"), "{said}");
+    fs::write(machine.checkout(".env"), settings).expect("a file");
+    machine.install(&[]);
+    assert_eq!(machine.read(ENV), FILLED_IN);
+}
+
+#[test]
+fn a_service_file_of_another_kind_is_set_aside() {
+    let machine = Machine::new();
+    machine.write(UNIT, "[Service]\nExecStart=/usr/bin/python3 calls.py\n");
+    machine.install(&[]);
+    assert!(machine.read(&format!("{UNIT}.before")).contains("python3"));
+    assert!(machine.read(UNIT).contains(PROGRAM));
+}
+
+#[test]
+fn a_wrong_option_is_refused_before_anything_is_done() {
+    let machine = Machine::new();
+    for options in [&["--prefx", "/opt"][..], &["--prefix"], &["--prefix", "opt"], &["--program", "nowhere"]]
+    {
+        let (said, success) = machine.try_install(options);
+        assert!(!success, "{options:?}: {said}");
+        assert_eq!(machine.everything().len(), 0, "{options:?}: {said}");
+    }
+    assert!(machine.install(&["--help"]).contains("--uninstall"));
+}
