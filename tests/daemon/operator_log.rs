@@ -3,7 +3,7 @@
 use openai_inbound_calls::sim::caller::Step;
 use openai_inbound_calls::sim::realtime::{Script, pattern};
 
-use crate::world::{World, listen, until};
+use crate::world::{Program, World, listen, ms, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_promised_line_is_in_the_log_of_a_call() {
@@ -38,4 +38,42 @@ async fn every_promised_line_is_in_the_log_of_a_call() {
     for secret in ["sk-test", "testbed", "3001234567", "Le paso con ventas", "Quiero hablar"] {
         assert!(!log.contains(secret), "{secret} in:\n{log}");
     }
+}
+
+/// `journalctl -p err` shows priority 3 and graver: the number in `<3>` (sd-daemon(3)), which the journal takes off.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_the_journal_errors_have_their_priority_and_a_calls_lines_its_id() {
+    let world = World::new(Script::default());
+    let mut program = Program::start_under_systemd(world.variables());
+    world.registered().await;
+    let call = world.call(vec![Step::Pause(ms(60_000))]);
+    until("the caller hears the greeting", || {
+        world.asterisk.phone(call, |phone| phone.statistics().loud > 5)
+    })
+    .await;
+    world.asterisk.hang_up(call);
+    world.over(call).await;
+    world.asterisk.cut_events();
+    program.says("ERROR", "Conexión cerrada, reintentando...").await;
+    program.signal("TERM");
+    assert_eq!(program.exit().await.code(), Some(0));
+    let journal = program.stderr();
+    let id = world.asterisk.outcome(call).channel;
+    for line in [
+        "<3>ERROR - Conexión cerrada, reintentando...".to_owned(),
+        format!("<6>INFO - [{id}] Codec detectado: ulaw"),
+        "<6>INFO - Servicio detenido".to_owned(),
+    ] {
+        assert_eq!(journal.lines().filter(|logged| *logged == line).count(), 1, "{line} in:\n{journal}");
+    }
+    let with_priority = |line: &str| ["<3>", "<4>", "<6>"].iter().any(|priority| line.starts_with(priority));
+    assert!(journal.lines().all(with_priority), "{journal}");
+}
+
+#[tokio::test]
+async fn a_failed_start_is_an_error_in_the_journal_too() {
+    let mut program = Program::start_under_systemd(Vec::new());
+    assert_eq!(program.exit().await.code(), Some(1));
+    let journal = program.stderr();
+    assert!(journal.starts_with("<3>ERROR - Variables de ambiente requeridas no encontradas: "), "{journal}");
 }

@@ -1,5 +1,6 @@
 //! What the tests share: the fakes, the daemon between them – in this process or as a child –, and waiting.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::Arc;
@@ -115,7 +116,7 @@ impl World {
         program
     }
 
-    async fn registered(&self) {
+    pub(crate) async fn registered(&self) {
         until("the daemon is registered", || {
             self.asterisk
                 .journal()
@@ -200,14 +201,29 @@ impl Program {
         Self::start_in(tempfile::tempdir().expect("a folder"), variables)
     }
 
+    /// The same as systemd does it: stdout and stderr are the journal's, here a file, and a variable says so.
+    pub(crate) fn start_under_systemd(mut variables: Variables) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let journal = std::fs::File::create(folder.path().join("stderr")).expect("a file");
+        let stream = journal.metadata().expect("metadata");
+        variables.push(("JOURNAL_STREAM", format!("{}:{}", stream.dev(), stream.ino())));
+        let out = journal.try_clone().expect("a second handle");
+        Self::spawn(folder, variables, out.into(), journal.into())
+    }
+
     /// The same in a folder that is there already.
     fn start_in(folder: TempDir, variables: Variables) -> Self {
+        let stderr = std::fs::File::create(folder.path().join("stderr")).expect("a file");
+        Self::spawn(folder, variables, Stdio::null(), stderr.into())
+    }
+
+    fn spawn(folder: TempDir, variables: Variables, stdout: Stdio, stderr: Stdio) -> Self {
         let child = Command::new(env!("CARGO_BIN_EXE_openai-inbound-calls"))
             .env_clear()
             .envs(variables)
             .current_dir(folder.path())
-            .stdout(Stdio::null())
-            .stderr(std::fs::File::create(folder.path().join("stderr")).expect("a file"))
+            .stdout(stdout)
+            .stderr(stderr)
             .spawn()
             .expect("the program");
         Self { child, folder, in_file: Vec::new() }
