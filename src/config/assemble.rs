@@ -18,10 +18,10 @@ use super::reader::{Reader, is_none};
 use super::recordings::recordings;
 use super::words::VadKind;
 use super::{
-    AsteriskConfig, Config, LogConfig, MediaConfig, Problem, RealtimeConfig, RecordingsConfig, Secret,
+    AsteriskConfig, Config, LogConfig, MediaConfig, Parts, Problem, RealtimeConfig, RecordingsConfig, Secret,
     Variables, log_directives, url,
 };
-use crate::operator::{Allowed, Detail, Notice};
+use crate::operator::{Allowed, Detail, Language, Notice};
 use crate::realtime::dialect::{
     Dialect, Eagerness, LanguageKey, SessionSettings, Transcription, TurnDetection,
 };
@@ -37,43 +37,40 @@ const MAX_INSTRUCTIONS_KIB: u64 = 64;
 
 /// The configuration in `variables`, or everything that is wrong with it.
 pub(super) fn assemble(variables: Variables<'_>) -> Result<Config, Vec<Problem>> {
+    let (parts, problems) = parts(variables);
+    match parts.whole() {
+        Some(config) if problems.is_empty() => Ok(config),
+        _ => Err(problems),
+    }
+}
+
+/// Every section that is complete, and everything that is wrong with the others.
+pub(super) fn parts(variables: Variables<'_>) -> (Parts, Vec<Problem>) {
     let mut reader = Reader::new(variables);
     let asterisk = asterisk(&mut reader);
     let realtime = realtime(&mut reader);
     let media = media(&mut reader);
-    let log = log(&mut reader);
+    let language = reader.word("LOG_LANGUAGE");
+    let log = log(&mut reader, language);
     let calls = calls(&mut reader);
-    let recordings = recordings(&mut reader, log.as_ref().map(|log| log.language));
+    let recordings = recordings(&mut reader, language);
     let archive = archive(&mut reader, recordings.as_ref().map(|recordings| recordings.folder.as_path()));
     let uplink_frames_per_append = reader.integer("UPLINK_FRAMES_PER_APPEND", 1..=5);
-    let grace_seconds = reader.integer("SHUTDOWN_GRACE_SECONDS", 0..=3600);
-    let parts =
-        (asterisk, media, realtime, calls, recordings, archive, log, uplink_frames_per_append, grace_seconds);
-    match parts {
-        (
-            Some(asterisk),
-            Some(media),
-            Some(realtime),
-            Some(calls),
-            Some(recordings),
-            Some(archive),
-            Some(log),
-            Some(uplink_frames_per_append),
-            Some(seconds),
-        ) if reader.problems.is_empty() => Ok(Config {
-            asterisk,
-            media,
-            realtime,
-            uplink_frames_per_append,
-            calls,
-            recordings,
-            archive,
-            log,
-            shutdown_grace: Duration::from_secs(seconds),
-            remarks: reader.remarks,
-        }),
-        _ => Err(reader.problems),
-    }
+    let shutdown_grace = reader.integer("SHUTDOWN_GRACE_SECONDS", 0..=3600).map(Duration::from_secs);
+    let remarks = reader.remarks;
+    let parts = Parts {
+        asterisk,
+        media,
+        realtime,
+        uplink_frames_per_append,
+        calls,
+        recordings,
+        archive,
+        log,
+        shutdown_grace,
+        remarks,
+    };
+    (parts, reader.problems)
 }
 
 /// What concerns recordings, or everything that is wrong with it.
@@ -123,9 +120,8 @@ fn media(reader: &mut Reader<'_>) -> Option<MediaConfig> {
     Some(MediaConfig { local_ip: local_ip?, ports: ports? })
 }
 
-fn log(reader: &mut Reader<'_>) -> Option<LogConfig> {
+fn log(reader: &mut Reader<'_>, language: Option<Language>) -> Option<LogConfig> {
     let path = reader.text("LOG_FILE_PATH").map(PathBuf::from);
-    let language = reader.word("LOG_LANGUAGE");
     let level = reader.parsed("LOG_LEVEL", Allowed::LogFilter, log_directives);
     Some(LogConfig { path: path?, language: language?, level: level? })
 }

@@ -19,6 +19,7 @@ mod models;
 mod reader;
 mod recordings;
 mod reload;
+mod survey;
 mod url;
 mod variables;
 mod words;
@@ -31,6 +32,7 @@ use std::time::Duration;
 
 pub use archive::{ApiConfig, ApiToken, ArchiveConfig, Role};
 pub use log_filter::directives as log_directives;
+pub use survey::{Parts, Survey};
 pub use variables::{VARIABLES, Variable, env_example};
 pub use words::Scheme;
 
@@ -169,6 +171,12 @@ impl RealtimeConfig {
     #[must_use]
     pub fn session_url(&self) -> String {
         url::with_model(&self.url, &self.model)
+    }
+
+    /// Where the server lists its models, if its address is of the usual form (`…/realtime`).
+    #[must_use]
+    pub fn models_url(&self) -> Option<String> {
+        url::models(&self.url)
     }
 }
 

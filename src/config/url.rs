@@ -66,6 +66,14 @@ pub(super) fn with_model(url: &str, model: &str) -> String {
     url
 }
 
+/// Where the server of a completed address lists its models: beside `realtime`, over HTTP.
+pub(super) fn models(url: &str) -> Option<String> {
+    let (scheme, rest) = url.split_once("://")?;
+    let scheme = if scheme == "wss" { "https" } else { "http" };
+    let before_query = rest.split('?').next().unwrap_or(rest);
+    Some(format!("{scheme}://{}/models", before_query.strip_suffix("/realtime")?))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,6 +114,16 @@ mod tests {
             with_model("wss://x/r?api-version=1&deployment=d", "m"),
             "wss://x/r?api-version=1&deployment=d"
         );
+    }
+
+    #[test]
+    fn the_models_are_listed_beside_the_sessions() {
+        assert_eq!(
+            models("wss://api.openai.com/v1/realtime").as_deref(),
+            Some("https://api.openai.com/v1/models")
+        );
+        assert_eq!(models("ws://x:1/realtime?a=b").as_deref(), Some("http://x:1/models"));
+        assert_eq!(models("wss://x/custom/path"), None);
     }
 
     #[test]

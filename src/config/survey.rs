@@ -1,0 +1,116 @@
+//! The configuration as far as it goes: for who looks for faults and does not give up at the first.
+
+use std::cell::RefCell;
+use std::path::Path;
+use std::time::Duration;
+
+use super::{
+    ArchiveConfig, AsteriskConfig, CallsConfig, Config, LogConfig, MediaConfig, Problem, RealtimeConfig,
+    Variables, assemble, env_path, load_with, process,
+};
+use crate::operator::{Language, Notice};
+use crate::recordings::RecordingSettings;
+
+/// The sections of a [`Config`], each only if nothing is wrong with it.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[expect(missing_docs, reason = "they are the fields of Config")]
+pub struct Parts {
+    pub asterisk: Option<AsteriskConfig>,
+    pub media: Option<MediaConfig>,
+    pub realtime: Option<RealtimeConfig>,
+    pub uplink_frames_per_append: Option<u8>,
+    pub calls: Option<CallsConfig>,
+    pub recordings: Option<RecordingSettings>,
+    pub archive: Option<ArchiveConfig>,
+    pub log: Option<LogConfig>,
+    pub shutdown_grace: Option<Duration>,
+    pub remarks: Vec<Notice>,
+}
+
+impl Parts {
+    /// All of them together, if all are there.
+    pub(super) fn whole(self) -> Option<Config> {
+        Some(Config {
+            asterisk: self.asterisk?,
+            media: self.media?,
+            realtime: self.realtime?,
+            uplink_frames_per_append: self.uplink_frames_per_append?,
+            calls: self.calls?,
+            recordings: self.recordings?,
+            archive: self.archive?,
+            log: self.log?,
+            shutdown_grace: self.shutdown_grace?,
+            remarks: self.remarks,
+        })
+    }
+}
+
+/// What the variables say, and everything that is wrong with them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Survey {
+    /// The language asked for, as far as it could be read.
+    pub language: Language,
+    /// What can be used; the remarks are of the values.
+    pub parts: Parts,
+    /// What is wrong, as [`Problem::notices`] words it.
+    pub problems: Vec<Notice>,
+    /// What was noticed in the file, and which file it was.
+    pub remarks: Vec<Notice>,
+}
+
+impl Survey {
+    /// Reads the environment of the process and `.env` in the working directory.
+    #[must_use]
+    pub fn load() -> Self {
+        Self::load_from(&env_path(), &process)
+    }
+
+    /// Reads the variables of `process` and, for those it does not set, the file at `env_path`.
+    #[must_use]
+    pub fn load_from(env_path: &Path, process: Variables<'_>) -> Self {
+        let kept = RefCell::new(Parts::default());
+        let loaded = load_with(env_path, process, &|_| true, &|variables| {
+            let (parts, problems) = assemble::parts(variables);
+            kept.replace(parts);
+            if problems.is_empty() { Ok(()) } else { Err(problems) }
+        });
+        let parts = kept.into_inner();
+        let language = parts.log.as_ref().map(|log| log.language);
+        match loaded {
+            Ok(((), remarks)) => {
+                Self { language: language.unwrap_or_default(), parts, problems: Vec::new(), remarks }
+            }
+            Err(error) => {
+                let problems = Problem::notices(&error.problems);
+                Self { language: error.language, parts, problems, remarks: error.remarks }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_right_is_there_although_the_rest_is_wrong() {
+        let variables = |name: &str| {
+            let value = match name {
+                "ASTERISK_USERNAME" | "ASTERISK_PASSWORD" | "ASTERISK_HOST" => "pbx",
+                "ASTERISK_PORT" => "8088",
+                "LOCAL_IP_ADDRESS" => "0.0.0.0",
+                "LOG_LANGUAGE" => "en",
+                _ => return None,
+            };
+            Some(value.to_owned())
+        };
+        let survey = Survey::load_from(Path::new("/nowhere/.env"), &variables);
+        assert_eq!(survey.language, Language::English);
+        assert!(survey.parts.asterisk.is_some() && survey.parts.recordings.is_some());
+        assert!(survey.parts.realtime.is_none() && survey.parts.media.is_none());
+        let said: Vec<_> = survey.problems.iter().map(|notice| notice.line(Language::English)).collect();
+        assert_eq!(said[0], "Required environment variables not found: OPENAI_API_KEY, LOG_FILE_PATH");
+        assert!(said[1].starts_with("Invalid value in LOCAL_IP_ADDRESS"), "{said:?}");
+        assert_eq!(said.len(), 2);
+    }
+}
