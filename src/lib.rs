@@ -14,7 +14,7 @@
 //!
 //! | floor | modules | what |
 //! |---|---|---|
-//! | 4 | [`daemon`], [`http`], [`config`], [`logging`], [`commands`], [`demo`], `main` | tasks, files, the environment |
+//! | 4 | [`daemon`], [`http`], [`config`], [`logging`], [`commands`], [`demo`], [`doctor`], `main` | tasks, files, the environment |
 //! | 3 | [`net`], [`recordings`] | sockets; the files of recorded calls |
 //! | 2 | [`call`], [`switchboard`] | behaviour, pure |
 //! | 1 | [`ari`], [`realtime`] | the two languages, bytes ⇄ types, pure |
@@ -22,6 +22,8 @@
 //!
 //! [`sim`] holds the fakes: a fake Asterisk, caller and Realtime server, described once without sockets or
 //! clock, used by the tests on a virtual clock and behind real sockets by `demo`.
+//!
+//! [`doctor`] is the daemon's counterpart for the operator: it tries what a call needs, and says what fails.
 //!
 //! # One packet's walk
 //!
@@ -48,7 +50,7 @@
 //! - **uplink**: caller → model; **playout**: model → caller.
 //! - **barge-in**: the caller speaks while the assistant is heard; **heard**: what had left by then.
 //! - **turn**: Listening, Thinking, Speaking.
-//! - **notice**: a line for the operator.
+//! - **notice**: a line for the operator; **finding**: the doctor's, with a status and what to do.
 //!
 //! # Where to begin
 //!
@@ -70,6 +72,7 @@ pub mod commands;
 pub mod config;
 pub mod daemon;
 pub mod demo;
+pub mod doctor;
 pub mod http;
 pub mod logging;
 pub mod sim;

@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand};
 use futures_util::{Stream, stream};
 use openai_inbound_calls::config::Config;
 use openai_inbound_calls::operator::{Detail, Notice};
-use openai_inbound_calls::{commands, daemon, demo, logging};
+use openai_inbound_calls::{commands, daemon, demo, doctor, logging};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Answers telephone calls of an Asterisk PBX with the OpenAI Realtime API.
@@ -35,6 +35,15 @@ enum Command {
         #[arg(long)]
         once: bool,
     },
+    /// Tries everything a call needs – variables, files, Asterisk, RTP both ways, the key, the model – and says what to do.
+    ///
+    /// Takes ten seconds at most, disturbs no call and costs nothing. The exit code says the worst: 0 all is well,
+    /// 1 there are warnings, 2 something fails.
+    Doctor {
+        /// Prints JSON, whose ids and statuses do not change between versions.
+        #[arg(long)]
+        json: bool,
+    },
     /// List, export or delete recordings. Needs the variables of recordings only.
     #[command(subcommand)]
     Recordings(commands::Recordings),
@@ -44,6 +53,7 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         None => serve(),
         Some(Command::Demo { once }) => show(once),
+        Some(Command::Doctor { json }) => examine(json),
         Some(Command::Recordings(command)) => commands::run(command),
     }
 }
@@ -63,18 +73,33 @@ fn show(once: bool) -> ExitCode {
     }
 }
 
+/// Runs the doctor.
+fn examine(json: bool) -> ExitCode {
+    match run(|stop| doctor::run(json, stop)) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            let detail = Detail::new(format!("{error:#}"));
+            logging::say_without_log(doctor::language(), None, &[Notice::Unexpected { detail }]);
+            ExitCode::from(doctor::FAILED)
+        }
+    }
+}
+
 /// Runs something on the runtime and gives it the future that ends with SIGTERM or SIGINT.
 fn run<T, F: Future<Output = anyhow::Result<T>>>(
     task: impl FnOnce(Pin<Box<dyn Future<Output = ()> + Send>>) -> F,
 ) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let stop = async move {
             tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
         };
         task(Box::pin(stop)).await
-    })
+    });
+    // A name that is being resolved, or a hanging disk, keeps a thread for as long as it likes: nobody waits for it.
+    runtime.shutdown_background();
+    ended
 }
 
 /// For each SIGHUP: opens the log file again, and gives the configuration as it is now.

@@ -11,7 +11,7 @@ const FLOORS: [&[&str]; 6] = [
     &["call"],
     &["switchboard"],
     &["net", "recordings"],
-    &["config", "logging", "daemon", "demo", "http", "commands", "main", "lib"],
+    &["config", "logging", "daemon", "demo", "doctor", "http", "commands", "main", "lib"],
 ];
 /// The floors below this one are pure.
 const FIRST_IMPURE: usize = 4;
@@ -32,8 +32,15 @@ const IMPURE: [&str; 11] = [
     "async fn",
 ];
 /// Where words of another language than the code's may stand: the operator's table, and what is only shown.
-const WORDS: [&str; 6] =
-    ["operator/", "config/variables.rs", "config/assemble.rs", "recordings/summary.rs", "sim/", "demo"];
+const WORDS: [&str; 7] = [
+    "operator/",
+    "doctor/words.rs",
+    "config/variables.rs",
+    "config/assemble.rs",
+    "recordings/summary.rs",
+    "sim/",
+    "demo",
+];
 
 /// One file of the sources.
 struct Source {

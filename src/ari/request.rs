@@ -66,6 +66,10 @@ pub enum Request {
     Application(String),
     /// One channel's description.
     Channel(ChannelId),
+    /// What Asterisk says of itself; answers [`version`].
+    Info,
+    /// Its modules; answers [`running_modules`].
+    Modules,
 }
 
 /// HTTP method of a [`Request`].
@@ -119,7 +123,11 @@ impl Request {
             | Self::SetVariable { .. }
             | Self::Continue { .. } => Method::Post,
             Self::Hangup(_) | Self::DeleteBridge(_) => Method::Delete,
-            Self::Application(_) | Self::Channel(_) | Self::DialplanExists { .. } => Method::Get,
+            Self::Application(_)
+            | Self::Channel(_)
+            | Self::DialplanExists { .. }
+            | Self::Info
+            | Self::Modules => Method::Get,
         }
     }
 
@@ -162,6 +170,8 @@ impl Request {
             Self::Hangup(channel) | Self::Channel(channel) => path(&["channels", channel.as_str()], &[]),
             Self::DeleteBridge(bridge) => path(&["bridges", bridge.as_str()], &[]),
             Self::Application(app) => path(&["applications", app], &[]),
+            Self::Info => path(&["asterisk", "info"], &[]),
+            Self::Modules => path(&["asterisk", "modules"], &[]),
         }
     }
 }
@@ -221,6 +231,30 @@ pub fn exists(body: &str) -> bool {
     serde_json::from_str::<Body>(body).is_ok_and(|body| body.value == "1")
 }
 
+/// Asterisk's version, from the reply to [`Request::Info`].
+pub fn version(body: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Body {
+        system: System,
+    }
+    #[derive(Deserialize)]
+    struct System {
+        version: String,
+    }
+    serde_json::from_str(body).ok().map(|Body { system: System { version } }| version)
+}
+
+/// The modules that run, from the reply to [`Request::Modules`].
+pub fn running_modules(body: &str) -> Option<Vec<String>> {
+    #[derive(Deserialize)]
+    struct Module {
+        name: String,
+        status: String,
+    }
+    let all: Vec<Module> = serde_json::from_str(body).ok()?;
+    Some(all.into_iter().filter(|module| module.status == "Running").map(|module| module.name).collect())
+}
+
 /// What [`Request::Application`] answers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct Application {
@@ -272,6 +306,21 @@ mod tests {
         let expected = "/channels/1.2/variable?variable=DIALPLAN_EXISTS%28from-internal%2C%2A97%2C2%29";
         assert_eq!(asked.path(), expected);
         assert!(exists(r#"{"value":"1"}"#) && !exists(r#"{"value":"0"}"#) && !exists(""));
+    }
+
+    #[test]
+    fn asterisk_is_asked_about_itself() {
+        let info =
+            r#"{"build":{"os":"Linux"},"system":{"version":"16.28.0~dfsg-0+deb11u4","entity_id":"0"}}"#;
+        assert_eq!(version(info).as_deref(), Some("16.28.0~dfsg-0+deb11u4"));
+        assert_eq!(version("{}"), None);
+        let modules = r#"[{"name":"acl","description":"","use_count":2,"status":"Running","support_level":"core"},
+            {"name":"chan_rtp.so","description":"","use_count":0,"status":"Not Running","support_level":"core"}]"#;
+        assert_eq!(running_modules(modules), Some(vec!["acl".to_owned()]));
+        assert_eq!(
+            (Request::Info.path(), Request::Modules.path()),
+            ("/asterisk/info".into(), "/asterisk/modules".into())
+        );
     }
 
     #[test]

@@ -25,6 +25,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{Stream, StreamExt as _};
+use rustls::ClientConfig;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue, header};
@@ -42,7 +43,7 @@ use crate::call::legs::END_REASON_VARIABLE;
 use crate::call::record::{Keep, Opening};
 use crate::call::tools;
 use crate::call::{CLOSING_PATIENCE, Call, Report, Seed, Settings};
-use crate::config::{Config, LoadError, RealtimeConfig};
+use crate::config::{AsteriskConfig, Config, LoadError, RealtimeConfig};
 use crate::logging::Operator;
 use crate::net::ari_link::{AriLink, Lost, News};
 use crate::net::ari_rest::AriRest;
@@ -122,16 +123,11 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     let tls = tls::client_config().context("the system's trust store")?;
     let asterisk = &config.asterisk;
-    let rest = AriRest::new(
-        &format!("{}/ari", asterisk.http_base()),
-        &asterisk.username,
-        asterisk.password.expose(),
-        &tls,
-    )?;
+    let rest = ari_rest(asterisk, &tls)?;
     let again = Arc::new(Notify::new());
     let link = AriLink {
-        url: format!("{}/ari/events?app={}", asterisk.websocket_base(), asterisk.app),
-        headers: vec![(header::AUTHORIZATION, basic(&asterisk.username, asterisk.password.expose())?)],
+        url: events_url(asterisk, &asterisk.app),
+        headers: ari_headers(asterisk)?,
         tls: Arc::clone(&tls),
         again: Arc::clone(&again),
     };
@@ -571,11 +567,6 @@ async fn is_in_dialplan(rest: &AriRest, caller: &ChannelId, place: &Place) -> bo
     matches!(rest.perform(&request).await, Reply::Done(body) if request::exists(&body))
 }
 
-/// Where new sessions are opened, and with which key.
-fn endpoint(config: &RealtimeConfig, tls: Arc<rustls::ClientConfig>) -> anyhow::Result<Endpoint> {
-    Ok(Endpoint { url: config.session_url(), headers: session_headers(config)?, tls })
-}
-
 /// Makes requests one after the other, each again until it is known to be done or refused: of a caller who is to be
 /// sent on, or of something nobody serves any more, nobody else takes care.
 async fn make_all(rest: &AriRest, requests: Vec<Request>) {
@@ -590,6 +581,36 @@ async fn make_all(rest: &AriRest, requests: Vec<Request>) {
             tokio::time::sleep(ASK_AGAIN_AFTER).await;
         }
     }
+}
+
+/// ARI's requests, as this configuration has them.
+///
+/// # Errors
+/// When the HTTP client cannot be built.
+pub fn ari_rest(asterisk: &AsteriskConfig, tls: &Arc<ClientConfig>) -> Result<AriRest, reqwest::Error> {
+    let base = format!("{}/ari", asterisk.http_base());
+    AriRest::new(&base, &asterisk.username, asterisk.password.expose(), tls)
+}
+
+/// Where ARI tells the events of an application.
+pub fn events_url(asterisk: &AsteriskConfig, app: &str) -> String {
+    format!("{}/ari/events?app={app}", asterisk.websocket_base())
+}
+
+/// What lets us in there.
+///
+/// # Errors
+/// When user or password do not fit into a header.
+pub fn ari_headers(asterisk: &AsteriskConfig) -> anyhow::Result<Vec<(HeaderName, HeaderValue)>> {
+    Ok(vec![(header::AUTHORIZATION, basic(&asterisk.username, asterisk.password.expose())?)])
+}
+
+/// Where sessions are opened, and with what.
+///
+/// # Errors
+/// When the key does not fit into a header.
+pub fn endpoint(config: &RealtimeConfig, tls: Arc<ClientConfig>) -> anyhow::Result<Endpoint> {
+    Ok(Endpoint { url: config.session_url(), headers: session_headers(config)?, tls })
 }
 
 fn basic(user: &str, password: &str) -> anyhow::Result<HeaderValue> {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rustls::ClientConfig;
 
+use super::root_cause;
 use crate::ari::request::{Method, Reply, Request};
 
 /// Idle connections are dropped after this time; Asterisk's own limit is 15 s (`http.conf`, measured).
@@ -58,13 +59,13 @@ impl AriRest {
         let response = match sent {
             Ok(response) => response,
             // Without the address: it is in every line, and a request's query may hold what is nobody's business.
-            Err(error) => return Reply::Lost(error.without_url().to_string()),
+            Err(error) => return Reply::Lost(root_cause(&error.without_url())),
         };
         let status = response.status();
         match response.text().await {
             Ok(body) if status.is_success() => Reply::Done(body),
             Ok(body) => Reply::Refused { status: status.as_u16(), message: message(&body) },
-            Err(error) => Reply::Lost(error.without_url().to_string()),
+            Err(error) => Reply::Lost(root_cause(&error.without_url())),
         }
     }
 }

@@ -10,3 +10,8 @@ pub mod realtime_link;
 pub mod rtp_socket;
 pub mod tls;
 pub mod websocket;
+
+/// The innermost cause of an error, which says what happened: `Connection refused`, `invalid peer certificate`.
+pub fn root_cause(error: &dyn std::error::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), root_cause)
+}

@@ -83,7 +83,11 @@ impl PortPool {
     }
 }
 
-fn bind(address: SocketAddr) -> std::io::Result<UdpSocket> {
+/// A socket for RTP at this address.
+///
+/// # Errors
+/// The system's.
+pub fn bind(address: SocketAddr) -> std::io::Result<UdpSocket> {
     let socket = std::net::UdpSocket::bind(address)?;
     socket.set_nonblocking(true)?;
     if address.is_ipv4() {

@@ -1,0 +1,143 @@
+//! `doctor`: tries everything a call needs, and says what fails and what to do about it.
+//!
+//! ```text
+//!  config::Survey ─► machine, service, asterisk, media, openai ─► facts ─► judge ─► findings ─► report
+//!                     (all at once, each with its time limit)              (pure)    (words)
+//! ```
+//! It makes no call, takes no running daemon's events, sends the model no sound, and deletes what it makes.
+
+mod asterisk;
+mod facts;
+mod judge;
+mod machine;
+mod media;
+mod openai;
+mod report;
+mod service;
+mod tally;
+mod words;
+
+use std::future::Future;
+use std::io::{self, Write as _};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use futures_util::FutureExt as _;
+use rustls::ClientConfig;
+use tokio::time::timeout;
+
+use crate::config::{Parts, Survey};
+use crate::daemon::ari_rest;
+use crate::daemon::clock::wall;
+use crate::net::tls;
+use crate::operator::Language;
+use facts::{Asterisk, Facts, Machine, Media, MediaFault};
+use words::Status;
+
+/// The exit code when something fails.
+pub const FAILED: u8 = 2;
+/// What a disk may take to answer.
+const DISK_LIMIT: Duration = Duration::from_secs(5);
+
+/// The operator's language.
+#[must_use]
+pub fn language() -> Language {
+    Survey::load().language
+}
+
+/// Checks everything, prints the findings, and returns the exit code: 0 all is well, 1 there are warnings, 2 something
+/// fails. With `stop` it ends early, without a report, when what it made in Asterisk is deleted.
+///
+/// # Errors
+/// When nothing can be checked at all: no trust store, nobody to print for.
+pub async fn run(json: bool, stop: impl Future<Output = ()>) -> anyhow::Result<u8> {
+    let survey = Survey::load();
+    let language = survey.language;
+    let tls = tls::client_config().context("the system's trust store")?;
+    let Some(facts) = gather(survey, &tls, stop).await? else { return Ok(FAILED) };
+    let findings = judge::findings(&facts);
+    let text = if json { report::json(&findings, language) } else { report::text(&findings, language) };
+    match writeln!(io::stdout(), "{text}") {
+        // Whoever reads us – `head`, say – has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        written => written?,
+    }
+    Ok(match report::worst(&findings) {
+        Status::Ok | Status::Note => 0,
+        Status::Warning => 1,
+        Status::Failure => FAILED,
+    })
+}
+
+/// Finds everything out at once. None: told to stop.
+async fn gather(
+    survey: Survey,
+    tls: &Arc<ClientConfig>,
+    stop: impl Future<Output = ()>,
+) -> anyhow::Result<Option<Facts>> {
+    let parts = survey.parts.clone();
+    let stop = stop.shared();
+    let others = async {
+        let looked = async { tokio::join!(machine_of(&parts), service_of(&parts), openai_of(&parts, tls)) };
+        tokio::select! { looked = looked => Some(looked), () = stop.clone() => None }
+    };
+    let (others, of_asterisk) = tokio::join!(others, asterisk_of(&parts, tls, stop.clone()));
+    let (asterisk, media) = of_asterisk?;
+    let (Some((machine, daemon, openai)), None) = (others, stop.now_or_never()) else { return Ok(None) };
+    let today = wall().date_naive();
+    Ok(Some(Facts { survey, today, machine, daemon, asterisk, media, openai: openai? }))
+}
+
+async fn machine_of(parts: &Parts) -> Machine {
+    let parts = parts.clone();
+    let looked = tokio::task::spawn_blocking(move || machine::look(&parts));
+    timeout(DISK_LIMIT, looked).await.ok().and_then(Result::ok).unwrap_or_default()
+}
+
+async fn service_of(parts: &Parts) -> Option<facts::Daemon> {
+    service::look(parts.archive.as_ref()?.api.listen).await
+}
+
+async fn openai_of(parts: &Parts, tls: &Arc<ClientConfig>) -> anyhow::Result<Option<facts::OpenAi>> {
+    match &parts.realtime {
+        Some(config) => openai::look(config, tls).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Asterisk, and sound through it if it answers.
+async fn asterisk_of(
+    parts: &Parts,
+    tls: &Arc<ClientConfig>,
+    stop: impl Future<Output = ()>,
+) -> anyhow::Result<(Option<Asterisk>, Option<Media>)> {
+    let Some(config) = &parts.asterisk else { return Ok((None, None)) };
+    let rest = ari_rest(config, tls)?;
+    let of_ari = async {
+        let version = asterisk::version_of(&rest).await;
+        if version.is_err() {
+            return (version, None, parts.media.as_ref().map(unmeasured));
+        }
+        let sound = async {
+            match &parts.media {
+                Some(media) => Some(media::measure(&rest, config, media, tls, stop).await),
+                None => None,
+            }
+        };
+        let (modules, media) = tokio::join!(asterisk::modules(&rest), sound);
+        (version, Some(modules), media)
+    };
+    let ((version, modules, media), outside) = tokio::join!(of_ari, asterisk::outside(config));
+    Ok((Some(Asterisk { version, modules, ..outside }), media))
+}
+
+fn unmeasured(config: &crate::config::MediaConfig) -> Media {
+    Media {
+        local_ip: config.local_ip,
+        ports: config.ports.clone(),
+        asterisk: Vec::new(),
+        outcome: Err(MediaFault::NoAri),
+        left: Vec::new(),
+    }
+}

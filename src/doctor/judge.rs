@@ -1,0 +1,387 @@
+//! From facts to findings. Pure: the same facts, the same report.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use chrono::{NaiveDate, TimeDelta};
+
+use super::facts::{
+    Api, AriFault, Asterisk, Daemon, Dialplan, Disk, Facts, Listed, Machine, Media, MediaFault, OpenAi,
+    OpenFiles, Place, Session, Tally,
+};
+use super::words::{Both, Decimal, Finding, InBrackets};
+use crate::config::Survey;
+use crate::operator::{Detail, Level};
+
+/// Without these no call is served. `bridge_simple` relays packet by packet; `res_rtp_asterisk` is under `chan_rtp`.
+const MODULES: [&str; 13] = [
+    "app_stasis.so",
+    "bridge_simple.so",
+    "chan_rtp.so",
+    "res_ari.so",
+    "res_ari_applications.so",
+    "res_ari_asterisk.so",
+    "res_ari_bridges.so",
+    "res_ari_channels.so",
+    "res_ari_events.so",
+    "res_http_websocket.so",
+    "res_rtp_asterisk.so",
+    "res_stasis.so",
+    "res_stasis_answer.so",
+];
+/// Without these only callers with ulaw are.
+const CODECS: [&str; 1] = ["codec_ulaw.so"];
+/// The first Asterisk with ExternalMedia as we use it.
+const OLDEST: u32 = 16;
+
+/// A day of one line that always talks: 1.52 MB a minute, measured (README). Larger warns of disks that last for weeks.
+const LOW_BYTES: u64 = 2_200_000_000;
+/// About an hour of it.
+const FULL_BYTES: u64 = 100_000_000;
+/// Descriptors of a call: its RTP socket, its session, three files and the lock of its recording, and two to spare for
+/// the moment in which that is finished.
+const FILES_PER_CALL: u64 = 8;
+/// Descriptors of the daemon itself (about 30): log, index, API, Asterisk's connections, the runtime.
+const FILES_AT_REST: u64 = 64;
+
+/// Lost packets above this part are heard as clicks now and then.
+const LOSS_HEARD: f64 = 0.02;
+/// Above this part words are missing.
+const LOSS_UNBEARABLE: f64 = 0.2;
+/// A telephone's jitter buffer holds about 60 ms; what comes half of that off schedule is a network in trouble.
+const JITTER_HIGH: Duration = Duration::from_millis(30);
+
+/// Ends of models nearer than this are warned of.
+const NEAR_DAYS: i64 = 90;
+/// TLS bears minutes; but logs and recordings are compared with other machines'.
+const CLOCK_SLACK: TimeDelta = TimeDelta::seconds(30);
+
+/// All findings, in the order of the report.
+pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
+    let mut findings = variables(&facts.survey);
+    findings.extend(machine(&facts.machine));
+    findings.extend(facts.daemon.iter().map(daemon));
+    match &facts.asterisk {
+        Some(asterisk) => findings.extend(of_asterisk(asterisk)),
+        None => findings.push(Finding::AriUnchecked),
+    }
+    match (&facts.media, &facts.asterisk) {
+        (Some(media), Some(asterisk)) => findings.extend(of_media(media, asterisk)),
+        _ => findings.push(Finding::RtpUnchecked),
+    }
+    match &facts.openai {
+        Some(openai) => findings.extend(of_openai(openai, facts.today)),
+        None => findings.push(Finding::KeyUnchecked),
+    }
+    findings.push(clock(facts.openai.as_ref().and_then(|openai| openai.clock_ahead)));
+    findings.sort_by_key(Finding::check);
+    findings
+}
+
+fn variables(survey: &Survey) -> Vec<Finding> {
+    let wrong = survey.problems.iter().cloned().map(|notice| Finding::VariableWrong { notice });
+    let mut findings: Vec<_> = wrong.collect();
+    if findings.is_empty() {
+        findings.push(Finding::VariablesRight);
+    }
+    let remarks = survey.remarks.iter().chain(&survey.parts.remarks).cloned();
+    findings.extend(remarks.map(|notice| match notice.level() {
+        Level::Info => Finding::VariableNoted { notice },
+        Level::Warn => Finding::VariableDoubtful { notice },
+        Level::Error => Finding::VariableWrong { notice },
+    }));
+    findings
+}
+
+fn machine(machine: &Machine) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if machine.is_root {
+        findings.push(Finding::RunAsRoot);
+    }
+    findings.extend(machine.log.as_ref().map(|Place { path, writable }| {
+        let path = path.display().to_string();
+        match writable.clone() {
+            Ok(()) => Finding::LogWritable { path },
+            Err(cause) => Finding::LogUnwritable { path, cause },
+        }
+    }));
+    findings.extend(machine.recordings.as_ref().map(|Place { path, writable }| {
+        let path = path.display().to_string();
+        match writable.clone() {
+            Ok(()) => Finding::RecordingsWritable { path },
+            Err(cause) => Finding::RecordingsUnwritable { path, cause },
+        }
+    }));
+    // Where the whole folder cannot be written, that is said.
+    let folder_is_writable = machine.recordings.as_ref().is_none_or(|place| place.writable.is_ok());
+    if let Some(Place { path, writable: Err(cause) }) = &machine.index
+        && folder_is_writable
+    {
+        let (path, cause) = (path.display().to_string(), cause.clone());
+        findings.push(Finding::IndexUnwritable { path, cause });
+    }
+    findings.extend(machine.disks.iter().map(disk));
+    findings.extend(machine.open_files.map(open_files));
+    findings
+}
+
+fn disk(Disk { path, free_bytes }: &Disk) -> Finding {
+    let path = path.display().to_string();
+    match free_bytes {
+        Err(cause) => Finding::DiskUnknown { path, cause: cause.clone() },
+        Ok(bytes) => {
+            let free_gb = Decimal(*bytes as f64 / 1e9);
+            match bytes {
+                ..FULL_BYTES => Finding::DiskFull { path, free_gb },
+                ..LOW_BYTES => Finding::DiskLow { path, free_gb },
+                _ => Finding::DiskRoomy { path, free_gb },
+            }
+        }
+    }
+}
+
+fn open_files(OpenFiles { limit, calls }: OpenFiles) -> Finding {
+    let needed = FILES_AT_REST + calls * FILES_PER_CALL;
+    if limit >= needed {
+        return Finding::OpenFilesEnough { limit, calls };
+    }
+    let enough_for = limit.saturating_sub(FILES_AT_REST) / FILES_PER_CALL;
+    Finding::OpenFilesFew { limit, calls, enough_for, needed }
+}
+
+fn daemon(daemon: &Daemon) -> Finding {
+    let address = daemon.address.to_string();
+    match daemon.answer.clone() {
+        Api::Silent => Finding::DaemonAbsent { address },
+        Api::Daemon { version, well: true } => Finding::DaemonRuns { address, version },
+        Api::Daemon { well: false, .. } => Finding::DaemonDegraded { address },
+        Api::Foreign => Finding::ApiTaken { address },
+    }
+}
+
+fn of_asterisk(asterisk: &Asterisk) -> Vec<Finding> {
+    let address = asterisk.address.clone();
+    let mut findings = match asterisk.version.clone() {
+        Ok(version) => vec![Finding::AriAnswers { address }, age(version)],
+        Err(AriFault::Credentials) => {
+            vec![Finding::AriCredentials { address, user: asterisk.user.clone() }]
+        }
+        Err(AriFault::Status(status)) => vec![Finding::AriOff { address, status }],
+        Err(AriFault::Unreachable(cause)) => vec![Finding::AriUnreachable { address, cause }],
+    };
+    match &asterisk.modules {
+        None => {}
+        Some(Err(cause)) => findings.push(Finding::ModulesUnlisted { cause: cause.clone() }),
+        Some(Ok(running)) => findings.extend(modules(running)),
+    }
+    findings.push(dialplan(&asterisk.dialplan, &asterisk.app));
+    findings
+}
+
+/// `16.28.0~dfsg-0+deb11u4`, `certified/18.9-cert4`, `GIT-master-1a2b3c`.
+fn age(version: Detail) -> Finding {
+    let text = version.to_string();
+    let number = text.trim_start_matches("certified").trim_start_matches(['/', '-']);
+    let major = number.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
+    match major.parse::<u32>() {
+        Ok(major) if major >= OLDEST => Finding::AsteriskNew { version },
+        Ok(_) => Finding::AsteriskOld { version },
+        Err(_) => Finding::AsteriskUnknown { version },
+    }
+}
+
+fn modules(running: &[String]) -> Vec<Finding> {
+    let missing = |names: &[&'static str]| {
+        let names = names.iter().filter(|name| !running.iter().any(|module| module == *name));
+        names.copied().collect::<Vec<_>>()
+    };
+    let (needed, codecs) = (missing(&MODULES), missing(&CODECS));
+    let mut findings = Vec::new();
+    if needed.is_empty() {
+        findings.push(Finding::ModulesThere { count: MODULES.len() });
+    } else {
+        findings.push(Finding::ModulesMissing { names: needed.join(", ") });
+    }
+    if !codecs.is_empty() {
+        findings.push(Finding::ModulesWanting { names: codecs.join(", ") });
+    }
+    findings
+}
+
+fn dialplan(dialplan: &Dialplan, app: &str) -> Finding {
+    let name = app.to_owned();
+    let (apps, unclear) = match dialplan {
+        Dialplan::Hidden(cause) => return Finding::DialplanHidden { app: name, cause: cause.clone() },
+        Dialplan::Seen { apps, unclear } => (apps, unclear),
+    };
+    if let Some((_, places)) = apps.iter().find(|(called, _)| called == app) {
+        return Finding::DialplanEnters { app: name, places: *places };
+    }
+    if let Some(cause) = unclear.clone() {
+        return Finding::DialplanHidden { app: name, cause };
+    }
+    let others: Vec<_> = apps.iter().map(|(called, _)| format!("Stasis({called})")).collect();
+    Finding::DialplanNever { app: name, others: in_brackets(&others) }
+}
+
+fn in_brackets(texts: &[String]) -> InBrackets {
+    InBrackets((!texts.is_empty()).then(|| texts.join(", ")))
+}
+
+fn of_media(media: &Media, asterisk: &Asterisk) -> Vec<Finding> {
+    let mut findings = vec![ports(media, asterisk), sound(media)];
+    if !media.left.is_empty() {
+        let (address, names) = (asterisk.address.clone(), media.left.join(", "));
+        findings.push(Finding::RtpLeft { address, names });
+    }
+    findings
+}
+
+/// Whether Asterisk's ports and ours can clash. What was seen in use counts; of the rest, what its settings say.
+fn ports(media: &Media, asterisk: &Asterisk) -> Finding {
+    let ours = || range(&media.ports);
+    let theirs = || {
+        let seen: Vec<_> = media.asterisk.iter().map(|address| address.port().to_string()).collect();
+        asterisk.rtp_ports.as_ref().map_or_else(|| seen.join(", "), range)
+    };
+    let seen_among_ours = media.asterisk.iter().any(|address| media.ports.contains(&address.port()));
+    let settings_overlap = asterisk
+        .rtp_ports
+        .as_ref()
+        .map(|theirs| media.ports.start() <= theirs.end() && theirs.start() <= media.ports.end());
+    match settings_overlap {
+        // Its name may not even be known.
+        _ if !asterisk.is_here && asterisk.version.is_err() => Finding::PortsUnseen,
+        _ if !asterisk.is_here => Finding::PortsElsewhere,
+        Some(true) => Finding::PortsOverlap { ours: ours(), theirs: theirs() },
+        _ if seen_among_ours => Finding::PortsOverlap { ours: ours(), theirs: theirs() },
+        None if media.asterisk.is_empty() => Finding::PortsUnseen,
+        Some(false) | None => Finding::PortsApart { ours: ours(), theirs: theirs() },
+    }
+}
+
+fn range(ports: &RangeInclusive<u16>) -> String {
+    format!("{}-{}", ports.start(), ports.end())
+}
+
+fn sound(media: &Media) -> Finding {
+    let local = media.local_ip.to_string();
+    let [there, back] = match media.outcome.clone() {
+        Ok(tallies) => tallies,
+        Err(fault) => return unmeasured(fault, local, &media.ports),
+    };
+    let came = Both([there, back].map(|tally| (tally.received, tally.sent)));
+    let (sent, received) = (there.sent + back.sent, there.received + back.received);
+    let lost = f64::from(sent - received) / f64::from(sent.max(1));
+    let lost_percent = Decimal(lost * 100.0);
+    let jitter = there.jitter.max(back.jitter);
+    let jitter_ms = Decimal(jitter.as_secs_f64() * 1e3);
+    let nothing = |tally: Tally| tally.received == 0;
+    if nothing(there) && nothing(back) {
+        let asterisk: Vec<_> = media.asterisk.iter().map(ToString::to_string).collect();
+        Finding::RtpSilent { local, asterisk: asterisk.join(", ") }
+    } else if nothing(there) || nothing(back) {
+        Finding::RtpOneWay { came }
+    } else if lost > LOSS_UNBEARABLE {
+        Finding::RtpTorn { came, lost_percent }
+    } else if lost > LOSS_HEARD {
+        Finding::RtpLossy { came, lost_percent }
+    } else if jitter > JITTER_HIGH {
+        Finding::RtpJittery { came, jitter_ms }
+    } else {
+        let delay_ms = Decimal(there.delay.max(back.delay).as_secs_f64() * 1e3);
+        Finding::RtpFlows { came, jitter_ms, delay_ms }
+    }
+}
+
+fn unmeasured(fault: MediaFault, local: String, ports: &RangeInclusive<u16>) -> Finding {
+    match fault {
+        MediaFault::NoAri => Finding::RtpUnchecked,
+        MediaFault::NotOurs { cause, instead } => {
+            let instead = InBrackets(instead.map(|address| address.to_string()));
+            Finding::RtpNotOurs { local, cause, instead }
+        }
+        MediaFault::NoPort => Finding::RtpNoPort { ports: range(ports) },
+        MediaFault::Events(cause) => Finding::RtpNoEvents { cause },
+        MediaFault::Unregistered => Finding::RtpUnregistered,
+        MediaFault::Refused { step, status, message } => {
+            Finding::RtpRefused { step: step.name(), status, message }
+        }
+        MediaFault::Stalled(step) => Finding::RtpStalled { step: step.name() },
+    }
+}
+
+fn of_openai(openai: &OpenAi, today: NaiveDate) -> Vec<Finding> {
+    let host = openai.host.clone();
+    let mut findings = Vec::new();
+    match openai.list.clone() {
+        Listed::Models(models) => {
+            findings.push(Finding::KeyValid { host });
+            findings
+                .extend(openai.models.iter().map(|(variable, model)| fate(variable, model, &models, today)));
+        }
+        Listed::NoList => findings.push(Finding::ModelsUnlisted { host }),
+        Listed::Unreachable(cause) => findings.push(Finding::ServerUnreachable { host, cause }),
+        Listed::Status { status, code, message } => findings.push(match status {
+            401 | 403 => Finding::KeyRefused { host, message },
+            429 if code.to_string() == "insufficient_quota" => Finding::KeyWithoutCredit { message },
+            429 => Finding::KeyThrottled { message },
+            400..500 => Finding::ModelsUnlisted { host },
+            _ => Finding::ServerTroubled { host, status, message },
+        }),
+    }
+    findings.push(session(&openai.session));
+    findings
+}
+
+/// What the list says about a model.
+fn fate(
+    variable: &'static str,
+    model: &str,
+    models: &[(String, Option<String>)],
+    today: NaiveDate,
+) -> Finding {
+    let is_speech = variable == "OPENAI_REALTIME_MODEL";
+    let name = model.to_owned();
+    let Some((_, end)) = models.iter().find(|(id, _)| id == model) else {
+        if !is_speech {
+            return Finding::TranscriptionMissing { variable, model: name };
+        }
+        let similar = models.iter().map(|(id, _)| id).filter(|id| id.contains("realtime"));
+        let similar: Vec<_> = similar.take(6).cloned().collect();
+        return Finding::ModelMissing { variable, model: name, similar: in_brackets(&similar) };
+    };
+    let Some(date) = end.clone() else { return Finding::ModelLives { model: name } };
+    // A date we cannot read is one to be warned of too.
+    let end = date.parse::<NaiveDate>().unwrap_or(today);
+    match (end - today).num_days() {
+        ..0 => Finding::ModelEnded { variable, model: name, date },
+        days @ 0..=NEAR_DAYS => Finding::ModelEnds { variable, model: name, date, days },
+        _ => Finding::ModelEndsLater { model: name, date },
+    }
+}
+
+fn session(session: &Session) -> Finding {
+    match session.clone() {
+        Session::Configured { took, others } if others.to_string().is_empty() => {
+            Finding::SessionOpens { took_ms: took.as_millis() as u64 }
+        }
+        Session::Configured { others, .. } => Finding::SessionDiffers { paths: others },
+        Session::WrongFormats(paths) => Finding::SessionFormats { paths },
+        Session::Refused(notice) => Finding::SessionRefused { notice },
+        Session::Lost(cause) => Finding::SessionLost { cause },
+        Session::Late(limit) => Finding::SessionLate { seconds: limit.as_secs() },
+    }
+}
+
+fn clock(ahead: Option<TimeDelta>) -> Finding {
+    match ahead {
+        None => Finding::ClockUnknown,
+        Some(ahead) if ahead > CLOCK_SLACK => Finding::ClockAhead { seconds: ahead.num_seconds() },
+        Some(ahead) if ahead < -CLOCK_SLACK => Finding::ClockBehind { seconds: -ahead.num_seconds() },
+        Some(_) => Finding::ClockRight,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,218 @@
+//! Asks the Realtime server: its models over HTTP, which proves the key and tells the time, and one session with our
+//! real settings. No sound is sent and no answer asked for, so it costs nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta};
+use reqwest::header::DATE;
+use rustls::ClientConfig;
+use serde::Deserialize;
+use tokio::time::timeout;
+
+use super::facts::{Listed, OpenAi, Session};
+use crate::config::RealtimeConfig;
+use crate::daemon::clock::{now, wall};
+use crate::daemon::endpoint;
+use crate::net::realtime_link::{Endpoint, News, RealtimeLink};
+use crate::net::root_cause;
+use crate::operator::{Detail, Notice};
+use crate::realtime::client::ClientEvent;
+use crate::realtime::dialect::Differences;
+use crate::realtime::server::{self, ApiError, ErrorClass, Event, Refusal};
+
+/// How long the list may take.
+const LIST_LIMIT: Duration = Duration::from_secs(6);
+/// How long a session may take: as long as a caller waits for one.
+const SESSION_LIMIT: Duration = Duration::from_secs(8);
+/// OpenAI's list has about 30 kB. More than this is no list of models.
+const LIST_BYTES: usize = 4 << 20;
+
+/// Asks for both at once.
+pub(super) async fn look(config: &RealtimeConfig, tls: &Arc<ClientConfig>) -> anyhow::Result<OpenAi> {
+    let endpoint = endpoint(config, Arc::clone(tls))?;
+    let listed = async {
+        let asked = async {
+            let listed = list(config, &endpoint, tls).await;
+            listed.unwrap_or_else(|error| {
+                (Listed::Unreachable(Detail::new(root_cause(&error.without_url()))), None)
+            })
+        };
+        let late = || (Listed::Unreachable(Detail::new(format!("{} s", LIST_LIMIT.as_secs()))), None);
+        timeout(LIST_LIMIT, asked).await.unwrap_or_else(|_| late())
+    };
+    let opened = async {
+        let tried = session(config, Arc::new(endpoint.clone()));
+        timeout(SESSION_LIMIT, tried).await.unwrap_or(Session::Late(SESSION_LIMIT))
+    };
+    let ((list, clock_ahead), session) = tokio::join!(listed, opened);
+    let mut models = vec![("OPENAI_REALTIME_MODEL", config.model.clone())];
+    let transcription = config.session.transcription.as_ref();
+    models.extend(transcription.map(|of| ("OPENAI_TRANSCRIPTION_MODEL", of.model.clone())));
+    Ok(OpenAi { host: host(&config.url), models, list, clock_ahead, session })
+}
+
+fn host(url: &str) -> String {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split(['/', '?']).next().unwrap_or(rest).to_owned()
+}
+
+/// The models, and how far our clock is ahead.
+async fn list(
+    config: &RealtimeConfig,
+    endpoint: &Endpoint,
+    tls: &Arc<ClientConfig>,
+) -> Result<(Listed, Option<TimeDelta>), reqwest::Error> {
+    let Some(url) = config.models_url() else { return Ok((Listed::NoList, None)) };
+    let client = reqwest::Client::builder()
+        .tls_backend_preconfigured(tls.as_ref().clone())
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .build()?;
+    let request = endpoint
+        .headers
+        .iter()
+        .fold(client.get(url), |request, (name, value)| request.header(name.clone(), value.clone()));
+    let mut response = request.send().await?;
+    let date = response.headers().get(DATE).and_then(|date| date.to_str().ok());
+    let theirs = date.and_then(|date| DateTime::parse_from_rfc2822(date).ok());
+    let ahead = theirs.map(|theirs| wall().signed_duration_since(theirs));
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        body.extend_from_slice(&chunk);
+        if body.len() > LIST_BYTES {
+            return Ok((Listed::NoList, ahead));
+        }
+    }
+    let status = response.status();
+    let listed = if status.is_success() { models(&body) } else { refusal(status.as_u16(), &body) };
+    Ok((listed, ahead))
+}
+
+fn models(body: &[u8]) -> Listed {
+    #[derive(Deserialize)]
+    struct List {
+        data: Vec<Model>,
+    }
+    #[derive(Deserialize)]
+    struct Model {
+        id: String,
+        #[serde(default)]
+        shutdown_date: Option<String>,
+    }
+    match serde_json::from_slice(body) {
+        Ok(List { data }) if !data.is_empty() => {
+            Listed::Models(data.into_iter().map(|model| (model.id, model.shutdown_date)).collect())
+        }
+        Ok(_) | Err(_) => Listed::NoList,
+    }
+}
+
+fn refusal(status: u16, body: &[u8]) -> Listed {
+    #[derive(Deserialize, Default)]
+    struct Body {
+        error: Error,
+    }
+    #[derive(Deserialize, Default)]
+    struct Error {
+        #[serde(default)]
+        code: Option<String>,
+        #[serde(default)]
+        message: String,
+    }
+    let Body { error } = serde_json::from_slice(body).unwrap_or_default();
+    let message = if error.message.is_empty() { format!("HTTP {status}") } else { error.message };
+    Listed::Status {
+        status,
+        code: Detail::new(error.code.unwrap_or_default()),
+        message: Detail::new(message),
+    }
+}
+
+/// Opens a session as a call does, up to the echo of our settings.
+async fn session(config: &RealtimeConfig, endpoint: Arc<Endpoint>) -> Session {
+    let began = now();
+    let asked = config.session.session(config.session.interrupt);
+    let mut link = RealtimeLink::new(endpoint);
+    link.open();
+    let result = loop {
+        let text = match link.next().await {
+            News::Opened => continue,
+            News::Text(text) => text,
+            News::Ended { refusal: Some(refusal), cause } => break refused(config, refusal, &cause),
+            News::Ended { refusal: None, cause } => break Session::Lost(Detail::new(cause)),
+        };
+        match server::parse(&text) {
+            Ok(Event::SessionCreated) => {
+                let update = ClientEvent::SessionUpdate { event_id: "doctor".into(), session: asked.clone() };
+                link.push(update.to_json());
+            }
+            Ok(Event::SessionUpdated { session, .. }) => {
+                let echoed = serde_json::from_str(&session).unwrap_or_default();
+                let Differences { formats, others } = Differences::between(&asked, &echoed);
+                break if formats.is_empty() {
+                    Session::Configured { took: now() - began, others: Detail::new(others.join(", ")) }
+                } else {
+                    Session::WrongFormats(Detail::new(formats.join(", ")))
+                };
+            }
+            Ok(Event::Error(error)) => break complaint(config, &error),
+            Ok(_) | Err(_) => {}
+        }
+    };
+    link.close();
+    result
+}
+
+/// Before the session is ready, every error ends it for us.
+fn complaint(config: &RealtimeConfig, error: &ApiError) -> Session {
+    match error.class() {
+        ErrorClass::Permanent(refusal) => refused(config, refusal, &error.message),
+        _ => Session::Refused(Notice::SessionRefused {
+            code: Detail::new(&error.code),
+            message: Detail::new(&error.message),
+        }),
+    }
+}
+
+fn refused(config: &RealtimeConfig, refusal: Refusal, cause: &str) -> Session {
+    Session::Refused(match refusal {
+        Refusal::Key => Notice::KeyRefused,
+        Refusal::Quota => Notice::QuotaExhausted,
+        Refusal::Model => Notice::ModelUnavailable { model: config.model.clone() },
+        Refusal::BetaDialect => Notice::BetaRefused,
+        Refusal::Other => Notice::SessionRefused { code: Detail::default(), message: Detail::new(cause) },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_read_and_what_is_none_is_told_apart() {
+        let body = br#"{"object":"list","data":[{"id":"a","object":"model","created":1,"owned_by":"system","shutdown_date":null},
+            {"id":"b","shutdown_date":"2027-01-20"},{"id":"c"}]}"#;
+        let expected = [("a", None), ("b", Some("2027-01-20")), ("c", None)];
+        let expected = expected.map(|(id, date)| (id.to_owned(), date.map(str::to_owned))).to_vec();
+        assert_eq!(models(body), Listed::Models(expected));
+        assert_eq!(models(b"<html>"), Listed::NoList);
+        assert_eq!(models(br#"{"data":[]}"#), Listed::NoList);
+    }
+
+    #[test]
+    fn a_refusal_keeps_its_code_and_loses_the_key() {
+        let body =
+            br#"{"error":{"message":"Incorrect API key provided: sk-abc123def.","code":"invalid_api_key"}}"#;
+        let Listed::Status { status, code, message } = refusal(401, body) else { panic!("a status") };
+        assert_eq!((status, code.to_string().as_str()), (401, "invalid_api_key"));
+        assert!(!message.to_string().contains("abc123"), "{message}");
+        assert!(matches!(refusal(502, b"<html>"), Listed::Status { status: 502, .. }));
+    }
+
+    #[test]
+    fn the_host_is_shown_without_its_path() {
+        assert_eq!(host("wss://api.openai.com/v1/realtime"), "api.openai.com");
+        assert_eq!(host("ws://127.0.0.1:9/v1/realtime?x=y"), "127.0.0.1:9");
+    }
+}

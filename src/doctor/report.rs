@@ -1,0 +1,58 @@
+//! The findings on the screen: aligned lines for people, JSON for machines.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::words::{Finding, Status};
+use crate::operator::Language;
+
+/// Wide enough for the longest status, and the longest id.
+const STATUS_WIDTH: usize = 7;
+const ID_WIDTH: usize = 10;
+
+/// The worst of them.
+pub(super) fn worst(findings: &[Finding]) -> Status {
+    findings.iter().map(Finding::status).max().unwrap_or(Status::Ok)
+}
+
+/// One line each, what to do indented below, and a line that counts.
+pub(super) fn text(findings: &[Finding], language: Language) -> String {
+    let mut text = String::new();
+    for finding in findings {
+        let (mark, status, id) = (finding.status().mark(), finding.status().word(), finding.check().id());
+        let (detail, remedy) = finding.words(language);
+        writeln!(text, "{mark} {status:STATUS_WIDTH$}  {id:ID_WIDTH$}  {detail}")
+            .expect("writing to a String cannot fail");
+        if let Some(remedy) = remedy {
+            let indent = " ".repeat(2 + STATUS_WIDTH + 2 + ID_WIDTH + 2);
+            writeln!(text, "{indent}-> {remedy}").expect("writing to a String cannot fail");
+        }
+    }
+    let count = |wanted| findings.iter().filter(|finding| finding.status() == wanted).count();
+    write!(text, "\nfailure: {}, warning: {}", count(Status::Failure), count(Status::Warning))
+        .expect("writing to a String cannot fail");
+    text
+}
+
+/// The same for machines: the ids and statuses are stable, the words are not.
+pub(super) fn json(findings: &[Finding], language: Language) -> String {
+    #[derive(Serialize)]
+    struct Report {
+        status: &'static str,
+        checks: Vec<Row>,
+    }
+    #[derive(Serialize)]
+    struct Row {
+        id: &'static str,
+        status: &'static str,
+        detail: String,
+        remedy: Option<String>,
+    }
+    let row = |finding: &Finding| {
+        let (detail, remedy) = finding.words(language);
+        Row { id: finding.check().id(), status: finding.status().word(), detail, remedy }
+    };
+    let report = Report { status: worst(findings).word(), checks: findings.iter().map(row).collect() };
+    serde_json::to_string_pretty(&report).expect("text is always JSON")
+}

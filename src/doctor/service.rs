@@ -1,0 +1,61 @@
+//! Asks whether the daemon runs: who answers at API_LISTEN.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::facts::{Api, Daemon};
+use crate::operator::Detail;
+
+/// How long it may take.
+const LIMIT: Duration = Duration::from_secs(2);
+
+/// Asks. None where the daemon would choose its port by itself.
+pub(super) async fn look(listen: SocketAddr) -> Option<Daemon> {
+    let address = reachable(listen);
+    let client = reqwest::Client::builder().no_proxy().timeout(LIMIT).build().ok()?;
+    let answer = match client.get(format!("http://{address}/health")).send().await {
+        Ok(response) => response.text().await.map_or(Api::Foreign, |body| who(&body)),
+        Err(error) if error.is_connect() => Api::Silent,
+        Err(_) => Api::Foreign,
+    };
+    (listen.port() != 0).then_some(Daemon { address, answer })
+}
+
+/// Where to ask for what listens everywhere.
+fn reachable(listen: SocketAddr) -> SocketAddr {
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listen.port())
+}
+
+/// Who answers so.
+fn who(body: &str) -> Api {
+    #[derive(Deserialize)]
+    struct Health {
+        status: String,
+        version: String,
+    }
+    match serde_json::from_str(body) {
+        Ok(Health { status, version }) => Api::Daemon { version: Detail::new(version), well: status == "ok" },
+        Err(_) => Api::Foreign,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_daemon_is_known_by_its_health() {
+        let well = r#"{"status":"ok","version":"0.1.0","recorder":null,"disk":null,"index":"ready"}"#;
+        assert_eq!(who(well), Api::Daemon { version: Detail::new("0.1.0"), well: true });
+        assert!(matches!(who(&well.replace("ok", "degraded")), Api::Daemon { well: false, .. }));
+        assert_eq!(who("<html>It works!</html>"), Api::Foreign);
+        assert_eq!(reachable(([0, 0, 0, 0], 5001).into()), ([127, 0, 0, 1], 5001).into());
+    }
+}
