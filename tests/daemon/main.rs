@@ -9,6 +9,7 @@ mod asterisk_fails;
 mod bad_input;
 mod config;
 mod demo;
+mod doctor;
 mod many;
 mod one_call;
 mod operator_log;

@@ -46,7 +46,15 @@ impl World {
 
     /// With a script of its own for each connection, counted from 0.
     pub(crate) fn choosing(choose: impl Fn(usize) -> Arc<Script> + Send + Sync + 'static) -> Self {
-        let settings = Settings { media_address: loopback_address(), ..Settings::default() };
+        Self::with(Settings::default(), choose)
+    }
+
+    /// With other settings of Asterisk.
+    pub(crate) fn with(
+        settings: Settings,
+        choose: impl Fn(usize) -> Arc<Script> + Send + Sync + 'static,
+    ) -> Self {
+        let settings = Settings { media_address: loopback_address(), ..settings };
         Self {
             asterisk: AsteriskServer::start(settings).expect("loopback"),
             openai: RealtimeServer::start(choose).expect("loopback"),

@@ -194,6 +194,11 @@ impl Asterisk {
         self.apps.retain(|_, app| !app.is_idle());
     }
 
+    /// The names of the applications, registered or remembered.
+    pub fn applications(&self) -> Vec<String> {
+        self.apps.keys().cloned().collect()
+    }
+
     pub(super) fn applications_json(&self) -> String {
         self.apps.keys().map(|name| self.application(name)).collect::<Value>().to_string()
     }

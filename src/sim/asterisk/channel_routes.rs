@@ -148,6 +148,10 @@ impl Asterisk {
         if self.by_id.contains_key(&id) {
             return by_version(v22, 409, "Channel with given unique ID already exists");
         }
+        if self.settings.unloaded.iter().any(|module| module == "chan_rtp.so") {
+            let message = "An internal error prevented this request from being handled";
+            return Response::error(500, if v22 { message } else { "Allocation failed" });
+        }
         let (Some(host), Some(port)) = (resolved(host), self.free_port()) else {
             return Response::error(500, "Allocation failed");
         };

@@ -188,6 +188,41 @@ pub(super) fn info_json(version: Version, started: &str) -> String {
     )
 }
 
+/// Some of the modules of a real Asterisk, 16 and 22 alike, with their descriptions.
+const MODULES: [(&str, &str); 18] = [
+    ("acl", "Named ACL system"),
+    ("app_stasis.so", "Stasis dialplan application"),
+    ("bridge_simple.so", "Simple two channel bridging module"),
+    ("bridge_softmix.so", "Multi-party software based channel mixing"),
+    ("chan_pjsip.so", "PJSIP Channel Driver"),
+    ("chan_rtp.so", "RTP Media Channel"),
+    ("codec_alaw.so", "A-law Coder/Decoder"),
+    ("codec_ulaw.so", "mu-Law Coder/Decoder"),
+    ("res_ari.so", "Asterisk RESTful Interface"),
+    ("res_ari_applications.so", "RESTful API module - Stasis application resources"),
+    ("res_ari_asterisk.so", "RESTful API module - Asterisk resources"),
+    ("res_ari_bridges.so", "RESTful API module - Bridge resources"),
+    ("res_ari_channels.so", "RESTful API module - Channel resources"),
+    ("res_ari_events.so", "RESTful API module - WebSocket resource"),
+    ("res_http_websocket.so", "HTTP WebSocket Support"),
+    ("res_rtp_asterisk.so", "Asterisk RTP Stack"),
+    ("res_stasis.so", "Stasis application support"),
+    ("res_stasis_answer.so", "Stasis application answer support"),
+];
+
+/// `GET /asterisk/modules`.
+pub(super) fn modules_json(unloaded: &[String]) -> String {
+    let loaded = MODULES.iter().filter(|(name, _)| !unloaded.iter().any(|missing| missing == name));
+    let modules: Vec<String> = loaded
+        .map(|(name, description)| {
+            format!(
+                "{{\"name\":\"{name}\",\"description\":\"{description}\",\"use_count\":0,\"status\":\"Running\",\"support_level\":\"core\"}}"
+            )
+        })
+        .collect();
+    format!("[{}]", modules.join(","))
+}
+
 /// An error as ARI words it.
 pub(super) fn message(text: &str) -> String {
     format!("{{\"message\":{}}}", quote(text))

@@ -1,5 +1,5 @@
-//! RTP through the fake: packet by packet between a phone and the one media leg in its bridge, as `simple_bridge` does.
-//! No pacing, no buffer, no mixing, no RTCP.
+//! RTP through the fake: packet by packet between a phone and the one media leg in its bridge, or between two media legs,
+//! as `simple_bridge` does. No pacing, no buffer, no mixing, no RTCP.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -165,8 +165,20 @@ impl Asterisk {
         leg.heard_anything = true;
         let Some(peer) = self.peer(key) else { return };
         let renew = (self.settings.version == Version::V22).then(|| self.chance.number() as u32);
-        let Some(Leg::Phone(phone)) = self.channels.get_mut(&peer).map(|channel| &mut channel.leg) else {
-            return;
+        let phone = match self.channels.get_mut(&peer).map(|channel| &mut channel.leg) {
+            Some(Leg::Phone(phone)) => phone,
+            Some(Leg::Media(other)) => {
+                let payload = match header.payload_type {
+                    rtp::ULAW => payload.to_vec(),
+                    rtp::ALAW => g711::to_ulaw(payload),
+                    _ => return,
+                };
+                let header = other.stream.relay(header, rtp::ULAW, renew);
+                let datagram = rtp::write(header, &payload);
+                self.out.push_back(Emit::Media { from_port: other.port, to: other.host, datagram });
+                return;
+            }
+            None => return,
         };
         let (payload_type, payload) = match (header.payload_type, phone.codec) {
             (rtp::ULAW, Codec::Ulaw) => (rtp::ULAW, payload.to_vec()),

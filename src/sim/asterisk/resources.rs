@@ -72,6 +72,7 @@ impl Asterisk {
             ("GET", ["asterisk", "info"]) => {
                 Response::ok(events::info_json(self.settings.version, &self.timestamp(self.born)))
             }
+            ("GET", ["asterisk", "modules"]) => Response::ok(events::modules_json(&self.settings.unloaded)),
             ("GET", ["asterisk", "ping"]) => Response::ok(format!(
                 "{{\"asterisk_id\":\"{}\",\"ping\":\"pong\",\"timestamp\":\"{}\"}}",
                 events::ASTERISK_ID,

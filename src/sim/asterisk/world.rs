@@ -37,6 +37,8 @@ pub struct Settings {
     pub stopping: Duration,
     /// The (context, extension) pairs `continue` can go to. `None`: any.
     pub dialplan: Option<Vec<(String, String)>>,
+    /// Modules that are not loaded, of those `GET /asterisk/modules` would list. Without `chan_rtp.so` no media leg is made.
+    pub unloaded: Vec<String>,
     /// Whether requests are written down for `journal`.
     pub keep_journal: bool,
     /// For SSRCs, first sequence numbers and the like.
@@ -64,6 +66,7 @@ impl Default for Settings {
             starting: [Duration::from_millis(100); 3],
             stopping: Duration::from_secs(1),
             dialplan: None,
+            unloaded: Vec::new(),
             keep_journal: true,
             seed: 1,
         }

@@ -156,6 +156,16 @@ impl AsteriskServer {
         self.exchange.with(|world, _| world.media_hosts())
     }
 
+    /// The network loses the RTP to the application for which `loses` says so, by where it goes.
+    pub fn lose_media(&self, loses: impl FnMut(SocketAddr) -> bool + Send + 'static) {
+        self.exchange.with(|world, _| world.network.loses = Some(Box::new(loses)));
+    }
+
+    /// The names of the applications, registered or remembered.
+    pub fn applications(&self) -> Vec<String> {
+        self.exchange.with(|world, _| world.asterisk.applications())
+    }
+
     /// From now on everything is noted for [`Self::seen`].
     pub fn watch(&self) {
         self.exchange.with(|world, _| world.seen = Some(Vec::new()));

@@ -11,13 +11,14 @@ use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, Response, StatusCode, Uri, header};
 use axum::response::IntoResponse as _;
+use axum::routing::get;
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::task::JoinSet;
 use tokio::time::{sleep_until, timeout};
 
 use super::connection::{Connections, Door, Switch};
-use crate::daemon::clock::now;
-use crate::sim::realtime::{Fact, Handshake, Incoming, Outgoing, Script, Session};
+use crate::daemon::clock::{now, wall};
+use crate::sim::realtime::{self, Fact, Handshake, Incoming, Outgoing, Script, Session};
 
 /// What the kernel takes of what is not read yet. Larger hides from the client for long that a stalled server reads
 /// nothing; smaller throttles the first flush of kept audio.
@@ -83,6 +84,7 @@ impl RealtimeServer {
         let (door, address, connections) = Door::open(Some(RECEIVE_BUFFER))?;
         let house = Arc::new(House { choose: Box::new(choose), state: Mutex::default() });
         let router = Router::new()
+            .route("/v1/models", get(models))
             .fallback(enter)
             .with_state(Arc::clone(&house))
             .into_make_service_with_connect_info::<Switch>();
@@ -215,7 +217,7 @@ impl House {
     }
 
     /// Lets someone in, or not.
-    fn accept(&self, uri: &Uri, headers: &HeaderMap) -> Result<LiveSession, crate::sim::realtime::Refusal> {
+    fn accept(&self, uri: &Uri, headers: &HeaderMap) -> Result<LiveSession, realtime::Refusal> {
         let headers: Vec<(String, String)> = headers
             .iter()
             .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())))
@@ -260,6 +262,20 @@ async fn enter(
                 .unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
         }
     }
+}
+
+/// The list of models, as the first connection's script has it.
+async fn models(State(house): State<Arc<House>>, headers: HeaderMap) -> axum::response::Response {
+    let script = (house.choose)(0);
+    let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let (status, body) = realtime::models(&script, authorization);
+    let date = wall().to_utc() + chrono::TimeDelta::seconds(script.clock_ahead);
+    Response::builder()
+        .status(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR))
+        .header(header::CONTENT_TYPE, "application/json")
+        .header(header::DATE, date.format("%a, %d %b %Y %H:%M:%S GMT").to_string())
+        .body(body.into())
+        .unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
 }
 
 /// Serves one connection to its end.

@@ -31,6 +31,43 @@ pub(super) fn refusal(handshake: &Handshake<'_>, script: &Script) -> Result<(), 
     Err(Refusal { status, body })
 }
 
+/// `GET /v1/models`: the status and the body. Transcription models are there too.
+pub fn models(script: &Script, authorization: Option<&str>) -> (u16, String) {
+    let error = |status, code: &str, message: String| {
+        let error = json!({"message": message, "type": "invalid_request_error", "param": null, "code": code});
+        (status, json!({"error": error}).to_string())
+    };
+    if !script.lists_models {
+        return error(404, "unknown_url", "Unknown request URL: GET /v1/models.".to_owned());
+    }
+    let key = authorization.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
+    if let Some(message) = wrong_key(script, key) {
+        return error(401, "invalid_api_key", message);
+    }
+    let transcribers = ["gpt-transcribe", "whisper-1"].map(str::to_owned);
+    let data: Vec<_> = script
+        .models
+        .iter()
+        .chain(&transcribers)
+        .map(|id| {
+            let shutdown = script.shutdowns.iter().find(|(model, _)| model == id).map(|(_, date)| date);
+            json!({"id": id, "object": "model", "created": SOME_DAY, "owned_by": "system", "shutdown_date": shutdown})
+        })
+        .collect();
+    (200, json!({"object": "list", "data": data}).to_string())
+}
+
+/// What is said of a key that is not the one expected.
+fn wrong_key(script: &Script, key: &str) -> Option<String> {
+    let shown: String = key.chars().take(7).collect();
+    let is_wrong = key.is_empty() || script.key.as_ref().is_some_and(|expected| expected != key);
+    is_wrong.then(|| {
+        format!(
+            "Incorrect API key provided: {shown}***. You can find your API key at https://platform.openai.com/account/api-keys."
+        )
+    })
+}
+
 /// The Unix time at `now`.
 pub(super) fn unix_time(script: &Script, now: Instant) -> u64 {
     script.wall.map_or(SOME_DAY, |(then, unix)| match now.checked_duration_since(then) {
@@ -72,11 +109,7 @@ impl Session {
 
     fn judge_handshake(&self, query: &str, auth: Option<&str>, beta: Option<&str>) -> Result<(), Rejection> {
         let key = auth.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
-        if key.is_empty() || self.script.key.as_ref().is_some_and(|expected| expected != key) {
-            let shown: String = key.chars().take(7).collect();
-            let message = format!(
-                "Incorrect API key provided: {shown}***. You can find your API key at https://platform.openai.com/account/api-keys."
-            );
+        if let Some(message) = wrong_key(&self.script, key) {
             return Err(Rejection::new("invalid_api_key", message, None));
         }
         if self.script.dialect != Dialect::Beta && beta.is_some() {

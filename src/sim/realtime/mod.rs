@@ -41,6 +41,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+pub use handshake::models;
 pub use items::{ConversationItem, Role};
 pub use journal::{Fact, What};
 pub use script::{Answer, Dialect, Fault, FaultKind, Part, Script, Trigger, VadScript, pattern};

@@ -39,6 +39,12 @@ pub struct Script {
     pub key: Option<String>,
     /// The models that exist.
     pub models: Vec<String>,
+    /// The days on which some of them are shut down, as `/v1/models` tells.
+    pub shutdowns: Vec<(String, String)>,
+    /// Whether `/v1/models` is served; compatible servers often have none.
+    pub lists_models: bool,
+    /// So many seconds the server's `Date` is ahead of this machine's clock.
+    pub clock_ahead: i64,
     /// From `response.create`, or the commit of a turn, to the first delta.
     pub think: Duration,
     /// How many times faster than real time speech is generated. Larger: the whole answer is with the client
@@ -100,6 +106,9 @@ impl Default for Script {
             dialect: Dialect::GaStrict,
             key: Some("sk-test".to_owned()),
             models: models.map(str::to_owned).to_vec(),
+            shutdowns: Vec::new(),
+            lists_models: true,
+            clock_ahead: 0,
             think: Duration::from_millis(300),
             burst: 30.0,
             delta_ms: 200,

@@ -84,11 +84,24 @@ pub(super) struct World {
     due_of: Vec<Option<Instant>>,
     legs: HashMap<u16, Leg>,
     media_address: IpAddr,
+    pub(super) network: Network,
     readers: JoinSet<()>,
     /// For the readers, which must not keep the exchange alive.
     myself: Weak<Exchange>,
     /// When the driver will look again.
     wakes: Option<Instant>,
+}
+
+/// What becomes of RTP on its way to the application.
+#[derive(Default)]
+pub(super) struct Network {
+    pub(super) loses: Option<Box<dyn FnMut(SocketAddr) -> bool + Send>>,
+}
+
+impl std::fmt::Debug for Network {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Network").finish_non_exhaustive()
+    }
 }
 
 /// The socket of a media leg.
@@ -143,6 +156,7 @@ impl Exchange {
                 due_of: Vec::new(),
                 legs: HashMap::new(),
                 media_address,
+                network: Network::default(),
                 readers: JoinSet::new(),
                 myself: myself.clone(),
                 wakes: None,
@@ -265,6 +279,9 @@ impl World {
                 Emit::Media { from_port, to, datagram } => {
                     if let Some(leg) = self.legs.get_mut(&from_port) {
                         leg.host = Some(to);
+                        if self.network.loses.as_mut().is_some_and(|loses| loses(to)) {
+                            continue;
+                        }
                         // A full buffer loses a packet, as a network does.
                         drop(leg.socket.try_send_to(&datagram, to));
                     }
