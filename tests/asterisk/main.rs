@@ -182,6 +182,51 @@ on_both! {
         assert!(truncated[0].abs_diff(second as u64 / 8) <= 20, "heard {} ms, said {truncated:?}", second / 8);
         assert_eq!(session.violations(), Vec::<String>::new());
     }
+
+    12 the_doctor_finds_nothing_and_leaves_nothing(testbed: monologue(1_000, 1)) {
+        let (report, code) = testbed.doctor(&[]);
+        assert_eq!(bad(&report), Vec::<String>::new(), "{report}");
+        assert!(code == Some(0) || report.contains("warning  disk"), "{report}");
+        for line in ["ok       ari", "ok       asterisk", "ok       modules", "ok       dialplan", "ok       rtp-ports", "ok       rtp "] {
+            assert!(report.contains(line), "no {line}:\n{report}");
+        }
+        testbed.nothing_is_left();
+        testbed.no_application_but_the_daemons();
+        // The daemon has lost neither its events nor a port.
+        let call = testbed.call("talk", "3241000752", 3.0, vec![speaks(500, 100)]).remove(0);
+        assert!(loud(&call.heard()) == *pattern(1_000, 1));
+    }
+
+    13 the_doctor_names_what_is_broken(testbed: Script::default()) {
+        let finds = |changes: &[(&str, &str)], expected: &[&str]| {
+            let (report, code) = testbed.doctor(changes);
+            assert_eq!((bad(&report), code), (expected.iter().map(ToString::to_string).collect(), Some(2)), "{report}");
+        };
+        finds(&[("ASTERISK_PASSWORD", "wrong")], &["failure ari"]);
+        finds(&[("ASTERISK_APP", "other")], &["failure dialplan"]);
+        finds(&[("RTP_PORTS", &testbed.asterisks_ports())], &["failure rtp-ports"]);
+        finds(&[("LOCAL_IP_ADDRESS", "192.0.2.1")], &["failure rtp"]);
+        for module in ["chan_rtp.so", "res_ari_bridges.so"] {
+            testbed.console(&format!("module unload {module}"));
+            finds(&[], &["failure modules", "failure rtp"]);
+            testbed.console(&format!("module load {module}"));
+        }
+        testbed.nothing_is_left();
+        testbed.no_application_but_the_daemons();
+        testbed.kill_asterisk();
+        finds(&[], &["failure ari"]);
+        testbed.start_asterisk();
+    }
+}
+
+/// The status and id of what is not right in the doctor's report; the disk and the evenness of RTP are the machine's.
+fn bad(report: &str) -> Vec<String> {
+    let words = report
+        .lines()
+        .filter(|line| !line.contains("jitter"))
+        .map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let bad = words.filter(|words| matches!(words[..], [_, "warning" | "failure", id, ..] if id != "disk"));
+    bad.map(|words| format!("{} {}", words[1], words[2])).collect()
 }
 
 /// The n-th connection says pattern n + 1.

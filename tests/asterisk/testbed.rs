@@ -6,6 +6,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -64,6 +65,8 @@ pub(crate) struct Calls {
 pub(crate) struct Testbed {
     environment: HashMap<&'static str, String>,
     folder: tempfile::TempDir,
+    /// Of the daemon's RTP ports.
+    first_port: u16,
     runtime: Runtime,
     pub(crate) realtime: RealtimeServer,
     daemon: RefCell<Option<Child>>,
@@ -98,9 +101,10 @@ impl Testbed {
             scripts.server()
         };
         let folder = tempfile::Builder::new().prefix(name).tempdir().expect("a folder");
-        let testbed = Self { environment, folder, runtime, realtime, daemon: RefCell::new(None) };
+        let first_port = 20_000 + 100 * number;
+        let testbed = Self { environment, folder, first_port, runtime, realtime, daemon: RefCell::new(None) };
         testbed.start_asterisk();
-        testbed.start_daemon(number);
+        testbed.start_daemon();
         testbed.log_says("Conexión ARI establecida");
         Some(testbed)
     }
@@ -189,11 +193,7 @@ impl Testbed {
 
     /// Waits until Asterisk has neither channel nor bridge.
     pub(crate) fn nothing_is_left(&self) {
-        let cli = |command: &str| {
-            let output = self.script("cli").args(command.split(' ')).output().expect("a console");
-            String::from_utf8_lossy(&output.stdout).into_owned()
-        };
-        let left = || (cli("core show channels concise"), cli("bridge show all"));
+        let left = || (self.console("core show channels concise"), self.console("bridge show all"));
         let empty = wait(|| {
             let (channels, bridges) = left();
             channels.trim().is_empty() && bridges.lines().count() == 1
@@ -256,10 +256,15 @@ impl Testbed {
         assert!(started.status.success(), "{}", String::from_utf8_lossy(&started.stderr));
     }
 
-    fn start_daemon(&self, number: u16) {
-        let log = self.folder.path().join("daemon.log");
-        let first = 20_000 + 100 * number;
-        let daemon = Command::new(env!("CARGO_BIN_EXE_openai-inbound-calls"))
+    fn start_daemon(&self) {
+        let daemon = self.program().stdout(Stdio::null()).spawn().expect("the daemon starts");
+        self.daemon.replace(Some(daemon));
+    }
+
+    /// The program with everything it needs to know.
+    fn program(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_openai-inbound-calls"));
+        command
             .current_dir(self.folder.path())
             .env_clear()
             .envs([
@@ -274,12 +279,54 @@ impl Testbed {
             ])
             .env("ASTERISK_PORT", &self.environment["ASTERISK_PORT"])
             .env("OPENAI_REALTIME_URL", self.realtime.url())
-            .env("RTP_PORTS", format!("{first}-{}", first + 99))
-            .env("LOG_FILE_PATH", log)
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("the daemon starts");
-        self.daemon.replace(Some(daemon));
+            .env("RTP_PORTS", format!("{}-{}", self.first_port, self.first_port + 99))
+            .env("LOG_FILE_PATH", self.folder.path().join("daemon.log"));
+        command
+    }
+
+    /// What the doctor says, and its exit code. It finds this Asterisk's console under the usual name.
+    pub(crate) fn doctor(&self, changes: &[(&str, &str)]) -> (String, Option<i32>) {
+        let shim = self.folder.path().join("asterisk");
+        let cli = self.script("cli").get_program().to_owned();
+        let script = format!("#!/bin/sh\nshift\nexec {} \"$@\"\n", cli.to_string_lossy());
+        std::fs::write(&shim, script).expect("a file");
+        std::fs::set_permissions(&shim, std::fs::Permissions::from_mode(0o755)).expect("its mode");
+        let path = std::env::var_os("PATH").unwrap_or_default().to_string_lossy().into_owned();
+        let home = std::env::var_os("HOME").unwrap_or_default();
+        let output = self
+            .program()
+            .arg("doctor")
+            .envs(&self.environment)
+            .env("HOME", home)
+            .envs(std::env::vars_os().filter(|(name, _)| name == "XDG_CACHE_HOME" || name == "TESTBED_DIR"))
+            .env("PATH", format!("{}:{path}", self.folder.path().display()))
+            .envs(changes.iter().copied())
+            .output()
+            .expect("the program");
+        let report = String::from_utf8(output.stdout).expect("text");
+        println!("{report}");
+        (report, output.status.code())
+    }
+
+    /// One command on Asterisk's console; what it prints.
+    pub(crate) fn console(&self, command: &str) -> String {
+        let output = self.script("cli").args(command.split(' ')).output().expect("a console");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Asterisk's own RTP ports.
+    pub(crate) fn asterisks_ports(&self) -> String {
+        format!("{}-{}", self.environment["RTP_START"], self.environment["RTP_END"])
+    }
+
+    /// Waits until Asterisk knows no application but the daemon's.
+    pub(crate) fn no_application_but_the_daemons(&self) {
+        let apps = || {
+            let shown = self.console("ari show apps");
+            let apps = shown.lines().map(str::trim).filter(|line| line.contains("-app"));
+            apps.map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert!(wait(|| apps() == ["openai-app"]), "{:?}", apps());
     }
 
     fn script(&self, name: &str) -> Command {
