@@ -43,7 +43,7 @@ use crate::call::legs::END_REASON_VARIABLE;
 use crate::call::record::{Keep, Opening};
 use crate::call::tools;
 use crate::call::{CLOSING_PATIENCE, Call, Report, Seed, Settings};
-use crate::config::{AsteriskConfig, Config, LoadError, RealtimeConfig};
+use crate::config::{AsteriskConfig, CallsConfig, Config, LoadError, MediaConfig, RealtimeConfig};
 use crate::logging::Operator;
 use crate::net::ari_link::{AriLink, Lost, News};
 use crate::net::ari_rest::AriRest;
@@ -138,7 +138,7 @@ pub async fn run(
         app: asterisk.app.clone(),
     });
     let settings = Arc::new(settings(&config));
-    let max_calls = max_calls(&config);
+    let max_calls = max_calls(&config.media, &config.calls);
     operator.say(&Notice::Capacity { calls: max_calls });
     let ports = PortPool::new(config.media.ports.clone());
     let (archive, recorder) = archive(&config, operator).context("the archive of recordings")?;
@@ -289,7 +289,7 @@ impl Daemon {
         let fixed = self.config.reload(new);
         self.endpoint = Arc::new(endpoint);
         self.settings = Arc::new(settings(&self.config));
-        self.switchboard.limit(max_calls(&self.config));
+        self.switchboard.limit(max_calls(&self.config.media, &self.config.calls));
         self.operator.say(&Notice::ConfigurationReloaded);
         if !fixed.is_empty() {
             self.operator.say(&Notice::RestartNeeded { variables: fixed });
@@ -557,8 +557,8 @@ impl Daemon {
 }
 
 /// How many calls are taken at once.
-fn max_calls(config: &Config) -> usize {
-    config.calls.max_calls.unwrap_or_else(|| capacity::derived(&config.media.ports))
+pub fn max_calls(media: &MediaConfig, calls: &CallsConfig) -> usize {
+    calls.max_calls.unwrap_or_else(|| capacity::derived(&media.ports))
 }
 
 /// Whether the dialplan has this place; without an answer it is taken not to.

@@ -9,6 +9,7 @@ use rustix::process::{Resource, getrlimit, getuid};
 
 use super::facts::{Disk, Machine, OpenFiles, Place};
 use crate::config::Parts;
+use crate::daemon::max_calls;
 use crate::operator::Detail;
 
 /// Where systemd finds the service, the operator's own file first.
@@ -26,7 +27,7 @@ pub(super) fn look(parts: &Parts) -> Machine {
     {
         disks.push(disk(log));
     }
-    let calls = parts.media.as_ref().map(|media| media.ports.clone().filter(|port| port % 2 == 0).count());
+    let calls = parts.media.as_ref().zip(parts.calls.as_ref()).map(|(media, calls)| max_calls(media, calls));
     Machine {
         is_root: getuid().is_root(),
         log: log.map(|path| place(path, file(path))),

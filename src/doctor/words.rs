@@ -260,13 +260,13 @@ findings! {
         "Compruébelo con df -h",
         "Look with df -h";
     OpenFilesEnough { limit: u64, calls: u64 } => OpenFiles Ok,
-        "{limit} archivos abiertos bastan para las {calls} llamadas simultáneas que caben en RTP_PORTS",
-        "{limit} open files are enough for the {calls} simultaneous calls that RTP_PORTS has room for";
+        "{limit} archivos abiertos bastan para las {calls} llamadas simultáneas que se admiten (MAX_CALLS)",
+        "{limit} open files are enough for the {calls} calls taken at once (MAX_CALLS)";
     OpenFilesFew { limit: u64, calls: u64, enough_for: u64, needed: u64 } => OpenFiles Warning,
-        "{limit} archivos abiertos alcanzan para {enough_for} llamadas simultáneas; en RTP_PORTS caben {calls}",
-        "{limit} open files are enough for {enough_for} simultaneous calls; RTP_PORTS has room for {calls}",
-        "Ponga LimitNOFILE={needed} en la unidad de systemd (en una consola: ulimit -n), o reduzca RTP_PORTS",
-        "Set LimitNOFILE={needed} in the systemd unit (in a shell: ulimit -n), or narrow RTP_PORTS";
+        "{limit} archivos abiertos alcanzan para {enough_for} llamadas simultáneas; se admiten {calls} (MAX_CALLS)",
+        "{limit} open files are enough for {enough_for} simultaneous calls; {calls} are taken (MAX_CALLS)",
+        "Ponga LimitNOFILE={needed} en la unidad de systemd (en una consola: ulimit -n), o baje MAX_CALLS",
+        "Set LimitNOFILE={needed} in the systemd unit (in a shell: ulimit -n), or lower MAX_CALLS";
     DaemonRuns { address: String, version: Detail } => Daemon Note,
         "El servicio está en marcha: versión {version}, API en {address}",
         "The daemon is running: version {version}, API at {address}";
@@ -353,7 +353,7 @@ findings! {
     PortsApart { ours: String, theirs: String } => RtpPorts Ok,
         "RTP_PORTS ({ours}) y los puertos RTP de Asterisk ({theirs}) no se solapan",
         "RTP_PORTS ({ours}) and Asterisk's own RTP ports ({theirs}) do not overlap";
-    PortsOverlap { ours: String, theirs: String } => RtpPorts Failure,
+    PortsOverlap { ours: String, theirs: String } => RtpPorts Warning,
         "RTP_PORTS ({ours}) se solapa con los puertos RTP de Asterisk en este mismo equipo ({theirs})",
         "RTP_PORTS ({ours}) overlaps Asterisk's own RTP ports on this same machine ({theirs})",
         "Ponga en RTP_PORTS otro intervalo que el de rtpstart y rtpend de rtp.conf",
