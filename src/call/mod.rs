@@ -33,6 +33,7 @@
 //! | `playout` | model → caller, the 20 ms clock, what was *heard* |
 //! | `responses`, `turn` | one answer at a time; barge-in |
 //! | `transcript` | who said what |
+//! | `keys` | what the caller presses |
 //! | `resume` | another session when the first is lost or expires |
 //! | `limits` | what a call may not exceed |
 //! | `tools`, `leaving` | what the model may do beside speaking; ending a call on purpose |
@@ -41,6 +42,7 @@
 
 mod agent;
 pub mod ear;
+mod keys;
 mod leaving;
 pub mod legs;
 pub mod limits;
@@ -70,6 +72,7 @@ use crate::realtime::client::ClientEvent;
 use crate::realtime::server::{Event, Refusal};
 
 use agent::Agent;
+use keys::Keys;
 use leaving::Leaving;
 use legs::{Exit, Legs, Progress};
 use limits::Watch;
@@ -227,6 +230,7 @@ pub struct Call {
     leaving: Option<Leaving>,
     watch: Watch,
     sessions: Sessions,
+    keys: Keys,
     media_from: Option<SocketAddr>,
     codec_said: bool,
     events_said: u64,
@@ -263,6 +267,7 @@ impl Call {
             leaving: None,
             watch: Watch::default(),
             sessions: Sessions::default(),
+            keys: Keys::default(),
             media_from: None,
             codec_said: false,
             events_said: 0,
@@ -304,6 +309,7 @@ impl Call {
                 self.agent.deadline(),
                 self.responses.deadline(self.quiet_at(), self.now),
                 self.leaving_deadline(),
+                self.keys.deadline(),
             ]
             .into_iter()
             .flatten()
@@ -370,6 +376,7 @@ impl Call {
                 }
                 self.advance_agent();
                 self.advance_sessions();
+                self.advance_keys();
                 self.advance_limits();
                 self.ask();
                 self.advance_leaving();
@@ -425,6 +432,7 @@ impl Call {
             LegEvent::Key(key) => {
                 self.counters.keys += 1;
                 self.watch.stir();
+                self.key_pressed(key);
                 self.note(EventKind::Key, key.to_string());
             }
             LegEvent::Hold(held) => {

@@ -29,6 +29,8 @@ pub struct Settings {
     pub fallback: Option<Place>,
     /// What a call may not exceed.
     pub limits: Limits,
+    /// Whether the model is told which keys the caller presses.
+    pub tells_keys: bool,
     /// Whether the model may end the call. What it is offered is in [`Self::session`].
     pub may_hang_up: bool,
     /// Where the model may transfer callers to.

@@ -16,6 +16,7 @@ pub(super) fn calls(reader: &mut Reader<'_>) -> Option<CallsConfig> {
     let context = reader.parsed("FALLBACK_CONTEXT", Allowed::DialplanName, dialplan_name);
     let extension = reader.parsed("FALLBACK_EXTEN", Allowed::DialplanName, dialplan_name);
     let may_hang_up = reader.word("ASSISTANT_MAY_HANG_UP");
+    let tells_keys = reader.word("ASSISTANT_HEARS_KEYS");
     let destinations = reader.parsed("TRANSFER_DESTINATIONS", Allowed::Destinations, destinations);
     let duration = seconds(reader, "MAX_CALL_SECONDS", 10..=86_400);
     let silence = seconds(reader, "CALLER_SILENCE_SECONDS", 5..=3_600);
@@ -26,7 +27,15 @@ pub(super) fn calls(reader: &mut Reader<'_>) -> Option<CallsConfig> {
     let max_calls = max_calls?.and_then(|most| usize::try_from(most).ok());
     let (context, extension) = (context?, extension?);
     let fallback = (!context.is_empty()).then_some(Place { context, extension, priority: 1 });
-    Some(CallsConfig { fallback, limits, max_calls, may_hang_up: may_hang_up?, destinations: destinations? })
+    let tells_keys = tells_keys?;
+    Some(CallsConfig {
+        fallback,
+        limits,
+        max_calls,
+        tells_keys,
+        may_hang_up: may_hang_up?,
+        destinations: destinations?,
+    })
 }
 
 #[expect(

@@ -83,6 +83,8 @@ pub struct CallsConfig {
     pub limits: Limits,
     /// Most calls at once; None: as many as the machine and the ports allow.
     pub max_calls: Option<usize>,
+    /// Whether it is told which keys the caller presses.
+    pub tells_keys: bool,
     /// Whether the assistant may hang up.
     pub may_hang_up: bool,
     /// Where it may transfer them to.

@@ -362,6 +362,7 @@ const OTHERS: &[(&str, &str, bool)] = &[
     ("NO_AUDIO_SECONDS", "6", true),
     ("MAX_CALL_TOKENS", "5000", true),
     ("ASSISTANT_MAY_HANG_UP", "false", true),
+    ("ASSISTANT_HEARS_KEYS", "false", true),
     ("TRANSFER_DESTINATIONS", "ventas:from-internal,200", true),
     ("FALLBACK_CONTEXT", "humans", true),
     ("RECORDINGS_DIR", "other", false),

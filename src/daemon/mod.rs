@@ -187,6 +187,7 @@ fn settings(config: &Config) -> Settings {
         uplink_frames_per_append: config.uplink_frames_per_append,
         fallback: config.calls.fallback.clone(),
         limits: config.calls.limits,
+        tells_keys: config.calls.tells_keys,
         may_hang_up: config.calls.may_hang_up,
         destinations: config.calls.destinations.clone(),
         keep: config.recordings.keep,

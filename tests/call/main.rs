@@ -17,6 +17,7 @@ mod asterisk_outage;
 mod barge_in;
 mod greeting;
 mod hangup;
+mod keys;
 mod late_clock;
 mod limits;
 mod packet_loss;

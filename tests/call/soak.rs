@@ -207,6 +207,7 @@ fn create(seed: u64, dice: &mut Dice, watched: bool) -> World {
         settings.recording_notice = announces.then(|| "Esta llamada se graba.".into());
         settings.session.interrupt = interrupts;
         settings.may_hang_up = hangs_up;
+        settings.tells_keys = hangs_up;
         settings.fallback = if falls_back { "humans,s".parse().ok() } else { None };
         settings.destinations = [("ventas", "from-internal,200"), ("nadie", "from-internal,999")]
             .map(|(name, place)| Destination { name: name.into(), place: place.parse().expect("a place") })

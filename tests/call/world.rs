@@ -243,6 +243,7 @@ pub(crate) fn settings() -> Settings {
         keep: openai_inbound_calls::call::record::Keep::ALL,
         fallback: None,
         limits: Limits::default(),
+        tells_keys: false,
         may_hang_up: false,
         destinations: Vec::new(),
     }

@@ -126,6 +126,7 @@ fn settings() -> Settings {
         keep: openai_inbound_calls::call::record::Keep::ALL,
         fallback: None,
         limits: Limits::default(),
+        tells_keys: false,
         may_hang_up: false,
         destinations: Vec::new(),
     }

@@ -1,0 +1,71 @@
+//! Keys the caller presses, told to the model in words: the API hears none on its own.
+//!
+//! Keys that follow each other within a moment are told together; `#` ends them at once.
+
+use std::time::{Duration, Instant};
+
+use super::Call;
+use super::responses::Purpose;
+use super::transcript::Speaker;
+use crate::realtime::ItemId;
+use crate::realtime::client::{NewItem, Role};
+
+/// How long after a key another one belongs to it. Shorter splits a number, longer is dead air.
+const PAUSE: Duration = Duration::from_millis(1_500);
+/// More are told at once.
+const MOST: usize = 32;
+
+/// Keys that have not been told.
+#[derive(Debug, Default)]
+pub(super) struct Keys {
+    pressed: String,
+    told_at: Option<Instant>,
+    /// How often keys were told.
+    count: u32,
+}
+
+impl Keys {
+    /// When [`Call::advance_keys`] has something to do.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.told_at
+    }
+}
+
+impl Call {
+    /// The caller has pressed a key.
+    pub(super) fn key_pressed(&mut self, key: char) {
+        if !self.settings.tells_keys {
+            return;
+        }
+        if self.keys.pressed.len() < MOST {
+            self.keys.pressed.push(key);
+        }
+        let ends = key == '#' || self.keys.pressed.len() == MOST;
+        self.keys.told_at = Some(if ends { self.now } else { self.now + PAUSE });
+    }
+
+    /// Tells the model of the keys, once no more follow.
+    pub(super) fn advance_keys(&mut self) {
+        if self.keys.told_at.is_none_or(|at| at > self.now) {
+            return;
+        }
+        if !self.agent.is_ready() {
+            // There is no session yet, or it is being replaced.
+            self.keys.told_at = Some(self.now + PAUSE);
+            return;
+        }
+        self.keys.told_at = None;
+        let pressed = std::mem::take(&mut self.keys.pressed);
+        self.keys.count += 1;
+        let (id, text) =
+            (ItemId::from(&*format!("keys_{}", self.keys.count)), format!("[keypad: {pressed}]"));
+        let at = self.now - self.born;
+        let utterance = self.transcript.utterance(&id, Speaker::Caller);
+        utterance.text.clone_from(&text);
+        (utterance.began, utterance.ended) = (Some(at), Some(at));
+        self.tell(&id, None);
+        self.call_off();
+        self.tell_model(NewItem::Message { id: Some(id), role: Role::Caller, text });
+        self.responses.want(Purpose::Answer);
+    }
+}
