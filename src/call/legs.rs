@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use super::Output;
 use crate::ari::request::{self, Reply, Request, media_address};
 use crate::ari::{BridgeId, ChannelId, Place};
-use crate::operator::{EndReason, Notice};
+use crate::operator::{Detail, EndReason, Notice};
 
 /// A ringing caller is answered after this time even if the session is not ready: longer and callers think
 /// the line is dead, shorter and they hear silence instead of ringing.
@@ -377,9 +377,9 @@ impl Legs {
         if self.caller != Caller::Checking || self.place.as_ref() != Some(place) {
             return;
         }
-        if !matches!(reply, Reply::Done(body) if request::exists(body)) {
+        if let Some(notice) = missing(place, reply) {
             self.place = None;
-            out.push(Output::Notice(Notice::PlaceMissing { place: place.to_string() }));
+            out.push(Output::Notice(notice));
         }
         self.explain(out);
     }
@@ -424,6 +424,18 @@ impl Legs {
                 bridge: self.bridge_id.clone(),
                 channels: [self.caller_id.clone(), self.media_id.clone()],
             }));
+        }
+    }
+}
+
+/// The operator's line, if a place is not in the dialplan for all we know.
+pub fn missing(place: &Place, reply: &Reply) -> Option<Notice> {
+    let place = place.to_string();
+    match reply {
+        Reply::Done(body) if request::exists(body) => None,
+        Reply::Done(_) => Some(Notice::PlaceMissing { place }),
+        Reply::Refused { message: cause, .. } | Reply::Lost(cause) => {
+            Some(Notice::PlaceUnknown { place, cause: Detail::new(cause) })
         }
     }
 }

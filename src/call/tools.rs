@@ -10,13 +10,13 @@
 
 use serde_json::{Value, json};
 
-use super::legs::Exit;
+use super::legs::{Exit, missing};
 use super::record::EventKind;
 use super::responses::Purpose;
 use super::{Call, Output};
 use crate::ari::Place;
-use crate::ari::request::{self, Reply, Request};
-use crate::operator::{EndReason, Notice};
+use crate::ari::request::{Reply, Request};
+use crate::operator::EndReason;
 use crate::realtime::client::NewItem;
 use crate::realtime::dialect::Tool;
 use crate::realtime::server::FunctionCall;
@@ -158,27 +158,13 @@ impl Call {
         else {
             return;
         };
-        match reply {
-            Reply::Done(body) if request::exists(body) => {
-                let variables = vec![(DESTINATION_VARIABLE, destination.name), (SUMMARY_VARIABLE, summary)];
-                self.part(
-                    EndReason::Transferred,
-                    Exit::Dialplan { place: Some(destination.place), variables },
-                );
-                self.answer_function(&call, session, &json!({"ok": true}));
-            }
-            Reply::Done(_) => {
-                self.outputs.push(Output::Notice(Notice::PlaceMissing { place: place.to_string() }));
-                self.answer_function(&call, session, &failure("this destination cannot be reached now"));
-            }
-            Reply::Refused { .. } | Reply::Lost(_) => {
-                self.answer_function(
-                    &call,
-                    session,
-                    &failure("the telephone system does not answer; try again later"),
-                );
-            }
+        if let Some(notice) = missing(place, reply) {
+            self.outputs.push(Output::Notice(notice));
+            return self.answer_function(&call, session, &failure("this destination cannot be reached now"));
         }
+        let variables = vec![(DESTINATION_VARIABLE, destination.name), (SUMMARY_VARIABLE, summary)];
+        self.part(EndReason::Transferred, Exit::Dialplan { place: Some(destination.place), variables });
+        self.answer_function(&call, session, &json!({"ok": true}));
     }
 
     /// Tells the model what became of its call, and asks it to go on when it was the last. A session that did not make the

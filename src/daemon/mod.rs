@@ -36,10 +36,10 @@ use call_task::{Io, Order};
 use clock::{chance, now, wall};
 use service_manager::ServiceManager;
 
+use crate::ari::ChannelId;
 use crate::ari::event::Channel;
-use crate::ari::request::{self, Application, Reply, Request};
-use crate::ari::{ChannelId, Place};
-use crate::call::legs::END_REASON_VARIABLE;
+use crate::ari::request::{Application, Reply, Request};
+use crate::call::legs::{END_REASON_VARIABLE, missing};
 use crate::call::record::{Keep, Opening};
 use crate::call::tools;
 use crate::call::{CLOSING_PATIENCE, Call, Report, Seed, Settings};
@@ -533,13 +533,15 @@ impl Daemon {
     fn send_on(&self, caller: ChannelId, reason: EndReason) {
         let (rest, operator, fallback) = (self.rest.clone(), self.operator, self.settings.fallback.clone());
         self.errands.push(Box::pin(async move {
-            let place = match fallback {
-                Some(place) if !is_in_dialplan(&rest, &caller, &place).await => {
-                    operator.say(&Notice::PlaceMissing { place: place.to_string() });
-                    None
+            let mut place = fallback;
+            if let Some(wanted) = &place {
+                let (channel, wanted) = (caller.clone(), wanted.clone());
+                let reply = rest.perform(&Request::DialplanExists { channel, place: wanted.clone() }).await;
+                if let Some(notice) = missing(&wanted, &reply) {
+                    operator.say(&notice);
+                    place = None;
                 }
-                place => place,
-            };
+            }
             let (channel, value) = (caller.clone(), reason.code().to_owned());
             let explain = Request::SetVariable { channel, name: END_REASON_VARIABLE, value };
             make_all(&rest, vec![explain, Request::Continue { channel: caller, place }]).await;
@@ -560,12 +562,6 @@ impl Daemon {
 /// How many calls are taken at once.
 pub fn max_calls(media: &MediaConfig, calls: &CallsConfig) -> usize {
     calls.max_calls.unwrap_or_else(|| capacity::derived(&media.ports))
-}
-
-/// Whether the dialplan has this place; without an answer it is taken not to.
-async fn is_in_dialplan(rest: &AriRest, caller: &ChannelId, place: &Place) -> bool {
-    let request = Request::DialplanExists { channel: caller.clone(), place: place.clone() };
-    matches!(rest.perform(&request).await, Reply::Done(body) if request::exists(&body))
 }
 
 /// Makes requests one after the other, each again until it is known to be done or refused: of a caller who is to be

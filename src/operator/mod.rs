@@ -297,6 +297,10 @@ notices! {
     PlaceMissing { place: String } => Error,
         "El dialplan no tiene {place}: el llamante continúa en el paso siguiente al de Stasis(). Revise FALLBACK_CONTEXT, FALLBACK_EXTEN y TRANSFER_DESTINATIONS",
         "The dialplan has no {place}: the caller goes on with the step after Stasis(). Check FALLBACK_CONTEXT, FALLBACK_EXTEN and TRANSFER_DESTINATIONS";
+    /// Asterisk cannot tell whether the dialplan has `place`: nobody is sent there.
+    PlaceUnknown { place: String, cause: Detail } => Error,
+        "Asterisk no puede decir si el dialplan tiene {place} ({cause}), y no se envía a nadie allí: cargue el módulo func_dialplan.so",
+        "Asterisk cannot tell whether the dialplan has {place} ({cause}), and nobody is sent there: load the module func_dialplan.so";
     /// The task of a call panicked; the other calls go on.
     CallPanicked { detail: Detail } => Error,
         "Error interno en una llamada, que se da por terminada: {detail}",

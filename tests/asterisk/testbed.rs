@@ -280,6 +280,7 @@ impl Testbed {
             .env("ASTERISK_PORT", &self.environment["ASTERISK_PORT"])
             .env("OPENAI_REALTIME_URL", self.realtime.url())
             .env("RTP_PORTS", format!("{}-{}", self.first_port, self.first_port + 99))
+            .env("TRANSFER_DESTINATIONS", "ventas:from-internal,200;nadie:from-internal,999")
             .env("LOG_FILE_PATH", self.folder.path().join("daemon.log"));
         command
     }

@@ -1,10 +1,12 @@
 //! The assistant hangs up and transfers: only after the last frame of what it said, and only where it may.
 
+use std::sync::Arc;
+
 use openai_inbound_calls::call::tools::{Destination, offered};
-use openai_inbound_calls::operator::{EndReason, Notice};
+use openai_inbound_calls::operator::{EndReason, Language, Notice};
 use openai_inbound_calls::sim::asterisk::{self, Ending, Fault};
 use openai_inbound_calls::sim::caller::Step;
-use openai_inbound_calls::sim::realtime::{self, Answer, FaultKind, Trigger, pattern};
+use openai_inbound_calls::sim::realtime::{self, Answer, FaultKind, Script, Trigger, pattern};
 
 use super::ladder::{Show, check};
 use super::world::{MS, World};
@@ -191,11 +193,27 @@ fn without_an_answer_of_asterisk_the_model_is_told_so() {
     world.asterisk.fail_next("GET", "/variable", Fault::ConnectionLost);
     world.dial(asks());
     world.run_to(12_000);
-    assert!(world.ladder.draw(0, Show::TALK).contains("does not answer"));
+    let is_said = |notice: &Notice| matches!(notice, Notice::PlaceUnknown { .. });
+    assert!(world.tasks[0].notices.iter().any(is_said));
+    assert!(world.ladder.draw(0, Show::TALK).contains("cannot be reached"));
     assert!(world.heard(0).ends_with(&pattern(900, 3)));
     world.hang_up(0);
     world.run_for(1_000);
     in_order(&world);
+}
+
+#[test]
+fn an_asterisk_without_the_function_that_is_asked_is_named() {
+    let unloaded = vec!["func_dialplan.so".to_owned()];
+    let mut world = World::with(1, asterisk::Settings { unloaded, ..asterisk::Settings::default() });
+    world.script = Arc::new(Script { key: Some("sk-another".into()), ..Script::default() });
+    world.set(|settings| settings.fallback = "humans,100".parse().ok());
+    world.dial(vec![]);
+    world.run_to(3_000);
+    assert!(matches!(world.outcome(0).ended, Some(Ending::Continued { priority: 5, .. })));
+    let cause = "Unable to read provided function";
+    let named = |notice: &Notice| notice.line(Language::English).contains(cause);
+    assert!(world.tasks[0].notices.iter().any(named), "{:?}", world.tasks[0].notices);
 }
 
 #[test]

@@ -145,7 +145,7 @@ async fn fifty_readers_beside_fifty_calls_cost_no_frame_and_get_what_they_ask_fo
     (0..OLD).for_each(|n| record(world.recordings.path(), n));
     // A port nobody else has: that of an address nobody else has.
     let address = format!("{}:5001", loopback_address());
-    let daemon = world.daemon_with(&[("API_LISTEN", &address)]).await;
+    let daemon = world.daemon_with(&[("API_LISTEN", &address), ("MAX_CALLS", "50")]).await;
     until("the API listens", || std::net::TcpStream::connect(&address).is_ok()).await;
     let (enough, read) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let readers = std::thread::spawn({

@@ -98,6 +98,10 @@ impl Asterisk {
 
     fn get_variable(&self, key: Key, name: &str) -> Response {
         if let Some(place) = name.strip_prefix("DIALPLAN_EXISTS(").and_then(|rest| rest.strip_suffix(')')) {
+            if self.settings.unloaded.iter().any(|module| module == "func_dialplan.so") {
+                // As 16 and 22 say it.
+                return Response::error(500, "Unable to read provided function");
+            }
             let mut parts = place.split(',');
             let (context, extension) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
             let value = if self.settings.has_extension(context, extension) { "1" } else { "0" };
