@@ -301,7 +301,7 @@ fn serve(settings: RecordingSettings, config: &ArchiveConfig, remarks: &[Notice]
     for remark in remarks {
         operator.say(remark);
     }
-    let archive = Archive::start(settings, config, operator, Box::new(|| None))?;
+    let archive = Archive::start(settings, config, operator, Box::new(|| None), None)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         use tokio::signal::unix::{SignalKind, signal};

@@ -127,6 +127,7 @@ impl Call {
                 .push(Output::Notice(Notice::SettingsDiffer { paths: Detail::new(others.join(", ")) }));
         }
         self.agent = Agent::Ready;
+        self.sessions.stood = true;
         self.outputs.push(Output::Notice(Notice::SessionConfigured));
         self.legs.answer(&mut self.outputs);
         self.resume();

@@ -337,6 +337,7 @@ impl Call {
                 Phase::Serving => EndReason::Shutdown,
                 Phase::Closing { reason, .. } | Phase::Ended { reason } => reason,
             },
+            session_stood: self.sessions.stood,
             duration: self.now - self.born,
             counters: self.counters,
             uplink: self.uplink.counters,

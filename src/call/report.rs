@@ -32,6 +32,8 @@ pub struct Counters {
 pub struct Report {
     /// Why it ended.
     pub reason: EndReason,
+    /// Whether the model's session ever stood.
+    pub session_stood: bool,
     /// How long it lasted.
     pub duration: Duration,
     /// Counts.

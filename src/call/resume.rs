@@ -38,6 +38,8 @@ const SAME_CALL: &str = "This is the same telephone call: the connection was int
 /// What is known of the sessions of a call.
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
+    /// Whether one has ever been configured.
+    pub(super) stood: bool,
     /// How many there were before the current one.
     pub(super) count: usize,
     /// When the current one expires.

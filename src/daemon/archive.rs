@@ -26,6 +26,7 @@ use super::clock;
 use crate::config::ArchiveConfig;
 use crate::http::access_log::{AccessLog, Line};
 use crate::http::guard::{Guard, Who};
+use crate::http::ready::Readiness;
 use crate::http::{self, AskRecorder, Pace, Parts};
 use crate::logging::Operator;
 use crate::operator::{Detail, Notice};
@@ -66,6 +67,7 @@ impl Archive {
         config: &ArchiveConfig,
         operator: Operator,
         recorder: AskRecorder,
+        readiness: Option<watch::Receiver<Readiness>>,
     ) -> io::Result<Self> {
         let days = recordings.retention_days;
         let library = Library::new(recordings);
@@ -83,6 +85,7 @@ impl Archive {
             guard,
             access_log,
             recorder,
+            readiness,
             pace: Pace::new(clock::now),
             clock: clock::wall,
         };

@@ -26,7 +26,7 @@ use base64::engine::general_purpose::STANDARD;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{Stream, StreamExt as _};
 use rustls::ClientConfig;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue, header};
 use tracing::Instrument as _;
@@ -44,6 +44,7 @@ use crate::call::record::{Keep, Opening};
 use crate::call::tools;
 use crate::call::{CLOSING_PATIENCE, Call, Report, Seed, Settings};
 use crate::config::{AsteriskConfig, CallsConfig, Config, LoadError, MediaConfig, RealtimeConfig};
+use crate::http::ready::{AsteriskLink, Readiness};
 use crate::logging::Operator;
 use crate::net::ari_link::{AriLink, Lost, News};
 use crate::net::ari_rest::AriRest;
@@ -95,7 +96,7 @@ struct Daemon {
     endpoint: Arc<Endpoint>,
     operator: Operator,
     /// Whether Asterisk sends us its calls.
-    connected: bool,
+    readiness: watch::Sender<Readiness>,
     rest: AriRest,
     again: Arc<Notify>,
     switchboard: Switchboard,
@@ -141,13 +142,14 @@ pub async fn run(
     let max_calls = max_calls(&config.media, &config.calls);
     operator.say(&Notice::Capacity { calls: max_calls });
     let ports = PortPool::new(config.media.ports.clone());
-    let (archive, recorder) = archive(&config, operator).context("the archive of recordings")?;
+    let (readiness, known) = watch::channel(Readiness::default());
+    let (archive, recorder) = archive(&config, operator, known).context("the archive of recordings")?;
     let mut daemon = Daemon {
         config,
         settings,
         endpoint,
         operator,
-        connected: false,
+        readiness,
         rest,
         again,
         switchboard: Switchboard::new(max_calls),
@@ -195,11 +197,16 @@ fn settings(config: &Config) -> Settings {
 }
 
 /// Starts what keeps recordings: the recorder, and the index and API that are told of its work.
-fn archive(config: &Config, operator: Operator) -> std::io::Result<(Archive, Arc<Recorder>)> {
+fn archive(
+    config: &Config,
+    operator: Operator,
+    readiness: watch::Receiver<Readiness>,
+) -> std::io::Result<(Archive, Arc<Recorder>)> {
     let known = Arc::new(OnceLock::<Weak<Recorder>>::new());
     let asked = Arc::clone(&known);
     let ask = move || Some(asked.get()?.upgrade()?.health().into());
-    let archive = Archive::start(config.recordings.clone(), &config.archive, operator, Box::new(ask))?;
+    let (recordings, archive) = (config.recordings.clone(), &config.archive);
+    let archive = Archive::start(recordings, archive, operator, Box::new(ask), Some(readiness))?;
     let feed = archive.feed();
     let recorder = Recorder::start(config.recordings.clone(), now, move |news| match news {
         recordings::News::Notice(notice) => operator.say(&notice),
@@ -240,6 +247,7 @@ impl Daemon {
                     draining = true;
                     let time = self.config.shutdown_grace;
                     self.switchboard.drain();
+                    self.readiness.send_modify(|now| now.draining = true);
                     let draining = Notice::Draining { calls: self.live.len(), seconds: time.as_secs() };
                     self.operator.say(&draining);
                     manager.stopping(time + ENDING_PATIENCE);
@@ -261,7 +269,8 @@ impl Daemon {
     /// How the daemon fares, for `systemctl status`.
     fn status(&self) -> Notice {
         let calls = self.live.len();
-        if self.connected { Notice::Serving { calls } } else { Notice::Disconnected { calls } }
+        let connected = self.readiness.borrow().asterisk != AsteriskLink::Away;
+        if connected { Notice::Serving { calls } } else { Notice::Disconnected { calls } }
     }
 
     /// New calls follow the configuration that was read again, if there is nothing wrong with it.
@@ -299,7 +308,7 @@ impl Daemon {
 
     fn news(&mut self, news: News) {
         if matches!(news, News::Lost { .. }) {
-            self.connected = false;
+            self.readiness.send_modify(|now| now.asterisk = AsteriskLink::Away);
         }
         match news {
             News::Connected => {
@@ -338,7 +347,7 @@ impl Daemon {
     fn errand(&mut self, errand: Errand) {
         match errand {
             Errand::Checked { before, reply: Reply::Done(body) } => {
-                self.connected = true;
+                self.readiness.send_modify(|now| now.asterisk = AsteriskLink::Connected);
                 self.operator.say(&Notice::AriConnected);
                 let application = Application::parse(&body).unwrap_or_default();
                 let mut leftovers = Vec::new();
@@ -380,6 +389,7 @@ impl Daemon {
             Directive::LookAt(caller) => self.look_at(caller, Duration::ZERO),
             Directive::LookAgain(caller) => self.look_at(caller, ASK_AGAIN_AFTER),
             Directive::Replaced => {
+                self.readiness.send_modify(|now| now.asterisk = AsteriskLink::Replaced);
                 self.operator.say(&Notice::AriReplaced { app: self.config.asterisk.app.clone() });
             }
         }
@@ -512,6 +522,7 @@ impl Daemon {
         match ended {
             Ok((_, report)) => {
                 tracing::debug!(call = caller.as_str(), ?report.reason, ?report.counters, ?report.uplink, "call over");
+                self.judge_openai(&report);
                 if let Some(next) = self.switchboard.ended(&caller) {
                     self.direct(next);
                 }
@@ -527,6 +538,18 @@ impl Daemon {
                 self.send_on(caller, EndReason::Internal);
             }
         }
+    }
+
+    /// Whether OpenAI serves calls, from the last one.
+    fn judge_openai(&self, report: &Report) {
+        use EndReason::{ModelFailed, SessionFailed, SessionLate, SessionLost};
+        let failed = match report.reason {
+            SessionFailed | SessionLate | SessionLost | ModelFailed => Some(wall()),
+            _ if report.session_stood => None,
+            // Over before it could tell.
+            _ => return,
+        };
+        self.readiness.send_modify(|now| now.openai_failed = failed);
     }
 
     /// Lets a caller go on in the dialplan, told why.

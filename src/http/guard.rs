@@ -21,7 +21,7 @@ use super::problem::Problem;
 use crate::config::{ApiConfig, Role};
 
 /// Paths that tell nothing about anybody, open without a token so that monitors need none.
-const OPEN_PATHS: [&str; 2] = ["/health", "/openapi.json"];
+const OPEN_PATHS: [&str; 3] = ["/health", "/openapi.json", "/ready"];
 
 /// Lets in or turns away.
 #[derive(Debug, Clone)]

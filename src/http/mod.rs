@@ -13,7 +13,7 @@
 //! | `server` | the accept loop: connections, time limits, the orderly end |
 //! | `guard`, `access_log` | who may come in; who did |
 //! | `recordings`, `listing`, `audio`, `range` | the routes of recordings, and what they are made of |
-//! | `health`, `problem`, `openapi` | how the daemon is; errors; the document |
+//! | `health`, `ready`, `problem`, `openapi` | how the daemon is, whether it serves; errors; the document |
 
 pub mod access_log;
 mod audio;
@@ -23,6 +23,7 @@ mod listing;
 mod openapi;
 pub mod problem;
 mod range;
+pub mod ready;
 mod recordings;
 pub mod server;
 
@@ -51,7 +52,9 @@ pub use audio::Pace;
 use guard::{Guard, Who};
 use health::RecorderHealth;
 use problem::Problem;
+use ready::Readiness;
 use server::Peer;
+use tokio::sync::watch;
 
 /// Asks the recorder how it is; `None` where there is none.
 pub type AskRecorder = Box<dyn Fn() -> Option<RecorderHealth> + Send + Sync>;
@@ -70,6 +73,8 @@ pub struct Parts {
     pub access_log: AccessLog,
     /// The recorder.
     pub recorder: AskRecorder,
+    /// What the daemon knows of itself; None: there is no daemon.
+    pub readiness: Option<watch::Receiver<Readiness>>,
     /// Spaces downloads out.
     pub pace: Pace,
     /// The wall clock.
@@ -97,6 +102,14 @@ impl Api {
 
     fn pace(&self) -> Pace {
         self.0.pace.clone()
+    }
+
+    fn readiness(&self) -> Option<Readiness> {
+        self.0.readiness.as_ref().map(|readiness| *readiness.borrow())
+    }
+
+    fn now(&self) -> DateTime<FixedOffset> {
+        (self.0.clock)()
     }
 
     fn recorder(&self) -> Option<RecorderHealth> {
@@ -140,6 +153,7 @@ pub fn router(parts: Parts) -> Router {
         .routes(routes!(recordings::bin))
         .routes(routes!(recordings::events))
         .routes(routes!(health::health))
+        .routes(routes!(ready::ready))
         .split_for_parts();
     let document = openapi::finish(document, asks_for_tokens);
     let serve_document = move || async move {

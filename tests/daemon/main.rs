@@ -14,6 +14,7 @@ mod many;
 mod one_call;
 mod operator_log;
 mod readers;
+mod ready;
 mod reconnect;
 mod recording;
 mod reload;

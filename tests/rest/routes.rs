@@ -4,7 +4,9 @@ use std::fs;
 use std::sync::{Arc, Mutex};
 
 use openai_inbound_calls::http::health::RecorderHealth;
+use openai_inbound_calls::http::ready::{AsteriskLink, Readiness};
 use serde_json::json;
+use tokio::sync::watch;
 
 use crate::world::{With, World, conversation, record, running_call, sound};
 
@@ -218,6 +220,25 @@ fn health_tells_of_the_recorder_the_disk_and_the_index() {
 }
 
 #[test]
+fn ready_names_what_is_in_the_way() {
+    let (daemon, readiness) = watch::channel(Readiness::default());
+    let world =
+        World::over(tempfile::tempdir().unwrap(), With { readiness: Some(readiness), ..With::default() });
+    let told = |status, reasons: &[&str]| {
+        let answer = world.get("/ready");
+        let expected = json!({"ready": reasons.is_empty(), "reasons": reasons});
+        assert_eq!((answer.status, answer.json()), (status, expected));
+    };
+    told(503, &["asterisk_away"]);
+    daemon.send_modify(|now| now.asterisk = AsteriskLink::Connected);
+    told(200, &[]);
+    daemon.send_modify(|now| now.draining = true);
+    told(503, &["draining"]);
+    let alone = World::empty().get("/ready");
+    assert_eq!((alone.status, &alone.json()["reasons"]), (503, &json!(["no_daemon"])));
+}
+
+#[test]
 fn the_document_names_every_route_and_its_errors() {
     let world = World::empty();
     let document = world.get("/openapi.json").json();
@@ -226,6 +247,7 @@ fn the_document_names_every_route_and_its_errors() {
         paths,
         [
             "/health",
+            "/ready",
             "/recordings",
             "/recordings/{id}",
             "/recordings/{id}/audio",

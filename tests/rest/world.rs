@@ -14,12 +14,14 @@ use openai_inbound_calls::config::{ApiConfig, ApiToken, ArchiveConfig, Role};
 use openai_inbound_calls::daemon::archive::Archive;
 use openai_inbound_calls::daemon::clock::now;
 use openai_inbound_calls::http::health::RecorderHealth;
+use openai_inbound_calls::http::ready::Readiness;
 use openai_inbound_calls::logging::Operator;
 use openai_inbound_calls::media::wav;
 use openai_inbound_calls::operator::Language;
 use openai_inbound_calls::recordings::index::keeper::Feed;
 use openai_inbound_calls::recordings::{Handle, Recorder, RecordingSettings};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 /// The longest anything here may take; what takes longer never happens.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -38,6 +40,7 @@ pub(crate) struct With {
     pub(crate) retention_days: Option<u32>,
     pub(crate) database: Option<PathBuf>,
     pub(crate) recorder: Option<Arc<Mutex<RecorderHealth>>>,
+    pub(crate) readiness: Option<watch::Receiver<Readiness>>,
 }
 
 /// The token of this role.
@@ -74,7 +77,7 @@ impl World {
 
     /// The API over this folder; its index is ready.
     pub(crate) fn over(folder: tempfile::TempDir, with: With) -> Self {
-        let With { tokens, retention_days, database, recorder } = with;
+        let With { tokens, retention_days, database, recorder, readiness } = with;
         let config = ArchiveConfig {
             database: database.unwrap_or_else(|| folder.path().join("calls.db")),
             api: ApiConfig { listen: ([127, 0, 0, 1], 0).into(), tokens },
@@ -83,7 +86,7 @@ impl World {
         let ask =
             move || recorder.as_ref().map(|health| *health.lock().unwrap_or_else(PoisonError::into_inner));
         let operator = Operator::new(Language::English);
-        let mut archive = Archive::start(recordings, &config, operator, Box::new(ask)).unwrap();
+        let mut archive = Archive::start(recordings, &config, operator, Box::new(ask), readiness).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let address = runtime.block_on(archive.address()).unwrap();
         let world = Self { folder, address, archive: Some(archive) };

@@ -1,0 +1,127 @@
+//! `/ready`: whether a caller who came now would be served by the assistant. Open to monitors without a token, so it
+//! tells nothing about anybody.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use chrono::{DateTime, FixedOffset, TimeDelta};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::listing::{NoQuery, Params};
+use super::recordings::json;
+use super::{Api, Problem};
+
+/// A call that OpenAI did not serve counts so long. Longer keeps callers away from an assistant that works again.
+const LATELY: TimeDelta = TimeDelta::seconds(60);
+
+/// How the daemon stands to Asterisk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AsteriskLink {
+    /// No connection.
+    #[default]
+    Away,
+    /// Calls come here.
+    Connected,
+    /// Connected, but another program has taken the application: calls go there.
+    Replaced,
+}
+
+/// What the daemon knows of itself.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Readiness {
+    /// Its way to Asterisk.
+    pub asterisk: AsteriskLink,
+    /// When OpenAI last failed a call, if none has been served since.
+    pub openai_failed: Option<DateTime<FixedOffset>>,
+    /// It takes no more calls: it is being stopped.
+    pub draining: bool,
+}
+
+/// Why a caller would not be served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Obstacle {
+    /// The API runs without the daemon.
+    NoDaemon,
+    /// Asterisk is not connected.
+    AsteriskAway,
+    /// Another program has taken the ARI application.
+    ApplicationReplaced,
+    /// OpenAI failed a call within the last minute.
+    OpenaiFailing,
+    /// What is recorded does not reach the disk. Calls are served all the same.
+    DiskFailing,
+    /// The daemon is being stopped.
+    Draining,
+}
+
+/// Whether a caller would be served.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Ready {
+    /// Whether nothing is in the way.
+    ready: bool,
+    /// What is.
+    reasons: Vec<Obstacle>,
+}
+
+/// Whether a caller who came now would be served.
+#[utoipa::path(
+    get, path = "/ready", tag = "daemon", security(()),
+    responses(
+        (status = 200, description = "He would be", body = Ready),
+        (status = 503, description = "Something is in the way", body = Ready),
+    )
+)]
+pub(super) async fn ready(
+    State(api): State<Api>,
+    Params(NoQuery {}): Params<NoQuery>,
+) -> Result<Response, Problem> {
+    let mut reasons =
+        api.readiness().map_or_else(|| vec![Obstacle::NoDaemon], |now| obstacles(now, api.now()));
+    if api.recorder().is_some_and(|recorder| !recorder.writing) {
+        reasons.push(Obstacle::DiskFailing);
+    }
+    let ready = reasons.is_empty();
+    let code = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    Ok((code, json(&Ready { ready, reasons })).into_response())
+}
+
+fn obstacles(readiness: Readiness, now: DateTime<FixedOffset>) -> Vec<Obstacle> {
+    let Readiness { asterisk, openai_failed, draining } = readiness;
+    let link = match asterisk {
+        AsteriskLink::Away => Some(Obstacle::AsteriskAway),
+        AsteriskLink::Connected => None,
+        AsteriskLink::Replaced => Some(Obstacle::ApplicationReplaced),
+    };
+    let failing = openai_failed.is_some_and(|at| now - at < LATELY).then_some(Obstacle::OpenaiFailing);
+    link.into_iter().chain(failing).chain(draining.then_some(Obstacle::Draining)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_of_openai_counts_for_a_minute() {
+        let failed: DateTime<FixedOffset> = "2026-11-20T14:30:25-05:00".parse().unwrap();
+        let readiness = Readiness {
+            asterisk: AsteriskLink::Connected,
+            openai_failed: Some(failed),
+            ..Readiness::default()
+        };
+        let after = |seconds| obstacles(readiness, failed + TimeDelta::seconds(seconds));
+        assert_eq!(after(59), [Obstacle::OpenaiFailing]);
+        assert_eq!(after(60), []);
+    }
+
+    #[test]
+    fn everything_in_the_way_is_named() {
+        let now: DateTime<FixedOffset> = "2026-11-20T14:30:25-05:00".parse().unwrap();
+        let readiness =
+            Readiness { asterisk: AsteriskLink::Replaced, openai_failed: Some(now), draining: true };
+        let all = [Obstacle::ApplicationReplaced, Obstacle::OpenaiFailing, Obstacle::Draining];
+        assert_eq!(obstacles(readiness, now), all);
+        assert_eq!(obstacles(Readiness::default(), now), [Obstacle::AsteriskAway]);
+    }
+}

@@ -1,0 +1,54 @@
+//! `/ready` follows what happens to the daemon.
+
+use std::sync::Arc;
+
+use openai_inbound_calls::sim::asterisk::Stop;
+use openai_inbound_calls::sim::caller::Step;
+use openai_inbound_calls::sim::realtime::Script;
+use serde_json::Value;
+
+use crate::api::Api;
+use crate::world::{PATIENCE, World, ms};
+
+/// Asks until this is the answer.
+async fn becomes(api: &Api, reasons: &[&str]) {
+    let reasons: Vec<Value> = reasons.iter().map(|reason| Value::from(*reason)).collect();
+    let until_it_is = async {
+        loop {
+            let answer = api.get("/ready").await;
+            if answer.json()["reasons"] == Value::Array(reasons.clone()) {
+                return assert_eq!(answer.status, if reasons.is_empty() { 200 } else { 503 });
+            }
+            tokio::time::sleep(ms(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, until_it_is).await.expect("it becomes so");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ready_is_who_would_serve_a_caller() {
+    // The first call is refused, the second served.
+    let world = World::choosing(|n| {
+        let key = if n == 0 { "sk-another" } else { "sk-test" };
+        Arc::new(Script { key: Some(key.into()), ..Script::default() })
+    });
+    let program = world.program(&[("SHUTDOWN_GRACE_SECONDS", "60")]).await;
+    let api = Api::of(&program).await;
+    becomes(&api, &[]).await;
+
+    world.over(world.call(vec![Step::Pause(ms(60_000))])).await;
+    becomes(&api, &["openai_failing"]).await;
+    let served = world.call(vec![Step::AfterHearing(ms(500)), Step::HangUp]);
+    world.over(served).await;
+    becomes(&api, &[]).await;
+
+    world.asterisk.stop(Stop::Kill);
+    becomes(&api, &["asterisk_away"]).await;
+    world.asterisk.start_again();
+    becomes(&api, &[]).await;
+
+    let _live = world.call(vec![Step::Pause(ms(60_000))]);
+    program.says_times(3, "INFO", "Conexión WebSocket con OpenAI").await;
+    program.signal("TERM");
+    becomes(&api, &["draining"]).await;
+}
