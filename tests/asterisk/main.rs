@@ -217,6 +217,22 @@ on_both! {
         testbed.log_says("Motivo: el asistente colgó");
     }
 
+    17 after_a_crash_of_the_daemon_nobody_is_left_in_silence(testbed: monologue(60_000, 1)) {
+        let calls = testbed.place("talk", "3241000752", 9.0, vec![speaks(500, 100); 3]);
+        testbed.log_says_times("Codec detectado: ulaw", 3);
+        testbed.crash_daemon();
+        testbed.log_says_times("Codec detectado: ulaw", 6);
+        for call in testbed.finish(calls) {
+            assert_eq!(call.ended, "by-caller");
+            let gap = call.caller.statistics().longest_gap;
+            assert!(gap < 3 * SECOND, "{gap:?} without a packet");
+            let begin = &pattern(100, 1)[..480];
+            let heard = call.heard();
+            let last = heard.windows(480).rposition(|window| window == begin).expect("served again");
+            assert!(loud(&heard[last..]).len() > 6 * 8_000, "and to the end of the call");
+        }
+    }
+
     12 the_doctor_finds_nothing_and_leaves_nothing(testbed: monologue(1_000, 1)) {
         let (report, code) = testbed.doctor(&[]);
         assert_eq!(bad(&report), Vec::<String>::new(), "{report}");

@@ -245,6 +245,14 @@ impl Testbed {
         status?.code()
     }
 
+    /// Kills the daemon as a crash would, and starts it again.
+    pub(crate) fn crash_daemon(&self) {
+        let mut daemon = self.daemon.borrow_mut().take().expect("it runs");
+        daemon.kill().expect("our child");
+        daemon.wait().expect("our child");
+        self.start_daemon();
+    }
+
     /// Kills Asterisk as a crash would.
     pub(crate) fn kill_asterisk(&self) {
         assert!(self.script("stop").arg("-k").status().expect("a script").success());
