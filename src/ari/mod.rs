@@ -136,6 +136,7 @@ mod tests {
                 && caller.bridge().as_str().starts_with(OUR_PREFIX)
         );
     }
+
     #[test]
     fn a_place_is_context_extension_and_priority() {
         let place = |text: &str| text.parse().map(|place: Place| place.to_string());

@@ -95,7 +95,7 @@ struct Daemon {
     settings: Arc<Settings>,
     endpoint: Arc<Endpoint>,
     operator: Operator,
-    /// Whether Asterisk sends us its calls.
+    /// What `/ready` and `systemctl status` tell: whether a caller would be served.
     readiness: watch::Sender<Readiness>,
     rest: AriRest,
     again: Arc<Notify>,
