@@ -10,6 +10,9 @@ use crate::media::vad::Vad;
 
 /// Voiced frames in a row that make speech: 60 ms. Fewer, and a click is speech; more, and a short "no" is not.
 const ONSET_FRAMES: u32 = 3;
+/// Voiced frames in a row that no crackle makes: 240 ms. The detector itself holds on to a voice for some frames after a
+/// click of one; larger, and a short "no" is not heard.
+const CERTAIN_FRAMES: u32 = 12;
 /// Unvoiced frames in a row that end it: 200 ms, longer than the pause inside a word.
 const RELEASE_FRAMES: u32 = 10;
 
@@ -38,6 +41,8 @@ impl Ear {
             let began = *self.run_began.get_or_insert(now);
             if self.voiced_run >= ONSET_FRAMES {
                 self.speech_since.get_or_insert(began);
+            }
+            if self.voiced_run >= CERTAIN_FRAMES {
                 self.last_speech = Some(now);
             }
         } else {
@@ -57,7 +62,7 @@ impl Ear {
         self.speech_since
     }
 
-    /// When a voice was last heard that was long enough to be speech.
+    /// When a voice was last heard that was too long to be a crackle on the line.
     pub fn last_speech(&self) -> Option<Instant> {
         self.last_speech
     }

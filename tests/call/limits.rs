@@ -70,8 +70,18 @@ fn a_caller_who_stays_silent_is_asked_and_then_said_goodbye_to() {
 }
 
 #[test]
+fn a_crackle_on_the_line_is_no_caller_who_speaks() {
+    let mut world = limited(Limits { silence: Some(seconds(5)), ..Limits::default() });
+    let crackle = [Step::Pause(980 * MS), Step::Say(pattern(20, 101))];
+    world.dial(crackle.into_iter().cycle().take(120).collect());
+    world.run_to(60_000);
+    in_order(&world, EndReason::CallerSilent, &HUNG_UP);
+    assert!(world.report(0).voiced_frames > 0, "it did sound like a voice for a frame");
+}
+
+#[test]
 fn a_caller_who_speaks_or_presses_a_key_is_not_silent() {
-    for sign in [Step::Say(pattern(400, 101)), Step::Press('1')] {
+    for sign in [Step::Say(pattern(200, 101)), Step::Press('1')] {
         let mut world = limited(Limits { silence: Some(seconds(5)), ..Limits::default() });
         let turn = [Step::Pause(4_000 * MS), sign];
         world.dial(turn.into_iter().cycle().take(20).collect());
