@@ -79,7 +79,7 @@ impl Call {
                 self.outputs
                     .push(Output::Notice(Notice::SessionLate { seconds: SESSION_PATIENCE.as_secs() }));
                 let again = self.sessions.is_resuming();
-                self.end(if again { EndReason::SessionLost } else { EndReason::SessionLate });
+                self.apologise(if again { EndReason::SessionLost } else { EndReason::SessionLate });
             }
             Agent::Waiting { at, give_up_at } if at <= self.now => {
                 self.agent = Agent::Opening { give_up_at };
@@ -119,7 +119,7 @@ impl Call {
         if !formats.is_empty() {
             self.outputs
                 .push(Output::Notice(Notice::FormatsDiffer { paths: Detail::new(formats.join(", ")) }));
-            self.end(EndReason::SessionFailed);
+            self.apologise(EndReason::SessionFailed);
             return;
         }
         if !others.is_empty() {
@@ -150,6 +150,7 @@ impl Call {
             return;
         }
         match self.agent {
+            Agent::Closed => {}
             Agent::Opening { give_up_at }
             | Agent::Opened { give_up_at }
             | Agent::Configuring { give_up_at, .. }
@@ -180,7 +181,7 @@ impl Call {
                 } else {
                     self.outputs
                         .push(Output::Notice(Notice::SessionLost { cause: Detail::new(&error.code) }));
-                    self.end(EndReason::SessionLost);
+                    self.apologise(EndReason::SessionLost);
                 }
                 return true;
             }
@@ -188,7 +189,7 @@ impl Call {
                 let (code, message) = (Detail::new(&error.code), Detail::new(&error.message));
                 if matches!(self.agent, Agent::Configuring { .. }) {
                     self.outputs.push(Output::Notice(Notice::SettingsRefused { code, message }));
-                    self.end(EndReason::SessionFailed);
+                    self.apologise(EndReason::SessionFailed);
                     return true;
                 }
                 self.outputs.push(Output::Notice(Notice::SessionComplains { code, message }));
@@ -213,6 +214,6 @@ impl Call {
                 Notice::SessionRefused { code: Detail::new(code), message: Detail::new(message) }
             }
         }));
-        self.end(EndReason::SessionFailed);
+        self.apologise(EndReason::SessionFailed);
     }
 }

@@ -8,12 +8,16 @@
 //! ```
 //! Bounded by time. A caller who speaks meanwhile calls it off, unless a limit demands the end. Why a call is to end is
 //! decided elsewhere (`tools`, `limits`).
+//!
+//! When the model fails nobody can say goodbye: a clip apologises in its place.
 
 use std::time::{Duration, Instant};
 
 use super::Call;
+use super::agent::Agent;
 use super::legs::Exit;
-use super::responses::Purpose;
+use super::record::EventKind;
+use super::responses::{Purpose, Responses};
 use crate::operator::EndReason;
 use crate::realtime::ResponseId;
 
@@ -23,6 +27,9 @@ const TAIL: Duration = Duration::from_millis(400);
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The same when the daemon stops: systemd does not wait for ever.
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(8);
+
+/// The item that the clip is played as. The server's have other ids.
+const APOLOGY: &str = "apology";
 
 /// A call that is about to end.
 #[derive(Debug)]
@@ -85,11 +92,32 @@ impl Call {
     /// The daemon stops: whoever can be told is told, then goes on in the dialplan.
     pub(super) fn shut_down(&mut self) {
         let place = self.settings.fallback.clone();
-        if self.floor.joined && self.agent.is_ready() {
+        if self.floor.joined && self.agent.is_ready() || self.leaving.is_some() {
             self.part(EndReason::Shutdown, Exit::Dialplan { place, variables: Vec::new() });
         } else {
             self.end(EndReason::Shutdown);
         }
+    }
+
+    /// The model serves this caller no more: he hears the apology after what there is still to hear, then goes on in
+    /// the dialplan. One whom the dialplan has not answered pays for no apology, and goes on at once.
+    pub(super) fn apologise(&mut self, reason: EndReason) {
+        if self.depart_now() {
+            return;
+        }
+        let Some(clip) = self.settings.apology.clone().filter(|_| self.legs.is_up()) else {
+            return self.end(reason);
+        };
+        self.agent = Agent::Closed;
+        self.to_model.close();
+        self.responses = Responses::default();
+        self.floor.forget_session();
+        if self.playout.say(&APOLOGY.into(), &APOLOGY.into(), &clip).is_err() {
+            self.counters.refused_deltas += 1;
+        }
+        self.note(EventKind::Apology, reason.code().to_owned());
+        let place = self.settings.fallback.clone();
+        self.part(reason, Exit::Dialplan { place, variables: Vec::new() });
     }
 
     /// What the model is to say for goodbye.

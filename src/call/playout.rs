@@ -149,7 +149,7 @@ impl Playout {
         self.segments.front().map(|segment| &segment.item)
     }
 
-    /// Queues a piece of an item's audio.
+    /// Queues a piece of an item's audio, as it came.
     ///
     /// # Errors
     /// See [`Dropped`]; what had been decoded before the fault stays queued.
@@ -159,6 +159,27 @@ impl Playout {
         item: &ItemId,
         content_index: u32,
         base64: &str,
+    ) -> Result<(), Dropped> {
+        self.queued_for(response, item, content_index, |playout| playout.decode(base64))
+    }
+
+    /// Queues µ-law audio of ours as an item of its own, all there is of it.
+    ///
+    /// # Errors
+    /// There is no room for it; what there was room for is queued.
+    pub fn say(&mut self, response: &ResponseId, item: &ItemId, audio: &[u8]) -> Result<(), Dropped> {
+        let outcome = self.queued_for(response, item, 0, |playout| playout.extend(audio));
+        self.complete(item);
+        outcome
+    }
+
+    /// Whatever `queue` adds to the queue belongs to this item.
+    fn queued_for(
+        &mut self,
+        response: &ResponseId,
+        item: &ItemId,
+        content_index: u32,
+        queue: impl FnOnce(&mut Self) -> Result<(), Dropped>,
     ) -> Result<(), Dropped> {
         let known = self
             .segments
@@ -180,7 +201,7 @@ impl Playout {
             });
         }
         let before = self.queue.len();
-        let outcome = self.decode(base64);
+        let outcome = queue(self);
         if let Some(last) = self.segments.back_mut() {
             last.received += (self.queue.len() - before) as u64;
         }
@@ -193,11 +214,16 @@ impl Playout {
         let mut bytes = [0; CHARACTERS / 4 * 3];
         for piece in base64.as_bytes().chunks(CHARACTERS) {
             let length = STANDARD.decode_slice(piece, &mut bytes).map_err(|_| Dropped::Malformed)?;
-            if self.queue.len() + length > QUEUE_BYTES {
-                return Err(Dropped::Full);
-            }
-            self.queue.extend(&bytes[..length]);
+            self.extend(&bytes[..length])?;
         }
+        Ok(())
+    }
+
+    fn extend(&mut self, bytes: &[u8]) -> Result<(), Dropped> {
+        if self.queue.len() + bytes.len() > QUEUE_BYTES {
+            return Err(Dropped::Full);
+        }
+        self.queue.extend(bytes);
         Ok(())
     }
 

@@ -104,6 +104,8 @@ pub enum EventKind {
     Error,
     /// The session was lost and is back.
     Reconnected,
+    /// The model failed, and the caller is told so by a clip.
+    Apology,
     /// The call is over.
     Ended,
     /// The recording itself missed something: the disk was full or too slow.
@@ -112,7 +114,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every kind, for tables and tests.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::MediaStarted,
         Self::Connected,
         Self::Configured,
@@ -122,6 +124,7 @@ impl EventKind {
         Self::Tool,
         Self::Error,
         Self::Reconnected,
+        Self::Apology,
         Self::Ended,
         Self::RecordingGap,
     ];
@@ -145,6 +148,7 @@ impl EventKind {
             Self::Tool => "tool",
             Self::Error => "error",
             Self::Reconnected => "reconnected",
+            Self::Apology => "apology",
             Self::Ended => "ended",
             Self::RecordingGap => "recording_gap",
         }

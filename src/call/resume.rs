@@ -82,7 +82,7 @@ impl Call {
         let now = self.now;
         self.sessions.lost_at.retain(|lost| now - *lost < LOSSES_WITHIN);
         if self.sessions.lost_at.len() >= LOSSES {
-            return self.end(EndReason::SessionLost);
+            return self.apologise(EndReason::SessionLost);
         }
         self.sessions.lost_at.push(now);
         self.renew(false);

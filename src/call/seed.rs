@@ -1,6 +1,7 @@
 //! What a call is born with: settings it shares with every other call, and everything that makes it this one.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use super::limits::Limits;
 use super::record::Keep;
@@ -25,6 +26,8 @@ pub struct Settings {
     pub uplink_frames_per_append: u8,
     /// What is recorded.
     pub keep: Keep,
+    /// What callers hear whom the model does not serve, before they go on: µ-law, 8 kHz. None: nothing.
+    pub apology: Option<Arc<[u8]>>,
     /// Where callers go on who cannot be served; None: with the next step of their dialplan.
     pub fallback: Option<Place>,
     /// What a call may not exceed.

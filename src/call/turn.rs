@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::agent::Agent;
 use super::playout::{Heard, Left, Played};
 use super::record::{Entry, EventKind};
 use super::responses::{Ended, Purpose};
@@ -70,7 +71,7 @@ impl Floor {
 impl Call {
     /// The model's server says something.
     pub(super) fn session(&mut self, event: Event<'_>) {
-        if self.phase != Phase::Serving {
+        if self.phase != Phase::Serving || matches!(self.agent, Agent::Closed) {
             // Nothing but last words.
             match event {
                 Event::CallerTranscript { item, transcript } => self.caller_text(&item, &transcript),
@@ -250,7 +251,7 @@ impl Call {
             Ended::Over(Some(Purpose::Notice)) => self.notice_generated(),
             // However it ended, it is not asked for again and again.
             Ended::Over(Some(Purpose::Goodbye)) | Ended::GivenUp(Purpose::Goodbye) => self.goodbye_begins(),
-            Ended::GivenUp(_) => self.end(EndReason::ModelFailed),
+            Ended::GivenUp(_) => self.apologise(EndReason::ModelFailed),
             Ended::Over(_) | Ended::Retrying(_) => {}
         }
     }

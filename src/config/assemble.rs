@@ -1,6 +1,6 @@
 //! Puts the configuration together from its variables: what each may be, and what of it goes together.
 //!
-//! It looks at nothing but the variables it is given and the file with the assistant's instructions. Each
+//! It looks at nothing but the variables it is given and the files that some of them name. Each
 //! section reads all of its variables before it gives up on one (`?`), so that all problems are found in one
 //! run.
 
@@ -52,7 +52,7 @@ pub(super) fn parts(variables: Variables<'_>) -> (Parts, Vec<Problem>) {
     let media = media(&mut reader);
     let language = reader.word("LOG_LANGUAGE");
     let log = log(&mut reader, language);
-    let calls = calls(&mut reader);
+    let calls = calls(&mut reader, realtime.as_ref().and_then(RealtimeConfig::callers_language));
     let recordings = recordings(&mut reader, language);
     let archive = archive(&mut reader, recordings.as_ref().map(|recordings| recordings.folder.as_path()));
     let uplink_frames_per_append = reader.integer("UPLINK_FRAMES_PER_APPEND", 1..=5);

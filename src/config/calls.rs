@@ -5,14 +5,16 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::CallsConfig;
+use super::apology::apology;
 use super::reader::Reader;
 use crate::ari::Place;
 use crate::call::limits::Limits;
 use crate::call::tools::Destination;
 use crate::operator::Allowed;
 
-/// Reads all of it.
-pub(super) fn calls(reader: &mut Reader<'_>) -> Option<CallsConfig> {
+/// Reads all of it. `callers_speak`: their language, where it is set.
+pub(super) fn calls(reader: &mut Reader<'_>, callers_speak: Option<&str>) -> Option<CallsConfig> {
+    let apology = apology(reader, callers_speak);
     let context = reader.parsed("FALLBACK_CONTEXT", Allowed::DialplanName, dialplan_name);
     let extension = reader.parsed("FALLBACK_EXTEN", Allowed::DialplanName, dialplan_name);
     let may_hang_up = reader.word("ASSISTANT_MAY_HANG_UP");
@@ -29,6 +31,7 @@ pub(super) fn calls(reader: &mut Reader<'_>) -> Option<CallsConfig> {
     let fallback = (!context.is_empty()).then_some(Place { context, extension, priority: 1 });
     let tells_keys = tells_keys?;
     Some(CallsConfig {
+        apology: apology?,
         fallback,
         limits,
         max_calls,

@@ -10,6 +10,7 @@
 //! process ───────────┘        └── variables (names, defaults, meanings)
 //! ```
 
+mod apology;
 mod archive;
 mod assemble;
 mod calls;
@@ -28,6 +29,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use archive::{ApiConfig, ApiToken, ArchiveConfig, Role};
@@ -77,6 +79,8 @@ pub struct Config {
 /// What becomes of callers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CallsConfig {
+    /// What they hear first who cannot be served: µ-law, 8 kHz, at most 20 s; None: nothing.
+    pub apology: Option<Arc<[u8]>>,
     /// Where they go on who cannot be served; None: with the next step of their dialplan.
     pub fallback: Option<Place>,
     /// What a call may not exceed.
@@ -173,6 +177,12 @@ impl RealtimeConfig {
     #[must_use]
     pub fn session_url(&self) -> String {
         url::with_model(&self.url, &self.model)
+    }
+
+    /// The callers' language, where it is set: ISO 639, with a region if need be.
+    #[must_use]
+    pub fn callers_language(&self) -> Option<&str> {
+        self.session.transcription.as_ref()?.language.as_deref()
     }
 
     /// Where the server lists its models, if its address is of the usual form (`…/realtime`).
@@ -329,7 +339,7 @@ impl Config {
         Ok(config)
     }
 
-    /// The configuration in `variables`. Reads nothing else but the file that `ASSISTANT_INSTRUCTIONS_FILE`
+    /// The configuration in `variables`. Reads nothing else but the files that `ASSISTANT_INSTRUCTIONS_FILE` and `APOLOGY_FILE`
     /// names.
     ///
     /// # Errors

@@ -364,6 +364,7 @@ const OTHERS: &[(&str, &str, bool)] = &[
     ("ASSISTANT_MAY_HANG_UP", "false", true),
     ("ASSISTANT_HEARS_KEYS", "false", true),
     ("TRANSFER_DESTINATIONS", "ventas:from-internal,200", true),
+    ("APOLOGY_FILE", "none", true),
     ("FALLBACK_CONTEXT", "humans", true),
     ("RECORDINGS_DIR", "other", false),
     ("RECORD", "audio", true),

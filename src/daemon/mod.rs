@@ -187,6 +187,7 @@ fn settings(config: &Config) -> Settings {
         greeting: config.realtime.greeting.clone(),
         recording_notice: config.realtime.recording_notice.clone(),
         uplink_frames_per_append: config.uplink_frames_per_append,
+        apology: config.calls.apology.clone(),
         fallback: config.calls.fallback.clone(),
         limits: config.calls.limits,
         tells_keys: config.calls.tells_keys,

@@ -203,6 +203,16 @@ pub enum Allowed {
         /// The system's words.
         cause: Detail,
     },
+    /// An audio file we can read; `cause` says what is wrong with this one.
+    AudioFile {
+        /// The system's words.
+        cause: Detail,
+    },
+    /// A file of raw µ-law audio, 8 kHz, with something in it, of at most `seconds`.
+    AudioFileSize {
+        /// Longest.
+        seconds: usize,
+    },
     /// A text file with something in it, of at most `kib` KiB.
     TextFileSize {
         /// Largest size.
@@ -288,6 +298,14 @@ impl Said for Allowed {
             Self::TextFile { cause } => say(
                 format!("un archivo de texto UTF-8 que se pueda leer ({cause})"),
                 format!("a UTF-8 text file that can be read ({cause})")),
+            Self::AudioFile { cause } => say(
+                format!("un archivo de audio .ulaw que se pueda leer, none, o vacío ({cause})"),
+                format!("a .ulaw audio file that can be read, none, or empty ({cause})")),
+            Self::AudioFileSize { seconds } => say(
+                format!("un archivo de audio no vacío de hasta {seconds} s, G.711 µ-law de 8 kHz sin cabecera, \
+                    como lo escribe «sox VOZ.wav -r 8000 -c 1 VOZ.ulaw»"),
+                format!("an audio file that is not empty, of at most {seconds} s, G.711 µ-law at 8 kHz without header, \
+                    as \"sox VOICE.wav -r 8000 -c 1 VOICE.ulaw\" writes it")),
             Self::TextFileSize { kib } => say(
                 format!("un archivo de texto no vacío de hasta {kib} KiB"),
                 format!("a text file that is not empty, of at most {kib} KiB")),

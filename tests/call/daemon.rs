@@ -8,6 +8,7 @@ use std::time::Duration;
 use openai_inbound_calls::ari::ChannelId;
 use openai_inbound_calls::ari::event::{self, Channel};
 use openai_inbound_calls::ari::request::{Reply, Request};
+use openai_inbound_calls::call::record::{Entry, EventKind};
 use openai_inbound_calls::call::{Call, Input, LegEvent, Output, Seed, SessionEnd};
 use openai_inbound_calls::operator::{EndReason, Level, Notice};
 use openai_inbound_calls::realtime::server;
@@ -161,7 +162,7 @@ impl World {
             server: None,
             connections: 0,
             pending: Vec::new(),
-            oracle: Oracle::new(self.settings.recording_notice.clone()),
+            oracle: Oracle::new(self.settings.recording_notice.clone(), self.settings.apology.clone()),
             recorded: Recorded::default(),
             notices: Vec::new(),
             report: None,
@@ -353,7 +354,12 @@ impl World {
                 task.oracle.says(&event);
                 self.say_to_model(index, &event);
             }
-            Output::Record(entry) => task.recorded.take(entry),
+            Output::Record(entry) => {
+                if matches!(entry, Entry::Event { kind: EventKind::Apology, .. }) {
+                    task.oracle.apologises();
+                }
+                task.recorded.take(entry);
+            }
             Output::OpenSession => self.open_session(index),
             Output::CloseSession => {
                 task.oracle.session_over();

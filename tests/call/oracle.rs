@@ -2,6 +2,7 @@
 //! what was heard of an item is found by comparing the packets with what the model sent, byte by byte.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -38,6 +39,8 @@ pub(crate) struct Oracle {
     first: usize,
     active: Option<String>,
     muted: BTreeSet<String>,
+    /// What is played when the model fails.
+    apology: Option<Arc<[u8]>>,
     /// The words that must not be interrupted, and the requests and responses that say them.
     notice: Option<String>,
     notice_requests: BTreeSet<String>,
@@ -45,8 +48,19 @@ pub(crate) struct Oracle {
 }
 
 impl Oracle {
-    pub(crate) fn new(notice: Option<String>) -> Self {
-        Self { notice, ..Self::default() }
+    pub(crate) fn new(notice: Option<String>, apology: Option<Arc<[u8]>>) -> Self {
+        Self { notice, apology, ..Self::default() }
+    }
+
+    /// The call says that it plays the apology, once and to its end.
+    pub(crate) fn apologises(&mut self) {
+        self.session_over();
+        let sound = self.apology.take().expect("there is one, and it is played once").to_vec();
+        let (item, response) = ("apology".to_owned(), String::new());
+        let said = Said { item, response, sound, played: 0, complete: true, cut: false, gone: false };
+        self.said.push(said);
+        // Nobody tells us any more that the caller speaks, or listens to him.
+        self.protected.extend(self.said.iter().map(|said| said.response.clone()));
     }
 
     /// A packet leaves for the caller. The item in it, if it is not silent.

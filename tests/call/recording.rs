@@ -78,7 +78,7 @@ impl Recorded {
         })
     }
 
-    fn events(&self) -> Vec<EventKind> {
+    pub(crate) fn events(&self) -> Vec<EventKind> {
         let kind = |entry: &Entry| match entry {
             Entry::Event { kind, .. } => Some(*kind),
             _ => None,

@@ -191,6 +191,7 @@ fn create(seed: u64, dice: &mut Dice, watched: bool) -> World {
     };
     let (greets, announces, interrupts) = (!dice.one_in(4), dice.one_in(3), !dice.one_in(4));
     let (hangs_up, falls_back) = (!dice.one_in(4), dice.one_in(2));
+    let apology = dice.one_in(2).then(|| pattern(10 + dice.below(1_000), 250));
     let (frames, silence_ms) = (1 + dice.below(5) as u8, 200 + dice.below(400) as u32);
     let limits = Limits {
         duration: dice.one_in(4).then(|| MS * (2_000 + dice.below(5_000) as u32)),
@@ -203,6 +204,7 @@ fn create(seed: u64, dice: &mut Dice, watched: bool) -> World {
     }
     world.set(|settings| {
         settings.limits = limits;
+        settings.apology = apology;
         settings.greeting = settings.greeting.take().filter(|_| greets);
         settings.recording_notice = announces.then(|| "Esta llamada se graba.".into());
         settings.session.interrupt = interrupts;
@@ -454,6 +456,8 @@ fn judge(world: &World, uneven: bool) {
 
 /// What a server may complain of although we did nothing wrong.
 fn excused(words: &str, uneven: bool) -> bool {
-    // A call that is not run for a while says what it says too late: audio, and a cancel of what is done meanwhile.
-    uneven && (words.contains("of real time") || words.contains("response_cancel_not_active"))
+    // A call that is not run for a while says what it says too late: audio, a cancel of what is done meanwhile, a
+    // request while the server has begun by itself.
+    let late = ["of real time", "response_cancel_not_active", "conversation_already_has_active_response"];
+    uneven && late.iter().any(|late| words.contains(late))
 }

@@ -241,6 +241,7 @@ pub(crate) fn settings() -> Settings {
         recording_notice: None,
         uplink_frames_per_append: 1,
         keep: openai_inbound_calls::call::record::Keep::ALL,
+        apology: None,
         fallback: None,
         limits: Limits::default(),
         tells_keys: false,

@@ -124,6 +124,7 @@ fn settings() -> Settings {
         recording_notice: None,
         uplink_frames_per_append: 2,
         keep: openai_inbound_calls::call::record::Keep::ALL,
+        apology: None,
         fallback: None,
         limits: Limits::default(),
         tells_keys: false,

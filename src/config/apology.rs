@@ -1,0 +1,91 @@
+//! What callers hear whom the model does not serve: the clip of the project, or the operator's own.
+//!
+//! Raw µ-law, as it goes on the wire and as Asterisk keeps its own `.ulaw` sounds: nothing to decode, nothing to go wrong
+//! while a caller waits.
+
+use std::fs::File;
+use std::io::Read;
+use std::sync::Arc;
+
+use super::reader::{Reader, is_none};
+use crate::media::frame::BYTES_PER_MS;
+use crate::operator::{Allowed, Detail};
+
+/// "Lo sentimos. En este momento, nuestro asistente no está disponible." Made by `sim/speech/make`, as is [`ENGLISH`].
+const SPANISH: &[u8] = include_bytes!("apology/es.ulaw");
+/// "We are sorry. Our assistant is not available at the moment."
+const ENGLISH: &[u8] = include_bytes!("apology/en.ulaw");
+/// A longer clip would keep the caller from the person who could help; and fit no more into a goodbye.
+const MAX_SECONDS: usize = 20;
+/// How a WAV file begins. Its header would be heard as noise, the rest as more of it.
+const WAV: &[u8] = b"RIFF";
+
+/// The clip, or none. The outer option is the problem, as everywhere here.
+#[expect(
+    clippy::option_option,
+    reason = "the outer one says that a problem was noted, the inner one is the setting"
+)]
+pub(super) fn apology(reader: &mut Reader<'_>, language: Option<&str>) -> Option<Option<Arc<[u8]>>> {
+    let name = "APOLOGY_FILE";
+    let path = reader.text(name)?;
+    if is_none(&path) {
+        return Some(None);
+    }
+    if path.is_empty() {
+        let is_english = language.is_some_and(|code| code.split('-').next() == Some("en"));
+        return Some(Some(if is_english { ENGLISH } else { SPANISH }.into()));
+    }
+    let most = MAX_SECONDS * 1_000 * BYTES_PER_MS;
+    let mut clip = Vec::new();
+    let read = File::open(&path).and_then(|file| file.take(most as u64 + 1).read_to_end(&mut clip));
+    let allowed = match read {
+        Err(error) => Allowed::AudioFile { cause: Detail::new(error) },
+        Ok(size) if size == 0 || size > most || clip.starts_with(WAV) => {
+            Allowed::AudioFileSize { seconds: MAX_SECONDS }
+        }
+        Ok(_) => return Some(Some(clip.into())),
+    };
+    reader.invalid(name, &path, allowed);
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::FRAME_BYTES;
+
+    fn read(file: &str, language: Option<&str>) -> Result<Option<Arc<[u8]>>, usize> {
+        let variables = |name: &str| (name == "APOLOGY_FILE").then(|| file.to_owned());
+        let mut reader = Reader::new(&variables);
+        apology(&mut reader, language).ok_or(reader.problems.len())
+    }
+
+    #[test]
+    fn the_projects_own_are_whole_frames_and_short() {
+        for clip in [SPANISH, ENGLISH] {
+            assert_eq!(clip.len() % FRAME_BYTES, 0);
+            assert!((16_000..48_000).contains(&clip.len()), "2 to 6 s: {} bytes", clip.len());
+        }
+        let said = |language| read("", language).unwrap().unwrap();
+        assert_eq!([&*said(None), &*said(Some("es-MX"))], [SPANISH; 2]);
+        assert_eq!([&*said(Some("en")), &*said(Some("en-GB"))], [ENGLISH; 2]);
+        assert_eq!(read("None", None), Ok(None));
+    }
+
+    #[test]
+    fn the_operators_own_is_played_as_it_lies() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sorry.ulaw");
+        let read = |contents: &[u8]| {
+            std::fs::write(&path, contents).unwrap();
+            read(path.to_str().unwrap(), None)
+        };
+        assert_eq!(read(&[0x7E; 333]).unwrap().unwrap().len(), 333);
+        assert!(read(&vec![0x7E; 160_000]).is_ok());
+        for wrong in [&b""[..], &vec![0x7E; 160_001], b"RIFF\x24\0\0\0WAVEfmt "] {
+            assert_eq!(read(wrong), Err(1));
+        }
+        assert_eq!(self::read("/nowhere/sorry.ulaw", None), Err(1));
+        assert_eq!(self::read(folder.path().to_str().unwrap(), None), Err(1), "a folder");
+    }
+}
