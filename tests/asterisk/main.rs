@@ -154,6 +154,8 @@ on_both! {
     8 with_a_wrong_key_a_person_answers(testbed: Script { key: Some("another".into()), ..Script::default() }) {
         let call = testbed.call("answered", "700", 20.0, vec![vec![]]).remove(0);
         assert_eq!(call.ended, "by-callee");
+        let (heard, apology) = (loud(&call.heard()), loud(include_bytes!("../../src/config/apology/es.ulaw")));
+        assert!(heard.starts_with(&apology), "the caller is told, in whole, before he is handed back");
         testbed.asterisk_says("humans: STASISSTATUS=SUCCESS AI_END_REASON=session_failed");
         testbed.log_says("ERROR");
         testbed.log_says("OpenAI rechaza la clave");
@@ -194,11 +196,19 @@ on_both! {
         assert_eq!(session.violations(), Vec::<String>::new());
     }
 
-    14 a_transfer_is_announced_and_goes_on_at_its_extension(testbed: answering(Answer::pattern("", 1_500, 2).and(transfer("ventas")))) {
-        let call = testbed.call("answered", "3241000752", 20.0, vec![speaks(1_000, 100)]).remove(0);
-        assert_eq!(call.ended, "by-callee", "by the dialplan, in the end");
-        let (heard, announcement) = (loud(&call.heard()), pattern(1_500, 2));
-        assert!(heard.windows(announcement.len()).any(|window| *window == announcement[..]), "the announcement, all of it");
+    14 a_transfer_is_announced_and_rings_the_other_extension(testbed: answering(Answer::pattern("", 1_500, 2).and(transfer("ventas")))) {
+        let colleague = testbed.colleague();
+        let mut script = speaks(1_000, 100);
+        script.extend([Step::WaitForSpeech { at_most: 5 * SECOND }, Step::WaitForSilence { quiet: 2 * SECOND, at_most: 10 * SECOND }]);
+        script.extend(speaks(1_000, 101));
+        let call = testbed.call("talk", "3241000752", 12.0, vec![script]).remove(0);
+        assert_eq!(call.ended, "by-caller");
+        let heard = loud(&call.heard());
+        let position = |sound: &[u8]| heard.windows(sound.len()).position(|window| window == sound);
+        let announced = position(&pattern(1_500, 2)).expect("the announcement, all of it");
+        // The colleague's phone repeats what it hears.
+        assert!(position(&pattern(1_000, 101)).expect("the other phone has answered") > announced);
+        assert!(colleague.was_called());
         testbed.asterisk_says("transferred: transferred to ventas: Ana Ruiz; por su pedido");
         testbed.log_says("Llamada transferida a from-internal,200,1");
         assert_eq!(testbed.only_session().violations(), Vec::<String>::new());

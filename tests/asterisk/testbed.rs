@@ -90,6 +90,7 @@ impl Testbed {
             ("ASTERISK_NAME", format!("{version}-{number}")),
             ("ASTERISK_PORT", (18_100 + number).to_string()),
             ("SIP_PORT", (15_100 + number).to_string()),
+            ("COLLEAGUE_PORT", (15_300 + number).to_string()),
             ("RTP_START", (40_000 + 100 * number).to_string()),
             ("RTP_END", (40_099 + 100 * number).to_string()),
             ("ASTERISK_USERNAME", "asterisk".to_owned()),
@@ -119,6 +120,24 @@ impl Testbed {
     ) -> Vec<Finished> {
         let calls = self.place(scenario, number, seconds, scripts);
         self.finish(calls)
+    }
+
+    /// The phone of extension 200, which answers one call, repeats what it hears, and waits for the other side to
+    /// hang up. It rings until it is dropped.
+    pub(crate) fn colleague(&self) -> Colleague {
+        let port: u16 = self.environment["COLLEAGUE_PORT"].parse().expect("a port");
+        let arguments = ["-sn", "uas", "-rtp_echo", "-i", "127.0.0.1", "-m", "1", "-nostdin"];
+        let sipp = Command::new("sipp")
+            .args(arguments)
+            .args(["-p", &port.to_string(), "-mp", &(port + 2_000).to_string()])
+            .current_dir(self.folder.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("SIPp");
+        let listens = || std::net::UdpSocket::bind(("127.0.0.1", port)).is_err();
+        assert!(wait(listens), "the colleague's phone does not listen");
+        Colleague(sipp)
     }
 
     /// Places calls and does not wait.
@@ -353,6 +372,28 @@ impl Testbed {
         let base =
             std::env::var_os("TESTBED_DIR").map_or_else(|| cache.join("openai-inbound-calls"), PathBuf::from);
         base.join("run").join(&self.environment["ASTERISK_NAME"])
+    }
+}
+
+/// See [`Testbed::colleague`].
+pub(crate) struct Colleague(Child);
+
+impl Colleague {
+    /// Whether its call went as it should, from the ringing to the other side's hanging up.
+    pub(crate) fn was_called(mut self) -> bool {
+        let mut status = None;
+        wait(|| {
+            status = self.0.try_wait().expect("our child");
+            status.is_some()
+        });
+        status.is_some_and(|status| status.success())
+    }
+}
+
+impl Drop for Colleague {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
     }
 }
 
