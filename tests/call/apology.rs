@@ -1,6 +1,7 @@
 //! The model fails for good: the caller is told so before he goes on in the dialplan.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use openai_inbound_calls::call::record::EventKind;
 use openai_inbound_calls::operator::EndReason;
@@ -163,7 +164,7 @@ fn what_the_server_says_after_its_error_does_not_interrupt_it() {
     for ms in (1_000..1_600).step_by(20) {
         let quota = FaultKind::Error("insufficient_quota".into());
         let mut world = world(Trigger::At(ms * MS), quota);
-        world.network.model = (150 * MS, 0 * MS);
+        world.network.model = (150 * MS, Duration::ZERO);
         world.dial(vec![Step::AfterHearing(100 * MS), Step::Say(pattern(4_000, 101))]);
         world.run_to(5_500);
         handed_back(&world, EndReason::SessionFailed);

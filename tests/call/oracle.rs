@@ -49,7 +49,7 @@ pub(crate) struct Oracle {
 
 impl Oracle {
     pub(crate) fn new(notice: Option<String>, apology: Option<Arc<[u8]>>) -> Self {
-        Self { notice, apology, ..Self::default() }
+        Self { apology, notice, ..Self::default() }
     }
 
     /// The call says that it plays the apology, once and to its end.
