@@ -94,6 +94,7 @@ fn every_reason_a_caller_is_handed_back_for_is_named() {
         EndReason::AssistantHungUp,
         EndReason::MaxDuration,
         EndReason::CallerSilent,
+        EndReason::TakenOver,
         EndReason::Recovered,
     ];
     for (name, _) in LANGUAGES {

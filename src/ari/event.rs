@@ -2,6 +2,8 @@
 //!
 //! Every other event is [`Event::Other`]; fields we do not use are ignored.
 
+use std::net::SocketAddr;
+
 use serde::Deserialize;
 
 use super::ChannelId;
@@ -51,6 +53,15 @@ pub struct Channel {
     pub called: String,
     /// Whether the dialplan has it in `Stasis()`, rather than somewhere else by now.
     pub in_stasis: bool,
+}
+
+impl Channel {
+    /// Of an ExternalMedia channel: the socket its audio goes to, which is in its name (`UnicastRTP/127.0.0.1:10000-0x7f…`;
+    /// Asterisk 16 to 22).
+    pub fn external_host(&self) -> Option<SocketAddr> {
+        let (host, _) = self.name.strip_prefix("UnicastRTP/")?.rsplit_once('-')?;
+        host.parse().ok()
+    }
 }
 
 /// The text is not an ARI event.

@@ -64,6 +64,8 @@ pub enum Request {
     DeleteBridge(BridgeId),
     /// What our application holds: is it registered, which channels and bridges are in it?
     Application(String),
+    /// All bridges, of whoever; answers [`idle_bridges`].
+    Bridges,
     /// One channel's description.
     Channel(ChannelId),
     /// What Asterisk says of itself; answers [`version`].
@@ -124,6 +126,7 @@ impl Request {
             | Self::Continue { .. } => Method::Post,
             Self::Hangup(_) | Self::DeleteBridge(_) => Method::Delete,
             Self::Application(_)
+            | Self::Bridges
             | Self::Channel(_)
             | Self::DialplanExists { .. }
             | Self::Info
@@ -170,6 +173,7 @@ impl Request {
             Self::Hangup(channel) | Self::Channel(channel) => path(&["channels", channel.as_str()], &[]),
             Self::DeleteBridge(bridge) => path(&["bridges", bridge.as_str()], &[]),
             Self::Application(app) => path(&["applications", app], &[]),
+            Self::Bridges => path(&["bridges"], &[]),
             Self::Info => path(&["asterisk", "info"], &[]),
             Self::Modules => path(&["asterisk", "modules"], &[]),
         }
@@ -229,6 +233,17 @@ pub fn exists(body: &str) -> bool {
         value: String,
     }
     serde_json::from_str::<Body>(body).is_ok_and(|body| body.value == "1")
+}
+
+/// The bridges without channels, from the reply to [`Request::Bridges`].
+pub fn idle_bridges(body: &str) -> Vec<BridgeId> {
+    #[derive(Deserialize)]
+    struct Bridge {
+        id: String,
+        channels: Vec<String>,
+    }
+    let all: Vec<Bridge> = serde_json::from_str(body).unwrap_or_default();
+    all.iter().filter(|bridge| bridge.channels.is_empty()).map(|bridge| BridgeId::from(&*bridge.id)).collect()
 }
 
 /// Asterisk's version, from the reply to [`Request::Info`].
@@ -314,6 +329,9 @@ mod tests {
             r#"{"build":{"os":"Linux"},"system":{"version":"16.28.0~dfsg-0+deb11u4","entity_id":"0"}}"#;
         assert_eq!(version(info).as_deref(), Some("16.28.0~dfsg-0+deb11u4"));
         assert_eq!(version("{}"), None);
+        let bridges = r#"[{"id":"oic-bridge-1.0","technology":"simple_bridge","channels":[]},
+            {"id":"oic-bridge-2.0","technology":"simple_bridge","channels":["2.0","oic-media-2.0"]}]"#;
+        assert_eq!((idle_bridges(bridges), idle_bridges("{}")), (vec!["oic-bridge-1.0".into()], vec![]));
         let modules = r#"[{"name":"acl","description":"","use_count":2,"status":"Running","support_level":"core"},
             {"name":"chan_rtp.so","description":"","use_count":0,"status":"Not Running","support_level":"core"}]"#;
         assert_eq!(running_modules(modules), Some(vec!["acl".to_owned()]));

@@ -243,6 +243,11 @@ impl Legs {
         self.join(out);
     }
 
+    /// Another program serves the caller now, with a bridge and a media channel of the same names: none of it is ours.
+    pub fn let_go(&mut self) {
+        (self.caller, self.media, self.bridge) = (Caller::Gone, Thing::Gone, Thing::Gone);
+    }
+
     /// Whether Asterisk has had time enough to let the two hear each other.
     pub fn is_overdue(&self, now: Instant) -> bool {
         self.join != Join::Done && self.give_up_at <= now

@@ -139,6 +139,8 @@ pub enum LegEvent {
     MediaEntered,
     /// Our media channel is gone.
     MediaLeft,
+    /// Another program has taken the caller from us.
+    TakenOver,
     /// The caller pressed a key.
     Key(char),
     /// The caller put us on hold (true), or took us back.
@@ -429,6 +431,10 @@ impl Call {
             LegEvent::MediaLeft => {
                 let progress = self.legs.media_left();
                 self.progress(progress);
+            }
+            LegEvent::TakenOver => {
+                self.legs.let_go();
+                self.end(EndReason::TakenOver);
             }
             LegEvent::Key(key) => {
                 self.counters.keys += 1;

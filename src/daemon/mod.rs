@@ -12,6 +12,7 @@ pub mod archive;
 mod call_task;
 mod capacity;
 pub mod clock;
+mod errands;
 mod service_manager;
 
 use std::collections::HashMap;
@@ -34,15 +35,15 @@ use tracing::Instrument as _;
 use archive::Archive;
 use call_task::{Io, Order};
 use clock::{chance, now, wall};
+use errands::{ASK_AGAIN_AFTER, Errand};
 use service_manager::ServiceManager;
 
 use crate::ari::ChannelId;
 use crate::ari::event::Channel;
 use crate::ari::request::{Application, Reply, Request};
-use crate::call::legs::{END_REASON_VARIABLE, missing};
 use crate::call::record::{Keep, Opening};
 use crate::call::tools;
-use crate::call::{CLOSING_PATIENCE, Call, Report, Seed, Settings};
+use crate::call::{Call, Report, Seed, Settings};
 use crate::config::{AsteriskConfig, CallsConfig, Config, LoadError, MediaConfig, RealtimeConfig};
 use crate::http::ready::{AsteriskLink, Readiness};
 use crate::logging::Operator;
@@ -67,26 +68,11 @@ const ARI_NEWS: usize = 1_024;
 /// What the end may take beyond the grace of live calls: closing them, the recorder, the index. Shorter lets systemd
 /// kill the daemon over its last recordings, longer lets a hung end hold up a restart.
 const ENDING_PATIENCE: Duration = Duration::from_secs(30);
-/// Pause before a request that belongs to no call is made again. The caller it is about hears nothing meanwhile.
-const ASK_AGAIN_AFTER: Duration = Duration::from_millis(500);
-
 /// A live call, as the daemon sees it.
 struct Live {
     port: u16,
     orders: mpsc::Sender<Order>,
     abort: AbortHandle,
-}
-
-/// A request that belongs to no call, when it is done.
-enum Errand {
-    /// What the application holds, asked after a connect.
-    Checked { before: Vec<ChannelId>, reply: Reply },
-    /// What an earlier daemon left is gone; these callers may be waiting.
-    Cleared(Vec<ChannelId>),
-    /// A caller who may be waiting was asked for.
-    Looked { caller: ChannelId, reply: Reply },
-    /// Nothing follows from it.
-    Done,
 }
 
 struct Daemon {
@@ -105,6 +91,8 @@ struct Daemon {
     callers: HashMap<Id, ChannelId>,
     calls: JoinSet<Report>,
     errands: FuturesUnordered<Pin<Box<dyn Future<Output = Errand> + Send>>>,
+    /// A poll of live calls is among the errands.
+    polls: bool,
     recorder: Arc<Recorder>,
 }
 
@@ -158,6 +146,7 @@ pub async fn run(
         callers: HashMap::new(),
         calls: JoinSet::new(),
         errands: FuturesUnordered::new(),
+        polls: false,
         recorder,
     };
     daemon.serve(link, stop, reloads).await;
@@ -313,12 +302,8 @@ impl Daemon {
         }
         match news {
             News::Connected => {
-                let before = self.switchboard.callers();
-                let request = Request::Application(self.config.asterisk.app.clone());
-                let rest = self.rest.clone();
-                self.errands.push(Box::pin(async move {
-                    Errand::Checked { before, reply: rest.perform(&request).await }
-                }));
+                let (app, before) = (self.config.asterisk.app.clone(), self.switchboard.callers());
+                self.run(errands::check(self.rest.clone(), app, before));
             }
             News::Event(event) => {
                 tracing::trace!(?event, "ARI event");
@@ -360,7 +345,8 @@ impl Daemon {
                         other => self.direct(other),
                     }
                 }
-                self.take_over(leftovers, waiting);
+                self.run(errands::take_over(self.rest.clone(), leftovers, waiting));
+                self.run(errands::sweep(self.rest.clone()));
             }
             Errand::Checked { reply, .. } => {
                 tracing::debug!(?reply, "the application is not there after a connect");
@@ -377,8 +363,31 @@ impl Daemon {
                     self.direct(directive);
                 }
             }
+            Errand::Polled(happened) => {
+                self.polls = false;
+                for (caller, event) in happened {
+                    self.tell(&caller, Order::Leg(event));
+                }
+                self.poll();
+            }
             Errand::Done => {}
         }
+    }
+
+    fn run(&self, errand: impl Future<Output = Errand> + Send + 'static) {
+        self.errands.push(Box::pin(errand));
+    }
+
+    /// Looks at live calls, while another program has our application.
+    fn poll(&mut self) {
+        let replaced = self.readiness.borrow().asterisk == AsteriskLink::Replaced;
+        if !replaced || self.polls || self.live.is_empty() {
+            return;
+        }
+        self.polls = true;
+        let ip = self.config.media.local_ip;
+        let calls = self.live.iter().map(|(caller, live)| (caller.clone(), (ip, live.port).into())).collect();
+        self.run(errands::poll(self.rest.clone(), self.config.asterisk.app.clone(), calls));
     }
 
     fn direct(&mut self, directive: Directive) {
@@ -392,28 +401,14 @@ impl Daemon {
             Directive::Replaced => {
                 self.readiness.send_modify(|now| now.asterisk = AsteriskLink::Replaced);
                 self.operator.say(&Notice::AriReplaced { app: self.config.asterisk.app.clone() });
+                self.poll();
             }
         }
     }
 
-    /// Removes what an earlier daemon left, then looks at the callers it left waiting: what is made for them anew has
-    /// the same names.
-    fn take_over(&self, leftovers: Vec<Request>, waiting: Vec<ChannelId>) {
-        let rest = self.rest.clone();
-        self.errands.push(Box::pin(async move {
-            make_all(&rest, leftovers).await;
-            Errand::Cleared(waiting)
-        }));
-    }
-
     /// Asks Asterisk for a caller's channel, after a pause.
     fn look_at(&self, caller: ChannelId, pause: Duration) {
-        let rest = self.rest.clone();
-        self.errands.push(Box::pin(async move {
-            tokio::time::sleep(pause).await;
-            let reply = rest.perform(&Request::Channel(caller.clone())).await;
-            Errand::Looked { caller, reply }
-        }));
+        self.run(errands::look_at(self.rest.clone(), caller, pause));
     }
 
     /// Sends a caller on who is not taken.
@@ -555,53 +550,19 @@ impl Daemon {
 
     /// Lets a caller go on in the dialplan, told why.
     fn send_on(&self, caller: ChannelId, reason: EndReason) {
-        let (rest, operator, fallback) = (self.rest.clone(), self.operator, self.settings.fallback.clone());
-        self.errands.push(Box::pin(async move {
-            let mut place = fallback;
-            if let Some(wanted) = &place {
-                let (channel, wanted) = (caller.clone(), wanted.clone());
-                let reply = rest.perform(&Request::DialplanExists { channel, place: wanted.clone() }).await;
-                if let Some(notice) = missing(&wanted, &reply) {
-                    operator.say(&notice);
-                    place = None;
-                }
-            }
-            let (channel, value) = (caller.clone(), reason.code().to_owned());
-            let explain = Request::SetVariable { channel, name: END_REASON_VARIABLE, value };
-            make_all(&rest, vec![explain, Request::Continue { channel: caller, place }]).await;
-            Errand::Done
-        }));
+        let place = self.settings.fallback.clone();
+        self.run(errands::send_on(self.rest.clone(), self.operator, place, caller, reason));
     }
 
     /// Makes requests one after the other.
     fn request_all(&self, requests: Vec<Request>) {
-        let rest = self.rest.clone();
-        self.errands.push(Box::pin(async move {
-            make_all(&rest, requests).await;
-            Errand::Done
-        }));
+        self.run(errands::make(self.rest.clone(), requests));
     }
 }
 
 /// How many calls are taken at once.
 pub fn max_calls(media: &MediaConfig, calls: &CallsConfig) -> usize {
     calls.max_calls.unwrap_or_else(|| capacity::derived(&media.ports))
-}
-
-/// Makes requests one after the other, each again until it is known to be done or refused: of a caller who is to be
-/// sent on, or of something nobody serves any more, nobody else takes care.
-async fn make_all(rest: &AriRest, requests: Vec<Request>) {
-    let give_up_at = now() + CLOSING_PATIENCE;
-    for request in requests {
-        loop {
-            let reply = rest.perform(&request).await;
-            tracing::debug!(?request, ?reply, "ARI");
-            if request.is_settled_by(&reply) || now() >= give_up_at {
-                break;
-            }
-            tokio::time::sleep(ASK_AGAIN_AFTER).await;
-        }
-    }
 }
 
 /// ARI's requests, as this configuration has them.

@@ -350,6 +350,8 @@ pub enum EndReason {
     ModelFailed,
     /// Asterisk itself went away.
     AsteriskLost,
+    /// Another program that registered our ARI application serves the caller now.
+    TakenOver,
     /// A defect of ours.
     Internal,
     /// The daemon was killed or the power failed; only a recording says so, afterwards.
@@ -358,7 +360,7 @@ pub enum EndReason {
 
 impl EndReason {
     /// Every reason, for tables and tests.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::CallerHungUp,
         Self::AssistantHungUp,
         Self::Transferred,
@@ -376,6 +378,7 @@ impl EndReason {
         Self::MediaLost,
         Self::ModelFailed,
         Self::AsteriskLost,
+        Self::TakenOver,
         Self::Internal,
         Self::Recovered,
     ];
@@ -422,6 +425,7 @@ impl EndReason {
             Self::MediaLost => ("media_lost", "se perdió el canal de audio", "the audio channel was lost"),
             Self::ModelFailed => ("model_failed", "el modelo no respondió", "the model did not answer"),
             Self::AsteriskLost => ("asterisk_lost", "se perdió Asterisk", "Asterisk was lost"),
+            Self::TakenOver => ("taken_over", "otro programa se hizo cargo de la llamada", "another program took the call over"),
             Self::Internal => ("internal", "error interno", "internal error"),
             Self::Recovered => ("recovered", "el servicio se interrumpió durante la llamada", "the daemon was cut off during the call"),
         }

@@ -208,7 +208,7 @@ on_both! {
         let announced = position(&pattern(1_500, 2)).expect("the announcement, all of it");
         // The colleague's phone repeats what it hears.
         assert!(position(&pattern(1_000, 101)).expect("the other phone has answered") > announced);
-        assert!(colleague.was_called());
+        assert!(colleague.ends_well());
         testbed.asterisk_says("transferred: transferred to ventas: Ana Ruiz; por su pedido");
         testbed.log_says("Llamada transferida a from-internal,200,1");
         assert_eq!(testbed.only_session().violations(), Vec::<String>::new());
@@ -230,6 +230,7 @@ on_both! {
     17 after_a_crash_of_the_daemon_nobody_is_left_in_silence(testbed: monologue(60_000, 1)) {
         let calls = testbed.place("talk", "3241000752", 9.0, vec![speaks(500, 100); 3]);
         testbed.log_says_times("Codec detectado: ulaw", 3);
+        testbed.make_bridge("oic-bridge-1795180048.12");
         testbed.crash_daemon();
         testbed.log_says_times("Codec detectado: ulaw", 6);
         for call in testbed.finish(calls) {
@@ -240,6 +241,19 @@ on_both! {
             let heard = call.heard();
             let last = heard.windows(480).rposition(|window| window == begin).expect("served again");
             assert!(loud(&heard[last..]).len() > 6 * 8_000, "and to the end of the call");
+        }
+    }
+
+    18 a_second_daemon_takes_the_calls_and_the_first_does_not_touch_them(testbed: monologue(60_000, 1)) {
+        let calls = testbed.place("talk", "3241000752", 10.0, vec![speaks(500, 100); 2]);
+        testbed.log_says_times("Codec detectado: ulaw", 2);
+        let _second = testbed.second_daemon();
+        testbed.log_says("Otro programa ha tomado la aplicación ARI openai-app");
+        testbed.log_says_times("Motivo: otro programa se hizo cargo de la llamada", 2);
+        for call in testbed.finish(calls) {
+            assert_eq!(call.ended, "by-caller");
+            let gap = call.caller.statistics().longest_gap;
+            assert!(gap < 3 * SECOND, "{gap:?} without a packet");
         }
     }
 

@@ -124,7 +124,7 @@ impl Testbed {
 
     /// The phone of extension 200, which answers one call, repeats what it hears, and waits for the other side to
     /// hang up. It rings until it is dropped.
-    pub(crate) fn colleague(&self) -> Colleague {
+    pub(crate) fn colleague(&self) -> Running {
         let port: u16 = self.environment["COLLEAGUE_PORT"].parse().expect("a port");
         let arguments = ["-sn", "uas", "-rtp_echo", "-i", "127.0.0.1", "-m", "1", "-nostdin"];
         let sipp = Command::new("sipp")
@@ -137,7 +137,7 @@ impl Testbed {
             .expect("SIPp");
         let listens = || std::net::UdpSocket::bind(("127.0.0.1", port)).is_err();
         assert!(wait(listens), "the colleague's phone does not listen");
-        Colleague(sipp)
+        Running(sipp)
     }
 
     /// Places calls and does not wait.
@@ -272,6 +272,24 @@ impl Testbed {
         self.start_daemon();
     }
 
+    /// Starts a second daemon of the same application, as somebody might by mistake. It is gone when dropped.
+    pub(crate) fn second_daemon(&self) -> Running {
+        let mut program = self.program();
+        program.env("LOG_FILE_PATH", self.folder.path().join("second.log"));
+        program.env("RECORDINGS_DIR", self.folder.path().join("second"));
+        Running(program.stdout(Stdio::null()).spawn().expect("the daemon starts"))
+    }
+
+    /// Makes a bridge in Asterisk, with an id such as a daemon gives one that it is about to join.
+    pub(crate) fn make_bridge(&self, id: &str) {
+        let port = &self.environment["ASTERISK_PORT"];
+        let url = format!("http://127.0.0.1:{port}/ari/bridges?type=mixing&bridgeId={id}");
+        let made = Command::new("curl")
+            .args(["-sS", "--fail", "-o", "/dev/null", "-X", "POST", "-u", "asterisk:testbed", &url])
+            .status();
+        assert!(made.expect("curl").success());
+    }
+
     /// Kills Asterisk as a crash would.
     pub(crate) fn kill_asterisk(&self) {
         assert!(self.script("stop").arg("-k").status().expect("a script").success());
@@ -375,12 +393,13 @@ impl Testbed {
     }
 }
 
-/// See [`Testbed::colleague`].
-pub(crate) struct Colleague(Child);
+/// A program beside the daemon.
+pub(crate) struct Running(Child);
 
-impl Colleague {
-    /// Whether its call went as it should, from the ringing to the other side's hanging up.
-    pub(crate) fn was_called(mut self) -> bool {
+impl Running {
+    /// Whether it ends by itself, and well: of the colleague's phone, that its call went as it should, from the ringing
+    /// to the other side's hanging up.
+    pub(crate) fn ends_well(mut self) -> bool {
         let mut status = None;
         wait(|| {
             status = self.0.try_wait().expect("our child");
@@ -390,7 +409,7 @@ impl Colleague {
     }
 }
 
-impl Drop for Colleague {
+impl Drop for Running {
     fn drop(&mut self) {
         drop(self.0.kill());
         drop(self.0.wait());

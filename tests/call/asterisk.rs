@@ -150,7 +150,11 @@ pub(crate) fn short(request: &Request) -> String {
         Request::Hangup(channel) if channel.caller().is_none() => "hang up".into(),
         Request::Hangup(_) => "hang up media".into(),
         Request::DeleteBridge(_) => "delete bridge".into(),
-        Request::Application(_) | Request::Channel(_) | Request::Info | Request::Modules => "look".into(),
+        Request::Application(_)
+        | Request::Bridges
+        | Request::Channel(_)
+        | Request::Info
+        | Request::Modules => "look".into(),
     }
 }
 

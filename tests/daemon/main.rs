@@ -18,6 +18,7 @@ mod ready;
 mod reconnect;
 mod recording;
 mod reload;
+mod rivals;
 mod sealed;
 mod service_manager;
 mod sigterm;

@@ -7,7 +7,6 @@ use openai_inbound_calls::sim::realtime::{Script, pattern};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio_tungstenite::connect_async;
 
 use crate::world::{PATIENCE, Program, World, assert_no_violations, contains, listen, ms, until};
 
@@ -114,20 +113,6 @@ async fn an_asterisk_that_is_stopped_in_order_ends_its_calls_and_is_served_again
     let call = world.call([&listen()[..], &[Step::HangUp]].concat());
     world.over(call).await;
     assert!(contains(&world.heard(call), &pattern(1_500, 1)), "the greeting");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn another_program_that_takes_the_application_is_said_and_not_fought() {
-    let world = World::new(Script::default());
-    let mut program = world.program(&[]).await;
-    let url = format!("ws://{}/ari/events?app=openai-app&api_key=asterisk:testbed", world.asterisk.address());
-    let (other, _) = connect_async(url).await.expect("it is let in");
-    program.says("ERROR", "Otro programa ha tomado la aplicación ARI openai-app").await;
-    program.signal("TERM");
-    assert_eq!(program.exit().await.code(), Some(0));
-    let connects = world.asterisk.journal().iter().filter(|(_, line)| line == "GET /events 101").count();
-    assert_eq!(connects, 2, "ours and the other's, and nobody came back");
-    drop(other);
 }
 
 /// Lets connections through to `behind` until `frozen`; then the old ones hang, as behind a dead router, and new

@@ -1,0 +1,139 @@
+//! Errands: what is asked of Asterisk that belongs to no call. Each is a future of its own, so the loop waits for none;
+//! what follows from one, the loop decides when it is done.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::clock::now;
+use crate::ari::event::parse_channel;
+use crate::ari::request::{Application, Reply, Request, idle_bridges};
+use crate::ari::{ChannelId, Place};
+use crate::call::legs::{END_REASON_VARIABLE, missing};
+use crate::call::{CLOSING_PATIENCE, LegEvent};
+use crate::logging::Operator;
+use crate::net::ari_rest::AriRest;
+use crate::operator::EndReason;
+
+/// Pause before a request that belongs to no call is made again. The caller it is about hears nothing meanwhile.
+pub(super) const ASK_AGAIN_AFTER: Duration = Duration::from_millis(500);
+/// How often live calls are looked at while their events go elsewhere. Seldomer leaves more of a caller who has hung up
+/// on the line; oftener asks Asterisk for nothing.
+const POLL_EVERY: Duration = Duration::from_secs(2);
+
+/// An errand that is done.
+pub(super) enum Errand {
+    /// What the application holds, asked after a connect.
+    Checked { before: Vec<ChannelId>, reply: Reply },
+    /// What an earlier daemon left is gone; these callers may be waiting.
+    Cleared(Vec<ChannelId>),
+    /// A caller who may be waiting was asked for.
+    Looked { caller: ChannelId, reply: Reply },
+    /// Live calls were looked at: this has happened to them.
+    Polled(Vec<(ChannelId, LegEvent)>),
+    /// Nothing follows from it.
+    Done,
+}
+
+/// Asks what the application holds. `before`: the callers being served.
+pub(super) async fn check(rest: AriRest, app: String, before: Vec<ChannelId>) -> Errand {
+    Errand::Checked { before, reply: rest.perform(&Request::Application(app)).await }
+}
+
+/// Removes what an earlier daemon left, then looks at the callers it left waiting: what is made for them anew has
+/// the same names.
+pub(super) async fn take_over(rest: AriRest, leftovers: Vec<Request>, waiting: Vec<ChannelId>) -> Errand {
+    make_all(&rest, leftovers).await;
+    Errand::Cleared(waiting)
+}
+
+/// Asks Asterisk for a caller's channel, after a pause.
+pub(super) async fn look_at(rest: AriRest, caller: ChannelId, pause: Duration) -> Errand {
+    tokio::time::sleep(pause).await;
+    let reply = rest.perform(&Request::Channel(caller.clone())).await;
+    Errand::Looked { caller, reply }
+}
+
+/// Lets a caller go on in the dialplan, told why: at `place`, if it is there.
+pub(super) async fn send_on(
+    rest: AriRest,
+    operator: Operator,
+    mut place: Option<Place>,
+    caller: ChannelId,
+    reason: EndReason,
+) -> Errand {
+    if let Some(wanted) = &place {
+        let (channel, wanted) = (caller.clone(), wanted.clone());
+        let reply = rest.perform(&Request::DialplanExists { channel, place: wanted.clone() }).await;
+        if let Some(notice) = missing(&wanted, &reply) {
+            operator.say(&notice);
+            place = None;
+        }
+    }
+    let (channel, value) = (caller.clone(), reason.code().to_owned());
+    let explain = Request::SetVariable { channel, name: END_REASON_VARIABLE, value };
+    make_all(&rest, vec![explain, Request::Continue { channel: caller, place }]).await;
+    Errand::Done
+}
+
+/// Makes requests one after the other.
+pub(super) async fn make(rest: AriRest, requests: Vec<Request>) -> Errand {
+    make_all(&rest, requests).await;
+    Errand::Done
+}
+
+/// Removes bridges that were made and never joined, if their caller is gone: the application does not know them. A
+/// bridge whose caller is there may be another daemon's, which is about to join it.
+pub(super) async fn sweep(rest: AriRest) -> Errand {
+    let idle = match rest.perform(&Request::Bridges).await {
+        Reply::Done(body) => idle_bridges(&body),
+        Reply::Refused { .. } | Reply::Lost(_) => Vec::new(),
+    };
+    for bridge in idle {
+        let Some(caller) = bridge.caller() else { continue };
+        if matches!(rest.perform(&Request::Channel(caller)).await, Reply::Refused { status: 404, .. }) {
+            make_all(&rest, vec![Request::DeleteBridge(bridge)]).await;
+        }
+    }
+    Errand::Done
+}
+
+/// Looks at live calls, each with our RTP socket's address, whose events another program gets: whose caller has gone,
+/// and whose media channel sends elsewhere, because that program serves the caller now.
+pub(super) async fn poll(rest: AriRest, app: String, calls: Vec<(ChannelId, SocketAddr)>) -> Errand {
+    tokio::time::sleep(POLL_EVERY).await;
+    let mut happened = Vec::new();
+    // Without an answer nothing is known: the next time, perhaps.
+    if let Reply::Done(body) = rest.perform(&Request::Application(app)).await
+        && let Some(application) = Application::parse(&body)
+    {
+        let there: BTreeSet<_> = application.channels().collect();
+        for (caller, ours) in calls {
+            if !there.contains(&caller) {
+                happened.push((caller, LegEvent::CallerLeft));
+            } else if let Reply::Done(body) = rest.perform(&Request::Channel(caller.media())).await
+                && let Ok(media) = parse_channel(&body)
+                && media.external_host().is_some_and(|host| host != ours)
+            {
+                happened.push((caller, LegEvent::TakenOver));
+            }
+        }
+    }
+    Errand::Polled(happened)
+}
+
+/// Makes requests one after the other, each again until it is known to be done or refused: of a caller who is to be
+/// sent on, or of something nobody serves any more, nobody else takes care.
+async fn make_all(rest: &AriRest, requests: Vec<Request>) {
+    let give_up_at = now() + CLOSING_PATIENCE;
+    for request in requests {
+        loop {
+            let reply = rest.perform(&request).await;
+            tracing::debug!(?request, ?reply, "ARI");
+            if request.is_settled_by(&reply) || now() >= give_up_at {
+                break;
+            }
+            tokio::time::sleep(ASK_AGAIN_AFTER).await;
+        }
+    }
+}
