@@ -86,6 +86,8 @@ struct Daemon {
     rest: AriRest,
     again: Arc<Notify>,
     switchboard: Switchboard,
+    /// The switchboard's limit.
+    max_calls: usize,
     ports: PortPool,
     live: HashMap<ChannelId, Live>,
     callers: HashMap<Id, ChannelId>,
@@ -141,6 +143,7 @@ pub async fn run(
         rest,
         again,
         switchboard: Switchboard::new(max_calls),
+        max_calls,
         ports,
         live: HashMap::new(),
         callers: HashMap::new(),
@@ -226,6 +229,7 @@ impl Daemon {
         manager.ready();
         // Errands too: a caller who is being sent on must not stay in the application for ever.
         while !(draining && self.live.is_empty() && self.errands.is_empty()) {
+            self.count_calls();
             if !draining {
                 manager.status(self.status());
             }
@@ -256,11 +260,21 @@ impl Daemon {
         }
     }
 
+    /// Whether there is room for another call.
+    fn count_calls(&self) {
+        let full = self.switchboard.calls() >= self.max_calls;
+        self.readiness.send_if_modified(|now| std::mem::replace(&mut now.full, full) != full);
+    }
+
     /// How the daemon fares, for `systemctl status`.
     fn status(&self) -> Notice {
         let calls = self.live.len();
-        let connected = self.readiness.borrow().asterisk != AsteriskLink::Away;
-        if connected { Notice::Serving { calls } } else { Notice::Disconnected { calls } }
+        let Readiness { asterisk, full, .. } = *self.readiness.borrow();
+        match asterisk {
+            AsteriskLink::Away => Notice::Disconnected { calls },
+            _ if full => Notice::Full { calls },
+            _ => Notice::Serving { calls },
+        }
     }
 
     /// New calls follow the configuration that was read again, if there is nothing wrong with it.
@@ -289,7 +303,8 @@ impl Daemon {
         let fixed = self.config.reload(new);
         self.endpoint = Arc::new(endpoint);
         self.settings = Arc::new(settings(&self.config));
-        self.switchboard.limit(max_calls(&self.config.media, &self.config.calls));
+        self.max_calls = max_calls(&self.config.media, &self.config.calls);
+        self.switchboard.limit(self.max_calls);
         self.operator.say(&Notice::ConfigurationReloaded);
         if !fixed.is_empty() {
             self.operator.say(&Notice::RestartNeeded { variables: fixed });

@@ -34,6 +34,8 @@ pub struct Readiness {
     pub asterisk: AsteriskLink,
     /// When OpenAI last failed a call, if none has been served since.
     pub openai_failed: Option<DateTime<FixedOffset>>,
+    /// As many calls as may be (`MAX_CALLS`) are running.
+    pub full: bool,
     /// It takes no more calls: it is being stopped.
     pub draining: bool,
 }
@@ -52,6 +54,8 @@ pub enum Obstacle {
     OpenaiFailing,
     /// What is recorded does not reach the disk. Calls are served all the same.
     DiskFailing,
+    /// There are as many calls as there may be (`MAX_CALLS`): the next caller goes on in the dialplan.
+    MaxCallsReached,
     /// The daemon is being stopped.
     Draining,
 }
@@ -88,14 +92,16 @@ pub(super) async fn ready(
 }
 
 fn obstacles(readiness: Readiness, now: DateTime<FixedOffset>) -> Vec<Obstacle> {
-    let Readiness { asterisk, openai_failed, draining } = readiness;
+    let Readiness { asterisk, openai_failed, full, draining } = readiness;
     let link = match asterisk {
         AsteriskLink::Away => Some(Obstacle::AsteriskAway),
         AsteriskLink::Connected => None,
         AsteriskLink::Replaced => Some(Obstacle::ApplicationReplaced),
     };
     let failing = openai_failed.is_some_and(|at| now - at < LATELY).then_some(Obstacle::OpenaiFailing);
-    link.into_iter().chain(failing).chain(draining.then_some(Obstacle::Draining)).collect()
+    let full = full.then_some(Obstacle::MaxCallsReached);
+    let draining = draining.then_some(Obstacle::Draining);
+    [link, failing, full, draining].into_iter().flatten().collect()
 }
 
 #[cfg(test)]
@@ -118,9 +124,18 @@ mod tests {
     #[test]
     fn everything_in_the_way_is_named() {
         let now: DateTime<FixedOffset> = "2026-11-20T14:30:25-05:00".parse().unwrap();
-        let readiness =
-            Readiness { asterisk: AsteriskLink::Replaced, openai_failed: Some(now), draining: true };
-        let all = [Obstacle::ApplicationReplaced, Obstacle::OpenaiFailing, Obstacle::Draining];
+        let readiness = Readiness {
+            asterisk: AsteriskLink::Replaced,
+            openai_failed: Some(now),
+            full: true,
+            draining: true,
+        };
+        let all = [
+            Obstacle::ApplicationReplaced,
+            Obstacle::OpenaiFailing,
+            Obstacle::MaxCallsReached,
+            Obstacle::Draining,
+        ];
         assert_eq!(obstacles(readiness, now), all);
         assert_eq!(obstacles(Readiness::default(), now), [Obstacle::AsteriskAway]);
     }

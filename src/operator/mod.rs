@@ -109,7 +109,11 @@ notices! {
     Serving { calls: usize } => Info,
         "Conectado a Asterisk - Llamadas en curso: {calls}",
         "Connected to Asterisk - Calls in progress: {calls}";
-    /// What `systemctl status` shows while it does not; never logged.
+    /// What `systemctl status` shows while there are as many calls as there may be; never logged.
+    Full { calls: usize } => Warn,
+        "Conectado a Asterisk - Llamadas en curso: {calls}, y no se admiten más (MAX_CALLS)",
+        "Connected to Asterisk - Calls in progress: {calls}, and no more are taken (MAX_CALLS)";
+    /// What `systemctl status` shows while Asterisk does not; never logged.
     Disconnected { calls: usize } => Warn,
         "Sin conexión con Asterisk - Llamadas en curso: {calls}",
         "Not connected to Asterisk - Calls in progress: {calls}";

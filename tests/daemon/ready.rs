@@ -8,7 +8,7 @@ use openai_inbound_calls::sim::realtime::Script;
 use serde_json::Value;
 
 use crate::api::Api;
-use crate::world::{PATIENCE, World, ms};
+use crate::world::{PATIENCE, World, ms, until};
 
 /// Asks until this is the answer.
 async fn becomes(api: &Api, reasons: &[&str]) {
@@ -51,4 +51,31 @@ async fn ready_is_who_would_serve_a_caller() {
     program.says_times(3, "INFO", "Conexión WebSocket con OpenAI").await;
     program.signal("TERM");
     becomes(&api, &["draining"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ready_says_when_there_is_no_room_and_when_there_is_again() {
+    let world = World::new(Script::default());
+    let program = world.program_with_env_file(&[("MAX_CALLS", "2")]).await;
+    let api = Api::of(&program).await;
+    let wait = || vec![Step::Pause(ms(60_000))];
+    let first = world.call(wait());
+    program.says("INFO", "Conexión WebSocket con OpenAI").await;
+    becomes(&api, &[]).await;
+    let second = world.call(wait());
+    becomes(&api, &["max_calls_reached"]).await;
+    // What it says is true: the next caller goes on.
+    let third = world.call(wait());
+    until("the third goes on", || world.end_reason(third).as_deref() == Some("busy")).await;
+    world.asterisk.hang_up(first);
+    becomes(&api, &[]).await;
+
+    // A reload can take the room, and make it again.
+    for (most, reasons) in [("1", &["max_calls_reached"][..]), ("2", &[])] {
+        program.change_env_file(&[("MAX_CALLS", most)]);
+        program.signal("HUP");
+        becomes(&api, reasons).await;
+    }
+    world.asterisk.hang_up(second);
+    world.over(second).await;
 }

@@ -75,6 +75,19 @@ async fn systemd_hears_of_the_start_the_calls_the_heartbeat_and_the_end() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn systemd_hears_that_there_is_no_room_for_another_call() {
+    let world = World::new(Script::default());
+    let mut manager = Manager::new();
+    let address = manager.address();
+    let _program = world.program(&[("NOTIFY_SOCKET", &*address), ("MAX_CALLS", "1")]).await;
+    let call = world.call(vec![Step::Pause(ms(60_000))]);
+    let full = "STATUS=Conectado a Asterisk - Llamadas en curso: 1, y no se admiten más (MAX_CALLS)";
+    manager.hears(1, full).await;
+    world.asterisk.hang_up(call);
+    manager.hears(2, "STATUS=Conectado a Asterisk - Llamadas en curso: 0").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_heartbeat_is_sent_to_a_manager_that_does_not_watch() {
     let world = World::new(Script::default());
     let mut manager = Manager::new();
