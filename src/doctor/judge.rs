@@ -10,7 +10,7 @@ use super::facts::{
     OpenFiles, Place, Session, Tally,
 };
 use super::words::{Both, Decimal, Finding, InBrackets};
-use crate::config::Survey;
+use crate::config::{CallsConfig, Survey};
 use crate::operator::{Detail, Level};
 
 /// Without these no call is served. `bridge_simple` relays packet by packet; `res_rtp_asterisk` is under `chan_rtp`.
@@ -31,6 +31,8 @@ const MODULES: [&str; 13] = [
 ];
 /// Without these only callers with ulaw are.
 const CODECS: [&str; 1] = ["codec_ulaw.so"];
+/// Without this one Asterisk cannot tell whether a place of the dialplan exists, and nobody is sent to any.
+const PLACES: &str = "func_dialplan.so";
 /// The first Asterisk with ExternalMedia as we use it.
 const OLDEST: u32 = 16;
 
@@ -62,7 +64,7 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     findings.extend(machine(&facts.machine));
     findings.extend(facts.daemon.iter().map(daemon));
     match &facts.asterisk {
-        Some(asterisk) => findings.extend(of_asterisk(asterisk)),
+        Some(asterisk) => findings.extend(of_asterisk(asterisk, &naming_places(&facts.survey))),
         None => findings.push(Finding::AriUnchecked),
     }
     match (&facts.media, &facts.asterisk) {
@@ -159,7 +161,16 @@ fn daemon(daemon: &Daemon) -> Finding {
     }
 }
 
-fn of_asterisk(asterisk: &Asterisk) -> Vec<Finding> {
+/// The variables that name places of the dialplan.
+fn naming_places(survey: &Survey) -> Vec<&'static str> {
+    let Some(CallsConfig { fallback, destinations, .. }) = &survey.parts.calls else { return Vec::new() };
+    let fallback = fallback.as_ref().map(|_| "FALLBACK_CONTEXT");
+    let transfer = (!destinations.is_empty()).then_some("TRANSFER_DESTINATIONS");
+    fallback.into_iter().chain(transfer).collect()
+}
+
+/// `naming_places`: see there.
+fn of_asterisk(asterisk: &Asterisk, naming_places: &[&'static str]) -> Vec<Finding> {
     let address = asterisk.address.clone();
     let mut findings = match asterisk.version.clone() {
         Ok(version) => vec![Finding::AriAnswers { address }, age(version)],
@@ -172,7 +183,7 @@ fn of_asterisk(asterisk: &Asterisk) -> Vec<Finding> {
     match &asterisk.modules {
         None => {}
         Some(Err(cause)) => findings.push(Finding::ModulesUnlisted { cause: cause.clone() }),
-        Some(Ok(running)) => findings.extend(modules(running)),
+        Some(Ok(running)) => findings.extend(modules(running, naming_places)),
     }
     findings.push(dialplan(&asterisk.dialplan, &asterisk.app));
     findings
@@ -190,7 +201,7 @@ fn age(version: Detail) -> Finding {
     }
 }
 
-fn modules(running: &[String]) -> Vec<Finding> {
+fn modules(running: &[String], naming_places: &[&'static str]) -> Vec<Finding> {
     let missing = |names: &[&'static str]| {
         let names = names.iter().filter(|name| !running.iter().any(|module| module == *name));
         names.copied().collect::<Vec<_>>()
@@ -204,6 +215,9 @@ fn modules(running: &[String]) -> Vec<Finding> {
     }
     if !codecs.is_empty() {
         findings.push(Finding::ModulesWanting { names: codecs.join(", ") });
+    }
+    if !naming_places.is_empty() && !missing(&[PLACES]).is_empty() {
+        findings.push(Finding::PlacesUnknown { module: PLACES, variables: naming_places.join(", ") });
     }
     findings
 }

@@ -330,6 +330,11 @@ findings! {
         "Modules are missing without which callers with another codec than ulaw are not served: {names}",
         "asterisk -rx 'module load NOMBRE'",
         "asterisk -rx 'module load NAME'";
+    PlacesUnknown { module: &'static str, variables: String } => Modules Warning,
+        "Falta {module}: Asterisk no puede decir si existen los destinos de {variables}, y no se envía a nadie allí",
+        "{module} is missing: Asterisk cannot tell whether the places of {variables} exist, and nobody is sent there",
+        "Quite su noload de modules.conf y cárguelo: asterisk -rx 'module load {module}'",
+        "Remove its noload from modules.conf and load it: asterisk -rx 'module load {module}'";
     ModulesUnlisted { cause: Detail } => Modules Note,
         "Asterisk no da la lista de sus módulos: {cause}",
         "Asterisk does not list its modules: {cause}",

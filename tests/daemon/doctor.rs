@@ -277,6 +277,25 @@ async fn a_module_that_is_not_loaded() {
 }
 
 #[tokio::test]
+async fn places_of_the_dialplan_without_the_module_that_knows_them() {
+    let unloaded = vec!["func_dialplan.so".to_owned()];
+    let set_up =
+        || SetUp::with(Settings { unloaded: unloaded.clone(), ..Settings::default() }, Script::default());
+    set_up().finds(&[]).await;
+    for (variable, value) in
+        [("TRANSFER_DESTINATIONS", "ventas:from-internal,200"), ("FALLBACK_CONTEXT", "humans")]
+    {
+        let set_up = set_up().but(variable, value);
+        let checks = set_up.finds(&[("modules", "warning")]).await;
+        let is_it = |check: &&Value| check["id"] == "modules" && check["status"] == "warning";
+        let warning = checks.iter().find(is_it).expect("the warning")["detail"].to_string();
+        assert!(warning.contains("func_dialplan.so") && warning.contains(variable), "{warning}");
+        // With the module all is well.
+        healthy().but(variable, value).finds(&[]).await;
+    }
+}
+
+#[tokio::test]
 async fn a_dialplan_that_leads_elsewhere_or_cannot_be_seen() {
     let checks = healthy().but("ASTERISK_APP", "other").finds(&[("dialplan", "failure")]).await;
     assert!(detail(&checks, "dialplan").contains("Stasis(openai-app)"), "what is there is named");

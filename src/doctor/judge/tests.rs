@@ -45,7 +45,7 @@ fn statuses(findings: &[Finding]) -> Vec<(Check, Status)> {
 
 #[test]
 fn asterisk_as_it_should_be() {
-    let found = of_asterisk(&asterisk());
+    let found = of_asterisk(&asterisk(), &[]);
     let expected = [Check::Ari, Check::Asterisk, Check::Modules, Check::Dialplan];
     assert_eq!(statuses(&found), expected.map(|check| (check, Status::Ok)));
 }
@@ -68,7 +68,7 @@ fn asterisk_must_be_16_or_later_however_it_writes_that() {
 #[test]
 fn why_ari_does_not_serve_is_told_apart() {
     let because =
-        |fault| of_asterisk(&Asterisk { version: Err(fault), modules: None, ..asterisk() }).remove(0);
+        |fault| of_asterisk(&Asterisk { version: Err(fault), modules: None, ..asterisk() }, &[]).remove(0);
     assert!(matches!(because(AriFault::Credentials), Finding::AriCredentials { .. }));
     assert!(matches!(because(AriFault::Status(503)), Finding::AriOff { status: 503, .. }));
     let cause = Detail::new("Connection refused");
@@ -79,10 +79,22 @@ fn why_ari_does_not_serve_is_told_apart() {
 fn missing_modules_are_named_and_a_missing_codec_is_only_a_warning() {
     let running: Vec<_> =
         MODULES.iter().filter(|name| **name != "chan_rtp.so").map(ToString::to_string).collect();
-    let found = modules(&running);
+    let found = modules(&running, &[]);
     assert_eq!(found[0], Finding::ModulesMissing { names: "chan_rtp.so".into() });
     assert_eq!(found[1], Finding::ModulesWanting { names: "codec_ulaw.so".into() });
     assert_eq!(found[1].status(), Status::Warning);
+}
+
+#[test]
+fn the_module_that_knows_the_places_of_the_dialplan_is_missed_only_by_who_names_some() {
+    let running: Vec<_> = MODULES.iter().chain(&CODECS).map(ToString::to_string).collect();
+    assert_eq!(statuses(&modules(&running, &[])), [(Check::Modules, Status::Ok)]);
+    let naming = ["FALLBACK_CONTEXT", "TRANSFER_DESTINATIONS"];
+    let found = modules(&running, &naming);
+    assert_eq!(statuses(&found), [(Check::Modules, Status::Ok), (Check::Modules, Status::Warning)]);
+    assert!(found[1].words(Language::English).0.contains("FALLBACK_CONTEXT, TRANSFER_DESTINATIONS"));
+    let running = [&running[..], &[PLACES.to_owned()]].concat();
+    assert_eq!(statuses(&modules(&running, &naming)), [(Check::Modules, Status::Ok)]);
 }
 
 #[test]

@@ -189,7 +189,7 @@ pub(super) fn info_json(version: Version, started: &str) -> String {
 }
 
 /// Some of the modules of a real Asterisk, 16 and 22 alike, with their descriptions.
-const MODULES: [(&str, &str); 18] = [
+const MODULES: [(&str, &str); 19] = [
     ("acl", "Named ACL system"),
     ("app_stasis.so", "Stasis dialplan application"),
     ("bridge_simple.so", "Simple two channel bridging module"),
@@ -198,6 +198,7 @@ const MODULES: [(&str, &str); 18] = [
     ("chan_rtp.so", "RTP Media Channel"),
     ("codec_alaw.so", "A-law Coder/Decoder"),
     ("codec_ulaw.so", "mu-Law Coder/Decoder"),
+    ("func_dialplan.so", "Dialplan Context/Extension/Priority Checking Functions"),
     ("res_ari.so", "Asterisk RESTful Interface"),
     ("res_ari_applications.so", "RESTful API module - Stasis application resources"),
     ("res_ari_asterisk.so", "RESTful API module - Asterisk resources"),
