@@ -183,12 +183,13 @@ impl Recording {
         recipient: Option<&Recipient>,
     ) -> io::Result<Written> {
         let written = self.try_to_write(root, recipient);
-        match &written {
-            Ok(_) => {
-                self.refused_until = None;
-                self.waits_since = if self.is_written() { None } else { Some(now) };
-            }
-            Err(_) => self.refused_until = Some(now + RETRY),
+        if written.is_ok() {
+            self.refused_until = None;
+            self.waits_since = if self.is_written() { None } else { Some(now) };
+        } else {
+            // It is tried again, though nothing more may come.
+            self.waits_since.get_or_insert(now);
+            self.refused_until = Some(now + RETRY);
         }
         written
     }

@@ -8,6 +8,7 @@ use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use openai_inbound_calls::call::record::Entry;
+use openai_inbound_calls::daemon::clock::now;
 use openai_inbound_calls::operator::Notice;
 use openai_inbound_calls::recordings::{Library, News, RecordingSettings};
 
@@ -47,6 +48,15 @@ fn wait_for(news: &Receiver<News>, wanted: impl Fn(&Notice) -> bool) -> usize {
     }
 }
 
+/// Waits for a condition.
+fn until(what: &str, condition: impl Fn() -> bool) {
+    let deadline = now() + PATIENCE;
+    while !condition() {
+        assert!(now() < deadline, "waited in vain until {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 fn full_disk(settings_of: impl Fn(&Path) -> RecordingSettings) {
     let folder = tempfile::tempdir().unwrap();
     let Some(disk) = SmallDisk::mount(folder.path()) else { return };
@@ -60,12 +70,15 @@ fn full_disk(settings_of: impl Fn(&Path) -> RecordingSettings) {
     // What fails here is what this is for.
     drop(fs::write(&filler, vec![0; 4 << 20]));
     let batches = 150;
+    let mut later = Vec::new();
     for batch in 0..batches {
         handle.push(Entry::Sound(vec![2; 3_200].into()));
         if batch % 30 == 0 {
             handle.push(said(&batch.to_string(), &format!("palabra {batch}")));
-            // The queue is to be emptied meanwhile: this is about the disk, not about the queue.
-            std::thread::sleep(Duration::from_millis(300));
+            // This is about the disk, not about the queue: that the writer knows of a later call shows that it has taken
+            // everything before.
+            later.push(recorder.open(opening(&format!("18.{batch}"))));
+            until("the queue is empty", || recorder.health().live == 1 + later.len());
         }
     }
     wait_for(&news, |notice| matches!(notice, Notice::RecordingFailing { .. }));
@@ -78,6 +91,9 @@ fn full_disk(settings_of: impl Fn(&Path) -> RecordingSettings) {
     handle.push(Entry::Sound(vec![3; 3_200].into()));
     handle.push(said("last", "última"));
     handle.close(ending());
+    for call in later {
+        call.close(ending());
+    }
     assert!(recorder.stop(PATIENCE));
 
     let (library, id) = (Library::new(settings), id("17.3"));
