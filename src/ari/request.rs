@@ -137,9 +137,8 @@ impl Request {
     /// Path and query below `/ari`, percent-encoded.
     pub fn path(&self) -> String {
         match self {
-            Self::CreateBridge { bridge } => {
-                path(&["bridges"], &[("type", "mixing"), ("bridgeId", bridge.as_str())])
-            }
+            // Not `/bridges?bridgeId=`, which refuses a name that is taken.
+            Self::CreateBridge { bridge } => path(&["bridges", bridge.as_str()], &[("type", "mixing")]),
             Self::ExternalMedia { app, channel, host } => path(
                 &["channels", "externalMedia"],
                 &[
@@ -304,6 +303,8 @@ mod tests {
 
     #[test]
     fn requests_are_encoded() {
+        let bridge = Request::CreateBridge { bridge: ChannelId::from("1.2").bridge() };
+        assert_eq!(bridge.path(), "/bridges/oic-bridge-1.2?type=mixing");
         let request = Request::SetVariable { channel: "1.2/..".into(), name: "AI", value: "a b&c".into() };
         assert_eq!(request.path(), "/channels/1.2%2F../variable?variable=AI&value=a%20b%26c");
         let media = Request::ExternalMedia {

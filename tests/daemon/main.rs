@@ -10,6 +10,7 @@ mod bad_input;
 mod config;
 mod demo;
 mod doctor;
+mod killed;
 mod many;
 mod one_call;
 mod operator_log;

@@ -16,6 +16,21 @@ pub(crate) fn loud(sound: impl Iterator<Item = u8>) -> Vec<u8> {
     sound.filter(|byte| *byte != 0xFF).collect()
 }
 
+/// Every recording's conversation and sound, header and all. None is unfinished.
+pub(crate) fn documents(world: &World) -> Vec<(Value, Vec<u8>)> {
+    let names = std::fs::read_dir(world.recordings.path()).expect("the folder");
+    let names: Vec<_> =
+        names.flatten().map(|entry| entry.file_name().into_string().expect("UTF-8")).collect();
+    assert!(!names.iter().any(|name| name.strip_suffix(".live").is_some()), "unfinished: {names:?}");
+    let read = |name: String| std::fs::read(world.recordings.path().join(name)).expect("readable");
+    let ids = names.iter().filter_map(|name| name.strip_suffix("_conversation.json"));
+    ids.map(|id| {
+        let conversation = read(format!("{id}_conversation.json"));
+        (serde_json::from_slice(&conversation).expect("JSON"), read(format!("{id}_audio.wav")))
+    })
+    .collect()
+}
+
 #[tokio::test]
 async fn a_call_leaves_its_sound_its_words_and_a_summary() {
     let world = World::new(Script {
