@@ -1,10 +1,16 @@
 //! SIGTERM: live calls may finish, new ones are sent on, and the exit code is 0.
 
-use openai_inbound_calls::sim::asterisk::{CallState, Ending, Fault};
+use openai_inbound_calls::sim::asterisk::{CallState, CallerId, Ending, Fault};
 use openai_inbound_calls::sim::caller::Step;
 use openai_inbound_calls::sim::realtime::{Script, pattern};
 
+use crate::recording::{documents, loud};
 use crate::world::{World, assert_no_violations, contains, listen, ms, until};
+
+/// Live calls when the daemon is told to stop.
+const CALLS: usize = 20;
+/// What the assistant says when it is told what to say: 75 frames.
+const GREETING_FRAMES: u64 = 75;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_live_call_finishes_and_a_new_one_is_sent_on() {
@@ -75,4 +81,62 @@ async fn a_caller_who_is_just_being_sent_on_is_not_left_behind() {
     assert_eq!(program.exit().await.code(), Some(0));
     assert!(matches!(world.asterisk.outcome(late).ended, Some(Ending::Continued { .. })));
     world.over(call).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_twenty_live_calls_some_finish_and_the_rest_are_told_goodbye_and_every_recording_is_whole() {
+    let world = World::new(Script::default());
+    let mut program = world.program(&[("SHUTDOWN_GRACE_SECONDS", "6")]).await;
+    let calls: Vec<_> = (0..CALLS).map(|_| world.call(vec![Step::Pause(ms(60_000))])).collect();
+    let figures = |call: &CallerId| world.asterisk.phone(*call, |phone| phone.statistics());
+    until("everybody has heard the greeting", || {
+        calls.iter().all(|call| figures(call).loud >= GREETING_FRAMES)
+    })
+    .await;
+    program.signal("TERM");
+    program.says("INFO", &format!("Llamadas en curso: {CALLS} - Plazo: 6 s")).await;
+    let late = world.call(vec![Step::Pause(ms(60_000))]);
+    until("the late caller is sent on", || world.asterisk.outcome(late).state == CallState::Gone).await;
+    assert!(matches!(world.asterisk.outcome(late).ended, Some(Ending::Continued { .. })));
+    assert_eq!(world.end_reason(late).as_deref(), Some("busy"));
+    let before: Vec<_> = calls.iter().map(|call| figures(call).packets).collect();
+    until("everybody is still served", || {
+        calls.iter().zip(&before).all(|(call, before)| figures(call).packets > *before)
+    })
+    .await;
+
+    let (finishing, staying) = calls.split_at(CALLS / 2);
+    for call in finishing {
+        world.asterisk.hang_up(*call);
+    }
+    assert_eq!(program.exit().await.code(), Some(0));
+    assert_eq!(program.count("INFO", "Servicio detenido"), 1, "{}", program.log());
+    for call in &calls {
+        world.over(*call).await;
+    }
+    for call in finishing {
+        assert_eq!(world.asterisk.outcome(*call).ended, Some(Ending::CallerHungUp));
+    }
+    for call in staying {
+        assert!(matches!(world.asterisk.outcome(*call).ended, Some(Ending::Continued { .. })));
+        assert_eq!(world.end_reason(*call).as_deref(), Some("shutdown"));
+        assert_eq!(figures(call).loud, 2 * GREETING_FRAMES, "the goodbye, whole");
+    }
+    let greeting = pattern(1_500, 1);
+    let whole = |times| vec![&*greeting; times].concat();
+    let recordings = documents(&world);
+    assert_eq!(recordings.len(), CALLS, "and none of who was not served");
+    for (call, times, reason) in finishing
+        .iter()
+        .map(|call| (call, 1, "caller_hung_up"))
+        .chain(staying.iter().map(|call| (call, 2, "shutdown")))
+    {
+        let channel = world.asterisk.outcome(*call).channel;
+        let (document, wav) =
+            recordings.iter().find(|(document, _)| document["call_id"] == *channel).expect("its recording");
+        assert_eq!(document["end_reason"], reason);
+        let assistant = loud(wav[58..].iter().skip(1).step_by(2).copied());
+        assert!(assistant == whole(times), "{channel}: {} bytes of the assistant", assistant.len());
+    }
+    world.openai.sessions().iter().for_each(assert_no_violations);
 }
