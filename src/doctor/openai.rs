@@ -181,7 +181,7 @@ fn refused(config: &RealtimeConfig, refusal: Refusal, cause: &str) -> Session {
         Refusal::Quota => Notice::QuotaExhausted,
         Refusal::Model => Notice::ModelUnavailable { model: config.model.clone() },
         Refusal::BetaDialect => Notice::BetaRefused,
-        Refusal::Other => Notice::SessionRefused { code: Detail::default(), message: Detail::new(cause) },
+        Refusal::Other => Notice::SessionRefused { code: Detail::new(cause), message: Detail::default() },
     })
 }
 

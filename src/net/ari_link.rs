@@ -86,8 +86,8 @@ impl AriLink {
                         None => return,
                     }
                 }
-                Err(ConnectError::Status(401 | 403)) => Lost::Credentials,
-                Err(ConnectError::Status(status)) => Lost::NotReady(status),
+                Err(ConnectError::Status { status: 401 | 403, .. }) => Lost::Credentials,
+                Err(ConnectError::Status { status, .. }) => Lost::NotReady(status),
                 Err(error) => Lost::Network(error.to_string()),
             };
             let retry_in = match cause {

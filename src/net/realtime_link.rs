@@ -18,7 +18,7 @@ use tokio_tungstenite::tungstenite::{Error, Utf8Bytes};
 use super::websocket::{ConnectError, WebSocket, connect};
 use crate::media::Frame;
 use crate::realtime::client;
-use crate::realtime::server::Refusal;
+use crate::realtime::server::{ApiError, Refusal};
 
 /// Frames of the caller's audio that may follow while the socket does not take all it is given: 2 s. A server that
 /// is slower than that is lost; waiting longer helps nobody. Bytes cannot tell: TLS has a buffer of its own.
@@ -167,9 +167,7 @@ impl RealtimeLink {
                         self.state = State::Open(Box::new(socket));
                         return Poll::Ready(News::Opened);
                     }
-                    Err(error) => {
-                        self.state = State::Failed { refusal: refusal(&error), cause: error.to_string() };
-                    }
+                    Err(error) => self.state = unopened(&error),
                 },
                 State::Open(socket) => {
                     if self.unflushed {
@@ -209,10 +207,17 @@ fn closed(frame: Option<&CloseFrame>) -> State {
     }
 }
 
-fn refusal(error: &ConnectError) -> Option<Refusal> {
+fn unopened(error: &ConnectError) -> State {
+    let cause = error.to_string();
     match error {
-        ConnectError::Status(status) => Refusal::of_status(*status),
-        ConnectError::Address(_) => Some(Refusal::Other),
-        ConnectError::Network(_) | ConnectError::Protocol(_) | ConnectError::Timeout => None,
+        ConnectError::Status { status, body } => {
+            let said = ApiError::of_body(body);
+            let cause = if said.code.is_empty() { cause } else { format!("{cause} {}", said.code) };
+            State::Failed { refusal: Refusal::of_answer(*status, &said), cause }
+        }
+        ConnectError::Address(_) => State::Failed { refusal: Some(Refusal::Other), cause },
+        ConnectError::Network(_) | ConnectError::Protocol(_) | ConnectError::Timeout => {
+            State::Failed { refusal: None, cause }
+        }
     }
 }

@@ -47,8 +47,13 @@ pub enum ConnectError {
     #[error("{0}")]
     Network(#[from] std::io::Error),
     /// The server answered the upgrade with an HTTP status.
-    #[error("HTTP {0}")]
-    Status(u16),
+    #[error("HTTP {status}")]
+    Status {
+        /// It.
+        status: u16,
+        /// What came of the body together with it; often all of it.
+        body: String,
+    },
     /// Something else in the upgrade.
     #[error("{0}")]
     Protocol(String),
@@ -101,7 +106,10 @@ async fn open(
         .max_frame_size(Some(MESSAGE_BYTES));
     match client_async_with_config(request, stream, Some(config)).await {
         Ok((socket, _)) => Ok(socket),
-        Err(Error::Http(response)) => Err(ConnectError::Status(response.status().as_u16())),
+        Err(Error::Http(response)) => {
+            let body = response.body().as_deref().map(String::from_utf8_lossy).unwrap_or_default();
+            Err(ConnectError::Status { status: response.status().as_u16(), body: body.into_owned() })
+        }
         Err(Error::Io(error)) => Err(ConnectError::Network(error)),
         Err(error) => Err(ConnectError::Protocol(error.to_string())),
     }

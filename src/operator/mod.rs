@@ -371,8 +371,8 @@ notices! {
         "OpenAI no longer accepts the beta dialect: set OPENAI_REALTIME_DIALECT=ga";
     /// The session failed for good with an error we have no own words for.
     SessionRefused { code: Detail, message: Detail } => Error,
-        "OpenAI rechaza la sesión ({code}): {message}",
-        "OpenAI refuses the session ({code}): {message}";
+        "OpenAI rechaza la sesión ({code}): {message} Revise OPENAI_REALTIME_URL y las demás variables OPENAI_* de .env",
+        "OpenAI refuses the session ({code}): {message} Check OPENAI_REALTIME_URL and the other OPENAI_* variables of .env";
     /// No session within `seconds`.
     SessionLate { seconds: u64 } => Error,
         "La sesión con OpenAI no se abrió en {seconds} s: revise la conexión a Internet, el DNS y OPENAI_REALTIME_URL",

@@ -235,6 +235,14 @@ impl Refusal {
         }
     }
 
+    /// The same with what the body said: a 429 passes if too much was asked at once, and does not if the account is empty.
+    pub fn of_answer(status: u16, error: &ApiError) -> Option<Self> {
+        match error.class() {
+            ErrorClass::Permanent(refusal) => Some(refusal),
+            _ => Self::of_status(status),
+        }
+    }
+
     /// What a close frame means. 3000 and 4xxx are the API's own refusals, with a reason like
     /// `invalid_request_error.invalid_api_key`: they will be the same next time.
     pub fn of_close(code: u16, reason: &str) -> Option<Self> {
@@ -249,6 +257,18 @@ impl Refusal {
 }
 
 impl ApiError {
+    /// The error in the body of an HTTP answer, which may come in chunks, with their lengths around them. Empty: there is
+    /// none, or it has not come whole.
+    pub fn of_body(body: &str) -> Self {
+        #[derive(Deserialize)]
+        struct Body {
+            error: ApiError,
+        }
+        let json = body.find('{').zip(body.rfind('}')).and_then(|(from, to)| body.get(from..=to));
+        json.and_then(|json| serde_json::from_str(json).ok())
+            .map_or_else(Self::default, |Body { error }| error)
+    }
+
     /// Whether the server took the caller's turn for finished but could not answer it, because another response
     /// was active. (Were it a request of ours, it would be named.)
     pub fn is_server_busy(&self) -> bool {

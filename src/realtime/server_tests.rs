@@ -96,3 +96,21 @@ fn tokens_are_counted_where_they_are_told() {
     assert_eq!(tokens(r#"{"total_tokens":253,"input_tokens":132}"#), 253);
     assert_eq!([tokens("null"), tokens("{}"), tokens(r#"{"total_tokens":null}"#)], [0; 3]);
 }
+
+#[test]
+fn an_http_answer_is_judged_by_its_body_first_and_then_by_its_status() {
+    let judged = |status, body: &str| Refusal::of_answer(status, &ApiError::of_body(body));
+    let quota =
+        r#"{"error":{"type":"insufficient_quota","code":"insufficient_quota","message":"x","param":null}}"#;
+    let rate = r#"{"error":{"type":"tokens","code":"rate_limit_exceeded","message":"x"}}"#;
+    assert_eq!(judged(429, quota), Some(Refusal::Quota));
+    assert_eq!(judged(429, &format!("5f\r\n{quota}\r\n0\r\n\r\n")), Some(Refusal::Quota), "in a chunk");
+    assert_eq!(judged(429, rate), None);
+    assert_eq!(judged(404, r#"{"error":{"code":"model_not_found"}}"#), Some(Refusal::Model));
+    for no_body in ["", "<html>", "}{", "{}", &quota[..30]] {
+        assert_eq!(judged(429, no_body), None, "{no_body}");
+        assert_eq!(judged(401, no_body), Some(Refusal::Key), "{no_body}");
+        assert_eq!(judged(404, no_body), Some(Refusal::Other), "{no_body}");
+        assert_eq!(judged(503, no_body), None, "{no_body}");
+    }
+}

@@ -18,6 +18,7 @@ mod readers;
 mod ready;
 mod reconnect;
 mod recording;
+mod refused;
 mod reload;
 mod rivals;
 mod sealed;

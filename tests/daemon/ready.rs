@@ -11,7 +11,7 @@ use crate::api::Api;
 use crate::world::{PATIENCE, World, ms, until};
 
 /// Asks until this is the answer.
-async fn becomes(api: &Api, reasons: &[&str]) {
+pub(crate) async fn becomes(api: &Api, reasons: &[&str]) {
     let reasons: Vec<Value> = reasons.iter().map(|reason| Value::from(*reason)).collect();
     let until_it_is = async {
         loop {

@@ -16,10 +16,10 @@ const SOME_DAY: u64 = 1_795_179_000;
 /// What is answered in HTTP: scripted refusals, and a path that is not there.
 pub(super) fn refusal(handshake: &Handshake<'_>, script: &Script) -> Result<(), Refusal> {
     let scripted = script.faults.iter().find_map(|fault| fault.kind.refusal());
-    let status = match scripted {
-        Some(status) => status,
+    let (status, scripted_code) = match scripted {
+        Some(refusal) => refusal,
         None if handshake.path == "/v1/realtime" => return Ok(()),
-        None => 404,
+        None => (404, None),
     };
     let (kind, code, message) = match status {
         401 => ("invalid_request_error", "invalid_api_key", "Incorrect API key provided."),
@@ -27,6 +27,7 @@ pub(super) fn refusal(handshake: &Handshake<'_>, script: &Script) -> Result<(), 
         429 => ("tokens", "rate_limit_exceeded", "Rate limit reached."),
         _ => ("server_error", "server_error", "The server is overloaded."),
     };
+    let code = scripted_code.unwrap_or(code);
     let body = json!({"error": {"type": kind, "code": code, "message": message, "param": null}}).to_string();
     Err(Refusal { status, body })
 }

@@ -256,6 +256,8 @@ pub enum Trigger {
 pub enum FaultKind {
     /// HTTP status instead of the upgrade: 401, 429, 503 (2, 42). Whatever the trigger.
     Refuse(u16),
+    /// The same with this code in the body: `insufficient_quota`, `model_not_found`. Whatever the trigger.
+    RefuseAs(u16, String),
     /// `session.created` comes this much later (43). Whatever the trigger.
     CreatedLate(Duration),
     /// `session.update` is never answered (43). Whatever the trigger.
@@ -339,8 +341,13 @@ impl FaultKind {
         )
     }
 
-    pub(super) fn refusal(&self) -> Option<u16> {
-        if let Self::Refuse(status) = self { Some(*status) } else { None }
+    /// The status, and the code if it is another than the usual one.
+    pub(super) fn refusal(&self) -> Option<(u16, Option<&str>)> {
+        match self {
+            Self::Refuse(status) => Some((*status, None)),
+            Self::RefuseAs(status, code) => Some((*status, Some(code))),
+            _ => None,
+        }
     }
 
     pub(super) fn lateness(&self) -> Option<Duration> {
@@ -361,7 +368,14 @@ impl FaultKind {
 
     /// Whether it is about how the session begins, and therefore needs no trigger.
     pub(super) fn concerns_opening(&self) -> bool {
-        matches!(self, Self::Refuse(_) | Self::CreatedLate(_) | Self::UpdatedNever | Self::UpdateRefused(_))
+        matches!(
+            self,
+            Self::Refuse(_)
+                | Self::RefuseAs(..)
+                | Self::CreatedLate(_)
+                | Self::UpdatedNever
+                | Self::UpdateRefused(_)
+        )
     }
 }
 

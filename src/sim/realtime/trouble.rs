@@ -127,6 +127,7 @@ impl Session {
             | FaultKind::BrokenArguments
             | FaultKind::CallIncomplete => self.troubles.pending.push(kind),
             FaultKind::Refuse(_)
+            | FaultKind::RefuseAs(..)
             | FaultKind::CreatedLate(_)
             | FaultKind::UpdatedNever
             | FaultKind::UpdateRefused(_) => {}
