@@ -64,7 +64,7 @@ pub enum Request {
     DeleteBridge(BridgeId),
     /// What our application holds: is it registered, which channels and bridges are in it?
     Application(String),
-    /// All bridges, of whoever; answers [`idle_bridges`].
+    /// All bridges, of whatever program; see [`Application::add_bridges`] and [`idle_bridges`].
     Bridges,
     /// One channel's description.
     Channel(ChannelId),
@@ -137,8 +137,9 @@ impl Request {
     /// Path and query below `/ari`, percent-encoded.
     pub fn path(&self) -> String {
         match self {
-            // Not `/bridges?bridgeId=`, which refuses a name that is taken.
-            Self::CreateBridge { bridge } => path(&["bridges", bridge.as_str()], &[("type", "mixing")]),
+            Self::CreateBridge { bridge } => {
+                path(&["bridges"], &[("type", "mixing"), ("bridgeId", bridge.as_str())])
+            }
             Self::ExternalMedia { app, channel, host } => path(
                 &["channels", "externalMedia"],
                 &[
@@ -286,6 +287,24 @@ impl Application {
         serde_json::from_str(body).ok()
     }
 
+    /// Adds the bridges that are named after its channels, from the reply to [`Request::Bridges`]: Asterisk itself lists
+    /// with an application only those that one of its channels has joined.
+    pub fn add_bridges(&mut self, body: &str) {
+        #[derive(Deserialize)]
+        struct Bridge {
+            id: String,
+        }
+        let all: Vec<Bridge> = serde_json::from_str(body).unwrap_or_default();
+        let ours = all.into_iter().map(|bridge| bridge.id).filter(|id| {
+            let caller = BridgeId::from(&**id).caller();
+            let is_here =
+                caller.is_some_and(|caller| self.channel_ids.iter().any(|id| *id == caller.as_str()));
+            is_here && !self.bridge_ids.contains(id)
+        });
+        let ours: Vec<_> = ours.collect();
+        self.bridge_ids.extend(ours);
+    }
+
     /// The channels in it.
     pub fn channels(&self) -> impl Iterator<Item = ChannelId> {
         self.channel_ids.iter().map(|id| ChannelId::from(&**id))
@@ -303,8 +322,6 @@ mod tests {
 
     #[test]
     fn requests_are_encoded() {
-        let bridge = Request::CreateBridge { bridge: ChannelId::from("1.2").bridge() };
-        assert_eq!(bridge.path(), "/bridges/oic-bridge-1.2?type=mixing");
         let request = Request::SetVariable { channel: "1.2/..".into(), name: "AI", value: "a b&c".into() };
         assert_eq!(request.path(), "/channels/1.2%2F../variable?variable=AI&value=a%20b%26c");
         let media = Request::ExternalMedia {
@@ -322,6 +339,23 @@ mod tests {
         let expected = "/channels/1.2/variable?variable=DIALPLAN_EXISTS%28from-internal%2C%2A97%2C2%29";
         assert_eq!(asked.path(), expected);
         assert!(exists(r#"{"value":"1"}"#) && !exists(r#"{"value":"0"}"#) && !exists(""));
+    }
+
+    #[test]
+    fn bridges_named_after_an_applications_channels_are_its_too() {
+        let mut application = Application::parse(
+            r#"{"name":"openai-app","channel_ids":["1.1","1.2"],"bridge_ids":["oic-bridge-1.1"]}"#,
+        )
+        .expect("an application");
+        application.add_bridges(
+            r#"[{"id":"oic-bridge-1.1","channels":["1.1"]},{"id":"oic-bridge-1.2","channels":[]},
+                {"id":"oic-bridge-9.9","channels":[]},{"id":"a conference"}]"#,
+        );
+        let bridges: Vec<_> = application.bridges().collect();
+        assert_eq!(bridges, ["oic-bridge-1.1", "oic-bridge-1.2"].map(BridgeId::from));
+        application.add_bridges("[]");
+        application.add_bridges("");
+        assert_eq!(application.bridges().count(), 2);
     }
 
     #[test]

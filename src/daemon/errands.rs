@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::clock::now;
 use crate::ari::event::parse_channel;
-use crate::ari::request::{Application, Reply, Request, idle_bridges};
-use crate::ari::{ChannelId, Place};
+use crate::ari::request::{Application, Reply, Request};
+use crate::ari::{BridgeId, ChannelId, Place};
 use crate::call::legs::{END_REASON_VARIABLE, missing};
 use crate::call::{CLOSING_PATIENCE, LegEvent};
 use crate::logging::Operator;
@@ -23,8 +23,8 @@ const POLL_EVERY: Duration = Duration::from_secs(2);
 
 /// An errand that is done.
 pub(super) enum Errand {
-    /// What the application holds, asked after a connect.
-    Checked { before: Vec<ChannelId>, reply: Reply },
+    /// What the application holds, and all bridges, asked after a connect.
+    Checked { before: Vec<ChannelId>, reply: Reply, bridges: Reply },
     /// What an earlier daemon left is gone; these callers may be waiting.
     Cleared(Vec<ChannelId>),
     /// A caller who may be waiting was asked for.
@@ -35,9 +35,11 @@ pub(super) enum Errand {
     Done,
 }
 
-/// Asks what the application holds. `before`: the callers being served.
+/// Asks what the application holds, and for all bridges. `before`: the callers being served.
 pub(super) async fn check(rest: AriRest, app: String, before: Vec<ChannelId>) -> Errand {
-    Errand::Checked { before, reply: rest.perform(&Request::Application(app)).await }
+    let application = Request::Application(app);
+    let (reply, bridges) = tokio::join!(rest.perform(&application), rest.perform(&Request::Bridges));
+    Errand::Checked { before, reply, bridges }
 }
 
 /// Removes what an earlier daemon left, then looks at the callers it left waiting: what is made for them anew has
@@ -82,13 +84,9 @@ pub(super) async fn make(rest: AriRest, requests: Vec<Request>) -> Errand {
     Errand::Done
 }
 
-/// Removes bridges that were made and never joined, if their caller is gone: the application does not know them. A
-/// bridge whose caller is there may be another daemon's, which is about to join it.
-pub(super) async fn sweep(rest: AriRest) -> Errand {
-    let idle = match rest.perform(&Request::Bridges).await {
-        Reply::Done(body) => idle_bridges(&body),
-        Reply::Refused { .. } | Reply::Lost(_) => Vec::new(),
-    };
+/// Removes those of the idle bridges that were made for a caller who is gone. One whose caller is there may be another
+/// daemon's, which is about to join it.
+pub(super) async fn sweep(rest: AriRest, idle: Vec<BridgeId>) -> Errand {
     for bridge in idle {
         let Some(caller) = bridge.caller() else { continue };
         if matches!(rest.perform(&Request::Channel(caller)).await, Reply::Refused { status: 404, .. }) {

@@ -40,7 +40,7 @@ use service_manager::ServiceManager;
 
 use crate::ari::ChannelId;
 use crate::ari::event::Channel;
-use crate::ari::request::{Application, Reply, Request};
+use crate::ari::request::{Application, Reply, Request, idle_bridges};
 use crate::call::record::{Keep, Opening};
 use crate::call::tools;
 use crate::call::{Call, Report, Seed, Settings};
@@ -347,10 +347,14 @@ impl Daemon {
 
     fn errand(&mut self, errand: Errand) {
         match errand {
-            Errand::Checked { before, reply: Reply::Done(body) } => {
+            Errand::Checked { before, reply: Reply::Done(body), bridges } => {
                 self.readiness.send_modify(|now| now.asterisk = AsteriskLink::Connected);
                 self.operator.say(&Notice::AriConnected);
-                let application = Application::parse(&body).unwrap_or_default();
+                let mut application = Application::parse(&body).unwrap_or_default();
+                if let Reply::Done(bridges) = bridges {
+                    application.add_bridges(&bridges);
+                    self.run(errands::sweep(self.rest.clone(), idle_bridges(&bridges)));
+                }
                 let mut leftovers = Vec::new();
                 let mut waiting = Vec::new();
                 for directive in self.switchboard.reconcile(&before, &application) {
@@ -361,7 +365,6 @@ impl Daemon {
                     }
                 }
                 self.run(errands::take_over(self.rest.clone(), leftovers, waiting));
-                self.run(errands::sweep(self.rest.clone()));
             }
             Errand::Checked { reply, .. } => {
                 tracing::debug!(?reply, "the application is not there after a connect");

@@ -27,4 +27,5 @@ mod sigterm;
 mod stall;
 mod tls;
 mod tools;
+mod torn;
 mod world;

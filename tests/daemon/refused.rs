@@ -9,7 +9,7 @@ use openai_inbound_calls::daemon::clock::now;
 use openai_inbound_calls::sim::asterisk::Ending;
 use openai_inbound_calls::sim::caller::Step;
 use openai_inbound_calls::sim::realtime::{Fault, FaultKind, Script, Trigger, pattern};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 use crate::api::Api;
 use crate::ready::becomes;
@@ -98,9 +98,10 @@ async fn what_a_person_must_mend_is_named_with_its_remedy_and_the_caller_handed_
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_never_lets_us_in_is_waited_for_eight_seconds() {
-    let nobody = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
+    // Bound, so that nobody else gets the port; but nobody listens.
+    let nobody = TcpSocket::new_v4().expect("a socket");
+    nobody.bind(([127, 0, 0, 1], 0).into()).expect("loopback");
     let refused = format!("ws://{}/v1/realtime", nobody.local_addr().expect("bound"));
-    drop(nobody);
     let silent = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
     let mute = format!("ws://{}/v1/realtime", silent.local_addr().expect("bound"));
     let busy = World::new(always(status(503, "server_error")));
