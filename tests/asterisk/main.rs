@@ -127,14 +127,14 @@ on_both! {
     }
 
     5 asterisk_is_killed_and_started_again(testbed: monologue(2_000, 1)) {
-        let calls = testbed.place("answered", "3241000752", 20.0, vec![speaks(1_000, 100)]);
-        testbed.log_says("Codec detectado: ulaw");
+        let calls = testbed.place("answered", "3241000752", 20.0, vec![speaks(1_000, 100); 3]);
+        testbed.log_says_times("Codec detectado: ulaw", 3);
         testbed.kill_asterisk();
         testbed.log_says("Conexión cerrada, reintentando...");
         drop(calls);
         testbed.start_asterisk();
         testbed.log_says_times("Conexión ARI establecida", 2);
-        testbed.log_says("Llamada terminada");
+        testbed.log_says_times("Llamada terminada", 3);
         let call = testbed.call("talk", "3241000752", 3.5, vec![speaks(500, 101)]).remove(0);
         assert!(loud(&call.heard()) == *pattern(2_000, 1));
     }
