@@ -110,6 +110,7 @@ impl Request {
             (_, Reply::Done(_)) => true,
             (_, Reply::Lost(_)) => false,
             (Self::Continue { .. }, Reply::Refused { status, .. }) => matches!(*status, 404 | 409),
+            (Self::Hangup(_) | Self::DeleteBridge(_), Reply::Refused { status, .. }) => *status == 404,
             (_, Reply::Refused { status, .. }) => *status < 500,
         }
     }

@@ -4,8 +4,10 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use openai_inbound_calls::ari::request::{Application, Method, Reply, Request};
+use openai_inbound_calls::ari::ChannelId;
+use openai_inbound_calls::ari::request::{Application, Method, Reply, Request, idle_bridges};
 use openai_inbound_calls::operator::Notice;
+use openai_inbound_calls::switchboard::Directive;
 
 use super::daemon::{Asker, Happened};
 use super::ladder::Lane;
@@ -101,9 +103,7 @@ impl World {
                 if let Reply::Done(body) = reply {
                     self.notices.push(Notice::AriConnected);
                     let application = Application::parse(&body).unwrap_or_default();
-                    for directive in self.switchboard.reconcile(&before, &application) {
-                        self.direct(directive);
-                    }
+                    self.request(Asker::Bridges(before, application), Request::Bridges);
                 } else {
                     if let Some(socket) = self.link.take() {
                         self.asterisk.disconnect(self.now, socket);
@@ -112,19 +112,47 @@ impl World {
                     self.after(NOT_READY, Due::Connect);
                 }
             }
+            Asker::Bridges(before, mut application) => {
+                if let Reply::Done(body) = reply {
+                    application.add_bridges(&body);
+                    for bridge in idle_bridges(&body) {
+                        if let Some(caller) = bridge.caller() {
+                            self.request(Asker::Sweeper(bridge), Request::Channel(caller));
+                        }
+                    }
+                }
+                self.reconcile(&before, &application);
+            }
+            Asker::Sweeper(bridge) => {
+                if matches!(reply, Reply::Refused { status: 404, .. }) {
+                    self.request_all(vec![Request::DeleteBridge(bridge)], Vec::new());
+                }
+            }
             Asker::Looker(caller) => {
                 if let Some(directive) = self.switchboard.looked_at(caller, &reply) {
                     self.direct(directive);
                 }
             }
-            Asker::Chain(rest) if request.is_settled_by(&reply) => self.request_all(rest),
-            Asker::Chain(rest) => {
+            Asker::Chain(rest, waiting) if request.is_settled_by(&reply) => self.request_all(rest, waiting),
+            Asker::Chain(rest, waiting) => {
                 self.after(
                     500 * MS,
-                    Due::Request { asker: Asker::Chain(rest), request, sent: self.now + 500 * MS },
+                    Due::Request { asker: Asker::Chain(rest, waiting), request, sent: self.now + 500 * MS },
                 );
             }
         }
+    }
+
+    fn reconcile(&mut self, before: &[ChannelId], application: &Application) {
+        let (mut leftovers, mut waiting) = (Vec::new(), Vec::new());
+        for directive in self.switchboard.reconcile(before, application) {
+            match directive {
+                Directive::Remove(request) => leftovers.push(request),
+                Directive::LookAt(caller) => waiting.push(caller),
+                other => self.direct(other),
+            }
+        }
+        self.request_all(leftovers, waiting);
     }
 
     /// Someone hangs up a call's media channel behind our back.

@@ -39,12 +39,12 @@ fn after_an_outage_callers_who_left_are_let_go() {
         &world.ladder,
         Show::ALL.from(1_000),
         "
-                   caller    Asterisk  us        model
-            2.000  ├────────▶│         │         │  BYE
-            4.005  │         │◀────────┤         │  hang up media
-            4.005  │         │◀────────┤         │  delete bridge
-            4.005  │         │         ├────────▶│  close
-            4.008  │         ├────────▶│         │  StasisEnd (media)
+                       caller    Asterisk  us        model
+                2.000  ├────────▶│         │         │  BYE
+                4.009  │         │◀────────┤         │  hang up media
+                4.009  │         │◀────────┤         │  delete bridge
+                4.009  │         │         ├────────▶│  close
+                4.012  │         ├────────▶│         │  StasisEnd (media)
         ",
     );
     assert_eq!(world.left_over(), [""; 0]);
@@ -66,23 +66,23 @@ fn after_an_outage_a_caller_who_waits_is_found_and_served() {
         &world.ladder,
         Show::ALL,
         "
-                   caller    Asterisk  us        model
-            0.010  │◀────────┤         │         │  200 OK
-            1.078  │         │◀────────┤         │  create bridge
-            1.078  │         │◀────────┤         │  external media
-            1.078  │         │         ├────────▶│  connect
-            1.084  │         ├────────▶│         │  Up (media)
-            1.084  │         ├────────▶│         │  StasisStart (media)
-            1.084  │         │◀────────┤         │  join
-            1.178  │         │         │◀────────┤  connected
-            1.178  │         │         │◀────────┤  session.created
-            1.178  │         │         ├────────▶│  session.update
-            1.218  │         │         │◀────────┤  session.updated
-            1.218  │         │         ├────────▶│  respond: Hola, ¿en qué puedo ayudarle?
-            1.258  │         │         │◀────────┤  created resp_1
-            1.558  │         │         │◀════════╡  item_1 1500 ms
-            1.562  │◀════════╪═════════╡         │  item_1 1500 ms
-            1.608  │         │         │◀────────┤  done resp_1 completed
+                       caller    Asterisk  us        model
+                0.010  │◀────────┤         │         │  200 OK
+                1.082  │         │◀────────┤         │  create bridge
+                1.082  │         │◀────────┤         │  external media
+                1.082  │         │         ├────────▶│  connect
+                1.088  │         ├────────▶│         │  Up (media)
+                1.088  │         ├────────▶│         │  StasisStart (media)
+                1.088  │         │◀────────┤         │  join
+                1.182  │         │         │◀────────┤  connected
+                1.182  │         │         │◀────────┤  session.created
+                1.182  │         │         ├────────▶│  session.update
+                1.222  │         │         │◀────────┤  session.updated
+                1.222  │         │         ├────────▶│  respond: Hola, ¿en qué puedo ayudarle?
+                1.262  │         │         │◀────────┤  created resp_1
+                1.562  │         │         │◀════════╡  item_1 1500 ms
+                1.566  │◀════════╪═════════╡         │  item_1 1500 ms
+                1.612  │         │         │◀────────┤  done resp_1 completed
         ",
     );
     assert_eq!(world.heard(0), *pattern(1_500, 1), "he is greeted");

@@ -5,15 +5,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use openai_inbound_calls::ari::ChannelId;
 use openai_inbound_calls::ari::event::{self, Channel};
-use openai_inbound_calls::ari::request::{Reply, Request};
+use openai_inbound_calls::ari::request::{Application, Reply, Request};
+use openai_inbound_calls::ari::{BridgeId, ChannelId};
 use openai_inbound_calls::call::record::{Entry, EventKind};
 use openai_inbound_calls::call::{Call, Input, LegEvent, Output, Seed, SessionEnd};
 use openai_inbound_calls::operator::{EndReason, Level, Notice};
 use openai_inbound_calls::realtime::server;
 use openai_inbound_calls::sim::wire::Wire;
-use openai_inbound_calls::switchboard::Directive;
+use openai_inbound_calls::switchboard::{Directive, Switchboard};
 
 use super::asterisk::short;
 use super::ladder::{Lane, SILENCE};
@@ -40,10 +40,14 @@ pub(crate) enum Asker {
     Task(usize),
     /// The check after a connect, with the callers of that moment.
     Check(Vec<ChannelId>),
+    /// The same, when it knows what the application holds.
+    Bridges(Vec<ChannelId>, Application),
+    /// Someone who removes this bridge if its caller is gone.
+    Sweeper(BridgeId),
     /// Someone who looks after a caller found waiting.
     Looker(ChannelId),
-    /// What is to be done one after the other.
-    Chain(Vec<Request>),
+    /// What is to be done one after the other; then these callers are looked at.
+    Chain(Vec<Request>, Vec<ChannelId>),
 }
 
 impl World {
@@ -102,7 +106,7 @@ impl World {
                     self.happen(*task, Happened::Leg(event));
                 }
             }
-            Directive::Remove(request) => self.request(Asker::Chain(Vec::new()), request),
+            Directive::Remove(request) => self.request_all(vec![request], Vec::new()),
             Directive::LookAt(caller) => self.look_at(caller),
             Directive::LookAgain(caller) => self.after(500 * MS, Due::LookAt { caller }),
             Directive::Replaced => self.notices.push(Notice::AriReplaced { app: self.settings.app.clone() }),
@@ -113,18 +117,46 @@ impl World {
         let value = reason.code().to_owned();
         let name = openai_inbound_calls::call::legs::END_REASON_VARIABLE;
         let explain = Request::SetVariable { channel: caller.clone(), name, value };
-        self.request_all(vec![explain, Request::Continue { channel: caller, place: None }]);
+        self.request_all(vec![explain, Request::Continue { channel: caller, place: None }], Vec::new());
     }
 
     pub(crate) fn look_at(&mut self, caller: ChannelId) {
         self.request(Asker::Looker(caller.clone()), Request::Channel(caller));
     }
 
-    pub(crate) fn request_all(&mut self, mut requests: Vec<Request>) {
-        if !requests.is_empty() {
+    /// Makes requests one after the other, and then looks at callers.
+    pub(crate) fn request_all(&mut self, mut requests: Vec<Request>, waiting: Vec<ChannelId>) {
+        if requests.is_empty() {
+            waiting.into_iter().for_each(|caller| self.look_at(caller));
+        } else {
             let first = requests.remove(0);
-            self.request(Asker::Chain(requests), first);
+            self.request(Asker::Chain(requests, waiting), first);
         }
+    }
+
+    /// The daemon is killed, and another starts so much later.
+    pub(crate) fn crash(&mut self, ms: u64) {
+        for index in std::mem::take(&mut self.live).into_values().collect::<Vec<_>>() {
+            self.tasks[index].report = Some(self.tasks[index].call.report());
+            self.close_session(index);
+        }
+        self.switchboard = self.max_calls.map_or_else(Switchboard::default, Switchboard::new);
+        // What was sent arrives; nobody hears of it any more.
+        let dies_with_it = |due: &Due| match due {
+            Due::Reply { .. }
+            | Due::Event { .. }
+            | Due::LinkLost { .. }
+            | Due::Connect
+            | Due::LookAt { .. } => true,
+            Due::Request { asker, .. } => !matches!(asker, Asker::Task(_)),
+            _ => false,
+        };
+        self.queue.retain(|_, due| !dies_with_it(due));
+        if let Some(socket) = self.link.take() {
+            self.asterisk.disconnect(self.now, socket);
+            self.drain_asterisk();
+        }
+        self.after(Duration::from_millis(ms), Due::Connect);
     }
 
     /// Which phone a channel belongs to.

@@ -7,7 +7,6 @@ use openai_inbound_calls::operator::{EndReason, Notice};
 use openai_inbound_calls::sim::asterisk::Ending;
 use openai_inbound_calls::sim::caller::Step;
 use openai_inbound_calls::sim::realtime::{Answer, VadScript, pattern};
-use openai_inbound_calls::switchboard::Switchboard;
 
 use super::ladder::{Show, check};
 use super::world::{MS, World};
@@ -206,7 +205,7 @@ fn a_call_that_has_cost_enough_goes_on_to_a_person() {
 #[test]
 fn one_caller_more_than_there_may_be_goes_on_at_once() {
     let mut world = World::new();
-    world.switchboard = Switchboard::new(2);
+    world.take_at_most(2);
     world.model(|script| script.vad = VadScript::Never);
     let phones: Vec<_> = (0..3).map(|_| world.dial(vec![])).collect();
     world.run_to(100);

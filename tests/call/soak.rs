@@ -16,7 +16,6 @@ use openai_inbound_calls::sim::asterisk::{self, Codec, IncomingCall, Stop, Versi
 use openai_inbound_calls::sim::caller::Step;
 use openai_inbound_calls::sim::realtime::{Answer, Fault, FaultKind, Script, Trigger, pattern};
 use openai_inbound_calls::sim::wire::Impairment;
-use openai_inbound_calls::switchboard::Switchboard;
 
 use super::world::{Dice, MS, Network, World, mark};
 
@@ -59,6 +58,7 @@ enum Trouble {
     HangUp { phone: usize },
     Ari { method: &'static str, path: &'static str, fault: asterisk::Fault },
     LoseAri { ms: u64 },
+    Crash { ms: u64 },
     Stop { how: Stop },
     Start,
     Stall { task: usize, ms: u64 },
@@ -200,7 +200,7 @@ fn create(seed: u64, dice: &mut Dice, watched: bool) -> World {
         tokens: dice.one_in(4).then(|| 50 + dice.below(400)),
     };
     if dice.one_in(3) {
-        world.switchboard = Switchboard::new(1 + dice.below(2) as usize);
+        world.take_at_most(1 + dice.below(2) as usize);
     }
     world.set(|settings| {
         settings.limits = limits;
@@ -242,7 +242,7 @@ fn troubles(dice: &mut Dice) -> Vec<(u64, Trouble)> {
     }
     for _ in 0..dice.below(3) {
         let (at, task, long) = (dice.below(LAST_MS - 500), dice.below(callers) as usize, dice.below(400));
-        match dice.below(10) {
+        match dice.below(11) {
             0 => troubles.push((at, Trouble::LoseAri { ms: dice.below(3_500) })),
             1 => {
                 let how = if dice.one_in(2) { Stop::Kill } else { Stop::Terminate };
@@ -254,6 +254,8 @@ fn troubles(dice: &mut Dice) -> Vec<(u64, Trouble)> {
             5 => troubles.push((at, Trouble::DropSession { task })),
             6 => troubles.push((at.min(1_500), Trouble::Unreachable { ms: long * 5 })),
             7 => troubles.push((at, Trouble::Drain)),
+            // Early enough: whom the next daemon has not found when it stops itself, he waits for the one after it.
+            9 => troubles.push((at % 3_000, Trouble::Crash { ms: 300 + long * 5 })),
             8 => troubles.push((at, Trouble::LoseMedia { task })),
             _ => troubles.push((at, Trouble::GraceOver)),
         }
@@ -400,6 +402,7 @@ fn happen(world: &mut World, trouble: Trouble) {
         }
         Trouble::Ari { method, path, fault } => world.asterisk.fail_next(method, path, fault),
         Trouble::LoseAri { ms } => world.lose_ari(ms),
+        Trouble::Crash { ms } => world.crash(ms),
         Trouble::Stop { how } => world.stop_asterisk(how),
         Trouble::Start => {
             world.asterisk.start(world.now);

@@ -200,6 +200,7 @@ pub(crate) struct World {
     pub(crate) live: HashMap<ChannelId, usize>,
     pub(crate) servers: Vec<Server>,
     pub(crate) switchboard: Switchboard,
+    pub(crate) max_calls: Option<usize>,
     pub(crate) link: Option<SocketId>,
     pub(crate) link_order: Instant,
     /// Until then the packets of Asterisk to a call wait, and then come all at once.
@@ -210,7 +211,7 @@ pub(crate) struct World {
     pub(crate) model_down_until: Option<Instant>,
     pub(crate) notices: Vec<Notice>,
     pub(crate) ladder: Ladder,
-    queue: BTreeMap<(Instant, u64), Due>,
+    pub(crate) queue: BTreeMap<(Instant, u64), Due>,
     queued: u64,
     steps: u32,
 }
@@ -289,6 +290,7 @@ impl World {
             live: HashMap::new(),
             servers: Vec::new(),
             switchboard: Switchboard::default(),
+            max_calls: None,
             link: None,
             link_order: now,
             held_up: None,
@@ -303,6 +305,12 @@ impl World {
         world.after(Duration::ZERO, Due::Connect);
         world.run_to(0);
         world
+    }
+
+    /// The daemon takes so many callers at once.
+    pub(crate) fn take_at_most(&mut self, max_calls: usize) {
+        self.max_calls = Some(max_calls);
+        self.switchboard = Switchboard::new(max_calls);
     }
 
     /// Changes what the calls to come are told.
