@@ -111,13 +111,6 @@ async fn a_wrong_key_is_said_and_the_caller_handed_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_key_refused_in_http_is_said_and_the_caller_handed_back() {
-    let faults = vec![Fault::new(Trigger::OnConnect, FaultKind::Refuse(401))];
-    let script = Script { faults, ..Script::default() };
-    refused(script, "OpenAI rechaza la clave: revise OPENAI_API_KEY", "session_failed").await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_model_that_does_not_exist_is_said_and_the_caller_handed_back() {
     let script = Script { models: vec!["another".into()], ..Script::default() };
     let line =
@@ -126,36 +119,10 @@ async fn a_model_that_does_not_exist_is_said_and_the_caller_handed_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_account_without_credit_is_said_and_the_caller_handed_back() {
-    let faults =
-        vec![Fault::new(Trigger::OnResponse(1), FaultKind::ResponseFails("insufficient_quota".into()))];
-    let script = Script { faults, ..Script::default() };
-    refused(script, "La cuenta de OpenAI no tiene saldo o ha llegado a su límite", "session_failed").await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn settings_that_are_refused_are_said_and_the_caller_handed_back() {
     let faults = vec![Fault::new(Trigger::OnConnect, FaultKind::UpdateRefused("invalid_value".into()))];
     let script = Script { faults, ..Script::default() };
     refused(script, "OpenAI rechaza los ajustes de la sesión (invalid_value): ", "session_failed").await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_is_busy_twice_is_asked_again_while_the_caller_waits() {
-    let busy = std::sync::Arc::new(Script {
-        faults: vec![Fault::new(Trigger::OnConnect, FaultKind::Refuse(503))],
-        ..Script::default()
-    });
-    let well = std::sync::Arc::new(Script::default());
-    let world = World::choosing(move |n| std::sync::Arc::clone(if n < 2 { &busy } else { &well }));
-    let program = world.program(&[]).await;
-    let call = world.call([&listen()[..], &[Step::HangUp]].concat());
-    world.over(call).await;
-    assert_eq!(world.openai.knocks(), 3);
-    assert!(contains(&world.heard(call), &pattern(1_500, 1)), "the greeting");
-    // Behind the status stands the body's code, where that has come with it.
-    assert_eq!(program.count("WARNING", "No se pudo abrir la sesión con OpenAI (HTTP 503"), 2);
-    assert_no_violations(&world.session());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -367,3 +367,10 @@ pub(crate) fn listen() -> [Step; 2] {
 pub(crate) fn assert_no_violations(session: &LiveSession) {
     assert_eq!(session.violations(), Vec::<String>::new(), "{:#?}", session.journal());
 }
+
+/// The same, but for how evenly the caller's sound came: with many calls, a moment's halt of the machine shows there.
+pub(crate) fn assert_no_violations_but_of_pace(session: &LiveSession) {
+    let mut violations = session.violations();
+    violations.retain(|violation| !violation.contains("% of real time"));
+    assert_eq!(violations, Vec::<String>::new(), "{:#?}", session.journal());
+}
