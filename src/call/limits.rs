@@ -103,7 +103,7 @@ impl Call {
 
     /// A response has been paid for.
     pub(super) fn spent(&mut self, tokens: u64) {
-        self.watch.tokens += tokens;
+        self.watch.tokens = self.watch.tokens.saturating_add(tokens);
         if self.settings.limits.tokens.is_some_and(|most| self.watch.tokens >= most) {
             let place = self.settings.fallback.clone();
             self.part(EndReason::TokenLimit, Exit::Dialplan { place, variables: Vec::new() });

@@ -248,7 +248,13 @@ mod tests {
 
     fn response(id: &str, cid: Option<&str>) -> Response {
         let status = ResponseStatus::InProgress;
-        Response { id: id.into(), status, cid: cid.map(str::to_owned), items: Vec::new(), tokens: 0 }
+        Response {
+            id: id.into(),
+            status,
+            cid: cid.map(str::to_owned),
+            items: Vec::new(),
+            usage: Box::default(),
+        }
     }
 
     /// A request that is on its way while the server begins to answer the caller.

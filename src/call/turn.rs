@@ -74,7 +74,7 @@ impl Call {
         if self.phase != Phase::Serving || matches!(self.agent, Agent::Closed) {
             // Nothing but last words.
             match event {
-                Event::CallerTranscript { item, transcript } => self.caller_text(&item, &transcript),
+                Event::CallerTranscript { item, transcript, .. } => self.caller_text(&item, &transcript),
                 Event::CallerTranscriptFailed { item } => self.caller_text(&item, ""),
                 _ => {}
             }
@@ -118,7 +118,7 @@ impl Call {
             Event::ItemAdded { item, previous } => self.item_added(&item, previous.as_ref()),
             Event::TranscriptDelta { item, delta } => self.assistant_text(&item, &delta, true),
             Event::TranscriptDone { item, transcript } => self.assistant_text(&item, &transcript, false),
-            Event::CallerTranscript { item, transcript } => {
+            Event::CallerTranscript { item, transcript, .. } => {
                 self.caller_text(&item, &transcript);
             }
             Event::CallerTranscriptFailed { item } => self.caller_text(&item, ""),
@@ -231,7 +231,7 @@ impl Call {
             self.function_called(call);
         }
         self.answer_ended(&response.id, self.floor.spoke_last);
-        self.spent(response.tokens);
+        self.spent(response.usage.tokens());
         if self.floor.muted.as_ref() == Some(&response.id) {
             self.floor.muted = None;
             let queued = std::mem::take(&mut self.floor.queued);

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::usage::Usage;
 use super::{ItemId, ResponseId};
 
 /// A server event that means something to a call.
@@ -96,6 +97,8 @@ pub enum Event<'a> {
         item: ItemId,
         /// What was understood; may be empty.
         transcript: Cow<'a, str>,
+        /// What that has used. Boxed: most events are audio, and would be as large.
+        usage: Box<Usage>,
     },
     /// `conversation.item.input_audio_transcription.failed`.
     CallerTranscriptFailed {
@@ -154,8 +157,8 @@ pub struct Response {
     pub cid: Option<String>,
     /// What it produced.
     pub items: Vec<Item>,
-    /// What it cost, in tokens of all kinds (`usage.total_tokens`); 0: not told.
-    pub tokens: u64,
+    /// What it has used.
+    pub usage: Box<Usage>,
 }
 
 /// `response.status` with its details.
@@ -353,6 +356,8 @@ struct Wire<'a> {
     item: Option<WireItem>,
     response: Option<WireResponse>,
     error: Option<ApiError>,
+    #[serde(default)]
+    usage: serde_json::Value,
 }
 
 #[derive(Deserialize)]
@@ -464,6 +469,7 @@ impl<'a> Wire<'a> {
             "conversation.item.input_audio_transcription.completed" => Event::CallerTranscript {
                 item: need(self.item_id.as_ref(), "item_id")?,
                 transcript: self.transcript.map_or(Cow::Borrowed(""), |text| text.0),
+                usage: Box::new(Usage::of(&self.usage)),
             },
             "conversation.item.input_audio_transcription.failed" => {
                 Event::CallerTranscriptFailed { item: need(self.item_id.as_ref(), "item_id")? }
@@ -487,7 +493,7 @@ impl<'a> Wire<'a> {
             },
             cid: response.metadata.and_then(|m| Some(m.get("cid")?.as_str()?.to_owned())),
             items: response.output.unwrap_or_default().into_iter().flat_map(Item::of).collect(),
-            tokens: response.usage["total_tokens"].as_u64().unwrap_or(0),
+            usage: Box::new(Usage::of(&response.usage)),
         })
     }
 }

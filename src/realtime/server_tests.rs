@@ -87,14 +87,29 @@ fn a_function_call_is_carried_out_only_when_all_of_it_was_said() {
 }
 
 #[test]
-fn tokens_are_counted_where_they_are_told() {
-    let tokens = |usage: &str| {
+fn a_response_and_a_transcription_tell_what_they_used_or_nothing() {
+    let response = |usage: &str| {
         let text = format!(r#"{{"type":"response.done","response":{{"id":"r","usage":{usage}}}}}"#);
         let Ok(Event::ResponseDone(response)) = parse(&text) else { panic!("a response") };
-        response.tokens
+        response.usage
     };
-    assert_eq!(tokens(r#"{"total_tokens":253,"input_tokens":132}"#), 253);
-    assert_eq!([tokens("null"), tokens("{}"), tokens(r#"{"total_tokens":null}"#)], [0; 3]);
+    assert_eq!(response(r#"{"total_tokens":253,"input_tokens":132}"#).tokens(), 253);
+    assert_eq!(
+        ["null", "{}", "[1]", r#"{"total_tokens":null}"#].map(|usage| response(usage).tokens()),
+        [0; 4]
+    );
+    let transcription = |usage: &str| {
+        let text = format!(
+            r#"{{"type":"conversation.item.input_audio_transcription.completed","event_id":"event_26","item_id":"item_u1","content_index":0,"transcript":"Quiero hablar con ventas.","languages":[{{"code":"es"}}]{usage}}}"#
+        );
+        let Ok(Event::CallerTranscript { usage, .. }) = parse(&text) else { panic!("a transcript") };
+        usage
+    };
+    assert_eq!(transcription(r#","usage":{"type":"duration","seconds":2.3}"#).audio_ms, Some(2_300));
+    assert_eq!(
+        ["", r#","usage":null"#, r#","usage":"x""#].map(|usage| transcription(usage).is_untold()),
+        [true; 3]
+    );
 }
 
 #[test]

@@ -1,0 +1,138 @@
+//! What the server says it has used: the `usage` object of a response or of a transcription.
+//!
+//! Any field may be null, absent or of another type than documented (other servers, answers that were cut off): such a
+//! field is `None`. Adds nothing up and guesses nothing: that is the ledger's, in `call`.
+//! Source: the API's event reference.
+
+use serde_json::Value;
+
+/// What one response or one transcription has used, as far as it is told. Tokens, unless a field says otherwise.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Everything.
+    pub total: Option<u64>,
+    /// What was read, cached or not.
+    pub input: Option<u64>,
+    /// Of it, text.
+    pub text_in: Option<u64>,
+    /// Of it, sound.
+    pub audio_in: Option<u64>,
+    /// Of what was read, what the server still knew.
+    pub cached: Option<u64>,
+    /// Of the cached, text; counted in `text_in` too.
+    pub cached_text: Option<u64>,
+    /// Of the cached, sound; counted in `audio_in` too.
+    pub cached_audio: Option<u64>,
+    /// What was written.
+    pub output: Option<u64>,
+    /// Of it, text.
+    pub text_out: Option<u64>,
+    /// Of it, sound.
+    pub audio_out: Option<u64>,
+    /// Milliseconds of sound, where a transcription is counted so (`"type":"duration"`).
+    pub audio_ms: Option<u64>,
+}
+
+impl Usage {
+    /// Reads the object; of anything else, nothing is told.
+    pub(super) fn of(usage: &Value) -> Self {
+        let (input, output) = (&usage["input_token_details"], &usage["output_token_details"]);
+        let cached = &input["cached_tokens_details"];
+        Self {
+            total: count(&usage["total_tokens"]),
+            input: count(&usage["input_tokens"]),
+            text_in: count(&input["text_tokens"]),
+            audio_in: count(&input["audio_tokens"]),
+            cached: count(&input["cached_tokens"]),
+            cached_text: count(&cached["text_tokens"]),
+            cached_audio: count(&cached["audio_tokens"]),
+            output: count(&usage["output_tokens"]),
+            text_out: count(&output["text_tokens"]),
+            audio_out: count(&output["audio_tokens"]),
+            audio_ms: usage["seconds"].as_f64().map(|seconds| (seconds * 1_000.0).round() as u64),
+        }
+    }
+
+    /// Whether nothing at all is told.
+    pub fn is_untold(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether anything is told in tokens, be it that there were none.
+    pub fn is_in_tokens(&self) -> bool {
+        !Self { audio_ms: None, ..*self }.is_untold()
+    }
+
+    /// Tokens of all kinds; 0: not told.
+    pub fn tokens(&self) -> u64 {
+        let parts = || self.input.unwrap_or(0).saturating_add(self.output.unwrap_or(0));
+        self.total.unwrap_or_else(parts)
+    }
+}
+
+/// A count; some servers write whole numbers with a decimal point.
+fn count(value: &Value) -> Option<u64> {
+    value.as_u64().or_else(|| value.as_f64().filter(|count| *count >= 0.0).map(|count| count as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Usage {
+        Usage::of(&serde_json::from_str(text).unwrap())
+    }
+
+    #[test]
+    fn every_kind_is_read_from_its_place() {
+        let usage = read(
+            r#"{"total_tokens":253,"input_tokens":132,"output_tokens":121,
+                "input_token_details":{"text_tokens":119,"audio_tokens":13,"image_tokens":0,"cached_tokens":64,
+                  "cached_tokens_details":{"text_tokens":60,"audio_tokens":4,"image_tokens":0}},
+                "output_token_details":{"text_tokens":30,"audio_tokens":91}}"#,
+        );
+        let expected = Usage {
+            total: Some(253),
+            input: Some(132),
+            text_in: Some(119),
+            audio_in: Some(13),
+            cached: Some(64),
+            cached_text: Some(60),
+            cached_audio: Some(4),
+            output: Some(121),
+            text_out: Some(30),
+            audio_out: Some(91),
+            audio_ms: None,
+        };
+        assert_eq!((usage, usage.tokens()), (expected, 253));
+    }
+
+    #[test]
+    fn a_transcription_is_counted_in_time_or_in_tokens() {
+        let duration = read(r#"{"type":"duration","seconds":2.3}"#);
+        assert_eq!(
+            (duration.audio_ms, duration.is_in_tokens(), duration.is_untold()),
+            (Some(2_300), false, false)
+        );
+        let tokens = read(
+            r#"{"type":"tokens","total_tokens":26,"input_tokens":20,"output_tokens":6,
+                "input_token_details":{"text_tokens":3,"audio_tokens":17}}"#,
+        );
+        assert_eq!((tokens.audio_in, tokens.output, tokens.audio_ms), (Some(17), Some(6), None));
+        assert!(tokens.is_in_tokens() && read(r#"{"total_tokens":0}"#).is_in_tokens());
+    }
+
+    #[test]
+    fn what_is_missing_null_or_of_another_type_is_not_told() {
+        for text in ["null", "{}", "7", "[]", "\"x\"", r#"{"total_tokens":null,"input_token_details":[]}"#] {
+            assert!(read(text).is_untold(), "{text}");
+        }
+        let odd = read(
+            r#"{"total_tokens":-1,"input_tokens":"40","output_tokens":20.0,"seconds":null,
+                "input_token_details":{"text_tokens":null,"audio_tokens":{},"cached_tokens_details":null}}"#,
+        );
+        assert_eq!(odd, Usage { output: Some(20), ..Usage::default() });
+        assert_eq!(odd.tokens(), 20, "without a total, the parts");
+        assert_eq!(read(r#"{"seconds":-3.5}"#).audio_ms, Some(0));
+    }
+}
