@@ -17,6 +17,7 @@ use super::responses::Purpose;
 use super::{Call, Output};
 use crate::operator::{EndReason, Notice};
 use crate::realtime::client::{ClientEvent, NewItem, Role};
+use crate::realtime::server::Response;
 
 /// So long before the end of its time the model is told. Shorter, and it cannot finish what it explains.
 const WARNING: Duration = Duration::from_mins(1);
@@ -101,13 +102,14 @@ impl Call {
         }
     }
 
-    /// A response has been paid for.
-    pub(super) fn spent(&mut self, tokens: u64) {
-        self.watch.tokens = self.watch.tokens.saturating_add(tokens);
+    /// A response has to be paid for.
+    pub(super) fn spent(&mut self, response: &Response) {
+        self.watch.tokens = self.watch.tokens.saturating_add(response.usage.tokens());
         if self.settings.limits.tokens.is_some_and(|most| self.watch.tokens >= most) {
             let place = self.settings.fallback.clone();
             self.part(EndReason::TokenLimit, Exit::Dialplan { place, variables: Vec::new() });
         }
+        self.response_paid(response);
     }
 
     fn watch_audio(&mut self) {

@@ -36,6 +36,7 @@
 //! | `keys` | what the caller presses |
 //! | `resume` | another session when the first is lost or expires |
 //! | `limits` | what a call may not exceed |
+//! | `ledger` | what it has used, and what that costs |
 //! | `tools`, `leaving` | what the model may do beside speaking; ending a call on purpose |
 //! | `report` | what remains of it |
 //! | `record`, `tape` | what the recording gets; both directions on one clock |
@@ -44,6 +45,7 @@ mod agent;
 pub mod ear;
 mod keys;
 mod leaving;
+pub mod ledger;
 pub mod legs;
 pub mod limits;
 pub mod playout;
@@ -74,6 +76,7 @@ use crate::realtime::server::{Event, Refusal};
 use agent::Agent;
 use keys::Keys;
 use leaving::Leaving;
+use ledger::Ledger;
 use legs::{Exit, Legs, Progress};
 use limits::Watch;
 use playout::Playout;
@@ -231,6 +234,7 @@ pub struct Call {
     tools: Tools,
     leaving: Option<Leaving>,
     watch: Watch,
+    ledger: Ledger,
     sessions: Sessions,
     keys: Keys,
     media_from: Option<SocketAddr>,
@@ -268,6 +272,7 @@ impl Call {
             tools: Tools::default(),
             leaving: None,
             watch: Watch::default(),
+            ledger: Ledger::default(),
             sessions: Sessions::default(),
             keys: Keys::default(),
             media_from: None,
@@ -347,6 +352,7 @@ impl Call {
             late_frames: self.playout.late_frames,
             underruns: self.playout.underruns,
             voiced_frames: self.to_model.ear.voiced_frames,
+            bill: self.bill(),
             transcript: self.transcript.utterances().to_vec(),
         }
     }
@@ -533,6 +539,13 @@ impl Call {
         self.phase = Phase::Ended { reason };
         if self.playout.late_frames > 0 {
             self.outputs.push(Output::Notice(Notice::LateFrames { frames: self.playout.late_frames }));
+        }
+        if self.sessions.stood {
+            self.settle();
+            let bill = self.bill();
+            let (read, cached) = (bill.conversation.read(), bill.conversation.cached());
+            let (written, cost) = (bill.conversation.written(), bill.said());
+            self.outputs.push(Output::Notice(Notice::CallSpent { read, cached, written, cost }));
         }
         let seconds = (self.now - self.born).as_secs();
         self.outputs.push(Output::Notice(Notice::CallEnded { seconds, reason }));

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, FixedOffset};
 
+use super::ledger::Bill;
 use super::transcript::Utterance;
 use crate::ari::ChannelId;
 use crate::operator::EndReason;
@@ -81,6 +82,8 @@ pub enum Entry {
         /// More about it; may be empty.
         detail: String,
     },
+    /// What the call has used so far, with everything before; the last one is the call's bill.
+    Usage(Bill),
 }
 
 /// What an [`Entry::Event`] tells.

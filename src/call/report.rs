@@ -1,7 +1,8 @@
-//! What remains of a call when it is over: counts and words. Judges nothing.
+//! What remains of a call when it is over: counts, words and the bill. Judges nothing.
 
 use std::time::Duration;
 
+use super::ledger::Bill;
 use super::transcript::Utterance;
 use super::uplink::UplinkCounters;
 use crate::operator::EndReason;
@@ -48,6 +49,8 @@ pub struct Report {
     pub underruns: u64,
     /// Frames in which our own detector heard the caller's voice.
     pub voiced_frames: u64,
+    /// What it has used and what that costs.
+    pub bill: Bill,
     /// Everything said, in order.
     pub transcript: Vec<Utterance>,
 }

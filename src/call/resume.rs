@@ -111,6 +111,7 @@ impl Call {
 
     /// Opens another session. Whatever the old one has said so far is heard to its end.
     fn renew(&mut self, is_planned: bool) {
+        self.settle();
         let sessions = &mut self.sessions;
         sessions.is_planned = is_planned;
         sessions.owes_answer |= self.responses.is_pending() || self.floor.caller_speaks.is_some();

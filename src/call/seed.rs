@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::ledger::Prices;
 use super::limits::Limits;
 use super::record::Keep;
 use super::tools::Destination;
@@ -32,6 +33,8 @@ pub struct Settings {
     pub fallback: Option<Place>,
     /// What a call may not exceed.
     pub limits: Limits,
+    /// What its models cost.
+    pub prices: Prices,
     /// Whether the model is told which keys the caller presses.
     pub tells_keys: bool,
     /// Whether the model may end the call. What it is offered is in [`Self::session`].

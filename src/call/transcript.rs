@@ -38,6 +38,11 @@ pub struct Utterance {
 }
 
 impl Utterance {
+    /// How long it took, if both ends are known.
+    pub fn length(&self) -> Option<Duration> {
+        self.began.zip(self.ended).map(|(began, ended)| ended.saturating_sub(began))
+    }
+
     /// What the caller knows of it: all of it, or, of what he cut off, the words he has about heard.
     pub fn heard_text(&self) -> String {
         match self.heard_ms.zip(self.said_ms) {
@@ -121,9 +126,14 @@ impl Transcript {
         self.utterances.retain(|utterance| utterance.item != *item);
     }
 
-    /// Whether a finished utterance of the caller has no words yet.
+    /// Finished utterances of the caller that have no words yet.
+    pub fn awaited(&self) -> impl Iterator<Item = &Utterance> {
+        self.utterances.iter().filter(|utterance| utterance.awaits_words)
+    }
+
+    /// Whether there are any.
     pub fn awaits_words(&self) -> bool {
-        self.utterances.iter().any(|utterance| utterance.awaits_words)
+        self.awaited().next().is_some()
     }
 
     /// What has not been put into words will not be: its session is gone.

@@ -72,10 +72,14 @@ impl Call {
     /// The model's server says something.
     pub(super) fn session(&mut self, event: Event<'_>) {
         if self.phase != Phase::Serving || matches!(self.agent, Agent::Closed) {
-            // Nothing but last words.
+            // Nothing but last words, and what they cost.
             match event {
-                Event::CallerTranscript { item, transcript, .. } => self.caller_text(&item, &transcript),
+                Event::CallerTranscript { item, transcript, usage } => {
+                    self.caller_text(&item, &transcript);
+                    self.words_paid(&item, &usage);
+                }
                 Event::CallerTranscriptFailed { item } => self.caller_text(&item, ""),
+                Event::ResponseDone(response) => self.last_response(&response),
                 _ => {}
             }
             return;
@@ -118,8 +122,9 @@ impl Call {
             Event::ItemAdded { item, previous } => self.item_added(&item, previous.as_ref()),
             Event::TranscriptDelta { item, delta } => self.assistant_text(&item, &delta, true),
             Event::TranscriptDone { item, transcript } => self.assistant_text(&item, &transcript, false),
-            Event::CallerTranscript { item, transcript, .. } => {
+            Event::CallerTranscript { item, transcript, usage } => {
                 self.caller_text(&item, &transcript);
+                self.words_paid(&item, &usage);
             }
             Event::CallerTranscriptFailed { item } => self.caller_text(&item, ""),
             Event::Other(_) => {}
@@ -231,7 +236,7 @@ impl Call {
             self.function_called(call);
         }
         self.answer_ended(&response.id, self.floor.spoke_last);
-        self.spent(response.usage.tokens());
+        self.spent(response);
         if self.floor.muted.as_ref() == Some(&response.id) {
             self.floor.muted = None;
             let queued = std::mem::take(&mut self.floor.queued);
@@ -254,6 +259,12 @@ impl Call {
             Ended::GivenUp(_) => self.apologise(EndReason::ModelFailed),
             Ended::Over(_) | Ended::Retrying(_) => {}
         }
+    }
+
+    /// A response is over that nobody can hear any more.
+    fn last_response(&mut self, response: &Response) {
+        let _over = self.responses.done(self.now, response);
+        self.response_paid(response);
     }
 
     /// The recording notice is complete: from the next answer on the caller may interrupt.

@@ -1,6 +1,6 @@
 //! Puts the configuration together from its variables: what each may be, and what of it goes together.
 //!
-//! It looks at nothing but the variables it is given and the files that some of them name. Each
+//! It looks at nothing but the variables it is given and the files they name. Each
 //! section reads all of its variables before it gives up on one (`?`), so that all problems are found in one
 //! run.
 
@@ -14,6 +14,7 @@ use std::time::Duration;
 use super::archive::archive;
 use super::calls::calls;
 use super::models::{self, Fate};
+use super::prices;
 use super::reader::{Reader, is_none};
 use super::recordings::recordings;
 use super::words::VadKind;
@@ -150,15 +151,20 @@ fn realtime(reader: &mut Reader<'_>) -> Option<RealtimeConfig> {
     let organization = reader.token("OPENAI_ORGANIZATION");
     let project = reader.token("OPENAI_PROJECT");
 
+    let table = prices::table(reader);
+    let (model, transcription) = (model?, transcription?);
+    let prices = table?.prices(&model, transcription.as_ref().map(|words| words.model.as_str()));
+
     let mut config = RealtimeConfig {
         url: url?,
-        model: model?,
+        model,
+        prices,
         key: key?,
         session: SessionSettings {
             dialect: dialect?,
             instructions: instructions?.into(),
             voice: voice?,
-            transcription: transcription?,
+            transcription,
             turn_detection: turn_detection?,
             interrupt: interrupt?,
             noise_reduction: noise_reduction?,

@@ -17,6 +17,7 @@ mod calls;
 mod env_file;
 mod log_filter;
 mod models;
+mod prices;
 mod reader;
 mod recordings;
 mod reload;
@@ -39,6 +40,7 @@ pub use variables::{VARIABLES, Variable, env_example};
 pub use words::Scheme;
 
 use crate::ari::Place;
+use crate::call::ledger::Prices;
 use crate::call::limits::Limits;
 use crate::call::tools::Destination;
 use crate::operator::{Allowed, Detail, Found, Language, Notice};
@@ -156,6 +158,8 @@ pub struct RealtimeConfig {
     pub url: String,
     /// The model in use: of a retired one its replacement. Visible ASCII.
     pub model: String,
+    /// What it costs, and what the model that transcribes costs.
+    pub prices: Prices,
     /// The API key; visible ASCII, fit for a header.
     pub key: Secret,
     /// What the session is asked to be. The instructions have at most 64 KiB; at OpenAI the reasoning effort is
@@ -339,8 +343,7 @@ impl Config {
         Ok(config)
     }
 
-    /// The configuration in `variables`. Reads nothing else but the files that `ASSISTANT_INSTRUCTIONS_FILE` and `APOLOGY_FILE`
-    /// names.
+    /// The configuration in `variables`. Reads nothing else but the files they name.
     ///
     /// # Errors
     /// All missing and malformed variables at once.

@@ -1,6 +1,6 @@
 //! What of a configuration read again takes effect while the daemon runs, and what waits for a restart.
 //!
-//! New calls follow the session with the model, the frames per append, limits and destinations, what is recorded, and the
+//! New calls follow the session with the model, its prices, the frames per append, limits and destinations, what is recorded, and the
 //! grace of a stop.
 //! Everything else is sockets, files and threads that already stand. Each struct is taken apart by name, so that a
 //! new setting does not compile until somebody has decided.

@@ -1,5 +1,6 @@
 //! The configuration as a whole, from variables and from a file with a process around it.
 
+use crate::call::ledger::Price;
 use crate::realtime::dialect::{LanguageKey, ReasoningEffort, TurnDetection};
 use std::collections::BTreeMap;
 use std::fs;
@@ -136,6 +137,8 @@ fn each_variable_refuses_what_it_must() {
         ("UPLINK_FRAMES_PER_APPEND", "6"),
         ("SHUTDOWN_GRACE_SECONDS", "-1"),
         ("ASSISTANT_INSTRUCTIONS_FILE", "/nowhere/prompt.txt"),
+        ("PRICES_FILE", "/nowhere/prices.toml"),
+        ("PRICES_FILE", "README.md"),
     ] {
         let problems = config(&[(name, wrong)]).unwrap_err();
         assert!(
@@ -253,6 +256,24 @@ fn instructions_come_from_the_file_and_must_be_text_of_reasonable_size() {
     assert!(realtime(&[]).session.instructions.contains("asistente telefónico"));
 }
 
+#[test]
+fn a_file_of_prices_replaces_the_built_in_ones_and_is_named_with_line_and_key_if_it_is_faulty() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("prices.toml");
+    let read = |text: &str| {
+        fs::write(&path, text).unwrap();
+        config(&[("PRICES_FILE", path.to_str().unwrap())])
+    };
+    let prices = read("dated = \"2027-03-01\"\n[minutes]\ngpt-transcribe = 0.01\n").unwrap().realtime.prices;
+    assert_eq!((&*prices.dated, prices.conversation), ("2027-03-01", None), "nothing of ours is left");
+    assert_eq!(prices.transcription, Some(Price::Minute(10_000)));
+    let problems = read("dated = \"2027-03-01\"\n[minutes]\ngpt-transcribe = \"0.01\"\n").unwrap_err();
+    let lines: Vec<_> =
+        Problem::notices(&problems).iter().map(|notice| notice.line(Language::English)).collect();
+    assert!(lines.len() == 1 && lines[0].contains("PRICES_FILE"), "{lines:?}");
+    assert!(lines[0].contains("a TOML file with prices (line 3, gpt-transcribe: "), "{lines:?}");
+}
+
 /// A `.env` of the required variables with `more` lines.
 fn env_file(more: &str) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
@@ -361,6 +382,7 @@ const OTHERS: &[(&str, &str, bool)] = &[
     ("CALLER_SILENCE_SECONDS", "6", true),
     ("NO_AUDIO_SECONDS", "6", true),
     ("MAX_CALL_TOKENS", "5000", true),
+    ("PRICES_FILE", "tests/fixtures/prices.toml", true),
     ("ASSISTANT_MAY_HANG_UP", "false", true),
     ("ASSISTANT_HEARS_KEYS", "false", true),
     ("TRANSFER_DESTINATIONS", "ventas:from-internal,200", true),

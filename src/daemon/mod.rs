@@ -182,6 +182,7 @@ fn settings(config: &Config) -> Settings {
         apology: config.calls.apology.clone(),
         fallback: config.calls.fallback.clone(),
         limits: config.calls.limits,
+        prices: config.realtime.prices.clone(),
         tells_keys: config.calls.tells_keys,
         may_hang_up: config.calls.may_hang_up,
         destinations: config.calls.destinations.clone(),

@@ -13,7 +13,7 @@ mod words;
 
 use std::net::SocketAddr;
 
-pub use words::{Allowed, Detail, EndReason, Found};
+pub use words::{Allowed, Cost, Detail, EndReason, Found};
 
 use words::Said;
 
@@ -289,6 +289,10 @@ notices! {
     CallEnded { seconds: u64, reason: EndReason } => Info,
         "Llamada terminada - Duración: {seconds} s - Motivo: {reason}",
         "Call ended - Duration: {seconds} s - Reason: {reason}";
+    /// What a call has used of its model, in tokens, and what all of it costs.
+    CallSpent { read: u64, cached: u64, written: u64, cost: Cost } => Info,
+        "Consumo de la llamada - Tokens de entrada: {read} (en caché: {cached}) - De salida: {written} - Coste: {cost}",
+        "Used by the call - Tokens in: {read} (cached: {cached}) - Out: {written} - Cost: {cost}";
     /// The caller goes on in the dialplan, after `Stasis()`.
     CallHandedBack { reason: EndReason } => Warn,
         "Llamada devuelta al dialplan - Motivo: {reason}",

@@ -38,6 +38,28 @@ impl Said for Option<&'static str> {
     }
 }
 
+/// An amount of money.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cost {
+    /// Millionths of a US dollar; `None`: unknown.
+    pub micro_usd: Option<u64>,
+    /// Something of it was guessed.
+    pub estimated: bool,
+}
+
+impl Said for Cost {
+    fn said(&self, language: Language) -> String {
+        let (unknown, estimated) = match language {
+            Language::Spanish => ("desconocido", " (estimado)"),
+            Language::English => ("unknown", " (estimated)"),
+        };
+        self.micro_usd.map_or_else(
+            || unknown.to_owned(),
+            |micro| format!("{:.4} USD{}", micro as f64 / 1e6, if self.estimated { estimated } else { "" }),
+        )
+    }
+}
+
 /// Text from outside, made fit for the log: one line, at most [`Detail::MAX_CHARS`] characters, and no API
 /// key in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -213,6 +235,11 @@ pub enum Allowed {
         /// Longest.
         seconds: usize,
     },
+    /// A file with prices; `cause` says what is wrong with this one.
+    PricesFile {
+        /// Line, key and what is wrong there, or the system's words.
+        cause: Detail,
+    },
     /// A text file with something in it, of at most `kib` KiB.
     TextFileSize {
         /// Largest size.
@@ -306,6 +333,9 @@ impl Said for Allowed {
                     como lo escribe «sox VOZ.wav -r 8000 -c 1 VOZ.ulaw»"),
                 format!("an audio file that is not empty, of at most {seconds} s, G.711 µ-law at 8 kHz without header, \
                     as \"sox VOICE.wav -r 8000 -c 1 VOICE.ulaw\" writes it")),
+            Self::PricesFile { cause } => say(
+                format!("un archivo TOML con precios ({cause})"),
+                format!("a TOML file with prices ({cause})")),
             Self::TextFileSize { kib } => say(
                 format!("un archivo de texto no vacío de hasta {kib} KiB"),
                 format!("a text file that is not empty, of at most {kib} KiB")),

@@ -6,6 +6,7 @@
 use chrono::{DateTime, FixedOffset, NaiveDateTime, TimeDelta};
 use serde::{Deserialize, Serialize};
 
+use super::log::Used;
 use super::story::Story;
 use super::{RecordingId, State, Told};
 use crate::call::transcript::{Speaker, Utterance};
@@ -30,6 +31,8 @@ pub(super) struct Conversation {
     pub(super) model: String,
     pub(super) agent: String,
     pub(super) interruptions: u64,
+    /// `None`: the model's session never stood, or this is older than the key.
+    pub(super) usage: Option<Used>,
     pub(super) events: Vec<EventRow>,
 }
 
@@ -103,6 +106,7 @@ impl Conversation {
             model: opened.model.clone(),
             agent: opened.agent.clone(),
             interruptions: story.interruptions(),
+            usage: story.used.clone(),
             events: story.events.iter().map(event).collect(),
         }
     }
@@ -196,6 +200,7 @@ impl Head {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::call::ledger::Bill;
     use crate::recordings::log::{End, Happened, Line, Opened, Said};
 
     fn said(item: &str, caller: bool, text: &str, began_ms: u64, ended_ms: u64, after: Option<&str>) -> Line {
@@ -267,9 +272,12 @@ mod tests {
 
     #[test]
     fn a_log_without_end_is_recovered_and_as_long_as_what_it_holds() {
-        let story = story(&[said("a", true, "Hola", 500, 1_500, None)]);
+        let used = |cost| Line::Usage(Bill { cost: Some(cost), ..Bill::default() }.into());
+        let story = story(&[used(1_000), said("a", true, "Hola", 500, 1_500, None), used(2_000)]);
         let id = "20251020_143025_17.3".parse().unwrap();
         let document = Conversation::new(&id, &story, State::Recovered, 9_000);
+        let json: serde_json::Value = serde_json::from_str(&document.to_json()).unwrap();
+        assert_eq!(json["usage"]["cost_usd"], 0.002, "what was told last");
         assert_eq!(document.end_reason.as_deref(), Some("recovered"));
         assert!(document.recovered && (document.duration_seconds - 9.25).abs() < 1e-9);
         assert_eq!(Head::read(document.to_json().as_bytes()).unwrap().1, State::Recovered);

@@ -9,6 +9,7 @@ use chrono::{DateTime, FixedOffset};
 use serde::{Deserialize, Serialize};
 
 use super::RecordingId;
+use crate::call::ledger::{Bill, Tokens};
 use crate::call::record::{Keep, Opening};
 use crate::call::transcript::{Speaker, Utterance};
 
@@ -26,6 +27,8 @@ pub(super) enum Line {
     Event(Happened),
     /// So many audio deltas are in the assistant's file by now.
     Deltas { count: u64 },
+    /// All that the call has used by now.
+    Usage(Used),
     /// The call is over: the last line.
     End(End),
 }
@@ -130,6 +133,60 @@ pub(super) struct Happened {
     /// A code of `EventKind`.
     pub(super) kind: String,
     pub(super) detail: String,
+}
+
+/// What a call has used and what that costs, as the conversation document shows it too.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Used {
+    /// Of the model that talks.
+    pub(super) tokens: Counts,
+    pub(super) transcription: Transcribed,
+    /// `None`: unknown.
+    pub(super) cost_usd: Option<f64>,
+    /// Something had to be guessed.
+    pub(super) estimated: bool,
+    /// Of which day the prices are.
+    pub(super) prices_dated: String,
+}
+
+/// What was put into words.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Transcribed {
+    pub(super) seconds: f64,
+    pub(super) tokens: Counts,
+}
+
+/// Tokens by kind; the cached ones are counted among those read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Counts {
+    text_in: u64,
+    audio_in: u64,
+    cached_text_in: u64,
+    cached_audio_in: u64,
+    text_out: u64,
+    audio_out: u64,
+}
+
+impl From<Tokens> for Counts {
+    fn from(tokens: Tokens) -> Self {
+        let Tokens { text_in, audio_in, cached_text_in, cached_audio_in, text_out, audio_out } = tokens;
+        Self { text_in, audio_in, cached_text_in, cached_audio_in, text_out, audio_out }
+    }
+}
+
+impl From<Bill> for Used {
+    fn from(bill: Bill) -> Self {
+        Self {
+            tokens: bill.conversation.into(),
+            transcription: Transcribed {
+                seconds: bill.transcribed_ms as f64 / 1e3,
+                tokens: bill.transcription.into(),
+            },
+            cost_usd: bill.cost.map(|micro| micro as f64 / 1e6),
+            estimated: bill.estimated,
+            prices_dated: bill.prices_dated.as_ref().to_owned(),
+        }
+    }
 }
 
 /// How a call ended.

@@ -30,7 +30,7 @@ pub(super) struct Missed {
     pub(super) sound_bytes: u64,
     /// Bytes of the assistant's audio.
     pub(super) delta_bytes: u64,
-    /// Utterances and events.
+    /// Utterances, events and what was used.
     pub(super) words: u64,
     /// All of these, counted as they were handed over.
     pub(super) pieces: u64,
@@ -126,6 +126,7 @@ fn is_kept(entry: &Entry, keep: Keep) -> bool {
         Entry::Utterance { .. } | Entry::Forgotten(_) => keep.transcript,
         // Where the sound's zero is, the words need to know.
         Entry::Event { kind, .. } => keep.events || kind.is_needed(),
+        Entry::Usage(_) => true,
     }
 }
 
@@ -136,7 +137,7 @@ pub(super) fn weight(entry: &Entry) -> usize {
             Entry::Sound(bytes) | Entry::Delta(bytes) => bytes.len(),
             Entry::Utterance { utterance, .. } => utterance.text.len(),
             Entry::Event { detail, .. } => detail.len(),
-            Entry::Silence { .. } | Entry::Forgotten(_) => 0,
+            Entry::Silence { .. } | Entry::Forgotten(_) | Entry::Usage(_) => 0,
         }
 }
 
@@ -144,9 +145,11 @@ const fn limit(entry: &Entry) -> usize {
     match entry {
         Entry::Sound(_) => SOUND_BYTES,
         Entry::Delta(_) => DELTA_BYTES,
-        Entry::Silence { .. } | Entry::Utterance { .. } | Entry::Forgotten(_) | Entry::Event { .. } => {
-            WORD_BYTES
-        }
+        Entry::Silence { .. }
+        | Entry::Utterance { .. }
+        | Entry::Forgotten(_)
+        | Entry::Event { .. }
+        | Entry::Usage(_) => WORD_BYTES,
     }
 }
 
@@ -156,7 +159,9 @@ fn missed(entry: &Entry) -> Missed {
         Entry::Sound(bytes) => missed.sound_bytes = bytes.len() as u64,
         Entry::Silence { frames } => missed.sound_bytes = frames * 2 * FRAME_BYTES as u64,
         Entry::Delta(bytes) => missed.delta_bytes = bytes.len() as u64,
-        Entry::Utterance { .. } | Entry::Forgotten(_) | Entry::Event { .. } => missed.words = 1,
+        Entry::Utterance { .. } | Entry::Forgotten(_) | Entry::Event { .. } | Entry::Usage(_) => {
+            missed.words = 1;
+        }
     }
     missed
 }

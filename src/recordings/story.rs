@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::log::{End, Happened, Line, Opened, Said};
+use super::log::{End, Happened, Line, Opened, Said, Used};
 use crate::call::record::EventKind;
 use crate::call::transcript::{Transcript, Utterance};
 use crate::operator::EndReason;
@@ -19,6 +19,8 @@ pub(super) struct Story {
     pub(super) events: Vec<Happened>,
     /// Audio deltas in the assistant's file.
     pub(super) deltas: u64,
+    /// What the call had used when it was last told.
+    pub(super) used: Option<Used>,
     end: Option<End>,
     /// Lines that could not be read.
     pub(super) unreadable: u64,
@@ -43,6 +45,7 @@ impl Story {
             transcript: Transcript::default(),
             events: Vec::new(),
             deltas: 0,
+            used: None,
             end: None,
             unreadable: 0,
         }
@@ -55,6 +58,7 @@ impl Story {
             Line::Forgotten { item } => self.transcript.forget(&item.as_str().into()),
             Line::Event(event) => self.events.push(event),
             Line::Deltas { count } => self.deltas = count,
+            Line::Usage(used) => self.used = Some(used),
             Line::End(end) => self.end = Some(end),
         }
     }

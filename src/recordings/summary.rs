@@ -226,6 +226,7 @@ mod tests {
             recovered: false,
             model: "gpt-realtime-2.1".into(),
             agent: "default".into(),
+            usage: None,
             interruptions: 1,
             events: vec![EventRow {
                 at_ms: 0,

@@ -19,7 +19,7 @@ use super::asterisk::short;
 use super::ladder::{Lane, SILENCE};
 use super::oracle::Oracle;
 use super::recording::Recorded;
-use super::world::{Due, FRAME, MS, Task, World, mark};
+use super::world::{Due, FRAME, MS, Task, World, mark, prices};
 
 /// Something that happens to a call, kept while its task does not run.
 #[derive(Debug)]
@@ -195,6 +195,7 @@ impl World {
             connections: 0,
             pending: Vec::new(),
             oracle: Oracle::new(self.settings.recording_notice.clone(), self.settings.apology.clone()),
+            charged: 0,
             recorded: Recorded::default(),
             notices: Vec::new(),
             report: None,
@@ -322,6 +323,7 @@ impl World {
     fn handle_text(&mut self, index: usize, text: &str) {
         self.draw_text(index, text);
         let task = &mut self.tasks[index];
+        task.charged += charge(text);
         match server::parse(text) {
             Ok(event) => {
                 task.oracle.before(&event);
@@ -348,6 +350,12 @@ impl World {
             let report = task.call.report();
             assert_eq!(task.oracle.skipped, report.late_frames, "every jump of the timestamp is counted");
             task.recorded.hold();
+            if self.settings.prices == prices() {
+                let (bill, charged) = (&report.bill, task.charged);
+                assert!(bill.at_least >= charged, "{charged} were told: {bill:?}");
+                assert!(bill.estimated || bill.cost == Some(charged), "{charged} were told: {bill:?}");
+            }
+            assert!(!report.session_stood || task.recorded.bill() == Some(&report.bill));
             task.report = Some(report);
             let caller = task.channel.clone();
             self.live.remove(&caller);
@@ -411,6 +419,14 @@ impl World {
             }
         }
     }
+}
+
+/// What the server charges with this event.
+fn charge(text: &str) -> u64 {
+    let event: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
+    let usage = if event["type"] == "response.done" { &event["response"]["usage"] } else { &event["usage"] };
+    let ms = usage["seconds"].as_f64().map_or(0, |seconds| (seconds * 1_000.0).round() as u64);
+    usage["total_tokens"].as_u64().unwrap_or(0) + ms
 }
 
 /// What a piece of sound is called.

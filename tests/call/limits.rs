@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use openai_inbound_calls::call::limits::Limits;
-use openai_inbound_calls::operator::{EndReason, Notice};
+use openai_inbound_calls::operator::{Cost, EndReason, Notice};
 use openai_inbound_calls::sim::asterisk::Ending;
 use openai_inbound_calls::sim::caller::Step;
-use openai_inbound_calls::sim::realtime::{Answer, VadScript, pattern};
+use openai_inbound_calls::sim::realtime::{Answer, Fault, FaultKind, Trigger, VadScript, pattern};
 
 use super::ladder::{Show, check};
 use super::world::{MS, World};
@@ -200,6 +200,72 @@ fn a_call_that_has_cost_enough_goes_on_to_a_person() {
     assert!(matches!(ended, Ending::Continued { .. }), "{ended:?}");
     assert!(world.ladder.draw(0, Show::TALK).contains("a colleague takes over"));
     in_order(&world, EndReason::TokenLimit, &ended);
+}
+
+#[test]
+fn what_is_told_after_the_caller_has_hung_up_counts_and_what_is_not_is_guessed() {
+    let hangs_up_during_the_answer = |words_late: u32| {
+        let mut world = World::new();
+        let late = FaultKind::TranscriptLate(words_late * MS);
+        world.model(|script| script.faults = vec![Fault::new(Trigger::OnTurn(1), late)]);
+        world.dial(vec![
+            Step::Pause(3_000 * MS),
+            Step::Say(pattern(800, 100)),
+            Step::Pause(700 * MS),
+            Step::HangUp,
+        ]);
+        world.run_to(14_000);
+        let ladder = world.ladder.draw(0, Show::ALL);
+        let at = |text: &str| ladder.find(text).expect("it happened");
+        assert!(at("created resp_2") < at("BYE") && at("BYE") < at("done resp_2"), "{ladder}");
+        (world.report(0).bill.clone(), world.tasks[0].charged)
+    };
+    let (bill, charged) = hangs_up_during_the_answer(1_000);
+    assert_eq!((bill.cost, bill.estimated), (Some(charged), false));
+    let (bill, charged) = hangs_up_during_the_answer(9_000);
+    assert!(bill.estimated && bill.cost.is_some_and(|cost| cost >= charged + 800), "{charged}: {bill:?}");
+}
+
+#[test]
+fn what_a_lost_session_did_not_tell_is_guessed_and_the_cost_an_estimate() {
+    let mut world = World::new();
+    // In the middle of the answer: the caller's words and the answer are still to be told.
+    world.model(|script| {
+        script.faults = vec![
+            Fault::new(Trigger::OnTurn(1), FaultKind::TranscriptNever),
+            Fault::new(Trigger::OnTurn(1), FaultKind::Drop),
+        ];
+    });
+    world.dial(vec![Step::Pause(3_000 * MS), Step::Say(pattern(800, 100))]);
+    world.run_to(8_000);
+    world.hang_up(0);
+    world.run_for(3_000);
+    let (bill, charged) = (&world.report(0).bill, world.tasks[0].charged);
+    assert!(bill.estimated && bill.cost.is_some_and(|cost| cost >= charged + 800), "{charged}: {bill:?}");
+}
+
+#[test]
+fn what_a_call_costs_is_said_once_and_is_the_sum_of_what_the_server_told() {
+    let mut world = World::new();
+    world.dial(vec![
+        Step::Pause(3_000 * MS),
+        Step::Say(pattern(800, 100)),
+        Step::WaitForSpeech { at_most: 5_000 * MS },
+        Step::WaitForSilence { quiet: 700 * MS, at_most: 10_000 * MS },
+        Step::HangUp,
+    ]);
+    world.run_to(20_000);
+    let told = world.tasks[0].charged;
+    let bill = &world.report(0).bill;
+    assert_eq!((bill.cost, bill.at_least, bill.estimated), (Some(told), told, false));
+    let said = |notice: &&Notice| matches!(notice, Notice::CallSpent { .. });
+    let said: Vec<_> = world.tasks[0].notices.iter().filter(said).collect();
+    let tokens = bill.conversation;
+    let cost = Cost { micro_usd: Some(told), estimated: false };
+    let (read, cached, written) = (tokens.read(), tokens.cached(), tokens.written());
+    assert_eq!(said, [&Notice::CallSpent { read, cached, written, cost }]);
+    assert!(read > cached && written > 0);
+    assert_eq!(world.tasks[0].recorded.bill(), Some(bill));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use openai_inbound_calls::call::ledger::Bill;
 use openai_inbound_calls::call::record::{Entry, EventKind};
 use openai_inbound_calls::call::transcript::{Speaker, Utterance};
 use openai_inbound_calls::sim::caller::Step;
@@ -74,6 +75,14 @@ impl Recorded {
     pub(crate) fn ended_at(&self) -> Option<Duration> {
         self.entries.iter().find_map(|entry| match entry {
             Entry::Event { at, kind: EventKind::Ended, .. } => Some(*at),
+            _ => None,
+        })
+    }
+
+    /// The last bill.
+    pub(crate) fn bill(&self) -> Option<&Bill> {
+        self.entries.iter().rev().find_map(|entry| match entry {
+            Entry::Usage(bill) => Some(bill),
             _ => None,
         })
     }

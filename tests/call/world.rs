@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use openai_inbound_calls::ari::ChannelId;
 use openai_inbound_calls::ari::request::{Reply, Request};
+use openai_inbound_calls::call::ledger::{Price, Prices, Rates};
 use openai_inbound_calls::call::limits::Limits;
 use openai_inbound_calls::call::{Call, Report, Settings};
 use openai_inbound_calls::operator::Notice;
@@ -157,6 +158,8 @@ pub(crate) struct Task {
     pub(crate) connections: usize,
     pub(crate) pending: Vec<u8>,
     pub(crate) oracle: Oracle,
+    /// What the server has told it: tokens, and milliseconds put into words. With the prices of tests, micro-USD.
+    pub(crate) charged: u64,
     /// What its recording got.
     pub(crate) recorded: Recorded,
     pub(crate) notices: Vec<Notice>,
@@ -216,6 +219,24 @@ pub(crate) struct World {
     steps: u32,
 }
 
+/// A micro-dollar for each token and for each millisecond of transcribed sound.
+pub(crate) fn prices() -> Prices {
+    let rate = 1_000_000;
+    let rates = Rates {
+        text_in: rate,
+        audio_in: rate,
+        cached_text_in: rate,
+        cached_audio_in: rate,
+        text_out: rate,
+        audio_out: rate,
+    };
+    Prices {
+        conversation: Some(Price::Tokens(rates)),
+        transcription: Some(Price::Minute(60_000)),
+        dated: "2026-11-20".into(),
+    }
+}
+
 /// The settings most tests use.
 pub(crate) fn settings() -> Settings {
     Settings {
@@ -245,6 +266,7 @@ pub(crate) fn settings() -> Settings {
         apology: None,
         fallback: None,
         limits: Limits::default(),
+        prices: prices(),
         tells_keys: false,
         may_hang_up: false,
         destinations: Vec::new(),

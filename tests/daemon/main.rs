@@ -24,6 +24,7 @@ mod rivals;
 mod sealed;
 mod service_manager;
 mod sigterm;
+mod spending;
 mod stall;
 mod tls;
 mod tools;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use openai_inbound_calls::ari::request::{Application, Reply, Request, media_address};
 use openai_inbound_calls::ari::{ChannelId, event};
+use openai_inbound_calls::call::ledger::{Price, Prices, Rates};
 use openai_inbound_calls::call::limits::Limits;
 use openai_inbound_calls::call::{Call, Input, LegEvent, Output, Seed, SessionEnd, Settings};
 use openai_inbound_calls::media::rtp::Packet;
@@ -127,6 +128,10 @@ fn settings() -> Settings {
         apology: None,
         fallback: None,
         limits: Limits::default(),
+        prices: Prices {
+            conversation: Some(Price::Tokens(Rates { audio_out: 64_000_000, ..Rates::default() })),
+            ..Prices::default()
+        },
         tells_keys: false,
         may_hang_up: false,
         destinations: Vec::new(),

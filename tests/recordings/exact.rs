@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::time::Duration;
 
+use openai_inbound_calls::call::ledger::{Bill, Tokens};
 use openai_inbound_calls::call::record::{Entry, EventKind, Keep, Opening};
 use openai_inbound_calls::recordings::{Library, News, RecordingSettings, State};
 use proptest::prelude::*;
@@ -25,6 +26,7 @@ fn entry() -> impl Strategy<Value = Entry> {
         1 => (0..5_000u64).prop_map(|ms| Entry::Event {
             at: Duration::from_millis(ms), kind: EventKind::Tool, detail: format!("t{ms}"),
         }),
+        1 => prop::option::of(0..9_000_000u64).prop_map(|cost| Entry::Usage(bill(cost))),
     ]
 }
 
@@ -37,6 +39,7 @@ struct Expected {
     order: Vec<String>,
     texts: BTreeMap<String, String>,
     events: Vec<String>,
+    bill: Option<Bill>,
 }
 
 impl Expected {
@@ -58,6 +61,7 @@ impl Expected {
                 }
                 Entry::Forgotten(item) => expected.order.retain(|known| known != item.as_str()),
                 Entry::Event { detail, .. } => expected.events.push(detail.clone()),
+                Entry::Usage(bill) => expected.bill = Some(bill.clone()),
             }
         }
         expected
@@ -83,6 +87,23 @@ impl Expected {
     }
 }
 
+/// A bill as the document should show it.
+fn usage(bill: &Bill) -> serde_json::Value {
+    let tokens = |tokens: Tokens| {
+        serde_json::json!({
+            "text_in": tokens.text_in, "audio_in": tokens.audio_in, "cached_text_in": tokens.cached_text_in,
+            "cached_audio_in": tokens.cached_audio_in, "text_out": tokens.text_out, "audio_out": tokens.audio_out,
+        })
+    };
+    serde_json::json!({
+        "tokens": tokens(bill.conversation),
+        "transcription": {"seconds": bill.transcribed_ms as f64 / 1e3, "tokens": tokens(bill.transcription)},
+        "cost_usd": bill.cost.map(|micro| micro as f64 / 1e6),
+        "estimated": bill.estimated,
+        "prices_dated": "2026-11-20",
+    })
+}
+
 fn check(settings: &RecordingSettings, reader: &RecordingSettings, entries: Vec<Entry>) {
     let expected = Expected::of(&entries);
     let (recorder, news) = start(settings);
@@ -105,6 +126,7 @@ fn check(settings: &RecordingSettings, reader: &RecordingSettings, entries: Vec<
     let events: Vec<_> =
         document["events"].as_array().unwrap().iter().map(|row| row["detail"].as_str()).collect();
     assert_eq!(events, expected.events.iter().map(|detail| Some(&**detail)).collect::<Vec<_>>());
+    assert_eq!(document["usage"], expected.bill.map_or(serde_json::Value::Null, |bill| usage(&bill)));
     let News::Finished(facts) = &news[1] else { unreachable!() };
     assert_eq!(*facts, library.facts(&id).unwrap(), "what an index is told is what the files tell");
     assert_eq!(library.list().unwrap(), [(id, State::Finished)]);
@@ -145,6 +167,7 @@ fn only_what_is_to_be_kept_is_written() {
         Entry::Sound(vec![1; 320].into()),
         Entry::Delta(vec![1; 320].into()),
         Entry::Utterance { utterance: utterance("a", "hola", 1_250), after: None },
+        Entry::Usage(bill(Some(5))),
     ];
     let nothing = Keep::NOTHING;
     for (channel, keep) in [
@@ -174,6 +197,9 @@ fn only_what_is_to_be_kept_is_written() {
     assert_eq!(texts(&of_audio), [""; 0]);
     assert_eq!(texts(&words), ["hola"]);
     assert_eq!(words["conversation"][0]["start_ms"], 1_000, "the sound's zero is known without events");
+    for document in [&of_audio, &words, &events] {
+        assert_eq!(document["usage"], usage(&bill(Some(5))), "what it cost is always kept");
+    }
     assert_eq!(events["events"].as_array().unwrap().len(), 2);
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
+use openai_inbound_calls::call::ledger::{Bill, Tokens};
 use openai_inbound_calls::call::record::{Ending, Entry, Keep, Opening};
 use openai_inbound_calls::call::transcript::{Speaker, Utterance};
 use openai_inbound_calls::daemon::clock;
@@ -88,6 +89,27 @@ pub(crate) fn utterance(item: &str, text: &str, began_ms: u64) -> Utterance {
 
 pub(crate) fn said(item: &str, text: &str) -> Entry {
     Entry::Utterance { utterance: utterance(item, text, 0), after: None }
+}
+
+/// A bill of this cost, micro-USD; no two of its counts are the same.
+pub(crate) fn bill(cost: Option<u64>) -> Bill {
+    let tokens = |first| Tokens {
+        text_in: first,
+        audio_in: first + 1,
+        cached_text_in: first + 2,
+        cached_audio_in: first + 3,
+        text_out: first + 4,
+        audio_out: first + 5,
+    };
+    Bill {
+        conversation: tokens(cost.unwrap_or(7)),
+        transcription: tokens(11),
+        transcribed_ms: 12_345,
+        cost,
+        at_least: cost.unwrap_or(0),
+        estimated: cost.is_none(),
+        prices_dated: "2026-11-20".into(),
+    }
 }
 
 /// The sound of a recording, without its header.

@@ -1,0 +1,207 @@
+//! What models cost: the table in the binary, or the file the operator names in its place (`PRICES_FILE`).
+//!
+//! A model has the price of the row with its name; a snapshot (`…-2025-08-28`) without a row of its own has its model's.
+//! No other name is like another: `gpt-realtime-2.1-mini` is not `gpt-realtime-2.1`. What a call comes to is the
+//! ledger's business, in `call`.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use chrono::NaiveDate;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+
+use super::reader::Reader;
+use crate::call::ledger::{Price, Prices, Rates};
+use crate::operator::{Allowed, Detail};
+
+/// The table that is used unless the operator names another.
+const BUILT_IN: &str = include_str!("prices.toml");
+/// Dearer than anything sold; a typo rather.
+const MOST_USD: f64 = 100_000.0;
+
+/// Prices by the names of models.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Table {
+    dated: Day,
+    #[serde(default)]
+    tokens: BTreeMap<String, Row>,
+    #[serde(default)]
+    minutes: BTreeMap<String, Usd>,
+}
+
+/// USD per million tokens.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Row {
+    text_in: Usd,
+    cached_text_in: Usd,
+    text_out: Usd,
+    audio_in: Usd,
+    cached_audio_in: Usd,
+    audio_out: Usd,
+}
+
+/// Written as USD, kept as micro-USD.
+#[derive(Debug, Clone, Copy)]
+struct Usd(u64);
+
+impl<'de> Deserialize<'de> for Usd {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let usd = f64::deserialize(deserializer)?;
+        let is_price = (0.0..=MOST_USD).contains(&usd);
+        is_price
+            .then(|| Self((usd * 1e6).round() as u64))
+            .ok_or_else(|| D::Error::custom(format!("a price is a number from 0 to {MOST_USD}")))
+    }
+}
+
+/// `YYYY-MM-DD`.
+#[derive(Debug)]
+struct Day(NaiveDate);
+
+impl<'de> Deserialize<'de> for Day {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map(Self).map_err(|_| D::Error::custom("a day is \"YYYY-MM-DD\", in quotes"))
+    }
+}
+
+impl Table {
+    /// Reads a table; the error names line and key.
+    fn read(text: &str) -> Result<Self, String> {
+        toml::from_str(text).map_err(|error| {
+            let start = error.span().map_or(0, |span| span.start);
+            let before = text.get(..start).unwrap_or_default();
+            let number = before.matches('\n').count();
+            let line = text.lines().nth(number).unwrap_or_default();
+            let key = line.split('=').next().unwrap_or_default().trim();
+            format!("line {}, {key}: {}", number + 1, error.message())
+        })
+    }
+
+    /// What `model` costs.
+    fn price(&self, model: &str) -> Option<Price> {
+        self.row(model).or_else(|| self.row(without_date(model)?))
+    }
+
+    fn row(&self, model: &str) -> Option<Price> {
+        let by_tokens = self.tokens.get(model).map(|row| {
+            Price::Tokens(Rates {
+                text_in: row.text_in.0,
+                audio_in: row.audio_in.0,
+                cached_text_in: row.cached_text_in.0,
+                cached_audio_in: row.cached_audio_in.0,
+                text_out: row.text_out.0,
+                audio_out: row.audio_out.0,
+            })
+        });
+        by_tokens.or_else(|| self.minutes.get(model).map(|usd| Price::Minute(usd.0)))
+    }
+
+    /// What the two models of a call cost.
+    pub(super) fn prices(&self, model: &str, transcription: Option<&str>) -> Prices {
+        Prices {
+            conversation: self.price(model),
+            transcription: transcription.and_then(|model| self.price(model)),
+            dated: self.dated.0.to_string().into(),
+        }
+    }
+}
+
+/// The model of a snapshot.
+fn without_date(model: &str) -> Option<&str> {
+    let (name, date) = model.split_at_checked(model.len().checked_sub("-2025-08-28".len())?)?;
+    date.strip_prefix('-')?.parse::<NaiveDate>().is_ok().then_some(name)
+}
+
+/// The operator's table, or ours.
+pub(super) fn table(reader: &mut Reader<'_>) -> Option<Table> {
+    let name = "PRICES_FILE";
+    let path = reader.text(name)?;
+    if path.is_empty() {
+        return Some(Table::read(BUILT_IN).expect("a test reads the table in the binary"));
+    }
+    let read = fs::read_to_string(&path).map_err(|error| error.to_string());
+    match read.and_then(|text| Table::read(&text)) {
+        Ok(table) => Some(table),
+        Err(cause) => {
+            reader.invalid(name, &path, Allowed::PricesFile { cause: Detail::new(cause) });
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROW: &str = "[tokens.\"a-1\"]\ntext_in = 4\ncached_text_in = 0.4\ntext_out = 24.0\naudio_in = 32.00\n\
+        cached_audio_in = 0.40\naudio_out = 64\n";
+
+    fn wrong(text: &str) -> String {
+        Table::read(text).expect_err("it is faulty")
+    }
+
+    #[test]
+    fn the_table_in_the_binary_knows_the_default_models() {
+        let table = Table::read(BUILT_IN).unwrap();
+        let Prices { conversation, transcription, dated } =
+            table.prices("gpt-realtime-2.1", Some("gpt-transcribe"));
+        let rates = Rates {
+            text_in: 4_000_000,
+            audio_in: 32_000_000,
+            cached_text_in: 400_000,
+            cached_audio_in: 400_000,
+            text_out: 24_000_000,
+            audio_out: 64_000_000,
+        };
+        assert_eq!((conversation, transcription), (Some(Price::Tokens(rates)), Some(Price::Minute(4_500))));
+        assert_eq!(&*dated, "2026-11-20");
+    }
+
+    #[test]
+    fn a_snapshot_costs_what_its_model_costs_and_no_other_name_does() {
+        let table = Table::read(BUILT_IN).unwrap();
+        let price = |model| table.price(model);
+        assert_eq!(price("gpt-realtime-mini-2025-12-15"), price("gpt-realtime-mini"));
+        assert_ne!(price("gpt-realtime-2025-08-28"), price("gpt-realtime-mini"));
+        assert!(price("gpt-realtime-2025-08-28").is_some());
+        for unknown in [
+            "",
+            "gpt",
+            "gpt-realtime-2.1-max",
+            "gpt-realtime-2.1-2025",
+            "gpt-realtime-2025-13-28",
+            "2025-08-28",
+            "whisper-1",
+            "ñññññññ",
+        ] {
+            assert_eq!(price(unknown), None, "{unknown}");
+        }
+        let own = format!("dated = \"2027-01-01\"\n{ROW}[minutes]\n\"a-1-2025-08-28\" = 0.01\n");
+        assert_eq!(Table::read(&own).unwrap().price("a-1-2025-08-28"), Some(Price::Minute(10_000)));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_table_is_said_with_its_line_and_key() {
+        let dated = "dated = \"2027-01-01\"\n";
+        let good = format!("{dated}{ROW}");
+        assert!(Table::read(&good).is_ok());
+        let with = |from: &str, to: &str| wrong(&good.replace(from, to));
+        let said = with("audio_in = 32.00", "audio_in = -1");
+        assert!(said.starts_with("line 6, audio_in: a price is a number from 0 to"), "{said}");
+        assert!(with("text_out = 24.0", "text_out = \"24\"").starts_with("line 5, text_out: "));
+        assert!(with("text_out = 24.0", "text_out = nan").starts_with("line 5, text_out: "));
+        assert!(with("text_out = 24.0", "text_oout = 24.0").contains("text_oout"));
+        let missing = with("audio_out = 64\n", "");
+        assert!(
+            missing.starts_with("line 2, [tokens.\"a-1\"]: ") && missing.contains("audio_out"),
+            "{missing}"
+        );
+        assert!(with("2027-01-01", "soon").starts_with("line 1, dated: a day is"));
+        assert!(wrong(ROW).contains("dated"), "{}", wrong(ROW));
+        assert!(with("text_in = 4\n", "text_in = 4 USD\n").starts_with("line 3, text_in: "));
+    }
+}

@@ -1,0 +1,110 @@
+//! What calls cost, behind sockets: the line in the log, the recording, other prices with SIGHUP.
+
+use openai_inbound_calls::daemon::clock::now;
+use openai_inbound_calls::sim::asterisk::{CallState, CallerId};
+use openai_inbound_calls::sim::caller::Step;
+use openai_inbound_calls::sim::realtime::{Script, pattern};
+use serde_json::Value;
+
+use crate::api::Api;
+use crate::world::{PATIENCE, Program, World, listen, ms, until};
+
+/// Dearer than OpenAI: the greeting alone costs cents.
+const PRICES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/prices.toml");
+/// What the running call has used, once something of it is known.
+async fn used_so_far(api: &Api) -> Value {
+    let live = api.only("live").await;
+    let path = format!("/recordings/{}/conversation", live["id"].as_str().expect("an id"));
+    let deadline = now() + PATIENCE;
+    loop {
+        let usage = api.get(&path).await.json()["usage"].clone();
+        if usage.is_object() {
+            return usage;
+        }
+        assert!(now() < deadline, "nothing is known of what the call uses");
+        tokio::time::sleep(ms(20)).await;
+    }
+}
+
+async fn is_greeted(world: &World) -> CallerId {
+    let call = world.call(vec![Step::Pause(ms(60_000))]);
+    until("the greeting is heard", || world.asterisk.phone(call, |phone| phone.statistics().loud > 5)).await;
+    call
+}
+
+async fn reload(program: &Program, changes: &[(&'static str, &str)]) {
+    let line = "Configuración leída de nuevo";
+    let before = program.count("INFO", line);
+    program.change_env_file(changes);
+    program.signal("HUP");
+    program.says_times(before + 1, "INFO", line).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_tells_the_operator_and_its_recording_what_it_has_cost() {
+    let world = World::new(Script::default());
+    let program = world.program(&[]).await;
+    let script = [&listen()[..], &[Step::Say(pattern(1_000, 7))], &listen()[..], &[Step::HangUp]].concat();
+    let call = world.call(script);
+    world.over(call).await;
+    let api = Api::of(&program).await;
+    let finished = api.only("finished").await;
+    let path = format!("/recordings/{}/conversation", finished["id"].as_str().expect("an id"));
+    let usage = &api.get(&path).await.json()["usage"];
+    let count = |kind: &str| usage["tokens"][kind].as_u64().expect("a count");
+    let seconds = usage["transcription"]["seconds"].as_f64().expect("a number");
+    let micro = [
+        (count("text_in") - count("cached_text_in"), 4.0),
+        (count("audio_in") - count("cached_audio_in"), 32.0),
+        (count("cached_text_in") + count("cached_audio_in"), 0.4),
+        (count("text_out"), 24.0),
+        (count("audio_out"), 64.0),
+    ];
+    let micro: f64 = micro.iter().map(|(tokens, price)| *tokens as f64 * price).sum();
+    let usd = micro / 1e6 + seconds / 60.0 * 0.0045;
+    let told = usage["cost_usd"].as_f64().expect("it is known");
+    assert!(seconds >= 1.0 && count("audio_out") == 70, "1 s of question, 3.5 s of answers: {usage}");
+    assert!((told - usd).abs() < 1e-6, "{told} {usd}");
+    assert_eq!((&usage["estimated"], &usage["prices_dated"]), (&false.into(), &"2026-11-20".into()));
+    let (read, cached) =
+        (count("text_in") + count("audio_in"), count("cached_text_in") + count("cached_audio_in"));
+    let line = format!(
+        "[{}] Consumo de la llamada - Tokens de entrada: {read} (en caché: {cached}) - De salida: {} - Coste: {told:.4} USD",
+        world.asterisk.outcome(call).channel,
+        count("text_out") + count("audio_out"),
+    );
+    assert_eq!(program.count("INFO", &line), 1, "{line}\nin:\n{}", program.log());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_without_a_session_has_used_nothing_and_says_nothing() {
+    use openai_inbound_calls::sim::realtime::{Fault, FaultKind, Trigger};
+    let faults = vec![Fault::new(Trigger::OnConnect, FaultKind::Refuse(401))];
+    let world = World::new(Script { faults, ..Script::default() });
+    let program = world.program(&[]).await;
+    let call = world.call(vec![Step::Pause(ms(60_000))]);
+    until("the caller goes on", || world.asterisk.outcome(call).state == CallState::Gone).await;
+    let api = Api::of(&program).await;
+    let finished = api.only("finished").await;
+    let path = format!("/recordings/{}/conversation", finished["id"].as_str().expect("an id"));
+    assert_eq!(api.get(&path).await.json()["usage"], Value::Null);
+    program.says("INFO", "Llamada terminada").await;
+    assert_eq!(program.count("INFO", "Consumo de la llamada"), 0, "{}", program.log());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn new_calls_follow_the_prices_read_again_and_a_live_one_keeps_its_own() {
+    let world = World::new(Script::default());
+    let program = world.program_with_env_file(&[]).await;
+    let api = Api::of(&program).await;
+    let first = is_greeted(&world).await;
+    reload(&program, &[("PRICES_FILE", PRICES)]).await;
+    assert_eq!(used_so_far(&api).await["prices_dated"], "2026-11-20");
+    world.asterisk.hang_up(first);
+    world.over(first).await;
+    api.only("finished").await;
+    let second = is_greeted(&world).await;
+    assert_eq!(used_so_far(&api).await["prices_dated"], "2026-01-02");
+    world.asterisk.hang_up(second);
+    world.over(second).await;
+}
