@@ -63,7 +63,7 @@ impl Leaving {
             EndReason::MaxDuration => {
                 "The call has reached its time limit. Say so and say goodbye, in one or two short sentences."
             }
-            EndReason::TokenLimit | EndReason::Shutdown => {
+            EndReason::TokenLimit | EndReason::CostLimit | EndReason::Shutdown => {
                 "Tell the caller in one short sentence that a colleague takes over the call now."
             }
             _ => "Say goodbye in one short sentence.",

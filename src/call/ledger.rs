@@ -317,12 +317,15 @@ impl Call {
         if self.responses.active().is_some() {
             self.ledger.response(&Usage::default());
         }
-        self.billed();
+        // Whether that is too much is looked at with the next response, if there is one: now there is nobody to tell.
+        let bill = self.bill();
+        self.outputs.push(Output::Record(Entry::Usage(bill)));
     }
 
-    /// Tells what it comes to now.
+    /// Tells what it comes to now, and looks whether that is too much.
     fn billed(&mut self) {
         let bill = self.bill();
+        self.watch_cost(bill.at_least);
         self.outputs.push(Output::Record(Entry::Usage(bill)));
     }
 }

@@ -1,4 +1,4 @@
-//! What a call may not exceed: its length, the caller's silence, silence on the wire, its cost.
+//! What a call may not exceed: its length, the caller's silence, silence on the wire, its tokens, its cost.
 //!
 //! | limit | first | then | the caller |
 //! |---|---|---|---|
@@ -6,6 +6,7 @@
 //! | nobody speaks | "are you there?" | the same again: goodbye | is hung up |
 //! | no packet at all | – | – | is hung up; goes on in the dialplan if none ever came |
 //! | tokens | – | "a colleague takes over" | goes on in the dialplan |
+//! | cost | a word to the model, at four fifths | "a colleague takes over" | goes on in the dialplan |
 //!
 //! Whether the caller speaks is our own ear's opinion: comfort noise and what the server takes for speech do not count.
 //! While he holds the call nothing of this does. The clock is the playout's: looked at with every frame.
@@ -14,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use super::legs::Exit;
 use super::responses::Purpose;
-use super::{Call, Output};
+use super::{Call, Output, Phase};
 use crate::operator::{EndReason, Notice};
 use crate::realtime::client::{ClientEvent, NewItem, Role};
 use crate::realtime::server::Response;
@@ -35,6 +36,8 @@ pub struct Limits {
     pub no_audio: Option<Duration>,
     /// Tokens of all kinds, as the server counts them.
     pub tokens: Option<u64>,
+    /// What it costs, micro-USD, as far as that is known.
+    pub cost: Option<u64>,
 }
 
 /// How far a call is from its limits.
@@ -55,6 +58,7 @@ pub(super) struct Watch {
     warned_of_no_packet: bool,
     warned_of_end: bool,
     tokens: u64,
+    warned_of_cost: bool,
 }
 
 impl Watch {
@@ -110,6 +114,21 @@ impl Call {
             self.part(EndReason::TokenLimit, Exit::Dialplan { place, variables: Vec::new() });
         }
         self.response_paid(response);
+    }
+
+    /// The call has cost so much by now, micro-USD.
+    pub(super) fn watch_cost(&mut self, spent: u64) {
+        let Some(most) = self.settings.limits.cost.filter(|_| self.phase == Phase::Serving) else { return };
+        if spent >= most {
+            let place = self.settings.fallback.clone();
+            self.part(EndReason::CostLimit, Exit::Dialplan { place, variables: Vec::new() });
+        } else if spent >= most / 5 * 4 && self.leaving.is_none() && !self.watch.warned_of_cost {
+            self.watch.warned_of_cost = true;
+            let text = "The call has nearly used up what it may cost. Bring it to a close with your next answers, and do \
+                not speak of costs."
+                .to_owned();
+            self.tell_model(NewItem::Message { id: None, role: Role::System, text });
+        }
     }
 
     fn watch_audio(&mut self) {

@@ -58,6 +58,9 @@ pub(super) fn parts(variables: Variables<'_>) -> (Parts, Vec<Problem>) {
     let archive = archive(&mut reader, recordings.as_ref().map(|recordings| recordings.folder.as_path()));
     let uplink_frames_per_append = reader.integer("UPLINK_FRAMES_PER_APPEND", 1..=5);
     let shutdown_grace = reader.integer("SHUTDOWN_GRACE_SECONDS", 0..=3600).map(Duration::from_secs);
+    if let (Some(realtime), Some(calls)) = (&realtime, &calls) {
+        reader.remarks.extend(prices::remarks(realtime, calls));
+    }
     let remarks = reader.remarks;
     let parts = Parts {
         asterisk,

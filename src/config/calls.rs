@@ -25,7 +25,10 @@ pub(super) fn calls(reader: &mut Reader<'_>, callers_speak: Option<&str>) -> Opt
     let no_audio = seconds(reader, "NO_AUDIO_SECONDS", 5..=3_600);
     let tokens = zero_or(reader, "MAX_CALL_TOKENS", 1_000..=1_000_000_000);
     let max_calls = zero_or(reader, "MAX_CALLS", 1..=20_000);
-    let limits = Limits { duration: duration?, silence: silence?, no_audio: no_audio?, tokens: tokens? };
+    let cost = zero_or_usd(reader, "MAX_CALL_COST", 0.01..=1_000.0);
+    let max_day_cost = zero_or_usd(reader, "MAX_DAY_COST", 0.01..=100_000.0);
+    let limits =
+        Limits { duration: duration?, silence: silence?, no_audio: no_audio?, tokens: tokens?, cost: cost? };
     let max_calls = max_calls?.and_then(|most| usize::try_from(most).ok());
     let (context, extension) = (context?, extension?);
     let fallback = (!context.is_empty()).then_some(Place { context, extension, priority: 1 });
@@ -34,6 +37,7 @@ pub(super) fn calls(reader: &mut Reader<'_>, callers_speak: Option<&str>) -> Opt
         apology: apology?,
         fallback,
         limits,
+        max_day_cost: max_day_cost?,
         max_calls,
         tells_keys,
         may_hang_up: may_hang_up?,
@@ -63,6 +67,26 @@ fn zero_or(reader: &mut Reader<'_>, name: &'static str, range: RangeInclusive<u6
     reader.parsed(name, Allowed::ZeroOrInteger { from, to }, |text| match text.parse().ok()? {
         0 => Some(None),
         number => range.contains(&number).then_some(Some(number)),
+    })
+}
+
+/// USD of the range, or 0 for none; micro-USD.
+#[expect(
+    clippy::option_option,
+    reason = "the outer one says that a problem was noted, the inner one is the setting"
+)]
+fn zero_or_usd(
+    reader: &mut Reader<'_>,
+    name: &'static str,
+    range: RangeInclusive<f64>,
+) -> Option<Option<u64>> {
+    let (from, to) = (*range.start(), *range.end());
+    reader.parsed(name, Allowed::ZeroOrDecimal { from, to }, |text| {
+        let micro_usd = |usd: f64| (usd * 1e6).round() as u64;
+        match text.parse().ok()? {
+            0.0 => Some(None),
+            usd => range.contains(&usd).then(|| Some(micro_usd(usd))),
+        }
     })
 }
 

@@ -87,6 +87,8 @@ pub struct CallsConfig {
     pub fallback: Option<Place>,
     /// What a call may not exceed.
     pub limits: Limits,
+    /// What the calls of a day may cost, micro-USD; None: no limit.
+    pub max_day_cost: Option<u64>,
     /// Most calls at once; None: as many as the machine and the ports allow.
     pub max_calls: Option<usize>,
     /// Whether it is told which keys the caller presses.

@@ -12,8 +12,9 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
 use super::reader::Reader;
+use super::{CallsConfig, RealtimeConfig};
 use crate::call::ledger::{Price, Prices, Rates};
-use crate::operator::{Allowed, Detail};
+use crate::operator::{Allowed, Detail, Notice};
 
 /// The table that is used unless the operator names another.
 const BUILT_IN: &str = include_str!("prices.toml");
@@ -131,6 +132,22 @@ pub(super) fn table(reader: &mut Reader<'_>) -> Option<Table> {
             None
         }
     }
+}
+
+/// Says which limits of cost cannot hold, because nobody knows what a model costs.
+pub(super) fn remarks(realtime: &RealtimeConfig, calls: &CallsConfig) -> Vec<Notice> {
+    let words = realtime.session.transcription.as_ref();
+    let models = [
+        (Some(&realtime.model), realtime.prices.conversation),
+        (words.map(|words| &words.model), realtime.prices.transcription),
+    ];
+    let unpriced = || models.iter().filter(|(_, price)| price.is_none()).filter_map(|(model, _)| *model);
+    let limits = [("MAX_CALL_COST", calls.limits.cost), ("MAX_DAY_COST", calls.max_day_cost)];
+    let set = limits.iter().filter(|(_, limit)| limit.is_some());
+    set.flat_map(|(variable, _)| {
+        unpriced().map(|model| Notice::PriceUnknown { variable, model: model.clone() })
+    })
+    .collect()
 }
 
 #[cfg(test)]

@@ -137,6 +137,11 @@ fn each_variable_refuses_what_it_must() {
         ("UPLINK_FRAMES_PER_APPEND", "6"),
         ("SHUTDOWN_GRACE_SECONDS", "-1"),
         ("ASSISTANT_INSTRUCTIONS_FILE", "/nowhere/prompt.txt"),
+        ("MAX_CALL_COST", "0.001"),
+        ("MAX_CALL_COST", "0,5"),
+        ("MAX_CALL_COST", "-1"),
+        ("MAX_DAY_COST", "nan"),
+        ("MAX_DAY_COST", "inf"),
         ("PRICES_FILE", "/nowhere/prices.toml"),
         ("PRICES_FILE", "README.md"),
     ] {
@@ -254,6 +259,33 @@ fn instructions_come_from_the_file_and_must_be_text_of_reasonable_size() {
         ));
     }
     assert!(realtime(&[]).session.instructions.contains("asistente telefónico"));
+}
+
+#[test]
+fn limits_of_cost_are_in_dollars_and_say_so_if_nobody_knows_what_a_model_costs() {
+    let limits = [("MAX_CALL_COST", "0.25"), ("MAX_DAY_COST", "20")];
+    let priced = config(&limits).unwrap();
+    assert_eq!((priced.calls.limits.cost, priced.calls.max_day_cost), (Some(250_000), Some(20_000_000)));
+    assert_eq!(priced.remarks, []);
+    let unlimited = config(&[("MAX_CALL_COST", "0.0"), ("OPENAI_REALTIME_MODEL", "mine")]).unwrap();
+    assert_eq!((unlimited.calls.limits.cost, unlimited.remarks), (None, vec![]));
+    let models = [("OPENAI_REALTIME_MODEL", "mine"), ("OPENAI_TRANSCRIPTION_MODEL", "scribe")];
+    let unpriced = config(&[models, limits].concat()).unwrap();
+    let lines: Vec<_> = unpriced.remarks.iter().map(|notice| notice.line(Language::English)).collect();
+    let line = |model, variable| {
+        format!(
+            "The price of the model {model} is not known: {variable} does not bound what it spends. Put it into PRICES_FILE"
+        )
+    };
+    let all = [
+        line("mine", "MAX_CALL_COST"),
+        line("scribe", "MAX_CALL_COST"),
+        line("mine", "MAX_DAY_COST"),
+        line("scribe", "MAX_DAY_COST"),
+    ];
+    assert_eq!(lines, all);
+    let silent = [("OPENAI_TRANSCRIPTION_MODEL", "none"), ("MAX_CALL_COST", "1")];
+    assert_eq!(config(&silent).unwrap().remarks, [], "what is not used needs no price");
 }
 
 #[test]
@@ -382,6 +414,8 @@ const OTHERS: &[(&str, &str, bool)] = &[
     ("CALLER_SILENCE_SECONDS", "6", true),
     ("NO_AUDIO_SECONDS", "6", true),
     ("MAX_CALL_TOKENS", "5000", true),
+    ("MAX_CALL_COST", "0.5", true),
+    ("MAX_DAY_COST", "20", true),
     ("PRICES_FILE", "tests/fixtures/prices.toml", true),
     ("ASSISTANT_MAY_HANG_UP", "false", true),
     ("ASSISTANT_HEARS_KEYS", "false", true),

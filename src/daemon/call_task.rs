@@ -6,6 +6,8 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
@@ -15,7 +17,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::clock::now;
 use crate::ari::request::{Reply, Request};
-use crate::call::record::Ending;
+use crate::call::record::{Ending, Entry};
 use crate::call::{Call, Input, LegEvent, Output, Report, SessionEnd};
 use crate::logging::Operator;
 use crate::net::ari_rest::AriRest;
@@ -57,6 +59,8 @@ pub(super) struct Io {
     pub(super) requests: FuturesUnordered<Replying>,
     /// Where the call is recorded, if it is. Never waits.
     pub(super) recording: Option<Handle>,
+    /// What the call has cost so far, micro-USD, for the daemon.
+    pub(super) spent: Arc<AtomicU64>,
 }
 
 /// Runs a call to its end.
@@ -142,6 +146,9 @@ impl Io {
             }
             Output::Notice(notice) => self.operator.say(&notice),
             Output::Record(entry) => {
+                if let Entry::Usage(bill) = &entry {
+                    self.spent.store(bill.at_least, Ordering::Relaxed);
+                }
                 if let Some(recording) = &mut self.recording {
                     recording.push(entry);
                 }

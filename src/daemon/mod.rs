@@ -14,10 +14,12 @@ mod capacity;
 pub mod clock;
 mod errands;
 mod service_manager;
+mod spending;
 
 use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
@@ -37,6 +39,7 @@ use call_task::{Io, Order};
 use clock::{chance, now, wall};
 use errands::{ASK_AGAIN_AFTER, Errand};
 use service_manager::ServiceManager;
+use spending::Spending;
 
 use crate::ari::ChannelId;
 use crate::ari::event::Channel;
@@ -52,7 +55,7 @@ use crate::net::ari_rest::AriRest;
 use crate::net::realtime_link::{Endpoint, RealtimeLink};
 use crate::net::rtp_socket::{PortError, PortPool};
 use crate::net::tls;
-use crate::operator::{Detail, EndReason, Notice};
+use crate::operator::{Cost, Detail, EndReason, Notice};
 use crate::realtime::dialect::{Dialect, SessionSettings};
 use crate::recordings::{self, Handle, Recorder};
 use crate::switchboard::{Directive, Switchboard};
@@ -73,6 +76,8 @@ struct Live {
     port: u16,
     orders: mpsc::Sender<Order>,
     abort: AbortHandle,
+    /// What it has cost so far, micro-USD, as far as that is known.
+    spent: Arc<AtomicU64>,
 }
 
 struct Daemon {
@@ -95,6 +100,7 @@ struct Daemon {
     errands: FuturesUnordered<Pin<Box<dyn Future<Output = Errand> + Send>>>,
     /// A poll of live calls is among the errands.
     polls: bool,
+    spending: Spending,
     recorder: Arc<Recorder>,
 }
 
@@ -150,6 +156,7 @@ pub async fn run(
         calls: JoinSet::new(),
         errands: FuturesUnordered::new(),
         polls: false,
+        spending: Spending::seeded(wall().date_naive(), 0),
         recorder,
     };
     daemon.serve(link, stop, reloads).await;
@@ -412,7 +419,7 @@ impl Daemon {
     fn direct(&mut self, directive: Directive) {
         match directive {
             Directive::Admit(channel) => self.admit(channel),
-            Directive::Refuse(channel) => self.refuse(channel),
+            Directive::Refuse(channel) => self.refuse(channel, EndReason::Busy),
             Directive::Tell(caller, event) => self.tell(&caller, Order::Leg(event)),
             Directive::Remove(request) => self.request_all(vec![request]),
             Directive::LookAt(caller) => self.look_at(caller, Duration::ZERO),
@@ -431,16 +438,33 @@ impl Daemon {
     }
 
     /// Sends a caller on who is not taken.
-    fn refuse(&self, channel: Channel) {
+    fn refuse(&self, channel: Channel, reason: EndReason) {
         tracing::info_span!("call", id = channel.id.as_str()).in_scope(|| {
             self.operator.say(&Notice::CallReceived { channel: channel.name });
-            self.operator.say(&Notice::CallHandedBack { reason: EndReason::Busy });
+            self.operator.say(&Notice::CallHandedBack { reason });
         });
-        self.send_on(channel.id, EndReason::Busy);
+        self.send_on(channel.id, reason);
+    }
+
+    /// Whether the calls of today, those that run included, have cost what they may.
+    fn is_day_spent(&mut self) -> bool {
+        let Some(most) = self.config.calls.max_day_cost else { return false };
+        let today = wall().date_naive();
+        let live = self.live.values().map(|live| live.spent.load(Ordering::Relaxed));
+        let spent = live.fold(self.spending.spent_today(today), u64::saturating_add);
+        if spent >= most && self.spending.is_news(today) {
+            let limit = Cost { micro_usd: Some(most), estimated: false };
+            self.operator.say(&Notice::DayCostReached { limit });
+        }
+        spent >= most
     }
 
     /// Starts a call for this caller, or sends him on.
     fn admit(&mut self, channel: Channel) {
+        if self.is_day_spent() {
+            self.switchboard.forget(&channel.id);
+            return self.refuse(channel, EndReason::DayCostLimit);
+        }
         let caller = channel.id.clone();
         let span = tracing::info_span!("call", id = caller.as_str());
         let entered = span.enter();
@@ -469,6 +493,7 @@ impl Daemon {
         };
         let recording = self.record(&caller, channel.caller, channel.called);
         let call = Call::new(now(), Arc::clone(&self.settings), seed);
+        let spent = Arc::<AtomicU64>::default();
         let io = Io {
             rtp,
             session: RealtimeLink::new(Arc::clone(&self.endpoint)),
@@ -477,11 +502,12 @@ impl Daemon {
             media: None,
             requests: FuturesUnordered::new(),
             recording,
+            spent: Arc::clone(&spent),
         };
         let (orders, inbox) = mpsc::channel(ORDERS);
         let abort = self.calls.spawn(call_task::run(call, inbox, io).instrument(span));
         self.callers.insert(abort.id(), caller.clone());
-        self.live.insert(caller, Live { port, orders, abort });
+        self.live.insert(caller, Live { port, orders, abort, spent });
     }
 
     /// Begins the recording of a call, if anything of it is to be kept.
@@ -533,6 +559,7 @@ impl Daemon {
         let Some(caller) = self.callers.remove(&id) else { return };
         if let Some(live) = self.live.remove(&caller) {
             self.ports.give_back(now(), live.port);
+            self.spending.add(wall().date_naive(), live.spent.load(Ordering::Relaxed));
         }
         match ended {
             Ok((_, report)) => {

@@ -163,6 +163,10 @@ notices! {
     SettingIgnored { variable: &'static str, model: String } => Warn,
         "{variable} no se aplica: el modelo {model} no lo admite",
         "{variable} has no effect: the model {model} does not support it";
+    /// A limit of cost is set, and nobody knows what `model` costs.
+    PriceUnknown { variable: &'static str, model: String } => Warn,
+        "No se conoce el precio del modelo {model}: {variable} no limita lo que gasta. Póngalo en PRICES_FILE",
+        "The price of the model {model} is not known: {variable} does not bound what it spends. Put it into PRICES_FILE";
     /// The configured model no longer exists; the daemon uses `replacement`.
     ModelRetired { variable: &'static str, model: String, replacement: &'static str } => Warn,
         "OpenAI ha retirado el modelo {model}: se usa {replacement}. Actualice {variable} en .env",
@@ -293,6 +297,10 @@ notices! {
     CallSpent { read: u64, cached: u64, written: u64, cost: Cost } => Info,
         "Consumo de la llamada - Tokens de entrada: {read} (en caché: {cached}) - De salida: {written} - Coste: {cost}",
         "Used by the call - Tokens in: {read} (cached: {cached}) - Out: {written} - Cost: {cost}";
+    /// The calls of the day have cost as much as `limit`; said once a day.
+    DayCostReached { limit: Cost } => Error,
+        "Las llamadas de hoy han llegado a MAX_DAY_COST ({limit}): las nuevas siguen en el dialplan hasta mañana",
+        "Today's calls have reached MAX_DAY_COST ({limit}): new ones go on in the dialplan until tomorrow";
     /// The caller goes on in the dialplan, after `Stasis()`.
     CallHandedBack { reason: EndReason } => Warn,
         "Llamada devuelta al dialplan - Motivo: {reason}",

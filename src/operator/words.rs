@@ -174,6 +174,13 @@ pub enum Allowed {
         /// Largest.
         to: u64,
     },
+    /// A number, both ends included, or 0.
+    ZeroOrDecimal {
+        /// Smallest but 0.
+        from: f64,
+        /// Largest.
+        to: f64,
+    },
     /// A number, both ends included.
     Decimal {
         /// Smallest.
@@ -270,6 +277,9 @@ impl Said for Allowed {
             Self::Decimal { from, to } => say(
                 format!("un número de {from} a {to}, con punto decimal"),
                 format!("a number from {from} to {to}, with a decimal point")),
+            Self::ZeroOrDecimal { from, to } => say(
+                format!("0, o un número de {from} a {to}, con punto decimal"),
+                format!("0, or a number from {from} to {to}, with a decimal point")),
             Self::LocalIp => say(
                 "la dirección IP de este equipo a la que Asterisk envía el audio, p. ej. 192.168.1.100 (no 0.0.0.0)".into(),
                 "the IP address of this machine to which Asterisk sends the audio, e.g. 192.168.1.100 (not 0.0.0.0)".into()),
@@ -358,8 +368,12 @@ pub enum EndReason {
     CallerSilent,
     /// No sound came from the caller's telephone any more.
     NoAudio,
-    /// The call had cost as much as a call may cost.
+    /// The call had used as many tokens as a call may use.
     TokenLimit,
+    /// The call had cost as much as a call may cost.
+    CostLimit,
+    /// The day's calls had cost as much as they may: the caller was not taken at all.
+    DayCostLimit,
     /// There were as many calls as there may be, or the daemon stops: the caller was not taken at all.
     Busy,
     /// The daemon stops and the time for live calls is over.
@@ -390,7 +404,7 @@ pub enum EndReason {
 
 impl EndReason {
     /// Every reason, for tables and tests.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::CallerHungUp,
         Self::AssistantHungUp,
         Self::Transferred,
@@ -398,6 +412,8 @@ impl EndReason {
         Self::CallerSilent,
         Self::NoAudio,
         Self::TokenLimit,
+        Self::CostLimit,
+        Self::DayCostLimit,
         Self::Busy,
         Self::Shutdown,
         Self::SessionFailed,
@@ -445,6 +461,8 @@ impl EndReason {
             Self::CallerSilent => ("caller_silent", "el llamante dejó de hablar", "the caller stopped speaking"),
             Self::NoAudio => ("no_audio", "dejó de llegar audio del llamante", "no audio came from the caller any more"),
             Self::TokenLimit => ("token_limit", "límite de consumo de la llamada alcanzado", "the call's token limit was reached"),
+            Self::CostLimit => ("cost_limit", "coste máximo de la llamada alcanzado", "the call's cost limit was reached"),
+            Self::DayCostLimit => ("day_cost_limit", "coste máximo del día alcanzado", "the day's cost limit was reached"),
             Self::Busy => ("busy", "no se admiten más llamadas", "no more calls are taken"),
             Self::Shutdown => ("shutdown", "el servicio se detiene", "the daemon is stopping"),
             Self::SessionFailed => ("session_failed", "OpenAI rechazó la sesión", "OpenAI refused the session"),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use openai_inbound_calls::call::ledger::Prices;
 use openai_inbound_calls::call::limits::Limits;
 use openai_inbound_calls::operator::{Cost, EndReason, Notice};
 use openai_inbound_calls::sim::asterisk::Ending;
@@ -200,6 +201,81 @@ fn a_call_that_has_cost_enough_goes_on_to_a_person() {
     assert!(matches!(ended, Ending::Continued { .. }), "{ended:?}");
     assert!(world.ladder.draw(0, Show::TALK).contains("a colleague takes over"));
     in_order(&world, EndReason::TokenLimit, &ended);
+}
+
+#[test]
+fn a_call_that_nears_its_cost_is_brought_to_a_close_and_at_its_cost_goes_on_to_a_person() {
+    let mut world = limited(Limits { cost: Some(3_600), ..Limits::default() });
+    let ask = [
+        Step::WaitForSilence { quiet: 700 * MS, at_most: 10_000 * MS },
+        Step::Say(pattern(500, 101)),
+        Step::WaitForSpeech { at_most: 5_000 * MS },
+    ];
+    world.dial(ask.into_iter().cycle().take(30).collect());
+    world.run_to(60_000);
+    check(&world.ladder, Show::TALK, "
+                       caller    Asterisk  us        model
+                0.004  │         │         ├────────▶│  connect
+                0.104  │         │         │◀────────┤  connected
+                0.104  │         │         │◀────────┤  session.created
+                0.104  │         │         ├────────▶│  session.update
+                0.144  │         │         │◀────────┤  session.updated
+                0.144  │         │         ├────────▶│  respond: Hola, ¿en qué puedo ayudarle?
+                0.184  │         │         │◀────────┤  created resp_1
+                0.484  │         │         │◀════════╡  item_1 1500 ms
+                0.488  │◀════════╪═════════╡         │  item_1 1500 ms
+                0.534  │         │         │◀────────┤  done resp_1 completed
+                2.686  ╞═════════╪════════▶│         │  voice 500 ms
+                2.686  │         │         ╞════════▶│  voice 500 ms
+                2.766  │         │         │◀────────┤  speech_started
+                3.706  │         │         │◀────────┤  speech_stopped
+                3.706  │         │         │◀────────┤  created resp_2
+                4.006  │         │         │◀════════╡  item_2 2000 ms
+                4.008  │◀════════╪═════════╡         │  item_2 2000 ms
+                4.072  │         │         │◀────────┤  done resp_2 completed
+                6.706  ╞═════════╪════════▶│         │  voice 500 ms
+                6.706  │         │         ╞════════▶│  voice 500 ms
+                6.786  │         │         │◀────────┤  speech_started
+                7.726  │         │         │◀────────┤  speech_stopped
+                7.726  │         │         │◀────────┤  created resp_3
+                8.026  │         │         │◀════════╡  item_3 2000 ms
+                8.028  │◀════════╪═════════╡         │  item_3 2000 ms
+                8.092  │         │         │◀────────┤  done resp_3 completed
+                8.126  │         │         ├────────▶│  system: The call has nearly used up what it may cost. Bring it to a close with your next answers, and do not speak of costs.
+               10.726  ╞═════════╪════════▶│         │  voice 500 ms
+               10.726  │         │         ╞════════▶│  voice 500 ms
+               10.806  │         │         │◀────────┤  speech_started
+               11.746  │         │         │◀────────┤  speech_stopped
+               11.746  │         │         │◀────────┤  created resp_4
+               12.046  │         │         │◀════════╡  item_4 2000 ms
+               12.048  │◀════════╪═════════╡         │  item_4 2000 ms
+               12.112  │         │         │◀────────┤  done resp_4 completed
+               12.146  │         │         ├────────▶│  respond: Tell the caller in one short sentence that a colleague takes over the call now.
+               12.186  │         │         │◀────────┤  created resp_5
+               12.486  │         │         │◀════════╡  item_5 1500 ms
+               12.536  │         │         │◀────────┤  done resp_5 completed
+               14.048  │◀════════╪═════════╡         │  item_5 1500 ms
+               15.928  │         │         ●         │  ! CallHandedBack
+               15.928  │         │         ├────────▶│  close
+        ");
+    let ended = world.outcome(0).ended.clone().expect("it ended");
+    assert!(matches!(ended, Ending::Continued { .. }), "{ended:?}");
+    in_order(&world, EndReason::CostLimit, &ended);
+}
+
+#[test]
+fn where_nobody_knows_the_price_a_limit_of_cost_holds_nothing() {
+    let mut world = limited(Limits { cost: Some(100), ..Limits::default() });
+    world.set(|settings| settings.prices = Prices::default());
+    world.dial(vec![Step::Pause(3_000 * MS), Step::Say(pattern(800, 100))]);
+    world.run_to(8_000);
+    assert!(world.outcome(0).ended.is_none());
+    world.hang_up(0);
+    world.run_for(3_000);
+    in_order(&world, EndReason::CallerHungUp, &Ending::CallerHungUp);
+    let bill = &world.report(0).bill;
+    assert_eq!((bill.cost, bill.at_least), (None, 0));
+    assert!(bill.conversation.audio_out == 70 && bill.transcribed_ms >= 800, "{bill:?}");
 }
 
 #[test]

@@ -22,12 +22,13 @@ use super::world::{Dice, MS, Network, World, mark};
 /// Enough to meet every kind of trouble, few enough for every `cargo test`.
 const WORLDS: u64 = 600;
 /// What so many worlds must have met, or they prove nothing: ends of calls, and troubles.
-const TO_BE_MET: [&str; 22] = [
+const TO_BE_MET: [&str; 23] = [
     "caller_hung_up",
     "max_duration",
     "caller_silent",
     "no_audio",
     "token_limit",
+    "cost_limit",
     "assistant_hung_up",
     "transferred",
     "shutdown",
@@ -198,6 +199,7 @@ fn create(seed: u64, dice: &mut Dice, watched: bool) -> World {
         silence: dice.one_in(3).then(|| MS * (800 + dice.below(1_500) as u32)),
         no_audio: dice.one_in(3).then(|| MS * (500 + dice.below(3_000) as u32)),
         tokens: dice.one_in(4).then(|| 50 + dice.below(400)),
+        cost: dice.one_in(4).then(|| 500 + dice.below(4_000)),
     };
     if dice.one_in(3) {
         world.take_at_most(1 + dice.below(2) as usize);

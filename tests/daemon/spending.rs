@@ -1,7 +1,7 @@
-//! What calls cost, behind sockets: the line in the log, the recording, other prices with SIGHUP.
+//! What calls cost, behind sockets: the line in the log, the recording, the day's limit, other prices with SIGHUP.
 
 use openai_inbound_calls::daemon::clock::now;
-use openai_inbound_calls::sim::asterisk::{CallState, CallerId};
+use openai_inbound_calls::sim::asterisk::{CallState, CallerId, Ending};
 use openai_inbound_calls::sim::caller::Step;
 use openai_inbound_calls::sim::realtime::{Script, pattern};
 use serde_json::Value;
@@ -11,6 +11,8 @@ use crate::world::{PATIENCE, Program, World, listen, ms, until};
 
 /// Dearer than OpenAI: the greeting alone costs cents.
 const PRICES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/prices.toml");
+const REACHED: &str = "Las llamadas de hoy han llegado a MAX_DAY_COST (0.0100 USD)";
+
 /// What the running call has used, once something of it is known.
 async fn used_so_far(api: &Api) -> Value {
     let live = api.only("live").await;
@@ -24,6 +26,13 @@ async fn used_so_far(api: &Api) -> Value {
         assert!(now() < deadline, "nothing is known of what the call uses");
         tokio::time::sleep(ms(20)).await;
     }
+}
+
+async fn goes_on_unserved(world: &World) {
+    let call = world.call(vec![Step::Pause(ms(60_000))]);
+    until("the caller goes on", || world.asterisk.outcome(call).state == CallState::Gone).await;
+    assert!(matches!(world.asterisk.outcome(call).ended, Some(Ending::Continued { .. })));
+    assert_eq!(world.end_reason(call).as_deref(), Some("day_cost_limit"));
 }
 
 async fn is_greeted(world: &World) -> CallerId {
@@ -90,6 +99,32 @@ async fn a_call_without_a_session_has_used_nothing_and_says_nothing() {
     assert_eq!(api.get(&path).await.json()["usage"], Value::Null);
     program.says("INFO", "Llamada terminada").await;
     assert_eq!(program.count("INFO", "Consumo de la llamada"), 0, "{}", program.log());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_the_days_limit_new_callers_go_on_and_the_operator_hears_of_it_once() {
+    let world = World::new(Script::default());
+    // Who is refused takes no place: with two, there is one beside the live call to the end.
+    let limit = [("MAX_DAY_COST", "0.01"), ("PRICES_FILE", PRICES), ("MAX_CALLS", "2")];
+    let program = world.program_with_env_file(&limit).await;
+    let api = Api::of(&program).await;
+    let live = is_greeted(&world).await;
+    let usage = used_so_far(&api).await;
+    assert!(usage["cost_usd"].as_f64().is_some_and(|cost| cost > 0.01), "{usage}");
+    goes_on_unserved(&world).await;
+    assert_ne!(world.asterisk.outcome(live).state, CallState::Gone, "what runs goes on");
+    world.asterisk.hang_up(live);
+    world.over(live).await;
+    goes_on_unserved(&world).await;
+    assert_eq!(program.count("ERROR", REACHED), 1, "{}", program.log());
+    let handed_back = "Llamada devuelta al dialplan - Motivo: coste máximo del día alcanzado";
+    assert_eq!(program.count("WARNING", handed_back), 2, "{}", program.log());
+    assert_eq!(world.openai.sessions().len(), 1, "nothing more is spent");
+
+    reload(&program, &[("MAX_DAY_COST", "100")]).await;
+    let call = is_greeted(&world).await;
+    world.asterisk.hang_up(call);
+    world.over(call).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -127,7 +127,7 @@ fn settings() -> Settings {
         keep: openai_inbound_calls::call::record::Keep::ALL,
         apology: None,
         fallback: None,
-        limits: Limits::default(),
+        limits: Limits { cost: Some(1_000_000), ..Limits::default() },
         prices: Prices {
             conversation: Some(Price::Tokens(Rates { audio_out: 64_000_000, ..Rates::default() })),
             ..Prices::default()
