@@ -313,6 +313,7 @@ impl Daemon {
         self.settings = Arc::new(settings(&self.config));
         self.max_calls = max_calls(&self.config.media, &self.config.calls);
         self.switchboard.limit(self.max_calls);
+        self.judge_spending();
         self.operator.say(&Notice::ConfigurationReloaded);
         if !fixed.is_empty() {
             self.operator.say(&Notice::RestartNeeded { variables: fixed });
@@ -446,22 +447,23 @@ impl Daemon {
         self.send_on(channel.id, reason);
     }
 
-    /// Whether the calls of today, those that run included, have cost what they may.
-    fn is_day_spent(&mut self) -> bool {
-        let Some(most) = self.config.calls.max_day_cost else { return false };
+    /// Whether the calls of today, those that run included, have cost what they may; `/ready` is told too.
+    fn judge_spending(&mut self) -> bool {
         let today = wall().date_naive();
         let live = self.live.values().map(|live| live.spent.load(Ordering::Relaxed));
         let spent = live.fold(self.spending.spent_today(today), u64::saturating_add);
-        if spent >= most && self.spending.is_news(today) {
-            let limit = Cost { micro_usd: Some(most), estimated: false };
+        let reached = self.config.calls.max_day_cost.filter(|most| spent >= *most);
+        self.readiness.send_modify(|now| now.day_spent = reached.map(|_| today));
+        if reached.is_some() && self.spending.is_news(today) {
+            let limit = Cost { micro_usd: reached, estimated: false };
             self.operator.say(&Notice::DayCostReached { limit });
         }
-        spent >= most
+        reached.is_some()
     }
 
     /// Starts a call for this caller, or sends him on.
     fn admit(&mut self, channel: Channel) {
-        if self.is_day_spent() {
+        if self.judge_spending() {
             self.switchboard.forget(&channel.id);
             return self.refuse(channel, EndReason::DayCostLimit);
         }
@@ -560,6 +562,7 @@ impl Daemon {
         if let Some(live) = self.live.remove(&caller) {
             self.ports.give_back(now(), live.port);
             self.spending.add(wall().date_naive(), live.spent.load(Ordering::Relaxed));
+            self.judge_spending();
         }
         match ended {
             Ok((_, report)) => {

@@ -4,7 +4,7 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
-use chrono::{DateTime, FixedOffset, TimeDelta};
+use chrono::{DateTime, FixedOffset, NaiveDate, TimeDelta};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -36,6 +36,8 @@ pub struct Readiness {
     pub openai_failed: Option<DateTime<FixedOffset>>,
     /// As many calls as may be (`MAX_CALLS`) are running.
     pub full: bool,
+    /// The day on which calls have cost what the calls of a day may cost.
+    pub day_spent: Option<NaiveDate>,
     /// It takes no more calls: it is being stopped.
     pub draining: bool,
 }
@@ -52,6 +54,8 @@ pub enum Obstacle {
     ApplicationReplaced,
     /// OpenAI failed a call within the last minute.
     OpenaiFailing,
+    /// The calls of today have cost what they may (`MAX_DAY_COST`).
+    DayCostReached,
     /// What is recorded does not reach the disk. Calls are served all the same.
     DiskFailing,
     /// There are as many calls as there may be (`MAX_CALLS`): the next caller goes on in the dialplan.
@@ -92,7 +96,7 @@ pub(super) async fn ready(
 }
 
 fn obstacles(readiness: Readiness, now: DateTime<FixedOffset>) -> Vec<Obstacle> {
-    let Readiness { asterisk, openai_failed, full, draining } = readiness;
+    let Readiness { asterisk, openai_failed, full, day_spent, draining } = readiness;
     let link = match asterisk {
         AsteriskLink::Away => Some(Obstacle::AsteriskAway),
         AsteriskLink::Connected => None,
@@ -100,8 +104,9 @@ fn obstacles(readiness: Readiness, now: DateTime<FixedOffset>) -> Vec<Obstacle> 
     };
     let failing = openai_failed.is_some_and(|at| now - at < LATELY).then_some(Obstacle::OpenaiFailing);
     let full = full.then_some(Obstacle::MaxCallsReached);
+    let spent = day_spent.filter(|day| *day == now.date_naive()).map(|_| Obstacle::DayCostReached);
     let draining = draining.then_some(Obstacle::Draining);
-    [link, failing, full, draining].into_iter().flatten().collect()
+    [link, failing, full, spent, draining].into_iter().flatten().collect()
 }
 
 #[cfg(test)]
@@ -122,18 +127,32 @@ mod tests {
     }
 
     #[test]
+    fn what_a_day_may_cost_counts_until_midnight() {
+        let now: DateTime<FixedOffset> = "2026-11-20T23:59:59-05:00".parse().unwrap();
+        let readiness = Readiness {
+            asterisk: AsteriskLink::Connected,
+            day_spent: Some(now.date_naive()),
+            ..Readiness::default()
+        };
+        assert_eq!(obstacles(readiness, now), [Obstacle::DayCostReached]);
+        assert_eq!(obstacles(readiness, now + TimeDelta::seconds(1)), []);
+    }
+
+    #[test]
     fn everything_in_the_way_is_named() {
         let now: DateTime<FixedOffset> = "2026-11-20T14:30:25-05:00".parse().unwrap();
         let readiness = Readiness {
             asterisk: AsteriskLink::Replaced,
             openai_failed: Some(now),
             full: true,
+            day_spent: Some(now.date_naive()),
             draining: true,
         };
         let all = [
             Obstacle::ApplicationReplaced,
             Obstacle::OpenaiFailing,
             Obstacle::MaxCallsReached,
+            Obstacle::DayCostReached,
             Obstacle::Draining,
         ];
         assert_eq!(obstacles(readiness, now), all);

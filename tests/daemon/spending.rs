@@ -117,14 +117,27 @@ async fn over_the_days_limit_new_callers_go_on_and_the_operator_hears_of_it_once
     world.over(live).await;
     goes_on_unserved(&world).await;
     assert_eq!(program.count("ERROR", REACHED), 1, "{}", program.log());
+    let ready = || async { api.get("/ready").await.json()["reasons"].clone() };
+    assert_eq!(ready().await, serde_json::json!(["day_cost_reached"]));
     let handed_back = "Llamada devuelta al dialplan - Motivo: coste máximo del día alcanzado";
     assert_eq!(program.count("WARNING", handed_back), 2, "{}", program.log());
     assert_eq!(world.openai.sessions().len(), 1, "nothing more is spent");
 
     reload(&program, &[("MAX_DAY_COST", "100")]).await;
+    assert_eq!(ready().await, serde_json::json!([]));
     let call = is_greeted(&world).await;
     world.asterisk.hang_up(call);
     world.over(call).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_call_that_reaches_the_days_limit_is_told_of_when_it_ends() {
+    let world = World::new(Script::default());
+    let program = world.program(&[("MAX_DAY_COST", "0.01"), ("PRICES_FILE", PRICES)]).await;
+    world.over(world.call([&listen()[..], &[Step::HangUp]].concat())).await;
+    program.says("ERROR", REACHED).await;
+    let reasons = Api::of(&program).await.get("/ready").await.json()["reasons"].clone();
+    assert_eq!(reasons, serde_json::json!(["day_cost_reached"]));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
