@@ -127,7 +127,9 @@ impl World {
     /// Makes requests one after the other, and then looks at callers.
     pub(crate) fn request_all(&mut self, mut requests: Vec<Request>, waiting: Vec<ChannelId>) {
         if requests.is_empty() {
-            waiting.into_iter().for_each(|caller| self.look_at(caller));
+            for caller in waiting {
+                self.look_at(caller);
+            }
         } else {
             let first = requests.remove(0);
             self.request(Asker::Chain(requests, waiting), first);

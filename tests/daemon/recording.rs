@@ -119,12 +119,14 @@ async fn after_a_crash_at_any_moment_the_next_start_completes_the_recordings() {
         let greeting = |n: usize| Answer::pattern("Hola.", 20_000, 1 + n as u8);
         let script = move |n| Arc::new(Script { greeting: Some(greeting(n)), ..Script::default() });
         let world = World::choosing(script);
-        let first = world.program(&[]).await;
+        let mut first = world.program(&[]).await;
         let calls: Vec<_> = (0..KILLED_CALLS).map(|_| world.call(vec![Step::Pause(ms(60_000))])).collect();
         let loud_frames = |call| world.asterisk.phone(call, |phone| phone.statistics().loud);
         until("a while of every greeting is heard", || calls.iter().all(|call| loud_frames(*call) > frames))
             .await;
         first.signal("KILL");
+        // Until it is dead, its recordings are its own.
+        first.exit().await;
         let heard: Vec<_> = calls.iter().map(|call| loud_frames(*call) as usize * 160).collect();
         let second = world.program(&[]).await;
         let api = Api::of(&second).await;
