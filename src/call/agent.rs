@@ -9,6 +9,7 @@
 //! No audio and no request for a response goes out before Ready: until then the session's defaults are in
 //! force, and 24 kHz PCM on a telephone is noise.
 
+use std::fmt::Display;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -76,8 +77,11 @@ impl Call {
             | Agent::Configuring { give_up_at, .. }
                 if give_up_at <= self.now =>
             {
-                self.outputs
-                    .push(Output::Notice(Notice::SessionLate { seconds: SESSION_PATIENCE.as_secs() }));
+                let seconds = SESSION_PATIENCE.as_secs();
+                self.outputs.push(Output::Notice(match self.floor.unopened_for.take() {
+                    None => Notice::SessionLate { seconds },
+                    Some(cause) => Notice::SessionUnavailable { seconds, cause },
+                }));
                 let again = self.sessions.is_resuming();
                 self.apologise(if again { EndReason::SessionLost } else { EndReason::SessionLate });
             }
@@ -156,32 +160,39 @@ impl Call {
             | Agent::Configuring { give_up_at, .. }
                 if end.refusal.is_none() =>
             {
-                self.outputs.push(Output::Notice(Notice::SessionRetry { cause: Detail::new(&end.cause) }));
-                let pause = REOPEN_AFTER * 2u32.pow(self.floor.reopened.min(8));
-                self.floor.reopened += 1;
-                self.agent = Agent::Waiting { at: self.now + pause, give_up_at };
+                self.reopen(&end.cause, give_up_at);
             }
             Agent::Ready if end.refusal.is_none() => self.session_lost(&end.cause),
             _ => {
-                self.refused(end.refusal.unwrap_or(Refusal::Other), &end.cause, "");
+                self.refused(end.refusal.unwrap_or(Refusal::Other), &end.cause);
             }
         }
+    }
+
+    /// Tries again after a pause, as long as the caller's patience lasts.
+    fn reopen(&mut self, cause: &str, give_up_at: Instant) {
+        let cause = Detail::new(cause);
+        self.outputs.push(Output::Notice(Notice::SessionRetry { cause: cause.clone() }));
+        let pause = REOPEN_AFTER * 2u32.pow(self.floor.reopened.min(8));
+        self.floor.reopened += 1;
+        self.floor.unopened_for = Some(cause);
+        self.agent = Agent::Waiting { at: self.now + pause, give_up_at };
     }
 
     /// An `error` event, or the error of a failed response. True if the call ends.
     pub(super) fn session_error(&mut self, error: &ApiError) -> bool {
         match error.class() {
             ErrorClass::Permanent(refusal) => {
-                self.refused(refusal, &error.code, &error.message);
+                self.refused(refusal, error);
                 return true;
             }
             ErrorClass::SessionOver => {
-                if self.agent.is_ready() {
-                    self.session_lost(&error.code);
-                } else {
-                    self.outputs
-                        .push(Output::Notice(Notice::SessionLost { cause: Detail::new(&error.code) }));
-                    self.apologise(EndReason::SessionLost);
+                match self.agent {
+                    Agent::Opened { give_up_at } | Agent::Configuring { give_up_at, .. } => {
+                        self.outputs.push(Output::CloseSession);
+                        self.reopen(&error.code, give_up_at);
+                    }
+                    _ => self.session_lost(&error.code),
                 }
                 return true;
             }
@@ -204,15 +215,13 @@ impl Call {
     }
 
     /// OpenAI will not serve us until a person acts.
-    fn refused(&mut self, refusal: Refusal, code: &str, message: &str) {
+    fn refused(&mut self, refusal: Refusal, cause: impl Display) {
         self.outputs.push(Output::Notice(match refusal {
             Refusal::Key => Notice::KeyRefused,
             Refusal::Quota => Notice::QuotaExhausted,
             Refusal::Model => Notice::ModelUnavailable { model: self.settings.model.clone() },
             Refusal::BetaDialect => Notice::BetaRefused,
-            Refusal::Other => {
-                Notice::SessionRefused { code: Detail::new(code), message: Detail::new(message) }
-            }
+            Refusal::Other => Notice::SessionRefused { cause: Detail::new(cause) },
         }));
         self.apologise(EndReason::SessionFailed);
     }

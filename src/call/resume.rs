@@ -82,6 +82,8 @@ impl Call {
         let now = self.now;
         self.sessions.lost_at.retain(|lost| now - *lost < LOSSES_WITHIN);
         if self.sessions.lost_at.len() >= LOSSES {
+            self.settle();
+            self.transcript.await_no_words();
             return self.apologise(EndReason::SessionLost);
         }
         self.sessions.lost_at.push(now);

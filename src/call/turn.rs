@@ -53,6 +53,8 @@ pub(super) struct Floor {
     muted: Option<ResponseId>,
     /// How often the session had to be opened again.
     pub(super) reopened: u32,
+    /// Why it could not be opened the last time.
+    pub(super) unopened_for: Option<Detail>,
     /// Items of the active response of which audio was queued.
     queued: Vec<ItemId>,
     /// Whether something was said in the last response that ended.
@@ -64,7 +66,7 @@ impl Floor {
     pub(super) fn forget_session(&mut self) {
         (self.caller_speaks, self.muted, self.spoke_last) = (None, None, false);
         self.queued.clear();
-        self.reopened = 0;
+        (self.reopened, self.unopened_for) = (0, None);
     }
 }
 

@@ -168,10 +168,7 @@ async fn session(config: &RealtimeConfig, endpoint: Arc<Endpoint>) -> Session {
 fn complaint(config: &RealtimeConfig, error: &ApiError) -> Session {
     match error.class() {
         ErrorClass::Permanent(refusal) => refused(config, refusal, &error.message),
-        _ => Session::Refused(Notice::SessionRefused {
-            code: Detail::new(&error.code),
-            message: Detail::new(&error.message),
-        }),
+        _ => Session::Refused(Notice::SessionRefused { cause: Detail::new(error) }),
     }
 }
 
@@ -181,7 +178,7 @@ fn refused(config: &RealtimeConfig, refusal: Refusal, cause: &str) -> Session {
         Refusal::Quota => Notice::QuotaExhausted,
         Refusal::Model => Notice::ModelUnavailable { model: config.model.clone() },
         Refusal::BetaDialect => Notice::BetaRefused,
-        Refusal::Other => Notice::SessionRefused { code: Detail::new(cause), message: Detail::default() },
+        Refusal::Other => Notice::SessionRefused { cause: Detail::new(cause) },
     })
 }
 

@@ -382,13 +382,17 @@ notices! {
         "OpenAI ya no admite el dialecto beta: ponga OPENAI_REALTIME_DIALECT=ga",
         "OpenAI no longer accepts the beta dialect: set OPENAI_REALTIME_DIALECT=ga";
     /// The session failed for good with an error we have no own words for.
-    SessionRefused { code: Detail, message: Detail } => Error,
-        "OpenAI rechaza la sesión ({code}): {message} Revise OPENAI_REALTIME_URL y las demás variables OPENAI_* de .env",
-        "OpenAI refuses the session ({code}): {message} Check OPENAI_REALTIME_URL and the other OPENAI_* variables of .env";
+    SessionRefused { cause: Detail } => Error,
+        "OpenAI rechaza la sesión ({cause}): revise OPENAI_REALTIME_URL y las demás variables OPENAI_* de .env",
+        "OpenAI refuses the session ({cause}): check OPENAI_REALTIME_URL and the other OPENAI_* variables of .env";
     /// No session within `seconds`.
     SessionLate { seconds: u64 } => Error,
         "La sesión con OpenAI no se abrió en {seconds} s: revise la conexión a Internet, el DNS y OPENAI_REALTIME_URL",
         "The session with OpenAI was not open within {seconds} s: check the Internet connection, the DNS and OPENAI_REALTIME_URL";
+    /// The same, and the server, or the way to it, has said why not.
+    SessionUnavailable { seconds: u64, cause: Detail } => Error,
+        "La sesión con OpenAI no se abrió en {seconds} s; lo último fue: {cause}. Con HTTP 429 o 5xx OpenAI está saturado o limita la cuenta (status.openai.com); si no, revise la conexión a Internet, el DNS y OPENAI_REALTIME_URL",
+        "The session with OpenAI was not open in {seconds} s; the last was: {cause}. With HTTP 429 or 5xx OpenAI is overloaded or limits the account (status.openai.com); otherwise check the Internet connection, the DNS and OPENAI_REALTIME_URL";
     /// The session could not be opened; it is tried again while the caller waits.
     SessionRetry { cause: Detail } => Warn,
         "No se pudo abrir la sesión con OpenAI ({cause}): se intenta de nuevo",

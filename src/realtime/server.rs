@@ -5,6 +5,7 @@
 //! Source: the API's event reference; deviations of the live server as measured by others.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -186,7 +187,7 @@ pub struct ApiError {
     /// Machine word; empty when the server gave none.
     #[serde(deserialize_with = "text_or_null")]
     pub code: String,
-    /// For people. May name part of a key: never above DEBUG.
+    /// For people. May name part of a key, which an operator's `Detail` masks.
     #[serde(deserialize_with = "text_or_null")]
     pub message: String,
     /// Which parameter was wrong.
@@ -256,6 +257,15 @@ impl Refusal {
                 _ => Self::Other,
             }
         })
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&*self.code, &*self.message) {
+            (code, "") => f.write_str(code),
+            (code, message) => write!(f, "{code}: {message}"),
+        }
     }
 }
 

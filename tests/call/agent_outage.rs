@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use openai_inbound_calls::operator::Notice;
+use openai_inbound_calls::operator::{Detail, Notice};
 use openai_inbound_calls::sim::asterisk::{self, Ending};
 use openai_inbound_calls::sim::realtime::{Fault, FaultKind, Script, Trigger, pattern};
 
@@ -177,6 +177,18 @@ fn a_connection_that_breaks_before_it_is_configured_is_tried_again() {
 }
 
 #[test]
+fn a_session_that_is_over_before_it_is_configured_is_tried_again() {
+    let mut world = World::new();
+    world.dial(vec![]);
+    let over = script(Trigger::OnConnect, FaultKind::Error("session_expired".into()));
+    world.phones[0].scripts = vec![Arc::new(over), Arc::new(Script::default())];
+    world.run_to(4_000);
+    assert!(world.tasks[0].notices.contains(&Notice::SessionRetry { cause: Detail::new("session_expired") }));
+    assert_eq!(world.heard(0), *pattern(1_500, 1), "one greeting");
+    assert!(world.violations().is_empty(), "{:?}", world.violations());
+}
+
+#[test]
 fn a_server_that_cannot_be_reached_costs_eight_seconds_of_patience() {
     let mut world = World::new();
     world.model_down_until = Some(world.start + 20_000 * MS);
@@ -186,16 +198,16 @@ fn a_server_that_cannot_be_reached_costs_eight_seconds_of_patience() {
         &world.ladder,
         Show::ALL.from(7_000),
         "
-                   caller    Asterisk  us        model
-            8.004  │         │         ●         │  ! SessionLate
-            8.004  │         │         ●         │  ! CallHandedBack
-            8.004  │         │◀────────┤         │  AI_END_REASON=session_late
-            8.004  │         │◀────────┤         │  hang up media
-            8.004  │         │◀────────┤         │  delete bridge
-            8.007  │         ├────────▶│         │  StasisEnd (media)
-            8.008  │         │◀────────┤         │  continue
-            8.010  │         ●         │         │  dialplan goes on at 5
-            8.011  │         ├────────▶│         │  StasisEnd
+                       caller    Asterisk  us        model
+                8.004  │         │         ●         │  ! SessionUnavailable
+                8.004  │         │         ●         │  ! CallHandedBack
+                8.004  │         │◀────────┤         │  AI_END_REASON=session_late
+                8.004  │         │◀────────┤         │  hang up media
+                8.004  │         │◀────────┤         │  delete bridge
+                8.007  │         ├────────▶│         │  StasisEnd (media)
+                8.008  │         │◀────────┤         │  continue
+                8.010  │         ●         │         │  dialplan goes on at 5
+                8.011  │         ├────────▶│         │  StasisEnd
         ",
     );
     handed_back(&world, "session_late");

@@ -23,8 +23,6 @@ const QUOTA: &str = "La cuenta de OpenAI no tiene saldo o ha llegado a su límit
 const MODEL: &str =
     "El modelo gpt-realtime-2.1 no existe o la clave no tiene acceso a él: revise OPENAI_REALTIME_MODEL";
 const BETA: &str = "OpenAI ya no admite el dialecto beta: ponga OPENAI_REALTIME_DIALECT=ga";
-const LATE: &str =
-    "La sesión con OpenAI no se abrió en 8 s: revise la conexión a Internet, el DNS y OPENAI_REALTIME_URL";
 
 /// A server that does this, always.
 fn always(kind: FaultKind) -> Script {
@@ -62,7 +60,7 @@ async fn is_handed_back(world: World, url: Option<&str>, reason: &str, level_and
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_person_must_mend_is_named_with_its_remedy_and_the_caller_handed_back() {
-    let elsewhere = |cause| format!("OpenAI rechaza la sesión ({cause}):  Revise OPENAI_REALTIME_URL");
+    let elsewhere = |cause| format!("OpenAI rechaza la sesión ({cause}): revise OPENAI_REALTIME_URL");
     let cases = [
         (status(401, "invalid_api_key"), KEY.to_owned()),
         (status(403, ""), KEY.to_owned()),
@@ -116,8 +114,9 @@ async fn a_server_that_never_lets_us_in_is_waited_for_eight_seconds() {
         (limited, None, "HTTP 429 rate_limit_exceeded"),
     ];
     let tried = stream::iter(cases).for_each_concurrent(None, async |(world, url, cause)| {
-        let cause = format!("No se pudo abrir la sesión con OpenAI ({cause}");
-        let lines = [("WARNING", &*cause), ("ERROR", LATE)];
+        let tried = format!("No se pudo abrir la sesión con OpenAI ({cause}");
+        let late = format!("La sesión con OpenAI no se abrió en 8 s; lo último fue: {cause}");
+        let lines = [("WARNING", &*tried), ("ERROR", &*late)];
         is_handed_back(world, url.as_deref(), "session_late", lines).await;
     });
     tried.await;
