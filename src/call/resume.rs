@@ -136,7 +136,10 @@ impl Call {
         let mut items = Vec::new();
         for (n, utterance) in self.transcript.utterances().iter().enumerate() {
             let text = utterance.heard_text();
-            if !text.is_empty() {
+            let is_unheard = utterance.speaker == Speaker::Assistant
+                && utterance.began.is_none()
+                && self.sessions.knows(&utterance.item);
+            if !text.is_empty() && !is_unheard {
                 let role = match utterance.speaker {
                     Speaker::Caller => Role::Caller,
                     Speaker::Assistant => Role::Assistant,

@@ -104,9 +104,11 @@ impl Oracle {
             let length = next.len().min(bytes.len());
             (length > 0 && next[..length] == bytes[..length]).then_some(length)
         };
-        for cut in [false, true] {
-            for (index, said) in self.said.iter().enumerate().skip(if cut { 0 } else { self.first }) {
-                if said.cut == cut
+        // Sessions of the same script say the same: what may be heard is preferred to what may not.
+        let is_over = |said: &Said| said.cut || self.muted.contains(&said.response);
+        for over in [false, true] {
+            for (index, said) in self.said.iter().enumerate().skip(if over { 0 } else { self.first }) {
+                if is_over(said) == over
                     && let Some(length) = continues(said)
                 {
                     return (index, length);

@@ -271,3 +271,33 @@ fn a_session_is_replaced_at_a_quiet_moment_before_it_expires() {
     assert_eq!(world.ladder.draw(0, Show::TALK).matches("respond: Hola").count(), 1, "one greeting");
     hang_up_in_order(world);
 }
+
+#[test]
+fn of_an_answer_nobody_heard_the_next_session_is_told_nothing() {
+    // Cancelled before its first sound; its words are here when the session breaks, its end is not.
+    let breaks = faulty(Trigger::At(1_550 * MS), FaultKind::Close(1011, "going".into()));
+    let mut world = World::new();
+    world.set(|settings| settings.session.interrupt = false);
+    world.network.model = (300 * MS, Duration::ZERO);
+    world.dial(vec![Step::Pause(600 * MS), Step::Say(pattern(2_000, 101))]);
+    world.phones[0].scripts = vec![Arc::new(breaks), Arc::new(Script::default())];
+    world.run_to(2_800);
+    check(&world.ladder, Show::TALK.from(1_400), "
+                       caller    Asterisk  us        model
+                1.504  │         │         │◀────────┤  created resp_1
+                1.504  │         │         │◀────────┤  speech_started
+                1.504  │         │         ├────────▶│  cancel resp_1
+                1.804  │         │         │◀════════╡  item_1 1500 ms
+                1.854  │         │         │◀────────┤  close 1011
+                1.854  │         │         ●         │  ! SessionLost
+                1.854  │         │         ├────────▶│  connect
+                2.154  │         │         │◀────────┤  connected
+                2.154  │         │         │◀────────┤  session.created
+                2.154  │         │         ├────────▶│  session.update
+                2.754  │         │         │◀────────┤  session.updated
+                2.754  │         │         ├────────▶│  system: This is the same telephone call: the connection was interrupted for a moment, and the caller's last words may be missing above. Go on as if nothing had happened. Do not greet again. If you do not know what the caller said last, ask them to repeat it.
+                2.754  │         │         ●         │  ! SessionResumed
+                2.754  │         │         ├────────▶│  respond
+        ");
+    hang_up_in_order(world);
+}
