@@ -21,10 +21,11 @@ use crate::http::access_log::{self, Line};
 use crate::http::guard::Who;
 use crate::logging;
 use crate::operator::{Detail, Language, Notice};
-use crate::recordings::index::{Index, number_key};
+use crate::recordings::index::Index;
 use crate::recordings::{
     Facts, Identity, Library, LibraryError, RecordingId, RecordingSettings, State, retention,
 };
+use crate::sqlite::number_key;
 
 /// What to do with recordings.
 #[derive(Debug, Subcommand)]

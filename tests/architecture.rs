@@ -4,13 +4,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The floors, lowest first. A module uses lower floors and its own folder; a new module belongs on one of them.
-/// (The plan has call and switchboard on one floor; the switchboard knows calls, calls know no switchboard.)
-const FLOORS: [&[&str]; 6] = [
+/// (The plan has call and switchboard on one floor; the switchboard knows calls, calls know no switchboard.
+/// Likewise what is kept in SQLite knows SQLite's files.)
+const FLOORS: [&[&str]; 7] = [
     &["media", "operator"],
     &["ari", "realtime"],
     &["call"],
     &["switchboard"],
-    &["net", "recordings"],
+    &["net", "sqlite"],
+    &["recordings"],
     &["config", "logging", "daemon", "demo", "doctor", "http", "commands", "main", "lib"],
 ];
 /// The floors below this one are pure.

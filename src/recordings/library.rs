@@ -17,13 +17,13 @@ use super::audio::{Audio, Side};
 use super::conversation::{Conversation, Head};
 use super::finish::{After, Finish};
 use super::id::{Name, Part};
-use super::index::number_key;
 use super::live::{BIN, Folder, LOG, Live, WAV, make_folder};
 use super::log::Opened;
 use super::seal::{self, Identity};
 use super::story::Story;
 use super::summary::summary;
 use super::{Facts, RecordingId, RecordingSettings, State};
+use crate::sqlite::number_key;
 
 /// Why a recording cannot be had.
 #[derive(Debug, thiserror::Error)]

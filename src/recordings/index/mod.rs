@@ -10,33 +10,19 @@ pub mod keeper;
 mod rows;
 
 use std::fmt;
-use std::fs::{DirBuilder, OpenOptions};
-use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
 
-use sqlx::SqlSafeStr as _;
-use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-};
+use sqlx::sqlite::SqlitePool;
 
 use super::{Facts, RecordingId, State};
 use crate::operator::Detail;
+use crate::sqlite::{self, Commit, Migrations, is_corrupt, number_key};
 pub(crate) use rows::utc_ms;
 
-/// The migrations, in order; one that was published never changes.
-const MIGRATIONS: [(i64, &str, &str); 1] = [(1, "recordings", include_str!("0001_recordings.sql"))];
-/// Readers at once, and the writer. More would only wait for each other's disk.
-const CONNECTIONS: u32 = 4;
-/// How long a connection waits for another process – `recordings purge` – to finish writing. Purging writes
-/// row by row, so this is long already.
-const BUSY: Duration = Duration::from_secs(5);
-/// Corrupt databases that are kept beside the new one; more would let a failing disk fill itself.
-const MOVED_ASIDE: u32 = 9;
+/// The tables. The files are the truth: what a power cut takes from the index is found again at the next start.
+const MIGRATIONS: Migrations = &[(1, "recordings", include_str!("0001_recordings.sql"))];
 
 /// The index. Cheap to clone; all clones share the database.
 #[derive(Debug, Clone)]
@@ -181,13 +167,13 @@ impl Index {
     /// Not even a database in memory can be had.
     pub async fn open(&self) -> Result<Opened, IndexError> {
         self.close().await;
-        let (pool, opened) = match open_file(&self.path).await {
+        let (pool, opened) = match sqlite::open(&self.path, MIGRATIONS, Commit::Soon).await {
             Ok(pool) => (pool, Opened::Fine),
             Err(error) if is_corrupt(&error) => {
-                let moved = move_aside(&self.path).map_err(sqlx::Error::from)?;
-                (open_file(&self.path).await?, Opened::Moved(moved))
+                let moved = sqlite::move_aside(&self.path).map_err(sqlx::Error::from)?;
+                (sqlite::open(&self.path, MIGRATIONS, Commit::Soon).await?, Opened::Moved(moved))
             }
-            Err(error) => (open_memory().await?, Opened::InMemory(Detail::new(error))),
+            Err(error) => (sqlite::open_memory(MIGRATIONS).await?, Opened::InMemory(Detail::new(error))),
         };
         self.set(Some(pool), Standing::Building);
         Ok(opened)
@@ -303,98 +289,3 @@ const PAGE_OF_CALLER: &str = concat!(
 );
 const FIND: &str = concat!("SELECT ", columns!(), " FROM recordings WHERE id = ?");
 const OF_CALLER: &str = "SELECT id FROM recordings WHERE caller_key = ? AND state <> ? AND caller_key <> '' ORDER BY started_ms, id";
-
-/// A number as it is compared: its digits and letters, so that spaces, brackets and the `+` do not matter.
-#[must_use]
-pub fn number_key(number: &str) -> String {
-    number.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).take(250).collect()
-}
-
-/// The database in this file, with its tables.
-async fn open_file(path: &Path) -> Result<SqlitePool, sqlx::Error> {
-    make_file(path)?;
-    let options = SqliteConnectOptions::new()
-        .filename(path)
-        .journal_mode(SqliteJournalMode::Wal)
-        // The files are the truth: what a power cut takes from the index is found again at the next start.
-        .synchronous(SqliteSynchronous::Normal)
-        .busy_timeout(BUSY);
-    let pool = SqlitePoolOptions::new()
-        .max_connections(CONNECTIONS)
-        .acquire_timeout(BUSY)
-        .connect_with(options)
-        .await?;
-    let told: String = sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(&pool).await?;
-    if told != "ok" {
-        pool.close().await;
-        return Err(sqlx::Error::Decode(told.into()));
-    }
-    migrate(&pool).await?;
-    Ok(pool)
-}
-
-/// One connection, for ever: a database in memory lives as long as its connection.
-async fn open_memory() -> Result<SqlitePool, sqlx::Error> {
-    let pool = SqlitePoolOptions::new()
-        .max_connections(1)
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .connect_with(SqliteConnectOptions::new().in_memory(true))
-        .await?;
-    migrate(&pool).await?;
-    Ok(pool)
-}
-
-async fn migrate(pool: &SqlitePool) -> Result<(), sqlx::Error> {
-    let migrations = MIGRATIONS.map(|(version, name, sql)| {
-        Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
-    });
-    let mut migrator = Migrator::with_migrations(migrations.into());
-    // A newer program has been here: what it added does not disturb.
-    migrator.set_ignore_missing(true);
-    migrator.run(pool).await.map_err(|error| match error {
-        MigrateError::Execute(error) => error,
-        other => sqlx::Error::Migrate(Box::new(other)),
-    })
-}
-
-/// Makes the file and its folder with the modes of recordings; `SQLite` gives its other files that of the first.
-fn make_file(path: &Path) -> io::Result<()> {
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        DirBuilder::new().recursive(true).mode(0o750).create(folder)?;
-    }
-    OpenOptions::new().append(true).create(true).mode(0o640).open(path).map(drop)
-}
-
-/// Whether the file is damaged, or not a database at all.
-fn is_corrupt(error: &sqlx::Error) -> bool {
-    match error {
-        // SQLITE_CORRUPT and SQLITE_NOTADB; extended codes have them in the low byte.
-        sqlx::Error::Database(error) => {
-            let code = error.code().and_then(|code| code.parse::<u32>().ok());
-            code.is_some_and(|code| matches!(code & 0xFF, 11 | 26))
-        }
-        // What quick_check said, a table that is not as it was made, or a migration that is not ours.
-        sqlx::Error::Decode(_) | sqlx::Error::ColumnNotFound(_) | sqlx::Error::Migrate(_) => true,
-        _ => false,
-    }
-}
-
-/// Renames a damaged database, and throws away what belongs to it; says where it is now.
-fn move_aside(path: &Path) -> io::Result<PathBuf> {
-    let beside = |ending: &str| {
-        let mut name = path.as_os_str().to_owned();
-        name.push(ending);
-        PathBuf::from(name)
-    };
-    let free = (1..MOVED_ASIDE).map(|n| beside(&format!(".corrupt-{n}"))).find(|moved| !moved.exists());
-    let moved = free.unwrap_or_else(|| beside(&format!(".corrupt-{MOVED_ASIDE}")));
-    std::fs::rename(path, &moved)?;
-    for ending in ["-wal", "-shm"] {
-        match std::fs::remove_file(beside(ending)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            Ok(()) | Err(_) => {}
-        }
-    }
-    Ok(moved)
-}

@@ -4,8 +4,9 @@ use chrono::{FixedOffset, Local, NaiveDateTime, TimeZone as _};
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{Row as _, Transaction};
 
-use super::{Cursor, IndexError, number_key};
+use super::{Cursor, IndexError};
 use crate::recordings::{Facts, RecordingId, State, Told};
+use crate::sqlite::{cut, number_key};
 
 /// All columns, in the order in which [`facts`] reads them.
 macro_rules! columns {
@@ -64,7 +65,7 @@ pub(super) async fn put(transaction: &mut Transaction<'_, sqlx::Sqlite>, facts: 
             return Ok(());
         }
     }
-    let text = |text: fn(&Told) -> &str| cut(told.map_or("", text));
+    let text = |text: fn(&Told) -> &str| cut(told.map_or("", text), TEXT_BYTES);
     let started = told.map_or_else(|| facts.id.started(), |told| told.started);
     // REPLACE is what SQLite and MySQL have in common.
     let insert = sqlx::query(
@@ -131,13 +132,4 @@ fn one(row: &SqliteRow) -> sqlx::Result<Option<Facts>> {
 
 fn state_of(code: &str) -> Option<State> {
     [State::Live, State::Finished, State::Recovered].into_iter().find(|state| state.code() == code)
-}
-
-/// The text, cut to what a column holds.
-fn cut(text: &str) -> String {
-    let mut end = text.len().min(TEXT_BYTES);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text[..end].to_owned()
 }
