@@ -174,10 +174,12 @@ at() { case $1 in /*) echo "$1" ;; *) echo "$prefix/$1" ;; esac; }
 log=$(at "$(setting LOG_FILE_PATH "$settings")")
 recordings=$(setting RECORDINGS_DIR "$settings")
 recordings=$(at "${recordings:-recordings}")
-index=$(setting DATABASE_URL "$settings")
-index=${index#sqlite:}
+database=$(setting DATABASE_URL "$settings")
 writable=("$recordings" "$(dirname "$log")")
-if [ -n "$index" ]; then writable+=("$(dirname "$(at "${index#//}")")"); fi
+case $database in sqlite:?*)    # a server's address names no folder
+    database=${database#sqlite:}
+    writable+=("$(dirname "$(at "${database#//}")")") ;;
+esac
 for folder in "${writable[@]}"; do
     case $folder/ in
         /home/* | /root/* | /tmp/* | /var/tmp/* | /run/user/*)

@@ -133,7 +133,7 @@ pub fn run(command: Recordings) -> ExitCode {
             with_identity(recordings, identity).and_then(|recordings| export(recordings, &to, ids))
         }
         Recordings::Purge { which, identity, dry_run } => with_identity(recordings, identity)
-            .and_then(|recordings| purge(recordings, &archive.database, &which, dry_run)),
+            .and_then(|recordings| purge(recordings, &archive.index, &which, dry_run)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

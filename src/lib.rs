@@ -15,7 +15,7 @@
 //! | floor | modules | what |
 //! |---|---|---|
 //! | 4 | [`daemon`], [`http`], [`config`], [`logging`], [`commands`], [`demo`], [`doctor`], `main` | tasks, files, the environment |
-//! | 3 | [`net`], [`sqlite`], [`recordings`] | sockets; database files; the files of recorded calls |
+//! | 3 | [`net`], [`sqlite`], [`recordings`], [`registry`] | sockets; database files; the files of recorded calls; the log of all calls |
 //! | 2 | [`call`], [`switchboard`] | behaviour, pure |
 //! | 1 | [`ari`], [`realtime`] | the two languages, bytes ⇄ types, pure |
 //! | 0 | [`media`], [`operator`] | sound; the operator's lines, pure |
@@ -69,6 +69,7 @@ pub mod net;
 pub mod sqlite;
 
 pub mod recordings;
+pub mod registry;
 
 pub mod commands;
 pub mod config;

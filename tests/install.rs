@@ -230,6 +230,16 @@ fn folders_the_operator_has_chosen_may_be_written_to() {
     assert_eq!(machine.mode("/srv/my calls"), 0o750);
     assert!(said.contains("Folder created: /var/lib/phone"), "the language of .env: {said}");
 
+    let more = "DATABASE_URL=mysql://calls:secret@db/calls\n";
+    machine.write(ENV, &format!("{FILLED_IN}{more}"));
+    let said = machine.install(&[]);
+    let writable =
+        machine.read(UNIT).lines().filter(|line| line.starts_with("ReadWritePaths=")).collect::<String>();
+    assert!(
+        !writable.contains("mysql") && !said.contains("secret"),
+        "a server is no folder: {writable} {said}"
+    );
+
     machine.write(ENV, &FILLED_IN.replace("/srv/log/", "/home/me/"));
     let said = machine.install(&[]);
     assert!(said.contains("ATENCIÓN: el servicio no puede escribir en /home/me"), "{said}");

@@ -1,4 +1,4 @@
-//! The section of the index and the API: where they are, and who may use the API.
+//! The section of the call log, the index and the API: where they are, and who may use the API.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use super::reader::Reader;
 use super::{Problem, Secret};
 use crate::operator::{Allowed, Notice};
+use crate::registry;
+use crate::sqlite;
 
 /// The variables that concern recordings, for who reads nothing else.
 pub(super) const VARIABLES: [&str; 9] = [
@@ -23,14 +25,16 @@ pub(super) const VARIABLES: [&str; 9] = [
 /// A token with fewer characters is warned of. 16 random letters and digits are 95 bits; fewer are usually a
 /// word.
 const TOKEN_CHARS: usize = 16;
-/// The index, where DATABASE_URL names no other.
-const INDEX_FILE: &str = "calls.db";
+/// The file of the call log, where DATABASE_URL names no other.
+const CALL_LOG_FILE: &str = "calls.db";
 
-/// What is made of recordings: an index, and an API.
+/// What is kept of calls beside their recordings, and who may see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ArchiveConfig {
-    /// The file of the index.
-    pub database: PathBuf,
+    /// Where the call log is.
+    pub call_log: registry::Settings,
+    /// The file of the recordings' index: beside the call log's, under a name made of that.
+    pub index: PathBuf,
     /// Who may read recordings, and where.
     pub api: ApiConfig,
 }
@@ -64,11 +68,19 @@ pub enum Role {
     Reader,
 }
 
-/// Reads this part; the index is in the folder of the recordings unless it is told otherwise.
+/// Reads this part; the databases are in the folder of the recordings unless they are told otherwise.
 pub(super) fn archive(reader: &mut Reader<'_>, folder: Option<&Path>) -> Option<ArchiveConfig> {
     let database = reader.parsed("DATABASE_URL", Allowed::Database, database);
     let api = api(reader);
-    Some(ArchiveConfig { database: database?.or_else(|| Some(folder?.join(INDEX_FILE)))?, api: api? })
+    let (file, server) = match database? {
+        Database::Here => (None, None),
+        Database::File(path) => (Some(path), None),
+        Database::Server(server) => (None, Some(server)),
+    };
+    let file = file.or_else(|| Some(folder?.join(CALL_LOG_FILE)))?;
+    let index = file.with_extension("").as_os_str().to_owned();
+    let index = sqlite::beside(Path::new(&index), "-index.db");
+    Some(ArchiveConfig { call_log: registry::Settings { file, server }, index, api: api? })
 }
 
 fn api(reader: &mut Reader<'_>) -> Option<ApiConfig> {
@@ -92,19 +104,26 @@ fn api(reader: &mut Reader<'_>) -> Option<ApiConfig> {
     Some(ApiConfig { listen, tokens })
 }
 
-/// `sqlite:PATH` or `sqlite://PATH`; empty: beside the recordings.
-#[expect(
-    clippy::option_option,
-    reason = "the outer one says that the text is none, the inner one is the setting"
-)]
-fn database(text: &str) -> Option<Option<PathBuf>> {
+/// What DATABASE_URL names.
+enum Database {
+    /// Nothing: a file beside the recordings.
+    Here,
+    File(PathBuf),
+    Server(registry::Server),
+}
+
+/// `sqlite:PATH`, `sqlite://PATH`, or a server's address; empty: beside the recordings.
+fn database(text: &str) -> Option<Database> {
+    let text = text.trim();
     if text.is_empty() {
-        return Some(None);
+        return Some(Database::Here);
     }
-    let path = text.strip_prefix("sqlite:")?;
+    let Some(path) = text.strip_prefix("sqlite:") else {
+        return text.parse().ok().map(Database::Server);
+    };
     let path = path.strip_prefix("//").unwrap_or(path);
-    let is_plain = !path.is_empty() && !path.contains(['?', '#', ':']);
-    is_plain.then(|| Some(path.into()))
+    let is_plain = !path.is_empty() && !path.ends_with('/') && !path.contains(['?', '#', ':']);
+    is_plain.then(|| Database::File(path.into()))
 }
 
 /// Comma-separated, each `[ROLE[/NAME]:]SECRET`; the role is `full` unless it says `reader`.
@@ -169,10 +188,40 @@ mod tests {
         let (config, remarks) = read(&[]).unwrap();
         assert_eq!(config.api.listen.to_string(), "127.0.0.1:5001");
         assert_eq!((config.api.tokens.len(), remarks.len()), (0, 0));
-        assert_eq!(config.database, Path::new("recordings/calls.db"));
-        let (config, _) =
-            read(&[("RECORDINGS_DIR", "/srv/r"), ("DATABASE_URL", "sqlite:///var/x.db")]).unwrap();
-        assert_eq!(config.database, Path::new("/var/x.db"));
+        assert_eq!(config.call_log.file, Path::new("recordings/calls.db"));
+    }
+
+    #[test]
+    fn the_databases_are_beside_the_recordings_in_a_file_or_on_a_server() {
+        for (url, file, index, server) in [
+            ("", "/srv/r/calls.db", "/srv/r/calls-index.db", None),
+            ("sqlite:///var/x.db", "/var/x.db", "/var/x-index.db", None),
+            ("sqlite:var/log", "var/log", "var/log-index.db", None),
+            ("mysql://u:hunter2@h/d", "/srv/r/calls.db", "/srv/r/calls-index.db", Some("h/d")),
+            ("mariadb://u:hunter2@h:3307/d", "/srv/r/calls.db", "/srv/r/calls-index.db", Some("h:3307/d")),
+        ] {
+            let (config, _) = read(&[("RECORDINGS_DIR", "/srv/r"), ("DATABASE_URL", url)]).unwrap();
+            assert_eq!(config.call_log.file, Path::new(file), "{url}");
+            assert_eq!(config.index, Path::new(index), "{url}");
+            assert_eq!(config.call_log.server.as_ref().map(ToString::to_string).as_deref(), server, "{url}");
+            assert!(!format!("{config:?}").contains("hunter2"));
+        }
+    }
+
+    #[test]
+    fn a_database_that_is_none_is_refused_and_its_password_not_shown() {
+        for url in [
+            "postgres://u:hunter2@h/d",
+            "mysql://u:hunter2@h",
+            "mysql:u:hunter2@h/d",
+            "sqlite::memory:",
+            "calls.db",
+        ] {
+            let said = read(&[("DATABASE_URL", url)]).unwrap_err();
+            assert!(said.len() == 1 && said[0].contains("DATABASE_URL"), "{said:?}");
+            assert!(said[0].contains("mysql://USER:PASSWORD@HOST:PORT/DATABASE"), "{said:?}");
+            assert!(!said[0].contains("hunter2"), "{said:?}");
+        }
     }
 
     #[test]
@@ -228,7 +277,8 @@ mod tests {
             ("API_LISTEN", "5001"),
             ("API_LISTEN", "pbx:5001"),
             ("API_LISTEN", "127.0.0.1"),
-            ("DATABASE_URL", "mysql://u:p@h/d"),
+            ("DATABASE_URL", "mysql://h/d"),
+            ("DATABASE_URL", "sqlite:folder/"),
             ("DATABASE_URL", "calls.db"),
             ("DATABASE_URL", "sqlite:"),
             ("DATABASE_URL", "sqlite::memory:"),

@@ -84,13 +84,16 @@ fn fixed_in_recordings(old: &RecordingSettings, new: &RecordingSettings) -> Vec<
 }
 
 fn fixed_in_archive(old: &Config, new: &ArchiveConfig, recordings: &RecordingSettings) -> Vec<&'static str> {
-    let ArchiveConfig { database, api: ApiConfig { listen, tokens } } = new;
-    // Unless it is named, the index lies among the recordings and moves with them.
-    let has_moved_along = old.archive.database.parent() == Some(&*old.recordings.folder)
-        && database.parent() == Some(&*recordings.folder)
-        && old.archive.database.file_name() == database.file_name();
+    // The index goes where the call log's file is.
+    let ArchiveConfig { call_log, index: _, api: ApiConfig { listen, tokens } } = new;
+    let (old_file, new_file) = (&old.archive.call_log.file, &call_log.file);
+    // Unless it is named, the file lies among the recordings and moves with them.
+    let has_moved_along = old_file.parent() == Some(&*old.recordings.folder)
+        && new_file.parent() == Some(&*recordings.folder)
+        && old_file.file_name() == new_file.file_name();
+    let is_elsewhere = old_file != new_file && !has_moved_along;
     names([
-        ("DATABASE_URL", old.archive.database != *database && !has_moved_along),
+        ("DATABASE_URL", is_elsewhere || old.archive.call_log.server != call_log.server),
         ("API_LISTEN", old.archive.api.listen != *listen),
         ("API_TOKEN", old.archive.api.tokens != *tokens),
     ])

@@ -426,6 +426,7 @@ const OTHERS: &[(&str, &str, bool)] = &[
     ("RECORD", "audio", true),
     ("RECORDING_RETENTION_DAYS", "7", false),
     ("DATABASE_URL", "sqlite:other.db", false),
+    ("DATABASE_URL", "mysql://calls:secret@db/calls", false),
     ("API_LISTEN", "127.0.0.1:5002", false),
     ("API_TOKEN", "0123456789abcdef", false),
     ("OPENAI_TRANSCRIPTION_MODEL", "none", true),

@@ -1,10 +1,12 @@
-//! The archive: everything about recordings that is not recording – the index, the API, retention – on a thread
-//! of its own, away from the calls.
+//! The archive: everything about recordings that is not recording – the index, the call log, the API, retention – on
+//! a thread of its own, away from the calls.
 //!
 //! ```text
-//!  Recorder ── Archive::feed ──► keeper ──► index ◄── API ◄── connections
-//!                                   ▲                  │
-//!                                   └── what is gone ──┴── retention, hourly
+//!  Recorder ── Archive::feed ──► keeper ──► index ◄────── API ◄── connections
+//!                                   ▲                    │ │
+//!                                   └── what is gone ────┤ │
+//!                                                        │ └── retention, hourly
+//!  calls ───── Archive::log ───► writer ──► call log ◄───┘
 //! ```
 //! The thread has a runtime of its own, so that no call's task ever queues behind a request, and a lower
 //! priority than the calls' threads, which its helpers – the disk's readers, SQLite's – inherit: where there are
@@ -34,6 +36,7 @@ use crate::recordings::index::Index;
 use crate::recordings::index::keeper::{Feed, Keeper};
 use crate::recordings::retention::{self, Purged};
 use crate::recordings::{Library, RecordingSettings};
+use crate::registry::{self, Log, Opener, Whose};
 
 /// What the kernel takes from its share: 10 of 19 leaves it a tenth of a busy core, and all of an idle one.
 const NICE: i32 = 10;
@@ -50,6 +53,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Archive {
     feed: Feed,
+    log: Log,
     stop: watch::Sender<()>,
     address: watch::Receiver<Option<SocketAddr>>,
     done: Receiver<()>,
@@ -71,8 +75,18 @@ impl Archive {
     ) -> io::Result<Self> {
         let days = recordings.retention_days;
         let library = Library::new(recordings);
-        let index = Index::new(&config.database);
+        let index = Index::new(&config.index);
         let tell = move |notice: Notice| operator.say(&notice);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(DISK_THREADS)
+            .build()?;
+        let (log, calls, writer) = {
+            let _inside = runtime.enter();
+            // Without a daemon's readiness there is no daemon here.
+            let opener = if readiness.is_some() { Opener::Daemon } else { Opener::Guest };
+            registry::open(&config.call_log, opener, Box::new(tell))
+        };
         let (keeper, feed) = Keeper::new(index.clone(), library.clone(), Box::new(tell));
         let access_log = AccessLog::start(library.folder(), tell)?;
         let guard = Guard::new(&config.api);
@@ -82,6 +96,8 @@ impl Archive {
             library: parts_library,
             index: index.clone(),
             feed: parts_feed,
+            log: log.clone(),
+            calls,
             guard,
             access_log,
             recorder,
@@ -89,37 +105,45 @@ impl Archive {
             pace: Pace::new(clock::now),
             clock: clock::wall,
         };
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .max_blocking_threads(DISK_THREADS)
-            .build()?;
         let (stop, stopping) = watch::channel(());
         let (bound, address) = watch::channel(None);
         let (ended, done) = sync_channel(1);
-        let retention = Retention { library, index: index.clone(), days, operator, access_log: noted };
+        let retention =
+            Retention { library, index: index.clone(), log: log.clone(), days, operator, access_log: noted };
+        let call_log = config.call_log.file.clone();
         let listen = config.api.listen;
         let thread = thread::Builder::new().name("archive".into()).spawn(move || {
             // On Linux this is of the calling thread and of those it starts. Without it all works, less gently.
             let _gentler_or_not = rustix::process::setpriority_process(None, NICE);
             runtime.block_on(async move {
-                let mut tasks = JoinSet::new();
+                index.adopt(&call_log).await;
+                let (mut tasks, mut writing) = (JoinSet::new(), JoinSet::new());
+                writing.spawn(writer.run());
                 tasks.spawn(keeper.run());
                 tasks.spawn(retention.run());
                 serve(listen, http::router(parts), operator, &bound, stopping).await;
                 tasks.shutdown().await;
+                // It ends when nobody is left who could offer a row, and has then written them all.
+                while writing.join_next().await.is_some() {}
                 // Orderly, so that nothing is left for the next start to recover.
                 index.close().await;
             });
             runtime.shutdown_background();
             let _nobody_waits_or_somebody_does = ended.try_send(());
         })?;
-        Ok(Self { feed, stop, address, done, thread })
+        Ok(Self { feed, log, stop, address, done, thread })
     }
 
     /// Tells the index; hand out clones of it.
     #[must_use]
     pub fn feed(&self) -> Feed {
         self.feed.clone()
+    }
+
+    /// Takes the rows of calls; hand out clones of it, and drop them before [`Self::stop`].
+    #[must_use]
+    pub fn log(&self) -> Log {
+        self.log.clone()
     }
 
     /// Where the API listens, when it does.
@@ -129,8 +153,8 @@ impl Archive {
 
     /// Ends it: answers under way have a moment. Blocks.
     pub fn stop(self) {
-        let Self { feed, stop, done, thread, .. } = self;
-        drop((feed, stop));
+        let Self { feed, log, stop, done, thread, .. } = self;
+        drop((feed, log, stop));
         if done.recv_timeout(PATIENCE).is_ok() {
             let _panicked_or_not = thread.join();
         }
@@ -174,6 +198,7 @@ async fn serve(
 struct Retention {
     library: Library,
     index: Index,
+    log: Log,
     days: Option<u32>,
     operator: Operator,
     access_log: AccessLog,
@@ -215,6 +240,9 @@ impl Retention {
             });
             // The index finds out by itself otherwise.
             drop(self.index.remove(id).await);
+            if let Err(error) = self.log.erase(Whose::Recording(id.to_string())).await {
+                tracing::warn!(%error, %id, "the call log has not forgotten its caller yet");
+            }
         }
         if !purged.gone.is_empty() {
             self.operator.say(&Notice::RecordingsExpired { recordings: purged.gone.len(), days });

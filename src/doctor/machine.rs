@@ -20,7 +20,7 @@ const UNITS: [&str; 2] =
 pub(super) fn look(parts: &Parts) -> Machine {
     let log = parts.log.as_ref().map(|log| log.path.as_path());
     let recordings = parts.recordings.as_ref().map(|recordings| recordings.folder.as_path());
-    let index = parts.archive.as_ref().map(|archive| archive.database.as_path());
+    let index = parts.archive.as_ref().map(|archive| archive.index.as_path());
     let mut disks: Vec<Disk> = recordings.map(disk).into_iter().collect();
     if let Some(log) = log
         && recordings.is_none_or(|recordings| device(recordings) != device(log))

@@ -47,6 +47,7 @@ use utoipa_axum::routes;
 use crate::recordings::index::Index;
 use crate::recordings::index::keeper::Feed;
 use crate::recordings::{Library, LibraryError, RecordingId};
+use crate::registry::{Log, Reader};
 use access_log::{AccessLog, Line};
 pub use audio::Pace;
 use guard::{Guard, Who};
@@ -67,6 +68,10 @@ pub struct Parts {
     pub index: Index,
     /// Tells the index's keeper what was found out.
     pub feed: Feed,
+    /// Forgets callers whose recordings are gone.
+    pub log: Log,
+    /// The call log.
+    pub calls: Reader,
     /// Who may come in.
     pub guard: Guard,
     /// Who did.
@@ -98,6 +103,10 @@ impl Api {
 
     fn feed(&self) -> &Feed {
         &self.0.feed
+    }
+
+    fn log(&self) -> &Log {
+        &self.0.log
     }
 
     fn pace(&self) -> Pace {

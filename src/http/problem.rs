@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use crate::recordings::LibraryError;
 use crate::recordings::index::IndexError;
+use crate::registry::RegistryError;
 
 /// An error, RFC 9457.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -115,6 +116,18 @@ impl From<LibraryError> for Problem {
             }
             LibraryError::Io(error) => Self::internal(error),
         }
+    }
+}
+
+impl From<RegistryError> for Problem {
+    fn from(error: RegistryError) -> Self {
+        tracing::debug!(%error, "the call log does not answer");
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "call_log_unavailable",
+            "the database of the call log does not answer now; no call is missing in it when it does",
+        )
+        .with(header::RETRY_AFTER, HeaderValue::from_static("30"))
     }
 }
 

@@ -12,6 +12,7 @@ use super::listing::{
 };
 use super::problem::Problem;
 use crate::recordings::{Audio, Document, Side};
+use crate::registry::Whose;
 
 /// The recordings, newest first.
 #[utoipa::path(
@@ -173,13 +174,14 @@ pub(super) async fn bin(
     )
 }
 
-/// Deletes every file of a recording, or none.
+/// Deletes every file of a recording, or none. The call log forgets who called whom.
 #[utoipa::path(
     delete, path = "/recordings/{id}", tag = "recordings", params(IdPath),
     responses(
         (status = 204, description = "It is gone"),
         (status = 404, description = "There is no such recording", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "The call is still running", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The files are gone; the call log cannot be written now, and forgets as soon as it can", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn delete(
@@ -191,8 +193,9 @@ pub(super) async fn delete(
     api.read(&id, move |library| library.delete(&asked)).await?;
     // A list asked for right after this does not show it; should this fail, the list itself finds out.
     if api.index().remove(&id).await.is_err() {
-        api.feed().gone(id);
+        api.feed().gone(id.clone());
     }
+    api.log().erase(Whose::Recording(id.to_string())).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

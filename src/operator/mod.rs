@@ -220,6 +220,36 @@ notices! {
         "No se puede escribir en el registro de accesos {path}: {cause}",
         "Cannot write to the access log {path}: {cause}";
 
+    // ── the call log ─────────────────────────────────────────────────────────────────────────────────────
+    /// The file of the call log was damaged, or none of ours: it was moved to `path`, and a new one begun.
+    CallLogMoved { path: String } => Error,
+        "El registro de llamadas estaba dañado: se ha apartado en {path} y se empieza uno nuevo",
+        "The call log was damaged: it was moved to {path} and a new one is begun";
+    /// The file of the call log cannot be written; calls go on and rows wait.
+    CallLogFailing { path: String, cause: Detail } => Error,
+        "No se puede escribir en el registro de llamadas {path}: {cause}. Las llamadas se atienden; sus filas esperan en memoria. Revise DATABASE_URL",
+        "Cannot write to the call log {path}: {cause}. Calls are served; their rows wait in memory. Check DATABASE_URL";
+    /// It can be written again.
+    CallLogResumed { path: String } => Warn,
+        "Se puede escribir de nuevo en el registro de llamadas {path}",
+        "The call log {path} can be written again";
+    /// More rows came than could wait for the disk.
+    CallLogOverflowed { rows: u64 } => Error,
+        "El disco no daba abasto con el registro de llamadas - Filas perdidas: {rows}. Las llamadas no se ven afectadas",
+        "The disk could not keep up with the call log - Rows lost: {rows}. Calls are not affected";
+    /// The database server of the call log (host:port/database) does not answer; rows wait in the file.
+    CallLogServerAway { server: String, cause: Detail } => Warn,
+        "La base de datos del registro de llamadas no responde ({server}): {cause}. Las filas esperan en este equipo y se entregan después. Revise DATABASE_URL",
+        "The database of the call log does not answer ({server}): {cause}. Rows wait on this machine and are delivered later. Check DATABASE_URL";
+    /// It answers again, and has what waited.
+    CallLogServerBack { server: String, rows: usize } => Info,
+        "La base de datos del registro de llamadas responde de nuevo ({server}) - Filas entregadas: {rows}",
+        "The database of the call log answers again ({server}) - Rows delivered: {rows}";
+    /// It answers, and refuses single rows; they stay in the file.
+    CallLogRowsRefused { server: String, rows: usize, cause: Detail } => Error,
+        "La base de datos del registro de llamadas ({server}) rechaza {rows} filas: {cause}. Quedan en este equipo",
+        "The database of the call log ({server}) refuses {rows} rows: {cause}. They stay on this machine";
+
     // ── retention, export and purge ──────────────────────────────────────────────────────────────────────
     /// Recordings that were past their time are gone.
     RecordingsExpired { recordings: usize, days: u32 } => Info,

@@ -215,7 +215,7 @@ pub enum Allowed {
     Destinations,
     /// Anything without control characters and colons.
     UserName,
-    /// The address of the index.
+    /// The address of the call log.
     Database,
     /// An IP address and a port.
     SocketAddress,
@@ -316,7 +316,9 @@ impl Said for Allowed {
             Self::UserName => say(
                 "texto sin dos puntos ni caracteres de control".into(),
                 "text without colons or control characters".into()),
-            Self::Database => say("sqlite:RUTA, o vacío".into(), "sqlite:PATH, or empty".into()),
+            Self::Database => say(
+                "sqlite:RUTA, mysql://USUARIO:CLAVE@EQUIPO:PUERTO/BASE (signos especiales de la clave como %40), o vacío".into(),
+                "sqlite:PATH, mysql://USER:PASSWORD@HOST:PORT/DATABASE (special characters of the password as %40), or empty".into()),
             Self::SocketAddress => say(
                 "dirección IP y puerto, p. ej. 127.0.0.1:5001 o [::1]:5001".into(),
                 "IP address and port, e.g. 127.0.0.1:5001 or [::1]:5001".into()),

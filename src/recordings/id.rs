@@ -251,7 +251,14 @@ mod tests {
             }
         }
         assert_eq!(Name::read(&id.live_name()), Some(Name::Live(id)));
-        for other in ["access.log", ".gitkeep", "calls.db", "20251020_143025_17.3.txt", "x_summary.txt"] {
+        for other in [
+            "access.log",
+            ".gitkeep",
+            "calls.db",
+            "calls-index.db-wal",
+            "20251020_143025_17.3.txt",
+            "x_summary.txt",
+        ] {
             assert_eq!(Name::read(other), None);
         }
     }

@@ -82,7 +82,7 @@ impl Spy {
         (heard(bytes) || heard(&side(0)) || heard(&side(1))).then(|| "its sound".to_owned())
     }
 
-    /// Nothing of the call is in any file of the folder, however deep, but the index.
+    /// Nothing of the call is in any file of the folder, however deep, but the index and the call log.
     fn look(&mut self, folder: &Path) {
         // What is there may be gone, or finished under another name, a moment later.
         let Ok(entries) = std::fs::read_dir(folder) else { return };
@@ -90,7 +90,7 @@ impl Spy {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             if path.is_dir() {
                 self.look(&path);
-            } else if !name.starts_with("calls.db")
+            } else if !name.starts_with("calls")
                 && let Ok(bytes) = std::fs::read(&path)
                 && self.read.insert((path.clone(), bytes.len() as u64))
             {

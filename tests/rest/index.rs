@@ -134,7 +134,7 @@ fn an_entry_whose_files_are_gone_disappears_when_it_is_touched() {
     world.get("/recordings/20251020_143022_b").is_problem(404, "no_such_recording");
     // The list would find out by itself, so the index is looked into.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let index = Index::new(&world.path("calls.db"));
+    let index = Index::new(&world.path("calls-index.db"));
     runtime.block_on(index.open()).unwrap();
     let id = "20251020_143022_b".parse().unwrap();
     world.until("the index has heard it", |_| runtime.block_on(index.find(&id)).unwrap().is_none());
@@ -145,7 +145,7 @@ fn an_entry_whose_files_are_gone_disappears_when_it_is_touched() {
 fn the_index_is_made_again_from_the_files_when_it_is_missing() {
     let world = World::of(&["20251020_143021_a", "20251020_143022_b"]);
     let folder = world.stop();
-    for name in ["calls.db", "calls.db-wal", "calls.db-shm"] {
+    for name in ["calls-index.db", "calls-index.db-wal", "calls-index.db-shm"] {
         drop(fs::remove_file(folder.path().join(name)));
     }
     let world = World::over(folder, With::default());
@@ -157,7 +157,7 @@ fn the_index_is_made_again_from_the_files_when_it_is_missing() {
 fn a_damaged_index_is_put_aside_and_made_again() {
     for damage in [&b"this is no database, whatever its name says"[..], &[0xFF; 8192]] {
         let folder = World::of(&["20251020_143021_a"]).stop();
-        let path = folder.path().join("calls.db");
+        let path = folder.path().join("calls-index.db");
         let mut bytes = fs::read(&path).unwrap();
         // Once nothing like a database, once one that is broken inside.
         if damage.len() == 8192 {
@@ -169,15 +169,42 @@ fn a_damaged_index_is_put_aside_and_made_again() {
         fs::write(&path, &bytes).unwrap();
         let world = World::over(folder, With::default());
         assert_eq!(world.ids(""), ["20251020_143021_a"]);
-        assert_eq!(fs::read(world.path("calls.db.corrupt-1")).unwrap(), bytes);
+        assert_eq!(fs::read(world.path("calls-index.db.corrupt-1")).unwrap(), bytes);
     }
+}
+
+#[test]
+fn the_index_of_an_earlier_version_gives_its_name_to_the_call_log() {
+    let folder = World::of(&["20251020_143021_a"]).stop();
+    for name in ["calls.db", "calls.db-wal", "calls.db-shm"] {
+        drop(fs::remove_file(folder.path().join(name)));
+    }
+    let old = folder.path().join("calls.db");
+    fs::rename(folder.path().join("calls-index.db"), &old).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let run = |path: &Path, sql: &'static str| {
+        runtime.block_on(async {
+            let pool = sqlx::SqlitePool::connect(&format!("sqlite:{}", path.display())).await.unwrap();
+            let done = sqlx::query(sql).execute(&pool).await;
+            pool.close().await;
+            done.is_ok()
+        })
+    };
+    // Of an encrypted recording the index may know what no file tells.
+    assert!(run(&old, "UPDATE recordings SET agent = 'only the index knows'"));
+    let world = World::over(folder, With::default());
+    let list = world.get("/recordings").json();
+    assert_eq!(list["recordings"][0]["agent"], "only the index knows");
+    let folder = world.stop();
+    assert!(run(&folder.path().join("calls.db"), "SELECT call_id FROM calls"));
+    assert!(!folder.path().join("calls.db.corrupt-1").exists());
 }
 
 #[test]
 fn without_a_place_for_the_index_the_list_still_works() {
     let folder = tempfile::tempdir().unwrap();
     record(folder.path(), "20251020_143021_a", "1");
-    let database = Some(Path::new("/proc/none/calls.db").to_owned());
+    let database = Some(Path::new("/proc/none/calls-index.db").to_owned());
     let world = World::over(folder, With { database, ..With::default() });
     assert_eq!(world.ids(""), ["20251020_143021_a"]);
 }

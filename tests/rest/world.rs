@@ -20,6 +20,7 @@ use openai_inbound_calls::media::wav;
 use openai_inbound_calls::operator::Language;
 use openai_inbound_calls::recordings::index::keeper::Feed;
 use openai_inbound_calls::recordings::{Handle, Recorder, RecordingSettings};
+use openai_inbound_calls::registry;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
@@ -79,7 +80,8 @@ impl World {
     pub(crate) fn over(folder: tempfile::TempDir, with: With) -> Self {
         let With { tokens, retention_days, database, recorder, readiness } = with;
         let config = ArchiveConfig {
-            database: database.unwrap_or_else(|| folder.path().join("calls.db")),
+            call_log: registry::Settings { file: folder.path().join("calls.db"), server: None },
+            index: database.unwrap_or_else(|| folder.path().join("calls-index.db")),
             api: ApiConfig { listen: ([127, 0, 0, 1], 0).into(), tokens },
         };
         let recordings = RecordingSettings { retention_days, ..settings(folder.path()) };

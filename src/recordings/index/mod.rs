@@ -14,7 +14,8 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use sqlx::sqlite::SqlitePool;
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
+use sqlx::{ConnectOptions as _, Connection as _};
 
 use super::{Facts, RecordingId, State};
 use crate::operator::Detail;
@@ -179,6 +180,17 @@ impl Index {
         Ok(opened)
     }
 
+    /// Takes over the index that an earlier version kept at `old`, where the call log is now. It tells of encrypted
+    /// recordings what their files do not. Whatever goes wrong, an index is made anew from the files.
+    pub async fn adopt(&self, old: &Path) {
+        if self.path.exists() || !old.exists() || !is_index(old).await.unwrap_or(false) {
+            return;
+        }
+        if let Err(error) = std::fs::rename(old, &self.path) {
+            tracing::debug!(%error, "the old index stays where it is");
+        }
+    }
+
     /// Closes it: nothing can be asked until it is opened again.
     pub async fn close(&self) {
         let pool = self.open.write().unwrap_or_else(PoisonError::into_inner).0.take();
@@ -273,6 +285,17 @@ impl Index {
     fn pool(&self) -> Result<SqlitePool, IndexError> {
         self.open.read().unwrap_or_else(PoisonError::into_inner).0.clone().ok_or(IndexError::Closed)
     }
+}
+
+/// Whether there is an index in this file, and nothing else.
+async fn is_index(path: &Path) -> Result<bool, sqlx::Error> {
+    let mut connection = SqliteConnectOptions::new().filename(path).connect().await?;
+    let tables = "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = ?";
+    let recordings: i64 = sqlx::query_scalar(tables).bind("recordings").fetch_one(&mut connection).await?;
+    let calls: i64 = sqlx::query_scalar(tables).bind("calls").fetch_one(&mut connection).await?;
+    // The last connection to close leaves one file only.
+    connection.close().await?;
+    Ok((recordings, calls) == (1, 0))
 }
 
 const PAGE: &str = concat!(

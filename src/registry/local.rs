@@ -1,0 +1,197 @@
+//! The SQLite file: where a row is accepted, and waits for the server if there is one.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use sqlx::AssertSqlSafe;
+use sqlx::sqlite::{SqlitePool, SqliteRow};
+
+use super::row::{self, COLUMNS, Cells as _, PERSONAL, Row};
+use super::{RegistryError, Sought, Whose};
+use crate::operator::EndReason;
+use crate::sqlite::{self, Commit, Migrations};
+
+const MIGRATIONS: Migrations = &[(1, "calls", include_str!("0001_calls.sqlite.sql"))];
+
+/// The file. Cheap to clone; all clones share the database.
+#[derive(Debug, Clone)]
+pub(super) struct Local {
+    path: Arc<Path>,
+    /// There is a server: the file is on the way to it.
+    forwards: bool,
+    open: Arc<RwLock<Option<SqlitePool>>>,
+}
+
+/// What is written.
+#[derive(Debug)]
+pub(super) enum Change<'a> {
+    Put(&'a Row),
+    Erase(&'a Whose),
+}
+
+/// A row that waits for the server.
+#[derive(Debug)]
+pub(super) struct Due {
+    pub(super) row: Row,
+    pub(super) erased: bool,
+    /// Its place. It changes with every change of the row.
+    pub(super) place: i64,
+}
+
+/// An erasure the server has not heard of.
+#[derive(Debug)]
+pub(super) struct Erasure {
+    id: i64,
+    pub(super) sought: Sought,
+    pub(super) value: String,
+}
+
+impl Local {
+    /// The file at `path`. Opens nothing yet.
+    pub(super) fn new(path: &Path, forwards: bool) -> Self {
+        Self { path: path.into(), forwards, open: Arc::default() }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Opens the file, making it where it is missing. One that is damaged is put aside, and a new one made: the
+    /// path says where it is now.
+    pub(super) async fn open(&self) -> Result<Option<PathBuf>, RegistryError> {
+        self.close().await;
+        let open = || sqlite::open(&self.path, MIGRATIONS, Commit::Durable);
+        let (pool, moved) = match open().await {
+            Err(error) if sqlite::is_corrupt(&error) => {
+                let moved = sqlite::move_aside(&self.path).map_err(sqlx::Error::from)?;
+                (open().await?, Some(moved))
+            }
+            opened => (opened?, None),
+        };
+        *self.open.write().unwrap_or_else(PoisonError::into_inner) = Some(pool);
+        Ok(moved)
+    }
+
+    pub(super) async fn close(&self) {
+        let pool = self.open.write().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(pool) = pool {
+            pool.close().await;
+        }
+    }
+
+    /// Whether it is open, and the file still where it was; somebody may have removed it.
+    pub(super) fn stands(&self) -> bool {
+        self.pool().is_ok() && self.path.exists()
+    }
+
+    pub(super) fn pool(&self) -> Result<SqlitePool, RegistryError> {
+        let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
+        open.clone().ok_or(RegistryError::Closed)
+    }
+
+    /// Writes the changes in their order, all or none. When this is done they outlive a power cut.
+    pub(super) async fn write(&self, changes: &[Change<'_>]) -> Result<(), RegistryError> {
+        let mut transaction = self.pool()?.begin().await?;
+        for change in changes {
+            match change {
+                Change::Put(row) => {
+                    let query = sqlx::query(AssertSqlSafe(upsert()));
+                    row::bind(query, &row.values(false)).execute(&mut *transaction).await?;
+                }
+                Change::Erase(whose) => {
+                    let Some((sought, value)) = whose.sought() else { continue };
+                    let (erase, remember) = match sought {
+                        Sought::Recording => (ERASE_RECORDING, REMEMBER_RECORDING),
+                        Sought::Caller => (ERASE_CALLER, REMEMBER_CALLER),
+                    };
+                    sqlx::query(erase).bind(&value).execute(&mut *transaction).await?;
+                    if self.forwards {
+                        sqlx::query(remember).bind(&value).execute(&mut *transaction).await?;
+                    }
+                }
+            }
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Ends the rows of calls that were running when an earlier daemon was cut off; says how many.
+    pub(super) async fn end_cut_off(&self) -> Result<u64, RegistryError> {
+        let ended = sqlx::query(END_CUT_OFF).bind(EndReason::Recovered.code()).execute(&self.pool()?).await?;
+        Ok(ended.rows_affected())
+    }
+
+    /// Up to `limit` rows that wait for the server, behind this place.
+    pub(super) async fn due(&self, after: i64, limit: usize) -> Result<Vec<Due>, RegistryError> {
+        let columns = COLUMNS.join(", ");
+        let sql = format!("SELECT {columns}, due FROM calls WHERE due > ? ORDER BY due LIMIT ?");
+        let query = sqlx::query(AssertSqlSafe(sql)).bind(after).bind(limit as i64);
+        let due = |cells: &SqliteRow| -> sqlx::Result<Due> {
+            let place = cells.integer(COLUMNS.len())?.unwrap_or_default();
+            Ok(Due { row: row::read(cells)?, erased: row::is_erased(cells)?, place })
+        };
+        Ok(query.fetch_all(&self.pool()?).await?.iter().map(due).collect::<Result<_, _>>()?)
+    }
+
+    /// The server has these. Of an ended call it is now the only one that has; one that has changed meanwhile is
+    /// still due.
+    pub(super) async fn delivered(&self, delivered: &[&Due]) -> Result<(), RegistryError> {
+        let mut transaction = self.pool()?.begin().await?;
+        for Due { row, place, .. } in delivered {
+            for sql in [FORGET_ENDED, KEEP_RUNNING] {
+                sqlx::query(sql).bind(&row.call_id).bind(place).execute(&mut *transaction).await?;
+            }
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// The erasures the server has not heard of.
+    pub(super) async fn erasures(&self) -> Result<Vec<Erasure>, RegistryError> {
+        let rows = sqlx::query("SELECT id, recording_id, caller_key FROM erasures ORDER BY id");
+        let erasure = |cells: &SqliteRow| -> sqlx::Result<Erasure> {
+            let id = cells.integer(0)?.unwrap_or_default();
+            let (sought, value) = match cells.text(1)? {
+                Some(recording) => (Sought::Recording, recording),
+                None => (Sought::Caller, cells.text(2)?.unwrap_or_default()),
+            };
+            Ok(Erasure { id, sought, value })
+        };
+        Ok(rows.fetch_all(&self.pool()?).await?.iter().map(erasure).collect::<Result<_, _>>()?)
+    }
+
+    /// The server has heard of it.
+    pub(super) async fn erased_there(&self, erasure: &Erasure) -> Result<(), RegistryError> {
+        sqlx::query("DELETE FROM erasures WHERE id = ?").bind(erasure.id).execute(&self.pool()?).await?;
+        Ok(())
+    }
+}
+
+/// A row that is new, or what is new of it. What was erased stays so, and the server is to hear of it.
+fn upsert() -> String {
+    let update = COLUMNS[1..].iter().map(|column| match *column {
+        "erased" => "erased = MAX(calls.erased, excluded.erased)".to_owned(),
+        column if PERSONAL.contains(&column) => {
+            format!("{column} = CASE WHEN calls.erased = 1 THEN '' ELSE excluded.{column} END")
+        }
+        column => format!("{column} = excluded.{column}"),
+    });
+    format!(
+        "{} ON CONFLICT (call_id) DO UPDATE SET {}, due = excluded.due",
+        row::insert(Some(NEXT_PLACE)),
+        update.collect::<Vec<_>>().join(", ")
+    )
+}
+
+/// Behind all that wait.
+const NEXT_PLACE: (&str, &str) = ("due", "(SELECT COALESCE(MAX(due), 0) + 1 FROM calls)");
+const END_CUT_OFF: &str = "UPDATE calls SET end_reason = ?, \
+     due = (SELECT COALESCE(MAX(due), 0) FROM calls) + rowid WHERE end_reason IS NULL";
+const ERASE_RECORDING: &str = "UPDATE calls SET caller = '', caller_key = '', called = '', erased = 1, \
+     due = (SELECT COALESCE(MAX(due), 0) FROM calls) + rowid WHERE recording_id = ?";
+const ERASE_CALLER: &str = "UPDATE calls SET caller = '', caller_key = '', called = '', erased = 1, \
+     due = (SELECT COALESCE(MAX(due), 0) FROM calls) + rowid WHERE caller_key = ?";
+const REMEMBER_RECORDING: &str = "INSERT INTO erasures (recording_id) VALUES (?)";
+const REMEMBER_CALLER: &str = "INSERT INTO erasures (caller_key) VALUES (?)";
+const FORGET_ENDED: &str = "DELETE FROM calls WHERE call_id = ? AND due = ? AND end_reason IS NOT NULL";
+const KEEP_RUNNING: &str = "UPDATE calls SET due = NULL WHERE call_id = ? AND due = ?";

@@ -1,0 +1,200 @@
+//! The way out: lists, and one call. With a server it is asked, and only it: what waits in the file is a fragment,
+//! which nobody should take for the whole. Without one the file is asked.
+
+use std::fmt;
+use std::str::FromStr;
+
+use sqlx::AssertSqlSafe;
+use sqlx::mysql::MySqlPool;
+use sqlx::sqlite::SqlitePool;
+
+use super::local::Local;
+use super::row::{self, COLUMNS, Cells, Row, Value};
+use super::server::{ANSWER, Remote};
+use super::stats::{self, Sums};
+use super::{RegistryError, stats::Asked};
+use crate::sqlite::number_key;
+
+/// Reads the log. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Reader {
+    local: Local,
+    server: Option<Remote>,
+}
+
+/// The database that is asked.
+enum Pool {
+    File(SqlitePool),
+    Server(MySqlPool),
+}
+
+/// Which calls a list asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Filter {
+    /// Offered then or later, UTC microseconds.
+    pub from_us: i64,
+    /// Offered then or earlier.
+    pub to_us: i64,
+    /// Of this caller only, however the number is written.
+    pub caller: Option<String>,
+    /// Those that ended for this reason only; its code.
+    pub end_reason: Option<String>,
+    /// Those of this agent only.
+    pub agent: Option<String>,
+    /// Those that follow this one in the list.
+    pub after: Option<Cursor>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+impl Default for Filter {
+    fn default() -> Self {
+        Self {
+            from_us: i64::MIN,
+            to_us: i64::MAX,
+            caller: None,
+            end_reason: None,
+            agent: None,
+            after: None,
+            limit: 50,
+        }
+    }
+}
+
+/// A place in the list: behind the call it names, whether that still exists or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cursor {
+    offered_us: i64,
+    call_id: String,
+}
+
+/// Not a cursor of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a cursor: use next_cursor of the page before")]
+pub struct CursorError;
+
+impl FromStr for Cursor {
+    type Err = CursorError;
+
+    fn from_str(text: &str) -> Result<Self, CursorError> {
+        let (offered, call_id) = text.split_once('~').ok_or(CursorError)?;
+        let is_id = (1..=160).contains(&call_id.len()) && call_id.bytes().all(|byte| byte.is_ascii_graphic());
+        if !is_id || !(1..=18).contains(&offered.len()) || !offered.bytes().all(|byte| byte.is_ascii_digit())
+        {
+            return Err(CursorError);
+        }
+        Ok(Self { offered_us: offered.parse().map_err(|_| CursorError)?, call_id: call_id.to_owned() })
+    }
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}~{}", self.offered_us.max(0), self.call_id)
+    }
+}
+
+/// Some calls, newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Page {
+    /// They.
+    pub calls: Vec<Row>,
+    /// Where the next page begins, if there is one. Calls that come meanwhile are before it.
+    pub next: Option<Cursor>,
+}
+
+impl Reader {
+    pub(super) const fn new(local: Local, server: Option<Remote>) -> Self {
+        Self { local, server }
+    }
+
+    /// The calls of `filter`, newest first.
+    ///
+    /// # Errors
+    /// The database is away, or fails.
+    pub async fn page(&self, filter: &Filter) -> Result<Page, RegistryError> {
+        let mut sql = format!(
+            "SELECT {} FROM calls WHERE offered_us >= ? AND offered_us <= ? AND (offered_us < ? OR call_id < ?)",
+            COLUMNS.join(", ")
+        );
+        let after =
+            filter.after.as_ref().map_or((i64::MAX, ""), |after| (after.offered_us, after.call_id.as_str()));
+        let mut values: Vec<Value> = vec![
+            filter.from_us.into(),
+            filter.to_us.min(after.0).into(),
+            after.0.into(),
+            after.1.to_owned().into(),
+        ];
+        let caller = filter.caller.as_deref().map(number_key);
+        let wanted = [("caller_key", &caller), ("end_reason", &filter.end_reason), ("agent", &filter.agent)];
+        for (column, value) in wanted {
+            if let Some(value) = value {
+                sql.extend([" AND ", column, " = ?"]);
+                values.push(value.clone().into());
+            }
+        }
+        sql.push_str(" ORDER BY offered_us DESC, call_id DESC LIMIT ?");
+        // One more than asked for tells whether another page follows.
+        values.push((i64::from(filter.limit) + 1).into());
+        let mut calls = self.fetch(sql, values, row::read).await?;
+        let more = calls.len() > filter.limit as usize;
+        calls.truncate(filter.limit as usize);
+        let behind = |row: &Row| Cursor { offered_us: row.offered_us, call_id: row.call_id.clone() };
+        let next = calls.last().filter(|_| more).map(behind);
+        Ok(Page { calls, next })
+    }
+
+    /// One call.
+    ///
+    /// # Errors
+    /// The database is away, or fails.
+    pub async fn find(&self, call_id: &str) -> Result<Option<Row>, RegistryError> {
+        let sql = format!("SELECT {} FROM calls WHERE call_id = ?", COLUMNS.join(", "));
+        Ok(self.fetch(sql, vec![call_id.to_owned().into()], row::read).await?.pop())
+    }
+
+    /// The sums of calls, by what is asked for, in its order.
+    ///
+    /// # Errors
+    /// The database is away, or fails.
+    pub async fn stats(&self, asked: &Asked) -> Result<Vec<Sums>, RegistryError> {
+        let (sql, values) = stats::query(asked);
+        let read = if asked.by.is_time() { stats::read_by_time } else { stats::read_by_name };
+        self.fetch(sql, values, read).await
+    }
+
+    async fn fetch<T>(
+        &self,
+        sql: String,
+        values: Vec<Value>,
+        read: fn(&dyn Cells) -> sqlx::Result<T>,
+    ) -> Result<Vec<T>, RegistryError> {
+        let pool = match &self.server {
+            Some(server) => Pool::Server(server.pool()?),
+            None => Pool::File(self.local.pool()?),
+        };
+        let fetched = tokio::time::timeout(ANSWER, pool.fetch(sql, &values, read)).await;
+        Ok(fetched.map_err(|_| RegistryError::Late)??)
+    }
+}
+
+impl Pool {
+    async fn fetch<T>(
+        &self,
+        sql: String,
+        values: &[Value],
+        read: fn(&dyn Cells) -> sqlx::Result<T>,
+    ) -> sqlx::Result<Vec<T>> {
+        // The SQL is made of our own constants; what people ask for is in the values.
+        let sql = AssertSqlSafe(sql);
+        match self {
+            Self::File(pool) => {
+                let rows = row::bind(sqlx::query(sql), values).fetch_all(pool).await?;
+                rows.iter().map(|cells| read(cells)).collect()
+            }
+            Self::Server(pool) => {
+                let rows = row::bind(sqlx::query(sql), values).fetch_all(pool).await?;
+                rows.iter().map(|cells| read(cells)).collect()
+            }
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! The columns: a row of the log into a database's and back, the same for both. Decides nothing.
+
+use sqlx::query::Query;
+use sqlx::{Database, Encode, Row as _, Type};
+
+use crate::sqlite::{cut, number_key};
+
+/// Longest text in a row, bytes; MySQL refuses what does not fit.
+const TEXT_BYTES: usize = 255;
+/// Longest id, bytes: it is part of keys. Asterisk's have at most 149.
+const ID_BYTES: usize = 160;
+
+/// One call.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Row {
+    /// The caller's channel in Asterisk.
+    pub call_id: String,
+    /// `{YYYYMMDD_HHMMSS}_{call_id}`; None: nothing is recorded.
+    pub recording_id: Option<String>,
+    /// The machine of the daemon.
+    pub host: String,
+    /// The caller's number; empty if withheld, unknown or erased.
+    pub caller: String,
+    /// The number dialled; empty if unknown or erased.
+    pub called: String,
+    /// The model that answered.
+    pub model: String,
+    /// The agent that answered.
+    pub agent: String,
+    /// When the caller came, UTC microseconds since 1970, as all times here.
+    pub offered_us: i64,
+    /// When he was answered.
+    pub answered_us: Option<i64>,
+    /// When he first heard the assistant.
+    pub first_audio_us: Option<i64>,
+    /// When it was over. None while it runs, and after a crash.
+    pub ended_us: Option<i64>,
+    /// How long it lasted, milliseconds.
+    pub duration_ms: Option<u64>,
+    /// Why it ended (a code of [`EndReason`](crate::operator::EndReason)). None: it is running.
+    pub end_reason: Option<String>,
+    /// Answers of the assistant.
+    pub turns: u64,
+    /// How often the caller cut it off.
+    pub interruptions: u64,
+    /// From the answered call to the first word, milliseconds.
+    pub greeting_ms: Option<u64>,
+    /// From the caller's last word to the assistant's first, milliseconds: the median of the call.
+    pub turn_p50_ms: Option<u64>,
+    /// The same: 95 of 100 were no longer.
+    pub turn_p95_ms: Option<u64>,
+    /// What it used of the model. None: unknown, which is not nothing.
+    pub tokens: Option<Tokens>,
+    /// What that cost, millionths of a US dollar. None: unknown.
+    pub cost_micro_usd: Option<i64>,
+}
+
+/// Tokens by kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tokens {
+    /// Text that went in, the cached among it.
+    pub text_in: u64,
+    /// Sound that went in, the cached among it.
+    pub audio_in: u64,
+    /// Text that went in and was cached.
+    pub cached_text_in: u64,
+    /// Sound that went in and was cached.
+    pub cached_audio_in: u64,
+    /// Text that came out.
+    pub text_out: u64,
+    /// Sound that came out.
+    pub audio_out: u64,
+    /// Counted by us, not told by the server.
+    pub estimated: bool,
+}
+
+/// All columns, in the order of [`Row::values`] and [`read`].
+pub(super) const COLUMNS: [&str; 28] = [
+    "call_id",
+    "recording_id",
+    "host",
+    "caller",
+    "caller_key",
+    "called",
+    "model",
+    "agent",
+    "offered_us",
+    "answered_us",
+    "first_audio_us",
+    "ended_us",
+    "duration_ms",
+    "end_reason",
+    "turns",
+    "interruptions",
+    "greeting_ms",
+    "turn_p50_ms",
+    "turn_p95_ms",
+    "text_in",
+    "audio_in",
+    "cached_text_in",
+    "cached_audio_in",
+    "text_out",
+    "audio_out",
+    "estimated",
+    "cost_micro_usd",
+    "erased",
+];
+
+/// Columns that tell who called whom.
+pub(super) const PERSONAL: [&str; 3] = ["caller", "caller_key", "called"];
+
+/// `INSERT INTO calls` with all columns and one `?` for each, and one more column with what is in it.
+pub(super) fn insert(more: Option<(&str, &str)>) -> String {
+    let (mut columns, mut values) = (COLUMNS.to_vec(), ["?"; COLUMNS.len()].to_vec());
+    if let Some((column, value)) = more {
+        columns.push(column);
+        values.push(value);
+    }
+    format!("INSERT INTO calls ({}) VALUES ({})", columns.join(", "), values.join(", "))
+}
+
+/// What a `?` stands for.
+#[derive(Debug, Clone)]
+pub(super) enum Value {
+    Text(Option<String>),
+    Integer(Option<i64>),
+}
+
+impl From<i64> for Value {
+    fn from(number: i64) -> Self {
+        Self::Integer(Some(number))
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self::Text(Some(text))
+    }
+}
+
+/// Puts the values where the `?` are.
+pub(super) fn bind<'q, D: Database>(
+    mut query: Query<'q, D, D::Arguments>,
+    values: &[Value],
+) -> Query<'q, D, D::Arguments>
+where
+    Option<String>: Encode<'q, D> + Type<D>,
+    Option<i64>: Encode<'q, D> + Type<D>,
+{
+    for value in values {
+        query = match value {
+            Value::Text(text) => query.bind(text.clone()),
+            Value::Integer(number) => query.bind(*number),
+        };
+    }
+    query
+}
+
+/// The cells of a database's row, by their place.
+pub(super) trait Cells {
+    fn integer(&self, column: usize) -> sqlx::Result<Option<i64>>;
+    fn text(&self, column: usize) -> sqlx::Result<Option<String>>;
+}
+
+macro_rules! cells {
+    ($($row:ty),*) => { $(
+        impl Cells for $row {
+            fn integer(&self, column: usize) -> sqlx::Result<Option<i64>> {
+                self.try_get(column)
+            }
+
+            fn text(&self, column: usize) -> sqlx::Result<Option<String>> {
+                self.try_get(column)
+            }
+        }
+    )* };
+}
+
+cells!(sqlx::sqlite::SqliteRow, sqlx::mysql::MySqlRow);
+
+impl Row {
+    /// What its columns hold.
+    pub(super) fn values(&self, erased: bool) -> Vec<Value> {
+        let text = |text: &str| Value::Text(Some(cut(text, TEXT_BYTES)));
+        let personal = |value: &str| text(if erased { "" } else { value });
+        let id = |id: &str| cut(id, ID_BYTES);
+        let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        let known = |value: Option<u64>| Value::Integer(value.map(number));
+        let tokens = |kind: fn(&Tokens) -> u64| known(self.tokens.as_ref().map(kind));
+        vec![
+            id(&self.call_id).into(),
+            Value::Text(self.recording_id.as_deref().map(id)),
+            text(&self.host),
+            personal(&self.caller),
+            personal(&number_key(&self.caller)),
+            personal(&self.called),
+            text(&self.model),
+            text(&self.agent),
+            self.offered_us.into(),
+            Value::Integer(self.answered_us),
+            Value::Integer(self.first_audio_us),
+            Value::Integer(self.ended_us),
+            known(self.duration_ms),
+            Value::Text(self.end_reason.as_deref().map(|reason| cut(reason, 64))),
+            number(self.turns).into(),
+            number(self.interruptions).into(),
+            known(self.greeting_ms),
+            known(self.turn_p50_ms),
+            known(self.turn_p95_ms),
+            tokens(|tokens| tokens.text_in),
+            tokens(|tokens| tokens.audio_in),
+            tokens(|tokens| tokens.cached_text_in),
+            tokens(|tokens| tokens.cached_audio_in),
+            tokens(|tokens| tokens.text_out),
+            tokens(|tokens| tokens.audio_out),
+            i64::from(self.tokens.is_some_and(|tokens| tokens.estimated)).into(),
+            Value::Integer(self.cost_micro_usd),
+            i64::from(erased).into(),
+        ]
+    }
+}
+
+/// The call in a row with all [`COLUMNS`].
+pub(super) fn read(cells: &dyn Cells) -> sqlx::Result<Row> {
+    let text = |column| cells.text(column).map(Option::unwrap_or_default);
+    let known = |column| cells.integer(column).map(|number| number.map(|number| number.max(0) as u64));
+    let number = |column| known(column).map(Option::unwrap_or_default);
+    let tokens = match known(19)? {
+        None => None,
+        Some(text_in) => Some(Tokens {
+            text_in,
+            audio_in: number(20)?,
+            cached_text_in: number(21)?,
+            cached_audio_in: number(22)?,
+            text_out: number(23)?,
+            audio_out: number(24)?,
+            estimated: number(25)? != 0,
+        }),
+    };
+    Ok(Row {
+        call_id: text(0)?,
+        recording_id: cells.text(1)?,
+        host: text(2)?,
+        caller: text(3)?,
+        called: text(5)?,
+        model: text(6)?,
+        agent: text(7)?,
+        offered_us: cells.integer(8)?.unwrap_or_default(),
+        answered_us: cells.integer(9)?,
+        first_audio_us: cells.integer(10)?,
+        ended_us: cells.integer(11)?,
+        duration_ms: known(12)?,
+        end_reason: cells.text(13)?,
+        turns: number(14)?,
+        interruptions: number(15)?,
+        greeting_ms: known(16)?,
+        turn_p50_ms: known(17)?,
+        turn_p95_ms: known(18)?,
+        tokens,
+        cost_micro_usd: cells.integer(26)?,
+    })
+}
+
+/// Whether who called whom was erased.
+pub(super) fn is_erased(cells: &dyn Cells) -> sqlx::Result<bool> {
+    Ok(cells.integer(27)? == Some(1))
+}

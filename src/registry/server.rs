@@ -1,0 +1,262 @@
+//! The server, MySQL or MariaDB: where it is, and what is written there. Every write may be repeated without harm.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use sqlx::migrate::MigrateError;
+use sqlx::mysql::{MySqlConnectOptions, MySqlPool, MySqlPoolOptions};
+use sqlx::{AssertSqlSafe, Executor, MySql};
+
+use super::local::{Due, Erasure};
+use super::row::{self, COLUMNS, PERSONAL};
+use super::{RegistryError, Sought};
+use crate::sqlite::{self, Migrations};
+
+const MIGRATIONS: Migrations = &[(1, "calls", include_str!("0001_calls.mysql.sql"))];
+/// One writes, the others read.
+const CONNECTIONS: u32 = 4;
+/// How long a connection may take. A server that is away is known by then.
+const CONNECT: Duration = Duration::from_secs(5);
+/// How long an answer may take. A server that hangs must not hold whoever asks for ever; a year's sums over a million
+/// calls take a few seconds.
+pub(super) const ANSWER: Duration = Duration::from_secs(20);
+/// What may stand behind the `?` of an address; sqlx ignores others, which would leave a misspelt `ssl-mode` unsaid.
+const PARAMETERS: [&str; 4] = ["ssl-mode", "ssl-ca", "ssl-cert", "ssl-key"];
+
+/// The address of a server: `mysql://USER:PASSWORD@HOST[:PORT]/DATABASE`, or `mariadb://…`. It shows itself without
+/// the password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Server(String);
+
+/// Not such an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not mysql://USER:PASSWORD@HOST:PORT/DATABASE")]
+pub struct ServerError;
+
+impl FromStr for Server {
+    type Err = ServerError;
+
+    fn from_str(text: &str) -> Result<Self, ServerError> {
+        let (scheme, rest) = text.split_once("://").ok_or(ServerError)?;
+        if !["mysql", "mariadb"].contains(&scheme) || !rest.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(ServerError);
+        }
+        let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let known = |pair: &str| {
+            pair.split_once('=').is_some_and(|(name, value)| PARAMETERS.contains(&name) && !value.is_empty())
+        };
+        let (authority, database) = place.split_once('/').ok_or(ServerError)?;
+        let (user, host) = authority.rsplit_once('@').ok_or(ServerError)?;
+        let is_whole =
+            !user.is_empty() && !user.starts_with(':') && !host.is_empty() && !host.starts_with(':');
+        let names_one = !database.is_empty() && !database.contains('/');
+        // A `/` or `?` in a password has ended the address early: it must be written %2F, %3F.
+        if !is_whole || !names_one || !(query.is_empty() || query.split('&').all(known)) {
+            return Err(ServerError);
+        }
+        let server = Self(text.to_owned());
+        server.options().map(|_| server).map_err(|_| ServerError)
+    }
+}
+
+impl Server {
+    fn options(&self) -> Result<MySqlConnectOptions, sqlx::Error> {
+        self.0.parse()
+    }
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let address = self.0.split_once('?').map_or(&*self.0, |(address, _)| address);
+        f.write_str(address.rsplit_once('@').map_or("", |(_, place)| place))
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Server({self})")
+    }
+}
+
+/// The server, connected to when it is needed. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(super) struct Remote {
+    name: Arc<str>,
+    pool: MySqlPool,
+    /// Its tables are as we want them.
+    ready: Arc<AtomicBool>,
+}
+
+impl Remote {
+    /// Connects to nothing yet.
+    pub(super) fn new(server: &Server) -> Self {
+        // An address that is none was refused when it was read.
+        let options = server.options().unwrap_or_default();
+        let pool = MySqlPoolOptions::new()
+            .max_connections(CONNECTIONS)
+            .acquire_timeout(CONNECT)
+            .connect_lazy_with(options);
+        Self { name: server.to_string().into(), pool, ready: Arc::default() }
+    }
+
+    /// `host:port/database`.
+    pub(super) fn name(&self) -> String {
+        self.name.to_string()
+    }
+
+    /// Its connections, once its tables are there.
+    pub(super) fn pool(&self) -> Result<MySqlPool, RegistryError> {
+        if self.ready.load(Ordering::Relaxed) { Ok(self.pool.clone()) } else { Err(RegistryError::Closed) }
+    }
+
+    pub(super) async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    /// Makes its tables what we want them to be, once.
+    pub(super) async fn prepare(&self) -> Result<(), RegistryError> {
+        if self.ready.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let migrator = sqlite::migrator(MIGRATIONS);
+        let done = match migrator.run(&self.pool).await {
+            // Somebody was cut off in the middle. MySQL has no transactions over tables, so ours can be repeated.
+            Err(MigrateError::Dirty(version)) => {
+                let forget = "DELETE FROM _sqlx_migrations WHERE version = ? AND success = FALSE";
+                sqlx::query(forget).bind(version).execute(&self.pool).await?;
+                migrator.run(&self.pool).await
+            }
+            done => done,
+        };
+        done.map_err(|error| match error {
+            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => error,
+            other => sqlx::Error::Migrate(Box::new(other)),
+        })?;
+        self.ready.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Puts these rows in, or what is new of them, and returns those that are in. A row that the server will not
+    /// have holds nobody up: the error is of the first such.
+    ///
+    /// # Errors
+    /// The server takes none of them.
+    pub(super) async fn put<'a>(
+        &self,
+        rows: &'a [Due],
+    ) -> Result<(Vec<&'a Due>, Option<sqlx::Error>), RegistryError> {
+        match self.put_all(rows).await {
+            Ok(()) => return Ok((rows.iter().collect(), None)),
+            Err(sqlx::Error::Database(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let (mut done, mut refused) = (Vec::new(), None);
+        for due in rows {
+            match put(&self.pool, due).await {
+                Ok(()) => done.push(due),
+                Err(error @ sqlx::Error::Database(_)) => refused = refused.or(Some(error)),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        match refused {
+            // It is not the row.
+            Some(error) if done.is_empty() && rows.len() > 1 => Err(error.into()),
+            refused => Ok((done, refused)),
+        }
+    }
+
+    /// In one transaction, which is one wait for the server's disk.
+    async fn put_all(&self, rows: &[Due]) -> sqlx::Result<()> {
+        let mut transaction = self.pool.begin().await?;
+        for due in rows {
+            put(&mut *transaction, due).await?;
+        }
+        transaction.commit().await
+    }
+
+    /// Clears who called whom.
+    pub(super) async fn erase(&self, erasure: &Erasure) -> Result<(), RegistryError> {
+        let sql = match erasure.sought {
+            Sought::Recording => ERASE_RECORDING,
+            Sought::Caller => ERASE_CALLER,
+        };
+        sqlx::query(sql).bind(&erasure.value).execute(&self.pool).await?;
+        Ok(())
+    }
+}
+
+async fn put<'c>(executor: impl Executor<'c, Database = MySql>, due: &Due) -> sqlx::Result<()> {
+    let query = sqlx::query(AssertSqlSafe(upsert()));
+    row::bind(query, &due.row.values(due.erased)).execute(executor).await.map(drop)
+}
+
+/// A row that is new, or what is new of it. MySQL assigns from left to right, so `erased` comes first; what was
+/// erased stays so. (`VALUES()` is what MySQL 8 and MariaDB have in common.)
+fn upsert() -> String {
+    let others = COLUMNS[1..].iter().filter(|column| **column != "erased").map(|column| {
+        if PERSONAL.contains(column) {
+            format!("{column} = CASE WHEN erased = 1 THEN '' ELSE VALUES({column}) END")
+        } else {
+            format!("{column} = VALUES({column})")
+        }
+    });
+    format!(
+        "{} ON DUPLICATE KEY UPDATE erased = GREATEST(erased, VALUES(erased)), {}",
+        row::insert(None),
+        others.collect::<Vec<_>>().join(", ")
+    )
+}
+
+const ERASE_RECORDING: &str =
+    "UPDATE calls SET caller = '', caller_key = '', called = '', erased = 1 WHERE recording_id = ?";
+const ERASE_CALLER: &str =
+    "UPDATE calls SET caller = '', caller_key = '', called = '', erased = 1 WHERE caller_key = ?";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_names_user_host_and_database_and_hides_the_password() {
+        for (text, shown) in [
+            ("mysql://calls:hunter2@db/phone", "db/phone"),
+            ("mysql://calls:hunter2@db:3307/phone?ssl-mode=REQUIRED", "db:3307/phone"),
+            ("mariadb://calls:p%40ss%2Fword@10.0.0.1:3306/phone", "10.0.0.1:3306/phone"),
+            ("mysql://calls@[::1]:3306/phone", "[::1]:3306/phone"),
+        ] {
+            let server: Server = text.parse().unwrap();
+            assert_eq!(server.to_string(), shown);
+            assert_eq!(format!("{server:?}"), format!("Server({shown})"));
+            assert_eq!(server.options().unwrap().get_username(), "calls");
+        }
+        let odd: Server = "mysql://u:p@ss@h/d".parse().unwrap();
+        assert_eq!(odd.to_string(), "h/d");
+        let odd: Server = "mysql://u:p%40ss%2Fword@h/d".parse().unwrap();
+        assert_eq!(odd.options().unwrap().get_database(), Some("d"));
+    }
+
+    #[test]
+    fn what_is_no_such_address_is_refused() {
+        for text in [
+            "postgres://u:p@h/d",
+            "mysql://h/d",
+            "mysql://u:p@h",
+            "mysql://u:p@h/",
+            "mysql://u:p@/d",
+            "mysql://:p@h/d",
+            "mysql://u:p@:3306/d",
+            "mysql://u:p@h:none/d",
+            "mysql://u:p@h/d/e",
+            "mysql://u:p/q@h/d",
+            "mysql://u:p q@h/d",
+            "mysql://u:p@h/d?sslmode=REQUIRED",
+            "mysql://u:p@h/d?ssl-mode=PLEASE",
+            "mysql:u:p@h/d",
+        ] {
+            assert_eq!(text.parse::<Server>(), Err(ServerError), "{text}");
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! What is true of the log wherever it is: each test runs in a file and on the server.
+
+use openai_inbound_calls::registry::stats::{Asked, By, Group, Latency};
+use openai_inbound_calls::registry::{Filter, Row, Server, Tokens, Whose};
+
+use crate::mariadb::Database;
+use crate::world::{MONDAY, SECOND, World, ended, running, until};
+
+/// A log in an empty folder, with a server or without.
+struct Place {
+    folder: tempfile::TempDir,
+    server: Option<Server>,
+}
+
+impl Place {
+    fn start(&self) -> World {
+        World::start(&self.folder.path().join("calls.db"), self.server.clone())
+    }
+}
+
+macro_rules! on_both {
+    ($($(#[$comment:meta])* async fn $name:ident($place:ident) $body:block)*) => { $(
+        $(#[$comment])*
+        mod $name {
+            use super::*;
+
+            async fn scene($place: Place) $body
+
+            #[tokio::test]
+            async fn in_a_file() {
+                scene(Place { folder: tempfile::tempdir().unwrap(), server: None }).await;
+            }
+
+            #[tokio::test]
+            async fn on_the_server() {
+                let Some(database) = Database::new().await else { return };
+                let server = Some(database.address());
+                scene(Place { folder: tempfile::tempdir().unwrap(), server }).await;
+            }
+        }
+    )* };
+}
+
+on_both! {
+    async fn a_row_reads_back_as_it_was_offered(place) {
+        let world = place.start();
+        let odd = Row {
+            recording_id: None,
+            caller: String::new(),
+            called: "señal 😀 'x'; DROP TABLE calls".into(),
+            tokens: Some(Tokens { estimated: true, ..Tokens::default() }),
+            cost_micro_usd: Some(0),
+            ..ended("odd", 1)
+        };
+        let unknown = Row { end_reason: Some("no_port".into()), ..running("unknown", 2) };
+        let rows = vec![running("running", 0), odd, unknown, ended("full", 3)];
+        world.put(rows.clone()).await;
+        for row in rows {
+            assert_eq!(world.find(&row.call_id).await, Some(row));
+        }
+        assert_eq!(world.reader.find("none").await.unwrap(), None);
+    }
+
+    async fn what_does_not_fit_is_cut_and_not_refused(place) {
+        let world = place.start();
+        let long = Row {
+            caller: "9".repeat(1_000),
+            called: "ñ".repeat(400),
+            agent: "x".repeat(256),
+            turns: u64::MAX,
+            duration_ms: Some(u64::MAX),
+            ..ended("long", 0)
+        };
+        world.offer([long]);
+        world.put(vec![ended("after", 1)]).await;
+        let read = world.find("long").await.unwrap();
+        assert_eq!((read.caller.len(), read.called, read.agent.len()), (255, "ñ".repeat(127), 255));
+        assert_eq!((read.turns, read.duration_ms), (i64::MAX as u64, Some(i64::MAX as u64)));
+    }
+
+    async fn a_call_is_one_row_however_often_it_is_offered(place) {
+        let world = place.start();
+        world.put(vec![running("a", 0)]).await;
+        assert_eq!(world.find("a").await.unwrap().end_reason, None);
+        world.put(vec![ended("a", 0), ended("a", 0)]).await;
+        assert_eq!(world.ids(&Filter::default()).await.unwrap(), ["a"]);
+        world.stop().await;
+        let world = place.start();
+        world.until_there(&ended("a", 0)).await;
+        world.put(vec![ended("a", 0), ended("b", 1)]).await;
+        assert_eq!(world.ids(&Filter::default()).await.unwrap(), ["b", "a"]);
+    }
+
+    async fn pages_go_on_where_they_ended_whatever_comes_meanwhile(place) {
+        let world = place.start();
+        // Two at a time, and some at the same.
+        world.put((0..7).map(|n| ended(&format!("call-{n}"), n / 3)).collect()).await;
+        let mut filter = Filter { limit: 2, ..Filter::default() };
+        let (mut seen, mut pages) = (Vec::new(), 0);
+        loop {
+            let page = world.reader.page(&filter).await.unwrap();
+            seen.extend(page.calls.into_iter().map(|row| row.call_id));
+            pages += 1;
+            let Some(next) = page.next else { break };
+            // A cursor goes through a URL.
+            filter.after = Some(next.to_string().parse().unwrap());
+            world.put(vec![ended(&format!("newer-{pages}"), 100 + pages)]).await;
+        }
+        assert_eq!(seen, ["call-6", "call-5", "call-4", "call-3", "call-2", "call-1", "call-0"]);
+        assert_eq!(pages, 4);
+        let all = world.ids(&Filter::default()).await.unwrap();
+        assert_eq!(all[..3], ["newer-3", "newer-2", "newer-1"]);
+    }
+
+    async fn a_list_is_of_a_time_a_caller_a_reason_an_agent(place) {
+        let world = place.start();
+        let other = |call: &str, seconds, caller: &str, reason: &str, agent: &str| Row {
+            caller: caller.into(),
+            end_reason: Some(reason.into()),
+            agent: agent.into(),
+            ..ended(call, seconds)
+        };
+        world
+            .put(vec![
+                other("a", 0, "+34 (600) 111.222", "caller_hung_up", "sales"),
+                other("b", 1, "34600111222", "transferred", "sales"),
+                other("c", 2, "34600111223", "transferred", "Sales"),
+                other("d", 3, "", "no_audio", "support"),
+                running("e", 4),
+            ])
+            .await;
+        let ids = async |filter: Filter| world.ids(&filter).await.unwrap();
+        let all = Filter::default;
+        assert_eq!(ids(Filter { caller: Some("34-600-111-222".into()), ..all() }).await, ["e", "b", "a"]);
+        assert_eq!(ids(Filter { end_reason: Some("transferred".into()), ..all() }).await, ["c", "b"]);
+        // Text is compared to the letter in both.
+        assert_eq!(ids(Filter { agent: Some("sales".into()), ..all() }).await, ["b", "a"]);
+        let (from_us, to_us) = (MONDAY + SECOND, MONDAY + 3 * SECOND);
+        assert_eq!(ids(Filter { from_us, to_us, ..all() }).await, ["d", "c", "b"]);
+        let both = Filter { end_reason: Some("transferred".into()), agent: Some("sales".into()), ..all() };
+        assert_eq!(ids(both).await, ["b"]);
+        assert_eq!(ids(Filter { agent: Some("' OR 1=1--".into()), ..all() }).await, [""; 0]);
+    }
+
+    async fn sums_are_by_agent_and_model(place) {
+        let world = place.start();
+        let of = |agent: &str, row: Row| Row { agent: agent.into(), ..row };
+        let mut rows: Vec<_> = (1..=20)
+            .map(|n| Row { greeting_ms: Some(100 * n), ..of("sales", ended(&format!("s{n}"), 0)) })
+            .collect();
+        // Unknown is not nothing: it is counted, and does not pull a figure down.
+        for n in 0..5 {
+            let (tokens, cost_micro_usd, greeting_ms) = (None, None, None);
+            rows.push(of(
+                "sales",
+                Row { tokens, cost_micro_usd, greeting_ms, ..ended(&format!("u{n}"), 0) },
+            ));
+        }
+        rows.push(of("sales", running("r", 0)));
+        let tokens = Some(Tokens { text_in: 5, estimated: true, ..Tokens::default() });
+        rows.push(of("other", Row { model: "mini".into(), tokens, ..ended("o", 0) }));
+        rows.push(of("quiet", Row { greeting_ms: None, ..running("q", 0) }));
+        world.put(rows).await;
+        let ask = async |by| {
+            let asked = Asked { from_us: MONDAY - SECOND, to_us: MONDAY + SECOND, by, utc_offset_s: 0 };
+            world.reader.stats(&asked).await.unwrap()
+        };
+        let sums = ask(By::Agent).await;
+        let names: Vec<_> = sums.iter().map(|sums| sums.group.clone()).collect();
+        assert_eq!(names, ["other", "quiet", "sales"].map(|name| Group::Name(name.into())));
+        let [other, quiet, sales] = &sums[..] else { panic!("{sums:?}") };
+        assert_eq!((sales.calls, sales.running, sales.duration_ms), (26, 1, 25 * 60_000));
+        assert_eq!((sales.cost_micro_usd, sales.unknown_cost, sales.unknown_tokens), (20 * 43_210, 5, 5));
+        assert_eq!((sales.tokens.text_in, sales.tokens.audio_out), (20_000, 8_000));
+        assert!(!sales.tokens.estimated && other.tokens.estimated);
+        assert_eq!(
+            sales.greeting,
+            Latency { mean_ms: Some(1_050.0), p50_ms: Some(1_000), p95_ms: Some(1_900) }
+        );
+        assert_eq!(sales.turn_p50.p50_ms, Some(640));
+        assert_eq!((quiet.running, quiet.greeting, quiet.unknown_cost), (1, Latency::default(), 0));
+        assert_eq!((other.tokens.text_in, other.turn_p95.p95_ms), (5, Some(1_200)));
+        let models: Vec<_> = ask(By::Model).await.into_iter().map(|sums| (sums.group, sums.calls)).collect();
+        let model = |name: &str, calls| (Group::Name(name.into()), calls);
+        assert_eq!(models, [model("gpt-realtime-2.1", 27), model("mini", 1)]);
+    }
+
+    async fn sums_are_by_hour_and_day_of_the_place(place) {
+        let world = place.start();
+        // 14:30:25, 14:59:59, 15:00:00 and 23:30:25 UTC.
+        let at = [("a", 0), ("b", 1_774), ("c", 1_775), ("d", 9 * 3_600)];
+        world.put(at.iter().map(|(call, seconds)| ended(call, *seconds)).collect()).await;
+        let ask = async |by, utc_offset_s| {
+            let asked = Asked { from_us: 0, to_us: i64::MAX, by, utc_offset_s };
+            let sums = world.reader.stats(&asked).await.unwrap();
+            let since = |group: &Group| match group {
+                Group::Since(us) => (us - MONDAY) / SECOND,
+                Group::Name(name) => panic!("{name}"),
+            };
+            sums.iter().map(|sums| (since(&sums.group), sums.calls)).collect::<Vec<_>>()
+        };
+        let half_past_two = 30 * 60 + 25;
+        assert_eq!(
+            ask(By::Hour, 0).await,
+            [(-half_past_two, 2), (1_775, 1), (9 * 3_600 - half_past_two, 1)]
+        );
+        let midnight = -(14 * 3_600 + half_past_two);
+        assert_eq!(ask(By::Day, 0).await, [(midnight, 4)]);
+        // In Madrid the last of them was on Tuesday, and half an hour matters in Delhi.
+        assert_eq!(
+            ask(By::Day, 7_200).await,
+            [(midnight - 7_200, 3), (midnight - 7_200 + 86_400, 1)]
+        );
+        assert_eq!(ask(By::Hour, 19_800).await.len(), 2);
+        assert_eq!(ask(By::Day, -5 * 3_600).await, [(midnight + 5 * 3_600, 4)]);
+    }
+
+    async fn who_called_whom_is_forgotten_and_does_not_come_back(place) {
+        let world = place.start();
+        let known = Row { caller: "5".into(), ..ended("known", 3) };
+        let withheld = Row { caller: String::new(), ..ended("withheld", 4) };
+        let rows = vec![ended("a", 0), ended("b", 1), running("live", 2), withheld.clone(), known.clone()];
+        world.put(rows).await;
+        let who = async |call: &str| {
+            world.find(call).await.map(|row| (row.caller, row.called, row.end_reason.is_some()))
+        };
+        let forgotten = Some((String::new(), String::new(), true));
+        world.log.erase(Whose::Recording("20251020_143025_b".into())).await.unwrap();
+        until("the recording's call is forgotten", async || who("b").await == forgotten).await;
+        assert_eq!(world.find("a").await, Some(ended("a", 0)), "only that one");
+
+        world.log.erase(Whose::Caller("34 600 111 222".into())).await.unwrap();
+        until("the caller is forgotten", async || who("a").await == forgotten).await;
+        until("the running call too", async || {
+            who("live").await == Some((String::new(), String::new(), false))
+        })
+        .await;
+        // Its end knows the caller still.
+        world.offer([ended("live", 2)]);
+        until("it is over", async || who("live").await.is_some_and(|(.., over)| over)).await;
+        assert_eq!(who("live").await, forgotten);
+        let of_caller = Filter { caller: Some("34600111222".into()), ..Filter::default() };
+        assert_eq!(world.ids(&of_caller).await.unwrap(), [""; 0]);
+
+        // Nobody's number is nobody.
+        world.log.erase(Whose::Caller(" + ".into())).await.unwrap();
+        world.put(vec![ended("later", 9)]).await;
+        for row in [withheld, known] {
+            assert_eq!(world.find(&row.call_id).await, Some(row));
+        }
+    }
+}

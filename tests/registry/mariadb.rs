@@ -1,0 +1,190 @@
+//! A real MariaDB for all tests of this binary, each with a database of its own: on a loopback port, in a folder of
+//! its own, gone when the binary ends, however it ends. And a door to it that can be shut.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use openai_inbound_calls::daemon::clock::now;
+use openai_inbound_calls::registry::Server;
+use sqlx::mysql::MySqlPool;
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, MySqlConnection};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// Longer than a server takes to start on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How often it is looked whether it has.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Set by `tests/run database`: a missing server is a failure.
+const REQUIRED: &str = "DATABASE_TESTS";
+const PROGRAMS: [&str; 2] = ["/usr/sbin", "/usr/bin"];
+/// With characters that an address must write in another way.
+const PASSWORD: (&str, &str) = ("p@ss/w?rd", "p%40ss%2Fw%3Frd");
+
+/// Runs the server until its standard input ends, which is when this process does; then removes its folder.
+const KEEPER: &str = r#"
+"$@" >"$FOLDER/log" 2>&1 & server=$!
+while read -r line; do :; done
+kill -KILL $server; wait $server 2>/dev/null
+rm -rf "$FOLDER"
+"#;
+
+struct Running {
+    port: u16,
+    /// Its standard input holds the server.
+    _keeper: Child,
+}
+
+static SERVER: OnceLock<Option<Running>> = OnceLock::new();
+static DATABASES: AtomicU32 = AtomicU32::new(0);
+
+/// One database of the server.
+pub(crate) struct Database {
+    port: u16,
+    name: String,
+}
+
+impl Database {
+    /// An empty one. None, with a word about it, where there is no MariaDB.
+    pub(crate) async fn new() -> Option<Self> {
+        let server = SERVER.get_or_init(start).as_ref();
+        let Some(Running { port, .. }) = server else {
+            assert!(std::env::var_os(REQUIRED).is_none(), "there is no mariadbd");
+            println!("skipped: there is no mariadbd (tests/run database installs it)");
+            return None;
+        };
+        let name = format!("calls{}", DATABASES.fetch_add(1, Ordering::Relaxed));
+        let database = Self { port: *port, name };
+        let mut root = connect(*port).await.expect("it runs");
+        let name = &database.name;
+        for sql in [
+            format!("CREATE DATABASE {name}"),
+            format!("CREATE USER {name} IDENTIFIED BY '{}'", PASSWORD.0),
+            format!("GRANT ALL ON {name}.* TO {name}"),
+        ] {
+            root.execute(AssertSqlSafe(sql)).await.expect("root may");
+        }
+        Some(database)
+    }
+
+    pub(crate) fn address(&self) -> Server {
+        self.address_at(self.port)
+    }
+
+    fn address_at(&self, port: u16) -> Server {
+        let name = &self.name;
+        format!("mysql://{name}:{}@127.0.0.1:{port}/{name}", PASSWORD.1).parse().expect("an address")
+    }
+
+    /// As an administrator sees it.
+    pub(crate) async fn pool(&self) -> MySqlPool {
+        let url = format!("mysql://root@127.0.0.1:{}/{}", self.port, self.name);
+        MySqlPool::connect(&url).await.expect("it runs")
+    }
+}
+
+async fn connect(port: u16) -> sqlx::Result<MySqlConnection> {
+    MySqlConnection::connect(&format!("mysql://root@127.0.0.1:{port}/mysql")).await
+}
+
+fn program(name: &str) -> Option<PathBuf> {
+    PROGRAMS.iter().map(|folder| Path::new(folder).join(name)).find(|path| path.exists())
+}
+
+/// Starts it, if it is installed.
+fn start() -> Option<Running> {
+    let (server, install) = (program("mariadbd")?, program("mariadb-install-db")?);
+    let folder = tempfile::Builder::new().prefix("mariadb").tempdir().expect("a folder").keep();
+    let is_root = rustix::process::getuid().is_root();
+    let mut options =
+        vec!["--no-defaults".to_owned(), format!("--datadir={}", folder.join("data").display())];
+    if is_root {
+        // It refuses to run as root.
+        options.push("--user=nobody".into());
+        assert!(Command::new("chown").arg("nobody").arg(&folder).status().expect("chown").success());
+    }
+    let made = Command::new(install)
+        .args(&options)
+        .args(["--auth-root-authentication-method=normal", "--skip-test-db"])
+        .output()
+        .expect("it runs");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stdout));
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback");
+    let port = free.local_addr().expect("bound").port();
+    drop(free);
+    let keeper = Command::new("sh")
+        .args(["-c", KEEPER, "keeper"])
+        .arg(server)
+        .args(&options)
+        .arg(format!("--socket={}", folder.join("socket").display()))
+        .arg(format!("--port={port}"))
+        .args(["--bind-address=127.0.0.1", "--skip-log-bin", "--innodb-buffer-pool-size=32M"])
+        .env("FOLDER", &folder)
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("sh");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    std::thread::spawn(move || {
+        let end = now() + PATIENCE;
+        while let Err(error) = runtime.block_on(connect(port)) {
+            assert!(now() < end, "MariaDB does not start: {error}");
+            std::thread::sleep(LOOK_EVERY);
+        }
+    })
+    .join()
+    .unwrap_or_else(|_| panic!("{}", std::fs::read_to_string(folder.join("log")).unwrap_or_default()));
+    Some(Running { port, _keeper: keeper })
+}
+
+/// A port before the server, which can be shut: then nobody gets in, and who is in is thrown out.
+pub(crate) struct Door {
+    port: u16,
+    is_open: watch::Sender<bool>,
+    _forwarding: JoinSet<()>,
+}
+
+impl Door {
+    pub(crate) async fn shut(database: &Database) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
+        let port = listener.local_addr().expect("bound").port();
+        let (is_open, mut open) = watch::channel(false);
+        let server = database.port;
+        let mut forwarding = JoinSet::new();
+        forwarding.spawn(async move {
+            let mut guests = JoinSet::new();
+            loop {
+                tokio::select! {
+                    Ok((guest, _)) = listener.accept() => {
+                        if *open.borrow() {
+                            guests.spawn(forward(guest, server));
+                        }
+                    }
+                    changed = open.changed() => {
+                        if changed.is_err() { return }
+                        if !*open.borrow() { guests.shutdown().await }
+                    }
+                }
+            }
+        });
+        Self { port, is_open, _forwarding: forwarding }
+    }
+
+    pub(crate) fn set(&self, open: bool) {
+        self.is_open.send_replace(open);
+    }
+
+    /// The database, through the door.
+    pub(crate) fn address(&self, database: &Database) -> Server {
+        database.address_at(self.port)
+    }
+}
+
+async fn forward(mut guest: TcpStream, server: u16) {
+    if let Ok(mut server) = TcpStream::connect(("127.0.0.1", server)).await {
+        let _until_one_goes = tokio::io::copy_bidirectional(&mut guest, &mut server).await;
+    }
+}
