@@ -20,6 +20,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use axum::Router;
+use futures_util::future::join_all;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -240,8 +241,11 @@ impl Retention {
             });
             // The index finds out by itself otherwise.
             drop(self.index.remove(id).await);
-            if let Err(error) = self.log.erase(Whose::Recording(id.to_string())).await {
-                tracing::warn!(%error, %id, "the call log has not forgotten its caller yet");
+        }
+        let whose = purged.gone.iter().map(|id| Whose::Recording(id.to_string()));
+        for done in join_all(whose.map(|whose| self.log.erase(whose))).await {
+            if let Err(error) = done {
+                tracing::warn!(%error, "the call log has not forgotten a caller yet");
             }
         }
         if !purged.gone.is_empty() {

@@ -5,10 +5,11 @@
 //!                              │  switchboard: which channel is whose
 //!                              └─ errands: requests that belong to no call
 //! ```
-//! The recorder and the archive (index, API) have threads of their own: see `recordings` and `archive`.
+//! The recorder and the archive (index, call log, API) have threads of their own: see `recordings` and `archive`.
 //! Owns every task it starts. Knows nothing of audio or of what is said.
 
 pub mod archive;
+mod call_log;
 mod call_task;
 mod capacity;
 pub mod clock;
@@ -26,6 +27,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use chrono::{DateTime, FixedOffset};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{Stream, StreamExt as _};
 use rustls::ClientConfig;
@@ -58,6 +60,7 @@ use crate::net::tls;
 use crate::operator::{Cost, Detail, EndReason, Notice};
 use crate::realtime::dialect::{Dialect, SessionSettings};
 use crate::recordings::{self, Handle, Recorder};
+use crate::registry::{Log, Row};
 use crate::switchboard::{Directive, Switchboard};
 
 /// Orders a call may leave unread. It reads them at once; more waiting means that it hangs.
@@ -73,6 +76,8 @@ const ARI_NEWS: usize = 1_024;
 const ENDING_PATIENCE: Duration = Duration::from_secs(30);
 /// A live call, as the daemon sees it.
 struct Live {
+    /// Its row in the call log, as it was when the call arrived.
+    row: Box<Row>,
     port: u16,
     orders: mpsc::Sender<Order>,
     abort: AbortHandle,
@@ -102,6 +107,9 @@ struct Daemon {
     polls: bool,
     spending: Spending,
     recorder: Arc<Recorder>,
+    log: Log,
+    /// This machine, as the call log names it.
+    host: String,
 }
 
 /// A configuration that was read while the daemon runs: the whole of it, or what is wrong with it.
@@ -158,9 +166,13 @@ pub async fn run(
         polls: false,
         spending: Spending::seeded(wall().date_naive(), 0),
         recorder,
+        log: archive.log(),
+        host: call_log::host(),
     };
     daemon.serve(link, stop, reloads).await;
-    let Daemon { recorder, .. } = daemon;
+    let Daemon { recorder, log, .. } = daemon;
+    // Nobody offers rows any more: its writer may end.
+    drop(log);
     // What was said in the last seconds is still on its way to the disk, and then to the index.
     let ended = tokio::task::spawn_blocking(move || {
         let ended = Arc::into_inner(recorder).is_some_and(|recorder| recorder.stop(RECORDER_PATIENCE));
@@ -440,6 +452,8 @@ impl Daemon {
 
     /// Sends a caller on who is not taken.
     fn refuse(&self, channel: Channel, reason: EndReason) {
+        let row = call_log::offered(&channel, wall(), &self.host);
+        self.log.offer(call_log::refused(row, reason));
         tracing::info_span!("call", id = channel.id.as_str()).in_scope(|| {
             self.operator.say(&Notice::CallReceived { channel: channel.name });
             self.operator.say(&Notice::CallHandedBack { reason });
@@ -468,6 +482,8 @@ impl Daemon {
             return self.refuse(channel, EndReason::DayCostLimit);
         }
         let caller = channel.id.clone();
+        let offered_at = wall();
+        let row = call_log::offered(&channel, offered_at, &self.host);
         let span = tracing::info_span!("call", id = caller.as_str());
         let entered = span.enter();
         let (rtp, port) = match self.bind() {
@@ -476,6 +492,7 @@ impl Daemon {
                 self.operator.say(&Notice::CallReceived { channel: channel.name });
                 self.operator.say(&notice);
                 self.operator.say(&Notice::CallHandedBack { reason: EndReason::NoPort });
+                self.log.offer(call_log::refused(row, EndReason::NoPort));
                 self.switchboard.forget(&caller);
                 self.send_on(caller, EndReason::NoPort);
                 return;
@@ -485,7 +502,7 @@ impl Daemon {
         let (first, second) = (chance(), chance());
         let seed = Seed {
             channel: caller.clone(),
-            wall: wall().timestamp(),
+            wall: offered_at.timestamp(),
             channel_name: channel.name,
             answered: channel.up,
             local: (self.config.media.local_ip, port).into(),
@@ -493,7 +510,10 @@ impl Daemon {
             sequence: (first >> 32) as u16,
             timestamp: second as u32,
         };
-        let recording = self.record(&caller, channel.caller, channel.called);
+        let recording = self.record(&caller, channel.caller, channel.called, offered_at);
+        let recorded_at = recording.is_some().then_some(offered_at);
+        let row = Box::new(call_log::taken(row, &self.settings.model, AGENT, recorded_at));
+        self.log.offer((*row).clone());
         let call = Call::new(now(), Arc::clone(&self.settings), seed);
         let spent = Arc::<AtomicU64>::default();
         let io = Io {
@@ -509,11 +529,17 @@ impl Daemon {
         let (orders, inbox) = mpsc::channel(ORDERS);
         let abort = self.calls.spawn(call_task::run(call, inbox, io).instrument(span));
         self.callers.insert(abort.id(), caller.clone());
-        self.live.insert(caller, Live { port, orders, abort, spent });
+        self.live.insert(caller, Live { row, port, orders, abort, spent });
     }
 
     /// Begins the recording of a call, if anything of it is to be kept.
-    fn record(&self, caller: &ChannelId, number: String, called: String) -> Option<Handle> {
+    fn record(
+        &self,
+        caller: &ChannelId,
+        number: String,
+        called: String,
+        started: DateTime<FixedOffset>,
+    ) -> Option<Handle> {
         let keep = self.settings.keep;
         (keep != Keep::NOTHING).then(|| {
             self.recorder.open(Opening {
@@ -522,7 +548,7 @@ impl Daemon {
                 called,
                 model: self.settings.model.clone(),
                 agent: AGENT.to_owned(),
-                started: wall(),
+                started,
                 keep,
             })
         })
@@ -559,10 +585,14 @@ impl Daemon {
     fn ended(&mut self, ended: Result<(Id, Report), JoinError>) {
         let id = ended.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
         let Some(caller) = self.callers.remove(&id) else { return };
-        if let Some(live) = self.live.remove(&caller) {
-            self.ports.give_back(now(), live.port);
-            self.spending.add(wall().date_naive(), live.spent.load(Ordering::Relaxed));
+        if let Some(Live { row, port, spent, .. }) = self.live.remove(&caller) {
+            self.ports.give_back(now(), port);
+            self.spending.add(wall().date_naive(), spent.load(Ordering::Relaxed));
             self.judge_spending();
+            self.log.offer(match &ended {
+                Ok((_, report)) => call_log::ended(*row, report),
+                Err(_) => call_log::lost(*row, wall()),
+            });
         }
         match ended {
             Ok((_, report)) => {

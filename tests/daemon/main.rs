@@ -7,6 +7,7 @@
 mod api;
 mod asterisk_fails;
 mod bad_input;
+mod call_log;
 mod config;
 mod demo;
 mod doctor;

@@ -1,0 +1,65 @@
+//! The rows of the call log: what the daemon knows of a call when it arrives, and when it is over. It writes none.
+
+use chrono::{DateTime, FixedOffset};
+
+use crate::ari::event::Channel;
+use crate::call::Report;
+use crate::call::transcript::Speaker;
+use crate::operator::EndReason;
+use crate::recordings::RecordingId;
+use crate::registry::Row;
+
+/// This machine, as rows name it.
+pub(super) fn host() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// A caller who has just come.
+pub(super) fn offered(channel: &Channel, at: DateTime<FixedOffset>, host: &str) -> Row {
+    Row {
+        call_id: channel.id.to_string(),
+        host: host.to_owned(),
+        caller: channel.caller.clone(),
+        called: channel.called.clone(),
+        offered_us: at.timestamp_micros(),
+        ..Row::default()
+    }
+}
+
+/// The same, sent on at once.
+pub(super) fn refused(row: Row, reason: EndReason) -> Row {
+    Row {
+        ended_us: Some(row.offered_us),
+        duration_ms: Some(0),
+        end_reason: Some(reason.code().to_owned()),
+        ..row
+    }
+}
+
+/// The same, taken by this agent; `recorded_at` if anything of it is recorded.
+pub(super) fn taken(row: Row, model: &str, agent: &str, recorded_at: Option<DateTime<FixedOffset>>) -> Row {
+    let recording_id = recorded_at.map(|at| RecordingId::new(at, &row.call_id).to_string());
+    Row { recording_id, model: model.to_owned(), agent: agent.to_owned(), ..row }
+}
+
+/// The same, over.
+pub(super) fn ended(row: Row, report: &Report) -> Row {
+    let said = report.transcript.iter().filter(|utterance| utterance.speaker == Speaker::Assistant);
+    Row {
+        ended_us: Some(row.offered_us.saturating_add(report.duration.as_micros() as i64)),
+        duration_ms: Some(report.duration.as_millis() as u64),
+        end_reason: Some(report.reason.code().to_owned()),
+        turns: said.count() as u64,
+        interruptions: report.counters.barge_ins,
+        ..row
+    }
+}
+
+/// The same, lost to a defect of ours at this time.
+pub(super) fn lost(row: Row, at: DateTime<FixedOffset>) -> Row {
+    Row {
+        ended_us: Some(at.timestamp_micros()),
+        end_reason: Some(EndReason::Internal.code().to_owned()),
+        ..row
+    }
+}

@@ -1,0 +1,96 @@
+//! Every call of the real daemon is a row of its log: while it runs, when it is over, when it was not taken, and
+//! when the daemon is killed.
+
+use openai_inbound_calls::sim::caller::Step;
+use openai_inbound_calls::sim::realtime::{Answer, Script, pattern};
+use serde_json::Value;
+
+use super::api::Api;
+use super::world::{PATIENCE, World, listen, ms};
+
+/// The calls, newest first, once they are so.
+async fn calls(api: &Api, what: &str, are_so: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+    let until_they_are = async {
+        loop {
+            let calls = api.get("/calls").await.json()["calls"].as_array().cloned().unwrap_or_default();
+            if are_so(&calls) {
+                return calls;
+            }
+            tokio::time::sleep(ms(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, until_they_are).await.unwrap_or_else(|_| panic!("never {what}"))
+}
+
+/// It is over.
+fn ended(call: &Value) -> bool {
+    !call["end_reason"].is_null()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_is_a_row_while_it_runs_and_afterwards_and_so_is_one_that_is_not_taken() {
+    let answers = vec![Answer::pattern("Un momento.", 6_000, 2), Answer::pattern("De acuerdo.", 1_000, 3)];
+    let world = World::new(Script { answers, ..Script::default() });
+    let program = world.program(&[("MAX_CALLS", "1")]).await;
+    let api = Api::of(&program).await;
+    let script = [
+        &listen()[..],
+        &[Step::Say(pattern(1_000, 7)), Step::AfterHearing(ms(900)), Step::Say(pattern(1_000, 8))],
+        &listen()[..],
+        &[Step::HangUp],
+    ];
+    let served = world.call(script.concat());
+    let running = calls(&api, "one that runs", |calls| calls.len() == 1).await.remove(0);
+    assert_eq!(
+        (&running["end_reason"], &running["ended_at"], &running["turns"]),
+        (&Value::Null, &Value::Null, &0.into())
+    );
+    world.call(vec![Step::Pause(ms(60_000))]);
+    let refused =
+        calls(&api, "one that is refused", |calls| calls.len() == 2 && ended(&calls[0])).await.remove(0);
+    assert_eq!((&refused["end_reason"], &refused["duration_seconds"]), (&"busy".into(), &0.0.into()));
+    assert_eq!((&refused["recording_id"], &refused["model"]), (&Value::Null, &"".into()));
+
+    world.over(served).await;
+    let row = calls(&api, "over", |calls| calls.iter().all(ended)).await.remove(1);
+    let recording = api.only("finished").await;
+    for (column, as_in) in [("id", "call_id"), ("recording_id", "id")] {
+        assert_eq!(row[column], recording[as_in], "{column}");
+    }
+    for column in ["caller", "called", "model", "agent", "end_reason", "interruptions", "duration_seconds"] {
+        assert_eq!(row[column], recording[column], "{column}");
+    }
+    assert_eq!(
+        (&row["end_reason"], &row["interruptions"], &row["turns"]),
+        (&"caller_hung_up".into(), &1.into(), &3.into())
+    );
+    assert_eq!(row["offered_at"], running["offered_at"]);
+    // What nobody has measured is unknown.
+    assert_eq!((&row["tokens"], &row["cost_usd"]), (&Value::Null, &Value::Null));
+    assert!(!row["host"].as_str().expect("text").is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_last_calls_of_a_daemon_that_stops_and_those_a_kill_cuts_off_are_in_the_log() {
+    let world = World::new(Script::default());
+    let mut program = world.program(&[("SHUTDOWN_GRACE_SECONDS", "0")]).await;
+    let stopped = world.call(vec![Step::Pause(ms(60_000))]);
+    program.says("INFO", "msg_type updated recibido").await;
+    program.signal("TERM");
+    program.exit().await;
+    world.over_but_sessions(stopped).await;
+
+    let mut program = world.program(&[]).await;
+    let api = Api::of(&program).await;
+    let first = calls(&api, "that of before", |calls| calls.len() == 1).await;
+    assert_eq!(first[0]["end_reason"], "shutdown");
+    world.call(vec![Step::AfterHearing(ms(300)), Step::HangUp]);
+    calls(&api, "a second that runs", |calls| calls.len() == 2 && !ended(&calls[0])).await;
+    program.signal("KILL");
+    program.exit().await;
+
+    let program = world.program(&[]).await;
+    let api = Api::of(&program).await;
+    let all = calls(&api, "both over", |calls| calls.len() == 2 && calls.iter().all(ended)).await;
+    assert_eq!(all[1], first[0]);
+}
