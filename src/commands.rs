@@ -13,6 +13,8 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use clap::{Args, Subcommand};
+use futures_util::future::join_all;
+use tokio::task::JoinSet;
 
 use crate::config::{ArchiveConfig, LogConfig, RecordingsConfig};
 use crate::daemon::archive::Archive;
@@ -25,6 +27,7 @@ use crate::recordings::index::Index;
 use crate::recordings::{
     Facts, Identity, Library, LibraryError, RecordingId, RecordingSettings, State, retention,
 };
+use crate::registry::{self, Opener, Whose};
 use crate::sqlite::number_key;
 
 /// What to do with recordings.
@@ -71,7 +74,7 @@ pub struct Which {
     /// Those of calls that began so long ago or longer: 30d, 12h, 8w.
     #[arg(long, value_name = "AGE")]
     older_than: Option<Age>,
-    /// Those of this caller, however the number is written.
+    /// Those of this caller, however the number is written; the call log forgets him, with recordings or without.
     #[arg(long, value_name = "NUMBER")]
     caller: Option<String>,
 }
@@ -133,7 +136,7 @@ pub fn run(command: Recordings) -> ExitCode {
             with_identity(recordings, identity).and_then(|recordings| export(recordings, &to, ids))
         }
         Recordings::Purge { which, identity, dry_run } => with_identity(recordings, identity)
-            .and_then(|recordings| purge(recordings, &archive.index, &which, dry_run)),
+            .and_then(|recordings| purge(recordings, &archive, &which, dry_run)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -201,11 +204,16 @@ fn export(settings: RecordingSettings, to: &Path, ids: Vec<RecordingId>) -> Resu
     if failed.is_empty() { Ok(()) } else { Err(Failed(None)) }
 }
 
-fn purge(settings: RecordingSettings, database: &Path, which: &Which, dry_run: bool) -> Result<(), Failed> {
+fn purge(
+    settings: RecordingSettings,
+    archive: &ArchiveConfig,
+    which: &Which,
+    dry_run: bool,
+) -> Result<(), Failed> {
     let language = settings.language;
     let library = Library::new(settings);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let index = runtime.block_on(open(database));
+    let index = runtime.block_on(open(&archive.index));
     let (ids, unknown) = match (&which.caller, which.older_than) {
         (Some(number), _) => runtime.block_on(of_caller(&library, index.as_ref(), number))?,
         (None, Some(Age(age))) => {
@@ -234,6 +242,12 @@ fn purge(settings: RecordingSettings, database: &Path, which: &Which, dry_run: b
     if let Some(index) = index {
         runtime.block_on(index.close());
     }
+    let mut forgotten = true;
+    if !dry_run {
+        let mut whose: Vec<_> = purged.gone.iter().map(|id| Whose::Recording(id.to_string())).collect();
+        whose.extend(which.caller.clone().map(Whose::Caller));
+        forgotten = runtime.block_on(forget(&archive.call_log, whose, language));
+    }
     for id in &purged.gone {
         writeln!(io::stdout(), "{id}")?;
     }
@@ -252,7 +266,24 @@ fn purge(settings: RecordingSettings, database: &Path, which: &Which, dry_run: b
         .map(|(id, error)| Notice::RecordingUndeletable { id: id.to_string(), cause: Detail::new(error) });
     said.extend(failed);
     logging::say_without_log(language, None, &said);
-    if purged.kept.is_empty() { Ok(()) } else { Err(Failed(None)) }
+    if purged.kept.is_empty() && forgotten { Ok(()) } else { Err(Failed(None)) }
+}
+
+/// Lets the call log forget them, if there is one; making one is the daemon's business. Says whether it has: what
+/// is wrong has been said then. A server that is away hears of it through the daemon.
+async fn forget(settings: &registry::Settings, whose: Vec<Whose>, language: Language) -> bool {
+    if !settings.file.exists() {
+        return true;
+    }
+    let tell = move |notice: Notice| logging::say_without_log(language, None, &[notice]);
+    let (log, _, writer) = registry::open(settings, Opener::Guest, Box::new(tell));
+    let mut writing = JoinSet::new();
+    writing.spawn(writer.run());
+    // All at once: they share the disk's waits.
+    let forgotten = join_all(whose.into_iter().map(|whose| log.erase(whose))).await;
+    drop(log);
+    while writing.join_next().await.is_some() {}
+    forgotten.iter().all(Result::is_ok)
 }
 
 /// The index, if there is one; making one is the daemon's business.

@@ -103,15 +103,14 @@ pub fn append(folder: &Path, lines: &[Line]) -> Result<(), Notice> {
 /// two characters, and nothing else that looks like a number.
 #[must_use]
 pub fn masked(uri: &Uri) -> String {
-    let mut shown = if uri.path().starts_with("/recordings") && is_plain(uri.path()) {
-        uri.path().to_owned()
-    } else {
-        mask_digits(uri.path())
-    };
+    let path = uri.path();
+    // Ids of calls have a point in them, and numbers have none.
+    let is_ours = path.starts_with("/recordings") || (path.starts_with("/calls/") && path.contains('.'));
+    let mut shown = if is_ours && is_plain(path) { path.to_owned() } else { mask_digits(path) };
     for (index, pair) in uri.query().into_iter().flat_map(|query| query.split('&')).enumerate() {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         shown.push(if index == 0 { '?' } else { '&' });
-        let harmless = ["limit", "cursor", "from", "to", "channel"].contains(&name) && is_plain(value);
+        let harmless = HARMLESS.contains(&name) && is_plain(value);
         if harmless {
             shown.push_str(pair);
         } else {
@@ -127,6 +126,10 @@ pub fn masked(uri: &Uri) -> String {
     }
     shown
 }
+
+/// Parameters whose values are ours.
+const HARMLESS: [&str; 9] =
+    ["limit", "cursor", "from", "to", "channel", "by", "format", "end_reason", "agent"];
 
 /// Whether it is made of what ids, cursors and times are made of.
 fn is_plain(text: &str) -> bool {
@@ -274,6 +277,8 @@ mod tests {
                 "/recordings?cursor=1795180048123~20251020_143025_17.3",
             ),
             ("/calls/573001234567", "/calls/***67"),
+            ("/calls/1795180048.12", "/calls/1795180048.12"),
+            ("/stats?by=agent&caller=573001234567", "/stats?by=agent&caller=***67"),
             ("/recordings/20251020_143025_17951.12/audio", "/recordings/20251020_143025_17951.12/audio"),
         ] {
             let shown_as = masked(&asked.parse().unwrap());

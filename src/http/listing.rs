@@ -144,30 +144,44 @@ pub(super) struct ListQuery {
 impl ListQuery {
     /// What it asks of the index.
     pub(super) fn filter(self) -> Result<Filter, Problem> {
-        let limit = self.limit.unwrap_or(LIMIT);
-        if !(1..=MAX_LIMIT).contains(&limit) {
-            return Err(Problem::bad_parameter(format!("limit is 1 to {MAX_LIMIT}")));
-        }
-        let time = |text: Option<String>, ends_day: bool, name: &str| {
-            let wrong = || {
-                Problem::bad_parameter(format!(
-                    "{name} is 2025-10-20, 2025-10-20T14:30:00 or 2025-10-20T14:30:00-05:00"
-                ))
-            };
-            text.map(|text| instant(&text, ends_day).ok_or_else(wrong)).transpose()
-        };
+        let limit = limit(self.limit)?;
         if self.caller.as_ref().is_some_and(|caller| caller.chars().count() > 64) {
             return Err(Problem::bad_parameter("caller has at most 64 characters"));
         }
         let after = self.cursor.map(|text| text.parse::<Cursor>()).transpose();
         Ok(Filter {
-            from_ms: time(self.from, false, "from")?.unwrap_or(i64::MIN),
-            to_ms: time(self.to, true, "to")?.unwrap_or(i64::MAX),
+            from_ms: time(self.from.as_deref(), false, "from")?.unwrap_or(i64::MIN),
+            to_ms: time(self.to.as_deref(), true, "to")?.unwrap_or(i64::MAX),
             caller: self.caller,
             after: after.map_err(|error| Problem::bad_parameter(error.to_string()))?,
             limit,
         })
     }
+}
+
+/// The limit asked for, or the usual one.
+pub(super) fn limit(asked: Option<u32>) -> Result<u32, Problem> {
+    let limit = asked.unwrap_or(LIMIT);
+    let fits = (1..=MAX_LIMIT).contains(&limit);
+    fits.then_some(limit).ok_or_else(|| Problem::bad_parameter(format!("limit is 1 to {MAX_LIMIT}")))
+}
+
+/// `from` and `to`, both included, in UTC microseconds.
+pub(super) fn span(from: Option<&str>, to: Option<&str>) -> Result<(i64, i64), Problem> {
+    let us = |ms: i64| ms.saturating_mul(1_000);
+    let from = time(from, false, "from")?.map_or(i64::MIN, us);
+    // To the end of its millisecond.
+    Ok((from, time(to, true, "to")?.map_or(i64::MAX, |ms| us(ms).saturating_add(999))))
+}
+
+/// A time of the query in UTC milliseconds, or what is wrong with it.
+fn time(text: Option<&str>, ends_day: bool, name: &str) -> Result<Option<i64>, Problem> {
+    let wrong = || {
+        Problem::bad_parameter(format!(
+            "{name} is 2025-10-20, 2025-10-20T14:30:00 or 2025-10-20T14:30:00-05:00"
+        ))
+    };
+    text.map(|text| instant(text, ends_day).ok_or_else(wrong)).transpose()
 }
 
 /// A time of the query in UTC milliseconds.
@@ -184,7 +198,7 @@ fn instant(text: &str, ends_day: bool) -> Option<i64> {
     NaiveDateTime::parse_from_str(&text, "%Y-%m-%dT%H:%M:%S%.f").ok().map(|local| utc_ms(local, None))
 }
 
-fn when() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+pub(super) fn when() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
     use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, OneOfBuilder, SchemaFormat, Type};
     let text = |format| {
         let format = SchemaFormat::KnownFormat(format);

@@ -1,9 +1,9 @@
-//! The REST API: recordings over HTTP, RFC 9457 problems, an OpenAPI document made from the routes.
+//! The REST API: recordings and the call log over HTTP, RFC 9457 problems, an OpenAPI document made from the routes.
 //!
 //! ```text
 //!  server ── connections, limits ──► access_log ──► guard ──► routes ──► Library (files), Index (list)
 //!                                    when, who,     token,     recordings, health, /openapi.json
-//!                                    what           Host, Origin
+//!                                    what           Host, Origin   calls, stats ──► registry::Reader
 //! ```
 //! It must never cost a caller a frame. So it lives on a thread of its own (`daemon::archive`) that yields to the
 //! calls' threads, reads files in small pieces, and holds no lock a call could want.
@@ -13,10 +13,14 @@
 //! | `server` | the accept loop: connections, time limits, the orderly end |
 //! | `guard`, `access_log` | who may come in; who did |
 //! | `recordings`, `listing`, `audio`, `range` | the routes of recordings, and what they are made of |
+//! | `calls`, `call_listing`, `stats`, `csv` | the routes of the call log, what they show, and as a table |
 //! | `health`, `ready`, `problem`, `openapi` | how the daemon is, whether it serves; errors; the document |
 
 pub mod access_log;
 mod audio;
+mod call_listing;
+mod calls;
+mod csv;
 pub mod guard;
 pub mod health;
 mod listing;
@@ -26,6 +30,7 @@ mod range;
 pub mod ready;
 mod recordings;
 pub mod server;
+mod stats;
 
 use std::fmt;
 use std::pin::Pin;
@@ -109,6 +114,10 @@ impl Api {
         &self.0.log
     }
 
+    fn calls(&self) -> &Reader {
+        &self.0.calls
+    }
+
     fn pace(&self) -> Pace {
         self.0.pace.clone()
     }
@@ -161,6 +170,9 @@ pub fn router(parts: Parts) -> Router {
         .routes(routes!(recordings::audio))
         .routes(routes!(recordings::bin))
         .routes(routes!(recordings::events))
+        .routes(routes!(calls::list))
+        .routes(routes!(calls::one))
+        .routes(routes!(calls::stats))
         .routes(routes!(health::health))
         .routes(routes!(ready::ready))
         .split_for_parts();

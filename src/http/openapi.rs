@@ -10,7 +10,7 @@ use utoipa::openapi::{Content, OpenApi, Ref, Response};
 #[derive(utoipa::OpenApi)]
 #[openapi(info(
     title = "openai-inbound-calls",
-    description = "Recordings of the calls: list, read, hear, delete. Errors are RFC 9457 problems."
+    description = "Recordings of the calls: list, read, hear, delete. The call log: list, sums. Errors are RFC 9457 problems."
 ))]
 struct Document;
 

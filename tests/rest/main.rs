@@ -6,6 +6,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
+mod calls;
 mod commands;
 mod download;
 mod guard;

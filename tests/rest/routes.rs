@@ -246,6 +246,8 @@ fn the_document_names_every_route_and_its_errors() {
     assert_eq!(
         paths,
         [
+            "/calls",
+            "/calls/{id}",
             "/health",
             "/ready",
             "/recordings",
@@ -254,11 +256,12 @@ fn the_document_names_every_route_and_its_errors() {
             "/recordings/{id}/audio.bin",
             "/recordings/{id}/conversation",
             "/recordings/{id}/events",
-            "/recordings/{id}/summary"
+            "/recordings/{id}/summary",
+            "/stats"
         ]
     );
     let delete = &document["paths"]["/recordings/{id}"]["delete"]["responses"];
-    for status in ["204", "404", "409", "421", "500"] {
+    for status in ["204", "404", "409", "421", "500", "503"] {
         assert!(delete[status].is_object(), "{status}");
     }
 }

@@ -20,7 +20,7 @@ use openai_inbound_calls::media::wav;
 use openai_inbound_calls::operator::Language;
 use openai_inbound_calls::recordings::index::keeper::Feed;
 use openai_inbound_calls::recordings::{Handle, Recorder, RecordingSettings};
-use openai_inbound_calls::registry;
+use openai_inbound_calls::registry::{self, Log, Server};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
@@ -40,6 +40,7 @@ pub(crate) struct With {
     pub(crate) tokens: Vec<ApiToken>,
     pub(crate) retention_days: Option<u32>,
     pub(crate) database: Option<PathBuf>,
+    pub(crate) server: Option<Server>,
     pub(crate) recorder: Option<Arc<Mutex<RecorderHealth>>>,
     pub(crate) readiness: Option<watch::Receiver<Readiness>>,
 }
@@ -78,9 +79,9 @@ impl World {
 
     /// The API over this folder; its index is ready.
     pub(crate) fn over(folder: tempfile::TempDir, with: With) -> Self {
-        let With { tokens, retention_days, database, recorder, readiness } = with;
+        let With { tokens, retention_days, database, server, recorder, readiness } = with;
         let config = ArchiveConfig {
-            call_log: registry::Settings { file: folder.path().join("calls.db"), server: None },
+            call_log: registry::Settings { file: folder.path().join("calls.db"), server },
             index: database.unwrap_or_else(|| folder.path().join("calls-index.db")),
             api: ApiConfig { listen: ([127, 0, 0, 1], 0).into(), tokens },
         };
@@ -160,6 +161,11 @@ impl World {
     /// What a recorder tells the index through.
     pub(crate) fn feed(&self) -> Feed {
         self.archive.as_ref().unwrap().feed()
+    }
+
+    /// What a daemon offers rows to.
+    pub(crate) fn log(&self) -> Log {
+        self.archive.as_ref().unwrap().log()
     }
 
     /// Ends the API, keeps the folder.

@@ -1,0 +1,87 @@
+//! The routes of the call log: every call, with or without a recording, and the sums over them.
+
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::response::Response;
+
+use super::Api;
+use super::call_listing::{COLUMNS, Call, CallId, CallPath, Calls, CallsQuery, no_such_call};
+use super::csv::{self, Format};
+use super::listing::{NoQuery, Params};
+use super::problem::Problem;
+use super::recordings::json;
+use super::stats::{self, Stat, Stats, StatsQuery};
+use crate::registry::Page;
+
+/// Where the next page begins, for who reads a table, which has no place for it.
+const NEXT_CURSOR: HeaderName = HeaderName::from_static("next-cursor");
+
+/// The calls, newest first: those that run, those that ended, and those that were not taken.
+#[utoipa::path(
+    get, path = "/calls", tag = "calls", params(CallsQuery),
+    responses(
+        (status = 200, description = "A page of them", content((Calls = "application/json"), (String = "text/csv"))),
+        (status = 503, description = "The database of the call log does not answer", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn list(
+    State(api): State<Api>,
+    Params(query): Params<CallsQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let format = Format::of(query.format, &headers);
+    let Page { calls, next } = api.calls().page(&query.filter()?).await?;
+    let calls: Vec<_> = calls.into_iter().map(Call::from).collect();
+    let next_cursor = next.map(|next| next.to_string());
+    match format {
+        Format::Json => Ok(json(&Calls { calls, next_cursor })),
+        Format::Csv => {
+            let mut table = csv::table(&COLUMNS, &calls)?;
+            if let Some(Ok(next)) = next_cursor.map(HeaderValue::try_from) {
+                table.headers_mut().insert(NEXT_CURSOR, next);
+            }
+            Ok(table)
+        }
+    }
+}
+
+/// One call.
+#[utoipa::path(
+    get, path = "/calls/{id}", tag = "calls", params(CallPath),
+    responses(
+        (status = 200, description = "It", body = Call),
+        (status = 404, description = "There is no such call", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The database of the call log does not answer", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn one(
+    State(api): State<Api>,
+    CallId(id): CallId,
+    Params(NoQuery {}): Params<NoQuery>,
+) -> Result<Response, Problem> {
+    let row = api.calls().find(&id).await?.ok_or_else(no_such_call)?;
+    Ok(json(&Call::from(row)))
+}
+
+/// Sums over the calls: how many, how long, what they used and cost, how fast the assistant was.
+#[utoipa::path(
+    get, path = "/stats", tag = "calls", params(StatsQuery),
+    responses(
+        (status = 200, description = "They", content((Stats = "application/json"), (String = "text/csv"))),
+        (status = 503, description = "The database of the call log does not answer", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn stats(
+    State(api): State<Api>,
+    Params(query): Params<StatsQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let offset = *api.now().offset();
+    let format = Format::of(query.format, &headers);
+    let sums = api.calls().stats(&query.asked(offset)?).await?;
+    let stats: Vec<_> = sums.into_iter().map(|sums| Stat::new(sums, offset)).collect();
+    match format {
+        Format::Json => Ok(json(&Stats { stats })),
+        Format::Csv => csv::table(&stats::COLUMNS, &stats),
+    }
+}

@@ -1,0 +1,105 @@
+//! Tables for spreadsheets: the JSON of an answer as CSV (RFC 4180), for who asks for it with `?format=csv` or
+//! `Accept: text/csv`.
+//!
+//! A spreadsheet takes a cell that begins with `=`, `+`, `-` or `@` for a formula, and a caller can send anything as
+//! his number: such text gets an apostrophe before it, `+` of honest numbers included.
+
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::{IntoResponse as _, Response};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::problem::Problem;
+
+/// How an answer is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Format {
+    /// JSON.
+    Json,
+    /// A table with a line of names.
+    Csv,
+}
+
+impl Format {
+    /// What was asked for: the parameter counts before the header.
+    pub(super) fn of(asked: Option<Self>, headers: &HeaderMap) -> Self {
+        let accepts = |kind: &str| {
+            let mut accept = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+            accept.any(|value| value.split([',', ';']).any(|part| part.trim().eq_ignore_ascii_case(kind)))
+        };
+        let by_header =
+            if accepts("text/csv") && !accepts("application/json") { Self::Csv } else { Self::Json };
+        asked.unwrap_or(by_header)
+    }
+}
+
+/// The rows as a table; a column is a key of their JSON, or two with a slash between them.
+pub(super) fn table(columns: &[&str], rows: &[impl Serialize]) -> Result<Response, Problem> {
+    let mut text = columns.iter().map(|column| column.replace('/', "_")).collect::<Vec<_>>().join(",");
+    text.push_str("\r\n");
+    for row in rows {
+        let row = serde_json::to_value(row).map_err(Problem::internal)?;
+        let cells = columns.iter().map(|column| cell(row.pointer(&format!("/{column}"))));
+        text.push_str(&cells.collect::<Vec<_>>().join(","));
+        text.push_str("\r\n");
+    }
+    let kind = HeaderValue::from_static("text/csv; charset=utf-8; header=present");
+    Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
+}
+
+fn cell(value: Option<&Value>) -> String {
+    match value {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => quoted(text),
+        Some(other) => other.to_string(),
+    }
+}
+
+fn quoted(text: &str) -> String {
+    let mark = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { "'" } else { "" };
+    if text.contains([',', '"', '\r', '\n']) {
+        format!("\"{mark}{}\"", text.replace('"', "\"\""))
+    } else {
+        format!("{mark}{text}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_is_no_formula_and_no_two_cells() {
+        for (text, cell) in [
+            ("", ""),
+            ("900", "900"),
+            ("+34600111222", "'+34600111222"),
+            ("=HYPERLINK(\"http://x\",\"y\")", "\"'=HYPERLINK(\"\"http://x\"\",\"\"y\"\")\""),
+            ("-1+1", "'-1+1"),
+            ("@SUM(A1)", "'@SUM(A1)"),
+            ("\t=1", "'\t=1"),
+            ("a,b", "\"a,b\""),
+            ("a\r\nb", "\"a\r\nb\""),
+            ("señal", "señal"),
+        ] {
+            assert_eq!(quoted(text), cell);
+        }
+    }
+
+    #[test]
+    fn the_parameter_counts_before_the_header_and_json_before_csv() {
+        let of = |asked, accept: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
+            Format::of(asked, &headers)
+        };
+        assert_eq!(of(None, "*/*"), Format::Json);
+        assert_eq!(of(None, "text/csv"), Format::Csv);
+        assert_eq!(of(None, "Text/CSV;q=0.9, */*;q=0.1"), Format::Csv);
+        assert_eq!(of(None, "text/csv, application/json"), Format::Json);
+        assert_eq!(of(Some(Format::Csv), "application/json"), Format::Csv);
+        assert_eq!(of(Some(Format::Json), "text/csv"), Format::Json);
+    }
+}
