@@ -195,3 +195,62 @@ const REMEMBER_RECORDING: &str = "INSERT INTO erasures (recording_id) VALUES (?)
 const REMEMBER_CALLER: &str = "INSERT INTO erasures (caller_key) VALUES (?)";
 const FORGET_ENDED: &str = "DELETE FROM calls WHERE call_id = ? AND due = ? AND end_reason IS NOT NULL";
 const KEEP_RUNNING: &str = "UPDATE calls SET due = NULL WHERE call_id = ? AND due = ?";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn local(folder: &tempfile::TempDir, forwards: bool) -> Local {
+        let local = Local::new(&folder.path().join("calls.db"), forwards);
+        local.open().await.unwrap();
+        local
+    }
+
+    fn row(end_reason: Option<&str>) -> Row {
+        let end_reason = end_reason.map(ToOwned::to_owned);
+        Row { call_id: "a".into(), caller: "5".into(), end_reason, ..Row::default() }
+    }
+
+    #[tokio::test]
+    async fn what_changes_while_it_is_delivered_is_still_due() {
+        let folder = tempfile::tempdir().unwrap();
+        let local = local(&folder, true).await;
+        let end = row(Some("busy"));
+        for changed in [Change::Put(&end), Change::Erase(&Whose::Caller("5".into()))] {
+            local.write(&[Change::Put(&row(Some("no_port")))]).await.unwrap();
+            let under_way = local.due(0, 10).await.unwrap();
+            local.write(&[changed]).await.unwrap();
+            local.delivered(&under_way.iter().collect::<Vec<_>>()).await.unwrap();
+            let due = local.due(0, 10).await.unwrap();
+            assert_eq!(due.len(), 1);
+            local.delivered(&due.iter().collect::<Vec<_>>()).await.unwrap();
+            assert!(local.due(0, 10).await.unwrap().is_empty());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_running_call_stays_until_it_is_over_and_is_due_when_it_changes() {
+        let folder = tempfile::tempdir().unwrap();
+        let local = local(&folder, true).await;
+        local.write(&[Change::Put(&row(None))]).await.unwrap();
+        local.delivered(&local.due(0, 10).await.unwrap().iter().collect::<Vec<_>>()).await.unwrap();
+        assert!(local.due(0, 10).await.unwrap().is_empty());
+        assert_eq!(local.end_cut_off().await.unwrap(), 1);
+        let due = local.due(0, 10).await.unwrap();
+        assert_eq!(due[0].row.end_reason.as_deref(), Some("recovered"));
+    }
+
+    #[tokio::test]
+    async fn erasures_are_remembered_only_for_a_server() {
+        for forwards in [true, false] {
+            let folder = tempfile::tempdir().unwrap();
+            let local = local(&folder, forwards).await;
+            local.write(&[Change::Erase(&Whose::Caller("+5".into()))]).await.unwrap();
+            let erasures = local.erasures().await.unwrap();
+            assert_eq!(
+                erasures.iter().map(|erasure| &*erasure.value).collect::<Vec<_>>(),
+                &["5"][..forwards.into()]
+            );
+        }
+    }
+}

@@ -35,6 +35,7 @@ rm -rf "$FOLDER"
 
 struct Running {
     port: u16,
+    certificate: PathBuf,
     /// Its standard input holds the server.
     _keeper: Child,
 }
@@ -45,6 +46,7 @@ static DATABASES: AtomicU32 = AtomicU32::new(0);
 /// One database of the server.
 pub(crate) struct Database {
     port: u16,
+    certificate: PathBuf,
     name: String,
 }
 
@@ -52,13 +54,13 @@ impl Database {
     /// An empty one. None, with a word about it, where there is no MariaDB.
     pub(crate) async fn new() -> Option<Self> {
         let server = SERVER.get_or_init(start).as_ref();
-        let Some(Running { port, .. }) = server else {
+        let Some(Running { port, certificate, .. }) = server else {
             assert!(std::env::var_os(REQUIRED).is_none(), "there is no mariadbd");
             println!("skipped: there is no mariadbd (tests/run database installs it)");
             return None;
         };
         let name = format!("calls{}", DATABASES.fetch_add(1, Ordering::Relaxed));
-        let database = Self { port: *port, name };
+        let database = Self { port: *port, certificate: certificate.clone(), name };
         let mut root = connect(*port).await.expect("it runs");
         let name = &database.name;
         for sql in [
@@ -75,9 +77,26 @@ impl Database {
         self.address_at(self.port)
     }
 
-    fn address_at(&self, port: u16) -> Server {
+    /// The same with these parameters; it lets nobody in without TLS then.
+    pub(crate) async fn address_with_tls(&self, parameters: &str) -> Server {
         let name = &self.name;
-        format!("mysql://{name}:{}@127.0.0.1:{port}/{name}", PASSWORD.1).parse().expect("an address")
+        let only = AssertSqlSafe(format!("ALTER USER {name} REQUIRE SSL"));
+        connect(self.port).await.expect("it runs").execute(only).await.expect("root may");
+        format!("{}?{parameters}", self.url(self.port)).parse().expect("an address")
+    }
+
+    /// What its certificate is signed with: itself.
+    pub(crate) fn certificate(&self) -> String {
+        self.certificate.display().to_string()
+    }
+
+    fn address_at(&self, port: u16) -> Server {
+        self.url(port).parse().expect("an address")
+    }
+
+    fn url(&self, port: u16) -> String {
+        let name = &self.name;
+        format!("mysql://{name}:{}@127.0.0.1:{port}/{name}", PASSWORD.1)
     }
 
     /// As an administrator sees it.
@@ -113,6 +132,10 @@ fn start() -> Option<Running> {
         .output()
         .expect("it runs");
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stdout));
+    let key = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
+    for (name, pem) in [("certificate", key.cert.pem()), ("key", key.signing_key.serialize_pem())] {
+        std::fs::write(folder.join(name), pem).expect("a file");
+    }
     let free = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback");
     let port = free.local_addr().expect("bound").port();
     drop(free);
@@ -122,6 +145,8 @@ fn start() -> Option<Running> {
         .args(&options)
         .arg(format!("--socket={}", folder.join("socket").display()))
         .arg(format!("--port={port}"))
+        .arg(format!("--ssl-cert={}", folder.join("certificate").display()))
+        .arg(format!("--ssl-key={}", folder.join("key").display()))
         .args(["--bind-address=127.0.0.1", "--skip-log-bin", "--innodb-buffer-pool-size=32M"])
         .env("FOLDER", &folder)
         .stdin(Stdio::piped())
@@ -137,7 +162,7 @@ fn start() -> Option<Running> {
     })
     .join()
     .unwrap_or_else(|_| panic!("{}", std::fs::read_to_string(folder.join("log")).unwrap_or_default()));
-    Some(Running { port, _keeper: keeper })
+    Some(Running { port, certificate: folder.join("certificate"), _keeper: keeper })
 }
 
 /// A port before the server, which can be shut: then nobody gets in, and who is in is thrown out.

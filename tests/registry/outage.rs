@@ -199,3 +199,36 @@ async fn a_wrong_password_is_said_and_not_shown() {
     assert!(said.contains(&place) && said.contains("Access denied"), "{said}");
     assert!(!said.contains("hunter2"), "{said}");
 }
+
+#[tokio::test]
+async fn a_server_is_reached_with_tls_and_its_certificate_examined_where_that_is_asked() {
+    let Some(database) = Database::new().await else { return };
+    let (folder, certificate) = (tempfile::tempdir().unwrap(), database.certificate());
+    let examined = format!("ssl-mode=VERIFY_IDENTITY&ssl-ca={certificate}");
+    for (n, parameters) in ["ssl-mode=REQUIRED", &examined].into_iter().enumerate() {
+        let server = database.address_with_tls(parameters).await;
+        let world = World::start(&folder.path().join(format!("{n}.db")), Some(server));
+        world.put(vec![ended(&n.to_string(), 0)]).await;
+    }
+    for (n, parameters) in ["ssl-mode=VERIFY_IDENTITY", "ssl-mode=DISABLED"].into_iter().enumerate() {
+        let server = database.address_with_tls(parameters).await;
+        let world = World::start(&folder.path().join(format!("not-{n}.db")), Some(server));
+        until("the operator hears of it", async || !world.said.lines().is_empty()).await;
+        assert_eq!(world.said.times("The database of the call log does not answer"), 1);
+    }
+}
+
+#[tokio::test]
+async fn what_another_machine_erased_does_not_come_back_with_the_end_of_the_call() {
+    let Some(database) = Database::new().await else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let start = |name: &str| World::start(&folder.path().join(name), Some(database.address()));
+    let (ours, theirs) = (start("ours.db"), start("theirs.db"));
+    ours.put(vec![running("a", 0)]).await;
+    theirs.log.erase(Whose::Caller("34600111222".into())).await.unwrap();
+    until("it is forgotten", async || ours.find("a").await.is_some_and(|row| row.caller.is_empty())).await;
+    ours.offer([ended("a", 0)]);
+    until("it is over", async || ours.find("a").await.is_some_and(|row| row.end_reason.is_some())).await;
+    let row = ours.find("a").await.unwrap();
+    assert_eq!((row.caller, row.called, row.turns), (String::new(), String::new(), 7));
+}

@@ -118,6 +118,17 @@ fn a_list_has_pages_and_filters() {
 }
 
 #[test]
+fn what_was_offered_before_the_end_is_there_after_it() {
+    let world = World::empty();
+    for n in 0..1_000 {
+        world.log().offer(ended(&n.to_string(), n));
+    }
+    let world = World::over(world.stop(), With::default());
+    world.until("the log is open", |world| world.get("/calls").status == 200);
+    assert_eq!(world.get("/stats?by=agent").json()["stats"][0]["calls"], 1_000);
+}
+
+#[test]
 fn tables_are_for_spreadsheets_and_hold_no_formula() {
     let evil = Row { called: "=cmd|' /C calc'!A0".into(), ..ended("2", 0) };
     let world = with(vec![call("1", -1), evil]);
