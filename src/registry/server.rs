@@ -20,9 +20,9 @@ const MIGRATIONS: Migrations = &[(1, "calls", include_str!("0001_calls.mysql.sql
 const CONNECTIONS: u32 = 4;
 /// How long a connection may take. A server that is away is known by then.
 const CONNECT: Duration = Duration::from_secs(5);
-/// How long an answer may take. A server that hangs must not hold whoever asks for ever; a year's sums over a million
-/// calls take a few seconds.
-pub(super) const ANSWER: Duration = Duration::from_secs(20);
+/// How long an answer may take. A server that hangs must not hold whoever asks for ever; the sums of a million calls by
+/// agent, the slowest question, took 7 s in a file and 19 s on a MariaDB 10.11 as it is installed, on two cores.
+pub(super) const ANSWER: Duration = Duration::from_secs(40);
 /// What may stand behind the `?` of an address; sqlx ignores others, which would leave a misspelt `ssl-mode` unsaid.
 const PARAMETERS: [&str; 4] = ["ssl-mode", "ssl-ca", "ssl-cert", "ssl-key"];
 
