@@ -13,11 +13,12 @@
 
 use std::time::{Duration, Instant};
 
-use super::Call;
 use super::agent::Agent;
 use super::legs::Exit;
 use super::record::EventKind;
 use super::responses::{Purpose, Responses};
+use super::tools::{DESTINATION_VARIABLE, Destination};
+use super::{Call, Wish};
 use crate::operator::EndReason;
 use crate::realtime::ResponseId;
 
@@ -87,6 +88,18 @@ impl Call {
         let owes_goodbye = owes_goodbye && self.agent.is_ready();
         let decided_in = decided_in.filter(|_| by_the_model);
         self.leaving = Some(Leaving { reason, exit, decided_in, owes_goodbye, until, quiet_since: None });
+    }
+
+    /// A supervisor takes the call from the assistant: at once, in the middle of a word.
+    pub(super) fn supervised(&mut self, wish: &Wish) {
+        match wish {
+            Wish::HangUp => self.leave(EndReason::SupervisorHungUp, Exit::HangUp),
+            Wish::HandOver(Destination { name, place }) => {
+                let variables = vec![(DESTINATION_VARIABLE, name.clone())];
+                let exit = Exit::Dialplan { place: Some(place.clone()), variables };
+                self.leave(EndReason::SupervisorTransferred, exit);
+            }
+        }
     }
 
     /// The daemon stops: whoever can be told is told, then goes on in the dialplan.

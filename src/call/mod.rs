@@ -38,12 +38,16 @@
 //! | `limits` | what a call may not exceed |
 //! | `ledger` | what it has used, and what that costs |
 //! | `tools`, `leaving` | what the model may do beside speaking; ending a call on purpose |
+//! | `latency` | how long the caller waits |
+//! | `glance` | how it is at this moment, for whoever watches |
 //! | `report` | what remains of it |
 //! | `record`, `tape` | what the recording gets; both directions on one clock |
 
 mod agent;
 pub mod ear;
+pub mod glance;
 mod keys;
+pub mod latency;
 mod leaving;
 pub mod ledger;
 pub mod legs;
@@ -74,7 +78,9 @@ use crate::realtime::client::ClientEvent;
 use crate::realtime::server::{Event, Refusal};
 
 use agent::Agent;
+use glance::Shown;
 use keys::Keys;
+use latency::Stopwatch;
 use leaving::Leaving;
 use ledger::Ledger;
 use legs::{Exit, Legs, Progress};
@@ -87,7 +93,7 @@ use resume::Sessions;
 pub use seed::{Seed, Settings};
 use tape::Tape;
 use to_model::ToModel;
-use tools::Tools;
+use tools::{Destination, Tools};
 use transcript::Transcript;
 use turn::Floor;
 use uplink::Uplink;
@@ -127,8 +133,19 @@ pub enum Input<'a> {
     Session(Event<'a>),
     /// The session's WebSocket could not be opened, or is gone.
     SessionEnded(SessionEnd),
+    /// A supervisor who watches wants something.
+    Supervisor(&'a Wish),
     /// The daemon stops: end the call.
     Shutdown,
+}
+
+/// What a supervisor wants of a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wish {
+    /// To end it.
+    HangUp,
+    /// To hand the caller over to a colleague.
+    HandOver(Destination),
 }
 
 /// News of one of a call's channels.
@@ -237,6 +254,8 @@ pub struct Call {
     ledger: Ledger,
     sessions: Sessions,
     keys: Keys,
+    stopwatch: Stopwatch,
+    shown: Shown,
     media_from: Option<SocketAddr>,
     codec_said: bool,
     events_said: u64,
@@ -275,6 +294,8 @@ impl Call {
             ledger: Ledger::default(),
             sessions: Sessions::default(),
             keys: Keys::default(),
+            stopwatch: Stopwatch::new(seed.answered),
+            shown: Shown::default(),
             media_from: None,
             codec_said: false,
             events_said: 0,
@@ -296,6 +317,7 @@ impl Call {
             Input::SessionOpened => self.session_opened(),
             Input::Session(event) => self.session(event),
             Input::SessionEnded(end) => self.session_ended(&end),
+            Input::Supervisor(wish) => self.supervised(wish),
             Input::Shutdown => self.shut_down(),
         }
         self.advance();
@@ -352,6 +374,9 @@ impl Call {
             late_frames: self.playout.late_frames,
             underruns: self.playout.underruns,
             voiced_frames: self.to_model.ear.voiced_frames,
+            turns: self.transcript.heard_answers(),
+            answered: self.stopwatch.answered,
+            latencies: self.stopwatch.latencies.clone(),
             bill: self.bill(),
             transcript: self.transcript.utterances().to_vec(),
         }
@@ -431,6 +456,7 @@ impl Call {
             }
             LegEvent::CallerUp => {
                 self.legs.caller_up();
+                self.stopwatch.answered.get_or_insert(self.now - self.born);
                 self.open_playout();
             }
             LegEvent::MediaEntered => self.legs.media_entered(&mut self.outputs),
@@ -504,7 +530,9 @@ impl Call {
         self.agent = Agent::Closed;
         let notice = match &exit {
             Exit::HangUp => None,
-            Exit::Dialplan { place: Some(place), .. } if reason == EndReason::Transferred => {
+            Exit::Dialplan { place: Some(place), .. }
+                if matches!(reason, EndReason::Transferred | EndReason::SupervisorTransferred) =>
+            {
                 Some(Notice::CallTransferred { place: place.to_string() })
             }
             Exit::Dialplan { .. } => Some(Notice::CallHandedBack { reason }),

@@ -13,6 +13,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::media::frame::ms_of;
+use crate::media::level::Level;
 use crate::media::rtp::{self, PACKET_BYTES};
 use crate::media::{FRAME_BYTES, FRAME_DURATION, Frame};
 use crate::realtime::{ItemId, ResponseId};
@@ -96,6 +97,8 @@ pub struct Playout {
     /// All waiting bytes; those of the first segment come first.
     queue: VecDeque<u8>,
     segments: VecDeque<Segment>,
+    /// How loud what leaves is.
+    pub level: Level,
     /// Frames that have left, silence included.
     pub frames: u64,
     /// Frames that could not leave in time and were skipped.
@@ -113,6 +116,7 @@ impl Playout {
             open: false,
             queue: VecDeque::new(),
             segments: VecDeque::new(),
+            level: Level::default(),
             frames: 0,
             late_frames: 0,
             underruns: 0,
@@ -137,6 +141,12 @@ impl Playout {
     /// When the next frame leaves.
     pub fn deadline(&self) -> Option<Instant> {
         self.next_at
+    }
+
+    /// Whether something of this item has left; `played`: the items that [`Self::due`] has just told of.
+    pub fn has_begun(&self, item: &ItemId, played: &[Played]) -> bool {
+        let is_being_heard = |segment: &Segment| segment.item == *item && segment.begun.is_some();
+        self.segments.iter().any(is_being_heard) || played.iter().any(|played| played.item == *item)
     }
 
     /// Whether any speech is waiting or being heard.
@@ -325,6 +335,9 @@ impl Playout {
         }
         for (place, byte) in frame.0.iter_mut().zip(self.queue.drain(..filled)) {
             *place = byte;
+        }
+        if filled > 0 {
+            self.level.add(&frame);
         }
         self.retire(played);
         frame

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, FixedOffset};
 
+use super::latency::Waited;
 use super::ledger::Bill;
 use super::transcript::Utterance;
 use crate::ari::ChannelId;
@@ -84,6 +85,8 @@ pub enum Entry {
     },
     /// What the call has used so far, with everything before; the last one is the call's bill.
     Usage(Bill),
+    /// The caller had to wait so long for something.
+    Waited(Waited),
 }
 
 /// What an [`Entry::Event`] tells.

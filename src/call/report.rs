@@ -1,7 +1,8 @@
-//! What remains of a call when it is over: counts, words and the bill. Judges nothing.
+//! What remains of a call when it is over: counts, words, waits and the bill. Judges nothing.
 
 use std::time::Duration;
 
+use super::latency::Latencies;
 use super::ledger::Bill;
 use super::transcript::Utterance;
 use super::uplink::UplinkCounters;
@@ -49,6 +50,12 @@ pub struct Report {
     pub underruns: u64,
     /// Frames in which our own detector heard the caller's voice.
     pub voiced_frames: u64,
+    /// Answers of the assistant that were heard.
+    pub turns: u64,
+    /// When the caller was answered, since the birth of the call; None: never.
+    pub answered: Option<Duration>,
+    /// What the caller waited for.
+    pub latencies: Latencies,
     /// What it has used and what that costs.
     pub bill: Bill,
     /// Everything said, in order.

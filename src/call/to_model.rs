@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::Output;
 use super::ear::Ear;
 use super::uplink::Ready;
+use crate::media::level::Level;
 use crate::media::{FRAME_DURATION, Frame};
 
 /// Most speech kept from before the session is ready: 2 s. Older speech is answered to nobody's use.
@@ -18,6 +19,8 @@ const KEPT_FRAMES: usize = 100;
 pub struct ToModel {
     /// Our own voice detector.
     pub ear: Ear,
+    /// How loud the caller is.
+    pub level: Level,
     frames_per_append: u8,
     in_append: u8,
     /// None: the session is ready.
@@ -27,13 +30,20 @@ pub struct ToModel {
 impl ToModel {
     /// Keeps what comes, until [`Self::open`]. Appends will have so many frames (1-5).
     pub fn new(frames_per_append: u8) -> Self {
-        Self { ear: Ear::default(), frames_per_append, in_append: 0, kept: Some(VecDeque::new()) }
+        Self {
+            ear: Ear::default(),
+            level: Level::default(),
+            frames_per_append,
+            in_append: 0,
+            kept: Some(VecDeque::new()),
+        }
     }
 
     /// Takes the caller's next frame.
     pub fn send(&mut self, now: Instant, ready: Ready, outputs: &mut Vec<Output>) {
         if ready.heard {
             self.ear.hear(now, &ready.frame);
+            self.level.add(&ready.frame);
         }
         if let Some(kept) = &mut self.kept {
             if kept.len() == KEPT_FRAMES {

@@ -121,6 +121,12 @@ impl Transcript {
         self.utterances.iter_mut().find(|utterance| utterance.item == *item)
     }
 
+    /// How many answers of the assistant have been heard, or are being.
+    pub fn heard_answers(&self) -> u64 {
+        let heard = |said: &&Utterance| said.speaker == Speaker::Assistant && said.began.is_some();
+        self.utterances.iter().filter(heard).count() as u64
+    }
+
     /// Forgets an item nobody heard.
     pub fn forget(&mut self, item: &ItemId) {
         self.utterances.retain(|utterance| utterance.item != *item);

@@ -110,6 +110,7 @@ impl Call {
             Event::SpeechStarted { item, audio_start_ms } => self.caller_began(&item, audio_start_ms),
             Event::SpeechStopped { item, audio_end_ms } => {
                 self.floor.caller_speaks = None;
+                self.stopwatch.caller_ended(self.now, &self.to_model.ear);
                 self.responses.give_way(self.now);
                 let at = self.floor.uplink_began + Duration::from_millis(audio_end_ms);
                 self.transcript.utterance(&item, Speaker::Caller).ended = Some(at);
@@ -183,6 +184,9 @@ impl Call {
             }
         };
         playout.due(self.now, leave, &mut played);
+        if self.stopwatch.awaited().is_some_and(|item| self.playout.has_begun(item, &played)) {
+            self.first_frame();
+        }
         for Played { item, begun, ms } in played {
             let born = self.born;
             if let Some(utterance) = self.transcript.find(&item) {
@@ -206,6 +210,7 @@ impl Call {
         if !self.floor.queued.contains(item) {
             self.floor.queued.push(item.clone());
         }
+        self.stopwatch.delta(self.now, item, self.responses.purpose());
         if self.playout.push(response, item, content_index, audio).is_err() {
             self.counters.refused_deltas += 1;
         }
@@ -284,6 +289,7 @@ impl Call {
 
     fn caller_began(&mut self, item: &ItemId, audio_start_ms: u64) {
         self.call_off();
+        self.stopwatch.caller_began();
         self.floor.caller_speaks = Some(self.now);
         let at = self.floor.uplink_began + Duration::from_millis(audio_start_ms);
         self.transcript.utterance(item, Speaker::Caller).began = Some(at);
@@ -291,6 +297,7 @@ impl Call {
         let cut = self.playout.interrupt(self.floor.notice.as_ref());
         if let Some(heard) = cut.iter().find(|heard| heard.ms > 0) {
             self.counters.barge_ins += 1;
+            self.silenced();
             let detail = format!("{} heard_ms={} received_ms={}", heard.item, heard.ms, heard.received_ms);
             self.note(EventKind::Interrupted, detail);
         }

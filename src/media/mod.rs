@@ -1,8 +1,9 @@
-//! Sound as the telephone knows it: frames, G.711 µ-law, RTP packets, voice activity, WAV headers.
+//! Sound as the telephone knows it: frames, G.711 µ-law, RTP packets, voice activity, loudness, WAV headers.
 //!
 //! Nothing here keeps a connection or knows what a call is.
 
 pub mod frame;
+pub mod level;
 pub mod rtp;
 pub mod ulaw;
 pub mod vad;

@@ -364,6 +364,10 @@ pub enum EndReason {
     AssistantHungUp,
     /// The model transferred the caller.
     Transferred,
+    /// A supervisor ended it, by the API or the dashboard.
+    SupervisorHungUp,
+    /// A supervisor handed the caller over.
+    SupervisorTransferred,
     /// The call was as long as a call may be.
     MaxDuration,
     /// The caller did not speak any more.
@@ -406,10 +410,12 @@ pub enum EndReason {
 
 impl EndReason {
     /// Every reason, for tables and tests.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 24] = [
         Self::CallerHungUp,
         Self::AssistantHungUp,
         Self::Transferred,
+        Self::SupervisorHungUp,
+        Self::SupervisorTransferred,
         Self::MaxDuration,
         Self::CallerSilent,
         Self::NoAudio,
@@ -459,6 +465,8 @@ impl EndReason {
             Self::CallerHungUp => ("caller_hung_up", "el llamante colgó", "the caller hung up"),
             Self::AssistantHungUp => ("assistant_hung_up", "el asistente colgó", "the assistant hung up"),
             Self::Transferred => ("transferred", "transferida por el asistente", "transferred by the assistant"),
+            Self::SupervisorHungUp => ("supervisor_hung_up", "un supervisor colgó", "a supervisor hung up"),
+            Self::SupervisorTransferred => ("supervisor_transferred", "transferida por un supervisor", "transferred by a supervisor"),
             Self::MaxDuration => ("max_duration", "duración máxima alcanzada", "maximum duration reached"),
             Self::CallerSilent => ("caller_silent", "el llamante dejó de hablar", "the caller stopped speaking"),
             Self::NoAudio => ("no_audio", "dejó de llegar audio del llamante", "no audio came from the caller any more"),

@@ -6,7 +6,7 @@
 use chrono::{DateTime, FixedOffset, NaiveDateTime, TimeDelta};
 use serde::{Deserialize, Serialize};
 
-use super::log::Used;
+use super::log::{Used, Wait};
 use super::story::Story;
 use super::{RecordingId, State, Told};
 use crate::call::transcript::{Speaker, Utterance};
@@ -33,6 +33,7 @@ pub(super) struct Conversation {
     pub(super) interruptions: u64,
     /// `None`: the model's session never stood, or this is older than the key.
     pub(super) usage: Option<Used>,
+    pub(super) latency: LatencyRows,
     pub(super) events: Vec<EventRow>,
 }
 
@@ -57,6 +58,55 @@ pub(super) struct Message {
     /// About which words those were: in proportion to the time, whole words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) heard_text: Option<String>,
+}
+
+/// What the caller waited for.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub(super) struct LatencyRows {
+    /// From his arrival to the assistant's first word.
+    pub(super) greeting_ms: Option<u64>,
+    pub(super) turns: Vec<TurnRow>,
+    pub(super) barge_ins: Vec<BargeInRow>,
+}
+
+/// One answer; from the end of the caller's speech, which was `at_seconds` into the sound.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct TurnRow {
+    pub(super) at_seconds: f64,
+    pub(super) speech_stopped_ms: u64,
+    pub(super) first_delta_ms: u64,
+    pub(super) first_frame_ms: u64,
+    /// Our own share of it.
+    pub(super) own_ms: u64,
+}
+
+/// One interruption: how long the assistant was still heard.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct BargeInRow {
+    pub(super) at_seconds: f64,
+    pub(super) ms: u64,
+}
+
+impl LatencyRows {
+    fn new(waits: &[Wait], zero: i64) -> Self {
+        let into_sound = |at_ms: u64| (at_ms as i64 - zero) as f64 / 1_000.0;
+        let mut rows = Self::default();
+        for wait in waits {
+            match *wait {
+                Wait::Greeting { ms } => rows.greeting_ms = Some(ms),
+                Wait::Answer { at_ms, speech_stopped_ms, first_delta_ms, first_frame_ms, own_ms } => {
+                    let at_seconds = into_sound(at_ms);
+                    let row =
+                        TurnRow { at_seconds, speech_stopped_ms, first_delta_ms, first_frame_ms, own_ms };
+                    rows.turns.push(row);
+                }
+                Wait::Silence { at_ms, ms } => {
+                    rows.barge_ins.push(BargeInRow { at_seconds: into_sound(at_ms), ms });
+                }
+            }
+        }
+        rows
+    }
 }
 
 /// One event.
@@ -107,6 +157,7 @@ impl Conversation {
             agent: opened.agent.clone(),
             interruptions: story.interruptions(),
             usage: story.used.clone(),
+            latency: LatencyRows::new(&story.waits, zero),
             events: story.events.iter().map(event).collect(),
         }
     }

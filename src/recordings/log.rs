@@ -9,6 +9,7 @@ use chrono::{DateTime, FixedOffset};
 use serde::{Deserialize, Serialize};
 
 use super::RecordingId;
+use crate::call::latency::Waited;
 use crate::call::ledger::{Bill, Tokens};
 use crate::call::record::{Keep, Opening};
 use crate::call::transcript::{Speaker, Utterance};
@@ -29,6 +30,8 @@ pub(super) enum Line {
     Deltas { count: u64 },
     /// All that the call has used by now.
     Usage(Used),
+    /// The caller had to wait.
+    Waited(Wait),
     /// The call is over: the last line.
     End(End),
 }
@@ -133,6 +136,36 @@ pub(super) struct Happened {
     /// A code of `EventKind`.
     pub(super) kind: String,
     pub(super) detail: String,
+}
+
+/// What the caller had to wait for, and how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Wait {
+    /// From his arrival to the assistant's first word.
+    Greeting { ms: u64 },
+    /// From the end of his speech, `at_ms`; `own_ms` is our share.
+    Answer { at_ms: u64, speech_stopped_ms: u64, first_delta_ms: u64, first_frame_ms: u64, own_ms: u64 },
+    /// From the beginning of his voice, `at_ms`.
+    Silence { at_ms: u64, ms: u64 },
+}
+
+impl From<Waited> for Wait {
+    fn from(waited: Waited) -> Self {
+        match waited {
+            Waited::Greeting(after) => Self::Greeting { ms: ms(after) },
+            Waited::Answer(answer) => Self::Answer {
+                at_ms: ms(answer.at),
+                speech_stopped_ms: ms(answer.speech_stopped),
+                first_delta_ms: ms(answer.first_delta),
+                first_frame_ms: ms(answer.first_frame),
+                own_ms: ms(answer.own),
+            },
+            Waited::Silence(barge_in) => {
+                Self::Silence { at_ms: ms(barge_in.at), ms: ms(barge_in.silent_after) }
+            }
+        }
+    }
 }
 
 /// What a call has used and what that costs, as the conversation document shows it too.

@@ -126,7 +126,7 @@ fn is_kept(entry: &Entry, keep: Keep) -> bool {
         Entry::Utterance { .. } | Entry::Forgotten(_) => keep.transcript,
         // Where the sound's zero is, the words need to know.
         Entry::Event { kind, .. } => keep.events || kind.is_needed(),
-        Entry::Usage(_) => true,
+        Entry::Usage(_) | Entry::Waited(_) => true,
     }
 }
 
@@ -137,7 +137,7 @@ pub(super) fn weight(entry: &Entry) -> usize {
             Entry::Sound(bytes) | Entry::Delta(bytes) => bytes.len(),
             Entry::Utterance { utterance, .. } => utterance.text.len(),
             Entry::Event { detail, .. } => detail.len(),
-            Entry::Silence { .. } | Entry::Forgotten(_) | Entry::Usage(_) => 0,
+            Entry::Silence { .. } | Entry::Forgotten(_) | Entry::Usage(_) | Entry::Waited(_) => 0,
         }
 }
 
@@ -149,7 +149,8 @@ const fn limit(entry: &Entry) -> usize {
         | Entry::Utterance { .. }
         | Entry::Forgotten(_)
         | Entry::Event { .. }
-        | Entry::Usage(_) => WORD_BYTES,
+        | Entry::Usage(_)
+        | Entry::Waited(_) => WORD_BYTES,
     }
 }
 
@@ -159,7 +160,11 @@ fn missed(entry: &Entry) -> Missed {
         Entry::Sound(bytes) => missed.sound_bytes = bytes.len() as u64,
         Entry::Silence { frames } => missed.sound_bytes = frames * 2 * FRAME_BYTES as u64,
         Entry::Delta(bytes) => missed.delta_bytes = bytes.len() as u64,
-        Entry::Utterance { .. } | Entry::Forgotten(_) | Entry::Event { .. } | Entry::Usage(_) => {
+        Entry::Utterance { .. }
+        | Entry::Forgotten(_)
+        | Entry::Event { .. }
+        | Entry::Usage(_)
+        | Entry::Waited(_) => {
             missed.words = 1;
         }
     }

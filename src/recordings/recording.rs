@@ -137,6 +137,7 @@ impl Recording {
                 self.line(&Line::Event(Happened { at_ms, kind: kind.code().to_owned(), detail }));
             }
             Entry::Usage(bill) => self.line(&Line::Usage(bill.into())),
+            Entry::Waited(waited) => self.line(&Line::Waited(waited.into())),
         }
     }
 

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::log::{End, Happened, Line, Opened, Said, Used};
+use super::log::{End, Happened, Line, Opened, Said, Used, Wait};
 use crate::call::record::EventKind;
 use crate::call::transcript::{Transcript, Utterance};
 use crate::operator::EndReason;
@@ -21,6 +21,8 @@ pub(super) struct Story {
     pub(super) deltas: u64,
     /// What the call had used when it was last told.
     pub(super) used: Option<Used>,
+    /// What the caller waited for.
+    pub(super) waits: Vec<Wait>,
     end: Option<End>,
     /// Lines that could not be read.
     pub(super) unreadable: u64,
@@ -46,6 +48,7 @@ impl Story {
             events: Vec::new(),
             deltas: 0,
             used: None,
+            waits: Vec::new(),
             end: None,
             unreadable: 0,
         }
@@ -59,6 +62,7 @@ impl Story {
             Line::Event(event) => self.events.push(event),
             Line::Deltas { count } => self.deltas = count,
             Line::Usage(used) => self.used = Some(used),
+            Line::Waited(wait) => self.waits.push(wait),
             Line::End(end) => self.end = Some(end),
         }
     }

@@ -185,7 +185,7 @@ fn seconds(ms: u64, language: Language) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::recordings::conversation::EventRow;
+    use crate::recordings::conversation::{EventRow, LatencyRows};
 
     fn told() -> Conversation {
         let message = |speaker, text: &str, start_ms| Message {
@@ -227,6 +227,7 @@ mod tests {
             model: "gpt-realtime-2.1".into(),
             agent: "default".into(),
             usage: None,
+            latency: LatencyRows::default(),
             interruptions: 1,
             events: vec![EventRow {
                 at_ms: 0,

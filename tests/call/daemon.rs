@@ -9,7 +9,7 @@ use openai_inbound_calls::ari::event::{self, Channel};
 use openai_inbound_calls::ari::request::{Application, Reply, Request};
 use openai_inbound_calls::ari::{BridgeId, ChannelId};
 use openai_inbound_calls::call::record::{Entry, EventKind};
-use openai_inbound_calls::call::{Call, Input, LegEvent, Output, Seed, SessionEnd};
+use openai_inbound_calls::call::{Call, Input, LegEvent, Output, Seed, SessionEnd, Wish};
 use openai_inbound_calls::operator::{EndReason, Level, Notice};
 use openai_inbound_calls::realtime::server;
 use openai_inbound_calls::sim::wire::Wire;
@@ -25,6 +25,7 @@ use super::world::{Due, FRAME, MS, Task, World, mark, prices};
 #[derive(Debug)]
 pub(crate) enum Happened {
     Leg(LegEvent),
+    Supervisor(Wish),
     Shutdown,
     Packet(SocketAddr, Vec<u8>),
     Replied(Request, Reply),
@@ -298,6 +299,7 @@ impl World {
         let outputs: Vec<Output> = match happened {
             None => task.call.handle(now, Input::Tick).collect(),
             Some(Happened::Leg(event)) => task.call.handle(now, Input::Leg(event)).collect(),
+            Some(Happened::Supervisor(wish)) => task.call.handle(now, Input::Supervisor(&wish)).collect(),
             Some(Happened::Shutdown) => task.call.handle(now, Input::Shutdown).collect(),
             Some(Happened::Packet(from, datagram)) => {
                 self.ladder.sound(

@@ -117,6 +117,14 @@ impl Ladder {
     }
 
     /// The ladder of one call.
+    /// When the texts that begin so were said of the first call, since it began to be served.
+    pub(crate) fn moments(&self, way: (Lane, Lane), begins: &str) -> Vec<Duration> {
+        let of_the_first = || self.rows.iter().filter(|row| row.call == 0);
+        let born = of_the_first().find(|row| row.text == "connect").map_or(self.start, |row| row.at);
+        let meant = |row: &&Row| (row.from, row.to) == way && row.text.starts_with(begins);
+        of_the_first().filter(meant).map(|row| row.at - born).collect()
+    }
+
     pub(crate) fn draw(&self, call: usize, show: Show) -> String {
         let mut text = String::from("           caller    Asterisk  us        model\n");
         let from = self.start + Duration::from_millis(show.from_ms);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::time::Duration;
 
+use openai_inbound_calls::call::latency::{Answer, Waited};
 use openai_inbound_calls::call::ledger::{Bill, Tokens};
 use openai_inbound_calls::call::record::{Entry, EventKind, Keep, Opening};
 use openai_inbound_calls::recordings::{Library, News, RecordingSettings, State};
@@ -27,7 +28,13 @@ fn entry() -> impl Strategy<Value = Entry> {
             at: Duration::from_millis(ms), kind: EventKind::Tool, detail: format!("t{ms}"),
         }),
         1 => prop::option::of(0..9_000_000u64).prop_map(|cost| Entry::Usage(bill(cost))),
+        1 => (0..9_000u64).prop_map(|ms| Entry::Waited(Waited::Answer(answer(Duration::from_millis(ms))))),
     ]
+}
+
+fn answer(first_frame: Duration) -> Answer {
+    let none = Duration::ZERO;
+    Answer { at: none, speech_stopped: none, first_delta: none, first_frame, own: none }
 }
 
 /// What the files should hold.
@@ -40,6 +47,7 @@ struct Expected {
     texts: BTreeMap<String, String>,
     events: Vec<String>,
     bill: Option<Bill>,
+    answers: Vec<Duration>,
 }
 
 impl Expected {
@@ -62,6 +70,8 @@ impl Expected {
                 Entry::Forgotten(item) => expected.order.retain(|known| known != item.as_str()),
                 Entry::Event { detail, .. } => expected.events.push(detail.clone()),
                 Entry::Usage(bill) => expected.bill = Some(bill.clone()),
+                Entry::Waited(Waited::Answer(answer)) => expected.answers.push(answer.first_frame),
+                Entry::Waited(_) => unreachable!("not among them"),
             }
         }
         expected
@@ -126,6 +136,9 @@ fn check(settings: &RecordingSettings, reader: &RecordingSettings, entries: Vec<
     let events: Vec<_> =
         document["events"].as_array().unwrap().iter().map(|row| row["detail"].as_str()).collect();
     assert_eq!(events, expected.events.iter().map(|detail| Some(&**detail)).collect::<Vec<_>>());
+    let waited = document["latency"]["turns"].as_array().unwrap().iter();
+    let waited = waited.map(|row| Duration::from_millis(row["first_frame_ms"].as_u64().unwrap()));
+    assert_eq!(waited.collect::<Vec<_>>(), expected.answers);
     assert_eq!(document["usage"], expected.bill.map_or(serde_json::Value::Null, |bill| usage(&bill)));
     let News::Finished(facts) = &news[1] else { unreachable!() };
     assert_eq!(*facts, library.facts(&id).unwrap(), "what an index is told is what the files tell");

@@ -1,0 +1,54 @@
+//! How loud a voice is, for a meter: the root mean square of what was added since it was last read.
+
+use super::frame::Frame;
+use super::ulaw;
+
+/// Every so many samples one is looked at: a meter wants no more, and a frame costs a quarter.
+const EVERY: usize = 4;
+/// What is quieter is silence to an ear. A quiet telephone line is at about -65.
+const SILENCE_DBFS: f32 = -60.0;
+
+/// The level of a piece of sound.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Level {
+    squares: u64,
+    samples: u32,
+}
+
+impl Level {
+    /// Adds a frame.
+    pub fn add(&mut self, frame: &Frame) {
+        for byte in frame.0.iter().step_by(EVERY) {
+            let sample = i64::from(ulaw::decode(*byte));
+            self.squares = self.squares.saturating_add((sample * sample) as u64);
+        }
+        self.samples = self.samples.saturating_add((frame.0.len() / EVERY) as u32);
+    }
+
+    /// The level since this was last called, decibels below full scale (-60 to 0); None: silence, or nothing.
+    pub fn take(&mut self) -> Option<f32> {
+        let Self { squares, samples } = std::mem::take(self);
+        let mean = squares as f32 / samples.max(1) as f32;
+        let dbfs = 10.0 * (mean / f32::from(i16::MAX).powi(2)).log10();
+        (dbfs >= SILENCE_DBFS).then_some(dbfs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tone_is_as_loud_as_it_is_and_silence_is_none() {
+        let mut level = Level::default();
+        assert_eq!(level.take(), None);
+        level.add(&Frame::SILENCE);
+        assert_eq!(level.take(), None);
+        let square = std::array::from_fn(|at| ulaw::encode(if at % 8 < 4 { 3_277 } else { -3_277 }));
+        level.add(&Frame(square));
+        level.add(&Frame(square));
+        let dbfs = level.take().expect("a tone");
+        assert!((dbfs + 20.0).abs() < 0.5, "{dbfs}");
+        assert_eq!(level.take(), None, "it begins anew");
+    }
+}
