@@ -11,7 +11,7 @@ const FLOORS: [&[&str]; 7] = [
     &["ari", "realtime"],
     &["call"],
     &["switchboard"],
-    &["net", "sqlite"],
+    &["live", "net", "sqlite"],
     &["recordings", "registry"],
     &["config", "logging", "daemon", "demo", "doctor", "http", "commands", "main", "lib"],
 ];

@@ -98,6 +98,13 @@ pub struct Bill {
 }
 
 impl Bill {
+    /// What both models have used, by kind.
+    pub fn tokens(&self) -> Tokens {
+        let mut tokens = self.conversation;
+        tokens.add(self.transcription);
+        tokens
+    }
+
     /// For the operator's lines.
     pub fn said(&self) -> Cost {
         Cost { micro_usd: self.cost, estimated: self.estimated }

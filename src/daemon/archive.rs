@@ -29,7 +29,7 @@ use super::clock;
 use crate::config::ArchiveConfig;
 use crate::http::access_log::{AccessLog, Line};
 use crate::http::guard::{Guard, Who};
-use crate::http::ready::Readiness;
+use crate::http::live;
 use crate::http::{self, AskRecorder, Pace, Parts};
 use crate::logging::Operator;
 use crate::operator::{Detail, Notice};
@@ -72,7 +72,7 @@ impl Archive {
         config: &ArchiveConfig,
         operator: Operator,
         recorder: AskRecorder,
-        readiness: Option<watch::Receiver<Readiness>>,
+        daemon: Option<live::Daemon>,
     ) -> io::Result<Self> {
         let days = recordings.retention_days;
         let library = Library::new(recordings);
@@ -84,8 +84,7 @@ impl Archive {
             .build()?;
         let (log, calls, writer) = {
             let _inside = runtime.enter();
-            // Without a daemon's readiness there is no daemon here.
-            let opener = if readiness.is_some() { Opener::Daemon } else { Opener::Guest };
+            let opener = if daemon.is_some() { Opener::Daemon } else { Opener::Guest };
             registry::open(&config.call_log, opener, Box::new(tell))
         };
         let (keeper, feed) = Keeper::new(index.clone(), library.clone(), Box::new(tell));
@@ -102,7 +101,7 @@ impl Archive {
             guard,
             access_log,
             recorder,
-            readiness,
+            daemon,
             pace: Pace::new(clock::now),
             clock: clock::wall,
         };

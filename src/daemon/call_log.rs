@@ -1,10 +1,11 @@
 //! The rows of the call log: what the daemon knows of a call when it arrives, and when it is over. It writes none.
 
+use std::time::Duration;
+
 use chrono::{DateTime, FixedOffset};
 
 use crate::ari::event::Channel;
 use crate::call::Report;
-use crate::call::transcript::Speaker;
 use crate::operator::EndReason;
 use crate::recordings::RecordingId;
 use crate::registry::Row;
@@ -44,13 +45,22 @@ pub(super) fn taken(row: Row, model: &str, agent: &str, recorded_at: Option<Date
 
 /// The same, over.
 pub(super) fn ended(row: Row, report: &Report) -> Row {
-    let said = report.transcript.iter().filter(|utterance| utterance.speaker == Speaker::Assistant);
+    let at = |after: Duration| row.offered_us.saturating_add(after.as_micros() as i64);
+    let ms = |waited: Duration| waited.as_millis() as u64;
+    let latencies = &report.latencies;
     Row {
-        ended_us: Some(row.offered_us.saturating_add(report.duration.as_micros() as i64)),
+        ended_us: Some(at(report.duration)),
         duration_ms: Some(report.duration.as_millis() as u64),
         end_reason: Some(report.reason.code().to_owned()),
-        turns: said.count() as u64,
+        answered_us: report.answered.map(at),
+        first_audio_us: latencies.greeting.map(at),
+        turns: report.turns,
         interruptions: report.counters.barge_ins,
+        greeting_ms: latencies.greeting.map(ms),
+        turn_p50_ms: latencies.answer_percentile(50).map(ms),
+        turn_p95_ms: latencies.answer_percentile(95).map(ms),
+        tokens: report.session_stood.then(|| (&report.bill).into()),
+        cost_micro_usd: report.bill.cost.map(|cost| cost as i64).filter(|_| report.session_stood),
         ..row
     }
 }

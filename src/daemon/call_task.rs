@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
@@ -18,7 +19,8 @@ use tokio::time::{Instant, sleep_until};
 use super::clock::now;
 use crate::ari::request::{Reply, Request};
 use crate::call::record::{Ending, Entry};
-use crate::call::{Call, Input, LegEvent, Output, Report, SessionEnd};
+use crate::call::{Call, Input, LegEvent, Output, Report, SessionEnd, Wish};
+use crate::live::Seat;
 use crate::logging::Operator;
 use crate::net::ari_rest::AriRest;
 use crate::net::realtime_link::{News, RealtimeLink};
@@ -28,11 +30,16 @@ use crate::recordings::Handle;
 /// Larger than any packet Asterisk sends for a telephone (20–60 ms of µ-law and a header).
 const DATAGRAM_BYTES: usize = 2_048;
 
+/// How often a call shows itself to whoever watches.
+const SHOW_EVERY: Duration = Duration::from_millis(500);
+
 /// What the daemon tells a call.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) enum Order {
     /// News of one of its channels.
     Leg(LegEvent),
+    /// What a supervisor wants.
+    Supervisor(Wish),
     /// End now.
     Shutdown,
 }
@@ -59,6 +66,8 @@ pub(super) struct Io {
     pub(super) requests: FuturesUnordered<Replying>,
     /// Where the call is recorded, if it is. Never waits.
     pub(super) recording: Option<Handle>,
+    /// Where it shows itself.
+    pub(super) seat: Seat,
     /// What the call has cost so far, micro-USD, for the daemon.
     pub(super) spent: Arc<AtomicU64>,
 }
@@ -69,6 +78,7 @@ pub(super) async fn run(mut call: Call, mut orders: mpsc::Receiver<Order>, mut i
     let timer = sleep_until(Instant::from_std(now()));
     tokio::pin!(timer);
     io.perform_all(call.handle(now(), Input::Tick));
+    let mut show_at = now();
     while let Some(deadline) = call.deadline() {
         timer.as_mut().reset(Instant::from_std(deadline));
         let happened = tokio::select! {
@@ -85,6 +95,7 @@ pub(super) async fn run(mut call: Call, mut orders: mpsc::Receiver<Order>, mut i
         let outputs = match &happened {
             Happened::Time | Happened::Nothing => call.handle(now, Input::Tick),
             Happened::Told(Order::Leg(event)) => call.handle(now, Input::Leg(*event)),
+            Happened::Told(Order::Supervisor(wish)) => call.handle(now, Input::Supervisor(wish)),
             Happened::Told(Order::Shutdown) => call.handle(now, Input::Shutdown),
             Happened::Packet(length, from) => {
                 call.handle(now, Input::Rtp { from: *from, datagram: &datagram[..*length] })
@@ -104,6 +115,10 @@ pub(super) async fn run(mut call: Call, mut orders: mpsc::Receiver<Order>, mut i
             },
         };
         io.perform_all(outputs);
+        if now >= show_at {
+            show_at = now + SHOW_EVERY;
+            io.seat.show(call.glance());
+        }
     }
     let report = call.report();
     if let Some(recording) = io.recording {

@@ -31,6 +31,7 @@ use chrono::{DateTime, FixedOffset};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{Stream, StreamExt as _};
 use rustls::ClientConfig;
+use tokio::sync::mpsc::WeakSender;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue, header};
@@ -50,7 +51,9 @@ use crate::call::record::{Keep, Opening};
 use crate::call::tools;
 use crate::call::{Call, Report, Seed, Settings};
 use crate::config::{AsteriskConfig, CallsConfig, Config, LoadError, MediaConfig, RealtimeConfig};
+use crate::http::live;
 use crate::http::ready::{AsteriskLink, Readiness};
+use crate::live::{Board, Facts, Seat};
 use crate::logging::Operator;
 use crate::net::ari_link::{AriLink, Lost, News};
 use crate::net::ari_rest::AriRest;
@@ -93,6 +96,8 @@ struct Daemon {
     operator: Operator,
     /// What `/ready` and `systemctl status` tell: whether a caller would be served.
     readiness: watch::Sender<Readiness>,
+    /// The calls that run, for whoever watches.
+    board: Board,
     rest: AriRest,
     again: Arc<Notify>,
     switchboard: Switchboard,
@@ -146,8 +151,11 @@ pub async fn run(
     let max_calls = max_calls(&config.media, &config.calls);
     operator.say(&Notice::Capacity { calls: max_calls });
     let ports = PortPool::new(config.media.ports.clone());
-    let (readiness, known) = watch::channel(Readiness::default());
-    let (archive, recorder) = archive(&config, operator, known).context("the archive of recordings")?;
+    let destinations = destination_names(&settings);
+    let (readiness, known) = watch::channel(Readiness { destinations, ..Readiness::default() });
+    let board = Board::default();
+    let view = live::Daemon { readiness: known, board: board.clone() };
+    let (archive, recorder) = archive(&config, operator, view).context("the archive of recordings")?;
     let mut daemon = Daemon {
         config,
         settings,
@@ -156,6 +164,7 @@ pub async fn run(
         readiness,
         rest,
         again,
+        board,
         switchboard: Switchboard::new(max_calls),
         max_calls,
         ports,
@@ -170,9 +179,9 @@ pub async fn run(
         host: call_log::host(),
     };
     daemon.serve(link, stop, reloads).await;
-    let Daemon { recorder, log, .. } = daemon;
-    // Nobody offers rows any more: its writer may end.
-    drop(log);
+    let Daemon { recorder, log, readiness, .. } = daemon;
+    // Nobody offers rows any more: its writer may end. Nor is there anything to watch.
+    drop((log, readiness));
     // What was said in the last seconds is still on its way to the disk, and then to the index.
     let ended = tokio::task::spawn_blocking(move || {
         let ended = Arc::into_inner(recorder).is_some_and(|recorder| recorder.stop(RECORDER_PATIENCE));
@@ -209,17 +218,22 @@ fn settings(config: &Config) -> Settings {
     }
 }
 
+/// Where callers can be sent, as people call it.
+fn destination_names(settings: &Settings) -> Arc<[String]> {
+    settings.destinations.iter().map(|destination| destination.name.clone()).collect()
+}
+
 /// Starts what keeps recordings: the recorder, and the index and API that are told of its work.
 fn archive(
     config: &Config,
     operator: Operator,
-    readiness: watch::Receiver<Readiness>,
+    view: live::Daemon,
 ) -> std::io::Result<(Archive, Arc<Recorder>)> {
     let known = Arc::new(OnceLock::<Weak<Recorder>>::new());
     let asked = Arc::clone(&known);
     let ask = move || Some(asked.get()?.upgrade()?.health().into());
     let (recordings, archive) = (config.recordings.clone(), &config.archive);
-    let archive = Archive::start(recordings, archive, operator, Box::new(ask), Some(readiness))?;
+    let archive = Archive::start(recordings, archive, operator, Box::new(ask), Some(view))?;
     let feed = archive.feed();
     let recorder = Recorder::start(config.recordings.clone(), now, move |news| match news {
         recordings::News::Notice(notice) => operator.say(&notice),
@@ -289,7 +303,10 @@ impl Daemon {
     /// How the daemon fares, for `systemctl status`.
     fn status(&self) -> Notice {
         let calls = self.live.len();
-        let Readiness { asterisk, full, .. } = *self.readiness.borrow();
+        let (asterisk, full) = {
+            let now = self.readiness.borrow();
+            (now.asterisk, now.full)
+        };
         match asterisk {
             AsteriskLink::Away => Notice::Disconnected { calls },
             _ if full => Notice::Full { calls },
@@ -323,6 +340,8 @@ impl Daemon {
         let fixed = self.config.reload(new);
         self.endpoint = Arc::new(endpoint);
         self.settings = Arc::new(settings(&self.config));
+        let destinations = destination_names(&self.settings);
+        self.readiness.send_modify(|now| now.destinations = destinations);
         self.max_calls = max_calls(&self.config.media, &self.config.calls);
         self.switchboard.limit(self.max_calls);
         self.judge_spending();
@@ -516,7 +535,9 @@ impl Daemon {
         self.log.offer((*row).clone());
         let call = Call::new(now(), Arc::clone(&self.settings), seed);
         let spent = Arc::<AtomicU64>::default();
+        let (orders, inbox) = mpsc::channel(ORDERS);
         let io = Io {
+            seat: self.seat(&row, offered_at, orders.downgrade()),
             rtp,
             session: RealtimeLink::new(Arc::clone(&self.endpoint)),
             ari: self.rest.clone(),
@@ -526,10 +547,26 @@ impl Daemon {
             recording,
             spent: Arc::clone(&spent),
         };
-        let (orders, inbox) = mpsc::channel(ORDERS);
         let abort = self.calls.spawn(call_task::run(call, inbox, io).instrument(span));
         self.callers.insert(abort.id(), caller.clone());
         self.live.insert(caller, Live { row, port, orders, abort, spent });
+    }
+
+    /// A place on the board for a call that begins.
+    fn seat(&self, row: &Row, offered_at: DateTime<FixedOffset>, orders: WeakSender<Order>) -> Seat {
+        let facts = Facts {
+            id: row.call_id.as_str().into(),
+            recording_id: row.recording_id.clone(),
+            caller: row.caller.clone(),
+            called: row.called.clone(),
+            model: row.model.clone(),
+            agent: row.agent.clone(),
+            offered_at,
+            destinations: self.settings.destinations.clone(),
+        };
+        self.board.seat(facts, move |wish| {
+            orders.upgrade().is_some_and(|orders| orders.try_send(Order::Supervisor(wish)).is_ok())
+        })
     }
 
     /// Begins the recording of a call, if anything of it is to be kept.

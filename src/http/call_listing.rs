@@ -54,7 +54,7 @@ pub(super) struct Call {
     turns: u64,
     /// How often the caller cut it off.
     interruptions: u64,
-    /// From the answered call to the first word.
+    /// From the caller's arrival to the first word.
     greeting_ms: Option<u64>,
     /// From the caller's last word to the assistant's first: the median of the call.
     turn_p50_ms: Option<u64>,

@@ -14,6 +14,7 @@
 //! | `guard`, `access_log` | who may come in; who did |
 //! | `recordings`, `listing`, `audio`, `range` | the routes of recordings, and what they are made of |
 //! | `calls`, `call_listing`, `stats`, `csv` | the routes of the call log, what they show, and as a table |
+//! | `live` | the calls that run, and a supervisor's wishes |
 //! | `health`, `ready`, `problem`, `openapi` | how the daemon is, whether it serves; errors; the document |
 
 pub mod access_log;
@@ -24,6 +25,7 @@ mod csv;
 pub mod guard;
 pub mod health;
 mod listing;
+pub mod live;
 mod openapi;
 pub mod problem;
 mod range;
@@ -60,7 +62,6 @@ use health::RecorderHealth;
 use problem::Problem;
 use ready::Readiness;
 use server::Peer;
-use tokio::sync::watch;
 
 /// Asks the recorder how it is; `None` where there is none.
 pub type AskRecorder = Box<dyn Fn() -> Option<RecorderHealth> + Send + Sync>;
@@ -83,8 +84,8 @@ pub struct Parts {
     pub access_log: AccessLog,
     /// The recorder.
     pub recorder: AskRecorder,
-    /// What the daemon knows of itself; None: there is no daemon.
-    pub readiness: Option<watch::Receiver<Readiness>>,
+    /// What the daemon shows of itself; None: there is no daemon.
+    pub daemon: Option<live::Daemon>,
     /// Spaces downloads out.
     pub pace: Pace,
     /// The wall clock.
@@ -123,7 +124,11 @@ impl Api {
     }
 
     fn readiness(&self) -> Option<Readiness> {
-        self.0.readiness.as_ref().map(|readiness| *readiness.borrow())
+        self.daemon().map(|daemon| daemon.readiness.borrow().clone())
+    }
+
+    fn daemon(&self) -> Option<&live::Daemon> {
+        self.0.daemon.as_ref()
     }
 
     fn now(&self) -> DateTime<FixedOffset> {
@@ -171,7 +176,11 @@ pub fn router(parts: Parts) -> Router {
         .routes(routes!(recordings::bin))
         .routes(routes!(recordings::events))
         .routes(routes!(calls::list))
+        .routes(routes!(live::list))
+        .routes(routes!(live::events))
         .routes(routes!(calls::one))
+        .routes(routes!(live::hang_up))
+        .routes(routes!(live::transfer))
         .routes(routes!(calls::stats))
         .routes(routes!(health::health))
         .routes(routes!(ready::ready))

@@ -1,6 +1,8 @@
 //! `/ready`: whether a caller who came now would be served by the assistant. Open to monitors without a token, so it
 //! tells nothing about anybody.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
@@ -28,7 +30,7 @@ pub enum AsteriskLink {
 }
 
 /// What the daemon knows of itself.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Readiness {
     /// Its way to Asterisk.
     pub asterisk: AsteriskLink,
@@ -40,6 +42,8 @@ pub struct Readiness {
     pub day_spent: Option<NaiveDate>,
     /// It takes no more calls: it is being stopped.
     pub draining: bool,
+    /// Where callers can be sent, by name.
+    pub destinations: Arc<[String]>,
 }
 
 /// Why a caller would not be served.
@@ -85,18 +89,24 @@ pub(super) async fn ready(
     State(api): State<Api>,
     Params(NoQuery {}): Params<NoQuery>,
 ) -> Result<Response, Problem> {
-    let mut reasons =
-        api.readiness().map_or_else(|| vec![Obstacle::NoDaemon], |now| obstacles(now, api.now()));
-    if api.recorder().is_some_and(|recorder| !recorder.writing) {
-        reasons.push(Obstacle::DiskFailing);
-    }
+    let reasons = reasons(&api);
     let ready = reasons.is_empty();
     let code = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     Ok((code, json(&Ready { ready, reasons })).into_response())
 }
 
-fn obstacles(readiness: Readiness, now: DateTime<FixedOffset>) -> Vec<Obstacle> {
-    let Readiness { asterisk, openai_failed, full, day_spent, draining } = readiness;
+/// Everything in the way of a caller who came now.
+pub(super) fn reasons(api: &Api) -> Vec<Obstacle> {
+    let mut reasons =
+        api.readiness().map_or_else(|| vec![Obstacle::NoDaemon], |now| obstacles(&now, api.now()));
+    if api.recorder().is_some_and(|recorder| !recorder.writing) {
+        reasons.push(Obstacle::DiskFailing);
+    }
+    reasons
+}
+
+fn obstacles(readiness: &Readiness, now: DateTime<FixedOffset>) -> Vec<Obstacle> {
+    let Readiness { asterisk, openai_failed, full, day_spent, draining, .. } = *readiness;
     let link = match asterisk {
         AsteriskLink::Away => Some(Obstacle::AsteriskAway),
         AsteriskLink::Connected => None,
@@ -121,7 +131,7 @@ mod tests {
             openai_failed: Some(failed),
             ..Readiness::default()
         };
-        let after = |seconds| obstacles(readiness, failed + TimeDelta::seconds(seconds));
+        let after = |seconds| obstacles(&readiness, failed + TimeDelta::seconds(seconds));
         assert_eq!(after(59), [Obstacle::OpenaiFailing]);
         assert_eq!(after(60), []);
     }
@@ -134,8 +144,8 @@ mod tests {
             day_spent: Some(now.date_naive()),
             ..Readiness::default()
         };
-        assert_eq!(obstacles(readiness, now), [Obstacle::DayCostReached]);
-        assert_eq!(obstacles(readiness, now + TimeDelta::seconds(1)), []);
+        assert_eq!(obstacles(&readiness, now), [Obstacle::DayCostReached]);
+        assert_eq!(obstacles(&readiness, now + TimeDelta::seconds(1)), []);
     }
 
     #[test]
@@ -147,6 +157,7 @@ mod tests {
             full: true,
             day_spent: Some(now.date_naive()),
             draining: true,
+            ..Readiness::default()
         };
         let all = [
             Obstacle::ApplicationReplaced,
@@ -155,7 +166,7 @@ mod tests {
             Obstacle::DayCostReached,
             Obstacle::Draining,
         ];
-        assert_eq!(obstacles(readiness, now), all);
-        assert_eq!(obstacles(Readiness::default(), now), [Obstacle::AsteriskAway]);
+        assert_eq!(obstacles(&readiness, now), all);
+        assert_eq!(obstacles(&Readiness::default(), now), [Obstacle::AsteriskAway]);
     }
 }

@@ -30,7 +30,7 @@ pub(super) struct Stat {
     cost_usd: f64,
     /// How many ended without that being known.
     unknown_cost_calls: u64,
-    /// From the answered call to the first word.
+    /// From the caller's arrival to the first word.
     greeting: Figure,
     /// Each call's median from the caller's last word to the assistant's first.
     turn_p50: Figure,

@@ -3,6 +3,7 @@
 use sqlx::query::Query;
 use sqlx::{Database, Encode, Row as _, Type};
 
+use crate::call::ledger::{self, Bill};
 use crate::sqlite::{cut, number_key};
 
 /// Longest text in a row, bytes; MySQL refuses what does not fit.
@@ -43,7 +44,7 @@ pub struct Row {
     pub turns: u64,
     /// How often the caller cut it off.
     pub interruptions: u64,
-    /// From the answered call to the first word, milliseconds.
+    /// From the caller's arrival to the first word, milliseconds.
     pub greeting_ms: Option<u64>,
     /// From the caller's last word to the assistant's first, milliseconds: the median of the call.
     pub turn_p50_ms: Option<u64>,
@@ -72,6 +73,15 @@ pub struct Tokens {
     pub audio_out: u64,
     /// Counted by us, not told by the server.
     pub estimated: bool,
+}
+
+impl From<&Bill> for Tokens {
+    fn from(bill: &Bill) -> Self {
+        let ledger::Tokens { text_in, audio_in, cached_text_in, cached_audio_in, text_out, audio_out } =
+            bill.tokens();
+        let estimated = bill.estimated;
+        Self { text_in, audio_in, cached_text_in, cached_audio_in, text_out, audio_out, estimated }
+    }
 }
 
 /// All columns, in the order of [`Row::values`] and [`read`].

@@ -66,7 +66,7 @@ pub struct Sums {
     pub cost_micro_usd: i64,
     /// How many ended without their cost being known: those are not in the sum.
     pub unknown_cost: u64,
-    /// From the answered call to the first word.
+    /// From the caller's arrival to the first word.
     pub greeting: Latency,
     /// Each call's median from the caller's last word to the assistant's first.
     pub turn_p50: Latency,

@@ -53,6 +53,14 @@ impl Api {
         if let Some(range) = range {
             request = request.header(header::RANGE, range);
         }
+        Self::send(request).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &str) -> Answer {
+        Self::send(self.client.post(format!("{}{path}", self.url)).body(body.to_owned())).await
+    }
+
+    async fn send(request: reqwest::RequestBuilder) -> Answer {
         let answer = request.send().await.expect("an answer");
         let retry_after = answer.headers().get(header::RETRY_AFTER);
         Answer {

@@ -65,8 +65,29 @@ async fn a_call_is_a_row_while_it_runs_and_afterwards_and_so_is_one_that_is_not_
         (&"caller_hung_up".into(), &1.into(), &3.into())
     );
     assert_eq!(row["offered_at"], running["offered_at"]);
-    // What nobody has measured is unknown.
-    assert_eq!((&row["tokens"], &row["cost_usd"]), (&Value::Null, &Value::Null));
+    // The numbers of the call are the same wherever they are.
+    let id = row["recording_id"].as_str().expect("a recording");
+    let document = api.get(&format!("/recordings/{id}/conversation")).await.json();
+    let (usage, latency) = (&document["usage"], &document["latency"]);
+    assert!(row["cost_usd"].as_f64() > Some(0.0), "{row}");
+    assert_eq!((&row["cost_usd"], &row["greeting_ms"]), (&usage["cost_usd"], &latency["greeting_ms"]));
+    for kind in ["text_in", "audio_in", "cached_audio_in", "audio_out"] {
+        let of = |counts: &Value| counts[kind].as_u64().expect("a number");
+        let both = of(&usage["tokens"]) + of(&usage["transcription"]["tokens"]);
+        assert_eq!(row["tokens"][kind], both, "{kind}");
+    }
+    let mut waited: Vec<_> = latency["turns"]
+        .as_array()
+        .expect("turns")
+        .iter()
+        .map(|turn| turn["first_frame_ms"].as_u64())
+        .collect();
+    waited.sort_unstable();
+    assert_eq!(
+        (row["turn_p50_ms"].as_u64(), row["turn_p95_ms"].as_u64()),
+        (waited[0], waited[1]),
+        "{waited:?}"
+    );
     assert!(!row["host"].as_str().expect("text").is_empty());
 }
 

@@ -12,6 +12,7 @@ mod config;
 mod demo;
 mod doctor;
 mod killed;
+mod live;
 mod many;
 mod one_call;
 mod operator_log;

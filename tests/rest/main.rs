@@ -11,6 +11,7 @@ mod commands;
 mod download;
 mod guard;
 mod index;
+mod live;
 mod range;
 mod routes;
 mod world;

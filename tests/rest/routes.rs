@@ -4,7 +4,9 @@ use std::fs;
 use std::sync::{Arc, Mutex};
 
 use openai_inbound_calls::http::health::RecorderHealth;
+use openai_inbound_calls::http::live;
 use openai_inbound_calls::http::ready::{AsteriskLink, Readiness};
+use openai_inbound_calls::live::Board;
 use serde_json::json;
 use tokio::sync::watch;
 
@@ -222,8 +224,10 @@ fn health_tells_of_the_recorder_the_disk_and_the_index() {
 #[test]
 fn ready_names_what_is_in_the_way() {
     let (daemon, readiness) = watch::channel(Readiness::default());
-    let world =
-        World::over(tempfile::tempdir().unwrap(), With { readiness: Some(readiness), ..With::default() });
+    let world = World::over(
+        tempfile::tempdir().unwrap(),
+        With { daemon: Some(live::Daemon { readiness, board: Board::default() }), ..With::default() },
+    );
     let told = |status, reasons: &[&str]| {
         let answer = world.get("/ready");
         let expected = json!({"ready": reasons.is_empty(), "reasons": reasons});
@@ -247,7 +251,11 @@ fn the_document_names_every_route_and_its_errors() {
         paths,
         [
             "/calls",
+            "/calls/live",
+            "/calls/live/events",
             "/calls/{id}",
+            "/calls/{id}/hangup",
+            "/calls/{id}/transfer",
             "/health",
             "/ready",
             "/recordings",

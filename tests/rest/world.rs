@@ -14,7 +14,7 @@ use openai_inbound_calls::config::{ApiConfig, ApiToken, ArchiveConfig, Role};
 use openai_inbound_calls::daemon::archive::Archive;
 use openai_inbound_calls::daemon::clock::now;
 use openai_inbound_calls::http::health::RecorderHealth;
-use openai_inbound_calls::http::ready::Readiness;
+use openai_inbound_calls::http::live;
 use openai_inbound_calls::logging::Operator;
 use openai_inbound_calls::media::wav;
 use openai_inbound_calls::operator::Language;
@@ -22,10 +22,9 @@ use openai_inbound_calls::recordings::index::keeper::Feed;
 use openai_inbound_calls::recordings::{Handle, Recorder, RecordingSettings};
 use openai_inbound_calls::registry::{self, Log, Server};
 use serde_json::{Value, json};
-use tokio::sync::watch;
 
 /// The longest anything here may take; what takes longer never happens.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A running API.
 pub(crate) struct World {
@@ -42,7 +41,7 @@ pub(crate) struct With {
     pub(crate) database: Option<PathBuf>,
     pub(crate) server: Option<Server>,
     pub(crate) recorder: Option<Arc<Mutex<RecorderHealth>>>,
-    pub(crate) readiness: Option<watch::Receiver<Readiness>>,
+    pub(crate) daemon: Option<live::Daemon>,
 }
 
 /// The token of this role.
@@ -79,7 +78,7 @@ impl World {
 
     /// The API over this folder; its index is ready.
     pub(crate) fn over(folder: tempfile::TempDir, with: With) -> Self {
-        let With { tokens, retention_days, database, server, recorder, readiness } = with;
+        let With { tokens, retention_days, database, server, recorder, daemon } = with;
         let config = ArchiveConfig {
             call_log: registry::Settings { file: folder.path().join("calls.db"), server },
             index: database.unwrap_or_else(|| folder.path().join("calls-index.db")),
@@ -89,7 +88,7 @@ impl World {
         let ask =
             move || recorder.as_ref().map(|health| *health.lock().unwrap_or_else(PoisonError::into_inner));
         let operator = Operator::new(Language::English);
-        let mut archive = Archive::start(recordings, &config, operator, Box::new(ask), readiness).unwrap();
+        let mut archive = Archive::start(recordings, &config, operator, Box::new(ask), daemon).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let address = runtime.block_on(archive.address()).unwrap();
         let world = Self { folder, address, archive: Some(archive) };

@@ -1,0 +1,212 @@
+//! The calls that run, as the API shows them, and what a supervisor may do to them.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpStream;
+use std::sync::{Arc, Mutex};
+
+use openai_inbound_calls::call::Wish;
+use openai_inbound_calls::call::glance::Glance;
+use openai_inbound_calls::call::tools::Destination;
+use openai_inbound_calls::call::transcript::{Speaker, Utterance};
+use openai_inbound_calls::config::Role;
+use openai_inbound_calls::http::live::Daemon;
+use openai_inbound_calls::http::ready::{AsteriskLink, Readiness};
+use openai_inbound_calls::live::{Board, Facts, Seat};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use crate::world::{Answer, PATIENCE, With, World, token};
+
+/// The API beside a daemon that has calls as it is told.
+struct Scene {
+    world: World,
+    board: Board,
+    daemon: Option<watch::Sender<Readiness>>,
+    wishes: Arc<Mutex<Vec<Wish>>>,
+}
+
+fn scene(with: With) -> Scene {
+    let (daemon, readiness) = watch::channel(Readiness {
+        asterisk: AsteriskLink::Connected,
+        destinations: ["ventas".to_owned()].into(),
+        ..Readiness::default()
+    });
+    let board = Board::default();
+    let view = Daemon { readiness, board: board.clone() };
+    let world = World::over(tempfile::tempdir().unwrap(), With { daemon: Some(view), ..with });
+    Scene { world, board, daemon: Some(daemon), wishes: Arc::default() }
+}
+
+impl Scene {
+    /// A call that listens, or one that does not.
+    fn call(&self, id: &str, listens: bool) -> Seat {
+        let place = "from-internal,200,1".parse().unwrap();
+        let facts = Facts {
+            id: id.into(),
+            recording_id: None,
+            caller: "+573001234567".into(),
+            called: "200".into(),
+            model: "gpt-realtime".into(),
+            agent: "default".into(),
+            offered_at: "2026-11-20T14:30:25.5-05:00".parse().unwrap(),
+            destinations: vec![Destination { name: "ventas".into(), place }],
+        };
+        let wishes = Arc::clone(&self.wishes);
+        self.board.seat(facts, move |wish| {
+            wishes.lock().unwrap().push(wish);
+            listens
+        })
+    }
+
+    fn post(&self, path: &str, body: &str, headers: &str) -> Answer {
+        let Self { world, .. } = self;
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{headers}Content-Length: {}\r\n\r\n{body}",
+            world.address,
+            body.len()
+        );
+        world.send(head.as_bytes(), false)
+    }
+
+    /// The stream of events, to be read one after the other.
+    fn watch(&self) -> Events {
+        let stream = TcpStream::connect(self.world.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        write!(&stream, "GET /calls/live/events HTTP/1.1\r\nHost: {}\r\n\r\n", self.world.address).unwrap();
+        Events(BufReader::new(stream))
+    }
+}
+
+struct Events(BufReader<TcpStream>);
+
+impl Events {
+    /// What the next event tells; None: the stream is over.
+    fn next(&mut self) -> Option<Value> {
+        loop {
+            let mut line = String::new();
+            if self.0.read_line(&mut line).unwrap() == 0 || line == "0\r\n" {
+                return None;
+            }
+            if let Some(data) = line.strip_prefix("data: ") {
+                return Some(serde_json::from_str(data).unwrap());
+            }
+        }
+    }
+
+    /// The first event that is so.
+    fn until(&mut self, is_so: impl Fn(&Value) -> bool) -> Value {
+        loop {
+            let event = self.next().expect("the stream goes on");
+            if is_so(&event) {
+                return event;
+            }
+        }
+    }
+}
+
+fn said(text: &str) -> Utterance {
+    Utterance {
+        item: "item_1".into(),
+        speaker: Speaker::Caller,
+        text: text.to_owned(),
+        began: None,
+        ended: None,
+        heard_ms: None,
+        said_ms: None,
+        awaits_words: false,
+    }
+}
+
+#[test]
+fn live_calls_are_shown_as_they_are() {
+    let scene = scene(With::default());
+    let seat = scene.call("17.1", true);
+    seat.show(Glance { caller_speaks: true, words: vec![said("Hola")].into(), ..Glance::default() });
+    let told = scene.world.get("/calls/live").json();
+    let call = &told["calls"][0];
+    assert_eq!(
+        (&call["id"], &call["caller"], &call["turn"]),
+        (&"17.1".into(), &"+573001234567".into(), &"setting_up".into())
+    );
+    assert_eq!(
+        (&call["offered_at"], &call["caller_speaks"]),
+        (&"2026-11-20T19:30:25.500000Z".into(), &true.into())
+    );
+    let words = json!([{"item": "item_1", "speaker": "user", "text": "Hola", "final": true}]);
+    assert_eq!((&call["words"], &call["cost_usd"], &call["tokens"]), (&words, &Value::Null, &Value::Null));
+    let state = json!({"asterisk": "connected", "ready": true, "reasons": [], "disk_writing": true, "destinations": ["ventas"]});
+    assert_eq!(told["state"], state);
+    drop(seat);
+    assert_eq!(scene.world.get("/calls/live").json()["calls"], json!([]));
+    let alone = World::empty().get("/calls/live").json();
+    assert_eq!((&alone["calls"], &alone["state"]["reasons"]), (&json!([]), &json!(["no_daemon"])));
+}
+
+#[test]
+fn who_watches_is_told_what_changes_until_the_daemon_ends() {
+    let mut scene = scene(With::default());
+    let first = scene.call("17.1", true);
+    first.show(Glance { words: vec![said("Hola")].into(), ..Glance::default() });
+    let mut events = scene.watch();
+    let everything = events.next().unwrap();
+    assert_eq!(
+        (everything["calls"][0]["words"][0]["text"].as_str(), &everything["gone"]),
+        (Some("Hola"), &json!([]))
+    );
+    assert_eq!(everything["state"]["ready"], true);
+
+    let known = scene.board.find("17.1").unwrap().glance();
+    first.show(Glance { frames: 9, turns: 4, ..(*known).clone() });
+    let changed = events.until(|event| event["calls"][0]["turns"] == 4);
+    assert!(changed["calls"][0].get("words").is_none() && changed.get("state").is_none(), "{changed}");
+    first.show(Glance { words: vec![said("Hola, buenas")].into(), ..Glance::default() });
+    let changed = events.until(|event| event["calls"][0].get("words").is_some());
+    assert_eq!(changed["calls"][0]["words"][0]["text"], "Hola, buenas");
+
+    drop(first);
+    events.until(|event| event["gone"] == json!(["17.1"]));
+    scene.daemon.as_ref().unwrap().send_modify(|now| now.draining = true);
+    let state = events.until(|event| event.get("state").is_some());
+    assert_eq!(state["state"]["reasons"], json!(["draining"]));
+    drop(scene.daemon.take());
+    assert_eq!(events.next(), None);
+}
+
+#[test]
+fn a_supervisor_hangs_up_and_hands_over() {
+    let scene = scene(With::default());
+    let _live = scene.call("17.1", true);
+    let _deaf = scene.call("17.2", false);
+    assert_eq!(scene.post("/calls/17.1/hangup", "", "").status, 202);
+    assert_eq!(scene.post("/calls/17.1/transfer", r#"{"destination":"ventas"}"#, "").status, 202);
+    let place = "from-internal,200,1".parse().unwrap();
+    let wanted = [Wish::HangUp, Wish::HandOver(Destination { name: "ventas".into(), place })];
+    assert_eq!(*scene.wishes.lock().unwrap(), wanted);
+
+    scene.post("/calls/17.3/hangup", "", "").is_problem(404, "no_such_call");
+    scene.post("/calls/17.3/transfer", r#"{"destination":"ventas"}"#, "").is_problem(404, "no_such_call");
+    scene
+        .post("/calls/17.1/transfer", r#"{"destination":"1234"}"#, "")
+        .is_problem(422, "no_such_destination");
+    for body in ["", "ventas", "{}", r#"{"destination":7}"#, r#"{"destination":"ventas","x":1}"#] {
+        scene.post("/calls/17.1/transfer", body, "").is_problem(400, "bad_body");
+    }
+    scene.post("/calls/17.2/hangup", "", "").is_problem(503, "call_does_not_listen");
+    // A page of another site is no supervisor.
+    scene.post("/calls/17.1/hangup", "", "Origin: http://evil.example\r\n").is_problem(403, "wrong_origin");
+    assert_eq!(scene.wishes.lock().unwrap().len(), 3, "the third is the deaf one's");
+}
+
+#[test]
+fn a_reader_only_watches() {
+    let tokens =
+        vec![token("", Role::Full, "full-0123456789ab"), token("ana", Role::Reader, "read-0123456789ab")];
+    let scene = scene(With { tokens, ..With::default() });
+    let _live = scene.call("17.1", true);
+    let reader = "Authorization: Bearer read-0123456789ab\r\n";
+    scene.post("/calls/17.1/hangup", "", reader).is_problem(403, "read_only");
+    scene.post("/calls/17.1/hangup", "", "").is_problem(401, "token_needed");
+    let headers = [("Authorization", "Bearer read-0123456789ab")];
+    assert_eq!(scene.world.ask("GET", "/calls/live", &headers).json()["calls"][0]["id"], "17.1");
+    assert!(scene.wishes.lock().unwrap().is_empty());
+}
