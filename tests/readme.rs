@@ -92,6 +92,7 @@ fn every_reason_a_caller_is_handed_back_for_is_named() {
     let never = [
         EndReason::CallerHungUp,
         EndReason::AssistantHungUp,
+        EndReason::SupervisorHungUp,
         EndReason::MaxDuration,
         EndReason::CallerSilent,
         EndReason::TakenOver,
