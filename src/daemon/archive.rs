@@ -20,6 +20,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use axum::Router;
+use chrono::{DateTime, FixedOffset, NaiveDate, NaiveTime};
 use futures_util::future::join_all;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -37,8 +38,10 @@ use crate::recordings::index::Index;
 use crate::recordings::index::keeper::{Feed, Keeper};
 use crate::recordings::retention::{self, Purged};
 use crate::recordings::{Library, RecordingSettings};
-use crate::registry::{self, Log, Opener, Whose};
+use crate::registry::{self, Log, Opener, Reader, Whose};
 
+/// How long the call log is left alone that could not tell what was spent today.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// What the kernel takes from its share: 10 of 19 leaves it a tenth of a busy core, and all of an idle one.
 const NICE: i32 = 10;
 /// Threads that wait for the disk. More readers at once would only make the disk's head move more.
@@ -55,6 +58,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct Archive {
     feed: Feed,
     log: Log,
+    calls: Reader,
     stop: watch::Sender<()>,
     address: watch::Receiver<Option<SocketAddr>>,
     done: Receiver<()>,
@@ -97,7 +101,7 @@ impl Archive {
             index: index.clone(),
             feed: parts_feed,
             log: log.clone(),
-            calls,
+            calls: calls.clone(),
             guard,
             access_log,
             recorder,
@@ -131,7 +135,7 @@ impl Archive {
             runtime.shutdown_background();
             let _nobody_waits_or_somebody_does = ended.try_send(());
         })?;
-        Ok(Self { feed, log, stop, address, done, thread })
+        Ok(Self { feed, log, calls, stop, address, done, thread })
     }
 
     /// Tells the index; hand out clones of it.
@@ -144,6 +148,29 @@ impl Archive {
     #[must_use]
     pub fn log(&self) -> Log {
         self.log.clone()
+    }
+
+    /// The day of `now`, and what calls that came before have cost on it, micro-USD, as far as that is known: once the
+    /// call log can tell.
+    pub fn spent_before(
+        &self,
+        now: DateTime<FixedOffset>,
+        host: &str,
+    ) -> impl Future<Output = (NaiveDate, u64)> + use<> {
+        let (calls, host) = (self.calls.clone(), host.to_owned());
+        let today = now.date_naive();
+        let midnight =
+            today.and_time(NaiveTime::MIN).and_local_timezone(*now.offset()).earliest().unwrap_or(now);
+        async move {
+            let (from, before) = (midnight.timestamp_micros(), now.timestamp_micros());
+            loop {
+                match calls.spent(&host, from, before).await {
+                    Ok(spent) => return (today, spent),
+                    Err(error) => tracing::debug!(%error, "what was spent today is not known yet"),
+                }
+                tokio::time::sleep(ASK_AGAIN).await;
+            }
+        }
     }
 
     /// Where the API listens, when it does.

@@ -27,7 +27,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use chrono::{DateTime, FixedOffset};
+use chrono::{DateTime, FixedOffset, NaiveDate};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{Stream, StreamExt as _};
 use rustls::ClientConfig;
@@ -173,12 +173,13 @@ pub async fn run(
         calls: JoinSet::new(),
         errands: FuturesUnordered::new(),
         polls: false,
-        spending: Spending::seeded(wall().date_naive(), 0),
+        spending: Spending::default(),
         recorder,
         log: archive.log(),
         host: call_log::host(),
     };
-    daemon.serve(link, stop, reloads).await;
+    let earlier = archive.spent_before(wall(), &daemon.host);
+    daemon.serve(link, stop, reloads, earlier).await;
     let Daemon { recorder, log, readiness, .. } = daemon;
     // Nobody offers rows any more: its writer may end. Nor is there anything to watch.
     drop((log, readiness));
@@ -250,12 +251,14 @@ impl Daemon {
         link: AriLink,
         stop: impl Future<Output = ()>,
         reloads: impl Stream<Item = Reload>,
+        earlier: impl Future<Output = (NaiveDate, u64)>,
     ) {
         let mut manager = ServiceManager::of_this_process(self.config.log.language);
         let (sender, mut news) = mpsc::channel(ARI_NEWS);
         let mut link_task = JoinSet::new();
         link_task.spawn(link.run(sender, || chance() as u32));
-        tokio::pin!(stop, reloads);
+        tokio::pin!(stop, reloads, earlier);
+        let mut knows_earlier = false;
         let mut draining = false;
         let grace = tokio::time::sleep(Duration::ZERO);
         tokio::pin!(grace);
@@ -283,6 +286,13 @@ impl Daemon {
                     grace.as_mut().reset(tokio::time::Instant::from_std(now() + time));
                 }
                 Some(loaded) = reloads.next(), if !draining => self.reload(loaded),
+                (day, spent) = &mut earlier, if !knows_earlier => {
+                    knows_earlier = true;
+                    if day == wall().date_naive() {
+                        self.spending.add(day, spent);
+                        self.judge_spending();
+                    }
+                }
                 () = manager.heartbeat_due() => manager.heartbeat(),
                 () = &mut grace, if draining && !grace_over => {
                     grace_over = true;

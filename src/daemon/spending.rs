@@ -1,7 +1,7 @@
 //! What the calls of today have cost, against what the operator allows for a day (`MAX_DAY_COST`).
 //!
 //! A call counts on the day it ends, by the machine's clock and time zone; until then it is the daemon's to ask. Kept in
-//! memory: a restart begins at nothing, or at what [`Spending::seeded`] is told. Only what is known of a cost counts.
+//! memory: what an earlier daemon spent today is added when the call log has told it. Only what is known of a cost counts.
 
 use chrono::NaiveDate;
 
@@ -15,12 +15,7 @@ pub(super) struct Spending {
 }
 
 impl Spending {
-    /// So much was spent on `day` already, micro-USD.
-    pub(super) fn seeded(day: NaiveDate, micro_usd: u64) -> Self {
-        Self { day, micro_usd, said: false }
-    }
-
-    /// A call is over that has cost so much, micro-USD.
+    /// A call is over that has cost so much, micro-USD; or all those before us.
     pub(super) fn add(&mut self, today: NaiveDate, micro_usd: u64) {
         self.turn_to(today);
         self.micro_usd = self.micro_usd.saturating_add(micro_usd);
@@ -41,7 +36,7 @@ impl Spending {
     /// Another day begins at nothing.
     fn turn_to(&mut self, today: NaiveDate) {
         if self.day != today {
-            *self = Self::seeded(today, 0);
+            *self = Self { day: today, micro_usd: 0, said: false };
         }
     }
 }
@@ -53,7 +48,8 @@ mod tests {
     #[test]
     fn a_day_has_a_sum_and_a_line_of_its_own() {
         let (today, tomorrow) = ("2026-11-20".parse().unwrap(), "2026-11-21".parse().unwrap());
-        let mut spending = Spending::seeded(today, 5);
+        let mut spending = Spending::default();
+        spending.add(today, 5);
         spending.add(today, 7);
         assert_eq!(spending.spent_today(today), 12);
         assert_eq!([spending.is_news(today), spending.is_news(today)], [true, false]);

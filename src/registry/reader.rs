@@ -152,6 +152,21 @@ impl Reader {
         Ok(self.fetch(sql, vec![call_id.to_owned().into()], row::read).await?.pop())
     }
 
+    /// What the calls of `host` have cost that came before `before_us` and ended at `from_us` or later, micro-USD; of
+    /// those whose cost is known.
+    ///
+    /// # Errors
+    /// The database is away, or fails.
+    pub async fn spent(&self, host: &str, from_us: i64, before_us: i64) -> Result<u64, RegistryError> {
+        // None lasts so long, and what came earlier need not be looked at.
+        let earliest = from_us.saturating_sub(stats::DAY_US);
+        let sql = "SELECT CAST(SUM(cost_micro_usd) AS SIGNED) FROM calls \
+             WHERE offered_us >= ? AND offered_us < ? AND ended_us >= ? AND host = ?";
+        let values = vec![earliest.into(), before_us.into(), from_us.into(), host.to_owned().into()];
+        let sums = self.fetch(sql.to_owned(), values, |cells| cells.integer(0)).await?;
+        Ok(sums.into_iter().flatten().sum::<i64>().max(0) as u64)
+    }
+
     /// The sums of calls, by what is asked for, in its order.
     ///
     /// # Errors

@@ -100,7 +100,7 @@ const ADDED: [&str; 9] = [
     "cost_micro_usd",
 ];
 const HOUR_US: i64 = 3_600_000_000;
-const DAY_US: i64 = 24 * HOUR_US;
+pub(super) const DAY_US: i64 = 24 * HOUR_US;
 
 /// The query, and the values of its `?`.
 ///

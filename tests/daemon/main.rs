@@ -8,12 +8,20 @@ mod api;
 mod asterisk_fails;
 mod bad_input;
 mod call_log;
+mod call_log_server;
 mod config;
 mod demo;
 mod doctor;
 mod killed;
 mod live;
 mod many;
+#[path = "../registry/mariadb.rs"]
+#[expect(
+    dead_code,
+    clippy::print_stdout,
+    reason = "the call log's own tests use the rest; a skipped one says so"
+)]
+mod mariadb;
 mod one_call;
 mod operator_log;
 mod readers;

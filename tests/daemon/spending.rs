@@ -156,3 +156,19 @@ async fn new_calls_follow_the_prices_read_again_and_a_live_one_keeps_its_own() {
     world.asterisk.hang_up(second);
     world.over(second).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_spent_today_is_not_forgotten_by_a_restart() {
+    let world = World::new(Script::default());
+    let limit = [("MAX_DAY_COST", "0.01"), ("PRICES_FILE", PRICES)];
+    let mut program = world.program(&limit).await;
+    world.over(world.call([&listen()[..], &[Step::HangUp]].concat())).await;
+    program.says("ERROR", REACHED).await;
+    program.signal("TERM");
+    program.exit().await;
+
+    let program = world.program(&limit).await;
+    program.says("ERROR", REACHED).await;
+    goes_on_unserved(&world).await;
+    assert_eq!(world.openai.sessions().len(), 1, "nothing more is spent");
+}

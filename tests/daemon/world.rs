@@ -145,6 +145,11 @@ impl World {
         until("the sessions are closed", || self.openai.sessions().iter().all(LiveSession::is_over)).await;
     }
 
+    /// Waits until the caller is gone, whatever else runs.
+    pub(crate) async fn gone(&self, call: CallerId) {
+        until("the caller is gone", || self.asterisk.outcome(call).state == CallState::Gone).await;
+    }
+
     /// Waits until the call is over and nothing is left of it in Asterisk.
     pub(crate) async fn over_but_sessions(&self, call: CallerId) {
         let over = holds(|| self.asterisk.outcome(call).state == CallState::Gone).await;

@@ -1,10 +1,11 @@
 //! A real MariaDB for all tests of this binary, each with a database of its own: on a loopback port, in a folder of
 //! its own, gone when the binary ends, however it ends. And a door to it that can be shut.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use openai_inbound_calls::daemon::clock::now;
@@ -25,10 +26,17 @@ const PROGRAMS: [&str; 2] = ["/usr/sbin", "/usr/bin"];
 /// With characters that an address must write in another way.
 const PASSWORD: (&str, &str) = ("p@ss/w?rd", "p%40ss%2Fw%3Frd");
 
-/// Runs the server until its standard input ends, which is when this process does; then removes its folder.
+/// Runs the server until its standard input ends, which is when this process does; then removes its folder. Kills it
+/// and starts it again when told to.
 const KEEPER: &str = r#"
-"$@" >"$FOLDER/log" 2>&1 & server=$!
-while read -r line; do :; done
+run() { "$@" >>"$FOLDER/log" 2>&1 & server=$!; }
+run "$@"
+while read -r line; do
+    case $line in
+        kill) kill -KILL $server; wait $server 2>/dev/null ;;
+        start) run "$@" ;;
+    esac
+done
 kill -KILL $server; wait $server 2>/dev/null
 rm -rf "$FOLDER"
 "#;
@@ -37,31 +45,46 @@ struct Running {
     port: u16,
     certificate: PathBuf,
     /// Its standard input holds the server.
-    _keeper: Child,
+    keeper: Mutex<Child>,
 }
 
-static SERVER: OnceLock<Option<Running>> = OnceLock::new();
+impl Running {
+    fn tell(&self, what: &str) {
+        let mut keeper = self.keeper.lock().expect("no panic");
+        writeln!(keeper.stdin.as_mut().expect("piped"), "{what}").expect("it listens");
+    }
+}
+
+static SERVER: OnceLock<Option<Arc<Running>>> = OnceLock::new();
 static DATABASES: AtomicU32 = AtomicU32::new(0);
 
 /// One database of the server.
 pub(crate) struct Database {
-    port: u16,
-    certificate: PathBuf,
+    server: Arc<Running>,
     name: String,
 }
 
 impl Database {
     /// An empty one. None, with a word about it, where there is no MariaDB.
     pub(crate) async fn new() -> Option<Self> {
-        let server = SERVER.get_or_init(start).as_ref();
-        let Some(Running { port, certificate, .. }) = server else {
+        Self::on(SERVER.get_or_init(start).clone()).await
+    }
+
+    /// One on a server of its own, that can be killed.
+    pub(crate) async fn with_its_server() -> Option<Self> {
+        let server = tokio::task::spawn_blocking(start).await.expect("no panic");
+        Self::on(server).await
+    }
+
+    async fn on(server: Option<Arc<Running>>) -> Option<Self> {
+        let Some(server) = server else {
             assert!(std::env::var_os(REQUIRED).is_none(), "there is no mariadbd");
             println!("skipped: there is no mariadbd (tests/run database installs it)");
             return None;
         };
         let name = format!("calls{}", DATABASES.fetch_add(1, Ordering::Relaxed));
-        let database = Self { port: *port, certificate: certificate.clone(), name };
-        let mut root = connect(*port).await.expect("it runs");
+        let database = Self { server, name };
+        let mut root = connect(database.server.port).await.expect("it runs");
         let name = &database.name;
         for sql in [
             format!("CREATE DATABASE {name}"),
@@ -73,25 +96,49 @@ impl Database {
         Some(database)
     }
 
+    /// Kills its server, in whatever it does.
+    pub(crate) async fn kill_server(&self) {
+        self.server.tell("kill");
+        while connect(self.server.port).await.is_ok() {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Starts it again, and waits for it.
+    pub(crate) async fn start_server(&self) {
+        self.server.tell("start");
+        let until_it_runs = async {
+            while connect(self.server.port).await.is_err() {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, until_it_runs).await.expect("MariaDB starts again");
+    }
+
     pub(crate) fn address(&self) -> Server {
-        self.address_at(self.port)
+        self.address_at(self.server.port)
     }
 
     /// The same with these parameters; it lets nobody in without TLS then.
     pub(crate) async fn address_with_tls(&self, parameters: &str) -> Server {
         let name = &self.name;
         let only = AssertSqlSafe(format!("ALTER USER {name} REQUIRE SSL"));
-        connect(self.port).await.expect("it runs").execute(only).await.expect("root may");
-        format!("{}?{parameters}", self.url(self.port)).parse().expect("an address")
+        connect(self.server.port).await.expect("it runs").execute(only).await.expect("root may");
+        format!("{}?{parameters}", self.url(self.server.port)).parse().expect("an address")
     }
 
     /// What its certificate is signed with: itself.
     pub(crate) fn certificate(&self) -> String {
-        self.certificate.display().to_string()
+        self.server.certificate.display().to_string()
     }
 
     fn address_at(&self, port: u16) -> Server {
         self.url(port).parse().expect("an address")
+    }
+
+    /// As `DATABASE_URL` has it.
+    pub(crate) fn database_url(&self) -> String {
+        self.url(self.server.port)
     }
 
     fn url(&self, port: u16) -> String {
@@ -101,7 +148,7 @@ impl Database {
 
     /// As an administrator sees it.
     pub(crate) async fn pool(&self) -> MySqlPool {
-        let url = format!("mysql://root@127.0.0.1:{}/{}", self.port, self.name);
+        let url = format!("mysql://root@127.0.0.1:{}/{}", self.server.port, self.name);
         MySqlPool::connect(&url).await.expect("it runs")
     }
 }
@@ -115,7 +162,7 @@ fn program(name: &str) -> Option<PathBuf> {
 }
 
 /// Starts it, if it is installed.
-fn start() -> Option<Running> {
+fn start() -> Option<Arc<Running>> {
     let (server, install) = (program("mariadbd")?, program("mariadb-install-db")?);
     let folder = tempfile::Builder::new().prefix("mariadb").tempdir().expect("a folder").keep();
     let is_root = rustix::process::getuid().is_root();
@@ -162,7 +209,8 @@ fn start() -> Option<Running> {
     })
     .join()
     .unwrap_or_else(|_| panic!("{}", std::fs::read_to_string(folder.join("log")).unwrap_or_default()));
-    Some(Running { port, certificate: folder.join("certificate"), _keeper: keeper })
+    let certificate = folder.join("certificate");
+    Some(Arc::new(Running { port, certificate, keeper: Mutex::new(keeper) }))
 }
 
 /// A port before the server, which can be shut: then nobody gets in, and who is in is thrown out.
@@ -177,7 +225,7 @@ impl Door {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
         let port = listener.local_addr().expect("bound").port();
         let (is_open, mut open) = watch::channel(false);
-        let server = database.port;
+        let server = database.server.port;
         let mut forwarding = JoinSet::new();
         forwarding.spawn(async move {
             let mut guests = JoinSet::new();
