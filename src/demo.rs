@@ -16,7 +16,7 @@ mod words;
 
 use std::future::Future;
 use std::io::{self, IsTerminal as _, Write};
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -56,6 +56,8 @@ const CLEANED_UP_WITHIN: Duration = Duration::from_secs(5);
 const BETWEEN_CALLS: Duration = Duration::from_secs(5);
 /// Even ports for the daemon. A port rests 10 s after a call, so a few would do.
 const RTP_PORTS: u16 = 100;
+/// Where people look for the page.
+const API_PORT: u16 = 5_001;
 /// Lines of the log that may wait for the screen.
 const LINES: usize = 1_024;
 
@@ -80,6 +82,7 @@ pub async fn run(language: Language, once: bool, stop: impl Future<Output = ()>)
         pen: Pen { language, colours: io::stdout().is_terminal() },
         folder,
         log: config.log.path.clone(),
+        page: config.archive.api.listen,
         calls: 0,
     };
     let (end, ended) = oneshot::channel::<()>();
@@ -112,6 +115,8 @@ struct Stage {
     pen: Pen,
     folder: PathBuf,
     log: PathBuf,
+    /// Where the dashboard is.
+    page: SocketAddr,
     calls: u32,
 }
 
@@ -264,16 +269,18 @@ impl Stage {
     }
 
     fn introduce(&self) -> io::Result<()> {
-        let (rtp, log) = (self.asterisk.address(), self.log.display());
+        let (rtp, log, page) = (self.asterisk.address(), self.log.display(), self.page);
         let text = match self.pen.language {
             Language::Spanish => format!(
                 "Demostración: el servicio real entre un Asterisk y un OpenAI simulados, todo en este equipo.\n\
-                 Asterisk: {rtp} - OpenAI: {} - Log: {log} - Ctrl-C termina.",
+                 Asterisk: {rtp} - OpenAI: {} - Log: {log} - Ctrl-C termina.\n\
+                 Panel: http://{page}/ (en vivo mientras dura la demostración)",
                 self.openai.url()
             ),
             Language::English => format!(
                 "Demonstration: the real daemon between a simulated Asterisk and a simulated OpenAI, all on this machine.\n\
-                 Asterisk: {rtp} - OpenAI: {} - Log: {log} - Ctrl-C ends it.",
+                 Asterisk: {rtp} - OpenAI: {} - Log: {log} - Ctrl-C ends it.\n\
+                 Dashboard: http://{page}/ (live while the demonstration runs)",
                 self.openai.url()
             ),
         };
@@ -328,7 +335,7 @@ fn config(
         ("RTP_PORTS", format!("{}-{}", ports.start(), ports.end())),
         ("LOG_FILE_PATH", log.display().to_string()),
         ("RECORDINGS_DIR", log.parent().map_or_else(String::new, |folder| folder.display().to_string())),
-        ("API_LISTEN", "127.0.0.1:0".to_owned()),
+        ("API_LISTEN", format!("{}:{}", Ipv4Addr::LOCALHOST, free_api_port())),
         ("LOG_LANGUAGE", say(language, "es", "en").to_owned()),
         ("ASSISTANT_GREETING", words::GREETING.text.to_owned()),
         ("SHUTDOWN_GRACE_SECONDS", "1".to_owned()),
@@ -344,6 +351,13 @@ fn free_ports() -> RangeInclusive<u16> {
         (10_000..30_000).step_by(2 * RTP_PORTS as usize).map(|first| first..=first + 2 * RTP_PORTS - 1);
     let mut free = ranges.filter(|range| range.clone().step_by(2).all(is_free));
     free.next().unwrap_or(10_000..=20_000)
+}
+
+/// The usual port of the API if it is free, or another.
+fn free_api_port() -> u16 {
+    let listener =
+        [API_PORT, 0].into_iter().find_map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok());
+    listener.and_then(|free| free.local_addr().ok()).map_or(API_PORT, |address| address.port())
 }
 
 /// `recordings` in the working directory, or the temporary folder.

@@ -21,6 +21,7 @@ fn it_shows_a_call_judges_it_and_leaves_a_recording() {
     let (shown, code) = demo("en", folder.path());
     assert_eq!(code, Some(0), "{shown}");
     let steps = [
+        "Dashboard: http://127.0.0.1:",
         "INVITE",
         "StasisStart caller",
         "POST externalMedia 200",
