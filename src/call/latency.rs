@@ -12,6 +12,7 @@
 use std::time::{Duration, Instant};
 
 use super::ear::Ear;
+use super::playout::Played;
 use super::record::Entry;
 use super::responses::Purpose;
 use super::{Call, Output};
@@ -95,6 +96,8 @@ pub(super) struct Stopwatch {
     last_end: Option<Instant>,
     /// What he waits for.
     waits: Option<Waits>,
+    /// Sound of the assistant has come that is to be heard.
+    greets: bool,
     /// The item whose first frame is to be timed, and when its first delta came.
     item: Option<(ItemId, Instant)>,
 }
@@ -129,27 +132,23 @@ impl Stopwatch {
 
     /// Sound of this item came that is to be heard, of a response that is for this.
     pub(super) fn delta(&mut self, now: Instant, item: &ItemId, purpose: Option<Purpose>) {
+        self.greets = true;
         // A question of ours, whether he is still there, answers nothing.
-        let answers = self.waits.is_some() && purpose != Some(Purpose::Prompt);
-        if self.item.is_none() && (answers || self.latencies.greeting.is_none()) {
+        if self.item.is_none() && self.waits.is_some() && purpose != Some(Purpose::Prompt) {
             self.item = Some((item.clone(), now));
         }
-    }
-
-    /// The item whose first frame is to be timed.
-    pub(super) fn awaited(&self) -> Option<&ItemId> {
-        self.item.as_ref().map(|(item, _)| item)
     }
 }
 
 impl Call {
-    /// The first frame of the awaited item has left.
-    pub(super) fn first_frame(&mut self) {
-        let Some((_, delta)) = self.stopwatch.item.take() else { return };
+    /// Frames have left; `played`: the items that ended with them.
+    pub(super) fn frames_left(&mut self, played: &[Played]) {
         let since = |earlier: Instant| self.now.saturating_duration_since(earlier);
-        let greeting =
-            self.stopwatch.latencies.greeting.is_none().then(|| Waited::Greeting(since(self.born)));
-        let answer = self.stopwatch.waits.take().map(|waits| {
+        let Stopwatch { latencies, greets, waits, item, .. } = &mut self.stopwatch;
+        let is_first = *greets && latencies.greeting.is_none() && self.playout.has_spoken;
+        let greeting = is_first.then(|| Waited::Greeting(since(self.born)));
+        let begun = item.take_if(|(item, _)| self.playout.has_begun(item, played));
+        let answer = begun.and_then(|(_, delta)| Some((delta, waits.take()?))).map(|(delta, waits)| {
             Waited::Answer(Answer {
                 at: waits.since.saturating_duration_since(self.born),
                 speech_stopped: waits.speech_stopped,

@@ -99,6 +99,8 @@ pub struct Playout {
     segments: VecDeque<Segment>,
     /// How loud what leaves is.
     pub level: Level,
+    /// Whether anything but silence has left.
+    pub has_spoken: bool,
     /// Frames that have left, silence included.
     pub frames: u64,
     /// Frames that could not leave in time and were skipped.
@@ -117,6 +119,7 @@ impl Playout {
             queue: VecDeque::new(),
             segments: VecDeque::new(),
             level: Level::default(),
+            has_spoken: false,
             frames: 0,
             late_frames: 0,
             underruns: 0,
@@ -338,6 +341,7 @@ impl Playout {
         }
         if filled > 0 {
             self.level.add(&frame);
+            self.has_spoken = true;
         }
         self.retire(played);
         frame

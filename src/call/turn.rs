@@ -184,9 +184,7 @@ impl Call {
             }
         };
         playout.due(self.now, leave, &mut played);
-        if self.stopwatch.awaited().is_some_and(|item| self.playout.has_begun(item, &played)) {
-            self.first_frame();
-        }
+        self.frames_left(&played);
         for Played { item, begun, ms } in played {
             let born = self.born;
             if let Some(utterance) = self.transcript.find(&item) {

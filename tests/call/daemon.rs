@@ -8,6 +8,7 @@ use std::time::Duration;
 use openai_inbound_calls::ari::event::{self, Channel};
 use openai_inbound_calls::ari::request::{Application, Reply, Request};
 use openai_inbound_calls::ari::{BridgeId, ChannelId};
+use openai_inbound_calls::call::glance::Glance;
 use openai_inbound_calls::call::record::{Entry, EventKind};
 use openai_inbound_calls::call::{Call, Input, LegEvent, Output, Seed, SessionEnd, Wish};
 use openai_inbound_calls::operator::{EndReason, Level, Notice};
@@ -202,6 +203,7 @@ impl World {
             recorded: Recorded::default(),
             notices: Vec::new(),
             report: None,
+            glance: Glance::default(),
         });
         let task = self.tasks.len() - 1;
         self.live.insert(caller, task);
@@ -348,10 +350,18 @@ impl World {
             self.perform(index, output);
         }
         let task = &mut self.tasks[index];
+        let glance = task.call.glance();
+        never_less(&task.glance, &glance);
+        task.glance = glance;
         let deadline = task.call.deadline();
         assert!(deadline.is_none_or(|at| at > self.now), "a deadline in the past");
         if deadline.is_none() {
             let report = task.call.report();
+            assert_eq!(report.latencies, *task.glance.latencies, "who watched knows all of it");
+            for answer in &report.latencies.answers {
+                assert!(answer.first_delta + answer.own == answer.first_frame, "{answer:?}");
+                assert!(answer.speech_stopped <= answer.first_delta, "{answer:?}");
+            }
             assert_eq!(task.oracle.skipped, report.late_frames, "every jump of the timestamp is counted");
             task.recorded.hold();
             if self.settings.prices == prices() {
@@ -436,4 +446,19 @@ fn charge(text: &str) -> u64 {
 /// What a piece of sound is called.
 fn kind(sound: &[u8]) -> &'static str {
     if sound.iter().all(|byte| *byte == 0xFF) { SILENCE } else { "voice" }
+}
+
+/// What is counted of a call only grows: metrics are made of it.
+fn never_less(before: &Glance, after: &Glance) {
+    let counts = |glance: &Glance| {
+        let Glance { counters, uplink, latencies, .. } = glance;
+        let spent = glance.bill.as_ref().map_or(0, |bill| bill.at_least);
+        let tokens = glance.bill.as_ref().map_or(0, |bill| bill.tokens().read() + bill.tokens().written());
+        let waited = (latencies.answers.len() + latencies.barge_ins.len()) as u64;
+        let sound = [glance.frames, glance.late_frames, glance.underruns, glance.turns];
+        let told = [counters.barge_ins, counters.foreign_packets, uplink.received, uplink.lost_frames];
+        [sound, told, [spent, tokens, waited, glance.duration.as_millis() as u64]].concat()
+    };
+    let (before, after) = (counts(before), counts(after));
+    assert!(before.iter().zip(&after).all(|(before, after)| before <= after), "{before:?} then {after:?}");
 }

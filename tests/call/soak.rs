@@ -8,21 +8,22 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use openai_inbound_calls::call::Report;
 use openai_inbound_calls::call::limits::Limits;
 use openai_inbound_calls::call::tools::{Destination, offered};
+use openai_inbound_calls::call::{Report, Wish};
 use openai_inbound_calls::realtime::dialect::TurnDetection;
 use openai_inbound_calls::sim::asterisk::{self, Codec, IncomingCall, Stop, Version};
 use openai_inbound_calls::sim::caller::Step;
 use openai_inbound_calls::sim::realtime::{Answer, Fault, FaultKind, Script, Trigger, pattern};
 use openai_inbound_calls::sim::wire::Impairment;
 
+use super::daemon::Happened;
 use super::world::{Dice, MS, Network, World, mark};
 
 /// Enough to meet every kind of trouble, few enough for every `cargo test`.
 const WORLDS: u64 = 600;
 /// What so many worlds must have met, or they prove nothing: ends of calls, and troubles.
-const TO_BE_MET: [&str; 23] = [
+const TO_BE_MET: [&str; 25] = [
     "caller_hung_up",
     "max_duration",
     "caller_silent",
@@ -31,6 +32,8 @@ const TO_BE_MET: [&str; 23] = [
     "cost_limit",
     "assistant_hung_up",
     "transferred",
+    "supervisor_hung_up",
+    "supervisor_transferred",
     "shutdown",
     "session_failed",
     "session_late",
@@ -55,18 +58,51 @@ const UNDONE_MS: u64 = 22_000;
 /// Something that comes from outside.
 #[derive(Debug, Clone)]
 enum Trouble {
-    Dial { ringing: bool, steps: Vec<Step>, scripts: Vec<Arc<Script>> },
-    HangUp { phone: usize },
-    Ari { method: &'static str, path: &'static str, fault: asterisk::Fault },
-    LoseAri { ms: u64 },
-    Crash { ms: u64 },
-    Stop { how: Stop },
+    Dial {
+        ringing: bool,
+        steps: Vec<Step>,
+        scripts: Vec<Arc<Script>>,
+    },
+    HangUp {
+        phone: usize,
+    },
+    Ari {
+        method: &'static str,
+        path: &'static str,
+        fault: asterisk::Fault,
+    },
+    LoseAri {
+        ms: u64,
+    },
+    Crash {
+        ms: u64,
+    },
+    Stop {
+        how: Stop,
+    },
     Start,
-    Stall { task: usize, ms: u64 },
-    HoldUp { task: usize, ms: u64 },
-    DropSession { task: usize },
-    LoseMedia { task: usize },
-    Unreachable { ms: u64 },
+    Stall {
+        task: usize,
+        ms: u64,
+    },
+    HoldUp {
+        task: usize,
+        ms: u64,
+    },
+    DropSession {
+        task: usize,
+    },
+    LoseMedia {
+        task: usize,
+    },
+    /// A supervisor hangs up (true), or hands the caller over.
+    Supervise {
+        task: usize,
+        hangs_up: bool,
+    },
+    Unreachable {
+        ms: u64,
+    },
     Drain,
     GraceOver,
 }
@@ -262,6 +298,10 @@ fn troubles(dice: &mut Dice) -> Vec<(u64, Trouble)> {
             _ => troubles.push((at, Trouble::GraceOver)),
         }
     }
+    if dice.one_in(6) {
+        let (task, hangs_up) = (dice.below(callers) as usize, dice.one_in(2));
+        troubles.push((dice.below(LAST_MS), Trouble::Supervise { task, hangs_up }));
+    }
     troubles
 }
 
@@ -413,10 +453,16 @@ fn happen(world: &mut World, trouble: Trouble) {
         Trouble::Stall { task, ms } if task < world.tasks.len() => world.stall(task, ms),
         Trouble::HoldUp { task, ms } if task < world.tasks.len() => world.hold_up(task, ms),
         Trouble::DropSession { task } if task < world.tasks.len() => world.drop_session(task),
+        Trouble::Supervise { task, hangs_up } if task < world.tasks.len() => {
+            let destination = world.settings.destinations[0].clone();
+            let wish = if hangs_up { Wish::HangUp } else { Wish::HandOver(destination) };
+            world.happen(task, Happened::Supervisor(wish));
+        }
         Trouble::LoseMedia { task } if task < world.tasks.len() => world.lose_media(task),
         Trouble::Stall { .. }
         | Trouble::HoldUp { .. }
         | Trouble::DropSession { .. }
+        | Trouble::Supervise { .. }
         | Trouble::LoseMedia { .. } => {}
         Trouble::Unreachable { ms } => {
             world.model_down_until = Some(world.now + Duration::from_millis(ms));

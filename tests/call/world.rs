@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use openai_inbound_calls::ari::ChannelId;
 use openai_inbound_calls::ari::request::{Reply, Request};
+use openai_inbound_calls::call::glance::Glance;
 use openai_inbound_calls::call::ledger::{Price, Prices, Rates};
 use openai_inbound_calls::call::limits::Limits;
 use openai_inbound_calls::call::{Call, Report, Settings};
@@ -164,6 +165,8 @@ pub(crate) struct Task {
     pub(crate) recorded: Recorded,
     pub(crate) notices: Vec<Notice>,
     pub(crate) report: Option<Report>,
+    /// The call as it was a moment ago.
+    pub(crate) glance: Glance,
 }
 
 impl Task {
