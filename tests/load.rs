@@ -1,6 +1,8 @@
 //! A small load: fifty calls at once through the real daemon, a process of its own, and the live fakes in this one;
 //! without and with recording, and with recording while a client downloads a recording of 1 GB, again and again.
 //!
+//! Then two hundred calls that go on, with and without a page that watches them all: what the page costs.
+//!
 //! `cargo test --release --test load -- --nocapture` prints the figures; processor and memory are the daemon's alone.
 //! Only what must hold on any machine is asserted: nothing lost, nothing left.
 
@@ -196,6 +198,37 @@ fn download(api: SocketAddr, enough: &AtomicBool) -> u64 {
     bytes
 }
 
+/// A page that watches all live calls, on a thread of its own; it counts the events and their bytes.
+struct Page {
+    stream: TcpStream,
+    thread: JoinHandle<(usize, usize)>,
+}
+
+impl Page {
+    fn open(api: SocketAddr) -> Self {
+        let mut stream = TcpStream::connect(api).expect("the API");
+        let head = "GET /calls/live/events HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        stream.write_all(head.as_bytes()).expect("the request is sent");
+        let mut reader = stream.try_clone().expect("a second handle");
+        let thread = std::thread::spawn(move || {
+            let (mut events, mut bytes) = (0, 0);
+            let mut buffer = vec![0; 1 << 18];
+            while let Ok(read @ 1..) = reader.read(&mut buffer) {
+                bytes += read;
+                events += buffer[..read].windows(12).filter(|window| window == b"event: live\n").count();
+            }
+            (events, bytes)
+        });
+        Self { stream, thread }
+    }
+
+    /// Closes it; the events it got, and their bytes.
+    fn close(self) -> (usize, usize) {
+        self.stream.shutdown(std::net::Shutdown::Both).expect("it is open");
+        self.thread.join().expect("no panic")
+    }
+}
+
 /// How much later than the quickest packet of its call each packet came, milliseconds, in order of size.
 fn lateness(asterisk: &AsteriskServer, calls: &[CallerId]) -> Vec<f64> {
     let mut all = Vec::new();
@@ -291,6 +324,73 @@ async fn run(record: &str, is_downloaded: bool) {
     until("the recordings are there", || summaries() == expected).await;
     println!("{}", figures(&asterisk, &calls, processor, megabytes(recordings.path()) - large));
     println!("memory: {empty:.0} kB at rest, at most {memory:.0} kB more per call\n");
+    assert_eq!(program.stop(), Some(0));
+}
+
+/// Callers who talk with the assistant until they are hung up on.
+fn talker() -> Vec<Step> {
+    let listen = [
+        Step::WaitForSpeech { at_most: Duration::from_secs(10) },
+        Step::WaitForSilence { quiet: Duration::from_millis(300), at_most: Duration::from_secs(20) },
+    ];
+    let round = [&listen[..], &[Step::Say(pattern(1_000, 7))]].concat();
+    std::iter::repeat_n(round, 20).flatten().collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[expect(clippy::print_stdout, reason = "the figures are what the run is for")]
+async fn a_page_watches_two_hundred_calls() {
+    const WATCHED: usize = 200;
+    const SPELL: Duration = Duration::from_secs(5);
+    let settings = Settings { media_address: loopback_address(), ..Settings::default() };
+    let asterisk = AsteriskServer::start(settings).expect("loopback");
+    let answers = vec![Answer::pattern("Le cuento lo que sé.", 3_000, 2)];
+    let openai = RealtimeServer::with_script(Script { answers, ..Script::default() }).expect("loopback");
+    let recordings = tempfile::TempDir::new().expect("a folder");
+    let api = SocketAddr::new(loopback_address(), 5_001);
+    let mut variables = variables(&asterisk, &openai, recordings.path(), "audio,transcript,events", api);
+    variables.push(("MAX_CALLS", (WATCHED + 1).to_string()));
+    let program = Program::start(variables);
+    until("the daemon listens", || asterisk.listeners() == 1).await;
+    until("the API listens", || TcpStream::connect(api).is_ok()).await;
+    let mut calls = Vec::new();
+    for n in 0..WATCHED {
+        calls.push(asterisk.call(IncomingCall::default(), |now| Caller::new(now, talker(), n as u64)));
+        tokio::time::sleep(APART).await;
+    }
+    until("all are served", || {
+        calls.iter().all(|call| asterisk.phone(*call, |phone| phone.statistics().loud > 5))
+    })
+    .await;
+    // In turns, so that whatever else the machine does is in both.
+    let (mut spent, mut events, mut bytes) = ([0.0; 2], 0, 0);
+    for _ in 0..3 {
+        for watched in [0, 1] {
+            let page = (watched == 1).then(|| Page::open(api));
+            let before = program.processor_seconds();
+            tokio::time::sleep(SPELL).await;
+            spent[watched] += program.processor_seconds() - before;
+            if let Some((more_events, more_bytes)) = page.map(Page::close) {
+                (events, bytes) = (events + more_events, bytes + more_bytes);
+            }
+        }
+    }
+    let seconds = 3.0 * SPELL.as_secs_f64();
+    let [alone, watched] = spent.map(|spent| 100.0 * spent / seconds);
+    println!(
+        "{WATCHED} calls, of a core: {alone:.1} % alone, {watched:.1} % with a page that watches them all: {:+.1} %\n\
+         {:.1} events and {:.0} kB a second to the page\n",
+        watched - alone,
+        events as f64 / seconds,
+        bytes as f64 / seconds / 1e3,
+    );
+    assert!(events > 0, "the page is told");
+    let others = calls.iter().filter(|call| asterisk.outcome(**call).state == CallState::Gone).count();
+    assert_eq!(others, 0, "calls that were lost");
+    for call in &calls {
+        asterisk.hang_up(*call);
+    }
+    until("all calls are over", || asterisk.channels().is_empty()).await;
     assert_eq!(program.stop(), Some(0));
 }
 
