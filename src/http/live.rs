@@ -180,7 +180,7 @@ impl Live {
 
 /// How the daemon stands.
 #[derive(Debug, PartialEq, Serialize, ToSchema)]
-pub(super) struct Standing {
+pub(super) struct DaemonState {
     /// How it stands to Asterisk.
     asterisk: &'static str,
     /// Whether a caller who came now would be served.
@@ -199,7 +199,17 @@ pub(super) struct LiveCalls {
     /// They, those first that came first.
     calls: Vec<Live>,
     /// How the daemon stands.
-    state: Standing,
+    state: DaemonState,
+}
+
+/// One event of the stream.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it describes the event, which axum writes")]
+pub(super) struct LiveEvent {
+    /// `live`.
+    event: String,
+    /// JSON: `calls` as in `/calls/live`, `gone`, `state`.
+    data: String,
 }
 
 /// What has changed.
@@ -208,7 +218,7 @@ struct News {
     calls: Vec<Live>,
     gone: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    state: Option<Standing>,
+    state: Option<DaemonState>,
 }
 
 impl Api {
@@ -216,10 +226,10 @@ impl Api {
         self.daemon().map(|daemon| daemon.board.calls()).unwrap_or_default()
     }
 
-    fn standing(&self) -> Standing {
+    fn standing(&self) -> DaemonState {
         let readiness = self.readiness();
         let reasons = super::ready::reasons(self);
-        Standing {
+        DaemonState {
             asterisk: match readiness.as_ref().map(|now| now.asterisk).unwrap_or_default() {
                 AsteriskLink::Away => "away",
                 AsteriskLink::Connected => "connected",
@@ -247,10 +257,10 @@ pub(super) async fn list(
 }
 
 /// The same as a stream: an event `live` with everything, then twice a second one with what has changed: `calls` (`words`
-/// only where there are new ones), `gone` (ids), `state`. It ends with the daemon.
+/// only where there are new ones), `gone` (ids), `state`. It ends with the daemon; where there is none, with the first.
 #[utoipa::path(
     get, path = "/calls/live/events", tag = "calls",
-    responses((status = 200, description = "The stream", content((String = "text/event-stream"))))
+    responses((status = 200, description = "The stream", content((LiveEvent = "text/event-stream"))))
 )]
 pub(super) async fn events(
     State(api): State<Api>,
@@ -271,7 +281,7 @@ struct Watcher {
     api: Api,
     every: Interval,
     shown: HashMap<String, Arc<[Utterance]>>,
-    state: Option<Standing>,
+    state: Option<DaemonState>,
 }
 
 impl Watcher {
@@ -280,7 +290,8 @@ impl Watcher {
         let is_first = self.state.is_none();
         loop {
             self.every.tick().await;
-            if self.api.daemon().is_some_and(|daemon| daemon.readiness.has_changed().is_err()) {
+            let is_over = self.api.daemon().is_none_or(|daemon| daemon.readiness.has_changed().is_err());
+            if is_over && !is_first {
                 return None;
             }
             let news = self.news();

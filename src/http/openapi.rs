@@ -53,7 +53,7 @@ pub(super) fn finish(mut document: OpenApi, asks_for_tokens: bool) -> Bytes {
 }
 
 fn operations(path: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    [&mut path.get, &mut path.delete].into_iter().filter_map(Option::as_mut)
+    [&mut path.get, &mut path.post, &mut path.delete].into_iter().filter_map(Option::as_mut)
 }
 
 fn problem(description: &str) -> Response {
