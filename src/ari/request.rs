@@ -115,6 +115,12 @@ impl Request {
         }
     }
 
+    /// Whether what a removal removes is there no more. Asterisk answers 204 before it has done it, and refuses to make
+    /// something of the same name until then (409).
+    pub const fn is_gone_by(&self, reply: &Reply) -> bool {
+        matches!(reply, Reply::Refused { status: 404, .. })
+    }
+
     /// Its HTTP method.
     pub const fn method(&self) -> Method {
         match self {

@@ -17,6 +17,8 @@ use crate::operator::EndReason;
 
 /// Pause before a request that belongs to no call is made again. The caller it is about hears nothing meanwhile.
 pub(super) const ASK_AGAIN_AFTER: Duration = Duration::from_millis(500);
+/// Pause before it is looked again whether Asterisk has done what it said it would. A caller hears nothing meanwhile.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(20);
 /// How often live calls are looked at while their events go elsewhere. Seldomer leaves more of a caller who has hung up
 /// on the line; oftener asks Asterisk for nothing.
 const POLL_EVERY: Duration = Duration::from_secs(2);
@@ -45,7 +47,9 @@ pub(super) async fn check(rest: AriRest, app: String, before: Vec<ChannelId>) ->
 /// Removes what an earlier daemon left, then looks at the callers it left waiting: what is made for them anew has
 /// the same names.
 pub(super) async fn take_over(rest: AriRest, leftovers: Vec<Request>, waiting: Vec<ChannelId>) -> Errand {
-    make_all(&rest, leftovers).await;
+    make_all(&rest, &leftovers, Request::is_settled_by).await;
+    // All of them are on their way; the first ones are gone by now.
+    make_all(&rest, &leftovers, Request::is_gone_by).await;
     Errand::Cleared(waiting)
 }
 
@@ -74,13 +78,14 @@ pub(super) async fn send_on(
     }
     let (channel, value) = (caller.clone(), reason.code().to_owned());
     let explain = Request::SetVariable { channel, name: END_REASON_VARIABLE, value };
-    make_all(&rest, vec![explain, Request::Continue { channel: caller, place }]).await;
+    let requests = [explain, Request::Continue { channel: caller, place }];
+    make_all(&rest, &requests, Request::is_settled_by).await;
     Errand::Done
 }
 
 /// Makes requests one after the other.
 pub(super) async fn make(rest: AriRest, requests: Vec<Request>) -> Errand {
-    make_all(&rest, requests).await;
+    make_all(&rest, &requests, Request::is_settled_by).await;
     Errand::Done
 }
 
@@ -90,7 +95,7 @@ pub(super) async fn sweep(rest: AriRest, idle: Vec<BridgeId>) -> Errand {
     for bridge in idle {
         let Some(caller) = bridge.caller() else { continue };
         if matches!(rest.perform(&Request::Channel(caller)).await, Reply::Refused { status: 404, .. }) {
-            make_all(&rest, vec![Request::DeleteBridge(bridge)]).await;
+            make_all(&rest, &[Request::DeleteBridge(bridge)], Request::is_settled_by).await;
         }
     }
     Errand::Done
@@ -122,16 +127,17 @@ pub(super) async fn poll(rest: AriRest, app: String, calls: Vec<(ChannelId, Sock
 
 /// Makes requests one after the other, each again until it is known to be done or refused: of a caller who is to be
 /// sent on, or of something nobody serves any more, nobody else takes care.
-async fn make_all(rest: &AriRest, requests: Vec<Request>) {
+async fn make_all(rest: &AriRest, requests: &[Request], is_over: fn(&Request, &Reply) -> bool) {
     let give_up_at = now() + CLOSING_PATIENCE;
     for request in requests {
         loop {
-            let reply = rest.perform(&request).await;
+            let reply = rest.perform(request).await;
             tracing::debug!(?request, ?reply, "ARI");
-            if request.is_settled_by(&reply) || now() >= give_up_at {
+            if is_over(request, &reply) || now() >= give_up_at {
                 break;
             }
-            tokio::time::sleep(ASK_AGAIN_AFTER).await;
+            let is_under_way = matches!(reply, Reply::Done(_));
+            tokio::time::sleep(if is_under_way { LOOK_AGAIN_AFTER } else { ASK_AGAIN_AFTER }).await;
         }
     }
 }

@@ -9,7 +9,7 @@ use openai_inbound_calls::ari::request::{Application, Method, Reply, Request, id
 use openai_inbound_calls::operator::Notice;
 use openai_inbound_calls::switchboard::Directive;
 
-use super::daemon::{Asker, Happened};
+use super::daemon::{Asker, Happened, IsOver};
 use super::ladder::Lane;
 use super::world::{Due, MS, World};
 
@@ -125,7 +125,10 @@ impl World {
             }
             Asker::Sweeper(bridge) => {
                 if matches!(reply, Reply::Refused { status: 404, .. }) {
-                    self.request_all(vec![Request::DeleteBridge(bridge)], Vec::new());
+                    self.request_all(
+                        vec![(Request::DeleteBridge(bridge), Request::is_settled_by)],
+                        Vec::new(),
+                    );
                 }
             }
             Asker::Looker(caller) => {
@@ -133,12 +136,13 @@ impl World {
                     self.direct(directive);
                 }
             }
-            Asker::Chain(rest, waiting) if request.is_settled_by(&reply) => self.request_all(rest, waiting),
-            Asker::Chain(rest, waiting) => {
-                self.after(
-                    500 * MS,
-                    Due::Request { asker: Asker::Chain(rest, waiting), request, sent: self.now + 500 * MS },
-                );
+            Asker::Chain(rest, is_over, waiting) if is_over(&request, &reply) => {
+                self.request_all(rest, waiting);
+            }
+            Asker::Chain(rest, is_over, waiting) => {
+                let pause = if matches!(reply, Reply::Done(_)) { 20 * MS } else { 500 * MS };
+                let asker = Asker::Chain(rest, is_over, waiting);
+                self.after(pause, Due::Request { asker, request, sent: self.now + pause });
             }
         }
     }
@@ -152,7 +156,9 @@ impl World {
                 other => self.direct(other),
             }
         }
-        self.request_all(leftovers, waiting);
+        let each = |is_over: IsOver| leftovers.iter().map(move |request| (request.clone(), is_over));
+        let errands = each(Request::is_settled_by).chain(each(Request::is_gone_by)).collect();
+        self.request_all(errands, waiting);
     }
 
     /// Someone hangs up a call's media channel behind our back.

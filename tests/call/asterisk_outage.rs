@@ -218,3 +218,22 @@ fn a_caller_who_cannot_be_handed_back_at_once_is_handed_back_later() {
     );
     assert_eq!(world.left_over(), [""; 0]);
 }
+
+#[test]
+fn after_a_crash_a_busy_asterisk_is_waited_for_until_what_was_left_is_gone() {
+    let mut world = World::new();
+    world.dial(vec![Step::Pause(20_000 * MS)]);
+    world.run_to(1_000);
+    // It says that it removes them, and takes its time.
+    for path in ["/channels/oic-media", "/bridges/oic-bridge"] {
+        world.asterisk.fail_next("DELETE", path, Fault::DoneLater(200 * MS));
+    }
+    world.crash(300);
+    world.run_to(6_000);
+    assert_eq!(world.tasks.len(), 2, "the caller is served again");
+    assert!(world.outcome(0).ended.is_none(), "{:?}", world.outcome(0).ended);
+    assert!(world.heard(0).ends_with(&pattern(1_500, 1)), "and greeted again");
+    world.hang_up(0);
+    world.run_for(3_000);
+    assert_eq!(world.left_over(), [""; 0]);
+}

@@ -35,6 +35,10 @@ pub(crate) enum Happened {
     Ended(SessionEnd),
 }
 
+/// Something that belongs to no call, and when it is over.
+pub(crate) type Errand = (Request, IsOver);
+pub(crate) type IsOver = fn(&Request, &Reply) -> bool;
+
 /// Who made a request.
 #[derive(Debug, Clone)]
 pub(crate) enum Asker {
@@ -49,7 +53,7 @@ pub(crate) enum Asker {
     /// Someone who looks after a caller found waiting.
     Looker(ChannelId),
     /// What is to be done one after the other; then these callers are looked at.
-    Chain(Vec<Request>, Vec<ChannelId>),
+    Chain(Vec<Errand>, IsOver, Vec<ChannelId>),
 }
 
 impl World {
@@ -108,7 +112,9 @@ impl World {
                     self.happen(*task, Happened::Leg(event));
                 }
             }
-            Directive::Remove(request) => self.request_all(vec![request], Vec::new()),
+            Directive::Remove(request) => {
+                self.request_all(vec![(request, Request::is_settled_by)], Vec::new());
+            }
             Directive::LookAt(caller) => self.look_at(caller),
             Directive::LookAgain(caller) => self.after(500 * MS, Due::LookAt { caller }),
             Directive::Replaced => self.notices.push(Notice::AriReplaced { app: self.settings.app.clone() }),
@@ -119,7 +125,9 @@ impl World {
         let value = reason.code().to_owned();
         let name = openai_inbound_calls::call::legs::END_REASON_VARIABLE;
         let explain = Request::SetVariable { channel: caller.clone(), name, value };
-        self.request_all(vec![explain, Request::Continue { channel: caller, place: None }], Vec::new());
+        let go_on = Request::Continue { channel: caller, place: None };
+        let errands = [explain, go_on].map(|request| (request, Request::is_settled_by as IsOver));
+        self.request_all(errands.into(), Vec::new());
     }
 
     pub(crate) fn look_at(&mut self, caller: ChannelId) {
@@ -127,14 +135,14 @@ impl World {
     }
 
     /// Makes requests one after the other, and then looks at callers.
-    pub(crate) fn request_all(&mut self, mut requests: Vec<Request>, waiting: Vec<ChannelId>) {
-        if requests.is_empty() {
+    pub(crate) fn request_all(&mut self, mut errands: Vec<Errand>, waiting: Vec<ChannelId>) {
+        if errands.is_empty() {
             for caller in waiting {
                 self.look_at(caller);
             }
         } else {
-            let first = requests.remove(0);
-            self.request(Asker::Chain(requests, waiting), first);
+            let (first, is_over) = errands.remove(0);
+            self.request(Asker::Chain(errands, is_over, waiting), first);
         }
     }
 

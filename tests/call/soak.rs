@@ -298,6 +298,11 @@ fn troubles(dice: &mut Dice) -> Vec<(u64, Trouble)> {
             _ => troubles.push((at, Trouble::GraceOver)),
         }
     }
+    if dice.one_in(3) {
+        let path = ["/channels/oic-media", "/bridges/oic-bridge"][dice.below(2) as usize];
+        let fault = asterisk::Fault::DoneLater(dice.ms(600));
+        troubles.push((dice.below(LAST_MS), Trouble::Ari { method: "DELETE", path, fault }));
+    }
     if dice.one_in(6) {
         let (task, hangs_up) = (dice.below(callers) as usize, dice.one_in(2));
         troubles.push((dice.below(LAST_MS), Trouble::Supervise { task, hangs_up }));

@@ -70,6 +70,8 @@ pub struct Asterisk {
     out: VecDeque<Emit>,
     journal: Vec<(Instant, String)>,
     faults: Vec<(String, String, Fault)>,
+    /// Removals that were answered and are not done yet, by path.
+    removing: BTreeSet<String>,
 }
 
 /// One caller, seen from outside.
@@ -101,6 +103,8 @@ enum Later {
     Joins { bridge: Key, channel: Key },
     /// A key pressed with `press` is let go.
     KeyEnds { channel: Key, digit: char },
+    /// A removal is carried out that was answered long ago.
+    Removes { path: String },
     /// Asterisk has finished stopping.
     Stopped,
 }
@@ -133,6 +137,7 @@ impl Asterisk {
             out: VecDeque::new(),
             journal: Vec::new(),
             faults: Vec::new(),
+            removing: BTreeSet::new(),
             settings,
         }
     }
@@ -154,6 +159,12 @@ impl Asterisk {
             (_, Some(response)) => response,
             (Some(Fault::Status(status)), None) => Response::error(status, "Scripted fault"),
             (Some(Fault::ConnectionLost), None) => Response::lost(),
+            (None, None) if method == "DELETE" && self.removing.contains(path) => Response::done(),
+            (Some(Fault::DoneLater(delay)), None) => {
+                self.removing.insert(path.to_owned());
+                self.later(now + delay, Later::Removes { path: path.to_owned() });
+                Response::done()
+            }
             _ if !self.authorized(auth, query) => Response::error(401, "Authentication required"),
             _ => self.route(now, method, path, query, body),
         };
@@ -178,6 +189,10 @@ impl Asterisk {
                 Later::MediaEnters(channel) => self.media_enters(at, channel),
                 Later::Joins { bridge, channel } => self.joins(at, bridge, channel),
                 Later::KeyEnds { channel, digit } => self.key_ends(at, channel, digit),
+                Later::Removes { path } => {
+                    self.removing.remove(&path);
+                    drop(self.route(at, "DELETE", &path, &[], b""));
+                }
                 Later::Stopped => self.fall(),
             }
         }

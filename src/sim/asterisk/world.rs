@@ -154,6 +154,8 @@ pub enum Fault {
     Delay(Duration),
     /// All is done, nothing is answered.
     OkButReplyLost,
+    /// 204 is answered; it is done so much later, as a busy Asterisk does with removals.
+    DoneLater(Duration),
 }
 
 /// Where a call is.
