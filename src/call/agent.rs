@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::record::EventKind;
+use super::report::SessionFault;
 use super::responses::Purpose;
 use super::{Call, Output, Phase, SessionEnd};
 use crate::operator::{Detail, EndReason, Notice};
@@ -77,6 +78,7 @@ impl Call {
             | Agent::Configuring { give_up_at, .. }
                 if give_up_at <= self.now =>
             {
+                self.session_failed(SessionFault::Late);
                 let seconds = SESSION_PATIENCE.as_secs();
                 self.outputs.push(Output::Notice(match self.floor.unopened_for.take() {
                     None => Notice::SessionLate { seconds },
@@ -96,6 +98,7 @@ impl Call {
     pub(super) fn session_opened(&mut self) {
         if let Agent::Opening { give_up_at } = self.agent {
             self.agent = Agent::Opened { give_up_at };
+            self.counters.sessions_opened += 1;
             self.outputs.push(Output::Notice(Notice::SessionConnected));
             self.note(EventKind::Connected, String::new());
         }
@@ -121,6 +124,7 @@ impl Call {
         let echoed = serde_json::from_str(echoed).unwrap_or_default();
         let Differences { formats, others } = Differences::between(asked, &echoed);
         if !formats.is_empty() {
+            self.session_failed(SessionFault::Settings);
             self.outputs
                 .push(Output::Notice(Notice::FormatsDiffer { paths: Detail::new(formats.join(", ")) }));
             self.apologise(EndReason::SessionFailed);
@@ -171,6 +175,7 @@ impl Call {
 
     /// Tries again after a pause, as long as the caller's patience lasts.
     fn reopen(&mut self, cause: &str, give_up_at: Instant) {
+        self.session_failed(SessionFault::Unavailable);
         let cause = Detail::new(cause);
         self.outputs.push(Output::Notice(Notice::SessionRetry { cause: cause.clone() }));
         let pause = REOPEN_AFTER * 2u32.pow(self.floor.reopened.min(8));
@@ -199,6 +204,7 @@ impl Call {
             ErrorClass::OurFault => {
                 let (code, message) = (Detail::new(&error.code), Detail::new(&error.message));
                 if matches!(self.agent, Agent::Configuring { .. }) {
+                    self.session_failed(SessionFault::Settings);
                     self.outputs.push(Output::Notice(Notice::SettingsRefused { code, message }));
                     self.apologise(EndReason::SessionFailed);
                     return true;
@@ -216,6 +222,7 @@ impl Call {
 
     /// OpenAI will not serve us until a person acts.
     fn refused(&mut self, refusal: Refusal, cause: impl Display) {
+        self.session_failed(refusal.into());
         self.outputs.push(Output::Notice(match refusal {
             Refusal::Key => Notice::KeyRefused,
             Refusal::Quota => Notice::QuotaExhausted,
@@ -224,5 +231,10 @@ impl Call {
             Refusal::Other => Notice::SessionRefused { cause: Detail::new(cause) },
         }));
         self.apologise(EndReason::SessionFailed);
+    }
+
+    /// Counts a session that is not to be had, or not any more.
+    pub(super) fn session_failed(&mut self, fault: SessionFault) {
+        self.counters.session_faults[fault as usize] += 1;
     }
 }

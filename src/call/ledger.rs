@@ -169,7 +169,8 @@ impl Tokens {
         Self::of(&Usage { cached, text_out, ..*usage })
     }
 
-    fn add(&mut self, other: Self) {
+    /// Adds those of another account.
+    pub fn add(&mut self, other: Self) {
         let Self { text_in, audio_in, cached_text_in, cached_audio_in, text_out, audio_out } = other;
         for (sum, more) in [
             (&mut self.text_in, text_in),

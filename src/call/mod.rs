@@ -87,7 +87,7 @@ use legs::{Exit, Legs, Progress};
 use limits::Watch;
 use playout::Playout;
 use record::{Entry, EventKind};
-pub use report::{Counters, Report};
+pub use report::{Counters, Report, SessionFault};
 use responses::Responses;
 use resume::Sessions;
 pub use seed::{Seed, Settings};

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use super::agent::Agent;
 use super::record::EventKind;
+use super::report::SessionFault;
 use super::responses::{Purpose, Responses};
 use super::transcript::Speaker;
 use super::{Call, Output};
@@ -75,6 +76,7 @@ pub(super) fn is_retold(item: &ItemId) -> bool {
 impl Call {
     /// The session is gone in the middle of the call.
     pub(super) fn session_lost(&mut self, cause: &str) {
+        self.session_failed(SessionFault::Lost);
         self.outputs.push(Output::Notice(Notice::SessionLost { cause: Detail::new(cause) }));
         if self.depart_now() {
             return;

@@ -8,6 +8,7 @@
 //!
 //! Judges neither source nor meaning, and keeps nothing: see `to_model`.
 
+use std::ops::AddAssign;
 use std::time::{Duration, Instant};
 
 use crate::media::rtp::Packet;
@@ -63,6 +64,19 @@ pub struct UplinkCounters {
     pub filled_frames: u64,
     /// New timelines: the caller's phone or a transfer restarted its clock.
     pub jumps: u64,
+}
+
+impl AddAssign for UplinkCounters {
+    fn add_assign(&mut self, other: Self) {
+        let Self { received, reordered, duplicate, late, lost_frames, filled_frames, jumps } = other;
+        self.received += received;
+        self.reordered += reordered;
+        self.duplicate += duplicate;
+        self.late += late;
+        self.lost_frames += lost_frames;
+        self.filled_frames += filled_frames;
+        self.jumps += jumps;
+    }
 }
 
 /// Where the next byte belongs.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use openai_inbound_calls::call::SessionFault;
 use openai_inbound_calls::operator::{Detail, Notice};
 use openai_inbound_calls::sim::asterisk::{self, Ending};
 use openai_inbound_calls::sim::realtime::{Fault, FaultKind, Script, Trigger, pattern};
@@ -66,6 +67,15 @@ fn a_wrong_key_is_named_and_the_caller_given_back() {
     assert!(world.tasks[0].notices.contains(&Notice::KeyRefused));
 }
 
+/// So many of these faults, and no others.
+pub(super) fn count(faults: &[(SessionFault, u64)]) -> [u64; SessionFault::ALL.len()] {
+    let mut counts = [0; SessionFault::ALL.len()];
+    for (fault, times) in faults {
+        counts[*fault as usize] = *times;
+    }
+    counts
+}
+
 type IsExpected = fn(&Notice) -> bool;
 
 #[test]
@@ -96,8 +106,12 @@ fn every_refusal_has_its_own_line() {
             matches!(notice, Notice::FormatsDiffer { .. })
         }),
     ];
-    for (script, expected) in cases {
+    let [key, quota] = [SessionFault::Key, SessionFault::Quota];
+    let [model_gone, settings] = [SessionFault::Model, SessionFault::Settings];
+    let faults = [key, key, quota, model_gone, model_gone, settings, settings];
+    for ((script, expected), fault) in cases.into_iter().zip(faults) {
         let world = call(script.clone());
+        assert_eq!(world.report(0).counters.session_faults, count(&[(fault, 1)]), "{fault:?}");
         handed_back(&world, "session_failed");
         let notices = &world.tasks[0].notices;
         assert!(notices.iter().any(expected), "{:?}: {notices:?}", script.faults);

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use openai_inbound_calls::call::SessionFault;
 use openai_inbound_calls::call::tools::{Destination, offered};
 use openai_inbound_calls::operator::{EndReason, Notice};
 use openai_inbound_calls::sim::asterisk::Ending;
 use openai_inbound_calls::sim::caller::Step;
 use openai_inbound_calls::sim::realtime::{Answer, Fault, FaultKind, Script, Trigger, pattern};
 
+use super::agent_outage::count;
 use super::ladder::{Show, check};
 use super::world::{MS, WALL, World};
 
@@ -165,6 +167,8 @@ fn a_server_that_breaks_again_and_again_is_given_up() {
     let mut world = dial(vec![faulty(Trigger::At(1_500 * MS), FaultKind::Drop)], vec![]);
     world.run_to(20_000);
     assert_eq!(world.servers.len(), 4, "three times it is replaced");
+    let counters = world.report(0).counters;
+    assert_eq!((counters.sessions_opened, counters.session_faults), (4, count(&[(SessionFault::Lost, 4)])));
     assert!(matches!(world.outcome(0).ended, Some(Ending::Continued { .. })));
     assert_eq!(world.report(0).reason, EndReason::SessionLost);
     assert_eq!(world.left_over(), [""; 0]);
@@ -177,6 +181,11 @@ fn a_server_that_does_not_come_back_costs_eight_seconds() {
     world.model_down_until = Some(world.now + Duration::from_mins(1));
     world.run_to(12_000);
     assert_eq!(world.report(0).reason, EndReason::SessionLost);
+    let counters = world.report(0).counters;
+    let tries = counters.session_faults[SessionFault::Unavailable as usize];
+    let faults = [(SessionFault::Lost, 1), (SessionFault::Unavailable, tries), (SessionFault::Late, 1)];
+    assert!(tries > 1);
+    assert_eq!((counters.sessions_opened, counters.session_faults), (1, count(&faults)));
     assert!(
         (10_900..11_300).contains(&(world.report(0).duration.as_millis() as u64)),
         "{:?}",
