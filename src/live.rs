@@ -1,16 +1,20 @@
 //! The calls that run, for whoever watches: each puts a glance of itself here now and then, and takes wishes from here.
+//! What is left of one that is over is its share of the [`Totals`].
 //!
 //! ```text
 //!  call_task ── Seat::show ──► Board ◄── calls ── API, metrics
 //!      ▲                         │
 //!      └────── wishes ◄──────────┘
 //! ```
+//! A call is live or in the totals, never both or neither: its seat is given up and added up under one lock.
 //! Nobody waits: a glance is a pointer swapped under a lock that is held for nothing else, and a wish that finds no room
 //! is refused.
 
+mod totals;
+
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use chrono::{DateTime, FixedOffset};
 
@@ -18,6 +22,8 @@ use crate::ari::ChannelId;
 use crate::call::Wish;
 use crate::call::glance::Glance;
 use crate::call::tools::Destination;
+use crate::operator::EndReason;
+pub use totals::{BOUNDS, Histogram, Totals};
 
 /// What is known of a call when it begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,26 +75,48 @@ impl LiveCall {
     }
 }
 
-/// All live calls. Cheap to clone.
+/// All live calls, and what those before them came to. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct Board(Arc<RwLock<HashMap<ChannelId, Arc<LiveCall>>>>);
+pub struct Board(Arc<RwLock<Seats>>);
+
+#[derive(Debug, Default)]
+struct Seats {
+    calls: HashMap<ChannelId, Arc<LiveCall>>,
+    /// Of the calls that are over.
+    totals: Totals,
+}
 
 impl Board {
     /// A call begins. It is on the board until its seat is dropped.
     #[must_use]
     pub fn seat(&self, facts: Facts, ask: impl Fn(Wish) -> bool + Send + Sync + 'static) -> Seat {
         let call = Arc::new(LiveCall { facts, glance: Mutex::default(), ask: Box::new(ask) });
-        let mut calls = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        calls.insert(call.facts.id.clone(), Arc::clone(&call));
-        drop(calls);
-        Seat { board: self.clone(), call }
+        self.write().calls.insert(call.facts.id.clone(), Arc::clone(&call));
+        Seat { board: self.clone(), call, reason: EndReason::Internal }
+    }
+
+    /// A caller came and was sent on at once.
+    pub fn refused(&self, reason: EndReason) {
+        self.write().totals.end(&Glance::default(), reason);
+    }
+
+    /// What all calls since the start have come to, those that run included.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        let seats = self.read();
+        let mut totals = seats.totals.clone();
+        let glances: Vec<_> = seats.calls.values().map(|call| call.glance()).collect();
+        drop(seats);
+        for glance in glances {
+            totals.go_on(&glance);
+        }
+        totals
     }
 
     /// The calls that run, those first that came first.
     #[must_use]
     pub fn calls(&self) -> Vec<Arc<LiveCall>> {
-        let calls = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let mut calls: Vec<_> = calls.values().cloned().collect();
+        let mut calls: Vec<_> = self.read().calls.values().cloned().collect();
         calls.sort_by(|one, other| {
             let key = |call: &LiveCall| (call.facts.offered_at, call.facts.id.clone());
             key(one).cmp(&key(other))
@@ -99,15 +127,25 @@ impl Board {
     /// One of them.
     #[must_use]
     pub fn find(&self, id: &str) -> Option<Arc<LiveCall>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(&ChannelId::from(id)).cloned()
+        self.read().calls.get(&ChannelId::from(id)).cloned()
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Seats> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Seats> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A call's place on the board.
+/// A call's place on the board. Dropped, the call is over: with its last glance, and by a defect of ours unless
+/// [`Self::end`] says otherwise.
 #[derive(Debug)]
 pub struct Seat {
     board: Board,
     call: Arc<LiveCall>,
+    reason: EndReason,
 }
 
 impl Seat {
@@ -115,12 +153,20 @@ impl Seat {
     pub fn show(&self, glance: Glance) {
         *self.call.glance.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(glance);
     }
+
+    /// The call is over, and came to this.
+    pub fn end(mut self, last: Glance, reason: EndReason) {
+        self.show(last);
+        self.reason = reason;
+    }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let mut calls = self.board.0.write().unwrap_or_else(PoisonError::into_inner);
-        calls.remove(&self.call.facts.id);
+        let mut seats = self.board.write();
+        if seats.calls.remove(&self.call.facts.id).is_some() {
+            seats.totals.end(&self.call.glance(), self.reason);
+        }
     }
 }
 
@@ -157,5 +203,46 @@ mod tests {
         assert!(board.find("b").is_none());
         drop(later);
         assert!(board.calls().is_empty());
+    }
+
+    #[test]
+    fn a_call_is_in_the_totals_once_and_they_never_shrink() {
+        let board = Board::default();
+        let counts = |totals: &Totals| (totals.live, totals.started, totals.frames);
+        let ends = |totals: &Totals, reason| totals.ended.get(&reason).copied().unwrap_or_default();
+        let ordinary = board.seat(facts("a", 1), |_| false);
+        let lost = board.seat(facts("b", 2), |_| false);
+        assert_eq!(counts(&board.totals()), (2, 2, 0));
+        ordinary.show(Glance { frames: 5, ..Glance::default() });
+        lost.show(Glance { frames: 70, ..Glance::default() });
+        assert_eq!(counts(&board.totals()), (2, 2, 75));
+        assert_eq!(board.totals(), board.totals(), "looking changes nothing");
+        ordinary.end(Glance { frames: 6, ..Glance::default() }, EndReason::CallerHungUp);
+        assert_eq!(counts(&board.totals()), (1, 2, 76));
+        drop(lost);
+        board.refused(EndReason::Busy);
+        let totals = board.totals();
+        assert_eq!(counts(&totals), (0, 3, 76), "what a lost call has shown is kept");
+        let reasons = [EndReason::CallerHungUp, EndReason::Internal, EndReason::Busy];
+        assert_eq!(reasons.map(|reason| ends(&totals, reason)), [1, 1, 1]);
+    }
+
+    #[test]
+    fn between_the_board_and_the_totals_nobody_sees_a_call_missing() {
+        let board = Board::default();
+        let seat = board.seat(facts("a", 1), |_| false);
+        let call = board.find("a").expect("it is there");
+        std::thread::scope(|scope| {
+            // The end of the call gets no further than its last glance.
+            let held = call.glance.lock().expect("no panic");
+            scope.spawn(move || drop(seat));
+            while let Ok(seats) = board.0.try_read() {
+                assert!(seats.calls.len() as u64 + seats.totals.started == 1, "{seats:?}");
+                drop(seats);
+                std::thread::yield_now();
+            }
+            drop(held);
+        });
+        assert_eq!((board.totals().live, board.totals().started), (0, 1));
     }
 }

@@ -121,6 +121,7 @@ pub(super) async fn run(mut call: Call, mut orders: mpsc::Receiver<Order>, mut i
         }
     }
     let report = call.report();
+    io.seat.end(call.glance(), report.reason);
     if let Some(recording) = io.recording {
         let interruptions = report.counters.barge_ins;
         recording.close(Ending { reason: report.reason, duration: report.duration, interruptions });

@@ -483,6 +483,7 @@ impl Daemon {
     fn refuse(&self, channel: Channel, reason: EndReason) {
         let row = call_log::offered(&channel, wall(), &self.host);
         self.log.offer(call_log::refused(row, reason));
+        self.board.refused(reason);
         tracing::info_span!("call", id = channel.id.as_str()).in_scope(|| {
             self.operator.say(&Notice::CallReceived { channel: channel.name });
             self.operator.say(&Notice::CallHandedBack { reason });
@@ -522,6 +523,7 @@ impl Daemon {
                 self.operator.say(&notice);
                 self.operator.say(&Notice::CallHandedBack { reason: EndReason::NoPort });
                 self.log.offer(call_log::refused(row, EndReason::NoPort));
+                self.board.refused(EndReason::NoPort);
                 self.switchboard.forget(&caller);
                 self.send_on(caller, EndReason::NoPort);
                 return;
