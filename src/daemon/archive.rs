@@ -107,6 +107,7 @@ impl Archive {
             recorder,
             daemon,
             pace: Pace::new(clock::now),
+            started: clock::wall(),
             clock: clock::wall,
         };
         let (stop, stopping) = watch::channel(());

@@ -23,6 +23,9 @@ use crate::config::{ApiConfig, Role};
 /// Paths that tell nothing about anybody, open without a token so that monitors need none.
 const OPEN_PATHS: [&str; 3] = ["/health", "/openapi.json", "/ready"];
 
+/// Where monitors look in every few seconds.
+const MONITORED: [&str; 4] = ["/health", "/metrics", "/openapi.json", "/ready"];
+
 /// Lets in or turns away.
 #[derive(Debug, Clone)]
 pub struct Guard {
@@ -172,5 +175,5 @@ fn one_if_any<'a>(headers: &'a HeaderMap, name: &str) -> Option<Option<&'a str>>
 /// Whether the access log has something to say of a request: not of a monitor that looks in every second.
 #[must_use]
 pub fn is_noted(method: &Method, path: &str, status: StatusCode) -> bool {
-    !(method.is_safe() && !status.is_client_error() && OPEN_PATHS.contains(&path))
+    !(method.is_safe() && !status.is_client_error() && MONITORED.contains(&path))
 }

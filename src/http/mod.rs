@@ -15,6 +15,7 @@
 //! | `recordings`, `listing`, `audio`, `range` | the routes of recordings, and what they are made of |
 //! | `calls`, `call_listing`, `stats`, `csv` | the routes of the call log, what they show, and as a table |
 //! | `live` | the calls that run, and a supervisor's wishes |
+//! | `metrics`, `exposition`, `process` | figures for Prometheus, their text, those of the process |
 //! | `health`, `ready`, `problem`, `openapi` | how the daemon is, whether it serves; errors; the document |
 
 pub mod access_log;
@@ -22,12 +23,15 @@ mod audio;
 mod call_listing;
 mod calls;
 mod csv;
+mod exposition;
 pub mod guard;
 pub mod health;
 mod listing;
 pub mod live;
+mod metrics;
 mod openapi;
 pub mod problem;
+mod process;
 mod range;
 pub mod ready;
 mod recordings;
@@ -88,6 +92,8 @@ pub struct Parts {
     pub daemon: Option<live::Daemon>,
     /// Spaces downloads out.
     pub pace: Pace,
+    /// When the program began.
+    pub started: DateTime<FixedOffset>,
     /// The wall clock.
     pub clock: fn() -> DateTime<FixedOffset>,
 }
@@ -184,6 +190,7 @@ pub fn router(parts: Parts) -> Router {
         .routes(routes!(calls::stats))
         .routes(routes!(health::health))
         .routes(routes!(ready::ready))
+        .routes(routes!(metrics::metrics))
         .split_for_parts();
     let document = openapi::finish(document, asks_for_tokens);
     let serve_document = move || async move {

@@ -68,6 +68,35 @@ pub enum Obstacle {
     Draining,
 }
 
+impl Obstacle {
+    /// Every obstacle.
+    pub const ALL: [Self; 8] = [
+        Self::NoDaemon,
+        Self::AsteriskAway,
+        Self::ApplicationReplaced,
+        Self::OpenaiFailing,
+        Self::DayCostReached,
+        Self::DiskFailing,
+        Self::MaxCallsReached,
+        Self::Draining,
+    ];
+
+    /// The word in answers and metrics.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::NoDaemon => "no_daemon",
+            Self::AsteriskAway => "asterisk_away",
+            Self::ApplicationReplaced => "application_replaced",
+            Self::OpenaiFailing => "openai_failing",
+            Self::DayCostReached => "day_cost_reached",
+            Self::DiskFailing => "disk_failing",
+            Self::MaxCallsReached => "max_calls_reached",
+            Self::Draining => "draining",
+        }
+    }
+}
+
 /// Whether a caller would be served.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Ready {
@@ -146,6 +175,13 @@ mod tests {
         };
         assert_eq!(obstacles(&readiness, now), [Obstacle::DayCostReached]);
         assert_eq!(obstacles(&readiness, now + TimeDelta::seconds(1)), []);
+    }
+
+    #[test]
+    fn an_obstacle_is_called_the_same_everywhere() {
+        for obstacle in Obstacle::ALL {
+            assert_eq!(serde_json::to_value(obstacle).ok(), Some(obstacle.code().into()));
+        }
     }
 
     #[test]

@@ -34,7 +34,7 @@ use std::path::PathBuf;
 pub use reader::{Cursor, CursorError, Filter, Page, Reader};
 pub use row::{Row, Tokens};
 pub use server::{Server, ServerError};
-pub use writer::{Log, Tell, Writer};
+pub use writer::{Backlog, Log, Tell, Writer};
 
 use crate::sqlite::number_key;
 

@@ -37,6 +37,15 @@ enum News {
     Erase(Whose, oneshot::Sender<()>),
 }
 
+/// How the way into the file stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Backlog {
+    /// Rows that wait for the disk, but those it is being given.
+    pub waiting: usize,
+    /// Rows that found no room, or no disk at the end, since the start.
+    pub lost: u64,
+}
+
 /// Takes rows; never waits for a row. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Log {
@@ -51,6 +60,13 @@ impl Log {
         if self.queue.try_send(News::Row(Box::new(row))).is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// How the way into the file stands.
+    #[must_use]
+    pub fn backlog(&self) -> Backlog {
+        let waiting = self.queue.max_capacity() - self.queue.capacity();
+        Backlog { waiting, lost: self.lost.load(Ordering::Relaxed) }
     }
 
     /// Forgets who called whom, durably: the server hears of it when it can. A call that is running is forgotten too.
@@ -93,7 +109,8 @@ impl Writer {
         let Self { local, server, opener, inbox, lost, tell } = self;
         let ends_cut_off = opener == Opener::Daemon;
         let written = Notify::new();
-        let mut disk = Disk { local: &local, inbox, lost: &lost, tell: &tell, failing: false, ends_cut_off };
+        let mut disk =
+            Disk { local: &local, inbox, lost: &lost, said: 0, tell: &tell, failing: false, ends_cut_off };
         let Some(server) = server else {
             disk.run(&written).await;
             return local.close().await;
@@ -118,6 +135,8 @@ struct Disk<'a> {
     local: &'a Local,
     inbox: Receiver<News>,
     lost: &'a AtomicU64,
+    /// Of those, how many the operator has been told of.
+    said: u64,
     tell: &'a Tell,
     /// The same trouble is said once.
     failing: bool,
@@ -201,8 +220,9 @@ impl Disk<'_> {
         self.say_lost();
     }
 
-    fn say_lost(&self) {
-        let rows = self.lost.swap(0, Ordering::Relaxed);
+    fn say_lost(&mut self) {
+        let lost = self.lost.load(Ordering::Relaxed);
+        let rows = lost - std::mem::replace(&mut self.said, lost);
         if rows > 0 {
             (self.tell)(Notice::CallLogOverflowed { rows });
         }

@@ -18,14 +18,14 @@ use tokio::sync::watch;
 use crate::world::{Answer, PATIENCE, With, World, token};
 
 /// The API beside a daemon that has calls as it is told.
-struct Scene {
-    world: World,
-    board: Board,
-    daemon: Option<watch::Sender<Readiness>>,
+pub(crate) struct Scene {
+    pub(crate) world: World,
+    pub(crate) board: Board,
+    pub(crate) daemon: Option<watch::Sender<Readiness>>,
     wishes: Arc<Mutex<Vec<Wish>>>,
 }
 
-fn scene(with: With) -> Scene {
+pub(crate) fn scene(with: With) -> Scene {
     let (daemon, readiness) = watch::channel(Readiness {
         asterisk: AsteriskLink::Connected,
         destinations: ["ventas".to_owned()].into(),
@@ -39,7 +39,7 @@ fn scene(with: With) -> Scene {
 
 impl Scene {
     /// A call that listens, or one that does not.
-    fn call(&self, id: &str, listens: bool) -> Seat {
+    pub(crate) fn call(&self, id: &str, listens: bool) -> Seat {
         let place = "from-internal,200,1".parse().unwrap();
         let facts = Facts {
             id: id.into(),

@@ -12,6 +12,7 @@ mod download;
 mod guard;
 mod index;
 mod live;
+mod metrics;
 mod range;
 mod routes;
 mod world;

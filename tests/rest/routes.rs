@@ -257,6 +257,7 @@ fn the_document_names_every_route_and_its_errors() {
             "/calls/{id}/hangup",
             "/calls/{id}/transfer",
             "/health",
+            "/metrics",
             "/ready",
             "/recordings",
             "/recordings/{id}",

@@ -1,0 +1,180 @@
+//! `/metrics`: what the daemon has done since its start and how it is, for Prometheus. Computed when it is asked for.
+//!
+//! Labels hold words of ours only, so that there are always the same series, whoever calls whatever a server says.
+//! Nothing here tells of a person.
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse as _, Response};
+
+use super::exposition::{CONTENT_TYPE, Exposition};
+use super::health::RecorderHealth;
+use super::listing::{NoQuery, Params};
+use super::process::Process;
+use super::ready::{AsteriskLink, Obstacle};
+use super::{Api, Problem};
+use crate::call::SessionFault;
+use crate::call::ledger::Tokens;
+use crate::live::Totals;
+use crate::operator::EndReason;
+use crate::registry::Backlog;
+
+/// What the daemon has done since its start, live calls included, and how it is: for Prometheus.
+#[utoipa::path(
+    get, path = "/metrics", tag = "daemon",
+    responses((status = 200, description = "Its figures", content((String = "text/plain"))))
+)]
+pub(super) async fn metrics(
+    State(api): State<Api>,
+    Params(NoQuery {}): Params<NoQuery>,
+) -> Result<Response, Problem> {
+    let process = api.on_disk(|_| Process::now()).await?;
+    let mut ours = Exposition::new("openai_inbound_calls_");
+    ours.head("build_info", "gauge", "The program, as a label.");
+    ours.sample("build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1);
+    if let Some(daemon) = api.daemon() {
+        let totals = daemon.board.totals();
+        calls(&mut ours, &totals);
+        sound(&mut ours, &totals);
+        waits(&mut ours, &totals);
+        model(&mut ours, &totals);
+        let link = daemon.readiness.borrow().asterisk;
+        standing(&mut ours, link, &super::ready::reasons(&api));
+    }
+    if let Some(health) = api.recorder() {
+        recorder(&mut ours, health);
+    }
+    call_log(&mut ours, api.log().backlog());
+    let started = api.0.started.timestamp_millis() as f64 / 1_000.0;
+    let text = ours.into_text() + &of_process(process, started);
+    Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response())
+}
+
+fn calls(to: &mut Exposition, totals: &Totals) {
+    to.gauge("calls_live", "Calls that run.", totals.live);
+    to.counter("calls_started_total", "Callers who came, taken or not.", totals.started);
+    let ended = EndReason::ALL.map(|reason| (reason.code(), totals.ended.get(&reason).unwrap_or(&0)));
+    to.counters("calls_ended_total", "Calls that are over, by reason; those not taken too.", "reason", ended);
+    to.counter("turns_total", "Answers of the assistant that were heard.", totals.turns);
+    to.counter("barge_ins_total", "Interruptions by callers.", totals.counters.barge_ins);
+    to.counter("keys_total", "Keys pressed by callers.", totals.counters.keys);
+}
+
+fn sound(to: &mut Exposition, totals: &Totals) {
+    let Totals { counters, uplink, .. } = totals;
+    to.counter("frames_sent_total", "Frames (20 ms) sent to callers.", totals.frames);
+    to.counter("late_frames_total", "Frames skipped because the clock was late.", totals.late_frames);
+    let help = "Pauses inside the assistant's speech because its audio had not arrived.";
+    to.counter("underruns_total", help, totals.underruns);
+    for (name, help, value) in [
+        ("packets_received", "Audio packets of callers in their place.", uplink.received),
+        ("packets_reordered", "Packets that came before an earlier one.", uplink.reordered),
+        ("packets_duplicate", "Packets seen before.", uplink.duplicate),
+        ("packets_late", "Packets too late for their place.", uplink.late),
+        ("packets_foreign", "Datagrams from somebody else.", counters.foreign_packets),
+        ("packets_malformed", "Datagrams that were not RTP.", counters.malformed_packets),
+        ("packets_other", "Packets of another payload: keys, comfort noise.", counters.other_payloads),
+        ("frames_lost", "Frames (20 ms) of silence in the place of lost packets.", uplink.lost_frames),
+        ("frames_filled", "Frames (20 ms) of silence while nothing came.", uplink.filled_frames),
+        ("jumps", "New timelines of callers' phones.", uplink.jumps),
+    ] {
+        to.counter(&format!("rtp_{name}_total"), help, value);
+    }
+}
+
+fn waits(to: &mut Exposition, totals: &Totals) {
+    for (name, help, histogram) in [
+        ("greeting", "From a caller's arrival to the first word.", &totals.greeting),
+        ("answer", "From a caller's last voice to the first frame of the answer.", &totals.answer),
+        ("answer_speech_stopped", "Of it, until the server said so.", &totals.speech_stopped),
+        ("answer_first_delta", "Of it, until the answer's first audio came.", &totals.first_delta),
+        ("own_share", "Of it, from that audio to the first frame: what the daemon adds.", &totals.own),
+        ("barge_in", "From the voice of a caller who interrupts to silence.", &totals.barge_in),
+    ] {
+        to.histogram(&format!("{name}_seconds"), help, histogram);
+    }
+}
+
+fn model(to: &mut Exposition, totals: &Totals) {
+    let counters = &totals.counters;
+    to.counter("sessions_opened_total", "Sessions whose WebSocket stood.", counters.sessions_opened);
+    let failed = SessionFault::ALL.map(|fault| (fault.code(), counters.session_faults[fault as usize]));
+    to.counters("sessions_failed_total", "Sessions that failed; each try counts.", "code", failed);
+    let help = "Error events of the server that needed nothing done.";
+    to.counter("session_errors_total", help, counters.session_errors);
+    let help = "Audio deltas of answers nobody wanted any more.";
+    to.counter("deltas_dropped_total", help, counters.dropped_deltas);
+    let help = "Audio deltas that could not be decoded or found no room.";
+    to.counter("deltas_refused_total", help, counters.refused_deltas);
+    let help = "Tokens used. The cached ones are among those read.";
+    to.head("tokens_total", "counter", help);
+    for (model, tokens) in [("conversation", totals.conversation), ("transcription", totals.transcription)] {
+        let Tokens { text_in, audio_in, cached_text_in, cached_audio_in, text_out, audio_out } = tokens;
+        for (kind, count) in [
+            ("text_in", text_in),
+            ("audio_in", audio_in),
+            ("cached_text_in", cached_text_in),
+            ("cached_audio_in", cached_audio_in),
+            ("text_out", text_out),
+            ("audio_out", audio_out),
+        ] {
+            to.sample("tokens_total", &[("model", model), ("kind", kind)], count);
+        }
+    }
+    let seconds = totals.transcribed_ms as f64 / 1_000.0;
+    to.counter("transcribed_seconds_total", "Sound that was transcribed.", seconds);
+    let help = "What the models cost, as far as that is known.";
+    to.counter("cost_usd_total", help, totals.micro_usd as f64 / 1e6);
+    let help = "Calls that are over of which the cost is not known, or not all of it.";
+    to.counter("cost_unknown_calls_total", help, totals.unpriced);
+}
+
+fn standing(to: &mut Exposition, link: AsteriskLink, reasons: &[Obstacle]) {
+    let connected = u8::from(link != AsteriskLink::Away);
+    to.gauge("ari_connected", "Whether the connection with Asterisk stands.", connected);
+    let help = "Whether another program has taken the ARI application.";
+    to.gauge("ari_replaced", help, u8::from(link == AsteriskLink::Replaced));
+    let ready = u8::from(reasons.is_empty());
+    to.gauge("ready", "Whether a caller who came now would be served.", ready);
+    to.head("obstacle", "gauge", "What is in the way of a caller who came now.");
+    for obstacle in Obstacle::ALL {
+        let is_there = u8::from(reasons.contains(&obstacle));
+        to.sample("obstacle", &[("reason", obstacle.code())], is_there);
+    }
+}
+
+fn recorder(to: &mut Exposition, health: RecorderHealth) {
+    let RecorderHealth { writing, live, unfinished, missed } = health;
+    let help = "Whether what is recorded reaches the disk.";
+    to.gauge("recorder_writing", help, u8::from(writing));
+    to.gauge("recorder_live", "Recordings of running calls.", live);
+    let help = "Recordings that wait to be finished or completed.";
+    to.gauge("recorder_unfinished", help, unfinished);
+    let help = "Pieces (sound of 200 ms, deltas, words) that found no room.";
+    to.counter("recorder_missed_pieces_total", help, missed);
+}
+
+fn call_log(to: &mut Exposition, Backlog { waiting, lost }: Backlog) {
+    to.gauge("call_log_queue_rows", "Rows of the call log that wait for the disk.", waiting);
+    to.counter("call_log_lost_rows_total", "Rows that found no room, or no disk at the end.", lost);
+}
+
+/// The families every program has, under the names every program has them.
+fn of_process(process: Process, started: f64) -> String {
+    let mut to = Exposition::new("process_");
+    let Process { cpu_seconds, resident_bytes, open_fds, max_fds } = process;
+    if let Some(seconds) = cpu_seconds {
+        to.counter("cpu_seconds_total", "Processor time, user and system.", seconds);
+    }
+    for (name, help, value) in [
+        ("resident_memory_bytes", "Resident memory.", resident_bytes),
+        ("open_fds", "Open file descriptors.", open_fds),
+        ("max_fds", "Most open file descriptors.", max_fds),
+    ] {
+        if let Some(value) = value {
+            to.gauge(name, help, value);
+        }
+    }
+    to.gauge("start_time_seconds", "When the daemon began, Unix time.", started);
+    to.into_text()
+}
