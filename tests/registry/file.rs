@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use openai_inbound_calls::registry::{Filter, Opener, Row, Whose};
+use openai_inbound_calls::registry::{Backlog, Filter, Opener, Row, Whose};
 
 use crate::world::{World, ended, idle, running, until};
 
@@ -18,9 +18,11 @@ async fn what_does_not_fit_into_the_queue_is_counted_and_said() {
     let (log, reader, writer, said) = idle(&folder.path().join("calls.db"), None, Opener::Daemon);
     // Nobody takes them out.
     (0..1_027).for_each(|n| log.offer(ended(&n.to_string(), n)));
+    assert_eq!(log.backlog(), Backlog { waiting: 1_024, lost: 3 });
     let mut task = tokio::task::JoinSet::new();
     task.spawn(writer.run());
     until("the last that fitted is there", async || matches!(reader.find("1023").await, Ok(Some(_)))).await;
+    assert_eq!(log.backlog(), Backlog { waiting: 0, lost: 3 }, "what is said is lost all the same");
     drop(log);
     task.join_next().await.unwrap().unwrap();
     let line = "The disk could not keep up with the call log - Rows lost: 3. Calls are not affected";
