@@ -15,7 +15,7 @@
 //! | floor | modules | what |
 //! |---|---|---|
 //! | 4 | [`daemon`], [`http`], [`config`], [`logging`], [`commands`], [`demo`], [`doctor`], `main` | tasks, files, the environment |
-//! | 3 | [`live`], [`net`], [`sqlite`], [`recordings`], [`registry`] | the calls that run; sockets; database files; the files of recorded calls; the log of all calls |
+//! | 3 | [`live`], [`net`], [`sqlite`], [`recordings`], [`registry`] | the calls that run, and their totals; sockets; database files; the files of recorded calls; the log of all calls |
 //! | 2 | [`call`], [`switchboard`] | behaviour, pure |
 //! | 1 | [`ari`], [`realtime`] | the two languages, bytes ⇄ types, pure |
 //! | 0 | [`media`], [`operator`] | sound; the operator's lines, pure |
