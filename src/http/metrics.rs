@@ -44,7 +44,7 @@ pub(super) async fn metrics(
     if let Some(health) = api.recorder() {
         recorder(&mut ours, health);
     }
-    call_log(&mut ours, api.log().backlog());
+    call_log(&mut ours, api.log().backlog(), api.calls().undelivered().await);
     let started = api.0.started.timestamp_millis() as f64 / 1_000.0;
     let text = ours.into_text() + &of_process(process, started);
     Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response())
@@ -154,9 +154,13 @@ fn recorder(to: &mut Exposition, health: RecorderHealth) {
     to.counter("recorder_missed_pieces_total", help, missed);
 }
 
-fn call_log(to: &mut Exposition, Backlog { waiting, lost }: Backlog) {
+fn call_log(to: &mut Exposition, Backlog { waiting, lost }: Backlog, undelivered: Option<u64>) {
     to.gauge("call_log_queue_rows", "Rows of the call log that wait for the disk.", waiting);
     to.counter("call_log_lost_rows_total", "Rows that found no room, or no disk at the end.", lost);
+    if let Some(rows) = undelivered {
+        let help = "Rows in the file that the database server has not confirmed.";
+        to.gauge("call_log_undelivered_rows", help, rows);
+    }
 }
 
 /// The families every program has, under the names every program has them.

@@ -133,6 +133,13 @@ impl Local {
         Ok(query.fetch_all(&self.pool()?).await?.iter().map(due).collect::<Result<_, _>>()?)
     }
 
+    /// How many rows wait for the server.
+    pub(super) async fn count_due(&self) -> Result<u64, RegistryError> {
+        let rows: i64 =
+            sqlx::query_scalar("SELECT COUNT(*) FROM calls WHERE due > 0").fetch_one(&self.pool()?).await?;
+        Ok(rows as u64)
+    }
+
     /// The server has these. Of an ended call it is now the only one that has; one that has changed meanwhile is
     /// still due.
     pub(super) async fn delivered(&self, delivered: &[&Due]) -> Result<(), RegistryError> {

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use sqlx::AssertSqlSafe;
 use sqlx::mysql::MySqlPool;
@@ -14,6 +15,9 @@ use super::server::{ANSWER, Remote};
 use super::stats::{self, Sums};
 use super::{RegistryError, stats::Asked};
 use crate::sqlite::number_key;
+
+/// How long the file may take to be counted: Prometheus waits 10 s for all there is, and should get the rest.
+const AT_ONCE: Duration = Duration::from_secs(2);
 
 /// Reads the log. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -175,6 +179,12 @@ impl Reader {
         let (sql, values) = stats::query(asked);
         let read = if asked.by.is_time() { stats::read_by_time } else { stats::read_by_name };
         self.fetch(sql, values, read).await
+    }
+
+    /// How many rows the server has not confirmed. None: there is no server, or the file does not answer at once.
+    pub async fn undelivered(&self) -> Option<u64> {
+        self.server.as_ref()?;
+        tokio::time::timeout(AT_ONCE, self.local.count_due()).await.ok()?.ok()
     }
 
     async fn fetch<T>(

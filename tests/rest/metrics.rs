@@ -15,6 +15,7 @@ use openai_inbound_calls::config::Role;
 use openai_inbound_calls::http::health::RecorderHealth;
 use openai_inbound_calls::http::ready::AsteriskLink;
 use openai_inbound_calls::operator::EndReason;
+use openai_inbound_calls::registry::Row;
 
 use crate::live::scene;
 use crate::world::{With, World, token};
@@ -199,6 +200,19 @@ fn the_process_is_told_of_without_a_daemon() {
         "{told:?}"
     );
     assert!(!told.contains_key("openai_inbound_calls_calls_live"));
+}
+
+#[test]
+fn rows_that_wait_for_a_server_are_counted() {
+    let name = "openai_inbound_calls_call_log_undelivered_rows";
+    assert!(!samples(&World::empty()).contains_key(name), "without a server nothing waits for one");
+    let server = Some("mysql://calls:secret@127.0.0.1:1/calls".parse().unwrap());
+    let world = World::over(tempfile::tempdir().unwrap(), With { server, ..With::default() });
+    for call_id in ["17.1", "17.2", "17.1"] {
+        world.log().offer(Row { call_id: call_id.to_owned(), ..Row::default() });
+    }
+    // The file may still be being opened: then nothing is told.
+    world.until("both are in the file", |world| samples(world).get(name) == Some(&2.0));
 }
 
 #[test]
