@@ -164,9 +164,11 @@ impl Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         let mut seats = self.board.write();
-        if seats.calls.remove(&self.call.facts.id).is_some() {
-            seats.totals.end(&self.call.glance(), self.reason);
+        // Unless the same channel has come again meanwhile.
+        if seats.calls.get(&self.call.facts.id).is_some_and(|call| Arc::ptr_eq(call, &self.call)) {
+            seats.calls.remove(&self.call.facts.id);
         }
+        seats.totals.end(&self.call.glance(), self.reason);
     }
 }
 
