@@ -151,7 +151,10 @@ fn a_running_call_is_listed_read_and_not_deleted() {
     let (recorder, handle) =
         running_call(world.folder.path(), "1795180048.12", "2025-10-20T15:00:00.5-05:00");
     let id = "20251020_150000_1795180048.12";
-    world.until("the recording is there", |world| world.get(&format!("/recordings/{id}")).status == 200);
+    // Its folder is there a moment before its first line.
+    let is_known =
+        |world: &World| world.get(&format!("/recordings/{id}")).json()["caller"] == "+573009999999";
+    world.until("the recording is there and says whose", is_known);
     let running = world.get(&format!("/recordings/{id}")).json();
     assert_eq!((&running["state"], &running["caller"]), (&json!("live"), &json!("+573009999999")));
     assert_eq!((&running["duration_seconds"], &running["end_reason"]), (&json!(null), &json!(null)));
