@@ -1,13 +1,15 @@
 //! Who may come in: bearer tokens, and where there are none, nobody but a program on this machine.
 //!
 //! ```text
-//!  tokens configured ── Authorization: Bearer … of one of them, or 401 ── role allows the method, or 403
+//!  tokens configured ── Authorization: Bearer … of one of them, or 401 ─────────── role allows the method, or 403
+//!                    └─ the dashboard's cookie ── our own page asks, or 403 ───────┘
 //!  none (loopback)   ── Host names this machine, or 421 ── no other site's page asks, or 403
 //! ```
 //! Without tokens whatever can connect may read, and a browser connects for any page it shows. A page of another
 //! site cannot forge `Host` (that stops names that point at 127.0.0.1: DNS rebinding), `Origin` or
-//! `Sec-Fetch-Site`. With tokens none of this is needed, as no browser sends a token by itself, and would be in
-//! the way of a reverse proxy.
+//! `Sec-Fetch-Site`. With a token in `Authorization` none of this is needed, as no browser sends that by itself, and
+//! would be in the way of a reverse proxy. A cookie is sent by itself, though never for another site
+//! (`SameSite=Strict`); another port of the same machine is the same site, and is kept out here.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -18,13 +20,16 @@ use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConditionallySelectable as _, ConstantTimeEq as _};
 
 use super::problem::Problem;
+use super::{dashboard, login};
 use crate::config::{ApiConfig, Role};
 
 /// Paths that tell nothing about anybody, open without a token so that monitors need none.
-const OPEN_PATHS: [&str; 3] = ["/health", "/openapi.json", "/ready"];
+const OPEN_PATHS: [&str; 4] = ["/health", "/openapi.json", "/ready", "/session"];
+/// Paths to and from a token, whatever it opens.
+const LOGIN_PATHS: [&str; 2] = ["/login", "/logout"];
 
-/// Where monitors look in every few seconds.
-const MONITORED: [&str; 4] = ["/health", "/metrics", "/openapi.json", "/ready"];
+/// Where a monitor looks in every few seconds, with a token.
+const METRICS: &str = "/metrics";
 
 /// Lets in or turns away.
 #[derive(Debug, Clone)]
@@ -73,9 +78,23 @@ impl Guard {
                 Some(problem) => Err((local, problem)),
             };
         }
-        let holder = bearer(request.headers()).and_then(|token| self.holder(token));
-        match holder {
-            None if OPEN_PATHS.contains(&request.uri().path()) => Ok(Who("-".into())),
+        let path = request.uri().path();
+        let known = self.known(request.headers());
+        // A browser adds a cookie by itself, whoever wrote the page that asks.
+        if let Some(known) = known.filter(|_| !request.headers().contains_key(header::AUTHORIZATION))
+            && !is_of_our_page(request)
+            && !dashboard::is_page(path)
+        {
+            let problem = Problem::new(
+                StatusCode::FORBIDDEN,
+                "wrong_origin",
+                "with the cookie of a login only the dashboard's own page may ask",
+            );
+            return Err((known.who.clone(), problem));
+        }
+        match known {
+            None if is_open(path) || LOGIN_PATHS.contains(&path) => Ok(Who("-".into())),
+            Some(known) if LOGIN_PATHS.contains(&path) => Ok(known.who.clone()),
             None => Err(nobody(
                 Problem::new(StatusCode::UNAUTHORIZED, "token_needed", "send Authorization: Bearer TOKEN")
                     .with(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
@@ -85,6 +104,25 @@ impl Guard {
                 known.who.clone(),
                 Problem::new(StatusCode::FORBIDDEN, "read_only", "this token may only read"),
             )),
+        }
+    }
+
+    /// What the token that came with these headers opens; `None`: there is none of ours.
+    pub fn role(&self, headers: &HeaderMap) -> Option<Role> {
+        if self.asks_for_tokens() { self.known(headers).map(|known| known.role) } else { Some(Role::Full) }
+    }
+
+    /// Who has this token.
+    pub fn who(&self, token: &[u8]) -> Option<Who> {
+        self.holder(token).map(|known| known.who.clone())
+    }
+
+    /// The token that came with these headers; a cookie counts only where there is no `Authorization`.
+    fn known(&self, headers: &HeaderMap) -> Option<&Known> {
+        if headers.contains_key(header::AUTHORIZATION) {
+            self.holder(bearer(headers)?)
+        } else {
+            self.holder(&login::token_of(headers)?)
         }
     }
 
@@ -119,14 +157,13 @@ impl Guard {
                 "without API_TOKEN this API answers to the names of this machine only, such as localhost",
             ));
         }
+        // Who follows a link to the dashboard comes from another site, and gets a page without any data.
+        let is_safe_page = request.method().is_safe() && dashboard::is_page(request.uri().path());
         let same_site = one_if_any(headers, "sec-fetch-site")
-            .is_some_and(|site| site.is_none_or(|site| ["same-origin", "none"].contains(&site)));
-        let same_origin = one_if_any(headers, "origin").is_some_and(|origin| {
-            let authority =
-                origin.map(|origin| origin.split_once("://").map_or("", |(_, authority)| authority));
-            authority.is_none_or(|authority| host.as_ref().is_some_and(|host| host.as_str() == authority))
-        });
-        (!same_site || !same_origin).then(|| {
+            .is_some_and(|site| site.is_none_or(|site| OWN_SITES.contains(&site)));
+        let same_origin = one_if_any(headers, "origin")
+            .is_some_and(|origin| origin.is_none_or(|origin| is_origin_of(origin, host.as_ref())));
+        (!is_safe_page && (!same_site || !same_origin)).then(|| {
             Problem::new(
                 StatusCode::FORBIDDEN,
                 "wrong_origin",
@@ -143,6 +180,35 @@ impl Guard {
                 ip.is_loopback() || ip == self.listen
             })
     }
+}
+
+/// What `Sec-Fetch-Site` says of our own page, and of what is typed into the address bar.
+const OWN_SITES: [&str; 2] = ["same-origin", "none"];
+
+/// Whether our own page asks. Browsers tell it by `Sec-Fetch-Site`, but over plain HTTP to another machine only by
+/// `Origin`, and there not when they merely read. (A reverse proxy may change `Host`; before it there is TLS.)
+fn is_of_our_page<B>(request: &Request<B>) -> bool {
+    let headers = request.headers();
+    match (one_if_any(headers, "sec-fetch-site"), one_if_any(headers, "origin")) {
+        (None, _) | (_, None) => false,
+        (Some(Some(site)), _) => OWN_SITES.contains(&site),
+        (Some(None), Some(Some(origin))) => {
+            let host = one(headers, &header::HOST).and_then(|host| host.parse::<Authority>().ok());
+            is_origin_of(origin, host.as_ref())
+        }
+        (Some(None), Some(None)) => request.method().is_safe(),
+    }
+}
+
+/// Whether this `Origin` is this host's.
+fn is_origin_of(origin: &str, host: Option<&Authority>) -> bool {
+    let authority = origin.split_once("://").map_or("", |(_, authority)| authority);
+    host.is_some_and(|host| host.as_str() == authority)
+}
+
+/// Whether a path tells nothing about anybody.
+fn is_open(path: &str) -> bool {
+    OPEN_PATHS.contains(&path) || dashboard::is_page(path)
 }
 
 /// The token of `Authorization: Bearer`, if there is one such header.
@@ -172,8 +238,10 @@ fn one_if_any<'a>(headers: &'a HeaderMap, name: &str) -> Option<Option<&'a str>>
     }
 }
 
-/// Whether the access log has something to say of a request: not of a monitor that looks in every second.
+/// Whether the access log has something to say of a request: not of a monitor that looks in every second, nor of the
+/// dashboard's files.
 #[must_use]
 pub fn is_noted(method: &Method, path: &str, status: StatusCode) -> bool {
-    !(method.is_safe() && !status.is_client_error() && MONITORED.contains(&path))
+    let is_looked_at = is_open(path) || path == METRICS;
+    !(method.is_safe() && !status.is_client_error() && is_looked_at)
 }

@@ -16,6 +16,7 @@
 //! | `calls`, `call_listing`, `stats`, `csv` | the routes of the call log, what they show, and as a table |
 //! | `live` | the calls that run, and a supervisor's wishes |
 //! | `metrics`, `exposition`, `process` | figures for Prometheus, their text, those of the process |
+//! | `dashboard`, `login` | the page at `/`, and how it keeps a token |
 //! | `health`, `ready`, `problem`, `openapi` | how the daemon is, whether it serves; errors; the document |
 
 pub mod access_log;
@@ -23,11 +24,13 @@ mod audio;
 mod call_listing;
 mod calls;
 mod csv;
+mod dashboard;
 mod exposition;
 pub mod guard;
 pub mod health;
 mod listing;
 pub mod live;
+mod login;
 mod metrics;
 mod openapi;
 pub mod problem;
@@ -109,6 +112,10 @@ impl fmt::Debug for Api {
 }
 
 impl Api {
+    fn guard(&self) -> &Guard {
+        &self.0.guard
+    }
+
     fn index(&self) -> &Index {
         &self.0.index
     }
@@ -198,6 +205,10 @@ pub fn router(parts: Parts) -> Router {
     };
     router
         .route("/openapi.json", axum::routing::get(serve_document))
+        .route("/login", axum::routing::post(login::login))
+        .route("/logout", axum::routing::post(login::logout))
+        .route("/session", axum::routing::get(login::session))
+        .merge(dashboard::routes())
         .method_not_allowed_fallback(|| async {
             Problem::new(
                 axum::http::StatusCode::METHOD_NOT_ALLOWED,
@@ -217,7 +228,10 @@ async fn admit(State(api): State<Api>, request: Request, next: Next) -> Response
         Ok(who) => (who, next.run(request).await),
         Err((who, problem)) => (who, problem.into_response()),
     };
-    response.extensions_mut().insert(who);
+    // Who logs in is known only then.
+    if response.extensions().get::<Who>().is_none() {
+        response.extensions_mut().insert(who);
+    }
     response
 }
 
@@ -230,7 +244,8 @@ async fn note(State(api): State<Api>, request: Request, next: Next) -> Response 
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     // Recordings are about people: nothing between here and the reader keeps them, nothing guesses at them.
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // The dashboard's files are about nobody, and say so themselves.
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     let status = response.status();
     if !guard::is_noted(&method, &path, status) {

@@ -1,5 +1,5 @@
 //! The REST API on a real socket, over folders of made-up recordings: every promised route and every error, who
-//! is let in, what a deletion leaves, the index and its rebuilding, the commands.
+//! is let in, the dashboard's files and its login, what a deletion leaves, the index and its rebuilding, the commands.
 //!
 //! Measured with `cargo test --release --test rest -- --nocapture --test-threads 1 NAME`: `list_latency`, a list of
 //! 100 000 recordings; `frames_beside_a_download`, the lateness of calls' frames while 1 GB is downloaded.
@@ -8,6 +8,7 @@
 
 mod calls;
 mod commands;
+mod dashboard;
 mod download;
 mod guard;
 mod index;

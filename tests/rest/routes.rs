@@ -95,7 +95,15 @@ fn every_route_of_an_unknown_recording_is_a_problem() {
         world.get(&format!("/recordings/20251020_143026_other{route}")).is_problem(404, "no_such_recording");
     }
     world.get(&format!("/recordings/{ID}/video")).is_problem(404, "no_such_path");
-    for path in ["/", "/recordings/", "/index.html", "//recordings"] {
+    for path in [
+        "/recordings/",
+        "/index.html",
+        "//recordings",
+        "/dashboard",
+        "/dashboard/",
+        "/dashboard/mod.rs",
+        "/dashboard/../page.html",
+    ] {
         world.get(path).is_problem(404, "no_such_path");
     }
     for (method, path) in

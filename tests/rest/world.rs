@@ -114,6 +114,11 @@ impl World {
     }
 
     pub(crate) fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
+        self.ask_with(method, path, headers, "")
+    }
+
+    /// The same with a body.
+    pub(crate) fn ask_with(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         let mut head = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
         if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
             write!(head, "Host: {}\r\n", self.address).unwrap();
@@ -121,7 +126,10 @@ impl World {
         for (name, value) in headers.iter().filter(|(_, value)| *value != "-") {
             write!(head, "{name}: {value}\r\n").unwrap();
         }
-        self.send(format!("{head}\r\n").as_bytes(), method == "HEAD")
+        if !body.is_empty() {
+            write!(head, "Content-Length: {}\r\n", body.len()).unwrap();
+        }
+        self.send(format!("{head}\r\n{body}").as_bytes(), method == "HEAD")
     }
 
     /// Sends these bytes and reads until the other end closes.

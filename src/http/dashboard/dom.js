@@ -1,0 +1,59 @@
+// Elements made of data. A string becomes a text node, whatever is in it: nothing in these files parses HTML.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** An element: attributes (`class`, `aria-…`, true for one without a value), listeners under `on`, children. */
+export function el(name, attributes = {}, ...children) {
+  return dress(document.createElement(name), attributes, children);
+}
+
+/** The same of an SVG. */
+export function svg(name, attributes = {}, ...children) {
+  return dress(document.createElementNS(SVG, name), attributes, children);
+}
+
+function dress(element, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name === "on") {
+      for (const [event, listener] of Object.entries(value)) element.addEventListener(event, listener);
+    } else if (value === true) {
+      element.setAttribute(name, "");
+    } else if (value !== false && value !== null && value !== undefined) {
+      element.setAttribute(name, value);
+    }
+  }
+  element.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  return element;
+}
+
+/** Sets a text, if it is another one: layout is asked for only where something changed. */
+export function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+/** Sets an attribute, if it is another one. */
+export function setAttribute(element, name, value) {
+  if (element.getAttribute(name) !== value) element.setAttribute(name, value);
+}
+
+/** A definition list: pairs of a name and what it is; those without are left out. */
+export function facts(pairs, attributes = {}) {
+  const rows = pairs
+    .filter(([, value]) => value !== null && value !== undefined && value !== "")
+    .map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value)));
+  return el("dl", { class: "facts", ...attributes }, rows);
+}
+
+/** A table: names of the columns, rows of cells. A cell is a text or a node; `numbers` are set to the right. */
+export function table(caption, columns, rows, numbers = []) {
+  const side = (at) => (numbers.includes(at) ? "number" : null);
+  const head = columns.map((name, at) => el("th", { scope: "col", class: side(at) }, name));
+  const cell = (value, at) => el("td", { class: side(at), "data-label": columns[at] }, value);
+  return el(
+    "table",
+    {},
+    el("caption", { class: "quiet" }, caption),
+    el("thead", {}, el("tr", {}, head)),
+    el("tbody", {}, rows.map((row) => el("tr", {}, row.map(cell)))),
+  );
+}
