@@ -243,20 +243,20 @@ class Card {
   }
 
   say(words) {
-    const there = new Set(words.map(({ n }) => n));
-    for (const [n, line] of this.lines) {
-      if (!there.has(n)) {
+    const there = new Set(words.map(({ item }) => item));
+    for (const [item, line] of this.lines) {
+      if (!there.has(item)) {
         line.element.remove();
-        this.lines.delete(n);
+        this.lines.delete(item);
       }
     }
-    for (const { n, speaker, text, final } of words) {
-      let line = this.lines.get(n);
+    for (const { item, speaker, text, final } of words) {
+      let line = this.lines.get(item);
       if (!line) {
         const said = el("span");
         const side = speaker === "user" ? "caller" : "assistant";
         line = { said, element: el("li", { class: side }, el("b", {}, `${word(side)}: `), said) };
-        this.lines.set(n, line);
+        this.lines.set(item, line);
         this.words.append(line.element);
       }
       setText(line.said, text);
