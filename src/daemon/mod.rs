@@ -152,7 +152,7 @@ pub async fn run(
     operator.say(&Notice::Capacity { calls: max_calls });
     let ports = PortPool::new(config.media.ports.clone());
     let destinations = destination_names(&settings);
-    let (readiness, known) = watch::channel(Readiness { destinations, ..Readiness::default() });
+    let (readiness, known) = watch::channel(Readiness { max_calls, destinations, ..Readiness::default() });
     let board = Board::default();
     let view = live::Daemon { readiness: known, board: board.clone() };
     let (archive, recorder) = archive(&config, operator, view).context("the archive of recordings")?;
@@ -350,10 +350,10 @@ impl Daemon {
         let fixed = self.config.reload(new);
         self.endpoint = Arc::new(endpoint);
         self.settings = Arc::new(settings(&self.config));
-        let destinations = destination_names(&self.settings);
-        self.readiness.send_modify(|now| now.destinations = destinations);
         self.max_calls = max_calls(&self.config.media, &self.config.calls);
         self.switchboard.limit(self.max_calls);
+        let destinations = destination_names(&self.settings);
+        self.readiness.send_modify(|now| (now.destinations, now.max_calls) = (destinations, self.max_calls));
         self.judge_spending();
         self.operator.say(&Notice::ConfigurationReloaded);
         if !fixed.is_empty() {

@@ -189,6 +189,8 @@ pub(super) struct DaemonState {
     reasons: Vec<Obstacle>,
     /// Whether what is recorded reaches the disk.
     disk_writing: bool,
+    /// How many calls there may be at once; null: there is no daemon.
+    max_calls: Option<usize>,
     /// Where a supervisor may send a caller.
     destinations: Vec<String>,
 }
@@ -236,6 +238,7 @@ impl Api {
                 AsteriskLink::Replaced => "replaced",
             },
             ready: reasons.is_empty(),
+            max_calls: readiness.as_ref().map(|now| now.max_calls),
             destinations: readiness.map(|now| now.destinations).unwrap_or_default().to_vec(),
             disk_writing: !reasons.contains(&Obstacle::DiskFailing),
             reasons,

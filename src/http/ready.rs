@@ -36,7 +36,9 @@ pub struct Readiness {
     pub asterisk: AsteriskLink,
     /// When OpenAI last failed a call, if none has been served since.
     pub openai_failed: Option<DateTime<FixedOffset>>,
-    /// As many calls as may be (`MAX_CALLS`) are running.
+    /// How many calls there may be at once (`MAX_CALLS`).
+    pub max_calls: usize,
+    /// As many are running.
     pub full: bool,
     /// The day on which calls have cost what the calls of a day may cost.
     pub day_spent: Option<NaiveDate>,

@@ -19,8 +19,8 @@ fn world(languages: &'static str) -> Option<World> {
     let rows = vec![recorded_row(), row("17.2", "100", "2026-11-20T19:30:25Z".parse().expect("a time"))];
     let world =
         World::new(Setting { rows, conversation: Some(conversation()), browser, ..Setting::default() })?;
-    let words = json!([{"n": 0, "speaker": "user", "text": "Hola", "final": true},
-        {"n": 1, "speaker": "assistant", "text": "Buenas", "final": false}]);
+    let words = json!([{"item": "item_0", "speaker": "user", "text": "Hola", "final": true},
+        {"item": "item_1", "speaker": "assistant", "text": "Buenas", "final": false}]);
     world.live().set(&[
         call("17.1", "+573001234567", &json!({"turn": "speaking", "words": words, "caller_dbfs": -20.0})),
         call(

@@ -6,7 +6,7 @@ use crate::live::{call, state};
 use crate::world::{Setting, World, until};
 
 fn said(n: u64, speaker: &str, text: &str, is_final: bool) -> Value {
-    json!({"n": n, "speaker": speaker, "text": text, "final": is_final})
+    json!({"item": format!("item_{n}"), "speaker": speaker, "text": text, "final": is_final})
 }
 
 /// Three calls, at three points.

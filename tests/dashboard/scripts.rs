@@ -31,8 +31,9 @@ fn is_text(browser: &Browser, within: &str) {
 #[test]
 fn a_live_caller_who_is_a_script_is_text() {
     let Some(world) = World::new(Setting::default()) else { return };
-    let words: Vec<Value> =
-        (0..5).map(|n| json!({"n": n, "speaker": "user", "text": EVIL[n], "final": true})).collect();
+    let words: Vec<Value> = (0..5)
+        .map(|n| json!({"item": format!("item_{n}"), "speaker": "user", "text": EVIL[n], "final": true}))
+        .collect();
     let all = EVIL.concat();
     let one = call(
         "17.1",

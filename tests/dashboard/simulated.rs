@@ -58,17 +58,43 @@ fn site(runtime: &Runtime, program: &phones::Program) -> String {
 }
 
 #[test]
-fn a_call_is_seen_from_the_telephone_to_the_page() {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .expect("a runtime");
+fn a_call_that_runs_is_on_now_until_a_supervisor_hangs_up() {
+    let (runtime, world, program) = stage();
+    let Some(browser) = Browser::new(&site(&runtime, &program), With::default()) else { return };
+    browser.go("/");
+    browser.shows(".note", "There are no calls now.");
+    let stays = [&phones::listen()[..], &[Step::Pause(Duration::from_mins(1))]].concat();
+    let call = world.call(stays);
+    browser.shows(".call .words", GREETING.0);
+    browser.until("document.querySelector('.level.assistant').getAttribute('aria-valuenow') > -60");
+    browser.shows("#count", "1 call running");
+    let greeting = "document.querySelector('.figures dd').textContent";
+    browser.until(&format!("{greeting}.endsWith('ms') || {greeting}.endsWith(' s')"));
+    browser.picture("simulated-now");
+    browser.press(".call", "Hang up");
+    browser.press("dialog", "Hang up");
+    runtime.block_on(world.over(call));
+    browser.shows(".note", "There are no calls now.");
+    browser.go("/#/calls");
+    browser.shows("tbody tr", "a supervisor hung up");
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+/// The program between the fakes.
+fn stage() -> (Runtime, phones::World, phones::Program) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.expect("a runtime");
     let (world, program) = runtime.block_on(async {
         let world = phones::World::new(model());
         let program = world.program(&[]).await;
         (world, program)
     });
+    (runtime, world, program)
+}
+
+#[test]
+fn a_call_is_seen_from_the_telephone_to_the_page() {
+    let (runtime, world, program) = stage();
     let Some(browser) = Browser::new(&site(&runtime, &program), With::default()) else { return };
     browser.go("/#/calls");
     browser.shows(".note", "There are no such calls.");

@@ -29,6 +29,7 @@ pub(crate) fn scene(with: With) -> Scene {
     let (daemon, readiness) = watch::channel(Readiness {
         asterisk: AsteriskLink::Connected,
         destinations: ["ventas".to_owned()].into(),
+        max_calls: 33,
         ..Readiness::default()
     });
     let board = Board::default();
@@ -134,7 +135,7 @@ fn live_calls_are_shown_as_they_are() {
     );
     let words = json!([{"item": "item_1", "speaker": "user", "text": "Hola", "final": true}]);
     assert_eq!((&call["words"], &call["cost_usd"], &call["tokens"]), (&words, &Value::Null, &Value::Null));
-    let state = json!({"asterisk": "connected", "ready": true, "reasons": [], "disk_writing": true, "destinations": ["ventas"]});
+    let state = json!({"asterisk": "connected", "ready": true, "reasons": [], "disk_writing": true, "max_calls": 33, "destinations": ["ventas"]});
     assert_eq!(told["state"], state);
     drop(seat);
     assert_eq!(scene.world.get("/calls/live").json()["calls"], json!([]));
