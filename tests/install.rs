@@ -126,6 +126,8 @@ fn everything_is_installed_and_a_second_run_changes_nothing() {
     ] {
         assert_eq!(unit.lines().filter(|found| *found == line).count(), 1, "{line} in {unit}");
     }
+    let hides_meminfo = unit.lines().any(|line| line.starts_with("ProcSubset="));
+    assert!(!hides_meminfo, "the daemon derives MAX_CALLS from /proc/meminfo");
     let logrotate = machine.read(LOGROTATE);
     assert!(logrotate.contains("\n\"/var/log/openai-inbound-calls/inbound_openai.log\" {\n"), "{logrotate}");
     assert!(logrotate.contains("systemctl reload openai-inbound-calls.service"), "{logrotate}");
