@@ -16,6 +16,7 @@ use openai_inbound_calls::realtime::server;
 use openai_inbound_calls::sim::wire::Wire;
 use openai_inbound_calls::switchboard::{Directive, Switchboard};
 
+use super::allocations::counted;
 use super::asterisk::short;
 use super::ladder::{Lane, SILENCE};
 use super::oracle::Oracle;
@@ -212,6 +213,7 @@ impl World {
             notices: Vec::new(),
             report: None,
             glance: Glance::default(),
+            handled: (0, 0),
         });
         let task = self.tasks.len() - 1;
         self.live.insert(caller, task);
@@ -307,7 +309,11 @@ impl World {
             return;
         }
         let outputs: Vec<Output> = match happened {
-            None => task.call.handle(now, Input::Tick).collect(),
+            None => {
+                let (outputs, asked) = counted(|| task.call.handle(now, Input::Tick));
+                task.handled = (task.handled.0 + asked, task.handled.1 + 1);
+                outputs.collect()
+            }
             Some(Happened::Leg(event)) => task.call.handle(now, Input::Leg(event)).collect(),
             Some(Happened::Supervisor(wish)) => task.call.handle(now, Input::Supervisor(&wish)).collect(),
             Some(Happened::Shutdown) => task.call.handle(now, Input::Shutdown).collect(),
@@ -319,7 +325,10 @@ impl World {
                     kind(&datagram[12.min(datagram.len())..]),
                     FRAME,
                 );
-                task.call.handle(now, Input::Rtp { from, datagram: &datagram }).collect()
+                let input = Input::Rtp { from, datagram: &datagram };
+                let (outputs, asked) = counted(|| task.call.handle(now, input));
+                task.handled = (task.handled.0 + asked, task.handled.1 + 1);
+                outputs.collect()
             }
             Some(Happened::Replied(request, reply)) => {
                 task.call.handle(now, Input::Ari { request: &request, reply: &reply }).collect()

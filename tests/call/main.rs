@@ -13,6 +13,7 @@ mod oracle;
 mod world;
 
 mod agent_outage;
+mod allocations;
 mod apology;
 mod asterisk_outage;
 mod barge_in;

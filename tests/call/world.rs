@@ -165,6 +165,8 @@ pub(crate) struct Task {
     pub(crate) recorded: Recorded,
     pub(crate) notices: Vec<Notice>,
     pub(crate) report: Option<Report>,
+    /// Of packets and ticks: how often memory was asked for, and how many there were.
+    pub(crate) handled: (u64, u64),
     /// The call as it was a moment ago.
     pub(crate) glance: Glance,
 }
