@@ -28,8 +28,8 @@ use rustls::ClientConfig;
 use tokio::time::timeout;
 
 use crate::config::{Parts, Survey};
-use crate::daemon::ari_rest;
 use crate::daemon::clock::wall;
+use crate::daemon::peers::ari_rest;
 use crate::net::tls;
 use crate::operator::Language;
 use facts::{Asterisk, Facts, Machine, Media, MediaFault};

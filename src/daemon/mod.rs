@@ -7,69 +7,69 @@
 //! ```
 //! The recorder and the archive (index, call log, API) have threads of their own: see `recordings` and `archive`.
 //! Owns every task it starts. Knows nothing of audio or of what is said.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `calls`, `call_task` | a call from its arrival to its account; its input and output |
+//! | `errands` | what is asked of Asterisk that belongs to no call |
+//! | `peers` | how Asterisk and the model's server are reached |
+//! | `capacity`, `spending` | how many calls there may be; what those of a day have cost |
+//! | `call_log`, `archive` | rows of the call log; everything about recordings that is not recording |
+//! | `service_manager`, `clock` | systemd; the only clocks and chance |
 
 pub mod archive;
 mod call_log;
 mod call_task;
+mod calls;
 mod capacity;
 pub mod clock;
 mod errands;
+pub mod peers;
 mod service_manager;
 mod spending;
 
 use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use chrono::{DateTime, FixedOffset, NaiveDate};
+use chrono::NaiveDate;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{Stream, StreamExt as _};
-use rustls::ClientConfig;
-use tokio::sync::mpsc::WeakSender;
 use tokio::sync::{Notify, mpsc, watch};
-use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
-use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue, header};
-use tracing::Instrument as _;
+use tokio::task::{AbortHandle, Id, JoinSet};
 
 use archive::Archive;
-use call_task::{Io, Order};
+use call_task::Order;
 use clock::{chance, now, wall};
 use errands::{ASK_AGAIN_AFTER, Errand};
+use peers::{ari_headers, ari_rest, endpoint, events_url};
 use service_manager::ServiceManager;
 use spending::Spending;
 
 use crate::ari::ChannelId;
-use crate::ari::event::Channel;
 use crate::ari::request::{Application, Reply, Request, idle_bridges};
-use crate::call::record::{Keep, Opening};
 use crate::call::tools;
-use crate::call::{Call, Report, Seed, Settings};
-use crate::config::{AsteriskConfig, CallsConfig, Config, LoadError, MediaConfig, RealtimeConfig};
+use crate::call::{Report, Settings};
+use crate::config::{CallsConfig, Config, LoadError, MediaConfig};
 use crate::http::live;
 use crate::http::ready::{AsteriskLink, Readiness};
-use crate::live::{Board, Facts, Seat};
+use crate::live::Board;
 use crate::logging::Operator;
 use crate::net::ari_link::{AriLink, Lost, News};
 use crate::net::ari_rest::AriRest;
-use crate::net::realtime_link::{Endpoint, RealtimeLink};
-use crate::net::rtp_socket::{PortError, PortPool};
+use crate::net::realtime_link::Endpoint;
+use crate::net::rtp_socket::PortPool;
 use crate::net::tls;
-use crate::operator::{Cost, Detail, EndReason, Notice};
-use crate::realtime::dialect::{Dialect, SessionSettings};
-use crate::recordings::{self, Handle, Recorder};
+use crate::operator::{Detail, EndReason, Notice};
+use crate::realtime::dialect::SessionSettings;
+use crate::recordings::{self, Recorder};
 use crate::registry::{Log, Row};
 use crate::switchboard::{Directive, Switchboard};
 
-/// Orders a call may leave unread. It reads them at once; more waiting means that it hangs.
-const ORDERS: usize = 64;
-/// The only agent there is.
-const AGENT: &str = "default";
 /// What the recorder may take at the end to put the last recordings on disk.
 const RECORDER_PATIENCE: Duration = Duration::from_secs(5);
 /// News of Asterisk that may wait for the loop.
@@ -77,6 +77,7 @@ const ARI_NEWS: usize = 1_024;
 /// What the end may take beyond the grace of live calls: closing them, the recorder, the index. Shorter lets systemd
 /// kill the daemon over its last recordings, longer lets a hung end hold up a restart.
 const ENDING_PATIENCE: Duration = Duration::from_secs(30);
+
 /// A live call, as the daemon sees it.
 struct Live {
     /// Its row in the call log, as it was when the call arrived.
@@ -479,203 +480,6 @@ impl Daemon {
         self.run(errands::look_at(self.rest.clone(), caller, pause));
     }
 
-    /// Sends a caller on who is not taken.
-    fn refuse(&self, channel: Channel, reason: EndReason) {
-        let row = call_log::offered(&channel, wall(), &self.host);
-        self.log.offer(call_log::refused(row, reason));
-        self.board.refused(reason);
-        tracing::info_span!("call", id = channel.id.as_str()).in_scope(|| {
-            self.operator.say(&Notice::CallReceived { channel: channel.name });
-            self.operator.say(&Notice::CallHandedBack { reason });
-        });
-        self.send_on(channel.id, reason);
-    }
-
-    /// Whether the calls of today, those that run included, have cost what they may; `/ready` is told too.
-    fn judge_spending(&mut self) -> bool {
-        let today = wall().date_naive();
-        let live = self.live.values().map(|live| live.spent.load(Ordering::Relaxed));
-        let spent = live.fold(self.spending.spent_today(today), u64::saturating_add);
-        let reached = self.config.calls.max_day_cost.filter(|most| spent >= *most);
-        self.readiness.send_modify(|now| now.day_spent = reached.map(|_| today));
-        if reached.is_some() && self.spending.is_news(today) {
-            let limit = Cost { micro_usd: reached, estimated: false };
-            self.operator.say(&Notice::DayCostReached { limit });
-        }
-        reached.is_some()
-    }
-
-    /// Starts a call for this caller, or sends him on.
-    fn admit(&mut self, channel: Channel) {
-        if self.judge_spending() {
-            self.switchboard.forget(&channel.id);
-            return self.refuse(channel, EndReason::DayCostLimit);
-        }
-        let caller = channel.id.clone();
-        let offered_at = wall();
-        let row = call_log::offered(&channel, offered_at, &self.host);
-        let span = tracing::info_span!("call", id = caller.as_str());
-        let entered = span.enter();
-        let (rtp, port) = match self.bind() {
-            Ok(bound) => bound,
-            Err(notice) => {
-                self.operator.say(&Notice::CallReceived { channel: channel.name });
-                self.operator.say(&notice);
-                self.operator.say(&Notice::CallHandedBack { reason: EndReason::NoPort });
-                self.log.offer(call_log::refused(row, EndReason::NoPort));
-                self.board.refused(EndReason::NoPort);
-                self.switchboard.forget(&caller);
-                self.send_on(caller, EndReason::NoPort);
-                return;
-            }
-        };
-        drop(entered);
-        let (first, second) = (chance(), chance());
-        let seed = Seed {
-            channel: caller.clone(),
-            wall: offered_at.timestamp(),
-            channel_name: channel.name,
-            answered: channel.up,
-            local: (self.config.media.local_ip, port).into(),
-            ssrc: first as u32,
-            sequence: (first >> 32) as u16,
-            timestamp: second as u32,
-        };
-        let recording = self.record(&caller, channel.caller, channel.called, offered_at);
-        let recorded_at = recording.is_some().then_some(offered_at);
-        let row = Box::new(call_log::taken(row, &self.settings.model, AGENT, recorded_at));
-        self.log.offer((*row).clone());
-        let call = Call::new(now(), Arc::clone(&self.settings), seed);
-        let spent = Arc::<AtomicU64>::default();
-        let (orders, inbox) = mpsc::channel(ORDERS);
-        let io = Io {
-            seat: self.seat(&row, offered_at, orders.downgrade()),
-            rtp,
-            session: RealtimeLink::new(Arc::clone(&self.endpoint)),
-            ari: self.rest.clone(),
-            operator: self.operator,
-            media: None,
-            requests: FuturesUnordered::new(),
-            recording,
-            spent: Arc::clone(&spent),
-        };
-        let abort = self.calls.spawn(call_task::run(call, inbox, io).instrument(span));
-        self.callers.insert(abort.id(), caller.clone());
-        self.live.insert(caller, Live { row, port, orders, abort, spent });
-    }
-
-    /// A place on the board for a call that begins.
-    fn seat(&self, row: &Row, offered_at: DateTime<FixedOffset>, orders: WeakSender<Order>) -> Seat {
-        let facts = Facts {
-            id: row.call_id.as_str().into(),
-            recording_id: row.recording_id.clone(),
-            caller: row.caller.clone(),
-            called: row.called.clone(),
-            model: row.model.clone(),
-            agent: row.agent.clone(),
-            offered_at,
-            destinations: self.settings.destinations.clone(),
-        };
-        self.board.seat(facts, move |wish| {
-            orders.upgrade().is_some_and(|orders| orders.try_send(Order::Supervisor(wish)).is_ok())
-        })
-    }
-
-    /// Begins the recording of a call, if anything of it is to be kept.
-    fn record(
-        &self,
-        caller: &ChannelId,
-        number: String,
-        called: String,
-        started: DateTime<FixedOffset>,
-    ) -> Option<Handle> {
-        let keep = self.settings.keep;
-        (keep != Keep::NOTHING).then(|| {
-            self.recorder.open(Opening {
-                channel: caller.clone(),
-                caller: number,
-                called,
-                model: self.settings.model.clone(),
-                agent: AGENT.to_owned(),
-                started,
-                keep,
-            })
-        })
-    }
-
-    /// The next free RTP port; the error is the operator's line.
-    fn bind(&mut self) -> Result<(tokio::net::UdpSocket, u16), Notice> {
-        let range = &self.config.media.ports;
-        match self.ports.bind(now(), self.config.media.local_ip) {
-            Ok((socket, taken)) => {
-                let port = socket.local_addr().map_or(0, |address| address.port());
-                for taken in taken {
-                    self.operator.say(&Notice::RtpPortTaken { port: taken, next: port });
-                }
-                Ok((socket, port))
-            }
-            Err(PortError::Exhausted) => Err(Notice::NoRtpPort { first: *range.start(), last: *range.end() }),
-            Err(PortError::Bind(error)) => Err(Notice::RtpUnbindable {
-                address: self.config.media.local_ip.to_string(),
-                cause: Detail::new(error),
-            }),
-        }
-    }
-
-    fn tell(&mut self, caller: &ChannelId, order: Order) {
-        let Some(live) = self.live.get(caller) else { return };
-        if let Err(mpsc::error::TrySendError::Full(order)) = live.orders.try_send(order) {
-            tracing::error!(call = caller.as_str(), ?order, "the call does not read its orders");
-            live.abort.abort();
-        }
-    }
-
-    /// A call's task is over: in order, or by a panic.
-    fn ended(&mut self, ended: Result<(Id, Report), JoinError>) {
-        let id = ended.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
-        let Some(caller) = self.callers.remove(&id) else { return };
-        if let Some(Live { row, port, spent, .. }) = self.live.remove(&caller) {
-            self.ports.give_back(now(), port);
-            self.spending.add(wall().date_naive(), spent.load(Ordering::Relaxed));
-            self.judge_spending();
-            self.log.offer(match &ended {
-                Ok((_, report)) => call_log::ended(*row, report),
-                Err(_) => call_log::lost(*row, wall()),
-            });
-        }
-        match ended {
-            Ok((_, report)) => {
-                tracing::debug!(call = caller.as_str(), ?report.reason, ?report.counters, ?report.uplink, "call over");
-                self.judge_openai(&report);
-                if let Some(next) = self.switchboard.ended(&caller) {
-                    self.direct(next);
-                }
-            }
-            Err(error) => {
-                self.switchboard.forget(&caller);
-                tracing::info_span!("call", id = caller.as_str())
-                    .in_scope(|| self.operator.say(&Notice::CallPanicked { detail: Detail::new(&error) }));
-                self.request_all(vec![
-                    Request::Hangup(caller.media()),
-                    Request::DeleteBridge(caller.bridge()),
-                ]);
-                self.send_on(caller, EndReason::Internal);
-            }
-        }
-    }
-
-    /// Whether OpenAI serves calls, from the last one.
-    fn judge_openai(&self, report: &Report) {
-        use EndReason::{ModelFailed, SessionFailed, SessionLate, SessionLost};
-        let failed = match report.reason {
-            SessionFailed | SessionLate | SessionLost | ModelFailed => Some(wall()),
-            _ if report.session_stood => None,
-            // Over before it could tell.
-            _ => return,
-        };
-        self.readiness.send_modify(|now| now.openai_failed = failed);
-    }
-
     /// Lets a caller go on in the dialplan, told why.
     fn send_on(&self, caller: ChannelId, reason: EndReason) {
         let place = self.settings.fallback.clone();
@@ -691,62 +495,4 @@ impl Daemon {
 /// How many calls are taken at once.
 pub fn max_calls(media: &MediaConfig, calls: &CallsConfig) -> usize {
     calls.max_calls.unwrap_or_else(|| capacity::derived(&media.ports))
-}
-
-/// ARI's requests, as this configuration has them.
-///
-/// # Errors
-/// When the HTTP client cannot be built.
-pub fn ari_rest(asterisk: &AsteriskConfig, tls: &Arc<ClientConfig>) -> Result<AriRest, reqwest::Error> {
-    let base = format!("{}/ari", asterisk.http_base());
-    AriRest::new(&base, &asterisk.username, asterisk.password.expose(), tls)
-}
-
-/// Where ARI tells the events of an application.
-pub fn events_url(asterisk: &AsteriskConfig, app: &str) -> String {
-    format!("{}/ari/events?app={app}", asterisk.websocket_base())
-}
-
-/// What lets us in there.
-///
-/// # Errors
-/// When user or password do not fit into a header.
-pub fn ari_headers(asterisk: &AsteriskConfig) -> anyhow::Result<Vec<(HeaderName, HeaderValue)>> {
-    Ok(vec![(header::AUTHORIZATION, basic(&asterisk.username, asterisk.password.expose())?)])
-}
-
-/// Where sessions are opened, and with what.
-///
-/// # Errors
-/// When the key does not fit into a header.
-pub fn endpoint(config: &RealtimeConfig, tls: Arc<ClientConfig>) -> anyhow::Result<Endpoint> {
-    Ok(Endpoint { url: config.session_url(), headers: session_headers(config)?, tls })
-}
-
-fn basic(user: &str, password: &str) -> anyhow::Result<HeaderValue> {
-    sensitive(&format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))))
-}
-
-fn sensitive(text: &str) -> anyhow::Result<HeaderValue> {
-    let mut value = HeaderValue::from_str(text).context("a secret with characters no header can carry")?;
-    value.set_sensitive(true);
-    Ok(value)
-}
-
-fn session_headers(config: &RealtimeConfig) -> anyhow::Result<Vec<(HeaderName, HeaderValue)>> {
-    let mut headers = vec![(header::AUTHORIZATION, sensitive(&format!("Bearer {}", config.key.expose()))?)];
-    headers.push((
-        header::USER_AGENT,
-        HeaderValue::from_static(concat!("openai-inbound-calls/", env!("CARGO_PKG_VERSION"))),
-    ));
-    let optional = [("openai-organization", &config.organization), ("openai-project", &config.project)];
-    for (name, value) in optional {
-        if let Some(value) = value {
-            headers.push((HeaderName::from_static(name), HeaderValue::from_str(value)?));
-        }
-    }
-    if config.session.dialect == Dialect::Beta {
-        headers.push((HeaderName::from_static("openai-beta"), HeaderValue::from_static("realtime=v1")));
-    }
-    Ok(headers)
 }

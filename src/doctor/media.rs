@@ -26,7 +26,7 @@ use crate::ari::request::{Reply, Request, media_address};
 use crate::ari::{BridgeId, ChannelId, OUR_PREFIX};
 use crate::config::{AsteriskConfig, MediaConfig};
 use crate::daemon::clock::{chance, now};
-use crate::daemon::{ari_headers, events_url};
+use crate::daemon::peers::{ari_headers, events_url};
 use crate::media::rtp::{Packet, Stream};
 use crate::media::{FRAME_BYTES, FRAME_DURATION, Frame};
 use crate::net::ari_rest::AriRest;

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use super::facts::{Listed, OpenAi, Session};
 use crate::config::RealtimeConfig;
 use crate::daemon::clock::{now, wall};
-use crate::daemon::endpoint;
+use crate::daemon::peers::endpoint;
 use crate::net::realtime_link::{Endpoint, News, RealtimeLink};
 use crate::net::root_cause;
 use crate::operator::{Detail, Notice};

@@ -1,0 +1,230 @@
+//! Calls, as the daemon has them: taken or sent on when they come, told what happens, accounted for when they are over.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use chrono::{DateTime, FixedOffset};
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::WeakSender;
+use tokio::task::{Id, JoinError};
+use tracing::Instrument as _;
+
+use super::call_task::{Io, Order};
+use super::clock::{chance, now, wall};
+use super::{Daemon, Live, call_log, call_task};
+use crate::ari::ChannelId;
+use crate::ari::event::Channel;
+use crate::ari::request::Request;
+use crate::call::record::{Keep, Opening};
+use crate::call::{Call, Report, Seed};
+use crate::live::{Facts, Seat};
+use crate::net::realtime_link::RealtimeLink;
+use crate::net::rtp_socket::PortError;
+use crate::operator::{Cost, Detail, EndReason, Notice};
+use crate::recordings::Handle;
+use crate::registry::Row;
+
+/// Orders a call may leave unread. It reads them at once; more waiting means that it hangs.
+const ORDERS: usize = 64;
+/// The only agent there is.
+const AGENT: &str = "default";
+
+impl Daemon {
+    /// Sends a caller on who is not taken.
+    pub(super) fn refuse(&self, channel: Channel, reason: EndReason) {
+        let row = call_log::offered(&channel, wall(), &self.host);
+        self.log.offer(call_log::refused(row, reason));
+        self.board.refused(reason);
+        tracing::info_span!("call", id = channel.id.as_str()).in_scope(|| {
+            self.operator.say(&Notice::CallReceived { channel: channel.name });
+            self.operator.say(&Notice::CallHandedBack { reason });
+        });
+        self.send_on(channel.id, reason);
+    }
+
+    /// Whether the calls of today, those that run included, have cost what they may; `/ready` is told too.
+    pub(super) fn judge_spending(&mut self) -> bool {
+        let today = wall().date_naive();
+        let live = self.live.values().map(|live| live.spent.load(Ordering::Relaxed));
+        let spent = live.fold(self.spending.spent_today(today), u64::saturating_add);
+        let reached = self.config.calls.max_day_cost.filter(|most| spent >= *most);
+        self.readiness.send_modify(|now| now.day_spent = reached.map(|_| today));
+        if reached.is_some() && self.spending.is_news(today) {
+            let limit = Cost { micro_usd: reached, estimated: false };
+            self.operator.say(&Notice::DayCostReached { limit });
+        }
+        reached.is_some()
+    }
+
+    /// Starts a call for this caller, or sends him on.
+    pub(super) fn admit(&mut self, channel: Channel) {
+        if self.judge_spending() {
+            self.switchboard.forget(&channel.id);
+            return self.refuse(channel, EndReason::DayCostLimit);
+        }
+        let caller = channel.id.clone();
+        let offered_at = wall();
+        let row = call_log::offered(&channel, offered_at, &self.host);
+        let span = tracing::info_span!("call", id = caller.as_str());
+        let entered = span.enter();
+        let (rtp, port) = match self.bind() {
+            Ok(bound) => bound,
+            Err(notice) => {
+                self.operator.say(&Notice::CallReceived { channel: channel.name });
+                self.operator.say(&notice);
+                self.operator.say(&Notice::CallHandedBack { reason: EndReason::NoPort });
+                self.log.offer(call_log::refused(row, EndReason::NoPort));
+                self.board.refused(EndReason::NoPort);
+                self.switchboard.forget(&caller);
+                self.send_on(caller, EndReason::NoPort);
+                return;
+            }
+        };
+        drop(entered);
+        let (first, second) = (chance(), chance());
+        let seed = Seed {
+            channel: caller.clone(),
+            wall: offered_at.timestamp(),
+            channel_name: channel.name,
+            answered: channel.up,
+            local: (self.config.media.local_ip, port).into(),
+            ssrc: first as u32,
+            sequence: (first >> 32) as u16,
+            timestamp: second as u32,
+        };
+        let recording = self.record(&caller, channel.caller, channel.called, offered_at);
+        let recorded_at = recording.is_some().then_some(offered_at);
+        let row = Box::new(call_log::taken(row, &self.settings.model, AGENT, recorded_at));
+        self.log.offer((*row).clone());
+        let call = Call::new(now(), Arc::clone(&self.settings), seed);
+        let spent = Arc::<AtomicU64>::default();
+        let (orders, inbox) = mpsc::channel(ORDERS);
+        let io = Io {
+            seat: self.seat(&row, offered_at, orders.downgrade()),
+            rtp,
+            session: RealtimeLink::new(Arc::clone(&self.endpoint)),
+            ari: self.rest.clone(),
+            operator: self.operator,
+            media: None,
+            requests: FuturesUnordered::new(),
+            recording,
+            spent: Arc::clone(&spent),
+        };
+        let abort = self.calls.spawn(call_task::run(call, inbox, io).instrument(span));
+        self.callers.insert(abort.id(), caller.clone());
+        self.live.insert(caller, Live { row, port, orders, abort, spent });
+    }
+
+    /// A place on the board for a call that begins.
+    fn seat(&self, row: &Row, offered_at: DateTime<FixedOffset>, orders: WeakSender<Order>) -> Seat {
+        let facts = Facts {
+            id: row.call_id.as_str().into(),
+            recording_id: row.recording_id.clone(),
+            caller: row.caller.clone(),
+            called: row.called.clone(),
+            model: row.model.clone(),
+            agent: row.agent.clone(),
+            offered_at,
+            destinations: self.settings.destinations.clone(),
+        };
+        self.board.seat(facts, move |wish| {
+            orders.upgrade().is_some_and(|orders| orders.try_send(Order::Supervisor(wish)).is_ok())
+        })
+    }
+
+    /// Begins the recording of a call, if anything of it is to be kept.
+    fn record(
+        &self,
+        caller: &ChannelId,
+        number: String,
+        called: String,
+        started: DateTime<FixedOffset>,
+    ) -> Option<Handle> {
+        let keep = self.settings.keep;
+        (keep != Keep::NOTHING).then(|| {
+            self.recorder.open(Opening {
+                channel: caller.clone(),
+                caller: number,
+                called,
+                model: self.settings.model.clone(),
+                agent: AGENT.to_owned(),
+                started,
+                keep,
+            })
+        })
+    }
+
+    /// The next free RTP port; the error is the operator's line.
+    fn bind(&mut self) -> Result<(tokio::net::UdpSocket, u16), Notice> {
+        let range = &self.config.media.ports;
+        match self.ports.bind(now(), self.config.media.local_ip) {
+            Ok((socket, taken)) => {
+                let port = socket.local_addr().map_or(0, |address| address.port());
+                for taken in taken {
+                    self.operator.say(&Notice::RtpPortTaken { port: taken, next: port });
+                }
+                Ok((socket, port))
+            }
+            Err(PortError::Exhausted) => Err(Notice::NoRtpPort { first: *range.start(), last: *range.end() }),
+            Err(PortError::Bind(error)) => Err(Notice::RtpUnbindable {
+                address: self.config.media.local_ip.to_string(),
+                cause: Detail::new(error),
+            }),
+        }
+    }
+
+    pub(super) fn tell(&mut self, caller: &ChannelId, order: Order) {
+        let Some(live) = self.live.get(caller) else { return };
+        if let Err(mpsc::error::TrySendError::Full(order)) = live.orders.try_send(order) {
+            tracing::error!(call = caller.as_str(), ?order, "the call does not read its orders");
+            live.abort.abort();
+        }
+    }
+
+    /// A call's task is over: in order, or by a panic.
+    pub(super) fn ended(&mut self, ended: Result<(Id, Report), JoinError>) {
+        let id = ended.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
+        let Some(caller) = self.callers.remove(&id) else { return };
+        if let Some(Live { row, port, spent, .. }) = self.live.remove(&caller) {
+            self.ports.give_back(now(), port);
+            self.spending.add(wall().date_naive(), spent.load(Ordering::Relaxed));
+            self.judge_spending();
+            self.log.offer(match &ended {
+                Ok((_, report)) => call_log::ended(*row, report),
+                Err(_) => call_log::lost(*row, wall()),
+            });
+        }
+        match ended {
+            Ok((_, report)) => {
+                tracing::debug!(call = caller.as_str(), ?report.reason, ?report.counters, ?report.uplink, "call over");
+                self.judge_openai(&report);
+                if let Some(next) = self.switchboard.ended(&caller) {
+                    self.direct(next);
+                }
+            }
+            Err(error) => {
+                self.switchboard.forget(&caller);
+                tracing::info_span!("call", id = caller.as_str())
+                    .in_scope(|| self.operator.say(&Notice::CallPanicked { detail: Detail::new(&error) }));
+                self.request_all(vec![
+                    Request::Hangup(caller.media()),
+                    Request::DeleteBridge(caller.bridge()),
+                ]);
+                self.send_on(caller, EndReason::Internal);
+            }
+        }
+    }
+
+    /// Whether OpenAI serves calls, from the last one.
+    fn judge_openai(&self, report: &Report) {
+        use EndReason::{ModelFailed, SessionFailed, SessionLate, SessionLost};
+        let failed = match report.reason {
+            SessionFailed | SessionLate | SessionLost | ModelFailed => Some(wall()),
+            _ if report.session_stood => None,
+            // Over before it could tell.
+            _ => return,
+        };
+        self.readiness.send_modify(|now| now.openai_failed = failed);
+    }
+}
