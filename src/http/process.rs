@@ -1,6 +1,4 @@
 //! What this process takes of the machine, as Linux tells it in `/proc/self` (proc(5)). What cannot be read is not told.
-//!
-//! Of the rest of `/proc` nothing is read: the service's unit hides it.
 
 use std::fs;
 

