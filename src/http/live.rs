@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -18,6 +18,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 use utoipa::ToSchema;
 
 use super::Api;
+use super::body;
 use super::call_listing::{CallId, CallPath, TokenCounts, no_such_call, usd};
 use super::listing::{NoQuery, Params};
 use super::problem::Problem;
@@ -33,8 +34,6 @@ use crate::registry::Tokens;
 const EVERY: Duration = Duration::from_millis(500);
 /// A sign of life for what stands between, where nothing changes.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
-/// A wish is a name; larger is none.
-const BODY_BYTES: usize = 4_096;
 
 /// What the daemon shows of itself to the API.
 #[derive(Debug, Clone)]
@@ -179,7 +178,7 @@ impl Live {
 }
 
 /// How the daemon stands.
-#[derive(Debug, PartialEq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub(super) struct DaemonState {
     /// How it stands to Asterisk.
     asterisk: &'static str,
@@ -319,9 +318,7 @@ impl Watcher {
             calls.push(live);
         }
         let state = Some(self.api.standing()).filter(|state| self.state.as_ref() != Some(state));
-        if state.is_some() {
-            self.state = Some(self.api.standing());
-        }
+        self.state = state.clone().or(self.state.take());
         News { calls, gone: before.into_keys().collect(), state }
     }
 }
@@ -369,8 +366,7 @@ pub(super) async fn transfer(
     Params(NoQuery {}): Params<NoQuery>,
     body: Body,
 ) -> Result<StatusCode, Problem> {
-    let body = to_bytes(body, BODY_BYTES).await.ok();
-    let wanted = body.and_then(|body| serde_json::from_slice::<HandOver>(&body).ok()).ok_or_else(|| {
+    let wanted = body::read::<HandOver>(body).await.ok_or_else(|| {
         Problem::new(StatusCode::BAD_REQUEST, "bad_body", r#"send {"destination": "NAME"}"#)
     })?;
     let call = live(&api, &id)?;

@@ -6,9 +6,7 @@
 //! These routes serve the dashboard alone, and are not in the OpenAPI document. The cookie is the browser's until it
 //! is closed. It is known by its name on every port of a machine: two daemons on one are logged into one at a time.
 
-use std::time::Duration;
-
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -17,16 +15,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
 use super::Api;
+use super::body;
 use super::problem::Problem;
 use super::recordings::json;
 use crate::config::Role;
 
 /// Its name.
 const COOKIE: &str = "api_token";
-/// More than any token and the JSON around it.
-const BODY_BYTES: usize = 16 * 1024;
-/// For the body to come. Longer lets strangers hold connections.
-const BODY_TIME: Duration = Duration::from_secs(10);
 
 /// What a login says.
 #[derive(Deserialize)]
@@ -59,9 +54,7 @@ pub(super) async fn login(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let read = tokio::time::timeout(BODY_TIME, to_bytes(body, BODY_BYTES)).await;
-    let login = read.ok().and_then(Result::ok).and_then(|body| serde_json::from_slice::<Login>(&body).ok());
-    let login = login.ok_or_else(|| {
+    let login = body::read::<Login>(body).await.ok_or_else(|| {
         Problem::new(StatusCode::BAD_REQUEST, "bad_login", "send JSON: {\"token\": \"TOKEN\"}")
     })?;
     let Some(who) = api.guard().who(login.token.as_bytes()) else {

@@ -17,10 +17,11 @@
 //! | `live` | the calls that run, and a supervisor's wishes |
 //! | `metrics`, `exposition`, `process` | figures for Prometheus, their text, those of the process |
 //! | `dashboard`, `login` | the page at `/`, and how it keeps a token |
-//! | `health`, `ready`, `problem`, `openapi` | how the daemon is, whether it serves; errors; the document |
+//! | `health`, `ready`, `problem`, `openapi`, `body` | how the daemon is, whether it serves; errors; the document; what comes along |
 
 pub mod access_log;
 mod audio;
+mod body;
 mod call_listing;
 mod calls;
 mod csv;

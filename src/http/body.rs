@@ -1,0 +1,36 @@
+//! What a request brings along: small JSON, within a time.
+
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
+use serde::de::DeserializeOwned;
+
+/// More than any token, name, and the JSON around it.
+const BYTES: usize = 16 * 1024;
+/// For all of it to come. Longer lets strangers hold connections.
+const TIME: Duration = Duration::from_secs(10);
+
+/// The value; None: it is no such JSON, too much, or does not come.
+pub(super) async fn read<T: DeserializeOwned>(body: Body) -> Option<T> {
+    let bytes = tokio::time::timeout(TIME, to_bytes(body, BYTES)).await.ok()?.ok()?;
+    serde_json::from_slice(&bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use bytes::Bytes;
+    use futures_util::{StreamExt as _, stream};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_too_much_or_does_not_come_is_none() {
+        assert_eq!(read::<u8>(Body::from("7")).await, Some(7));
+        assert_eq!(read::<u8>(Body::from("seven")).await, None);
+        assert_eq!(read::<String>(Body::from(format!("\"{}\"", "x".repeat(BYTES)))).await, None);
+        let begun = stream::iter([Ok::<_, Infallible>(Bytes::from("7"))]);
+        assert_eq!(read::<u8>(Body::from_stream(begun.chain(stream::pending()))).await, None);
+    }
+}
