@@ -16,7 +16,7 @@ use crate::net::ari_rest::AriRest;
 use crate::operator::Detail;
 
 /// How long the first answer may take; whoever is slower serves no call.
-const LIMIT: Duration = Duration::from_secs(2);
+const LIMIT: Duration = Duration::from_secs(5);
 /// Where Asterisk's own RTP ports are written down.
 const RTP_CONF: &str = "/etc/asterisk/rtp.conf";
 /// Asterisk's own, where rtp.conf names none.

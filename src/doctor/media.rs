@@ -34,8 +34,9 @@ use crate::net::rtp_socket;
 use crate::net::websocket::{WebSocket, connect};
 use crate::operator::Detail;
 
-/// All of it but the deletion. A healthy Asterisk takes 0.2 s, and the sound [`SOUND`].
-const LIMIT: Duration = Duration::from_secs(5);
+/// All of it but the deletion. A healthy Asterisk takes 0.2 s, and the sound [`SOUND`]; one on a machine that stalls is
+/// to be told from one that does not answer.
+const LIMIT: Duration = Duration::from_secs(10);
 /// Packets each way. More measure small losses better.
 const PACKETS: usize = 75;
 /// What they take.

@@ -263,8 +263,9 @@ on_both! {
     12 the_doctor_finds_nothing_and_leaves_nothing(testbed: monologue(1_000, 1)) {
         let (report, code) = testbed.doctor(&[]);
         assert_eq!(bad(&report), Vec::<String>::new(), "{report}");
-        assert!(code == Some(0) || report.contains("warning  disk"), "{report}");
-        for line in ["ok       ari", "ok       asterisk", "ok       modules", "ok       dialplan", "ok       rtp-ports", "ok       rtp "] {
+        let is_of_the_machine = ["warning  disk", "warning  rtp "].iter().any(|line| report.contains(line));
+        assert!(code == Some(0) || is_of_the_machine, "{report}");
+        for line in ["ok       ari", "ok       asterisk", "ok       modules", "ok       dialplan", "ok       rtp-ports", "  rtp "] {
             assert!(report.contains(line), "no {line}:\n{report}");
         }
         testbed.nothing_is_left();
@@ -297,13 +298,15 @@ on_both! {
     }
 }
 
-/// The status and id of what is not right in the doctor's report; the disk and the evenness of RTP are the machine's.
+/// The status and id of what is not right in the doctor's report. The disk is the machine's, and so is how evenly sound
+/// flows; that it flows both ways is not.
 fn bad(report: &str) -> Vec<String> {
-    let words = report
-        .lines()
-        .filter(|line| !line.contains("jitter"))
-        .map(|line| line.split_whitespace().collect::<Vec<_>>());
-    let bad = words.filter(|words| matches!(words[..], [_, "warning" | "failure", id, ..] if id != "disk"));
+    let words = report.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let bad = words.filter(|words| match words[..] {
+        [_, "warning", "rtp" | "disk", ..] | [_, "failure", "disk", ..] => false,
+        [_, "warning" | "failure", ..] => true,
+        _ => false,
+    });
     bad.map(|words| format!("{} {}", words[1], words[2])).collect()
 }
 

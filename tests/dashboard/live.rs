@@ -126,6 +126,8 @@ impl Front {
         let (bound, address) = std::sync::mpsc::sync_channel(1);
         let tls = openai_inbound_calls::net::tls::client_config().expect("a trust store");
         let client = reqwest::Client::builder().tls_backend_preconfigured(tls.as_ref().clone()).no_proxy();
+        // A kept connection may be closed by the API at the moment it is used again.
+        let client = client.pool_max_idle_per_host(0);
         let behind = Behind { api, client: client.build().expect("a client") };
         let router = Router::new()
             .route("/calls/live", get(all))
