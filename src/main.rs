@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand};
 use futures_util::{Stream, stream};
 use openai_inbound_calls::config::Config;
 use openai_inbound_calls::operator::{Detail, Notice};
-use openai_inbound_calls::{commands, daemon, demo, doctor, logging};
+use openai_inbound_calls::{bench, commands, daemon, demo, doctor, logging};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Answers telephone calls of an Asterisk PBX with the OpenAI Realtime API.
@@ -44,6 +44,11 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Measures how many calls this machine carries, how exactly, and at what price; without Asterisk and without a key.
+    ///
+    /// The real daemon runs on a processor core of its own, simulated calls and a simulated OpenAI on the others. The exit
+    /// code is 0 if nothing was lost and nothing left behind.
+    Bench(bench::Options),
     /// List, export or delete recordings. Needs the variables of recordings only.
     #[command(subcommand)]
     Recordings(commands::Recordings),
@@ -54,6 +59,7 @@ fn main() -> ExitCode {
         None => serve(),
         Some(Command::Demo { once }) => show(once),
         Some(Command::Doctor { json }) => examine(json),
+        Some(Command::Bench(options)) => measure(options),
         Some(Command::Recordings(command)) => commands::run(command),
     }
 }
@@ -63,6 +69,21 @@ fn show(once: bool) -> ExitCode {
     // All but the language comes from the demonstration itself.
     let language = Config::load().map_or_else(|error| error.language, |config| config.log.language);
     match run(|stop| demo::run(language, once, stop)) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            let detail = Detail::new(format!("{error:#}"));
+            logging::say_without_log(language, None, &[Notice::Unexpected { detail }]);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs the benchmark.
+fn measure(options: bench::Options) -> ExitCode {
+    let language = Config::load().map_or_else(|error| error.language, |config| config.log.language);
+    let ground = bench::Ground::new(&options);
+    match ground.and_then(|ground| run(|stop| bench::run(options, ground, language, stop))) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {

@@ -13,7 +13,7 @@ const FLOORS: [&[&str]; 7] = [
     &["switchboard"],
     &["live", "net", "sqlite"],
     &["recordings", "registry"],
-    &["config", "logging", "daemon", "demo", "doctor", "http", "commands", "main", "lib"],
+    &["config", "logging", "daemon", "bench", "demo", "doctor", "http", "commands", "main", "lib"],
 ];
 /// The floors below this one are pure.
 const FIRST_IMPURE: usize = 4;
@@ -34,7 +34,7 @@ const IMPURE: [&str; 11] = [
     "async fn",
 ];
 /// Where words of another language than the code's may stand: the operator's table, and what is only shown.
-const WORDS: [&str; 7] = [
+const WORDS: [&str; 8] = [
     "operator/",
     "doctor/words.rs",
     "config/variables.rs",
@@ -42,6 +42,7 @@ const WORDS: [&str; 7] = [
     "recordings/summary.rs",
     "sim/",
     "demo",
+    "bench/",
 ];
 
 /// One file of the sources.

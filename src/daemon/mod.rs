@@ -25,6 +25,7 @@ mod capacity;
 pub mod clock;
 mod errands;
 pub mod peers;
+pub mod process;
 mod service_manager;
 mod spending;
 

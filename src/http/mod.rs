@@ -35,7 +35,6 @@ mod login;
 mod metrics;
 mod openapi;
 pub mod problem;
-mod process;
 mod range;
 pub mod ready;
 mod recordings;

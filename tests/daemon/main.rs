@@ -7,6 +7,7 @@
 mod api;
 mod asterisk_fails;
 mod bad_input;
+mod bench;
 mod call_log;
 mod call_log_server;
 mod config;

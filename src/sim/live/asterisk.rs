@@ -6,7 +6,7 @@ mod exchange;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Bytes;
@@ -164,6 +164,12 @@ impl AsteriskServer {
     /// The names of the applications, registered or remembered.
     pub fn applications(&self) -> Vec<String> {
         self.exchange.with(|world, _| world.asterisk.applications())
+    }
+
+    /// How much later than it was due each frame of the phones has gone out since the last time; nothing the first time.
+    /// It is how late these fakes are themselves.
+    pub fn delays(&self) -> Vec<Duration> {
+        self.exchange.with(|world, _| world.delays.replace(Vec::new()).unwrap_or_default())
     }
 
     /// From now on everything is noted for [`Self::seen`].

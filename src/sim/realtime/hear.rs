@@ -2,7 +2,7 @@
 //!
 //! Finding speech is [`vad`](super::vad)'s; answering it is [`respond`](super::respond)'s.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -25,6 +25,8 @@ const SHORTEST_COMMIT_MS: u64 = 100;
 #[derive(Debug)]
 pub(super) struct Ear {
     pub(super) appended: Vec<u8>,
+    /// When each append came, and where its sound ends in `appended`.
+    pub(super) arrivals: Vec<(Instant, usize)>,
     /// The last append, decoded; kept for its memory.
     decoded: Vec<u8>,
     /// Microseconds that are not committed yet.
@@ -66,6 +68,7 @@ impl Ear {
     pub(super) fn new() -> Self {
         Self {
             appended: Vec::new(),
+            arrivals: Vec::new(),
             decoded: Vec::new(),
             buffer_us: 0,
             vad: Vad::new(),
@@ -122,6 +125,7 @@ impl Session {
         }
         if self.script.keep_audio {
             self.ear.appended.extend_from_slice(sound);
+            self.ear.arrivals.push((self.now, self.ear.appended.len()));
         }
         self.ear.buffer_us += audio_us;
         let turns = self.settings.turn_detection();

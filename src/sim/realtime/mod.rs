@@ -278,6 +278,12 @@ impl Session {
         &self.ear.appended
     }
 
+    /// When each append came, and where its sound ends in [`Self::appended`].
+    #[must_use]
+    pub fn arrivals(&self) -> &[(Instant, usize)] {
+        &self.ear.arrivals
+    }
+
     /// Everything worth telling, in order. Empty without [`Script::keep_journal`].
     #[must_use]
     pub fn journal(&self) -> &[Fact] {

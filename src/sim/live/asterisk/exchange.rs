@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::net::UdpSocket;
 use tokio::sync::{Notify, mpsc};
@@ -90,6 +90,8 @@ pub(super) struct World {
     myself: Weak<Exchange>,
     /// When the driver will look again.
     wakes: Option<Instant>,
+    /// How much later than it was due each frame of a phone went out, if somebody wants to know.
+    pub(super) delays: Option<Vec<Duration>>,
 }
 
 /// What becomes of RTP on its way to the application.
@@ -160,6 +162,7 @@ impl Exchange {
                 readers: JoinSet::new(),
                 myself: myself.clone(),
                 wakes: None,
+                delays: None,
             }),
             earlier: Notify::new(),
         })
@@ -253,6 +256,9 @@ impl World {
         while let Some(&(due, phone)) = self.due.first().filter(|(due, _)| *due <= now) {
             self.due.remove(&(due, phone));
             self.due_of[phone] = None;
+            if let Some(delays) = &mut self.delays {
+                delays.push(now - due);
+            }
             self.phones[phone].advance(now);
             self.phone_acts(now, CallerId(phone));
         }

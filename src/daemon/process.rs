@@ -1,4 +1,4 @@
-//! What this process takes of the machine, as Linux tells it in `/proc/self` (proc(5)). What cannot be read is not told.
+//! What a process takes of the machine, as Linux tells it in `/proc` (proc(5)). What cannot be read is not told.
 
 use std::fs;
 
@@ -7,29 +7,36 @@ use rustix::process::{Resource, getrlimit};
 
 /// What it takes.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Process {
+pub struct Process {
     /// Processor time, of all its threads, since the start.
-    pub(super) cpu_seconds: Option<f64>,
+    pub cpu_seconds: Option<f64>,
     /// Memory that is its own at the moment.
-    pub(super) resident_bytes: Option<u64>,
+    pub resident_bytes: Option<u64>,
     /// File descriptors that are open.
-    pub(super) open_fds: Option<u64>,
+    pub open_fds: Option<u64>,
     /// How many may be; none: as many as it likes.
-    pub(super) max_fds: Option<u64>,
+    pub max_fds: Option<u64>,
 }
 
 impl Process {
     /// This process. Blocks for as long as the kernel takes to tell.
-    pub(super) fn now() -> Self {
-        let told = |file| fs::read_to_string(format!("/proc/self/{file}")).ok();
+    pub fn now() -> Self {
+        Self { max_fds: getrlimit(Resource::Nofile).current, ..Self::of("self") }
+    }
+
+    /// The process of this number. Its limit is not told.
+    pub fn of(pid: &str) -> Self {
+        let told = |file| fs::read_to_string(format!("/proc/{pid}/{file}")).ok();
         Self {
             cpu_seconds: told("stat")
                 .and_then(|stat| cpu_ticks(&stat))
                 .map(|ticks| ticks as f64 / clock_ticks_per_second() as f64),
             resident_bytes: told("status").and_then(|status| resident_kib(&status)).map(|kib| kib * 1_024),
-            // One of them is the folder that is being read.
-            open_fds: fs::read_dir("/proc/self/fd").ok().map(|fds| fds.count().saturating_sub(1) as u64),
-            max_fds: getrlimit(Resource::Nofile).current,
+            // Of our own, one is the folder that is being read.
+            open_fds: fs::read_dir(format!("/proc/{pid}/fd"))
+                .ok()
+                .map(|fds| fds.count().saturating_sub(usize::from(pid == "self")) as u64),
+            max_fds: None,
         }
     }
 }

@@ -1,0 +1,133 @@
+//! `bench`: how many calls one processor core carries, how exactly, and at what price.
+//!
+//! ```text
+//!   the fakes, in this process,          the program, alone on a core
+//!   on the other cores
+//!   fake Asterisk, callers  ◄── ARI, RTP ──►  the daemon, everything on,
+//!   fake Realtime server    ◄─ WebSocket ──►  or the floor: the least code for the same sound
+//! ```
+//! Every frame says which one it is ([`marks`]), so that what comes at the other end can be counted and timed. A run in
+//! which the fakes themselves were late says nothing, and is called invalid.
+
+mod figures;
+mod floor;
+mod marks;
+mod program;
+mod ramp;
+mod report;
+mod run;
+mod script;
+
+use std::io::{self, Write as _};
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::operator::Language;
+use program::Cores;
+use run::{Contender, Figures, Plan};
+
+/// What to measure.
+#[derive(Debug, Clone, Args)]
+pub struct Options {
+    /// Calls at once; with --ramp, to begin with.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=5_000))]
+    calls: u16,
+    /// How long they are measured.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=3_600))]
+    seconds: u16,
+    /// Finds the most calls of which 99 % of the frames come within 10 ms and nothing is lost.
+    #[arg(long)]
+    ramp: bool,
+    /// Measures the floor too: the least code that carries the same sound, to compare with.
+    #[arg(long)]
+    floor: bool,
+    /// Prints JSON.
+    #[arg(long)]
+    json: bool,
+    /// UPLINK_FRAMES_PER_APPEND of the program.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=5))]
+    uplink_frames: u8,
+    /// MAX_CALLS of the program, to see what becomes of more; without it, all are taken.
+    #[arg(long)]
+    max_calls: Option<usize>,
+    /// Is the floor, for the real bench that started it.
+    #[arg(long, hide = true)]
+    as_floor: bool,
+}
+
+/// What is made ready before there is a runtime, whose threads run where the one does that starts it.
+#[derive(Debug)]
+pub struct Ground {
+    /// None for the floor: its core was given to it.
+    cores: Option<Cores>,
+}
+
+impl Ground {
+    /// Divides the processor's cores, and lets the program and this process open as many files as they may.
+    ///
+    /// # Errors
+    /// When the system does not let itself be asked.
+    pub fn new(options: &Options) -> anyhow::Result<Self> {
+        if options.as_floor {
+            return Ok(Self { cores: None });
+        }
+        program::open_many_files();
+        Ok(Self { cores: Some(Cores::divide()?) })
+    }
+}
+
+/// What was measured.
+#[derive(Debug, Serialize)]
+struct Measured {
+    /// Whether the program had a processor core to itself.
+    core_of_its_own: bool,
+    daemon: Figures,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    floor: Option<Figures>,
+}
+
+/// Measures, prints, and says whether all was as it should be: nothing lost, nothing left, and the fakes on time.
+///
+/// # Errors
+/// When the stage cannot be set up, or the program does not start or does not stay.
+pub async fn run(
+    options: Options,
+    ground: Ground,
+    language: Language,
+    stop: impl Future<Output = ()>,
+) -> anyhow::Result<bool> {
+    let Some(cores) = ground.cores else {
+        return floor::serve(stop).await.map(|()| true);
+    };
+    tokio::select! {
+        done = measure(&options, language, cores) => done,
+        () = stop => Ok(false),
+    }
+}
+
+async fn measure(options: &Options, language: Language, cores: Cores) -> anyhow::Result<bool> {
+    let plan = |contender| Plan {
+        contender,
+        calls: options.calls.into(),
+        seconds: options.seconds.into(),
+        uplink_frames_per_append: options.uplink_frames,
+        max_calls: options.max_calls,
+        cores,
+    };
+    let core_of_its_own = cores.are_apart();
+    let measured = if options.ramp {
+        let floor = if options.floor { Some(ramp::most(plan(Contender::Floor)).await?) } else { None };
+        Measured { core_of_its_own, daemon: ramp::most(plan(Contender::Daemon)).await?, floor }
+    } else {
+        let floor = if options.floor { Some(run::run(plan(Contender::Floor)).await?) } else { None };
+        Measured { core_of_its_own, daemon: run::run(plan(Contender::Daemon)).await?, floor }
+    };
+    let text = if options.json {
+        serde_json::to_string_pretty(&measured)?
+    } else {
+        report::text(&measured, language)
+    };
+    writeln!(io::stdout(), "{text}")?;
+    Ok(measured.daemon.is_valid() && measured.daemon.is_whole())
+}

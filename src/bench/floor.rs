@@ -1,0 +1,213 @@
+//! The floor: the least code that carries the same sound, to compare the daemon with. It takes every call, appends every
+//! packet, and plays what comes, one frame every 20 ms. It records nothing, watches nothing, repairs nothing, refuses
+//! nobody: not for use.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::{Context as _, anyhow};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use futures_util::{SinkExt as _, StreamExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, UdpSocket};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::ari::event::{self, Event};
+use crate::ari::request::{Reply, Request, media_address};
+use crate::ari::{BridgeId, ChannelId};
+use crate::config::Config;
+use crate::daemon::clock::chance;
+use crate::daemon::peers::{ari_headers, ari_rest, endpoint, events_url};
+use crate::media::rtp::{Packet, Stream};
+use crate::media::{FRAME_BYTES, FRAME_DURATION, Frame};
+use crate::net::ari_rest::AriRest;
+use crate::net::realtime_link::Endpoint;
+use crate::net::websocket::connect;
+use crate::net::{rtp_socket, tls};
+use crate::realtime::client::{self, ClientEvent};
+use crate::realtime::server;
+
+/// How its media channels are named: so it knows them from callers.
+const MEDIA: &str = "floor-media-";
+
+/// What all calls share.
+struct House {
+    config: Config,
+    rest: AriRest,
+    endpoint: Endpoint,
+}
+
+/// Serves until `stop`.
+///
+/// # Errors
+/// When it cannot begin, or Asterisk goes.
+pub(super) async fn serve(stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+    tokio::select! {
+        ended = take_calls() => ended,
+        () = stop => Ok(()),
+    }
+}
+
+async fn take_calls() -> anyhow::Result<()> {
+    let config = Config::load().map_err(|error| anyhow!("{error:?}"))?;
+    let tls = tls::client_config()?;
+    let rest = ari_rest(&config.asterisk, &tls)?;
+    let url = events_url(&config.asterisk, &config.asterisk.app);
+    let mut events = connect(&url, &ari_headers(&config.asterisk)?, &tls).await?;
+    let endpoint = endpoint(&config.realtime, tls)?;
+    let listener = TcpListener::bind(config.archive.api.listen).await?;
+    let house = Arc::new(House { config, rest, endpoint });
+    let mut tasks = JoinSet::new();
+    tasks.spawn(say_ready(listener));
+    let mut calls: HashMap<ChannelId, watch::Sender<bool>> = HashMap::new();
+    // Who waits for a media channel to be in the application.
+    let mut waiting: HashMap<ChannelId, mpsc::Sender<()>> = HashMap::new();
+    while let Some(message) = events.next().await {
+        match message?.to_text().ok().and_then(|text| event::parse(text).ok()) {
+            Some(Event::StasisStart(channel)) if channel.id.as_str().starts_with(MEDIA) => {
+                if let Some(entered) = waiting.remove(&channel.id) {
+                    let _the_call_may_be_over = entered.try_send(());
+                }
+            }
+            Some(Event::StasisStart(channel)) => {
+                let (end, ended) = watch::channel(false);
+                let (enter, entered) = mpsc::channel(1);
+                waiting.insert(ChannelId::from(&*format!("{MEDIA}{}", channel.id.as_str())), enter);
+                calls.insert(channel.id.clone(), end);
+                let call = Call { house: Arc::clone(&house), caller: channel.id, entered, ended };
+                tasks.spawn(async move { drop(call.run().await) });
+            }
+            Some(Event::StasisEnd(id) | Event::Destroyed(id)) => {
+                if let Some(end) = calls.remove(&id) {
+                    end.send_replace(true);
+                }
+            }
+            _ => {}
+        }
+        while tasks.try_join_next().is_some() {}
+    }
+    Ok(())
+}
+
+/// Answers whoever asks that it is ready.
+async fn say_ready(listener: TcpListener) {
+    while let Ok((mut stream, _)) = listener.accept().await {
+        let mut request = [0; 1_024];
+        let _asked = stream.read(&mut request).await;
+        let _answered =
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").await;
+    }
+}
+
+/// One call.
+struct Call {
+    house: Arc<House>,
+    caller: ChannelId,
+    entered: mpsc::Receiver<()>,
+    ended: watch::Receiver<bool>,
+}
+
+impl Call {
+    async fn run(mut self) -> anyhow::Result<()> {
+        let rest = &self.house.rest;
+        let media = ChannelId::from(&*format!("{MEDIA}{}", self.caller.as_str()));
+        let bridge = BridgeId::from(&*format!("floor-bridge-{}", self.caller.as_str()));
+        let socket = rtp_socket::bind(SocketAddr::new(self.house.config.media.local_ip, 0))?;
+        let external = Request::ExternalMedia {
+            app: self.house.config.asterisk.app.clone(),
+            channel: media.clone(),
+            host: socket.local_addr()?,
+        };
+        let body = done(rest.perform(&external).await)?;
+        let asterisk = media_address(&body).context("no media address")?;
+        done(rest.perform(&Request::CreateBridge { bridge: bridge.clone() }).await)?;
+        self.entered.recv().await.context("no media channel")?;
+        let channels = [self.caller.clone(), media.clone()];
+        done(rest.perform(&Request::AddChannels { bridge: bridge.clone(), channels }).await)?;
+        done(rest.perform(&Request::Answer(self.caller.clone())).await)?;
+        let talked = talk(&self.house, &socket, asterisk, &mut self.ended).await;
+        for request in
+            [Request::Hangup(media), Request::DeleteBridge(bridge), Request::Hangup(self.caller.clone())]
+        {
+            drop(self.house.rest.perform(&request).await);
+        }
+        talked
+    }
+}
+
+fn done(reply: Reply) -> anyhow::Result<String> {
+    match reply {
+        Reply::Done(body) => Ok(body),
+        other => Err(anyhow!("{other:?}")),
+    }
+}
+
+/// Carries the sound until the caller is gone.
+async fn talk(
+    house: &House,
+    socket: &UdpSocket,
+    asterisk: SocketAddr,
+    ended: &mut watch::Receiver<bool>,
+) -> anyhow::Result<()> {
+    let mut session = connect(&house.endpoint.url, &house.endpoint.headers, &house.endpoint.tls).await?;
+    let settings = &house.config.realtime.session;
+    let asked = settings.session(settings.interrupt);
+    let mut stream = Stream::new(chance() as u32, 0, 0);
+    let mut queue: VecDeque<u8> = VecDeque::new();
+    let (mut sound, mut datagram, mut append) = (Vec::new(), [0; 2_048], Vec::new());
+    let per_append = usize::from(house.config.uplink_frames_per_append) * FRAME_BYTES;
+    let mut is_configured = false;
+    let mut clock = interval(FRAME_DURATION);
+    clock.set_missed_tick_behavior(MissedTickBehavior::Burst);
+    loop {
+        tokio::select! {
+            _ = clock.tick() => {
+                let mut frame = [0xFF; FRAME_BYTES];
+                for (place, byte) in frame.iter_mut().zip(queue.drain(..queue.len().min(FRAME_BYTES))) {
+                    *place = byte;
+                }
+                drop(socket.try_send_to(&stream.packet(&Frame(frame)), asterisk));
+            }
+            Ok(length) = socket.recv(&mut datagram) => {
+                if let (Ok(packet), true) = (Packet::parse(&datagram[..length]), is_configured) {
+                    append.extend_from_slice(packet.payload);
+                    if append.len() >= per_append {
+                        session.send(Message::text(client::append(&append))).await?;
+                        append.clear();
+                    }
+                }
+            }
+            message = session.next() => {
+                let message = message.context("the session is over")??;
+                let Ok(text) = message.to_text() else { continue };
+                match server::parse(text) {
+                    Ok(server::Event::AudioDelta { audio, .. }) => {
+                        sound.clear();
+                        STANDARD.decode_vec(audio.as_bytes(), &mut sound)?;
+                        queue.extend(&sound);
+                    }
+                    Ok(server::Event::SpeechStarted { .. }) => queue.clear(),
+                    Ok(server::Event::SessionCreated) => {
+                        let update = ClientEvent::SessionUpdate { event_id: "floor".into(), session: asked.clone() };
+                        session.send(Message::text(update.to_json())).await?;
+                    }
+                    Ok(server::Event::SessionUpdated { .. }) => {
+                        is_configured = true;
+                        let greet = ClientEvent::ResponseCreate {
+                            event_id: "floor-greeting".into(),
+                            instructions: Some("Salude.".into()),
+                        };
+                        session.send(Message::text(greet.to_json())).await?;
+                    }
+                    _ => {}
+                }
+            }
+            _ = ended.changed() => return Ok(session.close(None).await?),
+        }
+    }
+}
