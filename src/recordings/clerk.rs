@@ -1,11 +1,8 @@
-//! The second thread: whatever takes long. Syncs what the writer wrote, finishes recordings.
+//! The second thread: finishes recordings.
 //!
-//! So a disk that takes its time for a sync, or a long encrypted recording being put together, holds up nobody's
-//! writing. Syncs are best effort: when more is asked than the disk can do, some are left out, and the next
-//! writing asks again. Finishing is not: what fails is tried again for as long as this process lives, and by
-//! the next start after that.
+//! So a long encrypted recording being put together holds up nobody's writing. What fails is tried again for as long as
+//! this process lives, and by the next start after that.
 
-use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -26,27 +23,18 @@ const RETRY: Duration = Duration::from_secs(5);
 /// Recordings that wait for another attempt; each holds a file open. What is more waits for the next start.
 const WAITING: usize = 256;
 
-/// Something to do.
-#[derive(Debug)]
-pub(super) enum Job {
-    /// Bring this file to the disk.
-    Sync(Arc<File>),
-    /// The call is over.
-    Finish(Live),
-}
-
 /// What the thread owns.
 pub(super) struct Clerk {
     pub(super) shared: Arc<Shared>,
-    pub(super) jobs: Receiver<Job>,
+    pub(super) over: Receiver<Live>,
     /// To be tried again, at the time of the other field.
     failed: Vec<Live>,
     retry_at: Option<Instant>,
 }
 
 impl Clerk {
-    pub(super) fn new(shared: Arc<Shared>, jobs: Receiver<Job>) -> Self {
-        Self { shared, jobs, failed: Vec::new(), retry_at: None }
+    pub(super) fn new(shared: Arc<Shared>, over: Receiver<Live>) -> Self {
+        Self { shared, over, failed: Vec::new(), retry_at: None }
     }
 
     /// Completes what the run before this one left, then works until the writer is gone.
@@ -57,38 +45,17 @@ impl Clerk {
             if self.retry_at.is_some_and(|at| at <= now) {
                 self.retry();
             }
-            let job = match self.retry_at {
-                None => self.jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
-                Some(at) => self.jobs.recv_timeout(at.saturating_duration_since(now)),
+            let over = match self.retry_at {
+                None => self.over.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                Some(at) => self.over.recv_timeout(at.saturating_duration_since(now)),
             };
-            match job {
-                Ok(job) => self.work(job),
+            match over {
+                Ok(live) => self.finish(live, true),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
         self.retry();
-    }
-
-    /// Everything that waits, each file once.
-    fn work(&mut self, first: Job) {
-        let mut files: Vec<Arc<File>> = Vec::new();
-        let mut over = Vec::new();
-        for job in std::iter::once(first).chain(self.jobs.try_iter()) {
-            match job {
-                Job::Sync(file) if files.iter().any(|known| Arc::ptr_eq(known, &file)) => {}
-                Job::Sync(file) => files.push(file),
-                Job::Finish(live) => over.push(live),
-            }
-        }
-        for live in over {
-            self.finish(live, true);
-        }
-        for file in files {
-            if let Err(error) = file.sync_data() {
-                tracing::debug!(%error, "a recording could not be synced");
-            }
-        }
     }
 
     fn recover(&mut self, unfinished: Vec<Live>) {

@@ -3,7 +3,7 @@
 //! ```text
 //!  call tasks ── Handle::push, never waits ──► queue ──► writer ──► {id}.live/ ── clerk ──► {id}_….{json,txt,wav,bin}
 //!                                                        one thread               one thread      │
-//!                                              files while a call runs         syncs, finishes    ▼
+//!                                              files while a call runs         finishes           ▼
 //!                      at start: recover ── the same `finish` ──────────────────────────────► Library
 //! ```
 //!
@@ -19,6 +19,7 @@
 //! |---|---|
 //! | `id` | [`RecordingId`], the names of files |
 //! | `writer`, `queue` | [`Recorder`], [`Handle`]: the way in, and the thread behind it |
+//! | `syncer` | the thread that brings what was written to the disk |
 //! | `live`, `track` | the folder of a recording that is not finished; its files, plain or sealed |
 //! | `log`, `story` | the lines of the log, and what they tell when folded |
 //! | `finish`, `conversation`, `summary` | the finished files |
@@ -46,6 +47,7 @@ pub mod retention;
 mod seal;
 mod story;
 mod summary;
+mod syncer;
 mod track;
 mod writer;
 
