@@ -45,15 +45,17 @@ pub struct Options {
     /// Prints JSON.
     #[arg(long)]
     json: bool,
-    /// UPLINK_FRAMES_PER_APPEND of the program.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=5))]
-    uplink_frames: u8,
-    /// MAX_CALLS of the program, to see what becomes of more; without it, all are taken.
-    #[arg(long)]
-    max_calls: Option<usize>,
+    /// A variable of the program, NAME=VALUE; as often as wanted: RECORD=none, UPLINK_FRAMES_PER_APPEND=3, MAX_CALLS=100.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
+    set: Vec<(String, String)>,
     /// Is the floor, for the real bench that started it.
     #[arg(long, hide = true)]
     as_floor: bool,
+}
+
+fn variable(text: &str) -> Result<(String, String), &'static str> {
+    let (name, value) = text.split_once('=').ok_or("a variable is NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 /// What is made ready before there is a runtime, whose threads run where the one does that starts it.
@@ -111,8 +113,7 @@ async fn measure(options: &Options, language: Language, cores: Cores) -> anyhow:
         contender,
         calls: options.calls.into(),
         seconds: options.seconds.into(),
-        uplink_frames_per_append: options.uplink_frames,
-        max_calls: options.max_calls,
+        variables: &options.set,
         cores,
     };
     let core_of_its_own = cores.are_apart();

@@ -60,6 +60,7 @@ fn variables(
         ("RECORDINGS_DIR", recordings.display().to_string()),
         ("RECORD", record.to_owned()),
         ("API_LISTEN", api.to_string()),
+        ("MAX_FRAME_LATENESS_MS", "0".to_owned()),
     ]
 }
 

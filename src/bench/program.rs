@@ -72,7 +72,7 @@ impl Program {
     pub(super) fn start(
         cores: Cores,
         arguments: &[&str],
-        variables: Vec<(&'static str, String)>,
+        variables: Vec<(String, String)>,
         folder: &Path,
         api: SocketAddr,
     ) -> io::Result<Self> {

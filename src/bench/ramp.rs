@@ -9,7 +9,7 @@ const CLOSE_ENOUGH: f64 = 0.05;
 
 /// Runs with more and more calls until a run is not carried, then between the two, and gives the best run that was. The
 /// first tells what is wrong if none was.
-pub(super) async fn most(plan: Plan) -> anyhow::Result<Figures> {
+pub(super) async fn most(plan: Plan<'_>) -> anyhow::Result<Figures> {
     let mut best = tried(plan).await?;
     if !best.is_carried() {
         return Ok(best);
@@ -34,7 +34,7 @@ pub(super) async fn most(plan: Plan) -> anyhow::Result<Figures> {
 }
 
 /// One run, with a line about it for whoever waits.
-async fn tried(plan: Plan) -> anyhow::Result<Figures> {
+async fn tried(plan: Plan<'_>) -> anyhow::Result<Figures> {
     let figures = run(plan).await?;
     let verdict = match (figures.is_valid(), figures.is_whole(), figures.is_carried()) {
         (false, ..) => "? (bench late)",

@@ -58,13 +58,12 @@ pub(super) enum Contender {
 
 /// How.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Plan {
+pub(super) struct Plan<'a> {
     pub(super) contender: Contender,
     pub(super) calls: usize,
     pub(super) seconds: u64,
-    pub(super) uplink_frames_per_append: u8,
-    /// Where fewer are to be taken than come.
-    pub(super) max_calls: Option<usize>,
+    /// Variables of the program, beside those that lead it here.
+    pub(super) variables: &'a [(String, String)],
     pub(super) cores: Cores,
 }
 
@@ -175,7 +174,7 @@ struct Seen {
 }
 
 /// Runs it.
-pub(super) async fn run(plan: Plan) -> anyhow::Result<Figures> {
+pub(super) async fn run(plan: Plan<'_>) -> anyhow::Result<Figures> {
     let folder = Folder::new().context("no folder to write to")?;
     let started = now();
     let mut stage = Stage::set(plan, &folder.0)?;
@@ -211,16 +210,16 @@ pub(super) async fn run(plan: Plan) -> anyhow::Result<Figures> {
 }
 
 /// Everything a run has.
-struct Stage {
-    plan: Plan,
+struct Stage<'a> {
+    plan: Plan<'a>,
     asterisk: AsteriskServer,
     openai: RealtimeServer,
     program: Program,
 }
 
-impl Stage {
+impl<'a> Stage<'a> {
     /// Starts the fakes, and the program against them.
-    fn set(plan: Plan, folder: &Path) -> anyhow::Result<Self> {
+    fn set(plan: Plan<'a>, folder: &Path) -> anyhow::Result<Self> {
         let settings =
             Settings { media_address: loopback_address(), keep_journal: false, ..Settings::default() };
         let asterisk = AsteriskServer::start(settings)?;
@@ -382,14 +381,14 @@ impl Stage {
 
 /// The program's whole environment.
 fn variables(
-    plan: &Plan,
+    plan: &Plan<'_>,
     asterisk: &AsteriskServer,
     openai: &RealtimeServer,
     folder: &Path,
     api: SocketAddr,
-) -> Vec<(&'static str, String)> {
+) -> Vec<(String, String)> {
     let of_asterisk = Settings::default();
-    vec![
+    let ours = [
         ("ASTERISK_HOST", asterisk.address().ip().to_string()),
         ("ASTERISK_PORT", asterisk.address().port().to_string()),
         ("ASTERISK_USERNAME", of_asterisk.user),
@@ -400,10 +399,14 @@ fn variables(
         ("RTP_PORTS", RTP_PORTS.to_owned()),
         ("LOG_FILE_PATH", folder.join("bench.log").display().to_string()),
         ("API_LISTEN", api.to_string()),
-        ("MAX_CALLS", plan.max_calls.unwrap_or(plan.calls + 1).to_string()),
-        ("UPLINK_FRAMES_PER_APPEND", plan.uplink_frames_per_append.to_string()),
+        ("MAX_CALLS", (plan.calls + 1).to_string()),
         ("SHUTDOWN_GRACE_SECONDS", "1".to_owned()),
-    ]
+    ];
+    // Of two of one name, the latter is the program's.
+    ours.map(|(name, value)| (name.to_owned(), value))
+        .into_iter()
+        .chain(plan.variables.iter().cloned())
+        .collect()
 }
 
 fn ms(time: Duration) -> f64 {

@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use super::clock::now;
+use super::strain::Ticks;
 use crate::ari::request::{Reply, Request};
 use crate::call::record::{Ending, Entry};
 use crate::call::{Call, Input, LegEvent, Output, Report, SessionEnd, Wish};
@@ -70,6 +71,8 @@ pub(super) struct Io {
     pub(super) seat: Seat,
     /// What the call has cost so far, micro-USD, for the daemon.
     pub(super) spent: Arc<AtomicU64>,
+    /// Where it is counted how often its clock is later than it may be.
+    pub(super) ticks: Option<(Arc<Ticks>, Duration)>,
 }
 
 /// Runs a call to its end.
@@ -92,6 +95,9 @@ pub(super) async fn run(mut call: Call, mut orders: mpsc::Receiver<Order>, mut i
             Some((request, reply)) = io.requests.next() => Happened::Replied(request, reply),
         };
         let now = now();
+        if let (Happened::Time, Some((ticks, most))) = (&happened, &io.ticks) {
+            ticks.note(now.saturating_duration_since(deadline) > *most);
+        }
         let outputs = match &happened {
             Happened::Time | Happened::Nothing => call.handle(now, Input::Tick),
             Happened::Told(Order::Leg(event)) => call.handle(now, Input::Leg(*event)),

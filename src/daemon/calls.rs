@@ -110,6 +110,7 @@ impl Daemon {
             requests: FuturesUnordered::new(),
             recording,
             spent: Arc::clone(&spent),
+            ticks: self.config.calls.max_frame_lateness.map(|most| (Arc::clone(&self.ticks), most)),
         };
         let abort = self.calls.spawn(call_task::run(call, inbox, io).instrument(span));
         self.callers.insert(abort.id(), caller.clone());

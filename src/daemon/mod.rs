@@ -28,6 +28,7 @@ pub mod peers;
 pub mod process;
 mod service_manager;
 mod spending;
+mod strain;
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -42,6 +43,7 @@ use futures_util::stream::FuturesUnordered;
 use futures_util::{Stream, StreamExt as _};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{AbortHandle, Id, JoinSet};
+use tokio::time::MissedTickBehavior;
 
 use archive::Archive;
 use call_task::Order;
@@ -50,6 +52,7 @@ use errands::{ASK_AGAIN_AFTER, Errand};
 use peers::{ari_headers, ari_rest, endpoint, events_url};
 use service_manager::ServiceManager;
 use spending::Spending;
+use strain::{Strain, Ticks};
 
 use crate::ari::ChannelId;
 use crate::ari::request::{Application, Reply, Request, idle_bridges};
@@ -103,8 +106,11 @@ struct Daemon {
     rest: AriRest,
     again: Arc<Notify>,
     switchboard: Switchboard,
-    /// The switchboard's limit.
+    /// The switchboard's limit, as long as the machine carries what it has.
     max_calls: usize,
+    /// The ticks of all calls' clocks.
+    ticks: Arc<Ticks>,
+    strain: Strain,
     ports: PortPool,
     live: HashMap<ChannelId, Live>,
     callers: HashMap<Id, ChannelId>,
@@ -169,6 +175,8 @@ pub async fn run(
         board,
         switchboard: Switchboard::new(max_calls),
         max_calls,
+        ticks: Arc::default(),
+        strain: Strain::default(),
         ports,
         live: HashMap::new(),
         callers: HashMap::new(),
@@ -265,6 +273,8 @@ impl Daemon {
         let grace = tokio::time::sleep(Duration::ZERO);
         tokio::pin!(grace);
         let mut grace_over = false;
+        let mut turn = tokio::time::interval(strain::TURN);
+        turn.set_missed_tick_behavior(MissedTickBehavior::Delay);
         manager.ready();
         // Errands too: a caller who is being sent on must not stay in the application for ever.
         while !(draining && self.live.is_empty() && self.errands.is_empty()) {
@@ -295,6 +305,7 @@ impl Daemon {
                         self.judge_spending();
                     }
                 }
+                _ = turn.tick(), if !self.live.is_empty() || self.strain.is_on() => self.judge_strain(),
                 () = manager.heartbeat_due() => manager.heartbeat(),
                 () = &mut grace, if draining && !grace_over => {
                     grace_over = true;
@@ -304,6 +315,24 @@ impl Daemon {
                 }
             }
         }
+    }
+
+    /// Whether the machine carries the calls it has. While it does not, only as many may come as go.
+    fn judge_strain(&mut self) {
+        let (all, late) = self.ticks.take();
+        if self.strain.judge((all, late)) {
+            let (calls, is_on) = (self.live.len(), self.strain.is_on());
+            let late_percent = u64::from(late) * 100 / u64::from(all.max(1));
+            let overloaded = Notice::Overloaded { calls, late_percent };
+            self.operator.say(&if is_on { overloaded } else { Notice::OverloadEnded { calls } });
+            self.readiness.send_modify(|now| now.overloaded = is_on);
+        }
+        self.limit_calls();
+    }
+
+    fn limit_calls(&mut self) {
+        let most = if self.strain.is_on() { self.switchboard.calls() } else { self.max_calls };
+        self.switchboard.limit(most.min(self.max_calls));
     }
 
     /// Whether there is room for another call.
@@ -322,6 +351,7 @@ impl Daemon {
         match asterisk {
             AsteriskLink::Away => Notice::Disconnected { calls },
             _ if full => Notice::Full { calls },
+            _ if self.strain.is_on() => Notice::Strained { calls },
             _ => Notice::Serving { calls },
         }
     }
@@ -353,7 +383,7 @@ impl Daemon {
         self.endpoint = Arc::new(endpoint);
         self.settings = Arc::new(settings(&self.config));
         self.max_calls = max_calls(&self.config.media, &self.config.calls);
-        self.switchboard.limit(self.max_calls);
+        self.limit_calls();
         let destinations = destination_names(&self.settings);
         self.readiness.send_modify(|now| (now.destinations, now.max_calls) = (destinations, self.max_calls));
         self.judge_spending();

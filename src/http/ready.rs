@@ -40,6 +40,8 @@ pub struct Readiness {
     pub max_calls: usize,
     /// As many are running.
     pub full: bool,
+    /// The machine does not carry more than are running.
+    pub overloaded: bool,
     /// The day on which calls have cost what the calls of a day may cost.
     pub day_spent: Option<NaiveDate>,
     /// It takes no more calls: it is being stopped.
@@ -66,13 +68,15 @@ pub enum Obstacle {
     DiskFailing,
     /// There are as many calls as there may be (`MAX_CALLS`): the next caller goes on in the dialplan.
     MaxCallsReached,
+    /// The calls' frames leave late: the next caller goes on in the dialplan.
+    Overloaded,
     /// The daemon is being stopped.
     Draining,
 }
 
 impl Obstacle {
     /// Every obstacle.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::NoDaemon,
         Self::AsteriskAway,
         Self::ApplicationReplaced,
@@ -80,6 +84,7 @@ impl Obstacle {
         Self::DayCostReached,
         Self::DiskFailing,
         Self::MaxCallsReached,
+        Self::Overloaded,
         Self::Draining,
     ];
 
@@ -94,6 +99,7 @@ impl Obstacle {
             Self::DayCostReached => "day_cost_reached",
             Self::DiskFailing => "disk_failing",
             Self::MaxCallsReached => "max_calls_reached",
+            Self::Overloaded => "overloaded",
             Self::Draining => "draining",
         }
     }
@@ -137,7 +143,7 @@ pub(super) fn reasons(api: &Api) -> Vec<Obstacle> {
 }
 
 fn obstacles(readiness: &Readiness, now: DateTime<FixedOffset>) -> Vec<Obstacle> {
-    let Readiness { asterisk, openai_failed, full, day_spent, draining, .. } = *readiness;
+    let Readiness { asterisk, openai_failed, full, overloaded, day_spent, draining, .. } = *readiness;
     let link = match asterisk {
         AsteriskLink::Away => Some(Obstacle::AsteriskAway),
         AsteriskLink::Connected => None,
@@ -145,9 +151,10 @@ fn obstacles(readiness: &Readiness, now: DateTime<FixedOffset>) -> Vec<Obstacle>
     };
     let failing = openai_failed.is_some_and(|at| now - at < LATELY).then_some(Obstacle::OpenaiFailing);
     let full = full.then_some(Obstacle::MaxCallsReached);
+    let overloaded = overloaded.then_some(Obstacle::Overloaded);
     let spent = day_spent.filter(|day| *day == now.date_naive()).map(|_| Obstacle::DayCostReached);
     let draining = draining.then_some(Obstacle::Draining);
-    [link, failing, full, spent, draining].into_iter().flatten().collect()
+    [link, failing, full, overloaded, spent, draining].into_iter().flatten().collect()
 }
 
 #[cfg(test)]
@@ -193,6 +200,7 @@ mod tests {
             asterisk: AsteriskLink::Replaced,
             openai_failed: Some(now),
             full: true,
+            overloaded: true,
             day_spent: Some(now.date_naive()),
             draining: true,
             ..Readiness::default()
@@ -201,6 +209,7 @@ mod tests {
             Obstacle::ApplicationReplaced,
             Obstacle::OpenaiFailing,
             Obstacle::MaxCallsReached,
+            Obstacle::Overloaded,
             Obstacle::DayCostReached,
             Obstacle::Draining,
         ];

@@ -113,6 +113,10 @@ notices! {
     Full { calls: usize } => Warn,
         "Conectado a Asterisk - Llamadas en curso: {calls}, y no se admiten más (MAX_CALLS)",
         "Connected to Asterisk - Calls in progress: {calls}, and no more are taken (MAX_CALLS)";
+    /// The same, because their frames leave late.
+    Strained { calls: usize } => Warn,
+        "Conectado a Asterisk - Llamadas en curso: {calls}, y no se admiten más (sobrecarga)",
+        "Connected to Asterisk - Calls in progress: {calls}, and no more are taken (overload)";
     /// What `systemctl status` shows while Asterisk does not; never logged.
     Disconnected { calls: usize } => Warn,
         "Sin conexión con Asterisk - Llamadas en curso: {calls}",
@@ -327,6 +331,14 @@ notices! {
     CallSpent { read: u64, cached: u64, written: u64, cost: Cost } => Info,
         "Consumo de la llamada - Tokens de entrada: {read} (en caché: {cached}) - De salida: {written} - Coste: {cost}",
         "Used by the call - Tokens in: {read} (cached: {cached}) - Out: {written} - Cost: {cost}";
+    /// The calls' clocks run late: the machine does not carry more.
+    Overloaded { calls: usize, late_percent: u64 } => Warn,
+        "Sobrecarga con {calls} llamadas: el {late_percent} % de las tramas sale tarde (MAX_FRAME_LATENESS_MS) - Las nuevas siguen en el dialplan",
+        "Overloaded with {calls} calls: {late_percent} % of the frames leave late (MAX_FRAME_LATENESS_MS) - New ones go on in the dialplan";
+    /// They run on time again.
+    OverloadEnded { calls: usize } => Info,
+        "Fin de la sobrecarga - Llamadas en curso: {calls}",
+        "No longer overloaded - Calls in progress: {calls}";
     /// The calls of the day have cost as much as `limit`; said once a day.
     DayCostReached { limit: Cost } => Error,
         "Las llamadas de hoy han llegado a MAX_DAY_COST ({limit}): las nuevas siguen en el dialplan hasta mañana",

@@ -7,7 +7,17 @@ use serde_json::Value;
 #[test]
 fn a_short_run_tells_of_both_programs_and_loses_nothing() {
     let output = Command::new(env!("CARGO_BIN_EXE_openai-inbound-calls"))
-        .args(["bench", "--calls", "4", "--seconds", "6", "--uplink-frames", "3", "--floor", "--json"])
+        .args([
+            "bench",
+            "--calls",
+            "4",
+            "--seconds",
+            "6",
+            "--set",
+            "UPLINK_FRAMES_PER_APPEND=3",
+            "--floor",
+            "--json",
+        ])
         .env_clear()
         .output()
         .expect("the program");
@@ -31,7 +41,7 @@ fn a_short_run_tells_of_both_programs_and_loses_nothing() {
 #[test]
 fn callers_beyond_the_limit_are_handed_back() {
     let output = Command::new(env!("CARGO_BIN_EXE_openai-inbound-calls"))
-        .args(["bench", "--calls", "5", "--seconds", "1", "--max-calls", "3", "--json"])
+        .args(["bench", "--calls", "5", "--seconds", "1", "--set", "MAX_CALLS=3", "--json"])
         .env_clear()
         .output()
         .expect("the program");

@@ -26,6 +26,7 @@ mod mariadb;
 mod metrics;
 mod one_call;
 mod operator_log;
+mod overload;
 mod readers;
 mod ready;
 mod reconnect;

@@ -77,6 +77,8 @@ impl World {
             ("LOG_FILE_PATH", "calls.log".to_owned()),
             ("RECORDINGS_DIR", self.recordings.path().display().to_string()),
             ("API_LISTEN", "127.0.0.1:0".to_owned()),
+            // What a busy machine does to frames must not decide whether a test's caller is served.
+            ("MAX_FRAME_LATENESS_MS", "0".to_owned()),
         ]
     }
 
@@ -278,6 +280,10 @@ impl Program {
     pub(crate) async fn says_times(&self, times: usize, level: &str, text: &str) {
         let what = || format!("{times} × {level} {text}\nin:\n{}", self.log());
         assert!(holds(|| self.count(level, text) >= times).await, "no {}", what());
+    }
+
+    pub(crate) fn pid(&self) -> rustix::process::Pid {
+        rustix::process::Pid::from_child(&self.child)
     }
 
     pub(crate) fn signal(&self, name: &str) {
