@@ -25,7 +25,7 @@ pub(super) fn calls(reader: &mut Reader<'_>, callers_speak: Option<&str>) -> Opt
     let no_audio = seconds(reader, "NO_AUDIO_SECONDS", 5..=3_600);
     let tokens = zero_or(reader, "MAX_CALL_TOKENS", 1_000..=1_000_000_000);
     let max_calls = zero_or(reader, "MAX_CALLS", 1..=20_000);
-    let lateness = zero_or(reader, "MAX_FRAME_LATENESS_MS", 5..=1_000);
+    let lateness = zero_or(reader, "MAX_FRAME_LATENESS_MS", 2..=1_000);
     let cost = zero_or_usd(reader, "MAX_CALL_COST", 0.01..=1_000.0);
     let max_day_cost = zero_or_usd(reader, "MAX_DAY_COST", 0.01..=100_000.0);
     let limits =

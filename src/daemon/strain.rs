@@ -8,12 +8,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// How often it is judged. Longer: more callers are taken before it shows.
-pub(super) const TURN: Duration = Duration::from_millis(250);
-/// More than one tick in so many is late: 1 %.
+pub(super) const TURN: Duration = Duration::from_millis(100);
+/// A turn is late in which more than one tick in so many is.
 const ONE_IN: u32 = 100;
-/// So many turns in a row that are late make it overloaded, and so many that are not end that.
-const TURNS_TO_BEGIN: u32 = 3;
-const TURNS_TO_END: u32 = 8;
+/// So many turns in a row that are late make it overloaded, with so many late ticks among them at least: of few calls, a
+/// single one is more than 1 %. So many that are not end it.
+const TURNS_TO_BEGIN: u32 = 5;
+const LATE_TO_BEGIN: u32 = 10;
+const TURNS_TO_END: u32 = 20;
 
 /// The ticks of all calls since the daemon last looked.
 #[derive(Debug, Default)]
@@ -41,8 +43,9 @@ impl Ticks {
 #[derive(Debug, Default)]
 pub(super) struct Strain {
     is_on: bool,
-    /// Turns in a row that say otherwise.
+    /// Turns in a row that say otherwise, and the late ticks among them.
     against: u32,
+    late: u32,
 }
 
 impl Strain {
@@ -54,11 +57,19 @@ impl Strain {
     /// Takes the ticks of one turn. Whether the judgement has changed.
     pub(super) fn judge(&mut self, (all, late): (u32, u32)) -> bool {
         let was_late = late > all / ONE_IN;
-        self.against = if was_late == self.is_on { 0 } else { self.against + 1 };
-        let enough = if self.is_on { TURNS_TO_END } else { TURNS_TO_BEGIN };
-        let has_changed = self.against >= enough;
+        if was_late == self.is_on {
+            (self.against, self.late) = (0, 0);
+            return false;
+        }
+        self.against += 1;
+        self.late += late;
+        let has_changed = if self.is_on {
+            self.against >= TURNS_TO_END
+        } else {
+            self.against >= TURNS_TO_BEGIN && self.late >= LATE_TO_BEGIN
+        };
         if has_changed {
-            (self.is_on, self.against) = (!self.is_on, 0);
+            *self = Self { is_on: !self.is_on, ..Self::default() };
         }
         has_changed
     }
@@ -80,11 +91,19 @@ mod tests {
     fn it_takes_some_time_to_begin_and_longer_to_end() {
         let mut strain = Strain::default();
         let (fine, late) = ((1_000, 10), (1_000, 11));
-        assert!(![late, late, fine, late, late].map(|turn| strain.judge(turn)).contains(&true), "a moment");
+        let moment = [late, late, late, late, fine, late, late, late, late];
+        assert!(!moment.map(|turn| strain.judge(turn)).contains(&true), "a machine that stood still twice");
         assert!(strain.judge(late) && strain.is_on());
-        let mut turns = [fine; 7].to_vec();
-        turns.extend([late, fine, fine, fine, fine, fine, fine, fine]);
+        let almost = [fine; TURNS_TO_END as usize - 1];
+        let turns = [&almost[..], &[late], &almost].concat();
         assert!(!turns.iter().any(|turn| strain.judge(*turn)), "not for long enough");
         assert!(strain.judge((0, 0)) && !strain.is_on(), "no call at all is no strain");
+    }
+
+    #[test]
+    fn a_late_tick_now_and_then_of_few_calls_is_no_strain() {
+        let mut strain = Strain::default();
+        assert!(![(10, 1); 9].map(|turn| strain.judge(turn)).contains(&true));
+        assert!(strain.judge((10, 1)), "but a second of it is");
     }
 }
