@@ -9,6 +9,8 @@
 //! Every frame says which one it is ([`marks`]), so that what comes at the other end can be counted and timed. A run in
 //! which the fakes themselves were late says nothing, and is called invalid.
 
+mod check;
+mod door;
 mod figures;
 mod floor;
 mod marks;
@@ -19,9 +21,11 @@ mod run;
 mod script;
 
 use std::io::{self, Write as _};
+use std::path::PathBuf;
 
+use anyhow::Context as _;
 use clap::Args;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::operator::Language;
 use program::Cores;
@@ -42,6 +46,12 @@ pub struct Options {
     /// Measures the floor too: the least code that carries the same sound, to compare with.
     #[arg(long)]
     floor: bool,
+    /// Puts TLS before the Realtime server (with a certificate of the command openssl); the floor stays without.
+    #[arg(long)]
+    tls: bool,
+    /// Compares with an earlier output of --floor --json, and fails if the daemon takes 15 % more against the floor.
+    #[arg(long, value_name = "FILE", requires = "floor")]
+    check: Option<PathBuf>,
     /// Prints JSON.
     #[arg(long)]
     json: bool,
@@ -80,12 +90,12 @@ impl Ground {
 }
 
 /// What was measured.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Measured {
     /// Whether the program had a processor core to itself.
     core_of_its_own: bool,
     daemon: Figures,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     floor: Option<Figures>,
 }
 
@@ -113,6 +123,7 @@ async fn measure(options: &Options, language: Language, cores: Cores) -> anyhow:
         contender,
         calls: options.calls.into(),
         seconds: options.seconds.into(),
+        tls: options.tls && contender == Contender::Daemon,
         variables: &options.set,
         cores,
     };
@@ -130,5 +141,16 @@ async fn measure(options: &Options, language: Language, cores: Cores) -> anyhow:
         report::text(&measured, language)
     };
     writeln!(io::stdout(), "{text}")?;
+    if let Some(file) = &options.check {
+        let before = std::fs::read(file).with_context(|| file.display().to_string())?;
+        let before = serde_json::from_slice(&before).with_context(|| file.display().to_string())?;
+        let more = check::worse(&before, &measured);
+        for (what, before, now) in &more {
+            writeln!(io::stderr(), "{what}: {before:.2} → {now:.2}")?;
+        }
+        if !more.is_empty() {
+            return Ok(false);
+        }
+    }
     Ok(measured.daemon.is_valid() && measured.daemon.is_whole())
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::marks::Mark;
 use super::script::{ANSWER_FRAMES, ASSISTANT, GREETING, GREETING_FRAMES};
@@ -18,7 +18,7 @@ const LATE_MS: f64 = 20.0;
 const ON_ITS_WAY: Duration = Duration::from_secs(1);
 
 /// Milliseconds that were measured many times.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Spread {
     /// How often.
     pub(super) count: usize,
@@ -45,7 +45,7 @@ impl Spread {
 }
 
 /// Frames that did not come as they were sent.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Faults {
     /// That never came.
     pub(super) lost: u64,

@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::time::{sleep, timeout};
 
+use super::door::Door;
 use super::figures::{Faults, Samples, Spread};
 use super::marks::Mark;
 use super::program::{Cores, Program};
@@ -62,13 +63,15 @@ pub(super) struct Plan<'a> {
     pub(super) contender: Contender,
     pub(super) calls: usize,
     pub(super) seconds: u64,
+    /// Whether the Realtime server is reached by TLS.
+    pub(super) tls: bool,
     /// Variables of the program, beside those that lead it here.
     pub(super) variables: &'a [(String, String)],
     pub(super) cores: Cores,
 }
 
 /// What a run was like. Times are milliseconds, sizes kilobytes (1 024).
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Figures {
     /// Calls that came.
     pub(super) calls: usize,
@@ -177,7 +180,7 @@ struct Seen {
 pub(super) async fn run(plan: Plan<'_>) -> anyhow::Result<Figures> {
     let folder = Folder::new().context("no folder to write to")?;
     let started = now();
-    let mut stage = Stage::set(plan, &folder.0)?;
+    let mut stage = Stage::set(plan, &folder.0).await?;
     stage.until("it is ready", |stage| stage.program.is_ready()).await?;
     let start_ms = ms(now() - started);
     sleep(PAUSE).await;
@@ -215,23 +218,30 @@ struct Stage<'a> {
     asterisk: AsteriskServer,
     openai: RealtimeServer,
     program: Program,
+    _door: Option<Door>,
 }
 
 impl<'a> Stage<'a> {
     /// Starts the fakes, and the program against them.
-    fn set(plan: Plan<'a>, folder: &Path) -> anyhow::Result<Self> {
+    async fn set(plan: Plan<'a>, folder: &Path) -> anyhow::Result<Self> {
         let settings =
             Settings { media_address: loopback_address(), keep_journal: false, ..Settings::default() };
         let asterisk = AsteriskServer::start(settings)?;
         let openai = RealtimeServer::with_script(script::model())?;
         let api = SocketAddr::new(loopback_address(), API_PORT);
-        let variables = variables(&plan, &asterisk, &openai, folder, api);
+        let door = if plan.tls { Some(Door::before(openai.address(), folder).await?) } else { None };
+        let mut variables = variables(&plan, &asterisk, &openai, folder, api);
+        // Of two of one name, the latter is the program's.
+        let by_tls = door.iter().flat_map(Door::variables);
+        let others =
+            by_tls.map(|(name, value)| (name.to_owned(), value)).chain(plan.variables.iter().cloned());
+        variables.extend(others);
         let arguments: &[&str] = match plan.contender {
             Contender::Daemon => &[],
             Contender::Floor => &["bench", "--as-floor"],
         };
         let program = Program::start(plan.cores, arguments, variables, folder, api)?;
-        Ok(Self { plan, asterisk, openai, program })
+        Ok(Self { plan, asterisk, openai, program, _door: door })
     }
 
     /// Looks again until it is so, while the program runs.
@@ -402,11 +412,7 @@ fn variables(
         ("MAX_CALLS", (plan.calls + 1).to_string()),
         ("SHUTDOWN_GRACE_SECONDS", "1".to_owned()),
     ];
-    // Of two of one name, the latter is the program's.
-    ours.map(|(name, value)| (name.to_owned(), value))
-        .into_iter()
-        .chain(plan.variables.iter().cloned())
-        .collect()
+    ours.map(|(name, value)| (name.to_owned(), value)).into()
 }
 
 fn ms(time: Duration) -> f64 {
