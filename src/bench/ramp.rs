@@ -39,6 +39,7 @@ async fn tried(plan: Plan<'_>) -> anyhow::Result<Figures> {
     let verdict = match (figures.is_valid(), figures.is_whole(), figures.is_carried()) {
         (false, ..) => "? (bench late)",
         (_, false, _) => "✗ (lost)",
+        (.., false) if figures.served < plan.calls => "✗ (not all served)",
         (.., false) => "✗ (late)",
         _ => "✓",
     };

@@ -133,7 +133,8 @@ impl Figures {
 
     /// Whether so many calls are what the program can carry.
     pub(super) fn is_carried(&self) -> bool {
-        self.is_valid() && self.is_whole() && self.lateness_ms.p99 < CARRIED_P99_MS
+        let are_all_served = self.served == self.calls;
+        self.is_valid() && self.is_whole() && are_all_served && self.lateness_ms.p99 < CARRIED_P99_MS
     }
 }
 

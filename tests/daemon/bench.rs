@@ -57,7 +57,6 @@ fn a_short_run_tells_of_both_programs_and_loses_nothing() {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "what is skipped is said")]
 fn nothing_is_lost_by_tls() {
     if Command::new("openssl").arg("version").output().is_err() {
         println!("skipped: there is no openssl (tests/run packages installs it)");
