@@ -140,7 +140,7 @@ pub const VARIABLES: &[Variable] = &[
     optional("MAX_CALLS", "0",
         "Llamadas simultáneas (1-20000); las demás siguen en el dialplan; 0: según puertos, memoria y núcleos",
         "Calls at once (1-20000); others go on in the dialplan; 0: as ports, memory and cores allow"),
-    optional("MAX_FRAME_LATENESS_MS", "5",
+    optional("MAX_FRAME_LATENESS_MS", "4",
         "Si el 1 % de las tramas sale tantos ms tarde (2-1000), las llamadas nuevas siguen en el dialplan; 0: nunca",
         "While 1 % of the frames leave so many ms late (2-1000), new calls go on in the dialplan; 0: never"),
     optional("MAX_CALL_SECONDS", "3600",
