@@ -6,7 +6,7 @@
 //!   fake Asterisk, callers  ◄── ARI, RTP ──►  the daemon, everything on,
 //!   fake Realtime server    ◄─ WebSocket ──►  or the floor: the least code for the same sound
 //! ```
-//! Every frame says which one it is ([`marks`]), so that what comes at the other end can be counted and timed. A run in
+//! Every frame says which one it is (`marks`), so that what comes at the other end can be counted and timed. A run in
 //! which the fakes themselves were late says nothing, and is called invalid.
 
 mod check;
