@@ -46,6 +46,10 @@ pub struct Options {
     /// Measures the floor too: the least code that carries the same sound, to compare with.
     #[arg(long)]
     floor: bool,
+    /// Measures another program in the daemon's place: a line for the shell, which gets the daemon's variables
+    /// (ASTERISK_HOST, OPENAI_REALTIME_URL, LOCAL_IP_ADDRESS …) and serves calls over ARI.
+    #[arg(long, value_name = "COMMAND", conflicts_with = "check")]
+    connect: Option<String>,
     /// Puts TLS before the Realtime server (with a certificate of the command openssl); the floor stays without.
     #[arg(long)]
     tls: bool,
@@ -123,17 +127,18 @@ async fn measure(options: &Options, language: Language, cores: Cores) -> anyhow:
         contender,
         calls: options.calls.into(),
         seconds: options.seconds.into(),
-        tls: options.tls && contender == Contender::Daemon,
+        tls: options.tls && contender != Contender::Floor,
         variables: &options.set,
         cores,
     };
     let core_of_its_own = cores.are_apart();
+    let contender = options.connect.as_deref().map_or(Contender::Daemon, Contender::Other);
     let measured = if options.ramp {
         let floor = if options.floor { Some(ramp::most(plan(Contender::Floor)).await?) } else { None };
-        Measured { core_of_its_own, daemon: ramp::most(plan(Contender::Daemon)).await?, floor }
+        Measured { core_of_its_own, daemon: ramp::most(plan(contender)).await?, floor }
     } else {
         let floor = if options.floor { Some(run::run(plan(Contender::Floor)).await?) } else { None };
-        Measured { core_of_its_own, daemon: run::run(plan(Contender::Daemon)).await?, floor }
+        Measured { core_of_its_own, daemon: run::run(plan(contender)).await?, floor }
     };
     let text = if options.json {
         serde_json::to_string_pretty(&measured)?

@@ -68,22 +68,29 @@ pub(super) struct Program {
 }
 
 impl Program {
-    /// Starts this very program with these arguments and these variables only, in this folder.
+    /// This very program with these arguments and no variables.
+    pub(super) fn ours(arguments: &[&str]) -> io::Result<Command> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(arguments).env_clear();
+        Ok(command)
+    }
+
+    /// Another one, by a line for the shell. It keeps this process's variables.
+    pub(super) fn other(line: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("exec {line}")]);
+        command
+    }
+
+    /// Starts it with these variables, in this folder.
     pub(super) fn start(
+        mut command: Command,
         cores: Cores,
-        arguments: &[&str],
         variables: Vec<(String, String)>,
         folder: &Path,
         api: SocketAddr,
     ) -> io::Result<Self> {
-        let mut command = Command::new(std::env::current_exe()?);
-        command
-            .args(arguments)
-            .env_clear()
-            .envs(variables)
-            .current_dir(folder)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null());
+        command.envs(variables).current_dir(folder).stdin(Stdio::null()).stdout(Stdio::null());
         // A process is born on the cores of the thread that starts it.
         let starter = std::thread::spawn(move || {
             sched_setaffinity(None, &cores.of_program())?;

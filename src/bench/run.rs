@@ -50,17 +50,19 @@ const API_PORT: u16 = 5_001;
 
 /// What is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Contender {
+pub(super) enum Contender<'a> {
     /// The daemon, with everything it does.
     Daemon,
     /// The least code that carries the same sound.
     Floor,
+    /// Whatever this line for the shell starts.
+    Other(&'a str),
 }
 
 /// How.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Plan<'a> {
-    pub(super) contender: Contender,
+    pub(super) contender: Contender<'a>,
     pub(super) calls: usize,
     pub(super) seconds: u64,
     /// Whether the Realtime server is reached by TLS.
@@ -182,7 +184,7 @@ pub(super) async fn run(plan: Plan<'_>) -> anyhow::Result<Figures> {
     let folder = Folder::new().context("no folder to write to")?;
     let started = now();
     let mut stage = Stage::set(plan, &folder.0).await?;
-    stage.until("it is ready", |stage| stage.program.is_ready()).await?;
+    stage.until("it is ready", Stage::is_ready).await?;
     let start_ms = ms(now() - started);
     sleep(PAUSE).await;
     let at_rest = stage.program.takes();
@@ -237,11 +239,12 @@ impl<'a> Stage<'a> {
         let others =
             by_tls.map(|(name, value)| (name.to_owned(), value)).chain(plan.variables.iter().cloned());
         variables.extend(others);
-        let arguments: &[&str] = match plan.contender {
-            Contender::Daemon => &[],
-            Contender::Floor => &["bench", "--as-floor"],
+        let command = match plan.contender {
+            Contender::Daemon => Program::ours(&[])?,
+            Contender::Floor => Program::ours(&["bench", "--as-floor"])?,
+            Contender::Other(line) => Program::other(line),
         };
-        let program = Program::start(plan.cores, arguments, variables, folder, api)?;
+        let program = Program::start(command, plan.cores, variables, folder, api)?;
         Ok(Self { plan, asterisk, openai, program, _door: door })
     }
 
@@ -258,6 +261,14 @@ impl<'a> Stage<'a> {
             Ok(())
         });
         waited.await.with_context(|| format!("waited for {} s until {what}", PATIENCE.as_secs()))?
+    }
+
+    /// Whether calls may come: a daemon says so, of others it must do that they listen to Asterisk.
+    fn is_ready(&mut self) -> bool {
+        match self.plan.contender {
+            Contender::Daemon | Contender::Floor => self.program.is_ready(),
+            Contender::Other(_) => self.asterisk.listeners() > 0,
+        }
     }
 
     async fn place(&mut self) -> anyhow::Result<Vec<Placed>> {

@@ -67,6 +67,13 @@ fn nothing_is_lost_by_tls() {
 }
 
 #[test]
+fn another_program_can_take_the_daemons_place() {
+    let daemon = env!("CARGO_BIN_EXE_openai-inbound-calls");
+    let (figures, _) = bench(&["--calls", "2", "--seconds", "1", "--connect", daemon]);
+    assert_eq!((figures["daemon"]["served"].as_u64(), lost(&figures["daemon"])), (Some(2), vec![0; 6]));
+}
+
+#[test]
 fn callers_beyond_the_limit_are_handed_back() {
     let (figures, _) = bench(&["--calls", "5", "--seconds", "1", "--set", "MAX_CALLS=3"]);
     assert_eq!(figures["daemon"]["served"], 3);
