@@ -15,7 +15,7 @@ use crate::sim::realtime::{Fact, Session, What};
 /// A frame that comes so much later than the quickest one is called late: it would miss a tight jitter buffer.
 const LATE_MS: f64 = 20.0;
 /// Sound that was said so shortly before the end may still be on its way.
-const ON_ITS_WAY: Duration = Duration::from_secs(1);
+const ON_ITS_WAY: Duration = Duration::from_secs(2);
 
 /// Milliseconds that were measured many times.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
