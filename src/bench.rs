@@ -157,5 +157,6 @@ async fn measure(options: &Options, language: Language, cores: Cores) -> anyhow:
             return Ok(false);
         }
     }
-    Ok(measured.daemon.is_valid() && measured.daemon.is_whole())
+    let floor_counts = measured.floor.as_ref().is_none_or(Figures::is_valid);
+    Ok(floor_counts && measured.daemon.is_valid() && measured.daemon.is_whole())
 }

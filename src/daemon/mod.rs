@@ -317,7 +317,7 @@ impl Daemon {
         }
     }
 
-    /// Whether the machine carries the calls it has. While it does not, only as many may come as go.
+    /// Whether the machine carries the calls it has. While it does not, no more callers are taken.
     fn judge_strain(&mut self) {
         let (all, late) = self.ticks.take();
         if self.strain.judge((all, late)) {
