@@ -110,7 +110,8 @@ fn examine(json: bool) -> ExitCode {
 fn run<T, F: Future<Output = anyhow::Result<T>>>(
     task: impl FnOnce(Pin<Box<dyn Future<Output = ()> + Send>>) -> F,
 ) -> anyhow::Result<T> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.enable_all().thread_name(daemon::process::CALL_THREADS).build()?;
     let ended = runtime.block_on(async {
         let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let stop = async move {

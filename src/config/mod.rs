@@ -91,7 +91,7 @@ pub struct CallsConfig {
     pub max_day_cost: Option<u64>,
     /// Most calls at once; None: as many as the machine and the ports allow.
     pub max_calls: Option<usize>,
-    /// How late 99 % of the frames may leave before no more callers are taken, 2–1000 ms; None: however late.
+    /// How late 99 % of the frames may leave before a saturated daemon takes no more callers, 2–1000 ms; None: however late.
     pub max_frame_lateness: Option<Duration>,
     /// Whether it is told which keys the caller presses.
     pub tells_keys: bool,

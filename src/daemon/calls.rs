@@ -112,6 +112,9 @@ impl Daemon {
             spent: Arc::clone(&spent),
             ticks: self.config.calls.max_frame_lateness.map(|most| (Arc::clone(&self.ticks), most)),
         };
+        if self.live.is_empty() && !self.strain.is_on() {
+            self.strain.start_over();
+        }
         let abort = self.calls.spawn(call_task::run(call, inbox, io).instrument(span));
         self.callers.insert(abort.id(), caller.clone());
         self.live.insert(caller, Live { row, port, orders, abort, spent });

@@ -15,6 +15,7 @@
 //! | `peers` | how Asterisk and the model's server are reached |
 //! | `capacity`, `spending` | how many calls there may be; what those of a day have cost |
 //! | `call_log`, `archive` | rows of the call log; everything about recordings that is not recording |
+//! | `strain`, `process` | whether the daemon carries its calls; what it takes of the machine, read from `/proc` |
 //! | `service_manager`, `clock` | systemd; the only clocks and chance |
 
 pub mod archive;
@@ -50,9 +51,10 @@ use call_task::Order;
 use clock::{chance, now, wall};
 use errands::{ASK_AGAIN_AFTER, Errand};
 use peers::{ari_headers, ari_rest, endpoint, events_url};
+use process::{ThreadTimes, stolen};
 use service_manager::ServiceManager;
 use spending::Spending;
-use strain::{Strain, Ticks};
+use strain::{Counters, Load, Strain, Ticks};
 
 use crate::ari::ChannelId;
 use crate::ari::request::{Application, Reply, Request, idle_bridges};
@@ -106,7 +108,7 @@ struct Daemon {
     rest: AriRest,
     again: Arc<Notify>,
     switchboard: Switchboard,
-    /// The switchboard's limit, as long as the machine carries what it has.
+    /// The switchboard's limit, as long as the daemon carries what it has.
     max_calls: usize,
     /// The ticks of all calls' clocks.
     ticks: Arc<Ticks>,
@@ -305,7 +307,7 @@ impl Daemon {
                         self.judge_spending();
                     }
                 }
-                _ = turn.tick(), if !self.live.is_empty() || self.strain.is_on() => self.judge_strain(),
+                _ = turn.tick(), if self.is_judged() => self.judge_strain(),
                 () = manager.heartbeat_due() => manager.heartbeat(),
                 () = &mut grace, if draining && !grace_over => {
                     grace_over = true;
@@ -317,13 +319,19 @@ impl Daemon {
         }
     }
 
-    /// Whether the machine carries the calls it has. While it does not, no more callers are taken.
+    /// Whether there are calls whose frames can be late, or overload that can be over.
+    fn is_judged(&self) -> bool {
+        let has_calls = self.config.calls.max_frame_lateness.is_some() && !self.live.is_empty();
+        has_calls || self.strain.is_on()
+    }
+
+    /// Whether the daemon carries the calls it has. While it does not, no more callers are taken.
     fn judge_strain(&mut self) {
-        let (all, late) = self.ticks.take();
-        if self.strain.judge((all, late)) {
+        let counters = Counters { at: now(), threads: ThreadTimes::now(), stolen: stolen() };
+        if self.strain.judge(counters, self.ticks.take()) {
             let (calls, is_on) = (self.live.len(), self.strain.is_on());
-            let late_percent = u64::from(late) * 100 / u64::from(all.max(1));
-            let overloaded = Notice::Overloaded { calls, late_percent };
+            let Load { late_percent, busy_percent } = self.strain.load();
+            let overloaded = Notice::Overloaded { calls, late_percent, busy_percent };
             self.operator.say(&if is_on { overloaded } else { Notice::OverloadEnded { calls } });
             self.readiness.send_modify(|now| now.overloaded = is_on);
         }

@@ -1,6 +1,8 @@
 //! What a process takes of the machine, as Linux tells it in `/proc` (proc(5)). What cannot be read is not told.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::time::Duration;
 
 use rustix::param::clock_ticks_per_second;
 use rustix::process::{Resource, getrlimit};
@@ -41,6 +43,72 @@ impl Process {
     }
 }
 
+/// What the threads that carry calls are called: those of the runtime, its pool of blocking ones included. Linux keeps 15
+/// characters.
+pub const CALL_THREADS: &str = "calls";
+
+/// For how long each of the threads that carry calls has been running on a processor, or waiting for one, since it began.
+#[derive(Debug, Clone, Default)]
+pub(super) struct ThreadTimes(BTreeMap<u32, Duration>);
+
+impl ThreadTimes {
+    /// Of these threads, by their numbers.
+    #[cfg(test)]
+    pub(super) fn of(threads: impl IntoIterator<Item = (u32, Duration)>) -> Self {
+        Self(threads.into_iter().collect())
+    }
+
+    /// As they are now. None: the kernel does not count (it lacks `CONFIG_SCHED_INFO`), or the runtime is not the
+    /// program's own.
+    pub(super) fn now() -> Option<Self> {
+        let mut times = BTreeMap::new();
+        for thread in fs::read_dir("/proc/self/task").ok()?.flatten() {
+            let told = |file| fs::read_to_string(thread.path().join(file));
+            // One that has ended since the folder was listed tells nothing.
+            let Ok(name) = told("comm") else { continue };
+            if name.trim_end() == CALL_THREADS {
+                let number = thread.file_name().to_str()?.parse().ok()?;
+                let Ok(schedstat) = told("schedstat") else { continue };
+                times.insert(number, busy(&schedstat)?);
+            }
+        }
+        (!times.is_empty()).then_some(Self(times))
+    }
+
+    /// How much of it the busiest thread had since `before`.
+    pub(super) fn busiest_since(&self, before: &Self) -> Duration {
+        let since = |(number, now): (&u32, &Duration)| {
+            now.saturating_sub(before.0.get(number).copied().unwrap_or_default())
+        };
+        self.0.iter().map(since).max().unwrap_or_default()
+    }
+}
+
+/// What the hypervisor has taken of each of the machine's processors since it was started, in the mean. Nothing where the
+/// kernel does not tell.
+pub(super) fn stolen() -> Duration {
+    fs::read_to_string("/proc/stat")
+        .ok()
+        .and_then(|stat| stolen_ticks(&stat))
+        .map_or(Duration::ZERO, |ticks| Duration::from_secs_f64(ticks / clock_ticks_per_second() as f64))
+}
+
+/// `schedstat`: nanoseconds on a processor, nanoseconds waiting for one, and how often
+/// (Documentation/scheduler/sched-stats.rst).
+fn busy(schedstat: &str) -> Option<Duration> {
+    let mut numbers = schedstat.split_ascii_whitespace().map(|number| number.parse::<u64>().ok());
+    Some(Duration::from_nanos(numbers.next()??.saturating_add(numbers.next()??)))
+}
+
+/// `steal`, the eighth number of the first line of `/proc/stat`, which is the sum of the lines that follow: one for each
+/// processor.
+fn stolen_ticks(stat: &str) -> Option<f64> {
+    let of_all = stat.lines().next()?.strip_prefix("cpu ")?;
+    let steal: u64 = of_all.split_ascii_whitespace().nth(7)?.parse().ok()?;
+    let processors = stat.lines().skip(1).take_while(|line| line.starts_with("cpu")).count();
+    Some(steal as f64 / processors.max(1) as f64)
+}
+
 /// `utime` and `stime` of `stat`, the 14th and 15th field. The name, in brackets, may hold anything, brackets too.
 fn cpu_ticks(stat: &str) -> Option<u64> {
     let (_, from_the_third) = stat.rsplit_once(") ")?;
@@ -64,6 +132,38 @@ mod tests {
         assert_eq!((cpu_ticks(stat), cpu_ticks("17 (a)")), (Some(300), None));
         let status = "VmHWM:\t    900 kB\nVmRSS:\t    812 kB\n";
         assert_eq!((resident_kib(status), resident_kib("VmHWM:\t 9 kB")), (Some(812), None));
+    }
+
+    #[test]
+    fn the_busiest_thread_counts_and_a_new_one_from_its_beginning() {
+        let ms = Duration::from_millis;
+        let before = ThreadTimes::of([(1, ms(100)), (2, ms(500)), (3, ms(900))]);
+        let now = ThreadTimes::of([(1, ms(130)), (2, ms(510)), (4, ms(40))]);
+        assert_eq!(now.busiest_since(&before), ms(40));
+        assert_eq!(ThreadTimes::default().busiest_since(&before), Duration::ZERO);
+        assert_eq!(busy("250000000 50000000 7\n"), Some(ms(300)));
+        assert_eq!((busy("0 0 0"), busy("x 1 1"), busy("")), (Some(Duration::ZERO), None, None));
+    }
+
+    #[test]
+    fn stolen_time_is_the_mean_of_the_processors() {
+        let stat =
+            "cpu  1 2 3 4 5 6 7 80 0 0\ncpu0 1 1 1 1 1 1 1 50 0 0\ncpu1 0 1 1 1 1 1 1 30 0 0\nintr 9\n";
+        assert_eq!(stolen_ticks(stat), Some(40.0));
+        assert_eq!((stolen_ticks("cpu  1 2 3"), stolen_ticks("")), (None, None));
+    }
+
+    #[test]
+    fn a_thread_that_works_is_seen_to_work() {
+        let seen = std::thread::Builder::new().name(CALL_THREADS.into()).spawn(|| {
+            let until = super::super::clock::now() + Duration::from_millis(20);
+            while super::super::clock::now() < until {
+                std::hint::spin_loop();
+            }
+            ThreadTimes::now().map(|now| now.busiest_since(&ThreadTimes::default()))
+        });
+        let busy = seen.expect("a thread").join().expect("no panic").expect("Linux counts");
+        assert!(busy >= Duration::from_millis(10), "{busy:?} of 20 ms");
     }
 
     #[test]

@@ -1,26 +1,53 @@
-//! Whether the machine carries the calls it has: by how late their clocks run, which is what callers would hear. While
-//! it does not, no more callers are taken.
+//! Whether this daemon is overloaded: it wants more of the processors than it gets, and callers hear it. While that is so,
+//! no more callers are taken.
 //!
-//! Calls count, each on its own task; the daemon looks every [`TURN`], and judges by the last second. A machine that
-//! stood still for a moment, as a virtual one does now and then, is not overloaded.
+//! Overload needs both halves, over the same two seconds:
+//! - **The daemon is saturated.** The busiest of the threads that carry calls was running, or waiting for a processor, for
+//!   nearly all the time in which the machine was there ([`ThreadTimes`], `/proc/self/task/*/schedstat`).
+//! - **Frames are late** by more than a jitter buffer hides (`MAX_FRAME_LATENESS_MS`), more than 1 % of them, again and
+//!   again.
+//!
+//! Late frames alone prove nothing, because a machine that stood still makes them too, and one caller more or less would
+//! not change that. Each case looks different in the counters:
+//!
+//! | what happens | running | waiting | late frames | overload |
+//! |---|---|---|---|---|
+//! | too many calls | nearly all the time | little | yes | yes |
+//! | other programs take the processors | some | nearly all the rest | yes | yes |
+//! | `CPUQuota=` of the unit is used up | some | the rest (the kernel counts a throttled thread as waiting) | yes | yes |
+//! | the hypervisor takes the processor for 25 ms, now and then | unchanged, or 25 ms more on kernels that do not account for stolen time | 25 ms at most | some | no |
+//! | the hypervisor takes it for most of the time | some | little | yes | yes: stolen time (`/proc/stat`) is no time of the machine |
+//! | SIGSTOP, a suspended or migrated machine | nothing | nothing | yes | no |
+//! | another thread of ours waits for a disk | unchanged | unchanged | no | no |
+//!
+//! Where the kernel does not count per thread, frames alone decide.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// How often it is judged. Longer: more callers are taken before it shows.
-pub(super) const TURN: Duration = Duration::from_millis(100);
-/// Of more ticks than one in so many being late, callers hear something: 1 %.
+use super::process::ThreadTimes;
+
+/// How often the counters are read. Longer: more callers are taken before overload shows. Shorter: reading them costs more.
+pub(super) const TURN: Duration = Duration::from_millis(250);
+/// Of more frames than one in so many being late, callers hear something: 1 %.
 const ONE_IN: u32 = 100;
-/// The judgement is on so many turns; that it is over, on so many without.
-const TURNS_TO_BEGIN: usize = 10;
-const TURNS_TO_END: usize = 20;
-/// It takes late turns, so many of them: one moment makes two at most.
-const LATE_TURNS: usize = 3;
-/// And so many late ticks: of few calls, a single one is more than 1 %.
+/// Overload is judged over so many turns: two seconds. Fewer would take a machine's hiccup for overload, more would let
+/// callers in who make it worse.
+const TURNS: usize = 8;
+/// So many of these turns have late frames. Fewer would let two single moments count.
+const LATE_TURNS: usize = 4;
+/// So many frames are late at least: of few calls, a single one is more than 1 %.
 const LATE_TICKS: u32 = 10;
+/// Saturation, as a share of the time in which the machine was there. Nearer to 1, a thread that sleeps for a moment
+/// between two bursts is missed; lower, a machine that has room is called full.
+const SATURATED: f64 = 0.85;
+/// Overload is over when the same share has fallen below this. Nearer to [`SATURATED`], the judgement flaps.
+const HAS_ROOM: f64 = 0.75;
+/// It is over, too, when no turn of so many had late frames: 30 s. Shorter lets callers in again who make it worse.
+const QUIET_TURNS: u32 = 120;
 
-/// The ticks of all calls since the daemon last looked.
+/// The ticks of all calls' clocks since the daemon last looked.
 #[derive(Debug, Default)]
 pub(super) struct Ticks {
     all: AtomicU32,
@@ -42,46 +69,194 @@ impl Ticks {
     }
 }
 
-/// The judgement.
-#[derive(Debug, Default)]
-pub(super) struct Strain {
-    is_on: bool,
-    /// Of the last turns: the ticks, and the late ones.
-    turns: VecDeque<(u32, u32)>,
+/// The counters at one moment. They only grow.
+#[derive(Debug, Clone)]
+pub(super) struct Counters {
+    /// When they were read.
+    pub(super) at: Instant,
+    /// What the threads that carry calls have taken and waited for; None where the kernel does not tell.
+    pub(super) threads: Option<ThreadTimes>,
+    /// What the hypervisor has taken of each processor, in the mean.
+    pub(super) stolen: Duration,
 }
 
-impl Strain {
-    /// Whether the machine is overloaded.
-    pub(super) fn is_on(&self) -> bool {
-        self.is_on
-    }
+/// What happened between two looks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Turn {
+    ticks: u32,
+    late: u32,
+    /// For how long the busiest thread was running or waiting; None: the kernel does not tell.
+    busy: Option<Duration>,
+    /// How long the machine was there.
+    had: Duration,
+}
 
-    /// Takes the ticks of one turn, all and late. Whether the judgement has changed.
-    pub(super) fn judge(&mut self, turn: (u32, u32)) -> bool {
-        let turns = if self.is_on { TURNS_TO_END } else { TURNS_TO_BEGIN };
-        if self.turns.len() == turns {
-            self.turns.pop_front();
+impl Turn {
+    fn between(before: &Counters, now: &Counters, (ticks, late): (u32, u32)) -> Self {
+        let passed = now.at.saturating_duration_since(before.at);
+        let busy = now.threads.as_ref().zip(before.threads.as_ref());
+        Self {
+            ticks,
+            late,
+            busy: busy.map(|(now, before)| now.busiest_since(before)),
+            had: passed.saturating_sub(now.stolen.saturating_sub(before.stolen)),
         }
-        self.turns.push_back(turn);
-        let is_late = self.is_late();
-        let has_changed = if self.is_on { !is_late && self.turns.len() == turns } else { is_late };
-        if has_changed {
-            *self = Self { is_on: !self.is_on, ..Self::default() };
-        }
-        has_changed
     }
 
     fn is_late(&self) -> bool {
-        let is_late = |(all, late): (u32, u32)| late > all / ONE_IN;
-        let (all, late) = self.turns.iter().fold((0, 0), |sum, turn| (sum.0 + turn.0, sum.1 + turn.1));
-        let late_turns = self.turns.iter().filter(|turn| is_late(**turn)).count();
-        is_late((all, late)) && late >= LATE_TICKS && late_turns >= LATE_TURNS
+        self.late > self.ticks / ONE_IN
+    }
+}
+
+/// What the last turns came to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Load {
+    /// Of the frames, so many per cent were late.
+    pub(super) late_percent: u64,
+    /// For so many per cent of the time, the busiest thread was running or waiting; None: the kernel does not tell.
+    pub(super) busy_percent: Option<u64>,
+}
+
+/// The judgement.
+#[derive(Debug, Default)]
+pub(super) struct Strain {
+    state: State,
+    last: Option<Counters>,
+    turns: VecDeque<Turn>,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum State {
+    #[default]
+    Carries,
+    /// For so many turns no frame has been late.
+    Overloaded { quiet_turns: u32 },
+}
+
+impl Strain {
+    /// Whether the daemon is overloaded.
+    pub(super) fn is_on(&self) -> bool {
+        self.state != State::Carries
+    }
+
+    /// What the last two seconds came to.
+    pub(super) fn load(&self) -> Load {
+        let (ticks, late) = self.ticks();
+        Load {
+            late_percent: u64::from(late) * 100 / u64::from(ticks.max(1)),
+            busy_percent: self.busy_share().map(|share| (share.min(1.0) * 100.0).round() as u64),
+        }
+    }
+
+    /// Takes the counters as they are now, and the ticks since the last time, all and late. Whether the judgement has
+    /// changed.
+    pub(super) fn judge(&mut self, now: Counters, ticks: (u32, u32)) -> bool {
+        let turn = self.last.as_ref().map(|last| Turn::between(last, &now, ticks));
+        self.last = Some(now);
+        let Some(turn) = turn else { return false };
+        if self.turns.len() == TURNS {
+            self.turns.pop_front();
+        }
+        self.turns.push_back(turn);
+        let next = match self.state {
+            State::Carries if self.is_late() && self.is_saturated() => State::Overloaded { quiet_turns: 0 },
+            State::Carries => State::Carries,
+            State::Overloaded { quiet_turns } => {
+                let quiet_turns = if turn.is_late() { 0 } else { quiet_turns + 1 };
+                if self.has_room() || quiet_turns >= QUIET_TURNS {
+                    State::Carries
+                } else {
+                    State::Overloaded { quiet_turns }
+                }
+            }
+        };
+        let was_on = self.is_on();
+        self.state = next;
+        self.is_on() != was_on
+    }
+
+    /// Forgets what was: for a time nobody has looked.
+    pub(super) fn start_over(&mut self) {
+        *self = Self::default();
+    }
+
+    fn ticks(&self) -> (u32, u32) {
+        self.turns.iter().fold((0, 0), |sum, turn| (sum.0 + turn.ticks, sum.1 + turn.late))
+    }
+
+    fn is_late(&self) -> bool {
+        let (ticks, late) = self.ticks();
+        let late_turns = self.turns.iter().filter(|turn| turn.is_late()).count();
+        late > ticks / ONE_IN && late >= LATE_TICKS && late_turns >= LATE_TURNS
+    }
+
+    /// Over two seconds at least.
+    fn is_saturated(&self) -> bool {
+        self.turns.len() == TURNS && self.busy_share().is_none_or(|share| share >= SATURATED)
+    }
+
+    /// Where the kernel does not tell, frames alone decide.
+    fn has_room(&self) -> bool {
+        self.busy_share().map_or_else(|| !self.turns.iter().any(Turn::is_late), |share| share < HAS_ROOM)
+    }
+
+    /// For which share of the time in which the machine was there the busiest thread was running or waiting; None where the
+    /// kernel does not tell.
+    fn busy_share(&self) -> Option<f64> {
+        let had: Duration = self.turns.iter().map(|turn| turn.had).sum();
+        let busy: Duration = self.turns.iter().map(|turn| turn.busy).sum::<Option<_>>()?;
+        Some(busy.as_secs_f64() / had.as_secs_f64().max(f64::MIN_POSITIVE))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A machine on whose clock the judgement is tried.
+    struct Machine {
+        strain: Strain,
+        now: Counters,
+    }
+
+    /// What goes on in each quarter of a second.
+    #[derive(Clone, Copy)]
+    struct Quarter {
+        ticks: (u32, u32),
+        busy_ms: u64,
+        stolen_ms: u64,
+    }
+
+    const FINE: Quarter = Quarter { ticks: (2_500, 2), busy_ms: 100, stolen_ms: 0 };
+    const OVERLOADED: Quarter = Quarter { ticks: (2_500, 250), busy_ms: 245, stolen_ms: 0 };
+
+    impl Machine {
+        fn new() -> Self {
+            let threads = Some(ThreadTimes::of([(7, Duration::ZERO)]));
+            let now = Counters { at: crate::daemon::clock::now(), threads, stolen: Duration::ZERO };
+            let mut strain = Strain::default();
+            assert!(!strain.judge(now.clone(), (0, 0)));
+            Self { strain, now }
+        }
+
+        /// After how many quarters the judgement changes, if it does.
+        fn changes_after(&mut self, quarters: impl IntoIterator<Item = Quarter>) -> Option<usize> {
+            let changes = quarters.into_iter().map(|quarter| {
+                let ms = Duration::from_millis;
+                self.now.at += TURN;
+                self.now.stolen += ms(quarter.stolen_ms);
+                let so_far =
+                    self.now.threads.take().map(|times| times.busiest_since(&ThreadTimes::default()));
+                self.now.threads = so_far.map(|so_far| ThreadTimes::of([(7, so_far + ms(quarter.busy_ms))]));
+                self.strain.judge(self.now.clone(), quarter.ticks)
+            });
+            changes.collect::<Vec<_>>().iter().position(|has_changed| *has_changed).map(|place| place + 1)
+        }
+    }
+
+    fn seconds(seconds: usize, quarter: Quarter) -> impl Iterator<Item = Quarter> + Clone {
+        std::iter::repeat_n(quarter, seconds * 4)
+    }
 
     #[test]
     fn late_ticks_are_counted_and_counted_anew() {
@@ -91,32 +266,75 @@ mod tests {
         assert_eq!((ticks.take(), ticks.take()), ((2, 1), (0, 0)));
     }
 
-    const FINE: (u32, u32) = (1_000, 2);
-    const LATE: (u32, u32) = (1_000, 100);
-
     #[test]
-    fn a_moment_is_no_strain_and_three_are() {
-        let mut strain = Strain::default();
-        let moment = [FINE, (1_000, 900), (1_000, 900), FINE, FINE, FINE, FINE, FINE, FINE, FINE, FINE];
-        assert!(![moment, moment].as_flattened().iter().any(|turn| strain.judge(*turn)));
-        let changes = [LATE, FINE, FINE, LATE, FINE, FINE, LATE].map(|turn| strain.judge(turn));
-        assert_eq!(changes.iter().position(|changed| *changed), Some(6));
-        assert!(strain.is_on());
+    fn too_many_calls_are_overload_after_two_seconds_and_until_there_is_room() {
+        let mut machine = Machine::new();
+        assert_eq!(machine.changes_after(seconds(3, OVERLOADED)), Some(8));
+        assert!(machine.strain.is_on());
+        assert_eq!(machine.strain.load(), Load { late_percent: 10, busy_percent: Some(98) });
+        let saturated_on_time = Quarter { ticks: (2_500, 0), ..OVERLOADED };
+        assert_eq!(machine.changes_after(seconds(20, saturated_on_time)), None, "no room yet");
+        assert_eq!(machine.changes_after(seconds(3, FINE)), Some(4));
+        assert!(!machine.strain.is_on());
     }
 
     #[test]
-    fn it_ends_when_two_seconds_were_fine() {
-        let mut strain = Strain::default();
-        assert!([LATE; 3].map(|turn| strain.judge(turn))[2]);
-        let turns = [[FINE; 6].as_slice(), &[LATE; 3], &[FINE; 17]].concat();
-        assert!(!turns.iter().any(|turn| strain.judge(*turn)), "three late ones are among the last 20");
-        assert!(strain.judge((0, 0)) && !strain.is_on(), "no call at all is no strain");
+    fn a_saturated_daemon_whose_frames_are_on_time_is_not_overloaded_and_is_not_called_so_for_ever() {
+        let saturated_on_time = Quarter { ticks: (2_500, 20), ..OVERLOADED };
+        let mut machine = Machine::new();
+        assert_eq!(machine.changes_after(seconds(60, saturated_on_time)), None);
+        assert_eq!(machine.changes_after(seconds(2, OVERLOADED)), Some(4), "saturated it is already");
+        assert_eq!(machine.changes_after(seconds(60, saturated_on_time)), Some(120));
+    }
+
+    /// The machines of the table at the top.
+    #[test]
+    fn a_machine_that_stands_still_is_not_overloaded_however_late_frames_are() {
+        for (what, quarter) in [
+            ("a core is stolen for 25 ms five times a second, and the kernel knows", 31),
+            ("the same, and the kernel takes it for our work", 0),
+        ]
+        .map(|(what, stolen_ms)| (what, Quarter { ticks: (375, 47), busy_ms: 100 + 31, stolen_ms }))
+        .into_iter()
+        .chain([
+            ("stopped for half of the time", Quarter { ticks: (200, 180), busy_ms: 60, stolen_ms: 0 }),
+            (
+                "gone for most of a second, again and again",
+                Quarter { ticks: (50, 50), busy_ms: 90, stolen_ms: 0 },
+            ),
+        ]) {
+            assert_eq!(Machine::new().changes_after(seconds(60, quarter)), None, "{what}");
+        }
     }
 
     #[test]
-    fn a_late_tick_now_and_then_of_few_calls_is_no_strain() {
-        let mut strain = Strain::default();
-        assert!(![(10, 1); 9].map(|turn| strain.judge(turn)).contains(&true));
-        assert!(strain.judge((10, 1)), "but one in every turn is");
+    fn a_daemon_that_wants_all_the_hypervisor_leaves_is_overloaded() {
+        let starved = Quarter { ticks: (375, 300), busy_ms: 50, stolen_ms: 195 };
+        assert_eq!(Machine::new().changes_after(seconds(3, starved)), Some(8));
+        let leaves_enough = Quarter { busy_ms: 25, ..starved };
+        assert_eq!(Machine::new().changes_after(seconds(60, leaves_enough)), None);
+    }
+
+    #[test]
+    fn a_moment_is_no_overload() {
+        let one = [OVERLOADED; 3].into_iter().chain(seconds(2, FINE));
+        let mut machine = Machine::new();
+        assert_eq!(machine.changes_after(one.clone().chain(one.clone()).chain(one)), None);
+        let few_calls = Quarter { ticks: (12, 1), ..OVERLOADED };
+        assert_eq!(machine.changes_after(seconds(60, few_calls)), None, "one late frame of one call");
+    }
+
+    #[test]
+    fn where_the_kernel_does_not_count_frames_decide() {
+        let mut machine = Machine::new();
+        machine.now.threads = None;
+        machine.strain.start_over();
+        assert_eq!(
+            machine.changes_after(seconds(4, OVERLOADED)),
+            Some(9),
+            "the first look has nothing before"
+        );
+        assert_eq!(machine.strain.load().busy_percent, None);
+        assert_eq!(machine.changes_after(seconds(4, FINE)), Some(8));
     }
 }

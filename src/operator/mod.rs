@@ -331,11 +331,12 @@ notices! {
     CallSpent { read: u64, cached: u64, written: u64, cost: Cost } => Info,
         "Consumo de la llamada - Tokens de entrada: {read} (en caché: {cached}) - De salida: {written} - Coste: {cost}",
         "Used by the call - Tokens in: {read} (cached: {cached}) - Out: {written} - Cost: {cost}";
-    /// The calls' clocks run late: the machine does not carry more.
-    Overloaded { calls: usize, late_percent: u64 } => Warn,
-        "Sobrecarga con {calls} llamadas: el {late_percent} % de las tramas sale tarde (MAX_FRAME_LATENESS_MS) - Las nuevas siguen en el dialplan",
-        "Overloaded with {calls} calls: {late_percent} % of the frames leave late (MAX_FRAME_LATENESS_MS) - New ones go on in the dialplan";
-    /// They run on time again.
+    /// The daemon wants more of the processors than it gets, and frames leave late; `busy_percent` of the time its busiest
+    /// thread ran or waited for a processor.
+    Overloaded { calls: usize, late_percent: u64, busy_percent: Option<u64> } => Warn,
+        "Sobrecarga con {calls} llamadas: el {late_percent} % de las tramas sale tarde (MAX_FRAME_LATENESS_MS), con el procesador ocupado al {busy_percent} % - Las nuevas siguen en el dialplan",
+        "Overloaded with {calls} calls: {late_percent} % of the frames leave late (MAX_FRAME_LATENESS_MS), with the processor {busy_percent} % busy - New ones go on in the dialplan";
+    /// There is room for more calls again.
     OverloadEnded { calls: usize } => Info,
         "Fin de la sobrecarga - Llamadas en curso: {calls}",
         "No longer overloaded - Calls in progress: {calls}";

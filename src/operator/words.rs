@@ -38,6 +38,13 @@ impl Said for Option<&'static str> {
     }
 }
 
+/// A number, or that nobody knows it.
+impl Said for Option<u64> {
+    fn said(&self, _language: Language) -> String {
+        self.map_or_else(|| "?".to_owned(), |number| number.to_string())
+    }
+}
+
 /// An amount of money.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cost {
