@@ -121,6 +121,17 @@ impl Request {
         matches!(reply, Reply::Refused { status: 404, .. })
     }
 
+    /// Whether making it twice does no more than making it once. Of what is created under a name the second time is
+    /// refused (409; Asterisk 22: 500), and that refusal says nothing about the first.
+    pub const fn may_be_repeated(&self) -> bool {
+        !matches!(self, Self::CreateBridge { .. } | Self::ExternalMedia { .. })
+    }
+
+    /// Whether its answer grows with what Asterisk does for others.
+    pub const fn answers_a_list(&self) -> bool {
+        matches!(self, Self::Application(_) | Self::Bridges | Self::Modules)
+    }
+
     /// Its HTTP method.
     pub const fn method(&self) -> Method {
         match self {
@@ -139,6 +150,18 @@ impl Request {
             | Self::Info
             | Self::Modules => Method::Get,
         }
+    }
+
+    /// Method and path without the query, in which a caller's words may be: `POST /channels/1.2/continue`.
+    pub fn name(&self) -> String {
+        let path = self.path();
+        let path = path.split('?').next().unwrap_or_default();
+        let method = match self.method() {
+            Method::Get => "GET",
+            Method::Post => "POST",
+            Method::Delete => "DELETE",
+        };
+        format!("{method} {path}")
     }
 
     /// Path and query below `/ari`, percent-encoded.
@@ -213,13 +236,16 @@ fn encode(out: &mut String, text: &str) {
     }
 }
 
-/// Where Asterisk's end of an ExternalMedia channel is, from the reply to its creation.
+/// Where Asterisk's end of an ExternalMedia channel is, from the reply to its creation: the channel with its variables, or
+/// (Asterisk 16.6.0 to 16.6.2) an object around the channel that has the address beside it.
 ///
 /// None: the reply does not say (or says nonsense), and the media path cannot be used.
 pub fn media_address(body: &str) -> Option<SocketAddr> {
     #[derive(Deserialize)]
-    struct Body {
-        channelvars: Variables,
+    #[serde(untagged)]
+    enum Body {
+        Channel { channelvars: Variables },
+        Around { local_address: String, local_port: u16 },
     }
     #[derive(Deserialize)]
     struct Variables {
@@ -228,9 +254,11 @@ pub fn media_address(body: &str) -> Option<SocketAddr> {
         #[serde(rename = "UNICASTRTP_LOCAL_PORT")]
         port: String,
     }
-    let Body { channelvars: Variables { address, port } } = serde_json::from_str(body).ok()?;
-    let port = port.parse().ok().filter(|port| *port != 0)?;
-    Some(SocketAddr::new(address.parse().ok()?, port))
+    let (address, port) = match serde_json::from_str(body).ok()? {
+        Body::Channel { channelvars: Variables { address, port } } => (address, port.parse().ok()?),
+        Body::Around { local_address, local_port } => (local_address, local_port),
+    };
+    (port != 0).then_some(SocketAddr::new(address.parse().ok()?, port))
 }
 
 /// What [`Request::DialplanExists`] answers.
@@ -394,5 +422,13 @@ mod tests {
         assert_eq!(media_address(&reply("127.0.0.1", "0")), None);
         assert_eq!(media_address(&reply("host", "1")), None);
         assert_eq!(media_address("{}"), None);
+        let around = |port: &str| {
+            format!(
+                r#"{{"channel":{{"id":"x","state":"Down"}},"local_address":"127.0.0.1","local_port":{port}}}"#
+            )
+        };
+        assert_eq!(media_address(&around("30000")), Some(([127, 0, 0, 1], 30_000).into()));
+        assert_eq!(media_address(&around("0")), None);
+        assert_eq!(media_address(&around("-1")), None);
     }
 }

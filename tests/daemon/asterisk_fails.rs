@@ -3,21 +3,26 @@
 
 use openai_inbound_calls::sim::asterisk::{CallState, Ending, Fault};
 use openai_inbound_calls::sim::caller::Step;
-use openai_inbound_calls::sim::realtime::Script;
+use openai_inbound_calls::sim::realtime::{Script, pattern};
 
-use crate::world::{World, ms, until};
+use crate::world::{World, contains, listen, ms, until};
 
 /// The requests that set a call up. The last may be made twice, so that its loss ends no call.
 const SETUP: [(&str, &str); 3] =
     [("POST", "/bridges"), ("POST", "/channels/externalMedia"), ("POST", "/addChannel")];
 
-/// Each of the requests fails so, in a world of its own: of a call that fails early, other requests may still be under
+/// So often a request is made whose connection is closed in the place of an answer.
+const TRIES: usize = 5;
+
+/// Each of the requests always fails so, in a world of its own: of a call that fails early, other requests may still be under
 /// way when nothing is left of it. The callers are handed back for this reason.
 async fn each_fails(fault: Fault, reason: &str, requests: &[(&str, &str)]) {
     for (method, path) in requests {
         let world = World::new(Script::default());
         let daemon = world.daemon().await;
-        world.asterisk.fail_next(method, path, fault);
+        for _ in 0..TRIES {
+            world.asterisk.fail_next(method, path, fault);
+        }
         let call = world.call(vec![Step::Pause(ms(60_000))]);
         world.over(call).await;
         let ended = world.asterisk.outcome(call).ended;
@@ -36,6 +41,22 @@ async fn a_request_that_asterisk_refuses() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_that_never_arrives() {
     each_fails(Fault::ConnectionLost, "asterisk_lost", &SETUP[..2]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_is_lost_for_a_moment_costs_nobody_his_call() {
+    for (method, path) in SETUP {
+        let world = World::new(Script::default());
+        let daemon = world.daemon().await;
+        for _ in 1..TRIES {
+            world.asterisk.fail_next(method, path, Fault::ConnectionLost);
+        }
+        let call = world.call([&listen()[..], &[Step::HangUp]].concat());
+        world.over(call).await;
+        assert_eq!(world.asterisk.outcome(call).ended, Some(Ending::CallerHungUp), "{path}");
+        assert!(contains(&world.heard(call), &pattern(1_500, 1)), "{path}: the greeting");
+        daemon.stop().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

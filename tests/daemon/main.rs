@@ -5,6 +5,7 @@
 //! what is waited for is a condition, with a deadline.
 
 mod api;
+mod ari_rest;
 mod asterisk_fails;
 mod bad_input;
 mod bench;
