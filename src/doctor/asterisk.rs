@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
+use std::str::FromStr;
 use std::time::Duration;
 
 use tokio::net::{UdpSocket, lookup_host};
@@ -19,6 +20,8 @@ use crate::operator::Detail;
 const LIMIT: Duration = Duration::from_secs(5);
 /// Where Asterisk's own RTP ports are written down.
 const RTP_CONF: &str = "/etc/asterisk/rtp.conf";
+/// How many connections its HTTP server serves at once.
+const HTTP_CONF: &str = "/etc/asterisk/http.conf";
 /// Asterisk's own, where rtp.conf names none.
 const USUAL_PORTS: RangeInclusive<u16> = 5_000..=31_000;
 
@@ -63,6 +66,7 @@ pub(super) async fn outside(config: &AsteriskConfig) -> Asterisk {
         version: Err(AriFault::Unreachable(Detail::default())),
         modules: None,
         dialplan,
+        session_limit: is_here.then(|| limit_written(&std::fs::read_to_string(HTTP_CONF).ok()?)).flatten(),
         rtp_ports,
     }
 }
@@ -119,14 +123,22 @@ fn ports_shown(settings: &str) -> Option<RangeInclusive<u16>> {
 
 /// The ports in an `rtp.conf`.
 fn ports_written(conf: &str) -> RangeInclusive<u16> {
-    let value = |wanted: &str| {
-        let lines = conf.lines().map(|line| line.split(';').next().unwrap_or_default());
-        let found = lines.filter_map(|line| line.split_once('='));
-        found
-            .filter(|(name, _)| name.trim() == wanted)
-            .find_map(|(_, value)| value.trim_start_matches('>').trim().parse().ok())
-    };
+    let value = |wanted: &str| number_written(conf, wanted);
     value("rtpstart").unwrap_or(*USUAL_PORTS.start())..=value("rtpend").unwrap_or(*USUAL_PORTS.end())
+}
+
+/// `sessionlimit` in an `http.conf`.
+fn limit_written(conf: &str) -> Option<u32> {
+    number_written(conf, "sessionlimit")
+}
+
+/// The number that a file of Asterisk's gives an option.
+fn number_written<T: FromStr>(conf: &str, wanted: &str) -> Option<T> {
+    let lines = conf.lines().map(|line| line.split(';').next().unwrap_or_default());
+    let found = lines.filter_map(|line| line.split_once('='));
+    found
+        .filter(|(name, _)| name.trim() == wanted)
+        .find_map(|(_, value)| value.trim_start_matches('>').trim().parse().ok())
 }
 
 #[cfg(test)]
@@ -166,5 +178,7 @@ mod tests {
         let written = "[general]\nrtpstart=10000 ; first\n;rtpend=1\nrtpend => 20000\n";
         assert_eq!(ports_written(written), 10_000..=20_000);
         assert_eq!(ports_written("[general]\n"), USUAL_PORTS);
+        assert_eq!(limit_written("[general]\nsessionlimit=30 ; few\n"), Some(30));
+        assert_eq!(limit_written("[general]\n;sessionlimit=100\n"), None);
     }
 }

@@ -90,6 +90,8 @@ pub(super) struct Asterisk {
     /// The modules that run; none where ARI does not answer.
     pub(super) modules: Option<Result<Vec<String>, Detail>>,
     pub(super) dialplan: Dialplan,
+    /// `sessionlimit` of its http.conf, if that can be read and sets one.
+    pub(super) session_limit: Option<u32>,
     /// Its own RTP ports, as its console or rtp.conf says.
     pub(super) rtp_ports: Option<RangeInclusive<u16>>,
 }

@@ -33,8 +33,10 @@ const MODULES: [&str; 13] = [
 const CODECS: [&str; 1] = ["codec_ulaw.so"];
 /// Without this one Asterisk cannot tell whether a place of the dialplan exists, and nobody is sent to any.
 const PLACES: &str = "func_dialplan.so";
-/// The first Asterisk with ExternalMedia as we use it.
-const OLDEST: u32 = 16;
+/// The first Asterisk with ExternalMedia, 16.6.
+const OLDEST: (u32, u32) = (16, 6);
+/// Connections that the daemon has to Asterisk's HTTP server at most: requests and the event socket; and some for others.
+const HTTP_SESSIONS: u32 = 40;
 
 /// A day of one line that always talks: 1.52 MB a minute, measured (README). Larger warns of disks that last for weeks.
 const LOW_BYTES: u64 = 2_200_000_000;
@@ -180,6 +182,9 @@ fn of_asterisk(asterisk: &Asterisk, naming_places: &[&'static str]) -> Vec<Findi
         Err(AriFault::Status(status)) => vec![Finding::AriOff { address, status }],
         Err(AriFault::Unreachable(cause)) => vec![Finding::AriUnreachable { address, cause }],
     };
+    if let Some(limit) = asterisk.session_limit.filter(|limit| *limit < HTTP_SESSIONS) {
+        findings.push(Finding::SessionLimitLow { limit, needed: HTTP_SESSIONS });
+    }
     match &asterisk.modules {
         None => {}
         Some(Err(cause)) => findings.push(Finding::ModulesUnlisted { cause: cause.clone() }),
@@ -193,11 +198,14 @@ fn of_asterisk(asterisk: &Asterisk, naming_places: &[&'static str]) -> Vec<Findi
 fn age(version: Detail) -> Finding {
     let text = version.to_string();
     let number = text.trim_start_matches("certified").trim_start_matches(['/', '-']);
-    let major = number.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
-    match major.parse::<u32>() {
-        Ok(major) if major >= OLDEST => Finding::AsteriskNew { version },
-        Ok(_) => Finding::AsteriskOld { version },
-        Err(_) => Finding::AsteriskUnknown { version },
+    let mut parts = number.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
+    let (Some(Ok(major)), minor) = (parts.next(), parts.next()) else {
+        return Finding::AsteriskUnknown { version };
+    };
+    match minor {
+        Some(Ok(minor)) if (major, minor) < OLDEST => Finding::AsteriskOld { version },
+        _ if major < OLDEST.0 => Finding::AsteriskOld { version },
+        _ => Finding::AsteriskNew { version },
     }
 }
 

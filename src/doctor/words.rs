@@ -304,19 +304,24 @@ findings! {
     AriOff { address: String, status: u16 } => Ari Failure,
         "En {address} responde HTTP {status} en lugar de ARI",
         "HTTP {status} answers at {address} in the place of ARI",
-        "Ponga enabled = yes en ari.conf y cargue res_ari.so y res_ari_asterisk.so; si Asterisk está arrancando, espere y repita",
-        "Set enabled = yes in ari.conf and load res_ari.so and res_ari_asterisk.so; if Asterisk is starting, wait and repeat";
+        "Ponga enabled = yes en ari.conf, deje vacío prefix en http.conf y cargue res_ari.so y res_ari_asterisk.so; si Asterisk está arrancando, espere y repita",
+        "Set enabled = yes in ari.conf, leave prefix empty in http.conf, and load res_ari.so and res_ari_asterisk.so; if Asterisk is starting, wait and repeat";
+    SessionLimitLow { limit: u32, needed: u32 } => Ari Warning,
+        "Asterisk atiende solo {limit} conexiones HTTP a la vez (sessionlimit de http.conf); el servicio usa hasta {needed} cuando entran muchas llamadas juntas",
+        "Asterisk serves only {limit} HTTP connections at once (sessionlimit of http.conf); the daemon uses up to {needed} when many calls come together",
+        "Ponga sessionlimit = 100 o más en http.conf; después: asterisk -rx 'module reload http'",
+        "Set sessionlimit = 100 or more in http.conf; then: asterisk -rx 'module reload http'";
     AsteriskNew { version: Detail } => Asterisk Ok,
         "Asterisk {version}",
         "Asterisk {version}";
     AsteriskOld { version: Detail } => Asterisk Failure,
         "Asterisk {version} es demasiado antiguo",
         "Asterisk {version} is too old",
-        "Instale Asterisk 16 o posterior: los anteriores no tienen ExternalMedia",
-        "Install Asterisk 16 or later: older ones have no ExternalMedia";
+        "Instale Asterisk 16.6 o posterior: los anteriores no tienen ExternalMedia",
+        "Install Asterisk 16.6 or later: older ones have no ExternalMedia";
     AsteriskUnknown { version: Detail } => Asterisk Note,
-        "No se reconoce la versión de Asterisk: {version} (hace falta la 16 o posterior)",
-        "The version of Asterisk is not recognised: {version} (16 or later is needed)";
+        "No se reconoce la versión de Asterisk: {version} (hace falta la 16.6 o posterior)",
+        "The version of Asterisk is not recognised: {version} (16.6 or later is needed)";
     ModulesThere { count: usize } => Modules Ok,
         "Los {count} módulos necesarios están en marcha",
         "The {count} modules that are needed are running";

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use openai_inbound_calls::operator::{EndReason, Notice};
-use openai_inbound_calls::sim::asterisk::{Ending, Fault};
+use openai_inbound_calls::sim::asterisk::{Ending, Fault, MediaReply, Settings};
 use openai_inbound_calls::sim::caller::Step;
 use openai_inbound_calls::sim::realtime::{Answer, pattern};
 
@@ -154,6 +154,15 @@ fn a_refused_bridge_or_media_channel_gives_the_caller_back() {
             assert!(world.live.is_empty());
         }
     }
+}
+
+#[test]
+fn an_early_16_that_wraps_its_media_channel_is_understood() {
+    let settings = Settings { media_reply: MediaReply::Around, ..Settings::default() };
+    let mut world = World::with(1, settings);
+    world.dial(vec![]);
+    world.run_to(3_000);
+    assert_eq!(world.heard(0), *pattern(1_500, 1), "the caller is greeted");
 }
 
 #[test]

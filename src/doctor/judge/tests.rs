@@ -16,6 +16,7 @@ fn asterisk() -> Asterisk {
         version: Ok(Detail::new("22.10.1")),
         modules: Some(Ok(MODULES.iter().chain(&CODECS).map(ToString::to_string).collect())),
         dialplan: Dialplan::Seen { apps: vec![("openai-app".into(), 3)], unclear: None },
+        session_limit: None,
         rtp_ports: Some(30_000..=39_999),
     }
 }
@@ -51,18 +52,29 @@ fn asterisk_as_it_should_be() {
 }
 
 #[test]
-fn asterisk_must_be_16_or_later_however_it_writes_that() {
+fn asterisk_must_be_16_6_or_later_however_it_writes_that() {
     for (version, status) in [
         ("16.28.0~dfsg-0+deb11u4", Status::Ok),
         ("22.10.1+dfsg+~cs6.17", Status::Ok),
         ("certified/18.9-cert4", Status::Ok),
         ("certified-20.7-cert1", Status::Ok),
+        ("16.6.0", Status::Ok),
+        ("17.0.0", Status::Ok),
+        ("16.5.1", Status::Failure),
+        ("certified/16.3-cert1", Status::Failure),
         ("13.38.3", Status::Failure),
         ("certified/13.21-cert6", Status::Failure),
         ("GIT-master-1a2b3c", Status::Note),
     ] {
         assert_eq!(age(Detail::new(version)).status(), status, "{version}");
     }
+}
+
+#[test]
+fn a_session_limit_that_a_burst_of_calls_reaches_is_warned_of() {
+    let found = |session_limit| of_asterisk(&Asterisk { session_limit, ..asterisk() }, &[]);
+    let warned = |limit| found(limit).iter().any(|one| matches!(one, Finding::SessionLimitLow { .. }));
+    assert!(warned(Some(10)) && !warned(Some(100)) && !warned(None));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::channels::{Channel, HangUp, Leg, State};
 use super::events::{self, Event};
 use super::media::MediaLeg;
 use super::resources::{Params, no_such_resource};
-use super::{Asterisk, Emit, Ending, Key, Later, Response, Version};
+use super::{Asterisk, Emit, Ending, Key, Later, MediaReply, Response, Version};
 
 /// What `externalMedia` takes as a format. Sound is relayed for `ulaw` only.
 const FORMATS: [&str; 9] = ["ulaw", "alaw", "g722", "slin", "slin16", "slin24", "slin48", "opus", "gsm"];
@@ -195,7 +195,14 @@ impl Asterisk {
         let event = Event::channel("ChannelCreated", &self.channels[&key]);
         self.publish(now, About::Everything, &event);
         self.later(now + self.settings.stasis_latency, Later::MediaEnters(key));
-        Response::ok(events::external_media_json(&self.channels[&key], self.settings.media_address))
+        let (channel, address) = (&self.channels[&key], self.settings.media_address);
+        Response::ok(match self.settings.media_reply {
+            MediaReply::Channel => events::external_media_json(channel, address),
+            MediaReply::Around => format!(
+                "{{\"channel\":{},\"local_address\":\"{address}\",\"local_port\":{port}}}",
+                events::channel_json(channel)
+            ),
+        })
     }
 
     /// The next even port in turn that no leg has: one that was just freed comes last.

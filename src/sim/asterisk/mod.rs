@@ -30,8 +30,8 @@ use self::channels::Channel;
 use super::chance::Chance;
 
 pub use self::world::{
-    CallState, CallerId, Codec, Emit, Ending, Fault, IncomingCall, Outcome, Response, Settings, SocketId,
-    Stop, Version,
+    CallState, CallerId, Codec, Emit, Ending, Fault, IncomingCall, MediaReply, Outcome, Response, Settings,
+    SocketId, Stop, Version,
 };
 
 /// A channel or a bridge, by its place in the order of creation over the whole life of the fake.

@@ -13,6 +13,15 @@ pub enum Version {
     V22,
 }
 
+/// How `externalMedia` is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MediaReply {
+    /// The channel, its address in `channelvars`.
+    Channel,
+    /// 16.6.0 to 16.6.2: the channel inside, the address beside it.
+    Around,
+}
+
 /// How this Asterisk is configured, and how quick it is.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -35,6 +44,8 @@ pub struct Settings {
     pub starting: [Duration; 3],
     /// After `stop(Terminate)`: how long until the event sockets end (measured: 1 to 6 s).
     pub stopping: Duration,
+    /// How `externalMedia` is answered.
+    pub media_reply: MediaReply,
     /// The (context, extension) pairs `continue` can go to. `None`: any.
     pub dialplan: Option<Vec<(String, String)>>,
     /// Modules that are not loaded, of those `GET /asterisk/modules` would list. Without `chan_rtp.so` no media leg is made.
@@ -65,6 +76,7 @@ impl Default for Settings {
             stasis_latency: Duration::from_millis(3),
             starting: [Duration::from_millis(100); 3],
             stopping: Duration::from_secs(1),
+            media_reply: MediaReply::Channel,
             dialplan: None,
             unloaded: Vec::new(),
             keep_journal: true,
