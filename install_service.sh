@@ -10,15 +10,23 @@
 #   --root DIR       takes DIR for /: no user, no owners, no running service (for packages and tests; needs no root)
 #   --dry-run        says what it would do, and does nothing
 #
-# An .env that is there is never touched; a new one comes from the .env beside this script, or from .env.example. If you
-# move recordings or log to other folders (.env), run this again: the service may write nowhere else.
+# What is written in an .env that is there is never touched; a new one comes from the .env beside this script, or from
+# .env.example. If you move recordings or log to other folders, or change MAX_CALLS (.env), run this again: the service may
+# write nowhere else, and its memory is limited by its calls.
+#
+# The service has a user of its own. Earlier versions ran it as the PBX's, "asterisk": what they have left there is handed
+# over. Neither of the two may get root's rights through this script: what comes from .env, or from a folder that one of
+# them can change, is looked at before it is used, and refused if it does not fit.
 #
 # LOG_LANGUAGE=en (environment or .env): messages in English.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 name=openai-inbound-calls
-user=asterisk
+user=openai-inbound-calls
+pbx_user=asterisk
 umask 022
+# Of the patterns below: a letter is one of ASCII.
+export LC_ALL=C
 
 prefix='' program='' root='' dry='' task=install
 # say SPANISH ENGLISH
@@ -26,9 +34,11 @@ say() { if [ "${language:-}" = en ]; then echo "$2"; else echo "$1"; fi; }
 fail() { say "$@" >&2; exit 1; }
 # setting NAME FILE: its value in an .env file, without quotes; nothing if it is not set.
 setting() {
-    [ ! -r "$2" ] || tr -d '\r' <"$2" | sed -n "s/^ *\(export  *\)\{0,1\}$1 *= *//p" | tail -n 1 \
+    [ ! -r "$2" ] || tr '\r' '\n' <"$2" | sed -n "s/^ *\(export  *\)\{0,1\}$1 *= *//p" | tail -n 1 \
         | sed -e "s/^'\([^']*\)'.*/\1/;t" -e 's/^"\([^"]*\)".*/\1/;t' -e 's/ #.*//' -e 's/ *$//'
 }
+# Whether a path can stand in a unit and in a logrotate entry and mean itself there.
+is_plain() { [[ $1 =~ ^(/[A-Za-z0-9._-]+)+$ && $1/ != */./* && $1/ != */../* ]]; }
 language=${LOG_LANGUAGE:-$(setting LOG_LANGUAGE "$here/.env")}
 
 while [ $# -gt 0 ]; do
@@ -53,11 +63,14 @@ cd "$here"
 # ---- Where everything is -------------------------------------------------------------------------------------------
 unit=/etc/systemd/system/$name.service
 logrotate=/etc/logrotate.d/$name
+log_folder=/var/log/$name
+# Where the original system kept its log, and where its users look for it.
+promised_log=/var/log/asterisk/inbound_openai.log
 if [ -z "$prefix" ] && [ -r "$root$unit" ]; then
     prefix=$(sed -n 's/^WorkingDirectory=//p' "$root$unit" | tail -n 1)
 fi
 prefix=${prefix:-/usr/local/asterisk}
-[[ $prefix =~ ^(/[A-Za-z0-9._-]+)+$ ]] || fail "No sirve como --prefix: $prefix" "Not fit for --prefix: $prefix"
+is_plain "$prefix" || fail "No sirve como --prefix: $prefix" "Not fit for --prefix: $prefix"
 env_file=$root$prefix/.env
 language=${LOG_LANGUAGE:-$(setting LOG_LANGUAGE "$env_file")}
 language=${language:-$(setting LOG_LANGUAGE .env)}
@@ -68,21 +81,54 @@ language=${language:-$(setting LOG_LANGUAGE .env)}
 # ---- Doing things, or only saying so -------------------------------------------------------------------------------
 # run COMMAND...: does it, unless --dry-run.
 run() { if [ -n "$dry" ]; then echo "    $*"; else "$@"; fi; }
-# own FILE...: gives it to the service's user, where there is one.
-own() { if [ -z "$root" ]; then run chown "$user:$user" "$@"; fi; }
 # put MODE FILE: writes stdin there, whole or not at all. Succeeds if that changed anything.
 put() {
     local mode=$1 file=$2 new=$work/new
     cat >"$new"
-    if cmp -s "$new" "$root$file"; then return 1; fi
+    if cmp -s "$new" "$root$file" && [ ! -L "$root$file" ] && { ! has_owners || [ "$(owner "$file")" = root ]; }; then return 1; fi
     say "Instalado: $file" "Installed: $file"
     # Said here: who asks whether something changed must not take a full disk for no.
-    { run install -D -m "$mode" "$new" "$root$file.new" && run mv -f "$root$file.new" "$root$file"; } \
+    { run install -D -m "$mode" "$new" "$root$file.new" && run mv -fT "$root$file.new" "$root$file"; } \
         || fail "No se pudo escribir $root$file" "Could not write $root$file"
 }
 # Whether systemd runs here, and concerns us.
 is_booted() { [ -z "$root" ] && [ -d /run/systemd/system ]; }
 has() { command -v "$1" >/dev/null; }
+# Whether owners are our business: not in a folder that stands for another machine's /.
+has_owners() { [ -z "$root" ] && [ "$(id -u)" -eq 0 ]; }
+
+# ---- Whom not to trust ---------------------------------------------------------------------------------------------
+exists() { getent passwd "$1" >/dev/null; }
+# as USER COMMAND...: runs it with that user's rights.
+as() {
+    local who=$1
+    shift
+    setpriv --reuid "$who" --regid "$(id -g "$who")" --init-groups -- "$@"
+}
+owner() { stat -L -c %U -- "$1" 2>/dev/null || true; }
+# changeable PATH: prints which of the PBX's and the service's users could exchange it, or a folder above it, for
+# something else; nothing if neither could.
+changeable() {
+    local who path sticky
+    for who in "$pbx_user" "$user"; do
+        if ! exists "$who"; then continue; fi
+        for path in "$1" "$(realpath -m -- "$1")"; do
+            # In a folder like /tmp one may make new files, but not touch those of others.
+            sticky=
+            while :; do
+                if [ "$(owner "$path")" = "$who" ] || { { [ -z "$sticky" ] || [ ! -k "$path" ]; } && as "$who" test -w "$path"; }; then
+                    echo "$who"
+                    return
+                fi
+                if [ "$path" = / ]; then break; fi
+                path=$(dirname "$path")
+                sticky=yes
+            done
+        done
+    done
+}
+# own FILE...: gives it to the service's user. Only in folders that nobody but root can change.
+own() { if has_owners; then run chown -h "$user:$user" "$@"; fi; }
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -100,6 +146,9 @@ uninstall() {
         fi
     fi
     local file
+    # A link to the log that the logrotate entry names is this script's.
+    file=$(readlink "$root$promised_log") || true
+    if [ -n "$file" ] && grep -qsxF -- "\"$file\" {" "$root$logrotate"; then run rm -f "$root$promised_log"; fi
     for file in "$unit" "$prefix/$name" "$logrotate"; do
         if [ -e "$root$file" ]; then
             say "Eliminado: $file" "Removed: $file"
@@ -113,13 +162,25 @@ uninstall() {
 if [ "$task" = uninstall ]; then uninstall; exit; fi
 
 # ---- The program ---------------------------------------------------------------------------------------------------
+# What is run and copied from here gets root's rights.
+if has_owners; then
+    who=$(changeable "$here")
+    for suspect in "$pbx_user" "$user"; do
+        if exists "$suspect" && [ -z "$who" ]; then
+            who=$(find ./*.sh ./*.service .env.example Cargo.* src target "$name" -user "$suspect" -printf %u -quit 2>/dev/null) || true
+        fi
+    done
+    remedy="sudo find $here -path $here/recordings -prune -o -user $who -exec chown -h root: {} +"
+    [ -z "$who" ] || fail "El usuario $who puede cambiar lo que hay en $here, y con ello ser root: $remedy" \
+        "The user $who can change what is in $here, and so become root: $remedy"
+fi
 # start_inbound_calls.sh knows how to build it; under sudo it builds as who called, whose cargo and files these are.
 build() {
-    local as=()
+    local caller=()
     if [ "$(id -u)" -eq 0 ] && [ -n "${SUDO_USER:-}" ] && [ "$SUDO_USER" != root ]; then
-        as=(sudo -H -u "$SUDO_USER" "LOG_LANGUAGE=$language" "CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target}")
+        caller=(sudo -H -u "$SUDO_USER" "LOG_LANGUAGE=$language" "CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target}")
     fi
-    run "${as[@]}" ./start_inbound_calls.sh --version || fail "No se pudo compilar." "It could not be built."
+    run "${caller[@]}" ./start_inbound_calls.sh --version || fail "No se pudo compilar." "It could not be built."
     for program in "${CARGO_TARGET_DIR:-target}/release/$name" "./$name"; do
         if [ -x "$program" ]; then break; fi
     done
@@ -127,17 +188,25 @@ build() {
 if [ -z "$program" ]; then build; fi
 [ -x "$program" ] || [ -n "$dry" ] || fail "No es un programa: $program" "Not a program: $program"
 
-# ---- The user ------------------------------------------------------------------------------------------------------
-if [ -n "$root" ]; then
-    say "Con --root no se crea el usuario $user ni se cambia el dueño de nada." \
-        "With --root the user $user is not created and nothing changes its owner."
-elif ! getent passwd "$user" >/dev/null; then
-    say "Usuario del sistema creado: $user" "System user created: $user"
-    getent group "$user" >/dev/null || run groupadd --system "$user"
-    run useradd --system --gid "$user" --home-dir "$prefix" --no-create-home --shell /usr/sbin/nologin "$user"
+# ---- The settings --------------------------------------------------------------------------------------------------
+if has_owners; then
+    who=$(changeable "$(dirname "$prefix")")
+    [ -z "$who" ] || fail "El usuario $who puede cambiar la carpeta de $prefix: elija otro --prefix" \
+        "The user $who can change the folder of $prefix: choose another --prefix"
+    if [ -d "$prefix" ] && [ -n "$(changeable "$prefix")" ]; then
+        say "La carpeta $prefix pasa a ser de root" "The folder $prefix is root's now"
+        run chown root:root "$(realpath "$prefix")"
+        run chmod go-w "$prefix"
+        if has setfacl; then run setfacl -b "$prefix"; fi
+    fi
 fi
-
-# ---- .env ----------------------------------------------------------------------------------------------------------
+# refuse_links FILE: neither a link nor a second name of some other file may become the .env.
+refuse_links() {
+    if [ ! -L "$1" ] && [ ! -e "$1" ]; then return; fi
+    if [ ! -L "$1" ] && [ -f "$1" ] && [ "$(stat -c %h -- "$1")" -eq 1 ]; then return; fi
+    fail "$1 es un enlace o no es un archivo: ponga ahí el archivo mismo" \
+        "$1 is a link or no file: put the file itself there"
+}
 # The address with which this machine reaches others.
 local_address() {
     local found=''
@@ -147,75 +216,248 @@ local_address() {
     fi
     echo "$found"
 }
-# Asterisk's own logrotate entry often has /var/log/asterisk/*log: this log has a folder of its own.
+# new_settings: those on stdin, with what this script knows filled in.
+new_settings() {
+    local line
+    while IFS= read -r line || [ -n "$line" ]; do
+        if [ "$line" = LOCAL_IP_ADDRESS= ]; then line+=$(local_address); fi
+        printf '%s\n' "$line"
+    done
+}
 settings=$work/env
+refuse_links "$env_file"
+refuse_links .env
 if [ -e "$env_file" ]; then
     [ -r "$env_file" ] || fail "No se puede leer $env_file: sudo $0" "Cannot read $env_file: sudo $0"
     cat "$env_file" >"$settings"
+elif [ -e .env ]; then
+    new_settings <.env >"$settings"
 else
-    if [ -e .env ]; then
-        cat .env >"$settings"
-    else
-        sed "s|^LOG_FILE_PATH=.*|LOG_FILE_PATH=/var/log/$name/inbound_openai.log|" .env.example >"$settings"
-    fi
-    sed -i "s|^LOCAL_IP_ADDRESS=\$|LOCAL_IP_ADDRESS=$(local_address)|" "$settings"
-    put 600 "$prefix/.env" <"$settings" || true
-    own "$env_file"
-fi
-if [ -z "$root$dry" ] && has runuser && ! runuser -u "$user" -- test -r "$env_file"; then
-    say "$prefix/.env: ahora lo puede leer el usuario $user" "$prefix/.env: the user $user can read it now"
-    own "$env_file"
-    chmod 600 "$env_file"
+    # Asterisk's own logrotate entry often has /var/log/asterisk/*log: this log has a folder of its own.
+    sed "s|^LOG_FILE_PATH=.*|LOG_FILE_PATH=$log_folder/inbound_openai.log|" .env.example | new_settings >"$settings"
 fi
 
-# ---- Folders -------------------------------------------------------------------------------------------------------
 # at PATH: as the daemon takes it, from its working directory.
-at() { case $1 in /*) echo "$1" ;; *) echo "$prefix/$1" ;; esac; }
-log=$(at "$(setting LOG_FILE_PATH "$settings")")
+at() { case $1 in /*) echo "${1%/}" ;; *) echo "$prefix/${1%/}" ;; esac; }
+# check VARIABLE FOLDER: whether the folder named in that variable may be the service's. Its value is not shown: it may be
+# a password that got into the wrong line.
+check() {
+    is_plain "$2" || fail \
+        "La ruta de $1 en .env no sirve: letras sin tilde, cifras, . _ - y / (nada se ha instalado)" \
+        "The path of $1 in .env is not fit: letters, digits, . _ - and / (nothing was installed)"
+    case $2/ in
+        "$prefix"/*) ;;
+        /bin/* | /boot/* | /dev/* | /etc/* | /lib*/* | /proc/* | /run/* | /sbin/* | /sys/* | /usr/*)
+            fail "La ruta de $1 en .env es del sistema: elija otra (nada se ha instalado)" \
+                "The path of $1 in .env is the system's: choose another (nothing was installed)" ;;
+        /home/* | /root/* | /tmp/* | /var/tmp/*)
+            fail "El servicio no puede escribir en la ruta de $1 en .env: elija otra (nada se ha instalado)" \
+                "The service cannot write to the path of $1 in .env: choose another (nothing was installed)" ;;
+    esac
+}
+named_log=$(setting LOG_FILE_PATH "$settings")
+named_log=$(at "${named_log:-$log_folder/inbound_openai.log}")
+check LOG_FILE_PATH "$named_log"
+case $named_log in
+    # Asterisk's folder: only a link to the log is there.
+    /var/log/asterisk/*) log=$log_folder/${named_log##*/} ;;
+    *) log=$named_log ;;
+esac
 recordings=$(setting RECORDINGS_DIR "$settings")
 recordings=$(at "${recordings:-recordings}")
-database=$(setting DATABASE_URL "$settings")
+check RECORDINGS_DIR "$recordings"
 writable=("$recordings" "$(dirname "$log")")
+database=$(setting DATABASE_URL "$settings")
 case $database in sqlite:?*)    # a server's address names no folder
     database=${database#sqlite:}
-    writable+=("$(dirname "$(at "${database#//}")")") ;;
+    database=$(dirname "$(at "${database#//}")")
+    check DATABASE_URL "$database"
+    writable+=("$database") ;;
 esac
-for folder in "${writable[@]}"; do
-    case $folder/ in
-        /home/* | /root/* | /tmp/* | /var/tmp/* | /run/user/*)
-            say "ATENCIÓN: el servicio no puede escribir en $folder: cambie LOG_FILE_PATH o RECORDINGS_DIR" \
-                "WARNING: the service cannot write to $folder: change LOG_FILE_PATH or RECORDINGS_DIR" ;;
-    esac
-    if [ ! -d "$root$folder" ]; then
-        say "Carpeta creada: $folder" "Folder created: $folder"
-        run install -d "$(dirname "$root$folder")"
-        run install -d -m 750 "$root$folder"
-        own "$root$folder"
-    elif [ -z "$root$dry" ] && has runuser && ! runuser -u "$user" -- test -w "$folder"; then
-        say "ATENCIÓN: el usuario $user no puede escribir en $folder" \
-            "WARNING: the user $user cannot write to $folder"
+
+# ---- The user ------------------------------------------------------------------------------------------------------
+if [ -n "$root" ]; then
+    say "Con --root no se crea el usuario $user ni se cambia el dueño de nada." \
+        "With --root the user $user is not created and nothing changes its owner."
+elif ! exists "$user"; then
+    say "Usuario del sistema creado: $user" "System user created: $user"
+    getent group "$user" >/dev/null || run groupadd --system "$user"
+    run useradd --system --gid "$user" --home-dir "$prefix" --no-create-home --shell /usr/sbin/nologin "$user"
+fi
+# The earlier service, as the PBX's user, could not go on with what it hands over.
+if is_booted && systemctl --quiet is-active "$name" && [ "$(systemctl show -P User "$name")" = "$pbx_user" ]; then
+    say "El servicio pasa del usuario $pbx_user al usuario $user; deteniéndolo (las llamadas en curso tienen su plazo)…" \
+        "The service goes from the user $pbx_user to the user $user; stopping it (calls in progress have their time)…"
+    run systemctl stop "$name"
+fi
+# join REASON: the service's user gets into the PBX's group, because of that file or folder.
+join() {
+    if id -nG "$user" | tr ' ' '\n' | grep -qx "$pbx_user"; then return; fi
+    say "El usuario $user entra en el grupo $pbx_user, por $1" "The user $user joins the group $pbx_user, because of $1"
+    run usermod -a -G "$pbx_user" "$user"
+}
+
+# ---- .env ----------------------------------------------------------------------------------------------------------
+# Read by the service, written by root alone. A copy takes its place: whoever has the old file open keeps the old file.
+if [ ! -e "$env_file" ]; then
+    put 640 "$prefix/.env" <"$settings" || true
+    if has_owners; then run chown -h "root:$user" "$env_file"; fi
+elif has_owners && [ "$(stat -c '%U:%G %a' "$env_file")" != "root:$user 640" ]; then
+    say "$prefix/.env: lo escribe root y lo lee el usuario $user" "$prefix/.env: root writes it, the user $user reads it"
+    refuse_links "$env_file"
+    run install -m 640 -o root -g "$user" "$settings" "$env_file.new"
+    run mv -fT "$env_file.new" "$env_file"
+fi
+for variable in ASSISTANT_INSTRUCTIONS_FILE APOLOGY_FILE PRICES_FILE RECORDINGS_IDENTITY_FILE; do
+    file=$(setting "$variable" "$settings")
+    if [ -z "$file" ] || ! has_owners || ! exists "$user"; then continue; fi
+    file=$(at "$file")
+    if [ ! -e "$file" ] || as "$user" test -r "$file"; then continue; fi
+    # Of the earlier user, in a folder where nobody can exchange it.
+    if [ ! -L "$file" ] && [ -f "$file" ] && [ "$(stat -c '%U %h' "$file")" = "$pbx_user 1" ] \
+        && [ -z "$(changeable "$(dirname "$file")")" ]; then
+        say "$variable: ahora es del usuario $user" "$variable: the user $user owns it now"
+        own "$file"
+    elif [ "$(stat -L -c %G "$file")" = "$pbx_user" ] && as "$pbx_user" test -r "$file"; then
+        join "$variable"
     fi
+    [ -n "$dry" ] || as "$user" test -r "$file" \
+        || say "ATENCIÓN: el usuario $user no puede leer el archivo de $variable" \
+            "WARNING: the user $user cannot read the file of $variable"
 done
+
+# ---- Folders -------------------------------------------------------------------------------------------------------
+# hand_over FOLDER: what is the earlier user's in it becomes the service's. That user may run programs meanwhile, and
+# exchange files for links to others: so the folders become root's first, from the top down; from then on nobody else can
+# put anything into them. Links, and files that have a second name, keep their owner.
+hand_over() {
+    say "Pasa al usuario $user: $1" "Handed over to the user $user: $1"
+    run find "$1" -xdev -type d -user "$pbx_user" -exec chown -h root:root {} \; -exec chmod 700 {} \;
+    if has setfacl; then run find "$1" -xdev -type d -user root -perm 700 -exec setfacl -b -k {} +; fi
+    run find "$1" -xdev -type f -user "$pbx_user" -links 1 -exec chown -h "$user:$user" {} +
+    # And back, from the bottom up. 700 are also those that an interrupted run has left.
+    run find "$1" -xdev -depth -type d -user root -perm 700 -exec chmod 750 {} \; -exec chown -h "$user:$user" {} \;
+    if [ -n "$dry" ]; then return; fi
+    find "$1" -xdev ! -type d -user "$pbx_user" | while IFS= read -r left; do
+        say "ATENCIÓN: sigue siendo del usuario $pbx_user: ${left@Q}" "WARNING: still of the user $pbx_user: ${left@Q}"
+    done
+}
+# share FOLDER: it stays the PBX's, whose group may write. Done with the PBX's rights, as the folder is not in our hands.
+share() {
+    join "$1"
+    run as "$pbx_user" chmod g+rwx "$1" || true
+    run as "$pbx_user" find "$1" -maxdepth 1 -type f \( -name 'calls*.db*' -o -name 'access.log*' \) -exec chmod g+rw {} + || true
+}
+# Whether the installed unit names this folder: an earlier run of this script has given it to the service.
+is_known() { sed -n 's/^ReadWritePaths=//p' "$unit" 2>/dev/null | tr -d '"' | tr ' ' '\n' | grep -qxF -- "$1"; }
+# make FOLDER: a new one, for the service.
+make() {
+    local above who=''
+    above=$(dirname "$1")
+    while [ ! -e "$root$above" ]; do above=$(dirname "$above"); done
+    if has_owners; then who=$(changeable "$above"); fi
+    if [ -n "$who" ]; then
+        say "ATENCIÓN: falta la carpeta $1, y $above es del usuario $who: créela para el usuario $user" \
+            "WARNING: the folder $1 is missing, and $above is of the user $who: make it for the user $user"
+        return
+    fi
+    say "Carpeta creada: $1" "Folder created: $1"
+    run install -d "$(dirname "$root$1")"
+    run install -d -m 750 "$root$1"
+    own "$root$1"
+}
+for folder in "${writable[@]}"; do
+    if [ ! -e "$root$folder" ]; then
+        make "$folder"
+        continue
+    fi
+    if ! has_owners || ! exists "$user"; then continue; fi
+    if { [ "$folder" = "$prefix/recordings" ] || [ "$folder" = "$log_folder" ]; } && [ ! -L "$folder" ]; then
+        # The service's by their names, in folders that are root's.
+        if [ "$(owner "$folder")" != "$user" ]; then
+            hand_over "$folder"
+            own "$folder"
+        fi
+    elif as "$user" test -w "$folder" || [ "$(owner "$folder")" != "$pbx_user" ]; then
+        :
+    elif [ -z "$(changeable "$(dirname "$folder")")" ] && [ ! -L "$folder" ] && is_known "$folder"; then
+        hand_over "$folder"
+    else
+        share "$folder"
+    fi
+    [ -n "$dry" ] || as "$user" test -w "$folder" \
+        || say "ATENCIÓN: el usuario $user no puede escribir en $folder" \
+            "WARNING: the user $user cannot write to $folder"
+done
+
+# link PATH: where people look for the log, a link to it. logrotate leaves links alone, whoever's entry matches them.
+link() {
+    if [ "$1" = "$log" ] || [ "$(readlink "$root$1")" = "$log" ]; then return; fi
+    if [ -f "$root$1" ] && [ ! -L "$root$1" ]; then
+        say "El log anterior queda en $1.before" "The log there was is now $1.before"
+        run mv --backup=numbered -T "$root$1" "$root$1.before"
+    elif [ -e "$root$1" ] || [ -L "$root$1" ]; then
+        say "ATENCIÓN: $1 no es el log: el log está en $log" "WARNING: $1 is not the log: the log is $log"
+        return
+    fi
+    [ -d "$root${1%/*}" ] || run install -d "$root${1%/*}"
+    say "El log está en $log; $1 es un enlace a él" "The log is $log; $1 is a link to it"
+    run ln -sT "$log" "$root$1"
+}
+link "$promised_log"
+link "$named_log"
 
 # ---- The program, the unit, logrotate ------------------------------------------------------------------------------
 changed=
 if put 755 "$prefix/$name" <"$program"; then changed=yes; fi
 
+# What the service may take at most, so that Asterisk beside it goes on whatever happens: 256 MB and 2 MB for each call, ten
+# times what they need, but no more than half of the machine's memory; 128 threads and one for each call, of which the
+# daemon never has more than 512. Where MAX_CALLS is not set, as many calls count as the daemon would take on this machine.
+calls=$(setting MAX_CALLS "$settings")
+[[ $calls =~ ^[1-9][0-9]{0,4}$ ]] || calls=0
+if [ "$calls" -eq 0 ] && [ -z "$root" ]; then calls=$((120 * $(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1))); fi
+memory=50% tasks=640
+if [ "$calls" -gt 0 ]; then
+    memory=$((256 + 2 * calls))
+    half=$(sed -n 's/^MemTotal: *\([0-9]*\) kB$/\1/p' /proc/meminfo)
+    half=$((${half:-0} / 2048))
+    if [ "$half" -gt 0 ] && [ "$memory" -gt "$half" ]; then memory=$half; fi
+    memory=${memory}M
+    tasks=$((128 + (calls < 512 ? calls : 512)))
+fi
+
 systemd_version=$( (systemctl --version 2>/dev/null || true) | sed -n '1s/^systemd \([0-9]*\).*/\1/p')
-backoff=
-if [ "${systemd_version:-0}" -ge 254 ]; then backoff='\nRestartSteps=5\nRestartMaxDelaySec=60'; fi
 if [ -e "$root$unit" ] && ! grep -q install_service.sh "$root$unit"; then
     say "El archivo de servicio anterior queda en $unit.before" "The service file there was is now $unit.before"
     run mv -f "$root$unit" "$root$unit.before"
 fi
-sed -e "s|^ReadWritePaths=.*|ReadWritePaths=$(printf '"%s"\n' "${writable[@]}" | sort -u | paste -sd ' ')|" \
-    -e "s|/usr/local/asterisk|$prefix|g" -e "s|^\(RestartSec=.*\)|\1$backoff|" $name.service >"$work/unit"
+# The unit beside this script with the folders and limits of this machine, line by line.
+unit_here() {
+    local line
+    while IFS= read -r line; do
+        case $line in
+            ReadWritePaths=*)
+                line="ReadWritePaths=$(printf '"%s"\n' "${writable[@]}" | sort -u | paste -sd ' ')"
+                # .env names a path in Asterisk's folder, which the service's user need not even be able to enter.
+                if [ "$log" != "$named_log" ]; then line+=$'\n'"Environment=\"LOG_FILE_PATH=$log\""; fi ;;
+            MemoryMax=*) line=MemoryMax=$memory ;;
+            TasksMax=*) line=TasksMax=$tasks ;;
+            RestartSec=*)
+                if [ "${systemd_version:-0}" -ge 254 ]; then line+=$'\nRestartSteps=5\nRestartMaxDelaySec=60'; fi ;;
+            *) line=${line//\/usr\/local\/asterisk/"$prefix"} ;;
+        esac
+        printf '%s\n' "$line"
+    done <$name.service
+}
+unit_here >"$work/unit"
 if put 644 "$unit" <"$work/unit"; then changed=yes; fi
 
 put 644 "$logrotate" <<END || true
 # By install_service.sh of openai-inbound-calls.
 "$log" {
     weekly
+    maxsize 100M
     rotate 12
     missingok
     notifempty

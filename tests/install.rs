@@ -98,6 +98,8 @@ impl Machine {
                 let content = if metadata.is_dir() {
                     folders.push(path.clone());
                     Vec::new()
+                } else if metadata.is_symlink() {
+                    fs::read_link(&path).expect("a link").into_os_string().into_encoded_bytes()
                 } else {
                     fs::read(&path).expect("a file")
                 };
@@ -113,13 +115,14 @@ fn everything_is_installed_and_a_second_run_changes_nothing() {
     let machine = Machine::new();
     let said = machine.install(&[]);
     assert_eq!((machine.read(PROGRAM).as_str(), machine.mode(PROGRAM)), ("one", 0o755));
-    assert_eq!(machine.mode(ENV), 0o600);
+    assert_eq!(machine.mode(ENV), 0o640);
     assert_eq!(machine.mode("/usr/local/asterisk/recordings"), 0o750);
     assert_eq!(machine.mode("/var/log/openai-inbound-calls"), 0o750);
     let unit = machine.read(UNIT);
     for line in [
         "Description=OpenAI Realtime API - Inbound Calls Handler",
         "Type=notify",
+        "User=openai-inbound-calls",
         "WorkingDirectory=/usr/local/asterisk",
         "ExecStart=/usr/local/asterisk/openai-inbound-calls",
         "ReadWritePaths=\"/usr/local/asterisk/recordings\" \"/var/log/openai-inbound-calls\"",
@@ -131,7 +134,7 @@ fn everything_is_installed_and_a_second_run_changes_nothing() {
     let logrotate = machine.read(LOGROTATE);
     assert!(logrotate.contains("\n\"/var/log/openai-inbound-calls/inbound_openai.log\" {\n"), "{logrotate}");
     assert!(logrotate.contains("systemctl reload openai-inbound-calls.service"), "{logrotate}");
-    assert!(said.contains("no se crea el usuario asterisk"), "{said}");
+    assert!(said.contains("no se crea el usuario openai-inbound-calls"), "{said}");
     let next = format!("Siguiente paso: complete en {ENV}: ASTERISK_PASSWORD OPENAI_API_KEY");
     assert!(said.contains(&next), "{said}");
 
@@ -224,12 +227,12 @@ fn another_folder_is_remembered() {
 fn folders_the_operator_has_chosen_may_be_written_to() {
     let machine = Machine::new();
     let more =
-        "RECORDINGS_DIR='/srv/my calls'\r\nDATABASE_URL=sqlite:///var/lib/phone/calls.db\nLOG_LANGUAGE=en\n";
+        "RECORDINGS_DIR='/srv/my-calls/'\r\nDATABASE_URL=sqlite:///var/lib/phone/calls.db\nLOG_LANGUAGE=en\n";
     machine.write(ENV, &format!("{FILLED_IN}{more}"));
     let said = machine.install(&[]);
-    let line = "\nReadWritePaths=\"/srv/log\" \"/srv/my calls\" \"/var/lib/phone\"\n";
+    let line = "\nReadWritePaths=\"/srv/log\" \"/srv/my-calls\" \"/var/lib/phone\"\n";
     assert!(machine.read(UNIT).contains(line), "{}", machine.read(UNIT));
-    assert_eq!(machine.mode("/srv/my calls"), 0o750);
+    assert_eq!(machine.mode("/srv/my-calls"), 0o750);
     assert!(said.contains("Folder created: /var/lib/phone"), "the language of .env: {said}");
 
     let more = "DATABASE_URL=mysql://calls:secret@db/calls\n";
@@ -241,10 +244,203 @@ fn folders_the_operator_has_chosen_may_be_written_to() {
         !writable.contains("mysql") && !said.contains("secret"),
         "a server is no folder: {writable} {said}"
     );
+}
 
-    machine.write(ENV, &FILLED_IN.replace("/srv/log/", "/home/me/"));
+/// What the PBX's user may have written into an `.env` of their own, to have root write it elsewhere.
+#[test]
+fn a_folder_that_is_none_is_refused_before_anything_is_done() {
+    let unit = "x\"\\nUser=root\\nExecStartPre=/tmp/evil\\n#";
+    let folders = [
+        format!("/srv/{unit}"),
+        format!("'/srv/{unit}'"),
+        "/srv/a|e touch /tmp/evil #".into(),
+        "/srv/&".into(),
+        "\"/srv/two words\"".into(),
+        "/srv/$HOME".into(),
+        "/srv/%h".into(),
+        "/srv/../etc".into(),
+        "/srv/./x".into(),
+        "../../../etc".into(),
+        "/srv//x".into(),
+        "/srv/ñ".into(),
+        "~/x".into(),
+        "/".into(),
+        // Folders of the system in which the service's user must not get one of its own.
+        "/etc/systemd/system/ssh.service.d".into(),
+        "/usr/lib/x".into(),
+        "/lib64/x".into(),
+        "/run/systemd/system/ssh.service.d".into(),
+        "/root/.ssh".into(),
+        // Folders that are hidden from the service.
+        "/home/me/calls".into(),
+        "/tmp/calls".into(),
+    ];
+    for folder in folders {
+        for (name, value) in [
+            ("RECORDINGS_DIR", folder.clone()),
+            ("LOG_FILE_PATH", format!("{folder}/calls.log")),
+            ("DATABASE_URL", format!("sqlite://{folder}/calls.db")),
+        ] {
+            let machine = Machine::new();
+            machine.write(ENV, &format!("{FILLED_IN}{name}={value}\n"));
+            let before = machine.everything();
+            let (said, success) = machine.try_install(&[]);
+            assert!(!success, "{name}={value}: {said}");
+            assert!(said.contains(name), "{name}={value}: {said}");
+            assert!(machine.everything() == before, "{name}={value}: {said}");
+        }
+    }
+}
+
+#[test]
+fn what_may_be_a_password_in_the_wrong_variable_is_not_shown() {
+    let machine = Machine::new();
+    machine.write(ENV, &format!("{FILLED_IN}RECORDINGS_DIR=sk-hunter2 hunter2\n"));
+    let (said, success) = machine.try_install(&[]);
+    assert!(!success && !said.contains("hunter2"), "{said}");
+}
+
+#[test]
+fn an_env_that_is_a_link_is_refused() {
+    let machine = Machine::new();
+    machine.write("/etc/shadow", FILLED_IN);
+    fs::create_dir_all(machine.path("/usr/local/asterisk")).expect("a folder");
+    let refused = || {
+        let before = machine.everything();
+        let (said, success) = machine.try_install(&[]);
+        assert!(!success && said.contains(".env es un enlace"), "{said}");
+        assert!(machine.everything() == before, "{said}");
+    };
+    std::os::unix::fs::symlink(machine.path("/etc/shadow"), machine.path(ENV)).expect("a link");
+    refused();
+    fs::remove_file(machine.path(ENV)).expect("the link");
+    fs::hard_link(machine.path("/etc/shadow"), machine.path(ENV)).expect("a second name");
+    refused();
+    fs::remove_file(machine.path(ENV)).expect("the second name");
+    std::os::unix::fs::symlink(machine.path("/etc/shadow"), machine.checkout(".env")).expect("a link");
+    refused();
+}
+
+#[test]
+fn memory_and_threads_are_limited_by_the_calls_there_may_be() {
+    let machine = Machine::new();
+    let limits = |settings: &str| {
+        machine.write(ENV, &format!("{FILLED_IN}{settings}"));
+        machine.install(&[]);
+        let unit = machine.read(UNIT);
+        let limit = |name: &str| unit.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
+        (limit("MemoryMax=").expect("a limit"), limit("TasksMax=").expect("a limit"))
+    };
+    let half = {
+        let text = fs::read_to_string("/proc/meminfo").expect("the memory");
+        let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:")).expect("the total");
+        total.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") / 2048
+    };
+    let memory = |mib: u64| format!("{}M", mib.min(half));
+    assert_eq!(limits("MAX_CALLS=50\n"), (memory(356), "178".into()));
+    assert_eq!(limits("MAX_CALLS=20000\n"), (memory(40_256), "640".into()), "half the machine at most");
+    for unset in ["", "MAX_CALLS=0\n", "MAX_CALLS=many\n", "MAX_CALLS='9\nUser=root'\n"] {
+        assert_eq!(limits(unset), ("50%".into(), "640".into()), "{unset}");
+    }
+    assert!(machine.read(UNIT).lines().any(|line| line == "MemorySwapMax=0"), "nor may it fill the swap");
+}
+
+const PROMISED_LOG: &str = "/var/log/asterisk/inbound_openai.log";
+
+#[test]
+fn the_log_is_found_where_the_original_system_had_it() {
+    let link = |machine: &Machine| fs::read_link(machine.path(PROMISED_LOG)).expect("a link");
+    let real = "/var/log/openai-inbound-calls/inbound_openai.log";
+    // Installed for the first time.
+    let machine = Machine::new();
     let said = machine.install(&[]);
-    assert!(said.contains("ATENCIÓN: el servicio no puede escribir en /home/me"), "{said}");
+    assert_eq!(link(&machine), Path::new(real));
+    assert!(said.contains(&format!("{PROMISED_LOG} es un enlace")), "{said}");
+    assert!(machine.read(ENV).contains(&format!("\nLOG_FILE_PATH={real}\n")));
+    machine.install(&["--uninstall"]);
+    assert!(fs::symlink_metadata(machine.path(PROMISED_LOG)).is_err(), "a link to nothing is left");
+    // With the settings and the log of the original system.
+    let machine = Machine::new();
+    machine.write(ENV, &FILLED_IN.replace("/srv/log/calls.log", PROMISED_LOG));
+    machine.write(PROMISED_LOG, "older lines\n");
+    machine.install(&[]);
+    assert_eq!(link(&machine), Path::new(real));
+    assert_eq!(machine.read(&format!("{PROMISED_LOG}.before")), "older lines\n");
+    let unit = machine.read(UNIT);
+    for line in [
+        format!("Environment=\"LOG_FILE_PATH={real}\""),
+        "ReadWritePaths=\"/usr/local/asterisk/recordings\" \"/var/log/openai-inbound-calls\"".to_owned(),
+    ] {
+        assert!(unit.lines().any(|found| found == line), "{line} in {unit}");
+    }
+    assert!(machine.read(LOGROTATE).contains(&format!("\n\"{real}\" {{\n")));
+    let before = machine.everything();
+    machine.install(&[]);
+    assert!(machine.everything() == before);
+    // Somewhere else by the operator's choice.
+    let machine = Machine::new();
+    machine.write(ENV, FILLED_IN);
+    machine.install(&[]);
+    assert_eq!(link(&machine), Path::new("/srv/log/calls.log"));
+    assert!(!machine.read(UNIT).contains("Environment="));
+    // Something of somebody else's is left alone.
+    let machine = Machine::new();
+    fs::create_dir_all(machine.path(PROMISED_LOG)).expect("a folder");
+    let said = machine.install(&[]);
+    assert!(said.contains("ATENCIÓN") && machine.path(PROMISED_LOG).is_dir(), "{said}");
+}
+
+/// What Asterisk's own entry rotates: as Debian's packages have it, and as many guides do.
+const ASTERISKS_FILES: [&str; 2] =
+    ["/var/log/asterisk/*.log /var/log/asterisk/*_log", "/var/log/asterisk/messages /var/log/asterisk/*log"];
+
+#[test]
+fn logrotate_rotates_the_log_once_whether_asterisk_has_an_entry_or_not() {
+    let is_there = Command::new("logrotate").arg("--version").output().is_ok();
+    if !is_there {
+        assert!(std::env::var_os("LOGROTATE_TESTS").is_none(), "logrotate is missing");
+        eprintln!("logrotate is missing: not tried");
+        return;
+    }
+    let real = "/var/log/openai-inbound-calls/inbound_openai.log";
+    for others in [None, Some(ASTERISKS_FILES[0]), Some(ASTERISKS_FILES[1])] {
+        let machine = Machine::new();
+        machine.install(&[]);
+        machine.write(real, "old\n");
+        // The link as it would be seen on that machine.
+        fs::remove_file(machine.path(PROMISED_LOG)).expect("the link");
+        std::os::unix::fs::symlink(machine.path(real), machine.path(PROMISED_LOG)).expect("a link");
+        let asterisks = others.map_or_else(String::new, |files| {
+            format!(
+                "{files} {{\nweekly\nmissingok\nrotate 4\nsharedscripts\npostrotate\ntrue\nendscript\n}}\n"
+            )
+        });
+        let on_that_machine = |entry: &str| {
+            let entry = entry.replace("/var/log", machine.path("/var/log").to_str().expect("text"));
+            let is_owners = |line: &&str| !line.trim_start().starts_with("su ");
+            let lines: Vec<_> = entry.lines().filter(is_owners).collect();
+            lines.join("\n").replace("create 0640 openai-inbound-calls openai-inbound-calls", "create 0640")
+        };
+        let ours = on_that_machine(&machine.read(LOGROTATE)).replace("systemctl reload", "false");
+        let configuration = format!("{}\n{ours}\n", on_that_machine(&asterisks));
+        let file = machine.folder.path().join("logrotate.conf");
+        fs::write(&file, configuration).expect("a file");
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).expect("a mode");
+        let ran = Command::new("logrotate")
+            .args(["--force", "--state"])
+            .arg(machine.folder.path().join("state"))
+            .arg(&file)
+            .output()
+            .expect("logrotate runs");
+        let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+        assert!(ran.status.success() && said.is_empty(), "{said}");
+        assert_eq!(machine.read(&format!("{real}.1")), "old\n");
+        assert_eq!(machine.read(real), "");
+        machine.write(real, "new\n");
+        assert_eq!(machine.read(PROMISED_LOG), "new\n");
+        let beside = fs::read_dir(machine.path("/var/log/asterisk")).expect("a folder").count();
+        assert_eq!(beside, 1, "nothing of the link is rotated");
+    }
 }
 
 #[test]
@@ -253,7 +449,7 @@ fn settings_filled_in_beside_the_script_are_installed_once() {
     let settings = FILLED_IN.replace("192.168.1.100", "");
     fs::write(machine.checkout(".env"), FILLED_IN).expect("a file");
     let said = machine.install(&[]);
-    assert_eq!((machine.read(ENV).as_str(), machine.mode(ENV)), (FILLED_IN, 0o600));
+    assert_eq!((machine.read(ENV).as_str(), machine.mode(ENV)), (FILLED_IN, 0o640));
     assert!(!said.contains("Siguiente paso"), "{said}");
     fs::write(machine.checkout(".env"), settings).expect("a file");
     machine.install(&[]);

@@ -218,8 +218,8 @@ findings! {
     RunAsRoot => User Note,
         "Ejecutado como root, que puede escribir en todas partes: lo que puede el usuario del servicio no se ve así",
         "Run as root, who may write everywhere: what the service's user may is not seen like this",
-        "Desde la carpeta del servicio: sudo -u asterisk ./openai-inbound-calls doctor",
-        "In the service's folder: sudo -u asterisk ./openai-inbound-calls doctor";
+        "Desde la carpeta del servicio: sudo -u openai-inbound-calls ./openai-inbound-calls doctor",
+        "In the service's folder: sudo -u openai-inbound-calls ./openai-inbound-calls doctor";
     LogWritable { path: String } => Log Ok,
         "Se puede escribir en {path}",
         "{path} can be written";
