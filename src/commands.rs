@@ -22,6 +22,7 @@ use crate::daemon::clock;
 use crate::http::access_log::{self, Line};
 use crate::http::guard::Who;
 use crate::logging;
+use crate::operator::foreign::plain;
 use crate::operator::{Detail, Language, Notice};
 use crate::recordings::index::Index;
 use crate::recordings::{
@@ -167,7 +168,7 @@ fn list(library: &Library, limit: usize) -> Result<(), Failed> {
         let ended = told.as_ref().filter(|_| state != State::Live);
         let seconds = ended.map_or_else(|| "-".to_owned(), |told| (told.duration_ms / 1000).to_string());
         let caller = told.as_ref().map_or("-", |told| &told.caller);
-        writeln!(out, "{id}\t{}\t{seconds}\t{bytes}\t{caller}", state.code())?;
+        writeln!(out, "{id}\t{}\t{seconds}\t{bytes}\t{}", state.code(), plain(caller))?;
     }
     Ok(())
 }

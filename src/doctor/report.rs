@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::words::{Finding, Status};
 use crate::operator::Language;
+use crate::operator::foreign::plain;
 
 /// Wide enough for the longest status, and the longest id.
 const STATUS_WIDTH: usize = 7;
@@ -22,11 +23,12 @@ pub(super) fn text(findings: &[Finding], language: Language) -> String {
     for finding in findings {
         let (mark, status, id) = (finding.status().mark(), finding.status().word(), finding.check().id());
         let (detail, remedy) = finding.words(language);
+        let detail = plain(&detail);
         writeln!(text, "{mark} {status:STATUS_WIDTH$}  {id:ID_WIDTH$}  {detail}")
             .expect("writing to a String cannot fail");
         if let Some(remedy) = remedy {
             let indent = " ".repeat(2 + STATUS_WIDTH + 2 + ID_WIDTH + 2);
-            writeln!(text, "{indent}-> {remedy}").expect("writing to a String cannot fail");
+            writeln!(text, "{indent}-> {}", plain(&remedy)).expect("writing to a String cannot fail");
         }
     }
     let count = |wanted| findings.iter().filter(|finding| finding.status() == wanted).count();
@@ -55,4 +57,17 @@ pub(super) fn json(findings: &[Finding], language: Language) -> String {
     };
     let report = Report { status: worst(findings).word(), checks: findings.iter().map(row).collect() };
     serde_json::to_string_pretty(&report).expect("text is always JSON")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_strangers_wrote_makes_no_line() {
+        let path = "/srv/r\n✔ ok       all is well\u{1b}[2J\u{202e}".to_owned();
+        let text = text(&[Finding::RecordingsWritable { path }], Language::English);
+        assert!(text.contains("/srv/r\\n✔ ok") && text.contains("\\u{1b}[2J\\u{202e}"), "{text}");
+        assert_eq!(text.lines().count(), 3, "{text}");
+    }
 }

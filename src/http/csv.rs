@@ -1,8 +1,10 @@
 //! Tables for spreadsheets: the JSON of an answer as CSV (RFC 4180), for who asks for it with `?format=csv` or
 //! `Accept: text/csv`.
 //!
-//! A spreadsheet takes a cell that begins with `=`, `+`, `-` or `@` for a formula, and a caller can send anything as
-//! his number: such text gets an apostrophe before it, `+` of honest numbers included.
+//! A spreadsheet takes a cell that begins with `=`, `+`, `-` or `@` for a formula, and callers can send anything as
+//! their number. Every text is quoted, and gets an apostrophe before each such sign with which a cell could begin, `+` of
+//! honest numbers included. Where the decimal sign is a comma, spreadsheets split a line at semicolons and not at commas,
+//! so that a cell of theirs can begin in the middle of a text.
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
@@ -57,13 +59,28 @@ fn cell(value: Option<&Value>) -> String {
     }
 }
 
+/// What ends a cell in one spreadsheet or another.
+const SEPARATORS: [char; 6] = [',', ';', '|', '\t', '\r', '\n'];
+/// What begins a formula: the signs, and their wide forms, which East Asian spreadsheets read as the same.
+const FORMULA: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
+
 fn quoted(text: &str) -> String {
-    let mark = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { "'" } else { "" };
-    if text.contains([',', '"', '\r', '\n']) {
-        format!("\"{mark}{}\"", text.replace('"', "\"\""))
-    } else {
-        format!("{mark}{text}")
+    let mut cell = String::with_capacity(text.len() + 3);
+    cell.push('"');
+    let mut may_begin = true;
+    for c in text.chars() {
+        if may_begin && FORMULA.contains(&c) {
+            cell.push('\'');
+        }
+        // Spreadsheets skip spaces and quotes at the beginning of a cell.
+        may_begin = SEPARATORS.contains(&c) || (may_begin && (c.is_whitespace() || c == '"'));
+        if c == '"' {
+            cell.push(c);
+        }
+        cell.push(c);
     }
+    cell.push('"');
+    cell
 }
 
 #[cfg(test)]
@@ -76,16 +93,22 @@ mod tests {
             ("", ""),
             ("900", "900"),
             ("+34600111222", "'+34600111222"),
-            ("=HYPERLINK(\"http://x\",\"y\")", "\"'=HYPERLINK(\"\"http://x\"\",\"\"y\"\")\""),
+            ("=HYPERLINK(\"http://x\",\"y\")", "'=HYPERLINK(\"\"http://x\"\",\"\"y\"\")"),
             ("-1+1", "'-1+1"),
             ("@SUM(A1)", "'@SUM(A1)"),
-            ("\t=1", "'\t=1"),
-            ("a,b", "\"a,b\""),
-            ("a\r\nb", "\"a\r\nb\""),
+            ("\t=1", "\t'=1"),
+            ("1;=HYPERLINK(0)", "1;'=HYPERLINK(0)"),
+            ("1; =a,+b|-c\t@d\r\n=e\n+f", "1; '=a,'+b|'-c\t'@d\r\n'=e\n'+f"),
+            ("1;\"\"=a", "1;\"\"\"\"'=a"),
+            ("==1;＝1", "'==1;'＝1"),
+            ("a,b", "a,b"),
+            ("a\r\nb", "a\r\nb"),
+            ("seis-siete = 13, ana@pbx", "seis-siete = 13, ana@pbx"),
             ("señal", "señal"),
         ] {
-            assert_eq!(quoted(text), cell);
+            assert_eq!(quoted(text), format!("\"{cell}\""));
         }
+        assert_eq!(cell(Some(&Value::from(-4))), "-4", "numbers are numbers");
     }
 
     #[test]

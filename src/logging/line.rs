@@ -20,6 +20,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 use super::writer::Queue;
 use super::{CALL_SPAN, OPERATOR_TARGET};
+use crate::operator::foreign::plain;
 use crate::operator::{self, Language, Notice};
 
 /// Longer bodies are cut. Smaller would cut what a developer needs of a JSON event; larger makes lines nobody
@@ -175,22 +176,16 @@ impl Visit for Fields {
     }
 }
 
-/// `text` as one line: whatever ends a line, moves a cursor or turns the direction of writing is shown as an
-/// escape, and what is too long is cut.
+/// `text` as one line, cut where it is too long.
 fn one_line(text: &str) -> String {
-    let mut line = String::with_capacity(text.len());
-    for c in text.chars() {
-        if line.len() >= MAX_BODY_BYTES {
-            line.push('…');
-            break;
-        }
-        let is_unsafe = c.is_control()
-            || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if is_unsafe {
-            line.extend(c.escape_default());
-        } else {
-            line.push(c);
-        }
+    let (text, is_cut) = match text.get(..text.floor_char_boundary(MAX_BODY_BYTES)) {
+        Some(start) if start.len() < text.len() => (start, true),
+        _ => (text, false),
+    };
+    let mut line = plain(text).into_owned();
+    if is_cut || line.len() > MAX_BODY_BYTES {
+        line.truncate(line.floor_char_boundary(MAX_BODY_BYTES));
+        line.push('…');
     }
     line
 }
@@ -272,12 +267,12 @@ mod tests {
 
     #[test]
     fn a_channel_name_cannot_forge_a_line_nor_move_the_cursor() {
-        let forged = "x\r\n2026-11-20 14:30:25,123 - ERROR - y\x1b[2J\u{202e}\u{2028}\u{85}ñ";
+        let forged = "x\r\n2026-11-20 14:30:25,123 - ERROR - y\x1b[2J\u{202e}\u{61c}\u{200b}\u{feff}\u{e0041}\u{2028}\u{85}ñ";
         let lines = logged("info", |operator| operator.say(&received(forged)));
         assert_eq!(
             lines,
             [
-                "INFO - Nueva llamada recibida - Canal: x\\r\\n2026-11-20 14:30:25,123 - ERROR - y\\u{1b}[2J\\u{202e}\\u{2028}\\u{85}ñ\n"
+                "INFO - Nueva llamada recibida - Canal: x\\r\\n2026-11-20 14:30:25,123 - ERROR - y\\u{1b}[2J\\u{202e}\\u{61c}\\u{200b}\\u{feff}\\u{e0041}\\u{2028}\\u{85}ñ\n"
             ]
         );
         let in_id = logged("info", |operator| {

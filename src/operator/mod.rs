@@ -9,6 +9,7 @@
 //! promised line. Text that comes from outside (a server's message, the system's cause) enters only as
 //! [`Detail`], which is cut and masked.
 
+pub mod foreign;
 mod words;
 
 use std::net::SocketAddr;

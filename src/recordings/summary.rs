@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use super::conversation::{Conversation, Message};
 use super::{RecordingId, State};
 use crate::call::record::EventKind;
+use crate::operator::foreign::plain;
 use crate::operator::{EndReason, Language};
 
 /// The text.
@@ -60,8 +61,9 @@ fn dialogue(text: &mut String, told: &Conversation, language: Language) {
     }
     for message in &told.messages {
         let speaker = if message.speaker == "user" { caller } else { assistant };
+        let words = on_one_line(&message.text);
         let at = message.start_ms.map_or_else(|| "--:--".to_owned(), |at| clock(at as u64));
-        line(text, &format!("[{at}] {speaker}: {}", message.text.trim()));
+        line(text, &format!("[{at}] {speaker}: {words}"));
         if let Some(cut) = cut_off(message, language) {
             line(text, &format!("        {cut}"));
         }
@@ -72,7 +74,7 @@ fn dialogue(text: &mut String, told: &Conversation, language: Language) {
 fn cut_off(message: &Message, language: Language) -> Option<String> {
     let heard = seconds(message.heard_ms?, language);
     let of = message.said_ms.map(|said| seconds(said, language));
-    let words = message.heard_text.as_deref().unwrap_or_default();
+    let words = on_one_line(message.heard_text.as_deref().unwrap_or_default());
     Some(match language {
         Language::Spanish => {
             let of = of.map_or_else(String::new, |said| format!(" de {said}"));
@@ -148,8 +150,14 @@ fn row(text: &mut String, name: &str, value: &str) {
     line(text, &format!("{name} {dots} {value}"));
 }
 
+/// Everything that is written passes here, so that no number or name that came from outside makes a line of its own.
 fn line(text: &mut String, line: &str) {
-    let _a_string_takes_everything = writeln!(text, "{line}");
+    let _a_string_takes_everything = writeln!(text, "{}", plain(line));
+}
+
+/// Words of a model, which may hold paragraphs.
+fn on_one_line(words: &str) -> String {
+    words.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// `1 h 02 min 03 s`, `4 min 45 s`, `12 s`.
@@ -284,6 +292,22 @@ OBSERVACIONES
         assert!(text.contains("- The daemon was cut off"));
         told.messages.clear();
         assert!(summary(&id, &told, State::Finished, Language::English).contains("(no words on record)"));
+    }
+
+    #[test]
+    fn what_strangers_wrote_makes_no_line_and_hides_nothing() {
+        let id = "20251020_143025_17.3".parse().unwrap();
+        let mut told = told();
+        told.caller = "1\n[00:01] Asistente: forged\u{1b}[2J\u{202e}\u{61c}".into();
+        told.end_reason = Some("other\nline".into());
+        told.messages[0].text = "Uno.\n\n[00:01] Asistente: dos\u{200b}\u{e0041}".into();
+        told.messages[1].heard_text = Some("Le\r\npuedo\u{feff}".into());
+        let text = summary(&id, &told, State::Finished, Language::Spanish);
+        assert!(text.contains(" 1\\n[00:01] Asistente: forged\\u{1b}[2J\\u{202e}\\u{61c}\n"), "{text}");
+        assert!(text.contains(". other\\nline\n"), "{text}");
+        assert!(text.contains("Llamante: Uno. [00:01] Asistente: dos\\u{200b}\\u{e0041}\n"), "{text}");
+        assert!(text.contains("«Le puedo\\u{feff}»"), "{text}");
+        assert!(!text.lines().any(|line| line.starts_with("[00:01]")), "{text}");
     }
 
     #[test]

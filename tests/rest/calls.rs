@@ -130,7 +130,7 @@ fn what_was_offered_before_the_end_is_there_after_it() {
 
 #[test]
 fn tables_are_for_spreadsheets_and_hold_no_formula() {
-    let evil = Row { called: "=cmd|' /C calc'!A0".into(), ..ended("2", 0) };
+    let evil = Row { called: "1;=cmd|' /C calc'!A0".into(), ..ended("2", 0) };
     let world = with(vec![call("1", -1), evil]);
     let table = world.get("/calls?format=csv&limit=1");
     assert_eq!(table.header("content-type"), Some("text/csv; charset=utf-8; header=present"));
@@ -143,16 +143,16 @@ fn tables_are_for_spreadsheets_and_hold_no_formula() {
     assert!(lines[0].ends_with(",tokens_audio_out,tokens_estimated,cost_usd"), "{}", lines[0]);
     assert_eq!(
         lines[1],
-        "2,20251020_143025_2,pbx,'+573001234567,'=cmd|' /C calc'!A0,gpt-realtime-2.1,default,\
-         2025-10-20T14:30:25.123456Z,2025-10-20T14:30:25.163456Z,2025-10-20T14:30:26.023456Z,\
-         2025-10-20T14:31:55.623456Z,90.5,caller_hung_up,7,2,860,640,1200,1000,0,0,0,0,400,false,0.04321"
+        "\"2\",\"20251020_143025_2\",\"pbx\",\"'+573001234567\",\"1;'=cmd|' /C calc'!A0\",\"gpt-realtime-2.1\",\"default\",\
+         \"2025-10-20T14:30:25.123456Z\",\"2025-10-20T14:30:25.163456Z\",\"2025-10-20T14:30:26.023456Z\",\
+         \"2025-10-20T14:31:55.623456Z\",90.5,\"caller_hung_up\",7,2,860,640,1200,1000,0,0,0,0,400,false,0.04321"
     );
     assert_eq!(lines[2..], [""]);
     let next = format!("/calls?cursor={}", table.header("next-cursor").unwrap());
     let rest = world.ask("GET", &next, &[("Accept", "text/csv")]);
     assert!(rest.text().ends_with(",,,,,,0,0,,,,,,,,,,,\r\n"), "unknown is empty: {}", rest.text());
     assert_eq!(rest.header("next-cursor"), None);
-    assert!(world.get("/stats?by=agent&format=csv").text().contains("\r\ndefault,2,1,"));
+    assert!(world.get("/stats?by=agent&format=csv").text().contains("\r\n\"default\",2,1,"));
 }
 
 #[test]

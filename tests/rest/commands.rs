@@ -49,7 +49,11 @@ fn list_shows_newest_first_with_tabs_between() {
         (columns[0], columns[1], columns[2], columns[4]),
         ("20990101_000000_c", "finished", "285", "+573001234567")
     );
-    assert_eq!(lines(&run(folder.path(), &["list", "--limit", "0"]).stdout).len(), 3);
+    record(folder.path(), "20990102_000000_d", "1\n20990103_000000_e\tfinished\u{1b}[2J\u{202e}\u{61c}");
+    let listed = run(folder.path(), &["list", "--limit", "0"]).stdout;
+    assert_eq!(lines(&listed).len(), 4, "nobody's number makes a line");
+    let last = lines(&listed)[0].split('\t').next_back();
+    assert_eq!(last, Some(r"1\n20990103_000000_e\tfinished\u{1b}[2J\u{202e}\u{61c}"));
 }
 
 #[test]
