@@ -354,7 +354,7 @@ fn note(library: &Library, method: &str, ids: &[RecordingId], language: Language
         .map(|id| Line {
             at,
             who: Who(format!("uid-{user}").into()),
-            peer: None,
+            client: None,
             method: method.to_owned(),
             what: format!("/recordings/{id}"),
             status: 200,

@@ -1,7 +1,9 @@
 //! The section of the call log, the index and the API: where they are, and who may use the API.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+
+use ipnet::IpNet;
 
 use super::reader::Reader;
 use super::{Problem, Secret};
@@ -10,7 +12,7 @@ use crate::registry;
 use crate::sqlite;
 
 /// The variables that concern recordings, for who reads nothing else.
-pub(super) const VARIABLES: [&str; 9] = [
+pub(super) const VARIABLES: [&str; 10] = [
     "LOG_LANGUAGE",
     "RECORDINGS_DIR",
     "RECORD",
@@ -20,6 +22,7 @@ pub(super) const VARIABLES: [&str; 9] = [
     "DATABASE_URL",
     "API_LISTEN",
     "API_TOKEN",
+    "API_TRUSTED_PROXIES",
 ];
 
 /// A token with fewer characters is warned of. 16 random letters and digits are 95 bits; fewer are usually a
@@ -46,6 +49,8 @@ pub struct ApiConfig {
     pub listen: SocketAddr,
     /// Who may use it. Empty: everybody on this machine, and then `listen` is a loopback address.
     pub tokens: Vec<ApiToken>,
+    /// Reverse proxies whose word on their clients counts.
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 /// One bearer token.
@@ -91,7 +96,8 @@ fn api(reader: &mut Reader<'_>) -> Option<ApiConfig> {
         text.parse::<SocketAddr>().ok()
     });
     let tokens = reader.parsed("API_TOKEN", Allowed::Tokens, tokens);
-    let (listen, tokens) = (listen?, tokens?);
+    let trusted_proxies = reader.parsed("API_TRUSTED_PROXIES", Allowed::Networks, networks);
+    let (listen, tokens, trusted_proxies) = (listen?, tokens?, trusted_proxies?);
     for (index, token) in tokens.iter().enumerate() {
         if token.secret.expose().len() < TOKEN_CHARS {
             reader.remarks.push(Notice::TokenShort { position: index + 1, characters: TOKEN_CHARS });
@@ -101,7 +107,14 @@ fn api(reader: &mut Reader<'_>) -> Option<ApiConfig> {
         reader.problems.push(Problem::ApiOpenToAll { address: listen });
         return None;
     }
-    Some(ApiConfig { listen, tokens })
+    Some(ApiConfig { listen, tokens, trusted_proxies })
+}
+
+/// Comma-separated addresses, and networks such as `10.0.0.0/8`.
+fn networks(text: &str) -> Option<Vec<IpNet>> {
+    let network = |text: &str| text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
+    let texts = text.split(',').map(str::trim).filter(|_| !text.trim().is_empty());
+    texts.map(network).collect()
 }
 
 /// What DATABASE_URL names.
@@ -239,6 +252,14 @@ mod tests {
     }
 
     #[test]
+    fn trusted_proxies_are_addresses_and_networks() {
+        let (config, _) = read(&[("API_TRUSTED_PROXIES", "127.0.0.1, ::1,10.0.0.0/8")]).unwrap();
+        let shown: Vec<_> = config.api.trusted_proxies.iter().map(ToString::to_string).collect();
+        assert_eq!(shown, ["127.0.0.1/32", "::1/128", "10.0.0.0/8"]);
+        assert_eq!(read(&[]).unwrap().0.api.trusted_proxies, []);
+    }
+
+    #[test]
     fn tokens_have_a_role_and_a_name() {
         let named = |name: &str, role, secret: &str| (name.to_owned(), role, secret.to_owned());
         assert_eq!(
@@ -277,6 +298,9 @@ mod tests {
             ("API_LISTEN", "5001"),
             ("API_LISTEN", "pbx:5001"),
             ("API_LISTEN", "127.0.0.1"),
+            ("API_TRUSTED_PROXIES", "localhost"),
+            ("API_TRUSTED_PROXIES", "10.0.0.1,,::1"),
+            ("API_TRUSTED_PROXIES", "10.0.0.0/33"),
             ("DATABASE_URL", "mysql://h/d"),
             ("DATABASE_URL", "sqlite:folder/"),
             ("DATABASE_URL", "calls.db"),

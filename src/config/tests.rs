@@ -430,6 +430,7 @@ const OTHERS: &[(&str, &str, bool)] = &[
     ("DATABASE_URL", "mysql://calls:secret@db/calls", false),
     ("API_LISTEN", "127.0.0.1:5002", false),
     ("API_TOKEN", "0123456789abcdef", false),
+    ("API_TRUSTED_PROXIES", "10.0.0.1", false),
     ("OPENAI_TRANSCRIPTION_MODEL", "none", true),
     ("OPENAI_TRANSCRIPTION_LANGUAGE", "en", true),
     ("OPENAI_NOISE_REDUCTION", "near_field", true),

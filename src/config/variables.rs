@@ -217,6 +217,9 @@ pub const VARIABLES: &[Variable] = &[
         meaning_es: "Tokens de la API, con comas: SECRETO da acceso completo, reader:SECRETO solo lectura, reader/ana:SECRETO con nombre",
         meaning_en: "Tokens of the API, with commas: SECRET opens everything, reader:SECRET reading, reader/ana:SECRET with a name",
     },
+    optional("API_TRUSTED_PROXIES", "",
+        "Proxies inversos (IP o redes, con comas) cuyo X-Forwarded-For o Forwarded dice quién pregunta; vacío: ninguno",
+        "Reverse proxies (IPs or networks, with commas) whose X-Forwarded-For or Forwarded says who asks; empty: none"),
 
     optional("OPENAI_TRANSCRIPTION_MODEL", "gpt-transcribe",
         "Modelo que transcribe al llamante; vacío o none: sin transcripción",

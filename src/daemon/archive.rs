@@ -104,6 +104,7 @@ impl Archive {
             calls: calls.clone(),
             guard,
             access_log,
+            trusted_proxies: config.api.trusted_proxies.clone(),
             recorder,
             daemon,
             pace: Pace::new(clock::now),
@@ -260,7 +261,7 @@ impl Retention {
             self.access_log.note(Line {
                 at: clock::wall(),
                 who: Who("retention".into()),
-                peer: None,
+                client: None,
                 method: "DELETE".to_owned(),
                 what: format!("/recordings/{id}"),
                 status: 204,

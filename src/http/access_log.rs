@@ -1,4 +1,4 @@
-//! The access log, `access.log` beside the recordings: one line for every read, deletion and refusal.
+//! The access log, `access.log` beside the recordings: one line for every read and deletion.
 //!
 //! ```text
 //! 2026-11-20T14:30:25.123-05:00 reader-2 192.168.1.7:51234 GET /recordings?caller=***67 200 8123
@@ -7,40 +7,65 @@
 //! A line is written when the answer has been sent, or the reader has gone. Callers' numbers are masked. It
 //! never waits: lines go to a thread through a bounded queue, and what that cannot take is counted and said in
 //! the log itself.
+//!
+//! What was refused, or asked by somebody unknown, goes into `refused.log`, through a queue and a thread of its own, in lines
+//! that `refusals` counts: strangers must not push out of the log who read what.
 
-use std::fmt::Write as _;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
+use std::time::Duration;
 
-use axum::http::Uri;
 use chrono::{DateTime, FixedOffset};
 
 use super::guard::Who;
+use super::origin::Client;
+use super::refusals::Refusals;
+use crate::operator::foreign::plain;
 use crate::operator::{Detail, Notice};
 
-/// The file's name.
-const NAME: &str = "access.log";
+/// The file of what was read and deleted.
+const ACCESSES: &str = "access.log";
+/// The file of what was refused.
+const REFUSED: &str = "refused.log";
 /// Lines that may wait for the disk: some seconds of a busy API.
 const QUEUE: usize = 4_096;
+/// After so long without a refusal, what was counted is written.
+const QUIET: Duration = Duration::from_secs(1);
 /// A file that has grown so large is put aside; at 120 bytes a line these are 80 000 lines.
 const ROTATE_BYTES: u64 = 10 << 20;
+/// How a time is written.
+const TIME: &str = "%FT%T%.3f%:z";
 /// Files put aside, `access.log.1` the newest: with the current one 60 MB.
 const KEPT: u32 = 5;
-/// Longest path and query in a line.
-const SHOWN_CHARS: usize = 300;
+/// Longest method in a line; the standard ones have seven letters at most.
+const METHOD_CHARS: usize = 16;
 
-/// Takes lines. Cheap to clone; the thread ends with the last clone.
+/// Takes lines. Cheap to clone; the threads end with the last clone.
 #[derive(Debug, Clone)]
 pub struct AccessLog {
-    queue: SyncSender<Line>,
+    accesses: Queue,
+    refused: Queue,
+}
+
+/// Where lines wait for their thread.
+#[derive(Debug, Clone)]
+struct Queue {
+    lines: SyncSender<Line>,
     lost: Arc<AtomicU64>,
+}
+
+impl Queue {
+    fn push(&self, line: Line) {
+        if self.lines.try_send(line).is_err() {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
 }
 
 /// One request, answered.
@@ -50,8 +75,8 @@ pub struct Line {
     pub at: DateTime<FixedOffset>,
     /// Who asked.
     pub who: Who,
-    /// From where.
-    pub peer: Option<SocketAddr>,
+    /// From where; None: a command on this machine, or the daemon itself.
+    pub client: Option<Client>,
     /// `GET`, `DELETE`.
     pub method: String,
     /// What for, masked.
@@ -63,28 +88,33 @@ pub struct Line {
 }
 
 impl AccessLog {
-    /// Starts the thread that writes into `folder`; `tell` gets what the operator should know.
+    /// Starts the threads that write into `folder`; `tell` gets what the operator should know.
     ///
     /// # Errors
     /// There can be no thread.
-    pub fn start(folder: &Path, tell: impl Fn(Notice) + Send + 'static) -> io::Result<Self> {
-        Self::start_with(folder, ROTATE_BYTES, tell)
+    pub fn start(folder: &Path, tell: impl Fn(Notice) + Clone + Send + 'static) -> io::Result<Self> {
+        let start = |name: &str, file, run: Work| {
+            let (lines, waiting) = sync_channel(QUEUE);
+            let lost = Arc::new(AtomicU64::new(0));
+            let queue = Queue { lines, lost: Arc::clone(&lost) };
+            let (writer, tell) = (Writer::new(folder.join(file)), tell.clone());
+            let run = move || run(writer, &waiting, &lost, &tell);
+            thread::Builder::new().name(name.into()).spawn(run).map(|_| queue)
+        };
+        Ok(Self {
+            accesses: start("access-log", ACCESSES, Writer::write_all)?,
+            refused: start("refused-log", REFUSED, Writer::write_counted)?,
+        })
     }
 
-    fn start_with(folder: &Path, rotate: u64, tell: impl Fn(Notice) + Send + 'static) -> io::Result<Self> {
-        let (queue, lines) = sync_channel(QUEUE);
-        let lost = Arc::new(AtomicU64::new(0));
-        let log = Self { queue, lost: Arc::clone(&lost) };
-        let mut writer = Writer { path: folder.join(NAME), file: None, rotate, failing: false };
-        thread::Builder::new().name("access-log".into()).spawn(move || writer.run(&lines, &lost, &tell))?;
-        Ok(log)
-    }
-
-    /// Notes it; never waits.
+    /// Notes what somebody known has done; never waits.
     pub fn note(&self, line: Line) {
-        if self.queue.try_send(line).is_err() {
-            self.lost.fetch_add(1, Ordering::Relaxed);
-        }
+        self.accesses.push(line);
+    }
+
+    /// Notes what was refused, or asked by somebody unknown; never waits.
+    pub fn refuse(&self, line: Line) {
+        self.refused.push(line);
     }
 }
 
@@ -93,66 +123,14 @@ impl AccessLog {
 /// # Errors
 /// The line for the operator.
 pub fn append(folder: &Path, lines: &[Line]) -> Result<(), Notice> {
-    let mut writer = Writer { path: folder.join(NAME), file: None, rotate: ROTATE_BYTES, failing: false };
+    let mut writer = Writer::new(folder.join(ACCESSES));
     let text: String = lines.iter().map(render).collect();
     let written = if text.is_empty() { Ok(()) } else { writer.write(text.as_bytes()) };
     written.map_err(|error| writer.unwritable(error))
 }
 
-/// What is asked for, fit for the log: the query's values that are ours, callers' numbers but for their last
-/// two characters, and nothing else that looks like a number.
-#[must_use]
-pub fn masked(uri: &Uri) -> String {
-    let path = uri.path();
-    // Ids of calls have a point in them, and numbers have none.
-    let is_ours = path.starts_with("/recordings") || (path.starts_with("/calls/") && path.contains('.'));
-    let mut shown = if is_ours && is_plain(path) { path.to_owned() } else { mask_digits(path) };
-    for (index, pair) in uri.query().into_iter().flat_map(|query| query.split('&')).enumerate() {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        shown.push(if index == 0 { '?' } else { '&' });
-        let harmless = HARMLESS.contains(&name) && is_plain(value);
-        if harmless {
-            shown.push_str(pair);
-        } else {
-            let tail: String = value.chars().rev().take(2).filter(char::is_ascii_digit).collect();
-            shown.push_str(&mask_digits(name));
-            shown.push_str("=***");
-            shown.extend(tail.chars().rev());
-        }
-    }
-    if let Some((end, _)) = shown.char_indices().nth(SHOWN_CHARS) {
-        shown.truncate(end);
-        shown.push_str("...");
-    }
-    shown
-}
-
-/// Parameters whose values are ours.
-const HARMLESS: [&str; 9] =
-    ["limit", "cursor", "from", "to", "channel", "by", "format", "end_reason", "agent"];
-
-/// Whether it is made of what ids, cursors and times are made of.
-fn is_plain(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/_.~:+-%".contains(&byte))
-}
-
-/// Every run of five digits or more, but for its last two.
-fn mask_digits(text: &str) -> String {
-    let (mut masked, mut rest) = (String::with_capacity(text.len()), text);
-    while let Some(first) = rest.chars().next() {
-        let is_number = first.is_ascii_digit();
-        let end = rest.find(|c: char| c.is_ascii_digit() != is_number).unwrap_or(rest.len());
-        let (run, after) = rest.split_at(end);
-        if is_number && run.len() >= 5 {
-            masked.push_str("***");
-            masked.push_str(&run[run.len() - 2..]);
-        } else {
-            masked.push_str(run);
-        }
-        rest = after;
-    }
-    masked
-}
+/// What a thread does with its file: the lines that wait, how many found no room, and whom to tell.
+type Work = fn(Writer, &Receiver<Line>, &AtomicU64, &dyn Fn(Notice));
 
 struct Writer {
     path: PathBuf,
@@ -162,22 +140,47 @@ struct Writer {
 }
 
 impl Writer {
-    fn run(&mut self, lines: &Receiver<Line>, lost: &AtomicU64, tell: &dyn Fn(Notice)) {
+    fn new(path: PathBuf) -> Self {
+        Self { path, file: None, rotate: ROTATE_BYTES, failing: false }
+    }
+
+    /// Writes a line for each.
+    fn write_all(mut self, lines: &Receiver<Line>, lost: &AtomicU64, tell: &dyn Fn(Notice)) {
         while let Ok(line) = lines.recv() {
-            let mut text = render(&line);
-            let missing = lost.swap(0, Ordering::Relaxed);
-            if missing > 0 {
-                let at = line.at.format("%FT%T%.3f%:z");
-                writeln!(text, "{at} - - lines lost: {missing}").expect("writing to a String cannot fail");
-            }
-            let written = self.write(text.as_bytes());
-            match written {
-                Ok(()) => self.failing = false,
-                Err(error) => {
-                    self.file = None;
-                    if !std::mem::replace(&mut self.failing, true) {
-                        tell(self.unwritable(error));
-                    }
+            self.write_or_tell(&(render(&line) + &said_of_lost(lost, line.at)), tell);
+        }
+    }
+
+    /// Writes a line for many.
+    fn write_counted(mut self, lines: &Receiver<Line>, lost: &AtomicU64, tell: &dyn Fn(Notice)) {
+        let mut refusals = Refusals::default();
+        loop {
+            let text = match lines.recv_timeout(QUIET) {
+                Ok(line) => {
+                    let at = line.at;
+                    let text = refusals.take(line);
+                    if text.is_empty() { text } else { text + &said_of_lost(lost, at) }
+                }
+                Err(RecvTimeoutError::Timeout) => refusals.rest(),
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.write_or_tell(&refusals.rest(), tell);
+                    return;
+                }
+            };
+            self.write_or_tell(&text, tell);
+        }
+    }
+
+    fn write_or_tell(&mut self, text: &str, tell: &dyn Fn(Notice)) {
+        if text.is_empty() {
+            return;
+        }
+        match self.write(text.as_bytes()) {
+            Ok(()) => self.failing = false,
+            Err(error) => {
+                self.file = None;
+                if !std::mem::replace(&mut self.failing, true) {
+                    tell(self.unwritable(error));
                 }
             }
         }
@@ -216,7 +219,7 @@ impl Writer {
     }
 
     fn put_aside(&self) -> io::Result<()> {
-        let numbered = |number: u32| self.path.with_file_name(format!("{NAME}.{number}"));
+        let numbered = |number: u32| self.path.with_added_extension(number.to_string());
         for number in (1..KEPT).rev() {
             match fs::rename(numbered(number), numbered(number + 1)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -227,17 +230,21 @@ impl Writer {
     }
 }
 
-fn render(line: &Line) -> String {
-    let peer = line.peer.map_or_else(|| "-".to_owned(), |peer| peer.to_string());
-    format!(
-        "{} {} {peer} {} {} {} {}\n",
-        line.at.format("%FT%T%.3f%:z"),
-        line.who.0,
-        line.method,
-        line.what,
-        line.status,
-        line.bytes
-    )
+/// The line with its end; method and path are what somebody sent.
+pub(super) fn render(line: &Line) -> String {
+    let client = line.client.map_or_else(|| "-".to_owned(), |client| client.to_string());
+    let Line { at, who: Who(who), method, what, status, bytes, .. } = line;
+    let (at, what) = (at.format(TIME), plain(what));
+    let method = plain(&method[..method.floor_char_boundary(METHOD_CHARS)]);
+    format!("{at} {who} {client} {method} {what} {status} {bytes}\n")
+}
+
+/// A line about lines that found no room, if there were any.
+fn said_of_lost(lost: &AtomicU64, at: DateTime<FixedOffset>) -> String {
+    match lost.swap(0, Ordering::Relaxed) {
+        0 => String::new(),
+        missing => format!("{} - - lines lost: {missing}\n", at.format(TIME)),
+    }
 }
 
 #[cfg(test)]
@@ -250,7 +257,7 @@ mod tests {
         Line {
             at: DateTime::parse_from_rfc3339("2026-11-20T14:30:25.123-05:00").unwrap(),
             who: Who("reader-2".into()),
-            peer: Some(([192, 168, 1, 7], 51234).into()),
+            client: Some(Client::Direct(([192, 168, 1, 7], 51234).into())),
             method: "GET".into(),
             what: what.into(),
             status: 200,
@@ -267,31 +274,20 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_masked_wherever_somebody_puts_them() {
-        for (asked, shown) in [
-            ("/recordings?caller=%2B573001234567&limit=5", "/recordings?caller=***67&limit=5"),
-            ("/recordings?limit=5&c%61ller=573001234567", "/recordings?limit=5&c%61ller=***67"),
-            ("/recordings?573001234567", "/recordings?***67=***"),
-            (
-                "/recordings?cursor=1795180048123~20251020_143025_17.3",
-                "/recordings?cursor=1795180048123~20251020_143025_17.3",
-            ),
-            ("/calls/573001234567", "/calls/***67"),
-            ("/calls/1795180048.12", "/calls/1795180048.12"),
-            ("/stats?by=agent&caller=573001234567", "/stats?by=agent&caller=***67"),
-            ("/recordings/20251020_143025_17951.12/audio", "/recordings/20251020_143025_17951.12/audio"),
-        ] {
-            let shown_as = masked(&asked.parse().unwrap());
-            assert_eq!(shown_as, shown);
-        }
-        assert!(masked(&format!("/{}", "a".repeat(5000)).parse().unwrap()).len() < 310);
+    fn what_strangers_send_is_cut_and_makes_no_line() {
+        let what = "/a\n2026 forged\u{202e}\u{61c}".to_owned();
+        let rendered = render(&Line { method: "X".repeat(60_000), what, ..line("") });
+        assert!(rendered.ends_with(&format!(
+            " {} /a\\n2026 forged\\u{{202e}}\\u{{61c}} 200 8123\n",
+            "X".repeat(METHOD_CHARS)
+        )));
     }
 
     #[test]
     fn the_file_is_put_aside_when_large_and_opened_again_when_moved() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join(NAME);
-        let mut writer = Writer { path: path.clone(), file: None, rotate: 20, failing: false };
+        let path = folder.path().join(ACCESSES);
+        let mut writer = Writer { rotate: 20, ..Writer::new(path.clone()) };
         let written = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
         writer.write(b"one, more than twenty bytes\n").unwrap();
         writer.write(b"two, more than twenty bytes\n").unwrap();
@@ -302,14 +298,14 @@ mod tests {
         );
         fs::rename(&path, folder.path().join("elsewhere")).unwrap();
         writer.write(b"four\n").unwrap();
-        assert_eq!((written("elsewhere").as_str(), written(NAME).as_str()), ("three\n", "four\n"));
+        assert_eq!((written("elsewhere").as_str(), written(ACCESSES).as_str()), ("three\n", "four\n"));
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
     }
 
     #[test]
     fn an_unwritable_log_is_said_once_and_nobody_waits_for_it() {
         let folder = tempfile::tempdir().unwrap();
-        fs::create_dir(folder.path().join(NAME)).unwrap();
+        fs::create_dir(folder.path().join(ACCESSES)).unwrap();
         let (told, notices) = sync_channel(10);
         let log = AccessLog::start(folder.path(), move |notice| told.try_send(notice).unwrap()).unwrap();
         log.note(line("/a"));

@@ -46,9 +46,17 @@ struct Known {
     who: Who,
 }
 
-/// Who asks, as the access log calls him.
+/// Who asks, as the access log calls them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Who(pub Arc<str>);
+
+impl Who {
+    /// Somebody who has not said who they are.
+    #[must_use]
+    pub fn nobody() -> Self {
+        Self("-".into())
+    }
+}
 
 impl Guard {
     /// The guard of this configuration.
@@ -70,7 +78,7 @@ impl Guard {
 
     /// Who asks, or why he may not; both with his name for the access log.
     pub fn admit<B>(&self, request: &Request<B>) -> Result<Who, (Who, Problem)> {
-        let nobody = |problem| (Who("-".into()), problem);
+        let nobody = |problem| (Who::nobody(), problem);
         if !self.asks_for_tokens() {
             let local = Who("local".into());
             return match self.refuse_pages(request) {
@@ -93,7 +101,7 @@ impl Guard {
             return Err((known.who.clone(), problem));
         }
         match known {
-            None if is_open(path) || LOGIN_PATHS.contains(&path) => Ok(Who("-".into())),
+            None if is_open(path) || LOGIN_PATHS.contains(&path) => Ok(Who::nobody()),
             Some(known) if LOGIN_PATHS.contains(&path) => Ok(known.who.clone()),
             None => Err(nobody(
                 Problem::new(StatusCode::UNAUTHORIZED, "token_needed", "send Authorization: Bearer TOKEN")

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse as _, Response};
 use chrono::{SecondsFormat, Utc};
 use futures_util::stream;
 use serde::{Deserialize, Serialize};
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use utoipa::ToSchema;
 
@@ -32,6 +32,11 @@ use crate::registry::Tokens;
 
 /// How often whoever watches is told. Calls show themselves as often; more often is a cost nobody sees.
 const EVERY: Duration = Duration::from_millis(500);
+/// Streams at once; each costs a glance at every call twice a second. More would let one reader take the time of all.
+pub(super) const STREAMS: usize = 64;
+/// What nginx reads of an answer: with it, events pass as they come. Other proxies do not know it.
+const UNBUFFERED: (HeaderName, HeaderValue) =
+    (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
 /// A sign of life for what stands between, where nothing changes.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
@@ -262,25 +267,36 @@ pub(super) async fn list(
 /// only where there are new ones), `gone` (ids), `state`. It ends with the daemon; where there is none, with the first.
 #[utoipa::path(
     get, path = "/calls/live/events", tag = "calls",
-    responses((status = 200, description = "The stream", content((LiveEvent = "text/event-stream"))))
+    responses(
+        (status = 200, description = "The stream", content((LiveEvent = "text/event-stream"))),
+        (status = 503, description = "There are too many streams", body = Problem, content_type = "application/problem+json"),
+    )
 )]
 pub(super) async fn events(
     State(api): State<Api>,
     Params(NoQuery {}): Params<NoQuery>,
 ) -> Result<Response, Problem> {
+    let room = Arc::clone(&api.1).try_acquire_owned().map_err(|_| {
+        let detail =
+            format!("{STREAMS} streams of events are open already; GET /calls/live tells the same once");
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_streams", detail)
+            .with(header::RETRY_AFTER, HeaderValue::from_static("30"))
+    })?;
     let mut every = interval(EVERY);
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let watcher = Watcher { api, every, shown: HashMap::new(), state: None };
+    let watcher = Watcher { api, every, shown: HashMap::new(), state: None, _room: room };
     let news = stream::unfold(watcher, |mut watcher| async move {
         let event = watcher.next().await?;
         Some((Ok::<_, Infallible>(event), watcher))
     });
-    Ok(Sse::new(news).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response())
+    let stream = Sse::new(news).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
+    Ok(([UNBUFFERED], stream).into_response())
 }
 
-/// Somebody who watches, and what he has been told.
+/// Somebody who watches, and what they have been told.
 struct Watcher {
     api: Api,
+    _room: OwnedSemaphorePermit,
     every: Interval,
     shown: HashMap<String, Arc<[Utterance]>>,
     state: Option<DaemonState>,

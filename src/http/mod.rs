@@ -11,7 +11,8 @@
 //! | file | holds |
 //! |---|---|
 //! | `server` | the accept loop: connections, time limits, the orderly end |
-//! | `guard`, `access_log` | who may come in; who did |
+//! | `guard`, `origin` | who may come in; from where |
+//! | `access_log`, `refusals`, `masking` | who did, and who was refused; without callers' numbers |
 //! | `recordings`, `listing`, `audio`, `range` | the routes of recordings, and what they are made of |
 //! | `calls`, `call_listing`, `stats`, `csv` | the routes of the call log, what they show, and as a table |
 //! | `live` | the calls that run, and a supervisor's wishes |
@@ -32,12 +33,15 @@ pub mod health;
 mod listing;
 pub mod live;
 mod login;
+pub mod masking;
 mod metrics;
 mod openapi;
+pub mod origin;
 pub mod problem;
 mod range;
 pub mod ready;
 mod recordings;
+mod refusals;
 pub mod server;
 mod stats;
 
@@ -55,6 +59,8 @@ use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use chrono::{DateTime, FixedOffset};
 use hyper::body::{Frame, SizeHint};
+use ipnet::IpNet;
+use tokio::sync::Semaphore;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -89,6 +95,8 @@ pub struct Parts {
     pub guard: Guard,
     /// Who did.
     pub access_log: AccessLog,
+    /// Reverse proxies whose word on their clients counts.
+    pub trusted_proxies: Vec<IpNet>,
     /// The recorder.
     pub recorder: AskRecorder,
     /// What the daemon shows of itself; None: there is no daemon.
@@ -101,9 +109,9 @@ pub struct Parts {
     pub clock: fn() -> DateTime<FixedOffset>,
 }
 
-/// The state of the routes. Cheap to clone.
+/// The state of the routes, with room for streams of events. Cheap to clone.
 #[derive(Clone)]
-pub struct Api(Arc<Parts>);
+pub struct Api(Arc<Parts>, Arc<Semaphore>);
 
 impl fmt::Debug for Api {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -179,7 +187,7 @@ impl Api {
 /// The routes, ready to be served.
 pub fn router(parts: Parts) -> Router {
     let asks_for_tokens = parts.guard.asks_for_tokens();
-    let api = Api(Arc::new(parts));
+    let api = Api(Arc::new(parts), Arc::new(Semaphore::new(live::STREAMS)));
     let (router, document) = OpenApiRouter::with_openapi(openapi::begin())
         .routes(routes!(recordings::list))
         .routes(routes!(recordings::one, recordings::delete))
@@ -222,11 +230,19 @@ pub fn router(parts: Parts) -> Router {
         .with_state(api)
 }
 
+/// The mark of an answer with which the guard turned a request away.
+#[derive(Debug, Clone, Copy)]
+struct Refused;
+
 /// The guard: who may not come in gets no further.
 async fn admit(State(api): State<Api>, request: Request, next: Next) -> Response {
     let (who, mut response) = match api.0.guard.admit(&request) {
         Ok(who) => (who, next.run(request).await),
-        Err((who, problem)) => (who, problem.into_response()),
+        Err((who, problem)) => {
+            let mut response = problem.into_response();
+            response.extensions_mut().insert(Refused);
+            (who, response)
+        }
     };
     // Who logs in is known only then.
     if response.extensions().get::<Who>().is_none() {
@@ -236,10 +252,14 @@ async fn admit(State(api): State<Api>, request: Request, next: Next) -> Response
 }
 
 /// Notes every request in the access log when its answer has been sent, and adds what all answers have.
-async fn note(State(api): State<Api>, request: Request, next: Next) -> Response {
+async fn note(State(api): State<Api>, mut request: Request, next: Next) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let what = access_log::masked(request.uri());
+    let what = masking::masked(request.uri());
     let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
+    let client = peer.map(|peer| origin::client(peer, request.headers(), &api.0.trusted_proxies));
+    if let Some(client) = client {
+        request.extensions_mut().insert(client);
+    }
     let at = (api.0.clock)();
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
@@ -251,16 +271,24 @@ async fn note(State(api): State<Api>, request: Request, next: Next) -> Response 
     if !guard::is_noted(&method, &path, status) {
         return response;
     }
-    let who = response.extensions().get::<Who>().cloned().unwrap_or_else(|| Who("-".into()));
-    let line = Line { at, who, peer, method: method.to_string(), what, status: status.as_u16(), bytes: 0 };
-    let log = api.0.access_log.clone();
-    response.map(|body| Body::new(Counted { body, line: Some((log, line)) }))
+    let who = response.extensions().get::<Who>().cloned().unwrap_or_else(Who::nobody);
+    let is_refused = response.extensions().get::<Refused>().is_some() || who == Who::nobody();
+    let line = Line { at, who, client, method: method.to_string(), what, status: status.as_u16(), bytes: 0 };
+    let noted = Noted { log: api.0.access_log.clone(), is_refused, line };
+    response.map(|body| Body::new(Counted { body, noted: Some(noted) }))
 }
 
 /// A body that counts what of it is sent, and is noted when it ends or is dropped.
 struct Counted {
     body: Body,
-    line: Option<(AccessLog, Line)>,
+    noted: Option<Noted>,
+}
+
+/// A line on its way into one of the two logs.
+struct Noted {
+    log: AccessLog,
+    is_refused: bool,
+    line: Line,
 }
 
 impl HttpBody for Counted {
@@ -272,8 +300,8 @@ impl HttpBody for Counted {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let polled = Pin::new(&mut self.body).poll_frame(context);
-        if let (Poll::Ready(Some(Ok(frame))), Some((_, line))) = (&polled, &mut self.line) {
-            line.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+        if let (Poll::Ready(Some(Ok(frame))), Some(noted)) = (&polled, &mut self.noted) {
+            noted.line.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
         }
         polled
     }
@@ -289,8 +317,10 @@ impl HttpBody for Counted {
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        if let Some((log, line)) = self.line.take() {
-            log.note(line);
+        match self.noted.take() {
+            Some(Noted { log, is_refused: true, line }) => log.refuse(line),
+            Some(Noted { log, is_refused: false, line }) => log.note(line),
+            None => {}
         }
     }
 }

@@ -226,6 +226,8 @@ pub enum Allowed {
     Database,
     /// An IP address and a port.
     SocketAddress,
+    /// IP addresses and networks.
+    Networks,
     /// The tokens of the API.
     Tokens,
     /// UTF-8 text in one line.
@@ -329,6 +331,9 @@ impl Said for Allowed {
             Self::SocketAddress => say(
                 "dirección IP y puerto, p. ej. 127.0.0.1:5001 o [::1]:5001".into(),
                 "IP address and port, e.g. 127.0.0.1:5001 or [::1]:5001".into()),
+            Self::Networks => say(
+                "direcciones IP o redes separadas por comas, p. ej. 127.0.0.1,10.0.0.0/8".into(),
+                "IP addresses or networks separated by commas, e.g. 127.0.0.1,10.0.0.0/8".into()),
             Self::Tokens => say(
                 "tokens separados por comas, cada uno SECRETO, reader:SECRETO o reader/NOMBRE:SECRETO; sin espacios ni dos puntos en SECRETO".into(),
                 "tokens separated by commas, each SECRET, reader:SECRET or reader/NAME:SECRET; no spaces or colons in SECRET".into()),

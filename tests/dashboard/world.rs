@@ -65,7 +65,11 @@ impl World {
         let config = ArchiveConfig {
             call_log: registry::Settings { file: folder.path().join("calls.db"), server: None },
             index: folder.path().join("calls-index.db"),
-            api: ApiConfig { listen: ([127, 0, 0, 1], 0).into(), tokens: setting.tokens },
+            api: ApiConfig {
+                listen: ([127, 0, 0, 1], 0).into(),
+                tokens: setting.tokens,
+                trusted_proxies: Vec::new(),
+            },
         };
         let recordings = RecordingSettings {
             folder: folder.path().to_owned(),

@@ -138,19 +138,75 @@ fn every_read_deletion_and_refusal_is_in_the_access_log_and_no_number() {
     );
     let line = one("GET", &format!("/recordings/{ID}/audio"), &[ana, ("Range", "bytes=10-19")], 2);
     assert!(line.ends_with(&format!(" GET /recordings/{ID}/audio 206 10")), "{line}");
-    let line = one("DELETE", &format!("/recordings/{ID}"), &[ana], 3);
-    assert!(line.contains(" ana ") && line.contains(" DELETE ") && line.contains(" 403 "), "{line}");
-    let line = one("GET", "/recordings", &[("Authorization", "Bearer wrong")], 4);
-    assert!(line.contains(" - 127.0.0.1:") && line.contains(" 401 "), "{line}");
-    let line = one("DELETE", &format!("/recordings/{ID}"), &[boss], 5);
+    let line = one("DELETE", &format!("/recordings/{ID}"), &[boss], 3);
     assert!(line.contains(" full-1 ") && line.ends_with(" 204 0"), "{line}");
-    let line = one("GET", "/573001234567?tel=573001234567", &[boss], 6);
+    let line = one("GET", "/573001234567?tel=573001234567", &[boss], 4);
     assert!(line.contains(" GET /***67?tel=***67 404 "), "{line}");
-    let all = world.accesses(6).concat();
+    let line = one("GET", "/recordings/573001234567?agent=573001234567", &[boss], 5);
+    assert!(line.contains(" GET /recordings/***67?agent=***67 404 "), "{line}");
+    world.ask("DELETE", &format!("/recordings/{ID}"), &[ana]);
+    let line = world.refusals(1).pop().unwrap();
+    assert!(line.contains(" ana ") && line.contains(" DELETE ") && line.contains(" 403 "), "{line}");
+    world.ask("GET", "/recordings", &[("Authorization", "Bearer wrong")]);
+    let line = world.refusals(2).pop().unwrap();
+    assert!(line.contains(" - 127.0.0.1:") && line.contains(" 401 "), "{line}");
+    let all = world.accesses(5).concat() + &world.refusals(2).concat();
     assert!(!all.contains("3001234567") && !all.contains("secret"), "{all}");
     assert!(!all.contains("/health"), "a monitor's visits are not worth a line");
-    for name in ["access.log", "calls.db", "calls-index.db"] {
+    for name in ["access.log", "refused.log", "calls.db", "calls-index.db"] {
         let mode = std::fs::metadata(world.path(name)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o640, "{name}");
     }
+}
+
+#[test]
+fn whoever_is_refused_pushes_nothing_out_of_the_access_log() {
+    let world = guarded();
+    let ana = [("Authorization", "Bearer secret-of-ana")];
+    assert_eq!(world.ask("GET", "/recordings", &ana).status, 200);
+    let method = "X".repeat(60_000);
+    for _ in 0..1_100 {
+        assert_eq!(world.ask(&method, "/recordings", &[]).status, 401);
+    }
+    world.ask("GET", "/health?not=1", &[]).is_problem(400, "bad_parameter");
+    let counted = |line: &String| match line.rsplit_once(" and ") {
+        Some((_, more)) => 1 + more.strip_suffix(" more").unwrap().parse::<u32>().unwrap(),
+        None => 1,
+    };
+    world.until("all are counted", |world| world.refusals(2).iter().map(counted).sum::<u32>() == 1_101);
+    let refused = world.refusals(2);
+    assert!(refused.iter().all(|line| line.len() < 150), "{refused:?}");
+    assert!(refused[0].contains(&format!(" {} /recordings 401 ", "X".repeat(16))), "{}", refused[0]);
+    let accesses = world.accesses(1);
+    assert!(accesses.len() == 1 && accesses[0].contains(" ana "), "{accesses:?}");
+}
+
+#[test]
+fn a_page_of_another_site_pushes_nothing_out_of_the_access_log() {
+    let world = World::of(&[ID]);
+    assert_eq!(world.get("/recordings").status, 200);
+    for _ in 0..20 {
+        world.ask("GET", "/recordings", &[("Sec-Fetch-Site", "cross-site")]).is_problem(403, "wrong_origin");
+    }
+    assert!(world.refusals(1)[0].contains(" 403 "));
+    assert_eq!(world.accesses(1).len(), 1);
+}
+
+#[test]
+fn the_access_log_shows_who_asks_through_a_trusted_proxy() {
+    let ana = ("Authorization", "Bearer secret-of-ana");
+    let forwarded = ("X-Forwarded-For", "10.9.9.9, 203.0.113.7");
+    let last_of = |world: &World| {
+        assert_eq!(world.ask("GET", "/recordings", &[ana, forwarded]).status, 200);
+        world.accesses(1).pop().unwrap()
+    };
+    let direct = guarded();
+    assert!(last_of(&direct).contains(" ana 127.0.0.1:"), "anybody can send the header");
+    let tokens = vec![token("ana", Role::Reader, "secret-of-ana")];
+    let behind =
+        World::over(direct.stop(), With { tokens, trusted_proxies: &["127.0.0.1/32"], ..With::default() });
+    behind.ask("GET", "/recordings", &[forwarded]);
+    assert!(behind.refusals(1)[0].contains(" - 203.0.113.7 GET "), "{:?}", behind.refusals(1));
+    behind.ask("GET", "/recordings", &[ana, forwarded]);
+    assert!(behind.accesses(2)[1].contains(" ana 203.0.113.7 GET "), "{:?}", behind.accesses(2));
 }

@@ -144,6 +144,31 @@ fn live_calls_are_shown_as_they_are() {
 }
 
 #[test]
+fn streams_pass_a_proxy_as_they_come_and_are_bounded() {
+    let scene = scene(With::default());
+    let head = |stream: &TcpStream| {
+        let mut lines = BufReader::new(stream).lines().map(Result::unwrap);
+        lines.by_ref().take_while(|line| !line.is_empty()).collect::<Vec<_>>()
+    };
+    // Each from an address of its own: those of one address have a bound as well.
+    let open = |n: u8| {
+        let stream = scene.world.connect_from([127, 0, 1, n]);
+        write!(&stream, "GET /calls/live/events HTTP/1.1\r\nHost: {}\r\n\r\n", scene.world.address).unwrap();
+        let head = head(&stream);
+        (stream, head)
+    };
+    let mut streams: Vec<_> = (1..=64).map(open).collect();
+    for (_, head) in &streams {
+        assert!(head[0].contains(" 200 ") && head.contains(&"x-accel-buffering: no".to_owned()), "{head:?}");
+    }
+    let (_, refused) = open(65);
+    assert!(refused[0].contains(" 503 ") && refused.contains(&"retry-after: 30".to_owned()), "{refused:?}");
+    assert_eq!(scene.world.get("/calls/live").status, 200);
+    streams.pop();
+    scene.world.until("the room is free again", |_| open(66).1[0].contains(" 200 "));
+}
+
+#[test]
 fn who_watches_is_told_what_changes_until_the_daemon_ends() {
     let mut scene = scene(With::default());
     let first = scene.call("17.1", true);

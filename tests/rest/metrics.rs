@@ -183,11 +183,9 @@ fn the_figures_need_a_readers_token_and_tell_nothing_about_anybody() {
     for word in ["3001234567", "17.1", "gpt-realtime"] {
         assert!(!answer.text().contains(word), "{word} in\n{}", answer.text());
     }
-    let noted = scene.world.accesses(1);
-    assert!(
-        noted.len() == 1 && noted[0].contains("401"),
-        "who looks in every few seconds is not noted: {noted:?}"
-    );
+    let refused = scene.world.refusals(1);
+    assert!(refused.len() == 1 && refused[0].contains(" 401 "), "{refused:?}");
+    assert!(!scene.world.path("access.log").exists(), "who looks in every few seconds is not noted");
 }
 
 #[test]

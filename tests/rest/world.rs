@@ -37,6 +37,8 @@ pub(crate) struct World {
 #[derive(Default)]
 pub(crate) struct With {
     pub(crate) tokens: Vec<ApiToken>,
+    /// Addresses of reverse proxies.
+    pub(crate) trusted_proxies: &'static [&'static str],
     pub(crate) retention_days: Option<u32>,
     pub(crate) database: Option<PathBuf>,
     pub(crate) server: Option<Server>,
@@ -78,11 +80,12 @@ impl World {
 
     /// The API over this folder; its index is ready.
     pub(crate) fn over(folder: tempfile::TempDir, with: With) -> Self {
-        let With { tokens, retention_days, database, server, recorder, daemon } = with;
+        let With { tokens, trusted_proxies, retention_days, database, server, recorder, daemon } = with;
+        let trusted_proxies = trusted_proxies.iter().map(|network| network.parse().unwrap()).collect();
         let config = ArchiveConfig {
             call_log: registry::Settings { file: folder.path().join("calls.db"), server },
             index: database.unwrap_or_else(|| folder.path().join("calls-index.db")),
-            api: ApiConfig { listen: ([127, 0, 0, 1], 0).into(), tokens },
+            api: ApiConfig { listen: ([127, 0, 0, 1], 0).into(), tokens, trusted_proxies },
         };
         let recordings = RecordingSettings { retention_days, ..settings(folder.path()) };
         let ask =
@@ -142,6 +145,16 @@ impl World {
         Answer::parse(&answer, is_head)
     }
 
+    /// A connection from this address of the machine.
+    pub(crate) fn connect_from(&self, address: [u8; 4]) -> TcpStream {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from((address, 0)).into()).unwrap();
+        socket.connect(&self.address.into()).unwrap();
+        let stream = TcpStream::from(socket);
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream
+    }
+
     /// The ids of a list, in its order.
     pub(crate) fn ids(&self, query: &str) -> Vec<String> {
         let list = self.get(&format!("/recordings{query}"));
@@ -160,8 +173,17 @@ impl World {
 
     /// The lines of the access log, once there are so many.
     pub(crate) fn accesses(&self, count: usize) -> Vec<String> {
-        let read = || fs::read_to_string(self.path("access.log")).unwrap_or_default();
-        self.until("the access log is written", |_| read().lines().count() >= count);
+        self.lines("access.log", count)
+    }
+
+    /// The lines of the log of what was refused, once there are so many.
+    pub(crate) fn refusals(&self, count: usize) -> Vec<String> {
+        self.lines("refused.log", count)
+    }
+
+    fn lines(&self, log: &str, count: usize) -> Vec<String> {
+        let read = || fs::read_to_string(self.path(log)).unwrap_or_default();
+        self.until(&format!("{log} is written"), |_| read().lines().count() >= count);
         read().lines().map(ToOwned::to_owned).collect()
     }
 

@@ -1,0 +1,184 @@
+//! From where a request comes: the other end of its connection, or, where that is a reverse proxy which the operator trusts
+//! (`API_TRUSTED_PROXIES`), the client that the proxy names in `X-Forwarded-For` or `Forwarded` (RFC 7239).
+//!
+//! ```text
+//!  X-Forwarded-For: 10.9.9.9, 203.0.113.7, 192.0.2.10      connection from 127.0.0.1
+//!                   forged    the client   ◄── trusted ◄── trusted
+//! ```
+//! Every proxy adds at the right end the address it was asked from, and anybody can send the header with something in it. So
+//! it is read from the right, as long as whoever speaks is trusted.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+use axum::http::{HeaderMap, HeaderName, header};
+use ipnet::IpNet;
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// From where a request came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Client {
+    /// From the other end of the connection.
+    Direct(SocketAddr),
+    /// From an address that a trusted proxy names.
+    Forwarded(IpAddr),
+}
+
+impl Client {
+    /// Its address; IPv4 addresses as such.
+    #[must_use]
+    pub fn ip(self) -> IpAddr {
+        match self {
+            Self::Direct(peer) => peer.ip().to_canonical(),
+            Self::Forwarded(ip) => ip,
+        }
+    }
+}
+
+impl fmt::Display for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Direct(peer) => peer.fmt(f),
+            Self::Forwarded(ip) => ip.fmt(f),
+        }
+    }
+}
+
+/// Whether an address is one of these.
+#[must_use]
+pub fn is_within(networks: &[IpNet], ip: IpAddr) -> bool {
+    let ip = ip.to_canonical();
+    networks.iter().any(|network| network.contains(&ip))
+}
+
+/// Who asked over this connection, where these proxies are trusted.
+pub(super) fn client(peer: SocketAddr, headers: &HeaderMap, proxies: &[IpNet]) -> Client {
+    if !is_within(proxies, peer.ip()) {
+        return Client::Direct(peer);
+    }
+    let named = |hops: Vec<Option<IpAddr>>| {
+        let mut client = None;
+        for hop in hops.into_iter().rev() {
+            // What cannot be read was seen by a proxy that hides its clients: they are behind the last one known.
+            let Some(ip) = hop else { break };
+            client = Some(ip);
+            if !is_within(proxies, ip) {
+                break;
+            }
+        }
+        client
+    };
+    let listed = hops(headers, &X_FORWARDED_FOR, address);
+    let forwarded = hops(headers, &header::FORWARDED, forwarded_for);
+    let client = match (listed, forwarded) {
+        (Some(hops), None) | (None, Some(hops)) => named(hops),
+        // A proxy that fills in one of the two lets pass what its client put into the other.
+        (Some(listed), Some(forwarded)) => {
+            let (one, other) = (named(listed), named(forwarded));
+            one.filter(|one| Some(*one) == other)
+        }
+        (None, None) => None,
+    };
+    client.map_or(Client::Direct(peer), Client::Forwarded)
+}
+
+/// The hops of a list in all lines of a header; `None` where there is no such header.
+fn hops(
+    headers: &HeaderMap,
+    name: &HeaderName,
+    read: impl Fn(&str) -> Option<IpAddr>,
+) -> Option<Vec<Option<IpAddr>>> {
+    let mut lines = headers.get_all(name).iter().peekable();
+    lines.peek()?;
+    let of_line = |line: &axum::http::HeaderValue| match line.to_str() {
+        Ok(line) => line.split(',').map(|hop| read(hop.trim())).collect(),
+        Err(_) => vec![None],
+    };
+    Some(lines.flat_map(of_line).collect())
+}
+
+/// `for=` of an element of `Forwarded`; `None` for what names no address. (A comma within quotes, which only a forger writes
+/// there, splits it into elements that are none.)
+fn forwarded_for(element: &str) -> Option<IpAddr> {
+    let mut pairs = element.split(';').filter_map(|pair| pair.split_once('='));
+    let (_, node) = pairs.find(|(name, _)| name.trim().eq_ignore_ascii_case("for"))?;
+    let node = node.trim();
+    address(node.strip_prefix('"').and_then(|node| node.strip_suffix('"')).unwrap_or(node))
+}
+
+/// An address, alone or with a port: `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]`, `[2001:db8::1]:80`.
+fn address(text: &str) -> Option<IpAddr> {
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    let ip = bare.parse().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()));
+    ip.map(|ip| ip.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Who asks over a connection from this address with these headers, where 127.0.0.1 and 192.0.2.0/24 are trusted.
+    fn of(peer: &str, lines: &[(&'static str, &'static str)]) -> String {
+        let proxies = ["127.0.0.1/32".parse().unwrap(), "192.0.2.0/24".parse().unwrap()];
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(HeaderName::from_static(name), value.parse().unwrap());
+        }
+        client(peer.parse().unwrap(), &headers, &proxies).to_string()
+    }
+
+    #[test]
+    fn the_rightmost_address_that_is_not_trusted_is_the_client() {
+        let list = "x-forwarded-for";
+        for (named, client) in [
+            ("203.0.113.7", "203.0.113.7"),
+            ("10.9.9.9, 203.0.113.7", "203.0.113.7"),
+            ("10.9.9.9,203.0.113.7 ,192.0.2.10", "203.0.113.7"),
+            ("192.0.2.10, 192.0.2.11", "192.0.2.10"),
+            ("203.0.113.7:1234", "203.0.113.7"),
+            ("[2001:db8::7]:1234", "2001:db8::7"),
+            ("2001:db8::7", "2001:db8::7"),
+            ("::ffff:203.0.113.7", "203.0.113.7"),
+            ("203.0.113.7, unknown", "127.0.0.1:5"),
+            ("203.0.113.7, unknown, 192.0.2.10", "192.0.2.10"),
+            ("", "127.0.0.1:5"),
+            ("ñ", "127.0.0.1:5"),
+        ] {
+            assert_eq!(of("127.0.0.1:5", &[(list, named)]), client, "{named}");
+        }
+        assert_eq!(of("[::ffff:127.0.0.1]:5", &[(list, "203.0.113.7")]), "203.0.113.7");
+        assert_eq!(of("127.0.0.1:5", &[(list, "10.9.9.9"), (list, "203.0.113.7")]), "203.0.113.7");
+        assert_eq!(of("127.0.0.1:5", &[]), "127.0.0.1:5");
+    }
+
+    #[test]
+    fn forwarded_is_read_as_its_rfc_has_it() {
+        for (named, client) in [
+            ("for=203.0.113.7", "203.0.113.7"),
+            (
+                "for=10.9.9.9, proto=https;For=\"[2001:db8:cafe::17]:4711\";by=203.0.113.43",
+                "2001:db8:cafe::17",
+            ),
+            ("for=203.0.113.7;proto=https, for=192.0.2.10", "203.0.113.7"),
+            ("for=203.0.113.7, for=_hidden", "127.0.0.1:5"),
+            ("for=203.0.113.7, proto=https", "127.0.0.1:5"),
+            ("for=\"203.0.113.7, for=10.9.9.9\"", "127.0.0.1:5"),
+        ] {
+            assert_eq!(of("127.0.0.1:5", &[("forwarded", named)]), client, "{named}");
+        }
+    }
+
+    #[test]
+    fn nobody_but_a_trusted_proxy_names_a_client() {
+        let forged = [("x-forwarded-for", "10.9.9.9"), ("forwarded", "for=10.9.9.9")];
+        assert_eq!(of("203.0.113.7:5", &forged), "203.0.113.7:5");
+        let half_forged = [("x-forwarded-for", "203.0.113.7"), ("forwarded", "for=10.9.9.9")];
+        assert_eq!(
+            of("127.0.0.1:5", &half_forged),
+            "127.0.0.1:5",
+            "nobody knows which of them the proxy wrote"
+        );
+        assert_eq!(of("127.0.0.1:5", &forged), "10.9.9.9");
+    }
+}
