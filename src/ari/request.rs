@@ -127,6 +127,11 @@ impl Request {
         !matches!(self, Self::CreateBridge { .. } | Self::ExternalMedia { .. })
     }
 
+    /// Whether it is to change or make a channel.
+    pub fn changes_a_channel(&self) -> bool {
+        self.method() != Method::Get && self.path().starts_with("/channels/")
+    }
+
     /// Whether its answer grows with what Asterisk does for others.
     pub const fn answers_a_list(&self) -> bool {
         matches!(self, Self::Application(_) | Self::Bridges | Self::Modules)

@@ -18,7 +18,7 @@ use super::legs::Exit;
 use super::record::EventKind;
 use super::responses::{Purpose, Responses};
 use super::tools::{DESTINATION_VARIABLE, Destination};
-use super::{Call, Wish};
+use super::{CLOSING_PATIENCE, Call, Phase, Wish};
 use crate::operator::EndReason;
 use crate::realtime::ResponseId;
 
@@ -104,6 +104,9 @@ impl Call {
 
     /// The daemon stops: whoever can be told is told, then goes on in the dialplan.
     pub(super) fn shut_down(&mut self) {
+        if let Phase::Closing { stops_at, .. } = &mut self.phase {
+            stops_at.get_or_insert(self.now + CLOSING_PATIENCE);
+        }
         let place = self.settings.fallback.clone();
         if self.floor.joined && self.agent.is_ready() || self.leaving.is_some() {
             self.part(EndReason::Shutdown, Exit::Dialplan { place, variables: Vec::new() });

@@ -12,7 +12,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::Output;
-use crate::ari::request::{self, Reply, Request, media_address};
+use super::replies::{RETRY_AFTER, after_delete, complaint, failure};
+use crate::ari::request::{Reply, Request, media_address};
 use crate::ari::{BridgeId, ChannelId, Place};
 use crate::operator::{Detail, EndReason, Notice};
 
@@ -20,15 +21,13 @@ use crate::operator::{Detail, EndReason, Notice};
 /// the line is dead, shorter and they hear silence instead of ringing.
 pub const ANSWER_AFTER: Duration = Duration::from_secs(2);
 /// How long bridge and media channel may take. Asterisk needs milliseconds (16: 220); longer is dead air.
-const SETUP_PATIENCE: Duration = Duration::from_secs(8);
-/// Pause before an undo request that got no answer is made again.
-const RETRY_AFTER: Duration = Duration::from_millis(500);
+pub(super) const SETUP_PATIENCE: Duration = Duration::from_secs(8);
 /// The channel variable that tells the dialplan why the call comes back.
 pub const END_REASON_VARIABLE: &str = "AI_END_REASON";
 
 /// Something of ours in Asterisk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Thing {
+pub(super) enum Thing {
     /// Not asked for.
     Absent,
     /// Asked for; the answer is not in.
@@ -45,7 +44,7 @@ enum Thing {
 
 /// The caller's channel, as far as we are concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Caller {
+pub(super) enum Caller {
     /// Not answered yet; will be at this instant at the latest.
     Ringing { answer_at: Instant },
     /// Our answer is under way.
@@ -58,11 +57,13 @@ enum Caller {
     Explaining,
     /// On its way back to the dialplan.
     Continuing,
-    /// As above, but the request got no answer; the next try is at this instant.
+    /// As above, but Asterisk did not do it, for all we know; the next try is at this instant.
     ContinuingAgain(Instant),
+    /// Left the application while that was being asked: whether by it, the answer tells.
+    LeftMeanwhile,
     /// Being hung up.
     HangingUp,
-    /// As above, but the request got no answer; the next try is at this instant.
+    /// As above, but Asterisk did not do it, for all we know; the next try is at this instant.
     HangingUpAgain(Instant),
     /// No longer ours.
     Gone,
@@ -114,10 +115,10 @@ pub enum Progress {
 #[derive(Debug)]
 pub struct Legs {
     app: String,
-    caller_id: ChannelId,
+    pub(super) caller_id: ChannelId,
     media_id: ChannelId,
     bridge_id: BridgeId,
-    caller: Caller,
+    pub(super) caller: Caller,
     media: Thing,
     bridge: Thing,
     media_entered: bool,
@@ -125,8 +126,14 @@ pub struct Legs {
     join: Join,
     give_up_at: Instant,
     /// Where the caller goes on, once he does, and the variables that are still to be set.
-    place: Option<Place>,
-    variables: VecDeque<(&'static str, String)>,
+    pub(super) place: Option<Place>,
+    pub(super) variables: VecDeque<(&'static str, String)>,
+    /// What is said once Asterisk has let the caller go on.
+    pub(super) farewell: Option<Notice>,
+    /// How often Asterisk has not let the caller go.
+    pub(super) tries: u32,
+    /// A refusal which may mean no more than that the caller has hung up: said if that turns out not to be so.
+    pub(super) doubt: Option<Notice>,
 }
 
 impl Legs {
@@ -146,6 +153,9 @@ impl Legs {
             give_up_at: now + SETUP_PATIENCE,
             place: None,
             variables: VecDeque::new(),
+            farewell: None,
+            tries: 0,
+            doubt: None,
         }
     }
 
@@ -226,8 +236,18 @@ impl Legs {
 
     /// The caller's channel has left the application or is gone.
     pub fn caller_left(&mut self) -> Progress {
-        let was = std::mem::replace(&mut self.caller, Caller::Gone);
-        if was == Caller::Gone { Progress::Nothing } else { Progress::CallerGone }
+        match self.caller {
+            Caller::Gone => Progress::Nothing,
+            // Whether by that, its answer tells.
+            Caller::Continuing | Caller::LeftMeanwhile => {
+                self.caller = Caller::LeftMeanwhile;
+                Progress::Nothing
+            }
+            _ => {
+                self.caller = Caller::Gone;
+                Progress::CallerGone
+            }
+        }
     }
 
     /// The caller's channel is up, whoever answered it.
@@ -280,6 +300,9 @@ impl Legs {
             Reply::Done(_) | Reply::Lost(_) => Some(Thing::Present),
             Reply::Refused { .. } => Some(Thing::Absent),
         };
+        if !closing {
+            self.complain(request, reply, out);
+        }
         let mut progress = Progress::Nothing;
         match request {
             Request::CreateBridge { .. } => {
@@ -288,7 +311,7 @@ impl Legs {
             }
             Request::ExternalMedia { .. } => {
                 self.media = created.filter(|_| self.media == Thing::Requested).unwrap_or(self.media);
-                progress = self.media_replied(reply);
+                progress = self.media_replied(request, reply, out);
             }
             Request::AddChannels { .. } => {
                 progress = match reply {
@@ -313,42 +336,34 @@ impl Legs {
             },
             Request::DialplanExists { place, .. } => self.place_checked(place, reply, out),
             Request::SetVariable { .. } if self.caller == Caller::Explaining => self.explain(out),
-            Request::Continue { .. } => self.continue_replied(now, reply),
-            Request::Hangup(id) if *id == self.caller_id => self.hangup_replied(now, reply),
+            Request::Continue { .. } => progress = self.continue_replied(now, request, reply, out),
+            Request::Hangup(id) if *id == self.caller_id => self.hangup_replied(now, request, reply, out),
             Request::Hangup(_) => self.media = after_delete(now, self.media, reply),
             Request::DeleteBridge(_) => self.bridge = after_delete(now, self.bridge, reply),
             _ => {}
         }
         if closing {
             self.undo(out);
-            return Progress::Nothing;
+            return if progress == Progress::CallerGone { progress } else { Progress::Nothing };
         }
         self.join(out);
         progress
     }
 
-    /// Whether the caller is there, and has not been let go.
-    pub fn has_caller(&self) -> bool {
-        matches!(self.caller, Caller::Ringing { .. } | Caller::Answering | Caller::Up)
-    }
-
-    /// Lets the caller go, who is there.
-    pub fn release_caller(&mut self, reason: EndReason, exit: Exit, out: &mut Vec<Output>) {
-        match exit {
-            Exit::HangUp => self.hang_up(out),
-            Exit::Dialplan { place, variables } => {
-                self.variables.push_back((END_REASON_VARIABLE, reason.code().to_owned()));
-                self.variables.extend(variables);
-                match &place {
-                    None => self.explain(out),
-                    Some(place) => {
-                        self.caller = Caller::Checking;
-                        let (channel, place) = (self.caller_id.clone(), place.clone());
-                        out.push(Output::Ari(Request::DialplanExists { channel, place }));
-                    }
-                }
-                self.place = place;
+    /// Tells of a request of the set-up that was refused, or not answered where that ends the call.
+    fn complain(&mut self, request: &Request, reply: &Reply, out: &mut Vec<Output>) {
+        let about_callers = matches!(request, Request::AddChannels { .. } | Request::Answer(_));
+        match (request, reply) {
+            (_, Reply::Refused { status: 404 | 409, .. }) if about_callers => {
+                self.doubt = complaint(request, reply);
             }
+            (_, Reply::Refused { .. }) if about_callers => {
+                out.extend(complaint(request, reply).map(Output::Notice));
+            }
+            (Request::CreateBridge { .. } | Request::ExternalMedia { .. }, _) => {
+                out.extend(complaint(request, reply).map(Output::Notice));
+            }
+            _ => {}
         }
     }
 
@@ -371,54 +386,14 @@ impl Legs {
         self.caller == Caller::Gone && gone(self.media) && gone(self.bridge)
     }
 
-    fn media_replied(&mut self, reply: &Reply) -> Progress {
+    fn media_replied(&mut self, request: &Request, reply: &Reply, out: &mut Vec<Output>) -> Progress {
         let Reply::Done(body) = reply else { return failure(reply) };
         self.media_address = media_address(body);
+        if self.media_address.is_none() {
+            let (request, answer) = (request.name(), Detail::new(body));
+            out.push(Output::Notice(Notice::AnswerUnreadable { request, answer }));
+        }
         self.media_address.map_or(Progress::Failed(EndReason::SetupFailed), Progress::Media)
-    }
-
-    /// A place that is missing, or of which nothing is known, would end the call: the next step is better.
-    fn place_checked(&mut self, place: &Place, reply: &Reply, out: &mut Vec<Output>) {
-        if self.caller != Caller::Checking || self.place.as_ref() != Some(place) {
-            return;
-        }
-        if let Some(notice) = missing(place, reply) {
-            self.place = None;
-            out.push(Output::Notice(notice));
-        }
-        self.explain(out);
-    }
-
-    /// Sets the next variable; after the last the caller goes on.
-    fn explain(&mut self, out: &mut Vec<Output>) {
-        let Some((name, value)) = self.variables.pop_front() else { return self.send_on(out) };
-        self.caller = Caller::Explaining;
-        out.push(Output::Ari(Request::SetVariable { channel: self.caller_id.clone(), name, value }));
-    }
-
-    fn continue_replied(&mut self, now: Instant, reply: &Reply) {
-        if self.caller == Caller::Continuing {
-            self.caller =
-                if is_gone(reply) { Caller::Gone } else { Caller::ContinuingAgain(now + RETRY_AFTER) };
-        }
-    }
-
-    fn hangup_replied(&mut self, now: Instant, reply: &Reply) {
-        if self.caller == Caller::HangingUp {
-            self.caller =
-                if is_gone(reply) { Caller::Gone } else { Caller::HangingUpAgain(now + RETRY_AFTER) };
-        }
-    }
-
-    fn send_on(&mut self, out: &mut Vec<Output>) {
-        self.caller = Caller::Continuing;
-        let (channel, place) = (self.caller_id.clone(), self.place.clone());
-        out.push(Output::Ari(Request::Continue { channel, place }));
-    }
-
-    fn hang_up(&mut self, out: &mut Vec<Output>) {
-        self.caller = Caller::HangingUp;
-        out.push(Output::Ari(Request::Hangup(self.caller_id.clone())));
     }
 
     fn join(&mut self, out: &mut Vec<Output>) {
@@ -430,38 +405,5 @@ impl Legs {
                 channels: [self.caller_id.clone(), self.media_id.clone()],
             }));
         }
-    }
-}
-
-/// The operator's line, if a place is not in the dialplan for all we know.
-pub fn missing(place: &Place, reply: &Reply) -> Option<Notice> {
-    let place = place.to_string();
-    match reply {
-        Reply::Done(body) if request::exists(body) => None,
-        Reply::Done(_) => Some(Notice::PlaceMissing { place }),
-        Reply::Refused { message: cause, .. } | Reply::Lost(cause) => {
-            Some(Notice::PlaceUnknown { place, cause: Detail::new(cause) })
-        }
-    }
-}
-
-/// Whether the caller, after being sent on or hung up on, is no longer ours.
-fn is_gone(reply: &Reply) -> bool {
-    matches!(reply, Reply::Done(_) | Reply::Refused { status: 404 | 409, .. })
-}
-
-fn failure(reply: &Reply) -> Progress {
-    match reply {
-        Reply::Done(_) => Progress::Nothing,
-        Reply::Refused { .. } => Progress::Failed(EndReason::SetupFailed),
-        Reply::Lost(_) => Progress::Failed(EndReason::AsteriskLost),
-    }
-}
-
-fn after_delete(now: Instant, thing: Thing, reply: &Reply) -> Thing {
-    match reply {
-        _ if thing == Thing::Gone => Thing::Gone,
-        Reply::Done(_) | Reply::Refused { status: 404, .. } => Thing::Gone,
-        Reply::Refused { .. } | Reply::Lost(_) => Thing::LeavingAgain(now + RETRY_AFTER),
     }
 }

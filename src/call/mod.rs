@@ -27,7 +27,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `seed` | what a call is born with |
-//! | `legs` | what exists in Asterisk, its order and its undoing |
+//! | `legs`, `release`, `replies` | what exists in Asterisk, its order and its undoing; letting the caller go; what Asterisk's answers mean |
 //! | `agent` | the session: opening, settings, errors |
 //! | `uplink`, `to_model`, `ear` | caller → model; our own voice detector |
 //! | `playout` | model → caller, the 20 ms clock, what was *heard* |
@@ -54,6 +54,8 @@ pub mod legs;
 pub mod limits;
 pub mod playout;
 pub mod record;
+mod release;
+pub mod replies;
 mod report;
 pub mod responses;
 mod resume;
@@ -98,8 +100,8 @@ use transcript::Transcript;
 use turn::Floor;
 use uplink::Uplink;
 
-/// How long a call may take to undo what it made, before it is given up. Longer than a request's time-out and
-/// its repetition; shorter than anyone's patience with `systemctl stop`.
+/// How long a call may take to undo what it made, before it is given up; and when the daemon stops, how long to let its
+/// caller go. Longer than a request's time-out and its repetition; shorter than anyone's patience with `systemctl stop`.
 pub const CLOSING_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long an ended call's session stays open for words that are still to be transcribed. Most come within a
@@ -219,10 +221,13 @@ pub enum Turn {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Serving,
-    /// `words_until`: how long the session stays open for words that are still to be transcribed.
+    /// `until`: when what is left in Asterisk is given up, unless the caller is among it. `stops_at`: when the caller is
+    /// given up too, because the daemon stops. `words_until`: how long the session stays open for words that are still
+    /// to be transcribed.
     Closing {
         reason: EndReason,
         until: Instant,
+        stops_at: Option<Instant>,
         words_until: Option<Instant>,
     },
     Ended {
@@ -328,8 +333,11 @@ impl Call {
     pub fn deadline(&self) -> Option<Instant> {
         match self.phase {
             Phase::Ended { .. } => None,
-            Phase::Closing { until, words_until, .. } => {
-                [self.legs.deadline(), words_until, Some(until)].into_iter().flatten().min()
+            Phase::Closing { until, stops_at, words_until, .. } => {
+                let until = Some(until).filter(|until| *until > self.now);
+                let due = [self.legs.deadline(), words_until, until, stops_at].into_iter().flatten().min();
+                // A request that lets the caller go is under way.
+                due.or(Some(self.now + Duration::from_secs(1)))
             }
             Phase::Serving => [
                 self.playout.deadline(),
@@ -367,6 +375,7 @@ impl Call {
                 Phase::Closing { reason, .. } | Phase::Ended { reason } => reason,
             },
             session_stood: self.sessions.stood,
+            joined: self.floor.joined,
             duration: self.now - self.born,
             counters: self.counters,
             uplink: self.uplink.counters,
@@ -387,13 +396,15 @@ impl Call {
         let now = self.now;
         match self.phase {
             Phase::Ended { .. } => {}
-            Phase::Closing { reason, until, words_until } => {
+            Phase::Closing { reason, until, stops_at, words_until } => {
                 self.legs.advance(now, &mut self.outputs);
                 if words_until.is_some_and(|at| at <= now || !self.words_are_missing()) {
-                    self.close_session(reason, until);
+                    self.close_session();
                 }
                 let waits = matches!(self.phase, Phase::Closing { words_until: Some(_), .. });
-                if self.legs.is_undone() && !waits || until <= now {
+                let given_up = until <= now && !self.legs.holds_caller();
+                let stopped = stops_at.is_some_and(|at| at <= now);
+                if self.legs.is_undone() && !waits || given_up || stopped {
                     self.over(reason);
                 }
             }
@@ -406,6 +417,8 @@ impl Call {
                 });
                 self.legs.advance(now, &mut self.outputs);
                 if self.legs.is_overdue(now) {
+                    let seconds = legs::SETUP_PATIENCE.as_secs();
+                    self.outputs.push(Output::Notice(Notice::SetupLate { seconds }));
                     self.end(EndReason::SetupFailed);
                 }
                 self.advance_agent();
@@ -450,9 +463,8 @@ impl Call {
     fn leg(&mut self, event: LegEvent) {
         match event {
             LegEvent::CallerLeft => {
-                if self.legs.caller_left() == Progress::CallerGone {
-                    self.end(EndReason::CallerHungUp);
-                }
+                let progress = self.legs.caller_left();
+                self.progress(progress);
             }
             LegEvent::CallerUp => {
                 self.legs.caller_up();
@@ -493,7 +505,8 @@ impl Call {
 
     fn progress(&mut self, progress: Progress) {
         match progress {
-            Progress::Nothing | Progress::CallerGone => {}
+            Progress::Nothing => {}
+            Progress::CallerGone => self.caller_gone(),
             Progress::Media(address) => {
                 self.media_from = Some(address);
                 self.outputs.push(Output::MediaAddress(address));
@@ -502,6 +515,16 @@ impl Call {
             }
             Progress::Joined => self.floor.joined = true,
             Progress::Failed(reason) => self.end(reason),
+        }
+    }
+
+    /// The caller has hung up. A set-up that failed because of it has not failed.
+    fn caller_gone(&mut self) {
+        self.end(EndReason::CallerHungUp);
+        if let Phase::Closing { reason, .. } = &mut self.phase
+            && self.legs.caller_was_gone()
+        {
+            *reason = EndReason::CallerHungUp;
         }
     }
 
@@ -524,21 +547,13 @@ impl Call {
             return;
         }
         let until = self.now + CLOSING_PATIENCE;
+        let stops_at = (reason == EndReason::Shutdown).then_some(until);
         let waits = self.agent.is_ready() && self.words_are_missing();
-        self.phase = Phase::Closing { reason, until, words_until: waits.then(|| self.now + WORDS_PATIENCE) };
+        let words_until = waits.then(|| self.now + WORDS_PATIENCE);
+        self.phase = Phase::Closing { reason, until, stops_at, words_until };
         self.playout.stop();
         self.agent = Agent::Closed;
-        let notice = match &exit {
-            Exit::HangUp => None,
-            Exit::Dialplan { place: Some(place), .. }
-                if matches!(reason, EndReason::Transferred | EndReason::SupervisorTransferred) =>
-            {
-                Some(Notice::CallTransferred { place: place.to_string() })
-            }
-            Exit::Dialplan { .. } => Some(Notice::CallHandedBack { reason }),
-        };
         if self.legs.has_caller() {
-            self.outputs.extend(notice.map(Output::Notice));
             self.legs.release_caller(reason, exit, &mut self.outputs);
         }
         self.leaving = None;
@@ -553,8 +568,10 @@ impl Call {
     }
 
     /// The last words are in, or will not come.
-    fn close_session(&mut self, reason: EndReason, until: Instant) {
-        self.phase = Phase::Closing { reason, until, words_until: None };
+    fn close_session(&mut self) {
+        if let Phase::Closing { words_until, .. } = &mut self.phase {
+            *words_until = None;
+        }
         self.outputs.push(Output::CloseSession);
     }
 

@@ -137,6 +137,8 @@ pub struct Report {
     pub reason: EndReason,
     /// Whether the model's session ever stood.
     pub session_stood: bool,
+    /// Whether caller and media channel ever heard each other.
+    pub joined: bool,
     /// How long it lasted.
     pub duration: Duration,
     /// Counts.

@@ -10,8 +10,9 @@
 
 use serde_json::{Value, json};
 
-use super::legs::{Exit, missing};
+use super::legs::Exit;
 use super::record::EventKind;
+use super::replies::missing;
 use super::responses::Purpose;
 use super::{Call, Output};
 use crate::ari::Place;

@@ -38,7 +38,6 @@ impl Daemon {
         self.board.refused(reason);
         tracing::info_span!("call", id = channel.id.as_str()).in_scope(|| {
             self.operator.say(&Notice::CallReceived { channel: channel.name });
-            self.operator.say(&Notice::CallHandedBack { reason });
         });
         self.send_on(channel.id, reason);
     }
@@ -73,9 +72,9 @@ impl Daemon {
             Err(notice) => {
                 self.operator.say(&Notice::CallReceived { channel: channel.name });
                 self.operator.say(&notice);
-                self.operator.say(&Notice::CallHandedBack { reason: EndReason::NoPort });
                 self.log.offer(call_log::refused(row, EndReason::NoPort));
                 self.board.refused(EndReason::NoPort);
+                self.judge_asterisk(EndReason::NoPort, None);
                 self.switchboard.forget(&caller);
                 self.send_on(caller, EndReason::NoPort);
                 return;
@@ -203,6 +202,7 @@ impl Daemon {
             Ok((_, report)) => {
                 tracing::debug!(call = caller.as_str(), ?report.reason, ?report.counters, ?report.uplink, "call over");
                 self.judge_openai(&report);
+                self.judge_asterisk(report.reason, Some(&report));
                 if let Some(next) = self.switchboard.ended(&caller) {
                     self.direct(next);
                 }

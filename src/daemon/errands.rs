@@ -2,18 +2,21 @@
 //! what follows from one, the loop decides when it is done.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
+
+use tokio::net::UdpSocket;
 
 use super::clock::now;
 use crate::ari::event::parse_channel;
 use crate::ari::request::{Application, Reply, Request};
 use crate::ari::{BridgeId, ChannelId, Place};
-use crate::call::legs::{END_REASON_VARIABLE, missing};
+use crate::call::legs::END_REASON_VARIABLE;
+use crate::call::replies::{Departure, complaint, missing};
 use crate::call::{CLOSING_PATIENCE, LegEvent};
 use crate::logging::Operator;
 use crate::net::ari_rest::AriRest;
-use crate::operator::EndReason;
+use crate::operator::{EndReason, Notice};
 
 /// Pause before a request that belongs to no call is made again. The caller it is about hears nothing meanwhile.
 pub(super) const ASK_AGAIN_AFTER: Duration = Duration::from_millis(500);
@@ -23,25 +26,53 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(20);
 /// on the line; oftener asks Asterisk for nothing.
 const POLL_EVERY: Duration = Duration::from_secs(2);
 
+/// How often it is looked whether Asterisk still refuses what it is asked for, or this machine still lacks its address.
+/// Seldomer keeps callers away for longer than needed.
+pub(super) const PROBE_EVERY: Duration = Duration::from_secs(2);
+/// The channel that is probed with. It does not exist: whoever may remove channels is told so (404), others that they may
+/// not.
+const PROBED: &str = "oic-probe";
+
 /// An errand that is done.
 pub(super) enum Errand {
-    /// What the application holds, and all bridges, asked after a connect.
-    Checked { before: Vec<ChannelId>, reply: Reply, bridges: Reply },
+    /// What the application holds, and all bridges, asked after a connect; and whether we may change a channel.
+    Checked { before: Vec<ChannelId>, reply: Reply, bridges: Reply, forbidden: Option<Notice> },
     /// What an earlier daemon left is gone; these callers may be waiting.
     Cleared(Vec<ChannelId>),
     /// A caller who may be waiting was asked for.
     Looked { caller: ChannelId, reply: Reply },
     /// Live calls were looked at: this has happened to them.
     Polled(Vec<(ChannelId, LegEvent)>),
+    /// It was tried whether Asterisk still refuses what it is asked for.
+    Probed,
+    /// It was tried whether RTP sockets can be bound on our address.
+    AddressTried(std::io::Result<()>),
     /// Nothing follows from it.
     Done,
 }
 
-/// Asks what the application holds, and for all bridges. `before`: the callers being served.
+/// Asks what the application holds, for all bridges, and whether we may change a channel. `before`: the callers being
+/// served.
 pub(super) async fn check(rest: AriRest, app: String, before: Vec<ChannelId>) -> Errand {
-    let application = Request::Application(app);
-    let (reply, bridges) = tokio::join!(rest.perform(&application), rest.perform(&Request::Bridges));
-    Errand::Checked { before, reply, bridges }
+    let (application, change) = (Request::Application(app), Request::Hangup(PROBED.into()));
+    let (reply, bridges, changed) =
+        tokio::join!(rest.perform(&application), rest.perform(&Request::Bridges), rest.perform(&change));
+    let is_forbidden = matches!(changed, Reply::Refused { status: 401 | 403, .. });
+    let forbidden = is_forbidden.then(|| complaint(&change, &changed)).flatten();
+    Errand::Checked { before, reply, bridges, forbidden }
+}
+
+/// Tries, after a pause, whether Asterisk still refuses what it is asked for; `rest` knows then.
+pub(super) async fn probe(rest: AriRest) -> Errand {
+    tokio::time::sleep(PROBE_EVERY).await;
+    rest.perform(&Request::Hangup(PROBED.into())).await;
+    Errand::Probed
+}
+
+/// Tries, after a pause, whether RTP sockets can be bound on our address.
+pub(super) async fn try_address(address: IpAddr, pause: Duration) -> Errand {
+    tokio::time::sleep(pause).await;
+    Errand::AddressTried(UdpSocket::bind((address, 0)).await.map(drop))
 }
 
 /// Removes what an earlier daemon left, then looks at the callers it left waiting: what is made for them anew has
@@ -60,7 +91,7 @@ pub(super) async fn look_at(rest: AriRest, caller: ChannelId, pause: Duration) -
     Errand::Looked { caller, reply }
 }
 
-/// Lets a caller go on in the dialplan, told why: at `place`, if it is there.
+/// Lets a caller go on in the dialplan, told why: at `place`, if it is there. Tries for as long as their channel exists.
 pub(super) async fn send_on(
     rest: AriRest,
     operator: Operator,
@@ -78,8 +109,24 @@ pub(super) async fn send_on(
     }
     let (channel, value) = (caller.clone(), reason.code().to_owned());
     let explain = Request::SetVariable { channel, name: END_REASON_VARIABLE, value };
-    let requests = [explain, Request::Continue { channel: caller, place }];
-    make_all(&rest, &requests, Request::is_settled_by).await;
+    make_all(&rest, &[explain], Request::is_settled_by).await;
+    let go_on = Request::Continue { channel: caller, place };
+    for tries in 1.. {
+        let reply = rest.perform(&go_on).await;
+        match Departure::of(&reply) {
+            Departure::Done => {
+                operator.say(&Notice::CallHandedBack { reason });
+                break;
+            }
+            Departure::Gone => break,
+            Departure::Refused => {}
+        }
+        if let Some(notice) = complaint(&go_on, &reply).filter(|_| tries == 1) {
+            operator.say(&notice);
+            operator.say(&Notice::CallerStuck);
+        }
+        tokio::time::sleep(Departure::try_again_after(tries)).await;
+    }
     Errand::Done
 }
 

@@ -11,7 +11,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `calls`, `call_task` | a call from its arrival to its account; its input and output |
-//! | `errands` | what is asked of Asterisk that belongs to no call |
+//! | `errands`, `standing` | what is asked of Asterisk that belongs to no call; whether it does what it is asked for |
 //! | `peers` | how Asterisk and the model's server are reached |
 //! | `capacity`, `spending` | how many calls there may be; what those of a day have cost |
 //! | `call_log`, `archive` | rows of the call log; everything about recordings that is not recording |
@@ -29,6 +29,7 @@ pub mod peers;
 pub mod process;
 mod service_manager;
 mod spending;
+mod standing;
 mod strain;
 
 use std::collections::HashMap;
@@ -45,6 +46,7 @@ use futures_util::{Stream, StreamExt as _};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{AbortHandle, Id, JoinSet};
 use tokio::time::MissedTickBehavior;
+use tracing::Instrument as _;
 
 use archive::Archive;
 use call_task::Order;
@@ -59,7 +61,7 @@ use strain::{Counters, Load, Strain, Ticks};
 use crate::ari::ChannelId;
 use crate::ari::request::{Application, Reply, Request, idle_bridges};
 use crate::call::tools;
-use crate::call::{Report, Settings};
+use crate::call::{CLOSING_PATIENCE, Report, Settings};
 use crate::config::{CallsConfig, Config, LoadError, MediaConfig};
 use crate::http::live;
 use crate::http::ready::{AsteriskLink, Readiness};
@@ -95,6 +97,18 @@ struct Live {
     spent: Arc<AtomicU64>,
 }
 
+/// How far the daemon is with its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stopping {
+    NotYet,
+    /// Live calls have their time to finish.
+    Draining,
+    /// They are being ended, and callers who are not theirs let go.
+    Ending,
+    /// Whom Asterisk has not let go by now is left to the next start.
+    GivenUp,
+}
+
 struct Daemon {
     config: Config,
     /// For new calls; what is live keeps what it was born with.
@@ -120,6 +134,8 @@ struct Daemon {
     errands: FuturesUnordered<Pin<Box<dyn Future<Output = Errand> + Send>>>,
     /// A poll of live calls is among the errands.
     polls: bool,
+    /// A probe of whether Asterisk still refuses requests is among them.
+    probes: bool,
     spending: Spending,
     recorder: Arc<Recorder>,
     log: Log,
@@ -185,6 +201,7 @@ pub async fn run(
         calls: JoinSet::new(),
         errands: FuturesUnordered::new(),
         polls: false,
+        probes: false,
         spending: Spending::default(),
         recorder,
         log: archive.log(),
@@ -271,15 +288,17 @@ impl Daemon {
         link_task.spawn(link.run(sender, || chance() as u32));
         tokio::pin!(stop, reloads, earlier);
         let mut knows_earlier = false;
-        let mut draining = false;
+        self.run(errands::try_address(self.config.media.local_ip, Duration::ZERO));
+        let mut stop_stage = Stopping::NotYet;
         let grace = tokio::time::sleep(Duration::ZERO);
         tokio::pin!(grace);
-        let mut grace_over = false;
+        let mut refuses = self.rest.refuses();
         let mut turn = tokio::time::interval(strain::TURN);
         turn.set_missed_tick_behavior(MissedTickBehavior::Delay);
         manager.ready();
         // Errands too: a caller who is being sent on must not stay in the application for ever.
-        while !(draining && self.live.is_empty() && self.errands.is_empty()) {
+        while stop_stage == Stopping::NotYet || !self.live.is_empty() || !self.errands.is_empty() {
+            let draining = stop_stage != Stopping::NotYet;
             self.count_calls();
             if !draining {
                 manager.status(self.status());
@@ -288,8 +307,12 @@ impl Daemon {
                 Some(news) = news.recv() => self.news(news),
                 Some(ended) = self.calls.join_next_with_id() => self.ended(ended),
                 Some(errand) = self.errands.next() => self.errand(errand),
+                Ok(()) = refuses.changed() => {
+                    let refuses = *refuses.borrow_and_update();
+                    self.asterisk_refuses(refuses);
+                }
                 () = &mut stop, if !draining => {
-                    draining = true;
+                    stop_stage = Stopping::Draining;
                     let time = self.config.shutdown_grace;
                     self.switchboard.drain();
                     self.readiness.send_modify(|now| now.draining = true);
@@ -309,11 +332,17 @@ impl Daemon {
                 }
                 _ = turn.tick(), if self.is_judged() => self.judge_strain(),
                 () = manager.heartbeat_due() => manager.heartbeat(),
-                () = &mut grace, if draining && !grace_over => {
-                    grace_over = true;
-                    for caller in self.switchboard.callers() {
-                        self.tell(&caller, Order::Shutdown);
-                    }
+                () = &mut grace, if matches!(stop_stage, Stopping::Draining | Stopping::Ending) => {
+                    stop_stage = if stop_stage == Stopping::Draining {
+                        for caller in self.switchboard.callers() {
+                            self.tell(&caller, Order::Shutdown);
+                        }
+                        grace.as_mut().reset(tokio::time::Instant::from_std(now() + CLOSING_PATIENCE));
+                        Stopping::Ending
+                    } else {
+                        self.errands.clear();
+                        Stopping::GivenUp
+                    };
                 }
             }
         }
@@ -437,9 +466,12 @@ impl Daemon {
 
     fn errand(&mut self, errand: Errand) {
         match errand {
-            Errand::Checked { before, reply: Reply::Done(body), bridges } => {
+            Errand::Checked { before, reply: Reply::Done(body), bridges, forbidden } => {
                 self.readiness.send_modify(|now| now.asterisk = AsteriskLink::Connected);
                 self.operator.say(&Notice::AriConnected);
+                if let Some(forbidden) = forbidden {
+                    self.operator.say(&forbidden);
+                }
                 let mut application = Application::parse(&body).unwrap_or_default();
                 if let Reply::Done(bridges) = bridges {
                     application.add_bridges(&bridges);
@@ -478,6 +510,11 @@ impl Daemon {
                 }
                 self.poll();
             }
+            Errand::Probed => {
+                self.probes = false;
+                self.probe();
+            }
+            Errand::AddressTried(tried) => self.address_tried(tried),
             Errand::Done => {}
         }
     }
@@ -522,7 +559,9 @@ impl Daemon {
     /// Lets a caller go on in the dialplan, told why.
     fn send_on(&self, caller: ChannelId, reason: EndReason) {
         let place = self.settings.fallback.clone();
-        self.run(errands::send_on(self.rest.clone(), self.operator, place, caller, reason));
+        let span = tracing::info_span!("call", id = caller.as_str());
+        let errand = errands::send_on(self.rest.clone(), self.operator, place, caller, reason);
+        self.run(errand.instrument(span));
     }
 
     /// Makes requests one after the other.

@@ -14,7 +14,8 @@ use super::listing::{NoQuery, Params};
 use super::recordings::json;
 use super::{Api, Problem};
 
-/// A call that OpenAI did not serve counts so long. Longer keeps callers away from an assistant that works again.
+/// A call that OpenAI did not serve, or that had no sound, counts so long. Longer keeps callers away from an assistant that
+/// works again.
 const LATELY: TimeDelta = TimeDelta::seconds(60);
 
 /// How the daemon stands to Asterisk.
@@ -34,6 +35,12 @@ pub enum AsteriskLink {
 pub struct Readiness {
     /// Its way to Asterisk.
     pub asterisk: AsteriskLink,
+    /// Asterisk forbids what it is asked for, or does not answer in time.
+    pub asterisk_refuses: bool,
+    /// `LOCAL_IP_ADDRESS` is no address of this machine.
+    pub address_missing: bool,
+    /// When the sound of a call could last not be connected, if it could of none since.
+    pub sound_failed: Option<DateTime<FixedOffset>>,
     /// When OpenAI last failed a call, if none has been served since.
     pub openai_failed: Option<DateTime<FixedOffset>>,
     /// How many calls there may be at once (`MAX_CALLS`).
@@ -60,6 +67,12 @@ pub enum Obstacle {
     AsteriskAway,
     /// Another program has taken the ARI application.
     ApplicationReplaced,
+    /// Asterisk forbids what it is asked for (`read_only` in ari.conf), or does not answer in time.
+    AsteriskRefuses,
+    /// `LOCAL_IP_ADDRESS` is no address of this machine: no call would have sound.
+    LocalAddressMissing,
+    /// The sound of a call could not be connected within the last minute.
+    SoundFailing,
     /// OpenAI failed a call within the last minute.
     OpenaiFailing,
     /// The calls of today have cost what they may (`MAX_DAY_COST`).
@@ -76,10 +89,13 @@ pub enum Obstacle {
 
 impl Obstacle {
     /// Every obstacle.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::NoDaemon,
         Self::AsteriskAway,
         Self::ApplicationReplaced,
+        Self::AsteriskRefuses,
+        Self::LocalAddressMissing,
+        Self::SoundFailing,
         Self::OpenaiFailing,
         Self::DayCostReached,
         Self::DiskFailing,
@@ -95,6 +111,9 @@ impl Obstacle {
             Self::NoDaemon => "no_daemon",
             Self::AsteriskAway => "asterisk_away",
             Self::ApplicationReplaced => "application_replaced",
+            Self::AsteriskRefuses => "asterisk_refuses",
+            Self::LocalAddressMissing => "local_address_missing",
+            Self::SoundFailing => "sound_failing",
             Self::OpenaiFailing => "openai_failing",
             Self::DayCostReached => "day_cost_reached",
             Self::DiskFailing => "disk_failing",
@@ -149,12 +168,17 @@ fn obstacles(readiness: &Readiness, now: DateTime<FixedOffset>) -> Vec<Obstacle>
         AsteriskLink::Connected => None,
         AsteriskLink::Replaced => Some(Obstacle::ApplicationReplaced),
     };
-    let failing = openai_failed.is_some_and(|at| now - at < LATELY).then_some(Obstacle::OpenaiFailing);
+    let lately = |failed: Option<DateTime<FixedOffset>>| failed.is_some_and(|at| now - at < LATELY);
+    let refuses = readiness.asterisk_refuses.then_some(Obstacle::AsteriskRefuses);
+    let address = readiness.address_missing.then_some(Obstacle::LocalAddressMissing);
+    let sound = lately(readiness.sound_failed).then_some(Obstacle::SoundFailing);
+    let failing = lately(openai_failed).then_some(Obstacle::OpenaiFailing);
     let full = full.then_some(Obstacle::MaxCallsReached);
     let overloaded = overloaded.then_some(Obstacle::Overloaded);
     let spent = day_spent.filter(|day| *day == now.date_naive()).map(|_| Obstacle::DayCostReached);
     let draining = draining.then_some(Obstacle::Draining);
-    [link, failing, full, overloaded, spent, draining].into_iter().flatten().collect()
+    let all = [link, refuses, address, sound, failing, full, overloaded, spent, draining];
+    all.into_iter().flatten().collect()
 }
 
 #[cfg(test)]
@@ -172,6 +196,18 @@ mod tests {
         let after = |seconds| obstacles(&readiness, failed + TimeDelta::seconds(seconds));
         assert_eq!(after(59), [Obstacle::OpenaiFailing]);
         assert_eq!(after(60), []);
+    }
+
+    #[test]
+    fn a_call_without_sound_counts_for_a_minute() {
+        let failed: DateTime<FixedOffset> = "2026-11-20T14:30:25-05:00".parse().unwrap();
+        let readiness = Readiness {
+            asterisk: AsteriskLink::Connected,
+            sound_failed: Some(failed),
+            ..Readiness::default()
+        };
+        let after = |seconds| obstacles(&readiness, failed + TimeDelta::seconds(seconds));
+        assert_eq!((after(59), after(60)), (vec![Obstacle::SoundFailing], vec![]));
     }
 
     #[test]
@@ -198,6 +234,9 @@ mod tests {
         let now: DateTime<FixedOffset> = "2026-11-20T14:30:25-05:00".parse().unwrap();
         let readiness = Readiness {
             asterisk: AsteriskLink::Replaced,
+            asterisk_refuses: true,
+            address_missing: true,
+            sound_failed: Some(now),
             openai_failed: Some(now),
             full: true,
             overloaded: true,
@@ -207,6 +246,9 @@ mod tests {
         };
         let all = [
             Obstacle::ApplicationReplaced,
+            Obstacle::AsteriskRefuses,
+            Obstacle::LocalAddressMissing,
+            Obstacle::SoundFailing,
             Obstacle::OpenaiFailing,
             Obstacle::MaxCallsReached,
             Obstacle::Overloaded,

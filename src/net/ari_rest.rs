@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use reqwest::{Response, StatusCode};
 use rustls::ClientConfig;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
 use super::root_cause;
@@ -47,12 +47,15 @@ pub struct AriRest {
     user: Arc<str>,
     password: Arc<str>,
     turns: Arc<Semaphore>,
+    refuses: Arc<watch::Sender<bool>>,
 }
 
 /// How one attempt ended.
 enum Attempt {
     /// There is nothing to be gained from another one.
     Over(Reply),
+    /// No answer came in time.
+    Late(String),
     /// The connection was refused, or closed before an answer; `heard`: the request may have been carried out.
     Closed { cause: String, heard: bool },
 }
@@ -78,14 +81,31 @@ impl AriRest {
             .tcp_nodelay(true)
             .build()?;
         let turns = Arc::new(Semaphore::new(CONNECTIONS));
-        Ok(Self { client, base: base.into(), user: user.into(), password: password.into(), turns })
+        let refuses = Arc::new(watch::Sender::new(false));
+        Ok(Self { client, base: base.into(), user: user.into(), password: password.into(), turns, refuses })
+    }
+
+    /// Whether Asterisk does nothing with channels for us: the last request that was to change one was forbidden (401,
+    /// 403), or not answered in time. Says so when that changes.
+    pub fn refuses(&self) -> watch::Receiver<bool> {
+        self.refuses.subscribe()
     }
 
     /// Makes a request, when its turn has come.
     pub async fn perform(&self, request: &Request) -> Reply {
+        let (reply, refuses) = self.ask(request).await;
+        if let Some(refuses) = refuses.filter(|_| request.changes_a_channel()) {
+            self.refuses.send_if_modified(|now| std::mem::replace(now, refuses) != refuses);
+        }
+        reply
+    }
+
+    /// The same; and whether Asterisk refuses us, if that can be told from it.
+    async fn ask(&self, request: &Request) -> (Reply, Option<bool>) {
         let Ok(Ok(_turn)) = timeout(QUEUE_PATIENCE, self.turns.acquire()).await else {
             let seconds = QUEUE_PATIENCE.as_secs();
-            return Reply::Lost(format!("{CONNECTIONS} requests before it took longer than {seconds} s"));
+            let cause = format!("{CONNECTIONS} requests before it took longer than {seconds} s");
+            return (Reply::Lost(cause), Some(true));
         };
         let mut pauses = AGAIN_AFTER.into_iter();
         let mut lost = None;
@@ -93,11 +113,16 @@ impl AriRest {
             match (self.attempt(request).await, lost) {
                 // It may be refused now because it was carried out before: what it has made must not be forgotten.
                 (Attempt::Over(Reply::Refused { .. }), Some(cause)) if !request.may_be_repeated() => {
-                    return Reply::Lost(cause);
+                    return (Reply::Lost(cause), None);
                 }
-                (Attempt::Over(reply), _) => return reply,
+                (Attempt::Over(reply), _) => {
+                    let forbidden = matches!(reply, Reply::Refused { status: 401 | 403, .. });
+                    let told = !matches!(reply, Reply::Lost(_));
+                    return (reply, told.then_some(forbidden));
+                }
+                (Attempt::Late(cause), _) => return (Reply::Lost(cause), Some(true)),
                 (Attempt::Closed { cause, heard }, before) => {
-                    let Some(pause) = pauses.next() else { return Reply::Lost(cause) };
+                    let Some(pause) = pauses.next() else { return (Reply::Lost(cause), None) };
                     tracing::debug!(path = request.name(), %cause, ?pause, "ARI connection closed: again");
                     lost = before.or(heard.then_some(cause));
                     sleep(pause).await;
@@ -117,11 +142,13 @@ impl AriRest {
         let response = match sent {
             Ok(response) => response,
             Err(error) => {
-                let heard = !error.is_connect();
-                let closed = !error.is_timeout() && (error.is_connect() || is_closed(&error));
+                let (heard, late) = (!error.is_connect(), error.is_timeout());
+                let closed = error.is_connect() || is_closed(&error);
                 // Without the address: it is in every line, and a request's query may hold what is nobody's business.
                 let cause = root_cause(&error.without_url());
-                return if closed {
+                return if late {
+                    Attempt::Late(cause)
+                } else if closed {
                     Attempt::Closed { cause, heard }
                 } else {
                     Attempt::Over(Reply::Lost(cause))

@@ -315,6 +315,31 @@ notices! {
         "Asterisk no muestra la aplicación ARI {app} después de conectar: se conecta de nuevo",
         "Asterisk does not list the ARI application {app} after connecting: connecting again";
 
+    /// Asterisk refuses `request` (method and path) to whoever may only read (403), or to us (401).
+    RequestForbidden { request: String, status: u16, message: Detail } => Error,
+        "Asterisk no permite {request} (HTTP {status}): {message}. Ponga read_only = no al usuario de ARI en ari.conf; después: asterisk -rx 'module reload res_ari.so'",
+        "Asterisk does not permit {request} (HTTP {status}): {message}. Set read_only = no for the ARI user in ari.conf; then: asterisk -rx 'module reload res_ari.so'";
+    /// Asterisk refuses `request` (method and path) for another reason.
+    RequestRefused { request: String, status: u16, message: Detail } => Error,
+        "Asterisk rechaza {request} (HTTP {status}): {message}. Vea el log de Asterisk, y «openai-inbound-calls doctor»",
+        "Asterisk refuses {request} (HTTP {status}): {message}. See Asterisk's log, and \"openai-inbound-calls doctor\"";
+    /// No answer to `request` (method and path) came.
+    RequestUnanswered { request: String, cause: Detail } => Error,
+        "Asterisk no responde a {request}: {cause}. Vea su carga y su log; si cierra conexiones, suba sessionlimit en http.conf",
+        "Asterisk does not answer {request}: {cause}. See its load and its log; if it closes connections, raise sessionlimit in http.conf";
+    /// The answer to `request` (method and path) is not what it should be; `answer` is its beginning.
+    AnswerUnreadable { request: String, answer: Detail } => Error,
+        "No se entiende la respuesta de Asterisk a {request}: {answer}",
+        "Asterisk's answer to {request} cannot be understood: {answer}";
+    /// Asterisk has accepted everything, and after `seconds` caller and media channel still do not hear each other.
+    SetupLate { seconds: u64 } => Error,
+        "Asterisk no conectó el audio de la llamada en {seconds} s. Vea su carga y su log",
+        "Asterisk did not connect the call's audio within {seconds} s. See its load and its log";
+    /// A caller whom Asterisk does not let go; a line with the cause has come before.
+    CallerStuck => Error,
+        "El llamante sigue en Stasis(), en silencio: se intenta devolverlo al dialplan mientras exista su canal",
+        "The caller stays in Stasis(), in silence: returning them to the dialplan is tried as long as their channel exists";
+
     // ── a call ───────────────────────────────────────────────────────────────────────────────────────────
     /// So many calls are taken at once; further callers go on in the dialplan.
     Capacity { calls: usize } => Info,

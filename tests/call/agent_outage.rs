@@ -52,7 +52,6 @@ fn a_wrong_key_is_named_and_the_caller_given_back() {
             0.104  │         │         │◀────────┤  connected
             0.104  │         │         │◀────────┤  error invalid_api_key
             0.104  │         │         ●         │  ! KeyRefused
-            0.104  │         │         ●         │  ! CallHandedBack
             0.104  │         │◀────────┤         │  AI_END_REASON=session_failed
             0.104  │         │◀────────┤         │  hang up media
             0.104  │         │◀────────┤         │  delete bridge
@@ -61,6 +60,7 @@ fn a_wrong_key_is_named_and_the_caller_given_back() {
             0.108  │         │◀────────┤         │  continue
             0.110  │         ●         │         │  dialplan goes on at 5
             0.111  │         ├────────▶│         │  StasisEnd
+            0.112  │         │         ●         │  ! CallHandedBack
         ",
     );
     handed_back(&world, "session_failed");
@@ -214,7 +214,6 @@ fn a_server_that_cannot_be_reached_costs_eight_seconds_of_patience() {
         "
                        caller    Asterisk  us        model
                 8.004  │         │         ●         │  ! SessionUnavailable
-                8.004  │         │         ●         │  ! CallHandedBack
                 8.004  │         │◀────────┤         │  AI_END_REASON=session_late
                 8.004  │         │◀────────┤         │  hang up media
                 8.004  │         │◀────────┤         │  delete bridge
@@ -222,6 +221,7 @@ fn a_server_that_cannot_be_reached_costs_eight_seconds_of_patience() {
                 8.008  │         │◀────────┤         │  continue
                 8.010  │         ●         │         │  dialplan goes on at 5
                 8.011  │         ├────────▶│         │  StasisEnd
+                8.012  │         │         ●         │  ! CallHandedBack
         ",
     );
     handed_back(&world, "session_late");
@@ -239,7 +239,6 @@ fn settings_that_are_never_confirmed_cost_eight_seconds_of_patience() {
             0.104  │         │         │◀────────┤  session.created
             0.104  │         │         ├────────▶│  session.update
             8.004  │         │         ●         │  ! SessionLate
-            8.004  │         │         ●         │  ! CallHandedBack
             8.004  │         │◀────────┤         │  AI_END_REASON=session_late
             8.004  │         │◀────────┤         │  hang up media
             8.004  │         │◀────────┤         │  delete bridge
@@ -248,6 +247,7 @@ fn settings_that_are_never_confirmed_cost_eight_seconds_of_patience() {
             8.008  │         │◀────────┤         │  continue
             8.010  │         ●         │         │  dialplan goes on at 5
             8.011  │         ├────────▶│         │  StasisEnd
+            8.012  │         │         ●         │  ! CallHandedBack
         ",
     );
     handed_back(&world, "session_late");
@@ -298,7 +298,6 @@ fn a_caller_who_cannot_be_served_goes_on_at_the_fallback() {
             0.104  │         │         │◀────────┤  connected
             0.104  │         │         │◀────────┤  error invalid_api_key
             0.104  │         │         ●         │  ! KeyRefused
-            0.104  │         │         ●         │  ! CallHandedBack
             0.104  │         │◀────────┤         │  is there humans,100,1?
             0.104  │         │◀────────┤         │  hang up media
             0.104  │         │◀────────┤         │  delete bridge
@@ -308,6 +307,7 @@ fn a_caller_who_cannot_be_served_goes_on_at_the_fallback() {
             0.112  │         │◀────────┤         │  continue at humans,100,1
             0.114  │         ●         │         │  dialplan goes on at 1
             0.115  │         ├────────▶│         │  StasisEnd
+            0.116  │         │         ●         │  ! CallHandedBack
         ",
     );
 }

@@ -64,7 +64,6 @@ fn a_caller_whom_the_model_refuses_hears_the_apology_to_its_end() {
                 0.104  │         │         ●         │  ! KeyRefused
                 0.108  │◀════════╪═════════╡         │  apology 1520 ms
                 0.144  │         │         │◀────────┤  session.updated
-                2.008  │         │         ●         │  ! CallHandedBack
                 2.008  │         │◀────────┤         │  AI_END_REASON=session_failed
                 2.008  │         │◀────────┤         │  hang up media
                 2.008  │         │◀────────┤         │  delete bridge
@@ -73,6 +72,7 @@ fn a_caller_whom_the_model_refuses_hears_the_apology_to_its_end() {
                 2.012  │         │◀────────┤         │  continue
                 2.014  │         ●         │         │  dialplan goes on at 5
                 2.015  │         ├────────▶│         │  StasisEnd
+                2.016  │         │         ●         │  ! CallHandedBack
         ",
     );
     handed_back(&world, EndReason::SessionFailed);
@@ -108,7 +108,6 @@ fn what_had_been_said_is_heard_first() {
                 1.104  │         │         │◀────────┤  error insufficient_quota
                 1.104  │         │         ●         │  ! QuotaExhausted
                 1.988  │◀════════╪═════════╡         │  apology 1520 ms
-                3.888  │         │         ●         │  ! CallHandedBack
                 3.888  │         │◀────────┤         │  AI_END_REASON=session_failed
                 3.888  │         │◀────────┤         │  hang up media
                 3.888  │         │◀────────┤         │  delete bridge
@@ -117,6 +116,7 @@ fn what_had_been_said_is_heard_first() {
                 3.892  │         │◀────────┤         │  continue
                 3.894  │         ●         │         │  dialplan goes on at 5
                 3.895  │         ├────────▶│         │  StasisEnd
+                3.896  │         │         ●         │  ! CallHandedBack
         ",
     );
     handed_back(&world, EndReason::SessionFailed);

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use openai_inbound_calls::operator::{EndReason, Notice};
+use openai_inbound_calls::operator::{Detail, EndReason, Notice};
 use openai_inbound_calls::sim::asterisk::{Ending, Fault, MediaReply, Settings};
 use openai_inbound_calls::sim::caller::Step;
 use openai_inbound_calls::sim::realtime::{Answer, pattern};
 
-use super::ladder::{Show, check};
+use super::ladder::{Lane, Show, check};
 use super::world::{MS, World};
 
 #[test]
@@ -108,7 +108,7 @@ fn after_an_outage_what_belongs_to_nobody_is_removed() {
     let mut world = World::new();
     world.dial(vec![]);
     world.run_to(1_000);
-    // The call ends while nothing can be undone, and gives up.
+    // The daemon stops while nothing can be undone, and gives up.
     world.lose_ari(22_000);
     world.grace_over();
     world.run_for(19_000);
@@ -117,6 +117,128 @@ fn after_an_outage_what_belongs_to_nobody_is_removed() {
     world.hang_up(0);
     world.run_for(5_000);
     assert_eq!(world.left_over(), [""; 0], "found and removed after the outage");
+}
+
+/// How often the call has said this.
+fn said(world: &World, is_it: impl Fn(&Notice) -> bool) -> usize {
+    world.tasks[0].notices.iter().filter(|notice| is_it(notice)).count()
+}
+
+fn is_handed_back(notice: &Notice) -> bool {
+    matches!(notice, Notice::CallHandedBack { .. })
+}
+
+#[test]
+fn a_caller_whom_asterisk_does_not_let_go_is_tried_for_as_long_as_they_are_there() {
+    let mut world = World::new();
+    world.asterisk.set_read_only(true);
+    world.dial(vec![]);
+    world.run_to(60_000);
+    let forbidden = |name: &str| {
+        let (request, message) = (name.to_owned(), Detail::new(r#"{"message":"Write access denied"}"#));
+        Notice::RequestForbidden { request, status: 403, message }
+    };
+    let channel = world.outcome(0).channel.clone();
+    let refused = forbidden(&format!("POST /channels/{channel}/continue"));
+    assert!(world.tasks[0].notices.contains(&forbidden("POST /bridges")), "{:?}", world.tasks[0].notices);
+    assert_eq!(said(&world, |notice| *notice == refused), 1, "once, not at every try");
+    assert_eq!(said(&world, |notice| *notice == Notice::CallerStuck), 1);
+    assert_eq!(said(&world, is_handed_back), 0, "they are not back yet");
+    assert!(world.outcome(0).ended.is_none() && world.live.len() == 1, "and the call is not over");
+    let tries = world.ladder.texts(0, Lane::Us, Lane::Asterisk);
+    let tries = tries.iter().filter(|text| **text == "continue").count();
+    assert!(tries < 40, "slowly: {tries} in a minute");
+    world.asterisk.set_read_only(false);
+    world.run_for(6_000);
+    assert!(matches!(world.outcome(0).ended, Some(Ending::Continued { .. })));
+    assert_eq!(said(&world, is_handed_back), 1);
+    assert_eq!(world.report(0).reason, EndReason::SetupFailed);
+    assert!(world.live.is_empty() && world.left_over() == [""; 0]);
+}
+
+#[test]
+fn a_caller_who_hangs_up_while_asterisk_does_not_let_them_go_was_not_handed_back() {
+    let mut world = World::new();
+    world.asterisk.set_read_only(true);
+    world.dial(vec![]);
+    world.run_to(20_000);
+    world.hang_up(0);
+    world.run_for(1_000);
+    assert!(world.live.is_empty());
+    assert_eq!((said(&world, is_handed_back), world.report(0).reason), (0, EndReason::SetupFailed));
+}
+
+#[test]
+fn a_daemon_that_stops_gives_up_a_caller_whom_asterisk_does_not_let_go() {
+    let mut world = World::new();
+    world.asterisk.set_read_only(true);
+    world.dial(vec![]);
+    world.run_to(60_000);
+    world.grace_over();
+    world.run_for(9_000);
+    assert_eq!(world.live.len(), 1);
+    world.run_for(2_000);
+    assert!(world.live.is_empty(), "systemd does not wait for ever");
+    assert_eq!(said(&world, is_handed_back), 0);
+}
+
+#[test]
+fn a_caller_is_handed_back_when_asterisks_channels_have_hung_for_long() {
+    let mut world = World::new();
+    world.asterisk.hang(world.now, "/channels", 40_000 * MS);
+    world.dial(vec![]);
+    world.run_to(39_000);
+    let unanswered = |notice: &Notice| matches!(notice, Notice::RequestUnanswered { request, .. } if request == "POST /channels/externalMedia");
+    assert_eq!((said(&world, unanswered), said(&world, is_handed_back)), (1, 0));
+    world.run_to(46_000);
+    assert!(matches!(world.outcome(0).ended, Some(Ending::Continued { .. })));
+    assert_eq!((said(&world, is_handed_back), world.report(0).reason), (1, EndReason::AsteriskLost));
+    assert_eq!(world.left_over(), [""; 0]);
+}
+
+#[test]
+fn a_set_up_that_asterisk_refuses_is_told_with_request_status_and_message() {
+    for path in ["/bridges", "/channels/externalMedia", "/addChannel"] {
+        for refused in [400, 404, 409, 422, 500] {
+            let mut world = World::new();
+            world.asterisk.fail_next("POST", path, Fault::Status(refused));
+            world.dial(vec![]);
+            world.run_to(3_000);
+            let named = |notice: &Notice| match notice {
+                Notice::RequestRefused { request, status, message } => {
+                    let is_it = request.starts_with("POST ") && request.contains(path);
+                    is_it && *status == refused && message.to_string().contains("Scripted fault")
+                }
+                _ => false,
+            };
+            assert_eq!(said(&world, named), 1, "{path} {refused}: {:?}", world.tasks[0].notices);
+            assert_eq!(said(&world, is_handed_back), 1, "{path} {refused}");
+        }
+    }
+}
+
+#[test]
+fn an_answer_that_cannot_be_read_is_told() {
+    let mut world = World::new();
+    world.asterisk.fail_next("POST", "/channels/externalMedia", Fault::Unreadable);
+    world.dial(vec![]);
+    world.run_to(3_000);
+    let request = "POST /channels/externalMedia".to_owned();
+    let answer = Detail::new("<html>proxy</html>");
+    assert!(world.tasks[0].notices.contains(&Notice::AnswerUnreadable { request, answer }));
+    assert_eq!(world.left_over(), [""; 0], "and what was made is unmade");
+}
+
+#[test]
+fn a_set_up_that_fails_because_the_caller_hangs_up_is_no_fault_of_asterisk() {
+    let mut world = World::new();
+    world.network.events = (50 * MS, Duration::ZERO);
+    // The caller goes while the two are being joined: the refusal overtakes the news of it.
+    world.dial(vec![Step::Pause(55 * MS), Step::HangUp]);
+    world.run_to(3_000);
+    assert!(world.ladder.texts(0, Lane::Us, Lane::Asterisk).contains(&"join"), "it was too late for that");
+    assert_eq!(world.report(0).reason, EndReason::CallerHungUp);
+    assert_eq!(said(&world, |notice| matches!(notice, Notice::RequestRefused { .. })), 0);
 }
 
 #[test]
@@ -209,7 +331,6 @@ fn a_caller_who_cannot_be_handed_back_at_once_is_handed_back_later() {
         Show::ALL.from(2_500),
         "
                        caller    Asterisk  us        model
-                3.868  │         │         ●         │  ! CallHandedBack
                 3.868  │         │◀────────┤         │  AI_END_REASON=shutdown
                 3.868  │         │◀────────┤         │  hang up media
                 3.868  │         │◀────────┤         │  delete bridge
@@ -218,11 +339,14 @@ fn a_caller_who_cannot_be_handed_back_at_once_is_handed_back_later() {
                 3.872  │         ├────────▶│         │  500: AI_END_REASON=shutdown
                 3.872  │         │◀────────┤         │  continue
                 3.876  │         ├────────▶│         │  no answer: continue
+                3.876  │         │         ●         │  ! RequestUnanswered
+                3.876  │         │         ●         │  ! CallerStuck
                 4.376  │         │◀────────┤         │  continue
                 4.380  │         ├────────▶│         │  500: continue
                 4.880  │         │◀────────┤         │  continue
                 4.882  │         ●         │         │  dialplan goes on at 5
                 4.883  │         ├────────▶│         │  StasisEnd
+                4.884  │         │         ●         │  ! CallHandedBack
         ",
     );
     assert_eq!(world.left_over(), [""; 0]);

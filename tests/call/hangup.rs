@@ -80,7 +80,6 @@ fn the_daemon_may_end_the_call_first() {
                 6.232  │         │         │◀════════╡  item_2 1500 ms
                 6.282  │         │         │◀────────┤  done resp_3 completed
                 7.828  │◀════════╪═════════╡         │  item_2 1180 ms
-                9.000  │         │         ●         │  ! CallHandedBack
                 9.000  │         │◀────────┤         │  AI_END_REASON=shutdown
                 9.000  │         │◀────────┤         │  hang up media
                 9.000  │         │◀────────┤         │  delete bridge
@@ -89,6 +88,7 @@ fn the_daemon_may_end_the_call_first() {
                 9.004  │         │◀────────┤         │  continue
                 9.006  │         ●         │         │  dialplan goes on at 5
                 9.007  │         ├────────▶│         │  StasisEnd
+                9.008  │         │         ●         │  ! CallHandedBack
         ",
     );
     assert_eq!(world.left_over(), [""; 0]);
@@ -127,13 +127,13 @@ fn a_lost_media_channel_gives_the_caller_back() {
         "
                    caller    Asterisk  us        model
             1.001  │         ├────────▶│         │  StasisEnd (media)
-            1.001  │         │         ●         │  ! CallHandedBack
             1.001  │         │◀────────┤         │  AI_END_REASON=media_lost
             1.001  │         │◀────────┤         │  delete bridge
             1.001  │         │         ├────────▶│  close
             1.005  │         │◀────────┤         │  continue
             1.007  │         ●         │         │  dialplan goes on at 5
             1.008  │         ├────────▶│         │  StasisEnd
+            1.009  │         │         ●         │  ! CallHandedBack
         ",
     );
     assert_eq!(world.left_over(), [""; 0]);

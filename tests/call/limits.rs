@@ -255,8 +255,8 @@ fn a_call_that_nears_its_cost_is_brought_to_a_close_and_at_its_cost_goes_on_to_a
                12.486  │         │         │◀════════╡  item_5 1500 ms
                12.536  │         │         │◀────────┤  done resp_5 completed
                14.048  │◀════════╪═════════╡         │  item_5 1500 ms
-               15.928  │         │         ●         │  ! CallHandedBack
                15.928  │         │         ├────────▶│  close
+               15.936  │         │         ●         │  ! CallHandedBack
         ");
     let ended = world.outcome(0).ended.clone().expect("it ended");
     assert!(matches!(ended, Ending::Continued { .. }), "{ended:?}");

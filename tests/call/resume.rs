@@ -230,7 +230,7 @@ fn a_transfer_that_is_being_looked_up_is_told_to_the_session_that_follows() {
     let broken = Script { answers: vec![call], ..faulty(Trigger::OnCall(1), FaultKind::Drop) };
     world.dial([vec![Step::Pause(3_000 * MS)], asks(700)].concat());
     world.phones[0].scripts = vec![Arc::new(broken), Arc::new(Script::default())];
-    world.run_to(20_000);
+    world.run_to(22_000);
     let said = world.ladder.draw(0, Show::TALK);
     let last = said.rfind("call_1 transfer_call").expect("the call is told again");
     assert!(said[last..].contains(r#"call_1: {"ok":true}"#), "{said}");

@@ -53,7 +53,6 @@ fn when_the_grace_is_over_the_caller_is_told_and_given_back() {
                 2.340  │         │         │◀════════╡  item_2 1500 ms
                 2.348  │◀════════╪═════════╡         │  item_2 1500 ms
                 2.390  │         │         │◀────────┤  done resp_2 completed
-                4.228  │         │         ●         │  ! CallHandedBack
                 4.228  │         │◀────────┤         │  AI_END_REASON=shutdown
                 4.228  │         │◀────────┤         │  hang up media
                 4.228  │         │◀────────┤         │  delete bridge
@@ -62,6 +61,7 @@ fn when_the_grace_is_over_the_caller_is_told_and_given_back() {
                 4.232  │         │◀────────┤         │  continue
                 4.234  │         ●         │         │  dialplan goes on at 5
                 4.235  │         ├────────▶│         │  StasisEnd
+                4.236  │         │         ●         │  ! CallHandedBack
         ",
     );
     assert!(world.live.is_empty());

@@ -178,7 +178,6 @@ fn a_model_that_fails_three_times_gives_the_caller_back() {
             2.364  │         │         │◀────────┤  created resp_3
             2.664  │         │         │◀────────┤  done resp_3 failed: server_error
             2.664  │         │         ●         │  ! ResponseFailed
-            2.664  │         │         ●         │  ! CallHandedBack
             2.664  │         │◀────────┤         │  AI_END_REASON=model_failed
             2.664  │         │◀────────┤         │  hang up media
             2.664  │         │◀────────┤         │  delete bridge
@@ -187,6 +186,7 @@ fn a_model_that_fails_three_times_gives_the_caller_back() {
             2.668  │         │◀────────┤         │  continue
             2.670  │         ●         │         │  dialplan goes on at 5
             2.671  │         ├────────▶│         │  StasisEnd
+            2.672  │         │         ●         │  ! CallHandedBack
         ",
     );
     assert_eq!(world.report(0).reason, EndReason::ModelFailed);
@@ -205,7 +205,6 @@ fn an_exhausted_quota_gives_the_caller_back_at_once() {
                    caller    Asterisk  us        model
             4.006  │         │         │◀────────┤  done resp_2 failed: insufficient_quota
             4.006  │         │         ●         │  ! QuotaExhausted
-            4.006  │         │         ●         │  ! CallHandedBack
             4.006  │         │◀────────┤         │  AI_END_REASON=session_failed
             4.006  │         │◀────────┤         │  hang up media
             4.006  │         │◀────────┤         │  delete bridge
@@ -213,6 +212,7 @@ fn an_exhausted_quota_gives_the_caller_back_at_once() {
             4.010  │         │◀────────┤         │  continue
             4.012  │         ●         │         │  dialplan goes on at 5
             4.013  │         ├────────▶│         │  StasisEnd
+            4.014  │         │         ●         │  ! CallHandedBack
             4.106  │         │         ├────────▶│  close
         ",
     );

@@ -33,6 +33,7 @@ mod ready;
 mod reconnect;
 mod recording;
 mod refused;
+mod refusing;
 mod reload;
 mod rivals;
 mod sealed;

@@ -70,6 +70,10 @@ pub struct Asterisk {
     out: VecDeque<Emit>,
     journal: Vec<(Instant, String)>,
     faults: Vec<(String, String, Fault)>,
+    /// The ARI user may only read.
+    read_only: bool,
+    /// Requests for paths that begin so are not answered before this instant.
+    hanging: Option<(String, Instant)>,
     /// Removals that were answered and are not done yet, by path.
     removing: BTreeSet<String>,
 }
@@ -137,6 +141,8 @@ impl Asterisk {
             out: VecDeque::new(),
             journal: Vec::new(),
             faults: Vec::new(),
+            read_only: false,
+            hanging: None,
             removing: BTreeSet::new(),
             settings,
         }
@@ -166,11 +172,17 @@ impl Asterisk {
                 Response::done()
             }
             _ if !self.authorized(auth, query) => Response::error(401, "Authentication required"),
+            _ if self.read_only && method != "GET" => Response::error(403, "Write access denied"),
+            _ if self.hangs(now, path).is_some() => Response {
+                delay: self.hangs(now, path).unwrap_or_default(),
+                ..Response::error(503, "Scripted fault")
+            },
             _ => self.route(now, method, path, query, body),
         };
         match fault {
             Some(Fault::Delay(delay)) => response.delay += delay,
             Some(Fault::OkButReplyLost) => response = Response::lost(),
+            Some(Fault::Unreadable) => response.body = "<html>proxy</html>".into(),
             _ => {}
         }
         self.note(now, method, path, &response);
@@ -249,6 +261,22 @@ impl Asterisk {
     /// upgrade is a GET of `/events`.
     pub fn fail_next(&mut self, method: &str, path_contains: &str, fault: Fault) {
         self.faults.push((method.to_owned(), path_contains.to_owned(), fault));
+    }
+
+    /// The ARI user may only read from now on (`read_only = yes`), or do everything.
+    pub fn set_read_only(&mut self, read_only: bool) {
+        self.read_only = read_only;
+    }
+
+    /// For so long, requests for paths that begin so are neither carried out nor answered.
+    pub fn hang(&mut self, now: Instant, path: &str, lasts: Duration) {
+        self.hanging = Some((path.to_owned(), now + lasts));
+    }
+
+    /// For how long this path hangs.
+    fn hangs(&self, now: Instant, path: &str) -> Option<Duration> {
+        let (begins, until) = self.hanging.as_ref()?;
+        (path.starts_with(begins.as_str()) && now < *until).then(|| *until - now)
     }
 
     /// The ids of the channels that are alive, in order of creation.

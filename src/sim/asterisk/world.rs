@@ -166,6 +166,8 @@ pub enum Fault {
     Delay(Duration),
     /// All is done, nothing is answered.
     OkButReplyLost,
+    /// All is done; the answer is a page of HTML, as of a proxy.
+    Unreadable,
     /// 204 is answered; it is done so much later, as a busy Asterisk does with removals.
     DoneLater(Duration),
 }

@@ -119,6 +119,16 @@ impl AsteriskServer {
         self.exchange.with(|world, _| world.asterisk.fail_next(method, path_contains, fault));
     }
 
+    /// The ARI user may only read from now on, or do everything.
+    pub fn set_read_only(&self, read_only: bool) {
+        self.exchange.with(|world, _| world.asterisk.set_read_only(read_only));
+    }
+
+    /// For so long, requests for paths that begin so are neither carried out nor answered.
+    pub fn hang(&self, path: &str, lasts: Duration) {
+        self.exchange.with(|world, now| world.asterisk.hang(now, path, lasts));
+    }
+
     /// Goes down. Its port stays taken, but nobody is answered there.
     pub fn stop(&self, how: Stop) {
         self.exchange.with(|world, now| world.asterisk.stop(now, how));

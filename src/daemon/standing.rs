@@ -1,0 +1,61 @@
+//! Whether a caller's sound could be connected: Asterisk does what it is asked for, our address is this machine's, and
+//! the last calls had sound. `/ready` and the log say so.
+
+use std::io;
+
+use super::Daemon;
+use super::clock::wall;
+use super::errands::{self, PROBE_EVERY};
+use crate::call::Report;
+use crate::operator::{Detail, EndReason, Notice};
+
+impl Daemon {
+    /// Asterisk begins, or no longer goes on, to refuse what it is asked for. As long as it does, it is tried.
+    pub(super) fn asterisk_refuses(&mut self, refuses: bool) {
+        self.readiness.send_modify(|now| now.asterisk_refuses = refuses);
+        self.probe();
+    }
+
+    /// Tries whether Asterisk still refuses, if it did the last time.
+    pub(super) fn probe(&mut self) {
+        let wanted = {
+            let now = self.readiness.borrow();
+            now.asterisk_refuses && !now.draining
+        };
+        if wanted && !self.probes {
+            self.probes = true;
+            self.run(errands::probe(self.rest.clone()));
+        }
+    }
+
+    /// Whether RTP sockets can be bound on our address; if not, it is tried until it is there.
+    pub(super) fn address_tried(&self, tried: io::Result<()>) {
+        let address = self.config.media.local_ip;
+        let was_missing = self.readiness.borrow().address_missing;
+        self.readiness.send_modify(|now| now.address_missing = tried.is_err());
+        match tried {
+            Ok(()) => {}
+            Err(error) => {
+                if !was_missing {
+                    let (address, cause) = (address.to_string(), Detail::new(error));
+                    self.operator.say(&Notice::RtpUnbindable { address, cause });
+                }
+                if !self.readiness.borrow().draining {
+                    self.run(errands::try_address(address, PROBE_EVERY));
+                }
+            }
+        }
+    }
+
+    /// Whether Asterisk connects calls with us, from the last one.
+    pub(super) fn judge_asterisk(&self, reason: EndReason, report: Option<&Report>) {
+        use EndReason::{AsteriskLost, MediaLost, NoPort, SetupFailed};
+        let failed = match reason {
+            AsteriskLost | MediaLost | NoPort | SetupFailed => Some(wall()),
+            _ if report.is_some_and(|report| report.joined) => None,
+            // Over before it could tell.
+            _ => return,
+        };
+        self.readiness.send_modify(|now| now.sound_failed = failed);
+    }
+}
