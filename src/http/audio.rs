@@ -5,15 +5,15 @@
 
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
 use futures_util::stream;
 
+use super::conditional::{Validators, Verdict};
 use super::problem::Problem;
 use super::range::{self, Wanted};
 use crate::recordings::Audio;
@@ -60,25 +60,40 @@ impl Pace {
     }
 }
 
-/// The answer: 200 with all of it, 206 with a part, 416.
+/// A file as it is offered.
+pub(super) struct Offer {
+    /// Its sound.
+    pub(super) audio: Audio,
+    /// Its media type.
+    pub(super) content_type: &'static str,
+    /// The name a browser saves it by.
+    pub(super) file_name: String,
+}
+
+/// The answer at this time: 200 with all of it, 206 with a part, 304, 412, 416.
 pub(super) fn respond(
     method: &Method,
     headers: &HeaderMap,
-    audio: Audio,
+    offer: Offer,
     pace: Pace,
-    content_type: &'static str,
-    file_name: &str,
+    now: SystemTime,
 ) -> Result<Response, Problem> {
+    let Offer { audio, content_type, file_name } = offer;
     let length = audio.len();
-    let modified = DateTime::<Utc>::from(audio.modified());
-    let date = modified.format("%a, %d %b %Y %H:%M:%S GMT").to_string();
-    let nanos = audio.modified().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
-    // Two voices of one recording are as long and as old as each other: their names tell them apart.
-    let view: u32 = file_name.bytes().fold(0, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte)));
-    let tag = format!("\"{length:x}-{nanos:x}-{view:x}\"");
+    let validators = validators(&audio, &file_name);
+    match validators.verdict(method, headers) {
+        Verdict::Met => {}
+        Verdict::NotModified => {
+            return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, value(validators.tag()))]).into_response());
+        }
+        Verdict::Failed => {
+            let detail = "it is not in the state that the request is meant for";
+            return Err(Problem::new(StatusCode::PRECONDITION_FAILED, "precondition_failed", detail));
+        }
+    }
     // RFC 9110, 14.2: a range means something with GET only.
-    let wanted =
-        if method == Method::GET { range::wanted(headers, length, &tag, &date) } else { Wanted::Whole };
+    let is_meant = method == Method::GET && validators.range_is_meant(headers, now);
+    let wanted = if is_meant { range::wanted(headers, length) } else { Wanted::Whole };
     let (status, first, count) = match wanted {
         Wanted::Whole => (StatusCode::OK, 0, length),
         Wanted::Part { first, last } => (StatusCode::PARTIAL_CONTENT, first, last - first + 1),
@@ -96,13 +111,22 @@ pub(super) fn respond(
     out.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     out.insert(header::CONTENT_LENGTH, count.into());
     out.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    out.insert(header::ETAG, value(&tag));
-    out.insert(header::LAST_MODIFIED, value(&date));
+    out.insert(header::ETAG, value(validators.tag()));
+    if let Some(date) = validators.date() {
+        out.insert(header::LAST_MODIFIED, value(&date));
+    }
     out.insert(header::CONTENT_DISPOSITION, value(&format!("inline; filename=\"{file_name}\"")));
     if status == StatusCode::PARTIAL_CONTENT {
         out.insert(header::CONTENT_RANGE, value(&format!("bytes {first}-{}/{length}", first + count - 1)));
     }
     Ok(response)
+}
+
+fn validators(audio: &Audio, file_name: &str) -> Validators {
+    let nanos = audio.modified().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
+    // Two voices of one recording are as long and as old as each other: their names tell them apart.
+    let view: u32 = file_name.bytes().fold(0, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte)));
+    Validators::new(format!("\"{:x}-{nanos:x}-{view:x}\"", audio.len()), Some(audio.modified()))
 }
 
 /// So many bytes from there on. Less in the file than promised breaks the connection, so that nobody takes a

@@ -18,7 +18,7 @@ const NEXT_CURSOR: HeaderName = HeaderName::from_static("next-cursor");
 
 /// The calls, newest first: those that run, those that ended, and those that were not taken.
 #[utoipa::path(
-    get, path = "/calls", tag = "calls", params(CallsQuery),
+    get, path = "/calls", operation_id = "list_calls", tag = "calls", params(CallsQuery),
     responses(
         (status = 200, description = "A page of them", content((Calls = "application/json"), (String = "text/csv"))),
         (status = 503, description = "The database of the call log does not answer", body = Problem, content_type = "application/problem+json"),
@@ -47,7 +47,7 @@ pub(super) async fn list(
 
 /// One call.
 #[utoipa::path(
-    get, path = "/calls/{id}", tag = "calls", params(CallPath),
+    get, path = "/calls/{id}", operation_id = "get_call", tag = "calls", params(CallPath),
     responses(
         (status = 200, description = "It", body = Call),
         (status = 404, description = "There is no such call", body = Problem, content_type = "application/problem+json"),
@@ -65,7 +65,7 @@ pub(super) async fn one(
 
 /// Sums over the calls: how many, how long, what they used and cost, how fast the assistant was.
 #[utoipa::path(
-    get, path = "/stats", tag = "calls", params(StatsQuery),
+    get, path = "/stats", operation_id = "get_stats", tag = "calls", params(StatsQuery),
     responses(
         (status = 200, description = "They", content((Stats = "application/json"), (String = "text/csv"))),
         (status = 503, description = "The database of the call log does not answer", body = Problem, content_type = "application/problem+json"),

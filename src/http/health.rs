@@ -74,7 +74,7 @@ pub struct Disk {
 
 /// How the daemon is.
 #[utoipa::path(
-    get, path = "/health", tag = "daemon", security(()),
+    get, path = "/health", operation_id = "get_health", tag = "daemon", security(()),
     responses(
         (status = 200, description = "All is well", body = Health),
         (status = 503, description = "Calls are served, but something needs a person", body = Health),

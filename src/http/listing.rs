@@ -242,18 +242,36 @@ pub(super) struct IdPath {
     id: String,
 }
 
-/// The headers of a route that answers with a part, for the document; `range` reads them.
+/// The headers of a route that answers with a part, for the document; `conditional` and `range` read them.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
-#[expect(dead_code, reason = "it describes headers, which `range` reads")]
-pub(super) struct RangeHeaders {
+#[expect(dead_code, reason = "it describes headers, which `conditional` and `range` read")]
+pub(super) struct PartHeaders {
     /// One range of bytes.
-    #[param(rename = "Range", example = "bytes=0-65535")]
+    #[param(nullable = false, rename = "Range", example = "bytes=0-65535")]
     range: Option<String>,
-    /// The ETag or date the range is meant for.
-    #[param(rename = "If-Range")]
+    /// The ETag or date the range is meant for; otherwise all of it is sent.
+    #[param(nullable = false, rename = "If-Range")]
     if_range: Option<String>,
+    /// ETags: another one is 412.
+    #[param(nullable = false, rename = "If-Match")]
+    if_match: Option<String>,
+    /// ETags: one of these is 304.
+    #[param(nullable = false, rename = "If-None-Match")]
+    if_none_match: Option<String>,
+    /// A date: changed since then is 412.
+    #[param(nullable = false, rename = "If-Unmodified-Since")]
+    if_unmodified_since: Option<String>,
+    /// A date: not changed since then is 304.
+    #[param(nullable = false, rename = "If-Modified-Since")]
+    if_modified_since: Option<String>,
 }
+
+/// Bytes of a body that is no text, for the document.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[expect(dead_code, reason = "it describes a body, which `audio` sends")]
+pub(super) struct Bytes(Vec<u8>);
 
 /// The query of a route that takes none.
 #[derive(Debug, Deserialize)]

@@ -208,16 +208,6 @@ pub(super) struct LiveCalls {
     state: DaemonState,
 }
 
-/// One event of the stream.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "it describes the event, which axum writes")]
-pub(super) struct LiveEvent {
-    /// `live`.
-    event: String,
-    /// JSON: `calls` as in `/calls/live`, `gone`, `state`.
-    data: String,
-}
-
 /// What has changed.
 #[derive(Debug, Serialize)]
 struct News {
@@ -252,7 +242,7 @@ impl Api {
 
 /// The calls that run at this moment.
 #[utoipa::path(
-    get, path = "/calls/live", tag = "calls",
+    get, path = "/calls/live", operation_id = "list_live_calls", tag = "calls",
     responses((status = 200, description = "They", body = LiveCalls))
 )]
 pub(super) async fn list(
@@ -266,9 +256,13 @@ pub(super) async fn list(
 /// The same as a stream: an event `live` with everything, then twice a second one with what has changed: `calls` (`words`
 /// only where there are new ones), `gone` (ids), `state`. It ends with the daemon; where there is none, with the first.
 #[utoipa::path(
-    get, path = "/calls/live/events", tag = "calls",
+    get, path = "/calls/live/events", operation_id = "watch_live_calls", tag = "calls",
     responses(
-        (status = 200, description = "The stream", content((LiveEvent = "text/event-stream"))),
+        (
+            status = 200,
+            description = "Server-sent events. The data of each is JSON: `calls` as in `/calls/live`, `gone`, `state`",
+            body = String, content_type = "text/event-stream"
+        ),
         (status = 503, description = "There are too many streams", body = Problem, content_type = "application/problem+json"),
     )
 )]
@@ -341,7 +335,7 @@ impl Watcher {
 
 /// Hangs up, in the middle of a word.
 #[utoipa::path(
-    post, path = "/calls/{id}/hangup", tag = "calls", params(CallPath),
+    post, path = "/calls/{id}/hangup", operation_id = "hang_up_call", tag = "calls", params(CallPath),
     responses(
         (status = 202, description = "It is being ended"),
         (status = 404, description = "There is no such call, or it is over", body = Problem, content_type = "application/problem+json"),
@@ -367,7 +361,7 @@ pub(super) struct HandOver {
 
 /// Hands the caller over, in the middle of a word: he goes on in the dialplan, at a configured destination.
 #[utoipa::path(
-    post, path = "/calls/{id}/transfer", tag = "calls", params(CallPath), request_body = HandOver,
+    post, path = "/calls/{id}/transfer", operation_id = "transfer_call", tag = "calls", params(CallPath), request_body = HandOver,
     responses(
         (status = 202, description = "He is on his way"),
         (status = 400, description = "The body is no such JSON", body = Problem, content_type = "application/problem+json"),

@@ -13,7 +13,7 @@
 //! | `server` | the accept loop: connections, time limits, the orderly end |
 //! | `guard`, `origin` | who may come in; from where |
 //! | `access_log`, `refusals`, `masking` | who did, and who was refused; without callers' numbers |
-//! | `recordings`, `listing`, `audio`, `range` | the routes of recordings, and what they are made of |
+//! | `recordings`, `listing`, `audio`, `range`, `conditional` | the routes of recordings, and what they are made of |
 //! | `calls`, `call_listing`, `stats`, `csv` | the routes of the call log, what they show, and as a table |
 //! | `live` | the calls that run, and a supervisor's wishes |
 //! | `metrics`, `exposition`, `process` | figures for Prometheus, their text, those of the process |
@@ -25,6 +25,7 @@ mod audio;
 mod body;
 mod call_listing;
 mod calls;
+mod conditional;
 mod csv;
 mod dashboard;
 mod exposition;

@@ -1,4 +1,5 @@
-//! Range requests, RFC 9110 section 14: one range of bytes, and whether it still means the same file.
+//! Range requests, RFC 9110 section 14: one range of bytes. Whether it is meant for the file as it is now, is for
+//! `conditional` to say.
 //!
 //! Several ranges at once, other units and what cannot be read are answered with the whole, as the RFC allows.
 
@@ -20,17 +21,11 @@ pub(super) enum Wanted {
     Beyond,
 }
 
-/// What these headers ask for of a file so long, known by this tag and this date.
+/// What these headers ask for of a file so long.
 #[must_use]
-pub(super) fn wanted(headers: &HeaderMap, length: u64, tag: &str, date: &str) -> Wanted {
+pub(super) fn wanted(headers: &HeaderMap, length: u64) -> Wanted {
     let mut ranges = headers.get_all(header::RANGE).iter();
     let (Some(range), None) = (ranges.next(), ranges.next()) else { return Wanted::Whole };
-    if let Some(condition) = headers.get(header::IF_RANGE)
-        && condition != tag
-        && condition != date
-    {
-        return Wanted::Whole;
-    }
     range.to_str().ok().and_then(|text| parse(text, length)).unwrap_or(Wanted::Whole)
 }
 

@@ -135,7 +135,7 @@ pub struct Ready {
 
 /// Whether a caller who came now would be served.
 #[utoipa::path(
-    get, path = "/ready", tag = "daemon", security(()),
+    get, path = "/ready", operation_id = "get_readiness", tag = "daemon", security(()),
     responses(
         (status = 200, description = "He would be", body = Ready),
         (status = 503, description = "Something is in the way", body = Ready),

@@ -6,9 +6,9 @@ use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 
 use super::Api;
-use super::audio;
+use super::audio::{self, Offer};
 use super::listing::{
-    AudioQuery, Channel, Id, IdPath, List, ListQuery, NoQuery, Params, RangeHeaders, Recording,
+    AudioQuery, Bytes, Channel, Id, IdPath, List, ListQuery, NoQuery, Params, PartHeaders, Recording,
 };
 use super::problem::Problem;
 use crate::recordings::{Audio, Document, Side};
@@ -16,7 +16,7 @@ use crate::registry::Whose;
 
 /// The recordings, newest first.
 #[utoipa::path(
-    get, path = "/recordings", tag = "recordings", params(ListQuery),
+    get, path = "/recordings", operation_id = "list_recordings", tag = "recordings", params(ListQuery),
     responses(
         (status = 200, description = "A page of them", body = List),
         (status = 503, description = "The index is being opened", body = Problem, content_type = "application/problem+json"),
@@ -40,7 +40,7 @@ pub(super) async fn list(
 
 /// One recording.
 #[utoipa::path(
-    get, path = "/recordings/{id}", tag = "recordings", params(IdPath),
+    get, path = "/recordings/{id}", operation_id = "get_recording", tag = "recordings", params(IdPath),
     responses(
         (status = 200, description = "It", body = Recording),
         (status = 404, description = "There is no such recording", body = Problem, content_type = "application/problem+json"),
@@ -62,7 +62,7 @@ pub(super) async fn one(
 
 /// The conversation, as its file has it.
 #[utoipa::path(
-    get, path = "/recordings/{id}/conversation", tag = "recordings", params(IdPath),
+    get, path = "/recordings/{id}/conversation", operation_id = "get_conversation", tag = "recordings", params(IdPath),
     responses(
         (status = 200, description = "What was said, and all about the call", body = serde_json::Value, content_type = "application/json"),
         (status = 404, description = "There is no such recording", body = Problem, content_type = "application/problem+json"),
@@ -80,7 +80,7 @@ pub(super) async fn conversation(
 
 /// The summary, for people.
 #[utoipa::path(
-    get, path = "/recordings/{id}/summary", tag = "recordings", params(IdPath),
+    get, path = "/recordings/{id}/summary", operation_id = "get_summary", tag = "recordings", params(IdPath),
     responses(
         (status = 200, description = "Who, when, why it ended, and the dialogue", body = String, content_type = "text/plain"),
         (status = 404, description = "There is no such recording", body = Problem, content_type = "application/problem+json"),
@@ -98,7 +98,7 @@ pub(super) async fn summary(
 
 /// What happened to the session.
 #[utoipa::path(
-    get, path = "/recordings/{id}/events", tag = "recordings", params(IdPath),
+    get, path = "/recordings/{id}/events", operation_id = "get_events", tag = "recordings", params(IdPath),
     responses(
         (status = 200, description = "In the order in which it happened", body = Vec<serde_json::Value>, content_type = "application/json"),
         (status = 404, description = "There is no such recording, or its events were not kept", body = Problem, content_type = "application/problem+json"),
@@ -116,13 +116,15 @@ pub(super) async fn events(
 
 /// What was heard: WAV, µ-law, 8 kHz.
 #[utoipa::path(
-    get, path = "/recordings/{id}/audio", tag = "recordings",
-    params(IdPath, AudioQuery, RangeHeaders),
+    get, path = "/recordings/{id}/audio", operation_id = "get_audio", tag = "recordings",
+    params(IdPath, AudioQuery, PartHeaders),
     responses(
-        (status = 200, description = "All of it", body = Vec<u8>, content_type = "audio/wav"),
-        (status = 206, description = "The part asked for", body = Vec<u8>, content_type = "audio/wav"),
+        (status = 200, description = "All of it", body = inline(Bytes), content_type = "audio/wav"),
+        (status = 206, description = "The part asked for", body = inline(Bytes), content_type = "audio/wav"),
+        (status = 304, description = "It is as the client has it"),
         (status = 404, description = "There is no such recording, or its sound was not kept", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "Encrypted, and the call is still running", body = Problem, content_type = "application/problem+json"),
+        (status = 412, description = "It is not in the state that the request is meant for", body = Problem, content_type = "application/problem+json"),
         (status = 416, description = "It has no such bytes", body = Problem, content_type = "application/problem+json"),
     )
 )]
@@ -140,18 +142,22 @@ pub(super) async fn audio(
     };
     let asked = id.clone();
     let sound: Audio = api.read(&id, move |library| library.audio(&asked, side)).await?;
-    audio::respond(&method, &headers, sound, api.pace(), "audio/wav", &format!("{id}_audio{suffix}.wav"))
+    let file_name = format!("{id}_audio{suffix}.wav");
+    let offer = Offer { audio: sound, content_type: "audio/wav", file_name };
+    audio::respond(&method, &headers, offer, api.pace(), api.now().into())
 }
 
 /// The assistant's µ-law as the model sent it: 8 kHz, mono, no header.
 #[utoipa::path(
-    get, path = "/recordings/{id}/audio.bin", tag = "recordings",
-    params(IdPath, RangeHeaders),
+    get, path = "/recordings/{id}/audio.bin", operation_id = "get_audio_bin", tag = "recordings",
+    params(IdPath, PartHeaders),
     responses(
-        (status = 200, description = "All of it", body = Vec<u8>, content_type = "application/octet-stream"),
-        (status = 206, description = "The part asked for", body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = 200, description = "All of it", body = inline(Bytes), content_type = "application/octet-stream"),
+        (status = 206, description = "The part asked for", body = inline(Bytes), content_type = "application/octet-stream"),
+        (status = 304, description = "It is as the client has it"),
         (status = 404, description = "There is no such recording, or its sound was not kept", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "Encrypted, and the call is still running", body = Problem, content_type = "application/problem+json"),
+        (status = 412, description = "It is not in the state that the request is meant for", body = Problem, content_type = "application/problem+json"),
         (status = 416, description = "It has no such bytes", body = Problem, content_type = "application/problem+json"),
     )
 )]
@@ -164,19 +170,14 @@ pub(super) async fn bin(
 ) -> Result<Response, Problem> {
     let asked = id.clone();
     let sound = api.read(&id, move |library| library.bin(&asked)).await?;
-    audio::respond(
-        &method,
-        &headers,
-        sound,
-        api.pace(),
-        "application/octet-stream",
-        &format!("{id}_audio.bin"),
-    )
+    let file_name = format!("{id}_audio.bin");
+    let offer = Offer { audio: sound, content_type: "application/octet-stream", file_name };
+    audio::respond(&method, &headers, offer, api.pace(), api.now().into())
 }
 
 /// Deletes every file of a recording, or none. The call log forgets who called whom.
 #[utoipa::path(
-    delete, path = "/recordings/{id}", tag = "recordings", params(IdPath),
+    delete, path = "/recordings/{id}", operation_id = "delete_recording", tag = "recordings", params(IdPath),
     responses(
         (status = 204, description = "It is gone"),
         (status = 404, description = "There is no such recording", body = Problem, content_type = "application/problem+json"),

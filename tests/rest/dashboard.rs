@@ -52,8 +52,11 @@ fn the_page_and_its_files_come_with_a_policy_and_are_sent_once() {
             let again = world.ask("GET", &path, &[("If-None-Match", &format!("\"other\", W/{tag}"))]);
             assert_eq!((again.status, again.header("etag"), again.body.len()), (304, Some(tag.as_str()), 0));
             assert_eq!(world.ask("GET", &path, &[("If-None-Match", "\"other\"")]).status, 200);
+            assert_eq!(world.ask("GET", &path, &[("If-Match", &tag)]).status, 200);
         }
         assert!(!world.path("access.log").exists(), "and are not worth a line");
+        let other = world.ask("GET", "/", &[("If-Match", "\"other\"")]);
+        assert_eq!((other.status, other.header("cache-control")), (412, Some("no-cache")));
     }
 }
 

@@ -287,6 +287,27 @@ fn the_document_names_every_route_and_its_errors() {
 }
 
 #[test]
+fn every_operation_of_the_document_has_a_name_of_its_own_and_sound_is_bytes() {
+    let document = World::empty().get("/openapi.json").json();
+    let paths = document["paths"].as_object().unwrap();
+    let operations = paths.values().flat_map(|path| path.as_object().unwrap().values());
+    let mut names: Vec<_> = operations.map(|told| told["operationId"].as_str().unwrap()).collect();
+    let all = names.len();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), all, "{names:?}");
+    for (route, kind) in [("audio", "audio/wav"), ("audio.bin", "application/octet-stream")] {
+        let told = &document["paths"][format!("/recordings/{{id}}/{route}")]["get"];
+        for status in ["200", "206"] {
+            let schema = &told["responses"][status]["content"][kind]["schema"];
+            assert_eq!((&schema["type"], &schema["format"]), (&json!("string"), &json!("binary")), "{route}");
+        }
+        let headers = told["parameters"].as_array().unwrap().iter().filter(|one| one["in"] == "header");
+        assert!(headers.into_iter().all(|header| header["schema"]["type"] == "string"), "{told}");
+    }
+}
+
+#[test]
 fn what_is_no_http_is_refused_and_harms_nobody() {
     let world = World::of(&[ID]);
     for bytes in [

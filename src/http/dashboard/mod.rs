@@ -14,13 +14,15 @@
 //! below lets nothing run that is not one of these files.
 
 use axum::Router;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
 use super::Api;
+use super::conditional::{Validators, Verdict};
+use super::problem::Problem;
 
 /// Where the files are; the page itself is at `/`.
 const FOLDER: &str = "/dashboard/";
@@ -64,40 +66,42 @@ pub(super) fn routes() -> Router<Api> {
     FILES.into_iter().fold(Router::new(), |router, (name, content_type, text)| {
         let path = if name == "page.html" { "/".to_owned() } else { format!("{FOLDER}{name}") };
         let tag = tag(text);
-        let answer = move |headers: HeaderMap| async move { answer(&headers, &tag, content_type, text) };
+        let answer = move |method: Method, headers: HeaderMap| async move {
+            answer(&method, &headers, &tag, content_type, text)
+        };
         router.route(&path, get(answer))
     })
 }
 
 /// What changes when the file does.
-fn tag(text: &str) -> HeaderValue {
+fn tag(text: &str) -> Validators {
     let hash: [u8; 32] = Sha256::digest(text).into();
     let half = u128::from_be_bytes(hash[..16].try_into().expect("16 of 32 bytes"));
-    HeaderValue::try_from(format!("\"{half:032x}\"")).expect("hexadecimal is visible ASCII")
+    Validators::new(format!("\"{half:032x}\""), None)
 }
 
-/// The file, or that the browser has it.
+/// The file, that the browser has it, or that it is another one.
 fn answer(
+    method: &Method,
     headers: &HeaderMap,
-    tag: &HeaderValue,
+    validators: &Validators,
     content_type: &'static str,
     text: &'static str,
 ) -> Response {
-    let known = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    let is_known = known
-        .flat_map(|list| list.split(','))
-        .map(|known| known.trim().trim_start_matches("W/"))
-        .any(|known| known == "*" || known.as_bytes() == tag.as_bytes());
-    let mut response = if is_known {
-        StatusCode::NOT_MODIFIED.into_response()
-    } else {
-        Bytes::from_static(text.as_bytes()).into_response()
+    let mut response = match validators.verdict(method, headers) {
+        Verdict::Met => {
+            let kind = [(header::CONTENT_TYPE, HeaderValue::from_static(content_type))];
+            (kind, Bytes::from_static(text.as_bytes())).into_response()
+        }
+        Verdict::NotModified => StatusCode::NOT_MODIFIED.into_response(),
+        Verdict::Failed => {
+            let detail = "the file is not in the state that the request is meant for";
+            Problem::new(StatusCode::PRECONDITION_FAILED, "precondition_failed", detail).into_response()
+        }
     };
     let out = response.headers_mut();
-    if !is_known {
-        out.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    }
-    out.insert(header::ETAG, tag.clone());
+    let tag = HeaderValue::from_str(validators.tag()).expect("hexadecimal is visible ASCII");
+    out.insert(header::ETAG, tag);
     // It is asked for each time, and sent once: a new program has a new page.
     out.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     out.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
