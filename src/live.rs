@@ -23,7 +23,7 @@ use crate::call::Wish;
 use crate::call::glance::Glance;
 use crate::call::tools::Destination;
 use crate::operator::EndReason;
-pub use totals::{BOUNDS, Histogram, Totals};
+pub use totals::{BOUNDS, Histogram, Totals, Use};
 
 /// What is known of a call when it begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +38,8 @@ pub struct Facts {
     pub called: String,
     /// The model that answers.
     pub model: String,
+    /// The model that transcribes; None: nothing is.
+    pub transcription_model: Option<String>,
     /// The agent that answers.
     pub agent: String,
     /// When the caller came.
@@ -97,7 +99,7 @@ impl Board {
 
     /// A caller came and was sent on at once.
     pub fn refused(&self, reason: EndReason) {
-        self.write().totals.end(&Glance::default(), reason);
+        self.write().totals.refuse(reason);
     }
 
     /// What all calls since the start have come to, those that run included.
@@ -105,10 +107,10 @@ impl Board {
     pub fn totals(&self) -> Totals {
         let seats = self.read();
         let mut totals = seats.totals.clone();
-        let glances: Vec<_> = seats.calls.values().map(|call| call.glance()).collect();
+        let live: Vec<_> = seats.calls.values().map(|call| (Arc::clone(call), call.glance())).collect();
         drop(seats);
-        for glance in glances {
-            totals.go_on(&glance);
+        for (call, glance) in live {
+            totals.go_on(&call.facts, &glance);
         }
         totals
     }
@@ -168,7 +170,7 @@ impl Drop for Seat {
         if seats.calls.get(&self.call.facts.id).is_some_and(|call| Arc::ptr_eq(call, &self.call)) {
             seats.calls.remove(&self.call.facts.id);
         }
-        seats.totals.end(&self.call.glance(), self.reason);
+        seats.totals.end(&self.call.facts, &self.call.glance(), self.reason);
     }
 }
 
@@ -183,6 +185,7 @@ mod tests {
             caller: String::new(),
             called: String::new(),
             model: String::new(),
+            transcription_model: None,
             agent: String::new(),
             offered_at: format!("2026-11-20T14:30:{second:02}Z").parse().expect("a time"),
             destinations: Vec::new(),

@@ -1,13 +1,14 @@
 //! A call as it is at this moment, for whoever watches. Changes nothing in it but the meters, which begin anew.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::latency::Latencies;
 use super::ledger::Bill;
 use super::transcript::Utterance;
 use super::uplink::UplinkCounters;
 use super::{Call, Counters, Phase, Turn};
+use crate::realtime::rate_limits::RateLimits;
 
 /// Utterances that are shown: the last ones.
 const SHOWN: usize = 6;
@@ -51,6 +52,8 @@ pub struct Glance {
     pub turns: u64,
     /// What it has used; None: the model's session has not stood.
     pub bill: Option<Bill>,
+    /// What is left of the account's rate limits for this model, and when that was told; None: never.
+    pub rate_limits: Option<(Instant, RateLimits)>,
     /// What the caller has waited for. The same pointer as before: nothing new.
     pub latencies: Arc<Latencies>,
     /// The last words, in order. The same pointer as before: nothing new.
@@ -87,6 +90,7 @@ impl Call {
             underruns: self.playout.underruns,
             turns: self.transcript.heard_answers(),
             bill: self.sessions.stood.then(|| self.bill()),
+            rate_limits: self.sessions.rate_limits,
             latencies: Arc::clone(&self.shown.latencies),
             words: Arc::clone(&self.shown.words),
         }

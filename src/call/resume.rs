@@ -20,6 +20,7 @@ use super::{Call, Output};
 use crate::operator::{Detail, EndReason, Notice};
 use crate::realtime::ItemId;
 use crate::realtime::client::{NewItem, Role};
+use crate::realtime::rate_limits::RateLimits;
 
 /// So long before a session expires it is replaced, at the first quiet moment.
 const RENEW_BEFORE: Duration = Duration::from_secs(120);
@@ -54,12 +55,21 @@ pub(super) struct Sessions {
     owes_answer: bool,
     /// Items of earlier sessions of which something is still to be heard.
     earlier: Vec<ItemId>,
+    /// What is left of the account's rate limits, and when that was told last.
+    pub(super) rate_limits: Option<(Instant, RateLimits)>,
 }
 
 impl Sessions {
     /// Whether the session being opened is not the first.
     pub(super) fn is_resuming(&self) -> bool {
         self.without_since.is_some()
+    }
+
+    /// The server tells what is left of the account's rate limits.
+    pub(super) fn limited(&mut self, now: Instant, told: RateLimits) {
+        let mut known = self.rate_limits.map(|(_, known)| known).unwrap_or_default();
+        known.update(told);
+        self.rate_limits = Some((now, known));
     }
 
     /// Whether the current session knows this item.

@@ -82,6 +82,7 @@ impl Call {
                 }
                 Event::CallerTranscriptFailed { item } => self.caller_text(&item, ""),
                 Event::ResponseDone(response) => self.last_response(&response),
+                Event::RateLimits(told) => self.sessions.limited(self.now, *told),
                 _ => {}
             }
             return;
@@ -130,6 +131,7 @@ impl Call {
                 self.words_paid(&item, &usage);
             }
             Event::CallerTranscriptFailed { item } => self.caller_text(&item, ""),
+            Event::RateLimits(told) => self.sessions.limited(self.now, *told),
             Event::Other(_) => {}
         }
     }

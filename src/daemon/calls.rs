@@ -127,6 +127,12 @@ impl Daemon {
             caller: row.caller.clone(),
             called: row.called.clone(),
             model: row.model.clone(),
+            transcription_model: self
+                .settings
+                .session
+                .transcription
+                .as_ref()
+                .map(|words| words.model.clone()),
             agent: row.agent.clone(),
             offered_at,
             destinations: self.settings.destinations.clone(),

@@ -1,6 +1,7 @@
 //! `/metrics`: what the daemon has done since its start and how it is, for Prometheus. Computed when it is asked for.
 //!
-//! Labels hold words of ours only, so that there are always the same series, whoever calls whatever a server says.
+//! Labels hold words of ours and the configuration's only, so that there are few series, whoever calls whatever a server
+//! says.
 //! Nothing here tells of a person.
 
 use axum::extract::State;
@@ -21,7 +22,7 @@ use crate::registry::Backlog;
 
 /// What the daemon has done since its start, live calls included, and how it is: for Prometheus.
 #[utoipa::path(
-    get, path = "/metrics", tag = "daemon",
+    get, path = "/metrics", operation_id = "get_metrics", tag = "daemon",
     responses((status = 200, description = "Its figures", content((String = "text/plain"))))
 )]
 pub(super) async fn metrics(
@@ -106,9 +107,10 @@ fn model(to: &mut Exposition, totals: &Totals) {
     to.counter("deltas_dropped_total", help, counters.dropped_deltas);
     let help = "Audio deltas that could not be decoded or found no room.";
     to.counter("deltas_refused_total", help, counters.refused_deltas);
+    rate_limits(to, totals);
     let help = "Tokens used. The cached ones are among those read.";
     to.head("tokens_total", "counter", help);
-    for (model, tokens) in [("conversation", totals.conversation), ("transcription", totals.transcription)] {
+    for ((by, model), tokens) in &totals.tokens {
         let Tokens { text_in, audio_in, cached_text_in, cached_audio_in, text_out, audio_out } = tokens;
         for (kind, count) in [
             ("text_in", text_in),
@@ -118,7 +120,7 @@ fn model(to: &mut Exposition, totals: &Totals) {
             ("text_out", text_out),
             ("audio_out", audio_out),
         ] {
-            to.sample("tokens_total", &[("model", model), ("kind", kind)], count);
+            to.sample("tokens_total", &[("model", model), ("use", by.code()), ("kind", kind)], count);
         }
     }
     let seconds = totals.transcribed_ms as f64 / 1_000.0;
@@ -127,6 +129,26 @@ fn model(to: &mut Exposition, totals: &Totals) {
     to.counter("cost_usd_total", help, totals.micro_usd as f64 / 1e6);
     let help = "Calls that are over of which the cost is not known, or not all of it.";
     to.counter("cost_unknown_calls_total", help, totals.unpriced);
+}
+
+/// What is left for the account, as the server told it last. Series appear when something is told.
+fn rate_limits(to: &mut Exposition, totals: &Totals) {
+    let told = || {
+        totals.rate_limits.iter().flat_map(|(model, (_, limits))| {
+            let each = [("requests", limits.requests), ("tokens", limits.tokens)];
+            each.into_iter().filter_map(move |(of, limit)| Some((model, of, limit?)))
+        })
+    };
+    to.head("rate_limit", "gauge", "What the account may use of a model, in the server's period.");
+    for (model, of, limit) in told() {
+        if let Some(limit) = limit.limit {
+            to.sample("rate_limit", &[("model", model), ("of", of)], limit);
+        }
+    }
+    to.head("rate_limit_remaining", "gauge", "What was left of it when the server last told.");
+    for (model, of, limit) in told() {
+        to.sample("rate_limit_remaining", &[("model", model), ("of", of)], limit.remaining);
+    }
 }
 
 fn standing(to: &mut Exposition, link: AsteriskLink, reasons: &[Obstacle]) {

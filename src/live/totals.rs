@@ -2,8 +2,8 @@
 //!
 //! Every sum only grows, whether a call is added once at its end or seen again and again while it runs.
 
-use std::collections::HashMap;
-use std::time::Duration;
+use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, Instant};
 
 use crate::call::Counters;
 use crate::call::glance::Glance;
@@ -11,6 +11,9 @@ use crate::call::latency::Latencies;
 use crate::call::ledger::Tokens;
 use crate::call::uplink::UplinkCounters;
 use crate::operator::EndReason;
+use crate::realtime::rate_limits::RateLimits;
+
+use super::Facts;
 
 /// The upper bounds of a [`Histogram`], milliseconds: from our own share, which is a frame, to a caller who has given up.
 pub const BOUNDS: [u64; 15] =
@@ -35,6 +38,26 @@ impl Histogram {
         }
         self.count += 1;
         self.sum = self.sum.saturating_add(took);
+    }
+}
+
+/// What a model's tokens were used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Use {
+    /// To talk.
+    Conversation,
+    /// To put what callers say into words.
+    Transcription,
+}
+
+impl Use {
+    /// The word in metrics.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Conversation => "conversation",
+            Self::Transcription => "transcription",
+        }
     }
 }
 
@@ -71,10 +94,10 @@ pub struct Totals {
     pub own: Histogram,
     /// From the voice of a caller who interrupts to silence.
     pub barge_in: Histogram,
-    /// What the models that talk have used.
-    pub conversation: Tokens,
-    /// What the models that transcribe have used, if they count tokens.
-    pub transcription: Tokens,
+    /// What the models have used, by the use and the model's name: as many as the configuration has named.
+    pub tokens: BTreeMap<(Use, String), Tokens>,
+    /// What is left of the account's rate limits, by the model's name, and when that was told last.
+    pub rate_limits: BTreeMap<String, (Instant, RateLimits)>,
     /// Sound that was transcribed, milliseconds.
     pub transcribed_ms: u64,
     /// What is known of the cost, micro-USD.
@@ -85,19 +108,25 @@ pub struct Totals {
 
 impl Totals {
     /// A call that runs has come to this so far.
-    pub(super) fn go_on(&mut self, glance: &Glance) {
+    pub(super) fn go_on(&mut self, call: &Facts, glance: &Glance) {
         self.live += 1;
-        self.add(glance);
+        self.add(call, glance);
+    }
+
+    /// A caller was not taken.
+    pub(super) fn refuse(&mut self, reason: EndReason) {
+        self.started += 1;
+        *self.ended.entry(reason).or_default() += 1;
     }
 
     /// A call is over.
-    pub(super) fn end(&mut self, last: &Glance, reason: EndReason) {
+    pub(super) fn end(&mut self, call: &Facts, last: &Glance, reason: EndReason) {
         *self.ended.entry(reason).or_default() += 1;
         self.unpriced += u64::from(last.bill.as_ref().is_some_and(|bill| bill.cost.is_none()));
-        self.add(last);
+        self.add(call, last);
     }
 
-    fn add(&mut self, glance: &Glance) {
+    fn add(&mut self, call: &Facts, glance: &Glance) {
         self.started += 1;
         self.counters += glance.counters;
         self.uplink += glance.uplink;
@@ -106,12 +135,30 @@ impl Totals {
         self.underruns += glance.underruns;
         self.turns += glance.turns;
         self.wait(&glance.latencies);
+        if let Some(told) = glance.rate_limits {
+            self.limit(&call.model, told);
+        }
         if let Some(bill) = &glance.bill {
-            self.conversation.add(bill.conversation);
-            self.transcription.add(bill.transcription);
+            self.used(Use::Conversation, &call.model, bill.conversation);
+            if let Some(model) = &call.transcription_model {
+                self.used(Use::Transcription, model, bill.transcription);
+            }
             // These come from outside.
             self.transcribed_ms = self.transcribed_ms.saturating_add(bill.transcribed_ms);
             self.micro_usd = self.micro_usd.saturating_add(bill.at_least);
+        }
+    }
+
+    fn used(&mut self, by: Use, model: &str, tokens: Tokens) {
+        self.tokens.entry((by, model.to_owned())).or_default().add(tokens);
+    }
+
+    /// What was told last counts, whichever call it was told in.
+    fn limit(&mut self, model: &str, told: (Instant, RateLimits)) {
+        let (at, known) = self.rate_limits.entry(model.to_owned()).or_insert(told);
+        if told.0 >= *at {
+            *at = told.0;
+            known.update(told.1);
         }
     }
 

@@ -10,6 +10,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::rate_limits::RateLimits;
 use super::usage::Usage;
 use super::{ItemId, ResponseId};
 
@@ -108,6 +109,8 @@ pub enum Event<'a> {
     },
     /// `error`. Does not end the session by itself.
     Error(ApiError),
+    /// `rate_limits.updated`: what is left for the account. Boxed: most events are audio, and would be as large.
+    RateLimits(Box<RateLimits>),
     /// Any other event, by its type. Survived.
     Other(Cow<'a, str>),
 }
@@ -368,6 +371,8 @@ struct Wire<'a> {
     error: Option<ApiError>,
     #[serde(default)]
     usage: serde_json::Value,
+    #[serde(default)]
+    rate_limits: serde_json::Value,
 }
 
 #[derive(Deserialize)]
@@ -484,6 +489,7 @@ impl<'a> Wire<'a> {
             "conversation.item.input_audio_transcription.failed" => {
                 Event::CallerTranscriptFailed { item: need(self.item_id.as_ref(), "item_id")? }
             }
+            "rate_limits.updated" => Event::RateLimits(Box::new(RateLimits::of(&self.rate_limits))),
             _ => Event::Other(self.kind),
         })
     }

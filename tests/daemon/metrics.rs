@@ -9,6 +9,9 @@ use serde_json::Value;
 use super::api::Api;
 use super::world::{PATIENCE, World, listen, ms};
 
+/// The model that transcribes unless configured otherwise.
+const TRANSCRIPTION: &str = "gpt-transcribe";
+
 /// Samples, by name and labels as they are written.
 type Samples = BTreeMap<String, Value>;
 
@@ -81,8 +84,12 @@ async fn the_figures_of_a_call_are_the_same_wherever_they_are_told() {
 
     let usage = &document["usage"];
     for kind in ["text_in", "audio_in", "cached_text_in", "cached_audio_in", "text_out", "audio_out"] {
-        let of = |model| &told[&format!("tokens_total{{model=\"{model}\",kind=\"{kind}\"}}")];
-        let (talk, words) = (of("conversation"), of("transcription"));
+        let of = |model: &Value, by| {
+            let model = model.as_str().expect("a name");
+            &told[&format!("tokens_total{{model=\"{model}\",use=\"{by}\",kind=\"{kind}\"}}")]
+        };
+        let talk = of(&row["model"], "conversation");
+        let words = of(&TRANSCRIPTION.into(), "transcription");
         assert_eq!(
             (talk, words),
             (&usage["tokens"][kind], &usage["transcription"]["tokens"][kind]),
@@ -93,6 +100,9 @@ async fn the_figures_of_a_call_are_the_same_wherever_they_are_told() {
             row["tokens"][kind].as_u64()
         );
     }
+    let tokens = |name| &told[&format!("{name}{{model={},of=\"tokens\"}}", row["model"])];
+    assert_eq!(tokens("rate_limit"), 15_000_000, "as the fake server tells");
+    assert!(number(tokens("rate_limit_remaining")) < number(tokens("rate_limit")));
     let cost = &told["cost_usd_total"];
     assert!(number(cost) > 0.0);
     assert_eq!((cost, cost), (&usage["cost_usd"], &row["cost_usd"]));

@@ -48,6 +48,7 @@ impl Scene {
             caller: "+573001234567".into(),
             called: "200".into(),
             model: "gpt-realtime".into(),
+            transcription_model: Some("gpt-transcribe".into()),
             agent: "default".into(),
             offered_at: "2026-11-20T14:30:25.5-05:00".parse().unwrap(),
             destinations: vec![Destination { name: "ventas".into(), place }],
@@ -194,8 +195,12 @@ fn who_watches_is_told_what_changes_until_the_daemon_ends() {
     scene.daemon.as_ref().unwrap().send_modify(|now| now.draining = true);
     let state = events.until(|event| event.get("state").is_some());
     assert_eq!(state["state"]["reasons"], json!(["draining"]));
+    let nothing = json!({"calls": [], "gone": []});
+    assert_eq!(events.next(), Some(nothing.clone()), "a sign of life where nothing changes");
     drop(scene.daemon.take());
-    assert_eq!(events.next(), None);
+    while let Some(event) = events.next() {
+        assert_eq!(event, nothing);
+    }
 }
 
 #[test]

@@ -12,9 +12,11 @@ use openai_inbound_calls::call::ledger::{Bill, Tokens};
 use openai_inbound_calls::call::uplink::UplinkCounters;
 use openai_inbound_calls::call::{Counters, SessionFault};
 use openai_inbound_calls::config::Role;
+use openai_inbound_calls::daemon::clock::now;
 use openai_inbound_calls::http::health::RecorderHealth;
 use openai_inbound_calls::http::ready::AsteriskLink;
 use openai_inbound_calls::operator::EndReason;
+use openai_inbound_calls::realtime::rate_limits::{RateLimit, RateLimits};
 use openai_inbound_calls::registry::Row;
 
 use crate::live::scene;
@@ -42,6 +44,11 @@ fn ours(samples: &Samples, name: &str) -> u64 {
 
 const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
+}
+
+/// So many tokens are left of 50 000.
+fn left(tokens: u64) -> RateLimits {
+    RateLimits { requests: None, tokens: Some(RateLimit { limit: Some(50_000), remaining: tokens }) }
 }
 
 /// A call with something of everything.
@@ -73,6 +80,7 @@ fn glance() -> Glance {
         underruns: 1,
         turns: 2,
         bill: Some(bill),
+        rate_limits: Some((now(), left(49_950))),
         latencies: Arc::new(Latencies { greeting: Some(ms(900)), answers, barge_ins }),
         ..Glance::default()
     }
@@ -99,9 +107,11 @@ fn a_call_counts_while_it_runs_and_no_less_when_it_is_over() {
         ("sessions_opened_total", 1),
         (r#"sessions_failed_total{code="unavailable"}"#, 4),
         (r#"sessions_failed_total{code="key"}"#, 0),
-        (r#"tokens_total{model="conversation",kind="audio_in"}"#, 500),
-        (r#"tokens_total{model="conversation",kind="cached_audio_in"}"#, 100),
-        (r#"tokens_total{model="transcription",kind="text_out"}"#, 7),
+        (r#"tokens_total{model="gpt-realtime",use="conversation",kind="audio_in"}"#, 500),
+        (r#"tokens_total{model="gpt-realtime",use="conversation",kind="cached_audio_in"}"#, 100),
+        (r#"tokens_total{model="gpt-transcribe",use="transcription",kind="text_out"}"#, 7),
+        (r#"rate_limit{model="gpt-realtime",of="tokens"}"#, 50_000),
+        (r#"rate_limit_remaining{model="gpt-realtime",of="tokens"}"#, 49_950),
         ("cost_unknown_calls_total", 0),
         (r#"greeting_seconds_bucket{le="0.75"}"#, 0),
         (r#"greeting_seconds_bucket{le="1"}"#, 1),
@@ -147,6 +157,23 @@ fn a_call_counts_while_it_runs_and_no_less_when_it_is_over() {
 }
 
 #[test]
+fn of_the_rate_limits_what_was_told_last_counts_whichever_call_is_over_first() {
+    let scene = scene(With::default());
+    let (one, other) = (scene.call("17.1", true), scene.call("17.2", true));
+    let remaining =
+        || ours(&samples(&scene.world), r#"rate_limit_remaining{model="gpt-realtime",of="tokens"}"#);
+    let early = now();
+    let late = early + ms(1);
+    other.show(Glance { rate_limits: Some((late, left(10))), ..Glance::default() });
+    one.show(Glance { rate_limits: Some((early, left(20))), ..Glance::default() });
+    assert_eq!(remaining(), 10);
+    other.end(Glance { rate_limits: Some((late, left(10))), ..Glance::default() }, EndReason::CallerHungUp);
+    assert_eq!(remaining(), 10, "and a call that is over is remembered");
+    one.show(Glance { rate_limits: Some((late + ms(1), left(30))), ..Glance::default() });
+    assert_eq!(remaining(), 30);
+}
+
+#[test]
 fn what_is_in_the_way_of_callers_is_a_figure_too() {
     let recorder = Arc::new(Mutex::new(RecorderHealth { writing: true, live: 2, unfinished: 1, missed: 9 }));
     let scene = scene(With { recorder: Some(Arc::clone(&recorder)), ..With::default() });
@@ -180,7 +207,7 @@ fn the_figures_need_a_readers_token_and_tell_nothing_about_anybody() {
     scene.world.get("/metrics").is_problem(401, "token_needed");
     let answer = scene.world.ask("GET", "/metrics", &[("Authorization", "Bearer read-0123456789ab")]);
     assert_eq!(answer.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
-    for word in ["3001234567", "17.1", "gpt-realtime"] {
+    for word in ["3001234567", "17.1"] {
         assert!(!answer.text().contains(word), "{word} in\n{}", answer.text());
     }
     let refused = scene.world.refusals(1);
