@@ -104,7 +104,7 @@ fn what_was_not_heard_what_happened_and_how_fast_are_told() {
         "0:22",
         "the caller hung up",
         "gpt-realtime-2.1",
-        "$0.0432",
+        "USD\u{A0}0.0432",
         "1,600 read (600 of them cached), 490 made",
     ] {
         assert!(facts.contains(fact), "{fact} in {facts}");

@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -16,9 +17,12 @@ use futures_util::stream;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, oneshot};
+use tokio::time::timeout;
 
 /// Events that may wait for the browser.
 const WAITING: usize = 1_024;
+/// How often a stream on which nothing happens shows that it is alive.
+const SIGN_OF_LIFE: Duration = Duration::from_millis(500);
 /// Longest body that is handed on.
 const BODY_BYTES: usize = 64 << 20;
 
@@ -32,12 +36,15 @@ struct Now {
     events: broadcast::Sender<Bytes>,
     posts: Vec<(String, String)>,
     streams: usize,
+    is_silent: bool,
 }
 
 impl Live {
     fn new() -> Self {
         let (events, _) = broadcast::channel(WAITING);
-        Self(Arc::new(Mutex::new(Now { calls: vec![], state: state(), events, posts: vec![], streams: 0 })))
+        let calls = vec![];
+        let now = Now { calls, state: state(), events, posts: vec![], streams: 0, is_silent: false };
+        Self(Arc::new(Mutex::new(now)))
     }
 
     fn now(&self) -> MutexGuard<'_, Now> {
@@ -67,6 +74,11 @@ impl Live {
     /// Cuts all streams off, as a daemon that is stopped does.
     pub(crate) fn cut(&self) {
         self.now().events = broadcast::channel(WAITING).0;
+    }
+
+    /// From now on the streams stand and tell nothing, as they do when the machine at the other end is gone; or they do.
+    pub(crate) fn falls_silent(&self, is_silent: bool) {
+        self.now().is_silent = is_silent;
     }
 
     /// How often somebody has connected.
@@ -153,10 +165,17 @@ impl Front {
     }
 }
 
-impl Drop for Front {
-    fn drop(&mut self) {
+impl Front {
+    /// Ends, as a daemon that is killed.
+    pub(crate) fn kill(&mut self) {
         drop(self.stop.take());
         drop(self.thread.take().map(JoinHandle::join));
+    }
+}
+
+impl Drop for Front {
+    fn drop(&mut self) {
+        self.kill();
     }
 }
 
@@ -172,13 +191,23 @@ async fn events(State(live): State<Live>) -> Response {
         let all = json!({"calls": now.calls, "gone": [], "state": now.state});
         (event(&all), now.events.subscribe())
     };
-    let stream = stream::unfold((Some(first), listener), |(first, mut listener)| async move {
-        let next = match first {
-            Some(first) => first,
-            None => listener.recv().await.ok()?,
-        };
-        Some((Ok::<_, std::io::Error>(next), (None, listener)))
-    });
+    let stream =
+        stream::unfold((live, Some(first), listener), |(live, mut first, mut listener)| async move {
+            loop {
+                let next = match first.take() {
+                    Some(first) => first,
+                    None => match timeout(SIGN_OF_LIFE, listener.recv()).await {
+                        Ok(told) => told.ok()?,
+                        Err(_) => event(&json!({"calls": [], "gone": []})),
+                    },
+                };
+                if !live.now().is_silent {
+                    return Some((Ok::<_, std::io::Error>(next), (live, None, listener)));
+                }
+                first = Some(next);
+                tokio::time::sleep(SIGN_OF_LIFE).await;
+            }
+        });
     ([("content-type", "text/event-stream")], Body::from_stream(stream)).into_response()
 }
 

@@ -136,6 +136,28 @@ fn everything_has_a_name_and_a_place_for_those_who_do_not_see_it() {
     });
 }
 
+/// What scrolls and cannot be reached with the keyboard, or has no name when one gets there (axe:
+/// `scrollable-region-focusable`).
+const STUCK: &str = "
+    for (const details of document.querySelectorAll('main details')) details.open = true;
+    return [...document.querySelectorAll('main *')]
+        .filter((e) => e.checkVisibility() && ['auto', 'scroll'].some((how) => {
+            const style = getComputedStyle(e); return style.overflowX === how || style.overflowY === how }))
+        .filter((e) => e.getAttribute('tabindex') !== '0' || !e.getAttribute('aria-label'))
+        .map((e) => e.outerHTML.slice(0, 80))";
+
+#[test]
+fn whatever_scrolls_can_be_scrolled_with_the_keyboard() {
+    let Some(world) = world("en") else { return };
+    let browser = &world.browser;
+    let mut scrolling = 0;
+    each_view(browser, |path| {
+        assert_eq!(list(&browser.run(STUCK, &[])), [""; 0], "{path}");
+        scrolling += browser.count("main [tabindex='0'][aria-label]");
+    });
+    assert!(scrolling >= 5, "the talk of two calls, the list, a transcript, a table: {scrolling}");
+}
+
 #[test]
 fn the_keyboard_is_enough() {
     let tokens = vec![token("full-1", Role::Full, "secret-of-the-boss")];

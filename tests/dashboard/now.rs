@@ -56,7 +56,7 @@ fn live_calls_come_change_and_go() {
     assert_eq!(browser.texts(".call h2"), ["+573001234567", "+34600111222", "Number withheld"]);
     assert_eq!(browser.texts(".turn"), ["The assistant speaks", "The caller speaks", "Being set up"]);
     let figures = browser.texts("[data-id='17.1'] .figures dd");
-    assert_eq!(figures, ["812 ms", "950 ms", "900 ms", "1,200 ms", "3", "1", "$0.0123"]);
+    assert_eq!(figures, ["812 ms", "950 ms", "900 ms", "1,200 ms", "3", "1", "USD\u{A0}0.0123"]);
     let level = "return [...document.querySelectorAll('[data-id=\"17.1\"] [role=meter]')].map((e) => \
         [e.getAttribute('aria-label'), Number(e.getAttribute('aria-valuenow'))])";
     let levels = browser.run(level, &[]);
@@ -116,6 +116,64 @@ fn a_stream_that_broke_is_opened_again_and_what_is_over_is_forgotten() {
     assert_eq!((live.streams(), browser.count(".failure"), browser.count(".is-stale")), (2, 0, 0));
     // Nowhere to hand a call over to.
     browser.until("![...document.querySelectorAll('.call button')].some((e) => e.textContent === 'Hand over' && e.checkVisibility())");
+}
+
+#[test]
+fn nothing_is_green_and_no_clock_goes_on_once_the_daemon_is_dead() {
+    let Some(mut world) = World::new(Setting::default()) else { return };
+    world.live().set(&three());
+    world.browser.go("/");
+    world.browser.shows("#count", "3 calls running");
+    assert_eq!(world.browser.count(".chip.is-well"), 4);
+    world.kill();
+    let browser = &world.browser;
+    browser.shows(".failure", "No news from the daemon");
+    assert_eq!(browser.texts(".chip"), ["Service no news"]);
+    assert_eq!((browser.count(".chip.is-well"), browser.count(".is-stale")), (0, 1));
+    browser.run("window.at = performance.now()", &[]);
+    let clocks = browser.texts(".duration");
+    browser.until("performance.now() > window.at + 2500");
+    assert_eq!(browser.texts(".duration"), clocks);
+    browser.picture("now-dead");
+}
+
+#[test]
+fn a_stream_that_stands_and_tells_nothing_is_lost_too() {
+    let Some(world) = World::new(Setting::default()) else { return };
+    let (browser, live) = (&world.browser, world.live());
+    live.set(&three());
+    browser.go("/");
+    browser.shows("#count", "3 calls running");
+    live.falls_silent(true);
+    browser.run("const now = performance.now.bind(performance); performance.now = () => now() + 60_000", &[]);
+    browser.shows(".failure", "No news from the daemon");
+    assert_eq!((browser.texts(".chip"), browser.count(".is-stale")), (vec!["Service no news".to_owned()], 1));
+    live.falls_silent(false);
+    browser.shows(".chip", "Asterisk connected");
+    assert_eq!((browser.count(".failure"), browser.count(".is-stale"), live.streams()), (0, 0, 2));
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[test]
+fn words_stand_in_the_order_in_which_they_were_said() {
+    let Some(world) = World::new(Setting::default()) else { return };
+    let (browser, live) = (&world.browser, world.live());
+    let greeting = said(0, "assistant", "Hola.", true);
+    let answer = |is_final| said(2, "assistant", "Con mucho gusto.", is_final);
+    let talk = |words: &[Value]| [call("17.1", "+573001234567", &json!({ "words": words }))];
+    live.set(&talk(&[greeting.clone(), answer(false)]));
+    browser.go("/");
+    let words = "[data-id='17.1'] .words li";
+    browser.shows(words, "Con mucho gusto.");
+    // What the caller had asked is put into words only now.
+    live.tell(&talk(&[greeting, said(1, "user", "¿Una cita?", true), answer(true)]), &[], None);
+    browser.shows(words, "¿Una cita?");
+    let all = ["Assistant: Hola.", "Caller: ¿Una cita?", "Assistant: Con mucho gusto."];
+    assert_eq!(browser.texts(words), all);
+    // The server moves an utterance; the first one is not among the last any more.
+    live.tell(&talk(&[answer(true), said(1, "user", "¿Una cita?", true)]), &[], None);
+    browser.until("document.querySelectorAll('.words li').length === 2");
+    assert_eq!(browser.texts(words), ["Assistant: Con mucho gusto.", "Caller: ¿Una cita?"]);
 }
 
 #[test]
@@ -258,6 +316,8 @@ fn a_daemon_that_is_well_says_so_in_spanish() {
     assert_eq!(world.browser.run("return document.documentElement.lang", &[]), json!("es"));
     // 1,200 in Colombia.
     world.browser.shows("[data-id='17.1'] dd", "1.200 ms");
+    // Not "$", which is a peso there.
+    world.browser.shows("[data-id='17.1'] dd", "USD\u{A0}0,0123");
     world.browser.looks(With { languages: "", width: 360, dark: true });
     world.browser.picture("now-es-dark-360");
 }

@@ -112,6 +112,11 @@ impl World {
         &self.front.live
     }
 
+    /// The daemon is dead.
+    pub(crate) fn kill(&mut self) {
+        self.front.kill();
+    }
+
     /// The names of the recording's files.
     pub(crate) fn files(&self) -> Vec<String> {
         let names = std::fs::read_dir(self.folder.path()).expect("a folder");

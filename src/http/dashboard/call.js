@@ -2,7 +2,7 @@
 
 import { ask, json, pathOf } from "/dashboard/api.js";
 import { confirm, failure, note, say } from "/dashboard/ask.js";
-import { el, facts, table } from "/dashboard/dom.js";
+import { el, facts, scrolling, table } from "/dashboard/dom.js";
 import { caller, clock, decimal, ms, number, reason, usd, whenFully } from "/dashboard/format.js";
 import { bars } from "/dashboard/plot.js";
 import { sound } from "/dashboard/sound.js";
@@ -189,7 +189,8 @@ function transcript(conversation, go) {
       if (line.top < box.top || line.bottom > box.bottom) list.scrollTop += line.top - box.top - box.height / 3;
     }
   };
-  const list = el("ol", { class: "transcript" }, lines.map(({ element }) => element));
+  const named = { class: "transcript", "aria-label": word("transcript"), tabindex: 0 };
+  const list = el("ol", named, lines.map(({ element }) => element));
   const shown = lines.length > 0 ? list : note(word("no_words"));
   return { element: el("section", { class: "card" }, el("h2", {}, word("transcript")), shown), follow };
 }
@@ -232,7 +233,7 @@ function latencies({ latency }, go) {
         "details",
         {},
         el("summary", {}, word("as_table")),
-        el("div", { class: "wide" }, table(
+        scrolling(table(
           word("latency_why"),
           [word("at"), word("end_of_speech"), word("first_sound"), word("first_frame"), word("of_daemon")],
           turns.map((turn) => [

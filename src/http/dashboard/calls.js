@@ -4,7 +4,7 @@
 
 import { ask, json, withQuery } from "/dashboard/api.js";
 import { failure, note, say } from "/dashboard/ask.js";
-import { el, table } from "/dashboard/dom.js";
+import { el, scrolling, table } from "/dashboard/dom.js";
 import { caller, clock, ms, number, reason, usd, when } from "/dashboard/format.js";
 import { REASONS, word } from "/dashboard/words.js";
 
@@ -95,7 +95,7 @@ export function show(place) {
       const shown = table(word("calls_found"), COLUMNS.map(([name]) => word(name)), [], NUMBERS);
       shown.classList.add("calls");
       body = shown.tBodies[0];
-      found.replaceChildren(calls.length === 0 ? note(word("nothing_found")) : el("div", { class: "wide" }, shown));
+      found.replaceChildren(calls.length === 0 ? note(word("nothing_found")) : scrolling(shown));
     }
     body.append(...calls.map(row));
     count += calls.length;

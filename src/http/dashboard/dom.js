@@ -44,6 +44,11 @@ export function facts(pairs, attributes = {}) {
   return el("dl", { class: "facts", ...attributes }, rows);
 }
 
+/** What may be wider than the screen, and can then be scrolled, with the keyboard too. */
+export function scrolling(shown) {
+  return el("div", { class: "wide", role: "group", "aria-label": shown.caption.textContent, tabindex: 0 }, shown);
+}
+
 /** A table: names of the columns, rows of cells. A cell is a text or a node; `numbers` are set to the right. */
 export function table(caption, columns, rows, numbers = []) {
   const side = (at) => (numbers.includes(at) ? "number" : null);

@@ -14,7 +14,8 @@ const money = (digits) =>
   new Intl.NumberFormat(locale, {
     style: "currency",
     currency: "USD",
-    currencyDisplay: "narrowSymbol",
+    // "$" is a peso to most who read Spanish.
+    currencyDisplay: "code",
     minimumFractionDigits: 2,
     maximumFractionDigits: digits,
   });

@@ -13,6 +13,8 @@ import { word } from "/dashboard/words.js";
 const QUIET_DBFS = -60;
 /** After a stream that the daemon refused; a stream that broke is opened again by the browser. */
 const AGAIN_MS = 5_000;
+/** A daemon that is there says something every 2 s. A shorter time takes a slow line for a dead daemon. */
+const SILENT_MS = 8_000;
 
 /** Shows it until the returned function is called. */
 export function show(place, { mayChange }) {
@@ -20,6 +22,9 @@ export function show(place, { mayChange }) {
   const cards = new Map();
   const changed = new Set();
   let state = null;
+  /** `opening`: nothing has been heard on this stream yet; `heard`; `lost`: what is shown may be old. */
+  let stream = "opening";
+  let heardAt = 0;
   let ended = false;
   let frame = 0;
   let again = 0;
@@ -54,6 +59,7 @@ export function show(place, { mayChange }) {
     const most = state?.max_calls;
     setText(count, word(calls.size === 1 ? "one_call" : "count_calls", { count: number(calls.size) })
       + (most ? ` · ${word("at_most", { count: number(most) })}` : ""));
+    if (stream === "lost") return;
     if (state) drawState(chips, state);
     if (calls.size === 0) said.replaceChildren(note(word("no_calls")));
     else said.replaceChildren();
@@ -62,7 +68,21 @@ export function show(place, { mayChange }) {
     if (!frame) frame = requestAnimationFrame(draw);
   };
 
+  /** Nothing is known any more: neither is anything well, nor does a clock go on. */
+  const lose = () => {
+    if (ended || stream === "lost") return;
+    stream = "lost";
+    list.classList.add("is-stale");
+    said.replaceChildren(failure({ words: word("stream_lost") }));
+    drawChips(chips, [["daemon", word("service"), word("no_news"), false]]);
+  };
+
   const take = (told, isFirst) => {
+    heardAt = performance.now();
+    if (stream !== "heard") {
+      stream = "heard";
+      list.classList.remove("is-stale");
+    }
     if (isFirst) {
       const there = new Set(told.calls.map((call) => call.id));
       for (const id of calls.keys()) if (!there.has(id)) forget(id);
@@ -87,6 +107,8 @@ export function show(place, { mayChange }) {
 
   const connect = () => {
     let isFirst = true;
+    if (stream === "heard") stream = "opening";
+    heardAt = performance.now();
     source = new EventSource("/calls/live/events");
     source.addEventListener("open", () => {
       isFirst = true;
@@ -97,14 +119,12 @@ export function show(place, { mayChange }) {
     });
     source.addEventListener("error", () => {
       if (ended) return;
-      list.classList.add("is-stale");
-      said.replaceChildren(failure({ words: word("stream_lost") }));
+      lose();
       if (source.readyState !== EventSource.CLOSED) return;
       // An EventSource does not tell why it was refused. Asked once more, the daemon tells if the login was lost.
       json("/calls/live").catch(() => {});
       again = setTimeout(connect, AGAIN_MS);
     });
-    source.addEventListener("live", () => list.classList.remove("is-stale"));
   };
   connect();
   // Of a page that nobody looks at: a browser has six connections to a server, for all its windows together.
@@ -116,6 +136,14 @@ export function show(place, { mayChange }) {
   document.addEventListener("visibilitychange", looked);
 
   const ticking = setInterval(() => {
+    if (document.hidden) return;
+    // A connection that stands and tells nothing: its other end is gone, and nobody has said so.
+    if (performance.now() - heardAt > SILENT_MS && source.readyState !== EventSource.CLOSED) {
+      lose();
+      source.close();
+      connect();
+    }
+    if (stream !== "heard") return;
     for (const [id, card] of cards) card.tick(calls.get(id));
   }, 1_000);
 
@@ -143,6 +171,11 @@ function drawState(chips, { asterisk, ready, reasons = [], disk_writing: disk })
     ["disk", word("disk"), word(disk ? "disk_writing" : "failing"), disk],
     ["ready", word("service"), service, ready],
   ];
+  drawChips(chips, rows);
+}
+
+/** Chips: id, name, text, and whether that is well. */
+function drawChips(chips, rows) {
   const told = JSON.stringify(rows);
   if (chips.dataset.told === told) return;
   chips.dataset.told = told;
@@ -184,7 +217,7 @@ class Card {
     const figure = (name, label) => el("div", {}, el("dt", {}, label), el("dd", {}, text(name)));
     this.name = el("a", { href: `#/call/${encodeURIComponent(id)}` });
     this.levels = { caller: new Level("caller"), assistant: new Level("assistant") };
-    this.words = el("ol", { class: "words", "aria-label": word("transcript") });
+    this.words = el("ol", { class: "words" });
     this.lines = new Map();
     const button = (text, click, kind = null) => el("button", { type: "button", class: kind, on: { click } }, text);
     this.transfer = button(word("transfer"), () => transfer(id, now(), destinations()));
@@ -198,7 +231,8 @@ class Card {
       el("p", { class: "turn" }, text("turn")),
       this.levels.caller.element,
       this.levels.assistant.element,
-      el("div", { class: "talk" }, this.words),
+      // What scrolls can be scrolled with the keyboard too.
+      el("div", { class: "talk", role: "group", "aria-label": word("transcript"), tabindex: 0 }, this.words),
       el(
         "dl",
         { class: "figures" },
@@ -250,15 +284,17 @@ class Card {
         this.lines.delete(item);
       }
     }
-    for (const { item, speaker, text, final } of words) {
+    for (const [place, { item, speaker, text, final }] of words.entries()) {
       let line = this.lines.get(item);
       if (!line) {
         const said = el("span");
         const side = speaker === "user" ? "caller" : "assistant";
         line = { said, element: el("li", { class: side }, el("b", {}, `${word(side)}: `), said) };
         this.lines.set(item, line);
-        this.words.append(line.element);
       }
+      // A caller's words may arrive after the answer to them, and stand before it.
+      const there = this.words.children[place];
+      if (there !== line.element) this.words.insertBefore(line.element, there ?? null);
       setText(line.said, text);
       line.element.classList.toggle("is-open", !final);
     }

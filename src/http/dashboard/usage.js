@@ -2,7 +2,7 @@
 
 import { json, withQuery } from "/dashboard/api.js";
 import { failure, note } from "/dashboard/ask.js";
-import { el, facts, table } from "/dashboard/dom.js";
+import { el, facts, scrolling, table } from "/dashboard/dom.js";
 import { decimal, ms, number, period, periodFully, short, usd } from "/dashboard/format.js";
 import { bars, lines } from "/dashboard/plot.js";
 import { word } from "/dashboard/words.js";
@@ -92,7 +92,7 @@ export function show(place) {
         "details",
         { class: "card" },
         el("summary", {}, word("as_table")),
-        el("div", { class: "wide" }, asTable(stats, grouped, isTime)),
+        scrolling(asTable(stats, grouped, isTime)),
       ),
     );
     for (const plot of plots) plot.draw();
