@@ -1,37 +1,219 @@
-//! Replays the fuzz corpus, and throws some random bytes at the same bodies: what `cargo fuzz` explores, kept
-//! compiling and held in every run.
+//! Every fuzz target over its corpus, and over inputs made of it: a few in every run, as many as there is time for with
+//! `FUZZ_SECONDS` (`tests/run fuzz --minutes N`).
+//!
+//! Inputs are made of the corpus by chance alone, not by what the code does with them: this runs on the toolchain of the
+//! project, and needs no instrumented build of all crates, which takes longer than the minute it is for. `cargo fuzz`, which
+//! does look at the code, runs the same bodies on the same corpus (`tests/fuzz/Cargo.toml`).
+//!
+//! A seed is a whole run: `FUZZ_SEED` repeats one, and `FUZZ_TARGET` runs one target alone. An input that fails is written to `target/fuzz/`, whose files belong
+//! into the corpus once the fault is mended.
 
 #[path = "fuzz/bodies.rs"]
 mod bodies;
 
-use std::path::Path;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
-use proptest::prelude::*;
+use bodies::{TARGETS, Target};
+use openai_inbound_calls::daemon::clock;
 
-/// Every file of a target's corpus; there must be some.
+/// Inputs of each target in an ordinary run.
+const A_FEW: u32 = 150;
+/// Longest input that is made; longer ones only take longer.
+const MOST_BYTES: usize = 4_096;
+/// Most changes to one input.
+const MOST_CHANGES: u64 = 8;
+/// Bytes that mean something in what is read here.
+const MARKS: &[u8] = b"\0\t\n\r \"'$%&*+,-./0123456789:;<=>?@[\\]_`{|}~\x7f\x80\xc3\xe2\xff";
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus")
+}
+
+/// Every file of a target's corpus, in the order of their names; there must be some.
 fn corpus(target: &str) -> Vec<Vec<u8>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus").join(target);
-    let files: Vec<_> = std::fs::read_dir(&folder)
-        .expect("the corpus is in the repository")
-        .map(|entry| std::fs::read(entry.expect("a readable folder").path()).expect("a readable file"))
+    let folder = folder().join(target);
+    let mut paths: Vec<_> = std::fs::read_dir(&folder)
+        .unwrap_or_else(|error| panic!("no corpus in {}: {error}", folder.display()))
+        .map(|entry| entry.expect("a readable folder").path())
         .collect();
-    assert!(!files.is_empty(), "no corpus in {}", folder.display());
-    files
+    assert!(!paths.is_empty(), "no corpus in {}", folder.display());
+    paths.sort();
+    paths.iter().map(|path| std::fs::read(path).expect("a readable file")).collect()
+}
+
+/// SplitMix64: every seed is another run, and the same seed the same one.
+struct Chance(u64);
+
+impl Chance {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// Less than this, which is not 0.
+    fn below(&mut self, end: usize) -> usize {
+        (self.next() % end as u64) as usize
+    }
+
+    /// A place in it, its end included.
+    fn place(&mut self, bytes: &[u8]) -> usize {
+        self.below(bytes.len() + 1)
+    }
+
+    /// A piece of it.
+    fn piece<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+        let (one, other) = (self.place(bytes), self.place(bytes));
+        &bytes[one.min(other)..one.max(other)]
+    }
+
+    /// An input like those of the corpus.
+    fn input(&mut self, corpus: &[Vec<u8>]) -> Vec<u8> {
+        let mut bytes = corpus[self.below(corpus.len())].clone();
+        for _ in 0..=self.next() % MOST_CHANGES {
+            self.change(&mut bytes, corpus);
+        }
+        bytes.truncate(MOST_BYTES);
+        bytes
+    }
+
+    fn change(&mut self, bytes: &mut Vec<u8>, corpus: &[Vec<u8>]) {
+        let at = self.place(bytes);
+        match self.below(8) {
+            0 => bytes.insert(at, MARKS[self.below(MARKS.len())]),
+            1 => bytes.insert(at, self.next() as u8),
+            2 | 3 => {
+                let byte =
+                    if self.below(2) == 0 { self.next() as u8 } else { MARKS[self.below(MARKS.len())] };
+                if let Some(place) = bytes.get_mut(at) {
+                    *place = byte;
+                }
+            }
+            4 => {
+                let end = (at + self.below(16)).min(bytes.len());
+                bytes.drain(at..end);
+            }
+            // Something of another input, or of this one once more.
+            5 | 6 => {
+                let other = &corpus[self.below(corpus.len())];
+                let piece = self.piece(other).to_vec();
+                bytes.splice(at..at, piece);
+            }
+            _ => bytes.truncate(at),
+        }
+    }
+}
+
+/// Runs one input; a panic is told with the input, which is kept.
+fn survive((name, body): Target, bytes: &[u8]) {
+    if catch_unwind(AssertUnwindSafe(|| body(bytes))).is_err() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/fuzz");
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let sum = bytes.iter().fold(0_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(*byte)));
+        let path = folder.join(format!("{name}-{sum:016x}"));
+        std::fs::write(&path, bytes).expect("it can be kept");
+        panic!("{name} does not survive {}: {:?}", path.display(), String::from_utf8_lossy(bytes));
+    }
+}
+
+/// A text from the environment.
+fn text_setting(name: &str) -> Option<String> {
+    std::env::var_os(name).map(|text| text.into_string().expect("text"))
+}
+
+/// A number from the environment.
+fn setting(name: &str) -> Option<u64> {
+    let text = text_setting(name)?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name} is a whole number, not {text}")))
+}
+
+/// What one target is given.
+enum Share {
+    /// So many inputs.
+    Inputs(u32),
+    /// As many as there is time for.
+    Until(Instant),
+}
+
+impl Share {
+    fn is_used_up(&self, made: u32) -> bool {
+        match self {
+            Self::Inputs(count) => made >= *count,
+            Self::Until(end) => clock::now() >= *end,
+        }
+    }
+}
+
+/// The corpus, then inputs made of it. Returns how many there were.
+fn explore(target: Target, seed: u64, share: &Share) -> u32 {
+    let corpus = corpus(target.0);
+    for bytes in &corpus {
+        survive(target, bytes);
+    }
+    let mut chance =
+        Chance(target.0.bytes().fold(seed, |seed, byte| seed.wrapping_mul(31).wrapping_add(byte.into())));
+    let mut made = 0;
+    while !share.is_used_up(made) {
+        survive(target, &chance.input(&corpus));
+        made += 1;
+    }
+    made
 }
 
 #[test]
-fn the_corpus_is_survived() {
-    for bytes in corpus("rtp") {
-        bodies::rtp(&bytes);
-    }
-    for bytes in corpus("ari_event") {
-        bodies::ari_event(&bytes);
-    }
-    for bytes in corpus("realtime_event") {
-        bodies::realtime_event(&bytes);
-    }
-    for bytes in corpus("call") {
-        bodies::call(&bytes);
+fn every_target_survives_its_corpus_and_what_is_made_of_it() {
+    let seed = setting("FUZZ_SEED").unwrap_or(20_251_020);
+    let seconds = setting("FUZZ_SECONDS");
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(TARGETS.len());
+    let only = text_setting("FUZZ_TARGET");
+    let is_wanted = |(name, _): &Target| only.as_ref().is_none_or(|only| only == name);
+    let wanted: Vec<_> = TARGETS.into_iter().filter(is_wanted).collect();
+    let count = wanted.len() as u32;
+    assert!(count > 0, "no target is called {only:?}");
+    let left = Mutex::new(wanted);
+    let next = || left.lock().expect("nobody panics with it").pop();
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while let Some(target) = next() {
+                    // They share the time, and so many run at once.
+                    let share = seconds.map_or(Share::Inputs(A_FEW), |seconds| {
+                        let each = Duration::from_secs(seconds) * threads.min(count as usize) as u32 / count;
+                        Share::Until(clock::now() + each)
+                    });
+                    let made = explore(target, seed, &share);
+                    println!("{}: {made} inputs (seed {seed})", target.0);
+                }
+                bodies::http::end();
+            });
+        }
+    });
+}
+
+#[test]
+fn every_target_has_a_corpus_and_a_binary_of_its_name() {
+    let names = |path: &str, cut: &str| -> Vec<String> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz").join(path);
+        let entries = std::fs::read_dir(folder).expect("a folder");
+        let names = entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("text"));
+        let mut names: Vec<_> = names.map(|name| name.trim_end_matches(cut).to_owned()).collect();
+        names.sort();
+        names
+    };
+    let mut targets: Vec<_> = TARGETS.iter().map(|(name, _)| (*name).to_owned()).collect();
+    targets.sort();
+    assert_eq!(names("corpus", ""), targets);
+    assert_eq!(names("fuzz_targets", ".rs"), targets);
+    let manifest = std::fs::read_to_string(folder().with_file_name("Cargo.toml")).expect("the manifest");
+    for name in targets {
+        assert!(
+            manifest.contains(&format!("name = \"{name}\"\npath = \"fuzz_targets/{name}.rs\"")),
+            "{name}"
+        );
     }
 }
 
@@ -41,46 +223,5 @@ fn every_line_of_the_corpus_is_an_event_or_is_meant_not_to_be() {
         let text = String::from_utf8(bytes).expect("text");
         let read = openai_inbound_calls::realtime::server::parse(&text);
         assert_eq!(read.is_ok(), !text.contains("malformed"), "{text}: {read:?}");
-    }
-}
-
-/// A part of some corpus file with bytes changed: nearer to the interesting cases than pure chance.
-fn mutated(target: &'static str) -> impl Strategy<Value = Vec<u8>> {
-    let files = corpus(target);
-    let changes = proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..12);
-    (any::<prop::sample::Index>(), changes, any::<prop::sample::Index>()).prop_map(
-        move |(file, changes, end)| {
-            let mut bytes = files[file.index(files.len())].clone();
-            for (at, byte) in changes {
-                let at = at.index(bytes.len().max(1));
-                if let Some(place) = bytes.get_mut(at) {
-                    *place = byte;
-                }
-            }
-            bytes.truncate(bytes.len() - end.index(bytes.len() / 4 + 1));
-            bytes
-        },
-    )
-}
-
-proptest! {
-    #[test]
-    fn mutated_datagrams_are_survived(bytes in mutated("rtp")) {
-        bodies::rtp(&bytes);
-    }
-
-    #[test]
-    fn mutated_ari_events_are_survived(bytes in mutated("ari_event")) {
-        bodies::ari_event(&bytes);
-    }
-
-    #[test]
-    fn mutated_realtime_events_are_survived(bytes in mutated("realtime_event")) {
-        bodies::realtime_event(&bytes);
-    }
-
-    #[test]
-    fn a_call_survives_any_world(bytes in mutated("call")) {
-        bodies::call(&bytes);
     }
 }

@@ -54,7 +54,7 @@ pub(super) fn table(columns: &[&str], rows: &[impl Serialize]) -> Result<Respons
 fn cell(value: Option<&Value>) -> String {
     match value {
         None | Some(Value::Null) => String::new(),
-        Some(Value::String(text)) => quoted(text),
+        Some(Value::String(text)) => text_cell(text),
         Some(other) => other.to_string(),
     }
 }
@@ -64,7 +64,9 @@ const SEPARATORS: [char; 6] = [',', ';', '|', '\t', '\r', '\n'];
 /// What begins a formula: the signs, and their wide forms, which East Asian spreadsheets read as the same.
 const FORMULA: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
 
-fn quoted(text: &str) -> String {
+/// A text as a cell.
+#[must_use]
+pub fn text_cell(text: &str) -> String {
     let mut cell = String::with_capacity(text.len() + 3);
     cell.push('"');
     let mut may_begin = true;
@@ -106,7 +108,7 @@ mod tests {
             ("seis-siete = 13, ana@pbx", "seis-siete = 13, ana@pbx"),
             ("señal", "señal"),
         ] {
-            assert_eq!(quoted(text), format!("\"{cell}\""));
+            assert_eq!(text_cell(text), format!("\"{cell}\""));
         }
         assert_eq!(cell(Some(&Value::from(-4))), "-4", "numbers are numbers");
     }

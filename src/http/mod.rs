@@ -26,7 +26,7 @@ mod body;
 mod call_listing;
 mod calls;
 mod conditional;
-mod csv;
+pub mod csv;
 mod dashboard;
 mod exposition;
 pub mod guard;

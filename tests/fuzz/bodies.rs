@@ -3,6 +3,13 @@
 //!
 //! Nothing is compared here but promises that hold for all bytes: no panic, and what is read makes sense.
 
+#[path = "bodies/files.rs"]
+pub(crate) mod files;
+#[path = "bodies/http.rs"]
+pub(crate) mod http;
+#[path = "bodies/settings.rs"]
+pub(crate) mod settings;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,6 +21,28 @@ use openai_inbound_calls::call::{Call, Input, LegEvent, Output, Seed, SessionEnd
 use openai_inbound_calls::media::rtp::Packet;
 use openai_inbound_calls::realtime::dialect::{Dialect, SessionSettings, TurnDetection};
 use openai_inbound_calls::realtime::server;
+
+/// A target: its name, which is that of its corpus and of its binary too, and what it does with any bytes.
+pub(crate) type Target = (&'static str, fn(&[u8]));
+
+/// All of them.
+pub(crate) const TARGETS: [Target; 15] = [
+    ("rtp", rtp),
+    ("ari_event", ari_event),
+    ("realtime_event", realtime_event),
+    ("call", call),
+    ("query", http::query),
+    ("admission", http::admission),
+    ("masking", http::masked),
+    ("csv_cell", http::csv_cell),
+    ("event_log", files::event_log),
+    ("wav_file", files::wav_file),
+    ("sealed_pieces", files::sealed_pieces),
+    ("env_file", settings::env_file),
+    ("prices", settings::prices),
+    ("api_token", settings::api_token),
+    ("database_url", settings::database_url),
+];
 
 /// Any datagram.
 pub(crate) fn rtp(bytes: &[u8]) {
@@ -42,7 +71,7 @@ pub(crate) fn realtime_event(bytes: &[u8]) {
 /// passes, a line of text or datagram follows.
 pub(crate) fn call(bytes: &[u8]) {
     let (mut now, media) = (epoch(), ([127, 0, 0, 1], 30_000).into());
-    let mut call = Call::new(now, Arc::new(settings()), seed());
+    let mut call = Call::new(now, Arc::new(settings_of_call()), seed());
     let body = r#"{"channelvars":{"UNICASTRTP_LOCAL_ADDRESS":"127.0.0.1","UNICASTRTP_LOCAL_PORT":"30000"}}"#;
     let mut asked: Vec<Request> = Vec::new();
     let mut rest = bytes;
@@ -104,7 +133,7 @@ fn seed() -> Seed {
     }
 }
 
-fn settings() -> Settings {
+fn settings_of_call() -> Settings {
     Settings {
         app: "openai-app".into(),
         model: "gpt-realtime-2.1".into(),

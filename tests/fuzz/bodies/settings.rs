@@ -1,0 +1,120 @@
+//! What may stand in the operator's files and variables: it is taken or refused with a line, and no line tells a secret.
+
+use std::cell::RefCell;
+use std::fs;
+
+use openai_inbound_calls::config::{Config, Problem, Survey};
+use openai_inbound_calls::operator::{Language, Notice};
+use tempfile::TempDir;
+
+use super::files::folder;
+
+/// What nobody may find in a line. No other word of the corpus has it in it.
+const SECRET: &str = "hunter2secret";
+
+thread_local! {
+    static FOLDER: RefCell<Option<TempDir>> = const { RefCell::new(None) };
+}
+
+/// A file with these bytes.
+fn with_file(bytes: &[u8], act: impl FnOnce(&std::path::Path)) {
+    FOLDER.with_borrow_mut(|kept| {
+        let path = kept.get_or_insert_with(folder).path().join("file");
+        fs::write(&path, bytes).expect("it can be written");
+        act(&path);
+    });
+}
+
+/// What the operator is told: lines, each of them one.
+fn lines(notices: &[Notice]) -> Vec<String> {
+    let both = [Language::Spanish, Language::English];
+    let lines: Vec<_> =
+        notices.iter().flat_map(|notice| both.map(|language| notice.line(language))).collect();
+    for line in &lines {
+        assert!(!line.chars().any(char::is_control), "{line:?}");
+    }
+    lines
+}
+
+/// The variables of a daemon that starts, with this one in its place.
+fn start(name: &str, value: &str) -> Result<Config, Vec<Problem>> {
+    Config::from_variables(&|asked| {
+        Some(
+            match asked {
+                _ if asked == name => value,
+                "ASTERISK_USERNAME" => "asterisk",
+                "ASTERISK_PASSWORD" | "OPENAI_API_KEY" => "sk-of-nobody",
+                "ASTERISK_HOST" | "LOCAL_IP_ADDRESS" => "127.0.0.1",
+                "ASTERISK_PORT" => "8088",
+                "LOG_FILE_PATH" => "/nowhere/inbound.log",
+                _ => return None,
+            }
+            .to_owned(),
+        )
+    })
+}
+
+/// Any `.env`.
+pub(crate) fn env_file(bytes: &[u8]) {
+    with_file(bytes, |path| {
+        let nothing = |_: &str| None;
+        let loaded = Config::load_from(path, &nothing);
+        let said = match &loaded {
+            Ok(config) => config.remarks.clone(),
+            Err(error) => error.notices(),
+        };
+        let said = lines(&said);
+        let _survey = Survey::load_from(path, &nothing);
+        // A secret that stands in its own variable, on a line of its own, is never told.
+        let text = String::from_utf8_lossy(bytes);
+        let own = ["ASTERISK_PASSWORD=", "OPENAI_API_KEY=", "API_TOKEN=", "DATABASE_URL=mysql://calls:"];
+        let is_at_home = |line: &str| own.iter().any(|name| line.starts_with(name));
+        if text.lines().filter(|line| line.contains(SECRET)).all(is_at_home) {
+            assert!(!said.iter().any(|line| line.contains(SECRET)), "{said:?}");
+        }
+    });
+}
+
+/// Any table of prices.
+pub(crate) fn prices(bytes: &[u8]) {
+    with_file(bytes, |path| {
+        let read = start("PRICES_FILE", path.to_str().expect("a path"));
+        lines(&read.map_or_else(|problems| Problem::notices(&problems), |config| config.remarks));
+    });
+}
+
+/// Any `API_TOKEN`: its tokens are taken as they are written, or refused untold.
+pub(crate) fn api_token(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    match start("API_TOKEN", text) {
+        Ok(config) => {
+            for token in &config.archive.api.tokens {
+                let secret = token.secret.expose();
+                assert!(!secret.is_empty() && text.contains(secret), "{token:?} of {text:?}");
+                assert!(!format!("{token:?}").contains(SECRET));
+            }
+            untold(&config.remarks, text);
+        }
+        Err(problems) => untold(&Problem::notices(&problems), text),
+    }
+}
+
+/// Any `DATABASE_URL`: its password is in no line, and not in what is shown of the address.
+pub(crate) fn database_url(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    match start("DATABASE_URL", text) {
+        Ok(config) => {
+            if let Some(server) = &config.archive.call_log.server {
+                let shown = format!("{server:?}");
+                assert!(!shown.contains(SECRET) || !text.contains(&format!(":{SECRET}@")), "{shown}");
+            }
+            untold(&config.remarks, text);
+        }
+        Err(problems) => untold(&Problem::notices(&problems), text),
+    }
+}
+
+fn untold(notices: &[Notice], text: &str) {
+    let said = lines(notices);
+    assert!(!text.contains(SECRET) || !said.iter().any(|line| line.contains(SECRET)), "{said:?}");
+}
