@@ -58,7 +58,7 @@ fn heard_words(text: &str, heard_ms: u64, said_ms: u64) -> String {
     if heard_ms >= said_ms {
         return text.to_owned();
     }
-    let limit = (characters * heard_ms / said_ms) as usize;
+    let limit = (u128::from(characters) * u128::from(heard_ms) / u128::from(said_ms)) as usize;
     let mut end = 0;
     for (count, (at, character)) in text.char_indices().enumerate() {
         if count > limit {

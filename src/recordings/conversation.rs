@@ -89,7 +89,7 @@ pub(super) struct BargeInRow {
 
 impl LatencyRows {
     fn new(waits: &[Wait], zero: i64) -> Self {
-        let into_sound = |at_ms: u64| (at_ms as i64 - zero) as f64 / 1_000.0;
+        let into_sound = |at_ms: u64| since(zero, at_ms) as f64 / 1_000.0;
         let mut rows = Self::default();
         for wait in waits {
             match *wait {
@@ -135,7 +135,7 @@ impl Conversation {
             })
             .collect();
         let event = |event: &super::log::Happened| EventRow {
-            at_ms: event.at_ms as i64 - zero,
+            at_ms: since(zero, event.at_ms),
             timestamp: local(opened.started, event.at_ms),
             kind: event.kind.clone(),
             detail: event.detail.clone(),
@@ -176,7 +176,7 @@ impl Conversation {
 }
 
 fn message(utterance: &Utterance, timestamp: String, zero: i64) -> Message {
-    let into_sound = |at| (super::log::ms(at) as i64 - zero).max(0);
+    let into_sound = |at| since(zero, super::log::ms(at)).max(0);
     let (speaker, kind) = match utterance.speaker {
         Speaker::Caller => ("user", "transcript_completed"),
         Speaker::Assistant => ("assistant", "transcript_delta"),
@@ -194,6 +194,11 @@ fn message(utterance: &Utterance, timestamp: String, zero: i64) -> Message {
         said_ms: utterance.said_ms,
         heard_text: utterance.heard_ms.and(utterance.said_ms).map(|_| utterance.heard_text()),
     }
+}
+
+/// How much later than the beginning of the sound something was, milliseconds. A damaged log may tell any number.
+fn since(zero: i64, at_ms: u64) -> i64 {
+    i64::try_from(at_ms).unwrap_or(i64::MAX).saturating_sub(zero)
 }
 
 /// A time of day as the original wrote it: local, microseconds, no offset.

@@ -31,6 +31,9 @@ pub(super) const LOG: &str = "log.jsonl";
 pub(super) const WAV: &str = "audio.wav";
 /// The file of the assistant's audio.
 pub(super) const BIN: &str = "audio.bin";
+/// Most silence in the place of pieces that are lost: 17 minutes of sound. A power cut takes the last seconds, so a longer
+/// hole is no hole: a piece behind it is none of ours, and with its place it could ask for a terabyte of silence.
+const HOLE_BYTES: u64 = 16 << 20;
 /// Calls that can begin in the same second on channels of the same name. Asterisk's ids do not repeat, so even
 /// one is a clock set back.
 const VARIANTS: u32 = 99;
@@ -184,24 +187,48 @@ impl Folder {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error.into()),
         }
+        let pieces = self.pieces(name)?;
+        if pieces.is_empty() {
+            return Ok(None);
+        }
+        let identity = identity.ok_or(LibraryError::Sealed)?.clone();
+        Ok(Some(Source::Pieces(Pieces { rest: pieces, identity, place: 0, plain: Vec::new(), read: 0 })))
+    }
+}
+
+impl Folder {
+    /// The sealed pieces of one of its tracks, the last one first: as far as there is no hole that is too long for one.
+    fn pieces(&self, name: &str) -> io::Result<Vec<Piece>> {
         let mut pieces = Vec::new();
         for entry in fs::read_dir(&self.0)? {
             let file = entry?.file_name();
             let place = file.to_str().and_then(|file| file.strip_prefix(name)?.strip_prefix('.'));
-            let place = place.and_then(|place| place.strip_suffix(SEALED));
-            if let Some(place) =
-                place.filter(|place| place.len() == PLACE_DIGITS).and_then(|p| p.parse().ok())
-            {
+            if let Some(place) = place.and_then(|place| place_of(place.strip_suffix(SEALED)?)) {
                 pieces.push(Piece { place, path: self.0.join(file) });
             }
         }
-        if pieces.is_empty() {
-            return Ok(None);
+        pieces.sort_unstable_by_key(|piece| piece.place);
+        // What is sealed takes more than it holds.
+        let mut end = 0;
+        let reached = pieces.iter().take_while(|piece| {
+            let is_near = piece.place <= end + HOLE_BYTES;
+            end = end.max(piece.place + fs::metadata(&piece.path).map_or(0, |file| file.len()));
+            is_near
+        });
+        let reached = reached.count();
+        if let Some(far) = pieces.get(reached) {
+            tracing::warn!(path = %far.path.display(), "a piece that is too far away to belong to the recording");
         }
-        pieces.sort_unstable_by_key(|piece| std::cmp::Reverse(piece.place));
-        let identity = identity.ok_or(LibraryError::Sealed)?.clone();
-        Ok(Some(Source::Pieces(Pieces { rest: pieces, identity, place: 0, plain: Vec::new(), read: 0 })))
+        pieces.truncate(reached);
+        pieces.reverse();
+        Ok(pieces)
     }
+}
+
+/// The place that a piece's name tells.
+fn place_of(digits: &str) -> Option<u64> {
+    let is_one = digits.len() == PLACE_DIGITS && digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_one.then(|| digits.parse().ok()).flatten()
 }
 
 /// What a track holds, from its beginning.
@@ -390,6 +417,11 @@ mod tests {
         fs::write(piece(20), "").unwrap();
         let source = live.folder.source(WAV, Some(&owner)).unwrap().unwrap();
         assert_eq!(source.len().unwrap(), 10, "up to the last whole piece");
+        assert_eq!(live.folder.read(WAV, Some(&owner)).unwrap(), [1; 10]);
+        // No power cut makes a hole of a terabyte, and this is no name of ours.
+        for name in ["999999999999", "+00000000010"] {
+            fs::copy(piece(0), live.folder.plain(&format!("{WAV}.{name}{SEALED}"))).unwrap();
+        }
         assert_eq!(live.folder.read(WAV, Some(&owner)).unwrap(), [1; 10]);
         assert!(matches!(live.folder.read(WAV, None), Err(LibraryError::Sealed)));
         assert!(matches!(live.folder.read(WAV, Some(&Identity::ephemeral())), Err(LibraryError::Sealed)));

@@ -102,7 +102,7 @@ impl Story {
         let words = self.transcript.utterances().iter().filter_map(|said| said.ended.or(said.began));
         let words = words.map(super::log::ms).max().unwrap_or_default();
         let events = self.events.iter().map(|event| event.at_ms).max().unwrap_or_default();
-        words.max(events).max(self.sound_began_ms().unwrap_or_default() + sound_ms)
+        words.max(events).max(self.sound_began_ms().unwrap_or_default().saturating_add(sound_ms))
     }
 
     /// How often the caller cut the assistant off.

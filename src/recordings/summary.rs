@@ -182,7 +182,7 @@ fn clock(ms: u64) -> String {
 
 /// Seconds to a tenth, with the decimal sign of the language.
 fn seconds(ms: u64, language: Language) -> String {
-    let tenths = (ms + 50) / 100;
+    let tenths = ms.saturating_add(50) / 100;
     let sign = match language {
         Language::Spanish => ',',
         Language::English => '.',
