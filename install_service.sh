@@ -313,9 +313,9 @@ for variable in ASSISTANT_INSTRUCTIONS_FILE APOLOGY_FILE PRICES_FILE RECORDINGS_
     if [ -z "$file" ] || ! has_owners || ! exists "$user"; then continue; fi
     file=$(at "$file")
     if [ ! -e "$file" ] || as "$user" test -r "$file"; then continue; fi
-    # Of the earlier user, in a folder where nobody can exchange it.
-    if [ ! -L "$file" ] && [ -f "$file" ] && [ "$(stat -c '%U %h' "$file")" = "$pbx_user 1" ] \
-        && [ -z "$(changeable "$(dirname "$file")")" ]; then
+    # Beside .env, of the earlier user, and where nobody can exchange it.
+    if [[ $file == "$prefix"/* ]] && [ ! -L "$file" ] && [ -f "$file" ] \
+        && [ "$(stat -c '%U %h' "$file")" = "$pbx_user 1" ] && [ -z "$(changeable "$(dirname "$file")")" ]; then
         say "$variable: ahora es del usuario $user" "$variable: the user $user owns it now"
         own "$file"
     elif [ "$(stat -L -c %G "$file")" = "$pbx_user" ] && as "$pbx_user" test -r "$file"; then
@@ -390,22 +390,27 @@ for folder in "${writable[@]}"; do
             "WARNING: the user $user cannot write to $folder"
 done
 
-# link PATH: where people look for the log, a link to it. logrotate leaves links alone, whoever's entry matches them.
+# link PATH: where people look for the log, a link to it. logrotate leaves links alone, whoever's entry matches them. The
+# folder may be the PBX's: names are made and changed in it, and nothing is followed, opened or given away.
 link() {
     if [ "$1" = "$log" ] || [ "$(readlink "$root$1")" = "$log" ]; then return; fi
     if [ -f "$root$1" ] && [ ! -L "$root$1" ]; then
         say "El log anterior queda en $1.before" "The log there was is now $1.before"
-        run mv --backup=numbered -T "$root$1" "$root$1.before"
-    elif [ -e "$root$1" ] || [ -L "$root$1" ]; then
-        say "ATENCIÓN: $1 no es el log: el log está en $log" "WARNING: $1 is not the log: the log is $log"
-        return
+        run mv --backup=numbered -T "$root$1" "$root$1.before" || true
     fi
     [ -d "$root${1%/*}" ] || run install -d "$root${1%/*}"
-    say "El log está en $log; $1 es un enlace a él" "The log is $log; $1 is a link to it"
-    run ln -sT "$log" "$root$1"
+    if [ ! -e "$root$1" ] && [ ! -L "$root$1" ] && run ln -sT "$log" "$root$1"; then
+        say "El log está en $log; $1 es un enlace a él" "The log is $log; $1 is a link to it"
+    elif [ -z "$dry" ]; then
+        say "ATENCIÓN: $1 no es el log: el log está en $log" "WARNING: $1 is not the log: the log is $log"
+    fi
 }
 link "$promised_log"
 link "$named_log"
+if [ "$log" != "$named_log" ]; then
+    say "LOG_FILE_PATH: el servicio escribe en $log; póngalo así en .env para que doctor mire lo mismo" \
+        "LOG_FILE_PATH: the service writes to $log; put that into .env, so that doctor looks at the same"
+fi
 
 # ---- The program, the unit, logrotate ------------------------------------------------------------------------------
 changed=
