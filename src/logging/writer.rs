@@ -1,9 +1,15 @@
 //! Where lines go: a thread of its own writes each to stdout and appends it to the log file.
 //!
 //! Whoever logs only hands a line over and never waits: not for a full disk, a hanging file server or a
-//! paused journal. The queue is bounded; what does not fit is counted. Trouble with the file is said on
-//! stderr (and in the line stream) once when it starts and once when it ends. This module does not know what
-//! a line says; that is `line`'s.
+//! paused journal. The queue is bounded; what does not fit is counted. The file is bounded too, so that a flood of
+//! lines does not fill the disk. Trouble with the file is said on stderr (and in the line stream) once when it
+//! starts and once when it ends. This module does not know what a line says; that is `line`'s.
+//!
+//! ```text
+//!             a write fails                the file has MAX_FILE_BYTES
+//!  Failing ◄──────────────── Writing ────────────────────► Full
+//!     └────── it succeeds ──────►▲◄──── it is rotated or emptied ──┘
+//! ```
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IsTerminal, Write};
@@ -20,6 +26,14 @@ use crate::operator::{Detail, Language, Notice};
 /// Lines that may wait for a slow disk or journal. Smaller loses lines in a burst of developer output; larger
 /// holds more memory while the disk hangs (about 200 bytes a line).
 const QUEUE_LINES: usize = 8192;
+
+/// The size from which on nothing more goes into the file until it is rotated; stdout and the journal, which bounds itself,
+/// still get every line. A larger size could fill a small disk before logrotate comes, which is once a day; a smaller
+/// one would leave a busy day at LOG_LEVEL=debug incomplete. The installed logrotate entry rotates from a tenth of it on.
+const MAX_FILE_BYTES: u64 = 1 << 30;
+
+/// What may go into a full file beyond its size: the line that says so. Smaller would lose that line.
+const LAST_WORDS_BYTES: u64 = 4_096;
 
 /// What the writer is told.
 pub(super) enum Order {
@@ -113,49 +127,107 @@ impl<Out: Write, Err: Write> Writer<Out, Err> {
         if let Some(notice) = trouble {
             let line = Line::of_notice(&notice, self.language);
             let _said_or_not = self.err.write_all(line.render(self.err_style).as_bytes());
-            let _second_trouble_is_the_same = self.file.append(&line.render(Style::File));
+            self.file.add_last_words(&line.render(Style::File));
         }
     }
 }
 
-/// The log file: appended to, opened again after logrotate, and patient with a full disk.
+/// The log file: appended to, opened again after logrotate, patient with a full disk, and of limited size.
 #[derive(Debug)]
 pub(super) struct LogFile {
     path: PathBuf,
     file: File,
-    /// Lines lost since writing began to fail; `None` while all is well.
-    failing: Option<u64>,
+    /// What it may grow to.
+    max_bytes: u64,
+    /// What is in it, as far as we know: others may have emptied it.
+    bytes: u64,
+    state: State,
     /// A line was written in part, so the next one must not continue it.
     is_mid_line: bool,
+}
+
+/// How the file fares.
+#[derive(Debug)]
+enum State {
+    /// Lines go into it.
+    Writing,
+    /// It cannot be written.
+    Failing {
+        /// Lines lost since.
+        lost: u64,
+    },
+    /// It has its largest size.
+    Full {
+        /// Lines lost since.
+        lost: u64,
+    },
 }
 
 impl LogFile {
     /// Opens the file for appending, creating it and its folder where they are missing.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
-        let file = open_append(path)?;
-        Ok(Self { path: path.to_owned(), file, failing: None, is_mid_line: false })
+        let (file, bytes) = open_append(path)?;
+        let (path, max_bytes) = (path.to_owned(), MAX_FILE_BYTES);
+        Ok(Self { path, file, max_bytes, bytes, state: State::Writing, is_mid_line: false })
     }
 
-    /// Appends one line. Returns what there is to say: writing begins to fail, or works again.
+    /// Appends one line. Returns what there is to say: the file is full, writing begins to fail, or works again.
     pub(super) fn append(&mut self, line: &str) -> Option<Notice> {
-        match self.write(line) {
-            Ok(()) => {
-                let lines = self.failing.take()?;
-                Some(Notice::LogWritableAgain { path: self.shown_path(), lines })
+        if !self.has_room(line, self.max_bytes) {
+            if let State::Full { lost } = &mut self.state {
+                *lost += 1;
+                return None;
             }
-            Err(error) => {
-                let is_news = self.failing.is_none();
-                *self.failing.get_or_insert(0) += 1;
-                is_news.then(|| self.unwritable(&error))
-            }
+            self.state = State::Full { lost: 1 };
+            return Some(Notice::LogFull { path: self.shown_path(), mib: self.max_bytes >> 20 });
         }
+        match self.write(line) {
+            Ok(()) => match std::mem::replace(&mut self.state, State::Writing) {
+                State::Writing => None,
+                State::Failing { lost: lines } | State::Full { lost: lines } => {
+                    Some(Notice::LogWritableAgain { path: self.shown_path(), lines })
+                }
+            },
+            Err(error) => match &mut self.state {
+                State::Failing { lost } => {
+                    *lost += 1;
+                    None
+                }
+                State::Writing => {
+                    self.state = State::Failing { lost: 1 };
+                    Some(self.unwritable(&error))
+                }
+                State::Full { lost } => {
+                    self.state = State::Failing { lost: *lost + 1 };
+                    Some(self.unwritable(&error))
+                }
+            },
+        }
+    }
+
+    /// Appends a line on the file itself, for which there is a little room where it is full. Whether that succeeds is not
+    /// told: the trouble is known already.
+    fn add_last_words(&mut self, line: &str) {
+        if self.has_room(line, self.max_bytes + LAST_WORDS_BYTES) {
+            let _second_trouble_is_the_same = self.write(line);
+        }
+    }
+
+    /// Whether the file stays within `max` bytes with the line. Looks at the file before it says no, as others may have
+    /// emptied it.
+    fn has_room(&mut self, line: &str, max: u64) -> bool {
+        let fits = |bytes: u64| bytes.saturating_add(line.len() as u64) <= max;
+        if !fits(self.bytes) {
+            self.bytes = self.file.metadata().map_or(self.bytes, |metadata| metadata.len());
+        }
+        fits(self.bytes)
     }
 
     /// Opens the path again, after the file was moved away. If that fails the old file goes on being used.
     pub(super) fn reopen(&mut self) -> Option<Notice> {
         match open_append(&self.path) {
-            Ok(file) => {
-                self.file = file;
+            Ok((file, bytes)) => {
+                (self.file, self.bytes) = (file, bytes);
                 self.is_mid_line = false;
                 None
             }
@@ -172,6 +244,7 @@ impl LogFile {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(written) => {
                     rest = &rest[written..];
+                    self.bytes += written as u64;
                     self.is_mid_line = !rest.is_empty();
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -190,13 +263,16 @@ impl LogFile {
     }
 }
 
-fn open_append(path: &Path) -> io::Result<File> {
+/// The file, and how large it is.
+fn open_append(path: &Path) -> io::Result<(File, u64)> {
     /// Channel names are in it: not for everybody.
     const MODE: u32 = 0o640;
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         fs::create_dir_all(folder)?;
     }
-    OpenOptions::new().append(true).create(true).mode(MODE).open(path)
+    let file = OpenOptions::new().append(true).create(true).mode(MODE).open(path)?;
+    let bytes = file.metadata()?.len();
+    Ok((file, bytes))
 }
 
 /// How a standard stream wants its lines: for the journal, for a terminal, or plain.
@@ -252,6 +328,46 @@ mod tests {
         let path = "/dev/full".to_owned();
         assert_eq!(file.append("three\n"), Some(Notice::LogWritableAgain { path, lines: 2 }));
         assert_eq!(file.append("four\n"), None);
+    }
+
+    /// A log of at most 1 MiB with `bytes` in it.
+    fn small_log(folder: &Path, bytes: u64) -> LogFile {
+        let path = folder.join("calls.log");
+        File::create(&path).unwrap().set_len(bytes).unwrap();
+        LogFile { max_bytes: 1 << 20, ..LogFile::open(&path).unwrap() }
+    }
+
+    #[test]
+    fn a_flood_of_lines_is_bounded_and_said_once_until_the_file_is_rotated() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut file = small_log(folder.path(), 0);
+        let size = |file: &LogFile| fs::metadata(&file.path).unwrap().len();
+        let path = file.path.display().to_string();
+        let flood = "x".repeat(1_023) + "\n";
+        let said: Vec<_> = (0..10_000).filter_map(|_| file.append(&flood)).collect();
+        assert_eq!(said, [Notice::LogFull { path: path.clone(), mib: 1 }]);
+        assert_eq!(size(&file), 1 << 20);
+        for _ in 0..100 {
+            file.add_last_words(&flood);
+        }
+        assert_eq!(size(&file), (1 << 20) + LAST_WORDS_BYTES, "the file's own lines are bounded, too");
+        // A reload alone makes no room.
+        assert_eq!((file.reopen(), file.append("y\n")), (None, None));
+        fs::rename(&file.path, folder.path().join("calls.log.1")).unwrap();
+        assert_eq!(file.reopen(), None);
+        let lines = 10_000 - 1_024 + 1;
+        assert_eq!(file.append("new\n"), Some(Notice::LogWritableAgain { path, lines }));
+        assert_eq!(fs::read_to_string(&file.path).unwrap(), "new\n");
+    }
+
+    #[test]
+    fn a_file_that_was_emptied_in_its_place_is_written_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut file = small_log(folder.path(), 1 << 20);
+        assert!(matches!(file.append("one\n"), Some(Notice::LogFull { .. })));
+        File::create(&file.path).unwrap();
+        assert!(matches!(file.append("two\n"), Some(Notice::LogWritableAgain { lines: 1, .. })));
+        assert_eq!(fs::read_to_string(&file.path).unwrap(), "two\n");
     }
 
     #[test]

@@ -156,6 +156,14 @@ notices! {
     EnvValueExpanded { path: String, line: usize, variable: &'static str } => Warn,
         "En la línea {line} de {path} ({variable}) el signo $ se ha tomado como nombre de variable: si es parte del valor, ponga el valor entre comillas simples",
         "In line {line} of {path} ({variable}) the $ sign was taken as a variable's name: if it is part of the value, put the value in single quotes";
+    /// Quotes in the middle of a value in `line` of `.env` were taken off; passwords suffer from that.
+    EnvQuotesShed { path: String, line: usize, variable: &'static str } => Warn,
+        "En la línea {line} de {path} ({variable}) se han quitado comillas de dentro del valor: si son parte de él, póngalo entero entre comillas simples",
+        "In line {line} of {path} ({variable}) quotes inside the value were taken off: if they are part of it, put all of it in single quotes";
+    /// A variable of the process stands in quotes, as `docker --env-file` leaves them.
+    QuotesTakenOff { variable: &'static str } => Warn,
+        "{variable} está entre comillas en las variables del proceso, como las deja docker --env-file: se han quitado. Si son parte del valor, póngalo en .env",
+        "{variable} stands in quotes in the variables of the process, as docker --env-file leaves them: they were taken off. If they are part of the value, set it in .env";
     /// A variable occurs again in `line` of `.env` with another value.
     EnvVariableRepeated { path: String, line: usize, variable: &'static str } => Warn,
         "{variable} aparece más de una vez en {path}: vale la línea {line}",
@@ -190,6 +198,10 @@ notices! {
     LogWritableAgain { path: String, lines: u64 } => Warn,
         "Se puede escribir de nuevo en el archivo de log {path} - Líneas perdidas: {lines}",
         "The log file {path} can be written again - Lines lost: {lines}";
+    /// The log file has reached its largest size; nothing more goes into it until it is rotated.
+    LogFull { path: String, mib: u64 } => Error,
+        "El archivo de log {path} ha llegado a {mib} MB: no se escribe más en él hasta que rote (logrotate)",
+        "The log file {path} has reached {mib} MB: nothing more is written into it until it is rotated (logrotate)";
     /// More was logged than could be written; `lines` were dropped.
     LogOverflowed { lines: u64 } => Warn,
         "El log no daba abasto - Líneas perdidas: {lines}",
