@@ -28,6 +28,7 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use crate::operator::Language;
+use crate::output::print;
 use program::Cores;
 use run::{Contender, Figures, Plan};
 
@@ -145,7 +146,7 @@ async fn measure(options: &Options, language: Language, cores: Cores) -> anyhow:
     } else {
         report::text(&measured, language)
     };
-    writeln!(io::stdout(), "{text}")?;
+    print(&text)?;
     if let Some(file) = &options.check {
         let before = std::fs::read(file).with_context(|| file.display().to_string())?;
         let before = serde_json::from_slice(&before).with_context(|| file.display().to_string())?;

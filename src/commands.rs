@@ -5,7 +5,7 @@
 //! in the access log, like what is asked of the API.
 
 use std::fmt;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
@@ -24,6 +24,7 @@ use crate::http::guard::Who;
 use crate::logging;
 use crate::operator::foreign::plain;
 use crate::operator::{Detail, Language, Notice};
+use crate::output::{self, print};
 use crate::recordings::index::Index;
 use crate::recordings::{
     Facts, Identity, Library, LibraryError, RecordingId, RecordingSettings, State, retention,
@@ -101,20 +102,28 @@ impl FromStr for Age {
     }
 }
 
-/// Why a command failed: what is left to say.
-struct Failed(Option<Notice>);
+/// Why a command failed.
+enum Failed {
+    /// This is left to say.
+    Because(Notice),
+    /// All has been said.
+    Said,
+    /// Nobody reads the output any more.
+    Unread,
+}
 
 impl From<Notice> for Failed {
     fn from(notice: Notice) -> Self {
-        Self(Some(notice))
+        Self::Because(notice)
     }
 }
 
 impl From<io::Error> for Failed {
     fn from(error: io::Error) -> Self {
-        // Whoever reads us – `head`, say – has seen enough.
-        let piped = error.kind() == io::ErrorKind::BrokenPipe;
-        Self((!piped).then(|| Notice::Unexpected { detail: Detail::new(error) }))
+        if output::is_unread(&error) {
+            return Self::Unread;
+        }
+        Self::Because(Notice::Unexpected { detail: Detail::new(error) })
     }
 }
 
@@ -141,10 +150,12 @@ pub fn run(command: Recordings) -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Failed(notice)) => {
-            logging::say_without_log(language, None, notice.as_slice());
+        Err(Failed::Because(notice)) => {
+            logging::say_without_log(language, None, &[notice]);
             ExitCode::FAILURE
         }
+        Err(Failed::Said) => ExitCode::FAILURE,
+        Err(Failed::Unread) => ExitCode::from(output::UNREAD),
     }
 }
 
@@ -161,14 +172,13 @@ fn with_identity(settings: RecordingSettings, path: Option<PathBuf>) -> Result<R
 fn list(library: &Library, limit: usize) -> Result<(), Failed> {
     let all = library.list().map_err(|error| unreadable(library, &error))?;
     let limit = if limit == 0 { usize::MAX } else { limit };
-    let mut out = io::stdout().lock();
     for (id, _) in all.into_iter().take(limit) {
         // It may be gone by now.
         let Ok(Facts { state, bytes, told, .. }) = library.facts(&id) else { continue };
         let ended = told.as_ref().filter(|_| state != State::Live);
         let seconds = ended.map_or_else(|| "-".to_owned(), |told| (told.duration_ms / 1000).to_string());
         let caller = told.as_ref().map_or("-", |told| &told.caller);
-        writeln!(out, "{id}\t{}\t{seconds}\t{bytes}\t{}", state.code(), plain(caller))?;
+        print(&format!("{id}\t{}\t{seconds}\t{bytes}\t{}", state.code(), plain(caller)))?;
     }
     Ok(())
 }
@@ -187,7 +197,7 @@ fn export(settings: RecordingSettings, to: &Path, ids: Vec<RecordingId>) -> Resu
         match library.export(&id, to) {
             Ok(paths) => {
                 for path in paths {
-                    writeln!(io::stdout(), "{}", path.display())?;
+                    print(&path.display().to_string())?;
                 }
                 exported.push(id);
             }
@@ -202,7 +212,7 @@ fn export(settings: RecordingSettings, to: &Path, ids: Vec<RecordingId>) -> Resu
     let folder = to.display().to_string();
     let said = Notice::RecordingsExported { recordings: exported.len(), folder };
     logging::say_without_log(language, None, &[said]);
-    if failed.is_empty() { Ok(()) } else { Err(Failed(None)) }
+    if failed.is_empty() { Ok(()) } else { Err(Failed::Said) }
 }
 
 fn purge(
@@ -250,7 +260,7 @@ fn purge(
         forgotten = runtime.block_on(forget(&archive.call_log, whose, language));
     }
     for id in &purged.gone {
-        writeln!(io::stdout(), "{id}")?;
+        print(&id.to_string())?;
     }
     let recordings = purged.gone.len();
     let mut said = vec![if dry_run {
@@ -267,7 +277,7 @@ fn purge(
         .map(|(id, error)| Notice::RecordingUndeletable { id: id.to_string(), cause: Detail::new(error) });
     said.extend(failed);
     logging::say_without_log(language, None, &said);
-    if purged.kept.is_empty() && forgotten { Ok(()) } else { Err(Failed(None)) }
+    if purged.kept.is_empty() && forgotten { Ok(()) } else { Err(Failed::Said) }
 }
 
 /// Lets the call log forget them, if there is one; making one is the daemon's business. Says whether it has: what

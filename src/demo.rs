@@ -33,6 +33,7 @@ use crate::daemon::clock::{chance, now, wall};
 use crate::logging;
 use crate::media::{FRAME_BYTES, FRAME_DURATION, wav};
 use crate::operator::Language;
+use crate::output::print;
 use crate::sim::asterisk::{CallState, CallerId, IncomingCall, Settings};
 use crate::sim::caller::Caller;
 use crate::sim::live::asterisk::loopback_address;
@@ -376,9 +377,4 @@ fn folder() -> io::Result<PathBuf> {
         }
     }
     Err(last.unwrap_or_else(|| io::ErrorKind::NotFound.into()))
-}
-
-/// Shows a line. An error: nobody looks any more (`demo | head`).
-fn print(line: &str) -> io::Result<()> {
-    writeln!(io::stdout(), "{line}")
 }

@@ -18,7 +18,6 @@ mod tally;
 mod words;
 
 use std::future::Future;
-use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +31,7 @@ use crate::daemon::clock::wall;
 use crate::daemon::peers::ari_rest;
 use crate::net::tls;
 use crate::operator::Language;
+use crate::output::print;
 use facts::{Asterisk, Facts, Machine, Media, MediaFault};
 use words::Status;
 
@@ -58,11 +58,7 @@ pub async fn run(json: bool, stop: impl Future<Output = ()>) -> anyhow::Result<u
     let Some(facts) = gather(survey, &tls, stop).await? else { return Ok(FAILED) };
     let findings = judge::findings(&facts);
     let text = if json { report::json(&findings, language) } else { report::text(&findings, language) };
-    match writeln!(io::stdout(), "{text}") {
-        // Whoever reads us – `head`, say – has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-        written => written?,
-    }
+    print(&text)?;
     Ok(match report::worst(&findings) {
         Status::Ok | Status::Note => 0,
         Status::Warning => 1,

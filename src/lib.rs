@@ -14,7 +14,7 @@
 //!
 //! | floor | modules | what |
 //! |---|---|---|
-//! | 4 | [`daemon`], [`http`], [`config`], [`logging`], [`commands`], [`demo`], [`mod@bench`], [`doctor`], `main` | tasks, files, the environment |
+//! | 4 | [`daemon`], [`http`], [`config`], [`logging`], [`output`], [`commands`], [`demo`], [`mod@bench`], [`doctor`], `main` | tasks, files, the environment |
 //! | 3 | [`live`], [`net`], [`sqlite`], [`recordings`], [`registry`] | the calls that run, and their totals; sockets; database files; the files of recorded calls; the log of all calls |
 //! | 2 | [`call`], [`switchboard`] | behaviour, pure |
 //! | 1 | [`ari`], [`realtime`] | the two languages, bytes ⇄ types, pure |
@@ -80,4 +80,5 @@ pub mod demo;
 pub mod doctor;
 pub mod http;
 pub mod logging;
+pub mod output;
 pub mod sim;

@@ -8,8 +8,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use futures_util::{Stream, stream};
 use openai_inbound_calls::config::Config;
-use openai_inbound_calls::operator::{Detail, Notice};
-use openai_inbound_calls::{bench, commands, daemon, demo, doctor, logging};
+use openai_inbound_calls::operator::{Detail, Language, Notice};
+use openai_inbound_calls::{bench, commands, daemon, demo, doctor, logging, output};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Answers telephone calls of an Asterisk PBX with the OpenAI Realtime API.
@@ -55,7 +55,11 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    match Cli::parse().command {
+    let command = Cli::parse().command;
+    if let Err(error) = daemon::dumps::forbid() {
+        return failed(&error.into(), Language::default(), ExitCode::FAILURE);
+    }
+    match command {
         None => serve(),
         Some(Command::Demo { once }) => show(once),
         Some(Command::Doctor { json }) => examine(json),
@@ -71,12 +75,18 @@ fn show(once: bool) -> ExitCode {
     match run(|stop| demo::run(language, once, stop)) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            let detail = Detail::new(format!("{error:#}"));
-            logging::say_without_log(language, None, &[Notice::Unexpected { detail }]);
-            ExitCode::FAILURE
-        }
+        Err(error) => failed(&error, language, ExitCode::FAILURE),
     }
+}
+
+/// Says why a command failed, unless its reader has only seen enough.
+fn failed(error: &anyhow::Error, language: Language, code: ExitCode) -> ExitCode {
+    if error.chain().filter_map(|cause| cause.downcast_ref()).any(output::is_unread) {
+        return ExitCode::from(output::UNREAD);
+    }
+    let detail = Detail::new(format!("{error:#}"));
+    logging::say_without_log(language, None, &[Notice::Unexpected { detail }]);
+    code
 }
 
 /// Runs the benchmark.
@@ -86,11 +96,7 @@ fn measure(options: bench::Options) -> ExitCode {
     match ground.and_then(|ground| run(|stop| bench::run(options, ground, language, stop))) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            let detail = Detail::new(format!("{error:#}"));
-            logging::say_without_log(language, None, &[Notice::Unexpected { detail }]);
-            ExitCode::FAILURE
-        }
+        Err(error) => failed(&error, language, ExitCode::FAILURE),
     }
 }
 
@@ -98,11 +104,7 @@ fn measure(options: bench::Options) -> ExitCode {
 fn examine(json: bool) -> ExitCode {
     match run(|stop| doctor::run(json, stop)) {
         Ok(code) => ExitCode::from(code),
-        Err(error) => {
-            let detail = Detail::new(format!("{error:#}"));
-            logging::say_without_log(doctor::language(), None, &[Notice::Unexpected { detail }]);
-            ExitCode::from(doctor::FAILED)
-        }
+        Err(error) => failed(&error, doctor::language(), ExitCode::from(doctor::FAILED)),
     }
 }
 

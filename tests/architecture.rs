@@ -13,7 +13,7 @@ const FLOORS: [&[&str]; 7] = [
     &["switchboard"],
     &["live", "net", "sqlite"],
     &["recordings", "registry"],
-    &["config", "logging", "daemon", "bench", "demo", "doctor", "http", "commands", "main", "lib"],
+    &["config", "logging", "output", "daemon", "bench", "demo", "doctor", "http", "commands", "main", "lib"],
 ];
 /// The floors below this one are pure.
 const FIRST_IMPURE: usize = 4;

@@ -17,6 +17,7 @@
 //! | `call_log`, `archive` | rows of the call log; everything about recordings that is not recording |
 //! | `strain`, `process` | whether the daemon carries its calls; what it takes of the machine, read from `/proc` |
 //! | `service_manager`, `clock` | systemd; the only clocks and chance |
+//! | `dumps` | keeps the memory out of core files |
 
 pub mod archive;
 mod call_log;
@@ -24,6 +25,7 @@ mod call_task;
 mod calls;
 mod capacity;
 pub mod clock;
+pub mod dumps;
 mod errands;
 pub mod peers;
 pub mod process;

@@ -1,5 +1,6 @@
 //! `demo --once`, as the README tells to run it: code 0, a recording, a verdict.
 
+use std::io::{self, BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
 /// The program's output and exit code, in a folder of its own with this environment.
@@ -52,4 +53,26 @@ fn it_shows_a_call_judges_it_and_leaves_a_recording() {
     assert!(sound.len() > 58 + 2 * 8_000 * 15, "two sides of more than 15 s: {}", sound.len());
     let log = std::fs::read_to_string(recordings.join("demo.log")).expect("a log");
     assert!(log.contains(" - INFO - ARI connection established"), "{log}");
+}
+
+/// What the shell shows for a program that SIGPIPE has ended.
+const UNREAD: i32 = 141;
+
+#[test]
+fn a_reader_who_has_seen_enough_ends_a_command_quietly() {
+    for (arguments, lines) in
+        [(&["demo"][..], 1), (&["demo", "--once"], 0), (&["doctor"], 0), (&["doctor", "--json"], 0)]
+    {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (reader, writer) = io::pipe().expect("a pipe");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_openai-inbound-calls"));
+        command.args(arguments).env_clear().current_dir(folder.path()).stdout(writer).stderr(Stdio::piped());
+        let child = command.spawn().expect("the program");
+        drop(command);
+        let read = BufReader::new(reader).lines().take(lines).count();
+        assert_eq!(read, lines, "{arguments:?}");
+        let ended = child.wait_with_output().expect("its end");
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!((ended.status.code(), &*said), (Some(UNREAD), ""), "{arguments:?}");
+    }
 }

@@ -1,22 +1,20 @@
 //! `openai-inbound-calls recordings …`, with nothing set but the recordings' own variables.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use crate::world::{With, World, record, running_call, sound};
 
 pub(crate) fn run(folder: &Path, arguments: &[&str]) -> Output {
+    command(folder, arguments).output().unwrap()
+}
+
+fn command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_openai-inbound-calls"));
     let variables = [("RECORDINGS_DIR", folder), ("LOG_LANGUAGE", Path::new("en")), ("TZ", Path::new("UTC"))];
     // In the folder of the recordings, so that no .env of the developer's is read.
+    command.env_clear().envs(variables).current_dir(folder).arg("recordings").args(arguments);
     command
-        .env_clear()
-        .envs(variables)
-        .current_dir(folder)
-        .arg("recordings")
-        .args(arguments)
-        .output()
-        .unwrap()
 }
 
 fn lines(output: &[u8]) -> Vec<&str> {
@@ -54,6 +52,18 @@ fn list_shows_newest_first_with_tabs_between() {
     assert_eq!(lines(&listed).len(), 4, "nobody's number makes a line");
     let last = lines(&listed)[0].split('\t').next_back();
     assert_eq!(last, Some(r"1\n20990103_000000_e\tfinished\u{1b}[2J\u{202e}\u{61c}"));
+}
+
+#[test]
+fn a_reader_who_has_seen_enough_ends_a_command_quietly() {
+    let folder = three();
+    for arguments in [&["list"][..], &["export"], &["purge", "--older-than", "30d", "--dry-run"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let ended = command(folder.path(), arguments).stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
+        let ended = ended.wait_with_output().unwrap();
+        assert_eq!((ended.status.code(), lines(&ended.stderr)), (Some(141), vec![]), "{arguments:?}");
+    }
 }
 
 #[test]
