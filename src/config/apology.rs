@@ -27,7 +27,7 @@ const WAV: &[u8] = b"RIFF";
 )]
 pub(super) fn apology(reader: &mut Reader<'_>, language: Option<&str>) -> Option<Option<Arc<[u8]>>> {
     let name = "APOLOGY_FILE";
-    let path = reader.text(name)?;
+    let path = reader.path(name)?;
     if is_none(&path) {
         return Some(None);
     }

@@ -135,7 +135,8 @@ fn database(text: &str) -> Option<Database> {
         return text.parse().ok().map(Database::Server);
     };
     let path = path.strip_prefix("//").unwrap_or(path);
-    let is_plain = !path.is_empty() && !path.ends_with('/') && !path.contains(['?', '#', ':']);
+    let is_plain =
+        !path.is_empty() && !path.starts_with('~') && !path.ends_with('/') && !path.contains(['?', '#', ':']);
     is_plain.then(|| Database::File(path.into()))
 }
 

@@ -125,7 +125,7 @@ fn media(reader: &mut Reader<'_>) -> Option<MediaConfig> {
 }
 
 fn log(reader: &mut Reader<'_>, language: Option<Language>) -> Option<LogConfig> {
-    let path = reader.text("LOG_FILE_PATH").map(PathBuf::from);
+    let path = reader.path("LOG_FILE_PATH").map(PathBuf::from);
     let level = reader.parsed("LOG_LEVEL", Allowed::LogFilter, log_directives);
     Some(LogConfig { path: path?, language: language?, level: level? })
 }
@@ -219,7 +219,7 @@ fn voice(reader: &mut Reader<'_>, dialect: Option<Dialect>) -> Option<String> {
 
 fn instructions(reader: &mut Reader<'_>) -> Option<String> {
     let name = "ASSISTANT_INSTRUCTIONS_FILE";
-    let path = reader.text(name)?;
+    let path = reader.path(name)?;
     if path.is_empty() {
         return Some(INSTRUCTIONS.to_owned());
     }

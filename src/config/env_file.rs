@@ -44,7 +44,9 @@ impl EnvFile {
 
     /// Bytes that are no UTF-8 become U+FFFD, which the parser refuses in the variables that matter.
     fn parse(path: &str, bytes: &[u8]) -> Self {
-        let text = String::from_utf8_lossy(bytes);
+        // Lines may end as on Windows and as on old Macs, too: a whole file taken for one line would be one value, with the
+        // passwords in it.
+        let text = String::from_utf8_lossy(bytes).replace("\r\n", "\n").replace('\r', "\n");
         let mut file = Self::default();
         for (index, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
             file.parse_line(path, index + 1, line);
@@ -67,6 +69,9 @@ impl EnvFile {
             let path = || path.to_owned();
             if is_expanded(line, &value) {
                 self.remarks.push(Notice::EnvValueExpanded { path: path(), line: number, variable });
+            }
+            if line.split_once('=').is_some_and(|(_, raw)| sheds_quotes(raw.trim())) {
+                self.remarks.push(Notice::EnvQuotesShed { path: path(), line: number, variable });
             }
             if self.values.get(&name).is_some_and(|before| *before != value) {
                 self.remarks.push(Notice::EnvVariableRepeated { path: path(), line: number, variable });
@@ -91,10 +96,39 @@ fn is_expanded(line: &str, value: &str) -> bool {
     literal.replace(STAND_IN, "$") != value
 }
 
+/// Whether a value that can be read loses quotes which are not around all of it: `a"b"c` is read as `abc`.
+fn sheds_quotes(raw: &str) -> bool {
+    let mut within = None;
+    let mut is_escaped = false;
+    let mut signs = raw.chars().enumerate().peekable();
+    while let Some((index, sign)) = signs.next() {
+        match within {
+            _ if is_escaped => is_escaped = false,
+            _ if sign == '\\' => is_escaped = true,
+            Some(quote) if sign == quote => {
+                within = None;
+                if signs.peek().is_some_and(|(_, next)| !next.is_whitespace()) {
+                    return true;
+                }
+            }
+            None if sign.is_whitespace() => return false,
+            None if sign == '"' || sign == '\'' => {
+                if index > 0 {
+                    return true;
+                }
+                within = Some(sign);
+            }
+            Some(_) | None => {}
+        }
+    }
+    false
+}
+
 /// The variable a malformed line begins with, if it is one of ours; anything else might be part of a secret.
 fn ours_at_start(line: &str) -> Option<&'static str> {
     let line = line.trim_start();
-    let line = line.strip_prefix("export ").unwrap_or(line).trim_start();
+    let exported = line.strip_prefix("export").filter(|rest| rest.starts_with(char::is_whitespace));
+    let line = exported.unwrap_or(line).trim_start();
     let end = line.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(line.len());
     variables::find(&line[..end]).map(|row| row.name)
 }
@@ -169,6 +203,39 @@ mod tests {
             [Notice::EnvValueExpanded { path: ".env".into(), line: 1, variable: "ASTERISK_PASSWORD" }]
         );
         assert_eq!(file.values["LOG_FILE_PATH"], "a$b");
+    }
+
+    #[test]
+    fn line_ends_of_old_macs_are_understood() {
+        let file = parse("ASTERISK_HOST=pbx\rASTERISK_PASSWORD=hunter2\r\rLOG_LEVEL='x\r");
+        assert_eq!((&*file.values["ASTERISK_HOST"], &*file.values["ASTERISK_PASSWORD"]), ("pbx", "hunter2"));
+        assert_eq!(file.problems, [malformed(4, Some("LOG_LEVEL"))]);
+    }
+
+    #[test]
+    fn quotes_that_are_lost_within_a_value_are_pointed_out() {
+        let shed = |line: &str| {
+            let file = parse(&format!("ASTERISK_PASSWORD={line}\n"));
+            assert_eq!(file.problems, [], "{line}");
+            let notice =
+                Notice::EnvQuotesShed { path: ".env".into(), line: 1, variable: "ASTERISK_PASSWORD" };
+            file.remarks == [notice]
+        };
+        for line in ["a\"b\"c", "a'b'c", "'a'b", "\"a\"'b'", "''x", "a\"b c\"", "\"a\\\"b\"c"] {
+            assert!(shed(line), "{line}");
+        }
+        for line in
+            ["abc", "'a\"b\"c'", "\"a'b'c\"", "'abc' # \"x\"", "abc # don't", "a\\\"b", "\"a\\\"b\"", ""]
+        {
+            assert!(!shed(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_range_with_spaces_is_refused_under_its_name() {
+        for line in ["RTP_PORTS=10000 - 20000", "  RTP_PORTS = 10000 - 20000", "export\tRTP_PORTS=a - b"] {
+            assert_eq!(parse(line).problems, [malformed(1, Some("RTP_PORTS"))], "{line}");
+        }
     }
 
     #[test]

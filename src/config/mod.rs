@@ -21,6 +21,7 @@ mod prices;
 mod reader;
 mod recordings;
 mod reload;
+mod secrecy;
 mod survey;
 mod url;
 mod variables;
@@ -405,8 +406,18 @@ fn load_with<T>(
     concerns: &dyn Fn(&str) -> bool,
     assemble: &dyn Fn(Variables<'_>) -> Result<T, Vec<Problem>>,
 ) -> Result<(T, Vec<Notice>), LoadError> {
-    let file = EnvFile::read(env_path);
-    let variables = |name: &str| process(name).or_else(|| file.values.get(name).cloned());
+    let mut file = EnvFile::read(env_path);
+    let is_quoted = |name: &str| process(name).is_some_and(|value| within_quotes(&value).is_some());
+    file.remarks.extend(
+        VARIABLES
+            .iter()
+            .map(|row| row.name)
+            .filter(|name| concerns(name) && is_quoted(name))
+            .map(|variable| Notice::QuotesTakenOff { variable }),
+    );
+    let of_process =
+        |name: &str| process(name).map(|value| within_quotes(&value).map_or(value.clone(), str::to_owned));
+    let variables = |name: &str| of_process(name).or_else(|| file.values.get(name).cloned());
     let mut problems = file.problems;
     problems.retain(|problem| named_by(problem).is_none_or(|name| process(name).is_none() && concerns(name)));
     match assemble(&variables) {
@@ -423,6 +434,12 @@ fn load_with<T>(
             Err(load_error(&variables, problems, file.remarks))
         }
     }
+}
+
+/// What stands between quotes that are around all of `value`: `docker --env-file` takes them for a part of it.
+fn within_quotes(value: &str) -> Option<&str> {
+    let quote = value.chars().next().filter(|first| ['"', '\''].contains(first))?;
+    value.strip_prefix(quote)?.strip_suffix(quote).filter(|inner| !inner.contains(quote))
 }
 
 /// The variable that a malformed line would have set.
@@ -442,8 +459,10 @@ fn load_error(variables: Variables<'_>, problems: Vec<Problem>, remarks: Vec<Not
             .and_then(|word| Language::from_word(word.trim()))
             .unwrap_or_default(),
         log_path: variables("LOG_FILE_PATH")
-            .filter(|path| !path.trim().is_empty())
-            .map(|path| path.trim().into()),
+            .map(|path| path.trim().to_owned())
+            .filter(|path| !path.is_empty() && !path.starts_with('~') && !secrecy::is_key(path))
+            .filter(|path| !path.contains(char::is_control))
+            .map(PathBuf::from),
         problems,
         remarks,
     }

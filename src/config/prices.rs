@@ -120,7 +120,7 @@ fn without_date(model: &str) -> Option<&str> {
 /// The operator's table, or ours.
 pub(super) fn table(reader: &mut Reader<'_>) -> Option<Table> {
     let name = "PRICES_FILE";
-    let path = reader.text(name)?;
+    let path = reader.path(name)?;
     if path.is_empty() {
         return Some(Table::read(BUILT_IN).expect("a test reads the table in the binary"));
     }

@@ -6,6 +6,7 @@
 
 use std::ops::RangeInclusive;
 
+use super::secrecy;
 use super::variables::{self, Variable};
 use super::words::Word;
 use super::{Problem, Variables};
@@ -99,6 +100,11 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// The path of a file or folder. Nothing replaces a `~` at its start, which would become a folder of that name.
+    pub(super) fn path(&mut self, name: &'static str) -> Option<String> {
+        self.parsed(name, Allowed::Path, |text| (!text.starts_with('~')).then(|| text.to_owned()))
+    }
+
     /// Whether the operator left `name` alone.
     pub(super) fn is_default(&self, name: &str) -> bool {
         (self.variables)(name).is_none_or(|text| text.trim().is_empty())
@@ -106,13 +112,13 @@ impl<'a> Reader<'a> {
 
     /// Notes that `name` holds `text`, which is not what is allowed.
     pub(super) fn invalid(&mut self, name: &'static str, text: &str, allowed: Allowed) {
-        let names_user = text.contains("://") && text.contains('@');
-        let found = if row(name).secret || names_user { Found::Hidden } else { Found::value(text) };
+        let is_hidden = row(name).secret || secrecy::may_hold_secret(text, self.variables);
+        let found = if is_hidden { Found::Hidden } else { Found::value(text) };
         self.problems.push(Problem::Invalid { variable: name, found, allowed });
     }
 
     /// The value as it stands, if set; trimmed, except in passwords. A value of several lines or of broken
-    /// UTF-8 is a problem.
+    /// UTF-8 is a problem, and so is a key in a variable that is shown.
     #[expect(
         clippy::option_option,
         reason = "the outer one says that a problem was noted, the inner one is the setting"
@@ -124,6 +130,10 @@ impl<'a> Reader<'a> {
         let text = if variable.secret { text } else { text.trim().to_owned() };
         if text.contains(|c: char| c.is_control() || c == char::REPLACEMENT_CHARACTER) {
             self.invalid(variable.name, &text, Allowed::Line);
+            return None;
+        }
+        if !variable.secret && secrecy::is_key(&text) {
+            self.invalid(variable.name, &text, Allowed::NoKey);
             return None;
         }
         Some(Some(text))

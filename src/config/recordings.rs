@@ -16,7 +16,7 @@ const MAX_DAYS: u64 = 36_500;
 /// Reads all of it, the file with the identity too: a key that does not open anything is to be noticed at the
 /// start, not with the first request.
 pub(super) fn recordings(reader: &mut Reader<'_>, language: Option<Language>) -> Option<RecordingSettings> {
-    let folder = reader.text("RECORDINGS_DIR").map(PathBuf::from);
+    let folder = reader.path("RECORDINGS_DIR").map(PathBuf::from);
     let keep = reader.parsed("RECORD", Allowed::NoneOrSomeOf(KEPT), keep);
     let retention_days = retention_days(reader);
     let recipient = recipient(reader);
@@ -85,7 +85,7 @@ fn recipient(reader: &mut Reader<'_>) -> Option<Option<Recipient>> {
 )]
 fn identity(reader: &mut Reader<'_>) -> Option<Option<Arc<Identity>>> {
     let name = "RECORDINGS_IDENTITY_FILE";
-    let path = reader.text(name)?;
+    let path = reader.path(name)?;
     if path.is_empty() {
         return Some(None);
     }

@@ -168,6 +168,81 @@ fn secrets_are_never_shown() {
 }
 
 #[test]
+fn a_secret_in_the_wrong_variable_is_not_shown() {
+    for (name, value) in [
+        ("ASTERISK_HOST", "user:hunter2@127.0.0.1"),
+        ("ASTERISK_USERNAME", "asterisk:hunter2"),
+        ("ASTERISK_PORT", "hunter2"),
+        ("ASTERISK_PORT", "pass word"),
+        ("LOCAL_IP_ADDRESS", "127.0.0.1\rASTERISK_PASSWORD=hunter2"),
+        ("OPENAI_REALTIME_MODEL", "sk-proj-hunter2hunter2hunter2"),
+        ("OPENAI_ORGANIZATION", "sk-proj-hunter2hunter2hunter2"),
+        ("ASSISTANT_GREETING", "Hola sk-proj-hunter2hunter2hunter2"),
+        ("LOG_FILE_PATH", "sk-proj-hunter2hunter2hunter2"),
+        ("RECORDINGS_RECIPIENT", "AGE-SECRET-KEY-1HUNTER2"),
+        ("API_LISTEN", "reader:hunter2"),
+    ] {
+        let lines = complaints(&[(name, value)]);
+        assert_eq!(lines.len(), 1, "{name}: {lines:?}");
+        let shown = lines[0].to_lowercase();
+        assert!(lines[0].contains(name) && lines[0].contains("(valor oculto)"), "{name}: {lines:?}");
+        assert!(!shown.contains("hunter2") && !shown.contains("pass word"), "{name}: {lines:?}");
+    }
+}
+
+#[test]
+fn a_home_folder_is_not_taken_for_a_folder_named_by_a_tilde() {
+    for name in [
+        "LOG_FILE_PATH",
+        "RECORDINGS_DIR",
+        "ASSISTANT_INSTRUCTIONS_FILE",
+        "APOLOGY_FILE",
+        "PRICES_FILE",
+        "RECORDINGS_IDENTITY_FILE",
+        "DATABASE_URL",
+    ] {
+        let value = if name == "DATABASE_URL" { "sqlite:~/calls.db" } else { "~/calls" };
+        let lines = complaints(&[(name, value)]);
+        assert!(lines.len() == 1 && lines[0].contains(name), "{name}: {lines:?}");
+        assert!(name == "DATABASE_URL" || lines[0].contains("«~»"), "{name}: {lines:?}");
+    }
+    let process = |name: &str| (name == "LOG_FILE_PATH").then(|| "~/calls.log".to_owned());
+    let error = Config::load_from(Path::new("/nowhere/.env"), &process).unwrap_err();
+    assert_eq!(error.log_path, None, "nor when the failed start is to be said in it");
+}
+
+#[test]
+fn a_whole_file_with_the_line_ends_of_old_macs_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(".env");
+    let lines = REQUIRED.iter().map(|(name, value)| format!("{name}='{value}'\r"));
+    fs::write(&path, lines.collect::<String>()).unwrap();
+    assert_eq!(Config::load_from(&path, &|_| None).unwrap().asterisk.host, "pbx.example");
+}
+
+#[test]
+fn quotes_around_a_variable_of_the_process_are_taken_off_and_said() {
+    let (_folder, path) = env_file("");
+    let process = |name: &str| match name {
+        "ASTERISK_PASSWORD" => Some("\"se cret\"".to_owned()),
+        "ASTERISK_PORT" => Some("'8089'".to_owned()),
+        "ASSISTANT_GREETING" => Some("\"Hola\", dijo \"Ana\"".to_owned()),
+        _ => None,
+    };
+    let config = Config::load_from(&path, &process).unwrap();
+    assert_eq!((config.asterisk.password.expose(), config.asterisk.port), ("se cret", 8089));
+    assert_eq!(config.realtime.greeting.as_deref(), Some("\"Hola\", dijo \"Ana\""));
+    let said: Vec<_> = config
+        .remarks
+        .iter()
+        .filter_map(
+            |notice| if let Notice::QuotesTakenOff { variable } = notice { Some(*variable) } else { None },
+        )
+        .collect();
+    assert_eq!(said, ["ASTERISK_PASSWORD", "ASTERISK_PORT"]);
+}
+
+#[test]
 fn an_empty_text_switches_off_what_can_be_switched_off() {
     let realtime = realtime(&[
         ("ASSISTANT_GREETING", ""),

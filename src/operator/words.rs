@@ -232,6 +232,10 @@ pub enum Allowed {
     Tokens,
     /// UTF-8 text in one line.
     Line,
+    /// Anything but a key: the variable's value is shown.
+    NoKey,
+    /// The path of a file or folder, without `~`.
+    Path,
     /// A language code such as `es`.
     LanguageCode,
     /// A level or a tracing filter.
@@ -340,6 +344,12 @@ impl Said for Allowed {
             Self::Line => say(
                 "texto UTF-8 en una sola línea".into(),
                 "UTF-8 text in a single line".into()),
+            Self::NoKey => say(
+                "cualquier cosa menos una clave secreta, que aquí se mostraría".into(),
+                "anything but a secret key, which would be shown here".into()),
+            Self::Path => say(
+                "una ruta completa; «~» no se sustituye por la carpeta personal".into(),
+                "a whole path; ~ is not replaced by the home folder".into()),
             Self::LanguageCode => say(
                 "un código de idioma como es o en, o vacío".into(),
                 "a language code such as es or en, or empty".into()),

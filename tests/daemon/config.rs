@@ -39,6 +39,39 @@ async fn all_that_is_malformed_is_said_at_once_and_no_secret_with_it() {
     assert!(program.log().contains("Invalid value in OPENAI_SPEED"), "the log has it too: {}", program.log());
 }
 
+/// As a file of a text editor of the classic Mac OS, and a password in the address.
+#[tokio::test]
+async fn no_password_of_an_env_file_gets_into_the_log() {
+    let settings = "ASTERISK_USERNAME=asterisk\rASTERISK_PASSWORD=geheim\rASTERISK_HOST=user:hunter2@127.0.0.1\r\
+        ASTERISK_PORT=8088\rOPENAI_API_KEY=sk-test\rLOCAL_IP_ADDRESS=127.0.0.1\rLOG_FILE_PATH=calls.log\rLOG_LANGUAGE=en\r";
+    let mut program = Program::start_with_env_file(settings);
+    assert_eq!(program.exit().await.code(), Some(1));
+    let said = program.stderr() + &program.log();
+    assert_eq!(said.matches(" - ERROR - ").count(), 2, "once in each place: {said}");
+    assert!(said.contains("Invalid value in ASTERISK_HOST: (hidden)"), "{said}");
+    assert!(!said.contains("geheim") && !said.contains("hunter2"), "{said}");
+}
+
+#[tokio::test]
+async fn no_core_file_of_a_foreground_run_is_left() {
+    let variables = [
+        ("ASTERISK_USERNAME", "asterisk"),
+        ("ASTERISK_PASSWORD", "testbed"),
+        ("ASTERISK_HOST", "127.0.0.1"),
+        ("ASTERISK_PORT", "9"),
+        ("OPENAI_API_KEY", "sk-test"),
+        ("LOCAL_IP_ADDRESS", "127.0.0.1"),
+        ("LOG_FILE_PATH", "calls.log"),
+        ("API_LISTEN", "127.0.0.1:0"),
+    ];
+    let program = Program::start(variables.map(|(name, value)| (name, value.to_owned())).to_vec());
+    program.says("INFO", "Servicio iniciado").await;
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", program.pid().as_raw_nonzero()));
+    let limits = limits.expect("the limits");
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).expect("the limit");
+    assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"], "{core}");
+}
+
 #[tokio::test]
 async fn a_log_that_cannot_be_written_is_said_in_plain_words() {
     let variables = [

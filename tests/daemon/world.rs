@@ -216,6 +216,13 @@ impl Program {
         Self::start_in(tempfile::tempdir().expect("a folder"), variables)
     }
 
+    /// The same with an `.env` of this text, and no variables.
+    pub(crate) fn start_with_env_file(text: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join(".env"), text).expect("a file");
+        Self::start_in(folder, Vec::new())
+    }
+
     /// The same as systemd does it: stdout and stderr are the journal's, here a file, and a variable says so.
     pub(crate) fn start_under_systemd(mut variables: Variables) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
