@@ -4,6 +4,8 @@
 //! line, for scripts; what is to be said goes to stderr, in the operator's language. What is read or deleted is
 //! in the access log, like what is asked of the API.
 
+mod purge;
+
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,9 +14,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use clap::{Args, Subcommand};
-use futures_util::future::join_all;
-use tokio::task::JoinSet;
+use clap::Subcommand;
 
 use crate::config::{ArchiveConfig, LogConfig, RecordingsConfig};
 use crate::daemon::archive::Archive;
@@ -25,12 +25,9 @@ use crate::logging;
 use crate::operator::foreign::plain;
 use crate::operator::{Detail, Language, Notice};
 use crate::output::{self, print};
-use crate::recordings::index::Index;
-use crate::recordings::{
-    Facts, Identity, Library, LibraryError, RecordingId, RecordingSettings, State, retention,
-};
-use crate::registry::{self, Opener, Whose};
-use crate::sqlite::number_key;
+use crate::recordings::{Facts, Identity, Library, RecordingId, RecordingSettings, State};
+use purge::Consent;
+pub use purge::Which;
 
 /// What to do with recordings.
 #[derive(Debug, Subcommand)]
@@ -52,7 +49,7 @@ pub enum Recordings {
         /// The recordings; none: all that are not running.
         ids: Vec<RecordingId>,
     },
-    /// Delete recordings, never of running calls, and print their ids.
+    /// Delete recordings, never of running calls, and print their ids. What would go is shown first.
     Purge {
         /// Which.
         #[command(flatten)]
@@ -60,25 +57,16 @@ pub enum Recordings {
         /// The age identity that tells the callers of encrypted ones, in place of RECORDINGS_IDENTITY_FILE.
         #[arg(long)]
         identity: Option<PathBuf>,
-        /// Only print them.
-        #[arg(long)]
+        /// Only show what would go.
+        #[arg(long, conflicts_with = "yes")]
         dry_run: bool,
+        /// Delete without asking. Where nobody can be asked, needed for --caller and for more than half of all recordings.
+        #[arg(long)]
+        yes: bool,
     },
     /// Serve the API without taking calls.
     #[command(hide = true)]
     Serve,
-}
-
-/// Which recordings to delete.
-#[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
-pub struct Which {
-    /// Those of calls that began so long ago or longer: 30d, 12h, 8w.
-    #[arg(long, value_name = "AGE")]
-    older_than: Option<Age>,
-    /// Those of this caller, however the number is written; the call log forgets him, with recordings or without.
-    #[arg(long, value_name = "NUMBER")]
-    caller: Option<String>,
 }
 
 /// An age: a number and `h`, `d` or `w`.
@@ -141,12 +129,27 @@ pub fn run(command: Recordings) -> ExitCode {
     let RecordingsConfig { recordings, archive, remarks } = config;
     let done = match command {
         Recordings::Serve => serve(recordings, &archive, &remarks),
+        Recordings::List { .. } | Recordings::Export { .. } | Recordings::Purge { .. }
+            if !recordings.folder.is_dir() =>
+        {
+            // Which .env was read tells whoever stands in another folder why.
+            logging::say_without_log(language, None, &remarks);
+            let folder = std::path::absolute(&recordings.folder).unwrap_or(recordings.folder);
+            Err(Notice::RecordingsFolderMissing { path: folder.display().to_string() }.into())
+        }
         Recordings::List { limit } => list(&Library::new(recordings), limit),
         Recordings::Export { to, identity, ids } => {
             with_identity(recordings, identity).and_then(|recordings| export(recordings, &to, ids))
         }
-        Recordings::Purge { which, identity, dry_run } => with_identity(recordings, identity)
-            .and_then(|recordings| purge(recordings, &archive, &which, dry_run)),
+        Recordings::Purge { which, identity, dry_run, yes } => {
+            let consent = match (dry_run, yes) {
+                (true, _) => Consent::DryRun,
+                (_, true) => Consent::Given,
+                (false, false) => Consent::Ask,
+            };
+            with_identity(recordings, identity)
+                .and_then(|recordings| purge::purge(recordings, &archive, &which, consent))
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -213,125 +216,6 @@ fn export(settings: RecordingSettings, to: &Path, ids: Vec<RecordingId>) -> Resu
     let said = Notice::RecordingsExported { recordings: exported.len(), folder };
     logging::say_without_log(language, None, &[said]);
     if failed.is_empty() { Ok(()) } else { Err(Failed::Said) }
-}
-
-fn purge(
-    settings: RecordingSettings,
-    archive: &ArchiveConfig,
-    which: &Which,
-    dry_run: bool,
-) -> Result<(), Failed> {
-    let language = settings.language;
-    let library = Library::new(settings);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let index = runtime.block_on(open(&archive.index));
-    let (ids, unknown) = match (&which.caller, which.older_than) {
-        (Some(number), _) => runtime.block_on(of_caller(&library, index.as_ref(), number))?,
-        (None, Some(Age(age))) => {
-            let cutoff =
-                clock::wall().naive_local().checked_sub_signed(age).unwrap_or(chrono::NaiveDateTime::MIN);
-            (library.older_than(cutoff).map_err(|error| unreadable(&library, &error))?, 0)
-        }
-        (None, None) => (Vec::new(), 0),
-    };
-    let purged = if dry_run {
-        retention::Purged { gone: ids, kept: Vec::new() }
-    } else {
-        retention::purge(&library, ids)
-    };
-    if !dry_run {
-        note(&library, "PURGE", &purged.gone, language);
-        if let Some(index) = &index {
-            // What cannot be taken out now leaves the list when it is touched.
-            runtime.block_on(async {
-                for id in &purged.gone {
-                    drop(index.remove(id).await);
-                }
-            });
-        }
-    }
-    if let Some(index) = index {
-        runtime.block_on(index.close());
-    }
-    let mut forgotten = true;
-    if !dry_run {
-        let mut whose: Vec<_> = purged.gone.iter().map(|id| Whose::Recording(id.to_string())).collect();
-        whose.extend(which.caller.clone().map(Whose::Caller));
-        forgotten = runtime.block_on(forget(&archive.call_log, whose, language));
-    }
-    for id in &purged.gone {
-        print(&id.to_string())?;
-    }
-    let recordings = purged.gone.len();
-    let mut said = vec![if dry_run {
-        Notice::RecordingsToPurge { recordings }
-    } else {
-        Notice::RecordingsPurged { recordings }
-    }];
-    if unknown > 0 {
-        said.push(Notice::CallersUnknown { recordings: unknown });
-    }
-    let failed = purged
-        .kept
-        .iter()
-        .map(|(id, error)| Notice::RecordingUndeletable { id: id.to_string(), cause: Detail::new(error) });
-    said.extend(failed);
-    logging::say_without_log(language, None, &said);
-    if purged.kept.is_empty() && forgotten { Ok(()) } else { Err(Failed::Said) }
-}
-
-/// Lets the call log forget them, if there is one; making one is the daemon's business. Says whether it has: what
-/// is wrong has been said then. A server that is away hears of it through the daemon.
-async fn forget(settings: &registry::Settings, whose: Vec<Whose>, language: Language) -> bool {
-    if !settings.file.exists() {
-        return true;
-    }
-    let tell = move |notice: Notice| logging::say_without_log(language, None, &[notice]);
-    let (log, _, writer) = registry::open(settings, Opener::Guest, Box::new(tell));
-    let mut writing = JoinSet::new();
-    writing.spawn(writer.run());
-    // All at once: they share the disk's waits.
-    let forgotten = join_all(whose.into_iter().map(|whose| log.erase(whose))).await;
-    drop(log);
-    while writing.join_next().await.is_some() {}
-    forgotten.iter().all(Result::is_ok)
-}
-
-/// The index, if there is one; making one is the daemon's business.
-async fn open(database: &Path) -> Option<Index> {
-    if !database.exists() {
-        return None;
-    }
-    let index = Index::new(database);
-    index.open().await.is_ok().then_some(index)
-}
-
-/// A caller's recordings, and of how many neither the files nor the index tell whose they are.
-async fn of_caller(
-    library: &Library,
-    index: Option<&Index>,
-    number: &str,
-) -> Result<(Vec<RecordingId>, usize), Failed> {
-    if number_key(number).is_empty() {
-        return Ok((Vec::new(), 0));
-    }
-    let found = library.of_caller(number).map_err(|error| unreadable(library, &error))?;
-    let (mut ids, unknown) = (found.ids, found.unknown);
-    if let Some(index) = index {
-        for id in index.of_caller(number).await.unwrap_or_default() {
-            let there = !ids.contains(&id) && !matches!(library.state(&id), Err(LibraryError::NotFound));
-            if there {
-                ids.push(id);
-            }
-        }
-        let mut untold = 0;
-        for id in &unknown {
-            let known = index.find(id).await.ok().flatten().is_some_and(|facts| facts.told.is_some());
-            untold += usize::from(!known);
-        }
-        return Ok((ids, untold));
-    }
-    Ok((ids, unknown.len()))
 }
 
 /// Serves the API until SIGTERM or Ctrl-C.

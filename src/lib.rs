@@ -18,7 +18,7 @@
 //! | 3 | [`live`], [`net`], [`sqlite`], [`recordings`], [`registry`] | the calls that run, and their totals; sockets; database files; the files of recorded calls; the log of all calls |
 //! | 2 | [`call`], [`switchboard`] | behaviour, pure |
 //! | 1 | [`ari`], [`realtime`] | the two languages, bytes ⇄ types, pure |
-//! | 0 | [`media`], [`operator`] | sound; the operator's lines, pure |
+//! | 0 | [`media`], [`number`], [`operator`] | sound; telephone numbers; the operator's lines, pure |
 //!
 //! [`sim`] holds the fakes: a fake Asterisk, caller and Realtime server, described once without sockets or
 //! clock, used by the tests on a virtual clock and behind real sockets by `demo`.
@@ -57,6 +57,7 @@
 //! README, this page, [`call`], a test of `tests/call/`, `daemon/call_task.rs`.
 
 pub mod media;
+pub mod number;
 pub mod operator;
 
 pub mod ari;

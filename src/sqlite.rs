@@ -1,17 +1,20 @@
 //! SQLite files: made with the modes of recordings, opened, examined, brought to the newest tables, put aside when
 //! damaged. Knows no table; the index of the recordings and the call log each have their own file.
+//!
+//! What is deleted in them is overwritten (`secure_delete`), and is gone from the write-ahead log too when [`settle`] has
+//! succeeded.
 
-use std::fs::{DirBuilder, OpenOptions};
+use std::fs::{DirBuilder, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sqlx::SqlSafeStr as _;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
+use sqlx::{ConnectOptions as _, SqlSafeStr as _};
 
 /// Readers at once, and the writer. More would only wait for each other's disk.
 const CONNECTIONS: u32 = 4;
@@ -20,6 +23,8 @@ const CONNECTIONS: u32 = 4;
 const BUSY: Duration = Duration::from_secs(5);
 /// Damaged databases that are kept beside the new one; more would let a failing disk fill itself.
 const MOVED_ASIDE: u32 = 9;
+/// `PRAGMA user_version` of files in which what was deleted has always been overwritten.
+const OVERWRITES: i64 = 1;
 
 /// Changes of the tables, in order: version, name, SQL. One that was published never changes.
 pub type Migrations = &'static [(i64, &'static str, &'static str)];
@@ -46,10 +51,14 @@ pub async fn open(path: &Path, migrations: Migrations, commit: Commit) -> Result
             Commit::Soon => SqliteSynchronous::Normal,
             Commit::Durable => SqliteSynchronous::Full,
         })
-        .busy_timeout(BUSY);
+        .busy_timeout(BUSY)
+        .pragma("secure_delete", "ON")
+        // Of a slow statement sqlx would warn the operator with all of its SQL.
+        .disable_statement_logging();
     let pool = SqlitePoolOptions::new()
         .max_connections(CONNECTIONS)
         .acquire_timeout(BUSY)
+        .acquire_slow_threshold(Duration::MAX)
         .connect_with(options)
         .await?;
     let told: String = sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(&pool).await?;
@@ -58,7 +67,32 @@ pub async fn open(path: &Path, migrations: Migrations, commit: Commit) -> Result
         return Err(sqlx::Error::Decode(told.into()));
     }
     migrate(&pool, migrations).await?;
+    if let Err(error) = overwrite(&pool).await {
+        // There is no room, or another process reads: the next start tries again.
+        tracing::debug!(%error, "what an earlier version deleted stays in the file");
+    }
     Ok(pool)
+}
+
+/// Makes the file anew, once, if an earlier version has used it, which left in it what it deleted.
+async fn overwrite(pool: &SqlitePool) -> sqlx::Result<()> {
+    let version: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(pool).await?;
+    if version < OVERWRITES {
+        sqlx::query("VACUUM").execute(pool).await?;
+        sqlx::query("PRAGMA user_version = 1").execute(pool).await?;
+        settle(pool).await?;
+    }
+    Ok(())
+}
+
+/// Brings everything that was written into the file itself, and empties the write-ahead log beside it: a copy of the file
+/// is whole then, and what was deleted is nowhere. False: somebody reads just now; it is to be tried again.
+///
+/// # Errors
+/// The database fails.
+pub async fn settle(pool: &SqlitePool) -> sqlx::Result<bool> {
+    let is_busy: i64 = sqlx::query_scalar("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(pool).await?;
+    Ok(is_busy == 0)
 }
 
 /// The same tables without a file: one connection, for ever, since such a database lives as long as that.
@@ -70,7 +104,7 @@ pub async fn open_memory(migrations: Migrations) -> Result<SqlitePool, sqlx::Err
         .max_connections(1)
         .idle_timeout(None)
         .max_lifetime(None)
-        .connect_with(SqliteConnectOptions::new().in_memory(true))
+        .connect_with(SqliteConnectOptions::new().in_memory(true).disable_statement_logging())
         .await?;
     migrate(&pool, migrations).await?;
     Ok(pool)
@@ -146,19 +180,23 @@ pub fn move_aside(path: &Path) -> io::Result<PathBuf> {
     Ok(moved)
 }
 
+/// Removes the damaged databases that were put aside and are due: nothing can be erased in them.
+pub fn remove_aside(path: &Path, is_due: impl Fn(&Metadata) -> bool) {
+    for moved in (1..=MOVED_ASIDE).map(|n| beside(path, &format!(".corrupt-{n}"))) {
+        if moved.symlink_metadata().is_ok_and(|found| is_due(&found))
+            && let Err(error) = std::fs::remove_file(&moved)
+        {
+            tracing::warn!(%error, path = %moved.display(), "a damaged database that may hold what was erased stays");
+        }
+    }
+}
+
 /// A path with more at its end.
 #[must_use]
 pub fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
     name.into()
-}
-
-/// A telephone number as a column holds it for comparison: its digits and letters, so that spaces, brackets and the
-/// `+` do not matter.
-#[must_use]
-pub fn number_key(number: &str) -> String {
-    number.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).take(250).collect()
 }
 
 /// The text, cut to `bytes` or a little less: MySQL refuses what does not fit.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// (The plan has call and switchboard on one floor; the switchboard knows calls, calls know no switchboard.
 /// Likewise what is kept in SQLite knows SQLite's files.)
 const FLOORS: [&[&str]; 7] = [
-    &["media", "operator"],
+    &["media", "number", "operator"],
     &["ari", "realtime"],
     &["call"],
     &["switchboard"],

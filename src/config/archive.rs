@@ -7,18 +7,20 @@ use ipnet::IpNet;
 
 use super::reader::Reader;
 use super::{Problem, Secret};
+use crate::number::CountryCode;
 use crate::operator::{Allowed, Notice};
 use crate::registry;
 use crate::sqlite;
 
 /// The variables that concern recordings, for who reads nothing else.
-pub(super) const VARIABLES: [&str; 10] = [
+pub(super) const VARIABLES: [&str; 11] = [
     "LOG_LANGUAGE",
     "RECORDINGS_DIR",
     "RECORD",
     "RECORDINGS_RECIPIENT",
     "RECORDINGS_IDENTITY_FILE",
     "RECORDING_RETENTION_DAYS",
+    "COUNTRY_CODE",
     "DATABASE_URL",
     "API_LISTEN",
     "API_TOKEN",
@@ -38,8 +40,18 @@ pub struct ArchiveConfig {
     pub call_log: registry::Settings,
     /// The file of the recordings' index: beside the call log's, under a name made of that.
     pub index: PathBuf,
+    /// The country of the line, by which callers' numbers are compared. None: the ends of numbers decide.
+    pub country: Option<CountryCode>,
     /// Who may read recordings, and where.
     pub api: ApiConfig,
+}
+
+impl ArchiveConfig {
+    /// The files of the databases.
+    #[must_use]
+    pub fn databases(&self) -> [PathBuf; 2] {
+        [self.call_log.file.clone(), self.index.clone()]
+    }
 }
 
 /// The REST API.
@@ -76,6 +88,7 @@ pub enum Role {
 /// Reads this part; the databases are in the folder of the recordings unless they are told otherwise.
 pub(super) fn archive(reader: &mut Reader<'_>, folder: Option<&Path>) -> Option<ArchiveConfig> {
     let database = reader.parsed("DATABASE_URL", Allowed::Database, database);
+    let country = country(reader);
     let api = api(reader);
     let (file, server) = match database? {
         Database::Here => (None, None),
@@ -85,7 +98,17 @@ pub(super) fn archive(reader: &mut Reader<'_>, folder: Option<&Path>) -> Option<
     let file = file.or_else(|| Some(folder?.join(CALL_LOG_FILE)))?;
     let index = file.with_extension("").as_os_str().to_owned();
     let index = sqlite::beside(Path::new(&index), "-index.db");
-    Some(ArchiveConfig { call_log: registry::Settings { file, server }, index, api: api? })
+    Some(ArchiveConfig { call_log: registry::Settings { file, server }, index, country: country?, api: api? })
+}
+
+#[expect(
+    clippy::option_option,
+    reason = "the outer one says that a problem was noted, the inner one is the setting"
+)]
+fn country(reader: &mut Reader<'_>) -> Option<Option<CountryCode>> {
+    reader.parsed("COUNTRY_CODE", Allowed::CountryCode, |text| {
+        if text.is_empty() { Some(None) } else { text.trim().parse().ok().map(Some) }
+    })
 }
 
 fn api(reader: &mut Reader<'_>) -> Option<ApiConfig> {

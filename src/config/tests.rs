@@ -503,6 +503,7 @@ const OTHERS: &[(&str, &str, bool)] = &[
     ("RECORDING_RETENTION_DAYS", "7", false),
     ("DATABASE_URL", "sqlite:other.db", false),
     ("DATABASE_URL", "mysql://calls:secret@db/calls", false),
+    ("COUNTRY_CODE", "57", false),
     ("API_LISTEN", "127.0.0.1:5002", false),
     ("API_TOKEN", "0123456789abcdef", false),
     ("API_TRUSTED_PROXIES", "10.0.0.1", false),

@@ -198,6 +198,9 @@ pub const VARIABLES: &[Variable] = &[
     optional("RECORDINGS_IDENTITY_FILE", "",
         "Archivo con la clave secreta de age, para que la API lea grabaciones cifradas; vacío: no las lee",
         "File with the secret key of age, so that the API reads encrypted recordings; empty: it does not"),
+    optional("COUNTRY_CODE", "",
+        "Código del país de la línea, para reconocer números como estén escritos; vacío: deciden los últimos nueve dígitos",
+        "Country code of the line, to know a number however it is written; empty: the last nine digits decide"),
     Variable {
         name: "DATABASE_URL",
         default: "",

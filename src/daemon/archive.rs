@@ -12,15 +12,18 @@
 //! priority than the calls' threads, which its helpers – the disk's readers, SQLite's – inherit: where there are
 //! not enough cores, a download waits, not a frame.
 
+use std::fs::Metadata;
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use axum::Router;
-use chrono::{DateTime, FixedOffset, NaiveDate, NaiveTime};
+use chrono::{DateTime, FixedOffset, NaiveDate, NaiveTime, TimeDelta};
 use futures_util::future::join_all;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -39,6 +42,7 @@ use crate::recordings::index::keeper::{Feed, Keeper};
 use crate::recordings::retention::{self, Purged};
 use crate::recordings::{Library, RecordingSettings};
 use crate::registry::{self, Log, Opener, Reader, Whose};
+use crate::sqlite;
 
 /// How long the call log is left alone that could not tell what was spent today.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
@@ -48,6 +52,9 @@ const NICE: i32 = 10;
 const DISK_THREADS: usize = 8;
 /// How often recordings past their time are looked for.
 const RETENTION: Duration = Duration::from_secs(3_600);
+/// How long a damaged database is kept for whoever may want to save something of it. It holds numbers that nothing erases
+/// in it, so every deletion that somebody asks for removes it earlier.
+const KEEP_ASIDE: TimeDelta = TimeDelta::days(30);
 /// How often a port that is taken is tried again.
 const BIND_AGAIN: Duration = Duration::from_secs(10);
 /// What the end may take; then the thread is left to the end of the process.
@@ -102,6 +109,8 @@ impl Archive {
             feed: parts_feed,
             log: log.clone(),
             calls: calls.clone(),
+            databases: config.databases(),
+            country: config.country.clone(),
             guard,
             access_log,
             trusted_proxies: config.api.trusted_proxies.clone(),
@@ -114,8 +123,15 @@ impl Archive {
         let (stop, stopping) = watch::channel(());
         let (bound, address) = watch::channel(None);
         let (ended, done) = sync_channel(1);
-        let retention =
-            Retention { library, index: index.clone(), log: log.clone(), days, operator, access_log: noted };
+        let retention = Retention {
+            library,
+            index: index.clone(),
+            log: log.clone(),
+            days,
+            operator,
+            access_log: noted,
+            databases: config.databases(),
+        };
         let call_log = config.call_log.file.clone();
         let listen = config.api.listen;
         let thread = thread::Builder::new().name("archive".into()).spawn(move || {
@@ -231,15 +247,17 @@ struct Retention {
     days: Option<u32>,
     operator: Operator,
     access_log: AccessLog,
+    databases: [PathBuf; 2],
 }
 
 impl Retention {
     async fn run(self) {
-        let Some(days) = self.days else { return };
         let library = Arc::new(self.library.clone());
         let mut hourly = tokio::time::interval(RETENTION);
         loop {
             hourly.tick().await;
+            self.remove_aside().await;
+            let Some(days) = self.days else { continue };
             let (library, now) = (Arc::clone(&library), clock::wall().naive_local());
             let expired = tokio::task::spawn_blocking(move || {
                 let path = library.folder().display().to_string();
@@ -255,6 +273,16 @@ impl Retention {
         }
     }
 
+    /// Removes damaged databases that were put aside long ago.
+    async fn remove_aside(&self) {
+        let (databases, before) = (self.databases.clone(), clock::wall() - KEEP_ASIDE);
+        let is_due = move |file: &Metadata| file.ctime() < before.timestamp();
+        let remove = move || databases.iter().for_each(|path| sqlite::remove_aside(path, is_due));
+        if let Err(error) = tokio::task::spawn_blocking(remove).await {
+            tracing::warn!(%error, "removing damaged databases panicked");
+        }
+    }
+
     /// Tells the index, the access log and the operator.
     async fn report(&self, purged: Purged, days: u32) {
         for id in &purged.gone {
@@ -267,9 +295,9 @@ impl Retention {
                 status: 204,
                 bytes: 0,
             });
-            // The index finds out by itself otherwise.
-            drop(self.index.remove(id).await);
         }
+        // The index finds out by itself otherwise.
+        drop(self.index.remove(&purged.gone).await);
         let whose = purged.gone.iter().map(|id| Whose::Recording(id.to_string()));
         for done in join_all(whose.map(|whose| self.log.erase(whose))).await {
             if let Err(error) = done {

@@ -8,16 +8,17 @@ use crate::ari::event::Channel;
 use crate::call::Report;
 use crate::operator::EndReason;
 use crate::recordings::RecordingId;
-use crate::registry::Row;
+use crate::registry::{Row, Tokens, row_id};
 
 /// This machine, as rows name it.
 pub(super) fn host() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
-/// A caller who has just come.
-pub(super) fn offered(channel: &Channel, at: DateTime<FixedOffset>, host: &str) -> Row {
+/// A caller who has just come. `chance`: two numbers nobody else has.
+pub(super) fn offered(channel: &Channel, at: DateTime<FixedOffset>, host: &str, chance: [u64; 2]) -> Row {
     Row {
+        row_id: row_id(at.timestamp_micros(), chance),
         call_id: channel.id.to_string(),
         host: host.to_owned(),
         caller: channel.caller.clone(),
@@ -33,6 +34,8 @@ pub(super) fn refused(row: Row, reason: EndReason) -> Row {
         ended_us: Some(row.offered_us),
         duration_ms: Some(0),
         end_reason: Some(reason.code().to_owned()),
+        tokens: Some(Tokens::default()),
+        cost_micro_usd: Some(0),
         ..row
     }
 }
@@ -48,6 +51,12 @@ pub(super) fn ended(row: Row, report: &Report) -> Row {
     let at = |after: Duration| row.offered_us.saturating_add(after.as_micros() as i64);
     let ms = |waited: Duration| waited.as_millis() as u64;
     let latencies = &report.latencies;
+    let (tokens, cost_micro_usd) = if report.session_stood {
+        ((&report.bill).into(), report.bill.cost.map(|cost| cost as i64))
+    } else {
+        // Without a session there was nothing to use.
+        (Tokens::default(), Some(0))
+    };
     Row {
         ended_us: Some(at(report.duration)),
         duration_ms: Some(report.duration.as_millis() as u64),
@@ -59,8 +68,8 @@ pub(super) fn ended(row: Row, report: &Report) -> Row {
         greeting_ms: latencies.greeting.map(ms),
         turn_p50_ms: latencies.answer_percentile(50).map(ms),
         turn_p95_ms: latencies.answer_percentile(95).map(ms),
-        tokens: report.session_stood.then(|| (&report.bill).into()),
-        cost_micro_usd: report.bill.cost.map(|cost| cost as i64).filter(|_| report.session_stood),
+        tokens: Some(tokens),
+        cost_micro_usd,
         ..row
     }
 }

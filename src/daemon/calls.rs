@@ -33,7 +33,7 @@ const AGENT: &str = "default";
 impl Daemon {
     /// Sends a caller on who is not taken.
     pub(super) fn refuse(&self, channel: Channel, reason: EndReason) {
-        let row = call_log::offered(&channel, wall(), &self.host);
+        let row = call_log::offered(&channel, wall(), &self.host, [chance(), chance()]);
         self.log.offer(call_log::refused(row, reason));
         self.board.refused(reason);
         tracing::info_span!("call", id = channel.id.as_str()).in_scope(|| {
@@ -64,7 +64,7 @@ impl Daemon {
         }
         let caller = channel.id.clone();
         let offered_at = wall();
-        let row = call_log::offered(&channel, offered_at, &self.host);
+        let row = call_log::offered(&channel, offered_at, &self.host, [chance(), chance()]);
         let span = tracing::info_span!("call", id = caller.as_str());
         let entered = span.enter();
         let (rtp, port) = match self.bind() {

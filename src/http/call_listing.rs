@@ -8,17 +8,20 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::csv::Format;
-use super::listing::{limit, span, when};
+use super::listing::{limit, sought, span, when};
 use super::problem::Problem;
+use crate::number::CountryCode;
 use crate::registry::{Cursor, Filter, Row, Tokens};
 
 /// Longest text that is sought: what a column holds.
 const TEXT_CHARS: usize = 255;
+/// Longest id of a call that is sought.
+const ID_CHARS: usize = 160;
 
-/// A call.
+/// A caller's stay with the assistant. A caller who comes back in the same call has another.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Call {
-    /// Asterisk's unique id of the caller's channel.
+    /// Asterisk's unique id of the caller's channel. Several stays may have the same.
     #[schema(example = "1795180048.12")]
     id: String,
     /// Its recording; null if nothing of it is recorded.
@@ -65,10 +68,15 @@ pub(super) struct Call {
     /// What that cost; null where it is not known, which is not nothing.
     #[schema(example = 0.04321)]
     cost_usd: Option<f64>,
+    /// Whether who called whom was erased: then `caller` and `called` are empty.
+    erased: bool,
+    /// The key of this stay: no other has the same, on whatever machine. `/calls/{id}` takes it too.
+    #[schema(example = "019a0282-9ae3-7c1f-8d2b-6f1e0a9b3c4d")]
+    row_id: String,
 }
 
-/// The columns of the table.
-pub(super) const COLUMNS: [&str; 26] = [
+/// The columns of the table. New ones are at the end, so that who reads them by their place is not disturbed.
+pub(super) const COLUMNS: [&str; 28] = [
     "id",
     "recording_id",
     "host",
@@ -95,6 +103,8 @@ pub(super) const COLUMNS: [&str; 26] = [
     "tokens/audio_out",
     "tokens/estimated",
     "cost_usd",
+    "erased",
+    "row_id",
 ];
 
 /// Tokens by kind.
@@ -147,6 +157,8 @@ impl From<Row> for Call {
             turn_p95_ms: row.turn_p95_ms,
             tokens: row.tokens.map(TokenCounts::from),
             cost_usd: row.cost_micro_usd.map(usd),
+            erased: row.erased,
+            row_id: row.row_id,
         }
     }
 }
@@ -179,7 +191,7 @@ pub(super) struct CallsQuery {
     #[param(minimum = 1, maximum = 500, default = 50)]
     limit: Option<u32>,
     /// `next_cursor` of the page before; of a table the header `Next-Cursor`.
-    #[param(pattern = "^[0-9]{1,18}~[!-~]{1,160}$")]
+    #[param(pattern = "^[0-9]{1,18}~[!-~]{1,255}$")]
     cursor: Option<String>,
     /// Calls that came then or later: a date, local time of the machine, or a time with its UTC offset.
     #[param(schema_with = when)]
@@ -187,6 +199,9 @@ pub(super) struct CallsQuery {
     /// Calls that came then or earlier; a date stands for its whole day.
     #[param(schema_with = when)]
     to: Option<String>,
+    /// The stays of the call with this id.
+    #[param(max_length = 160, example = "1795180048.12")]
+    id: Option<String>,
     /// Calls of this number, however it is written.
     #[param(max_length = 64, example = "+573001234567")]
     caller: Option<String>,
@@ -203,11 +218,12 @@ pub(super) struct CallsQuery {
 
 impl CallsQuery {
     /// What it asks of the log.
-    pub(super) fn filter(self) -> Result<Filter, Problem> {
+    pub(super) fn filter(self, country: Option<&CountryCode>) -> Result<Filter, Problem> {
         let limit = limit(self.limit)?;
         let (from_us, to_us) = span(self.from.as_deref(), self.to.as_deref())?;
-        if self.caller.as_ref().is_some_and(|caller| caller.chars().count() > 64) {
-            return Err(Problem::bad_parameter("caller has at most 64 characters"));
+        let caller = self.caller.map(|number| sought(&number, country)).transpose()?;
+        if self.id.as_ref().is_some_and(|id| id.chars().count() > ID_CHARS) {
+            return Err(Problem::bad_parameter(format!("id has at most {ID_CHARS} characters")));
         }
         let too_long =
             |text: &Option<String>| text.as_ref().is_some_and(|text| text.chars().count() > TEXT_CHARS);
@@ -220,7 +236,8 @@ impl CallsQuery {
         Ok(Filter {
             from_us,
             to_us,
-            caller: self.caller,
+            caller,
+            call_id: self.id,
             end_reason: self.end_reason,
             agent: self.agent,
             after: after.map_err(|error| Problem::bad_parameter(error.to_string()))?,
@@ -239,8 +256,8 @@ pub(super) fn no_such_call() -> Problem {
 #[into_params(parameter_in = Path)]
 #[expect(dead_code, reason = "it describes the path's parameter, which CallId reads")]
 pub(super) struct CallPath {
-    /// The call: Asterisk's unique id of the caller's channel.
-    #[param(pattern = "^[!-.0-~]{1,160}$")]
+    /// The call: Asterisk's unique id of the caller's channel, of whose stays the newest is meant; or the `row_id` of one.
+    #[param(pattern = "^[!-.0-~]{1,255}$")]
     id: String,
 }
 

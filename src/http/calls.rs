@@ -30,7 +30,7 @@ pub(super) async fn list(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let format = Format::of(query.format, &headers);
-    let Page { calls, next } = api.calls().page(&query.filter()?).await?;
+    let Page { calls, next } = api.calls().page(&query.filter(api.country())?).await?;
     let calls: Vec<_> = calls.into_iter().map(Call::from).collect();
     let next_cursor = next.map(|next| next.to_string());
     match format {
@@ -45,7 +45,7 @@ pub(super) async fn list(
     }
 }
 
-/// One call.
+/// One call: its newest stay, or the one whose `row_id` this is. `/calls?id=` lists all stays of a call.
 #[utoipa::path(
     get, path = "/calls/{id}", operation_id = "get_call", tag = "calls", params(CallPath),
     responses(

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::problem::Problem;
+use crate::number::{CountryCode, Sought};
 use crate::recordings::index::{Cursor, Filter, Page, utc_ms};
 use crate::recordings::{Facts, RecordingId, State};
 
@@ -15,6 +16,8 @@ use crate::recordings::{Facts, RecordingId, State};
 const LIMIT: u32 = 50;
 /// Most recordings on a page: about 200 KB of JSON.
 const MAX_LIMIT: u32 = 500;
+/// Longest number that is sought. E.164 has 15 digits; a SIP account may have a longer name.
+const NUMBER_CHARS: usize = 64;
 /// One day, less a millisecond.
 const REST_OF_DAY_MS: i64 = 86_400_000 - 1;
 
@@ -143,20 +146,26 @@ pub(super) struct ListQuery {
 
 impl ListQuery {
     /// What it asks of the index.
-    pub(super) fn filter(self) -> Result<Filter, Problem> {
+    pub(super) fn filter(self, country: Option<&CountryCode>) -> Result<Filter, Problem> {
         let limit = limit(self.limit)?;
-        if self.caller.as_ref().is_some_and(|caller| caller.chars().count() > 64) {
-            return Err(Problem::bad_parameter("caller has at most 64 characters"));
-        }
+        let caller = self.caller.map(|number| sought(&number, country)).transpose()?;
         let after = self.cursor.map(|text| text.parse::<Cursor>()).transpose();
         Ok(Filter {
             from_ms: time(self.from.as_deref(), false, "from")?.unwrap_or(i64::MIN),
             to_ms: time(self.to.as_deref(), true, "to")?.unwrap_or(i64::MAX),
-            caller: self.caller,
+            caller,
             after: after.map_err(|error| Problem::bad_parameter(error.to_string()))?,
             limit,
         })
     }
+}
+
+/// The number that is sought. One that is empty is that of callers who withheld theirs.
+pub(super) fn sought(number: &str, country: Option<&CountryCode>) -> Result<Sought, Problem> {
+    if number.chars().count() > NUMBER_CHARS {
+        return Err(Problem::bad_parameter(format!("caller has at most {NUMBER_CHARS} characters")));
+    }
+    Ok(Sought::new(number, country).unwrap_or_else(Sought::none))
 }
 
 /// The limit asked for, or the usual one.

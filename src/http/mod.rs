@@ -47,6 +47,7 @@ pub mod server;
 mod stats;
 
 use std::fmt;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -65,10 +66,12 @@ use tokio::sync::Semaphore;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::number::CountryCode;
 use crate::recordings::index::Index;
 use crate::recordings::index::keeper::Feed;
 use crate::recordings::{Library, LibraryError, RecordingId};
 use crate::registry::{Log, Reader};
+use crate::sqlite;
 use access_log::{AccessLog, Line};
 pub use audio::Pace;
 use guard::{Guard, Who};
@@ -92,6 +95,10 @@ pub struct Parts {
     pub log: Log,
     /// The call log.
     pub calls: Reader,
+    /// The files of the databases, beside which damaged ones are kept.
+    pub databases: [PathBuf; 2],
+    /// The country of the line, by which numbers are compared.
+    pub country: Option<CountryCode>,
     /// Who may come in.
     pub guard: Guard,
     /// Who did.
@@ -141,6 +148,10 @@ impl Api {
         &self.0.calls
     }
 
+    fn country(&self) -> Option<&CountryCode> {
+        self.0.country.as_ref()
+    }
+
     fn pace(&self) -> Pace {
         self.0.pace.clone()
     }
@@ -159,6 +170,12 @@ impl Api {
 
     fn recorder(&self) -> Option<RecorderHealth> {
         (self.0.recorder)()
+    }
+
+    /// Removes damaged databases that were put aside: they hold what is to be erased, and nothing can be erased in them.
+    async fn remove_aside(&self) -> Result<(), Problem> {
+        let databases = self.0.databases.clone();
+        self.on_disk(move |_| databases.iter().for_each(|path| sqlite::remove_aside(path, |_| true))).await
     }
 
     /// Does what waits for the disk beside the runtime.

@@ -26,7 +26,7 @@ pub(super) async fn list(
     State(api): State<Api>,
     Params(query): Params<ListQuery>,
 ) -> Result<Response, Problem> {
-    let page = match api.index().page(&query.filter()?).await {
+    let page = match api.index().page(&query.filter(api.country())?).await {
         Ok(page) => page,
         Err(error) => {
             api.feed().check();
@@ -175,7 +175,8 @@ pub(super) async fn bin(
     audio::respond(&method, &headers, offer, api.pace(), api.now().into())
 }
 
-/// Deletes every file of a recording, or none. The call log forgets who called whom.
+/// Deletes every file of a recording, or none. The call log forgets who called whom, and damaged databases that were put
+/// aside are removed, because they may hold it too.
 #[utoipa::path(
     delete, path = "/recordings/{id}", operation_id = "delete_recording", tag = "recordings", params(IdPath),
     responses(
@@ -193,10 +194,11 @@ pub(super) async fn delete(
     let asked = id.clone();
     api.read(&id, move |library| library.delete(&asked)).await?;
     // A list asked for right after this does not show it; should this fail, the list itself finds out.
-    if api.index().remove(&id).await.is_err() {
+    if api.index().remove(std::slice::from_ref(&id)).await.is_err() {
         api.feed().gone(id.clone());
     }
     api.log().erase(Whose::Recording(id.to_string())).await?;
+    api.remove_aside().await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

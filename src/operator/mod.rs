@@ -14,7 +14,7 @@ mod words;
 
 use std::net::SocketAddr;
 
-pub use words::{Allowed, Cost, Detail, EndReason, Found};
+pub use words::{Allowed, Cost, Detail, EndReason, Found, is_yes};
 
 use words::Said;
 
@@ -240,8 +240,8 @@ notices! {
     // ── the call log ─────────────────────────────────────────────────────────────────────────────────────
     /// The file of the call log was damaged, or none of ours: it was moved to `path`, and a new one begun.
     CallLogMoved { path: String } => Error,
-        "El registro de llamadas estaba dañado: se ha apartado en {path} y se empieza uno nuevo",
-        "The call log was damaged: it was moved to {path} and a new one is begun";
+        "El registro de llamadas estaba dañado: se ha apartado en {path} y se empieza uno nuevo. Cópielo si lo necesita: se elimina a los 30 días, o antes con la primera grabación que alguien borre",
+        "The call log was damaged: it was moved to {path} and a new one is begun. Copy it if you need it: it is removed after 30 days, or before with the first recording that somebody deletes";
     /// The file of the call log cannot be written; calls go on and rows wait.
     CallLogFailing { path: String, cause: Detail } => Error,
         "No se puede escribir en el registro de llamadas {path}: {cause}. Las llamadas se atienden; sus filas esperan en memoria. Revise DATABASE_URL",
@@ -289,13 +289,37 @@ notices! {
         "Grabaciones exportadas a {folder}: {recordings}",
         "Recordings exported to {folder}: {recordings}";
     /// What `recordings purge` deleted.
-    RecordingsPurged { recordings: usize } => Info,
-        "Grabaciones eliminadas: {recordings}",
-        "Recordings deleted: {recordings}";
+    RecordingsPurged { recordings: usize, rows: usize } => Info,
+        "Grabaciones eliminadas: {recordings} - Filas del registro de llamadas sin números desde ahora: {rows}",
+        "Recordings deleted: {recordings} - Rows of the call log without numbers from now on: {rows}";
     /// What `recordings purge` would delete without `--dry-run`.
-    RecordingsToPurge { recordings: usize } => Info,
-        "Grabaciones que se eliminarían: {recordings} (nada se ha eliminado: --dry-run)",
-        "Recordings that would be deleted: {recordings} (nothing was deleted: --dry-run)";
+    RecordingsToPurge { recordings: usize, rows: usize } => Info,
+        "Grabaciones que se eliminarían: {recordings} - Filas del registro de llamadas que perderían los números: {rows} (nada se ha eliminado: --dry-run)",
+        "Recordings that would be deleted: {recordings} - Rows of the call log that would lose their numbers: {rows} (nothing was deleted: --dry-run)";
+    /// The question before it, to whoever sits at the terminal.
+    PurgeAsks { recordings: usize, rows: usize } => Warn,
+        "Se eliminarán {recordings} grabaciones y los números de {rows} filas del registro de llamadas: ¿continuar? (s/N)",
+        "{recordings} recordings and the numbers of {rows} rows of the call log will be deleted: go on? (y/N)";
+    /// The answer was not yes.
+    PurgeLeft => Warn,
+        "Nada se ha eliminado",
+        "Nothing was deleted";
+    /// There is nobody to ask, and it may be what nobody meant.
+    PurgeNeedsYes { recordings: usize, of: usize, rows: usize } => Error,
+        "Nada se ha eliminado: son {recordings} de {of} grabaciones y los números de {rows} filas del registro de llamadas. Revise la lista y repita con --yes",
+        "Nothing was deleted: these are {recordings} of {of} recordings and the numbers of {rows} rows of the call log. Check the list and repeat with --yes";
+    /// Calls of the number are running: their recordings are not among those that go.
+    PurgeLeavesRunning { calls: usize } => Warn,
+        "Llamadas en curso entre ellas: {calls}. Sus grabaciones se conservan: repita cuando terminen",
+        "Calls among them that are running: {calls}. Their recordings are kept: repeat when they are over";
+    /// The call log does not answer, so its rows cannot be shown.
+    CallLogUnseen => Warn,
+        "El registro de llamadas no responde ahora: no se muestran sus filas; perderán los números cuando responda",
+        "The call log does not answer now: its rows are not shown; they lose their numbers when it does";
+    /// There is no such folder: a command runs elsewhere than the daemon, or with another `.env`.
+    RecordingsFolderMissing { path: String } => Error,
+        "No existe la carpeta de grabaciones {path}: ejecute la orden en la carpeta del servicio (con su .env), o defina RECORDINGS_DIR",
+        "There is no folder of recordings {path}: run the command in the daemon's folder (with its .env), or set RECORDINGS_DIR";
     /// Encrypted recordings whose caller neither the identity nor the index can tell.
     CallersUnknown { recordings: usize } => Warn,
         "Grabaciones cifradas cuyo llamante no se puede saber sin RECORDINGS_IDENTITY_FILE: {recordings}",

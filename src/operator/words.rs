@@ -8,6 +8,12 @@ use std::net::SocketAddr;
 
 use super::Language;
 
+/// Whether this is a yes, in either language: the answer to a question such as [`Notice::PurgeAsks`](super::Notice::PurgeAsks).
+#[must_use]
+pub fn is_yes(answer: &str) -> bool {
+    ["s", "si", "sí", "y", "yes"].contains(&answer.trim().to_lowercase().as_str())
+}
+
 /// Anything that can stand in a sentence.
 pub(super) trait Said {
     fn said(&self, language: Language) -> String;
@@ -238,6 +244,8 @@ pub enum Allowed {
     Path,
     /// A language code such as `es`.
     LanguageCode,
+    /// The country code of a line, such as 57.
+    CountryCode,
     /// A level or a tracing filter.
     LogFilter,
     /// A text file we can read; `cause` says what is wrong with this one.
@@ -353,6 +361,9 @@ impl Said for Allowed {
             Self::LanguageCode => say(
                 "un código de idioma como es o en, o vacío".into(),
                 "a language code such as es or en, or empty".into()),
+            Self::CountryCode => say(
+                "el código de un país, de una a tres cifras, como 57, o vacío".into(),
+                "the code of a country, one to three digits, such as 57, or empty".into()),
             Self::LogFilter => say(
                 "off, error, warn, info, debug, trace, o un filtro como openai_inbound_calls=debug".into(),
                 "off, error, warn, info, debug, trace, or a filter such as openai_inbound_calls=debug".into()),

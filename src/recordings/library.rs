@@ -23,7 +23,7 @@ use super::seal::{self, Identity};
 use super::story::Story;
 use super::summary::summary;
 use super::{Facts, RecordingId, RecordingSettings, State};
-use crate::sqlite::number_key;
+use crate::number::Sought;
 
 /// Why a recording cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -259,17 +259,15 @@ impl Library {
             .collect())
     }
 
-    /// Recordings of one caller. Reads every conversation: seconds with 100 000 of them. Numbers are compared
-    /// without spaces, brackets, dots and dashes.
+    /// Recordings of one caller. Reads every conversation: seconds with 100 000 of them.
     ///
     /// # Errors
     /// The folder cannot be read.
-    pub fn of_caller(&self, number: &str) -> io::Result<OfCaller> {
-        let wanted = number_key(number);
+    pub fn of_caller(&self, caller: &Sought) -> io::Result<OfCaller> {
         let mut found = OfCaller::default();
         for (id, _) in self.list()?.into_iter().rev().filter(|(_, state)| *state != State::Live) {
             match self.facts(&id) {
-                Ok(Facts { told: Some(told), .. }) if number_key(&told.caller) == wanted => {
+                Ok(Facts { told: Some(told), .. }) if caller.is(&told.caller) => {
                     found.ids.push(id);
                 }
                 Ok(Facts { told: None, .. }) => found.unknown.push(id),

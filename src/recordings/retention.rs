@@ -23,6 +23,13 @@ pub fn cutoff(now: NaiveDateTime, days: u32) -> NaiveDateTime {
     now.checked_sub_days(Days::new(u64::from(days))).unwrap_or(NaiveDateTime::MIN)
 }
 
+/// Whether this is more than half of all recordings. A clock that is wrong makes all of them too old; so does a setting
+/// with a digit too few.
+#[must_use]
+pub const fn is_most(expired: usize, of: usize) -> bool {
+    expired > of / 2
+}
+
 /// Deletes each of them, whatever becomes of the others.
 #[must_use]
 pub fn purge(library: &Library, ids: Vec<RecordingId>) -> Purged {

@@ -7,11 +7,14 @@ use sqlx::AssertSqlSafe;
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 
 use super::row::{self, COLUMNS, Cells as _, PERSONAL, Row};
-use super::{RegistryError, Sought, Whose};
+use super::{Column, RegistryError, Whose};
 use crate::operator::EndReason;
 use crate::sqlite::{self, Commit, Migrations};
 
-const MIGRATIONS: Migrations = &[(1, "calls", include_str!("0001_calls.sqlite.sql"))];
+const MIGRATIONS: Migrations = &[
+    (1, "calls", include_str!("0001_calls.sqlite.sql")),
+    (2, "a row for each stay", include_str!("0002_stays.sqlite.sql")),
+];
 
 /// The file. Cheap to clone; all clones share the database.
 #[derive(Debug, Clone)]
@@ -33,7 +36,6 @@ pub(super) enum Change<'a> {
 #[derive(Debug)]
 pub(super) struct Due {
     pub(super) row: Row,
-    pub(super) erased: bool,
     /// Its place. It changes with every change of the row.
     pub(super) place: i64,
 }
@@ -42,7 +44,7 @@ pub(super) struct Due {
 #[derive(Debug)]
 pub(super) struct Erasure {
     id: i64,
-    pub(super) sought: Sought,
+    pub(super) column: Column,
     pub(super) value: String,
 }
 
@@ -96,23 +98,28 @@ impl Local {
             match change {
                 Change::Put(row) => {
                     let query = sqlx::query(AssertSqlSafe(upsert()));
-                    row::bind(query, &row.values(false)).execute(&mut *transaction).await?;
+                    row::bind(query, &row.values()).execute(&mut *transaction).await?;
                 }
                 Change::Erase(whose) => {
-                    let Some((sought, value)) = whose.sought() else { continue };
-                    let (erase, remember) = match sought {
-                        Sought::Recording => (ERASE_RECORDING, REMEMBER_RECORDING),
-                        Sought::Caller => (ERASE_CALLER, REMEMBER_CALLER),
-                    };
-                    sqlx::query(erase).bind(&value).execute(&mut *transaction).await?;
-                    if self.forwards {
-                        sqlx::query(remember).bind(&value).execute(&mut *transaction).await?;
+                    for (column, value) in whose.sought() {
+                        let erase = sqlx::query(AssertSqlSafe(erase(column)));
+                        erase.bind(value).execute(&mut *transaction).await?;
+                        if self.forwards {
+                            let remember = sqlx::query(AssertSqlSafe(remember(column)));
+                            remember.bind(value).execute(&mut *transaction).await?;
+                        }
                     }
                 }
             }
         }
         transaction.commit().await?;
         Ok(())
+    }
+
+    /// Empties the log beside the file, so that a copy of the file is whole and nothing of what was erased is left. False:
+    /// somebody reads just now.
+    pub(super) async fn settle(&self) -> Result<bool, RegistryError> {
+        Ok(sqlite::settle(&self.pool()?).await?)
     }
 
     /// Ends the rows of calls that were running when an earlier daemon was cut off; says how many.
@@ -128,7 +135,7 @@ impl Local {
         let query = sqlx::query(AssertSqlSafe(sql)).bind(after).bind(limit as i64);
         let due = |cells: &SqliteRow| -> sqlx::Result<Due> {
             let place = cells.integer(COLUMNS.len())?.unwrap_or_default();
-            Ok(Due { row: row::read(cells)?, erased: row::is_erased(cells)?, place })
+            Ok(Due { row: row::read(cells)?, place })
         };
         Ok(query.fetch_all(&self.pool()?).await?.iter().map(due).collect::<Result<_, _>>()?)
     }
@@ -146,7 +153,7 @@ impl Local {
         let mut transaction = self.pool()?.begin().await?;
         for Due { row, place, .. } in delivered {
             for sql in [FORGET_ENDED, KEEP_RUNNING] {
-                sqlx::query(sql).bind(&row.call_id).bind(place).execute(&mut *transaction).await?;
+                sqlx::query(sql).bind(&row.row_id).bind(place).execute(&mut *transaction).await?;
             }
         }
         transaction.commit().await?;
@@ -155,16 +162,17 @@ impl Local {
 
     /// The erasures the server has not heard of.
     pub(super) async fn erasures(&self) -> Result<Vec<Erasure>, RegistryError> {
-        let rows = sqlx::query("SELECT id, recording_id, caller_key FROM erasures ORDER BY id");
-        let erasure = |cells: &SqliteRow| -> sqlx::Result<Erasure> {
+        let rows = sqlx::query("SELECT id, recording_id, caller_key, caller_tail FROM erasures ORDER BY id");
+        let rows = rows.fetch_all(&self.pool()?).await?;
+        let mut erasures = Vec::with_capacity(rows.len());
+        for cells in &rows {
             let id = cells.integer(0)?.unwrap_or_default();
-            let (sought, value) = match cells.text(1)? {
-                Some(recording) => (Sought::Recording, recording),
-                None => (Sought::Caller, cells.text(2)?.unwrap_or_default()),
-            };
-            Ok(Erasure { id, sought, value })
-        };
-        Ok(rows.fetch_all(&self.pool()?).await?.iter().map(erasure).collect::<Result<_, _>>()?)
+            for (place, column) in Column::ALL.into_iter().enumerate() {
+                let value = cells.text(1 + place)?;
+                erasures.extend(value.map(|value| Erasure { id, column, value }));
+            }
+        }
+        Ok(erasures)
     }
 
     /// The server has heard of it.
@@ -184,7 +192,7 @@ fn upsert() -> String {
         column => format!("{column} = excluded.{column}"),
     });
     format!(
-        "{} ON CONFLICT (call_id) DO UPDATE SET {}, due = excluded.due",
+        "{} ON CONFLICT (row_id) DO UPDATE SET {}, due = excluded.due",
         row::insert(Some(NEXT_PLACE)),
         update.collect::<Vec<_>>().join(", ")
     )
@@ -194,18 +202,27 @@ fn upsert() -> String {
 const NEXT_PLACE: (&str, &str) = ("due", "(SELECT COALESCE(MAX(due), 0) + 1 FROM calls)");
 const END_CUT_OFF: &str = "UPDATE calls SET end_reason = ?, \
      due = (SELECT COALESCE(MAX(due), 0) FROM calls) + rowid WHERE end_reason IS NULL";
-const ERASE_RECORDING: &str = "UPDATE calls SET caller = '', caller_key = '', called = '', erased = 1, \
-     due = (SELECT COALESCE(MAX(due), 0) FROM calls) + rowid WHERE recording_id = ?";
-const ERASE_CALLER: &str = "UPDATE calls SET caller = '', caller_key = '', called = '', erased = 1, \
-     due = (SELECT COALESCE(MAX(due), 0) FROM calls) + rowid WHERE caller_key = ?";
-const REMEMBER_RECORDING: &str = "INSERT INTO erasures (recording_id) VALUES (?)";
-const REMEMBER_CALLER: &str = "INSERT INTO erasures (caller_key) VALUES (?)";
-const FORGET_ENDED: &str = "DELETE FROM calls WHERE call_id = ? AND due = ? AND end_reason IS NOT NULL";
-const KEEP_RUNNING: &str = "UPDATE calls SET due = NULL WHERE call_id = ? AND due = ?";
+const FORGET_ENDED: &str = "DELETE FROM calls WHERE row_id = ? AND due = ? AND end_reason IS NOT NULL";
+const KEEP_RUNNING: &str = "UPDATE calls SET due = NULL WHERE row_id = ? AND due = ?";
+
+/// Clears who called whom where the column holds the `?`.
+fn erase(column: Column) -> String {
+    format!(
+        "UPDATE calls SET caller = '', caller_key = '', called = '', erased = 1, \
+         due = (SELECT COALESCE(MAX(due), 0) FROM calls) + rowid WHERE {} = ?",
+        column.name()
+    )
+}
+
+/// Notes for the server that this is to be erased.
+fn remember(column: Column) -> String {
+    format!("INSERT INTO erasures ({}) VALUES (?)", column.name())
+}
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::number::Sought;
 
     async fn local(folder: &tempfile::TempDir, forwards: bool) -> Local {
         let local = Local::new(&folder.path().join("calls.db"), forwards);
@@ -213,9 +230,13 @@ mod tests {
         local
     }
 
+    fn five() -> Whose {
+        Whose::Caller(Sought::new("+5", None).unwrap())
+    }
+
     fn row(end_reason: Option<&str>) -> Row {
         let end_reason = end_reason.map(ToOwned::to_owned);
-        Row { call_id: "a".into(), caller: "5".into(), end_reason, ..Row::default() }
+        Row { row_id: "a".into(), call_id: "a".into(), caller: "5".into(), end_reason, ..Row::default() }
     }
 
     #[tokio::test]
@@ -223,7 +244,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let local = local(&folder, true).await;
         let end = row(Some("busy"));
-        for changed in [Change::Put(&end), Change::Erase(&Whose::Caller("5".into()))] {
+        for changed in [Change::Put(&end), Change::Erase(&five())] {
             local.write(&[Change::Put(&row(Some("no_port")))]).await.unwrap();
             let under_way = local.due(0, 10).await.unwrap();
             local.write(&[changed]).await.unwrap();
@@ -252,7 +273,7 @@ mod tests {
         for forwards in [true, false] {
             let folder = tempfile::tempdir().unwrap();
             let local = local(&folder, forwards).await;
-            local.write(&[Change::Erase(&Whose::Caller("+5".into()))]).await.unwrap();
+            local.write(&[Change::Erase(&five())]).await.unwrap();
             let erasures = local.erasures().await.unwrap();
             assert_eq!(
                 erasures.iter().map(|erasure| &*erasure.value).collect::<Vec<_>>(),

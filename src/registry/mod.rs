@@ -4,7 +4,7 @@
 //! ```text
 //!  daemon ── Log::offer, never waits ──► queue ──► writer ──► SQLite file ── delivery ──► MySQL
 //!                                                             every row,     each row once
-//!                                                             durable        by its call id
+//!                                                             durable        by its key
 //!                                                                 └───────► Reader ◄───────┘
 //! ```
 //! Without a server the file is the log. With one, the file holds only what is on its way there: the rows of
@@ -32,11 +32,11 @@ mod writer;
 use std::path::PathBuf;
 
 pub use reader::{Cursor, CursorError, Filter, Page, Reader};
-pub use row::{Row, Tokens};
+pub use row::{Row, Tokens, row_id};
 pub use server::{Server, ServerError};
 pub use writer::{Backlog, Log, Tell, Writer};
 
-use crate::sqlite::number_key;
+use crate::number;
 
 /// Where the call log is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,25 +66,42 @@ pub enum RegistryError {
 pub enum Whose {
     /// The call with this recording.
     Recording(String),
-    /// All calls of this number, however it is written.
-    Caller(String),
+    /// All calls of this number.
+    Caller(number::Sought),
 }
 
 impl Whose {
-    /// Column and value that find the rows. None: nobody's, such as the number of all who withheld theirs.
-    fn sought(&self) -> Option<(Sought, String)> {
-        let (sought, value) = match self {
-            Self::Recording(id) => (Sought::Recording, id.clone()),
-            Self::Caller(number) => (Sought::Caller, number_key(number)),
+    /// What finds the rows: each pair, those in which the column holds the value. Never those without a number.
+    fn sought(&self) -> Vec<(Column, &str)> {
+        let sought = match self {
+            Self::Recording(id) => vec![(Column::Recording, id.as_str())],
+            Self::Caller(number::Sought::Tail(tail)) => vec![(Column::CallerTail, tail.as_str())],
+            Self::Caller(number::Sought::Keys(keys)) => {
+                keys.iter().map(|key| (Column::CallerKey, key.as_str())).collect()
+            }
         };
-        (!value.is_empty()).then_some((sought, value))
+        sought.into_iter().filter(|(_, value)| !value.is_empty()).collect()
     }
 }
 
+/// What tells whose a row is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sought {
+enum Column {
     Recording,
-    Caller,
+    CallerKey,
+    CallerTail,
+}
+
+impl Column {
+    const ALL: [Self; 3] = [Self::Recording, Self::CallerKey, Self::CallerTail];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Recording => "recording_id",
+            Self::CallerKey => "caller_key",
+            Self::CallerTail => "caller_tail",
+        }
+    }
 }
 
 /// Who opens the log.

@@ -13,11 +13,14 @@ use super::local::Local;
 use super::row::{self, COLUMNS, Cells, Row, Value};
 use super::server::{ANSWER, Remote};
 use super::stats::{self, Sums};
-use super::{RegistryError, stats::Asked};
-use crate::sqlite::number_key;
+use super::{Column, RegistryError, Whose, stats::Asked};
+use crate::number::Sought;
 
 /// How long the file may take to be counted: Prometheus waits 10 s for all there is, and should get the rest.
 const AT_ONCE: Duration = Duration::from_secs(2);
+
+/// Values in one question. SQLite takes 32 766; fewer would only ask more often.
+const AT_A_TIME: usize = 500;
 
 /// Reads the log. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -39,8 +42,10 @@ pub struct Filter {
     pub from_us: i64,
     /// Offered then or earlier.
     pub to_us: i64,
-    /// Of this caller only, however the number is written.
-    pub caller: Option<String>,
+    /// Of this caller only.
+    pub caller: Option<Sought>,
+    /// The stays of this call only.
+    pub call_id: Option<String>,
     /// Those that ended for this reason only; its code.
     pub end_reason: Option<String>,
     /// Those of this agent only.
@@ -57,6 +62,7 @@ impl Default for Filter {
             from_us: i64::MIN,
             to_us: i64::MAX,
             caller: None,
+            call_id: None,
             end_reason: None,
             agent: None,
             after: None,
@@ -69,7 +75,7 @@ impl Default for Filter {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor {
     offered_us: i64,
-    call_id: String,
+    row_id: String,
 }
 
 /// Not a cursor of ours.
@@ -81,19 +87,19 @@ impl FromStr for Cursor {
     type Err = CursorError;
 
     fn from_str(text: &str) -> Result<Self, CursorError> {
-        let (offered, call_id) = text.split_once('~').ok_or(CursorError)?;
-        let is_id = (1..=160).contains(&call_id.len()) && call_id.bytes().all(|byte| byte.is_ascii_graphic());
+        let (offered, row_id) = text.split_once('~').ok_or(CursorError)?;
+        let is_id = (1..=255).contains(&row_id.len()) && row_id.bytes().all(|byte| byte.is_ascii_graphic());
         if !is_id || !(1..=18).contains(&offered.len()) || !offered.bytes().all(|byte| byte.is_ascii_digit())
         {
             return Err(CursorError);
         }
-        Ok(Self { offered_us: offered.parse().map_err(|_| CursorError)?, call_id: call_id.to_owned() })
+        Ok(Self { offered_us: offered.parse().map_err(|_| CursorError)?, row_id: row_id.to_owned() })
     }
 }
 
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}~{}", self.offered_us.max(0), self.call_id)
+        write!(f, "{}~{}", self.offered_us.max(0), self.row_id)
     }
 }
 
@@ -117,43 +123,59 @@ impl Reader {
     /// The database is away, or fails.
     pub async fn page(&self, filter: &Filter) -> Result<Page, RegistryError> {
         let mut sql = format!(
-            "SELECT {} FROM calls WHERE offered_us >= ? AND offered_us <= ? AND (offered_us < ? OR call_id < ?)",
+            "SELECT {} FROM calls WHERE offered_us >= ? AND offered_us <= ? AND (offered_us < ? OR row_id < ?)",
             COLUMNS.join(", ")
         );
         let after =
-            filter.after.as_ref().map_or((i64::MAX, ""), |after| (after.offered_us, after.call_id.as_str()));
+            filter.after.as_ref().map_or((i64::MAX, ""), |after| (after.offered_us, after.row_id.as_str()));
         let mut values: Vec<Value> = vec![
             filter.from_us.into(),
             filter.to_us.min(after.0).into(),
             after.0.into(),
             after.1.to_owned().into(),
         ];
-        let caller = filter.caller.as_deref().map(number_key);
-        let wanted = [("caller_key", &caller), ("end_reason", &filter.end_reason), ("agent", &filter.agent)];
-        for (column, value) in wanted {
-            if let Some(value) = value {
-                sql.extend([" AND ", column, " = ?"]);
-                values.push(value.clone().into());
-            }
+        let (caller_column, callers): (_, &[String]) = match &filter.caller {
+            None => ("caller_key", &[]),
+            Some(Sought::Keys(keys)) => ("caller_key", keys),
+            Some(Sought::Tail(tail)) => ("caller_tail", std::slice::from_ref(tail)),
+        };
+        let wanted = [
+            (caller_column, callers),
+            ("call_id", filter.call_id.as_slice()),
+            ("end_reason", filter.end_reason.as_slice()),
+            ("agent", filter.agent.as_slice()),
+        ];
+        for (column, any_of) in wanted.into_iter().filter(|(_, any_of)| !any_of.is_empty()) {
+            sql.extend([" AND ", column, " IN (", &vec!["?"; any_of.len()].join(", "), ")"]);
+            values.extend(any_of.iter().map(|value| value.clone().into()));
         }
-        sql.push_str(" ORDER BY offered_us DESC, call_id DESC LIMIT ?");
+        sql.push_str(" ORDER BY offered_us DESC, row_id DESC LIMIT ?");
         // One more than asked for tells whether another page follows.
         values.push((i64::from(filter.limit) + 1).into());
         let mut calls = self.fetch(sql, values, row::read).await?;
         let more = calls.len() > filter.limit as usize;
         calls.truncate(filter.limit as usize);
-        let behind = |row: &Row| Cursor { offered_us: row.offered_us, call_id: row.call_id.clone() };
+        let behind = |row: &Row| Cursor { offered_us: row.offered_us, row_id: row.row_id.clone() };
         let next = calls.last().filter(|_| more).map(behind);
         Ok(Page { calls, next })
     }
 
-    /// One call.
+    /// The row with this key, or the newest of the call with this id.
     ///
     /// # Errors
     /// The database is away, or fails.
-    pub async fn find(&self, call_id: &str) -> Result<Option<Row>, RegistryError> {
-        let sql = format!("SELECT {} FROM calls WHERE call_id = ?", COLUMNS.join(", "));
-        Ok(self.fetch(sql, vec![call_id.to_owned().into()], row::read).await?.pop())
+    pub async fn find(&self, id: &str) -> Result<Option<Row>, RegistryError> {
+        for column in ["row_id", "call_id"] {
+            let columns = COLUMNS.join(", ");
+            let sql = format!(
+                "SELECT {columns} FROM calls WHERE {column} = ? ORDER BY offered_us DESC, row_id DESC LIMIT 1"
+            );
+            let found = self.fetch(sql, vec![id.to_owned().into()], row::read).await?.pop();
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
     }
 
     /// What the calls of `host` have cost that came before `before_us` and ended at `from_us` or later, micro-USD; of
@@ -169,6 +191,33 @@ impl Reader {
         let values = vec![earliest.into(), before_us.into(), from_us.into(), host.to_owned().into()];
         let sums = self.fetch(sql.to_owned(), values, |cells| cells.integer(0)).await?;
         Ok(sums.into_iter().flatten().sum::<i64>().max(0) as u64)
+    }
+
+    /// The rows that are whose, unless they are erased already; oldest first.
+    ///
+    /// # Errors
+    /// The database is away, or fails.
+    pub async fn of(&self, whose: &[Whose]) -> Result<Vec<Row>, RegistryError> {
+        let mut rows = Vec::new();
+        for column in Column::ALL {
+            let values = whose.iter().flat_map(Whose::sought);
+            let values: Vec<Value> =
+                values.filter(|(of, _)| *of == column).map(|(_, value)| value.to_owned().into()).collect();
+            for values in values.chunks(AT_A_TIME) {
+                let sql = format!(
+                    "SELECT {} FROM calls WHERE {} IN ({}) AND erased = 0",
+                    COLUMNS.join(", "),
+                    column.name(),
+                    vec!["?"; values.len()].join(", ")
+                );
+                rows.extend(self.fetch(sql, values.to_vec(), row::read).await?);
+            }
+        }
+        rows.sort_by(|one: &Row, other| {
+            (one.offered_us, &one.row_id).cmp(&(other.offered_us, &other.row_id))
+        });
+        rows.dedup_by(|one, other| one.row_id == other.row_id);
+        Ok(rows)
     }
 
     /// The sums of calls, by what is asked for, in its order.

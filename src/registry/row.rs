@@ -4,17 +4,21 @@ use sqlx::query::Query;
 use sqlx::{Database, Encode, Row as _, Type};
 
 use crate::call::ledger::{self, Bill};
-use crate::sqlite::{cut, number_key};
+use crate::number;
+use crate::sqlite::cut;
 
 /// Longest text in a row, bytes; MySQL refuses what does not fit.
 const TEXT_BYTES: usize = 255;
 /// Longest id, bytes: it is part of keys. Asterisk's have at most 149.
 const ID_BYTES: usize = 160;
 
-/// One call.
+/// One stay of a caller in the application. A caller who comes back – after a crash of the daemon, or by the dialplan – has
+/// another row with the same `call_id`, and so may a caller of another Asterisk.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Row {
-    /// The caller's channel in Asterisk.
+    /// The key: unlike every other row's, on whatever machine it was made. See [`row_id`].
+    pub row_id: String,
+    /// The caller's channel in Asterisk: its unique id.
     pub call_id: String,
     /// `{YYYYMMDD_HHMMSS}_{call_id}`; None: nothing is recorded.
     pub recording_id: Option<String>,
@@ -24,6 +28,8 @@ pub struct Row {
     pub caller: String,
     /// The number dialled; empty if unknown or erased.
     pub called: String,
+    /// Who called whom was erased. What is erased stays so.
+    pub erased: bool,
     /// The model that answered.
     pub model: String,
     /// The agent that answered.
@@ -50,7 +56,7 @@ pub struct Row {
     pub turn_p50_ms: Option<u64>,
     /// The same: 95 of 100 were no longer.
     pub turn_p95_ms: Option<u64>,
-    /// What it used of the model. None: unknown, which is not nothing.
+    /// What it used of the model; nothing where no session stood. None: unknown.
     pub tokens: Option<Tokens>,
     /// What that cost, millionths of a US dollar. None: unknown.
     pub cost_micro_usd: Option<i64>,
@@ -84,8 +90,26 @@ impl From<&Bill> for Tokens {
     }
 }
 
-/// All columns, in the order of [`Row::values`] and [`read`].
-pub(super) const COLUMNS: [&str; 28] = [
+/// The key of a row for a caller who came then: a UUID of version 7 (RFC 9562, section 5.7), so that rows of one time are
+/// near each other in the database. `chance`: two numbers nobody else has.
+#[must_use]
+pub fn row_id(offered_us: i64, chance: [u64; 2]) -> String {
+    let ms = offered_us.max(0) as u64 / 1_000;
+    let [first, second] = chance;
+    format!(
+        "{:08x}-{:04x}-7{:03x}-{:04x}-{:012x}",
+        (ms >> 16) & 0xFFFF_FFFF,
+        ms & 0xFFFF,
+        first & 0xFFF,
+        // Its first two bits say which kind of UUID this is.
+        0x8000 | (first >> 12) & 0x3FFF,
+        second & 0xFFFF_FFFF_FFFF,
+    )
+}
+
+/// All columns that are written, in the order of [`Row::values`] and [`read`].
+pub(super) const COLUMNS: [&str; 29] = [
+    "row_id",
     "call_id",
     "recording_id",
     "host",
@@ -190,19 +214,20 @@ cells!(sqlx::sqlite::SqliteRow, sqlx::mysql::MySqlRow);
 
 impl Row {
     /// What its columns hold.
-    pub(super) fn values(&self, erased: bool) -> Vec<Value> {
+    pub(super) fn values(&self) -> Vec<Value> {
         let text = |text: &str| Value::Text(Some(cut(text, TEXT_BYTES)));
-        let personal = |value: &str| text(if erased { "" } else { value });
+        let personal = |value: &str| text(if self.erased { "" } else { value });
         let id = |id: &str| cut(id, ID_BYTES);
         let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         let known = |value: Option<u64>| Value::Integer(value.map(number));
         let tokens = |kind: fn(&Tokens) -> u64| known(self.tokens.as_ref().map(kind));
         vec![
+            text(&self.row_id),
             id(&self.call_id).into(),
             Value::Text(self.recording_id.as_deref().map(id)),
             text(&self.host),
             personal(&self.caller),
-            personal(&number_key(&self.caller)),
+            personal(&number::key(&self.caller)),
             personal(&self.called),
             text(&self.model),
             text(&self.agent),
@@ -225,7 +250,7 @@ impl Row {
             tokens(|tokens| tokens.audio_out),
             i64::from(self.tokens.is_some_and(|tokens| tokens.estimated)).into(),
             Value::Integer(self.cost_micro_usd),
-            i64::from(erased).into(),
+            i64::from(self.erased).into(),
         ]
     }
 }
@@ -235,43 +260,40 @@ pub(super) fn read(cells: &dyn Cells) -> sqlx::Result<Row> {
     let text = |column| cells.text(column).map(Option::unwrap_or_default);
     let known = |column| cells.integer(column).map(|number| number.map(|number| number.max(0) as u64));
     let number = |column| known(column).map(Option::unwrap_or_default);
-    let tokens = match known(19)? {
+    let tokens = match known(20)? {
         None => None,
         Some(text_in) => Some(Tokens {
             text_in,
-            audio_in: number(20)?,
-            cached_text_in: number(21)?,
-            cached_audio_in: number(22)?,
-            text_out: number(23)?,
-            audio_out: number(24)?,
-            estimated: number(25)? != 0,
+            audio_in: number(21)?,
+            cached_text_in: number(22)?,
+            cached_audio_in: number(23)?,
+            text_out: number(24)?,
+            audio_out: number(25)?,
+            estimated: number(26)? != 0,
         }),
     };
     Ok(Row {
-        call_id: text(0)?,
-        recording_id: cells.text(1)?,
-        host: text(2)?,
-        caller: text(3)?,
-        called: text(5)?,
-        model: text(6)?,
-        agent: text(7)?,
-        offered_us: cells.integer(8)?.unwrap_or_default(),
-        answered_us: cells.integer(9)?,
-        first_audio_us: cells.integer(10)?,
-        ended_us: cells.integer(11)?,
-        duration_ms: known(12)?,
-        end_reason: cells.text(13)?,
-        turns: number(14)?,
-        interruptions: number(15)?,
-        greeting_ms: known(16)?,
-        turn_p50_ms: known(17)?,
-        turn_p95_ms: known(18)?,
+        row_id: text(0)?,
+        call_id: text(1)?,
+        recording_id: cells.text(2)?,
+        host: text(3)?,
+        caller: text(4)?,
+        called: text(6)?,
+        erased: cells.integer(28)? == Some(1),
+        model: text(7)?,
+        agent: text(8)?,
+        offered_us: cells.integer(9)?.unwrap_or_default(),
+        answered_us: cells.integer(10)?,
+        first_audio_us: cells.integer(11)?,
+        ended_us: cells.integer(12)?,
+        duration_ms: known(13)?,
+        end_reason: cells.text(14)?,
+        turns: number(15)?,
+        interruptions: number(16)?,
+        greeting_ms: known(17)?,
+        turn_p50_ms: known(18)?,
+        turn_p95_ms: known(19)?,
         tokens,
-        cost_micro_usd: cells.integer(26)?,
+        cost_micro_usd: cells.integer(27)?,
     })
-}
-
-/// Whether who called whom was erased.
-pub(super) fn is_erased(cells: &dyn Cells) -> sqlx::Result<bool> {
-    Ok(cells.integer(27)? == Some(1))
 }

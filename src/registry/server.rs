@@ -8,14 +8,19 @@ use std::time::Duration;
 
 use sqlx::migrate::MigrateError;
 use sqlx::mysql::{MySqlConnectOptions, MySqlPool, MySqlPoolOptions};
-use sqlx::{AssertSqlSafe, Executor, MySql};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor, MySql};
 
 use super::local::{Due, Erasure};
 use super::row::{self, COLUMNS, PERSONAL};
-use super::{RegistryError, Sought};
+use super::{Column, RegistryError};
 use crate::sqlite::{self, Migrations};
 
-const MIGRATIONS: Migrations = &[(1, "calls", include_str!("0001_calls.mysql.sql"))];
+const MIGRATIONS: Migrations = &[
+    (1, "calls", include_str!("0001_calls.mysql.sql")),
+    (2, "a row for each stay", include_str!("0002_stays.mysql.sql")),
+];
+/// For people: times as such and cost in dollars. Made at every start, as it depends on what the table is.
+const VIEW: &str = include_str!("calls_readable.mysql.sql");
 /// One writes, the others read.
 const CONNECTIONS: u32 = 4;
 /// How long a connection may take. A server that is away is known by then.
@@ -85,6 +90,7 @@ impl fmt::Debug for Server {
 #[derive(Debug, Clone)]
 pub(super) struct Remote {
     name: Arc<str>,
+    options: Arc<MySqlConnectOptions>,
     pool: MySqlPool,
     /// Its tables are as we want them.
     ready: Arc<AtomicBool>,
@@ -94,12 +100,14 @@ impl Remote {
     /// Connects to nothing yet.
     pub(super) fn new(server: &Server) -> Self {
         // An address that is none was refused when it was read.
-        let options = server.options().unwrap_or_default();
+        // Of a slow statement sqlx would warn the operator with all of its SQL.
+        let options = server.options().unwrap_or_default().disable_statement_logging();
         let pool = MySqlPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(CONNECT)
-            .connect_lazy_with(options);
-        Self { name: server.to_string().into(), pool, ready: Arc::default() }
+            .acquire_slow_threshold(Duration::MAX)
+            .connect_lazy_with(options.clone());
+        Self { name: server.to_string().into(), options: Arc::new(options), pool, ready: Arc::default() }
     }
 
     /// `host:port/database`.
@@ -116,17 +124,34 @@ impl Remote {
         self.pool.close().await;
     }
 
+    /// Connects once beside the pool, which tries for as long as it may and then tells no cause.
+    async fn reach(&self) -> Result<(), RegistryError> {
+        let connecting = tokio::time::timeout(CONNECT, self.options.connect());
+        let connection = connecting.await.map_err(|_| RegistryError::Late)??;
+        connection.close().await?;
+        Ok(())
+    }
+
+    /// The error with its cause, where it is the pool's.
+    pub(super) async fn explained(&self, error: RegistryError) -> RegistryError {
+        if matches!(error, RegistryError::Database(sqlx::Error::PoolTimedOut)) {
+            return self.reach().await.err().unwrap_or(error);
+        }
+        error
+    }
+
     /// Makes its tables what we want them to be, once.
     pub(super) async fn prepare(&self) -> Result<(), RegistryError> {
         if self.ready.load(Ordering::Relaxed) {
             return Ok(());
         }
+        self.reach().await?;
         let migrator = sqlite::migrator(MIGRATIONS);
         let done = match migrator.run(&self.pool).await {
             // Somebody was cut off in the middle. MySQL has no transactions over tables, so ours can be repeated.
-            Err(MigrateError::Dirty(version)) => {
-                let forget = "DELETE FROM _sqlx_migrations WHERE version = ? AND success = FALSE";
-                sqlx::query(forget).bind(version).execute(&self.pool).await?;
+            Err(MigrateError::Dirty(_)) => {
+                let forget = "DELETE FROM _sqlx_migrations WHERE success = FALSE";
+                sqlx::query(forget).execute(&self.pool).await?;
                 migrator.run(&self.pool).await
             }
             done => done,
@@ -135,6 +160,10 @@ impl Remote {
             MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => error,
             other => sqlx::Error::Migrate(Box::new(other)),
         })?;
+        if let Err(error) = sqlx::query(VIEW).execute(&self.pool).await {
+            // Its user may make tables, but no views. Nothing of ours needs it.
+            tracing::debug!(%error, "there is no view calls_readable");
+        }
         self.ready.store(true, Ordering::Relaxed);
         Ok(())
     }
@@ -179,10 +208,7 @@ impl Remote {
 
     /// Clears who called whom.
     pub(super) async fn erase(&self, erasure: &Erasure) -> Result<(), RegistryError> {
-        let sql = match erasure.sought {
-            Sought::Recording => ERASE_RECORDING,
-            Sought::Caller => ERASE_CALLER,
-        };
+        let sql = AssertSqlSafe(erase(erasure.column));
         sqlx::query(sql).bind(&erasure.value).execute(&self.pool).await?;
         Ok(())
     }
@@ -190,7 +216,7 @@ impl Remote {
 
 async fn put<'c>(executor: impl Executor<'c, Database = MySql>, due: &Due) -> sqlx::Result<()> {
     let query = sqlx::query(AssertSqlSafe(upsert()));
-    row::bind(query, &due.row.values(due.erased)).execute(executor).await.map(drop)
+    row::bind(query, &due.row.values()).execute(executor).await.map(drop)
 }
 
 /// A row that is new, or what is new of it. MySQL assigns from left to right, so `erased` comes first; what was
@@ -210,10 +236,11 @@ fn upsert() -> String {
     )
 }
 
-const ERASE_RECORDING: &str =
-    "UPDATE calls SET caller = '', caller_key = '', called = '', erased = 1 WHERE recording_id = ?";
-const ERASE_CALLER: &str =
-    "UPDATE calls SET caller = '', caller_key = '', called = '', erased = 1 WHERE caller_key = ?";
+/// Clears who called whom where the column holds the `?`.
+fn erase(column: Column) -> String {
+    let column = column.name();
+    format!("UPDATE calls SET caller = '', caller_key = '', called = '', erased = 1 WHERE {column} = ?")
+}
 
 #[cfg(test)]
 mod tests {

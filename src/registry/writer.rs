@@ -25,6 +25,9 @@ const QUEUE: usize = 1_024;
 const BATCH: usize = 256;
 /// How long a disk that failed is left alone.
 const DISK_AGAIN: Duration = Duration::from_secs(1);
+/// How long no row comes until what was written is brought into the file itself, which alone people copy. Shorter would
+/// wait for the disk twice for a row; longer leaves a copy without the last calls.
+const IDLE: Duration = Duration::from_secs(2);
 /// How often it is looked for what another process – `recordings purge` – has left in the file.
 const LOOK: Duration = Duration::from_secs(30);
 /// How long whoever erases waits for the disk. The erasure is done all the same when the disk is there again.
@@ -109,8 +112,16 @@ impl Writer {
         let Self { local, server, opener, inbox, lost, tell } = self;
         let ends_cut_off = opener == Opener::Daemon;
         let written = Notify::new();
-        let mut disk =
-            Disk { local: &local, inbox, lost: &lost, said: 0, tell: &tell, failing: false, ends_cut_off };
+        let mut disk = Disk {
+            local: &local,
+            inbox,
+            lost: &lost,
+            said: 0,
+            tell: &tell,
+            failing: false,
+            settled: false,
+            ends_cut_off,
+        };
         let Some(server) = server else {
             disk.run(&written).await;
             return local.close().await;
@@ -140,6 +151,8 @@ struct Disk<'a> {
     tell: &'a Tell,
     /// The same trouble is said once.
     failing: bool,
+    /// What was written is in the file itself.
+    settled: bool,
     /// The file has not been opened yet by us who take the calls: what runs in it ran before us.
     ends_cut_off: bool,
 }
@@ -158,8 +171,29 @@ impl Disk<'_> {
             }
             self.say_lost();
             written.notify_one();
-            if self.inbox.recv_many(&mut news, BATCH).await == 0 {
+            if self.next(&mut news).await == 0 {
                 return self.say_lost();
+            }
+        }
+    }
+
+    /// Waits for news, and settles the file when none comes for a while. Returns how many came; 0: none will any more.
+    async fn next(&mut self, news: &mut Vec<News>) -> usize {
+        while !self.settled {
+            match tokio::time::timeout(IDLE, self.inbox.recv_many(news, BATCH)).await {
+                Ok(came) => return came,
+                Err(_) => self.settle().await,
+            }
+        }
+        self.inbox.recv_many(news, BATCH).await
+    }
+
+    async fn settle(&mut self) {
+        match self.local.settle().await {
+            Ok(settled) => self.settled = settled,
+            Err(error) => {
+                tracing::debug!(%error, "the call log cannot be settled now");
+                self.settled = true;
             }
         }
     }
@@ -180,6 +214,10 @@ impl Disk<'_> {
             // The next try finds out what is wrong with the file.
             self.local.close().await;
             return Err(error);
+        }
+        self.settled = false;
+        if news.iter().any(|news| matches!(news, News::Erase(..))) {
+            self.settle().await;
         }
         for news in news.drain(..) {
             if let News::Erase(_, reply) = news {
@@ -273,6 +311,7 @@ impl Delivery<'_> {
             // The file is not open (yet), which the disk's part has said.
             Err(RegistryError::Closed) => false,
             Err(error) => {
+                let error = self.server.explained(error).await;
                 if !std::mem::replace(&mut self.away, true) {
                     let (server, cause) = (self.server.name(), Detail::new(error));
                     (self.tell)(Notice::CallLogServerAway { server, cause });
@@ -284,14 +323,15 @@ impl Delivery<'_> {
 
     async fn deliver(&mut self, rows: &mut usize) -> Result<(), RegistryError> {
         in_time(self.server.prepare()).await?;
-        for erasure in self.local.erasures().await? {
-            in_time(self.server.erase(&erasure)).await?;
-            self.local.erased_there(&erasure).await?;
+        let erasures = self.local.erasures().await?;
+        for erasure in &erasures {
+            in_time(self.server.erase(erasure)).await?;
+            self.local.erased_there(erasure).await?;
         }
         let mut after = 0;
         loop {
             let due = self.local.due(after, BATCH).await?;
-            let Some(last) = due.last() else { return Ok(()) };
+            let Some(last) = due.last() else { break };
             after = last.place;
             let (done, refused) = in_time(self.server.put(&due)).await?;
             self.local.delivered(&done).await?;
@@ -303,6 +343,11 @@ impl Delivery<'_> {
                 (self.tell)(Notice::CallLogRowsRefused { server: self.server.name(), rows, cause });
             }
         }
+        if *rows > 0 || !erasures.is_empty() {
+            // What has left the file leaves the log beside it. Who reads just now is gone by the next row.
+            self.local.settle().await?;
+        }
+        Ok(())
     }
 }
 

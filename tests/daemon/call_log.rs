@@ -50,6 +50,16 @@ async fn a_call_is_a_row_while_it_runs_and_afterwards_and_so_is_one_that_is_not_
         calls(&api, "one that is refused", |calls| calls.len() == 2 && ended(&calls[0])).await.remove(0);
     assert_eq!((&refused["end_reason"], &refused["duration_seconds"]), (&"busy".into(), &0.0.into()));
     assert_eq!((&refused["recording_id"], &refused["model"]), (&Value::Null, &"".into()));
+    assert_eq!(
+        (&refused["cost_usd"], &refused["tokens"]["audio_in"]),
+        (&0.0.into(), &0.into()),
+        "no session, no cost"
+    );
+    let key = refused["row_id"].as_str().expect("a key");
+    assert_eq!(
+        (key.len(), key.as_bytes()[14], api.get(&format!("/calls/{key}")).await.json()),
+        (36, b'7', refused.clone())
+    );
 
     world.over(served).await;
     let row = calls(&api, "over", |calls| calls.iter().all(ended)).await.remove(1);

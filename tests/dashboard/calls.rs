@@ -13,6 +13,7 @@ fn sixty() -> Vec<Row> {
             3 => (row.end_reason, row.agent) = (Some("transferred".into()), "ventas".into()),
             7 => (row.end_reason, row.ended_us, row.duration_ms) = (None, None, None),
             9 => row.caller = String::new(),
+            10 => (row.caller, row.called, row.erased) = (String::new(), String::new(), true),
             _ => {}
         }
         row
@@ -33,6 +34,7 @@ fn calls_are_listed_page_by_page_and_found() {
     );
     assert_eq!(browser.texts("tr[data-id='17.7'] td")[4..6], ["–", "running"]);
     assert_eq!(browser.texts("tr[data-id='17.9'] td")[1], "Number withheld");
+    assert_eq!(browser.texts("tr[data-id='17.10'] td")[1..3], ["Number erased", "–"]);
     browser.picture("calls");
     browser.looks(With { width: 360, ..With::default() });
     browser.picture("calls-360");
@@ -70,12 +72,33 @@ fn calls_are_listed_page_by_page_and_found() {
     // From a call back to what was sought.
     browser.click("tbody tr:nth-child(2) a");
     browser.shows("h1", "+573001200012");
-    assert!(browser.address().ends_with("/#/call/17.12"), "{}", browser.address());
+    assert!(browser.address().ends_with("/#/call/row-17.12"), "{}", browser.address());
     browser.run("history.back()", &[]);
     browser.until("document.querySelectorAll('tbody tr').length === 10");
     browser.set("[name=agent]", "nobody");
     browser.click("form .primary");
     browser.shows(".note", "There are no such calls.");
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[test]
+fn every_stay_of_a_caller_who_came_back_can_be_opened() {
+    let first = row("17.1", "+573001234567", days_ago(1));
+    let again = Row { row_id: "row-again".into(), turns: 3, ..row("17.1", "+573001234567", days_ago(0)) };
+    let Some(world) = World::new(Setting { rows: vec![first, again], ..Setting::default() }) else { return };
+    let browser = &world.browser;
+    for (nth, key, turns) in [(1, "row-again", "3"), (2, "row-17.1", "7")] {
+        browser.go("/#/calls");
+        browser.until("document.querySelector('#found')?.dataset.count === '2'");
+        browser.click(&format!("tbody tr:nth-child({nth}) a"));
+        browser.until(&format!("location.hash.endsWith('/call/{key}')"));
+        browser.shows("dl.facts", "Other stays");
+        let facts = browser.texts("dl.facts dd");
+        assert!(facts.iter().any(|fact| fact == turns), "{facts:?}");
+    }
+    // From one to the other.
+    browser.click("dl.facts a");
+    browser.until("location.hash.endsWith('/call/row-again')");
     assert_eq!(browser.complaints(), [""; 0]);
 }
 

@@ -64,6 +64,7 @@ impl World {
         }
         let config = ArchiveConfig {
             call_log: registry::Settings { file: folder.path().join("calls.db"), server: None },
+            country: None,
             index: folder.path().join("calls-index.db"),
             api: ApiConfig {
                 listen: ([127, 0, 0, 1], 0).into(),
@@ -153,6 +154,7 @@ pub(crate) fn days_ago(days: i64) -> DateTime<Utc> {
 pub(crate) fn row(call_id: &str, caller: &str, at: DateTime<Utc>) -> Row {
     let offered_us = at.timestamp_micros();
     Row {
+        row_id: format!("row-{call_id}"),
         call_id: call_id.into(),
         host: "pbx".into(),
         caller: caller.into(),

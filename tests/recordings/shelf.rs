@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use openai_inbound_calls::call::record::{Entry, Opening};
 use openai_inbound_calls::daemon::clock;
+use openai_inbound_calls::number::Sought;
 use openai_inbound_calls::recordings::{
     Library, LibraryError, News, RecordingId, RecordingSettings, Side, State,
 };
@@ -133,9 +134,11 @@ fn recordings_are_found_by_number_however_it_is_written() {
     record(&plain, "1", "+34 600-111-222");
     record(&plain, "2", "+34600111223");
     record(&sealed(folder.path(), &keys, false), "3", "+34 600 111 222");
-    let found = Library::new(plain).of_caller("+34(600)111.222").unwrap();
+    let found = Library::new(plain).of_caller(&Sought::new("+34(600)111.222", None).unwrap()).unwrap();
     assert_eq!((found.ids, found.unknown), (vec![id("1")], vec![id("3")]));
-    let found = Library::new(sealed(folder.path(), &keys, true)).of_caller("+34600111222").unwrap();
+    let found = Library::new(sealed(folder.path(), &keys, true))
+        .of_caller(&Sought::new("+34600111222", None).unwrap())
+        .unwrap();
     assert_eq!((found.ids, found.unknown), (vec![id("1"), id("3")], vec![]));
 }
 

@@ -1,20 +1,38 @@
 //! What is true of the log wherever it is: each test runs in a file and on the server.
 
+use openai_inbound_calls::number::Sought;
 use openai_inbound_calls::registry::stats::{Asked, By, Group, Latency};
-use openai_inbound_calls::registry::{Filter, Row, Server, Tokens, Whose};
+use openai_inbound_calls::registry::{Filter, Row, Tokens, Whose};
+use sqlx::AssertSqlSafe;
+use sqlx::sqlite::SqlitePool;
 
 use crate::mariadb::Database;
-use crate::world::{MONDAY, SECOND, World, ended, running, until};
+use crate::world::{MONDAY, SECOND, World, ended, running, sought, until};
 
 /// A log in an empty folder, with a server or without.
 struct Place {
     folder: tempfile::TempDir,
-    server: Option<Server>,
+    database: Option<Database>,
 }
 
 impl Place {
     fn start(&self) -> World {
-        World::start(&self.folder.path().join("calls.db"), self.server.clone())
+        World::start(&self.folder.path().join("calls.db"), self.database.as_ref().map(Database::address))
+    }
+}
+
+impl Place {
+    /// The four texts of one row, as an administrator asks for them.
+    async fn one(&self, sql: &str) -> [Option<String>; 4] {
+        let sql = AssertSqlSafe(sql.to_owned());
+        let (a, b, c, d) = if let Some(database) = &self.database {
+            sqlx::query_as(sql).fetch_one(&database.pool().await).await.unwrap()
+        } else {
+            let file = self.folder.path().join("calls.db");
+            let pool = SqlitePool::connect(&format!("sqlite:{}", file.display())).await.unwrap();
+            sqlx::query_as(sql).fetch_one(&pool).await.unwrap()
+        };
+        [a, b, c, d]
     }
 }
 
@@ -28,14 +46,13 @@ macro_rules! on_both {
 
             #[tokio::test]
             async fn in_a_file() {
-                scene(Place { folder: tempfile::tempdir().unwrap(), server: None }).await;
+                scene(Place { folder: tempfile::tempdir().unwrap(), database: None }).await;
             }
 
             #[tokio::test]
             async fn on_the_server() {
                 let Some(database) = Database::new().await else { return };
-                let server = Some(database.address());
-                scene(Place { folder: tempfile::tempdir().unwrap(), server }).await;
+                scene(Place { folder: tempfile::tempdir().unwrap(), database: Some(database) }).await;
             }
         }
     )* };
@@ -91,6 +108,56 @@ on_both! {
         assert_eq!(world.ids(&Filter::default()).await.unwrap(), ["b", "a"]);
     }
 
+    async fn a_caller_who_comes_back_has_another_row_and_so_has_another_asterisk(place) {
+        let world = place.start();
+        let first = Row { recording_id: Some("20251020_143025_a".into()), ..ended("a", 0) };
+        let again = Row { row_id: "row-a-again".into(), cost_micro_usd: Some(7), ..ended("a", 90) };
+        let theirs = Row { row_id: "row-a-theirs".into(), host: "other".into(), ..ended("a", 30) };
+        world.put(vec![first.clone(), running("b", 10), theirs.clone(), again.clone()]).await;
+        assert_eq!(world.find("a").await, Some(again.clone()), "the newest");
+        for row in [&first, &again, &theirs] {
+            assert_eq!(world.find(&row.row_id).await.as_ref(), Some(row));
+        }
+        let filter = Filter { call_id: Some("a".into()), limit: 2, ..Filter::default() };
+        let page = world.reader.page(&filter).await.unwrap();
+        assert_eq!(page.calls, [again, theirs]);
+        let rest = world.reader.page(&Filter { after: page.next, ..filter }).await.unwrap();
+        assert_eq!((rest.calls, rest.next), (vec![first], None));
+        assert_eq!(world.reader.spent("pbx", MONDAY, i64::MAX).await.unwrap(), 43_217, "each has its cost");
+    }
+
+    async fn a_caller_is_found_however_the_number_is_written(place) {
+        let world = place.start();
+        let numbers = ["+573001234567", "00573001234567", "573001234567", "300 123 4567", "+583001234567", "1001"];
+        let of = |(n, number): (usize, &&str)| Row { caller: (*number).into(), ..ended(&n.to_string(), n as i64) };
+        world.put(numbers.iter().enumerate().map(of).collect()).await;
+        let found = async |number: &str, country: Option<&str>| {
+            let country = country.map(|code| code.parse().unwrap());
+            let caller = Sought::new(number, country.as_ref());
+            let mut ids = world.ids(&Filter { caller, ..Filter::default() }).await.unwrap();
+            ids.sort();
+            ids
+        };
+        for number in &numbers[..4] {
+            assert_eq!(found(number, Some("57")).await, ["0", "1", "2", "3"], "{number}");
+            assert_eq!(found(number, None).await, ["0", "1", "2", "3", "4"], "{number}");
+        }
+        assert_eq!(found("+583001234567", Some("57")).await, ["4"]);
+        assert_eq!(found("1001", None).await, ["5"]);
+        // What would be erased is what is.
+        let colombian = Sought::new("3001234567", Some(&"57".parse().unwrap())).unwrap();
+        let whose = [Whose::Caller(colombian.clone()), Whose::Recording("20251020_143025_2".into())];
+        let would: Vec<_> = world.reader.of(&whose).await.unwrap().into_iter().map(|row| row.call_id).collect();
+        assert_eq!(would, ["0", "1", "2", "3"]);
+        world.log.erase(Whose::Caller(colombian)).await.unwrap();
+        until("they are erased", async || {
+            world.reader.page(&Filter::default()).await.is_ok_and(|page| page.calls.iter().filter(|row| row.erased).count() == 4)
+        })
+        .await;
+        assert_eq!(world.find("4").await.unwrap().caller, "+583001234567");
+        assert_eq!(world.reader.of(&whose).await.unwrap(), []);
+    }
+
     async fn pages_go_on_where_they_ended_whatever_comes_meanwhile(place) {
         let world = place.start();
         // Two at a time, and some at the same.
@@ -132,7 +199,7 @@ on_both! {
             .await;
         let ids = async |filter: Filter| world.ids(&filter).await.unwrap();
         let all = Filter::default;
-        assert_eq!(ids(Filter { caller: Some("34-600-111-222".into()), ..all() }).await, ["e", "b", "a"]);
+        assert_eq!(ids(Filter { caller: Some(sought("34-600-111-222")), ..all() }).await, ["e", "b", "a"]);
         assert_eq!(ids(Filter { end_reason: Some("transferred".into()), ..all() }).await, ["c", "b"]);
         // Text is compared to the letter in both.
         assert_eq!(ids(Filter { agent: Some("sales".into()), ..all() }).await, ["b", "a"]);
@@ -141,6 +208,18 @@ on_both! {
         let both = Filter { end_reason: Some("transferred".into()), agent: Some("sales".into()), ..all() };
         assert_eq!(ids(both).await, ["b"]);
         assert_eq!(ids(Filter { agent: Some("' OR 1=1--".into()), ..all() }).await, [""; 0]);
+    }
+
+    async fn a_view_shows_times_and_dollars(place) {
+        let world = place.start();
+        world.put(vec![running("b", 1), ended("a", 0)]).await;
+        let columns = "CAST(offered_at AS CHAR), CAST(ended_at AS CHAR), CAST(duration_seconds AS CHAR), CAST(cost_usd AS CHAR)";
+        let sql = format!("SELECT {columns} FROM calls_readable WHERE call_id = 'a'");
+        let [offered, ended, duration, cost] = place.one(&sql).await.map(Option::unwrap);
+        assert_eq!((&offered[..19], &ended[..19]), ("2025-10-20 14:30:25", "2025-10-20 14:31:25"));
+        assert_eq!((duration.parse(), cost.parse()), (Ok(60.0), Ok(0.04321)));
+        let running = place.one(&sql.replace("'a'", "'b'")).await;
+        assert_eq!(running[1..], [None, None, None]);
     }
 
     async fn sums_are_by_agent_and_model(place) {
@@ -230,7 +309,7 @@ on_both! {
         until("the recording's call is forgotten", async || who("b").await == forgotten).await;
         assert_eq!(world.find("a").await, Some(ended("a", 0)), "only that one");
 
-        world.log.erase(Whose::Caller("34 600 111 222".into())).await.unwrap();
+        world.log.erase(Whose::Caller(sought("34 600 111 222"))).await.unwrap();
         until("the caller is forgotten", async || who("a").await == forgotten).await;
         until("the running call too", async || {
             who("live").await == Some((String::new(), String::new(), false))
@@ -240,11 +319,11 @@ on_both! {
         world.offer([ended("live", 2)]);
         until("it is over", async || who("live").await.is_some_and(|(.., over)| over)).await;
         assert_eq!(who("live").await, forgotten);
-        let of_caller = Filter { caller: Some("34600111222".into()), ..Filter::default() };
+        let of_caller = Filter { caller: Some(sought("34600111222")), ..Filter::default() };
         assert_eq!(world.ids(&of_caller).await.unwrap(), [""; 0]);
 
         // Nobody's number is nobody.
-        world.log.erase(Whose::Caller(" + ".into())).await.unwrap();
+        world.log.erase(Whose::Caller(Sought::none())).await.unwrap();
         world.put(vec![ended("later", 9)]).await;
         for row in [withheld, known] {
             assert_eq!(world.find(&row.call_id).await, Some(row));

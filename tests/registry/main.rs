@@ -13,5 +13,6 @@ mod both;
 mod file;
 #[expect(dead_code, reason = "the daemon's tests use the rest of it")]
 mod mariadb;
+mod migration;
 mod outage;
 mod world;

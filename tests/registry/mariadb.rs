@@ -115,6 +115,13 @@ impl Database {
         tokio::time::timeout(PATIENCE, until_it_runs).await.expect("MariaDB starts again");
     }
 
+    /// Takes a right from its user.
+    pub(crate) async fn refuse(&self, right: &str) {
+        let name = &self.name;
+        let revoke = AssertSqlSafe(format!("REVOKE {right} ON {name}.* FROM {name}"));
+        connect(self.server.port).await.expect("it runs").execute(revoke).await.expect("root may");
+    }
+
     pub(crate) fn address(&self) -> Server {
         self.address_at(self.server.port)
     }

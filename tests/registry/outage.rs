@@ -7,7 +7,7 @@ use sqlx::mysql::MySqlPool;
 use sqlx::sqlite::SqlitePool;
 
 use crate::mariadb::{Database, Door};
-use crate::world::{World, ended, running, until};
+use crate::world::{World, ended, running, sought, until};
 
 /// How many rows are in a file.
 async fn waiting(file: &Path) -> i64 {
@@ -24,7 +24,7 @@ async fn on(server: &MySqlPool) -> Vec<String> {
 
 /// Waits until the log has written all it was offered: an erasure is answered when what came before it is in the file.
 async fn accepted(world: &World) {
-    world.log.erase(Whose::Caller("1".into())).await.expect("the file is fine");
+    world.log.erase(Whose::Caller(sought("1"))).await.expect("the file is fine");
 }
 
 #[tokio::test]
@@ -123,7 +123,7 @@ async fn an_erasure_reaches_a_server_that_was_away_and_rows_of_other_machines() 
     let file = folder.path().join("calls.db");
     let world = World::start(&file, Some(door.address(&database)));
     world.offer([ended("ours", 1)]);
-    world.log.erase(Whose::Caller("+34600111222".into())).await.unwrap();
+    world.log.erase(Whose::Caller(sought("+34600111222"))).await.unwrap();
     world.kill().await;
     assert_eq!(other.find("theirs").await.unwrap().called, "900", "the server has not heard of it");
 
@@ -188,6 +188,33 @@ async fn tables_that_somebody_was_cut_off_in_making_are_made() {
 }
 
 #[tokio::test]
+async fn a_server_that_refuses_the_connection_is_said_with_that_cause() {
+    let Some(database) = Database::with_its_server().await else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::start(&folder.path().join("calls.db"), Some(database.address()));
+    world.put(vec![ended("a", 0)]).await;
+    database.kill_server().await;
+    // One that connected before, and one that never did.
+    let other = World::start(&folder.path().join("other.db"), Some(database.address()));
+    world.offer([ended("b", 1)]);
+    for world in [&world, &other] {
+        until("the operator hears of it", async || !world.said.lines().is_empty()).await;
+        let lines = world.said.lines();
+        assert!(lines[0].contains("Connection refused") && !lines[0].contains("pool"), "{lines:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_user_who_may_make_no_view_has_a_call_log_all_the_same() {
+    let Some(database) = Database::new().await else { return };
+    let folder = tempfile::tempdir().unwrap();
+    database.refuse("CREATE VIEW").await;
+    let world = World::start(&folder.path().join("calls.db"), Some(database.address()));
+    world.put(vec![ended("a", 0)]).await;
+    assert_eq!(world.said.lines(), [""; 0]);
+}
+
+#[tokio::test]
 async fn a_wrong_password_is_said_and_not_shown() {
     let Some(database) = Database::new().await else { return };
     let folder = tempfile::tempdir().unwrap();
@@ -225,7 +252,7 @@ async fn what_another_machine_erased_does_not_come_back_with_the_end_of_the_call
     let start = |name: &str| World::start(&folder.path().join(name), Some(database.address()));
     let (ours, theirs) = (start("ours.db"), start("theirs.db"));
     ours.put(vec![running("a", 0)]).await;
-    theirs.log.erase(Whose::Caller("34600111222".into())).await.unwrap();
+    theirs.log.erase(Whose::Caller(sought("34600111222"))).await.unwrap();
     until("it is forgotten", async || ours.find("a").await.is_some_and(|row| row.caller.is_empty())).await;
     ours.offer([ended("a", 0)]);
     until("it is over", async || ours.find("a").await.is_some_and(|row| row.end_reason.is_some())).await;

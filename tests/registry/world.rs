@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use openai_inbound_calls::daemon::clock::now;
+use openai_inbound_calls::number::Sought;
 use openai_inbound_calls::operator::{Language, Notice};
 use openai_inbound_calls::registry::{
     self, Filter, Log, Opener, Reader, RegistryError, Row, Server, Settings, Tokens, Writer,
@@ -80,12 +81,12 @@ impl World {
     }
 
     pub(crate) async fn until_there(&self, row: &Row) {
-        until("the row is there", async || self.find(&row.call_id).await.as_ref() == Some(row)).await;
+        until("the row is there", async || self.find(&row.row_id).await.as_ref() == Some(row)).await;
     }
 
-    /// The call, if the log answers and has it.
-    pub(crate) async fn find(&self, call_id: &str) -> Option<Row> {
-        self.reader.find(call_id).await.ok().flatten()
+    /// The row or call, if the log answers and has it.
+    pub(crate) async fn find(&self, id: &str) -> Option<Row> {
+        self.reader.find(id).await.ok().flatten()
     }
 
     /// The ids of a list, in its order.
@@ -117,9 +118,15 @@ pub(crate) async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
     }
 }
 
+/// Whose calls these are.
+pub(crate) fn sought(number: &str) -> Sought {
+    Sought::new(number, None).expect("a number")
+}
+
 /// A call that runs, `seconds` after [`MONDAY`].
 pub(crate) fn running(call_id: &str, seconds: i64) -> Row {
     Row {
+        row_id: format!("row-{call_id}"),
         call_id: call_id.into(),
         recording_id: Some(format!("20251020_143025_{call_id}")),
         host: "pbx".into(),

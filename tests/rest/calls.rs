@@ -1,5 +1,7 @@
 //! The call log over HTTP: the list, one call, the sums, as JSON and as tables; and who forgets whom.
 
+use std::path::{Path, PathBuf};
+
 use openai_inbound_calls::config::Role;
 use openai_inbound_calls::registry::{Row, Tokens};
 use serde_json::{Value, json};
@@ -12,6 +14,7 @@ const AT: i64 = 1_760_970_625_123_456;
 
 fn call(id: &str, seconds: i64) -> Row {
     Row {
+        row_id: format!("row-{id}"),
         call_id: id.into(),
         recording_id: Some(format!("20251020_143025_{id}")),
         host: "pbx".into(),
@@ -76,7 +79,7 @@ fn a_call_is_shown_with_all_that_is_known_and_null_for_what_is_not() {
         "greeting_ms": 860, "turn_p50_ms": 640, "turn_p95_ms": 1200,
         "tokens": {"text_in": 1000, "audio_in": 0, "cached_text_in": 0, "cached_audio_in": 0, "text_out": 0,
             "audio_out": 400, "estimated": false},
-        "cost_usd": 0.04321
+        "cost_usd": 0.04321, "erased": false, "row_id": "row-17.2"
     });
     let list = list.json();
     assert_eq!((&list["calls"][0], &list["next_cursor"]), (&full, &Value::Null));
@@ -93,6 +96,30 @@ fn a_call_is_shown_with_all_that_is_known_and_null_for_what_is_not() {
 }
 
 #[test]
+fn a_caller_who_comes_back_has_another_row_and_the_id_means_the_newest() {
+    let first = Row { recording_id: Some("20251020_143025_17.1".into()), ..ended("17.1", 0) };
+    let again = Row {
+        row_id: "019a0282-9ae3-7c1f-8d2b-6f1e0a9b3c4d".into(),
+        recording_id: Some("20251020_143225_17.1".into()),
+        ..ended("17.1", 120)
+    };
+    // From an earlier version, with the name of its machine.
+    let old = Row { row_id: "pbx.example:17.0".into(), ..ended("17.0", -9) };
+    let world = with(vec![old, ended("17.2", 60), first, again]);
+    assert_eq!(world.get("/calls/17.1").json()["recording_id"], "20251020_143225_17.1");
+    assert_eq!(ids(&world.get("/calls").json()), ["17.1", "17.2", "17.1", "17.0"]);
+    let stays = world.get("/calls?id=17.1").json();
+    assert_eq!(ids(&stays), ["17.1", "17.1"]);
+    for stay in stays["calls"].as_array().unwrap() {
+        let key = stay["row_id"].as_str().unwrap();
+        assert_eq!(&world.get(&format!("/calls/{key}")).json(), stay, "each can be reached");
+    }
+    assert_eq!(world.get("/calls/pbx.example%3A17.0").json()["id"], "17.0");
+    assert_eq!(ids(&world.get("/calls?id=17.3").json()), [""; 0]);
+    world.get(&format!("/calls?id={}", "1".repeat(161))).is_problem(400, "bad_parameter");
+}
+
+#[test]
 fn a_list_has_pages_and_filters() {
     let odd =
         Row { caller: "5".into(), agent: "sales".into(), end_reason: Some("no_port".into()), ..call("4", 4) };
@@ -102,7 +129,9 @@ fn a_list_has_pages_and_filters() {
     assert_eq!(ids(&first), ["4", "3", "2"]);
     let rest = get(&format!("limit=3&cursor={}", first["next_cursor"].as_str().unwrap()));
     assert_eq!((ids(&rest), &rest["next_cursor"]), (vec!["1"], &Value::Null));
-    assert_eq!(ids(&get("caller=573001234567")), ["3", "2", "1"]);
+    for number in ["573001234567", "%2B573001234567", "00573001234567", "3001234567", "300%20123-45.67"] {
+        assert_eq!(ids(&get(&format!("caller={number}"))), ["3", "2", "1"], "{number}");
+    }
     assert_eq!(ids(&get("end_reason=no_port")), ["4"]);
     assert_eq!(ids(&get("agent=sales")), ["4"]);
     assert_eq!(ids(&get("from=2025-10-20T14:30:28Z")), ["4", "3"]);
@@ -140,17 +169,21 @@ fn tables_are_for_spreadsheets_and_hold_no_formula() {
         "{}",
         lines[0]
     );
-    assert!(lines[0].ends_with(",tokens_audio_out,tokens_estimated,cost_usd"), "{}", lines[0]);
+    assert!(lines[0].ends_with(",tokens_audio_out,tokens_estimated,cost_usd,erased,row_id"), "{}", lines[0]);
     assert_eq!(
         lines[1],
         "\"2\",\"20251020_143025_2\",\"pbx\",\"'+573001234567\",\"1;'=cmd|' /C calc'!A0\",\"gpt-realtime-2.1\",\"default\",\
          \"2025-10-20T14:30:25.123456Z\",\"2025-10-20T14:30:25.163456Z\",\"2025-10-20T14:30:26.023456Z\",\
-         \"2025-10-20T14:31:55.623456Z\",90.5,\"caller_hung_up\",7,2,860,640,1200,1000,0,0,0,0,400,false,0.04321"
+         \"2025-10-20T14:31:55.623456Z\",90.5,\"caller_hung_up\",7,2,860,640,1200,1000,0,0,0,0,400,false,0.04321,false,\"row-2\""
     );
     assert_eq!(lines[2..], [""]);
     let next = format!("/calls?cursor={}", table.header("next-cursor").unwrap());
     let rest = world.ask("GET", &next, &[("Accept", "text/csv")]);
-    assert!(rest.text().ends_with(",,,,,,0,0,,,,,,,,,,,\r\n"), "unknown is empty: {}", rest.text());
+    assert!(
+        rest.text().ends_with(",,,,,,0,0,,,,,,,,,,,,false,\"row-1\"\r\n"),
+        "unknown is empty: {}",
+        rest.text()
+    );
     assert_eq!(rest.header("next-cursor"), None);
     assert!(world.get("/stats?by=agent&format=csv").text().contains("\r\n\"default\",2,1,"));
 }
@@ -226,10 +259,46 @@ fn a_deleted_recording_takes_its_callers_number_with_it() {
     assert_eq!(world.ask("DELETE", "/recordings/20251020_143025_17.1", &[]).status, 204);
     assert_eq!(who(&world, "17.1"), nobody());
     assert_eq!(who(&world, "17.2"), ("+573001234567".into(), "900".into()));
-    assert_eq!(world.get("/calls/17.1").json()["turns"], 7, "the rest is not about him");
-    let folder = world.stop();
-    let bytes = std::fs::read(folder.path().join("calls.db")).unwrap();
-    assert!(!bytes.is_empty());
+    let (erased, other) = (world.get("/calls/17.1").json(), world.get("/calls/17.2").json());
+    assert_eq!(
+        (&erased["turns"], &erased["erased"]),
+        (&json!(7), &json!(true)),
+        "the rest is not about the caller"
+    );
+    assert_eq!(other["erased"], false);
+}
+
+/// The files below the folder in which this text is.
+fn holding(folder: &Path, text: &str) -> Vec<String> {
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let holds = |path: &PathBuf| {
+        std::fs::read(path).unwrap().windows(text.len()).any(|window| window == text.as_bytes())
+    };
+    files.filter(|path| path.is_file() && holds(path)).map(|path| path.display().to_string()).collect()
+}
+
+#[test]
+fn a_number_that_was_erased_is_in_no_file_from_then_on() {
+    let world = World::of(&["20251020_143025_17.1"]);
+    put(&world, vec![ended("17.1", 0)]);
+    let folder = world.folder.path().to_owned();
+    for name in ["calls.db.corrupt-1", "calls-index.db.corrupt-9"] {
+        std::fs::write(folder.join(name), "damaged, with 573001234567 in it").unwrap();
+    }
+    assert_ne!(holding(&folder, "001234567"), [""; 0]);
+    assert_eq!(world.ask("DELETE", "/recordings/20251020_143025_17.1", &[]).status, 204);
+    assert_eq!(holding(&folder, "001234567"), [""; 0]);
+}
+
+#[test]
+fn a_number_that_was_purged_is_in_no_file_from_then_on() {
+    let world = World::of(&["20251020_143025_17.1"]);
+    put(&world, vec![ended("17.1", 0), Row { recording_id: None, ..ended("17.2", 1) }]);
+    let folder = world.folder.path().to_owned();
+    std::fs::write(folder.join("calls.db.corrupt-2"), "damaged, with 573001234567 in it").unwrap();
+    // The daemon's connections are open all the while.
+    assert!(run(&folder, &["purge", "--caller", "3001234567", "--yes"]).status.success());
+    assert_eq!(holding(&folder, "001234567"), [""; 0]);
 }
 
 #[test]
@@ -257,7 +326,7 @@ fn purge_lets_the_log_forget_a_caller_with_recordings_or_without() {
     };
     purge(&["--dry-run"]);
     assert_ne!(who(&world, "17.1"), nobody());
-    purge(&[]);
+    purge(&["--yes"]);
     assert_eq!((who(&world, "17.1"), who(&world, "17.2")), (nobody(), nobody()));
     assert_eq!(who(&world, "17.3").0, "+573007654321");
 }

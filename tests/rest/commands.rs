@@ -6,7 +6,11 @@ use std::process::{Command, Output, Stdio};
 use crate::world::{With, World, record, running_call, sound};
 
 pub(crate) fn run(folder: &Path, arguments: &[&str]) -> Output {
-    command(folder, arguments).output().unwrap()
+    run_with(folder, &[], arguments)
+}
+
+fn run_with(folder: &Path, more: &[(&str, &str)], arguments: &[&str]) -> Output {
+    command(folder, arguments).envs(more.iter().copied()).output().unwrap()
 }
 
 fn command(folder: &Path, arguments: &[&str]) -> Command {
@@ -73,7 +77,15 @@ fn purge_by_age_deletes_what_is_older_and_says_what() {
     assert_eq!(lines(&would.stdout), ["20200101_000000_a", "20200102_000000_b"]);
     assert!(String::from_utf8(would.stderr).unwrap().contains("would be deleted: 2"));
     assert_eq!(files(folder.path()), 12, "nothing is gone");
-    let purged = run(folder.path(), &["purge", "--older-than", "30d"]);
+    let most = run(folder.path(), &["purge", "--older-than", "30d"]);
+    let said = String::from_utf8(most.stderr).unwrap();
+    assert!(!most.status.success() && said.contains("2 of 3 recordings") && said.contains("--yes"), "{said}");
+    assert_eq!(
+        (most.stdout.len(), files(folder.path())),
+        (0, 12),
+        "two of three may be a clock that is wrong"
+    );
+    let purged = run(folder.path(), &["purge", "--older-than", "30d", "--yes"]);
     assert!(purged.status.success());
     assert_eq!(lines(&purged.stdout), ["20200101_000000_a", "20200102_000000_b"]);
     assert_eq!(files(folder.path()), 4);
@@ -86,7 +98,15 @@ fn purge_by_caller_deletes_all_of_his_however_the_number_is_written_and_leaves_a
     let world = World::over(three(), With::default());
     let (recorder, handle) = running_call(world.folder.path(), "9.1", "2025-10-20T15:00:00-05:00");
     world.until("the call is recorded", |world| world.get("/recordings/20251020_150000_9.1").status == 200);
-    let purged = run(world.folder.path(), &["purge", "--caller", "+57 (300) 123-45-67"]);
+    let purge = ["purge", "--caller", "+57 (300) 123-45-67"];
+    let refused = run(world.folder.path(), &purge);
+    let shown = String::from_utf8(refused.stderr).unwrap();
+    assert!(!refused.status.success() && refused.stdout.is_empty(), "nobody said yes: {shown}");
+    for id in ["20200101_000000_a", "20990101_000000_c"] {
+        assert!(shown.contains(&format!("  recording  {id}\n")), "what would go is shown: {shown}");
+    }
+    assert!(shown.contains("repeat with --yes"), "{shown}");
+    let purged = run(world.folder.path(), &[&purge[..], &["--yes"]].concat());
     assert_eq!(lines(&purged.stdout), ["20200101_000000_a", "20990101_000000_c"], "{purged:?}");
     assert_eq!(world.ids("?limit=10"), ["20200102_000000_b"], "gone from the list too");
     let purged = run(world.folder.path(), &["purge", "--caller", "+573009999999"]);
@@ -94,6 +114,24 @@ fn purge_by_caller_deletes_all_of_his_however_the_number_is_written_and_leaves_a
     assert_eq!(world.get("/recordings/20251020_150000_9.1").status, 200);
     drop(handle);
     assert!(recorder.stop(std::time::Duration::from_secs(10)));
+}
+
+#[test]
+fn purge_finds_a_number_however_it_is_written_and_with_the_country_nobody_else() {
+    let spellings = ["+573001234567", "00573001234567", "573001234567", "3001234567"];
+    for (country, stranger) in [("", true), ("57", false), ("+57", false)] {
+        for number in spellings {
+            let folder = tempfile::tempdir().unwrap();
+            for (n, written) in spellings.iter().enumerate() {
+                record(folder.path(), &format!("20200101_00000{n}_a"), written);
+            }
+            record(folder.path(), "20200101_000009_b", "+583001234567");
+            let purge = ["purge", "--caller", number, "--dry-run"];
+            let found = run_with(folder.path(), &[("COUNTRY_CODE", country)], &purge);
+            let count = spellings.len() + usize::from(stranger);
+            assert_eq!(lines(&found.stdout).len(), count, "{number} {country}: {found:?}");
+        }
+    }
 }
 
 #[test]
@@ -133,10 +171,19 @@ fn what_cannot_be_done_is_said_and_fails() {
 }
 
 #[test]
-fn a_missing_folder_is_an_empty_one_and_a_wrong_setting_is_named() {
+fn another_folder_is_no_empty_one_and_a_wrong_setting_is_named() {
     let folder = tempfile::tempdir().unwrap();
-    let listed = run(&folder.path().join("."), &["list"]);
+    let listed = run(folder.path(), &["list"]);
     assert!(listed.status.success() && listed.stdout.is_empty());
+    let elsewhere = folder.path().join("recordings").display().to_string();
+    for command in
+        [&["list"][..], &["export"], &["purge", "--older-than", "1h"], &["purge", "--caller", "1", "--yes"]]
+    {
+        let nowhere = run_with(folder.path(), &[("RECORDINGS_DIR", "recordings")], command);
+        let said = String::from_utf8(nowhere.stderr).unwrap();
+        assert!(!nowhere.status.success() && nowhere.stdout.is_empty(), "{command:?}: {said}");
+        assert!(said.contains(&format!("no folder of recordings {elsewhere}:")), "{said}");
+    }
     let wrong = Command::new(env!("CARGO_BIN_EXE_openai-inbound-calls"))
         .env_clear()
         .envs([("LOG_LANGUAGE", "en"), ("API_LISTEN", "0.0.0.0:5001")])

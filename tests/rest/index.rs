@@ -273,7 +273,7 @@ fn an_encrypted_call_keeps_in_the_index_what_was_known_while_it_ran() {
         world.get("/recordings").json()["recordings"][0]["bytes"] == 5
     });
     assert_eq!(world.ids("?caller=573009999999"), [id]);
-    let purged = run(world.folder.path(), &["purge", "--caller", "573009999999"]);
+    let purged = run(world.folder.path(), &["purge", "--caller", "573009999999", "--yes"]);
     assert!(purged.status.success(), "{purged:?}");
     assert_eq!((world.files(), world.ids("")), (vec![], vec![]));
 }

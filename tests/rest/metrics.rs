@@ -233,8 +233,8 @@ fn rows_that_wait_for_a_server_are_counted() {
     assert!(!samples(&World::empty()).contains_key(name), "without a server nothing waits for one");
     let server = Some("mysql://calls:secret@127.0.0.1:1/calls".parse().unwrap());
     let world = World::over(tempfile::tempdir().unwrap(), With { server, ..With::default() });
-    for call_id in ["17.1", "17.2", "17.1"] {
-        world.log().offer(Row { call_id: call_id.to_owned(), ..Row::default() });
+    for row_id in ["1", "2", "1"] {
+        world.log().offer(Row { row_id: row_id.to_owned(), ..Row::default() });
     }
     // The file may still be being opened: then nothing is told.
     world.until("both are in the file", |world| samples(world).get(name) == Some(&2.0));

@@ -84,6 +84,7 @@ impl World {
         let trusted_proxies = trusted_proxies.iter().map(|network| network.parse().unwrap()).collect();
         let config = ArchiveConfig {
             call_log: registry::Settings { file: folder.path().join("calls.db"), server },
+            country: None,
             index: database.unwrap_or_else(|| folder.path().join("calls-index.db")),
             api: ApiConfig { listen: ([127, 0, 0, 1], 0).into(), tokens, trusted_proxies },
         };

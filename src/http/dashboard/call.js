@@ -1,12 +1,15 @@
 // One call: its row of the call log and, where it was recorded, its sound, words, events and latency.
 
-import { ask, json, pathOf } from "/dashboard/api.js";
+import { ask, json, pathOf, withQuery } from "/dashboard/api.js";
 import { confirm, failure, note, say } from "/dashboard/ask.js";
 import { el, facts, scrolling, table } from "/dashboard/dom.js";
-import { caller, clock, decimal, ms, number, reason, usd, whenFully } from "/dashboard/format.js";
+import { callerOf, clock, decimal, ms, number, reason, usd, when, whenFully } from "/dashboard/format.js";
 import { bars } from "/dashboard/plot.js";
 import { sound } from "/dashboard/sound.js";
 import { word } from "/dashboard/words.js";
+
+/** Stays of one call that are shown; who comes back more often is found in the list. */
+const STAYS = 20;
 
 /** Shows it until the returned function is called. */
 export function show(place, { id, mayChange }) {
@@ -26,12 +29,13 @@ export function show(place, { id, mayChange }) {
       return;
     }
     const recording = call.recording_id && (await recorded(call.recording_id));
+    const others = await otherStays(call);
     if (isOver) return;
-    draw(call, recording);
+    draw(call, recording, others);
   };
 
-  const draw = (call, recording) => {
-    const parts = [head(call), overview(call)];
+  const draw = (call, recording, others) => {
+    const parts = [head(call), overview(call, others)];
     if (!recording) {
       parts.push(note(word("not_recorded")));
     } else if (recording.problem) {
@@ -117,10 +121,18 @@ async function recorded(id) {
 
 function head(call) {
   const whom = [call.called && `→ ${call.called}`, whenFully(call.offered_at)].filter(Boolean).join(" · ");
-  return el("div", { class: "head" }, el("h1", {}, caller(call.caller)), el("p", { class: "quiet" }, whom));
+  return el("div", { class: "head" }, el("h1", {}, callerOf(call)), el("p", { class: "quiet" }, whom));
 }
 
-function overview(call) {
+/** The other stays of a caller who came back in the same call, as links. */
+async function otherStays(call) {
+  const { calls } = await json(withQuery("/calls", { id: call.id, limit: STAYS })).catch(() => ({ calls: [] }));
+  const others = calls.filter((other) => other.row_id !== call.row_id);
+  const link = ({ row_id, offered_at }) => el("a", { href: `#/call/${encodeURIComponent(row_id)}` }, when(offered_at));
+  return others.length === 0 ? null : el("span", {}, others.flatMap((other, at) => [at ? " · " : "", link(other)]));
+}
+
+function overview(call, others) {
   const tokens = call.tokens && word("tokens_of", {
     input: number(call.tokens.text_in + call.tokens.audio_in),
     cached: number(call.tokens.cached_text_in + call.tokens.cached_audio_in),
@@ -143,6 +155,7 @@ function overview(call) {
       [word("tokens"), tokens && (call.tokens.estimated ? `≈ ${tokens}` : tokens)],
       [word("host"), call.host],
       [word("id"), call.id],
+      [word("other_stays"), others],
     ]),
   );
 }

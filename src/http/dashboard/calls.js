@@ -5,7 +5,7 @@
 import { ask, json, withQuery } from "/dashboard/api.js";
 import { failure, note, say } from "/dashboard/ask.js";
 import { el, scrolling, table } from "/dashboard/dom.js";
-import { caller, clock, ms, number, reason, usd, when } from "/dashboard/format.js";
+import { callerOf, clock, ms, number, reason, usd, when } from "/dashboard/format.js";
 import { REASONS, word } from "/dashboard/words.js";
 
 const PAGE = 50;
@@ -130,8 +130,8 @@ export function show(place) {
 
 /** Names, and what of a call is shown there. */
 const COLUMNS = [
-  ["when", (call) => el("a", { href: `#/call/${encodeURIComponent(call.id)}` }, when(call.offered_at))],
-  ["caller", (call) => caller(call.caller)],
+  ["when", (call) => el("a", { href: `#/call/${encodeURIComponent(call.row_id)}` }, when(call.offered_at))],
+  ["caller", callerOf],
   ["called", (call) => call.called || "–"],
   ["agent", (call) => call.agent || "–"],
   ["duration", (call) => clock(call.duration_seconds)],

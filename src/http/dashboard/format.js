@@ -63,6 +63,8 @@ export function periodFully(key, by) {
 
 /** A number as it was dialled; a word where there is none. */
 export const caller = (number) => number || word("withheld");
+/** Whose call of the log this is. */
+export const callerOf = (call) => (call.erased ? word("erased") : caller(call.caller));
 
 /** Why a call ended. */
 export const reason = (code) => (code ? word(`reason_${code}`, {}, code) : word("running"));

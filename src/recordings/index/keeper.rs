@@ -176,7 +176,7 @@ impl Keeper {
                 News::Put(facts) => batch.push(*facts),
                 News::Gone(id) => {
                     self.index.put(&std::mem::take(&mut batch)).await?;
-                    self.index.remove(&id).await?;
+                    self.index.remove(&[id]).await?;
                 }
                 News::Check => {}
             }
@@ -196,9 +196,7 @@ impl Keeper {
         let differs =
             |(id, state): &(RecordingId, State)| known.remove(id).is_none_or(|known| !agree(known, *state));
         let changed: Vec<RecordingId> = files.into_iter().filter(differs).map(|(id, _)| id).collect();
-        for gone in known.keys() {
-            self.index.remove(gone).await?;
-        }
+        self.index.remove(&known.into_keys().collect::<Vec<_>>()).await?;
         for ids in changed.chunks(BATCH) {
             let (library, ids) = (self.library.clone(), ids.to_vec());
             let read = move || ids.iter().filter_map(|id| library.facts(id).ok()).collect::<Vec<_>>();

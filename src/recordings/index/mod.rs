@@ -12,24 +12,31 @@ mod rows;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
-use sqlx::{ConnectOptions as _, Connection as _};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 
 use super::{Facts, RecordingId, State};
+use crate::number::Sought;
 use crate::operator::Detail;
-use crate::sqlite::{self, Commit, Migrations, is_corrupt, number_key};
+use crate::sqlite::{self, Commit, Migrations, is_corrupt};
 pub(crate) use rows::utc_ms;
 
 /// The tables. The files are the truth: what a power cut takes from the index is found again at the next start.
-const MIGRATIONS: Migrations = &[(1, "recordings", include_str!("0001_recordings.sql"))];
+const MIGRATIONS: Migrations = &[
+    (1, "recordings", include_str!("0001_recordings.sql")),
+    (2, "ends of numbers", include_str!("0002_tails.sql")),
+];
 
 /// The index. Cheap to clone; all clones share the database.
 #[derive(Debug, Clone)]
 pub struct Index {
     path: Arc<Path>,
     open: Arc<RwLock<(Option<SqlitePool>, Standing)>>,
+    /// What was taken out may still be in the log beside the file.
+    unsettled: Arc<AtomicBool>,
 }
 
 /// How the index is.
@@ -92,8 +99,8 @@ pub struct Filter {
     pub from_ms: i64,
     /// Begun then or earlier.
     pub to_ms: i64,
-    /// Of this caller only, however the number is written.
-    pub caller: Option<String>,
+    /// Of this caller only.
+    pub caller: Option<Sought>,
     /// Those that follow this one in the list.
     pub after: Option<Cursor>,
     /// At most so many.
@@ -152,7 +159,11 @@ impl Index {
     /// The index in the file at `path`. Opens nothing yet.
     #[must_use]
     pub fn new(path: &Path) -> Self {
-        Self { path: path.into(), open: Arc::new(RwLock::new((None, Standing::Closed))) }
+        Self {
+            path: path.into(),
+            open: Arc::new(RwLock::new((None, Standing::Closed))),
+            unsettled: Arc::default(),
+        }
     }
 
     /// How it is.
@@ -207,12 +218,15 @@ impl Index {
     pub async fn page(&self, filter: &Filter) -> Result<Page, IndexError> {
         let after =
             filter.after.as_ref().map_or((i64::MAX, ""), |after| (after.started_ms, after.id.as_str()));
-        let query = match &filter.caller {
-            None => sqlx::query(PAGE),
-            Some(number) => sqlx::query(PAGE_OF_CALLER).bind(number_key(number)),
-        };
-        let query = query.bind(filter.from_ms).bind(filter.to_ms.min(after.0)).bind(after.0).bind(after.1);
+        let (of_caller, keys) = filter.caller.as_ref().map_or_else(Default::default, rows::of_caller);
+        let sql = format!("{PAGE}{of_caller} ORDER BY started_ms DESC, id DESC LIMIT ?");
+        let query = sqlx::query(AssertSqlSafe(sql))
+            .bind(filter.from_ms)
+            .bind(filter.to_ms.min(after.0))
+            .bind(after.0)
+            .bind(after.1);
         // One more than asked for tells whether another page follows.
+        let query = keys.iter().fold(query, |query, key| query.bind(key));
         let rows = query.bind(i64::from(filter.limit) + 1).fetch_all(&self.pool()?).await?;
         let more = rows.len() > filter.limit as usize;
         let shown = &rows[..rows.len().min(filter.limit as usize)];
@@ -233,17 +247,35 @@ impl Index {
     ///
     /// # Errors
     /// It is closed, or the database fails.
-    pub async fn of_caller(&self, number: &str) -> Result<Vec<RecordingId>, IndexError> {
-        let query = sqlx::query(OF_CALLER).bind(number_key(number)).bind(State::Live.code());
+    pub async fn of_caller(&self, caller: &Sought) -> Result<Vec<RecordingId>, IndexError> {
+        let (of_caller, keys) = rows::of_caller(caller);
+        let sql = format!("{OF_CALLER}{of_caller} ORDER BY started_ms, id");
+        let query = sqlx::query(AssertSqlSafe(sql)).bind(State::Live.code());
+        let query = keys.iter().fold(query, |query, key| query.bind(key));
         rows::ids(&query.fetch_all(&self.pool()?).await?)
     }
 
-    /// Takes one out; that it was not in is no error.
+    /// Takes these out, all or none; that one was not in is no error. Nothing of them stays in the file.
     ///
     /// # Errors
     /// It is closed, or the database fails.
-    pub async fn remove(&self, id: &RecordingId) -> Result<(), IndexError> {
-        sqlx::query("DELETE FROM recordings WHERE id = ?").bind(id.as_str()).execute(&self.pool()?).await?;
+    pub async fn remove(&self, ids: &[RecordingId]) -> Result<(), IndexError> {
+        let mut transaction = self.pool()?.begin().await?;
+        for id in ids {
+            let delete = sqlx::query("DELETE FROM recordings WHERE id = ?").bind(id.as_str());
+            delete.execute(&mut *transaction).await?;
+        }
+        transaction.commit().await?;
+        self.unsettled.store(true, Ordering::Relaxed);
+        self.settle().await
+    }
+
+    /// Once more, if somebody read when it was tried before.
+    async fn settle(&self) -> Result<(), IndexError> {
+        if self.unsettled.load(Ordering::Relaxed) {
+            let settled = sqlite::settle(&self.pool()?).await?;
+            self.unsettled.store(!settled, Ordering::Relaxed);
+        }
         Ok(())
     }
 
@@ -257,7 +289,7 @@ impl Index {
             rows::put(&mut transaction, facts).await?;
         }
         transaction.commit().await?;
-        Ok(())
+        self.settle().await
     }
 
     /// Every recording in it, and where it stands.
@@ -289,7 +321,8 @@ impl Index {
 
 /// Whether there is an index in this file, and nothing else.
 async fn is_index(path: &Path) -> Result<bool, sqlx::Error> {
-    let mut connection = SqliteConnectOptions::new().filename(path).connect().await?;
+    let mut connection =
+        SqliteConnectOptions::new().filename(path).disable_statement_logging().connect().await?;
     let tables = "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = ?";
     let recordings: i64 = sqlx::query_scalar(tables).bind("recordings").fetch_one(&mut connection).await?;
     let calls: i64 = sqlx::query_scalar(tables).bind("calls").fetch_one(&mut connection).await?;
@@ -301,14 +334,7 @@ async fn is_index(path: &Path) -> Result<bool, sqlx::Error> {
 const PAGE: &str = concat!(
     "SELECT ",
     columns!(),
-    " FROM recordings WHERE started_ms >= ? AND started_ms <= ? AND (started_ms < ? OR id < ?) \
-     ORDER BY started_ms DESC, id DESC LIMIT ?"
-);
-const PAGE_OF_CALLER: &str = concat!(
-    "SELECT ",
-    columns!(),
-    " FROM recordings WHERE caller_key = ? AND started_ms >= ? AND started_ms <= ? AND (started_ms < ? OR id < ?) \
-     ORDER BY started_ms DESC, id DESC LIMIT ?"
+    " FROM recordings WHERE started_ms >= ? AND started_ms <= ? AND (started_ms < ? OR id < ?)"
 );
 const FIND: &str = concat!("SELECT ", columns!(), " FROM recordings WHERE id = ?");
-const OF_CALLER: &str = "SELECT id FROM recordings WHERE caller_key = ? AND state <> ? AND caller_key <> '' ORDER BY started_ms, id";
+const OF_CALLER: &str = "SELECT id FROM recordings WHERE state <> ? AND caller_key <> ''";

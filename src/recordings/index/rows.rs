@@ -5,8 +5,9 @@ use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{Row as _, Transaction};
 
 use super::{Cursor, IndexError};
+use crate::number::{self, Sought};
 use crate::recordings::{Facts, RecordingId, State, Told};
-use crate::sqlite::{cut, number_key};
+use crate::sqlite::cut;
 
 /// All columns, in the order in which [`facts`] reads them.
 macro_rules! columns {
@@ -30,6 +31,15 @@ pub(super) fn facts(rows: &[SqliteRow]) -> Result<Vec<Facts>, IndexError> {
 /// The place in the list behind this row.
 pub(super) fn cursor(row: &SqliteRow) -> Result<Cursor, IndexError> {
     Ok(Cursor { id: row.try_get("id")?, started_ms: row.try_get("started_ms")? })
+}
+
+/// What picks the rows of this caller, to stand behind a condition, and the values of its `?`.
+pub(super) fn of_caller(caller: &Sought) -> (String, &[String]) {
+    let (column, any_of) = match caller {
+        Sought::Keys(keys) => ("caller_key", keys.as_slice()),
+        Sought::Tail(tail) => ("caller_tail", std::slice::from_ref(tail)),
+    };
+    (format!(" AND {column} IN ({})", vec!["?"; any_of.len()].join(", ")), any_of)
 }
 
 /// The ids in the first column.
@@ -89,7 +99,7 @@ pub(super) async fn put(transaction: &mut Transaction<'_, sqlx::Sqlite>, facts: 
     .bind(text(|told| &told.end_reason))
     .bind(told.map_or(0, |told| told.interruptions as i64))
     .bind(told.map_or(0, |told| told.messages as i64))
-    .bind(number_key(told.map_or("", |told| &told.caller)));
+    .bind(number::key(told.map_or("", |told| &told.caller)));
     insert.execute(connection).await.map(drop)
 }
 

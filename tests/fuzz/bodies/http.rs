@@ -119,12 +119,18 @@ fn router(folder: &Path, tokens: Vec<ApiToken>, tasks: &mut JoinSet<()>) -> Rout
     let library = Library::new(settings);
     let index = Index::new(&folder.join(format!("{name}-index.db")));
     let calls = registry::Settings { file: folder.join(format!("{name}.db")), server: None };
+    let databases = [calls.file.clone(), folder.join(format!("{name}-index.db"))];
     let (log, calls, writer) = registry::open(&calls, Opener::Daemon, Box::new(|_| ()));
     let (keeper, feed) = Keeper::new(index.clone(), library.clone(), Box::new(|_| ()));
     tasks.spawn(writer.run());
     tasks.spawn(keeper.run());
     for (call_id, caller) in [("17.1", "+573001234567"), ("17.2", "=1+1"), ("17.3", "")] {
-        log.offer(Row { call_id: call_id.into(), caller: caller.into(), ..Row::default() });
+        log.offer(Row {
+            row_id: call_id.into(),
+            call_id: call_id.into(),
+            caller: caller.into(),
+            ..Row::default()
+        });
     }
     let guard =
         Guard::new(&ApiConfig { listen: ([127, 0, 0, 1], 5_001).into(), tokens, trusted_proxies: vec![] });
@@ -138,6 +144,8 @@ fn router(folder: &Path, tokens: Vec<ApiToken>, tasks: &mut JoinSet<()>) -> Rout
         guard,
         access_log,
         trusted_proxies: Vec::new(),
+        databases,
+        country: None,
         recorder: Box::new(|| None),
         daemon: None,
         pace: Pace::new(clock::now),

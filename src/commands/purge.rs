@@ -1,0 +1,300 @@
+//! `recordings purge`: finds what is to go, shows it, asks where there is somebody to ask, deletes the recordings and has
+//! the call log forget who called whom.
+//!
+//! The ids of what was deleted go to stdout, for scripts; what would go, and what is to be said, to stderr.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::time::Duration;
+
+use chrono::{DateTime, NaiveDateTime, SecondsFormat};
+use clap::Args;
+use futures_util::future::join_all;
+use tokio::runtime::Runtime;
+use tokio::task::JoinSet;
+
+use super::{Age, Failed, note, unreadable};
+use crate::config::ArchiveConfig;
+use crate::daemon::clock;
+use crate::logging;
+use crate::number::Sought;
+use crate::operator::{Detail, Language, Notice, is_yes};
+use crate::output::print;
+use crate::recordings::index::Index;
+use crate::recordings::{Library, LibraryError, RecordingId, RecordingSettings, State, retention};
+use crate::registry::{self, Log, Opener, Reader, RegistryError, Row, Whose};
+use crate::sqlite;
+
+/// How often it is looked whether the call log is open by now.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// How long a call log may take to be opened. Longer is a server that is away: what it holds is erased when it is back.
+const OPENING: Duration = Duration::from_secs(10);
+
+/// Which recordings to delete.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct Which {
+    /// Those of calls that began so long ago or longer: 30d, 12h, 8w.
+    #[arg(long, value_name = "AGE")]
+    older_than: Option<Age>,
+    /// Those of this caller, however the number is written; the call log forgets the number, with recordings or without.
+    /// With COUNTRY_CODE the number must be the same; without it, its last nine digits.
+    #[arg(long, value_name = "NUMBER")]
+    caller: Option<String>,
+}
+
+/// What happens when it is known what would go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Consent {
+    /// Nothing.
+    DryRun,
+    /// Whoever sits at the terminal is asked. Where nobody does, what is harmless goes on: see [`Found::needs_yes`].
+    Ask,
+    /// It goes.
+    Given,
+}
+
+/// What is to go.
+struct Found {
+    recordings: Vec<RecordingId>,
+    /// How many recordings there are at all, but those of running calls.
+    of: usize,
+    /// Encrypted ones of which neither the files nor the index tell whose they are.
+    unknown: usize,
+    /// The rows of the call log that would be cleared; None: it does not answer now.
+    rows: Option<Vec<Row>>,
+    by_caller: bool,
+}
+
+impl Found {
+    /// Whether it may be what nobody meant: a number may find a stranger's calls, and a clock that is wrong finds all.
+    fn needs_yes(&self) -> bool {
+        let anything = !self.recordings.is_empty() || self.rows.as_ref().is_none_or(|rows| !rows.is_empty());
+        (self.by_caller && anything) || retention::is_most(self.recordings.len(), self.of)
+    }
+
+    fn rows(&self) -> usize {
+        self.rows.as_ref().map_or(0, Vec::len)
+    }
+
+    /// Prints it to stderr.
+    fn show(&self, language: Language) {
+        let mut err = io::stderr().lock();
+        let mut line = |text: String| drop(writeln!(err, "{text}"));
+        for id in &self.recordings {
+            line(format!("  recording  {id}"));
+        }
+        for row in self.rows.iter().flatten() {
+            let at = DateTime::from_timestamp_micros(row.offered_us).unwrap_or_default();
+            let at = at.to_rfc3339_opts(SecondsFormat::Secs, true);
+            let called = if row.called.is_empty() { "-" } else { &row.called };
+            line(format!("  call       {at}  {} -> {called}  {}", row.caller, row.call_id));
+        }
+        drop(err);
+        let mut said = Vec::new();
+        if self.unknown > 0 {
+            said.push(Notice::CallersUnknown { recordings: self.unknown });
+        }
+        if self.rows.is_none() {
+            said.push(Notice::CallLogUnseen);
+        }
+        let running = self.rows.iter().flatten().filter(|row| row.end_reason.is_none()).count();
+        if running > 0 {
+            said.push(Notice::PurgeLeavesRunning { calls: running });
+        }
+        logging::say_without_log(language, None, &said);
+    }
+}
+
+pub(super) fn purge(
+    settings: RecordingSettings,
+    archive: &ArchiveConfig,
+    which: &Which,
+    consent: Consent,
+) -> Result<(), Failed> {
+    let language = settings.language;
+    let library = Library::new(settings);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let index = runtime.block_on(open_index(archive));
+    let call_log = runtime.block_on(async { CallLog::open(&archive.call_log, language) });
+    let sought = which.caller.as_deref().map(|number| Sought::new(number, archive.country.as_ref()));
+    let found =
+        runtime.block_on(find(&library, index.as_ref(), call_log.as_ref(), which, sought.as_ref()))?;
+    found.show(language);
+    if consent == Consent::DryRun {
+        for id in &found.recordings {
+            print(&id.to_string())?;
+        }
+        let to_purge = Notice::RecordingsToPurge { recordings: found.recordings.len(), rows: found.rows() };
+        logging::say_without_log(language, None, &[to_purge]);
+        return Ok(());
+    }
+    may_go(&found, consent, language)?;
+    let rows = found.rows();
+    let purged = retention::purge(&library, found.recordings);
+    note(&library, "PURGE", &purged.gone, language);
+    let mut whose: Vec<_> = purged.gone.iter().map(|id| Whose::Recording(id.to_string())).collect();
+    whose.extend(sought.flatten().map(Whose::Caller));
+    let is_erasure = !whose.is_empty();
+    let forgotten = erase(&runtime, index, call_log, &purged.gone, whose);
+    if is_erasure {
+        // They may hold it too, and nothing can be erased in them.
+        archive.databases().iter().for_each(|path| sqlite::remove_aside(path, |_| true));
+    }
+    for id in &purged.gone {
+        print(&id.to_string())?;
+    }
+    let mut said = vec![Notice::RecordingsPurged { recordings: purged.gone.len(), rows }];
+    let kept = purged.kept.iter();
+    said.extend(kept.map(|(id, error)| {
+        let (id, cause) = (id.to_string(), Detail::new(error));
+        Notice::RecordingUndeletable { id, cause }
+    }));
+    logging::say_without_log(language, None, &said);
+    if purged.kept.is_empty() && forgotten { Ok(()) } else { Err(Failed::Said) }
+}
+
+/// Asks whoever sits at the terminal. Where nobody does, what needs a yes is refused without one.
+fn may_go(found: &Found, consent: Consent, language: Language) -> Result<(), Failed> {
+    if consent == Consent::Given {
+        return Ok(());
+    }
+    let (recordings, rows) = (found.recordings.len(), found.rows());
+    if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+        return if found.needs_yes() {
+            Err(Notice::PurgeNeedsYes { recordings, of: found.of, rows }.into())
+        } else {
+            Ok(())
+        };
+    }
+    logging::say_without_log(language, None, &[Notice::PurgeAsks { recordings, rows }]);
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    if is_yes(&answer) { Ok(()) } else { Err(Notice::PurgeLeft.into()) }
+}
+
+/// Tells the index and the call log what is gone. Says whether the call log has forgotten it; what is wrong has been said
+/// then.
+fn erase(
+    runtime: &Runtime,
+    index: Option<Index>,
+    call_log: Option<CallLog>,
+    gone: &[RecordingId],
+    whose: Vec<Whose>,
+) -> bool {
+    runtime.block_on(async {
+        if let Some(index) = index {
+            // What cannot be taken out now leaves the list when it is touched.
+            drop(index.remove(gone).await);
+            index.close().await;
+        }
+        match call_log {
+            Some(call_log) => call_log.forget(whose).await,
+            None => true,
+        }
+    })
+}
+
+async fn find(
+    library: &Library,
+    index: Option<&Index>,
+    call_log: Option<&CallLog>,
+    which: &Which,
+    sought: Option<&Option<Sought>>,
+) -> Result<Found, Failed> {
+    let all = library.list().map_err(|error| unreadable(library, &error))?;
+    let of = all.iter().filter(|(_, state)| *state != State::Live).count();
+    let (recordings, unknown, whose) = match (sought, which.older_than) {
+        (Some(Some(caller)), _) => {
+            let (ids, unknown) = of_caller(library, index, caller).await?;
+            (ids, unknown, vec![Whose::Caller(caller.clone())])
+        }
+        (None, Some(Age(age))) => {
+            let cutoff = clock::wall().naive_local().checked_sub_signed(age).unwrap_or(NaiveDateTime::MIN);
+            (library.older_than(cutoff).map_err(|error| unreadable(library, &error))?, 0, Vec::new())
+        }
+        (Some(None), _) | (None, None) => (Vec::new(), 0, Vec::new()),
+    };
+    let of_recordings = recordings.iter().map(|id| Whose::Recording(id.to_string()));
+    let whose: Vec<_> = whose.into_iter().chain(of_recordings).collect();
+    let rows = match call_log {
+        Some(call_log) => call_log.rows(&whose).await,
+        None => Some(Vec::new()),
+    };
+    Ok(Found { recordings, of, unknown, rows, by_caller: which.caller.is_some() })
+}
+
+/// A caller's recordings, and of how many neither the files nor the index tell whose they are.
+async fn of_caller(
+    library: &Library,
+    index: Option<&Index>,
+    caller: &Sought,
+) -> Result<(Vec<RecordingId>, usize), Failed> {
+    let found = library.of_caller(caller).map_err(|error| unreadable(library, &error))?;
+    let (mut ids, unknown) = (found.ids, found.unknown);
+    let Some(index) = index else { return Ok((ids, unknown.len())) };
+    for id in index.of_caller(caller).await.unwrap_or_default() {
+        let there = !ids.contains(&id) && !matches!(library.state(&id), Err(LibraryError::NotFound));
+        if there {
+            ids.push(id);
+        }
+    }
+    let mut untold = 0;
+    for id in &unknown {
+        let known = index.find(id).await.ok().flatten().is_some_and(|facts| facts.told.is_some());
+        untold += usize::from(!known);
+    }
+    Ok((ids, untold))
+}
+
+/// The index, if there is one; making one is the daemon's business.
+async fn open_index(archive: &ArchiveConfig) -> Option<Index> {
+    if !archive.index.exists() {
+        return None;
+    }
+    let index = Index::new(&archive.index);
+    index.open().await.is_ok().then_some(index)
+}
+
+/// The call log, beside a daemon that may be running.
+struct CallLog {
+    log: Log,
+    reader: Reader,
+    writing: JoinSet<()>,
+}
+
+impl CallLog {
+    /// The log, if there is one; making one is the daemon's business.
+    fn open(settings: &registry::Settings, language: Language) -> Option<Self> {
+        if !settings.file.exists() {
+            return None;
+        }
+        let tell = move |notice: Notice| logging::say_without_log(language, None, &[notice]);
+        let (log, reader, writer) = registry::open(settings, Opener::Guest, Box::new(tell));
+        let mut writing = JoinSet::new();
+        writing.spawn(writer.run());
+        Some(Self { log, reader, writing })
+    }
+
+    /// The rows of these that still have a number; None: the log does not answer.
+    async fn rows(&self, whose: &[Whose]) -> Option<Vec<Row>> {
+        let until_open = async {
+            loop {
+                match self.reader.of(whose).await {
+                    Err(RegistryError::Closed) => tokio::time::sleep(LOOK_EVERY).await,
+                    read => return read,
+                }
+            }
+        };
+        tokio::time::timeout(OPENING, until_open).await.ok()?.ok()
+    }
+
+    /// Has it forget them; says whether it has. A server that is away hears of it through the daemon.
+    async fn forget(self, whose: Vec<Whose>) -> bool {
+        let Self { log, reader, mut writing } = self;
+        // All at once: they share the disk's waits.
+        let forgotten = join_all(whose.into_iter().map(|whose| log.erase(whose))).await;
+        drop((log, reader));
+        while writing.join_next().await.is_some() {}
+        forgotten.iter().all(Result::is_ok)
+    }
+}
