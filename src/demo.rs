@@ -340,6 +340,7 @@ fn config(
         ("LOG_LANGUAGE", say(language, "es", "en").to_owned()),
         ("ASSISTANT_GREETING", words::GREETING.text.to_owned()),
         ("SHUTDOWN_GRACE_SECONDS", "1".to_owned()),
+        ("MAX_DAY_COST", "1".to_owned()),
         // One caller at a time is no overload, however busy the machine.
         ("MAX_FRAME_LATENESS_MS", "0".to_owned()),
     ];

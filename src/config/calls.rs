@@ -25,6 +25,7 @@ pub(super) fn calls(reader: &mut Reader<'_>, callers_speak: Option<&str>) -> Opt
     let no_audio = seconds(reader, "NO_AUDIO_SECONDS", 5..=3_600);
     let tokens = zero_or(reader, "MAX_CALL_TOKENS", 1_000..=1_000_000_000);
     let max_calls = zero_or(reader, "MAX_CALLS", 1..=20_000);
+    let max_of_caller = zero_or(reader, "MAX_CALLS_PER_CALLER_HOUR", 1..=1_000);
     let lateness = zero_or(reader, "MAX_FRAME_LATENESS_MS", 2..=1_000);
     let cost = zero_or_usd(reader, "MAX_CALL_COST", 0.01..=1_000.0);
     let max_day_cost = zero_or_usd(reader, "MAX_DAY_COST", 0.01..=100_000.0);
@@ -39,6 +40,7 @@ pub(super) fn calls(reader: &mut Reader<'_>, callers_speak: Option<&str>) -> Opt
         fallback,
         limits,
         max_day_cost: max_day_cost?,
+        max_calls_per_caller_hour: max_of_caller?.and_then(|most| u32::try_from(most).ok()),
         max_calls,
         max_frame_lateness: lateness?.map(Duration::from_millis),
         tells_keys,

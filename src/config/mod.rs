@@ -90,6 +90,8 @@ pub struct CallsConfig {
     pub limits: Limits,
     /// What the calls of a day may cost, micro-USD; None: no limit.
     pub max_day_cost: Option<u64>,
+    /// Calls one caller may make within an hour; None: no limit.
+    pub max_calls_per_caller_hour: Option<u32>,
     /// Most calls at once; None: as many as the machine and the ports allow.
     pub max_calls: Option<usize>,
     /// How late 99 % of the frames may leave before a saturated daemon takes no more callers, 2–1000 ms; None: however late.
@@ -100,6 +102,14 @@ pub struct CallsConfig {
     pub may_hang_up: bool,
     /// Where it may transfer them to.
     pub destinations: Vec<Destination>,
+}
+
+impl CallsConfig {
+    /// Whether nothing bounds what calls may cost but how many there may be at once.
+    #[must_use]
+    pub fn spends_without_limit(&self) -> bool {
+        self.max_day_cost.is_none() && self.limits.cost.is_none()
+    }
 }
 
 /// Where Asterisk is and how to enter.

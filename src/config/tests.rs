@@ -485,6 +485,7 @@ const OTHERS: &[(&str, &str, bool)] = &[
     ("ASSISTANT_GREETING", "Buenas", true),
     ("RECORDING_NOTICE", "Se graba", true),
     ("MAX_CALLS", "3", true),
+    ("MAX_CALLS_PER_CALLER_HOUR", "6", true),
     ("MAX_FRAME_LATENESS_MS", "25", true),
     ("MAX_CALL_SECONDS", "60", true),
     ("CALLER_SILENCE_SECONDS", "6", true),

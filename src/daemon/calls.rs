@@ -90,6 +90,7 @@ impl Daemon {
             local: (self.config.media.local_ip, port).into(),
             ssrc: first as u32,
             sequence: (first >> 32) as u16,
+        self.frequency.count(now(), &channel.caller);
             timestamp: second as u32,
         };
         let recording = self.record(&caller, channel.caller, channel.called, offered_at);

@@ -31,6 +31,7 @@ pub mod peers;
 pub mod process;
 mod service_manager;
 mod spending;
+mod frequency;
 mod standing;
 mod strain;
 
@@ -60,6 +61,7 @@ use service_manager::ServiceManager;
 use spending::Spending;
 use strain::{Counters, Load, Strain, Ticks};
 
+use frequency::Frequency;
 use crate::ari::ChannelId;
 use crate::ari::request::{Application, Reply, Request, idle_bridges};
 use crate::call::tools;
@@ -180,7 +182,8 @@ pub async fn run(
     operator.say(&Notice::Capacity { calls: max_calls });
     let ports = PortPool::new(config.media.ports.clone());
     let destinations = destination_names(&settings);
-    let (readiness, known) = watch::channel(Readiness { max_calls, destinations, ..Readiness::default() });
+    let (readiness, known) =
+        watch::channel(Readiness { max_calls, spending_unlimited, destinations, ..Readiness::default() });
     let board = Board::default();
     let view = live::Daemon { readiness: known, board: board.clone() };
     let (archive, recorder) = archive(&config, operator, view).context("the archive of recordings")?;
@@ -190,6 +193,7 @@ pub async fn run(
         endpoint,
         operator,
         readiness,
+    let spending_unlimited = say_if_unlimited(&config.calls, operator);
         rest,
         again,
         board,
@@ -424,7 +428,11 @@ impl Daemon {
         self.max_calls = max_calls(&self.config.media, &self.config.calls);
         self.limit_calls();
         let destinations = destination_names(&self.settings);
-        self.readiness.send_modify(|now| (now.destinations, now.max_calls) = (destinations, self.max_calls));
+        let unlimited = say_if_unlimited(&self.config.calls, self.operator);
+        self.readiness.send_modify(|now| {
+            (now.destinations, now.max_calls) = (destinations, self.max_calls);
+            now.spending_unlimited = unlimited;
+        });
         self.judge_spending();
         self.operator.say(&Notice::ConfigurationReloaded);
         if !fixed.is_empty() {
@@ -576,3 +584,12 @@ impl Daemon {
 pub fn max_calls(media: &MediaConfig, calls: &CallsConfig) -> usize {
     calls.max_calls.unwrap_or_else(|| capacity::derived(&media.ports))
 }
+/// Warns if nothing bounds what calls may cost. Whether nothing does.
+fn say_if_unlimited(calls: &CallsConfig, operator: Operator) -> bool {
+    let is_unlimited = calls.spends_without_limit();
+    if is_unlimited {
+        operator.say(&Notice::SpendingUnlimited);
+    }
+    is_unlimited
+}
+

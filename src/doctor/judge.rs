@@ -11,7 +11,7 @@ use super::facts::{
 };
 use super::words::{Both, Decimal, Finding, InBrackets};
 use crate::config::{CallsConfig, Survey};
-use crate::operator::{Detail, Level};
+use crate::operator::{Detail, Level, Notice};
 
 /// Without these no call is served. `bridge_simple` relays packet by packet; `res_rtp_asterisk` is under `chan_rtp`.
 const MODULES: [&str; 13] = [
@@ -87,6 +87,9 @@ fn variables(survey: &Survey) -> Vec<Finding> {
     let mut findings: Vec<_> = wrong.collect();
     if findings.is_empty() {
         findings.push(Finding::VariablesRight);
+    }
+    if survey.parts.calls.as_ref().is_some_and(CallsConfig::spends_without_limit) {
+        findings.push(Finding::VariableDoubtful { notice: Notice::SpendingUnlimited });
     }
     let remarks = survey.remarks.iter().chain(&survey.parts.remarks).cloned();
     findings.extend(remarks.map(|notice| match notice.level() {

@@ -194,6 +194,8 @@ pub(super) struct DaemonState {
     reasons: Vec<Obstacle>,
     /// Whether what is recorded reaches the disk.
     disk_writing: bool,
+    /// Neither what a day nor what a call may cost is limited (`MAX_DAY_COST`, `MAX_CALL_COST`).
+    spending_unlimited: bool,
     /// How many calls there may be at once; null: there is no daemon.
     max_calls: Option<usize>,
     /// Where a supervisor may send a caller.
@@ -233,6 +235,7 @@ impl Api {
                 AsteriskLink::Replaced => "replaced",
             },
             ready: reasons.is_empty(),
+            spending_unlimited: readiness.as_ref().is_some_and(|now| now.spending_unlimited),
             max_calls: readiness.as_ref().map(|now| now.max_calls),
             destinations: readiness.map(|now| now.destinations).unwrap_or_default().to_vec(),
             disk_writing: !reasons.contains(&Obstacle::DiskFailing),

@@ -53,6 +53,8 @@ pub struct Readiness {
     pub day_spent: Option<NaiveDate>,
     /// It takes no more calls: it is being stopped.
     pub draining: bool,
+    /// Nothing bounds what calls may cost but how many there may be. No obstacle.
+    pub spending_unlimited: bool,
     /// Where callers can be sent, by name.
     pub destinations: Arc<[String]>,
 }

@@ -411,6 +411,10 @@ notices! {
         "Llamada devuelta al dialplan - Motivo: {reason}",
         "Call handed back to the dialplan - Reason: {reason}";
     /// The assistant transferred the caller to this place (context,extension,priority).
+    /// Neither a day's nor a call's cost is limited.
+    SpendingUnlimited => Warn,
+        "Lo que cuestan las llamadas no tiene límite: defina MAX_DAY_COST o MAX_CALL_COST (y MAX_CALLS_PER_CALLER_HOUR), o cualquiera puede gastar con MAX_CALLS llamadas a la vez",
+        "What calls cost has no limit: set MAX_DAY_COST or MAX_CALL_COST (and MAX_CALLS_PER_CALLER_HOUR), or anybody can spend with MAX_CALLS calls at once";
     CallTransferred { place: String } => Info,
         "Llamada transferida a {place}",
         "Call transferred to {place}";

@@ -413,6 +413,8 @@ pub enum EndReason {
     CostLimit,
     /// The day's calls had cost as much as they may: the caller was not taken at all.
     DayCostLimit,
+    /// The caller had called as often as one caller may within an hour: they were not taken at all.
+    CallerLimit,
     /// There were as many calls as there may be, or the daemon stops: the caller was not taken at all.
     Busy,
     /// The daemon stops and the time for live calls is over.
@@ -443,7 +445,7 @@ pub enum EndReason {
 
 impl EndReason {
     /// Every reason, for tables and tests.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::CallerHungUp,
         Self::AssistantHungUp,
         Self::Transferred,
@@ -455,6 +457,7 @@ impl EndReason {
         Self::TokenLimit,
         Self::CostLimit,
         Self::DayCostLimit,
+        Self::CallerLimit,
         Self::Busy,
         Self::Shutdown,
         Self::SessionFailed,
@@ -506,6 +509,7 @@ impl EndReason {
             Self::TokenLimit => ("token_limit", "límite de consumo de la llamada alcanzado", "the call's token limit was reached"),
             Self::CostLimit => ("cost_limit", "coste máximo de la llamada alcanzado", "the call's cost limit was reached"),
             Self::DayCostLimit => ("day_cost_limit", "coste máximo del día alcanzado", "the day's cost limit was reached"),
+            Self::CallerLimit => ("caller_limit", "demasiadas llamadas del mismo número en una hora", "too many calls from the same number in an hour"),
             Self::Busy => ("busy", "no se admiten más llamadas", "no more calls are taken"),
             Self::Shutdown => ("shutdown", "el servicio se detiene", "the daemon is stopping"),
             Self::SessionFailed => ("session_failed", "OpenAI rechazó la sesión", "OpenAI refused the session"),

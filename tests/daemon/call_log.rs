@@ -9,7 +9,7 @@ use super::api::Api;
 use super::world::{PATIENCE, World, listen, ms};
 
 /// The calls, newest first, once they are so.
-async fn calls(api: &Api, what: &str, are_so: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+pub(crate) async fn calls(api: &Api, what: &str, are_so: impl Fn(&[Value]) -> bool) -> Vec<Value> {
     let until_they_are = async {
         loop {
             let calls = api.get("/calls").await.json()["calls"].as_array().cloned().unwrap_or_default();
@@ -23,7 +23,7 @@ async fn calls(api: &Api, what: &str, are_so: impl Fn(&[Value]) -> bool) -> Vec<
 }
 
 /// It is over.
-fn ended(call: &Value) -> bool {
+pub(crate) fn ended(call: &Value) -> bool {
     !call["end_reason"].is_null()
 }
 

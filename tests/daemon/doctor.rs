@@ -419,7 +419,19 @@ async fn a_wrong_key() {
 #[tokio::test]
 async fn a_model_that_does_not_exist() {
     let set_up = healthy().but("OPENAI_REALTIME_MODEL", "gpt-nix").but("OPENAI_TRANSCRIPTION_MODEL", "nix");
-    set_up.finds(&[("model", "failure"), ("model", "warning"), ("session", "failure")]).await;
+    // Nor does anybody know what they cost.
+    let unpriced = [("variables", "warning"); 2];
+    let missing = [("model", "failure"), ("model", "warning"), ("session", "failure")];
+    set_up.finds(&[&unpriced[..], &missing].concat()).await;
+}
+
+#[tokio::test]
+async fn costs_that_nothing_bounds() {
+    let checks = healthy().but("MAX_DAY_COST", "0").finds(&[("variables", "warning")]).await;
+    let says =
+        |check: &Value| check["detail"].as_str().is_some_and(|detail| detail.contains("no tiene límite"));
+    assert!(checks.iter().any(says), "{checks:?}");
+    healthy().but("MAX_DAY_COST", "0").but("MAX_CALL_COST", "2").finds(&[]).await;
 }
 
 #[tokio::test]

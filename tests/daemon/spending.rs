@@ -1,12 +1,13 @@
 //! What calls cost, behind sockets: the line in the log, the recording, the day's limit, other prices with SIGHUP.
 
 use openai_inbound_calls::daemon::clock::now;
-use openai_inbound_calls::sim::asterisk::{CallState, CallerId, Ending};
-use openai_inbound_calls::sim::caller::Step;
+use openai_inbound_calls::sim::asterisk::{CallState, CallerId, Ending, IncomingCall};
+use openai_inbound_calls::sim::caller::{Caller, Step};
 use openai_inbound_calls::sim::realtime::{Script, pattern};
 use serde_json::Value;
 
 use crate::api::Api;
+use crate::call_log::{calls, ended};
 use crate::world::{PATIENCE, Program, World, listen, ms, until};
 
 /// Dearer than OpenAI: the greeting alone costs cents.
@@ -171,4 +172,66 @@ async fn what_was_spent_today_is_not_forgotten_by_a_restart() {
     program.says("ERROR", REACHED).await;
     goes_on_unserved(&world).await;
     assert_eq!(world.openai.sessions().len(), 1, "nothing more is spent");
+}
+
+/// A call from this number, from a phone that waits.
+fn call_from(world: &World, number: &str) -> CallerId {
+    let call = IncomingCall { number: number.into(), ..IncomingCall::default() };
+    world.asterisk.call(call, |now| Caller::new(now, vec![Step::Pause(ms(600_000))], 7))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_number_may_call_only_so_often_within_an_hour_and_others_are_not_held_to_it() {
+    let world = World::new(Script::default());
+    let program = world.program_with_env_file(&[("MAX_CALLS_PER_CALLER_HOUR", "2")]).await;
+    for number in ["+573001234567", "3001234567"] {
+        let call = call_from(&world, number);
+        until("the greeting is heard", || world.asterisk.phone(call, |phone| phone.statistics().loud > 5))
+            .await;
+        world.asterisk.hang_up(call);
+        world.over(call).await;
+    }
+    let third = call_from(&world, "00573001234567");
+    until("the third goes on", || world.asterisk.outcome(third).state == CallState::Gone).await;
+    assert!(matches!(world.asterisk.outcome(third).ended, Some(Ending::Continued { .. })));
+    assert_eq!(world.end_reason(third).as_deref(), Some("caller_limit"));
+    let line = "Llamada devuelta al dialplan - Motivo: demasiadas llamadas del mismo número en una hora";
+    program.says("WARNING", line).await;
+    assert_eq!(world.openai.sessions().len(), 2, "nothing more is spent");
+    let rows =
+        calls(&Api::of(&program).await, "three rows", |rows| rows.len() == 3 && rows.iter().all(ended)).await;
+    assert_eq!(rows[0]["end_reason"], "caller_limit");
+
+    for number in ["3007654321", "", ""] {
+        let call = call_from(&world, number);
+        until("the greeting is heard", || world.asterisk.phone(call, |phone| phone.statistics().loud > 5))
+            .await;
+        world.asterisk.hang_up(call);
+        world.over(call).await;
+    }
+    reload(&program, &[("MAX_CALLS_PER_CALLER_HOUR", "3")]).await;
+    let again = call_from(&world, "3001234567");
+    until("the greeting is heard", || world.asterisk.phone(again, |phone| phone.statistics().loud > 5)).await;
+    world.asterisk.hang_up(again);
+    world.over(again).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn that_nothing_bounds_what_calls_cost_is_said_at_the_start_after_a_reload_and_to_the_page() {
+    const UNLIMITED: &str = "Lo que cuestan las llamadas no tiene límite";
+    let world = World::new(Script::default());
+    let program = world.program_with_env_file(&[("MAX_DAY_COST", "0")]).await;
+    program.says("WARNING", UNLIMITED).await;
+    let api = Api::of(&program).await;
+    let told = async || api.get("/calls/live").await.json()["state"]["spending_unlimited"].clone();
+    assert_eq!(told().await, true);
+    assert_eq!(api.get("/ready").await.status, 200, "callers are served");
+    reload(&program, &[("MAX_DAY_COST", "20")]).await;
+    assert_eq!(told().await, false);
+    reload(&program, &[("MAX_DAY_COST", "0"), ("MAX_CALL_COST", "2")]).await;
+    assert_eq!(told().await, false);
+    assert_eq!(program.count("WARNING", UNLIMITED), 1, "{}", program.log());
+    reload(&program, &[("MAX_DAY_COST", "0")]).await;
+    assert_eq!(told().await, true);
+    program.says_times(2, "WARNING", UNLIMITED).await;
 }

@@ -77,6 +77,8 @@ impl World {
             ("LOG_FILE_PATH", "calls.log".to_owned()),
             ("RECORDINGS_DIR", self.recordings.path().display().to_string()),
             ("API_LISTEN", "127.0.0.1:0".to_owned()),
+            // A daemon without it warns, and so does its doctor.
+            ("MAX_DAY_COST", "100000".to_owned()),
             // What a busy machine does to frames must not decide whether a test's caller is served.
             ("MAX_FRAME_LATENESS_MS", "0".to_owned()),
         ]

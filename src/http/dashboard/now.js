@@ -171,6 +171,7 @@ function drawState(chips, { asterisk, ready, reasons = [], disk_writing: disk })
     ["disk", word("disk"), word(disk ? "disk_writing" : "failing"), disk],
     ["ready", word("service"), service, ready],
   ];
+  if (unlimited) rows.push(["spending", word("spending"), word("spending_unlimited"), false]);
   drawChips(chips, rows);
 }
 
