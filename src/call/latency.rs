@@ -130,13 +130,14 @@ impl Stopwatch {
         self.waits = since.map(|since| Waits { since, speech_stopped: now.saturating_duration_since(since) });
     }
 
-    /// Sound of this item came that is to be heard, of a response that is for this.
-    pub(super) fn delta(&mut self, now: Instant, item: &ItemId, purpose: Option<Purpose>) {
-        self.greets = true;
+    /// Sound of this item came that is to be heard, of a response that is for this. Whether it is the call's first.
+    pub(super) fn delta(&mut self, now: Instant, item: &ItemId, purpose: Option<Purpose>) -> bool {
+        let is_first = !std::mem::replace(&mut self.greets, true);
         // A question of ours, whether he is still there, answers nothing.
         if self.item.is_none() && self.waits.is_some() && purpose != Some(Purpose::Prompt) {
             self.item = Some((item.clone(), now));
         }
+        is_first
     }
 }
 

@@ -18,8 +18,8 @@ use super::legs::Exit;
 use super::record::EventKind;
 use super::responses::{Purpose, Responses};
 use super::tools::{DESTINATION_VARIABLE, Destination};
-use super::{CLOSING_PATIENCE, Call, Phase, Wish};
-use crate::operator::EndReason;
+use super::{CLOSING_PATIENCE, Call, Output, Phase, Standing, Wish};
+use crate::operator::{EndReason, Level, Notice};
 use crate::realtime::ResponseId;
 
 /// Silence behind the last frame, so that it is not cut by the far end's jitter buffer. Longer is dead air.
@@ -121,6 +121,8 @@ impl Call {
         if self.depart_now() {
             return;
         }
+        self.outputs
+            .push(Output::Standing(Standing::Fails { reason, cause: Box::new(self.last_notice(reason)) }));
         let Some(clip) = self.settings.apology.clone().filter(|_| self.legs.is_up()) else {
             return self.end(reason);
         };
@@ -134,6 +136,15 @@ impl Call {
         self.note(EventKind::Apology, reason.code().to_owned());
         let place = self.settings.fallback.clone();
         self.part(reason, Exit::Dialplan { place, variables: Vec::new() });
+    }
+
+    /// What the operator has just been told about the failure; that the caller goes on, if it was nothing.
+    fn last_notice(&self, reason: EndReason) -> Notice {
+        let told = self.outputs.iter().rev().find_map(|output| match output {
+            Output::Notice(notice) if notice.level() > Level::Info => Some(notice.clone()),
+            _ => None,
+        });
+        told.unwrap_or(Notice::CallHandedBack { reason })
     }
 
     /// What the model is to say for goodbye.

@@ -190,6 +190,20 @@ pub enum Output {
     Append {
         /// 20 ms.
         frame: Frame,
+/// How the model's server stands, as a call has found out: the next one would fare the same.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Standing {
+    /// The caller is about to hear the model for the first time.
+    Serves,
+    /// The call is not served, or no longer.
+    Fails {
+        /// Why the caller goes on in the dialplan.
+        reason: EndReason,
+        /// What the operator has been told about it.
+        cause: Box<Notice>,
+    },
+}
+
         /// The append ends with it.
         complete: bool,
     },
@@ -215,6 +229,8 @@ pub enum Turn {
     /// The model prepares its answer.
     Thinking,
     /// The caller hears the assistant.
+    /// Tell whoever admits callers.
+    Standing(Standing),
     Speaking,
 }
 

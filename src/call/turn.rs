@@ -21,7 +21,7 @@ use super::record::{Entry, EventKind};
 use super::responses::{Ended, Purpose};
 use super::resume::is_retold;
 use super::transcript::Speaker;
-use super::{Call, Output, Phase};
+use super::{Call, Output, Phase, Standing};
 use crate::operator::{Detail, EndReason, Notice};
 use crate::realtime::client::ClientEvent;
 use crate::realtime::server::{Event, Item, ItemKind, Response, ResponseStatus};
@@ -210,7 +210,9 @@ impl Call {
         if !self.floor.queued.contains(item) {
             self.floor.queued.push(item.clone());
         }
-        self.stopwatch.delta(self.now, item, self.responses.purpose());
+        if self.stopwatch.delta(self.now, item, self.responses.purpose()) {
+            self.outputs.push(Output::Standing(Standing::Serves));
+        }
         if self.playout.push(response, item, content_index, audio).is_err() {
             self.counters.refused_deltas += 1;
         }

@@ -7,7 +7,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -20,12 +20,13 @@ use super::clock::now;
 use super::strain::Ticks;
 use crate::ari::request::{Reply, Request};
 use crate::call::record::{Ending, Entry};
-use crate::call::{Call, Input, LegEvent, Output, Report, SessionEnd, Wish};
+use crate::call::{Call, Input, LegEvent, Output, Report, SessionEnd, Standing, Wish};
 use crate::live::Seat;
 use crate::logging::Operator;
 use crate::net::ari_rest::AriRest;
 use crate::net::realtime_link::{News, RealtimeLink};
 use crate::realtime::server;
+use crate::operator::Notice;
 use crate::recordings::Handle;
 
 /// Larger than any packet Asterisk sends for a telephone (20–60 ms of µ-law and a header).
@@ -50,6 +51,26 @@ enum Happened {
     Time,
     Told(Order),
     Packet(usize, SocketAddr),
+/// What a call shares with whoever admits callers.
+#[derive(Clone)]
+pub(super) struct Admission {
+    /// Where it tells how the model's server stands. Full: others have told.
+    pub(super) standings: mpsc::Sender<Standing>,
+    /// Whether the operator knows that the model's server serves nobody.
+    pub(super) outage: Arc<AtomicBool>,
+}
+
+impl Admission {
+    /// Tells the operator. Of an outage they have been told once, and not by every call again.
+    fn say(&self, operator: Operator, notice: &Notice) {
+        if notice.tells_of_a_failing_session() && self.outage.load(Ordering::Relaxed) {
+            tracing::debug!(?notice, "during an outage of the model's server");
+        } else {
+            operator.say(notice);
+        }
+    }
+}
+
     Session(News),
     Replied(Request, Reply),
     Nothing,
@@ -76,6 +97,8 @@ pub(super) struct Io {
 }
 
 /// Runs a call to its end.
+    /// Who admits callers.
+    pub(super) admission: Admission,
 pub(super) async fn run(mut call: Call, mut orders: mpsc::Receiver<Order>, mut io: Io) -> Report {
     let mut datagram = Box::new([0; DATAGRAM_BYTES]);
     let timer = sleep_until(Instant::from_std(now()));
@@ -169,7 +192,8 @@ impl Io {
                     (request, reply)
                 }));
             }
-            Output::Notice(notice) => self.operator.say(&notice),
+            Output::Notice(notice) => self.admission.say(self.operator, &notice),
+            Output::Standing(standing) => drop(self.admission.standings.try_send(standing)),
             Output::Record(entry) => {
                 if let Entry::Usage(bill) = &entry {
                     self.spent.store(bill.at_least, Ordering::Relaxed);

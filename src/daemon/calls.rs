@@ -17,7 +17,7 @@ use crate::ari::ChannelId;
 use crate::ari::event::Channel;
 use crate::ari::request::Request;
 use crate::call::record::{Keep, Opening};
-use crate::call::{Call, Report, Seed};
+use crate::call::{Call, Report, Seed, Standing};
 use crate::live::{Facts, Seat};
 use crate::net::realtime_link::RealtimeLink;
 use crate::net::rtp_socket::PortError;
@@ -62,6 +62,15 @@ impl Daemon {
             self.switchboard.forget(&channel.id);
             return self.refuse(channel, EndReason::DayCostLimit);
         }
+        let most = self.config.calls.max_calls_per_caller_hour;
+        if self.frequency.is_reached(now(), &channel.caller, most) {
+            self.switchboard.forget(&channel.id);
+            return self.refuse(channel, EndReason::CallerLimit);
+        }
+        if let Some(reason) = self.breaker.hands_back(now()) {
+            self.switchboard.forget(&channel.id);
+            return self.refuse(channel, reason);
+        }
         let caller = channel.id.clone();
         let offered_at = wall();
         let row = call_log::offered(&channel, offered_at, &self.host, [chance(), chance()]);
@@ -81,6 +90,7 @@ impl Daemon {
             }
         };
         drop(entered);
+        self.frequency.count(now(), &channel.caller);
         let (first, second) = (chance(), chance());
         let seed = Seed {
             channel: caller.clone(),
@@ -90,7 +100,6 @@ impl Daemon {
             local: (self.config.media.local_ip, port).into(),
             ssrc: first as u32,
             sequence: (first >> 32) as u16,
-        self.frequency.count(now(), &channel.caller);
             timestamp: second as u32,
         };
         let recording = self.record(&caller, channel.caller, channel.called, offered_at);
@@ -110,6 +119,7 @@ impl Daemon {
             requests: FuturesUnordered::new(),
             recording,
             spent: Arc::clone(&spent),
+            admission: self.admission.clone(),
             ticks: self.config.calls.max_frame_lateness.map(|most| (Arc::clone(&self.ticks), most)),
         };
         if self.live.is_empty() && !self.strain.is_on() {
@@ -208,7 +218,6 @@ impl Daemon {
         match ended {
             Ok((_, report)) => {
                 tracing::debug!(call = caller.as_str(), ?report.reason, ?report.counters, ?report.uplink, "call over");
-                self.judge_openai(&report);
                 self.judge_asterisk(report.reason, Some(&report));
                 if let Some(next) = self.switchboard.ended(&caller) {
                     self.direct(next);
@@ -227,15 +236,15 @@ impl Daemon {
         }
     }
 
-    /// Whether OpenAI serves calls, from the last one.
-    fn judge_openai(&self, report: &Report) {
-        use EndReason::{ModelFailed, SessionFailed, SessionLate, SessionLost};
-        let failed = match report.reason {
-            SessionFailed | SessionLate | SessionLost | ModelFailed => Some(wall()),
-            _ if report.session_stood => None,
-            // Over before it could tell.
-            _ => return,
-        };
-        self.readiness.send_modify(|now| now.openai_failed = failed);
+    /// A call has found out how OpenAI stands.
+    pub(super) fn judge_openai(&mut self, standing: &Standing) {
+        let wall = wall();
+        if let Some(notice) = self.breaker.learn(standing, now(), wall) {
+            self.operator.say(&notice);
+        }
+        let is_out = self.breaker.is_out();
+        self.admission.outage.store(is_out, Ordering::Relaxed);
+        let failed = matches!(standing, Standing::Fails { .. }).then_some(wall);
+        self.readiness.send_modify(|now| (now.openai_failed, now.openai_out) = (failed, is_out));
     }
 }

@@ -13,7 +13,8 @@
 //! | `calls`, `call_task` | a call from its arrival to its account; its input and output |
 //! | `errands`, `standing` | what is asked of Asterisk that belongs to no call; whether it does what it is asked for |
 //! | `peers` | how Asterisk and the model's server are reached |
-//! | `capacity`, `spending` | how many calls there may be; what those of a day have cost |
+//! | `breaker` | whether OpenAI serves callers, and who tries while it does not |
+//! | `capacity`, `frequency`, `spending` | how many calls there may be, at once and of one caller; what those of a day have cost |
 //! | `call_log`, `archive` | rows of the call log; everything about recordings that is not recording |
 //! | `strain`, `process` | whether the daemon carries its calls; what it takes of the machine, read from `/proc` |
 //! | `service_manager`, `clock` | systemd; the only clocks and chance |
@@ -22,6 +23,7 @@
 pub mod archive;
 mod call_log;
 mod call_task;
+mod breaker;
 mod calls;
 mod capacity;
 pub mod clock;
@@ -29,9 +31,9 @@ pub mod dumps;
 mod errands;
 pub mod peers;
 pub mod process;
+mod frequency;
 mod service_manager;
 mod spending;
-mod frequency;
 mod standing;
 mod strain;
 
@@ -52,20 +54,21 @@ use tokio::time::MissedTickBehavior;
 use tracing::Instrument as _;
 
 use archive::Archive;
-use call_task::Order;
+use breaker::Breaker;
+use call_task::{Admission, Order};
 use clock::{chance, now, wall};
 use errands::{ASK_AGAIN_AFTER, Errand};
 use peers::{ari_headers, ari_rest, endpoint, events_url};
 use process::{ThreadTimes, stolen};
 use service_manager::ServiceManager;
+use frequency::Frequency;
 use spending::Spending;
 use strain::{Counters, Load, Strain, Ticks};
 
-use frequency::Frequency;
 use crate::ari::ChannelId;
 use crate::ari::request::{Application, Reply, Request, idle_bridges};
 use crate::call::tools;
-use crate::call::{CLOSING_PATIENCE, Report, Settings};
+use crate::call::{CLOSING_PATIENCE, Report, Settings, Standing};
 use crate::config::{CallsConfig, Config, LoadError, MediaConfig};
 use crate::http::live;
 use crate::http::ready::{AsteriskLink, Readiness};
@@ -89,6 +92,8 @@ const ARI_NEWS: usize = 1_024;
 /// What the end may take beyond the grace of live calls: closing them, the recorder, the index. Shorter lets systemd
 /// kill the daemon over its last recordings, longer lets a hung end hold up a restart.
 const ENDING_PATIENCE: Duration = Duration::from_secs(30);
+/// What calls have found out of OpenAI and may wait for the loop. More waiting tells nothing new.
+const STANDINGS: usize = 64;
 
 /// A live call, as the daemon sees it.
 struct Live {
@@ -145,6 +150,9 @@ struct Daemon {
     log: Log,
     /// This machine, as the call log names it.
     host: String,
+    frequency: Frequency,
+    breaker: Breaker,
+    admission: Admission,
 }
 
 /// A configuration that was read while the daemon runs: the whole of it, or what is wrong with it.
@@ -185,15 +193,16 @@ pub async fn run(
     let (readiness, known) =
         watch::channel(Readiness { max_calls, spending_unlimited, destinations, ..Readiness::default() });
     let board = Board::default();
+    let spending_unlimited = say_if_unlimited(&config.calls, operator);
     let view = live::Daemon { readiness: known, board: board.clone() };
     let (archive, recorder) = archive(&config, operator, view).context("the archive of recordings")?;
     let mut daemon = Daemon {
         config,
         settings,
         endpoint,
+    let (standings, learned) = mpsc::channel(STANDINGS);
         operator,
         readiness,
-    let spending_unlimited = say_if_unlimited(&config.calls, operator);
         rest,
         again,
         board,
@@ -214,7 +223,10 @@ pub async fn run(
         host: call_log::host(),
     };
     let earlier = archive.spent_before(wall(), &daemon.host);
-    daemon.serve(link, stop, reloads, earlier).await;
+        frequency: Frequency::default(),
+        breaker: Breaker::default(),
+        admission: Admission { standings, outage: Arc::default() },
+    daemon.serve(link, stop, reloads, earlier, learned).await;
     let Daemon { recorder, log, readiness, .. } = daemon;
     // Nobody offers rows any more: its writer may end. Nor is there anything to watch.
     drop((log, readiness));
@@ -296,6 +308,7 @@ impl Daemon {
         let mut knows_earlier = false;
         self.run(errands::try_address(self.config.media.local_ip, Duration::ZERO));
         let mut stop_stage = Stopping::NotYet;
+        mut learned: mpsc::Receiver<Standing>,
         let grace = tokio::time::sleep(Duration::ZERO);
         tokio::pin!(grace);
         let mut refuses = self.rest.refuses();
@@ -326,6 +339,7 @@ impl Daemon {
                     self.operator.say(&draining);
                     manager.stopping(time + ENDING_PATIENCE);
                     manager.status(draining);
+                Some(standing) = learned.recv() => self.judge_openai(&standing),
                     grace.as_mut().reset(tokio::time::Instant::from_std(now() + time));
                 }
                 Some(loaded) = reloads.next(), if !draining => self.reload(loaded),
@@ -443,6 +457,7 @@ impl Daemon {
     fn news(&mut self, news: News) {
         if matches!(news, News::Lost { .. }) {
             self.readiness.send_modify(|now| now.asterisk = AsteriskLink::Away);
+        self.breaker.try_next();
         }
         match news {
             News::Connected => {

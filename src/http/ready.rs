@@ -43,6 +43,8 @@ pub struct Readiness {
     pub sound_failed: Option<DateTime<FixedOffset>>,
     /// When OpenAI last failed a call, if none has been served since.
     pub openai_failed: Option<DateTime<FixedOffset>>,
+    /// OpenAI has failed several calls in a row: most callers are handed back at once.
+    pub openai_out: bool,
     /// How many calls there may be at once (`MAX_CALLS`).
     pub max_calls: usize,
     /// As many are running.
@@ -51,10 +53,10 @@ pub struct Readiness {
     pub overloaded: bool,
     /// The day on which calls have cost what the calls of a day may cost.
     pub day_spent: Option<NaiveDate>,
-    /// It takes no more calls: it is being stopped.
-    pub draining: bool,
     /// Nothing bounds what calls may cost but how many there may be. No obstacle.
     pub spending_unlimited: bool,
+    /// It takes no more calls: it is being stopped.
+    pub draining: bool,
     /// Where callers can be sent, by name.
     pub destinations: Arc<[String]>,
 }
@@ -77,6 +79,8 @@ pub enum Obstacle {
     SoundFailing,
     /// OpenAI failed a call within the last minute.
     OpenaiFailing,
+    /// OpenAI has failed several calls in a row: one caller in ten tries, the others go on in the dialplan at once.
+    OpenaiOutage,
     /// The calls of today have cost what they may (`MAX_DAY_COST`).
     DayCostReached,
     /// What is recorded does not reach the disk. Calls are served all the same.
@@ -99,6 +103,7 @@ impl Obstacle {
         Self::LocalAddressMissing,
         Self::SoundFailing,
         Self::OpenaiFailing,
+        Self::OpenaiOutage,
         Self::DayCostReached,
         Self::DiskFailing,
         Self::MaxCallsReached,
@@ -117,6 +122,7 @@ impl Obstacle {
             Self::LocalAddressMissing => "local_address_missing",
             Self::SoundFailing => "sound_failing",
             Self::OpenaiFailing => "openai_failing",
+            Self::OpenaiOutage => "openai_outage",
             Self::DayCostReached => "day_cost_reached",
             Self::DiskFailing => "disk_failing",
             Self::MaxCallsReached => "max_calls_reached",
@@ -164,7 +170,8 @@ pub(super) fn reasons(api: &Api) -> Vec<Obstacle> {
 }
 
 fn obstacles(readiness: &Readiness, now: DateTime<FixedOffset>) -> Vec<Obstacle> {
-    let Readiness { asterisk, openai_failed, full, overloaded, day_spent, draining, .. } = *readiness;
+    let Readiness { asterisk, openai_failed, openai_out, full, overloaded, day_spent, draining, .. } =
+        *readiness;
     let link = match asterisk {
         AsteriskLink::Away => Some(Obstacle::AsteriskAway),
         AsteriskLink::Connected => None,
@@ -174,7 +181,8 @@ fn obstacles(readiness: &Readiness, now: DateTime<FixedOffset>) -> Vec<Obstacle>
     let refuses = readiness.asterisk_refuses.then_some(Obstacle::AsteriskRefuses);
     let address = readiness.address_missing.then_some(Obstacle::LocalAddressMissing);
     let sound = lately(readiness.sound_failed).then_some(Obstacle::SoundFailing);
-    let failing = lately(openai_failed).then_some(Obstacle::OpenaiFailing);
+    let has_failed = lately(openai_failed).then_some(Obstacle::OpenaiFailing);
+    let failing = if openai_out { Some(Obstacle::OpenaiOutage) } else { has_failed };
     let full = full.then_some(Obstacle::MaxCallsReached);
     let overloaded = overloaded.then_some(Obstacle::Overloaded);
     let spent = day_spent.filter(|day| *day == now.date_naive()).map(|_| Obstacle::DayCostReached);
@@ -198,6 +206,9 @@ mod tests {
         let after = |seconds| obstacles(&readiness, failed + TimeDelta::seconds(seconds));
         assert_eq!(after(59), [Obstacle::OpenaiFailing]);
         assert_eq!(after(60), []);
+        let readiness = Readiness { openai_out: true, ..readiness };
+        let later = failed + TimeDelta::seconds(3_600);
+        assert_eq!(obstacles(&readiness, later), [Obstacle::OpenaiOutage], "an outage, until it is over");
     }
 
     #[test]

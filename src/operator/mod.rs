@@ -419,6 +419,15 @@ notices! {
         "Llamada transferida a {place}",
         "Call transferred to {place}";
     /// The dialplan has no such `place` (context,extension,priority); the caller goes on with the next step instead.
+    /// OpenAI has served none of the last `callers`, the first of them at `since` (wall clock); `cause` is what the last one
+    /// was told. Said once an outage.
+    OpenAiOut { since: String, callers: u64, one_in: u32, cause: Box<Notice> } => Error,
+        "OpenAI no atiende desde {since} - Llamadas fallidas: {callers} - Lo último: {cause} - Hasta que atienda, lo intenta una llamada de cada {one_in}; las demás vuelven al dialplan al momento",
+        "OpenAI has not served since {since} - Failed calls: {callers} - The last: {cause} - Until it serves, one call in {one_in} tries; the others go back to the dialplan at once";
+    /// It serves again, after so long; so many callers were not served meanwhile.
+    OpenAiBack { seconds: u64, callers: u64 } => Info,
+        "OpenAI atiende de nuevo - Duración de la avería: {seconds} s - Llamadas no atendidas: {callers}",
+        "OpenAI serves again - Duration of the outage: {seconds} s - Calls not served: {callers}";
     PlaceMissing { place: String } => Error,
         "El dialplan no tiene {place}: el llamante continúa en el paso siguiente al de Stasis(). Revise FALLBACK_CONTEXT, FALLBACK_EXTEN y TRANSFER_DESTINATIONS",
         "The dialplan has no {place}: the caller goes on with the step after Stasis(). Check FALLBACK_CONTEXT, FALLBACK_EXTEN and TRANSFER_DESTINATIONS";
@@ -579,6 +588,34 @@ mod tests {
         let promised = [
             (Notice::AriConnected, "Conexión ARI establecida"),
             (
+impl Notice {
+    /// Whether it tells of a session that was not to be had, or failed: in an outage every call that tries would say so.
+    #[must_use]
+    pub const fn tells_of_a_failing_session(&self) -> bool {
+        matches!(
+            self,
+            Self::KeyRefused
+                | Self::QuotaExhausted
+                | Self::ModelUnavailable { .. }
+                | Self::BetaRefused
+                | Self::SessionRefused { .. }
+                | Self::SessionLate { .. }
+                | Self::SessionUnavailable { .. }
+                | Self::SessionRetry { .. }
+                | Self::ResponseFailed { .. }
+                | Self::SettingsRefused { .. }
+                | Self::FormatsDiffer { .. }
+        )
+    }
+}
+
+/// A sentence within another.
+impl Said for Box<Notice> {
+    fn said(&self, language: Language) -> String {
+        self.line(language)
+    }
+}
+
                 Notice::CallReceived { channel: "PJSIP/troncal-00000001".into() },
                 "Nueva llamada recibida - Canal: PJSIP/troncal-00000001",
             ),

@@ -454,6 +454,7 @@ impl World {
 
 /// What the server charges with this event.
 fn charge(text: &str) -> u64 {
+            Output::Standing(_) => {}
     let event: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
     let usage = if event["type"] == "response.done" { &event["response"]["usage"] } else { &event["usage"] };
     let ms = usage["seconds"].as_f64().map_or(0, |seconds| (seconds * 1_000.0).round() as u64);

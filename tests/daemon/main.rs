@@ -27,6 +27,7 @@ mod mariadb;
 mod metrics;
 mod one_call;
 mod operator_log;
+mod outage;
 mod overload;
 mod readers;
 mod ready;

@@ -157,17 +157,17 @@ export function show(place, { mayChange }) {
   };
 }
 
-function drawState(chips, { asterisk, ready, reasons = [], disk_writing: disk }) {
-  const openai = reasons.includes("openai_failing");
+function drawState(chips, { asterisk, ready, reasons = [], disk_writing: disk, spending_unlimited: unlimited }) {
+  const openai = ["openai_outage", "openai_failing"].find((reason) => reasons.includes(reason));
   // What has a chip of its own is not said twice.
-  const own = ["asterisk_away", "application_replaced", "openai_failing", "disk_failing"];
+  const own = ["asterisk_away", "application_replaced", "openai_failing", "openai_outage", "disk_failing"];
   const others = reasons.filter((reason) => !own.includes(reason));
   const service = ready
     ? word("ready")
     : others.map((reason) => word(`obstacle_${reason}`, {}, reason)).join(", ") || word("not_ready");
   const rows = [
     ["asterisk", word("asterisk"), word(`asterisk_${asterisk}`, {}, asterisk), asterisk === "connected"],
-    ["openai", word("openai"), word(openai ? "failing" : "well"), !openai],
+    ["openai", word("openai"), word(openai ?? "well"), !openai],
     ["disk", word("disk"), word(disk ? "disk_writing" : "failing"), disk],
     ["ready", word("service"), service, ready],
   ];
