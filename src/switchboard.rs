@@ -105,6 +105,8 @@ impl Switchboard {
     pub fn forget(&mut self, caller: &ChannelId) {
         self.callers.remove(caller);
     }
+            // With all its channels, the media channel too, whose end would be told first.
+            Event::AsteriskStops(id) => self.tell(&id, LegEvent::AsteriskLost, Some(LegEvent::AsteriskLost)),
 
     /// How many callers are being served.
     pub fn calls(&self) -> usize {
@@ -117,14 +119,20 @@ impl Switchboard {
     }
 
     /// After an outage: what the application holds against what we know. `before` are the callers we had when
-    /// the connection stood again; of those who came later we have been told.
-    pub fn reconcile(&self, before: &[ChannelId], application: &Application) -> Vec<Directive> {
+    /// the connection stood again; of those who came later we have been told. `absent` is what has become of those of them
+    /// who are not there any more.
+    pub fn reconcile(
+        &self,
+        before: &[ChannelId],
+        application: &Application,
+        absent: LegEvent,
+    ) -> Vec<Directive> {
         let there: BTreeSet<_> = application.channels().collect();
         let mut directives = Vec::new();
         for caller in
             before.iter().filter(|caller| self.callers.contains_key(caller) && !there.contains(caller))
         {
-            directives.push(Directive::Tell(caller.clone(), LegEvent::CallerLeft));
+            directives.push(Directive::Tell(caller.clone(), absent));
         }
         for bridge in application.bridges() {
             if bridge.caller().is_some_and(|caller| !self.callers.contains_key(&caller)) {

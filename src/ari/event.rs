@@ -34,6 +34,8 @@ pub enum Event {
     Unhold(ChannelId),
     /// Another program registered our application's name: events go there from now on.
     ApplicationReplaced,
+    /// Asterisk is being stopped and hangs the channel up.
+    AsteriskStops(ChannelId),
     /// Any other event, by its type.
     Other(String),
 }
@@ -78,7 +80,7 @@ pub fn parse(text: &str) -> Result<Event, Malformed> {
     let event = match kind.kind.as_str() {
         "StasisStart" => Event::StasisStart(channel(text)?),
         "StasisEnd" => Event::StasisEnd(channel(text)?.id),
-        "ChannelHangupRequest" => Event::HangupRequested(channel(text)?.id),
+        "ChannelHangupRequest" => hangup_requested(text)?,
         "ChannelDestroyed" => Event::Destroyed(channel(text)?.id),
         "ChannelStateChange" => Event::StateChanged(channel(text)?),
         "ChannelDtmfReceived" => dtmf(text)?,
@@ -116,6 +118,10 @@ struct WireChannel {
     id: String,
     #[serde(default)]
     name: String,
+/// The cause of a soft hang-up by an Asterisk that is being stopped (`AST_SOFTHANGUP_SHUTDOWN`): 16 and 22 alike. A hang-up
+/// that is not soft has a cause of Q.850, in which 4 is another thing.
+const SHUTDOWN: u32 = 4;
+
     #[serde(default)]
     state: String,
     #[serde(default)]
@@ -127,6 +133,11 @@ struct WireChannel {
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct Party {
+    #[serde(default)]
+    cause: u32,
+    #[serde(default)]
+    soft: bool,
+    replace_channel: Option<WireChannel>,
     number: String,
 }
 

@@ -299,6 +299,20 @@ pub fn version(body: &str) -> Option<String> {
     serde_json::from_str(body).ok().map(|Body { system: System { version } }| version)
 }
 
+/// When Asterisk was started, from the reply to [`Request::Info`]: another time is another Asterisk, with none of the
+/// channels of the one before.
+pub fn started_at(body: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Body {
+        status: Status,
+    }
+    #[derive(Deserialize)]
+    struct Status {
+        startup_time: String,
+    }
+    serde_json::from_str(body).ok().map(|Body { status: Status { startup_time } }| startup_time)
+}
+
 /// The modules that run, from the reply to [`Request::Modules`].
 pub fn running_modules(body: &str) -> Option<Vec<String>> {
     #[derive(Deserialize)]

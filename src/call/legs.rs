@@ -263,7 +263,8 @@ impl Legs {
         self.join(out);
     }
 
-    /// Another program serves the caller now, with a bridge and a media channel of the same names: none of it is ours.
+    /// Another program serves the caller now, with a bridge and a media channel of the same names; or Asterisk is gone with
+    /// all three. None of it is ours any more.
     pub fn let_go(&mut self) {
         (self.caller, self.media, self.bridge) = (Caller::Gone, Thing::Gone, Thing::Gone);
     }

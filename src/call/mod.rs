@@ -173,6 +173,8 @@ pub enum LegEvent {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionEnd {
     /// Why trying again would end the same way, if it would.
+    /// Asterisk is being stopped, or was, and everything in it is gone.
+    AsteriskLost,
     pub refusal: Option<Refusal>,
     /// HTTP status or close code, with the server's words; for the log.
     pub cause: String,
@@ -188,8 +190,6 @@ pub enum Output {
     /// Caller audio for the model. Frames up to and including a `complete` one make one
     /// `input_audio_buffer.append`.
     Append {
-        /// 20 ms.
-        frame: Frame,
 /// How the model's server stands, as a call has found out: the next one would fare the same.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Standing {
@@ -204,6 +204,8 @@ pub enum Standing {
     },
 }
 
+        /// 20 ms.
+        frame: Frame,
         /// The append ends with it.
         complete: bool,
     },
@@ -227,10 +229,10 @@ pub enum Turn {
     /// The caller has the floor.
     Listening,
     /// The model prepares its answer.
-    Thinking,
-    /// The caller hears the assistant.
     /// Tell whoever admits callers.
     Standing(Standing),
+    Thinking,
+    /// The caller hears the assistant.
     Speaking,
 }
 
@@ -513,6 +515,10 @@ impl Call {
         let closing = self.phase != Phase::Serving;
         if let (false, Request::DialplanExists { place, .. }) = (closing, request) {
             self.place_known(place, reply);
+            LegEvent::AsteriskLost => {
+                self.legs.let_go();
+                self.end(EndReason::AsteriskLost);
+            }
         }
         let progress = self.legs.replied(self.now, request, reply, closing, &mut self.outputs);
         self.progress(progress);

@@ -225,6 +225,7 @@ impl Daemon {
             }
             Err(error) => {
                 self.switchboard.forget(&caller);
+                self.absence.call_ended(report.reason);
                 tracing::info_span!("call", id = caller.as_str())
                     .in_scope(|| self.operator.say(&Notice::CallPanicked { detail: Detail::new(&error) }));
                 self.request_all(vec![

@@ -35,8 +35,9 @@ const PROBED: &str = "oic-probe";
 
 /// An errand that is done.
 pub(super) enum Errand {
-    /// What the application holds, and all bridges, asked after a connect; and whether we may change a channel.
-    Checked { before: Vec<ChannelId>, reply: Reply, bridges: Reply, forbidden: Option<Notice> },
+    /// What the application holds, all bridges, and what Asterisk says of itself, asked after a connect; and whether we may
+    /// change a channel.
+    Checked { before: Vec<ChannelId>, reply: Reply, bridges: Reply, info: Reply, forbidden: Option<Notice> },
     /// What an earlier daemon left is gone; these callers may be waiting.
     Cleared(Vec<ChannelId>),
     /// A caller who may be waiting was asked for.
@@ -51,15 +52,19 @@ pub(super) enum Errand {
     Done,
 }
 
-/// Asks what the application holds, for all bridges, and whether we may change a channel. `before`: the callers being
-/// served.
+/// Asks what the application holds, for all bridges, since when Asterisk runs, and whether we may change a channel.
+/// `before`: the callers being served.
 pub(super) async fn check(rest: AriRest, app: String, before: Vec<ChannelId>) -> Errand {
     let (application, change) = (Request::Application(app), Request::Hangup(PROBED.into()));
-    let (reply, bridges, changed) =
-        tokio::join!(rest.perform(&application), rest.perform(&Request::Bridges), rest.perform(&change));
+    let (reply, bridges, info, changed) = tokio::join!(
+        rest.perform(&application),
+        rest.perform(&Request::Bridges),
+        rest.perform(&Request::Info),
+        rest.perform(&change)
+    );
     let is_forbidden = matches!(changed, Reply::Refused { status: 401 | 403, .. });
     let forbidden = is_forbidden.then(|| complaint(&change, &changed)).flatten();
-    Errand::Checked { before, reply, bridges, forbidden }
+    Errand::Checked { before, reply, bridges, info, forbidden }
 }
 
 /// Tries, after a pause, whether Asterisk still refuses what it is asked for; `rest` knows then.

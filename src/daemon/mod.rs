@@ -11,6 +11,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `calls`, `call_task` | a call from its arrival to its account; its input and output |
+//! | `absence` | how long Asterisk was away, and what has become of its calls |
 //! | `errands`, `standing` | what is asked of Asterisk that belongs to no call; whether it does what it is asked for |
 //! | `peers` | how Asterisk and the model's server are reached |
 //! | `breaker` | whether OpenAI serves callers, and who tries while it does not |
@@ -20,24 +21,25 @@
 //! | `service_manager`, `clock` | systemd; the only clocks and chance |
 //! | `dumps` | keeps the memory out of core files |
 
+mod absence;
 pub mod archive;
+mod breaker;
 mod call_log;
 mod call_task;
-mod breaker;
 mod calls;
 mod capacity;
 pub mod clock;
 pub mod dumps;
 mod errands;
+mod frequency;
 pub mod peers;
 pub mod process;
-mod frequency;
 mod service_manager;
 mod spending;
 mod standing;
 mod strain;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::AtomicU64;
@@ -53,20 +55,21 @@ use tokio::task::{AbortHandle, Id, JoinSet};
 use tokio::time::MissedTickBehavior;
 use tracing::Instrument as _;
 
+use absence::Absence;
 use archive::Archive;
 use breaker::Breaker;
 use call_task::{Admission, Order};
 use clock::{chance, now, wall};
 use errands::{ASK_AGAIN_AFTER, Errand};
+use frequency::Frequency;
 use peers::{ari_headers, ari_rest, endpoint, events_url};
 use process::{ThreadTimes, stolen};
 use service_manager::ServiceManager;
-use frequency::Frequency;
 use spending::Spending;
 use strain::{Counters, Load, Strain, Ticks};
 
 use crate::ari::ChannelId;
-use crate::ari::request::{Application, Reply, Request, idle_bridges};
+use crate::ari::request::{self, Application, Reply, Request, idle_bridges};
 use crate::call::tools;
 use crate::call::{CLOSING_PATIENCE, Report, Settings, Standing};
 use crate::config::{CallsConfig, Config, LoadError, MediaConfig};
@@ -89,11 +92,11 @@ use crate::switchboard::{Directive, Switchboard};
 const RECORDER_PATIENCE: Duration = Duration::from_secs(5);
 /// News of Asterisk that may wait for the loop.
 const ARI_NEWS: usize = 1_024;
+/// What calls have found out of OpenAI and may wait for the loop. More waiting tells nothing new.
+const STANDINGS: usize = 64;
 /// What the end may take beyond the grace of live calls: closing them, the recorder, the index. Shorter lets systemd
 /// kill the daemon over its last recordings, longer lets a hung end hold up a restart.
 const ENDING_PATIENCE: Duration = Duration::from_secs(30);
-/// What calls have found out of OpenAI and may wait for the loop. More waiting tells nothing new.
-const STANDINGS: usize = 64;
 
 /// A live call, as the daemon sees it.
 struct Live {
@@ -130,6 +133,7 @@ struct Daemon {
     board: Board,
     rest: AriRest,
     again: Arc<Notify>,
+    absence: Absence,
     switchboard: Switchboard,
     /// The switchboard's limit, as long as the daemon carries what it has.
     max_calls: usize,
@@ -146,13 +150,13 @@ struct Daemon {
     /// A probe of whether Asterisk still refuses requests is among them.
     probes: bool,
     spending: Spending,
+    frequency: Frequency,
+    breaker: Breaker,
+    admission: Admission,
     recorder: Arc<Recorder>,
     log: Log,
     /// This machine, as the call log names it.
     host: String,
-    frequency: Frequency,
-    breaker: Breaker,
-    admission: Admission,
 }
 
 /// A configuration that was read while the daemon runs: the whole of it, or what is wrong with it.
@@ -188,23 +192,24 @@ pub async fn run(
     let settings = Arc::new(settings(&config));
     let max_calls = max_calls(&config.media, &config.calls);
     operator.say(&Notice::Capacity { calls: max_calls });
+    let spending_unlimited = say_if_unlimited(&config.calls, operator);
     let ports = PortPool::new(config.media.ports.clone());
     let destinations = destination_names(&settings);
     let (readiness, known) =
         watch::channel(Readiness { max_calls, spending_unlimited, destinations, ..Readiness::default() });
     let board = Board::default();
-    let spending_unlimited = say_if_unlimited(&config.calls, operator);
     let view = live::Daemon { readiness: known, board: board.clone() };
     let (archive, recorder) = archive(&config, operator, view).context("the archive of recordings")?;
+    let (standings, learned) = mpsc::channel(STANDINGS);
     let mut daemon = Daemon {
         config,
         settings,
         endpoint,
-    let (standings, learned) = mpsc::channel(STANDINGS);
         operator,
         readiness,
         rest,
         again,
+        absence: Absence::default(),
         board,
         switchboard: Switchboard::new(max_calls),
         max_calls,
@@ -218,19 +223,25 @@ pub async fn run(
         polls: false,
         probes: false,
         spending: Spending::default(),
+        frequency: Frequency::default(),
+        breaker: Breaker::default(),
+        admission: Admission { standings, outage: Arc::default() },
         recorder,
         log: archive.log(),
         host: call_log::host(),
     };
     let earlier = archive.spent_before(wall(), &daemon.host);
-        frequency: Frequency::default(),
-        breaker: Breaker::default(),
-        admission: Admission { standings, outage: Arc::default() },
     daemon.serve(link, stop, reloads, earlier, learned).await;
     let Daemon { recorder, log, readiness, .. } = daemon;
     // Nobody offers rows any more: its writer may end. Nor is there anything to watch.
     drop((log, readiness));
-    // What was said in the last seconds is still on its way to the disk, and then to the index.
+    stop_recording(recorder, archive).await;
+    operator.say(&Notice::DaemonStopped);
+    Ok(())
+}
+
+/// What was said in the last seconds is still on its way to the disk, and then to the index.
+async fn stop_recording(recorder: Arc<Recorder>, archive: Archive) {
     let ended = tokio::task::spawn_blocking(move || {
         let ended = Arc::into_inner(recorder).is_some_and(|recorder| recorder.stop(RECORDER_PATIENCE));
         archive.stop();
@@ -239,8 +250,6 @@ pub async fn run(
     if !ended.await.unwrap_or(false) {
         tracing::warn!("the recorder did not end in time; the next start completes what is left");
     }
-    operator.say(&Notice::DaemonStopped);
-    Ok(())
 }
 
 /// What calls are born with.
@@ -299,6 +308,7 @@ impl Daemon {
         stop: impl Future<Output = ()>,
         reloads: impl Stream<Item = Reload>,
         earlier: impl Future<Output = (NaiveDate, u64)>,
+        mut learned: mpsc::Receiver<Standing>,
     ) {
         let mut manager = ServiceManager::of_this_process(self.config.log.language);
         let (sender, mut news) = mpsc::channel(ARI_NEWS);
@@ -308,7 +318,6 @@ impl Daemon {
         let mut knows_earlier = false;
         self.run(errands::try_address(self.config.media.local_ip, Duration::ZERO));
         let mut stop_stage = Stopping::NotYet;
-        mut learned: mpsc::Receiver<Standing>,
         let grace = tokio::time::sleep(Duration::ZERO);
         tokio::pin!(grace);
         let mut refuses = self.rest.refuses();
@@ -330,6 +339,7 @@ impl Daemon {
                     let refuses = *refuses.borrow_and_update();
                     self.asterisk_refuses(refuses);
                 }
+                Some(standing) = learned.recv() => self.judge_openai(&standing),
                 () = &mut stop, if !draining => {
                     stop_stage = Stopping::Draining;
                     let time = self.config.shutdown_grace;
@@ -339,7 +349,6 @@ impl Daemon {
                     self.operator.say(&draining);
                     manager.stopping(time + ENDING_PATIENCE);
                     manager.status(draining);
-                Some(standing) = learned.recv() => self.judge_openai(&standing),
                     grace.as_mut().reset(tokio::time::Instant::from_std(now() + time));
                 }
                 Some(loaded) = reloads.next(), if !draining => self.reload(loaded),
@@ -448,6 +457,7 @@ impl Daemon {
             now.spending_unlimited = unlimited;
         });
         self.judge_spending();
+        self.breaker.try_next();
         self.operator.say(&Notice::ConfigurationReloaded);
         if !fixed.is_empty() {
             self.operator.say(&Notice::RestartNeeded { variables: fixed });
@@ -456,8 +466,8 @@ impl Daemon {
 
     fn news(&mut self, news: News) {
         if matches!(news, News::Lost { .. }) {
+            self.absence.begins(now());
             self.readiness.send_modify(|now| now.asterisk = AsteriskLink::Away);
-        self.breaker.try_next();
         }
         match news {
             News::Connected => {
@@ -497,21 +507,6 @@ impl Daemon {
                 if let Some(forbidden) = forbidden {
                     self.operator.say(&forbidden);
                 }
-                let mut application = Application::parse(&body).unwrap_or_default();
-                if let Reply::Done(bridges) = bridges {
-                    application.add_bridges(&bridges);
-                    self.run(errands::sweep(self.rest.clone(), idle_bridges(&bridges)));
-                }
-                let mut leftovers = Vec::new();
-                let mut waiting = Vec::new();
-                for directive in self.switchboard.reconcile(&before, &application) {
-                    match directive {
-                        Directive::Remove(request) => leftovers.push(request),
-                        Directive::LookAt(caller) => waiting.push(caller),
-                        other => self.direct(other),
-                    }
-                }
-                self.run(errands::take_over(self.rest.clone(), leftovers, waiting));
             }
             Errand::Checked { reply, .. } => {
                 tracing::debug!(?reply, "the application is not there after a connect");

@@ -51,6 +51,8 @@ impl Daemon {
     pub(super) fn judge_asterisk(&self, reason: EndReason, report: Option<&Report>) {
         use EndReason::{AsteriskLost, MediaLost, NoPort, SetupFailed};
         let failed = match reason {
+            // Lost with Asterisk itself, which is away, or another one since.
+            AsteriskLost if report.is_some_and(|report| report.joined) => return,
             AsteriskLost | MediaLost | NoPort | SetupFailed => Some(wall()),
             _ if report.is_some_and(|report| report.joined) => None,
             // Over before it could tell.

@@ -334,6 +334,15 @@ notices! {
     AriLost => Error,
         "Conexión cerrada, reintentando...",
         "Connection closed, retrying...";
+    /// The connection stands again, after so many seconds; Asterisk has run on. So many calls go on, so many have ended
+    /// meanwhile.
+    AriBack { seconds: u64, kept: usize, ended: usize } => Info,
+        "Sin conexión con Asterisk durante {seconds} s - Llamadas que continúan: {kept} - Que han terminado entretanto: {ended}",
+        "Without a connection to Asterisk for {seconds} s - Calls that go on: {kept} - That have ended meanwhile: {ended}";
+    /// The same, and Asterisk has been started anew: all its calls are lost.
+    AsteriskRestarted { seconds: u64, ended: usize } => Warn,
+        "Asterisk se ha reiniciado y ha faltado {seconds} s - Llamadas perdidas: {ended}",
+        "Asterisk was restarted and was away for {seconds} s - Calls lost: {ended}";
     /// Asterisk at `address` (host:port) does not answer.
     AriUnreachable { address: String, cause: Detail } => Error,
         "Asterisk no responde en {address}: {cause}. Revise ASTERISK_HOST y ASTERISK_PORT, y enabled=yes en http.conf y ari.conf",
@@ -402,23 +411,14 @@ notices! {
     OverloadEnded { calls: usize } => Info,
         "Fin de la sobrecarga - Llamadas en curso: {calls}",
         "No longer overloaded - Calls in progress: {calls}";
-    /// The calls of the day have cost as much as `limit`; said once a day.
-    DayCostReached { limit: Cost } => Error,
-        "Las llamadas de hoy han llegado a MAX_DAY_COST ({limit}): las nuevas siguen en el dialplan hasta mañana",
-        "Today's calls have reached MAX_DAY_COST ({limit}): new ones go on in the dialplan until tomorrow";
-    /// The caller goes on in the dialplan, after `Stasis()`.
-    CallHandedBack { reason: EndReason } => Warn,
-        "Llamada devuelta al dialplan - Motivo: {reason}",
-        "Call handed back to the dialplan - Reason: {reason}";
-    /// The assistant transferred the caller to this place (context,extension,priority).
     /// Neither a day's nor a call's cost is limited.
     SpendingUnlimited => Warn,
         "Lo que cuestan las llamadas no tiene límite: defina MAX_DAY_COST o MAX_CALL_COST (y MAX_CALLS_PER_CALLER_HOUR), o cualquiera puede gastar con MAX_CALLS llamadas a la vez",
         "What calls cost has no limit: set MAX_DAY_COST or MAX_CALL_COST (and MAX_CALLS_PER_CALLER_HOUR), or anybody can spend with MAX_CALLS calls at once";
-    CallTransferred { place: String } => Info,
-        "Llamada transferida a {place}",
-        "Call transferred to {place}";
-    /// The dialplan has no such `place` (context,extension,priority); the caller goes on with the next step instead.
+    /// The calls of the day have cost as much as `limit`; said once a day.
+    DayCostReached { limit: Cost } => Error,
+        "Las llamadas de hoy han llegado a MAX_DAY_COST ({limit}): las nuevas siguen en el dialplan hasta mañana",
+        "Today's calls have reached MAX_DAY_COST ({limit}): new ones go on in the dialplan until tomorrow";
     /// OpenAI has served none of the last `callers`, the first of them at `since` (wall clock); `cause` is what the last one
     /// was told. Said once an outage.
     OpenAiOut { since: String, callers: u64, one_in: u32, cause: Box<Notice> } => Error,
@@ -428,6 +428,15 @@ notices! {
     OpenAiBack { seconds: u64, callers: u64 } => Info,
         "OpenAI atiende de nuevo - Duración de la avería: {seconds} s - Llamadas no atendidas: {callers}",
         "OpenAI serves again - Duration of the outage: {seconds} s - Calls not served: {callers}";
+    /// The caller goes on in the dialplan, after `Stasis()`.
+    CallHandedBack { reason: EndReason } => Warn,
+        "Llamada devuelta al dialplan - Motivo: {reason}",
+        "Call handed back to the dialplan - Reason: {reason}";
+    /// The assistant transferred the caller to this place (context,extension,priority).
+    CallTransferred { place: String } => Info,
+        "Llamada transferida a {place}",
+        "Call transferred to {place}";
+    /// The dialplan has no such `place` (context,extension,priority); the caller goes on with the next step instead.
     PlaceMissing { place: String } => Error,
         "El dialplan no tiene {place}: el llamante continúa en el paso siguiente al de Stasis(). Revise FALLBACK_CONTEXT, FALLBACK_EXTEN y TRANSFER_DESTINATIONS",
         "The dialplan has no {place}: the caller goes on with the step after Stasis(). Check FALLBACK_CONTEXT, FALLBACK_EXTEN and TRANSFER_DESTINATIONS";
@@ -579,15 +588,6 @@ notices! {
         "The key in {identity} does not open what is encrypted for {recipient}: the API cannot read new recordings";
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_promised_lines_are_verbatim() {
-        let promised = [
-            (Notice::AriConnected, "Conexión ARI establecida"),
-            (
 impl Notice {
     /// Whether it tells of a session that was not to be had, or failed: in an outage every call that tries would say so.
     #[must_use]
@@ -616,6 +616,15 @@ impl Said for Box<Notice> {
     }
 }
 
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_promised_lines_are_verbatim() {
+        let promised = [
+            (Notice::AriConnected, "Conexión ARI establecida"),
+            (
                 Notice::CallReceived { channel: "PJSIP/troncal-00000001".into() },
                 "Nueva llamada recibida - Canal: PJSIP/troncal-00000001",
             ),

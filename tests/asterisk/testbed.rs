@@ -314,6 +314,11 @@ impl Testbed {
             .env_clear()
             .envs([
                 ("ASTERISK_USERNAME", "asterisk"),
+    /// Stops Asterisk as systemd would.
+    pub(crate) fn stop_asterisk(&self) {
+        assert!(self.script("stop").status().expect("a script").success());
+    }
+
                 ("ASTERISK_PASSWORD", "testbed"),
                 ("ASTERISK_HOST", "127.0.0.1"),
                 ("OPENAI_API_KEY", "sk-test"),
@@ -345,13 +350,13 @@ impl Testbed {
             .program()
             .arg("doctor")
             .envs(&self.environment)
+            // A daemon without it warns, and so does its doctor.
+            .env("MAX_DAY_COST", "100000")
             .env("HOME", home)
             .envs(std::env::vars_os().filter(|(name, _)| name == "XDG_CACHE_HOME" || name == "TESTBED_DIR"))
             .env("PATH", format!("{}:{path}", self.folder.path().display()))
             .envs(changes.iter().copied())
             .output()
-            // A daemon without it warns, and so does its doctor.
-            .env("MAX_DAY_COST", "100000")
             .expect("the program");
         let report = String::from_utf8(output.stdout).expect("text");
         println!("{report}");

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use openai_inbound_calls::ari::ChannelId;
-use openai_inbound_calls::ari::request::{Application, Method, Reply, Request, idle_bridges};
+use openai_inbound_calls::ari::request::{Application, Method, Reply, Request, idle_bridges, started_at};
+use openai_inbound_calls::call::LegEvent;
 use openai_inbound_calls::operator::Notice;
 use openai_inbound_calls::switchboard::Directive;
 
@@ -43,6 +44,7 @@ impl World {
                 self.link = Some(socket);
                 let before = self.switchboard.callers();
                 let request = Request::Application(self.settings.app.clone());
+                self.request(Asker::Info, Request::Info);
                 self.request(Asker::Check(before), request);
             }
             Err(response) if response.lost => self.after(500 * MS, Due::Connect),
@@ -123,6 +125,12 @@ impl World {
                 }
                 self.reconcile(&before, &application);
             }
+            Asker::Info => {
+                let started = if let Reply::Done(body) = reply { started_at(&body) } else { None };
+                let is_another = self.asterisk_started.is_some() && started != self.asterisk_started;
+                self.absent = if is_another { LegEvent::AsteriskLost } else { LegEvent::CallerLeft };
+                self.asterisk_started = started.or_else(|| self.asterisk_started.take());
+            }
             Asker::Sweeper(bridge) => {
                 if matches!(reply, Reply::Refused { status: 404, .. }) {
                     self.request_all(
@@ -149,7 +157,7 @@ impl World {
 
     fn reconcile(&mut self, before: &[ChannelId], application: &Application) {
         let (mut leftovers, mut waiting) = (Vec::new(), Vec::new());
-        for directive in self.switchboard.reconcile(before, application) {
+        for directive in self.switchboard.reconcile(before, application, self.absent) {
             match directive {
                 Directive::Remove(request) => leftovers.push(request),
                 Directive::LookAt(caller) => waiting.push(caller),

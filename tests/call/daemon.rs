@@ -51,6 +51,8 @@ pub(crate) enum Asker {
     Bridges(Vec<ChannelId>, Application),
     /// Someone who removes this bridge if its caller is gone.
     Sweeper(BridgeId),
+    /// Someone who wants to know, after a connect, since when this Asterisk runs.
+    Info,
     /// Someone who looks after a caller found waiting.
     Looker(ChannelId),
     /// What is to be done one after the other; then these callers are looked at.
@@ -184,6 +186,7 @@ impl World {
         let local = SocketAddr::from(([10, 0, 0, 1], 10_000 + 2 * self.tasks.len() as u16));
         let (first, second) = (self.dice.roll(), self.dice.roll());
         let seed = Seed {
+        self.asterisk_started = None;
             channel: caller.clone(),
             wall: self.wall(),
             channel_name: channel.name,
@@ -451,10 +454,10 @@ impl World {
         }
     }
 }
+            Output::Standing(_) => {}
 
 /// What the server charges with this event.
 fn charge(text: &str) -> u64 {
-            Output::Standing(_) => {}
     let event: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
     let usage = if event["type"] == "response.done" { &event["response"]["usage"] } else { &event["usage"] };
     let ms = usage["seconds"].as_f64().map_or(0, |seconds| (seconds * 1_000.0).round() as u64);

@@ -150,7 +150,7 @@ fn an_asterisk_that_stops_takes_its_calls_with_it() {
         world.asterisk.start(world.now);
         world.run_for(5_000);
         assert!(world.live.is_empty(), "{how:?}");
-        assert_eq!(world.report(0).reason, EndReason::CallerHungUp);
+        assert_eq!(world.report(0).reason, EndReason::AsteriskLost);
         assert!(world.servers[0].session.is_over());
         let phone = world.dial(vec![]);
         world.run_for(3_000);

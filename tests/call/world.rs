@@ -12,7 +12,7 @@ use openai_inbound_calls::ari::request::{Reply, Request};
 use openai_inbound_calls::call::glance::Glance;
 use openai_inbound_calls::call::ledger::{Price, Prices, Rates};
 use openai_inbound_calls::call::limits::Limits;
-use openai_inbound_calls::call::{Call, Report, Settings};
+use openai_inbound_calls::call::{Call, LegEvent, Report, Settings};
 use openai_inbound_calls::operator::Notice;
 use openai_inbound_calls::realtime::dialect::{
     Dialect, LanguageKey, SessionSettings, Transcription, TurnDetection,
@@ -321,6 +321,8 @@ impl World {
             link: None,
             link_order: now,
             held_up: None,
+            asterisk_started: None,
+            absent: LegEvent::CallerLeft,
             ari_down_until: None,
             model_down_until: None,
             notices: Vec::new(),

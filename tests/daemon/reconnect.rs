@@ -8,6 +8,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::api::Api;
+use crate::call_log::{calls, ended};
 use crate::world::{PATIENCE, Program, World, assert_no_violations, contains, listen, ms, until};
 
 const LOST: &str = "Conexión cerrada, reintentando...";
@@ -33,6 +35,8 @@ async fn a_call_talks_on_while_the_event_socket_is_cut_and_comes_back() {
     world.asterisk.cut_events();
     program.says("ERROR", LOST).await;
     program.says_times(2, "INFO", CONNECTED).await;
+    program.says("INFO", "Sin conexión con Asterisk durante ").await;
+    program.says("INFO", " s - Llamadas que continúan: 1 - Que han terminado entretanto: 0").await;
     world.over(call).await;
     let session = world.session();
     for tag in [7, 8] {
@@ -57,6 +61,7 @@ async fn a_caller_who_hung_up_during_the_outage_is_noticed_after_it() {
     program.says_times(2, "INFO", CONNECTED).await;
     world.over(call).await;
     program.says("INFO", "Motivo: el llamante colgó").await;
+    program.says("INFO", " s - Llamadas que continúan: 0 - Que han terminado entretanto: 1").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -90,10 +95,19 @@ async fn an_asterisk_that_is_killed_and_started_again_is_served_again() {
     program.says("ERROR", "Asterisk no responde en 127.0.0.1:").await;
     world.asterisk.start_again();
     program.says_times(2, "INFO", CONNECTED).await;
-    program.says("INFO", "Llamada terminada").await;
+    lost_with_asterisk(&program).await;
     let call = world.call([&listen()[..], &[Step::HangUp]].concat());
     world.over(call).await;
     assert!(contains(&world.heard(call), &pattern(1_500, 1)), "the greeting");
+}
+
+/// The only call there was is lost with Asterisk, and everything that tells of it says so.
+async fn lost_with_asterisk(program: &Program) {
+    program.says("INFO", "Motivo: se perdió Asterisk").await;
+    program.says("WARNING", "Asterisk se ha reiniciado y ha faltado ").await;
+    program.says("WARNING", " s - Llamadas perdidas: 1").await;
+    let rows = calls(&Api::of(program).await, "the row of the call", |rows| rows.iter().all(ended)).await;
+    assert_eq!(rows[0]["end_reason"], "asterisk_lost", "{rows:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -106,10 +120,11 @@ async fn an_asterisk_that_is_stopped_in_order_ends_its_calls_and_is_served_again
     })
     .await;
     world.asterisk.stop(Stop::Terminate);
-    program.says("INFO", "Llamada terminada").await;
+    program.says("INFO", "Motivo: se perdió Asterisk").await;
     program.says("ERROR", LOST).await;
     world.asterisk.start_again();
     program.says_times(2, "INFO", CONNECTED).await;
+    lost_with_asterisk(&program).await;
     let call = world.call([&listen()[..], &[Step::HangUp]].concat());
     world.over(call).await;
     assert!(contains(&world.heard(call), &pattern(1_500, 1)), "the greeting");
@@ -148,6 +163,8 @@ async fn an_event_socket_that_hangs_is_noticed_and_who_called_meanwhile_is_serve
     let mut routes = JoinSet::new();
     let port = router(&mut routes, world.asterisk.address(), frozen).await.to_string();
     let program = world.program(&[("ASTERISK_PORT", &port)]).await;
+    // What it asked after connecting has been answered, and does not hang too.
+    program.says("INFO", CONNECTED).await;
     freeze.send(true).expect("the router listens");
     // Asterisk believes that the daemon listens, and lets the caller in.
     let call = world.call([&listen_long()[..], &[Step::HangUp]].concat());

@@ -274,6 +274,16 @@ impl Asterisk {
         self.publish(now, About::Channel(key), &event);
     }
 
+    /// A channel takes another's place in the application.
+    pub(super) fn replaces_in_stasis(&mut self, now: Instant, key: Key, old: Key) {
+        let event = Event::replacement(&self.channels[&key], &self.channels[&old]);
+        let Some(channel) = self.channels.get_mut(&key) else { return };
+        channel.in_stasis = true;
+        let app = channel.app.clone();
+        self.enter_app(&app, key);
+        self.publish(now, About::Channel(key), &event);
+    }
+
     /// Sets a channel's variable, and says so.
     pub(super) fn set_variable(&mut self, now: Instant, key: Key, name: &str, value: &str) {
         let Some(channel) = self.channels.get_mut(&key) else { return };
@@ -332,6 +342,11 @@ impl Asterisk {
 
     /// Hangs a channel up, with all that follows for it; its bridge and the other channels stay.
     pub(super) fn hang_up(&mut self, now: Instant, key: Key, how: HangUp, ending: Ending) {
+        self.request_hang_up(now, key, how);
+        self.ends(now, key, how, ending);
+    }
+
+    fn request_hang_up(&mut self, now: Instant, key: Key, how: HangUp) {
         let Some(channel) = self.channels.get(&key) else { return };
         let (call, up) = (channel.call(), channel.state == State::Up);
         if call.is_some() && up && self.settings.version == Version::V22 {
@@ -339,6 +354,10 @@ impl Asterisk {
         }
         let event = Event::hangup_request(&self.channels[&key], how.cause, how.tech_cause, how.soft);
         self.publish(now, About::Channel(key), &event);
+    }
+
+    fn ends(&mut self, now: Instant, key: Key, how: HangUp, ending: Ending) {
+        let Some(call) = self.channels.get(&key).map(Channel::call) else { return };
         self.leave_bridge(now, key);
         self.end_stasis(now, key);
         self.remove(now, key, how.destroyed);
@@ -347,12 +366,19 @@ impl Asterisk {
         }
     }
 
-    /// Asterisk is going down.
-    pub(super) fn ends_with_asterisk(&mut self, now: Instant, key: Key) {
-        self.hang_up(now, key, HangUp { destroyed: 16, ..HangUp::default() }, Ending::Stopped);
+    /// Asterisk is going down: all channels are asked to hang up before the first has.
+    pub(super) fn all_end_with_asterisk(&mut self, now: Instant) {
+        let how = HangUp { cause: Some(4), soft: true, destroyed: 16, ..HangUp::default() };
+        let channels: Vec<Key> = self.channels.keys().copied().collect();
+        for channel in &channels {
+            self.request_hang_up(now, *channel, how);
+        }
+        for channel in channels {
+            self.ends(now, channel, how, Ending::Stopped);
+        }
     }
 
-    fn end_stasis(&mut self, now: Instant, key: Key) {
+    pub(super) fn end_stasis(&mut self, now: Instant, key: Key) {
         let Some(channel) = self.channels.get_mut(&key).filter(|channel| channel.in_stasis) else { return };
         channel.in_stasis = false;
         let event = Event::channel("StasisEnd", channel);
@@ -362,7 +388,7 @@ impl Asterisk {
     }
 
     /// The channel is no more. Who asked for it hears so; the application of a caller is not asked.
-    fn remove(&mut self, now: Instant, key: Key, cause: u16) {
+    pub(super) fn remove(&mut self, now: Instant, key: Key, cause: u16) {
         let Some(mut channel) = self.channels.remove(&key) else { return };
         self.by_id.remove(&channel.id);
         match &channel.leg {

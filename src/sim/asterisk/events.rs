@@ -37,6 +37,14 @@ impl Event {
         Self::with("StasisStart", &format!("\"args\":{args},"), channel)
     }
 
+    /// The [`Self::stasis_start`] of a channel that takes another's place.
+    pub(super) fn replacement(channel: &Channel, old: &Channel) -> Self {
+        let args = serde_json::to_string(&channel.args).expect("strings are always JSON");
+        let mut event = Self::with("StasisStart", &format!("\"args\":{args},"), channel);
+        let _infallible = write!(event.after, "\"replace_channel\":{},", channel_json(old));
+        event
+    }
+
     pub(super) fn dial(status: &str, dialled: &str, peer: &Channel) -> Self {
         let after = format!(
             "\"dialstatus\":\"{status}\",\"forward\":\"\",\"dialstring\":{},\"peer\":{},",

@@ -45,6 +45,8 @@ pub struct Asterisk {
     authorization: String,
     born: Instant,
     stage: Stage,
+    /// The last time.
+    started: Instant,
     chance: Chance,
     /// Channels and bridges ever made.
     keys: Key,
@@ -124,6 +126,7 @@ impl Asterisk {
             stage: Stage::Up,
             chance: Chance::new(settings.seed),
             keys: 0,
+            started: now,
             channel_count: 0,
             voip_count: 0,
             channels: BTreeMap::new(),
@@ -229,9 +232,7 @@ impl Asterisk {
         match how {
             Stop::Terminate => {
                 self.stage = Stage::Stopping;
-                for channel in self.channels.keys().copied().collect::<Vec<_>>() {
-                    self.ends_with_asterisk(now, channel);
-                }
+                self.all_end_with_asterisk(now);
                 self.later(now + self.settings.stopping, Later::Stopped);
             }
             Stop::Kill => {
@@ -258,6 +259,7 @@ impl Asterisk {
     }
 
     /// The next request with this method and this text in its path fails so. Several wait in line. The event socket's
+            self.started = now;
     /// upgrade is a GET of `/events`.
     pub fn fail_next(&mut self, method: &str, path_contains: &str, fault: Fault) {
         self.faults.push((method.to_owned(), path_contains.to_owned(), fault));

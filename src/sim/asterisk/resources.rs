@@ -70,7 +70,7 @@ impl Asterisk {
         let params = Params::new(query, body);
         match (method, parts.as_slice()) {
             ("GET", ["asterisk", "info"]) => {
-                Response::ok(events::info_json(self.settings.version, &self.timestamp(self.born)))
+                Response::ok(events::info_json(self.settings.version, &self.timestamp(self.started)))
             }
             ("GET", ["asterisk", "modules"]) => Response::ok(events::modules_json(&self.settings.unloaded)),
             ("GET", ["asterisk", "ping"]) => Response::ok(format!(

@@ -150,8 +150,9 @@ fn stopped_it_says_goodbye() {
     world.emitted.clear();
     world.asterisk.stop(world.now, Stop::Terminate);
     world.drain();
-    let expected = ["ChannelHangupRequest", "ChannelLeftBridge", "StasisEnd"];
-    assert_eq!(world.kinds(), [&expected[..], &expected[..], &["ChannelDestroyed"]].concat());
+    // Both are asked before the first of them has gone; measured on 22 and 16.
+    let (asked, gone) = (["ChannelHangupRequest"; 2], ["ChannelLeftBridge", "StasisEnd"]);
+    assert_eq!(world.kinds(), [&asked[..], &gone, &gone, &["ChannelDestroyed"]].concat());
     assert_eq!(world.asterisk.outcome(call.call).ended, Some(Ending::Stopped));
     let gone = [Emit::CallerReleased { call: call.call, how: Ending::Stopped }, Emit::ClosePort(call.port)];
     assert_eq!(world.emitted, gone);
