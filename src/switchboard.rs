@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ari::event::{Channel, Event, parse_channel};
 use crate::ari::request::{Application, Reply, Request};
-use crate::ari::{ChannelId, OUR_PREFIX};
+use crate::ari::{ChannelId, OUR_PREFIX, Place};
 use crate::call::LegEvent;
 
 /// What an event means for the daemon.
@@ -18,6 +18,17 @@ pub enum Directive {
     Refuse(Channel),
     /// Tell the call of this caller.
     Tell(ChannelId, LegEvent),
+    /// Tell the call of this caller that another channel has taken theirs' place: somebody was transferred to us.
+    Replace {
+        /// By whose channel the call is known.
+        caller: ChannelId,
+        /// The channel that is there now.
+        by: Channel,
+        /// Where the dialplan would have gone on with the one before.
+        next_step: Option<Place>,
+    },
+    /// The one who talks in the call of this caller has this number.
+    Renumber(ChannelId, String),
     /// Something of ours that belongs to no call: remove it.
     Remove(Request),
     /// A caller waits of whom we have not been told: ask for his channel, then [`Switchboard::looked_at`].
@@ -28,11 +39,21 @@ pub enum Directive {
     Replaced,
 }
 
+/// A channel in the place of a caller's.
+#[derive(Debug)]
+struct StandIn {
+    caller: ChannelId,
+    /// Its name: of a Local channel both ends have the same but for `;1` and `;2`.
+    name: String,
+}
+
 /// All callers being served.
 #[derive(Debug, Default)]
 pub struct Switchboard {
     /// Each caller; with his channel if he has come back (sent round by the dialplan) before his last call was over.
     callers: BTreeMap<ChannelId, Option<Channel>>,
+    /// Channels that have taken a caller's place. The call keeps the name of the caller with whom it began.
+    stand_ins: BTreeMap<ChannelId, StandIn>,
     /// Most calls at once; None: no limit.
     max_calls: Option<usize>,
     draining: bool,
@@ -61,6 +82,20 @@ impl Switchboard {
                 }
                 None => self.entered(channel),
             },
+            Event::Replaced { old, next_step, new } => match self.caller_of(&old) {
+                Some(caller) => {
+                    self.stand_ins.remove(&old);
+                    let stand_in = StandIn { caller: caller.clone(), name: new.name.clone() };
+                    self.stand_ins.insert(new.id.clone(), stand_in);
+                    Some(Directive::Replace { caller, by: new, next_step })
+                }
+                None => self.event(Event::StasisStart(new)),
+            },
+            Event::Connected { channel, number } => {
+                // Of a caller who came by themselves the number is known from the beginning.
+                let caller = channel.caller().filter(|caller| self.is_replaced(caller))?;
+                (!number.is_empty()).then_some(Directive::Renumber(caller, number))
+            }
             Event::StasisEnd(id) | Event::Destroyed(id) => {
                 self.tell(&id, LegEvent::CallerLeft, Some(LegEvent::MediaLeft))
             }
@@ -70,6 +105,8 @@ impl Switchboard {
             Event::Unhold(id) => self.tell(&id, LegEvent::Hold(false), None),
             Event::ApplicationReplaced => Some(Directive::Replaced),
             // StasisEnd follows, and only then is the channel out of our hands.
+            // With all its channels, the media channel too, whose end would be told first.
+            Event::AsteriskStops(id) => self.tell(&id, LegEvent::AsteriskLost, Some(LegEvent::AsteriskLost)),
             Event::HangupRequested(_) | Event::StateChanged(_) | Event::Other(_) => None,
         }
     }
@@ -97,16 +134,22 @@ impl Switchboard {
 
     /// This caller's call is over. If he has come back meanwhile, the next one begins.
     pub fn ended(&mut self, caller: &ChannelId) -> Option<Directive> {
+        self.stand_ins.retain(|_, stand_in| stand_in.caller != *caller);
         let back = self.callers.remove(caller)?;
         back.and_then(|channel| self.entered(channel))
     }
 
     /// This caller is served no more, come back or not: he is being sent on.
     pub fn forget(&mut self, caller: &ChannelId) {
+        self.stand_ins.retain(|_, stand_in| stand_in.caller != *caller);
         self.callers.remove(caller);
     }
-            // With all its channels, the media channel too, whose end would be told first.
-            Event::AsteriskStops(id) => self.tell(&id, LegEvent::AsteriskLost, Some(LegEvent::AsteriskLost)),
+
+    /// The channel of whoever talks in the call of this caller.
+    pub fn channel_of<'a>(&'a self, caller: &'a ChannelId) -> &'a ChannelId {
+        let stand_in = self.stand_ins.iter().find(|(_, stand_in)| stand_in.caller == *caller);
+        stand_in.map_or(caller, |(channel, _)| channel)
+    }
 
     /// How many callers are being served.
     pub fn calls(&self) -> usize {
@@ -129,8 +172,9 @@ impl Switchboard {
     ) -> Vec<Directive> {
         let there: BTreeSet<_> = application.channels().collect();
         let mut directives = Vec::new();
-        for caller in
-            before.iter().filter(|caller| self.callers.contains_key(caller) && !there.contains(caller))
+        for caller in before
+            .iter()
+            .filter(|caller| self.callers.contains_key(caller) && !there.contains(self.channel_of(caller)))
         {
             directives.push(Directive::Tell(caller.clone(), absent));
         }
@@ -147,7 +191,7 @@ impl Switchboard {
             }
         }
         for channel in others {
-            if !self.callers.contains_key(&channel) {
+            if !self.callers.contains_key(&channel) && !self.stand_ins.contains_key(&channel) {
                 directives.push(Directive::LookAt(channel));
             }
         }
@@ -165,6 +209,10 @@ impl Switchboard {
         if channel.id.as_str().starts_with(OUR_PREFIX) || self.callers.contains_key(&channel.id) {
             return None;
         }
+        // The other end of a Local channel that stands in for a caller: two assistants would talk with each other.
+        if self.stand_ins.values().any(|stand_in| are_ends_of_one(&stand_in.name, &channel.name)) {
+            return Some(Directive::Remove(Request::Hangup(channel.id)));
+        }
         if self.draining || self.max_calls.is_some_and(|most| self.callers.len() >= most) {
             return Some(Directive::Refuse(channel));
         }
@@ -172,13 +220,25 @@ impl Switchboard {
         Some(Directive::Admit(channel))
     }
 
+    /// In whose call this channel talks. None: in nobody's, or no longer.
+    pub fn caller_of(&self, id: &ChannelId) -> Option<ChannelId> {
+        match self.stand_ins.get(id) {
+            Some(stand_in) => Some(stand_in.caller.clone()),
+            None => (self.callers.contains_key(id) && !self.is_replaced(id)).then(|| id.clone()),
+        }
+    }
+
+    fn is_replaced(&self, caller: &ChannelId) -> bool {
+        self.stand_ins.values().any(|stand_in| stand_in.caller == *caller)
+    }
+
     fn tell(&mut self, id: &ChannelId, of_caller: LegEvent, of_media: Option<LegEvent>) -> Option<Directive> {
         match id.caller() {
             Some(caller) => of_media
                 .filter(|_| self.callers.contains_key(&caller))
                 .map(|event| Directive::Tell(caller, event)),
-            None => match self.callers.get_mut(id)? {
-                None => Some(Directive::Tell(id.clone(), of_caller)),
+            None => match self.callers.get_mut(&self.caller_of(id)?)? {
+                None => Some(Directive::Tell(self.caller_of(id)?, of_caller)),
                 // News of one who has come back are not the old call's.
                 Some(back) if of_caller == LegEvent::CallerUp => {
                     back.up = true;
@@ -193,6 +253,12 @@ impl Switchboard {
             },
         }
     }
+}
+
+/// Whether these are the two ends of one Local channel: `Local/200@sales-00000000;1` and the same with `;2`.
+fn are_ends_of_one(name: &str, other: &str) -> bool {
+    let ends = name.rsplit_once(';').zip(other.rsplit_once(';'));
+    name.starts_with("Local/") && ends.is_some_and(|((name, one), (other, end))| name == other && one != end)
 }
 
 #[cfg(test)]
@@ -248,5 +314,69 @@ mod tests {
         assert_eq!(switchboard.calls(), 0);
         assert_eq!(switchboard.event(Event::StasisEnd(id)), None);
         assert_eq!(switchboard.event(Event::StasisStart(caller(true))), Some(Directive::Admit(caller(true))));
+    }
+
+    fn local(id: &str, end: u8) -> Channel {
+        Channel { id: id.into(), name: format!("Local/_attended@transfer-00000000;{end}"), ..caller(true) }
+    }
+
+    /// A switchboard with one caller, and a channel in their place.
+    fn replaced() -> (Switchboard, ChannelId) {
+        let mut switchboard = Switchboard::default();
+        let id = caller(true).id;
+        switchboard.event(Event::StasisStart(caller(true)));
+        let by = local("1.5", 2);
+        let event = Event::Replaced { old: id.clone(), next_step: None, new: by.clone() };
+        let replace = Directive::Replace { caller: id.clone(), by, next_step: None };
+        assert_eq!(switchboard.event(event), Some(replace));
+        (switchboard, id)
+    }
+
+    #[test]
+    fn a_channel_in_a_callers_place_is_no_second_call() {
+        let (mut switchboard, id) = replaced();
+        assert_eq!(
+            switchboard.event(Event::StasisEnd(id.clone())),
+            None,
+            "the one before goes, the call stays"
+        );
+        assert_eq!((switchboard.calls(), switchboard.channel_of(&id).as_str()), (1, "1.5"));
+        let number = |number: &str| Event::Connected { channel: id.media(), number: number.into() };
+        assert_eq!(switchboard.event(number("")), None);
+        assert_eq!(switchboard.event(number("300")), Some(Directive::Renumber(id.clone(), "300".into())));
+        let left = Some(Directive::Tell(id.clone(), LegEvent::CallerLeft));
+        assert_eq!(switchboard.event(Event::StasisEnd("1.5".into())), left);
+        assert_eq!((switchboard.ended(&id), switchboard.calls()), (None, 0));
+        assert_eq!(switchboard.event(number("301")), None);
+    }
+
+    #[test]
+    fn who_is_replaced_again_and_who_is_there_after_an_outage() {
+        let (mut switchboard, id) = replaced();
+        let event = Event::Replaced { old: "1.5".into(), next_step: None, new: local("1.9", 2) };
+        assert!(matches!(switchboard.event(event), Some(Directive::Replace { caller, .. }) if caller == id));
+        assert_eq!(switchboard.event(Event::StasisEnd("1.5".into())), None);
+        let body = format!(r#"{{"channel_ids":["1.9","{}"],"bridge_ids":["{}"]}}"#, id.media(), id.bridge());
+        let application = Application::parse(&body).expect("an application");
+        assert_eq!(switchboard.reconcile(&switchboard.callers(), &application, LegEvent::CallerLeft), []);
+        let gone =
+            switchboard.reconcile(&switchboard.callers(), &Application::default(), LegEvent::CallerLeft);
+        assert_eq!(gone, [Directive::Tell(id, LegEvent::CallerLeft)]);
+    }
+
+    #[test]
+    fn two_assistants_do_not_talk_with_each_other() {
+        let (mut switchboard, _) = replaced();
+        let other_end = Some(Directive::Remove(Request::Hangup("1.4".into())));
+        assert_eq!(switchboard.event(Event::StasisStart(local("1.4", 1))), other_end);
+        let stranger = Channel { name: "Local/_attended@transfer-00000001;1".into(), ..local("1.8", 1) };
+        assert_eq!(switchboard.event(Event::StasisStart(stranger.clone())), Some(Directive::Admit(stranger)));
+    }
+
+    #[test]
+    fn whoever_takes_the_place_of_a_stranger_is_a_caller() {
+        let mut switchboard = Switchboard::default();
+        let event = Event::Replaced { old: "9.9".into(), next_step: None, new: caller(true) };
+        assert_eq!(switchboard.event(event), Some(Directive::Admit(caller(true))));
     }
 }

@@ -6,17 +6,36 @@ use std::net::SocketAddr;
 
 use serde::Deserialize;
 
-use super::ChannelId;
+use super::{ChannelId, Place};
 
 /// An event of the ARI WebSocket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// A channel entered our application: a caller, or our own media channel.
     StasisStart(Channel),
+    /// A channel took another's place in our application and in its bridge: somebody transferred the other end of the call
+    /// (SIP REFER). [`Self::StasisEnd`] of the other follows.
+    Replaced {
+        /// The channel whose place it was.
+        old: ChannelId,
+        /// Where the dialplan would have gone on with that one.
+        next_step: Option<Place>,
+        /// The channel that is there now. Often one end of a Local channel, without a number.
+        new: Channel,
+    },
+    /// The other end of the channel's bridge has this number now.
+    Connected {
+        /// Whose other end.
+        channel: ChannelId,
+        /// Of the other end; may be empty. Private.
+        number: String,
+    },
     /// A channel left our application: hung up, or sent on in the dialplan.
     StasisEnd(ChannelId),
     /// The far end (or we ourselves) asked for the channel's end.
     HangupRequested(ChannelId),
+    /// Asterisk is being stopped and hangs the channel up.
+    AsteriskStops(ChannelId),
     /// The channel is gone. For a caller only delivered when subscribed to it.
     Destroyed(ChannelId),
     /// The channel rings, is up, …
@@ -34,8 +53,6 @@ pub enum Event {
     Unhold(ChannelId),
     /// Another program registered our application's name: events go there from now on.
     ApplicationReplaced,
-    /// Asterisk is being stopped and hangs the channel up.
-    AsteriskStops(ChannelId),
     /// Any other event, by its type.
     Other(String),
 }
@@ -78,7 +95,8 @@ pub struct Malformed(String);
 pub fn parse(text: &str) -> Result<Event, Malformed> {
     let kind: Kind = serde_json::from_str(text).map_err(|error| Malformed(error.to_string()))?;
     let event = match kind.kind.as_str() {
-        "StasisStart" => Event::StasisStart(channel(text)?),
+        "StasisStart" => entered(text)?,
+        "ChannelConnectedLine" => connected(text)?,
         "StasisEnd" => Event::StasisEnd(channel(text)?.id),
         "ChannelHangupRequest" => hangup_requested(text)?,
         "ChannelDestroyed" => Event::Destroyed(channel(text)?.id),
@@ -100,6 +118,10 @@ pub fn parse_channel(text: &str) -> Result<Channel, Malformed> {
     serde_json::from_str::<WireChannel>(text).map(Channel::from).map_err(|error| Malformed(error.to_string()))
 }
 
+/// The cause of a soft hang-up by an Asterisk that is being stopped (`AST_SOFTHANGUP_SHUTDOWN`): 16 and 22 alike. A hang-up
+/// that is not soft has a cause of Q.850, in which 4 is another thing.
+const SHUTDOWN: u32 = 4;
+
 #[derive(Deserialize)]
 struct Kind {
     #[serde(rename = "type")]
@@ -111,6 +133,11 @@ struct WithChannel {
     channel: WireChannel,
     #[serde(default)]
     digit: String,
+    #[serde(default)]
+    cause: u32,
+    #[serde(default)]
+    soft: bool,
+    replace_channel: Option<WireChannel>,
 }
 
 #[derive(Deserialize)]
@@ -118,14 +145,12 @@ struct WireChannel {
     id: String,
     #[serde(default)]
     name: String,
-/// The cause of a soft hang-up by an Asterisk that is being stopped (`AST_SOFTHANGUP_SHUTDOWN`): 16 and 22 alike. A hang-up
-/// that is not soft has a cause of Q.850, in which 4 is another thing.
-const SHUTDOWN: u32 = 4;
-
     #[serde(default)]
     state: String,
     #[serde(default)]
     caller: Party,
+    #[serde(default)]
+    connected: Party,
     #[serde(default)]
     dialplan: Dialplan,
 }
@@ -133,18 +158,15 @@ const SHUTDOWN: u32 = 4;
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct Party {
-    #[serde(default)]
-    cause: u32,
-    #[serde(default)]
-    soft: bool,
-    replace_channel: Option<WireChannel>,
     number: String,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct Dialplan {
+    context: String,
     exten: String,
+    priority: u32,
     app_name: String,
 }
 
@@ -165,6 +187,33 @@ fn channel(text: &str) -> Result<Channel, Malformed> {
     serde_json::from_str::<WithChannel>(text)
         .map(|event| event.channel.into())
         .map_err(|error| Malformed(error.to_string()))
+}
+
+fn entered(text: &str) -> Result<Event, Malformed> {
+    let event: WithChannel = serde_json::from_str(text).map_err(|error| Malformed(error.to_string()))?;
+    let new = Channel::from(event.channel);
+    let Some(old) = event.replace_channel else { return Ok(Event::StasisStart(new)) };
+    let Dialplan { context, exten: extension, priority, .. } = old.dialplan;
+    // A priority of an extension that does not exist would be no place.
+    let is_known = !context.is_empty() && !extension.is_empty() && priority > 0;
+    let next_step = is_known.then(|| Place { context, extension, priority: priority.saturating_add(1) });
+    Ok(Event::Replaced { old: ChannelId::from(&*old.id), next_step, new })
+}
+
+fn connected(text: &str) -> Result<Event, Malformed> {
+    let event: WithChannel = serde_json::from_str(text).map_err(|error| Malformed(error.to_string()))?;
+    let WireChannel { id, connected, .. } = event.channel;
+    Ok(Event::Connected { channel: ChannelId::from(&*id), number: connected.number })
+}
+
+fn hangup_requested(text: &str) -> Result<Event, Malformed> {
+    let event: WithChannel = serde_json::from_str(text).map_err(|error| Malformed(error.to_string()))?;
+    let id = ChannelId::from(&*event.channel.id);
+    Ok(if event.soft && event.cause == SHUTDOWN {
+        Event::AsteriskStops(id)
+    } else {
+        Event::HangupRequested(id)
+    })
 }
 
 fn dtmf(text: &str) -> Result<Event, Malformed> {
@@ -192,6 +241,34 @@ mod tests {
             in_stasis: true,
         };
         assert_eq!(event, Ok(Event::StasisStart(channel)));
+    }
+
+    #[test]
+    fn a_channel_in_anothers_place_is_told_from_a_new_caller() {
+        let event = parse(
+            r#"{"type":"StasisStart","args":[],"channel":{"id":"1.5","name":"Local/_attended@transfer-0;2","state":"Up",
+                "caller":{"number":""},"dialplan":{"context":"transfer","exten":"_attended","priority":1,"app_name":"Stasis"}},
+                "replace_channel":{"id":"1.2","name":"PJSIP/voip-2","state":"Up","caller":{"number":"200"},
+                "dialplan":{"context":"from-voip","exten":"324","priority":4,"app_name":"Stasis"}}}"#,
+        );
+        let Ok(Event::Replaced { old, next_step, new }) = event else { panic!("{event:?}") };
+        assert_eq!((old.as_str(), new.id.as_str(), new.caller.as_str()), ("1.2", "1.5", ""));
+        assert_eq!(next_step.map(|place| place.to_string()), Some("from-voip,324,5".to_owned()));
+        assert_eq!(
+            parse(r#"{"type":"ChannelConnectedLine","channel":{"id":"1","connected":{"number":"300"}}}"#),
+            Ok(Event::Connected { channel: "1".into(), number: "300".into() })
+        );
+    }
+
+    #[test]
+    fn an_asterisk_that_is_stopped_is_told_from_a_caller_who_hangs_up() {
+        let request = |members: &str| {
+            parse(&format!(r#"{{{members}"type":"ChannelHangupRequest","channel":{{"id":"1.0"}}}}"#))
+        };
+        assert_eq!(request(r#""cause":4,"soft":true,"#), Ok(Event::AsteriskStops("1.0".into())));
+        for of_a_caller in ["", r#""cause":16,"#, r#""cause":4,"#, r#""cause":32,"soft":true,"#] {
+            assert_eq!(request(of_a_caller), Ok(Event::HangupRequested("1.0".into())), "{of_a_caller}");
+        }
     }
 
     #[test]

@@ -125,6 +125,8 @@ pub struct Legs {
     media_address: Option<SocketAddr>,
     join: Join,
     give_up_at: Instant,
+    /// Where a caller who stands in another's place goes on without a place of ours; None: with the next step.
+    pub(super) next_step: Option<Place>,
     /// Where the caller goes on, once he does, and the variables that are still to be set.
     pub(super) place: Option<Place>,
     pub(super) variables: VecDeque<(&'static str, String)>,
@@ -151,6 +153,7 @@ impl Legs {
             media_address: None,
             join: Join::No,
             give_up_at: now + SETUP_PATIENCE,
+            next_step: None,
             place: None,
             variables: VecDeque::new(),
             farewell: None,
@@ -257,6 +260,29 @@ impl Legs {
         }
     }
 
+    /// Another channel stands in the caller's place. Asterisk has put it into the bridge if the one before was there.
+    pub fn caller_replaced(&mut self, by: &ChannelId, next_step: Option<&Place>, out: &mut Vec<Output>) {
+        self.caller_id = by.clone();
+        // Of the second who is transferred the first's next step is still the dialplan's.
+        if self.next_step.is_none() {
+            self.next_step = next_step.cloned();
+        }
+        match self.caller {
+            // Whoever was transferred to us has been answered.
+            Caller::Ringing { .. } | Caller::Answering => self.caller = Caller::Up,
+            // What was asked for the one before is refused by now, or goes for nothing.
+            Caller::Checking | Caller::Explaining | Caller::Continuing | Caller::ContinuingAgain(_) => {
+                self.send_on(out);
+            }
+            Caller::HangingUp | Caller::HangingUpAgain(_) => self.hang_up(out),
+            Caller::Up | Caller::LeftMeanwhile | Caller::Gone => {}
+        }
+        if self.join != Join::Done {
+            self.join = Join::No;
+            self.join(out);
+        }
+    }
+
     /// Our media channel has entered the application.
     pub fn media_entered(&mut self, out: &mut Vec<Output>) {
         self.media_entered = true;
@@ -314,6 +340,8 @@ impl Legs {
                 self.media = created.filter(|_| self.media == Thing::Requested).unwrap_or(self.media);
                 progress = self.media_replied(request, reply, out);
             }
+            // It was asked for another channel than the caller's is by now.
+            Request::AddChannels { channels: [caller, _], .. } if *caller != self.caller_id => {}
             Request::AddChannels { .. } => {
                 progress = match reply {
                     Reply::Done(_) => {

@@ -72,6 +72,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::ari::request::{Reply, Request};
+use crate::ari::{ChannelId, Place};
 use crate::media::Frame;
 use crate::media::rtp::{self, PACKET_BYTES, Packet};
 use crate::operator::{EndReason, Notice};
@@ -122,6 +123,15 @@ pub enum Input<'a> {
     },
     /// News of one of our channels.
     Leg(LegEvent),
+    /// Somebody was transferred to us: this channel stands in the caller's place, in the bridge too.
+    CallerReplaced {
+        /// The channel.
+        by: &'a ChannelId,
+        /// Where the dialplan would have gone on with the one before; this one knows no next step of its own.
+        next_step: Option<&'a Place>,
+    },
+    /// The one who talks has this number.
+    CallerRenumbered(&'a str),
     /// The end of a request we made.
     Ari {
         /// The request.
@@ -163,6 +173,8 @@ pub enum LegEvent {
     MediaLeft,
     /// Another program has taken the caller from us.
     TakenOver,
+    /// Asterisk is being stopped, or was, and everything in it is gone.
+    AsteriskLost,
     /// The caller pressed a key.
     Key(char),
     /// The caller put us on hold (true), or took us back.
@@ -173,23 +185,11 @@ pub enum LegEvent {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionEnd {
     /// Why trying again would end the same way, if it would.
-    /// Asterisk is being stopped, or was, and everything in it is gone.
-    AsteriskLost,
     pub refusal: Option<Refusal>,
     /// HTTP status or close code, with the server's words; for the log.
     pub cause: String,
 }
 
-/// Something a call wants done.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Output {
-    /// Send this packet to the media address.
-    Rtp([u8; PACKET_BYTES]),
-    /// From now on packets go there.
-    MediaAddress(SocketAddr),
-    /// Caller audio for the model. Frames up to and including a `complete` one make one
-    /// `input_audio_buffer.append`.
-    Append {
 /// How the model's server stands, as a call has found out: the next one would fare the same.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Standing {
@@ -204,6 +204,16 @@ pub enum Standing {
     },
 }
 
+/// Something a call wants done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Output {
+    /// Send this packet to the media address.
+    Rtp([u8; PACKET_BYTES]),
+    /// From now on packets go there.
+    MediaAddress(SocketAddr),
+    /// Caller audio for the model. Frames up to and including a `complete` one make one
+    /// `input_audio_buffer.append`.
+    Append {
         /// 20 ms.
         frame: Frame,
         /// The append ends with it.
@@ -219,6 +229,8 @@ pub enum Standing {
     Ari(Request),
     /// Tell the operator.
     Notice(Notice),
+    /// Tell whoever admits callers.
+    Standing(Standing),
     /// Record this.
     Record(Entry),
 }
@@ -229,8 +241,6 @@ pub enum Turn {
     /// The caller has the floor.
     Listening,
     /// The model prepares its answer.
-    /// Tell whoever admits callers.
-    Standing(Standing),
     Thinking,
     /// The caller hears the assistant.
     Speaking,
@@ -336,6 +346,13 @@ impl Call {
             Input::Tick => {}
             Input::Rtp { from, datagram } => self.rtp(from, datagram),
             Input::Leg(event) => self.leg(event),
+            Input::CallerReplaced { by, next_step } => {
+                self.legs.caller_replaced(by, next_step, &mut self.outputs);
+                self.note(EventKind::CallerReplaced, String::new());
+            }
+            Input::CallerRenumbered(number) => {
+                self.outputs.push(Output::Record(Entry::Caller(number.to_owned())));
+            }
             Input::Ari { request, reply } => self.replied(request, reply),
             Input::SessionOpened => self.session_opened(),
             Input::Session(event) => self.session(event),
@@ -498,6 +515,10 @@ impl Call {
                 self.legs.let_go();
                 self.end(EndReason::TakenOver);
             }
+            LegEvent::AsteriskLost => {
+                self.legs.let_go();
+                self.end(EndReason::AsteriskLost);
+            }
             LegEvent::Key(key) => {
                 self.counters.keys += 1;
                 self.watch.stir();
@@ -515,10 +536,6 @@ impl Call {
         let closing = self.phase != Phase::Serving;
         if let (false, Request::DialplanExists { place, .. }) = (closing, request) {
             self.place_known(place, reply);
-            LegEvent::AsteriskLost => {
-                self.legs.let_go();
-                self.end(EndReason::AsteriskLost);
-            }
         }
         let progress = self.legs.replied(self.now, request, reply, closing, &mut self.outputs);
         self.progress(progress);

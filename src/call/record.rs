@@ -87,6 +87,8 @@ pub enum Entry {
     Usage(Bill),
     /// The caller had to wait so long for something.
     Waited(Waited),
+    /// The one who talks has this number: they were transferred to us. Private.
+    Caller(String),
 }
 
 /// What an [`Entry::Event`] tells.
@@ -104,6 +106,8 @@ pub enum EventKind {
     Key,
     /// The caller put us on hold, or took us back.
     Hold,
+    /// Somebody else talks from now on: they were transferred to us.
+    CallerReplaced,
     /// The model used a tool.
     Tool,
     /// Something failed.
@@ -120,13 +124,14 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every kind, for tables and tests.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::MediaStarted,
         Self::Connected,
         Self::Configured,
         Self::Interrupted,
         Self::Key,
         Self::Hold,
+        Self::CallerReplaced,
         Self::Tool,
         Self::Error,
         Self::Reconnected,
@@ -151,6 +156,7 @@ impl EventKind {
             Self::Interrupted => "interrupted",
             Self::Key => "key",
             Self::Hold => "hold",
+            Self::CallerReplaced => "caller_replaced",
             Self::Tool => "tool",
             Self::Error => "error",
             Self::Reconnected => "reconnected",

@@ -131,8 +131,8 @@ impl Legs {
 
     pub(super) fn send_on(&mut self, out: &mut Vec<Output>) {
         self.caller = Caller::Continuing;
-        let (channel, place) = (self.caller_id.clone(), self.place.clone());
-        out.push(Output::Ari(Request::Continue { channel, place }));
+        let place = self.place.clone().or_else(|| self.next_step.clone());
+        out.push(Output::Ari(Request::Continue { channel: self.caller_id.clone(), place }));
     }
 
     pub(super) fn hang_up(&mut self, out: &mut Vec<Output>) {

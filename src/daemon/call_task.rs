@@ -19,14 +19,15 @@ use tokio::time::{Instant, sleep_until};
 use super::clock::now;
 use super::strain::Ticks;
 use crate::ari::request::{Reply, Request};
+use crate::ari::{ChannelId, Place};
 use crate::call::record::{Ending, Entry};
 use crate::call::{Call, Input, LegEvent, Output, Report, SessionEnd, Standing, Wish};
 use crate::live::Seat;
 use crate::logging::Operator;
 use crate::net::ari_rest::AriRest;
 use crate::net::realtime_link::{News, RealtimeLink};
-use crate::realtime::server;
 use crate::operator::Notice;
+use crate::realtime::server;
 use crate::recordings::Handle;
 
 /// Larger than any packet Asterisk sends for a telephone (20–60 ms of µ-law and a header).
@@ -40,17 +41,16 @@ const SHOW_EVERY: Duration = Duration::from_millis(500);
 pub(super) enum Order {
     /// News of one of its channels.
     Leg(LegEvent),
+    /// Another channel stands in the caller's place, and where the dialplan would have gone on with the one before.
+    Replaced(ChannelId, Option<Place>),
+    /// The one who talks has this number.
+    Renumbered(String),
     /// What a supervisor wants.
     Supervisor(Wish),
     /// End now.
     Shutdown,
 }
 
-/// Something happened; owned, so that all of them can be waited for at once.
-enum Happened {
-    Time,
-    Told(Order),
-    Packet(usize, SocketAddr),
 /// What a call shares with whoever admits callers.
 #[derive(Clone)]
 pub(super) struct Admission {
@@ -71,6 +71,11 @@ impl Admission {
     }
 }
 
+/// Something happened; owned, so that all of them can be waited for at once.
+enum Happened {
+    Time,
+    Told(Order),
+    Packet(usize, SocketAddr),
     Session(News),
     Replied(Request, Reply),
     Nothing,
@@ -92,13 +97,13 @@ pub(super) struct Io {
     pub(super) seat: Seat,
     /// What the call has cost so far, micro-USD, for the daemon.
     pub(super) spent: Arc<AtomicU64>,
+    /// Who admits callers.
+    pub(super) admission: Admission,
     /// Where it is counted how often its clock is later than it may be.
     pub(super) ticks: Option<(Arc<Ticks>, Duration)>,
 }
 
 /// Runs a call to its end.
-    /// Who admits callers.
-    pub(super) admission: Admission,
 pub(super) async fn run(mut call: Call, mut orders: mpsc::Receiver<Order>, mut io: Io) -> Report {
     let mut datagram = Box::new([0; DATAGRAM_BYTES]);
     let timer = sleep_until(Instant::from_std(now()));
@@ -127,6 +132,10 @@ pub(super) async fn run(mut call: Call, mut orders: mpsc::Receiver<Order>, mut i
         let outputs = match &happened {
             Happened::Time | Happened::Nothing => call.handle(now, Input::Tick),
             Happened::Told(Order::Leg(event)) => call.handle(now, Input::Leg(*event)),
+            Happened::Told(Order::Replaced(by, next_step)) => {
+                call.handle(now, Input::CallerReplaced { by, next_step: next_step.as_ref() })
+            }
+            Happened::Told(Order::Renumbered(number)) => call.handle(now, Input::CallerRenumbered(number)),
             Happened::Told(Order::Supervisor(wish)) => call.handle(now, Input::Supervisor(wish)),
             Happened::Told(Order::Shutdown) => call.handle(now, Input::Shutdown),
             Happened::Packet(length, from) => {

@@ -194,6 +194,15 @@ impl Daemon {
         }
     }
 
+    /// Whoever talks in this caller's call has this number: the call log and the recording say so at the end.
+    pub(super) fn renumber(&mut self, caller: &ChannelId, number: String) {
+        if let Some(live) = self.live.get_mut(caller) {
+            live.row.caller.clone_from(&number);
+            self.log.offer((*live.row).clone());
+            self.tell(caller, Order::Renumbered(number));
+        }
+    }
+
     pub(super) fn tell(&mut self, caller: &ChannelId, order: Order) {
         let Some(live) = self.live.get(caller) else { return };
         if let Err(mpsc::error::TrySendError::Full(order)) = live.orders.try_send(order) {
@@ -217,6 +226,7 @@ impl Daemon {
         }
         match ended {
             Ok((_, report)) => {
+                self.absence.call_ended(report.reason);
                 tracing::debug!(call = caller.as_str(), ?report.reason, ?report.counters, ?report.uplink, "call over");
                 self.judge_asterisk(report.reason, Some(&report));
                 if let Some(next) = self.switchboard.ended(&caller) {
@@ -225,7 +235,6 @@ impl Daemon {
             }
             Err(error) => {
                 self.switchboard.forget(&caller);
-                self.absence.call_ended(report.reason);
                 tracing::info_span!("call", id = caller.as_str())
                     .in_scope(|| self.operator.say(&Notice::CallPanicked { detail: Detail::new(&error) }));
                 self.request_all(vec![

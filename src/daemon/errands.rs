@@ -153,9 +153,18 @@ pub(super) async fn sweep(rest: AriRest, idle: Vec<BridgeId>) -> Errand {
     Errand::Done
 }
 
-/// Looks at live calls, each with our RTP socket's address, whose events another program gets: whose caller has gone,
+/// A live call that is looked at.
+pub(super) struct Polled {
+    pub(super) caller: ChannelId,
+    /// The channel of whoever talks.
+    pub(super) channel: ChannelId,
+    /// Our RTP socket.
+    pub(super) ours: SocketAddr,
+}
+
+/// Looks at live calls, whose events another program gets: whose caller has gone,
 /// and whose media channel sends elsewhere, because that program serves the caller now.
-pub(super) async fn poll(rest: AriRest, app: String, calls: Vec<(ChannelId, SocketAddr)>) -> Errand {
+pub(super) async fn poll(rest: AriRest, app: String, calls: Vec<Polled>) -> Errand {
     tokio::time::sleep(POLL_EVERY).await;
     let mut happened = Vec::new();
     // Without an answer nothing is known: the next time, perhaps.
@@ -163,8 +172,8 @@ pub(super) async fn poll(rest: AriRest, app: String, calls: Vec<(ChannelId, Sock
         && let Some(application) = Application::parse(&body)
     {
         let there: BTreeSet<_> = application.channels().collect();
-        for (caller, ours) in calls {
-            if !there.contains(&caller) {
+        for Polled { caller, channel, ours } in calls {
+            if !there.contains(&channel) {
                 happened.push((caller, LegEvent::CallerLeft));
             } else if let Reply::Done(body) = rest.perform(&Request::Channel(caller.media())).await
                 && let Ok(media) = parse_channel(&body)

@@ -501,9 +501,8 @@ impl Daemon {
 
     fn errand(&mut self, errand: Errand) {
         match errand {
-            Errand::Checked { before, reply: Reply::Done(body), bridges, forbidden } => {
-                self.readiness.send_modify(|now| now.asterisk = AsteriskLink::Connected);
-                self.operator.say(&Notice::AriConnected);
+            Errand::Checked { before, reply: Reply::Done(body), bridges, info, forbidden } => {
+                self.connected(&before, &body, &bridges, &info);
                 if let Some(forbidden) = forbidden {
                     self.operator.say(&forbidden);
                 }
@@ -539,6 +538,34 @@ impl Daemon {
         }
     }
 
+    /// The connection to Asterisk stands: what was there before is held against what is there now.
+    fn connected(&mut self, before: &[ChannelId], application: &str, bridges: &Reply, info: &Reply) {
+        self.readiness.send_modify(|now| now.asterisk = AsteriskLink::Connected);
+        self.operator.say(&Notice::AriConnected);
+        let mut application = Application::parse(application).unwrap_or_default();
+        if let Reply::Done(bridges) = bridges {
+            application.add_bridges(bridges);
+            self.run(errands::sweep(self.rest.clone(), idle_bridges(bridges)));
+        }
+        let started_at = if let Reply::Done(info) = info { request::started_at(info) } else { None };
+        let there: HashSet<_> = application.channels().collect();
+        let kept = before.iter().filter(|caller| there.contains(self.switchboard.channel_of(caller))).count();
+        let (absent, notice) = self.absence.ends(now(), started_at, before.len(), kept);
+        if let Some(notice) = notice {
+            self.operator.say(&notice);
+        }
+        let mut leftovers = Vec::new();
+        let mut waiting = Vec::new();
+        for directive in self.switchboard.reconcile(before, &application, absent) {
+            match directive {
+                Directive::Remove(request) => leftovers.push(request),
+                Directive::LookAt(caller) => waiting.push(caller),
+                other => self.direct(other),
+            }
+        }
+        self.run(errands::take_over(self.rest.clone(), leftovers, waiting));
+    }
+
     fn run(&self, errand: impl Future<Output = Errand> + Send + 'static) {
         self.errands.push(Box::pin(errand));
     }
@@ -551,7 +578,12 @@ impl Daemon {
         }
         self.polls = true;
         let ip = self.config.media.local_ip;
-        let calls = self.live.iter().map(|(caller, live)| (caller.clone(), (ip, live.port).into())).collect();
+        let of_call = |(caller, live): (&ChannelId, &Live)| errands::Polled {
+            caller: caller.clone(),
+            channel: self.switchboard.channel_of(caller).clone(),
+            ours: (ip, live.port).into(),
+        };
+        let calls = self.live.iter().map(of_call).collect();
         self.run(errands::poll(self.rest.clone(), self.config.asterisk.app.clone(), calls));
     }
 
@@ -560,6 +592,13 @@ impl Daemon {
             Directive::Admit(channel) => self.admit(channel),
             Directive::Refuse(channel) => self.refuse(channel, EndReason::Busy),
             Directive::Tell(caller, event) => self.tell(&caller, Order::Leg(event)),
+            Directive::Replace { caller, by, next_step } => {
+                self.tell(&caller, Order::Replaced(by.id, next_step));
+                if !by.caller.is_empty() {
+                    self.renumber(&caller, by.caller);
+                }
+            }
+            Directive::Renumber(caller, number) => self.renumber(&caller, number),
             Directive::Remove(request) => self.request_all(vec![request]),
             Directive::LookAt(caller) => self.look_at(caller, Duration::ZERO),
             Directive::LookAgain(caller) => self.look_at(caller, ASK_AGAIN_AFTER),
@@ -590,10 +629,6 @@ impl Daemon {
     }
 }
 
-/// How many calls are taken at once.
-pub fn max_calls(media: &MediaConfig, calls: &CallsConfig) -> usize {
-    calls.max_calls.unwrap_or_else(|| capacity::derived(&media.ports))
-}
 /// Warns if nothing bounds what calls may cost. Whether nothing does.
 fn say_if_unlimited(calls: &CallsConfig, operator: Operator) -> bool {
     let is_unlimited = calls.spends_without_limit();
@@ -603,3 +638,7 @@ fn say_if_unlimited(calls: &CallsConfig, operator: Operator) -> bool {
     is_unlimited
 }
 
+/// How many calls are taken at once.
+pub fn max_calls(media: &MediaConfig, calls: &CallsConfig) -> usize {
+    calls.max_calls.unwrap_or_else(|| capacity::derived(&media.ports))
+}

@@ -95,7 +95,7 @@ pub enum Obstacle {
 
 impl Obstacle {
     /// Every obstacle.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::NoDaemon,
         Self::AsteriskAway,
         Self::ApplicationReplaced,

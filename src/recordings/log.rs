@@ -32,6 +32,8 @@ pub(super) enum Line {
     Usage(Used),
     /// The caller had to wait.
     Waited(Wait),
+    /// Whoever talks has another number from now on than the opening says.
+    Caller { number: String },
     /// The call is over: the last line.
     End(End),
 }

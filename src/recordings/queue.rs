@@ -126,7 +126,7 @@ fn is_kept(entry: &Entry, keep: Keep) -> bool {
         Entry::Utterance { .. } | Entry::Forgotten(_) => keep.transcript,
         // Where the sound's zero is, the words need to know.
         Entry::Event { kind, .. } => keep.events || kind.is_needed(),
-        Entry::Usage(_) | Entry::Waited(_) => true,
+        Entry::Usage(_) | Entry::Waited(_) | Entry::Caller(_) => true,
     }
 }
 
@@ -137,6 +137,7 @@ pub(super) fn weight(entry: &Entry) -> usize {
             Entry::Sound(bytes) | Entry::Delta(bytes) => bytes.len(),
             Entry::Utterance { utterance, .. } => utterance.text.len(),
             Entry::Event { detail, .. } => detail.len(),
+            Entry::Caller(number) => number.len(),
             Entry::Silence { .. } | Entry::Forgotten(_) | Entry::Usage(_) | Entry::Waited(_) => 0,
         }
 }
@@ -150,7 +151,8 @@ const fn limit(entry: &Entry) -> usize {
         | Entry::Forgotten(_)
         | Entry::Event { .. }
         | Entry::Usage(_)
-        | Entry::Waited(_) => WORD_BYTES,
+        | Entry::Waited(_)
+        | Entry::Caller(_) => WORD_BYTES,
     }
 }
 
@@ -164,7 +166,8 @@ fn missed(entry: &Entry) -> Missed {
         | Entry::Forgotten(_)
         | Entry::Event { .. }
         | Entry::Usage(_)
-        | Entry::Waited(_) => {
+        | Entry::Waited(_)
+        | Entry::Caller(_) => {
             missed.words = 1;
         }
     }

@@ -138,6 +138,7 @@ impl Recording {
             }
             Entry::Usage(bill) => self.line(&Line::Usage(bill.into())),
             Entry::Waited(waited) => self.line(&Line::Waited(waited.into())),
+            Entry::Caller(number) => self.line(&Line::Caller { number }),
         }
     }
 

@@ -63,6 +63,7 @@ impl Story {
             Line::Deltas { count } => self.deltas = count,
             Line::Usage(used) => self.used = Some(used),
             Line::Waited(wait) => self.waits.push(wait),
+            Line::Caller { number } => self.opened.caller = number,
             Line::End(end) => self.end = Some(end),
         }
     }

@@ -6,6 +6,7 @@
 //! The sound of the callers is sent and compared here, sample by sample; SIPp speaks the SIP.
 
 mod phone;
+mod sip;
 mod testbed;
 
 use std::sync::Arc;
@@ -258,6 +259,47 @@ on_both! {
             let gap = call.caller.statistics().longest_gap;
             assert!(gap < 3 * SECOND, "{gap:?} without a packet");
         }
+    }
+
+    19 a_customer_is_transferred_to_the_assistant(testbed: monologue(1_000, 1)) {
+        let (mut customer, mut colleague) = testbed.sip_phones();
+        let asks = customer.dial("201");
+        let call = colleague.answers();
+        let asks = customer.is_answered(asks);
+        let consultation = colleague.dial("3241000752");
+        let consultation = colleague.is_answered(consultation);
+        testbed.log_says("msg_type updated recibido");
+        colleague.transfers(&call, &consultation);
+        testbed.calls_say(|calls| calls.len() == 1 && calls[0]["caller"] == "3001234567" && calls[0]["end_reason"].is_null());
+        customer.hangs_up(&asks);
+        testbed.log_says("Motivo: el llamante colgó");
+        testbed.calls_say(|calls| calls.len() == 1 && calls[0]["called"] == "3241000752" && calls[0]["caller"] == "3001234567");
+        assert_eq!(testbed.realtime.sessions().len(), 1, "one session is paid for");
+    }
+
+    20 an_assistant_that_is_sent_to_itself_does_not_talk_for_ever(testbed: monologue(60_000, 1)) {
+        let (mut customer, _) = testbed.sip_phones();
+        let call = customer.dial("3241000752");
+        let call = customer.is_answered(call);
+        testbed.log_says("msg_type updated recibido");
+        customer.sends_to(&call, "3241000752");
+        testbed.log_says("Motivo: el llamante colgó");
+        assert_eq!(testbed.realtime.sessions().len(), 1, "one session is paid for");
+        customer.hangs_up(&call);
+    }
+
+    21 an_asterisk_that_is_restarted_is_no_caller_who_hangs_up(testbed: monologue(60_000, 1)) {
+        for (n, kills) in [(1, true), (2, false)] {
+            let (mut customer, _) = testbed.sip_phones();
+            let call = customer.dial("3241000752");
+            customer.is_answered(call);
+            testbed.log_says_times("msg_type updated recibido", n);
+            if kills { testbed.kill_asterisk() } else { testbed.stop_asterisk() }
+            testbed.start_asterisk();
+            testbed.log_says_times("Motivo: se perdió Asterisk", n);
+            testbed.log_says_times(" s - Llamadas perdidas: 1", n);
+        }
+        testbed.calls_say(|calls| calls.len() == 2 && calls.iter().all(|call| call["end_reason"] == "asterisk_lost"));
     }
 
     12 the_doctor_finds_nothing_and_leaves_nothing(testbed: monologue(1_000, 1)) {

@@ -24,7 +24,10 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use serde_json::Value;
+
 use crate::phone::{self, Finished, Standing};
+use crate::sip::SipPhone;
 
 /// How long anything may take that should come at once.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -138,6 +141,22 @@ impl Testbed {
         let listens = || std::net::UdpSocket::bind(("127.0.0.1", port)).is_err();
         assert!(wait(listens), "the colleague's phone does not listen");
         Running(sipp)
+    }
+
+    /// A customer's and a colleague's phone, which can transfer. The colleague's extension is 201.
+    pub(crate) fn sip_phones(&self) -> (SipPhone, SipPhone) {
+        let port = |name: &str| self.environment[name].parse::<u16>().expect("a port");
+        let (asterisk, colleague) = (port("SIP_PORT"), port("COLLEAGUE_PORT"));
+        (SipPhone::new("3001234567", colleague + 200, asterisk), SipPhone::new("201", colleague, asterisk))
+    }
+
+    /// Waits until the call log, newest first, is so.
+    pub(crate) fn calls_say(&self, are_so: impl Fn(&[Value]) -> bool) {
+        let calls = || {
+            let answer: Value = serde_json::from_str(&self.curl(&[], "/calls")).expect("JSON");
+            answer["calls"].as_array().cloned().unwrap_or_default()
+        };
+        assert!(wait(|| are_so(&calls())), "not in the call log: {:?}", calls());
     }
 
     /// Places calls and does not wait.
@@ -295,6 +314,11 @@ impl Testbed {
         assert!(self.script("stop").arg("-k").status().expect("a script").success());
     }
 
+    /// Stops Asterisk as systemd would.
+    pub(crate) fn stop_asterisk(&self) {
+        assert!(self.script("stop").status().expect("a script").success());
+    }
+
     /// Starts Asterisk, for the first time or again.
     pub(crate) fn start_asterisk(&self) {
         let started = self.script("start").output().expect("a script");
@@ -314,11 +338,6 @@ impl Testbed {
             .env_clear()
             .envs([
                 ("ASTERISK_USERNAME", "asterisk"),
-    /// Stops Asterisk as systemd would.
-    pub(crate) fn stop_asterisk(&self) {
-        assert!(self.script("stop").status().expect("a script").success());
-    }
-
                 ("ASTERISK_PASSWORD", "testbed"),
                 ("ASTERISK_HOST", "127.0.0.1"),
                 ("OPENAI_API_KEY", "sk-test"),
@@ -331,6 +350,8 @@ impl Testbed {
             .env("OPENAI_REALTIME_URL", self.realtime.url())
             // What a busy machine does to frames must not decide whether a test's caller is served.
             .env("MAX_FRAME_LATENESS_MS", "0")
+            // A daemon without it warns, and so does its doctor.
+            .env("MAX_DAY_COST", "100000")
             .env("RTP_PORTS", format!("{}-{}", self.first_port, self.first_port + 99))
             .env("TRANSFER_DESTINATIONS", "ventas:from-internal,200;nadie:from-internal,999")
             .env("LOG_FILE_PATH", self.folder.path().join("daemon.log"));
@@ -350,8 +371,6 @@ impl Testbed {
             .program()
             .arg("doctor")
             .envs(&self.environment)
-            // A daemon without it warns, and so does its doctor.
-            .env("MAX_DAY_COST", "100000")
             .env("HOME", home)
             .envs(std::env::vars_os().filter(|(name, _)| name == "XDG_CACHE_HOME" || name == "TESTBED_DIR"))
             .env("PATH", format!("{}:{path}", self.folder.path().display()))

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use openai_inbound_calls::ari::event::{self, Channel};
 use openai_inbound_calls::ari::request::{Application, Reply, Request};
-use openai_inbound_calls::ari::{BridgeId, ChannelId};
+use openai_inbound_calls::ari::{BridgeId, ChannelId, Place};
 use openai_inbound_calls::call::glance::Glance;
 use openai_inbound_calls::call::record::{Entry, EventKind};
 use openai_inbound_calls::call::{Call, Input, LegEvent, Output, Seed, SessionEnd, Wish};
@@ -27,6 +27,8 @@ use super::world::{Due, FRAME, MS, Task, World, mark, prices};
 #[derive(Debug)]
 pub(crate) enum Happened {
     Leg(LegEvent),
+    Replaced(ChannelId, Option<Place>),
+    Renumbered(String),
     Supervisor(Wish),
     Shutdown,
     Packet(SocketAddr, Vec<u8>),
@@ -49,10 +51,10 @@ pub(crate) enum Asker {
     Check(Vec<ChannelId>),
     /// The same, when it knows what the application holds.
     Bridges(Vec<ChannelId>, Application),
-    /// Someone who removes this bridge if its caller is gone.
-    Sweeper(BridgeId),
     /// Someone who wants to know, after a connect, since when this Asterisk runs.
     Info,
+    /// Someone who removes this bridge if its caller is gone.
+    Sweeper(BridgeId),
     /// Someone who looks after a caller found waiting.
     Looker(ChannelId),
     /// What is to be done one after the other; then these callers are looked at.
@@ -97,9 +99,12 @@ impl World {
         };
         if let Some((id, what)) = told {
             let (caller, of) = id.caller().map_or((id.clone(), ""), |caller| (caller, " (media)"));
-            let phone = self.phone_of(&caller);
-            let text = format!("{what}{of}");
-            self.ladder.tell(self.now, phone, Lane::Asterisk, Lane::Us, || text);
+            let caller = self.switchboard.caller_of(&caller).unwrap_or(caller);
+            // Of one in whose place another channel stands, the news are nobody's.
+            if let Some(phone) = self.find_phone(&caller) {
+                let text = format!("{what}{of}");
+                self.ladder.tell(self.now, phone, Lane::Asterisk, Lane::Us, || text);
+            }
         }
         if let Some(directive) = self.switchboard.event(event) {
             self.direct(directive);
@@ -113,6 +118,16 @@ impl World {
             Directive::Tell(caller, event) => {
                 if let Some(task) = self.live.get(&caller) {
                     self.happen(*task, Happened::Leg(event));
+                }
+            }
+            Directive::Replace { caller, by, next_step } => {
+                if let Some(task) = self.live.get(&caller) {
+                    self.happen(*task, Happened::Replaced(by.id, next_step));
+                }
+            }
+            Directive::Renumber(caller, number) => {
+                if let Some(task) = self.live.get(&caller) {
+                    self.happen(*task, Happened::Renumbered(number));
                 }
             }
             Directive::Remove(request) => {
@@ -171,13 +186,18 @@ impl World {
             self.asterisk.disconnect(self.now, socket);
             self.drain_asterisk();
         }
+        self.asterisk_started = None;
         self.after(Duration::from_millis(ms), Due::Connect);
     }
 
     /// Which phone a channel belongs to.
     fn phone_of(&self, channel: &ChannelId) -> usize {
+        self.find_phone(channel).expect("a channel of one of the phones")
+    }
+
+    fn find_phone(&self, channel: &ChannelId) -> Option<usize> {
         let of = |phone: &usize| self.outcome(*phone).channel == channel.as_str();
-        (0..self.phones.len()).rev().find(of).expect("a channel of one of the phones")
+        (0..self.phones.len()).rev().find(of)
     }
 
     fn admit(&mut self, channel: Channel) {
@@ -186,7 +206,6 @@ impl World {
         let local = SocketAddr::from(([10, 0, 0, 1], 10_000 + 2 * self.tasks.len() as u16));
         let (first, second) = (self.dice.roll(), self.dice.roll());
         let seed = Seed {
-        self.asterisk_started = None;
             channel: caller.clone(),
             wall: self.wall(),
             channel_name: channel.name,
@@ -318,6 +337,13 @@ impl World {
                 outputs.collect()
             }
             Some(Happened::Leg(event)) => task.call.handle(now, Input::Leg(event)).collect(),
+            Some(Happened::Replaced(by, next_step)) => {
+                let input = Input::CallerReplaced { by: &by, next_step: next_step.as_ref() };
+                task.call.handle(now, input).collect()
+            }
+            Some(Happened::Renumbered(number)) => {
+                task.call.handle(now, Input::CallerRenumbered(&number)).collect()
+            }
             Some(Happened::Supervisor(wish)) => task.call.handle(now, Input::Supervisor(&wish)).collect(),
             Some(Happened::Shutdown) => task.call.handle(now, Input::Shutdown).collect(),
             Some(Happened::Packet(from, datagram)) => {
@@ -428,6 +454,7 @@ impl World {
                 task.oracle.says(&event);
                 self.say_to_model(index, &event);
             }
+            Output::Standing(_) => {}
             Output::Record(entry) => {
                 if matches!(entry, Entry::Event { kind: EventKind::Apology, .. }) {
                     task.oracle.apologises();
@@ -454,7 +481,6 @@ impl World {
         }
     }
 }
-            Output::Standing(_) => {}
 
 /// What the server charges with this event.
 fn charge(text: &str) -> u64 {

@@ -31,4 +31,5 @@ mod soak;
 mod sound;
 mod supervisor;
 mod tools;
+mod transferred;
 mod turns;

@@ -13,7 +13,7 @@ use super::world::{MS, World};
 /// The recording of one call, and what it must be compared with.
 #[derive(Debug, Default)]
 pub(crate) struct Recorded {
-    entries: Vec<Entry>,
+    pub(crate) entries: Vec<Entry>,
     /// What left for the caller, placed by the RTP timestamps.
     left: Vec<u8>,
     last_timestamp: Option<u32>,

@@ -208,6 +208,10 @@ pub(crate) struct World {
     pub(crate) live: HashMap<ChannelId, usize>,
     pub(crate) servers: Vec<Server>,
     pub(crate) switchboard: Switchboard,
+    /// When the Asterisk that was connected last was started.
+    pub(crate) asterisk_started: Option<String>,
+    /// What has become of callers who are not there after a connect.
+    pub(crate) absent: LegEvent,
     pub(crate) max_calls: Option<usize>,
     pub(crate) link: Option<SocketId>,
     pub(crate) link_order: Instant,
@@ -317,12 +321,12 @@ impl World {
             live: HashMap::new(),
             servers: Vec::new(),
             switchboard: Switchboard::default(),
+            asterisk_started: None,
+            absent: LegEvent::CallerLeft,
             max_calls: None,
             link: None,
             link_order: now,
             held_up: None,
-            asterisk_started: None,
-            absent: LegEvent::CallerLeft,
             ari_down_until: None,
             model_down_until: None,
             notices: Vec::new(),
@@ -381,6 +385,12 @@ impl World {
     /// The caller puts down the receiver now.
     pub(crate) fn hang_up(&mut self, phone: usize) {
         self.asterisk.caller_hangs_up(self.now, CallerId(phone));
+        self.drain_asterisk();
+    }
+
+    /// The phone transfers a customer with this number to us, and is theirs from then on.
+    pub(crate) fn transfer(&mut self, phone: usize, number: &str) {
+        self.asterisk.transfer(self.now, CallerId(phone), number);
         self.drain_asterisk();
     }
 

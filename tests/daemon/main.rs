@@ -45,4 +45,5 @@ mod stall;
 mod tls;
 mod tools;
 mod torn;
+mod transferred;
 mod world;

@@ -19,6 +19,7 @@ mod events;
 mod g711;
 mod media;
 mod resources;
+mod transfers;
 mod world;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -44,9 +45,9 @@ pub struct Asterisk {
     /// What the Authorization header must say.
     authorization: String,
     born: Instant,
-    stage: Stage,
     /// The last time.
     started: Instant,
+    stage: Stage,
     chance: Chance,
     /// Channels and bridges ever made.
     keys: Key,
@@ -54,6 +55,8 @@ pub struct Asterisk {
     channel_count: u64,
     /// Calls since the last start: the N of `PJSIP/voip-N`.
     voip_count: u32,
+    /// Local channels since the last start.
+    local_count: u32,
     channels: BTreeMap<Key, Channel>,
     by_id: HashMap<String, Key>,
     bridges: BTreeMap<Key, Bridge>,
@@ -123,12 +126,13 @@ impl Asterisk {
         Self {
             authorization,
             born: now,
+            started: now,
             stage: Stage::Up,
             chance: Chance::new(settings.seed),
             keys: 0,
-            started: now,
             channel_count: 0,
             voip_count: 0,
+            local_count: 0,
             channels: BTreeMap::new(),
             by_id: HashMap::new(),
             bridges: BTreeMap::new(),
@@ -255,11 +259,11 @@ impl Asterisk {
         }
         if self.stage == Stage::Down {
             self.stage = Stage::Starting { since: now };
+            self.started = now;
         }
     }
 
     /// The next request with this method and this text in its path fails so. Several wait in line. The event socket's
-            self.started = now;
     /// upgrade is a GET of `/events`.
     pub fn fail_next(&mut self, method: &str, path_contains: &str, fault: Fault) {
         self.faults.push((method.to_owned(), path_contains.to_owned(), fault));
@@ -336,7 +340,7 @@ impl Asterisk {
         self.apps.clear();
         self.sticky.clear();
         self.later.clear();
-        (self.channel_count, self.voip_count) = (0, 0);
+        (self.channel_count, self.voip_count, self.local_count) = (0, 0, 0);
     }
 
     fn later(&mut self, at: Instant, what: Later) {

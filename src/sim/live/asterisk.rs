@@ -79,6 +79,11 @@ impl AsteriskServer {
         });
     }
 
+    /// The phone of this call transfers a customer with this number to the application, and is theirs from then on.
+    pub fn transfer(&self, call: CallerId, number: &str) {
+        self.exchange.with(|world, now| world.asterisk.transfer(now, call, number));
+    }
+
     /// Looks at a caller's phone.
     pub fn phone<T>(&self, call: CallerId, look: impl FnOnce(&Caller) -> T) -> T {
         self.exchange.with(|world, _| look(&world.phones[call.0]))
