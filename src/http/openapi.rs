@@ -5,7 +5,7 @@ use bytes::Bytes;
 use utoipa::OpenApi as _;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{Content, OpenApi, Ref, Response};
+use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Response};
 
 #[derive(utoipa::OpenApi)]
 #[openapi(info(
@@ -28,6 +28,7 @@ pub(super) fn finish(mut document: OpenApi, asks_for_tokens: bool) -> Bytes {
     }
     for path in document.paths.paths.values_mut() {
         for operation in operations(path) {
+            leave_events_open(operation);
             let mut also = vec![
                 ("400", "A parameter is wrong or unknown"),
                 ("500", "The disk failed, or a file is damaged; the technical log tells more"),
@@ -54,6 +55,18 @@ pub(super) fn finish(mut document: OpenApi, asks_for_tokens: bool) -> Bytes {
 
 fn operations(path: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     [&mut path.get, &mut path.post, &mut path.delete].into_iter().filter_map(Option::as_mut)
+}
+
+/// Takes the schema off a stream of events: OpenAPI 3.1 has no word for what is in one, so that some tools take a schema
+/// for that of an event, others for that of the whole stream.
+fn leave_events_open(operation: &mut Operation) {
+    for response in operation.responses.responses.values_mut() {
+        if let RefOr::T(response) = response
+            && let Some(RefOr::T(content)) = response.content.get_mut("text/event-stream")
+        {
+            content.schema = None;
+        }
+    }
 }
 
 fn problem(description: &str) -> Response {
