@@ -26,6 +26,17 @@ pub fn key(number: &str) -> String {
     number.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).take(KEY_CHARS).collect()
 }
 
+/// What tells a caller from others where the country of the line does not matter. None: the number is withheld.
+#[must_use]
+pub fn caller(number: &str) -> Option<String> {
+    let key = key(number);
+    match key.as_str() {
+        "" | "anonymous" => None,
+        digits if digits.bytes().all(|byte| byte.is_ascii_digit()) => Some(tail(digits).to_owned()),
+        _ => Some(key),
+    }
+}
+
 /// The country code of a line (ITU-T E.164): one to three digits, of which the first is not 0.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CountryCode(String);

@@ -6,15 +6,12 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
+use crate::number::caller;
+
 const HOUR: Duration = Duration::from_hours(1);
 /// Calls that are remembered, of all callers together: about 10 MB. More than that in an hour, and the oldest are
 /// forgotten; a machine takes a few thousand.
 const REMEMBERED: usize = 100_000;
-/// Two numbers with so many last digits in common are one caller's, with and without the codes of country and area in
-/// front.
-const DIGITS: usize = 9;
-/// Of a name in the place of a number, so much counts.
-const NAME_CHARS: usize = 64;
 
 /// The calls of the last hour.
 #[derive(Debug, Default)]
@@ -59,16 +56,6 @@ impl Frequency {
             }
         }
     }
-}
-
-/// What tells a caller from others, however their number is written. None: it is withheld.
-fn caller(number: &str) -> Option<String> {
-    let digits: String = number.chars().filter(char::is_ascii_digit).collect();
-    if digits.is_empty() {
-        let name: String = number.trim().chars().take(NAME_CHARS).collect();
-        return (!name.is_empty() && !name.eq_ignore_ascii_case("anonymous")).then(|| name.to_lowercase());
-    }
-    Some(digits[digits.len().saturating_sub(DIGITS)..].to_owned())
 }
 
 #[cfg(test)]
