@@ -75,10 +75,10 @@ use crate::ari::request::{Reply, Request};
 use crate::ari::{ChannelId, Place};
 use crate::media::Frame;
 use crate::media::rtp::{self, PACKET_BYTES, Packet};
-use crate::operator::{EndReason, Notice};
+use crate::operator::{Detail, EndReason, Notice};
 use crate::realtime::ItemId;
 use crate::realtime::client::ClientEvent;
-use crate::realtime::server::{Event, Refusal};
+use crate::realtime::server::{Event, Malformed, Refusal};
 
 use agent::Agent;
 use glance::Shown;
@@ -143,6 +143,8 @@ pub enum Input<'a> {
     SessionOpened,
     /// The model's server says something.
     Session(Event<'a>),
+    /// The model's server says something that cannot be read.
+    Unreadable(&'a Malformed),
     /// The session's WebSocket could not be opened, or is gone.
     SessionEnded(SessionEnd),
     /// A supervisor who watches wants something.
@@ -356,6 +358,7 @@ impl Call {
             Input::Ari { request, reply } => self.replied(request, reply),
             Input::SessionOpened => self.session_opened(),
             Input::Session(event) => self.session(event),
+            Input::Unreadable(malformed) => self.unreadable(malformed),
             Input::SessionEnded(end) => self.session_ended(&end),
             Input::Supervisor(wish) => self.supervised(wish),
             Input::Shutdown => self.shut_down(),
@@ -493,6 +496,15 @@ impl Call {
             tape_caller(tape, &ready.frame, outputs);
             to_model.send(*now, ready, outputs);
         });
+    }
+
+    /// Said once a call: a server that sends one such event sends many.
+    fn unreadable(&mut self, malformed: &Malformed) {
+        self.counters.unreadable_events += 1;
+        if self.counters.unreadable_events == 1 {
+            let (event, missing) = (Detail::new(&malformed.kind), malformed.missing);
+            self.outputs.push(Output::Notice(Notice::EventUnreadable { event, missing }));
+        }
     }
 
     fn leg(&mut self, event: LegEvent) {

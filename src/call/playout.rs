@@ -9,9 +9,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
+use crate::media::base64;
 use crate::media::frame::ms_of;
 use crate::media::level::Level;
 use crate::media::rtp::{self, PACKET_BYTES};
@@ -165,7 +163,7 @@ impl Playout {
     /// Queues a piece of an item's audio, as it came.
     ///
     /// # Errors
-    /// See [`Dropped`]; what had been decoded before the fault stays queued.
+    /// See [`Dropped`]; the queue is then as it was.
     pub fn push(
         &mut self,
         response: &ResponseId,
@@ -173,71 +171,67 @@ impl Playout {
         content_index: u32,
         base64: &str,
     ) -> Result<(), Dropped> {
-        self.queued_for(response, item, content_index, |playout| playout.decode(base64))
+        let before = self.queue.len();
+        let queue = &mut self.queue;
+        let mut room = QUEUE_BYTES - before;
+        let outcome = base64::decode(base64, |bytes| {
+            room = room.checked_sub(bytes.len()).ok_or(Dropped::Full)?;
+            queue.extend(bytes);
+            Ok(())
+        });
+        match outcome {
+            Ok(()) => {
+                self.attribute(response, item, content_index, before);
+                Ok(())
+            }
+            Err(fault) => {
+                self.queue.truncate(before);
+                Err(match fault {
+                    base64::Fault::Malformed => Dropped::Malformed,
+                    base64::Fault::Refused(dropped) => dropped,
+                })
+            }
+        }
     }
 
     /// Queues µ-law audio of ours as an item of its own, all there is of it.
     ///
     /// # Errors
-    /// There is no room for it; what there was room for is queued.
+    /// There is no room for it; nothing is queued.
     pub fn say(&mut self, response: &ResponseId, item: &ItemId, audio: &[u8]) -> Result<(), Dropped> {
-        let outcome = self.queued_for(response, item, 0, |playout| playout.extend(audio));
-        self.complete(item);
-        outcome
-    }
-
-    /// Whatever `queue` adds to the queue belongs to this item.
-    fn queued_for(
-        &mut self,
-        response: &ResponseId,
-        item: &ItemId,
-        content_index: u32,
-        queue: impl FnOnce(&mut Self) -> Result<(), Dropped>,
-    ) -> Result<(), Dropped> {
-        let known = self
-            .segments
-            .back()
-            .is_some_and(|last| last.item == *item && last.content_index == content_index);
-        if !known {
-            // Whatever came before is as long as it will ever be.
-            if let Some(last) = self.segments.back_mut() {
-                last.complete = true;
-            }
-            self.segments.push_back(Segment {
-                response: response.clone(),
-                item: item.clone(),
-                content_index,
-                received: 0,
-                played: 0,
-                complete: false,
-                begun: None,
-            });
-        }
         let before = self.queue.len();
-        let outcome = queue(self);
-        if let Some(last) = self.segments.back_mut() {
-            last.received += (self.queue.len() - before) as u64;
-        }
-        outcome
-    }
-
-    /// Base64 straight into the queue, through the stack.
-    fn decode(&mut self, base64: &str) -> Result<(), Dropped> {
-        const CHARACTERS: usize = 1_024;
-        let mut bytes = [0; CHARACTERS / 4 * 3];
-        for piece in base64.as_bytes().chunks(CHARACTERS) {
-            let length = STANDARD.decode_slice(piece, &mut bytes).map_err(|_| Dropped::Malformed)?;
-            self.extend(&bytes[..length])?;
-        }
-        Ok(())
-    }
-
-    fn extend(&mut self, bytes: &[u8]) -> Result<(), Dropped> {
-        if self.queue.len() + bytes.len() > QUEUE_BYTES {
+        if before + audio.len() > QUEUE_BYTES {
             return Err(Dropped::Full);
         }
-        self.queue.extend(bytes);
+        self.queue.extend(audio);
+        self.attribute(response, item, 0, before);
+        self.complete(item);
         Ok(())
+    }
+
+    /// What the queue holds beyond its first `before` bytes belongs to this item.
+    fn attribute(&mut self, response: &ResponseId, item: &ItemId, content_index: u32, before: usize) {
+        let received = (self.queue.len() - before) as u64;
+        if received == 0 {
+            return;
+        }
+        if let Some(last) = self.segments.back_mut() {
+            if last.item == *item && last.content_index == content_index {
+                last.received += received;
+                return;
+            }
+            // Whatever came before is as long as it will ever be.
+            last.complete = true;
+        }
+        self.segments.push_back(Segment {
+            response: response.clone(),
+            item: item.clone(),
+            content_index,
+            received,
+            played: 0,
+            complete: false,
+            begun: None,
+        });
     }
 
     /// No more audio will come for this item.
@@ -370,6 +364,9 @@ impl Playout {
 
 #[cfg(test)]
 mod tests {
+    use ::base64::Engine as _;
+    use ::base64::engine::general_purpose::STANDARD;
+
     use super::*;
 
     /// A playout that started at the returned instant, and has one response with the given items queued.
@@ -455,6 +452,9 @@ mod tests {
     fn bad_base64_and_too_much_speech_are_refused() {
         let (mut playout, _) = playout(&[]);
         assert_eq!(playout.push(&"r".into(), &"i".into(), 0, "%%%%"), Err(Dropped::Malformed));
+        let half = format!("{}%%%%", STANDARD.encode([1; 1_200]));
+        assert_eq!(playout.push(&"r".into(), &"i".into(), 0, &half), Err(Dropped::Malformed));
+        assert_eq!((playout.waiting(), playout.item()), (Duration::ZERO, None), "nothing of it is queued");
         let minute = STANDARD.encode(vec![1; 60 * 8_000]);
         for _ in 0..10 {
             playout.push(&"r".into(), &"i".into(), 0, &minute).expect("there is room");

@@ -97,6 +97,8 @@ pub struct Counters {
     pub session_faults: [u64; SessionFault::ALL.len()],
     /// Error events of the server that needed nothing done.
     pub session_errors: u64,
+    /// Texts of the server that are no events, or lack what makes them one.
+    pub unreadable_events: u64,
     /// Keys pressed.
     pub keys: u64,
 }
@@ -113,6 +115,7 @@ impl AddAssign for Counters {
             sessions_opened,
             session_faults,
             session_errors,
+            unreadable_events,
             keys,
         } = other;
         self.malformed_packets += malformed_packets;
@@ -126,6 +129,7 @@ impl AddAssign for Counters {
             *sum += more;
         }
         self.session_errors += session_errors;
+        self.unreadable_events += unreadable_events;
         self.keys += keys;
     }
 }

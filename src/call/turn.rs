@@ -10,10 +10,8 @@
 //! The recording notice is the exception: it is said to its end. Until it has been generated the server may not
 //! interrupt either.
 
+use std::convert::Infallible;
 use std::time::{Duration, Instant};
-
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 
 use super::agent::Agent;
 use super::playout::{Heard, Left, Played};
@@ -22,6 +20,7 @@ use super::responses::{Ended, Purpose};
 use super::resume::is_retold;
 use super::transcript::Speaker;
 use super::{Call, Output, Phase, Standing};
+use crate::media::base64;
 use crate::operator::{Detail, EndReason, Notice};
 use crate::realtime::client::ClientEvent;
 use crate::realtime::server::{Event, Item, ItemKind, Response, ResponseStatus};
@@ -198,23 +197,34 @@ impl Call {
     }
 
     fn audio(&mut self, response: &ResponseId, item: &ItemId, content_index: u32, audio: &str) {
-        if self.settings.keep.audio
-            && let Ok(bytes) = STANDARD.decode(audio)
-        {
-            self.outputs.push(Output::Record(Entry::Delta(bytes.into())));
+        if self.settings.keep.audio {
+            let mut bytes = Vec::with_capacity(audio.len() / 4 * 3);
+            let take = |piece: &[u8]| -> Result<(), Infallible> {
+                bytes.extend_from_slice(piece);
+                Ok(())
+            };
+            if base64::decode(audio, take).is_ok() {
+                self.outputs.push(Output::Record(Entry::Delta(bytes.into())));
+            }
         }
-        if self.floor.muted.as_ref() == Some(response) {
+        let is_of_another = self.responses.active().is_some_and(|active| active != response);
+        if is_of_another || self.floor.muted.as_ref() == Some(response) {
             self.counters.dropped_deltas += 1;
             return;
+        }
+        if self.playout.push(response, item, content_index, audio).is_err() {
+            self.counters.refused_deltas += 1;
+            return;
+        }
+        if self.responses.active().is_none() {
+            // Nobody will say that it is over.
+            self.playout.complete(item);
         }
         if !self.floor.queued.contains(item) {
             self.floor.queued.push(item.clone());
         }
         if self.stopwatch.delta(self.now, item, self.responses.purpose()) {
             self.outputs.push(Output::Standing(Standing::Serves));
-        }
-        if self.playout.push(response, item, content_index, audio).is_err() {
-            self.counters.refused_deltas += 1;
         }
     }
 

@@ -151,7 +151,7 @@ pub(super) async fn run(mut call: Call, mut orders: mpsc::Receiver<Order>, mut i
                 Ok(event) => call.handle(now, Input::Session(event)),
                 Err(error) => {
                     tracing::debug!(%error, "unreadable event from the model's server");
-                    call.handle(now, Input::Tick)
+                    call.handle(now, Input::Unreadable(&error))
                 }
             },
         };

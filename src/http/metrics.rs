@@ -104,6 +104,8 @@ fn model(to: &mut Exposition, totals: &Totals) {
     let help = "Error events of the server that needed nothing done.";
     to.counter("session_errors_total", help, counters.session_errors);
     let help = "Audio deltas of answers nobody wanted any more.";
+    let help = "Texts of the server that could not be read as an event.";
+    to.counter("events_unreadable_total", help, counters.unreadable_events);
     to.counter("deltas_dropped_total", help, counters.dropped_deltas);
     let help = "Audio deltas that could not be decoded or found no room.";
     to.counter("deltas_refused_total", help, counters.refused_deltas);

@@ -1,7 +1,9 @@
-//! Sound as the telephone knows it: frames, G.711 µ-law, RTP packets, voice activity, loudness, WAV headers.
+//! Sound as the telephone knows it: frames, G.711 µ-law, RTP packets, voice activity, loudness, WAV headers; and
+//! the base64 in which it travels.
 //!
 //! Nothing here keeps a connection or knows what a call is.
 
+pub mod base64;
 pub mod frame;
 pub mod level;
 pub mod rtp;

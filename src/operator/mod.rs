@@ -504,6 +504,10 @@ notices! {
     ModelUnavailable { model: String } => Error,
         "El modelo {model} no existe o la clave no tiene acceso a él: revise OPENAI_REALTIME_MODEL",
         "The model {model} does not exist or the key has no access to it: check OPENAI_REALTIME_MODEL";
+    /// The model's server sends an event that cannot be read; said once a call. `event` is its type, `missing` the field.
+    EventUnreadable { event: Detail, missing: &'static str } => Warn,
+        "OpenAI envía un evento que no se puede leer ({event}: falta {missing}, o no se entiende) y se pasa por alto; se dice una vez por llamada",
+        "OpenAI sends an event that cannot be read ({event}: {missing} is missing, or cannot be understood), and it is passed over; said once a call";
     /// The server no longer speaks the beta dialect.
     BetaRefused => Error,
         "OpenAI ya no admite el dialecto beta: ponga OPENAI_REALTIME_DIALECT=ga",

@@ -9,6 +9,7 @@ pub mod dialect;
 pub mod rate_limits;
 pub mod server;
 pub mod usage;
+mod wire;
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,7 +1,8 @@
 //! What OpenAI says: the server events of the Realtime API, GA and beta names alike.
 //!
 //! Reads one text frame into an [`Event`] that borrows from it: the base64 of an audio delta is not copied.
-//! Unknown events, fields and values are survived: they become [`Event::Other`]. Keeps no state.
+//! Each event reads only the fields it needs, as tolerantly as `wire` does; unknown events become [`Event::Other`].
+//! Keeps no state.
 //! Source: the API's event reference; deviations of the live server as measured by others.
 
 use std::borrow::Cow;
@@ -12,6 +13,7 @@ use serde_json::value::RawValue;
 
 use super::rate_limits::RateLimits;
 use super::usage::Usage;
+use super::wire::{Text, Wire, WireItem, WireResponse, WireSession, count};
 use super::{ItemId, ResponseId};
 
 /// A server event that means something to a call.
@@ -313,219 +315,163 @@ impl ApiError {
     }
 }
 
-/// The frame is not a JSON object with a `type`.
+/// A text frame that is no event, or an event without a field it needs. Holds nothing of the event's content.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not a Realtime event: {0}")]
-pub struct Malformed(String);
+#[error("no readable `{missing}` in the event `{kind}`")]
+pub struct Malformed {
+    /// The event's type; empty if it has none.
+    pub kind: String,
+    /// The field that is absent or cannot be read; `type` if the frame is no event at all.
+    pub missing: &'static str,
+}
 
 /// Reads one text frame.
 ///
 /// # Errors
 /// [`Malformed`] when it is not an event at all, or a known event without the fields that make it one.
 pub fn parse(text: &str) -> Result<Event<'_>, Malformed> {
-    match serde_json::from_str::<Wire<'_>>(text) {
-        Ok(wire) => wire.event(),
-        // A field has another type than in the events we know: fine if the event is not one of them.
-        Err(error) => match serde_json::from_str::<Kind<'_>>(text) {
-            Ok(kind) if !is_known(&kind.kind) => Ok(Event::Other(kind.kind)),
-            _ => Err(Malformed(error.to_string())),
+    let wire = Wire::read(text).ok_or(Malformed { kind: String::new(), missing: "type" })?;
+    let kind = wire.kind.clone();
+    event(wire).map_err(|missing| Malformed { kind: kind.into_owned(), missing })
+}
+
+/// What an event of this type needs of its fields; if one is missing, its name.
+fn event(wire: Wire<'_>) -> Result<Event<'_>, &'static str> {
+    Ok(match &*wire.kind {
+        "response.output_audio.delta" | "response.audio.delta" => Event::AudioDelta {
+            response: id(&wire.response_id, "response_id")?,
+            item: id(&wire.item_id, "item_id")?,
+            content_index: count(wire.content_index).unwrap_or(0) as u32,
+            audio: wire.delta.0.ok_or("delta")?,
         },
-    }
+        "response.output_audio.done" | "response.audio.done" => {
+            Event::AudioDone { item: id(&wire.item_id, "item_id")? }
+        }
+        "response.output_audio_transcript.delta"
+        | "response.audio_transcript.delta"
+        | "response.output_text.delta"
+        | "response.text.delta" => Event::TranscriptDelta {
+            item: id(&wire.item_id, "item_id")?,
+            delta: wire.delta.0.unwrap_or_default(),
+        },
+        "response.output_audio_transcript.done"
+        | "response.audio_transcript.done"
+        | "response.output_text.done"
+        | "response.text.done" => Event::TranscriptDone {
+            item: id(&wire.item_id, "item_id")?,
+            transcript: wire.transcript.0.or(wire.text.0).unwrap_or_default(),
+        },
+        "response.created" => Event::ResponseCreated(response(wire.response)?),
+        "response.done" => Event::ResponseDone(response(wire.response)?),
+        "response.output_item.done" => {
+            let item = WireItem::read(wire.item).ok_or("item")?;
+            Event::OutputItemDone { item: Item::of(&item, Untold::Finished)? }
+        }
+        "error" => {
+            let error = wire.error.and_then(|error| serde_json::from_str(error.get()).ok());
+            Event::Error(error.unwrap_or_default())
+        }
+        _ => return session_or_caller_event(wire),
+    })
 }
 
-/// A string that borrows from the frame where it has no escapes.
-#[derive(Debug, Deserialize)]
-#[serde(transparent)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-
-#[derive(Deserialize)]
-struct Kind<'a> {
-    #[serde(rename = "type", borrow)]
-    kind: Cow<'a, str>,
-}
-
-/// All the fields of all the events we know, each optional.
-#[derive(Deserialize)]
-struct Wire<'a> {
-    #[serde(rename = "type", borrow)]
-    kind: Cow<'a, str>,
-    #[serde(borrow)]
-    response_id: Option<Text<'a>>,
-    #[serde(borrow)]
-    item_id: Option<Text<'a>>,
-    #[serde(borrow)]
-    previous_item_id: Option<Text<'a>>,
-    content_index: Option<u32>,
-    #[serde(borrow)]
-    delta: Option<Text<'a>>,
-    #[serde(borrow)]
-    transcript: Option<Text<'a>>,
-    #[serde(borrow)]
-    text: Option<Text<'a>>,
-    audio_start_ms: Option<u64>,
-    audio_end_ms: Option<u64>,
-    #[serde(borrow)]
-    session: Option<&'a RawValue>,
-    item: Option<WireItem>,
-    response: Option<WireResponse>,
-    error: Option<ApiError>,
-    #[serde(default)]
-    usage: serde_json::Value,
-    #[serde(default)]
-    rate_limits: serde_json::Value,
-}
-
-#[derive(Deserialize)]
-struct WireItem {
-    id: Option<String>,
-    #[serde(rename = "type", default)]
-    kind: String,
-    role: Option<String>,
-    status: Option<String>,
-    call_id: Option<String>,
-    name: Option<String>,
-    arguments: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct WireResponse {
-    id: Option<String>,
-    #[serde(default)]
-    status: Option<String>,
-    status_details: Option<WireStatus>,
-    output: Option<Vec<WireItem>>,
-    metadata: Option<serde_json::Map<String, serde_json::Value>>,
-    #[serde(default)]
-    usage: serde_json::Value,
-}
-
-#[derive(Deserialize)]
-struct WireStatus {
-    reason: Option<String>,
-    error: Option<ApiError>,
-}
-
-#[derive(Deserialize)]
-struct WireSession {
-    expires_at: Option<serde_json::Number>,
-}
-
-fn is_known(kind: &str) -> bool {
-    kind.starts_with("response.")
-        || kind.starts_with("session.")
-        || kind.starts_with("conversation.item.")
-        || kind.starts_with("input_audio_buffer.")
-        || kind == "error"
-}
-
-impl<'a> Wire<'a> {
-    fn event(self) -> Result<Event<'a>, Malformed> {
-        Ok(match &*self.kind {
-            "response.output_audio.delta" | "response.audio.delta" => Event::AudioDelta {
-                response: need(self.response_id.as_ref(), "response_id")?,
-                item: need(self.item_id.as_ref(), "item_id")?,
-                content_index: self.content_index.unwrap_or(0),
-                audio: self.delta.ok_or_else(|| missing("delta"))?.0,
-            },
-            "response.output_audio.done" | "response.audio.done" => {
-                Event::AudioDone { item: need(self.item_id.as_ref(), "item_id")? }
+fn session_or_caller_event(wire: Wire<'_>) -> Result<Event<'_>, &'static str> {
+    Ok(match &*wire.kind {
+        "session.created" | "conversation.created" => Event::SessionCreated,
+        "session.updated" => {
+            let session = wire.session.ok_or("session")?.get();
+            let expires_at = serde_json::from_str::<WireSession<'_>>(session).ok();
+            Event::SessionUpdated {
+                session: Cow::Borrowed(session),
+                expires_at: expires_at.and_then(|session| count(session.expires_at)).map(|at| at as i64),
             }
-            "response.output_audio_transcript.delta"
-            | "response.audio_transcript.delta"
-            | "response.output_text.delta"
-            | "response.text.delta" => Event::TranscriptDelta {
-                item: need(self.item_id.as_ref(), "item_id")?,
-                delta: self.delta.map_or(Cow::Borrowed(""), |text| text.0),
-            },
-            "response.output_audio_transcript.done"
-            | "response.audio_transcript.done"
-            | "response.output_text.done"
-            | "response.text.done" => Event::TranscriptDone {
-                item: need(self.item_id.as_ref(), "item_id")?,
-                transcript: self.transcript.or(self.text).map_or(Cow::Borrowed(""), |text| text.0),
-            },
-            "response.created" => Event::ResponseCreated(Self::response(self.response)?),
-            "response.done" => Event::ResponseDone(Self::response(self.response)?),
-            "response.output_item.done" => {
-                Event::OutputItemDone { item: Item::of(self.item.ok_or_else(|| missing("item"))?)? }
+        }
+        "input_audio_buffer.speech_started" => Event::SpeechStarted {
+            item: id(&wire.item_id, "item_id")?,
+            audio_start_ms: count(wire.audio_start_ms).unwrap_or(0),
+        },
+        "input_audio_buffer.speech_stopped" => Event::SpeechStopped {
+            item: id(&wire.item_id, "item_id")?,
+            audio_end_ms: count(wire.audio_end_ms).unwrap_or(0),
+        },
+        "input_audio_buffer.committed" => Event::Committed {
+            item: id(&wire.item_id, "item_id")?,
+            previous: wire.previous_item_id.0.map(|id| ItemId::from(&*id)),
+        },
+        "conversation.item.added" | "conversation.item.created" => {
+            let item = WireItem::read(wire.item).ok_or("item")?;
+            Event::ItemAdded {
+                item: Item::of(&item, Untold::Unfinished)?,
+                previous: wire.previous_item_id.0.map(|id| ItemId::from(&*id)),
             }
-            "error" => Event::Error(self.error.unwrap_or_default()),
-            _ => return self.session_or_caller_event(),
-        })
-    }
+        }
+        "conversation.item.input_audio_transcription.completed" => Event::CallerTranscript {
+            item: id(&wire.item_id, "item_id")?,
+            transcript: wire.transcript.0.unwrap_or_default(),
+            usage: Box::new(Usage::of(&value(wire.usage))),
+        },
+        "conversation.item.input_audio_transcription.failed" => {
+            Event::CallerTranscriptFailed { item: id(&wire.item_id, "item_id")? }
+        }
+        "rate_limits.updated" => Event::RateLimits(Box::new(RateLimits::of(&value(wire.rate_limits)))),
+        _ => Event::Other(wire.kind),
+    })
+}
 
-    fn session_or_caller_event(self) -> Result<Event<'a>, Malformed> {
-        Ok(match &*self.kind {
-            "session.created" | "conversation.created" => Event::SessionCreated,
-            "session.updated" => {
-                let session = self.session.ok_or_else(|| missing("session"))?.get();
-                let expiry = serde_json::from_str::<WireSession>(session).ok().and_then(|s| s.expires_at);
-                Event::SessionUpdated {
-                    session: Cow::Borrowed(session),
-                    expires_at: expiry.and_then(|at| at.as_i64().or_else(|| at.as_f64().map(|at| at as i64))),
-                }
-            }
-            "input_audio_buffer.speech_started" => Event::SpeechStarted {
-                item: need(self.item_id.as_ref(), "item_id")?,
-                audio_start_ms: self.audio_start_ms.unwrap_or(0),
-            },
-            "input_audio_buffer.speech_stopped" => Event::SpeechStopped {
-                item: need(self.item_id.as_ref(), "item_id")?,
-                audio_end_ms: self.audio_end_ms.unwrap_or(0),
-            },
-            "input_audio_buffer.committed" => Event::Committed {
-                item: need(self.item_id.as_ref(), "item_id")?,
-                previous: self.previous_item_id.map(|id| ItemId::from(&*id.0)),
-            },
-            "conversation.item.added" | "conversation.item.created" => Event::ItemAdded {
-                item: Item::of(self.item.ok_or_else(|| missing("item"))?)?,
-                previous: self.previous_item_id.map(|id| ItemId::from(&*id.0)),
-            },
-            "conversation.item.input_audio_transcription.completed" => Event::CallerTranscript {
-                item: need(self.item_id.as_ref(), "item_id")?,
-                transcript: self.transcript.map_or(Cow::Borrowed(""), |text| text.0),
-                usage: Box::new(Usage::of(&self.usage)),
-            },
-            "conversation.item.input_audio_transcription.failed" => {
-                Event::CallerTranscriptFailed { item: need(self.item_id.as_ref(), "item_id")? }
-            }
-            "rate_limits.updated" => Event::RateLimits(Box::new(RateLimits::of(&self.rate_limits))),
-            _ => Event::Other(self.kind),
-        })
-    }
+fn response(raw: Option<&RawValue>) -> Result<Response, &'static str> {
+    let wire = WireResponse::read(raw).ok_or("response")?;
+    let details = wire.details();
+    let (reason, error) = details.map_or((None, None), |details| (details.reason.0, details.error));
+    let status = match wire.status.0.as_deref() {
+        Some("completed") => ResponseStatus::Completed,
+        Some("cancelled") => ResponseStatus::Cancelled,
+        Some("incomplete") => ResponseStatus::Incomplete(reason.unwrap_or_default().into_owned()),
+        Some("failed") => {
+            let error = error.and_then(|error| serde_json::from_str(error.get()).ok());
+            ResponseStatus::Failed(error.unwrap_or_default())
+        }
+        _ => ResponseStatus::InProgress,
+    };
+    let untold = match status {
+        ResponseStatus::Completed => Untold::Finished,
+        _ => Untold::Unfinished,
+    };
+    Ok(Response {
+        id: id(&wire.id, "response.id")?,
+        cid: wire.cid(),
+        items: wire.items().iter().flat_map(|item| Item::of(item, untold)).collect(),
+        usage: Box::new(Usage::of(&value(wire.usage))),
+        status,
+    })
+}
 
-    fn response(response: Option<WireResponse>) -> Result<Response, Malformed> {
-        let response = response.ok_or_else(|| missing("response"))?;
-        let details = response.status_details;
-        let (reason, error) = details.map_or((None, None), |details| (details.reason, details.error));
-        Ok(Response {
-            id: ResponseId::from(&*response.id.ok_or_else(|| missing("response.id"))?),
-            status: match response.status.as_deref() {
-                Some("completed") => ResponseStatus::Completed,
-                Some("cancelled") => ResponseStatus::Cancelled,
-                Some("incomplete") => ResponseStatus::Incomplete(reason.unwrap_or_default()),
-                Some("failed") => ResponseStatus::Failed(error.unwrap_or_default()),
-                _ => ResponseStatus::InProgress,
-            },
-            cid: response.metadata.and_then(|m| Some(m.get("cid")?.as_str()?.to_owned())),
-            items: response.output.unwrap_or_default().into_iter().flat_map(Item::of).collect(),
-            usage: Box::new(Usage::of(&response.usage)),
-        })
-    }
+/// What is said of an item that does not tell its status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Untold {
+    /// It is all there.
+    Finished,
+    /// It may have been cut off, or not have begun.
+    Unfinished,
 }
 
 impl Item {
-    fn of(item: WireItem) -> Result<Self, Malformed> {
-        let function = item.call_id.filter(|_| item.kind == "function_call").map(|call_id| FunctionCall {
-            call_id,
-            name: item.name.unwrap_or_default(),
-            arguments: item.arguments.unwrap_or_default(),
-            complete: item.status.as_deref() == Some("completed"),
+    fn of(item: &WireItem<'_>, untold: Untold) -> Result<Self, &'static str> {
+        let kind = item.kind.0.as_deref().unwrap_or_default();
+        let status = item.status.0.as_deref();
+        let function = item.call_id.0.as_ref().filter(|_| kind == "function_call").map(|call_id| {
+            let complete = status.map_or(untold == Untold::Finished, |status| status == "completed");
+            FunctionCall {
+                call_id: call_id.clone().into_owned(),
+                name: item.name.0.clone().unwrap_or_default().into_owned(),
+                arguments: item.arguments(),
+                complete,
+            }
         });
         Ok(Self {
             function,
-            id: ItemId::from(&*item.id.ok_or_else(|| missing("item.id"))?),
-            kind: match (item.kind.as_str(), item.role.as_deref()) {
+            // A call can be answered without the id of its item.
+            id: id(&item.id, "item.id").or_else(|missing| id(&item.call_id, missing))?,
+            kind: match (kind, item.role.0.as_deref()) {
                 ("message", Some("assistant")) => ItemKind::AssistantMessage,
                 ("message", Some("user")) => ItemKind::UserMessage,
                 _ => ItemKind::Other,
@@ -534,12 +480,13 @@ impl Item {
     }
 }
 
-fn need<T: for<'s> From<&'s str>>(id: Option<&Text<'_>>, field: &str) -> Result<T, Malformed> {
-    id.map(|id| T::from(&*id.0)).ok_or_else(|| missing(field))
+fn id<T: for<'s> From<&'s str>>(text: &Text<'_>, field: &'static str) -> Result<T, &'static str> {
+    text.0.as_deref().map(T::from).ok_or(field)
 }
 
-fn missing(field: &str) -> Malformed {
-    Malformed(format!("no `{field}`"))
+/// What stands there, whatever it is; null if nothing does.
+fn value(raw: Option<&RawValue>) -> serde_json::Value {
+    raw.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default()
 }
 
 fn text_or_null<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {

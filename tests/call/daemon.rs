@@ -387,7 +387,10 @@ impl World {
                     self.tasks[index].oracle.after(&event);
                 }
             }
-            Err(_) => self.handle(index, None),
+            Err(malformed) => {
+                let outputs = task.call.handle(self.now, Input::Unreadable(&malformed)).collect();
+                self.perform_all(index, outputs);
+            }
         }
     }
 

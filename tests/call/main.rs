@@ -31,5 +31,6 @@ mod soak;
 mod sound;
 mod supervisor;
 mod tools;
+mod tolerance;
 mod transferred;
 mod turns;

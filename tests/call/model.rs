@@ -186,7 +186,10 @@ impl World {
             return;
         }
         match what {
-            Outgoing::Text(text) => self.happen(task, Happened::Text(text)),
+            Outgoing::Text(text) => {
+                let text = (self.server_writes)(text);
+                self.happen(task, Happened::Text(text));
+            }
             // The library skips the one and answers the other.
             Outgoing::Binary(_) => {}
             Outgoing::Ping => {

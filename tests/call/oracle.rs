@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use openai_inbound_calls::realtime::client::ClientEvent;
 use openai_inbound_calls::realtime::server::Event;
 
@@ -125,7 +125,9 @@ impl Oracle {
     pub(crate) fn before(&mut self, event: &Event<'_>) {
         match event {
             Event::AudioDelta { response, item, audio, .. } => {
-                let Ok(sound) = STANDARD.decode(audio.as_bytes()) else { return };
+                // Padded or not, in either alphabet.
+                let audio = audio.trim_end_matches('=').replace('-', "+").replace('_', "/");
+                let Ok(sound) = STANDARD_NO_PAD.decode(audio) else { return };
                 let (item, response) = (item.as_str().to_owned(), response.as_str().to_owned());
                 if let Some(last) = self.said.last_mut().filter(|said| said.item == item) {
                     last.sound.extend(sound);

@@ -34,6 +34,12 @@ impl Recorded {
         self.left.extend(&packet[12..]);
     }
 
+    /// The assistant's sound as it came from the server.
+    pub(crate) fn chunks(&self) -> Vec<u8> {
+        let chunk = |entry: &Entry| if let Entry::Delta(bytes) = entry { bytes.to_vec() } else { Vec::new() };
+        self.entries.iter().flat_map(chunk).collect()
+    }
+
     /// The sound, side by side: caller, assistant.
     fn sound(&self) -> (Vec<u8>, Vec<u8>) {
         let mut stereo = Vec::new();

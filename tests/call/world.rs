@@ -192,8 +192,10 @@ pub(crate) struct Server {
     pub(crate) unread: usize,
 }
 
+/// How the servers' texts reach us: as they are, or written in another way.
+pub(crate) type Writing = Box<dyn Fn(String) -> String>;
+
 /// Everything. See the module's documentation.
-#[derive(Debug)]
 pub(crate) struct World {
     pub(crate) start: Instant,
     pub(crate) now: Instant,
@@ -207,6 +209,7 @@ pub(crate) struct World {
     pub(crate) tasks: Vec<Task>,
     pub(crate) live: HashMap<ChannelId, usize>,
     pub(crate) servers: Vec<Server>,
+    pub(crate) server_writes: Writing,
     pub(crate) switchboard: Switchboard,
     /// When the Asterisk that was connected last was started.
     pub(crate) asterisk_started: Option<String>,
@@ -320,6 +323,7 @@ impl World {
             tasks: Vec::new(),
             live: HashMap::new(),
             servers: Vec::new(),
+            server_writes: Box::new(|text| text),
             switchboard: Switchboard::default(),
             asterisk_started: None,
             absent: LegEvent::CallerLeft,
@@ -354,6 +358,11 @@ impl World {
     /// Changes what the sessions to come do.
     pub(crate) fn model(&mut self, change: impl FnOnce(&mut Script)) {
         change(Arc::make_mut(&mut self.script));
+    }
+
+    /// The servers write what they say in another way.
+    pub(crate) fn server_writes(&mut self, way: impl Fn(String) -> String + 'static) {
+        self.server_writes = Box::new(way);
     }
 
     /// A call comes in that the dialplan has answered; its phone then does this.

@@ -81,6 +81,7 @@ pub(crate) fn call(bytes: &[u8]) {
         rest = after.get(1..).unwrap_or_default();
         now += Duration::from_millis(u64::from(step >> 3) * 7);
         let text = std::str::from_utf8(argument).unwrap_or_default();
+        let read = server::parse(text);
         let request = asked.pop();
         let reply = match step & 3 {
             0 => Reply::Refused { status: 404, message: String::new() },
@@ -90,7 +91,10 @@ pub(crate) fn call(bytes: &[u8]) {
         let input = match (step & 7, &request) {
             (0, _) => Input::Tick,
             (1, _) => Input::Rtp { from: media, datagram: argument },
-            (2, _) => server::parse(text).map_or(Input::Tick, Input::Session),
+            (2, _) => match &read {
+                Ok(event) => Input::Session(event.clone()),
+                Err(malformed) => Input::Unreadable(malformed),
+            },
             (3, _) => Input::SessionOpened,
             (4, Some(request)) => Input::Ari { request, reply: &reply },
             (5, _) => Input::Leg(leg(argument)),
