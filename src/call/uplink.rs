@@ -2,9 +2,12 @@
 //!
 //! The RTP timestamp says where a packet belongs; the clock says when to stop waiting for it.
 //! - A packet in its place is passed on at once; one that is early waits briefly for those before it.
+//! - The sequence number outranks the timestamp: a packet whose number follows that of the last one belongs right behind it,
+//!   even if its timestamp is off by less than a frame, or has not moved at all.
 //! - When no packet comes at all (hold, silence suppression, loss) silence is made up from the clock, because
 //!   the model's turn detection only advances with audio.
 //! - What the clock has filled is not filled again, and what comes too late for its place is dropped.
+//! - Whatever comes, no more is passed on than time has passed, and [`AHEAD`]: what the model hears must be paid for.
 //!
 //! Judges neither source nor meaning, and keeps nothing: see `to_model`.
 
@@ -35,6 +38,9 @@ const LATE_AT_PACE: u8 = 3;
 const PACE: Duration = Duration::from_millis(10);
 /// Silence that is so much overdue is not missing in the network: nobody looked. The packets wait in the socket.
 const UNATTENDED: Duration = FRAME_DURATION;
+/// So much more sound than time has passed may be passed on. Larger: a forger can make the model hear, and the operator pay for,
+/// more. Smaller: packets that the network held up are lost, and so is sound of a phone whose clock is fast.
+const AHEAD: Duration = Duration::from_secs(2);
 /// Most silence made up in one go, when the clock itself was stopped (a suspended machine).
 const FILL_FRAMES: u32 = 250;
 
@@ -64,11 +70,14 @@ pub struct UplinkCounters {
     pub filled_frames: u64,
     /// New timelines: the caller's phone or a transfer restarted its clock.
     pub jumps: u64,
+    /// Frames beyond real time, which were dropped.
+    pub excess_frames: u64,
 }
 
 impl AddAssign for UplinkCounters {
     fn add_assign(&mut self, other: Self) {
-        let Self { received, reordered, duplicate, late, lost_frames, filled_frames, jumps } = other;
+        let Self { received, reordered, duplicate, late, lost_frames, filled_frames, jumps, excess_frames } =
+            other;
         self.received += received;
         self.reordered += reordered;
         self.duplicate += duplicate;
@@ -76,6 +85,7 @@ impl AddAssign for UplinkCounters {
         self.lost_frames += lost_frames;
         self.filled_frames += filled_frames;
         self.jumps += jumps;
+        self.excess_frames += excess_frames;
     }
 }
 
@@ -85,10 +95,55 @@ struct Timeline {
     ssrc: u32,
     next: u32,
     newest_sequence: u16,
+    /// Of the last packet that was put into its place, or would have been but for the clock: its number, where it ended,
+    /// and its bytes.
+    last_sequence: u16,
+    last_end: u32,
+    last_bytes: u32,
+    /// What is added to a timestamp to have a place: timestamps that were outranked have shifted it.
+    shift: u32,
+}
+
+impl Timeline {
+    /// A timeline that begins with this packet.
+    fn begun_by(packet: &Packet<'_>) -> Self {
+        Self {
+            ssrc: packet.ssrc,
+            next: packet.timestamp,
+            newest_sequence: packet.sequence.wrapping_sub(1),
+            last_sequence: packet.sequence.wrapping_sub(1),
+            last_end: packet.timestamp,
+            last_bytes: 0,
+            shift: 0,
+        }
+    }
+
+    /// The place of a packet: as its timestamp says, or as its number says where the two nearly agree or the timestamp stands.
+    fn place(&self, sequence: u16, timestamp: u32) -> u32 {
+        let by_timestamp = timestamp.wrapping_add(self.shift);
+        let steps = u32::from(sequence.wrapping_sub(self.last_sequence));
+        if !(1..=REORDER_PACKETS as u32 + 1).contains(&steps) {
+            return by_timestamp;
+        }
+        let by_number = self.last_end.wrapping_add((steps - 1) * self.last_bytes);
+        let off = by_timestamp.wrapping_sub(by_number) as i32;
+        let stands = off == -((steps * self.last_bytes) as i32);
+        let nearly_follows = steps == 1 && (-(self.last_bytes as i32)..FRAME_BYTES as i32).contains(&off);
+        if stands || nearly_follows { by_number } else { by_timestamp }
+    }
+
+    /// A packet belongs at this place.
+    fn follow(&mut self, sequence: u16, timestamp: u32, place: u32, bytes: usize) {
+        self.shift = place.wrapping_sub(timestamp);
+        self.last_sequence = sequence;
+        self.last_bytes = bytes as u32;
+        self.last_end = place.wrapping_add(self.last_bytes);
+    }
 }
 
 #[derive(Debug)]
 struct Early {
+    sequence: u16,
     timestamp: u32,
     payload: Vec<u8>,
 }
@@ -108,6 +163,9 @@ pub struct Uplink {
     fill_at: Option<Instant>,
     /// We were late ourselves: until then, packets that waited for us may still be read.
     unread_until: Option<Instant>,
+    now: Option<Instant>,
+    /// When all that was passed on would have been heard to its end, had it been heard from its first frame on.
+    lasts_until: Option<Instant>,
     /// What happened so far.
     pub counters: UplinkCounters,
 }
@@ -126,6 +184,8 @@ impl Default for Uplink {
             late_at_pace: 0,
             fill_at: None,
             unread_until: None,
+            now: None,
+            lasts_until: None,
             counters: UplinkCounters::default(),
         }
     }
@@ -148,6 +208,7 @@ impl Uplink {
         if packet.payload.is_empty() {
             return;
         }
+        self.now = Some(now);
         let mut line = match self.timeline {
             Some(line) if line.ssrc == packet.ssrc => line,
             other => {
@@ -157,7 +218,8 @@ impl Uplink {
         };
         let since_last = self.last_packet_at.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
         let step = packet.sequence.wrapping_sub(line.newest_sequence) as i16;
-        let ahead = packet.timestamp.wrapping_sub(line.next) as i32;
+        let place = line.place(packet.sequence, packet.timestamp);
+        let ahead = place.wrapping_sub(line.next) as i32;
         if step > 0 {
             line.newest_sequence = packet.sequence;
         }
@@ -168,18 +230,19 @@ impl Uplink {
         if jumped {
             self.counters.jumps += 1;
             self.restart(packet, out);
-            self.place(now, packet, 0, out);
+            self.place(now, packet, packet.timestamp, 0, out);
         } else if ahead <= -(packet.payload.len() as i32) {
-            self.behind(now, packet, step, since_last, out);
+            self.behind(now, packet, place, step, since_last, out);
         } else if ahead > 0 && ahead <= REORDER_BYTES && (may_be_disorder(step) || !self.early.is_empty()) {
             self.hold(now, packet, out);
         } else {
-            self.place(now, packet, missing(step, ahead), out);
+            self.place(now, packet, place, missing(step, ahead), out);
         }
     }
 
     /// Lets time pass: gives up waiting for missing packets, makes up silence.
     pub fn advance(&mut self, now: Instant, out: &mut impl FnMut(Ready)) {
+        self.now = Some(now);
         if self.early_until.is_some_and(|until| until <= now) {
             self.release_early(true, out);
         }
@@ -214,11 +277,7 @@ impl Uplink {
     /// A timeline that begins with this packet. What waited for the old one is given out first.
     fn restart(&mut self, packet: &Packet<'_>, out: &mut impl FnMut(Ready)) -> Timeline {
         self.release_early(true, out);
-        let line = Timeline {
-            ssrc: packet.ssrc,
-            next: packet.timestamp,
-            newest_sequence: packet.sequence.wrapping_sub(1),
-        };
+        let line = Timeline::begun_by(packet);
         self.timeline = Some(Timeline { newest_sequence: packet.sequence, ..line });
         self.late_at_pace = 0;
         line
@@ -229,6 +288,7 @@ impl Uplink {
         &mut self,
         now: Instant,
         packet: &Packet<'_>,
+        place: u32,
         step: i16,
         since_last: Duration,
         out: &mut impl FnMut(Ready),
@@ -242,23 +302,28 @@ impl Uplink {
             if self.late_at_pace >= LATE_AT_PACE {
                 self.counters.jumps += 1;
                 self.restart(packet, out);
-                self.place(now, packet, 0, out);
+                self.place(now, packet, packet.timestamp, 0, out);
                 return;
             }
+        }
+        if step > 0
+            && let Some(line) = &mut self.timeline
+        {
+            line.follow(packet.sequence, packet.timestamp, place, packet.payload.len());
         }
         self.counters.late += 1;
     }
 
     /// An early packet: waits for those before it, unless too many wait already.
     fn hold(&mut self, now: Instant, packet: &Packet<'_>, out: &mut impl FnMut(Ready)) {
-        if self.early.iter().any(|early| early.timestamp == packet.timestamp) {
+        if self.early.iter().any(|early| early.sequence == packet.sequence) {
             self.counters.duplicate += 1;
             return;
         }
         self.fill_at = self.fill_at.map(|_| now + FILL_AFTER);
-        let at =
-            self.early.partition_point(|early| (early.timestamp.wrapping_sub(packet.timestamp) as i32) < 0);
-        self.early.insert(at, Early { timestamp: packet.timestamp, payload: packet.payload.to_vec() });
+        let at = self.early.partition_point(|early| is_before(early.sequence, packet.sequence));
+        let (sequence, timestamp) = (packet.sequence, packet.timestamp);
+        self.early.insert(at, Early { sequence, timestamp, payload: packet.payload.to_vec() });
         self.early_until.get_or_insert(now + REORDER_WAIT);
         if self.early.len() > REORDER_PACKETS {
             self.release_early(true, out);
@@ -266,42 +331,54 @@ impl Uplink {
     }
 
     /// A packet in its place, `lost` packets after the one before it.
-    fn place(&mut self, now: Instant, packet: &Packet<'_>, lost: u64, out: &mut impl FnMut(Ready)) {
+    fn place(
+        &mut self,
+        now: Instant,
+        packet: &Packet<'_>,
+        place: u32,
+        lost: u64,
+        out: &mut impl FnMut(Ready),
+    ) {
         self.counters.received += 1;
         self.counters.lost_frames += lost;
         self.late_at_pace = 0;
         self.fill_at = Some(now + FILL_AFTER);
-        if self.early.first().is_some_and(|early| (packet.timestamp.wrapping_sub(early.timestamp) as i32) > 0)
-        {
+        if self.early.first().is_some_and(|early| is_before(early.sequence, packet.sequence)) {
             self.release_early(true, out);
         }
-        self.put(packet.timestamp, packet.payload, out);
+        self.put(packet.sequence, packet.timestamp, place, packet.payload, out);
         self.release_early(false, out);
     }
 
     /// Gives out the early packets whose turn it is; with `all`, those after a gap too.
     fn release_early(&mut self, all: bool, out: &mut impl FnMut(Ready)) {
-        let Some(next) = self.timeline.map(|line| line.next) else { return };
-        let mut next = next;
-        while let Some(first) = self.early.first() {
-            if !all && (first.timestamp.wrapping_sub(next) as i32) > 0 {
+        while let (Some(line), Some(first)) = (self.timeline, self.early.first()) {
+            let place = line.place(first.sequence, first.timestamp);
+            let gap = place.wrapping_sub(line.next) as i32;
+            if !all && gap > 0 {
                 return;
             }
             let early = self.early.remove(0);
-            let gap = early.timestamp.wrapping_sub(next) as i32;
             self.counters.received += 1;
             self.counters.reordered += u64::from(gap <= 0);
             self.counters.lost_frames += gap.max(0) as u64 / FRAME_BYTES as u64;
-            self.put(early.timestamp, &early.payload, out);
-            next = self.timeline.map_or(next, |line| line.next);
+            self.put(early.sequence, early.timestamp, place, &early.payload, out);
         }
         self.early_until = None;
     }
 
-    /// Puts bytes at their timestamp: silence before them where something is missing, nothing twice.
-    fn put(&mut self, timestamp: u32, payload: &[u8], out: &mut impl FnMut(Ready)) {
-        let Some(line) = self.timeline else { return };
-        let ahead = timestamp.wrapping_sub(line.next) as i32;
+    /// Puts bytes at their place: silence before them where something is missing, nothing twice.
+    fn put(
+        &mut self,
+        sequence: u16,
+        timestamp: u32,
+        place: u32,
+        payload: &[u8],
+        out: &mut impl FnMut(Ready),
+    ) {
+        let Some(line) = &mut self.timeline else { return };
+        line.follow(sequence, timestamp, place, payload.len());
+        let ahead = place.wrapping_sub(line.next) as i32;
         if ahead > 0 {
             self.silence(ahead as usize, out);
         }
@@ -331,10 +408,29 @@ impl Uplink {
             if self.partial_bytes == FRAME_BYTES {
                 let ready = Ready { frame: self.partial, heard: self.partial_heard };
                 (self.partial_bytes, self.partial_heard) = (0, false);
-                out(ready);
+                if self.may_pass() {
+                    out(ready);
+                }
             }
         }
     }
+
+    /// Whether one more frame is no more than may be heard by now; it is counted.
+    fn may_pass(&mut self) -> bool {
+        let Some(now) = self.now else { return false };
+        let lasts_until = *self.lasts_until.get_or_insert(now);
+        if lasts_until > now + AHEAD {
+            self.counters.excess_frames += 1;
+            return false;
+        }
+        self.lasts_until = Some(lasts_until + FRAME_DURATION);
+        true
+    }
+}
+
+/// Whether a sequence number is an earlier one.
+fn is_before(sequence: u16, other: u16) -> bool {
+    (sequence.wrapping_sub(other) as i16) < 0
 }
 
 /// Packets lost before one that is `ahead` samples and `step` sequence numbers further on.

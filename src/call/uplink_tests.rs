@@ -44,6 +44,19 @@ impl Bench {
         self.uplink.accept(self.now, &packet, &mut |ready| self.out.push(ready));
     }
 
+    /// The packets of these numbers, stamped so, 20 ms apart; all the sound that comes of them.
+    fn stamped(&mut self, order: &[u16], stamp: impl Fn(u16) -> u32) -> Vec<u8> {
+        for n in order {
+            let payload: Vec<u8> = (0..160).map(|at| (*n as u8) * 8 + at / 32).collect();
+            let (payload_type, marker, sequence, ssrc) = (PAYLOAD_ULAW, false, *n, 1);
+            let (timestamp, payload) = (stamp(*n), &payload[..]);
+            let packet = Packet { payload_type, marker, sequence, timestamp, ssrc, payload };
+            self.uplink.accept(self.now, &packet, &mut |ready| self.out.push(ready));
+            self.pass(20);
+        }
+        self.out.drain(..).flat_map(|ready| ready.frame.0).collect()
+    }
+
     fn heard(&mut self) -> Vec<u8> {
         self.out.drain(..).map(|ready| ready.frame.0[0]).collect()
     }
@@ -190,6 +203,81 @@ fn packets_of_any_length_become_frames() {
     }
     let out: Vec<u8> = bench.out.iter().flat_map(|ready| ready.frame.0).collect();
     assert_eq!(out, sound);
+}
+
+/// Ways to stamp packets whose sound has no gap.
+const STAMPS: [fn(u16) -> u32; 6] = [
+    |n| u32::from(n) * 160 - u32::from(n % 2) * 8,
+    |n| u32::from(n) * 160 + u32::from(n % 2) * 159,
+    |n| u32::from(n) * 152,
+    |n| u32::from(n) * 168,
+    |_| 77,
+    |n| (u32::MAX - 400).wrapping_add(u32::from(n) * 160 + u32::from(n % 3)),
+];
+
+#[test]
+fn numbers_that_follow_each_other_outrank_timestamps_that_do_not_fit() {
+    let order: Vec<u16> = (0..24).collect();
+    let expected = Bench::open().stamped(&order, |n| u32::from(n) * 160);
+    assert_eq!(expected.len(), 24 * 160);
+    for (which, stamp) in STAMPS.into_iter().enumerate() {
+        let mut bench = Bench::open();
+        assert_eq!(bench.stamped(&order, stamp), expected, "stamp {which}");
+        let counters = UplinkCounters { received: 24, ..UplinkCounters::default() };
+        assert_eq!(bench.uplink.counters, counters, "stamp {which}");
+    }
+}
+
+#[test]
+fn disorder_and_loss_are_mended_by_numbers_too() {
+    let order: Vec<u16> = (0..24).collect();
+    let mut mixed = order.clone();
+    for at in [3, 8, 17] {
+        mixed.swap(at, at + 1);
+    }
+    for (which, stamp) in STAMPS.into_iter().enumerate() {
+        let expected = Bench::open().stamped(&order, stamp);
+        let mut bench = Bench::open();
+        assert_eq!(bench.stamped(&mixed, stamp), expected, "stamp {which}");
+        let losing: Vec<u16> = order.iter().copied().filter(|n| *n != 5 && *n != 15).collect();
+        let mut bench = Bench::open();
+        let sound = bench.stamped(&losing, stamp);
+        let heard = sound.chunks(160).filter(|frame| !frame.contains(&NONE)).count();
+        assert!(heard >= 20, "stamp {which}: {heard} of 22 frames are whole");
+        assert_eq!((bench.uplink.counters.late, bench.uplink.counters.jumps), (0, 0), "stamp {which}");
+    }
+}
+
+#[test]
+fn what_the_clock_has_filled_is_not_filled_again_though_timestamps_stand_still() {
+    let mut bench = Bench::open();
+    let _begin = bench.stamped(&[0], |_| 77);
+    bench.pass(260);
+    bench.heard();
+    for n in 1..=10 {
+        let payload = [n as u8; FRAME_BYTES];
+        let (payload_type, marker, sequence, timestamp, ssrc) = (PAYLOAD_ULAW, false, n, 77, 1);
+        let packet = Packet { payload_type, marker, sequence, timestamp, ssrc, payload: &payload };
+        bench.uplink.accept(bench.now, &packet, &mut |ready| bench.out.push(ready));
+    }
+    assert_eq!(bench.heard(), [6, 7, 8, 9, 10], "as with timestamps that move");
+}
+
+#[test]
+fn no_more_than_two_seconds_beyond_real_time_pass() {
+    let mut bench = Bench::open();
+    for n in 0..500 {
+        bench.packet(n, 0);
+    }
+    assert_eq!(bench.heard().len(), 101, "2 s, and the frame of now");
+    for n in 500..600 {
+        bench.pass(20);
+        bench.packet(n, 0);
+        bench.packet(n + 1_000, 0);
+    }
+    let passed = bench.heard().len();
+    assert!((100..=101).contains(&passed), "as much as time has passed: {passed}");
+    assert!(bench.uplink.counters.excess_frames >= 399);
 }
 
 proptest! {

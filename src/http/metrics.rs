@@ -78,6 +78,7 @@ fn sound(to: &mut Exposition, totals: &Totals) {
         ("frames_lost", "Frames (20 ms) of silence in the place of lost packets.", uplink.lost_frames),
         ("frames_filled", "Frames (20 ms) of silence while nothing came.", uplink.filled_frames),
         ("jumps", "New timelines of callers' phones.", uplink.jumps),
+        ("frames_excess", "Frames (20 ms) beyond real time, which were dropped.", uplink.excess_frames),
     ] {
         to.counter(&format!("rtp_{name}_total"), help, value);
     }
@@ -103,9 +104,9 @@ fn model(to: &mut Exposition, totals: &Totals) {
     to.counters("sessions_failed_total", "Sessions that failed; each try counts.", "code", failed);
     let help = "Error events of the server that needed nothing done.";
     to.counter("session_errors_total", help, counters.session_errors);
-    let help = "Audio deltas of answers nobody wanted any more.";
     let help = "Texts of the server that could not be read as an event.";
     to.counter("events_unreadable_total", help, counters.unreadable_events);
+    let help = "Audio deltas of answers nobody wanted any more.";
     to.counter("deltas_dropped_total", help, counters.dropped_deltas);
     let help = "Audio deltas that could not be decoded or found no room.";
     to.counter("deltas_refused_total", help, counters.refused_deltas);
