@@ -134,6 +134,8 @@ fn unmeasured(config: &crate::config::MediaConfig) -> Media {
         ports: config.ports.clone(),
         asterisk: Vec::new(),
         outcome: Err(MediaFault::NoAri),
+        elsewhere: None,
+        trust: config.trust,
         left: Vec::new(),
     }
 }

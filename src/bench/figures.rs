@@ -182,7 +182,7 @@ impl Samples {
             self.downlink.extend(heard.map(|at| ms(*at - *sent)));
         }
 
-        for word in interruptions.iter().filter(|word| window.contains(word)) {
+        for word in interruptions.iter().filter(|word| window.contains(*word)) {
             let behind = marks.partition_point(|(at, _)| at <= word);
             let was_speaking = behind.checked_sub(1).is_some_and(|before| marks[before].1.is_some());
             if !was_speaking {

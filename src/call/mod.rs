@@ -29,6 +29,7 @@
 //! | `seed` | what a call is born with |
 //! | `legs`, `release`, `replies` | what exists in Asterisk, its order and its undoing; letting the caller go; what Asterisk's answers mean |
 //! | `agent` | the session: opening, settings, errors |
+//! | `packets`, `source` | the caller's packets; whose they are |
 //! | `uplink`, `to_model`, `ear` | caller → model; our own voice detector |
 //! | `playout` | model → caller, the 20 ms clock, what was *heard* |
 //! | `responses`, `turn` | one answer at a time; barge-in |
@@ -52,6 +53,7 @@ mod leaving;
 pub mod ledger;
 pub mod legs;
 pub mod limits;
+mod packets;
 pub mod playout;
 pub mod record;
 mod release;
@@ -60,6 +62,7 @@ mod report;
 pub mod responses;
 mod resume;
 mod seed;
+pub mod source;
 pub mod tape;
 pub mod to_model;
 pub mod tools;
@@ -74,7 +77,7 @@ use std::time::{Duration, Instant};
 use crate::ari::request::{Reply, Request};
 use crate::ari::{ChannelId, Place};
 use crate::media::Frame;
-use crate::media::rtp::{self, PACKET_BYTES, Packet};
+use crate::media::rtp::{self, PACKET_BYTES};
 use crate::operator::{Detail, EndReason, Notice};
 use crate::realtime::ItemId;
 use crate::realtime::client::ClientEvent;
@@ -88,12 +91,14 @@ use leaving::Leaving;
 use ledger::Ledger;
 use legs::{Exit, Legs, Progress};
 use limits::Watch;
+use packets::{CodecSaid, tape_caller};
 use playout::Playout;
 use record::{Entry, EventKind};
 pub use report::{Counters, Report, SessionFault};
 use responses::Responses;
 use resume::Sessions;
 pub use seed::{Seed, Settings};
+use source::Source;
 use tape::Tape;
 use to_model::ToModel;
 use tools::{Destination, Tools};
@@ -213,6 +218,8 @@ pub enum Output {
     Rtp([u8; PACKET_BYTES]),
     /// From now on packets go there.
     MediaAddress(SocketAddr),
+    /// From now on packets from anywhere else need not be received.
+    MediaSource(SocketAddr),
     /// Caller audio for the model. Frames up to and including a `complete` one make one
     /// `input_audio_buffer.append`.
     Append {
@@ -291,8 +298,8 @@ pub struct Call {
     keys: Keys,
     stopwatch: Stopwatch,
     shown: Shown,
-    media_from: Option<SocketAddr>,
-    codec_said: bool,
+    source: Source,
+    codec_said: CodecSaid,
     events_said: u64,
     counters: Counters,
     outputs: Vec<Output>,
@@ -307,7 +314,7 @@ impl Call {
             Output::Notice(Notice::RtpBound { address: seed.local }),
         ];
         let mut legs = Legs::new(now, settings.app.clone(), &seed.channel, seed.answered);
-        legs.begin(seed.local, &mut outputs);
+        legs.begin(seed.advertised, &mut outputs);
         outputs.push(Output::OpenSession);
         Self {
             now,
@@ -331,8 +338,8 @@ impl Call {
             keys: Keys::default(),
             stopwatch: Stopwatch::new(seed.answered),
             shown: Shown::default(),
-            media_from: None,
-            codec_said: false,
+            source: Source::new(settings.trust),
+            codec_said: CodecSaid::default(),
             events_said: 0,
             settings,
             counters: Counters::default(),
@@ -469,35 +476,6 @@ impl Call {
         }
     }
 
-    /// A datagram at our RTP socket.
-    fn rtp(&mut self, from: SocketAddr, datagram: &[u8]) {
-        if self.phase != Phase::Serving {
-            return;
-        }
-        if self.media_from != Some(from) {
-            self.counters.foreign_packets += 1;
-            return;
-        }
-        let Ok(packet) = Packet::parse(datagram) else {
-            self.counters.malformed_packets += 1;
-            return;
-        };
-        self.watch.packet(self.now);
-        if !self.codec_said && packet.payload_type != rtp::PAYLOAD_COMFORT_NOISE {
-            self.codec_said = true;
-            self.outputs.push(Output::Notice(Notice::CodecDetected { codec: codec(packet.payload_type) }));
-        }
-        if packet.payload_type != rtp::PAYLOAD_ULAW {
-            self.counters.other_payloads += 1;
-            return;
-        }
-        let Self { now, uplink, to_model, tape, outputs, .. } = self;
-        uplink.accept(*now, &packet, &mut |ready| {
-            tape_caller(tape, &ready.frame, outputs);
-            to_model.send(*now, ready, outputs);
-        });
-    }
-
     /// Said once a call: a server that sends one such event sends many.
     fn unreadable(&mut self, malformed: &Malformed) {
         self.counters.unreadable_events += 1;
@@ -558,8 +536,12 @@ impl Call {
         match progress {
             Progress::Nothing => {}
             Progress::CallerGone => self.caller_gone(),
+            Progress::Media(address) if !self.settings.may_send_to(address.ip()) => {
+                self.outputs.push(Output::Notice(Notice::MediaAddressRefused { address: address.ip() }));
+                self.end(EndReason::SetupFailed);
+            }
             Progress::Media(address) => {
-                self.media_from = Some(address);
+                self.source.named(address);
                 self.outputs.push(Output::MediaAddress(address));
                 self.note(EventKind::MediaStarted, String::new());
                 self.playout.start(self.now);
@@ -669,20 +651,5 @@ impl Call {
     fn event_id(&mut self) -> String {
         self.events_said += 1;
         format!("c_{}", self.events_said)
-    }
-}
-
-fn tape_caller(tape: &mut Option<Tape>, frame: &Frame, outputs: &mut Vec<Output>) {
-    if let Some(tape) = tape {
-        tape.caller(frame, &mut |entry| outputs.push(Output::Record(entry)));
-    }
-}
-
-/// The operator's word for a payload type.
-fn codec(payload_type: u8) -> String {
-    match payload_type {
-        rtp::PAYLOAD_ULAW => "ulaw".to_owned(),
-        rtp::PAYLOAD_ALAW => "alaw".to_owned(),
-        other => format!("RTP {other}"),
     }
 }

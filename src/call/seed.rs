@@ -1,11 +1,14 @@
 //! What a call is born with: settings it shares with every other call, and everything that makes it this one.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+
+use ipnet::IpNet;
 
 use super::ledger::Prices;
 use super::limits::Limits;
 use super::record::Keep;
+use super::source::Trust;
 use super::tools::Destination;
 use crate::ari::{ChannelId, Place};
 use crate::realtime::dialect::SessionSettings;
@@ -41,6 +44,18 @@ pub struct Settings {
     pub may_hang_up: bool,
     /// Where the model may transfer callers to.
     pub destinations: Vec<Destination>,
+    /// Whose packets are the caller's.
+    pub trust: Trust,
+    /// Where Asterisk may have the sound sent; None: its addresses are not known, and it may name any.
+    pub media_networks: Option<Arc<[IpNet]>>,
+}
+
+impl Settings {
+    /// Whether sound may be sent to this address.
+    pub(super) fn may_send_to(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.media_networks.as_ref().is_none_or(|all| all.iter().any(|network| network.contains(&address)))
+    }
 }
 
 /// What makes this call this call: everything that would otherwise be random or ambient.
@@ -54,8 +69,10 @@ pub struct Seed {
     pub channel_name: String,
     /// Whether the dialplan has answered it.
     pub answered: bool,
-    /// Our RTP socket, as Asterisk reaches it.
+    /// Our RTP socket.
     pub local: SocketAddr,
+    /// The same, as Asterisk reaches it.
+    pub advertised: SocketAddr,
     /// RTP synchronisation source of what we send.
     pub ssrc: u32,
     /// First RTP sequence number.

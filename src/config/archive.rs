@@ -134,7 +134,7 @@ fn api(reader: &mut Reader<'_>) -> Option<ApiConfig> {
 }
 
 /// Comma-separated addresses, and networks such as `10.0.0.0/8`.
-fn networks(text: &str) -> Option<Vec<IpNet>> {
+pub(super) fn networks(text: &str) -> Option<Vec<IpNet>> {
     let network = |text: &str| text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
     let texts = text.split(',').map(str::trim).filter(|_| !text.trim().is_empty());
     texts.map(network).collect()

@@ -13,14 +13,15 @@ use std::time::Duration;
 
 use super::archive::archive;
 use super::calls::calls;
+use super::media::media;
 use super::models::{self, Fate};
 use super::prices;
 use super::reader::{Reader, is_none};
 use super::recordings::recordings;
 use super::words::VadKind;
 use super::{
-    AsteriskConfig, Config, LogConfig, MediaConfig, Parts, Problem, RealtimeConfig, RecordingsConfig, Secret,
-    Variables, log_directives, url,
+    AsteriskConfig, Config, LogConfig, Parts, Problem, RealtimeConfig, RecordingsConfig, Secret, Variables,
+    log_directives, url,
 };
 use crate::operator::{Allowed, Detail, Language, Notice};
 use crate::realtime::dialect::{
@@ -112,16 +113,6 @@ fn asterisk(reader: &mut Reader<'_>) -> Option<AsteriskConfig> {
         password: password?,
         app: app?,
     })
-}
-
-fn media(reader: &mut Reader<'_>) -> Option<MediaConfig> {
-    let local_ip = reader.parsed("LOCAL_IP_ADDRESS", Allowed::LocalIp, |text| {
-        let ip: IpAddr = text.parse().ok()?;
-        let broadcast = matches!(ip, IpAddr::V4(v4) if v4.is_broadcast());
-        (!ip.is_unspecified() && !ip.is_multicast() && !broadcast).then_some(ip)
-    });
-    let ports = reader.parsed("RTP_PORTS", Allowed::PortRange, port_range);
-    Some(MediaConfig { local_ip: local_ip?, ports: ports? })
 }
 
 fn log(reader: &mut Reader<'_>, language: Option<Language>) -> Option<LogConfig> {
@@ -319,11 +310,4 @@ fn host(text: &str) -> Option<String> {
     let is_name =
         inner.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)) && inner == text;
     (is_name || inner.parse::<IpAddr>().is_ok()).then(|| inner.to_owned())
-}
-
-fn port_range(text: &str) -> Option<RangeInclusive<u16>> {
-    let (first, last) = text.split_once('-')?;
-    let (first, last): (u16, u16) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
-    let has_even_port = first < last || (first == last && first % 2 == 0);
-    (first >= 1024 && has_even_port).then_some(first..=last)
 }

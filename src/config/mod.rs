@@ -16,6 +16,7 @@ mod assemble;
 mod calls;
 mod env_file;
 mod log_filter;
+mod media;
 mod models;
 mod prices;
 mod reader;
@@ -40,9 +41,12 @@ pub use survey::{Parts, Survey};
 pub use variables::{VARIABLES, Variable, env_example};
 pub use words::Scheme;
 
+use ipnet::IpNet;
+
 use crate::ari::Place;
 use crate::call::ledger::Prices;
 use crate::call::limits::Limits;
+use crate::call::source::Trust;
 use crate::call::tools::Destination;
 use crate::operator::{Allowed, Detail, Found, Language, Notice};
 use crate::realtime::dialect::SessionSettings;
@@ -160,10 +164,16 @@ impl AsteriskConfig {
 /// Where the audio of calls goes in and out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MediaConfig {
-    /// The address Asterisk is told to send to; never 0.0.0.0.
+    /// The address of our sockets; 0.0.0.0 or :: only together with [`Self::advertised`].
     pub local_ip: IpAddr,
+    /// The address Asterisk is told to send to, if that is another one.
+    pub advertised: Option<IpAddr>,
     /// UDP ports 1024–65535 with at least one even one; calls use the even ones.
     pub ports: RangeInclusive<u16>,
+    /// Whose packets are the caller's.
+    pub trust: Trust,
+    /// Where Asterisk may have the sound sent beside its own addresses.
+    pub media_networks: Vec<IpNet>,
 }
 
 /// The session with the model.

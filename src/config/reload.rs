@@ -32,6 +32,8 @@ impl Config {
             fixed_in_recordings(&self.recordings, &recordings),
             fixed_in_archive(self, &archive, &recordings),
         ];
+        self.media.trust = media.trust;
+        self.media.media_networks = media.media_networks;
         self.recordings.keep = recordings.keep;
         self.realtime = realtime;
         self.uplink_frames_per_append = uplink_frames_per_append;
@@ -59,8 +61,12 @@ fn fixed_in_asterisk(old: &AsteriskConfig, new: &AsteriskConfig) -> Vec<&'static
 }
 
 fn fixed_in_media(old: &MediaConfig, new: &MediaConfig) -> Vec<&'static str> {
-    let MediaConfig { local_ip, ports } = new;
-    names([("LOCAL_IP_ADDRESS", old.local_ip != *local_ip), ("RTP_PORTS", old.ports != *ports)])
+    let MediaConfig { local_ip, advertised, ports, trust: _, media_networks: _ } = new;
+    names([
+        ("LOCAL_IP_ADDRESS", old.local_ip != *local_ip),
+        ("RTP_ADVERTISED_ADDRESS", old.advertised != *advertised),
+        ("RTP_PORTS", old.ports != *ports),
+    ])
 }
 
 fn fixed_in_log(old: &LogConfig, new: &LogConfig) -> Vec<&'static str> {

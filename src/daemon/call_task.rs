@@ -186,6 +186,10 @@ impl Io {
                 }
             }
             Output::MediaAddress(address) => self.media = Some(address),
+            Output::MediaSource(source) => {
+                // The kernel drops what comes from elsewhere. Where it cannot, the call does.
+                drop(socket2::SockRef::from(&self.rtp).connect(&source.into()));
+            }
             Output::Append { frame, complete } => self.session.append(&frame, complete),
             Output::Session(event) => {
                 tracing::debug!(?event, "to the model");

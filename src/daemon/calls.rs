@@ -98,6 +98,7 @@ impl Daemon {
             channel_name: channel.name,
             answered: channel.up,
             local: (self.config.media.local_ip, port).into(),
+            advertised: (self.config.media.advertised_ip(), port).into(),
             ssrc: first as u32,
             sequence: (first >> 32) as u16,
             timestamp: second as u32,

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use ipnet::IpNet;
 use tokio::net::UdpSocket;
 
 use super::clock::now;
@@ -48,6 +49,8 @@ pub(super) enum Errand {
     Probed,
     /// It was tried whether RTP sockets can be bound on our address.
     AddressTried(std::io::Result<()>),
+    /// Asterisk's own addresses, if its name could be resolved.
+    Resolved(Option<Vec<IpNet>>),
     /// Nothing follows from it.
     Done,
 }

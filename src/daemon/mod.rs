@@ -14,6 +14,7 @@
 //! | `absence` | how long Asterisk was away, and what has become of its calls |
 //! | `errands`, `standing` | what is asked of Asterisk that belongs to no call; whether it does what it is asked for |
 //! | `peers` | how Asterisk and the model's server are reached |
+//! | `media_networks` | where Asterisk may have sound sent |
 //! | `breaker` | whether OpenAI serves callers, and who tries while it does not |
 //! | `capacity`, `frequency`, `spending` | how many calls there may be, at once and of one caller; what those of a day have cost |
 //! | `call_log`, `archive` | rows of the call log; everything about recordings that is not recording |
@@ -32,6 +33,7 @@ pub mod clock;
 pub mod dumps;
 mod errands;
 mod frequency;
+pub mod media_networks;
 pub mod peers;
 pub mod process;
 mod service_manager;
@@ -50,6 +52,7 @@ use anyhow::Context as _;
 use chrono::NaiveDate;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{Stream, StreamExt as _};
+use ipnet::IpNet;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{AbortHandle, Id, JoinSet};
 use tokio::time::MissedTickBehavior;
@@ -125,6 +128,8 @@ struct Daemon {
     config: Config,
     /// For new calls; what is live keeps what it was born with.
     settings: Arc<Settings>,
+    /// Asterisk's own addresses, once its name could be resolved.
+    own_networks: Option<Vec<IpNet>>,
     endpoint: Arc<Endpoint>,
     operator: Operator,
     /// What `/ready` and `systemctl status` tell: whether a caller would be served.
@@ -189,7 +194,8 @@ pub async fn run(
         model: config.realtime.model.clone(),
         app: asterisk.app.clone(),
     });
-    let settings = Arc::new(settings(&config));
+    let own_networks = media_networks::own(asterisk, &config.media).await;
+    let settings = Arc::new(settings(&config, own_networks.as_deref()));
     let max_calls = max_calls(&config.media, &config.calls);
     operator.say(&Notice::Capacity { calls: max_calls });
     let spending_unlimited = say_if_unlimited(&config.calls, operator);
@@ -204,6 +210,7 @@ pub async fn run(
     let mut daemon = Daemon {
         config,
         settings,
+        own_networks,
         endpoint,
         operator,
         readiness,
@@ -253,8 +260,10 @@ async fn stop_recording(recorder: Arc<Recorder>, archive: Archive) {
 }
 
 /// What calls are born with.
-fn settings(config: &Config) -> Settings {
+fn settings(config: &Config, own_networks: Option<&[IpNet]>) -> Settings {
     Settings {
+        trust: config.media.trust,
+        media_networks: media_networks::all(own_networks, &config.media),
         app: config.asterisk.app.clone(),
         model: config.realtime.model.clone(),
         session: SessionSettings {
@@ -447,7 +456,7 @@ impl Daemon {
         };
         let fixed = self.config.reload(new);
         self.endpoint = Arc::new(endpoint);
-        self.settings = Arc::new(settings(&self.config));
+        self.settings = Arc::new(settings(&self.config, self.own_networks.as_deref()));
         self.max_calls = max_calls(&self.config.media, &self.config.calls);
         self.limit_calls();
         let destinations = destination_names(&self.settings);
@@ -473,6 +482,8 @@ impl Daemon {
             News::Connected => {
                 let (app, before) = (self.config.asterisk.app.clone(), self.switchboard.callers());
                 self.run(errands::check(self.rest.clone(), app, before));
+                let (asterisk, media) = (self.config.asterisk.clone(), self.config.media.clone());
+                self.run(async move { Errand::Resolved(media_networks::own(&asterisk, &media).await) });
             }
             News::Event(event) => {
                 tracing::trace!(?event, "ARI event");
@@ -534,6 +545,11 @@ impl Daemon {
                 self.probe();
             }
             Errand::AddressTried(tried) => self.address_tried(tried),
+            Errand::Resolved(own) => {
+                self.own_networks = own.or(self.own_networks.take());
+                let all = media_networks::all(self.own_networks.as_deref(), &self.config.media);
+                Arc::make_mut(&mut self.settings).media_networks = all;
+            }
             Errand::Done => {}
         }
     }
@@ -577,7 +593,7 @@ impl Daemon {
             return;
         }
         self.polls = true;
-        let ip = self.config.media.local_ip;
+        let ip = self.config.media.advertised_ip();
         let of_call = |(caller, live): (&ChannelId, &Live)| errands::Polled {
             caller: caller.clone(),
             channel: self.switchboard.channel_of(caller).clone(),

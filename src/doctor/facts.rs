@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use chrono::{NaiveDate, TimeDelta};
 
+use crate::call::source::Trust;
 use crate::config::Survey;
 use crate::operator::{Detail, Notice};
 
@@ -130,6 +131,10 @@ pub(super) struct Media {
     pub(super) asterisk: Vec<SocketAddr>,
     /// There, and back.
     pub(super) outcome: Result<[Tally; 2], MediaFault>,
+    /// Where one of these ends should have sent from, and where its packets came from instead.
+    pub(super) elsewhere: Option<(SocketAddr, SocketAddr)>,
+    /// Whether calls would take packets from there.
+    pub(super) trust: Trust,
     /// What could not be deleted again.
     pub(super) left: Vec<String>,
 }
@@ -160,6 +165,8 @@ pub(super) enum MediaFault {
     Unregistered,
     /// Asterisk refused a request.
     Refused { step: Step, status: u16, message: Detail },
+    /// Asterisk named an address for its end to which calls send nothing.
+    ForeignAddress(IpAddr),
     /// It took too long.
     Stalled(Step),
 }

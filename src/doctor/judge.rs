@@ -10,6 +10,7 @@ use super::facts::{
     OpenFiles, Place, Session, Tally,
 };
 use super::words::{Both, Decimal, Finding, InBrackets};
+use crate::call::source::Trust;
 use crate::config::{CallsConfig, Survey};
 use crate::operator::{Detail, Level, Notice};
 
@@ -302,7 +303,11 @@ fn sound(media: &Media) -> Finding {
     let jitter = there.jitter.max(back.jitter);
     let jitter_ms = Decimal(jitter.as_secs_f64() * 1e3);
     let nothing = |tally: Tally| tally.received == 0;
-    if nothing(there) && nothing(back) {
+    if let Some((named, source)) = media.elsewhere
+        && media.trust == Trust::Strict
+    {
+        Finding::RtpSourceRefused { named: named.to_string(), source: source.to_string() }
+    } else if nothing(there) && nothing(back) {
         let asterisk: Vec<_> = media.asterisk.iter().map(ToString::to_string).collect();
         Finding::RtpSilent { local, asterisk: asterisk.join(", ") }
     } else if nothing(there) || nothing(back) {
@@ -313,6 +318,8 @@ fn sound(media: &Media) -> Finding {
         Finding::RtpLossy { came, lost_percent }
     } else if jitter > JITTER_HIGH {
         Finding::RtpJittery { came, jitter_ms }
+    } else if let Some((named, source)) = media.elsewhere {
+        Finding::RtpSourceLearned { came, named: named.to_string(), source: source.to_string() }
     } else {
         let delay_ms = Decimal(there.delay.max(back.delay).as_secs_f64() * 1e3);
         Finding::RtpFlows { came, jitter_ms, delay_ms }
@@ -332,6 +339,7 @@ fn unmeasured(fault: MediaFault, local: String, ports: &RangeInclusive<u16>) -> 
         MediaFault::Refused { step, status, message } => {
             Finding::RtpRefused { step: step.name(), status, message }
         }
+        MediaFault::ForeignAddress(address) => Finding::RtpAddressRefused { address: address.to_string() },
         MediaFault::Stalled(step) => Finding::RtpStalled { step: step.name() },
     }
 }

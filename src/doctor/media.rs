@@ -26,6 +26,7 @@ use crate::ari::request::{Reply, Request, media_address};
 use crate::ari::{BridgeId, ChannelId, OUR_PREFIX};
 use crate::config::{AsteriskConfig, MediaConfig};
 use crate::daemon::clock::{chance, now};
+use crate::daemon::media_networks;
 use crate::daemon::peers::{ari_headers, events_url};
 use crate::media::rtp::{Packet, Stream};
 use crate::media::{FRAME_BYTES, FRAME_DURATION, Frame};
@@ -78,6 +79,8 @@ pub(super) async fn measure(
         ports: media.ports.clone(),
         asterisk: Vec::new(),
         outcome: Err(MediaFault::NoAri),
+        elsewhere: None,
+        trust: media.trust,
         left: Vec::new(),
     };
     let sockets = match sockets(media) {
@@ -94,7 +97,16 @@ pub(super) async fn measure(
     };
     let mut made = Made::default();
     let mut step = Step::Events;
-    let trial = Trial { rest, asterisk, tls, made: &mut made, step: &mut step, ends: &mut facts.asterisk };
+    let trial = Trial {
+        rest,
+        asterisk,
+        media,
+        tls,
+        made: &mut made,
+        step: &mut step,
+        ends: &mut facts.asterisk,
+        elsewhere: &mut facts.elsewhere,
+    };
     facts.outcome = tokio::select! {
         measured = timeout(LIMIT, trial.run(sockets)) => measured.unwrap_or(Err(MediaFault::Stalled(step))),
         () = stop => Err(MediaFault::Stalled(step)),
@@ -134,10 +146,12 @@ async fn route_to(asterisk: &AsteriskConfig) -> Option<IpAddr> {
 struct Trial<'a> {
     rest: &'a AriRest,
     asterisk: &'a AsteriskConfig,
+    media: &'a MediaConfig,
     tls: &'a Arc<ClientConfig>,
     made: &'a mut Made,
     step: &'a mut Step,
     ends: &'a mut Vec<SocketAddr>,
+    elsewhere: &'a mut Option<(SocketAddr, SocketAddr)>,
 }
 
 impl Trial<'_> {
@@ -157,9 +171,10 @@ impl Trial<'_> {
         let channels = [ChannelId::from(&*id("a")), ChannelId::from(&*id("b"))];
         self.made.channels = channels.to_vec();
         let asked = sockets.iter().zip(&channels).map(async |(socket, channel)| {
-            let host = socket
+            let local = socket
                 .local_addr()
                 .map_err(|error| MediaFault::NotOurs { cause: Detail::new(error), instead: None })?;
+            let host = SocketAddr::new(self.media.advertised_ip(), local.port());
             let request = Request::ExternalMedia { app: app.clone(), channel: channel.clone(), host };
             let body = done(self.rest.perform(&request).await, Step::Channels)?;
             media_address(&body).ok_or(MediaFault::Refused {
@@ -169,10 +184,17 @@ impl Trial<'_> {
             })
         });
         let mut legs = Vec::new();
+        let own = media_networks::own(self.asterisk, self.media).await;
+        let networks = media_networks::all(own.as_deref(), self.media);
         let answers = join_all(asked).await;
         for (socket, end) in sockets.into_iter().zip(answers) {
             let (end, random) = (end?, chance());
             self.ends.push(end);
+            if let Some(all) = &networks
+                && !all.iter().any(|network| network.contains(&end.ip()))
+            {
+                return Err(MediaFault::ForeignAddress(end.ip()));
+            }
             let stream = Stream::new(random as u32, (random >> 32) as u16, (random >> 16) as u32);
             legs.push(Leg { socket, asterisk: end, stream });
         }
@@ -195,6 +217,7 @@ impl Trial<'_> {
         bench.until(sleep(SOUND)).await;
         bench.probes_left = 0;
         bench.until(sleep(LATE)).await;
+        *self.elsewhere = bench.elsewhere;
         Ok([bench.directions[0].tally(), bench.directions[1].tally()])
     }
 }
@@ -236,6 +259,8 @@ struct Bench {
     probes_left: usize,
     run: [u8; 8],
     clock: Interval,
+    /// Where a packet should have come from, and where it came from instead.
+    elsewhere: Option<(SocketAddr, SocketAddr)>,
 }
 
 impl Bench {
@@ -243,7 +268,7 @@ impl Bench {
         let mut clock = interval(FRAME_DURATION);
         clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let directions = [Direction::default(), Direction::default()];
-        Self { legs, directions, probes_left: 0, run: chance().to_le_bytes(), clock }
+        Self { legs, directions, probes_left: 0, run: chance().to_le_bytes(), clock, elsewhere: None }
     }
 
     /// Goes on until `task` is done.
@@ -254,8 +279,12 @@ impl Bench {
             tokio::select! {
                 result = &mut task => return result,
                 _ = self.clock.tick() => self.send(),
-                Ok(bytes) = self.legs[0].socket.recv(&mut one) => self.note(1, &one[..bytes]),
-                Ok(bytes) = self.legs[1].socket.recv(&mut other) => self.note(0, &other[..bytes]),
+                Ok((bytes, source)) = self.legs[0].socket.recv_from(&mut one) => {
+                    self.note(1, &one[..bytes], source);
+                }
+                Ok((bytes, source)) = self.legs[1].socket.recv_from(&mut other) => {
+                    self.note(0, &other[..bytes], source);
+                }
             }
         }
     }
@@ -277,11 +306,15 @@ impl Bench {
         }
     }
 
-    /// Something came at the other end of the leg `from`.
-    fn note(&mut self, from: usize, datagram: &[u8]) {
+    /// Something came at the other end of the leg `from`, out of `source`.
+    fn note(&mut self, from: usize, datagram: &[u8], source: SocketAddr) {
         let Ok(packet) = Packet::parse(datagram) else { return };
         let Some(mark) = packet.payload.get(..MARK_BYTES) else { return };
         if mark[..8] == self.run && usize::from(mark[8]) == from {
+            let named = self.legs[1 - from].asterisk;
+            if source != named {
+                self.elsewhere.get_or_insert((named, source));
+            }
             self.directions[from].arrive(now(), u16::from_be_bytes([mark[9], mark[10]]));
         }
     }

@@ -407,6 +407,21 @@ findings! {
         "No RTP arrives in either direction between {local} and {asterisk}",
         "¿Llega Asterisk a LOCAL_IP_ADDRESS (ping desde allí)? Abra en el cortafuegos UDP RTP_PORTS hacia este equipo y los puertos de rtp.conf hacia Asterisk",
         "Can Asterisk reach LOCAL_IP_ADDRESS (ping from there)? Open UDP RTP_PORTS to this machine and the ports of rtp.conf to Asterisk in the firewall";
+    RtpSourceLearned { came: Both, named: String, source: String } => Rtp Note,
+        "RTP pasa en los dos sentidos ({came} paquetes), pero llega de {source} y no de {named}, como dice Asterisk (NAT o contenedor)",
+        "RTP passes both ways ({came} packets), but comes from {source} and not from {named}, as Asterisk says (NAT or a container)",
+        "Funciona: cada llamada aprende el origen y pierde con ello la primera décima de segundo. Con RTP_SOURCE=strict no se oiría al llamante",
+        "It works: each call learns the source, and loses the first tenth of a second by it. With RTP_SOURCE=strict callers would not be heard";
+    RtpSourceRefused { named: String, source: String } => Rtp Failure,
+        "RTP llega de {source} y no de {named}, como dice Asterisk, y RTP_SOURCE=strict lo descarta: no se oye al llamante",
+        "RTP comes from {source} and not from {named}, as Asterisk says, and RTP_SOURCE=strict drops it: callers are not heard",
+        "Ponga RTP_SOURCE=learn, o quite el NAT entre Asterisk y este equipo",
+        "Set RTP_SOURCE=learn, or remove the NAT between Asterisk and this machine";
+    RtpAddressRefused { address: String } => Rtp Failure,
+        "Asterisk pide el audio en {address}, que no es una de sus direcciones conocidas: las llamadas no envían nada allí",
+        "Asterisk asks for the audio at {address}, which is none of its known addresses: calls send nothing there",
+        "Si es una dirección de Asterisk (contenedor, NAT o varias redes), añádala a RTP_MEDIA_ADDRESSES",
+        "If it is an address of Asterisk's (a container, NAT or several networks), add it to RTP_MEDIA_ADDRESSES";
     RtpNotOurs { local: String, cause: Detail, instead: InBrackets } => Rtp Failure,
         "LOCAL_IP_ADDRESS={local} no es una dirección de este equipo: {cause}",
         "LOCAL_IP_ADDRESS={local} is no address of this machine: {cause}",

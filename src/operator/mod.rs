@@ -12,7 +12,7 @@
 pub mod foreign;
 mod words;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 pub use words::{Allowed, Cost, Detail, EndReason, Found, is_yes};
 
@@ -466,11 +466,23 @@ notices! {
     RtpUnbindable { address: String, cause: Detail } => Error,
         "No se puede abrir un socket RTP en {address}: {cause}. Revise LOCAL_IP_ADDRESS",
         "No RTP socket can be opened on {address}: {cause}. Check LOCAL_IP_ADDRESS";
-    /// The codec of the caller's first packet.
+    /// The caller's packets come from `source`, not from where Asterisk named, and are taken; said once a call.
+    RtpSourceLearned { named: SocketAddr, source: SocketAddr } => Info,
+        "El audio del llamante llega de {source} y no de {named}, como dijo Asterisk (NAT o contenedor): se acepta. Con RTP_SOURCE=strict no se aceptaría",
+        "The caller's audio comes from {source} and not from {named}, as Asterisk said (NAT or a container): it is accepted. With RTP_SOURCE=strict it would not be";
+    /// The same, and they are dropped; said once a call.
+    RtpSourceRefused { named: SocketAddr, source: SocketAddr } => Warn,
+        "Llega audio de {source}, pero Asterisk dijo {named}: se descarta por RTP_SOURCE=strict. Si es del llamante (NAT o contenedor), use RTP_SOURCE=learn",
+        "Audio comes from {source}, but Asterisk said {named}: it is dropped because of RTP_SOURCE=strict. If it is the caller's (NAT or a container), use RTP_SOURCE=learn";
+    /// Asterisk wants the sound sent to an address that is not known to be its own.
+    MediaAddressRefused { address: IpAddr } => Error,
+        "Asterisk pide enviar el audio a {address}, que no es una de sus direcciones conocidas: no se envía. Si es correcta (contenedor, NAT o varias redes), añádala a RTP_MEDIA_ADDRESSES",
+        "Asterisk asks for the audio at {address}, which is none of its known addresses: nothing is sent there. If it is right (a container, NAT or several networks), add it to RTP_MEDIA_ADDRESSES";
+    /// The codec of the caller's first sound.
     CodecDetected { codec: String } => Info,
         "Codec detectado: {codec}",
         "Codec detected: {codec}";
-    /// RTP with a payload type that is not audio we know; said once a call.
+    /// Sound whose payload type is not µ-law; said once a call.
     UnknownPayload { payload_type: u8 } => Warn,
         "Llega RTP con un tipo de carga desconocido ({payload_type}) y se descarta: revise que el canal use ulaw",
         "RTP of unknown payload type ({payload_type}) arrives and is dropped: check that the channel uses ulaw";
@@ -492,6 +504,10 @@ notices! {
     SessionConfigured => Info,
         "msg_type updated recibido, ahora enviaré audio chunks",
         "msg_type updated received, now sending audio chunks";
+    /// The model's server sends an event that cannot be read; said once a call. `event` is its type, `missing` the field.
+    EventUnreadable { event: Detail, missing: &'static str } => Warn,
+        "OpenAI envía un evento que no se puede leer ({event}: falta {missing}, o no se entiende) y se pasa por alto; se dice una vez por llamada",
+        "OpenAI sends an event that cannot be read ({event}: {missing} is missing, or cannot be understood), and it is passed over; said once a call";
     /// The key is wrong or disabled.
     KeyRefused => Error,
         "OpenAI rechaza la clave: revise OPENAI_API_KEY (clave errónea, revocada o de otro proyecto)",
@@ -504,10 +520,6 @@ notices! {
     ModelUnavailable { model: String } => Error,
         "El modelo {model} no existe o la clave no tiene acceso a él: revise OPENAI_REALTIME_MODEL",
         "The model {model} does not exist or the key has no access to it: check OPENAI_REALTIME_MODEL";
-    /// The model's server sends an event that cannot be read; said once a call. `event` is its type, `missing` the field.
-    EventUnreadable { event: Detail, missing: &'static str } => Warn,
-        "OpenAI envía un evento que no se puede leer ({event}: falta {missing}, o no se entiende) y se pasa por alto; se dice una vez por llamada",
-        "OpenAI sends an event that cannot be read ({event}: {missing} is missing, or cannot be understood), and it is passed over; said once a call";
     /// The server no longer speaks the beta dialect.
     BetaRefused => Error,
         "OpenAI ya no admite el dialecto beta: ponga OPENAI_REALTIME_DIALECT=ga",

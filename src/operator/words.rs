@@ -4,7 +4,7 @@
 //! It does not hold sentences: those are in the table one floor up.
 
 use std::fmt::Display;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::Language;
 
@@ -29,7 +29,7 @@ macro_rules! said_as_displayed {
     )* };
 }
 
-said_as_displayed!(String, &'static str, u8, u16, u32, u64, usize, SocketAddr, Detail);
+said_as_displayed!(String, &'static str, u8, u16, u32, u64, usize, IpAddr, SocketAddr, Detail);
 
 impl Said for Vec<&'static str> {
     fn said(&self, _language: Language) -> String {

@@ -61,6 +61,8 @@ fn settings(keep: Keep) -> Settings {
         tells_keys: false,
         may_hang_up: false,
         destinations: Vec::new(),
+        trust: openai_inbound_calls::call::source::Trust::Learn,
+        media_networks: None,
     }
 }
 
@@ -91,6 +93,7 @@ impl Stage {
             channel_name: "PJSIP/trunk-00000001".into(),
             answered: true,
             local: ([127, 0, 0, 1], 10_000).into(),
+            advertised: ([127, 0, 0, 1], 10_000).into(),
             ssrc: 1,
             sequence: 1,
             timestamp: 1,

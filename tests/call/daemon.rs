@@ -211,6 +211,7 @@ impl World {
             channel_name: channel.name,
             answered: channel.up,
             local,
+            advertised: local,
             ssrc: first as u32,
             sequence: (first >> 32) as u16,
             timestamp: second as u32,
@@ -221,6 +222,8 @@ impl World {
             phone,
             local,
             media: None,
+            ssrc: None,
+            heard_from: None,
             inbox: std::collections::VecDeque::new(),
             asleep_until: None,
             into: Wire::new(first, self.network.media),
@@ -296,10 +299,26 @@ impl World {
         self.tasks[index].into.advance(now);
         while let Some(datagram) = self.tasks[index].into.poll() {
             let (port, datagram) = datagram.split_at(2);
-            let from = SocketAddr::from(([127, 0, 0, 1], u16::from_be_bytes([port[0], port[1]])));
-            self.happen(index, Happened::Packet(from, datagram.to_vec()));
+            let named = SocketAddr::from(([127, 0, 0, 1], u16::from_be_bytes([port[0], port[1]])));
+            let from = self.router.unwrap_or(named);
+            let mut datagram = datagram.to_vec();
+            if let (Some(restamp), [_, _, high, low, a, b, c, d, ..]) = (&self.restamp, &mut datagram[..]) {
+                let number = u32::from(u16::from_be_bytes([*high, *low]));
+                let stamp = restamp(number, u32::from_be_bytes([*a, *b, *c, *d]));
+                [*a, *b, *c, *d] = stamp.to_be_bytes();
+            }
+            self.receive(index, from, datagram);
         }
         self.tick_if_due(index);
+    }
+
+    /// A datagram reaches our socket, unless the socket is connected to somebody else.
+    pub(crate) fn receive(&mut self, index: usize, from: SocketAddr, datagram: Vec<u8>) {
+        let task = &mut self.tasks[index];
+        if task.heard_from.is_none_or(|source| source == from) {
+            task.ssrc = datagram.get(8..12).and_then(|ssrc| ssrc.try_into().ok()).map(u32::from_be_bytes);
+            self.happen(index, Happened::Packet(from, datagram));
+        }
     }
 
     fn tick_if_due(&mut self, index: usize) {
@@ -445,6 +464,7 @@ impl World {
                 }
             }
             Output::MediaAddress(address) => task.media = Some(address),
+            Output::MediaSource(source) => task.heard_from = Some(source),
             Output::Append { frame, complete } => {
                 task.pending.extend_from_slice(frame.bytes());
                 self.ladder.sound(now, phone, (Lane::Us, Lane::Model), kind(frame.bytes()), FRAME);

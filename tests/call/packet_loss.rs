@@ -110,6 +110,27 @@ fn a_network_that_stops_for_forty_milliseconds_now_and_then_is_not_heard() {
     assert!(world.violations().is_empty(), "{:?}", world.violations());
 }
 
+/// A phone whose packets follow each other without a gap, and whose timestamps say otherwise.
+fn said_with_timestamps(change: impl Fn(u32, u32) -> u32 + 'static) {
+    let mut world = listening(Impairment { latency: MS, ..Impairment::default() });
+    world.restamp = Some(Box::new(change));
+    let said = pattern(5_000, 101);
+    world.dial(vec![Step::Pause(200 * MS), Step::Say(said.clone())]);
+    world.run_to(6_000);
+    assert!(voice(&world).concat() == *said, "every frame, once, in order");
+    let counters = world.tasks[0].call.report().uplink;
+    assert_eq!((counters.lost_frames, counters.jumps, counters.late), (0, 0, 0), "{counters:?}");
+    assert!(world.violations().is_empty(), "{:?}", world.violations());
+}
+
+#[test]
+fn timestamps_that_are_off_by_less_than_a_frame_or_stand_still_cost_nothing() {
+    said_with_timestamps(|number, timestamp| timestamp - 8 * (number % 2));
+    said_with_timestamps(|number, timestamp| timestamp + 100 * (number % 2));
+    said_with_timestamps(|_, _| 77);
+    said_with_timestamps(|number, _| number * 152);
+}
+
 #[test]
 fn keys_are_no_sound_and_the_sound_around_them_keeps_its_place() {
     let mut world = listening(Impairment { latency: MS, ..Impairment::default() });
@@ -177,8 +198,9 @@ fn comfort_noise_and_keys_among_the_packets_are_no_sound() {
     for n in 0..100 {
         world.run_to(300 + n * 20);
         let (payload_type, payload) = if n % 2 == 0 { (101, vec![5, 0x8A, 3, 0xC0]) } else { (13, vec![70]) };
-        let header = vec![0x80, payload_type, 0, n as u8, 0, 0, 0, 1, 7, 7, 7, 7];
-        world.happen(0, Happened::Packet(media, [header, payload].concat()));
+        let header = [0x80, payload_type, 0, n as u8, 0, 0, 0, 1];
+        let ssrc = world.tasks[0].ssrc.expect("the caller's stream").to_be_bytes();
+        world.happen(0, Happened::Packet(media, [&header[..], &ssrc, &payload].concat()));
     }
     world.run_to(4_000);
     assert!(voice(&world).concat() == *said, "his voice and nothing else");

@@ -12,6 +12,7 @@ use openai_inbound_calls::ari::request::{Reply, Request};
 use openai_inbound_calls::call::glance::Glance;
 use openai_inbound_calls::call::ledger::{Price, Prices, Rates};
 use openai_inbound_calls::call::limits::Limits;
+use openai_inbound_calls::call::source::Trust;
 use openai_inbound_calls::call::{Call, LegEvent, Report, Settings};
 use openai_inbound_calls::operator::Notice;
 use openai_inbound_calls::realtime::dialect::{
@@ -148,6 +149,10 @@ pub(crate) struct Task {
     pub(crate) phone: usize,
     pub(crate) local: std::net::SocketAddr,
     pub(crate) media: Option<std::net::SocketAddr>,
+    /// The stream its last packet belonged to.
+    pub(crate) ssrc: Option<u32>,
+    /// The only source whose packets still reach us.
+    pub(crate) heard_from: Option<std::net::SocketAddr>,
     /// What waits while the task is not run.
     pub(crate) inbox: VecDeque<Happened>,
     pub(crate) asleep_until: Option<Instant>,
@@ -194,6 +199,8 @@ pub(crate) struct Server {
 
 /// How the servers' texts reach us: as they are, or written in another way.
 pub(crate) type Writing = Box<dyn Fn(String) -> String>;
+/// A packet's sequence number and timestamp, and the timestamp it gets.
+pub(crate) type Restamp = Box<dyn Fn(u32, u32) -> u32>;
 
 /// Everything. See the module's documentation.
 pub(crate) struct World {
@@ -210,6 +217,10 @@ pub(crate) struct World {
     pub(crate) live: HashMap<ChannelId, usize>,
     pub(crate) servers: Vec<Server>,
     pub(crate) server_writes: Writing,
+    /// What becomes of the timestamps of Asterisk's packets, by their sequence numbers.
+    pub(crate) restamp: Option<Restamp>,
+    /// Where Asterisk's packets seem to come from; None: from where it says.
+    pub(crate) router: Option<std::net::SocketAddr>,
     pub(crate) switchboard: Switchboard,
     /// When the Asterisk that was connected last was started.
     pub(crate) asterisk_started: Option<String>,
@@ -282,6 +293,8 @@ pub(crate) fn settings() -> Settings {
         tells_keys: false,
         may_hang_up: false,
         destinations: Vec::new(),
+        trust: Trust::Learn,
+        media_networks: Some(["127.0.0.0/8".parse().expect("a network")].into()),
     }
 }
 
@@ -324,6 +337,8 @@ impl World {
             live: HashMap::new(),
             servers: Vec::new(),
             server_writes: Box::new(|text| text),
+            restamp: None,
+            router: None,
             switchboard: Switchboard::default(),
             asterisk_started: None,
             absent: LegEvent::CallerLeft,

@@ -335,6 +335,22 @@ async fn rtp_passes_one_way_only() {
 }
 
 #[tokio::test]
+async fn rtp_comes_from_elsewhere_or_is_wanted_elsewhere() {
+    let set_up = healthy();
+    let router = set_up.world.asterisk.route_media().expect("a socket");
+    let checks = set_up.finds(&[]).await;
+    assert!(detail(&checks, "rtp").contains(&format!("llega de {router}")), "{}", detail(&checks, "rtp"));
+    let set_up = healthy().but("RTP_SOURCE", "strict");
+    set_up.world.asterisk.route_media().expect("a socket");
+    let checks = set_up.finds(&[("rtp", "failure")]).await;
+    assert!(detail(&checks, "rtp").contains("RTP_SOURCE=strict"));
+    let named_address = Some([192, 0, 2, 7].into());
+    let set_up = SetUp::with(Settings { named_address, ..Settings::default() }, Script::default());
+    let checks = set_up.finds(&[("rtp", "failure")]).await;
+    assert!(detail(&checks, "rtp").starts_with("Asterisk pide el audio en 192.0.2.7"));
+}
+
+#[tokio::test]
 async fn rtp_is_lost_here_and_there() {
     for (every, status) in [(10, "warning"), (2, "failure")] {
         let set_up = healthy();

@@ -37,6 +37,7 @@ mod refused;
 mod refusing;
 mod reload;
 mod rivals;
+mod rtp_source;
 mod sealed;
 mod service_manager;
 mod sigterm;

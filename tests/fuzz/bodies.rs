@@ -131,6 +131,7 @@ fn seed() -> Seed {
         channel_name: "PJSIP/voip-00000000".into(),
         answered: true,
         local: ([127, 0, 0, 1], 10_000).into(),
+        advertised: ([127, 0, 0, 1], 10_000).into(),
         ssrc: 1,
         sequence: u16::MAX,
         timestamp: u32::MAX,
@@ -168,6 +169,8 @@ fn settings_of_call() -> Settings {
         tells_keys: false,
         may_hang_up: false,
         destinations: Vec::new(),
+        trust: openai_inbound_calls::call::source::Trust::Learn,
+        media_networks: None,
     }
 }
 

@@ -31,6 +31,8 @@ fn media(there: Tally, back: Tally) -> Media {
         ports: 10_000..=20_000,
         asterisk: vec![([192, 168, 1, 2], 30_000).into(), ([192, 168, 1, 2], 30_002).into()],
         outcome: Ok([there, back]),
+        elsewhere: None,
+        trust: Trust::Learn,
         left: Vec::new(),
     }
 }
@@ -248,6 +250,18 @@ fn open_files_must_do_for_every_port() {
     assert_eq!(open_files(OpenFiles { limit: 65_536, calls: 5_001 }).status(), Status::Ok);
     let few = open_files(OpenFiles { limit: 1_024, calls: 5_001 });
     assert_eq!(few, Finding::OpenFilesFew { limit: 1_024, calls: 5_001, enough_for: 120, needed: 40_072 });
+}
+
+#[test]
+fn rtp_from_another_source_is_told_and_is_a_failure_where_it_would_be_dropped() {
+    let elsewhere = Some((([192, 168, 1, 2], 30_000).into(), ([172, 17, 0, 1], 41_234).into()));
+    let learned = sound(&Media { elsewhere, ..whole() });
+    assert_eq!(learned.status(), Status::Note);
+    assert!(learned.words(Language::English).0.contains("172.17.0.1:41234"));
+    let refused = sound(&Media { elsewhere, trust: Trust::Strict, ..whole() });
+    assert_eq!(refused.status(), Status::Failure);
+    let foreign = Media { outcome: Err(MediaFault::ForeignAddress([192, 0, 2, 7].into())), ..whole() };
+    assert_eq!(sound(&foreign).status(), Status::Failure);
 }
 
 #[test]

@@ -185,17 +185,16 @@ impl Asterisk {
         self.ports.insert(port, key);
         self.out.push_back(Emit::OpenPort(port));
         self.follow(&app, key);
-        let variables = [
-            ("UNICASTRTP_LOCAL_ADDRESS", self.settings.media_address.to_string()),
-            ("UNICASTRTP_LOCAL_PORT", port.to_string()),
-        ];
+        let address = self.settings.named_address.unwrap_or(self.settings.media_address);
+        let variables =
+            [("UNICASTRTP_LOCAL_ADDRESS", address.to_string()), ("UNICASTRTP_LOCAL_PORT", port.to_string())];
         if let Some(channel) = self.channels.get_mut(&key) {
             channel.variables.extend(variables.map(|(name, value)| (name.to_owned(), value)));
         }
         let event = Event::channel("ChannelCreated", &self.channels[&key]);
         self.publish(now, About::Everything, &event);
         self.later(now + self.settings.stasis_latency, Later::MediaEnters(key));
-        let (channel, address) = (&self.channels[&key], self.settings.media_address);
+        let channel = &self.channels[&key];
         Response::ok(match self.settings.media_reply {
             MediaReply::Channel => events::external_media_json(channel, address),
             MediaReply::Around => format!(

@@ -33,6 +33,8 @@ pub struct Settings {
     pub password: String,
     /// Where the media legs' sockets are bound (`UNICASTRTP_LOCAL_ADDRESS`).
     pub media_address: IpAddr,
+    /// What ARI is told instead, as by an Asterisk behind a router, or one that lies.
+    pub named_address: Option<IpAddr>,
     /// The even ones of these ports are handed out in turn to media legs.
     pub media_ports: Range<u16>,
     /// Unix time at `Asterisk::new`, in seconds: channel ids and timestamps count from it.
@@ -71,6 +73,7 @@ impl Default for Settings {
             user: "asterisk".into(),
             password: "testbed".into(),
             media_address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            named_address: None,
             media_ports: 30_000..40_000,
             start_wall: 1_795_180_048,
             stasis_latency: Duration::from_millis(3),

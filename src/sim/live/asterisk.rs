@@ -176,6 +176,17 @@ impl AsteriskServer {
         self.exchange.with(|world, _| world.network.loses = Some(Box::new(loses)));
     }
 
+    /// From now on RTP to the application comes from another address, as through a router; which.
+    ///
+    /// # Errors
+    /// The system's, when there is no such socket to be had.
+    pub fn route_media(&self) -> io::Result<SocketAddr> {
+        let router = std::net::UdpSocket::bind((loopback_address(), 0))?;
+        let address = router.local_addr()?;
+        self.exchange.with(|world, _| world.network.router = Some(router));
+        Ok(address)
+    }
+
     /// The names of the applications, registered or remembered.
     pub fn applications(&self) -> Vec<String> {
         self.exchange.with(|world, _| world.asterisk.applications())

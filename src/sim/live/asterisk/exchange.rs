@@ -98,6 +98,8 @@ pub(super) struct World {
 #[derive(Default)]
 pub(super) struct Network {
     pub(super) loses: Option<Box<dyn FnMut(SocketAddr) -> bool + Send>>,
+    /// Through which the media legs' packets go, as through a router; None: they leave from the legs' own sockets.
+    pub(super) router: Option<std::net::UdpSocket>,
 }
 
 impl std::fmt::Debug for Network {
@@ -289,7 +291,10 @@ impl World {
                             continue;
                         }
                         // A full buffer loses a packet, as a network does.
-                        drop(leg.socket.try_send_to(&datagram, to));
+                        drop(match &self.network.router {
+                            Some(router) => router.send_to(&datagram, to),
+                            None => leg.socket.try_send_to(&datagram, to),
+                        });
                     }
                 }
                 Emit::ToCaller { call, datagram } => {

@@ -1,0 +1,192 @@
+//! Whose packets are the caller's: the stream of one address and one SSRC, and nobody else's.
+//!
+//! Asterisk names the address it sends from. Where a router or a container port stands between, the packets come from
+//! another one. As Asterisk's own "strict RTP" does, the source is then learned: a stranger is on probation, then
+//! trusted, and then nobody else is heard any more.
+//!
+//! ```text
+//!            named()
+//!   Unnamed ─────────► Waiting ── a packet from the named address ──────────────► Locked
+//!                         │                                                         ▲  ▲
+//!                         │ a stranger passes probation                             │  │
+//!                         ▼                                                         │  │
+//!                      Trusting ── a packet from the named address after all ───────┘  │
+//!                         │                                                            │
+//!                         └── LEARNING is over, and the named address has sent nothing ┘
+//! ```
+//! Locked is final: the daemon then connects its socket to the source, and the kernel drops everybody else. Within the
+//! source, packets of another SSRC are dropped until the known SSRC has been silent for [`RENEW_AFTER`]: a caller's phone
+//! that begins a new stream has stopped the old one, a forger beside the phone has not.
+//!
+//! Says nothing about order, gaps and rate: that is `uplink`'s. Sources: RFC 3550 §8.2 (collisions of SSRCs) and appendix A.1
+//! (probation); Asterisk's `res_rtp_asterisk` (strict RTP).
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use crate::media::rtp::Packet;
+
+/// Packets in sequence after which a stranger is trusted. Asterisk asks for 4. More: the caller's first words are lost
+/// where the source must be learned. Fewer: stray packets of an earlier call pass.
+const PROBATION: u8 = 5;
+/// Those packets must take so long at least: a stream that is sound comes at the pace of sound. Longer than a forger's burst,
+/// shorter than four packets of 20 ms that the network delivers unevenly.
+const PROBATION_LASTS: Duration = Duration::from_millis(40);
+/// So many sequence numbers may be missing between two packets of a stranger on probation, who loses packets as others do.
+const PROBATION_LOSS: u16 = 3;
+/// For so long after it is trusted, a learned source gives way to the named one. Asterisk learns for 5 s too. Longer leaves the
+/// socket open to everybody for longer; shorter locks out an Asterisk whose first packets are late.
+const LEARNING: Duration = Duration::from_secs(5);
+/// Silence of the known SSRC after which another one counts. As long as `uplink` waits before it makes up silence: shorter
+/// lets a forger in during an ordinary burst of jitter, longer loses the begin of a new stream.
+const RENEW_AFTER: Duration = Duration::from_millis(200);
+
+/// Whom the daemon takes for the caller.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Trust {
+    /// The address Asterisk names; if nothing comes from there, the first source that passes probation.
+    #[default]
+    Learn,
+    /// The address Asterisk names, and no other.
+    Strict,
+}
+
+/// What a packet or the time has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// The source is another one than Asterisk named, and is heard from now on.
+    Learned {
+        /// What Asterisk named.
+        named: SocketAddr,
+        /// Where the packets come from.
+        source: SocketAddr,
+    },
+    /// Packets come from elsewhere only, and [`Trust::Strict`] forbids to take them.
+    Refused {
+        /// What Asterisk named.
+        named: SocketAddr,
+        /// Where the packets come from.
+        source: SocketAddr,
+    },
+    /// Nobody but this source will be heard any more.
+    Locked(SocketAddr),
+}
+
+/// The caller's stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stream {
+    from: SocketAddr,
+    ssrc: u32,
+    last_at: Instant,
+}
+
+/// A stranger on probation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stranger {
+    from: SocketAddr,
+    ssrc: u32,
+    sequence: u16,
+    since: Instant,
+    packets: u8,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum State {
+    #[default]
+    Unnamed,
+    Waiting {
+        named: SocketAddr,
+        stranger: Option<Stranger>,
+    },
+    Trusting {
+        named: SocketAddr,
+        stream: Stream,
+        until: Instant,
+    },
+    Locked(Stream),
+}
+
+/// Whose packets are heard; at first nobody's.
+#[derive(Debug, Default)]
+pub struct Source {
+    trust: Trust,
+    state: State,
+    /// The operator knows that packets of a stranger are refused.
+    refusal_said: bool,
+}
+
+impl Source {
+    /// A source of which nothing is known yet.
+    pub fn new(trust: Trust) -> Self {
+        Self { trust, ..Self::default() }
+    }
+
+    /// Asterisk says where it will send from. What is known already stays.
+    pub fn named(&mut self, named: SocketAddr) {
+        if self.state == State::Unnamed {
+            self.state = State::Waiting { named, stranger: None };
+        }
+    }
+
+    /// Whether this packet is the caller's, and what it changes.
+    pub fn judge(&mut self, now: Instant, from: SocketAddr, packet: &Packet<'_>) -> (bool, Option<Change>) {
+        match &mut self.state {
+            State::Locked(stream) => (stream.takes(now, from, packet.ssrc), None),
+            State::Unnamed => (false, None),
+            State::Waiting { named, .. } | State::Trusting { named, .. } if *named == from => {
+                self.state = State::Locked(Stream { from, ssrc: packet.ssrc, last_at: now });
+                (true, Some(Change::Locked(from)))
+            }
+            State::Trusting { stream, until, .. } => {
+                let takes = stream.takes(now, from, packet.ssrc);
+                let locked = takes && *until <= now;
+                if locked {
+                    self.state = State::Locked(*stream);
+                }
+                (takes, locked.then_some(Change::Locked(from)))
+            }
+            State::Waiting { named, stranger } => {
+                let known = stranger.filter(|known| known.is_followed_by(from, packet));
+                let fresh = Stranger { from, ssrc: packet.ssrc, sequence: 0, since: now, packets: 0 };
+                let mut this = known.unwrap_or(fresh);
+                (this.sequence, this.packets) = (packet.sequence, this.packets.saturating_add(1));
+                *stranger = Some(this);
+                if this.packets < PROBATION || now.saturating_duration_since(this.since) < PROBATION_LASTS {
+                    return (false, None);
+                }
+                if self.trust == Trust::Strict {
+                    let first = !std::mem::replace(&mut self.refusal_said, true);
+                    return (false, first.then_some(Change::Refused { named: *named, source: from }));
+                }
+                let named = *named;
+                let stream = Stream { from, ssrc: packet.ssrc, last_at: now };
+                self.state = State::Trusting { named, stream, until: now + LEARNING };
+                (true, Some(Change::Learned { named, source: from }))
+            }
+        }
+    }
+}
+
+impl Stream {
+    /// Whether a packet belongs to this stream, or begins the one that takes its place.
+    fn takes(&mut self, now: Instant, from: SocketAddr, ssrc: u32) -> bool {
+        let takes = self.from == from
+            && (self.ssrc == ssrc || now.saturating_duration_since(self.last_at) >= RENEW_AFTER);
+        if takes {
+            (self.ssrc, self.last_at) = (ssrc, now);
+        }
+        takes
+    }
+}
+
+impl Stranger {
+    /// Whether a packet continues what this stranger has sent.
+    fn is_followed_by(&self, from: SocketAddr, packet: &Packet<'_>) -> bool {
+        let step = packet.sequence.wrapping_sub(self.sequence);
+        self.from == from && self.ssrc == packet.ssrc && (1..=PROBATION_LOSS + 1).contains(&step)
+    }
+}
+
+#[cfg(test)]
+#[path = "source_tests.rs"]
+mod tests;
