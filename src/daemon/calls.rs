@@ -91,18 +91,7 @@ impl Daemon {
         };
         drop(entered);
         self.frequency.count(now(), &channel.caller);
-        let (first, second) = (chance(), chance());
-        let seed = Seed {
-            channel: caller.clone(),
-            wall: offered_at.timestamp(),
-            channel_name: channel.name,
-            answered: channel.up,
-            local: (self.config.media.local_ip, port).into(),
-            advertised: (self.config.media.advertised_ip(), port).into(),
-            ssrc: first as u32,
-            sequence: (first >> 32) as u16,
-            timestamp: second as u32,
-        };
+        let seed = self.seed(&channel, port, offered_at);
         let recording = self.record(&caller, channel.caller, channel.called, offered_at);
         let recorded_at = recording.is_some().then_some(offered_at);
         let row = Box::new(call_log::taken(row, &self.settings.model, AGENT, recorded_at));
@@ -129,6 +118,22 @@ impl Daemon {
         let abort = self.calls.spawn(call_task::run(call, inbox, io).instrument(span));
         self.callers.insert(abort.id(), caller.clone());
         self.live.insert(caller, Live { row, port, orders, abort, spent });
+    }
+
+    /// What a call of this channel is born with, whose RTP socket is bound to this port.
+    fn seed(&self, channel: &Channel, port: u16, offered_at: DateTime<FixedOffset>) -> Seed {
+        let (first, second) = (chance(), chance());
+        Seed {
+            channel: channel.id.clone(),
+            wall: offered_at.timestamp(),
+            channel_name: channel.name.clone(),
+            answered: channel.up,
+            local: (self.config.media.local_ip, port).into(),
+            advertised: (self.config.media.advertised_ip(), port).into(),
+            ssrc: first as u32,
+            sequence: (first >> 32) as u16,
+            timestamp: second as u32,
+        }
     }
 
     /// A place on the board for a call that begins.

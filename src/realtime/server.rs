@@ -367,10 +367,7 @@ fn event(wire: Wire<'_>) -> Result<Event<'_>, &'static str> {
             let item = WireItem::read(wire.item).ok_or("item")?;
             Event::OutputItemDone { item: Item::of(&item, Untold::Finished)? }
         }
-        "error" => {
-            let error = wire.error.and_then(|error| serde_json::from_str(error.get()).ok());
-            Event::Error(error.unwrap_or_default())
-        }
+        "error" => Event::Error(api_error(wire.error)),
         _ => return session_or_caller_event(wire),
     })
 }
@@ -426,10 +423,7 @@ fn response(raw: Option<&RawValue>) -> Result<Response, &'static str> {
         Some("completed") => ResponseStatus::Completed,
         Some("cancelled") => ResponseStatus::Cancelled,
         Some("incomplete") => ResponseStatus::Incomplete(reason.unwrap_or_default().into_owned()),
-        Some("failed") => {
-            let error = error.and_then(|error| serde_json::from_str(error.get()).ok());
-            ResponseStatus::Failed(error.unwrap_or_default())
-        }
+        Some("failed") => ResponseStatus::Failed(api_error(error)),
         _ => ResponseStatus::InProgress,
     };
     let untold = match status {
@@ -482,6 +476,10 @@ impl Item {
 
 fn id<T: for<'s> From<&'s str>>(text: &Text<'_>, field: &'static str) -> Result<T, &'static str> {
     text.0.as_deref().map(T::from).ok_or(field)
+}
+
+fn api_error(raw: Option<&RawValue>) -> ApiError {
+    raw.and_then(|error| serde_json::from_str(error.get()).ok()).unwrap_or_default()
 }
 
 /// What stands there, whatever it is; null if nothing does.
