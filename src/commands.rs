@@ -228,7 +228,7 @@ fn serve(settings: RecordingSettings, config: &ArchiveConfig, remarks: &[Notice]
     for remark in remarks {
         operator.say(remark);
     }
-    let archive = Archive::start(settings, config, operator, Box::new(|| None), None)?;
+    let archive = Archive::start(settings, config, operator, Box::new(|| None), None, clock::standing)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         use tokio::signal::unix::{SignalKind, signal};

@@ -20,7 +20,7 @@ use crate::number::Sought;
 use crate::operator::{Detail, Language, Notice, is_yes};
 use crate::output::print;
 use crate::recordings::index::Index;
-use crate::recordings::{Library, LibraryError, RecordingId, RecordingSettings, State, retention};
+use crate::recordings::{Library, LibraryError, RecordingId, RecordingSettings, retention};
 use crate::registry::{self, Log, Opener, Reader, RegistryError, Row, Whose};
 use crate::sqlite;
 
@@ -201,8 +201,8 @@ async fn find(
     which: &Which,
     sought: Option<&Option<Sought>>,
 ) -> Result<Found, Failed> {
-    let all = library.list().map_err(|error| unreadable(library, &error))?;
-    let of = all.iter().filter(|(_, state)| *state != State::Live).count();
+    let ended = library.ended().map_err(|error| unreadable(library, &error))?;
+    let of = ended.len();
     let (recordings, unknown, whose) = match (sought, which.older_than) {
         (Some(Some(caller)), _) => {
             let (ids, unknown) = of_caller(library, index, caller).await?;
@@ -210,7 +210,7 @@ async fn find(
         }
         (None, Some(Age(age))) => {
             let cutoff = clock::wall().naive_local().checked_sub_signed(age).unwrap_or(NaiveDateTime::MIN);
-            (library.older_than(cutoff).map_err(|error| unreadable(library, &error))?, 0, Vec::new())
+            (retention::before(ended, cutoff), 0, Vec::new())
         }
         (Some(None), _) | (None, None) => (Vec::new(), 0, Vec::new()),
     };

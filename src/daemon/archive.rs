@@ -39,7 +39,7 @@ use crate::logging::Operator;
 use crate::operator::{Detail, Notice};
 use crate::recordings::index::Index;
 use crate::recordings::index::keeper::{Feed, Keeper};
-use crate::recordings::retention::{self, Purged};
+use crate::recordings::retention::{self, Clock, Judge, Purged, Standing, Verdict};
 use crate::recordings::{Library, RecordingSettings};
 use crate::registry::{self, Log, Opener, Reader, Whose};
 use crate::sqlite;
@@ -55,6 +55,8 @@ const RETENTION: Duration = Duration::from_secs(3_600);
 /// How long a damaged database is kept for whoever may want to save something of it. It holds numbers that nothing erases
 /// in it, so every deletion that somebody asks for removes it earlier.
 const KEEP_ASIDE: TimeDelta = TimeDelta::days(30);
+/// The same while the clock is not set: the list of a large folder costs a second, so not much more often.
+const CLOCK_AGAIN: Duration = Duration::from_secs(300);
 /// How often a port that is taken is tried again.
 const BIND_AGAIN: Duration = Duration::from_secs(10);
 /// What the end may take; then the thread is left to the end of the process.
@@ -74,7 +76,7 @@ pub struct Archive {
 
 impl Archive {
     /// Starts it. A taken port, an unreadable folder or a broken database are no errors: they are said, and
-    /// tried again.
+    /// tried again. `ask_clock` tells retention whether to trust the wall clock.
     ///
     /// # Errors
     /// There can be no thread or runtime.
@@ -84,6 +86,7 @@ impl Archive {
         operator: Operator,
         recorder: AskRecorder,
         daemon: Option<live::Daemon>,
+        ask_clock: fn() -> Clock,
     ) -> io::Result<Self> {
         let days = recordings.retention_days;
         let library = Library::new(recordings);
@@ -103,6 +106,7 @@ impl Archive {
         let guard = Guard::new(&config.api);
         let noted = access_log.clone();
         let (parts_library, parts_feed) = (library.clone(), feed.clone());
+        let (standing, retention) = watch::channel(Standing::Off);
         let parts = Parts {
             library: parts_library,
             index: index.clone(),
@@ -115,6 +119,7 @@ impl Archive {
             access_log,
             trusted_proxies: config.api.trusted_proxies.clone(),
             recorder,
+            retention,
             daemon,
             pace: Pace::new(clock::now),
             started: clock::wall(),
@@ -124,13 +129,15 @@ impl Archive {
         let (bound, address) = watch::channel(None);
         let (ended, done) = sync_channel(1);
         let retention = Retention {
-            library,
+            library: Arc::new(library),
             index: index.clone(),
             log: log.clone(),
             days,
             operator,
             access_log: noted,
             databases: config.databases(),
+            ask_clock,
+            standing,
         };
         let call_log = config.call_log.file.clone();
         let listen = config.api.listen;
@@ -241,34 +248,62 @@ async fn serve(
 
 /// Deletes what is past its time, at the start and hourly.
 struct Retention {
-    library: Library,
+    library: Arc<Library>,
     index: Index,
     log: Log,
     days: Option<u32>,
     operator: Operator,
     access_log: AccessLog,
     databases: [PathBuf; 2],
+    ask_clock: fn() -> Clock,
+    standing: watch::Sender<Standing>,
 }
 
 impl Retention {
     async fn run(self) {
-        let library = Arc::new(self.library.clone());
-        let mut hourly = tokio::time::interval(RETENTION);
+        let (mut clock, mut judge) = (Clock::Unsynchronised, Judge::default());
         loop {
-            hourly.tick().await;
-            self.remove_aside().await;
-            let Some(days) = self.days else { continue };
-            let (library, now) = (Arc::clone(&library), clock::wall().naive_local());
-            let expired = tokio::task::spawn_blocking(move || {
-                let path = library.folder().display().to_string();
-                retention::expire(&library, now, days).map_err(|error| (path, error))
-            });
-            match expired.await {
-                Ok(Ok(purged)) => self.report(purged, days).await,
-                Ok(Err((path, error))) => {
-                    self.operator.say(&Notice::RecordingsUnreadable { path, cause: Detail::new(error) });
+            // Set once, it goes wrong by seconds only, though the kernel calls it unsynchronised after hours without
+            // a server.
+            if clock == Clock::Unsynchronised {
+                clock = (self.ask_clock)();
+            }
+            if clock != Clock::Unsynchronised {
+                self.remove_aside().await;
+            }
+            if let Some(days) = self.days {
+                self.look(days, clock, &mut judge).await;
+            }
+            tokio::time::sleep(if clock == Clock::Unsynchronised { CLOCK_AGAIN } else { RETENTION }).await;
+        }
+    }
+
+    /// Looks at the folder once, and deletes what may be deleted.
+    async fn look(&self, days: u32, clock: Clock, judge: &mut Judge) {
+        let (now, cutoff) = (clock::now(), retention::cutoff(clock::wall().naive_local(), days));
+        let Some(due) = self.on_disk(move |library| retention::due(library, cutoff)).await else { return };
+        let due = match due {
+            Ok(due) => due,
+            Err(error) => {
+                let path = self.library.folder().display().to_string();
+                return self.operator.say(&Notice::RecordingsUnreadable { path, cause: Detail::new(error) });
+            }
+        };
+        if clock == Clock::Unsynchronised && !due.ids.is_empty() {
+            let notice = Notice::RecordingsAwaitClock { recordings: due.ids.len(), days };
+            return self.stands(Standing::ClockUnsynchronised, Some(notice));
+        }
+        match judge.judge(now, cutoff, due) {
+            Verdict::Delete(ids) => {
+                self.stands(Standing::Working, None);
+                if let Some(purged) = self.on_disk(|library| retention::purge(library, ids)).await {
+                    self.report(purged, days).await;
                 }
-                Err(error) => tracing::warn!(%error, "retention panicked"),
+            }
+            Verdict::Keep(due) => {
+                let (recordings, of) = (due.ids.len(), due.of);
+                let notice = Notice::RecordingsTooManyExpired { recordings, of, days };
+                self.stands(Standing::TooMany, Some(notice));
             }
         }
     }
@@ -281,6 +316,24 @@ impl Retention {
         if let Err(error) = tokio::task::spawn_blocking(remove).await {
             tracing::warn!(%error, "removing damaged databases panicked");
         }
+    }
+
+    /// Tells `/health`, and the operator once.
+    fn stands(&self, standing: Standing, notice: Option<Notice>) {
+        let is_new = self.standing.send_replace(standing) != standing;
+        if let Some(notice) = notice.filter(|_| is_new) {
+            self.operator.say(&notice);
+        }
+    }
+
+    /// Does what waits for the disk beside the runtime; `None` if it panicked.
+    async fn on_disk<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Library) -> T + Send + 'static,
+    ) -> Option<T> {
+        let library = Arc::clone(&self.library);
+        let done = tokio::task::spawn_blocking(move || work(&library)).await;
+        done.inspect_err(|error| tracing::warn!(%error, "retention panicked")).ok()
     }
 
     /// Tells the index, the access log and the operator.

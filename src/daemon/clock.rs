@@ -2,9 +2,12 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher as _, Hasher as _};
+use std::path::Path;
 use std::time::Instant;
 
 use chrono::{DateTime, FixedOffset, Local};
+
+use crate::recordings::retention::Clock;
 
 /// Now, on the runtime's clock (which a test may pause).
 #[expect(clippy::disallowed_methods, reason = "the one place that asks the clock")]
@@ -16,6 +19,29 @@ pub fn now() -> Instant {
 #[expect(clippy::disallowed_methods, reason = "the one place that asks for the wall's time")]
 pub fn wall() -> DateTime<FixedOffset> {
     Local::now().fixed_offset()
+}
+
+/// Whether a time server has set the machine's clock: what the kernel says of it, whichever program sets it, in a container
+/// too. Where the kernel may not be asked, systemd's own client leaves a file.
+pub fn standing() -> Clock {
+    match kernel_clock() {
+        Some(status) if status & libc::STA_UNSYNC == 0 => Clock::Synchronised,
+        Some(_) => Clock::Unsynchronised,
+        None if Path::new("/run/systemd/timesync/synchronized").exists() => Clock::Synchronised,
+        None => Clock::Unknown,
+    }
+}
+
+/// The status bits of the kernel's clock, `adjtimex(2)`; `None` if it does not answer.
+///
+/// The standard library and `rustix` have no call for it. The structure holds integers only, so that zeros are a valid value;
+/// without `modes` the kernel changes nothing and needs no privilege; it writes into the structure, whose address is good for
+/// as long as the call lasts, and keeps none of it.
+#[expect(unsafe_code, reason = "there is no safe call for it; argued above")]
+fn kernel_clock() -> Option<i32> {
+    let mut clock: libc::timex = unsafe { std::mem::zeroed() };
+    let state = unsafe { libc::adjtimex(&raw mut clock) };
+    (state >= 0).then_some(clock.status)
 }
 
 /// A number nobody can foresee well: for RTP identifiers and back-off, not for secrets.

@@ -299,7 +299,7 @@ fn archive(
     let asked = Arc::clone(&known);
     let ask = move || Some(asked.get()?.upgrade()?.health().into());
     let (recordings, archive) = (config.recordings.clone(), &config.archive);
-    let archive = Archive::start(recordings, archive, operator, Box::new(ask), Some(view))?;
+    let archive = Archive::start(recordings, archive, operator, Box::new(ask), Some(view), clock::standing)?;
     let feed = archive.feed();
     let recorder = Recorder::start(config.recordings.clone(), now, move |news| match news {
         recordings::News::Notice(notice) => operator.say(&notice),

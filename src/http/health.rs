@@ -49,6 +49,11 @@ pub struct Health {
     /// `ready`, `building` (a list may not show everything yet) or `closed`.
     #[schema(example = "ready")]
     index: &'static str,
+    /// The deletion of old recordings (`RECORDING_RETENTION_DAYS`): `off`, `working`, or why they are kept although they
+    /// seem old: `clock_unsynchronised` (no time server has set the machine's clock), `too_many` (more than half would
+    /// go; `recordings purge --older-than … --yes` deletes them).
+    #[schema(example = "working")]
+    retention: &'static str,
 }
 
 /// Whether somebody should look.
@@ -87,12 +92,21 @@ pub(super) async fn health(
     let disk = api.on_disk(|library| disk(library.folder())).await?;
     let recorder = api.recorder();
     let index = api.index().standing();
+    let retention = *api.0.retention.borrow();
     let well = recorder.is_none_or(|recorder| recorder.writing)
         && disk.is_some_and(|disk| !disk.read_only && disk.free_bytes >= LOW_BYTES)
-        && index != Standing::Closed;
+        && index != Standing::Closed
+        && !retention.needs_a_person();
     let (code, status) =
         if well { (StatusCode::OK, Status::Ok) } else { (StatusCode::SERVICE_UNAVAILABLE, Status::Degraded) };
-    let health = Health { status, version: env!("CARGO_PKG_VERSION"), recorder, disk, index: index.code() };
+    let health = Health {
+        status,
+        version: env!("CARGO_PKG_VERSION"),
+        recorder,
+        disk,
+        index: index.code(),
+        retention: retention.code(),
+    };
     Ok((code, json(&health)).into_response())
 }
 

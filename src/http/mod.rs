@@ -62,14 +62,14 @@ use bytes::Bytes;
 use chrono::{DateTime, FixedOffset};
 use hyper::body::{Frame, SizeHint};
 use ipnet::IpNet;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::number::CountryCode;
 use crate::recordings::index::Index;
 use crate::recordings::index::keeper::Feed;
-use crate::recordings::{Library, LibraryError, RecordingId};
+use crate::recordings::{Library, LibraryError, RecordingId, retention};
 use crate::registry::{Log, Reader};
 use crate::sqlite;
 use access_log::{AccessLog, Line};
@@ -107,6 +107,8 @@ pub struct Parts {
     pub trusted_proxies: Vec<IpNet>,
     /// The recorder.
     pub recorder: AskRecorder,
+    /// How the deletion of old recordings stands.
+    pub retention: watch::Receiver<retention::Standing>,
     /// What the daemon shows of itself; None: there is no daemon.
     pub daemon: Option<live::Daemon>,
     /// Spaces downloads out.

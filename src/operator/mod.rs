@@ -272,6 +272,15 @@ notices! {
     RecordingsExpired { recordings: usize, days: u32 } => Info,
         "Grabaciones eliminadas por tener más de {days} días: {recordings}",
         "Recordings deleted because they were older than {days} days: {recordings}";
+    /// More than half of the recordings would have been deleted by their age: none was, and none will be until there are
+    /// fewer.
+    RecordingsTooManyExpired { recordings: usize, of: usize, days: u32 } => Error,
+        "Grabaciones con más de {days} días: {recordings} de {of}. Son más de la mitad, y no se ha eliminado ninguna: puede que el reloj del equipo esté mal. Si el reloj y RECORDING_RETENTION_DAYS están bien: openai-inbound-calls recordings purge --older-than {days}d --yes",
+        "Recordings older than {days} days: {recordings} of {of}. They are more than half, and none was deleted: the clock of the machine may be wrong. If the clock and RECORDING_RETENTION_DAYS are right: openai-inbound-calls recordings purge --older-than {days}d --yes";
+    /// No time server has set the machine's clock, so nothing is deleted by its age.
+    RecordingsAwaitClock { recordings: usize, days: u32 } => Error,
+        "Grabaciones con más de {days} días: {recordings}. No se eliminan mientras ningún servidor de hora haya puesto en hora el reloj del equipo. Revise: timedatectl. O elimínelas con: openai-inbound-calls recordings purge --older-than {days}d",
+        "Recordings older than {days} days: {recordings}. They are not deleted until a time server has set the clock of the machine. Check: timedatectl. Or delete them with: openai-inbound-calls recordings purge --older-than {days}d";
     /// The folder of the recordings cannot be read.
     RecordingsUnreadable { path: String, cause: Detail } => Error,
         "No se puede leer la carpeta de grabaciones {path}: {cause}",

@@ -10,7 +10,6 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use chrono::NaiveDateTime;
 use serde_json::value::RawValue;
 
 use super::audio::{Audio, Side};
@@ -246,17 +245,13 @@ impl Library {
         Audio::raw(file, identity)
     }
 
-    /// Recordings of calls that began before `cutoff` (local time of the machine), oldest first; running ones
-    /// are not among them.
+    /// Recordings of calls that are over, newest first.
     ///
     /// # Errors
     /// The folder cannot be read.
-    pub fn older_than(&self, cutoff: NaiveDateTime) -> io::Result<Vec<RecordingId>> {
-        let all = self.list()?.into_iter().rev();
-        Ok(all
-            .filter(|(id, state)| *state != State::Live && id.started() < cutoff)
-            .map(|(id, _)| id)
-            .collect())
+    pub fn ended(&self) -> io::Result<Vec<RecordingId>> {
+        let all = self.list()?.into_iter();
+        Ok(all.filter(|(_, state)| *state != State::Live).map(|(id, _)| id).collect())
     }
 
     /// Recordings of one caller. Reads every conversation: seconds with 100 000 of them.
@@ -265,7 +260,7 @@ impl Library {
     /// The folder cannot be read.
     pub fn of_caller(&self, caller: &Sought) -> io::Result<OfCaller> {
         let mut found = OfCaller::default();
-        for (id, _) in self.list()?.into_iter().rev().filter(|(_, state)| *state != State::Live) {
+        for id in self.ended()?.into_iter().rev() {
             match self.facts(&id) {
                 Ok(Facts { told: Some(told), .. }) if caller.is(&told.caller) => {
                     found.ids.push(id);

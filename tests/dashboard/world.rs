@@ -12,6 +12,7 @@ use openai_inbound_calls::logging::Operator;
 use openai_inbound_calls::media::wav;
 use openai_inbound_calls::operator::Language;
 use openai_inbound_calls::recordings::RecordingSettings;
+use openai_inbound_calls::recordings::retention::Clock;
 use openai_inbound_calls::registry::{self, Row, Tokens};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -82,7 +83,8 @@ impl World {
         };
         let operator = Operator::new(Language::English);
         let mut archive =
-            Archive::start(recordings, &config, operator, Box::new(|| None), None).expect("it starts");
+            Archive::start(recordings, &config, operator, Box::new(|| None), None, || Clock::Synchronised)
+                .expect("it starts");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let address = runtime.block_on(archive.address()).expect("it listens");
         let log = archive.log();

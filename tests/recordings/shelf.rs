@@ -8,6 +8,7 @@ use std::time::Duration;
 use openai_inbound_calls::call::record::{Entry, Opening};
 use openai_inbound_calls::daemon::clock;
 use openai_inbound_calls::number::Sought;
+use openai_inbound_calls::recordings::retention::{Due, due};
 use openai_inbound_calls::recordings::{
     Library, LibraryError, News, RecordingId, RecordingSettings, Side, State,
 };
@@ -49,12 +50,12 @@ fn a_running_call_is_listed_read_and_heard_but_not_deleted() {
     assert!(matches!(library.delete(&id), Err(LibraryError::Live)));
     assert!(matches!(library.export(&id, &folder.path().join("x")), Err(LibraryError::Live)));
     let after_all = id.started() + Duration::from_hours(24);
-    assert_eq!(library.older_than(after_all).unwrap(), []);
+    assert_eq!(due(&library, after_all).unwrap(), Due::default());
     handle.close(ending());
     assert!(recorder.stop(PATIENCE));
     assert_eq!(library.state(&id).unwrap(), State::Finished);
-    assert_eq!(library.older_than(id.started()).unwrap(), []);
-    assert_eq!(library.older_than(after_all).unwrap(), [id]);
+    assert_eq!(due(&library, id.started()).unwrap(), Due { ids: vec![], of: 1 });
+    assert_eq!(due(&library, after_all).unwrap(), Due { ids: vec![id], of: 1 });
 }
 
 #[test]

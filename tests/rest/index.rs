@@ -9,6 +9,7 @@ use openai_inbound_calls::daemon::clock::{now, wall};
 
 use openai_inbound_calls::operator::EndReason;
 use openai_inbound_calls::recordings::index::Index;
+use openai_inbound_calls::recordings::retention::Clock;
 use openai_inbound_calls::recordings::{Facts, News, Recorder, RecordingSettings, State};
 use serde_json::json;
 
@@ -231,6 +232,52 @@ fn recordings_past_their_time_are_deleted_at_the_start_and_noted() {
     assert_eq!(world.ids(""), [soon]);
     let line = world.accesses(1).remove(0);
     assert!(line.contains(" retention - DELETE /recordings/20200101_000000_old "), "{line}");
+}
+
+#[test]
+fn more_than_half_of_the_recordings_is_never_deleted_by_age_unless_somebody_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    for id in ["20200101_000000_a", "20200102_000000_b", "20990101_000000_c"] {
+        record(folder.path(), id, "1");
+    }
+    let world = World::over(folder, With { retention_days: Some(30), ..With::default() });
+    world.until("it has looked", |world| world.get("/health").json()["retention"] == "too_many");
+    let health = world.get("/health");
+    assert_eq!((health.status, &health.json()["status"]), (503, &"degraded".into()));
+    assert_eq!(world.files().len(), 12);
+    let purge = ["purge", "--older-than", "30d", "--yes"];
+    assert!(run(world.folder.path(), &purge).status.success());
+    assert_eq!(world.ids(""), ["20990101_000000_c"]);
+    // The next look finds nothing to delete.
+    let world = World::over(world.stop(), With { retention_days: Some(30), ..With::default() });
+    world.until("it has looked", |world| world.get("/health").json()["retention"] == "working");
+    assert_eq!((world.get("/health").status, world.files().len()), (200, 4));
+}
+
+#[test]
+fn nothing_is_deleted_by_a_clock_that_nobody_has_set() {
+    let recorded = || {
+        let folder = tempfile::tempdir().unwrap();
+        for id in ["20200101_000000_a", "20990101_000000_b", "20990102_000000_c"] {
+            record(folder.path(), id, "1");
+        }
+        folder
+    };
+    let with =
+        |clock: fn() -> Clock| With { retention_days: Some(30), clock: Some(clock), ..With::default() };
+    let world = World::over(recorded(), with(|| Clock::Unsynchronised));
+    world.until("it has looked", |world| world.get("/health").json()["retention"] == "clock_unsynchronised");
+    assert_eq!((world.get("/health").status, world.files().len()), (503, 12));
+    // Where nothing seems old, a wrong clock does no harm, and where the machine does not tell, only the half protects.
+    let folder = world.stop();
+    for part in ["conversation.json", "summary.txt", "audio.wav", "audio.bin"] {
+        fs::remove_file(folder.path().join(format!("20200101_000000_a_{part}"))).unwrap();
+    }
+    let world = World::over(folder, with(|| Clock::Unsynchronised));
+    world.until("it has looked", |world| world.get("/health").json()["retention"] == "working");
+    assert_eq!((world.get("/health").status, world.files().len()), (200, 8));
+    let world = World::over(recorded(), with(|| Clock::Unknown));
+    world.until("the old one is gone", |world| world.files().len() == 8);
 }
 
 #[test]

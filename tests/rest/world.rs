@@ -19,6 +19,7 @@ use openai_inbound_calls::logging::Operator;
 use openai_inbound_calls::media::wav;
 use openai_inbound_calls::operator::Language;
 use openai_inbound_calls::recordings::index::keeper::Feed;
+use openai_inbound_calls::recordings::retention::Clock;
 use openai_inbound_calls::recordings::{Handle, Recorder, RecordingSettings};
 use openai_inbound_calls::registry::{self, Log, Server};
 use serde_json::{Value, json};
@@ -44,6 +45,8 @@ pub(crate) struct With {
     pub(crate) server: Option<Server>,
     pub(crate) recorder: Option<Arc<Mutex<RecorderHealth>>>,
     pub(crate) daemon: Option<live::Daemon>,
+    /// Whether the machine's clock is set; it is, otherwise.
+    pub(crate) clock: Option<fn() -> Clock>,
 }
 
 /// The token of this role.
@@ -80,7 +83,9 @@ impl World {
 
     /// The API over this folder; its index is ready.
     pub(crate) fn over(folder: tempfile::TempDir, with: With) -> Self {
-        let With { tokens, trusted_proxies, retention_days, database, server, recorder, daemon } = with;
+        let With { tokens, trusted_proxies, retention_days, database, server, recorder, daemon, clock } =
+            with;
+        let clock = clock.unwrap_or(|| Clock::Synchronised);
         let trusted_proxies = trusted_proxies.iter().map(|network| network.parse().unwrap()).collect();
         let config = ArchiveConfig {
             call_log: registry::Settings { file: folder.path().join("calls.db"), server },
@@ -92,7 +97,8 @@ impl World {
         let ask =
             move || recorder.as_ref().map(|health| *health.lock().unwrap_or_else(PoisonError::into_inner));
         let operator = Operator::new(Language::English);
-        let mut archive = Archive::start(recordings, &config, operator, Box::new(ask), daemon).unwrap();
+        let mut archive =
+            Archive::start(recordings, &config, operator, Box::new(ask), daemon, clock).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let address = runtime.block_on(archive.address()).unwrap();
         let world = Self { folder, address, archive: Some(archive) };

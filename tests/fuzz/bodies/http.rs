@@ -17,6 +17,7 @@ use openai_inbound_calls::http::{self, Pace, Parts, csv, masking};
 use openai_inbound_calls::operator::Language;
 use openai_inbound_calls::recordings::index::keeper::Keeper;
 use openai_inbound_calls::recordings::index::{self, Index};
+use openai_inbound_calls::recordings::retention::Standing;
 use openai_inbound_calls::recordings::{Library, RecordingSettings};
 use openai_inbound_calls::registry::{self, Opener, Row};
 use tempfile::TempDir;
@@ -147,6 +148,7 @@ fn router(folder: &Path, tokens: Vec<ApiToken>, tasks: &mut JoinSet<()>) -> Rout
         databases,
         country: None,
         recorder: Box::new(|| None),
+        retention: tokio::sync::watch::channel(Standing::Off).1,
         daemon: None,
         pace: Pace::new(clock::now),
         started: clock::wall(),
