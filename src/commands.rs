@@ -247,7 +247,7 @@ fn note(library: &Library, method: &str, ids: &[RecordingId], language: Language
         .iter()
         .map(|id| Line {
             at,
-            who: Who(format!("uid-{user}").into()),
+            who: Who::user(user),
             client: None,
             method: method.to_owned(),
             what: format!("/recordings/{id}"),

@@ -24,6 +24,7 @@ pub(super) const VARIABLES: [&str; 11] = [
     "DATABASE_URL",
     "API_LISTEN",
     "API_TOKEN",
+    "API_GROUP",
     "API_TRUSTED_PROXIES",
 ];
 
@@ -59,8 +60,10 @@ impl ArchiveConfig {
 pub struct ApiConfig {
     /// Where it listens.
     pub listen: SocketAddr,
-    /// Who may use it. Empty: everybody on this machine, and then `listen` is a loopback address.
+    /// Who may use it. Empty: some users of this machine, and then `listen` is a loopback address.
     pub tokens: Vec<ApiToken>,
+    /// The group whose members may use it where there are no tokens; None: the daemon's own.
+    pub group: Option<String>,
     /// Reverse proxies whose word on their clients counts.
     pub trusted_proxies: Vec<IpNet>,
 }
@@ -120,7 +123,10 @@ fn api(reader: &mut Reader<'_>) -> Option<ApiConfig> {
     });
     let tokens = reader.parsed("API_TOKEN", Allowed::Tokens, tokens);
     let trusted_proxies = reader.parsed("API_TRUSTED_PROXIES", Allowed::Networks, networks);
-    let (listen, tokens, trusted_proxies) = (listen?, tokens?, trusted_proxies?);
+    let group = reader.parsed("API_GROUP", Allowed::UserName, |text| {
+        (!text.contains(':')).then(|| Some(text.to_owned()).filter(|text| !text.is_empty()))
+    });
+    let (listen, tokens, group, trusted_proxies) = (listen?, tokens?, group?, trusted_proxies?);
     for (index, token) in tokens.iter().enumerate() {
         if token.secret.expose().len() < TOKEN_CHARS {
             reader.remarks.push(Notice::TokenShort { position: index + 1, characters: TOKEN_CHARS });
@@ -130,7 +136,7 @@ fn api(reader: &mut Reader<'_>) -> Option<ApiConfig> {
         reader.problems.push(Problem::ApiOpenToAll { address: listen });
         return None;
     }
-    Some(ApiConfig { listen, tokens, trusted_proxies })
+    Some(ApiConfig { listen, tokens, group, trusted_proxies })
 }
 
 /// Comma-separated addresses, and networks such as `10.0.0.0/8`.
@@ -322,6 +328,7 @@ mod tests {
             ("API_LISTEN", "5001"),
             ("API_LISTEN", "pbx:5001"),
             ("API_LISTEN", "127.0.0.1"),
+            ("API_GROUP", "a:b"),
             ("API_TRUSTED_PROXIES", "localhost"),
             ("API_TRUSTED_PROXIES", "10.0.0.1,,::1"),
             ("API_TRUSTED_PROXIES", "10.0.0.0/33"),

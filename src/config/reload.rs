@@ -91,8 +91,8 @@ fn fixed_in_recordings(old: &RecordingSettings, new: &RecordingSettings) -> Vec<
 
 fn fixed_in_archive(old: &Config, new: &ArchiveConfig, recordings: &RecordingSettings) -> Vec<&'static str> {
     // The index goes where the call log's file is.
-    let ArchiveConfig { call_log, index: _, country, api: ApiConfig { listen, tokens, trusted_proxies } } =
-        new;
+    let ArchiveConfig { call_log, index: _, country, api } = new;
+    let ApiConfig { listen, tokens, group, trusted_proxies } = api;
     let (old_file, new_file) = (&old.archive.call_log.file, &call_log.file);
     // Unless it is named, the file lies among the recordings and moves with them.
     let has_moved_along = old_file.parent() == Some(&*old.recordings.folder)
@@ -104,6 +104,7 @@ fn fixed_in_archive(old: &Config, new: &ArchiveConfig, recordings: &RecordingSet
         ("COUNTRY_CODE", old.archive.country != *country),
         ("API_LISTEN", old.archive.api.listen != *listen),
         ("API_TOKEN", old.archive.api.tokens != *tokens),
+        ("API_GROUP", old.archive.api.group != *group),
         ("API_TRUSTED_PROXIES", old.archive.api.trusted_proxies != *trusted_proxies),
     ])
 }

@@ -507,6 +507,7 @@ const OTHERS: &[(&str, &str, bool)] = &[
     ("COUNTRY_CODE", "57", false),
     ("API_LISTEN", "127.0.0.1:5002", false),
     ("API_TOKEN", "0123456789abcdef", false),
+    ("API_GROUP", "asterisk", false),
     ("API_TRUSTED_PROXIES", "10.0.0.1", false),
     ("RTP_SOURCE", "strict", true),
     ("RTP_ADVERTISED_ADDRESS", "192.0.2.1", false),

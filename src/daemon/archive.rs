@@ -34,6 +34,7 @@ use crate::config::ArchiveConfig;
 use crate::http::access_log::{AccessLog, Line};
 use crate::http::guard::{Guard, Who};
 use crate::http::live;
+use crate::http::local_users::LocalUsers;
 use crate::http::{self, AskRecorder, Pace, Parts};
 use crate::logging::Operator;
 use crate::operator::{Detail, Notice};
@@ -103,7 +104,11 @@ impl Archive {
         };
         let (keeper, feed) = Keeper::new(index.clone(), library.clone(), Box::new(tell));
         let access_log = AccessLog::start(library.folder(), tell)?;
-        let guard = Guard::new(&config.api);
+        let (users, unknown) = LocalUsers::new(config.api.group.as_deref());
+        if let Some(unknown) = unknown {
+            operator.say(&unknown);
+        }
+        let guard = Guard::new(&config.api, users);
         let noted = access_log.clone();
         let (parts_library, parts_feed) = (library.clone(), feed.clone());
         let (standing, retention) = watch::channel(Standing::Off);

@@ -1,12 +1,12 @@
-//! Who may come in: bearer tokens, and where there are none, nobody but a program on this machine.
+//! Who may come in: bearer tokens, and where there are none, nobody but some users of this machine.
 //!
 //! ```text
 //!  tokens configured ── Authorization: Bearer … of one of them, or 401 ─────────── role allows the method, or 403
 //!                    └─ the dashboard's cookie ── our own page asks, or 403 ───────┘
-//!  none (loopback)   ── Host names this machine, or 421 ── no other site's page asks, or 403
+//!  none (loopback)   ── Host names this machine, or 421 ── no other site's page asks, or 403 ── a user who is let in, or 401
 //! ```
-//! Without tokens whatever can connect may read, and a browser connects for any page it shows. A page of another
-//! site cannot forge `Host` (that stops names that point at 127.0.0.1: DNS rebinding), `Origin` or
+//! Without tokens the kernel says which user opened a connection (`local_users` has those who are let in), and a browser of
+//! theirs connects for any page it shows. A page of another site cannot forge `Host` (that stops names that point at 127.0.0.1: DNS rebinding), `Origin` or
 //! `Sec-Fetch-Site`. With a token in `Authorization` none of this is needed, as no browser sends that by itself, and
 //! would be in the way of a reverse proxy. A cookie is sent by itself, though never for another site
 //! (`SameSite=Strict`); another port of the same machine is the same site, and is kept out here.
@@ -14,17 +14,22 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use axum::http::request::Parts;
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConditionallySelectable as _, ConstantTimeEq as _};
 
+use super::local_users::LocalUsers;
 use super::problem::Problem;
+use super::server::Peer;
 use super::{dashboard, login};
 use crate::config::{ApiConfig, Role};
 
 /// Paths that tell nothing about anybody, open without a token so that monitors need none.
-const OPEN_PATHS: [&str; 4] = ["/health", "/openapi.json", "/ready", "/session"];
+const OPEN_PATHS: [&str; 4] = ["/health", "/openapi.json", "/ready", SESSION];
+/// Where the page asks what it may show. Where there is no token to log in with, this says who is not let in.
+const SESSION: &str = "/session";
 /// Paths to and from a token, whatever it opens.
 const LOGIN_PATHS: [&str; 2] = ["/login", "/logout"];
 
@@ -36,6 +41,7 @@ const METRICS: &str = "/metrics";
 pub struct Guard {
     listen: IpAddr,
     tokens: Arc<[Known]>,
+    users: LocalUsers,
 }
 
 /// A token, as far as it is kept: its hash.
@@ -56,18 +62,24 @@ impl Who {
     pub fn nobody() -> Self {
         Self("-".into())
     }
+
+    /// A user of this machine.
+    #[must_use]
+    pub fn user(uid: u32) -> Self {
+        Self(format!("uid-{uid}").into())
+    }
 }
 
 impl Guard {
-    /// The guard of this configuration.
+    /// The guard of this configuration; `users` are let in where it has no tokens.
     #[must_use]
-    pub fn new(config: &ApiConfig) -> Self {
+    pub fn new(config: &ApiConfig, users: LocalUsers) -> Self {
         let known = config.tokens.iter().map(|token| Known {
             hash: Sha256::digest(token.secret.expose()).into(),
             role: token.role,
             who: Who(token.name.as_str().into()),
         });
-        Self { listen: config.listen.ip().to_canonical(), tokens: known.collect() }
+        Self { listen: config.listen.ip().to_canonical(), tokens: known.collect(), users }
     }
 
     /// Whether tokens are asked for.
@@ -76,20 +88,51 @@ impl Guard {
         !self.tokens.is_empty()
     }
 
-    /// Who asks, or why he may not; both with his name for the access log.
-    pub fn admit<B>(&self, request: &Request<B>) -> Result<Who, (Who, Problem)> {
-        let nobody = |problem| (Who::nobody(), problem);
-        if !self.asks_for_tokens() {
-            let local = Who("local".into());
-            return match self.refuse_pages(request) {
-                None => Ok(local),
-                Some(problem) => Err((local, problem)),
-            };
+    /// Who asks, or why they may not; both with their name for the access log.
+    pub(super) async fn admit(&self, request: &Parts) -> Result<Who, (Who, Problem)> {
+        if self.asks_for_tokens() {
+            self.admit_with_token(request)
+        } else {
+            let peer = request.extensions.get::<Peer>();
+            let refused = self.refuse_pages(request);
+            self.admit_user(peer, request.uri.path(), refused).await
         }
-        let path = request.uri().path();
-        let known = self.known(request.headers());
+    }
+
+    /// Who asks where there are no tokens; `refused` is why the request may be that of a page in a browser.
+    async fn admit_user(
+        &self,
+        peer: Option<&Peer>,
+        path: &str,
+        refused: Option<Problem>,
+    ) -> Result<Who, (Who, Problem)> {
+        let uid = peer.and_then(|peer| peer.uid);
+        let who = uid.map_or_else(Who::nobody, Who::user);
+        let is_everybodys = (is_open(path) && path != SESSION) || path == METRICS;
+        if let Some(problem) = refused {
+            Err((who, problem))
+        } else if is_everybodys {
+            Ok(Who::nobody())
+        } else if self.lets_in(peer).await {
+            Ok(who)
+        } else {
+            let problem = Problem::new(StatusCode::UNAUTHORIZED, "not_let_in", self.users.how_to_be_let_in());
+            Err((who, problem.with(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))))
+        }
+    }
+
+    /// Whether the user at the other end of the connection may use the API without a token.
+    async fn lets_in(&self, peer: Option<&Peer>) -> bool {
+        let Some(Peer { uid: Some(uid), is_let_in, .. }) = peer else { return false };
+        *is_let_in.get_or_init(|| self.users.admits(*uid)).await
+    }
+
+    fn admit_with_token(&self, request: &Parts) -> Result<Who, (Who, Problem)> {
+        let nobody = |problem| (Who::nobody(), problem);
+        let path = request.uri.path();
+        let known = self.known(&request.headers);
         // A browser adds a cookie by itself, whoever wrote the page that asks.
-        if let Some(known) = known.filter(|_| !request.headers().contains_key(header::AUTHORIZATION))
+        if let Some(known) = known.filter(|_| !request.headers.contains_key(header::AUTHORIZATION))
             && !is_of_our_page(request)
             && !dashboard::is_page(path)
         {
@@ -107,7 +150,7 @@ impl Guard {
                 Problem::new(StatusCode::UNAUTHORIZED, "token_needed", "send Authorization: Bearer TOKEN")
                     .with(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
             )),
-            Some(known) if known.role == Role::Full || request.method().is_safe() => Ok(known.who.clone()),
+            Some(known) if known.role == Role::Full || request.method.is_safe() => Ok(known.who.clone()),
             Some(known) => Err((
                 known.who.clone(),
                 Problem::new(StatusCode::FORBIDDEN, "read_only", "this token may only read"),
@@ -148,10 +191,10 @@ impl Guard {
     }
 
     /// Why a request that needs no token may be that of a page in a browser.
-    fn refuse_pages<B>(&self, request: &Request<B>) -> Option<Problem> {
-        let headers = request.headers();
+    fn refuse_pages(&self, request: &Parts) -> Option<Problem> {
+        let headers = &request.headers;
         let host = one(headers, &header::HOST).and_then(|host| host.parse::<Authority>().ok());
-        let in_line = request.uri().authority();
+        let in_line = request.uri.authority();
         let is_ours = |authority: &Authority| self.is_this_machine(authority.host());
         let names_us = match (&host, in_line) {
             (Some(host), None) => is_ours(host),
@@ -166,7 +209,7 @@ impl Guard {
             ));
         }
         // Who follows a link to the dashboard comes from another site, and gets a page without any data.
-        let is_safe_page = request.method().is_safe() && dashboard::is_page(request.uri().path());
+        let is_safe_page = request.method.is_safe() && dashboard::is_page(request.uri.path());
         let same_site = one_if_any(headers, "sec-fetch-site")
             .is_some_and(|site| site.is_none_or(|site| OWN_SITES.contains(&site)));
         let same_origin = one_if_any(headers, "origin")
@@ -195,8 +238,8 @@ const OWN_SITES: [&str; 2] = ["same-origin", "none"];
 
 /// Whether our own page asks. Browsers tell it by `Sec-Fetch-Site`, but over plain HTTP to another machine only by
 /// `Origin`, and there not when they merely read. (A reverse proxy may change `Host`; before it there is TLS.)
-fn is_of_our_page<B>(request: &Request<B>) -> bool {
-    let headers = request.headers();
+fn is_of_our_page(request: &Parts) -> bool {
+    let headers = &request.headers;
     match (one_if_any(headers, "sec-fetch-site"), one_if_any(headers, "origin")) {
         (None, _) | (_, None) => false,
         (Some(Some(site)), _) => OWN_SITES.contains(&site),
@@ -204,7 +247,7 @@ fn is_of_our_page<B>(request: &Request<B>) -> bool {
             let host = one(headers, &header::HOST).and_then(|host| host.parse::<Authority>().ok());
             is_origin_of(origin, host.as_ref())
         }
-        (Some(None), Some(None)) => request.method().is_safe(),
+        (Some(None), Some(None)) => request.method.is_safe(),
     }
 }
 

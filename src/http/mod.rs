@@ -11,7 +11,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `server` | the accept loop: connections, time limits, the orderly end |
-//! | `guard`, `origin` | who may come in; from where |
+//! | `guard`, `local_users`, `origin` | who may come in; which users of this machine; from where |
 //! | `access_log`, `refusals`, `masking` | who did, and who was refused; without callers' numbers |
 //! | `recordings`, `listing`, `audio`, `range`, `conditional` | the routes of recordings, and what they are made of |
 //! | `calls`, `call_listing`, `stats`, `csv` | the routes of the call log, what they show, and as a table |
@@ -33,6 +33,7 @@ pub mod guard;
 pub mod health;
 mod listing;
 pub mod live;
+pub mod local_users;
 mod login;
 pub mod masking;
 mod metrics;
@@ -256,8 +257,9 @@ struct Refused;
 
 /// The guard: who may not come in gets no further.
 async fn admit(State(api): State<Api>, request: Request, next: Next) -> Response {
-    let (who, mut response) = match api.0.guard.admit(&request) {
-        Ok(who) => (who, next.run(request).await),
+    let (head, body) = request.into_parts();
+    let (who, mut response) = match api.0.guard.admit(&head).await {
+        Ok(who) => (who, next.run(Request::from_parts(head, body)).await),
         Err((who, problem)) => {
             let mut response = problem.into_response();
             response.extensions_mut().insert(Refused);
@@ -275,7 +277,7 @@ async fn admit(State(api): State<Api>, request: Request, next: Next) -> Response
 async fn note(State(api): State<Api>, mut request: Request, next: Next) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let what = masking::masked(request.uri());
-    let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
+    let peer = request.extensions().get::<Peer>().map(|peer| peer.address);
     let client = peer.map(|peer| origin::client(peer, request.headers(), &api.0.trusted_proxies));
     if let Some(client) = client {
         request.extensions_mut().insert(client);

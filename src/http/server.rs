@@ -15,8 +15,10 @@ use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
+
+use crate::net::peer_uid;
 
 /// Connections at once; further ones wait. Each holds a descriptor, and calls need theirs.
 const CONNECTIONS: usize = 256;
@@ -30,9 +32,25 @@ const LAST_ANSWERS: Duration = Duration::from_secs(2);
 /// After a failed accept: descriptors have run out, and the next try would fail at once.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Who is at the other end; an extension of every request.
-#[derive(Debug, Clone, Copy)]
-pub struct Peer(pub SocketAddr);
+/// Who is at the other end of a connection; an extension of every request.
+#[derive(Debug, Clone)]
+pub(super) struct Peer {
+    pub(super) address: SocketAddr,
+    /// The user of this machine who opened the connection; None: it comes from elsewhere, or they are not known.
+    pub(super) uid: Option<u32>,
+    /// Whether they may use the API without a token, once that has been looked up.
+    pub(super) is_let_in: Arc<OnceCell<bool>>,
+}
+
+impl Peer {
+    /// Looks at a connection that has just been accepted: later the other end may be closed, and be nobody's.
+    fn of(stream: &TcpStream, address: SocketAddr) -> Self {
+        let is_here = address.ip().to_canonical().is_loopback();
+        let local = stream.local_addr().ok().filter(|_| is_here);
+        let uid = local.and_then(|local| peer_uid::of(local, address));
+        Self { address, uid, is_let_in: Arc::default() }
+    }
+}
 
 /// Serves until `stop` is done; answers under way have a moment to end.
 pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Output = ()>) {
@@ -58,14 +76,14 @@ pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Outp
 }
 
 /// The next connection, when there is room for it.
-async fn accept(
-    listener: &TcpListener,
-    room: &Arc<Semaphore>,
-) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
+async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> (TcpStream, Peer, OwnedSemaphorePermit) {
     loop {
         let permit = Arc::clone(room).acquire_owned().await.expect("the semaphore is never closed");
         match listener.accept().await {
-            Ok((stream, peer)) => return (stream, peer, permit),
+            Ok((stream, address)) => {
+                let peer = Peer::of(&stream, address);
+                return (stream, peer, permit);
+            }
             Err(error) => {
                 tracing::debug!(%error, "accept");
                 tokio::time::sleep(PAUSE).await;
@@ -76,14 +94,15 @@ async fn accept(
 
 async fn connection(
     stream: TcpStream,
-    peer: SocketAddr,
+    peer: Peer,
     _permit: OwnedSemaphorePermit,
     router: Router,
     mut ending: watch::Receiver<()>,
 ) {
     let routes = TowerToHyperService::new(router);
+    let address = peer.address;
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
-        request.extensions_mut().insert(Peer(peer));
+        request.extensions_mut().insert(peer.clone());
         let answer = routes.call(request);
         async move { Ok::<_, Infallible>(answer.await.unwrap_or_else(|never| match never {})) }
     });
@@ -103,6 +122,6 @@ async fn connection(
         }
     };
     if let Err(error) = ended {
-        tracing::debug!(%peer, %error, "connection");
+        tracing::debug!(peer = %address, %error, "connection");
     }
 }

@@ -6,6 +6,7 @@
 pub mod ari_link;
 pub mod ari_rest;
 pub mod backoff;
+pub mod peer_uid;
 pub mod realtime_link;
 pub mod rtp_socket;
 pub mod tls;

@@ -228,6 +228,10 @@ notices! {
     ApiOpenToAll { address: SocketAddr } => Error,
         "API_LISTEN={address} admite conexiones de otros equipos: defina API_TOKEN, o deje API_LISTEN en 127.0.0.1",
         "API_LISTEN={address} admits connections from other machines: set API_TOKEN, or leave API_LISTEN at 127.0.0.1";
+    /// The operating system knows no such group; the daemon's own counts instead.
+    ApiGroupUnknown { group: String } => Warn,
+        "No existe el grupo {group} de API_GROUP: sin API_TOKEN, la API admite al grupo del servicio",
+        "There is no group {group} as in API_GROUP: without API_TOKEN the API admits the daemon's own group";
     /// A token that can be guessed; `position` counts from 1.
     TokenShort { position: usize, characters: usize } => Warn,
         "El token n.º {position} de API_TOKEN tiene menos de {characters} caracteres: se puede adivinar. Hágalo con: openssl rand -hex 32",

@@ -70,6 +70,7 @@ impl World {
             api: ApiConfig {
                 listen: ([127, 0, 0, 1], 0).into(),
                 tokens: setting.tokens,
+                group: None,
                 trusted_proxies: Vec::new(),
             },
         };

@@ -1,6 +1,7 @@
 //! Who is let in, and who was.
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
 
 use openai_inbound_calls::config::Role;
 
@@ -209,4 +210,65 @@ fn the_access_log_shows_who_asks_through_a_trusted_proxy() {
     assert!(behind.refusals(1)[0].contains(" - 203.0.113.7 GET "), "{:?}", behind.refusals(1));
     behind.ask("GET", "/recordings", &[ana, forwarded]);
     assert!(behind.accesses(2)[1].contains(" ana 203.0.113.7 GET "), "{:?}", behind.accesses(2));
+}
+
+/// Asks as the user `nobody`, with `curl`: the body, and the status behind it. None: nobody but root can become another user.
+fn ask_as_nobody(world: &World, method: &str, path: &str) -> Option<(String, u16)> {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: only root can become another user");
+        return None;
+    }
+    let asked = Command::new("setpriv")
+        .args(["--reuid=nobody", "--regid=nogroup", "--clear-groups", "curl", "--silent", "--noproxy", "*"])
+        .args(["--write-out", "\n%{http_code}", "-X", method])
+        .arg(format!("http://{}{path}", world.address))
+        .output()
+        .unwrap();
+    assert!(asked.status.success(), "{asked:?}");
+    let text = String::from_utf8(asked.stdout).unwrap();
+    let (body, status) = text.rsplit_once('\n').unwrap();
+    Some((body.to_owned(), status.parse().unwrap()))
+}
+
+#[test]
+fn without_tokens_another_user_of_this_machine_is_told_how_to_be_let_in() {
+    let world = World::of(&[ID]);
+    for (method, path) in [
+        ("GET", "/recordings"),
+        ("GET", &format!("/recordings/{ID}/audio")),
+        ("DELETE", &format!("/recordings/{ID}")),
+        ("GET", "/calls/live/events"),
+        ("GET", "/session"),
+        ("GET", "/nowhere"),
+    ] {
+        let Some((body, status)) = ask_as_nobody(&world, method, path) else { return };
+        assert_eq!(status, 401, "{method} {path}: {body}");
+        assert!(body.contains("not_let_in") && body.contains("usermod -aG"), "{body}");
+    }
+    assert_eq!(world.files().len(), 4);
+    for path in ["/health", "/ready", "/metrics", "/openapi.json", "/", "/dashboard/main.js"] {
+        let status = ask_as_nobody(&world, "GET", path).unwrap().1;
+        assert!(status == 200 || (path == "/ready" && status == 503), "{path}: {status}");
+    }
+    let refused = world.refusals(1);
+    assert!(refused[0].contains(" uid-65534 127.0.0.1:"), "{refused:?}");
+    assert_eq!(world.get("/recordings").status, 200, "the daemon's own user");
+    assert!(world.accesses(1).iter().all(|line| line.contains(" uid-0 127.0.0.1:")));
+}
+
+#[test]
+fn without_tokens_the_members_of_the_group_are_let_in() {
+    let world =
+        World::over(tempfile::tempdir().unwrap(), With { group: Some("nogroup".into()), ..With::default() });
+    let Some((body, status)) = ask_as_nobody(&world, "GET", "/recordings") else { return };
+    assert_eq!(status, 200, "{body}");
+    assert_eq!(ask_as_nobody(&world, "GET", "/session").unwrap().0, r#"{"needs_token":false,"role":"full"}"#);
+}
+
+#[test]
+fn with_tokens_a_user_of_this_machine_needs_one() {
+    let world = guarded();
+    world.get("/recordings").is_problem(401, "token_needed");
+    let Some((body, status)) = ask_as_nobody(&world, "GET", "/recordings") else { return };
+    assert!(status == 401 && body.contains("token_needed"), "{status} {body}");
 }

@@ -38,6 +38,8 @@ pub(crate) struct World {
 #[derive(Default)]
 pub(crate) struct With {
     pub(crate) tokens: Vec<ApiToken>,
+    /// The group whose members are let in without a token.
+    pub(crate) group: Option<String>,
     /// Addresses of reverse proxies.
     pub(crate) trusted_proxies: &'static [&'static str],
     pub(crate) retention_days: Option<u32>,
@@ -83,15 +85,24 @@ impl World {
 
     /// The API over this folder; its index is ready.
     pub(crate) fn over(folder: tempfile::TempDir, with: With) -> Self {
-        let With { tokens, trusted_proxies, retention_days, database, server, recorder, daemon, clock } =
-            with;
+        let With {
+            tokens,
+            group,
+            trusted_proxies,
+            retention_days,
+            database,
+            server,
+            recorder,
+            daemon,
+            clock,
+        } = with;
         let clock = clock.unwrap_or(|| Clock::Synchronised);
         let trusted_proxies = trusted_proxies.iter().map(|network| network.parse().unwrap()).collect();
         let config = ArchiveConfig {
             call_log: registry::Settings { file: folder.path().join("calls.db"), server },
             country: None,
             index: database.unwrap_or_else(|| folder.path().join("calls-index.db")),
-            api: ApiConfig { listen: ([127, 0, 0, 1], 0).into(), tokens, trusted_proxies },
+            api: ApiConfig { listen: ([127, 0, 0, 1], 0).into(), tokens, group, trusted_proxies },
         };
         let recordings = RecordingSettings { retention_days, ..settings(folder.path()) };
         let ask =
