@@ -28,7 +28,7 @@ pub(super) const VARIABLES: [&str; 11] = [
     "API_TRUSTED_PROXIES",
 ];
 
-/// A token with fewer characters is warned of. 16 random letters and digits are 95 bits; fewer are usually a
+/// A token with fewer characters is warned of, and refused where other machines reach the API. 16 random letters and digits are 95 bits; fewer are usually a
 /// word.
 const TOKEN_CHARS: usize = 16;
 /// The file of the call log, where DATABASE_URL names no other.
@@ -127,9 +127,13 @@ fn api(reader: &mut Reader<'_>) -> Option<ApiConfig> {
         (!text.contains(':')).then(|| Some(text.to_owned()).filter(|text| !text.is_empty()))
     });
     let (listen, tokens, group, trusted_proxies) = (listen?, tokens?, group?, trusted_proxies?);
+    let is_reached = !listen.ip().to_canonical().is_loopback() || !trusted_proxies.is_empty();
     for (index, token) in tokens.iter().enumerate() {
-        if token.secret.expose().len() < TOKEN_CHARS {
-            reader.remarks.push(Notice::TokenShort { position: index + 1, characters: TOKEN_CHARS });
+        let (position, characters) = (index + 1, TOKEN_CHARS);
+        match token.secret.expose().len() < TOKEN_CHARS {
+            true if is_reached => reader.problems.push(Problem::TokenTooShort { position, characters }),
+            true => reader.remarks.push(Notice::TokenShort { position, characters }),
+            false => {}
         }
     }
     if tokens.is_empty() && !listen.ip().to_canonical().is_loopback() {
@@ -273,12 +277,21 @@ mod tests {
             let said = read(&[("API_LISTEN", listen)]).unwrap_err();
             assert!(said[0].contains("set API_TOKEN"), "{said:?}");
             assert!(read(&[("API_LISTEN", listen), ("API_TOKEN", "0123456789abcdef")]).is_ok());
+            let said = read(&[("API_LISTEN", listen), ("API_TOKEN", "0123456789abcdef,a")]).unwrap_err();
+            assert!(said.len() == 1 && said[0].contains("no. 2"), "{said:?}");
         }
         for listen in
             ["127.0.0.1:80", "127.8.0.1:80", "[::1]:5001", "localhost:5001", "[::ffff:127.0.0.1]:80"]
         {
             assert!(read(&[("API_LISTEN", listen)]).is_ok(), "{listen}");
         }
+    }
+
+    #[test]
+    fn a_token_that_can_be_guessed_is_refused_behind_a_proxy() {
+        let variables = [("API_TOKEN", "short"), ("API_TRUSTED_PROXIES", "127.0.0.1")];
+        assert!(read(&variables).unwrap_err()[0].contains("not admitted from other machines"));
+        assert!(read(&variables[..1]).is_ok(), "on this machine it is only warned of");
     }
 
     #[test]

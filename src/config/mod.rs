@@ -287,6 +287,13 @@ pub enum Problem {
         /// Where it would listen.
         address: SocketAddr,
     },
+    /// A token for other machines can be guessed.
+    TokenTooShort {
+        /// Which, from 1.
+        position: usize,
+        /// How many characters it needs.
+        characters: usize,
+    },
     /// `.env` is there but cannot be read.
     UnreadableFile {
         /// The file.
@@ -312,6 +319,9 @@ impl Problem {
                     others.push(Notice::EnvLineMalformed { path, line, variable });
                 }
                 Self::ApiOpenToAll { address } => others.push(Notice::ApiOpenToAll { address }),
+                Self::TokenTooShort { position, characters } => {
+                    others.push(Notice::TokenTooShort { position, characters });
+                }
                 Self::UnreadableFile { path, cause } => {
                     others.push(Notice::EnvFileUnreadable { path, cause });
                 }
@@ -469,6 +479,7 @@ const fn named_by(problem: &Problem) -> Option<&'static str> {
         Problem::Missing { .. }
         | Problem::Invalid { .. }
         | Problem::ApiOpenToAll { .. }
+        | Problem::TokenTooShort { .. }
         | Problem::UnreadableFile { .. } => None,
     }
 }

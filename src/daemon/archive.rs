@@ -22,7 +22,6 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use axum::Router;
 use chrono::{DateTime, FixedOffset, NaiveDate, NaiveTime, TimeDelta};
 use futures_util::future::join_all;
 use tokio::net::TcpListener;
@@ -35,6 +34,7 @@ use crate::http::access_log::{AccessLog, Line};
 use crate::http::guard::{Guard, Who};
 use crate::http::live;
 use crate::http::local_users::LocalUsers;
+use crate::http::server::Routes;
 use crate::http::{self, AskRecorder, Pace, Parts};
 use crate::logging::Operator;
 use crate::operator::{Detail, Notice};
@@ -108,7 +108,7 @@ impl Archive {
         if let Some(unknown) = unknown {
             operator.say(&unknown);
         }
-        let guard = Guard::new(&config.api, users);
+        let guard = Guard::new(&config.api, users, clock::now, operator);
         let noted = access_log.clone();
         let (parts_library, parts_feed) = (library.clone(), feed.clone());
         let (standing, retention) = watch::channel(Standing::Off);
@@ -145,7 +145,7 @@ impl Archive {
             standing,
         };
         let call_log = config.call_log.file.clone();
-        let listen = config.api.listen;
+        let (listen, proxies) = (config.api.listen, config.api.trusted_proxies.clone());
         let thread = thread::Builder::new().name("archive".into()).spawn(move || {
             // On Linux this is of the calling thread and of those it starts. Without it all works, less gently.
             let _gentler_or_not = rustix::process::setpriority_process(None, NICE);
@@ -155,7 +155,8 @@ impl Archive {
                 writing.spawn(writer.run());
                 tasks.spawn(keeper.run());
                 tasks.spawn(retention.run());
-                serve(listen, http::router(parts), operator, &bound, stopping).await;
+                let routes = Routes { router: http::router(parts), proxies };
+                serve(listen, routes, operator, &bound, stopping).await;
                 tasks.shutdown().await;
                 // It ends when nobody is left who could offer a row, and has then written them all.
                 while writing.join_next().await.is_some() {}
@@ -221,7 +222,7 @@ impl Archive {
 /// Listens and serves until `stopping`; a port that is taken is tried again.
 async fn serve(
     listen: SocketAddr,
-    router: Router,
+    routes: Routes,
     operator: Operator,
     bound: &watch::Sender<Option<SocketAddr>>,
     mut stopping: watch::Receiver<()>,
@@ -244,7 +245,7 @@ async fn serve(
     let address = listener.local_addr().unwrap_or(listen);
     operator.say(&Notice::ApiReady { address });
     bound.send_replace(Some(address));
-    http::server::serve(listener, router, async move {
+    http::server::serve(listener, routes, async move {
         // An error is the sender's end, which is what is waited for.
         let _ended = stopping.changed().await;
     })

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!  tokens configured ── Authorization: Bearer … of one of them, or 401 ─────────── role allows the method, or 403
-//!                    └─ the dashboard's cookie ── our own page asks, or 403 ───────┘
+//!                    │                            ten wrong ones in a minute: 429 ─┤
+//!                    └─ the cookie of a login ──── our own page asks, or 403 ──────┘
 //!  none (loopback)   ── Host names this machine, or 421 ── no other site's page asks, or 403 ── a user who is let in, or 401
 //! ```
 //! Without tokens the kernel says which user opened a connection (`local_users` has those who are let in), and a browser of
@@ -12,7 +13,8 @@
 //! (`SameSite=Strict`); another port of the same machine is the same site, and is kept out here.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use axum::http::request::Parts;
 use axum::http::uri::Authority;
@@ -20,11 +22,16 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConditionallySelectable as _, ConstantTimeEq as _};
 
+use super::guesses::Guesses;
 use super::local_users::LocalUsers;
+use super::origin::Source;
 use super::problem::Problem;
 use super::server::Peer;
+use super::sessions::Sessions;
 use super::{dashboard, login};
 use crate::config::{ApiConfig, Role};
+use crate::logging::Operator;
+use crate::operator::Notice;
 
 /// Paths that tell nothing about anybody, open without a token so that monitors need none.
 const OPEN_PATHS: [&str; 4] = ["/health", "/openapi.json", "/ready", SESSION];
@@ -35,6 +42,8 @@ const LOGIN_PATHS: [&str; 2] = ["/login", "/logout"];
 
 /// Where a monitor looks in every few seconds, with a token.
 const METRICS: &str = "/metrics";
+/// What is answered even where there is room for nothing else.
+pub(super) const MONITORED: [&str; 3] = ["/health", "/ready", METRICS];
 
 /// Lets in or turns away.
 #[derive(Debug, Clone)]
@@ -42,6 +51,16 @@ pub struct Guard {
     listen: IpAddr,
     tokens: Arc<[Known]>,
     users: LocalUsers,
+    logins: Arc<Mutex<Logins>>,
+    now: fn() -> Instant,
+    operator: Operator,
+}
+
+/// Who has logged in, and who has tried in vain.
+#[derive(Debug, Default)]
+struct Logins {
+    sessions: Sessions,
+    guesses: Guesses,
 }
 
 /// A token, as far as it is kept: its hash.
@@ -71,15 +90,16 @@ impl Who {
 }
 
 impl Guard {
-    /// The guard of this configuration; `users` are let in where it has no tokens.
+    /// The guard of this configuration; `users` are let in where it has no tokens, and `operator` hears of guesses.
     #[must_use]
-    pub fn new(config: &ApiConfig, users: LocalUsers) -> Self {
+    pub fn new(config: &ApiConfig, users: LocalUsers, now: fn() -> Instant, operator: Operator) -> Self {
         let known = config.tokens.iter().map(|token| Known {
             hash: Sha256::digest(token.secret.expose()).into(),
             role: token.role,
             who: Who(token.name.as_str().into()),
         });
-        Self { listen: config.listen.ip().to_canonical(), tokens: known.collect(), users }
+        let listen = config.listen.ip().to_canonical();
+        Self { listen, tokens: known.collect(), users, logins: Arc::default(), now, operator }
     }
 
     /// Whether tokens are asked for.
@@ -130,11 +150,24 @@ impl Guard {
     fn admit_with_token(&self, request: &Parts) -> Result<Who, (Who, Problem)> {
         let nobody = |problem| (Who::nobody(), problem);
         let path = request.uri.path();
-        let known = self.known(&request.headers);
+        let is_login = LOGIN_PATHS.contains(&path);
+        if is_open(path) && path != SESSION {
+            return Ok(Who::nobody());
+        }
+        let has_token = request.headers.contains_key(header::AUTHORIZATION) && !is_login;
+        let known = if has_token {
+            self.try_token(source(request), bearer(&request.headers)).map_err(nobody)?
+        } else {
+            self.logged_in(&request.headers)
+        };
+        if is_login && is_of_other_page(request) {
+            let who = known.map_or_else(Who::nobody, |known| known.who.clone());
+            let detail = "only the dashboard's own page may log in and out";
+            return Err((who, Problem::new(StatusCode::FORBIDDEN, "wrong_origin", detail)));
+        }
         // A browser adds a cookie by itself, whoever wrote the page that asks.
-        if let Some(known) = known.filter(|_| !request.headers.contains_key(header::AUTHORIZATION))
+        if let Some(known) = known.filter(|_| !has_token)
             && !is_of_our_page(request)
-            && !dashboard::is_page(path)
         {
             let problem = Problem::new(
                 StatusCode::FORBIDDEN,
@@ -144,8 +177,8 @@ impl Guard {
             return Err((known.who.clone(), problem));
         }
         match known {
-            None if is_open(path) || LOGIN_PATHS.contains(&path) => Ok(Who::nobody()),
-            Some(known) if LOGIN_PATHS.contains(&path) => Ok(known.who.clone()),
+            None if path == SESSION || is_login => Ok(Who::nobody()),
+            Some(known) if is_login => Ok(known.who.clone()),
             None => Err(nobody(
                 Problem::new(StatusCode::UNAUTHORIZED, "token_needed", "send Authorization: Bearer TOKEN")
                     .with(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
@@ -163,18 +196,59 @@ impl Guard {
         if self.asks_for_tokens() { self.known(headers).map(|known| known.role) } else { Some(Role::Full) }
     }
 
-    /// Who has this token.
-    pub fn who(&self, token: &[u8]) -> Option<Who> {
-        self.holder(token).map(|known| known.who.clone())
+    /// Begins a login for the holder of a token: who they are, and the id for their cookie.
+    pub(super) fn log_in(&self, source: Option<Source>, token: &[u8]) -> Result<(Who, String), Problem> {
+        let known = self
+            .try_token(source, Some(token))?
+            .ok_or_else(|| Problem::new(StatusCode::UNAUTHORIZED, "wrong_token", "there is no such token"))?;
+        let place = self.tokens.iter().position(|token| std::ptr::eq(token, known)).unwrap_or_default();
+        let id = self.logins().sessions.begin(place, (self.now)());
+        let id = id.ok_or_else(|| Problem::internal("the system has no random numbers"))?;
+        Ok((known.who.clone(), id))
     }
 
-    /// The token that came with these headers; a cookie counts only where there is no `Authorization`.
+    /// Ends the login whose cookie came with these headers.
+    pub(super) fn log_out(&self, headers: &HeaderMap) {
+        if let Some(id) = login::session_of(headers) {
+            self.logins().sessions.end(id);
+        }
+    }
+
+    fn logins(&self) -> MutexGuard<'_, Logins> {
+        self.logins.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whose token somebody sends; a wrong one is counted, and after many none of theirs is looked at for a while, right or
+    /// wrong: who guesses must not see which it is.
+    fn try_token(&self, source: Option<Source>, token: Option<&[u8]>) -> Result<Option<&Known>, Problem> {
+        let Some(Source { client, share }) = source else { return Ok(None) };
+        let now = (self.now)();
+        let mut logins = self.logins();
+        if let Some(rest) = logins.guesses.shut_out(share, now) {
+            let detail = "too many wrong tokens came from you; no other is looked at until Retry-After";
+            let seconds = HeaderValue::from(rest.as_secs() + 1);
+            return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_wrong_tokens", detail)
+                .with(header::RETRY_AFTER, seconds));
+        }
+        let known = token.and_then(|token| self.holder(token));
+        if known.is_none() && logins.guesses.failed(share, now) {
+            self.operator.say(&Notice::TokensGuessed { address: client.ip().to_string() });
+        }
+        Ok(known)
+    }
+
+    /// Whose login's cookie, or whose token, came with these headers; a cookie counts only where there is no `Authorization`.
     fn known(&self, headers: &HeaderMap) -> Option<&Known> {
         if headers.contains_key(header::AUTHORIZATION) {
             self.holder(bearer(headers)?)
         } else {
-            self.holder(&login::token_of(headers)?)
+            self.logged_in(headers)
         }
+    }
+
+    fn logged_in(&self, headers: &HeaderMap) -> Option<&Known> {
+        let place = self.logins().sessions.holder(login::session_of(headers)?, (self.now)())?;
+        self.tokens.get(place)
     }
 
     /// Whose token it is. Takes as long for a wrong one as for any right one: hashes are compared, all of them,
@@ -239,16 +313,27 @@ const OWN_SITES: [&str; 2] = ["same-origin", "none"];
 /// Whether our own page asks. Browsers tell it by `Sec-Fetch-Site`, but over plain HTTP to another machine only by
 /// `Origin`, and there not when they merely read. (A reverse proxy may change `Host`; before it there is TLS.)
 fn is_of_our_page(request: &Parts) -> bool {
+    let says_so = ["sec-fetch-site", "origin"].iter().any(|name| request.headers.contains_key(*name));
+    !is_of_other_page(request) && (says_so || request.method.is_safe())
+}
+
+/// Whether the browser says that another page asks. What is no browser says nothing.
+fn is_of_other_page(request: &Parts) -> bool {
     let headers = &request.headers;
     match (one_if_any(headers, "sec-fetch-site"), one_if_any(headers, "origin")) {
-        (None, _) | (_, None) => false,
-        (Some(Some(site)), _) => OWN_SITES.contains(&site),
+        (None, _) | (_, None) => true,
+        (Some(Some(site)), _) => !OWN_SITES.contains(&site),
         (Some(None), Some(Some(origin))) => {
             let host = one(headers, &header::HOST).and_then(|host| host.parse::<Authority>().ok());
-            is_origin_of(origin, host.as_ref())
+            !is_origin_of(origin, host.as_ref())
         }
-        (Some(None), Some(None)) => request.method.is_safe(),
+        (Some(None), Some(None)) => false,
     }
+}
+
+/// Who asks.
+fn source(request: &Parts) -> Option<Source> {
+    request.extensions.get::<Source>().copied()
 }
 
 /// Whether this `Origin` is this host's.

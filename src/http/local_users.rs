@@ -4,6 +4,7 @@
 //! Users and groups are those of the machine, wherever they are kept: in files, or on a server that may be slow or away.
 
 use std::ffi::CString;
+use std::io;
 use std::time::Duration;
 
 use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
@@ -46,13 +47,11 @@ impl LocalUsers {
             return true;
         }
         let asked = tokio::task::spawn_blocking(move || is_member(uid, group));
-        match tokio::time::timeout(PATIENCE, asked).await {
-            Ok(Ok(is_member)) => is_member,
-            Ok(Err(_)) | Err(_) => {
-                tracing::warn!(%uid, "the groups of a user cannot be looked up");
-                false
-            }
-        }
+        let told = tokio::time::timeout(PATIENCE, asked).await;
+        told.map_err(io::Error::from).and_then(|told| told.map_err(io::Error::from)).unwrap_or_else(|error| {
+            tracing::warn!(%uid, %error, "the groups of a user cannot be looked up");
+            false
+        })
     }
 
     /// What somebody else is told.

@@ -10,14 +10,15 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `server` | the accept loop: connections, time limits, the orderly end |
+//! | `server`, `connections` | the accept loop, time limits, the orderly end; how many connections, and of whom |
 //! | `guard`, `local_users`, `origin` | who may come in; which users of this machine; from where |
 //! | `access_log`, `refusals`, `masking` | who did, and who was refused; without callers' numbers |
 //! | `recordings`, `listing`, `audio`, `range`, `conditional` | the routes of recordings, and what they are made of |
 //! | `calls`, `call_listing`, `stats`, `csv` | the routes of the call log, what they show, and as a table |
 //! | `live` | the calls that run, and a supervisor's wishes |
 //! | `metrics`, `exposition`, `process` | figures for Prometheus, their text, those of the process |
-//! | `dashboard`, `login` | the page at `/`, and how it keeps a token |
+//! | `dashboard`, `login`, `sessions` | the page at `/`; how a browser logs in, and for how long |
+//! | `guesses` | wrong tokens, and who is shut out for them |
 //! | `health`, `ready`, `problem`, `openapi`, `body` | how the daemon is, whether it serves; errors; the document; what comes along |
 
 pub mod access_log;
@@ -26,10 +27,12 @@ mod body;
 mod call_listing;
 mod calls;
 mod conditional;
+mod connections;
 pub mod csv;
 mod dashboard;
 mod exposition;
 pub mod guard;
+mod guesses;
 pub mod health;
 mod listing;
 pub mod live;
@@ -45,6 +48,7 @@ pub mod ready;
 mod recordings;
 mod refusals;
 pub mod server;
+mod sessions;
 mod stats;
 
 use std::fmt;
@@ -77,6 +81,7 @@ use access_log::{AccessLog, Line};
 pub use audio::Pace;
 use guard::{Guard, Who};
 use health::RecorderHealth;
+use origin::Source;
 use problem::Problem;
 use ready::Readiness;
 use server::Peer;
@@ -277,10 +282,10 @@ async fn admit(State(api): State<Api>, request: Request, next: Next) -> Response
 async fn note(State(api): State<Api>, mut request: Request, next: Next) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let what = masking::masked(request.uri());
-    let peer = request.extensions().get::<Peer>().map(|peer| peer.address);
-    let client = peer.map(|peer| origin::client(peer, request.headers(), &api.0.trusted_proxies));
-    if let Some(client) = client {
-        request.extensions_mut().insert(client);
+    let peer = request.extensions().get::<Peer>();
+    let source = peer.map(|peer| Source::of(peer, request.headers(), &api.0.trusted_proxies));
+    if let Some(source) = source {
+        request.extensions_mut().insert(source);
     }
     let at = (api.0.clock)();
     let mut response = next.run(request).await;
@@ -295,6 +300,7 @@ async fn note(State(api): State<Api>, mut request: Request, next: Next) -> Respo
     }
     let who = response.extensions().get::<Who>().cloned().unwrap_or_else(Who::nobody);
     let is_refused = response.extensions().get::<Refused>().is_some() || who == Who::nobody();
+    let client = source.map(|source| source.client);
     let line = Line { at, who, client, method: method.to_string(), what, status: status.as_u16(), bytes: 0 };
     let noted = Noted { log: api.0.access_log.clone(), is_refused, line };
     response.map(|body| Body::new(Counted { body, noted: Some(noted) }))

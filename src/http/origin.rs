@@ -9,10 +9,12 @@
 //! it is read from the right, as long as whoever speaks is trusted.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use axum::http::{HeaderMap, HeaderName, header};
 use ipnet::IpNet;
+
+use super::server::Peer;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -45,6 +47,57 @@ impl fmt::Display for Client {
     }
 }
 
+/// To whom connections and wrong tokens are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Share {
+    /// A user of this machine.
+    User(u32),
+    /// An address; of IPv6 the first 64 bits, as a customer of a provider has all of the rest.
+    Network(IpAddr),
+    /// A trusted proxy, for everybody behind it.
+    Proxy(IpAddr),
+}
+
+impl Share {
+    /// Whose a connection is.
+    pub(super) fn of(peer: &Peer, proxies: &[IpNet]) -> Self {
+        let ip = peer.address.ip().to_canonical();
+        match peer.uid {
+            _ if is_within(proxies, ip) => Self::Proxy(ip),
+            Some(uid) => Self::User(uid),
+            None => Self::network(ip),
+        }
+    }
+
+    fn network(ip: IpAddr) -> Self {
+        Self::Network(match ip {
+            IpAddr::V4(_) => ip,
+            IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() & !u128::from(u64::MAX)).into(),
+        })
+    }
+}
+
+/// Who asks; an extension of every request.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Source {
+    /// From where.
+    pub(super) client: Client,
+    /// To whom a wrong token is counted.
+    pub(super) share: Share,
+}
+
+impl Source {
+    /// Who asks over this connection, where these proxies are trusted.
+    pub(super) fn of(peer: &Peer, headers: &HeaderMap, proxies: &[IpNet]) -> Self {
+        let client = client(peer.address, headers, proxies);
+        let share = match client {
+            Client::Direct(_) => Share::of(peer, proxies),
+            Client::Forwarded(ip) => Share::network(ip),
+        };
+        Self { client, share }
+    }
+}
+
 /// Whether an address is one of these.
 #[must_use]
 pub fn is_within(networks: &[IpNet], ip: IpAddr) -> bool {
@@ -53,7 +106,7 @@ pub fn is_within(networks: &[IpNet], ip: IpAddr) -> bool {
 }
 
 /// Who asked over this connection, where these proxies are trusted.
-pub(super) fn client(peer: SocketAddr, headers: &HeaderMap, proxies: &[IpNet]) -> Client {
+fn client(peer: SocketAddr, headers: &HeaderMap, proxies: &[IpNet]) -> Client {
     if !is_within(proxies, peer.ip()) {
         return Client::Direct(peer);
     }
@@ -167,6 +220,14 @@ mod tests {
         ] {
             assert_eq!(of("127.0.0.1:5", &[("forwarded", named)]), client, "{named}");
         }
+    }
+
+    #[test]
+    fn a_customers_ipv6_addresses_are_one_share() {
+        let share = |ip: &str| Share::network(ip.parse().unwrap());
+        assert_eq!(share("2001:db8:1:2:3:4:5:6"), share("2001:db8:1:2::1"));
+        assert_ne!(share("2001:db8:1:2::1"), share("2001:db8:1:3::1"));
+        assert_ne!(share("203.0.113.7"), share("203.0.113.8"));
     }
 
     #[test]

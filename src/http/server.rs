@@ -1,30 +1,41 @@
-//! The accept loop: HTTP/1.1 connections in a bounded number, each in a task of one set, with a limit on how
+//! The accept loop: HTTP/1.1 connections in a bounded number (`connections`), each in a task of one set, with a limit on how
 //! long a request's head may take.
 //!
 //! It speaks no TLS: to other machines put a reverse proxy before it.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
-use hyper::body::Incoming;
+use axum::body::{Body, HttpBody};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::IntoResponse as _;
+use bytes::Bytes;
+use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use ipnet::IpNet;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OnceCell, oneshot, watch};
 use tokio::task::JoinSet;
 
+use super::connections::{Busy, Kind, Place, Room};
+use super::guard;
+use super::origin::Share;
+use super::problem::Problem;
 use crate::net::peer_uid;
 
-/// Connections at once; further ones wait. Each holds a descriptor, and calls need theirs.
-const CONNECTIONS: usize = 256;
 /// For the whole head of a request, and between two requests. Shorter breaks slow lines, longer lets strangers
 /// hold connections.
 const HEAD_TIME: Duration = Duration::from_secs(20);
+/// The same for a connection that is kept back for monitors.
+const MONITOR_HEAD_TIME: Duration = Duration::from_secs(5);
 /// Largest head, and what is read ahead.
 const BUFFER_BYTES: usize = 64 * 1024;
 /// For answers that are under way when the daemon stops.
@@ -52,9 +63,18 @@ impl Peer {
     }
 }
 
+/// What is served.
+#[derive(Debug, Clone)]
+pub struct Routes {
+    /// The routes.
+    pub router: Router,
+    /// Reverse proxies, whose connections are those of everybody behind them.
+    pub proxies: Vec<IpNet>,
+}
+
 /// Serves until `stop` is done; answers under way have a moment to end.
-pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Output = ()>) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS));
+pub async fn serve(listener: TcpListener, routes: Routes, stop: impl Future<Output = ()>) {
+    let room = Room::default();
     let (end, ending) = watch::channel(());
     let mut connections = JoinSet::new();
     tokio::pin!(stop);
@@ -62,8 +82,11 @@ pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Outp
         tokio::select! {
             () = &mut stop => break,
             Some(_) = connections.join_next() => {}
-            (stream, peer, permit) = accept(&listener, &room) => {
-                connections.spawn(connection(stream, peer, permit, router.clone(), ending.clone()));
+            (stream, peer) = accept(&listener) => {
+                if let Some((place, evicted)) = room.seat(Share::of(&peer, &routes.proxies)) {
+                    let router = routes.router.clone();
+                    connections.spawn(connection(stream, peer, place, evicted, router, ending.clone()));
+                }
             }
         }
     }
@@ -75,14 +98,13 @@ pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Outp
     }
 }
 
-/// The next connection, when there is room for it.
-async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> (TcpStream, Peer, OwnedSemaphorePermit) {
+/// The next connection.
+async fn accept(listener: &TcpListener) -> (TcpStream, Peer) {
     loop {
-        let permit = Arc::clone(room).acquire_owned().await.expect("the semaphore is never closed");
         match listener.accept().await {
             Ok((stream, address)) => {
                 let peer = Peer::of(&stream, address);
-                return (stream, peer, permit);
+                return (stream, peer);
             }
             Err(error) => {
                 tracing::debug!(%error, "accept");
@@ -95,26 +117,44 @@ async fn accept(listener: &TcpListener, room: &Arc<Semaphore>) -> (TcpStream, Pe
 async fn connection(
     stream: TcpStream,
     peer: Peer,
-    _permit: OwnedSemaphorePermit,
+    place: Place,
+    mut evicted: oneshot::Receiver<()>,
     router: Router,
     mut ending: watch::Receiver<()>,
 ) {
     let routes = TowerToHyperService::new(router);
-    let address = peer.address;
+    let (address, kind) = (peer.address, place.kind());
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(peer.clone());
-        let answer = routes.call(request);
-        async move { Ok::<_, Infallible>(answer.await.unwrap_or_else(|never| match never {})) }
+        let busy = place.busy();
+        let is_served = kind == Kind::Any || guard::MONITORED.contains(&request.uri().path());
+        let answer = is_served.then(|| routes.call(request));
+        async move {
+            let mut response = match answer {
+                Some(answer) => answer.await.unwrap_or_else(|never| match never {}),
+                None => ([(header::CACHE_CONTROL, "no-store")], no_room()).into_response(),
+            };
+            if kind == Kind::Monitor {
+                // The next who looks finds room.
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(response.map(|body| Answered { body, _busy: busy }))
+        }
     });
     // Without this the last packet of an answer waits for the acknowledgement of the one before.
     let _best_effort = stream.set_nodelay(true);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIME)
+        .header_read_timeout(match kind {
+            Kind::Any => HEAD_TIME,
+            Kind::Monitor => MONITOR_HEAD_TIME,
+        })
         .max_buf_size(BUFFER_BYTES)
         .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     let ended = tokio::select! {
+        biased;
+        _ = &mut evicted => return,
         ended = connection.as_mut() => ended,
         _ = ending.changed() => {
             connection.as_mut().graceful_shutdown();
@@ -123,5 +163,38 @@ async fn connection(
     };
     if let Err(error) = ended {
         tracing::debug!(peer = %address, %error, "connection");
+    }
+}
+
+/// What is said where only monitors find room.
+fn no_room() -> Problem {
+    let detail = "too many connections are busy, yours or all together; close some, or try again";
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_connections", detail)
+        .with(header::RETRY_AFTER, HeaderValue::from_static("5"))
+}
+
+/// The body of an answer; while it is sent the connection is busy.
+struct Answered {
+    body: Body,
+    _busy: Busy,
+}
+
+impl HttpBody for Answered {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }

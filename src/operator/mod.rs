@@ -236,6 +236,14 @@ notices! {
     TokenShort { position: usize, characters: usize } => Warn,
         "El token n.º {position} de API_TOKEN tiene menos de {characters} caracteres: se puede adivinar. Hágalo con: openssl rand -hex 32",
         "Token no. {position} of API_TOKEN has fewer than {characters} characters: it can be guessed. Make it with: openssl rand -hex 32";
+    /// Many wrong tokens came from `address`; for a minute none of its is looked at.
+    TokensGuessed { address: String } => Warn,
+        "Llegan muchos tokens equivocados a la API desde {address}: durante un minuto no se mira ninguno más de esa dirección",
+        "Many wrong tokens reach the API from {address}: for a minute no other of that address is looked at";
+    /// A token so short is not for other machines; `position` counts from 1.
+    TokenTooShort { position: usize, characters: usize } => Error,
+        "El token n.º {position} de API_TOKEN tiene menos de {characters} caracteres: así no se admite desde otros equipos. Hágalo con: openssl rand -hex 32",
+        "Token no. {position} of API_TOKEN has fewer than {characters} characters: such a one is not admitted from other machines. Make it with: openssl rand -hex 32";
     /// The access log cannot be written.
     AccessLogUnwritable { path: String, cause: Detail } => Error,
         "No se puede escribir en el registro de accesos {path}: {cause}",

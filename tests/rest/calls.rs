@@ -226,7 +226,7 @@ fn a_reader_may_read_the_log_and_nobody_else() {
         world.ask("GET", path, &[]).is_problem(401, "token_needed");
         world.until("it is open", |world| world.ask("GET", path, &ana).status != 503);
     }
-    let log = world.accesses(3).concat();
+    let log = world.accesses(3).concat() + &world.refusals(1).concat();
     assert!(log.contains(" GET /calls?caller=***67 ") && !log.contains("3001234567"), "{log}");
 }
 

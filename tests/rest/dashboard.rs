@@ -85,9 +85,9 @@ fn a_token_becomes_a_cookie_that_opens_what_it_opens() {
 
     let answer = world.ask_with("POST", "/login", &[], &json!({ "token": SECRET }).to_string());
     let cookie = set_cookie(&answer);
-    let value = cookie.strip_prefix("api_token=").unwrap().split(';').next().unwrap();
+    let value = cookie.strip_prefix("api_session=").unwrap().split(';').next().unwrap();
     assert!(value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)), "{cookie}");
-    assert_eq!(cookie, format!("api_token={value}; HttpOnly; SameSite=Strict; Path=/"));
+    assert_eq!(cookie, format!("api_session={value}; HttpOnly; SameSite=Strict; Path=/"));
     let by_tls = [("X-Forwarded-Proto", "https")];
     let answer = world.ask_with("POST", "/login", &by_tls, &json!({ "token": SECRET }).to_string());
     assert!(set_cookie(&answer).ends_with("; Secure"));
@@ -100,6 +100,7 @@ fn a_token_becomes_a_cookie_that_opens_what_it_opens() {
         assert_eq!(world.ask("DELETE", &format!("/recordings/{ID}"), &ours).status, deleted);
         let gone = world.ask("POST", "/logout", &ours);
         assert_eq!((gone.status, set_cookie(&gone).contains("Max-Age=0")), (204, true), "{role}");
+        world.ask("GET", "/recordings", &ours).is_problem(401, "token_needed");
     }
 }
 
@@ -117,7 +118,14 @@ fn a_wrong_login_opens_nothing() {
     let long = json!({ "token": "a".repeat(100_000) }).to_string();
     world.ask_with("POST", "/login", &[], &long).is_problem(400, "bad_login");
     world.get("/login").is_problem(405, "method_not_allowed");
-    for cookie in ["api_token=", "api_token=wrong", "api_token=%%%", "api_token=c2VjcmV0", "api_token"] {
+    for cookie in [
+        "api_session=",
+        "api_session=wrong",
+        "api_session=%%%",
+        "api_session=c2VjcmV0",
+        "api_session",
+        "api_token=c2VjcmV0LW9mLWFuYQ",
+    ] {
         world.ask("GET", "/recordings", &[("Cookie", cookie)]).is_problem(401, "token_needed");
     }
     // What is in Authorization counts, and no cookie beside it.
@@ -164,4 +172,37 @@ fn a_login_is_in_the_access_log_and_no_secret() {
     let line = world.refusals(1).pop().unwrap();
     assert!(line.contains(" - 127.0.0.1:") && line.contains(" POST /login 401 "), "{line}");
     assert!(!(world.accesses(1).concat() + &line).contains("secret"));
+}
+
+#[test]
+fn a_cookie_tells_no_token_and_is_of_one_login() {
+    let world = guarded();
+    let (one, other) = (log_in(&world, "secret-of-ana"), log_in(&world, "secret-of-ana"));
+    assert_ne!(one, other);
+    assert!(!one.contains("c2VjcmV0"), "the token in base64: {one}");
+    let ask = |cookie: &str| world.ask("GET", "/recordings", &[("Cookie", cookie)]).status;
+    assert_eq!((ask(&one), ask(&other)), (200, 200));
+    let left = world.ask("POST", "/logout", &[("Cookie", &one), ("Sec-Fetch-Site", "same-origin")]);
+    assert_eq!(left.status, 204);
+    assert_eq!((ask(&one), ask(&other)), (401, 200), "whoever has copied the cookie has nothing");
+}
+
+#[test]
+fn no_other_page_logs_anybody_in() {
+    let world = guarded();
+    let body = json!({ "token": "secret-of-ana" }).to_string();
+    for header in [
+        ("Sec-Fetch-Site", "cross-site"),
+        ("Sec-Fetch-Site", "same-site"),
+        ("Origin", "http://evil.example"),
+        ("Origin", "null"),
+    ] {
+        let refused = world.ask_with("POST", "/login", &[header, ("Content-Type", "text/plain")], &body);
+        refused.is_problem(403, "wrong_origin");
+        assert_eq!(refused.header("set-cookie"), None, "{header:?}");
+    }
+    let own = format!("http://{}", world.address);
+    for header in [("Sec-Fetch-Site", "same-origin"), ("Origin", own.as_str()), ("Accept", "*/*")] {
+        assert_eq!(world.ask_with("POST", "/login", &[header], &body).status, 204, "{header:?}");
+    }
 }

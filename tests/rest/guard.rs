@@ -10,17 +10,22 @@ use crate::world::{With, World, record, token};
 const ID: &str = "20251020_143025_a";
 
 fn guarded() -> World {
+    guarded_behind(&[])
+}
+
+fn guarded_behind(trusted_proxies: &'static [&'static str]) -> World {
     let folder = tempfile::tempdir().unwrap();
     record(folder.path(), ID, "+573001234567");
     let tokens =
         vec![token("full-1", Role::Full, "secret-of-the-boss"), token("ana", Role::Reader, "secret-of-ana")];
-    World::over(folder, With { tokens, ..With::default() })
+    World::over(folder, With { tokens, trusted_proxies, ..With::default() })
 }
 
 #[test]
 fn without_a_token_nobody_reads() {
-    let world = guarded();
-    for header in [
+    // Each from an address of its own: wrong tokens of one address are counted.
+    let world = guarded_behind(&["127.0.0.1/32"]);
+    for (n, header) in [
         "-",
         "",
         "Bearer",
@@ -32,9 +37,13 @@ fn without_a_token_nobody_reads() {
         "Basic secret-of-the-boss",
         "secret-of-the-boss",
         "Bearer full-1",
-    ] {
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let address = format!("203.0.113.{n}");
         for path in ["/recordings", &format!("/recordings/{ID}/audio"), "/nowhere"] {
-            let refused = world.ask("GET", path, &[("Authorization", header)]);
+            let refused = world.ask("GET", path, &[("Authorization", header), ("X-Forwarded-For", &address)]);
             refused.is_problem(401, "token_needed");
             assert_eq!(refused.header("www-authenticate"), Some("Bearer"), "{header}");
         }
@@ -213,6 +222,7 @@ fn the_access_log_shows_who_asks_through_a_trusted_proxy() {
 }
 
 /// Asks as the user `nobody`, with `curl`: the body, and the status behind it. None: nobody but root can become another user.
+#[expect(clippy::print_stderr, reason = "a test that does nothing says so")]
 fn ask_as_nobody(world: &World, method: &str, path: &str) -> Option<(String, u16)> {
     if !rustix::process::geteuid().is_root() {
         eprintln!("skipped: only root can become another user");
@@ -271,4 +281,46 @@ fn with_tokens_a_user_of_this_machine_needs_one() {
     world.get("/recordings").is_problem(401, "token_needed");
     let Some((body, status)) = ask_as_nobody(&world, "GET", "/recordings") else { return };
     assert!(status == 401 && body.contains("token_needed"), "{status} {body}");
+}
+
+#[test]
+fn whoever_guesses_is_shut_out_and_nobody_else() {
+    let world = guarded_behind(&["127.0.0.1/32"]);
+    let cookie = {
+        let answer = world.ask_with("POST", "/login", &[], r#"{"token": "secret-of-ana"}"#);
+        answer.header("set-cookie").unwrap().split(';').next().unwrap().to_owned()
+    };
+    let from = |address| ("X-Forwarded-For", address);
+    let bearer = |address, token: &str| {
+        let token = format!("Bearer {token}");
+        world.ask("GET", "/recordings", &[("Authorization", &token), from(address)])
+    };
+    let login = |address, token: &str| {
+        world.ask_with("POST", "/login", &[from(address)], &format!(r#"{{"token": "{token}"}}"#))
+    };
+    for n in 0..5 {
+        bearer("203.0.113.7", &format!("guess-{n}")).is_problem(401, "token_needed");
+        login("203.0.113.7", &format!("guess-{n}")).is_problem(401, "wrong_token");
+    }
+    for shut_out in [
+        bearer("203.0.113.7", "guess-10"),
+        bearer("203.0.113.7", "secret-of-ana"),
+        login("203.0.113.7", "secret-of-ana"),
+    ] {
+        shut_out.is_problem(429, "too_many_wrong_tokens");
+        let wait: u64 = shut_out.header("retry-after").unwrap().parse().unwrap();
+        assert!((1..=61).contains(&wait), "{wait}");
+    }
+    assert_eq!(bearer("203.0.113.8", "secret-of-ana").status, 200);
+    let logged_in = [("Cookie", cookie.as_str()), from("203.0.113.7")];
+    assert_eq!(
+        world.ask("GET", "/recordings", &logged_in).status,
+        200,
+        "whoever has logged in guesses nothing"
+    );
+    assert_eq!(world.ask("GET", "/health", &[from("203.0.113.7")]).status, 200);
+    let wrong = [("Authorization", "Bearer wrong"), from("203.0.113.9")];
+    for _ in 0..20 {
+        assert_eq!(world.ask("GET", "/health", &wrong).status, 200, "what is everybody's looks at no token");
+    }
 }

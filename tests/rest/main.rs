@@ -8,6 +8,7 @@
 
 mod calls;
 mod commands;
+mod connections;
 mod dashboard;
 mod download;
 mod guard;

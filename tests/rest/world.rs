@@ -163,16 +163,6 @@ impl World {
         Answer::parse(&answer, is_head)
     }
 
-    /// A connection from this address of the machine.
-    pub(crate) fn connect_from(&self, address: [u8; 4]) -> TcpStream {
-        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-        socket.bind(&SocketAddr::from((address, 0)).into()).unwrap();
-        socket.connect(&self.address.into()).unwrap();
-        let stream = TcpStream::from(socket);
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream
-    }
-
     /// The ids of a list, in its order.
     pub(crate) fn ids(&self, query: &str) -> Vec<String> {
         let list = self.get(&format!("/recordings{query}"));

@@ -1,0 +1,60 @@
+//! How many connections there may be, and who finds room where there are as many.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+
+use crate::live::scene;
+use crate::world::{PATIENCE, With, World};
+
+fn connect(world: &World) -> TcpStream {
+    let stream = TcpStream::connect(world.address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
+/// A stream of events: a connection that is busy until it is dropped.
+fn stream(world: &World) -> TcpStream {
+    let stream = connect(world);
+    write!(&stream, "GET /calls/live/events HTTP/1.1\r\nHost: {}\r\n\r\n", world.address).unwrap();
+    let mut first = String::new();
+    BufReader::new(&stream).read_line(&mut first).unwrap();
+    assert!(first.contains(" 200 "), "{first}");
+    stream
+}
+
+#[test]
+fn idle_connections_of_one_address_keep_nobody_waiting() {
+    let world = World::empty();
+    let mut idle: Vec<_> = (0..300).map(|_| connect(&world)).collect();
+    // Half a head is idle as well.
+    for stream in &mut idle[..10] {
+        // It may be closed already.
+        let _sent_or_not = stream.write_all(b"GET /hea");
+    }
+    assert_eq!(world.get("/health").status, 200);
+    for stream in &mut idle[..269] {
+        assert!(matches!(stream.read(&mut [0]), Ok(0) | Err(_)), "the oldest are closed");
+    }
+    for stream in &mut idle[269..] {
+        stream.set_nonblocking(true).unwrap();
+        assert_eq!(stream.read(&mut [0]).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+    }
+}
+
+#[test]
+fn where_all_are_busy_a_monitor_finds_room() {
+    let scene = scene(With::default());
+    let world = &scene.world;
+    let busy: Vec<_> = (0..32).map(|_| stream(world)).collect();
+    let refused = world.get("/recordings");
+    refused.is_problem(503, "too_many_connections");
+    assert_eq!(refused.header("retry-after"), Some("5"));
+    let idle: Vec<_> = (0..40).map(|_| connect(world)).collect();
+    for path in ["/health", "/ready", "/metrics"] {
+        let answer = world.get(path);
+        assert!(!answer.text().contains("too_many_connections"), "{path}: {}", answer.text());
+        assert_eq!(answer.header("connection"), Some("close"), "{path}");
+    }
+    drop((busy, idle));
+    world.until("there is room again", |world| world.get("/recordings").status == 200);
+}
