@@ -45,7 +45,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 /// Who is at the other end of a connection; an extension of every request.
 #[derive(Debug, Clone)]
-pub(super) struct Peer {
+pub struct Peer {
     pub(super) address: SocketAddr,
     /// The user of this machine who opened the connection; None: it comes from elsewhere, or they are not known.
     pub(super) uid: Option<u32>,
@@ -54,12 +54,18 @@ pub(super) struct Peer {
 }
 
 impl Peer {
+    /// The other end of a connection from this address, which this user of the machine has opened.
+    #[must_use]
+    pub fn new(address: SocketAddr, uid: Option<u32>) -> Self {
+        Self { address, uid, is_let_in: Arc::default() }
+    }
+
     /// Looks at a connection that has just been accepted: later the other end may be closed, and be nobody's.
     fn of(stream: &TcpStream, address: SocketAddr) -> Self {
         let is_here = address.ip().to_canonical().is_loopback();
         let local = stream.local_addr().ok().filter(|_| is_here);
         let uid = local.and_then(|local| peer_uid::of(local, address));
-        Self { address, uid, is_let_in: Arc::default() }
+        Self::new(address, uid)
     }
 }
 

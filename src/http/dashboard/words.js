@@ -193,8 +193,7 @@ const WORDS = {
     problem_no_answer: "El servicio no responde.",
     problem_wrong_token: "Ese token no es válido.",
     problem_too_many_wrong_tokens: "Demasiados tokens equivocados. Espere un minuto.",
-    problem_not_let_in:
-      "Su usuario de este equipo no puede usar esta página. Un administrador puede añadirlo al grupo de API_GROUP o definir API_TOKEN.",
+    problem_not_let_in: "Su usuario de este equipo no puede usar esta página. Un administrador puede añadirlo al grupo de API_GROUP o definir API_TOKEN.",
     problem_token_needed: "Hay que entrar de nuevo.",
     problem_read_only: "Este token solo permite leer.",
     problem_no_such_call: "No existe esa llamada, o ya terminó.",
@@ -396,8 +395,7 @@ const WORDS = {
     problem_no_answer: "The daemon does not answer.",
     problem_wrong_token: "There is no such token.",
     problem_too_many_wrong_tokens: "Too many wrong tokens. Wait for a minute.",
-    problem_not_let_in:
-      "Your user of this machine may not use this page. An administrator can add it to the group of API_GROUP, or set API_TOKEN.",
+    problem_not_let_in: "Your user of this machine may not use this page. An administrator can add it to the group of API_GROUP, or set API_TOKEN.",
     problem_token_needed: "You need to log in again.",
     problem_read_only: "This token may only read.",
     problem_no_such_call: "There is no such call, or it is over.",
