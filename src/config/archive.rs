@@ -13,7 +13,7 @@ use crate::registry;
 use crate::sqlite;
 
 /// The variables that concern recordings, for who reads nothing else.
-pub(super) const VARIABLES: [&str; 11] = [
+pub(super) const VARIABLES: [&str; 12] = [
     "LOG_LANGUAGE",
     "RECORDINGS_DIR",
     "RECORD",
@@ -28,8 +28,8 @@ pub(super) const VARIABLES: [&str; 11] = [
     "API_TRUSTED_PROXIES",
 ];
 
-/// A token with fewer characters is warned of, and refused where other machines reach the API. 16 random letters and digits are 95 bits; fewer are usually a
-/// word.
+/// A token with fewer characters is warned of, and refused where other machines reach the API. 16 random letters and digits
+/// are 95 bits; fewer are usually a word.
 const TOKEN_CHARS: usize = 16;
 /// The file of the call log, where DATABASE_URL names no other.
 const CALL_LOG_FILE: &str = "calls.db";

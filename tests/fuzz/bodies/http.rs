@@ -283,7 +283,7 @@ fn is_loopback(host: &str) -> bool {
         None => host.split(':').next().unwrap_or_default(),
     };
     name == "localhost"
-        || name.parse::<std::net::Ipv4Addr>().is_ok_and(|ip| ip.octets()[0] == 127)
+        || name.parse::<Ipv4Addr>().is_ok_and(|ip| ip.octets()[0] == 127)
         || name.parse::<std::net::Ipv6Addr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
 }
 
