@@ -14,7 +14,7 @@ use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{ConnectOptions as _, SqlSafeStr as _};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, SqlSafeStr as _};
 
 /// Readers at once, and the writer. More would only wait for each other's disk.
 const CONNECTIONS: u32 = 4;
@@ -66,6 +66,9 @@ pub async fn open(path: &Path, migrations: Migrations, commit: Commit) -> Result
         pool.close().await;
         return Err(sqlx::Error::Decode(told.into()));
     }
+    if is_new(&pool).await? {
+        sqlx::query(AssertSqlSafe(format!("PRAGMA user_version = {OVERWRITES}"))).execute(&pool).await?;
+    }
     migrate(&pool, migrations).await?;
     if let Err(error) = overwrite(&pool).await {
         // There is no room, or another process reads: the next start tries again.
@@ -74,12 +77,18 @@ pub async fn open(path: &Path, migrations: Migrations, commit: Commit) -> Result
     Ok(pool)
 }
 
+/// Whether the file holds nothing yet.
+async fn is_new(pool: &SqlitePool) -> sqlx::Result<bool> {
+    let things: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_master").fetch_one(pool).await?;
+    Ok(things == 0)
+}
+
 /// Makes the file anew, once, if an earlier version has used it, which left in it what it deleted.
 async fn overwrite(pool: &SqlitePool) -> sqlx::Result<()> {
     let version: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(pool).await?;
     if version < OVERWRITES {
         sqlx::query("VACUUM").execute(pool).await?;
-        sqlx::query("PRAGMA user_version = 1").execute(pool).await?;
+        sqlx::query(AssertSqlSafe(format!("PRAGMA user_version = {OVERWRITES}"))).execute(pool).await?;
         settle(pool).await?;
     }
     Ok(())
