@@ -29,7 +29,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::clock;
-use crate::config::ArchiveConfig;
+use crate::config::{ApiConfig, ArchiveConfig};
 use crate::http::access_log::{AccessLog, Line};
 use crate::http::guard::{Guard, Who};
 use crate::http::live;
@@ -75,6 +75,15 @@ pub struct Archive {
     thread: JoinHandle<()>,
 }
 
+/// Who is let in to the API.
+fn guard(config: &ApiConfig, operator: Operator) -> Guard {
+    let (users, unknown) = LocalUsers::new(config.group.as_deref());
+    if let Some(unknown) = unknown {
+        operator.say(&unknown);
+    }
+    Guard::new(config, users, clock::now, operator)
+}
+
 impl Archive {
     /// Starts it. A taken port, an unreadable folder or a broken database are no errors: they are said, and
     /// tried again. `ask_clock` tells retention whether to trust the wall clock.
@@ -104,11 +113,7 @@ impl Archive {
         };
         let (keeper, feed) = Keeper::new(index.clone(), library.clone(), Box::new(tell));
         let access_log = AccessLog::start(library.folder(), tell)?;
-        let (users, unknown) = LocalUsers::new(config.api.group.as_deref());
-        if let Some(unknown) = unknown {
-            operator.say(&unknown);
-        }
-        let guard = Guard::new(&config.api, users, clock::now, operator);
+        let guard = guard(&config.api, operator);
         let noted = access_log.clone();
         let (parts_library, parts_feed) = (library.clone(), feed.clone());
         let (standing, retention) = watch::channel(Standing::Off);
