@@ -139,7 +139,7 @@ fn a_recording_is_deleted_when_that_has_been_asked_once() {
     browser.shows("#said", "Recording deleted.");
     browser.shows(".note", "The recording was deleted.");
     // And the numbers are gone from the call log.
-    browser.shows("h1", "Number withheld");
+    browser.shows("h1", "Number erased");
     assert_eq!((world.files().len(), browser.count("audio")), (0, 0));
 }
 
