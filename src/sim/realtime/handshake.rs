@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use serde_json::json;
 
-use super::script::{Dialect, Script};
+use super::script::{Dialect, FaultKind, Script};
 use super::validate::Rejection;
 use super::{Handshake, Refusal, Session};
 
@@ -21,6 +21,10 @@ pub(super) fn refusal(handshake: &Handshake<'_>, script: &Script) -> Result<(), 
         None if handshake.path == "/v1/realtime" => return Ok(()),
         None => (404, None),
     };
+    if script.faults.iter().any(|fault| matches!(fault.kind, FaultKind::RefuseWithPage(_))) {
+        let body = "<!DOCTYPE html>\n<html><body>Access to this site is blocked.</body></html>".to_owned();
+        return Err(Refusal { status, body });
+    }
     let (kind, code, message) = match status {
         401 => ("invalid_request_error", "invalid_api_key", "Incorrect API key provided."),
         404 => ("invalid_request_error", "unknown_url", "Unknown request URL."),

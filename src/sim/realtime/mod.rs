@@ -104,7 +104,7 @@ pub enum Outgoing {
 pub struct Refusal {
     /// The HTTP status.
     pub status: u16,
-    /// The body, JSON.
+    /// The body, JSON unless a page for people is scripted.
     pub body: String,
 }
 
@@ -140,6 +140,8 @@ pub struct Session {
 enum Phase {
     Open,
     Stalled,
+    /// It reads, and says nothing.
+    Mute,
     Over,
 }
 
@@ -236,10 +238,11 @@ impl Session {
     pub fn receive(&mut self, now: Instant, incoming: Incoming<'_>) {
         self.advance(now);
         match (self.phase, incoming) {
-            (Phase::Over, _) | (Phase::Stalled, Incoming::Text(_) | Incoming::Binary(_) | Incoming::Pong) => {
-            }
-            (Phase::Open | Phase::Stalled, Incoming::Closed) => self.end(true),
-            (Phase::Open, Incoming::Pong) => self.pinged = None,
+            (Phase::Over, _)
+            | (Phase::Stalled, Incoming::Text(_) | Incoming::Binary(_) | Incoming::Pong)
+            | (Phase::Mute, Incoming::Text(_) | Incoming::Binary(_)) => {}
+            (Phase::Open | Phase::Stalled | Phase::Mute, Incoming::Closed) => self.end(true),
+            (Phase::Open | Phase::Mute, Incoming::Pong) => self.pinged = None,
             (Phase::Open, Incoming::Text(text)) => self.dispatch(text),
             (Phase::Open, Incoming::Binary(_)) => self.refuse_binary(),
         }

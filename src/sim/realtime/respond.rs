@@ -138,14 +138,20 @@ impl Session {
         self.ear.stamp += 1;
         self.rounds.begun += 1;
         let faults = self.faults_of_response(self.rounds.begun);
+        if faults.contains(&FaultKind::ResponseIgnored) {
+            (self.rounds.owed, self.rounds.fresh) = (false, true);
+            return;
+        }
         let in_conversation = params["conversation"] != "none";
         if in_conversation {
             self.rounds.after_tools = std::mem::take(&mut self.rounds.owed) && asker == Asker::Client;
             self.rounds.fresh = false;
         }
-        let fails = faults
-            .iter()
-            .any(|kind| matches!(kind, FaultKind::ResponseFails(_) | FaultKind::DoneWithoutCreated));
+        let says_nothing = |kind: &FaultKind| {
+            let (fails, no_created) = (kind.failure().is_some(), *kind == FaultKind::DoneWithoutCreated);
+            fails || no_created || matches!(kind, FaultKind::ResponseStuck | FaultKind::ResponseEmpty)
+        };
+        let fails = faults.iter().any(says_nothing);
         let answer = if fails { Answer::default() } else { self.choose_answer(params) };
         let response = self.new_response(asker, params, answer, faults);
         self.note(What::ResponseCreated { id: response.id.clone(), by_client: asker == Asker::Client });
@@ -154,6 +160,14 @@ impl Session {
         }
         let body = self.response_json(&response, "in_progress", &Value::Null, &Value::Null);
         self.emit("response.created", &json!({"response": body}));
+        if response.faults.contains(&FaultKind::ResponseAbandoned) {
+            self.send_scripted_error("server_error", "The server had an error.", None);
+            return self.abandon(response.id);
+        }
+        if response.faults.contains(&FaultKind::ResponseStuck) {
+            self.responses.push(response);
+            return;
+        }
         self.after(self.script.think, Due::Speak(response.id.clone()));
         self.responses.push(response);
     }
@@ -206,7 +220,7 @@ impl Session {
             constant["audio"] = json!({"output": {"format": format, "voice": voice}});
         }
         let codec = Codec::named(if beta { format } else { &format["type"] });
-        let text_only = *modalities == json!(["text"]);
+        let text_only = *modalities == json!(["text"]) || faults.contains(&FaultKind::ResponseInText);
         let midway = (self.count_deltas(&answer) / 2).max(1);
         Response {
             id,
@@ -238,7 +252,9 @@ impl Session {
         }
         let message = "Cancellation failed: no active response found";
         let rejection = Rejection::new("response_cancel_not_active", message, None);
+        let is_abandoned = id.is_some_and(|id| self.troubles.abandoned.iter().any(|one| one == id));
         match self.rounds.last_end.clone() {
+            _ if is_abandoned => self.excuse(&rejection, event_id),
             Some((_, Ending::TurnDetected)) if self.script.dialect.is_strict() => {
                 self.discipline("response.cancel although the server cancels by itself (27)");
                 self.excuse(&rejection, event_id);
@@ -281,15 +297,27 @@ impl Session {
         let usage = if matches!(ending, Ending::Failed(_)) { Value::Null } else { self.usage(&response) };
         let body = self.response_json(&response, ending.status(), &ending.details(), &usage);
         self.note(What::ResponseDone { id: response.id.clone(), status: ending.status() });
-        self.emit("response.done", &json!({"response": body}));
+        if response.faults.contains(&FaultKind::DoneNever) {
+            self.troubles.abandoned.push(response.id.clone());
+        } else {
+            self.emit("response.done", &json!({"response": body}));
+        }
         if !response.faults.contains(&FaultKind::NoRateLimits) {
             self.after(self.script.rate_limits_after, Due::RateLimits);
         }
         if response.in_conversation {
             self.wait_for_the_caller();
             self.rounds.last_end = Some((self.now, ending));
+            // Of what had no sound the client may ask for more.
+            self.rounds.fresh |= response.faults.iter().any(FaultKind::is_without_sound);
         }
         self.deliver_calls(&response.id);
+    }
+
+    /// Forgets a response without telling the client.
+    fn abandon(&mut self, response: String) {
+        self.troubles.abandoned.push(response);
+        (self.rounds.owed, self.rounds.fresh) = (false, true);
     }
 
     fn wait_for_the_caller(&mut self) {

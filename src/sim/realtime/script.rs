@@ -258,6 +258,8 @@ pub enum FaultKind {
     Refuse(u16),
     /// The same with this code in the body: `insufficient_quota`, `model_not_found`. Whatever the trigger.
     RefuseAs(u16, String),
+    /// The same with a page for people in the place of JSON, as a proxy or a firewall sends it. Whatever the trigger.
+    RefuseWithPage(u16),
     /// `session.created` comes this much later (43). Whatever the trigger.
     CreatedLate(Duration),
     /// `session.update` is never answered (43). Whatever the trigger.
@@ -292,6 +294,23 @@ pub enum FaultKind {
     ResponseFails(String),
     /// The response ends midway, incomplete: `max_output_tokens` or `content_filter` (41).
     ResponseIncomplete(String),
+    /// No response begins, and nothing is said about it.
+    ResponseIgnored,
+    /// `response.created` and no more, until it is cancelled.
+    ResponseStuck,
+    /// The same after half of the sound.
+    ResponseStalls,
+    /// `response.created`, then an `error` event of type `server_error`, and no `response.done`: the server has
+    /// forgotten the response.
+    ResponseAbandoned,
+    /// Everything but `response.done`, which the server believes to have sent.
+    DoneNever,
+    /// `response.done` completed, with an empty `output`.
+    ResponseEmpty,
+    /// The response ends incomplete for this reason when its words have begun, and before its sound does.
+    ResponseMuteIncomplete(String),
+    /// The answer comes as text (`output_text`) although sound was asked for.
+    ResponseInText,
     /// Function calls carry arguments that are not JSON (45).
     BrokenArguments,
     /// Function calls end with status `incomplete` (45).
@@ -305,6 +324,8 @@ pub enum FaultKind {
     Drop,
     /// Nothing is sent or read any more, and the socket stays open.
     Stall,
+    /// Nothing is said any more, whatever the client says; the server still pings, and closes at the end of its hour.
+    Mute,
     /// An `error` event out of the blue, with this code (§4.3).
     Error(String),
     /// A text frame that is not JSON.
@@ -323,6 +344,14 @@ impl FaultKind {
                 | Self::NoRateLimits
                 | Self::ResponseFails(_)
                 | Self::ResponseIncomplete(_)
+                | Self::ResponseIgnored
+                | Self::ResponseStuck
+                | Self::ResponseStalls
+                | Self::ResponseAbandoned
+                | Self::DoneNever
+                | Self::ResponseEmpty
+                | Self::ResponseMuteIncomplete(_)
+                | Self::ResponseInText
                 | Self::BrokenArguments
                 | Self::CallIncomplete
         )
@@ -344,7 +373,7 @@ impl FaultKind {
     /// The status, and the code if it is another than the usual one.
     pub(super) fn refusal(&self) -> Option<(u16, Option<&str>)> {
         match self {
-            Self::Refuse(status) => Some((*status, None)),
+            Self::Refuse(status) | Self::RefuseWithPage(status) => Some((*status, None)),
             Self::RefuseAs(status, code) => Some((*status, Some(code))),
             _ => None,
         }
@@ -366,12 +395,22 @@ impl FaultKind {
         if let Self::ResponseIncomplete(reason) = self { Some(reason.clone()) } else { None }
     }
 
+    pub(super) fn mute_incompleteness(&self) -> Option<String> {
+        if let Self::ResponseMuteIncomplete(reason) = self { Some(reason.clone()) } else { None }
+    }
+
+    /// Whether a response with it has no sound.
+    pub(super) fn is_without_sound(&self) -> bool {
+        matches!(self, Self::ResponseEmpty | Self::ResponseInText | Self::ResponseMuteIncomplete(_))
+    }
+
     /// Whether it is about how the session begins, and therefore needs no trigger.
     pub(super) fn concerns_opening(&self) -> bool {
         matches!(
             self,
             Self::Refuse(_)
                 | Self::RefuseAs(..)
+                | Self::RefuseWithPage(_)
                 | Self::CreatedLate(_)
                 | Self::UpdatedNever
                 | Self::UpdateRefused(_)

@@ -54,6 +54,11 @@ impl Session {
                 if let Some(ending) = early_end(&mut response) {
                     return self.finish(response, ending);
                 }
+                let stalls = response.faults.contains(&FaultKind::ResponseStalls);
+                if stalls && response.deltas_sent == response.midway {
+                    self.responses.push(response);
+                    return;
+                }
             }
             Stage::Close => {
                 self.close_item(&mut response, "completed", false);
@@ -134,7 +139,8 @@ impl Session {
                 self.say_words(response, &text, n, count);
                 let from = (n * self.delta_bytes()).min(audio.len());
                 let to = (from + self.delta_bytes()).min(audio.len());
-                if from < to && !response.text_only {
+                let is_mute = response.text_only || mute_reason(response).is_some();
+                if from < to && !is_mute {
                     self.say_sound(response, &audio[from..to], to);
                 }
                 Duration::from_micros((to - from) as u64 * 125).div_f64(self.script.burst.max(0.01))
@@ -271,8 +277,16 @@ fn early_end(response: &mut Response) -> Option<Ending> {
     if in_call && response.faults.contains(&FaultKind::CallIncomplete) {
         return Some(Ending::Incomplete("max_output_tokens".to_owned()));
     }
+    if let Some(reason) = mute_reason(response) {
+        return Some(Ending::Incomplete(reason));
+    }
     let reason = response.faults.iter().find_map(FaultKind::incompleteness)?;
     (response.deltas_sent == response.midway).then_some(Ending::Incomplete(reason))
+}
+
+/// Why the response ends before its sound begins, if it does.
+fn mute_reason(response: &Response) -> Option<String> {
+    response.faults.iter().find_map(FaultKind::mute_incompleteness)
 }
 
 /// The item being said.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::script::{Fault, FaultKind, Script, Trigger};
-use super::{Outgoing, Phase, Session, What};
+use super::{Due, Outgoing, Phase, Session, What};
 
 /// The faults that are on, and those that wait.
 #[derive(Debug, Default)]
@@ -18,6 +18,8 @@ pub(super) struct Troubles {
     pub(super) update_refused: Option<String>,
     pub(super) unknowns: bool,
     pub(super) no_acks: bool,
+    /// Responses of whose end the client has not been told: it may cancel them.
+    pub(super) abandoned: Vec<String>,
     pending: Vec<FaultKind>,
 }
 
@@ -108,6 +110,10 @@ impl Session {
                 self.phase = Phase::Stalled;
                 self.timers.clear();
             }
+            FaultKind::Mute => {
+                self.phase = Phase::Mute;
+                self.timers.retain(|_, due| matches!(due, Due::Ping | Due::Pong | Due::Expiry));
+            }
             FaultKind::Error(code) => self.send_scripted_error(&code, "Something went wrong.", None),
             FaultKind::InvalidJson => self.out.push_back(Outgoing::Text("{\"type\":\"respon".to_owned())),
             FaultKind::BinaryGarbage => {
@@ -124,10 +130,19 @@ impl Session {
             | FaultKind::NoRateLimits
             | FaultKind::ResponseFails(_)
             | FaultKind::ResponseIncomplete(_)
+            | FaultKind::ResponseIgnored
+            | FaultKind::ResponseStuck
+            | FaultKind::ResponseStalls
+            | FaultKind::ResponseAbandoned
+            | FaultKind::DoneNever
+            | FaultKind::ResponseEmpty
+            | FaultKind::ResponseMuteIncomplete(_)
+            | FaultKind::ResponseInText
             | FaultKind::BrokenArguments
             | FaultKind::CallIncomplete => self.troubles.pending.push(kind),
             FaultKind::Refuse(_)
             | FaultKind::RefuseAs(..)
+            | FaultKind::RefuseWithPage(_)
             | FaultKind::CreatedLate(_)
             | FaultKind::UpdatedNever
             | FaultKind::UpdateRefused(_) => {}
