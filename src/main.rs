@@ -135,6 +135,9 @@ fn reloads(guard: &logging::Guard) -> io::Result<impl Stream<Item = daemon::Relo
             guard.reopen();
             // Away from the event loop: files may be on a disk that hangs.
             if let Ok(loaded) = tokio::task::spawn_blocking(Config::load).await {
+                if let Ok(config) = &loaded {
+                    guard.hide(config.secrets());
+                }
                 return Some((loaded, hangups));
             }
         }
@@ -157,6 +160,7 @@ fn serve() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    guard.hide(config.secrets());
     let operator = guard.operator();
     for remark in config.remarks.drain(..) {
         operator.say(&remark);

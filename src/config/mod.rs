@@ -83,6 +83,21 @@ pub struct Config {
     pub remarks: Vec<Notice>,
 }
 
+impl Config {
+    /// Every password and key in it: what must not be seen in a log.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<Secret> {
+        let tokens = self.archive.api.tokens.iter().map(|token| token.secret.clone());
+        let of_server = self.archive.call_log.server.as_ref().and_then(|server| server.password());
+        let of_server = of_server.map(|password| Secret::new(password.to_owned()));
+        [self.asterisk.password.clone(), self.realtime.key.clone()]
+            .into_iter()
+            .chain(tokens)
+            .chain(of_server)
+            .collect()
+    }
+}
+
 /// What becomes of callers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CallsConfig {

@@ -18,6 +18,7 @@ use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
+use super::hidden::Hidden;
 use super::writer::Queue;
 use super::{CALL_SPAN, OPERATOR_TARGET};
 use crate::operator::foreign::plain;
@@ -89,6 +90,7 @@ fn words(level: tracing::Level) -> (&'static str, u8, u8) {
 /// The layer that makes lines of events and hands them to the writer.
 pub(super) struct Lines {
     pub(super) queue: Queue,
+    pub(super) hidden: Hidden,
 }
 
 /// The id of a call's span, kept with the span.
@@ -129,7 +131,11 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
         event.record(&mut fields);
         body.push_str(&fields.message);
         body.push_str(&fields.others);
-        self.queue.push(Line { at: now(), level: *event.metadata().level(), body: one_line(&body) });
+        self.queue.push(Line {
+            at: now(),
+            level: *event.metadata().level(),
+            body: one_line(&self.hidden.mask(&body)),
+        });
     }
 }
 
@@ -204,8 +210,8 @@ mod tests {
     fn logged(level: &str, work: impl FnOnce(Operator)) -> Vec<String> {
         let (queue, orders) = Queue::new();
         let level = crate::config::log_directives(level).unwrap();
-        let subscriber =
-            tracing_subscriber::registry().with(crate::logging::filtered(Lines { queue }, &level).unwrap());
+        let subscriber = tracing_subscriber::registry()
+            .with(crate::logging::filtered(Lines { queue, hidden: Hidden::default() }, &level).unwrap());
         tracing::subscriber::with_default(subscriber, || work(Operator::new(Language::Spanish)));
         lines(&orders)
     }

@@ -11,6 +11,7 @@
 //! debug!, trace! ─┘                                                             └── LogFile
 //! ```
 
+mod hidden;
 mod line;
 mod writer;
 
@@ -27,8 +28,9 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::config::LogConfig;
+use crate::config::{LogConfig, Secret};
 use crate::operator::{Detail, Language, Level, Notice};
+use hidden::Hidden;
 use line::{Line, Lines, Style};
 use writer::{LogFile, Order, Queue, Writer};
 
@@ -72,7 +74,9 @@ fn start<Out: Write + Send + 'static>(
     let file = LogFile::open(&config.path)
         .map_err(|source| InitError::File { path: config.path.clone(), source })?;
     let (queue, orders) = Queue::new();
-    let lines = filtered(Lines { queue: queue.clone() }, &config.level).ok_or(InitError::Filter)?;
+    let hidden = Hidden::default();
+    let lines = Lines { queue: queue.clone(), hidden: hidden.clone() };
+    let lines = filtered(lines, &config.level).ok_or(InitError::Filter)?;
     let err = io::stderr();
     let err_style = writer::style_of(&err);
     let writer = Writer { file, out, out_style, err, err_style, language: config.language };
@@ -82,7 +86,7 @@ fn start<Out: Write + Send + 'static>(
         .spawn(move || writer.run(&lost, &orders))
         .map_err(InitError::Thread)?;
     tracing_subscriber::registry().with(lines).try_init().map_err(|_| InitError::AlreadyThere)?;
-    Ok(Guard { queue, operator: Operator::new(config.language) })
+    Ok(Guard { queue, hidden, operator: Operator::new(config.language) })
 }
 
 /// Why there is no log.
@@ -127,6 +131,7 @@ impl InitError {
 #[derive(Debug)]
 pub struct Guard {
     queue: Queue,
+    hidden: Hidden,
     operator: Operator,
 }
 
@@ -135,6 +140,11 @@ impl Guard {
     #[must_use]
     pub const fn operator(&self) -> Operator {
         self.operator
+    }
+
+    /// From now on none of these is seen in the log, whoever says it.
+    pub fn hide(&self, secrets: impl IntoIterator<Item = Secret>) {
+        self.hidden.add(secrets.into_iter().map(|secret| secret.expose().to_owned()));
     }
 
     /// Opens the log file again, at the same path: for SIGHUP after logrotate. Whether it failed is said in

@@ -68,6 +68,14 @@ impl FromStr for Server {
 }
 
 impl Server {
+    /// The password in it, as it is written there; None: there is none.
+    #[must_use]
+    pub fn password(&self) -> Option<&str> {
+        let (authority, _) = self.0.split_once("://")?.1.split_once('/')?;
+        let (user, _) = authority.rsplit_once('@')?;
+        user.split_once(':').map(|(_, password)| password)
+    }
+
     fn options(&self) -> Result<MySqlConnectOptions, sqlx::Error> {
         self.0.parse()
     }
