@@ -9,7 +9,6 @@
 //! No audio and no request for a response goes out before Ready: until then the session's defaults are in
 //! force, and 24 kHz PCM on a telephone is noise.
 
-use std::fmt::Display;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -18,10 +17,10 @@ use super::record::EventKind;
 use super::report::SessionFault;
 use super::responses::Purpose;
 use super::{Call, Output, Phase, SessionEnd};
-use crate::operator::{Detail, EndReason, Notice};
+use crate::operator::{Detail, EndReason, LinkFault, Notice};
 use crate::realtime::client::ClientEvent;
 use crate::realtime::dialect::Differences;
-use crate::realtime::server::{ApiError, ErrorClass, Refusal};
+use crate::realtime::error::{ApiError, ErrorClass, Refusal};
 
 /// How long a caller waits for the session before he is given back. Longer is dead air; shorter gives up on a
 /// slow but living server.
@@ -166,70 +165,70 @@ impl Call {
             {
                 self.reopen(&end.cause, give_up_at);
             }
-            Agent::Ready if end.refusal.is_none() => self.session_lost(&end.cause),
-            _ => {
-                self.refused(end.refusal.unwrap_or(Refusal::Other), &end.cause);
-            }
+            Agent::Ready if end.refusal.is_none() => self.session_lost(end.cause.clone()),
+            _ => self.refused(end.refusal.unwrap_or(Refusal::Other), end.cause.clone()),
         }
     }
 
     /// Tries again after a pause, as long as the caller's patience lasts.
-    fn reopen(&mut self, cause: &str, give_up_at: Instant) {
+    fn reopen(&mut self, cause: &LinkFault, give_up_at: Instant) {
         self.session_failed(SessionFault::Unavailable);
-        let cause = Detail::new(cause);
         self.outputs.push(Output::Notice(Notice::SessionRetry { cause: cause.clone() }));
         let pause = REOPEN_AFTER * 2u32.pow(self.floor.reopened.min(8));
         self.floor.reopened += 1;
-        self.floor.unopened_for = Some(cause);
+        self.floor.unopened_for = Some(cause.clone());
         self.agent = Agent::Waiting { at: self.now + pause, give_up_at };
     }
 
-    /// An `error` event, or the error of a failed response. True if the call ends.
-    pub(super) fn session_error(&mut self, error: &ApiError) -> bool {
-        match error.class() {
-            ErrorClass::Permanent(refusal) => {
-                self.refused(refusal, error);
-                return true;
-            }
-            ErrorClass::SessionOver => {
-                match self.agent {
-                    Agent::Opened { give_up_at } | Agent::Configuring { give_up_at, .. } => {
-                        self.outputs.push(Output::CloseSession);
-                        self.reopen(&error.code, give_up_at);
-                    }
-                    _ => self.session_lost(&error.code),
-                }
-                return true;
-            }
-            ErrorClass::OurFault => {
-                let (code, message) = (Detail::new(&error.code), Detail::new(&error.message));
-                if matches!(self.agent, Agent::Configuring { .. }) {
-                    self.session_failed(SessionFault::Settings);
-                    self.outputs.push(Output::Notice(Notice::SettingsRefused { code, message }));
-                    self.apologise(EndReason::SessionFailed);
-                    return true;
-                }
-                self.outputs.push(Output::Notice(Notice::SessionComplains { code, message }));
-            }
-            ErrorClass::Race if error.is_server_busy() => self.responses.owe(),
-            ErrorClass::Race | ErrorClass::Transient => {}
+    /// An `error` event.
+    pub(super) fn session_error(&mut self, error: &ApiError) {
+        if self.ends_session(error) {
+            return;
         }
-        self.note(EventKind::Error, error.code.clone());
-        self.counters.session_errors += 1;
+        let complaint = error.complaint();
+        match error.class() {
+            ErrorClass::OurFault if matches!(self.agent, Agent::Configuring { .. }) => {
+                self.session_failed(SessionFault::Settings);
+                self.outputs.push(Output::Notice(Notice::SettingsRefused { complaint }));
+                return self.apologise(EndReason::SessionFailed);
+            }
+            ErrorClass::OurFault => self.outputs.push(Output::Notice(Notice::SessionComplains { complaint })),
+            ErrorClass::Race if error.is_server_busy() => self.responses.owe(),
+            _ => {}
+        }
+        self.error_survived(error);
         self.responses.refused(self.now, &error.event_id);
-        false
+    }
+
+    /// An error after which the call goes on: for the record and the figures.
+    pub(super) fn error_survived(&mut self, error: &ApiError) {
+        self.note(EventKind::Error, error.complaint().code.to_string());
+        self.counters.session_errors += 1;
+    }
+
+    /// Whether the session, or the call, is over with this error of an event or of a failed response.
+    pub(super) fn ends_session(&mut self, error: &ApiError) -> bool {
+        let told = LinkFault::Told(error.complaint());
+        match (error.class(), &self.agent) {
+            (ErrorClass::Permanent(refusal), _) => self.refused(refusal, told),
+            (
+                ErrorClass::SessionOver,
+                Agent::Opened { give_up_at } | Agent::Configuring { give_up_at, .. },
+            ) => {
+                let give_up_at = *give_up_at;
+                self.outputs.push(Output::CloseSession);
+                self.reopen(&told, give_up_at);
+            }
+            (ErrorClass::SessionOver, _) => self.session_lost(told),
+            _ => return false,
+        }
+        true
     }
 
     /// OpenAI will not serve us until a person acts.
-    fn refused(&mut self, refusal: Refusal, cause: impl Display) {
+    fn refused(&mut self, refusal: Refusal, cause: LinkFault) {
         self.session_failed(refusal.into());
-        self.outputs.push(Output::Notice(match refusal {
-            Refusal::Key => Notice::KeyRefused,
-            Refusal::Quota => Notice::QuotaExhausted,
-            Refusal::Model => Notice::ModelUnavailable { model: self.settings.model.clone() },
-            Refusal::BetaDialect => Notice::BetaRefused,
-            Refusal::Other => Notice::SessionRefused { cause: Detail::new(cause) },
-        }));
+        self.outputs.push(Output::Notice(refusal.notice(&self.settings.model, cause)));
         self.apologise(EndReason::SessionFailed);
     }
 

@@ -1,10 +1,13 @@
 //! Keys the caller presses, told to the model in words: the API hears none on its own.
 //!
-//! Keys that follow each other within a moment are told together; `#` ends them at once.
+//! Keys that follow each other within a moment are told together; `#` ends them at once. What is recorded of them, and shown
+//! to whoever watches, is that there were some, unless [`Keep::keys`] says otherwise.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::Call;
+use super::record::Keep;
 use super::responses::Purpose;
 use super::transcript::Speaker;
 use crate::realtime::ItemId;
@@ -14,6 +17,8 @@ use crate::realtime::client::{NewItem, Role};
 const PAUSE: Duration = Duration::from_millis(1_500);
 /// More are told at once.
 const MOST: usize = 32;
+/// So many items are told again to a new session. A caller who types for longer is asked again.
+const TOLD_AGAIN: usize = 32;
 
 /// Keys that have not been told.
 #[derive(Debug, Default)]
@@ -22,6 +27,8 @@ pub(super) struct Keys {
     told_at: Option<Instant>,
     /// How often keys were told.
     count: u32,
+    /// What was told in the last items: a new session is told it again.
+    told: VecDeque<(ItemId, String)>,
 }
 
 impl Keys {
@@ -29,6 +36,16 @@ impl Keys {
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.told_at
     }
+
+    /// What the model was told in this item, if it is one of keys.
+    pub(super) fn told(&self, item: &ItemId) -> Option<&str> {
+        self.told.iter().find(|(of, _)| of == item).map(|(_, text)| text.as_str())
+    }
+}
+
+/// What is recorded of keys.
+pub(super) fn recorded(pressed: &str, keep: Keep) -> String {
+    if keep.keys { pressed.to_owned() } else { "*".repeat(pressed.chars().count()) }
 }
 
 impl Call {
@@ -60,9 +77,15 @@ impl Call {
         let (id, text) =
             (ItemId::from(&*format!("keys_{}", self.keys.count)), format!("[keypad: {pressed}]"));
         let at = self.now - self.born;
-        let utterance = self.transcript.utterance(&id, Speaker::Caller);
-        utterance.text.clone_from(&text);
-        (utterance.began, utterance.ended) = (Some(at), Some(at));
+        if let Some(utterance) = self.transcript.utterance(&id, Speaker::Caller) {
+            (utterance.began, utterance.ended) = (Some(at), Some(at));
+        }
+        let kept = recorded(&pressed, self.settings.keep);
+        self.transcript.write(&id, &format!("[keypad: {kept}]"));
+        if self.keys.told.len() == TOLD_AGAIN {
+            self.keys.told.pop_front();
+        }
+        self.keys.told.push_back((id.clone(), text.clone()));
         self.tell(&id, None);
         self.call_off();
         self.tell_model(NewItem::Message { id: Some(id), role: Role::Caller, text });

@@ -68,6 +68,11 @@ impl Watch {
         self.has_sent = true;
     }
 
+    /// Whether the caller holds the call.
+    pub(super) fn is_held(&self) -> bool {
+        self.held
+    }
+
     /// The caller holds the call, or takes it back.
     pub(super) fn hold(&mut self, now: Instant, held: bool) {
         self.held = held;
@@ -184,8 +189,8 @@ impl Call {
     /// Adds something to the conversation, if there is one.
     pub(super) fn tell_model(&mut self, item: NewItem) {
         if self.agent.is_ready() {
-            let event_id = self.event_id();
-            self.outputs.push(Output::Session(ClientEvent::ItemCreate { event_id, item }));
+            let (event_id, dialect) = (self.event_id(), self.settings.session.dialect);
+            self.outputs.push(Output::Session(ClientEvent::ItemCreate { event_id, item, dialect }));
         }
     }
 }

@@ -32,7 +32,8 @@
 //! | `packets`, `source` | the caller's packets; whose they are |
 //! | `uplink`, `to_model`, `ear` | caller → model; our own voice detector |
 //! | `playout` | model → caller, the 20 ms clock, what was *heard* |
-//! | `responses`, `turn` | one answer at a time; barge-in |
+//! | `responses`, `answer`, `turn` | one answer at a time; what comes of it; barge-in |
+//! | `owed` | an answer that does not come |
 //! | `transcript` | who said what |
 //! | `keys` | what the caller presses |
 //! | `resume` | another session when the first is lost or expires |
@@ -45,6 +46,7 @@
 //! | `record`, `tape` | what the recording gets; both directions on one clock |
 
 mod agent;
+mod answer;
 pub mod ear;
 pub mod glance;
 mod keys;
@@ -53,6 +55,7 @@ mod leaving;
 pub mod ledger;
 pub mod legs;
 pub mod limits;
+mod owed;
 mod packets;
 pub mod playout;
 pub mod record;
@@ -78,10 +81,11 @@ use crate::ari::request::{Reply, Request};
 use crate::ari::{ChannelId, Place};
 use crate::media::Frame;
 use crate::media::rtp::{self, PACKET_BYTES};
-use crate::operator::{Detail, EndReason, Notice};
+use crate::operator::{Detail, EndReason, LinkFault, Notice};
 use crate::realtime::ItemId;
 use crate::realtime::client::ClientEvent;
-use crate::realtime::server::{Event, Malformed, Refusal};
+use crate::realtime::error::Refusal;
+use crate::realtime::server::{Event, Malformed};
 
 use agent::Agent;
 use glance::Shown;
@@ -91,6 +95,7 @@ use leaving::Leaving;
 use ledger::Ledger;
 use legs::{Exit, Legs, Progress};
 use limits::Watch;
+use owed::Owed;
 use packets::{CodecSaid, tape_caller};
 use playout::Playout;
 use record::{Entry, EventKind};
@@ -193,8 +198,8 @@ pub enum LegEvent {
 pub struct SessionEnd {
     /// Why trying again would end the same way, if it would.
     pub refusal: Option<Refusal>,
-    /// HTTP status or close code, with the server's words; for the log.
-    pub cause: String,
+    /// What became of it; for the log.
+    pub cause: LinkFault,
 }
 
 /// How the model's server stands, as a call has found out: the next one would fare the same.
@@ -288,6 +293,7 @@ pub struct Call {
     tape: Option<Tape>,
     playout: Playout,
     responses: Responses,
+    owed: Owed,
     floor: Floor,
     transcript: Transcript,
     tools: Tools,
@@ -328,6 +334,7 @@ impl Call {
             tape: settings.keep.audio.then(Tape::default),
             playout: Playout::new(rtp::Stream::new(seed.ssrc, seed.sequence, seed.timestamp)),
             responses: Responses::default(),
+            owed: Owed::new(now),
             floor: Floor::default(),
             transcript: Transcript::default(),
             tools: Tools::default(),
@@ -470,6 +477,7 @@ impl Call {
                 self.advance_sessions();
                 self.advance_keys();
                 self.advance_limits();
+                self.advance_owed();
                 self.ask();
                 self.advance_leaving();
             }
@@ -513,7 +521,7 @@ impl Call {
                 self.counters.keys += 1;
                 self.watch.stir();
                 self.key_pressed(key);
-                self.note(EventKind::Key, key.to_string());
+                self.note(EventKind::Key, keys::recorded(&key.to_string(), self.settings.keep));
             }
             LegEvent::Hold(held) => {
                 self.watch.hold(self.now, held);

@@ -155,6 +155,17 @@ impl Playout {
         !self.queue.is_empty()
     }
 
+    /// Whether the next frame has speech in it. Not so while the rest of a frame is waited for.
+    pub fn is_heard(&self) -> bool {
+        let is_whole = || self.segments.back().is_some_and(|last| last.complete);
+        self.open && (self.queue.len() >= FRAME_BYTES || !self.queue.is_empty() && is_whole())
+    }
+
+    /// Whether all the audio of this response that was queued has its end.
+    pub fn is_complete(&self, response: &ResponseId) -> bool {
+        self.segments.iter().all(|segment| segment.response != *response || segment.complete)
+    }
+
     /// The item being heard (or next to be heard).
     pub fn item(&self) -> Option<&ItemId> {
         self.segments.front().map(|segment| &segment.item)

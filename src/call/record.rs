@@ -23,13 +23,18 @@ pub struct Keep {
     pub transcript: bool,
     /// What happened to the session.
     pub events: bool,
+    /// Which keys the caller pressed, where words or events are kept: a PIN, a card number. Otherwise it is only kept that
+    /// there was one, as `*`.
+    pub keys: bool,
 }
 
 impl Keep {
     /// Everything.
-    pub const ALL: Self = Self { audio: true, transcript: true, events: true };
+    pub const ALL: Self = Self { audio: true, transcript: true, events: true, keys: true };
+    /// Everything but which keys were pressed.
+    pub const USUAL: Self = Self { keys: false, ..Self::ALL };
     /// Nothing: no recording is made at all.
-    pub const NOTHING: Self = Self { audio: false, transcript: false, events: false };
+    pub const NOTHING: Self = Self { audio: false, transcript: false, events: false, keys: false };
 }
 
 /// A call begins.
@@ -114,6 +119,15 @@ pub enum EventKind {
     Error,
     /// The session was lost and is back.
     Reconnected,
+    /// The server sent more words than a call may have; the rest of them is missing. Told once.
+    WordsLost,
+    /// An answer was owed and no sign of it came; the detail is what was done: `asked_again`, `new_session`, `given_up`, or
+    /// `left` if the call was ending anyway.
+    Overdue,
+    /// Nothing was said in an answer; the detail is how it ended.
+    Unheard,
+    /// The model ended an answer in the middle of what it said; the detail is why.
+    Cut,
     /// The model failed, and the caller is told so by a clip.
     Apology,
     /// The call is over.
@@ -124,7 +138,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every kind, for tables and tests.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 17] = [
         Self::MediaStarted,
         Self::Connected,
         Self::Configured,
@@ -135,6 +149,10 @@ impl EventKind {
         Self::Tool,
         Self::Error,
         Self::Reconnected,
+        Self::WordsLost,
+        Self::Overdue,
+        Self::Unheard,
+        Self::Cut,
         Self::Apology,
         Self::Ended,
         Self::RecordingGap,
@@ -160,6 +178,10 @@ impl EventKind {
             Self::Tool => "tool",
             Self::Error => "error",
             Self::Reconnected => "reconnected",
+            Self::WordsLost => "words_lost",
+            Self::Overdue => "overdue",
+            Self::Unheard => "unheard",
+            Self::Cut => "cut",
             Self::Apology => "apology",
             Self::Ended => "ended",
             Self::RecordingGap => "recording_gap",

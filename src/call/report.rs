@@ -8,13 +8,23 @@ use super::ledger::Bill;
 use super::transcript::Utterance;
 use super::uplink::UplinkCounters;
 use crate::operator::EndReason;
-use crate::realtime::server::Refusal;
+use crate::realtime::error::Refusal;
 
 /// Why a session was not to be had, or not any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SessionFault {
     /// The key was refused.
     Key,
+    /// The key may not do this.
+    Access,
+    /// The country of this machine is not served.
+    Country,
+    /// The key is of another project or organization.
+    Project,
+    /// The IP address of this machine is not admitted.
+    Address,
+    /// Something on the way answered in the server's place.
+    Proxy,
     /// There is no credit left.
     Quota,
     /// The model is not there, or not ours to use.
@@ -31,12 +41,19 @@ pub enum SessionFault {
     Late,
     /// It broke in the middle of the call.
     Lost,
+    /// It stood, and gave no answer any more.
+    Silent,
 }
 
 impl SessionFault {
     /// Every fault, in the order of [`Counters::session_faults`].
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 15] = [
         Self::Key,
+        Self::Access,
+        Self::Country,
+        Self::Project,
+        Self::Address,
+        Self::Proxy,
         Self::Quota,
         Self::Model,
         Self::BetaDialect,
@@ -45,6 +62,7 @@ impl SessionFault {
         Self::Unavailable,
         Self::Late,
         Self::Lost,
+        Self::Silent,
     ];
 
     /// The stable word for machines.
@@ -52,6 +70,11 @@ impl SessionFault {
     pub const fn code(self) -> &'static str {
         match self {
             Self::Key => "key",
+            Self::Access => "access",
+            Self::Country => "country",
+            Self::Project => "project",
+            Self::Address => "address",
+            Self::Proxy => "proxy",
             Self::Quota => "quota",
             Self::Model => "model",
             Self::BetaDialect => "beta_dialect",
@@ -60,6 +83,7 @@ impl SessionFault {
             Self::Unavailable => "unavailable",
             Self::Late => "late",
             Self::Lost => "lost",
+            Self::Silent => "silent",
         }
     }
 }
@@ -68,6 +92,11 @@ impl From<Refusal> for SessionFault {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::Key => Self::Key,
+            Refusal::Access => Self::Access,
+            Refusal::Country => Self::Country,
+            Refusal::Project => Self::Project,
+            Refusal::Address => Self::Address,
+            Refusal::Proxy => Self::Proxy,
             Refusal::Quota => Self::Quota,
             Refusal::Model => Self::Model,
             Refusal::BetaDialect => Self::BetaDialect,
@@ -99,6 +128,12 @@ pub struct Counters {
     pub session_errors: u64,
     /// Texts of the server that are no events, or lack what makes them one.
     pub unreadable_events: u64,
+    /// Times an answer was owed and no sign of it came.
+    pub overdue_answers: u64,
+    /// Answers in which nothing was said.
+    pub unheard_answers: u64,
+    /// Answers that the model ended in the middle of what it said.
+    pub cut_answers: u64,
     /// Keys pressed.
     pub keys: u64,
 }
@@ -116,6 +151,9 @@ impl AddAssign for Counters {
             session_faults,
             session_errors,
             unreadable_events,
+            overdue_answers,
+            unheard_answers,
+            cut_answers,
             keys,
         } = other;
         self.malformed_packets += malformed_packets;
@@ -130,6 +168,9 @@ impl AddAssign for Counters {
         }
         self.session_errors += session_errors;
         self.unreadable_events += unreadable_events;
+        self.overdue_answers += overdue_answers;
+        self.unheard_answers += unheard_answers;
+        self.cut_answers += cut_answers;
         self.keys += keys;
     }
 }

@@ -4,20 +4,20 @@
 //!   Idle ──ask──► Requested ──created──► Active ──done──► Idle
 //!     └───────────── created (the server's own VAD) ──────►┘
 //! ```
-//! Ours are recognised by the correlation id that travels in their metadata. A refused or unanswered request
-//! is asked again when the model is free; a failed one a few times, with a growing pause. Does not know what
-//! is being heard: see `playout` and `turn`.
+//! Ours are recognised by the correlation id that travels in their metadata. A refused request is asked again when the
+//! model is free; an answer that failed a few times, with a growing pause; one in which nothing was said as often, at
+//! once. Does not know what is being heard (`playout`, `turn`), nor when an answer is overdue (`owed`).
 
 use std::time::{Duration, Instant};
 
 use crate::realtime::ResponseId;
-use crate::realtime::server::{Response, ResponseStatus};
+use crate::realtime::server::Response;
 
-/// A request that has brought no response in this time is taken for lost. The server acknowledges within
-/// tens of milliseconds; much longer would leave the caller in silence.
-const REQUEST_LOST_AFTER: Duration = Duration::from_secs(10);
-/// Tries of a response that fails, the first included.
-const TRIES: u8 = 3;
+/// A request that crossed with a response of the server's own, and is neither refused nor carried out in this time, is
+/// taken for lost. The server answers within tens of milliseconds; much longer would hold up what is asked next.
+const CROSSED_LOST_AFTER: Duration = Duration::from_secs(10);
+/// Tries of an answer that fails or in which nothing is said, the first included.
+pub const TRIES: u8 = 3;
 /// Pause before the second try; doubled for each further one.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
 
@@ -32,6 +32,8 @@ pub enum Purpose {
     Answer,
     /// Asking whether the caller is still there.
     Prompt,
+    /// Asking the caller to say again what the model has not heard.
+    Repeat,
     /// The last words.
     Goodbye,
 }
@@ -52,7 +54,7 @@ enum State {
 struct Request {
     cid: String,
     purpose: Purpose,
-    lost_at: Instant,
+    asked_at: Instant,
 }
 
 /// A response that is to be asked for later.
@@ -62,14 +64,36 @@ struct Wanted {
     not_before: Option<Instant>,
 }
 
+/// What came of a response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// What there was to be had of it.
+    Given,
+    /// Nothing the caller could hear, and nothing else either.
+    Unheard,
+    /// The model failed.
+    Failed,
+}
+
+/// What was given up, because no sign of it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Abandoned {
+    /// A response that had begun.
+    Answer(ResponseId),
+    /// A request.
+    Request,
+    /// Neither: the model was idle.
+    Nothing,
+}
+
 /// How the active response ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
     /// It was not the active one, or is over without trouble; what it was for.
     Over(Option<Purpose>),
-    /// It failed and will be tried again.
+    /// It failed, or nothing was said in it, and it will be tried again.
     Retrying(Purpose),
-    /// It failed too often.
+    /// The same, too often.
     GivenUp(Purpose),
 }
 
@@ -117,6 +141,15 @@ impl Responses {
         }
     }
 
+    /// Whether this response is the active one, or the one we have asked for.
+    pub fn is_ours(&self, response: &Response) -> bool {
+        match &self.state {
+            State::Active { id, .. } => *id == response.id,
+            State::Requested(Request { cid, .. }) => response.cid.as_ref() == Some(cid),
+            State::Idle => false,
+        }
+    }
+
     /// What the active response is for.
     pub fn purpose(&self) -> Option<Purpose> {
         match &self.state {
@@ -135,15 +168,38 @@ impl Responses {
         self.is_busy() || self.wanted.is_some()
     }
 
+    /// Whether a request of ours is to bring a response, or one is being given.
+    pub fn is_answering(&self) -> bool {
+        self.state != State::Idle
+    }
+
+    /// Gives up what is being waited for, and wants it once more.
+    pub fn abandon(&mut self) -> Abandoned {
+        let (abandoned, purpose) = match std::mem::take(&mut self.state) {
+            State::Active { id, purpose } => (Abandoned::Answer(id), purpose),
+            State::Requested(Request { purpose, .. }) => (Abandoned::Request, purpose),
+            State::Idle => return Abandoned::Nothing,
+        };
+        self.wanted.get_or_insert(Wanted { purpose, not_before: None });
+        abandoned
+    }
+
+    /// The active response is over, although the server has not said so.
+    pub fn release(&mut self) {
+        if matches!(self.state, State::Active { .. }) {
+            self.state = State::Idle;
+        }
+    }
+
     /// When [`Self::next`] has something to do. `quiet_at`: when the caller may be taken to be quiet; None: he is.
     pub fn deadline(&self, quiet_at: Option<Instant>, now: Instant) -> Option<Instant> {
         match (&self.state, &self.crossed) {
-            (State::Requested(request), _) | (State::Idle, Some(request)) => Some(request.lost_at),
+            (State::Idle, Some(request)) => Some(request.asked_at + CROSSED_LOST_AFTER),
             (State::Idle, None) => {
                 let earliest = |wanted: Wanted| wanted.not_before.max(quiet_at).max(self.gives_way_until);
                 self.wanted.and_then(earliest).filter(|at| *at > now)
             }
-            (State::Active { .. }, _) => None,
+            (State::Requested(_) | State::Active { .. }, _) => None,
         }
     }
 
@@ -154,13 +210,7 @@ impl Responses {
         quiet: bool,
         cid: impl FnOnce() -> String,
     ) -> Option<(String, Purpose)> {
-        if let State::Requested(Request { purpose, lost_at, .. }) = self.state
-            && lost_at <= now
-        {
-            self.state = State::Idle;
-            self.wanted.get_or_insert(Wanted { purpose, not_before: None });
-        }
-        if let Some(lost) = self.crossed.take_if(|crossed| crossed.lost_at <= now) {
+        if let Some(lost) = self.crossed.take_if(|crossed| crossed.asked_at + CROSSED_LOST_AFTER <= now) {
             self.came_to_nothing(lost.purpose);
         }
         let wanted = self.wanted.filter(|wanted| {
@@ -168,8 +218,8 @@ impl Responses {
             !self.is_busy() && quiet && earliest.is_none_or(|earliest| earliest <= now)
         })?;
         self.wanted = None;
-        let (cid, purpose, lost_at) = (cid(), wanted.purpose, now + REQUEST_LOST_AFTER);
-        self.state = State::Requested(Request { cid: cid.clone(), purpose, lost_at });
+        let (cid, purpose) = (cid(), wanted.purpose);
+        self.state = State::Requested(Request { cid: cid.clone(), purpose, asked_at: now });
         Some((cid, purpose))
     }
 
@@ -220,15 +270,15 @@ impl Responses {
         }
     }
 
-    /// A response ended. A failed one is wanted again after a pause.
-    pub fn done(&mut self, now: Instant, response: &Response) -> Ended {
+    /// A response ended. One that failed is wanted again after a pause, one in which nothing was said at once.
+    pub fn done(&mut self, now: Instant, response: &Response, outcome: Outcome) -> Ended {
         let purpose = match &self.state {
             State::Active { id, purpose } if *id == response.id => *purpose,
             State::Requested(Request { cid, purpose, .. }) if response.cid.as_ref() == Some(cid) => *purpose,
             _ => return Ended::Over(None),
         };
         self.state = State::Idle;
-        if !matches!(response.status, ResponseStatus::Failed(_)) {
+        if outcome == Outcome::Given {
             self.failures = 0;
             return Ended::Over(Some(purpose));
         }
@@ -236,7 +286,8 @@ impl Responses {
         if self.failures >= TRIES {
             return Ended::GivenUp(purpose);
         }
-        let not_before = Some(now + RETRY_AFTER * 2u32.pow(u32::from(self.failures) - 1));
+        let pause = RETRY_AFTER * 2u32.pow(u32::from(self.failures) - 1);
+        let not_before = (outcome == Outcome::Failed).then(|| now + pause);
         self.wanted = Some(Wanted { purpose, not_before });
         Ended::Retrying(purpose)
     }
@@ -245,6 +296,7 @@ impl Responses {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::realtime::server::ResponseStatus;
 
     fn response(id: &str, cid: Option<&str>) -> Response {
         let status = ResponseStatus::InProgress;
@@ -266,7 +318,7 @@ mod tests {
         assert_eq!(responses.next(now, true, || "c_1".into()), Some(("c_1".into(), purpose)));
         assert!(!responses.created(&response("r1", None)), "the server's own");
         let done = Response { status: ResponseStatus::Completed, ..response("r1", None) };
-        assert_eq!(responses.done(now, &done), Ended::Over(Some(Purpose::Answer)));
+        assert_eq!(responses.done(now, &done, Outcome::Given), Ended::Over(Some(Purpose::Answer)));
         (responses, now)
     }
 
@@ -288,7 +340,7 @@ mod tests {
             assert_eq!(responses.next(now + RETRY_AFTER, true, || "c_2".into()), asked);
             let (mut responses, now) = crossed(purpose);
             let later = responses.deadline(None, now).expect("it is not waited for for ever");
-            assert_eq!(later, now + REQUEST_LOST_AFTER);
+            assert_eq!(later, now + CROSSED_LOST_AFTER);
             assert_eq!(responses.next(later, true, || "c_2".into()), asked);
         }
     }

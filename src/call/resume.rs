@@ -15,9 +15,9 @@ use super::agent::Agent;
 use super::record::EventKind;
 use super::report::SessionFault;
 use super::responses::{Purpose, Responses};
-use super::transcript::Speaker;
+use super::transcript::{Flaw, Speaker};
 use super::{Call, Output};
-use crate::operator::{Detail, EndReason, Notice};
+use crate::operator::{EndReason, LinkFault, Notice};
 use crate::realtime::ItemId;
 use crate::realtime::client::{NewItem, Role};
 use crate::realtime::rate_limits::RateLimits;
@@ -32,6 +32,11 @@ const LOSSES: usize = 3;
 const LOSSES_WITHIN: Duration = Duration::from_mins(1);
 /// Begins the ids of items a new session is told of.
 const RETOLD: &str = "retold_";
+/// Most that a new session is told of what was said, bytes. All of it leaves at once, and what the socket does not take
+/// waits in a buffer of 32 kB in which the caller's sound needs room too; less forgets more of a long talk.
+const RETOLD_BYTES: usize = 12 * 1024;
+/// What an item weighs besides its words.
+const RETOLD_OVERHEAD: usize = 160;
 /// For the new session.
 const SAME_CALL: &str = "This is the same telephone call: the connection was interrupted for a moment, and the caller's \
     last words may be missing above. Go on as if nothing had happened. Do not greet again. If you do not know what \
@@ -85,21 +90,38 @@ pub(super) fn is_retold(item: &ItemId) -> bool {
 
 impl Call {
     /// The session is gone in the middle of the call.
-    pub(super) fn session_lost(&mut self, cause: &str) {
+    pub(super) fn session_lost(&mut self, cause: LinkFault) {
         self.session_failed(SessionFault::Lost);
-        self.outputs.push(Output::Notice(Notice::SessionLost { cause: Detail::new(cause) }));
+        self.replace_session(cause);
+    }
+
+    /// The session stands, and does not give the answer that it owes.
+    pub(super) fn session_silent(&mut self) {
+        self.session_failed(SessionFault::Silent);
+        self.sessions.owes_answer = true;
+        self.replace_session(LinkFault::Unanswered);
+    }
+
+    fn replace_session(&mut self, cause: LinkFault) {
+        let now = self.now;
+        self.sessions.lost_at.retain(|lost| now - *lost < LOSSES_WITHIN);
+        if self.leaving.is_some() || self.sessions.lost_at.len() >= LOSSES {
+            return self.give_session_up(cause);
+        }
+        self.sessions.lost_at.push(now);
+        self.outputs.push(Output::Notice(Notice::SessionLost { cause }));
+        self.renew(false);
+    }
+
+    /// There will be no other session: the caller is told so, or goes if they were about to.
+    pub(super) fn give_session_up(&mut self, cause: LinkFault) {
+        self.outputs.push(Output::Notice(Notice::SessionGivenUp { cause }));
         if self.depart_now() {
             return;
         }
-        let now = self.now;
-        self.sessions.lost_at.retain(|lost| now - *lost < LOSSES_WITHIN);
-        if self.sessions.lost_at.len() >= LOSSES {
-            self.settle();
-            self.transcript.await_no_words();
-            return self.apologise(EndReason::SessionLost);
-        }
-        self.sessions.lost_at.push(now);
-        self.renew(false);
+        self.settle();
+        self.transcript.await_no_words();
+        self.apologise(EndReason::SessionLost);
     }
 
     /// The session's settings are in force: when will it end?
@@ -142,23 +164,38 @@ impl Call {
         self.agent = Agent::opening(self.now);
     }
 
+    /// What was said and heard, the last of it if it is much.
+    fn retold(&self) -> Vec<NewItem> {
+        let mut items = Vec::new();
+        let mut bytes = 0;
+        for (n, utterance) in self.transcript.utterances().iter().enumerate().rev() {
+            let keys = self.keys.told(&utterance.item).map(str::to_owned);
+            let text = keys.unwrap_or_else(|| utterance.heard_text());
+            let is_unheard = utterance.speaker == Speaker::Assistant
+                && utterance.began.is_none()
+                && self.sessions.knows(&utterance.item)
+                || utterance.flaw == Some(Flaw::Unheard);
+            if text.is_empty() || is_unheard {
+                continue;
+            }
+            bytes += text.len() + RETOLD_OVERHEAD;
+            if bytes > RETOLD_BYTES {
+                break;
+            }
+            let role = match utterance.speaker {
+                Speaker::Caller => Role::Caller,
+                Speaker::Assistant => Role::Assistant,
+            };
+            items.push(NewItem::Message { id: Some(format!("{RETOLD}{n}").as_str().into()), role, text });
+        }
+        items.reverse();
+        items
+    }
+
     /// The new session is configured: tells it what was said, and lets it go on.
     pub(super) fn resume(&mut self) {
         let Some(since) = self.sessions.without_since.take() else { return };
-        let mut items = Vec::new();
-        for (n, utterance) in self.transcript.utterances().iter().enumerate() {
-            let text = utterance.heard_text();
-            let is_unheard = utterance.speaker == Speaker::Assistant
-                && utterance.began.is_none()
-                && self.sessions.knows(&utterance.item);
-            if !text.is_empty() && !is_unheard {
-                let role = match utterance.speaker {
-                    Speaker::Caller => Role::Caller,
-                    Speaker::Assistant => Role::Assistant,
-                };
-                items.push(NewItem::Message { id: Some(format!("{RETOLD}{n}").as_str().into()), role, text });
-            }
-        }
+        let mut items = self.retold();
         items.extend(self.tools.told_again());
         items.push(NewItem::Message { id: None, role: Role::System, text: SAME_CALL.to_owned() });
         for item in items {

@@ -8,29 +8,32 @@
 //!    heard are deleted when it is done. The server cancels it by itself (`interrupt_response`).
 //!
 //! The recording notice is the exception: it is said to its end. Until it has been generated the server may not
-//! interrupt either.
+//! interrupt either. Where nobody may interrupt (`OPENAI_VAD_INTERRUPT=false`) the same goes for every answer.
 
+use std::collections::HashSet;
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
 use super::agent::Agent;
 use super::playout::{Heard, Left, Played};
 use super::record::{Entry, EventKind};
-use super::responses::{Ended, Purpose};
+use super::responses::Purpose;
 use super::resume::is_retold;
-use super::transcript::Speaker;
+use super::transcript::{Speaker, Utterance};
 use super::{Call, Output, Phase, Standing};
 use crate::media::base64;
-use crate::operator::{Detail, EndReason, Notice};
+use crate::operator::LinkFault;
 use crate::realtime::client::ClientEvent;
-use crate::realtime::server::{Event, Item, ItemKind, Response, ResponseStatus};
+use crate::realtime::server::{Event, Item, ItemKind};
 use crate::realtime::{ItemId, ResponseId};
 
 /// Without a voice for so long, a turn that the server has begun was none. Longer than any pause within a turn that
 /// the server would wait for (semantic turn detection: up to 8 s); shorter leaves a greeting talking over a caller.
 const FALSE_START_AFTER: Duration = Duration::from_secs(8);
 
-/// What the model is asked to say to a caller who has been silent.
+/// What the model is asked to say to a caller whom it has not heard.
+const SAY_AGAIN: &str = "The caller has said something that did not reach you. Ask in a few words to say it again, and nothing else.";
+/// The same for a caller who has been silent.
 const STILL_THERE: &str = "The caller has not spoken for a while. Ask in a few words whether they are still there, and nothing else.";
 
 /// What the turns of a call hang on.
@@ -45,22 +48,29 @@ pub(super) struct Floor {
     /// When, since the birth of the call, the audio appended to the session began.
     pub(super) uplink_began: Duration,
     /// The response that must not be interrupted.
-    notice: Option<ResponseId>,
+    pub(super) notice: Option<ResponseId>,
     /// The recording notice has been generated, all of it.
     pub(super) notice_given: bool,
     /// The active response, if nobody wants to hear it any more.
-    muted: Option<ResponseId>,
+    pub(super) muted: Option<ResponseId>,
     /// How often the session had to be opened again.
     pub(super) reopened: u32,
     /// Why it could not be opened the last time.
-    pub(super) unopened_for: Option<Detail>,
+    pub(super) unopened_for: Option<LinkFault>,
     /// Items of the active response of which audio was queued.
-    queued: Vec<ItemId>,
+    pub(super) queued: HashSet<ItemId>,
     /// Whether something was said in the last response that ended.
     pub(super) spoke_last: bool,
+    /// It has been told that words were left out.
+    words_lost: bool,
 }
 
 impl Floor {
+    /// Whether audio of the active response has been queued.
+    pub(super) fn has_queued(&self) -> bool {
+        !self.queued.is_empty()
+    }
+
     /// The session is gone, and with it what it was doing.
     pub(super) fn forget_session(&mut self) {
         (self.caller_speaks, self.muted, self.spoke_last) = (None, None, false);
@@ -86,15 +96,14 @@ impl Call {
             }
             return;
         }
+        self.sign_of_answer(&event);
         match event {
             Event::SessionCreated => self.session_created(),
             Event::SessionUpdated { session, expires_at } => {
                 self.session_updated(&session);
                 self.session_expires(expires_at);
             }
-            Event::Error(error) => {
-                self.session_error(&error);
-            }
+            Event::Error(error) => self.session_error(&error),
             Event::AudioDelta { response, item, content_index, audio } => {
                 self.audio(&response, &item, content_index, &audio);
             }
@@ -113,13 +122,17 @@ impl Call {
                 self.stopwatch.caller_ended(self.now, &self.to_model.ear);
                 self.responses.give_way(self.now);
                 let at = self.floor.uplink_began + Duration::from_millis(audio_end_ms);
-                self.transcript.utterance(&item, Speaker::Caller).ended = Some(at);
+                if let Some(utterance) = self.utterance(&item, Speaker::Caller, None) {
+                    utterance.ended = Some(at);
+                }
                 self.tell(&item, None);
             }
             Event::Committed { item, previous } => {
                 self.floor.caller_speaks = None;
                 self.floor.caller_has_spoken = true;
-                self.transcript.after(&item, Speaker::Caller, previous.as_ref()).awaits_words = true;
+                if let Some(utterance) = self.utterance(&item, Speaker::Caller, previous.as_ref()) {
+                    utterance.awaits_words = true;
+                }
                 self.tell(&item, previous);
             }
             Event::ItemAdded { item, previous } => self.item_added(&item, previous.as_ref()),
@@ -160,6 +173,7 @@ impl Call {
             Purpose::Greeting => self.settings.greeting.as_ref().map(exactly),
             Purpose::Answer => None,
             Purpose::Prompt => Some(STILL_THERE.to_owned()),
+            Purpose::Repeat => Some(SAY_AGAIN.to_owned()),
             Purpose::Goodbye => self.goodbye().map(str::to_owned),
         };
         // Instructions of a response replace those of the session, so both are given.
@@ -221,81 +235,10 @@ impl Call {
             self.playout.complete(item);
         }
         if !self.floor.queued.contains(item) {
-            self.floor.queued.push(item.clone());
+            self.floor.queued.insert(item.clone());
         }
         if self.stopwatch.delta(self.now, item, self.responses.purpose()) {
             self.outputs.push(Output::Standing(Standing::Serves));
-        }
-    }
-
-    fn response_created(&mut self, response: &Response) {
-        self.floor.queued.clear();
-        self.floor.muted = None;
-        let ours = self.responses.created(response);
-        if ours && self.responses.purpose() == Some(Purpose::Goodbye) {
-            self.goodbye_begins();
-        }
-        if ours && self.responses.purpose() == Some(Purpose::Notice) {
-            self.floor.notice = Some(response.id.clone());
-        } else if !ours {
-            // The server took the caller's turn for finished.
-            self.floor.caller_speaks = None;
-            self.floor.caller_has_spoken = true;
-        } else if self.floor.caller_speaks.is_some() {
-            // Asked for in the very moment the caller began to speak, and the server did not see it as an
-            // interruption: it would talk over him.
-            self.mute(&response.id.clone(), true);
-        }
-    }
-
-    fn response_done(&mut self, response: &Response) {
-        self.playout.complete_response(&response.id);
-        self.floor.spoke_last = !self.floor.queued.is_empty();
-        for call in response.items.iter().filter_map(|item| item.function.as_ref()) {
-            self.function_called(call);
-        }
-        self.answer_ended(&response.id, self.floor.spoke_last);
-        self.spent(response);
-        if self.floor.muted.as_ref() == Some(&response.id) {
-            self.floor.muted = None;
-            let queued = std::mem::take(&mut self.floor.queued);
-            for item in &response.items {
-                if item.kind == ItemKind::AssistantMessage && !queued.contains(&item.id) {
-                    self.delete(&item.id);
-                }
-            }
-        }
-        if let ResponseStatus::Failed(error) = &response.status {
-            if self.session_error(error) {
-                return;
-            }
-            self.outputs.push(Output::Notice(Notice::ResponseFailed { code: Detail::new(&error.code) }));
-        }
-        match self.responses.done(self.now, response) {
-            Ended::Over(Some(Purpose::Notice)) => self.notice_generated(),
-            // However it ended, it is not asked for again and again.
-            Ended::Over(Some(Purpose::Goodbye)) | Ended::GivenUp(Purpose::Goodbye) => self.goodbye_begins(),
-            Ended::GivenUp(_) => self.apologise(EndReason::ModelFailed),
-            Ended::Over(_) | Ended::Retrying(_) => {}
-        }
-    }
-
-    /// A response is over that nobody can hear any more.
-    fn last_response(&mut self, response: &Response) {
-        let _over = self.responses.done(self.now, response);
-        self.response_paid(response);
-    }
-
-    /// The recording notice is complete: from the next answer on the caller may interrupt.
-    fn notice_generated(&mut self) {
-        self.floor.notice_given = true;
-        if self.settings.session.interrupt {
-            let event_id = self.event_id();
-            let session = self.settings.session.interruption(true);
-            self.outputs.push(Output::Session(ClientEvent::SessionUpdate { event_id, session }));
-        }
-        if self.settings.greeting.is_some() && !self.floor.caller_has_spoken {
-            self.responses.want(Purpose::Greeting);
         }
     }
 
@@ -304,8 +247,16 @@ impl Call {
         self.stopwatch.caller_began();
         self.floor.caller_speaks = Some(self.now);
         let at = self.floor.uplink_began + Duration::from_millis(audio_start_ms);
-        self.transcript.utterance(item, Speaker::Caller).began = Some(at);
+        if let Some(utterance) = self.utterance(item, Speaker::Caller, None) {
+            utterance.began = Some(at);
+        }
+        if self.settings.session.interrupt {
+            self.interrupted();
+        }
+    }
 
+    /// The caller cuts the assistant off.
+    fn interrupted(&mut self) {
         let cut = self.playout.interrupt(self.floor.notice.as_ref());
         if let Some(heard) = cut.iter().find(|heard| heard.ms > 0) {
             self.counters.barge_ins += 1;
@@ -317,7 +268,7 @@ impl Call {
             self.responses.active().filter(|active| Some(*active) != self.floor.notice.as_ref())
         {
             let active = active.clone();
-            self.mute(&active, !self.settings.session.interrupt);
+            self.mute(&active);
         }
         for heard in cut {
             self.cut_off(heard);
@@ -325,13 +276,8 @@ impl Call {
     }
 
     /// Nothing more of this response is wanted.
-    fn mute(&mut self, response: &ResponseId, cancel: bool) {
+    pub(super) fn mute(&mut self, response: &ResponseId) {
         self.floor.muted = Some(response.clone());
-        if cancel {
-            let event_id = self.event_id();
-            self.outputs
-                .push(Output::Session(ClientEvent::ResponseCancel { event_id, response: response.clone() }));
-        }
     }
 
     fn cut_off(&mut self, heard: Heard) {
@@ -340,12 +286,13 @@ impl Call {
             return;
         }
         let born = self.born;
-        let utterance = self.transcript.utterance(&heard.item, Speaker::Assistant);
         let began = heard.begun.map_or(Duration::ZERO, |begun| begun.saturating_duration_since(born));
-        utterance.began = Some(began);
-        utterance.ended = Some(began + Duration::from_millis(heard.ms));
-        utterance.heard_ms = Some(heard.ms);
-        utterance.said_ms = Some(heard.received_ms);
+        if let Some(utterance) = self.utterance(&heard.item, Speaker::Assistant, None) {
+            utterance.began = Some(began);
+            utterance.ended = Some(began + Duration::from_millis(heard.ms));
+            utterance.heard_ms = Some(heard.ms);
+            utterance.said_ms = Some(heard.received_ms);
+        }
         self.tell(&heard.item, None);
         if !self.sessions.knows(&heard.item) {
             return;
@@ -359,7 +306,7 @@ impl Call {
         }));
     }
 
-    fn delete(&mut self, item: &ItemId) {
+    pub(super) fn delete(&mut self, item: &ItemId) {
         self.transcript.forget(item);
         if self.settings.keep.transcript {
             self.outputs.push(Output::Record(Entry::Forgotten(item.clone())));
@@ -380,26 +327,46 @@ impl Call {
             ItemKind::UserMessage => Speaker::Caller,
             ItemKind::Other => return,
         };
-        self.transcript.after(&item.id, speaker, previous);
+        self.utterance(&item.id, speaker, previous);
         self.tell(&item.id, previous.cloned());
     }
 
     fn assistant_text(&mut self, item: &ItemId, text: &str, more: bool) {
-        let Some(utterance) = self.transcript.find(item) else { return };
-        if !more {
-            utterance.text.clear();
-        }
-        utterance.text.push_str(text);
-        if !more {
+        if more {
+            self.transcript.append(item, text);
+        } else if self.transcript.find(item).is_some() {
+            self.transcript.write(item, text);
             self.tell(item, None);
         }
+        self.count_words();
     }
 
     /// What the caller said, as the server understood it; may be empty.
     fn caller_text(&mut self, item: &ItemId, text: &str) {
-        let utterance = self.transcript.utterance(item, Speaker::Caller);
-        text.trim().clone_into(&mut utterance.text);
-        utterance.awaits_words = false;
+        if let Some(utterance) = self.utterance(item, Speaker::Caller, None) {
+            utterance.awaits_words = false;
+        }
+        self.transcript.write(item, text.trim());
         self.tell(item, None);
+        self.count_words();
+    }
+
+    /// The utterance of an item, directly behind `previous` if that is known. None: there is no room for another one.
+    fn utterance(
+        &mut self,
+        item: &ItemId,
+        speaker: Speaker,
+        previous: Option<&ItemId>,
+    ) -> Option<&mut Utterance> {
+        self.transcript.after(item, speaker, previous);
+        self.count_words();
+        self.transcript.find(item)
+    }
+
+    /// Says once that there are more words than there is room for.
+    fn count_words(&mut self) {
+        if self.transcript.is_cut() && !std::mem::replace(&mut self.floor.words_lost, true) {
+            self.note(EventKind::WordsLost, String::new());
+        }
     }
 }

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::operator::{Allowed, Detail, Language, Notice};
 use crate::realtime::dialect::{
-    Dialect, Eagerness, LanguageKey, SessionSettings, Transcription, TurnDetection,
+    Dialect, Eagerness, LanguageKey, SessionSettings, Transcription, TurnDetection, is_custom_voice,
 };
 
 /// The assistant's instructions where no file is named.
@@ -131,7 +131,7 @@ fn realtime(reader: &mut Reader<'_>) -> Option<RealtimeConfig> {
     let dialect = reader.word("OPENAI_REALTIME_DIALECT");
     let model = reader.token("OPENAI_REALTIME_MODEL");
     let model = model.map(|model| current_model(reader, "OPENAI_REALTIME_MODEL", model, at_openai));
-    let voice = voice(reader, dialect);
+    let voice = voice(reader, dialect, at_openai);
     let instructions = instructions(reader);
     let greeting = reader.text_or_empty("ASSISTANT_GREETING");
     let recording_notice = reader.text_or_empty("RECORDING_NOTICE");
@@ -201,11 +201,21 @@ fn current_model(reader: &mut Reader<'_>, variable: &'static str, model: String,
     }
 }
 
-/// The default voice exists in the current dialect only.
-fn voice(reader: &mut Reader<'_>, dialect: Option<Dialect>) -> Option<String> {
+/// The default voice exists in the current dialect only. Only OpenAI's own voices are judged: elsewhere there are others.
+fn voice(reader: &mut Reader<'_>, dialect: Option<Dialect>, at_openai: bool) -> Option<String> {
     let voice = reader.token("OPENAI_VOICE")?;
-    let is_default = reader.is_default("OPENAI_VOICE");
-    Some(if is_default && dialect == Some(Dialect::Beta) { "alloy".to_owned() } else { voice })
+    if reader.is_default("OPENAI_VOICE") {
+        return Some(if dialect == Some(Dialect::Beta) { "alloy".to_owned() } else { voice });
+    }
+    match models::voice(&voice) {
+        Some(known) if at_openai => Some(known.to_owned()),
+        None if at_openai && !is_custom_voice(&voice) => {
+            let known = models::VOICES.join(", ");
+            reader.remarks.push(Notice::VoiceUnknown { voice: Detail::new(&voice), known });
+            Some(voice)
+        }
+        _ => Some(voice),
+    }
 }
 
 fn instructions(reader: &mut Reader<'_>) -> Option<String> {

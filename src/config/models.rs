@@ -57,6 +57,15 @@ pub(super) fn reasons(model: &str) -> bool {
 /// The models (by prefix) that take `languages`; every other one takes `language`.
 const TAKES_LANGUAGES: &[&str] = &["gpt-transcribe", "gpt-live-transcribe"];
 
+/// OpenAI's voices. A new one that is not here yet is warned of, and used.
+pub(super) const VOICES: &[&str] =
+    &["marin", "cedar", "alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse"];
+
+/// The voice of OpenAI's that is meant, in the letters OpenAI takes it in.
+pub(super) fn voice(name: &str) -> Option<&'static str> {
+    VOICES.iter().copied().find(|known| known.eq_ignore_ascii_case(name))
+}
+
 /// Under which key the transcription model `model` takes a language.
 pub(super) fn language_key(model: &str) -> LanguageKey {
     if TAKES_LANGUAGES.iter().any(|prefix| model.starts_with(prefix)) {

@@ -9,7 +9,7 @@ use crate::operator::{Allowed, Detail, Language, Notice};
 use crate::recordings::{Identity, Recipient, RecordingSettings};
 
 /// The words of `RECORD`.
-const KEPT: &[&str] = &["audio", "transcript", "events"];
+const KEPT: &[&str] = &["audio", "transcript", "events", "keys"];
 /// A century; what is to be kept longer is kept for ever.
 const MAX_DAYS: u64 = 36_500;
 
@@ -48,9 +48,11 @@ fn keep(text: &str) -> Option<Keep> {
             "audio" => keep.audio = true,
             "transcript" => keep.transcript = true,
             "events" => keep.events = true,
+            "keys" => keep.keys = true,
             _ => return None,
         }
     }
+    keep.keys &= keep.transcript || keep.events;
     Some(keep)
 }
 
@@ -129,7 +131,7 @@ mod tests {
     #[test]
     fn by_default_everything_is_kept_for_ever_and_in_the_clear() {
         let (settings, remarks) = settings(&[]).unwrap();
-        assert_eq!((settings.folder, settings.keep), (PathBuf::from("recordings"), Keep::ALL));
+        assert_eq!((settings.folder, settings.keep), (PathBuf::from("recordings"), Keep::USUAL));
         assert_eq!((settings.retention_days, settings.recipient, settings.identity), (None, None, None));
         assert_eq!(remarks, []);
     }
@@ -137,7 +139,9 @@ mod tests {
     #[test]
     fn what_is_kept_is_any_choice_of_the_words_or_none() {
         let keep = |text| settings(&[("RECORD", text)]).map(|(settings, _)| settings.keep);
-        assert_eq!(keep(" Audio , events"), Ok(Keep { audio: true, transcript: false, events: true }));
+        assert_eq!(keep(" Audio , events"), Ok(Keep { audio: true, events: true, ..Keep::NOTHING }));
+        assert_eq!(keep("audio,transcript,events,keys"), Ok(Keep::ALL));
+        assert_eq!(keep("keys"), Ok(Keep::NOTHING), "of what is not kept no keys are kept");
         assert_eq!(keep("none"), Ok(Keep::NOTHING));
         let lines = keep("audio,video").unwrap_err();
         assert!(

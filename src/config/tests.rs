@@ -309,6 +309,24 @@ fn the_beta_dialect_brings_its_own_voice_and_is_refused_by_openai() {
 }
 
 #[test]
+fn a_voice_that_openai_does_not_have_is_noticed() {
+    let voice = |name: &str, url: &str| {
+        let config = config(&[("OPENAI_VOICE", name), ("OPENAI_REALTIME_URL", url)]).unwrap();
+        let warned = config.remarks.iter().any(|remark| matches!(remark, Notice::VoiceUnknown { .. }));
+        (config.realtime.session.voice, warned)
+    };
+    let openai = "wss://api.openai.com/v1/realtime";
+    assert_eq!(voice("Marina", openai), ("Marina".to_owned(), true));
+    assert_eq!(voice("Cedar", openai), ("cedar".to_owned(), false));
+    assert_eq!(voice("voice_68af2b", openai), ("voice_68af2b".to_owned(), false));
+    assert_eq!(
+        voice("Marina", "ws://10.0.0.5:8000/v1"),
+        ("Marina".to_owned(), false),
+        "elsewhere it may exist"
+    );
+}
+
+#[test]
 fn an_address_of_ipv6_gets_its_brackets_where_it_needs_them() {
     for host in ["::1", "[::1]"] {
         let asterisk = config(&[("ASTERISK_HOST", host), ("ASTERISK_SCHEME", "HTTPS")]).unwrap().asterisk;

@@ -27,7 +27,7 @@ use crate::logging::Operator;
 use crate::net::ari_rest::AriRest;
 use crate::net::realtime_link::{News, RealtimeLink};
 use crate::operator::Notice;
-use crate::realtime::server;
+use crate::realtime::server::{self, Event};
 use crate::recordings::Handle;
 
 /// Larger than any packet Asterisk sends for a telephone (20–60 ms of µ-law and a header).
@@ -148,7 +148,12 @@ pub(super) async fn run(mut call: Call, mut orders: mpsc::Receiver<Order>, mut i
                 call.handle(now, Input::SessionEnded(end))
             }
             Happened::Session(News::Text(text)) => match server::parse(text) {
-                Ok(event) => call.handle(now, Input::Session(event)),
+                Ok(event) => {
+                    if let Event::Error(error) = &event {
+                        tracing::debug!(%error, param = error.param, "error of the model's server");
+                    }
+                    call.handle(now, Input::Session(event))
+                }
                 Err(error) => {
                     tracing::debug!(%error, "unreadable event from the model's server");
                     call.handle(now, Input::Unreadable(&error))

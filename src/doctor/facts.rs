@@ -9,7 +9,8 @@ use chrono::{NaiveDate, TimeDelta};
 
 use crate::call::source::Trust;
 use crate::config::Survey;
-use crate::operator::{Detail, Notice};
+use crate::operator::{Code, Detail, LinkFault, Notice};
+use crate::realtime::error::Refusal;
 
 /// Everything. What is `None` was not looked at, because a variable it needs is missing or wrong.
 #[derive(Debug, Clone)]
@@ -212,7 +213,13 @@ pub(super) enum Listed {
     /// Its models, and the day on which each is shut down.
     Models(Vec<(String, Option<String>)>),
     /// Another answer than a list.
-    Status { status: u16, code: Detail, message: Detail },
+    Status {
+        status: u16,
+        code: Code,
+        /// Why another try would end the same way, if it would.
+        refusal: Option<Refusal>,
+        message: Detail,
+    },
     /// An answer without models: no list here, as on some compatible servers.
     NoList,
     /// No answer.
@@ -229,7 +236,7 @@ pub(super) enum Session {
     /// The server will not serve us; the operator's own words for it.
     Refused(Notice),
     /// Lost before it was ready.
-    Lost(Detail),
+    Lost(LinkFault),
     /// Not ready in time.
     Late(Duration),
 }

@@ -12,7 +12,8 @@ use super::facts::{
 use super::words::{Both, Decimal, Finding, InBrackets};
 use crate::call::source::Trust;
 use crate::config::{CallsConfig, Survey};
-use crate::operator::{Detail, Level, Notice};
+use crate::operator::{Detail, Level, LinkFault, Notice};
+use crate::realtime::error::Refusal;
 
 /// Without these no call is served. `bridge_simple` relays packet by packet; `res_rtp_asterisk` is under `chan_rtp`.
 const MODULES: [&str; 13] = [
@@ -355,12 +356,18 @@ fn of_openai(openai: &OpenAi, today: NaiveDate) -> Vec<Finding> {
         }
         Listed::NoList => findings.push(Finding::ModelsUnlisted { host }),
         Listed::Unreachable(cause) => findings.push(Finding::ServerUnreachable { host, cause }),
-        Listed::Status { status, code, message } => findings.push(match status {
-            401 | 403 => Finding::KeyRefused { host, message },
-            429 if code.to_string() == "insufficient_quota" => Finding::KeyWithoutCredit { message },
-            429 => Finding::KeyThrottled { message },
-            400..500 => Finding::ModelsUnlisted { host },
-            _ => Finding::ServerTroubled { host, status, message },
+        Listed::Status { status, code, refusal, message } => findings.push(match (refusal, status) {
+            (Some(Refusal::Key), _) => Finding::KeyRefused { host, message },
+            (Some(Refusal::Quota), _) => Finding::KeyWithoutCredit { message },
+            (Some(Refusal::Other | Refusal::Model | Refusal::BetaDialect), _) => {
+                Finding::ModelsUnlisted { host }
+            }
+            (Some(refusal), _) => {
+                Finding::AccessRefused { notice: refusal.notice("", LinkFault::Http { status, code }) }
+            }
+            (None, 429) => Finding::KeyThrottled { message },
+            (None, 400..500) => Finding::ModelsUnlisted { host },
+            (None, _) => Finding::ServerTroubled { host, status, message },
         }),
     }
     findings.push(session(&openai.session));

@@ -16,10 +16,11 @@ use crate::daemon::clock::{now, wall};
 use crate::daemon::peers::endpoint;
 use crate::net::realtime_link::{Endpoint, News, RealtimeLink};
 use crate::net::root_cause;
-use crate::operator::{Detail, Notice};
+use crate::operator::{Detail, LinkFault, Notice};
 use crate::realtime::client::ClientEvent;
 use crate::realtime::dialect::Differences;
-use crate::realtime::server::{self, ApiError, ErrorClass, Event, Refusal};
+use crate::realtime::error::{ApiError, ErrorClass, Refusal};
+use crate::realtime::server::{self, Event};
 
 /// How long the list may take.
 const LIST_LIMIT: Duration = Duration::from_secs(6);
@@ -109,22 +110,13 @@ fn models(body: &[u8]) -> Listed {
 }
 
 fn refusal(status: u16, body: &[u8]) -> Listed {
-    #[derive(Deserialize, Default)]
-    struct Body {
-        error: Error,
-    }
-    #[derive(Deserialize, Default)]
-    struct Error {
-        #[serde(default)]
-        code: Option<String>,
-        #[serde(default)]
-        message: String,
-    }
-    let Body { error } = serde_json::from_slice(body).unwrap_or_default();
-    let message = if error.message.is_empty() { format!("HTTP {status}") } else { error.message };
+    let body = String::from_utf8_lossy(body);
+    let error = ApiError::of_body(&body);
+    let message = if error.message.is_empty() { format!("HTTP {status}") } else { error.message.clone() };
     Listed::Status {
         status,
-        code: Detail::new(error.code.unwrap_or_default()),
+        code: error.complaint().code,
+        refusal: Refusal::of_answer(status, &body),
         message: Detail::new(message),
     }
 }
@@ -139,8 +131,10 @@ async fn session(config: &RealtimeConfig, endpoint: Arc<Endpoint>) -> Session {
         let text = match link.next().await {
             News::Opened => continue,
             News::Text(text) => text,
-            News::Ended { refusal: Some(refusal), cause } => break refused(config, refusal, &cause),
-            News::Ended { refusal: None, cause } => break Session::Lost(Detail::new(cause)),
+            News::Ended { refusal: Some(refusal), cause } => {
+                break Session::Refused(refusal.notice(&config.model, cause));
+            }
+            News::Ended { refusal: None, cause } => break Session::Lost(cause),
         };
         match server::parse(&text) {
             Ok(Event::SessionCreated) => {
@@ -166,19 +160,10 @@ async fn session(config: &RealtimeConfig, endpoint: Arc<Endpoint>) -> Session {
 
 /// Before the session is ready, every error ends it for us.
 fn complaint(config: &RealtimeConfig, error: &ApiError) -> Session {
-    match error.class() {
-        ErrorClass::Permanent(refusal) => refused(config, refusal, &error.message),
-        _ => Session::Refused(Notice::SessionRefused { cause: Detail::new(error) }),
-    }
-}
-
-fn refused(config: &RealtimeConfig, refusal: Refusal, cause: &str) -> Session {
-    Session::Refused(match refusal {
-        Refusal::Key => Notice::KeyRefused,
-        Refusal::Quota => Notice::QuotaExhausted,
-        Refusal::Model => Notice::ModelUnavailable { model: config.model.clone() },
-        Refusal::BetaDialect => Notice::BetaRefused,
-        Refusal::Other => Notice::SessionRefused { cause: Detail::new(cause) },
+    let told = LinkFault::Told(error.complaint());
+    Session::Refused(match error.class() {
+        ErrorClass::Permanent(refusal) => refusal.notice(&config.model, told),
+        _ => Notice::SessionRefused { cause: told },
     })
 }
 
@@ -201,7 +186,7 @@ mod tests {
     fn a_refusal_keeps_its_code_and_loses_the_key() {
         let body =
             br#"{"error":{"message":"Incorrect API key provided: sk-abc123def.","code":"invalid_api_key"}}"#;
-        let Listed::Status { status, code, message } = refusal(401, body) else { panic!("a status") };
+        let Listed::Status { status, code, message, .. } = refusal(401, body) else { panic!("a status") };
         assert_eq!((status, code.to_string().as_str()), (401, "invalid_api_key"));
         assert!(!message.to_string().contains("abc123"), "{message}");
         assert!(matches!(refusal(502, b"<html>"), Listed::Status { status: 502, .. }));

@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use crate::operator::{Detail, Language, Notice};
+use crate::operator::{Detail, Language, LinkFault, Notice};
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -101,6 +101,12 @@ macro_rules! said_as_displayed {
 }
 
 said_as_displayed!(String, &'static str, u16, u32, u64, i64, usize, Detail);
+
+impl Said for LinkFault {
+    fn said(&self, language: Language) -> String {
+        self.words(language)
+    }
+}
 
 impl Said for Notice {
     fn said(&self, language: Language) -> String {
@@ -470,6 +476,11 @@ findings! {
         "{host} refuses the key: {message}",
         "Revise OPENAI_API_KEY (errónea, revocada o de otro proyecto): platform.openai.com/api-keys",
         "Check OPENAI_API_KEY (wrong, revoked or of another project): platform.openai.com/api-keys";
+    AccessRefused { notice: Notice } => Key Failure,
+        "{notice}",
+        "{notice}",
+        "La clave se ha enviado; lo que la detiene es lo que dice esta línea",
+        "The key was sent; what stops it is what this line says";
     KeyWithoutCredit { message: Detail } => Key Failure,
         "La cuenta no tiene saldo: {message}",
         "The account has no credit: {message}",
@@ -537,7 +548,7 @@ findings! {
         "{notice}",
         "Revise las variables OPENAI_... y la cuenta en platform.openai.com",
         "Check the OPENAI_... variables and the account at platform.openai.com";
-    SessionLost { cause: Detail } => Session Failure,
+    SessionLost { cause: LinkFault } => Session Failure,
         "La sesión no se abre: {cause}",
         "The session does not open: {cause}",
         "Revise Internet, DNS y cortafuegos (TCP 443, WebSocket), y OPENAI_REALTIME_URL",

@@ -106,6 +106,11 @@ fn model(to: &mut Exposition, totals: &Totals) {
     to.counter("session_errors_total", help, counters.session_errors);
     let help = "Texts of the server that could not be read as an event.";
     to.counter("events_unreadable_total", help, counters.unreadable_events);
+    let help = "Times an answer was owed and no sign of it came.";
+    to.counter("answers_overdue_total", help, counters.overdue_answers);
+    to.counter("answers_unheard_total", "Answers in which nothing was said.", counters.unheard_answers);
+    let help = "Answers that the model ended in the middle of what it said.";
+    to.counter("answers_cut_total", help, counters.cut_answers);
     let help = "Audio deltas of answers nobody wanted any more.";
     to.counter("deltas_dropped_total", help, counters.dropped_deltas);
     let help = "Audio deltas that could not be decoded or found no room.";

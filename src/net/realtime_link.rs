@@ -15,10 +15,11 @@ use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, frame::coding::CloseCode};
 use tokio_tungstenite::tungstenite::{Error, Utf8Bytes};
 
-use super::websocket::{ConnectError, WebSocket, connect};
+use super::websocket::{CONNECT_TIMEOUT, ConnectError, WebSocket, connect};
 use crate::media::Frame;
+use crate::operator::{Code, Detail, LinkFault};
 use crate::realtime::client;
-use crate::realtime::server::{ApiError, Refusal};
+use crate::realtime::error::{ApiError, Refusal};
 
 /// Frames of the caller's audio that may follow while the socket does not take all it is given: 2 s. A server that
 /// is slower than that is lost; waiting longer helps nobody. Bytes cannot tell: TLS has a buffer of its own.
@@ -47,12 +48,9 @@ pub enum News {
         /// Why trying again would end the same way, if it would.
         refusal: Option<Refusal>,
         /// For the log.
-        cause: String,
+        cause: LinkFault,
     },
 }
-
-/// For the log.
-const TOO_SLOW: &str = "the server reads too slowly";
 
 type Connecting = Pin<Box<dyn Future<Output = Result<WebSocket, ConnectError>> + Send>>;
 
@@ -63,7 +61,7 @@ enum State {
     /// To be reported by the next `next`.
     Failed {
         refusal: Option<Refusal>,
-        cause: String,
+        cause: LinkFault,
     },
 }
 
@@ -113,7 +111,7 @@ impl RealtimeLink {
         if let (State::Open(_), Some(frames)) = (&self.state, &mut self.blocked_frames) {
             *frames += 1;
             if *frames > BLOCKED_FRAMES {
-                self.lose(TOO_SLOW.to_owned());
+                self.lose(LinkFault::TooSlow);
             }
         }
         if complete && self.pending.is_empty() {
@@ -144,12 +142,12 @@ impl RealtimeLink {
 
     fn fail(&mut self, error: &Error) {
         self.lose(match error {
-            Error::WriteBufferFull(_) => TOO_SLOW.to_owned(),
-            other => other.to_string(),
+            Error::WriteBufferFull(_) => LinkFault::TooSlow,
+            other => LinkFault::System(Detail::new(other)),
         });
     }
 
-    fn lose(&mut self, cause: String) {
+    fn lose(&mut self, cause: LinkFault) {
         self.state = State::Failed { refusal: None, cause };
     }
 
@@ -158,7 +156,7 @@ impl RealtimeLink {
             match &mut self.state {
                 State::Closed => return Poll::Pending,
                 State::Failed { refusal, cause } => {
-                    let news = News::Ended { refusal: *refusal, cause: std::mem::take(cause) };
+                    let news = News::Ended { refusal: *refusal, cause: cause.clone() };
                     self.state = State::Closed;
                     return Poll::Ready(news);
                 }
@@ -198,26 +196,33 @@ impl RealtimeLink {
 
 fn closed(frame: Option<&CloseFrame>) -> State {
     let Some(frame) = frame else {
-        return State::Failed { refusal: None, cause: "connection lost".to_owned() };
+        return State::Failed { refusal: None, cause: LinkFault::Broken };
     };
     let code = u16::from(frame.code);
+    tracing::debug!(code, reason = %frame.reason, "closed by the model's server");
     State::Failed {
         refusal: Refusal::of_close(code, &frame.reason),
-        cause: format!("{code} {}", frame.reason),
+        cause: LinkFault::Closed { code, word: Code::new(&frame.reason) },
     }
 }
 
 fn unopened(error: &ConnectError) -> State {
-    let cause = error.to_string();
     match error {
         ConnectError::Status { status, body } => {
-            let said = ApiError::of_body(body);
-            let cause = if said.code.is_empty() { cause } else { format!("{cause} {}", said.code) };
-            State::Failed { refusal: Refusal::of_answer(*status, &said), cause }
+            tracing::debug!(status, body, "the model's server refuses");
+            let code = ApiError::of_body(body).complaint().code;
+            let cause = LinkFault::Http { status: *status, code };
+            State::Failed { refusal: Refusal::of_answer(*status, body), cause }
         }
-        ConnectError::Address(_) => State::Failed { refusal: Some(Refusal::Other), cause },
-        ConnectError::Network(_) | ConnectError::Protocol(_) | ConnectError::Timeout => {
-            State::Failed { refusal: None, cause }
+        ConnectError::Timeout => {
+            let seconds = CONNECT_TIMEOUT.as_secs();
+            State::Failed { refusal: None, cause: LinkFault::Late { seconds } }
+        }
+        ConnectError::Address(_) => {
+            State::Failed { refusal: Some(Refusal::Other), cause: LinkFault::System(Detail::new(error)) }
+        }
+        ConnectError::Network(_) | ConnectError::Protocol(_) => {
+            State::Failed { refusal: None, cause: LinkFault::System(Detail::new(error)) }
         }
     }
 }

@@ -19,7 +19,7 @@ use tokio_tungstenite::tungstenite::{Error, http};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 /// All of opening one must be done in this time.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Read buffer. Messages are larger now and then, and grow it; most are not.
 const READ_BUFFER_BYTES: usize = 4 * 1024;
 /// Unsent bytes the library holds for us: room for what was kept of the caller until the session was ready (2 s, 21 kB)

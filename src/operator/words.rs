@@ -29,7 +29,7 @@ macro_rules! said_as_displayed {
     )* };
 }
 
-said_as_displayed!(String, &'static str, u8, u16, u32, u64, usize, IpAddr, SocketAddr, Detail);
+said_as_displayed!(String, &'static str, u8, u16, u32, u64, usize, IpAddr, SocketAddr, Detail, Code);
 
 impl Said for Vec<&'static str> {
     fn said(&self, _language: Language) -> String {
@@ -100,6 +100,10 @@ impl Detail {
             clean.truncate(end);
             clean.push('…');
         }
+        // The sentence it stands in goes on, or ends by itself.
+        while clean.ends_with('.') {
+            clean.pop();
+        }
         Self(clean)
     }
 }
@@ -129,6 +133,144 @@ fn push_masked(clean: &mut String, word: &str) {
         rest = after;
     }
     clean.push_str(rest);
+}
+
+/// A word that a server means for machines, `invalid_value` say: never a sentence, in which a server could quote a
+/// caller or a key. Letters, digits and `_ . - [ ]`, at most [`Code::MAX_CHARS`] of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Code(String);
+
+impl Code {
+    /// Longer is no word. OpenAI's longest have about 50 characters.
+    pub const MAX_CHARS: usize = 80;
+
+    /// The word, if `text` is one; otherwise empty.
+    pub fn new(text: &str) -> Self {
+        let is_in_word = |c: char| c.is_ascii_alphanumeric() || "_.-[]".contains(c);
+        // Nothing but digits is a telephone number rather than a code.
+        let is_word = text.len() <= Self::MAX_CHARS && text.chars().all(is_in_word);
+        let has_letter = text.chars().any(|c| c.is_ascii_alphabetic());
+        Self(if is_word && has_letter { Detail::new(text).0 } else { String::new() })
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Display for Code {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a server complains of, in its own words for machines. Its words for people are not in it: they may quote a caller.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Complaint {
+    /// The code, or the kind of error where there is no code.
+    pub code: Code,
+    /// The parameter that is wrong.
+    pub param: Code,
+}
+
+impl Said for Complaint {
+    fn said(&self, language: Language) -> String {
+        let (none, parameter) = match language {
+            Language::Spanish => ("sin código", "parámetro"),
+            Language::English => ("no code", "parameter"),
+        };
+        let code = if self.code.is_empty() { none } else { &self.code.0 };
+        if self.param.is_empty() { code.to_owned() } else { format!("{code}, {parameter} {}", self.param) }
+    }
+}
+
+/// Why a connection with the model's server is gone, or never was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LinkFault {
+    /// It broke, and nobody said why.
+    Broken,
+    /// The server reads more slowly than the caller speaks.
+    TooSlow,
+    /// It stands, and an answer that is owed does not come.
+    Unanswered,
+    /// Nothing came in this time.
+    Late {
+        /// Seconds.
+        seconds: u64,
+    },
+    /// The server, or something on the way, answered with an HTTP status.
+    Http {
+        /// It.
+        status: u16,
+        /// The code in the body.
+        code: Code,
+    },
+    /// The server closed it.
+    Closed {
+        /// The close code (RFC 6455, section 7.4).
+        code: u16,
+        /// The reason, if it is a word for machines.
+        word: Code,
+    },
+    /// The server reported an error.
+    Told(Complaint),
+    /// The system or a library reported one, in its own words.
+    System(Detail),
+}
+
+impl Said for LinkFault {
+    fn said(&self, language: Language) -> String {
+        self.words(language)
+    }
+}
+
+impl LinkFault {
+    /// The words for people.
+    #[must_use]
+    pub fn words(&self, language: Language) -> String {
+        let say = |spanish: &str, english: &str| match language {
+            Language::Spanish => spanish.to_owned(),
+            Language::English => english.to_owned(),
+        };
+        match self {
+            Self::Broken => say("la conexión se cortó", "the connection broke"),
+            Self::TooSlow => say("el servidor lee demasiado despacio", "the server reads too slowly"),
+            Self::Unanswered => say("no llega ninguna respuesta", "no answer comes"),
+            Self::Late { seconds } => match language {
+                Language::Spanish => format!("sin respuesta en {seconds} s"),
+                Language::English => format!("no answer within {seconds} s"),
+            },
+            Self::Http { status, code } => format!("HTTP {status} {code}").trim_end().to_owned(),
+            Self::Closed { code, word } => {
+                let closed = say("el servidor cerró la conexión", "the server closed the connection");
+                format!("{closed}: {code} {word}").trim_end().to_owned()
+            }
+            Self::Told(complaint) => complaint.said(language),
+            Self::System(detail) => detail.to_string(),
+        }
+    }
+}
+
+/// What is done about an answer that does not come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remedy {
+    /// It is cancelled, and asked for once more.
+    AskAgain,
+    /// The call was about to end and ends now.
+    EndCall,
+}
+
+impl Said for Remedy {
+    fn said(&self, language: Language) -> String {
+        match (self, language) {
+            (Self::AskAgain, Language::Spanish) => "se cancela y se le pide de nuevo",
+            (Self::AskAgain, Language::English) => "it is cancelled and asked for again",
+            (Self::EndCall, Language::Spanish) => "la llamada, que iba a terminar, termina sin despedida",
+            (Self::EndCall, Language::English) => "the call, which was about to end, ends without a goodbye",
+        }
+        .to_owned()
+    }
 }
 
 /// What stood in a variable.
@@ -550,7 +692,7 @@ mod tests {
         let said = |text: &str| Detail::new(text).to_string();
         assert_eq!(
             said("Incorrect API key provided: sk-proj-ab*****yz. Check \"ek_12345\"."),
-            "Incorrect API key provided: sk-…. Check \"ek_…\"."
+            "Incorrect API key provided: sk-…. Check \"ek_…\""
         );
         assert_eq!(said("PJSIP/desk-0001 café"), "PJSIP/desk-0001 café");
         assert_eq!(said("=AGE-SECRET-KEY-1QQ"), "=AGE-SECRET-KEY-…");

@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use super::dialect::Dialect;
 use super::{ItemId, ResponseId};
 
 /// A client event, apart from audio (see [`append`]).
@@ -31,6 +32,8 @@ pub enum ClientEvent {
         event_id: String,
         /// What is added.
         item: NewItem,
+        /// In whose words it is said.
+        dialect: Dialect,
     },
     /// `response.cancel`.
     ResponseCancel {
@@ -101,7 +104,7 @@ pub enum Role {
 }
 
 impl NewItem {
-    fn json(&self) -> Value {
+    fn json(&self, dialect: Dialect) -> Value {
         match self {
             Self::FunctionOutput { call_id, output } => {
                 json!({"type": "function_call_output", "call_id": call_id, "output": output})
@@ -110,10 +113,11 @@ impl NewItem {
                 json!({"type": "function_call", "call_id": call_id, "name": name, "arguments": arguments})
             }
             Self::Message { id, role, text } => {
-                let (role, kind) = match role {
-                    Role::System => ("system", "input_text"),
-                    Role::Caller => ("user", "input_text"),
-                    Role::Assistant => ("assistant", "output_text"),
+                let (role, kind) = match (role, dialect) {
+                    (Role::System, _) => ("system", "input_text"),
+                    (Role::Caller, _) => ("user", "input_text"),
+                    (Role::Assistant, Dialect::Ga) => ("assistant", "output_text"),
+                    (Role::Assistant, Dialect::Beta) => ("assistant", "text"),
                 };
                 let content = [json!({"type": kind, "text": text})];
                 let mut item = json!({"type": "message", "role": role, "content": content});
@@ -141,8 +145,8 @@ impl ClientEvent {
                 json!({"type": "response.create", "event_id": event_id,
                        "response": {"metadata": {"cid": event_id}, "instructions": instructions, "tool_choice": "none"}})
             }
-            Self::ItemCreate { event_id, item } => {
-                json!({"type": "conversation.item.create", "event_id": event_id, "item": item.json()})
+            Self::ItemCreate { event_id, item, dialect } => {
+                json!({"type": "conversation.item.create", "event_id": event_id, "item": item.json(*dialect)})
             }
             Self::ResponseCancel { event_id, response } => {
                 json!({"type": "response.cancel", "event_id": event_id, "response_id": response.as_str()})

@@ -105,6 +105,11 @@ pub struct Tool {
     pub parameters: Value,
 }
 
+/// Whether it is the id of a voice made for one customer, which the GA interface takes as an object.
+pub fn is_custom_voice(voice: &str) -> bool {
+    voice.starts_with("voice_")
+}
+
 /// Everything we ask of a session.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SessionSettings {
@@ -155,13 +160,14 @@ impl SessionSettings {
             json!({"format": {"type": "audio/pcmu"}, "turn_detection": self.turn_detection(interrupt)});
         set(&mut input, "transcription", self.transcription.as_ref().map(Transcription::json));
         set(&mut input, "noise_reduction", self.noise_reduction.map(NoiseReduction::json));
+        let voice = if is_custom_voice(&self.voice) { json!({"id": self.voice}) } else { json!(self.voice) };
         let mut session = json!({
             "type": "realtime",
             "instructions": &*self.instructions,
             "output_modalities": ["audio"],
             "audio": {
                 "input": input,
-                "output": {"format": {"type": "audio/pcmu"}, "voice": self.voice, "speed": self.speed},
+                "output": {"format": {"type": "audio/pcmu"}, "voice": voice, "speed": self.speed},
             },
         });
         set(&mut session, "reasoning", self.reasoning_effort.map(|effort| json!({"effort": effort.word()})));
@@ -355,6 +361,16 @@ mod tests {
         assert_eq!(differences.formats, ["audio.output.format.type"]);
         assert_eq!(differences.others, ["audio.output.voice"]);
         assert_eq!(Differences::between(&asked, &json!({"id": "sess_1"})), Differences::default());
+    }
+
+    #[test]
+    fn a_voice_of_ones_own_is_sent_as_an_object() {
+        let voice = |voice: &str| {
+            let settings = SessionSettings { voice: voice.into(), ..settings(Dialect::Ga) };
+            settings.session(true)["audio"]["output"]["voice"].clone()
+        };
+        assert_eq!(voice("marin"), json!("marin"));
+        assert_eq!(voice("voice_68af2b"), json!({"id": "voice_68af2b"}));
     }
 
     #[test]

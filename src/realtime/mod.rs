@@ -1,11 +1,12 @@
 //! OpenAI's language: Realtime events, bytes ⇄ types. No sockets, no state.
 //!
-//! [`server`] is what OpenAI says, [`client`] what we say, [`dialect`] how the same session is described
-//! to the GA interface and to servers that still speak the beta; [`usage`] is what an answer has used,
-//! and [`rate_limits`] what may still be used.
+//! [`server`] is what OpenAI says, [`error`] what its errors mean, [`client`] what we say, [`dialect`] how the same session
+//! is described to the GA interface and to servers that still speak the beta; [`usage`] is what an answer has used, and
+//! [`rate_limits`] what may still be used.
 
 pub mod client;
 pub mod dialect;
+pub mod error;
 pub mod rate_limits;
 pub mod server;
 pub mod usage;

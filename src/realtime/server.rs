@@ -6,11 +6,10 @@
 //! Source: the API's event reference; deviations of the live server as measured by others.
 
 use std::borrow::Cow;
-use std::fmt;
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::error::ApiError;
 use super::rate_limits::RateLimits;
 use super::usage::Usage;
 use super::wire::{Text, Wire, WireItem, WireResponse, WireSession, count};
@@ -180,139 +179,6 @@ pub enum ResponseStatus {
     Incomplete(String),
     /// The model failed.
     Failed(ApiError),
-}
-
-/// An `error` object (of an `error` event or of a failed response).
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-pub struct ApiError {
-    /// `invalid_request_error`, `server_error`, …
-    #[serde(rename = "type", deserialize_with = "text_or_null")]
-    pub kind: String,
-    /// Machine word; empty when the server gave none.
-    #[serde(deserialize_with = "text_or_null")]
-    pub code: String,
-    /// For people. May name part of a key, which an operator's `Detail` masks.
-    #[serde(deserialize_with = "text_or_null")]
-    pub message: String,
-    /// Which parameter was wrong.
-    #[serde(deserialize_with = "text_or_null")]
-    pub param: String,
-    /// The client event that caused it.
-    #[serde(deserialize_with = "text_or_null")]
-    pub event_id: String,
-}
-
-/// What an [`ApiError`] means for the call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ErrorClass {
-    /// Nothing will make it work until a person acts.
-    Permanent(Refusal),
-    /// The session is over; another one may be opened.
-    SessionOver,
-    /// Two things crossed on the wire; nothing is wrong.
-    Race,
-    /// Passing trouble of the server.
-    Transient,
-    /// We said something wrong.
-    OurFault,
-}
-
-/// Why OpenAI will not serve us.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
-    /// The key is wrong or its account closed.
-    Key,
-    /// No credit left.
-    Quota,
-    /// The model does not exist or is not ours to use.
-    Model,
-    /// The server no longer speaks the beta dialect.
-    BetaDialect,
-    /// Something else that will not pass by itself.
-    Other,
-}
-
-impl Refusal {
-    /// What an HTTP status in place of the upgrade means. None: it may pass.
-    pub const fn of_status(status: u16) -> Option<Self> {
-        match status {
-            401 | 403 => Some(Self::Key),
-            408 | 429 => None,
-            400..500 => Some(Self::Other),
-            _ => None,
-        }
-    }
-
-    /// The same with what the body said: a 429 passes if too much was asked at once, and does not if the account is empty.
-    pub fn of_answer(status: u16, error: &ApiError) -> Option<Self> {
-        match error.class() {
-            ErrorClass::Permanent(refusal) => Some(refusal),
-            _ => Self::of_status(status),
-        }
-    }
-
-    /// What a close frame means. 3000 and 4xxx are the API's own refusals, with a reason like
-    /// `invalid_request_error.invalid_api_key`: they will be the same next time.
-    pub fn of_close(code: u16, reason: &str) -> Option<Self> {
-        let word = reason.rsplit('.').next().unwrap_or_default();
-        (3000..5000).contains(&code).then(|| {
-            match (ApiError { code: word.to_owned(), ..ApiError::default() }).class() {
-                ErrorClass::Permanent(refusal) => refusal,
-                _ => Self::Other,
-            }
-        })
-    }
-}
-
-impl fmt::Display for ApiError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&*self.code, &*self.message) {
-            (code, "") => f.write_str(code),
-            (code, message) => write!(f, "{code}: {message}"),
-        }
-    }
-}
-
-impl ApiError {
-    /// The error in the body of an HTTP answer, which may come in chunks, with their lengths around them. Empty: there is
-    /// none, or it has not come whole.
-    pub fn of_body(body: &str) -> Self {
-        #[derive(Deserialize)]
-        struct Body {
-            error: ApiError,
-        }
-        let json = body.find('{').zip(body.rfind('}')).and_then(|(from, to)| body.get(from..=to));
-        json.and_then(|json| serde_json::from_str(json).ok())
-            .map_or_else(Self::default, |Body { error }| error)
-    }
-
-    /// Whether the server took the caller's turn for finished but could not answer it, because another response
-    /// was active. (Were it a request of ours, it would be named.)
-    pub fn is_server_busy(&self) -> bool {
-        self.code == "conversation_already_has_active_response" && self.event_id.is_empty()
-    }
-
-    /// Sorts the error by what to do about it.
-    pub fn class(&self) -> ErrorClass {
-        match self.code.as_str() {
-            "invalid_api_key" | "account_deactivated" => ErrorClass::Permanent(Refusal::Key),
-            "insufficient_quota" | "billing_hard_limit_reached" => ErrorClass::Permanent(Refusal::Quota),
-            "model_not_found" | "invalid_model" | "missing_model" => ErrorClass::Permanent(Refusal::Model),
-            "beta_api_shape_disabled" => ErrorClass::Permanent(Refusal::BetaDialect),
-            "session_expired" => ErrorClass::SessionOver,
-            "response_cancel_not_active"
-            | "conversation_already_has_active_response"
-            | "input_audio_buffer_commit_empty"
-            | "item_truncate_invalid_item_id"
-            | "item_delete_invalid_item_id"
-            | "invalid_tool_call_id" => ErrorClass::Race,
-            "server_error" | "rate_limit_exceeded" | "inference_rate_limit_exceeded" => ErrorClass::Transient,
-            _ if self.message.contains("already shorter than") => ErrorClass::Race,
-            _ if self.kind == "server_error" || self.kind == "rate_limit_error" => ErrorClass::Transient,
-            _ => ErrorClass::OurFault,
-        }
-    }
 }
 
 /// A text frame that is no event, or an event without a field it needs. Holds nothing of the event's content.
@@ -485,14 +351,6 @@ fn api_error(raw: Option<&RawValue>) -> ApiError {
 /// What stands there, whatever it is; null if nothing does.
 fn value(raw: Option<&RawValue>) -> serde_json::Value {
     raw.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default()
-}
-
-fn text_or_null<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    Ok(match serde_json::Value::deserialize(deserializer)? {
-        serde_json::Value::String(text) => text,
-        serde_json::Value::Null => String::new(),
-        other => other.to_string(),
-    })
 }
 
 #[cfg(test)]

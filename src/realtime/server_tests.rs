@@ -1,6 +1,7 @@
 //! Events as servers really send them: both dialects, escapes, nulls.
 
 use super::*;
+use crate::realtime::error::{ErrorClass, Refusal};
 
 #[test]
 fn the_names_of_both_dialects_mean_the_same() {
@@ -110,22 +111,4 @@ fn a_response_and_a_transcription_tell_what_they_used_or_nothing() {
         ["", r#","usage":null"#, r#","usage":"x""#].map(|usage| transcription(usage).is_untold()),
         [true; 3]
     );
-}
-
-#[test]
-fn an_http_answer_is_judged_by_its_body_first_and_then_by_its_status() {
-    let judged = |status, body: &str| Refusal::of_answer(status, &ApiError::of_body(body));
-    let quota =
-        r#"{"error":{"type":"insufficient_quota","code":"insufficient_quota","message":"x","param":null}}"#;
-    let rate = r#"{"error":{"type":"tokens","code":"rate_limit_exceeded","message":"x"}}"#;
-    assert_eq!(judged(429, quota), Some(Refusal::Quota));
-    assert_eq!(judged(429, &format!("5f\r\n{quota}\r\n0\r\n\r\n")), Some(Refusal::Quota), "in a chunk");
-    assert_eq!(judged(429, rate), None);
-    assert_eq!(judged(404, r#"{"error":{"code":"model_not_found"}}"#), Some(Refusal::Model));
-    for no_body in ["", "<html>", "}{", "{}", &quota[..30]] {
-        assert_eq!(judged(429, no_body), None, "{no_body}");
-        assert_eq!(judged(401, no_body), Some(Refusal::Key), "{no_body}");
-        assert_eq!(judged(404, no_body), Some(Refusal::Other), "{no_body}");
-        assert_eq!(judged(503, no_body), None, "{no_body}");
-    }
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::log::{Used, Wait};
 use super::story::Story;
 use super::{RecordingId, State, Told};
-use crate::call::transcript::{Speaker, Utterance};
+use crate::call::transcript::{Flaw, Speaker, Utterance};
 use crate::operator::EndReason;
 
 /// The document.
@@ -58,6 +58,9 @@ pub(super) struct Message {
     /// About which words those were: in proportion to the time, whole words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) heard_text: Option<String>,
+    /// What the caller did not get of it: `unheard`, all; `cut`, the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) flaw: Option<&'static str>,
 }
 
 /// What the caller waited for.
@@ -193,6 +196,7 @@ fn message(utterance: &Utterance, timestamp: String, zero: i64) -> Message {
         heard_ms: utterance.heard_ms,
         said_ms: utterance.said_ms,
         heard_text: utterance.heard_ms.and(utterance.said_ms).map(|_| utterance.heard_text()),
+        flaw: utterance.flaw.map(Flaw::code),
     }
 }
 
@@ -268,6 +272,7 @@ mod tests {
             ended_ms: Some(ended_ms),
             heard_ms: None,
             of_ms: None,
+            flaw: None,
             after: after.map(str::to_owned),
         })
     }

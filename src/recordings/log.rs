@@ -65,6 +65,7 @@ pub(super) enum Kept {
     Audio,
     Transcript,
     Events,
+    Keys,
 }
 
 impl Opened {
@@ -83,8 +84,13 @@ impl Opened {
 
 impl From<&Opening> for Opened {
     fn from(opening: &Opening) -> Self {
-        let Keep { audio, transcript, events } = opening.keep;
-        let kinds = [(audio, Kept::Audio), (transcript, Kept::Transcript), (events, Kept::Events)];
+        let Keep { audio, transcript, events, keys } = opening.keep;
+        let kinds = [
+            (audio, Kept::Audio),
+            (transcript, Kept::Transcript),
+            (events, Kept::Events),
+            (keys, Kept::Keys),
+        ];
         Self {
             started: opening.started,
             caller: opening.caller.clone(),
@@ -109,6 +115,9 @@ pub(super) struct Said {
     /// Of so many.
     #[serde(rename = "said_ms")]
     pub(super) of_ms: Option<u64>,
+    /// A code of `Flaw`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) flaw: Option<String>,
     pub(super) after: Option<String>,
 }
 
@@ -122,6 +131,7 @@ impl Said {
             ended_ms: utterance.ended.map(ms),
             heard_ms: utterance.heard_ms,
             of_ms: utterance.said_ms,
+            flaw: utterance.flaw.map(|flaw| flaw.code().to_owned()),
             after,
         }
     }

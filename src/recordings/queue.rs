@@ -234,7 +234,7 @@ mod tests {
         none.push(event(EventKind::Key));
         drop(none);
         assert_eq!(messages.try_iter().count(), 0);
-        let (mut words, messages) = handle(Keep { audio: false, transcript: true, events: false });
+        let (mut words, messages) = handle(Keep { transcript: true, ..Keep::NOTHING });
         words.push(Entry::Sound(Box::new([1; 320])));
         words.push(Entry::Delta(Box::new([1; 320])));
         words.push(event(EventKind::Key));

@@ -361,6 +361,7 @@ mod tests {
             heard_ms: None,
             awaits_words: false,
             said_ms: None,
+            flaw: None,
         };
         Entry::Utterance { utterance, after: after.map(Into::into) }
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::log::{End, Happened, Line, Opened, Said, Used, Wait};
 use crate::call::record::EventKind;
-use crate::call::transcript::{Transcript, Utterance};
+use crate::call::transcript::{Flaw, Transcript, Utterance};
 use crate::operator::EndReason;
 
 /// A call, as its log tells it.
@@ -57,7 +57,7 @@ impl Story {
     fn apply(&mut self, line: Line) {
         match line {
             Line::Open(opened) => self.opened = opened,
-            Line::Said(said) => self.said(said),
+            Line::Said(said) => self.said(&said),
             Line::Forgotten { item } => self.transcript.forget(&item.as_str().into()),
             Line::Event(event) => self.events.push(event),
             Line::Deltas { count } => self.deltas = count,
@@ -68,15 +68,17 @@ impl Story {
         }
     }
 
-    fn said(&mut self, said: Said) {
+    fn said(&mut self, said: &Said) {
         let after = said.after.as_deref().map(Into::into);
         let speaker = said.speaker();
-        let utterance = self.transcript.after(&said.item.as_str().into(), speaker, after.as_ref());
-        utterance.text = said.text;
+        let item = said.item.as_str().into();
+        let Some(utterance) = self.transcript.after(&item, speaker, after.as_ref()) else { return };
         utterance.began = said.began_ms.map(Duration::from_millis);
         utterance.ended = said.ended_ms.map(Duration::from_millis);
         utterance.heard_ms = said.heard_ms;
         utterance.said_ms = said.of_ms;
+        utterance.flaw = said.flaw.as_deref().and_then(Flaw::from_code);
+        self.transcript.write(&item, &said.text);
     }
 
     /// Everything said that has words, in the order of the talk.

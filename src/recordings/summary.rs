@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use super::conversation::{Conversation, Message};
 use super::{RecordingId, State};
 use crate::call::record::EventKind;
+use crate::call::transcript::Flaw;
 use crate::operator::foreign::plain;
 use crate::operator::{EndReason, Language};
 
@@ -67,6 +68,9 @@ fn dialogue(text: &mut String, told: &Conversation, language: Language) {
         if let Some(cut) = cut_off(message, language) {
             line(text, &format!("        {cut}"));
         }
+        if let Some(flaw) = message.flaw.and_then(Flaw::from_code) {
+            line(text, &format!("        {}", flawed(flaw, language)));
+        }
     }
 }
 
@@ -85,6 +89,16 @@ fn cut_off(message: &Message, language: Language) -> Option<String> {
             format!("(the caller interrupted; {heard}{of} s were heard: \"{words}\")")
         }
     })
+}
+
+/// What is said under a sentence of which the caller did not get all.
+const fn flawed(flaw: Flaw, language: Language) -> &'static str {
+    match (flaw, language) {
+        (Flaw::Unheard, Language::Spanish) => "(no se oyó: llegó sin sonido)",
+        (Flaw::Unheard, Language::English) => "(not heard: it came without sound)",
+        (Flaw::Cut, Language::Spanish) => "(el modelo no la terminó)",
+        (Flaw::Cut, Language::English) => "(the model did not finish it)",
+    }
 }
 
 fn totals(text: &mut String, told: &Conversation, language: Language) {
@@ -208,6 +222,7 @@ mod tests {
             heard_ms: None,
             said_ms: None,
             heard_text: None,
+            flaw: None,
         };
         let cut = Message {
             heard_ms: Some(1_240),

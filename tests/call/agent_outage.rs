@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use openai_inbound_calls::call::SessionFault;
-use openai_inbound_calls::operator::{Detail, Notice};
+use openai_inbound_calls::operator::{Code, Complaint, LinkFault, Notice};
 use openai_inbound_calls::sim::asterisk::{self, Ending};
 use openai_inbound_calls::sim::realtime::{Fault, FaultKind, Script, Trigger, pattern};
 
@@ -197,7 +197,8 @@ fn a_session_that_is_over_before_it_is_configured_is_tried_again() {
     let over = script(Trigger::OnConnect, FaultKind::Error("session_expired".into()));
     world.phones[0].scripts = vec![Arc::new(over), Arc::new(Script::default())];
     world.run_to(4_000);
-    assert!(world.tasks[0].notices.contains(&Notice::SessionRetry { cause: Detail::new("session_expired") }));
+    let told = Complaint { code: Code::new("session_expired"), param: Code::default() };
+    assert!(world.tasks[0].notices.contains(&Notice::SessionRetry { cause: LinkFault::Told(told) }));
     assert_eq!(world.heard(0), *pattern(1_500, 1), "one greeting");
     assert!(world.violations().is_empty(), "{:?}", world.violations());
 }

@@ -281,12 +281,12 @@ fn an_answer_that_was_heard_whole_is_left_alone() {
 }
 
 #[test]
-fn a_server_that_may_not_interrupt_is_told_to_stop() {
+fn an_answer_that_nobody_may_interrupt_is_played_to_its_end() {
     let mut world = answering(Answer::pattern("Una respuesta larga.", 6_000, 2));
     world.set(|settings| settings.session.interrupt = false);
     world.model(|script| script.burst = 1.5);
     world.dial(interrupting(1_000));
-    world.run_to(9_000);
+    world.run_to(12_000);
     check(
         &world.ladder,
         Show::TALK,
@@ -302,23 +302,27 @@ fn a_server_that_may_not_interrupt_is_told_to_stop() {
             0.386  │         │         │◀────────┤  speech_started
             1.426  │         │         │◀────────┤  speech_stopped
             1.426  │         │         │◀────────┤  created resp_1
-            1.726  │         │         │◀════════╡  item_1 1800 ms
-            1.728  │◀════════╪═════════╡         │  item_1 1100 ms
+            1.726  │         │         │◀════════╡  item_1 6000 ms
+            1.728  │◀════════╪═════════╡         │  item_1 6000 ms
             2.746  ╞═════════╪════════▶│         │  voice 800 ms
             2.746  │         │         ╞════════▶│  voice 800 ms
             2.826  │         │         │◀────────┤  speech_started
-            2.826  │         │         ├────────▶│  cancel resp_1
-            2.826  │         │         ├────────▶│  truncate item_1 at 1100 ms
-            2.866  │         │         │◀────────┤  done resp_1 cancelled
             4.066  │         │         │◀────────┤  speech_stopped
-            4.066  │         │         │◀────────┤  created resp_2
-            4.366  │         │         │◀════════╡  item_2 2000 ms
-            4.368  │◀════════╪═════════╡         │  item_2 2000 ms
-            5.699  │         │         │◀────────┤  done resp_2 completed
+            4.066  │         │         │◀────────┤  error conversation_already_has_active_response
+            5.725  │         │         │◀────────┤  done resp_1 completed
+            5.725  │         │         ├────────▶│  respond
+            5.765  │         │         │◀────────┤  created resp_2
+            6.065  │         │         │◀════════╡  item_2 2000 ms
+            7.399  │         │         │◀────────┤  done resp_2 completed
+            7.728  │◀════════╪═════════╡         │  item_2 2000 ms
         ",
     );
-    assert_eq!(truncated(&world, "item_1"), Some(world.heard_of(0, &pattern(6_000, 2))));
-    assert_eq!(world.heard_of(0, &pattern(2_000, 9)), 2_000);
+    assert_eq!(truncated(&world, "item_1"), None);
+    assert_eq!(world.heard_of(0, &pattern(6_000, 2)), 6_000, "the whole answer");
+    assert_eq!(world.heard_of(0, &pattern(2_000, 9)), 2_000, "and the one to what the caller said meanwhile");
+    world.hang_up(0);
+    world.run_for(3_000);
+    assert_eq!(world.report(0).counters.barge_ins, 0);
     assert!(world.violations().is_empty(), "{:?}", world.violations());
 }
 

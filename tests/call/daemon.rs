@@ -232,7 +232,7 @@ impl World {
             server: None,
             connections: 0,
             pending: Vec::new(),
-            oracle: Oracle::new(self.settings.recording_notice.clone(), self.settings.apology.clone()),
+            oracle: Oracle::new(&self.settings),
             charged: 0,
             recorded: Recorded::default(),
             notices: Vec::new(),
@@ -349,13 +349,21 @@ impl World {
         if task.report.is_some() {
             return;
         }
+        if task.recorded.ended_at().is_none() {
+            task.oracle.hold_silence(now);
+        }
         let outputs: Vec<Output> = match happened {
             None => {
                 let (outputs, asked) = counted(|| task.call.handle(now, Input::Tick));
                 task.handled = (task.handled.0 + asked, task.handled.1 + 1);
                 outputs.collect()
             }
-            Some(Happened::Leg(event)) => task.call.handle(now, Input::Leg(event)).collect(),
+            Some(Happened::Leg(event)) => {
+                if let LegEvent::Hold(held) = event {
+                    task.oracle.held = held;
+                }
+                task.call.handle(now, Input::Leg(event)).collect()
+            }
             Some(Happened::Replaced(by, next_step)) => {
                 let input = Input::CallerReplaced { by: &by, next_step: next_step.as_ref() };
                 task.call.handle(now, input).collect()
@@ -383,7 +391,7 @@ impl World {
             }
             Some(Happened::Opened) => task.call.handle(now, Input::SessionOpened).collect(),
             Some(Happened::Ended(end)) => {
-                task.oracle.session_over();
+                task.oracle.session_over(now);
                 task.call.handle(now, Input::SessionEnded(end)).collect()
             }
             Some(Happened::Text(text)) => return self.handle_text(index, &text),
@@ -397,7 +405,7 @@ impl World {
         task.charged += charge(text);
         match server::parse(text) {
             Ok(event) => {
-                task.oracle.before(&event);
+                task.oracle.before(self.now, &event);
                 let outputs = task.call.handle(self.now, Input::Session(event.clone())).collect();
                 let serving = task.server.is_some();
                 self.perform_all(index, outputs);
@@ -456,7 +464,7 @@ impl World {
         match output {
             Output::Rtp(packet) => {
                 task.recorded.left(&packet);
-                let item = task.oracle.packet(&packet).unwrap_or(SILENCE);
+                let item = task.oracle.packet(now, &packet).unwrap_or(SILENCE);
                 self.ladder.sound(now, phone, (Lane::Us, Lane::Caller), item, FRAME);
                 if task.media.is_some() {
                     self.phones[phone].may_hear.extend(mark(&packet[12..]));
@@ -474,19 +482,19 @@ impl World {
                 }
             }
             Output::Session(event) => {
-                task.oracle.says(&event);
+                task.oracle.says(now, &event);
                 self.say_to_model(index, &event);
             }
             Output::Standing(_) => {}
             Output::Record(entry) => {
                 if matches!(entry, Entry::Event { kind: EventKind::Apology, .. }) {
-                    task.oracle.apologises();
+                    task.oracle.apologises(now);
                 }
                 task.recorded.take(entry);
             }
             Output::OpenSession => self.open_session(index),
             Output::CloseSession => {
-                task.oracle.session_over();
+                task.oracle.session_over(now);
                 self.close_session(index);
             }
             Output::Ari(request) => {

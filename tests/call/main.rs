@@ -23,6 +23,7 @@ mod keys;
 mod late_clock;
 mod latency;
 mod limits;
+mod owed;
 mod packet_loss;
 mod recording;
 mod resume;

@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use openai_inbound_calls::call::SessionEnd;
+use openai_inbound_calls::operator::{Code, Detail, Language, LinkFault};
 use openai_inbound_calls::realtime::client::{ClientEvent, NewItem};
-use openai_inbound_calls::realtime::server::{self, Event, Item, Refusal, ResponseStatus};
+use openai_inbound_calls::realtime::dialect::Dialect;
+use openai_inbound_calls::realtime::error::Refusal;
+use openai_inbound_calls::realtime::server::{self, Event, Item, ResponseStatus};
 use openai_inbound_calls::sim::realtime::{Handshake, Incoming, Outgoing, Session};
 
 use super::daemon::Happened;
@@ -28,8 +31,8 @@ impl World {
             Due::FromModel { server, what } => self.model_says(server, what),
             Due::Broken { task, epoch, cause } if self.tasks[task].epoch == epoch => {
                 let phone = self.tasks[task].phone;
-                self.ladder.tell(self.now, phone, Lane::Model, Lane::Us, || cause.into());
-                self.lose_session(task, None, cause.into());
+                self.ladder.tell(self.now, phone, Lane::Model, Lane::Us, || cause.words(Language::English));
+                self.lose_session(task, None, cause);
             }
             _ => {}
         }
@@ -66,11 +69,14 @@ impl World {
         let attempt = task.connections;
         task.connections += 1;
         let end = if self.model_down_until.is_some_and(|until| self.now < until) {
-            Some((None, "connection refused".to_owned()))
+            Some((None, LinkFault::System(Detail::new("connection refused"))))
         } else {
             let scripts = &self.phones[task.phone].scripts;
             let script = scripts.get(attempt).or(scripts.last()).unwrap_or(&self.script);
-            let headers = [("Authorization".to_owned(), "Bearer sk-test".to_owned())];
+            let mut headers = vec![("Authorization".to_owned(), "Bearer sk-test".to_owned())];
+            if self.settings.session.dialect == Dialect::Beta {
+                headers.push(("OpenAI-Beta".to_owned(), "realtime=v1".to_owned()));
+            }
             let handshake =
                 Handshake { path: "/v1/realtime", query: "model=gpt-realtime-2.1", headers: &headers };
             // With seed 0 ids are short.
@@ -84,7 +90,10 @@ impl World {
                     self.servers.push(server);
                     None
                 }
-                Err(refusal) => Some((Some(refusal.status), format!("HTTP {}", refusal.status))),
+                Err(refusal) => {
+                    let cause = LinkFault::Http { status: refusal.status, code: Code::default() };
+                    Some((Refusal::of_answer(refusal.status, &refusal.body), cause))
+                }
             }
         };
         self.after(back, Due::Upgraded { task: index, epoch, end });
@@ -93,22 +102,22 @@ impl World {
         }
     }
 
-    fn upgraded(&mut self, index: usize, end: Option<(Option<u16>, String)>) {
+    fn upgraded(&mut self, index: usize, end: Option<(Option<Refusal>, LinkFault)>) {
         let phone = self.tasks[index].phone;
         match end {
             None => {
                 self.ladder.tell(self.now, phone, Lane::Model, Lane::Us, || "connected".into());
                 self.happen(index, Happened::Opened);
             }
-            Some((status, cause)) => {
-                self.ladder.tell(self.now, phone, Lane::Model, Lane::Us, || cause.clone());
-                self.lose_session(index, status.and_then(Refusal::of_status), cause);
+            Some((refusal, cause)) => {
+                self.ladder.tell(self.now, phone, Lane::Model, Lane::Us, || cause.words(Language::English));
+                self.lose_session(index, refusal, cause);
             }
         }
     }
 
     /// The connection is no more.
-    fn lose_session(&mut self, index: usize, refusal: Option<Refusal>, cause: String) {
+    fn lose_session(&mut self, index: usize, refusal: Option<Refusal>, cause: LinkFault) {
         let task = &mut self.tasks[index];
         task.epoch += 1;
         if let Some(server) = task.server.take() {
@@ -120,7 +129,7 @@ impl World {
     /// Cuts a session's connection at the server.
     pub(crate) fn drop_session(&mut self, index: usize) {
         let epoch = self.tasks[index].epoch;
-        self.after(MS, Due::Broken { task: index, epoch, cause: "connection lost" });
+        self.after(MS, Due::Broken { task: index, epoch, cause: LinkFault::Broken });
     }
 
     pub(crate) fn say_to_model(&mut self, index: usize, event: &ClientEvent) {
@@ -158,7 +167,7 @@ impl World {
             let (task, epoch) = (server.task, server.epoch);
             if server.unread > BACKLOG {
                 server.unread = 0;
-                self.after(MS, Due::Broken { task, epoch, cause: "the server reads too slowly" });
+                self.after(MS, Due::Broken { task, epoch, cause: LinkFault::TooSlow });
             }
             return;
         }
@@ -198,14 +207,14 @@ impl World {
             }
             Outgoing::Close { code, reason } => {
                 let phone = self.tasks[task].phone;
-                let cause = format!("{code} {reason}");
+                let cause = LinkFault::Closed { code, word: Code::new(&reason) };
                 self.ladder.tell(self.now, phone, Lane::Model, Lane::Us, || format!("close {code}"));
                 self.lose_session(task, Refusal::of_close(code, &reason), cause);
             }
             Outgoing::Drop => {
                 let phone = self.tasks[task].phone;
                 self.ladder.tell(self.now, phone, Lane::Model, Lane::Us, || "gone".into());
-                self.lose_session(task, None, "connection lost".into());
+                self.lose_session(task, None, LinkFault::Broken);
             }
         }
     }

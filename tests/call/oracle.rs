@@ -3,9 +3,11 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
+use openai_inbound_calls::call::Settings;
 use openai_inbound_calls::realtime::client::ClientEvent;
 use openai_inbound_calls::realtime::server::Event;
 
@@ -45,16 +47,44 @@ pub(crate) struct Oracle {
     notice: Option<String>,
     notice_requests: BTreeSet<String>,
     protected: BTreeSet<String>,
+    /// Answers that we have cancelled: what has come of them may still be heard, and is not cut off.
+    cancelled: BTreeSet<String>,
+    /// Nobody may interrupt the assistant.
+    is_stubborn: bool,
+    /// Since when the caller has been owed an answer and has heard nothing.
+    waits_since: Option<Instant>,
+    /// Whether the caller holds the call.
+    pub(crate) held: bool,
 }
 
+/// Longest that a caller may hear nothing while an answer is owed, and neither a new session is opened nor the call ends:
+/// twice 10 s, what a caller may add to them by speaking, and slack for set-up and slow networks.
+const MOST_SILENCE: Duration = Duration::from_secs(32);
+
 impl Oracle {
-    pub(crate) fn new(notice: Option<String>, apology: Option<Arc<[u8]>>) -> Self {
-        Self { apology, notice, ..Self::default() }
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let (notice, apology) = (settings.recording_notice.clone(), settings.apology.clone());
+        Self { apology, notice, is_stubborn: !settings.session.interrupt, ..Self::default() }
+    }
+
+    /// Time passes.
+    pub(crate) fn hold_silence(&mut self, now: Instant) {
+        if self.held {
+            self.waits_since = self.waits_since.map(|_| now);
+        }
+        let waits = self.waits_since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
+        assert!(waits <= MOST_SILENCE, "an answer is owed, and the caller hears nothing");
+    }
+
+    /// Something was heard, or is done about what is not.
+    fn moved(&mut self, now: Instant) {
+        self.waits_since = self.waits_since.map(|_| now);
     }
 
     /// The call says that it plays the apology, once and to its end.
-    pub(crate) fn apologises(&mut self) {
-        self.session_over();
+    pub(crate) fn apologises(&mut self, now: Instant) {
+        self.session_over(now);
+        self.waits_since = None;
         let sound = self.apology.take().expect("there is one, and it is played once").to_vec();
         let (item, response) = ("apology".to_owned(), String::new());
         let said = Said { item, response, sound, played: 0, complete: true, cut: false, gone: false };
@@ -64,7 +94,7 @@ impl Oracle {
     }
 
     /// A packet leaves for the caller. The item in it, if it is not silent.
-    pub(crate) fn packet(&mut self, packet: &[u8]) -> Option<&str> {
+    pub(crate) fn packet(&mut self, now: Instant, packet: &[u8]) -> Option<&str> {
         let sequence = u16::from_be_bytes([packet[2], packet[3]]);
         let timestamp = u32::from_be_bytes([packet[4], packet[5], packet[6], packet[7]]);
         if let Some((last_sequence, last_timestamp)) = self.last.replace((sequence, timestamp)) {
@@ -94,6 +124,12 @@ impl Oracle {
             item.get_or_insert(index);
             rest = &rest[length..];
         }
+        if let Some(index) = item {
+            let said = &self.said[index];
+            // The server may owe the word that it is over, but not the caller's answer.
+            let is_whole = said.complete && said.played == said.sound.len();
+            self.waits_since = self.active.as_ref().filter(|_| !is_whole).map(|_| now);
+        }
         item.map(|index| self.said[index].item.as_str())
     }
 
@@ -122,7 +158,7 @@ impl Oracle {
     }
 
     /// The model's server said something; the call has not seen it yet.
-    pub(crate) fn before(&mut self, event: &Event<'_>) {
+    pub(crate) fn before(&mut self, now: Instant, event: &Event<'_>) {
         match event {
             Event::AudioDelta { response, item, audio, .. } => {
                 // Padded or not, in either alphabet.
@@ -148,14 +184,22 @@ impl Oracle {
                 }
             }
             Event::ResponseDone(response) => {
+                let is_spoken = self.said.iter().any(|said| said.response == response.id.as_str());
+                if is_spoken || response.items.iter().any(|item| item.function.is_some()) {
+                    self.waits_since = None;
+                }
                 self.active = self.active.take().filter(|active| active != response.id.as_str());
                 for said in self.said.iter_mut().filter(|said| said.response == response.id.as_str()) {
                     said.complete = true;
                 }
             }
             Event::SpeechStarted { .. } => {
+                self.waits_since = None;
                 let active = self.active.clone().filter(|active| !self.protected.contains(active));
-                self.muted.extend(active);
+                self.muted.extend(active.filter(|_| !self.is_stubborn));
+            }
+            Event::SpeechStopped { .. } => {
+                self.waits_since.get_or_insert(now);
             }
             _ => {}
         }
@@ -163,20 +207,27 @@ impl Oracle {
 
     /// The call has acted on the event.
     pub(crate) fn after(&mut self, event: &Event<'_>) {
-        if !matches!(event, Event::SpeechStarted { .. }) {
+        if !matches!(event, Event::SpeechStarted { .. }) || self.is_stubborn {
             return;
         }
         for said in self.said.iter_mut().skip(self.first) {
             let over = said.played == said.sound.len() && said.complete;
             said.cut |= said.gone && !over && !self.protected.contains(&said.response);
-            let excused = self.protected.contains(&said.response) || self.muted.contains(&said.response);
+            let excused = [&self.protected, &self.muted, &self.cancelled];
+            let excused = excused.into_iter().any(|responses| responses.contains(&said.response));
             assert!(said.cut || over || excused, "{} goes on though the caller speaks", said.item);
         }
     }
 
     /// We say something to the model.
-    pub(crate) fn says(&mut self, event: &ClientEvent) {
+    pub(crate) fn says(&mut self, now: Instant, event: &ClientEvent) {
+        if matches!(event, ClientEvent::ResponseCreate { .. }) {
+            self.waits_since.get_or_insert(now);
+        }
         match event {
+            ClientEvent::ResponseCancel { response, .. } => {
+                self.cancelled.insert(response.as_str().to_owned());
+            }
             ClientEvent::ResponseCreate { event_id, instructions: Some(words) }
                 if self.notice.as_ref().is_some_and(|notice| words.ends_with(notice.as_str())) =>
             {
@@ -211,7 +262,8 @@ impl Oracle {
     }
 
     /// The session is over, and with it what it was saying.
-    pub(crate) fn session_over(&mut self) {
+    pub(crate) fn session_over(&mut self, now: Instant) {
+        self.moved(now);
         self.active = None;
         for said in &mut self.said {
             (said.complete, said.gone) = (true, true);

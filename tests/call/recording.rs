@@ -62,7 +62,7 @@ impl Recorded {
         assert!(rest.iter().all(|byte| *byte == 0xFF), "more was recorded than was heard");
     }
 
-    fn words(&self) -> Vec<Utterance> {
+    pub(crate) fn words(&self) -> Vec<Utterance> {
         let mut words: Vec<Utterance> = Vec::new();
         for entry in &self.entries {
             match entry {

@@ -54,36 +54,35 @@ fn a_lost_session_is_replaced_and_told_what_was_heard() {
     let mut world = dial(vec![broken, Script::default()], steps);
     world.run_to(14_000);
     check(&world.ladder, Show::TALK.from(1_400), "
-                       caller    Asterisk  us        model
-                1.506  ╞═════════╪════════▶│         │  voice 500 ms
-                1.506  │         │         ╞════════▶│  voice 500 ms
-                1.586  │         │         │◀────────┤  speech_started
-                1.586  │         │         ├────────▶│  truncate item_1 at 1100 ms
-                2.526  │         │         │◀────────┤  speech_stopped
-                2.526  │         │         │◀────────┤  created resp_2
-                2.826  │         │         │◀════════╡  item_2 2000 ms
-                2.828  │◀════════╪═════════╡         │  item_2 2000 ms
-                2.892  │         │         │◀────────┤  done resp_2 completed
-                6.104  │         │         │◀────────┤  gone
-                6.104  │         │         ●         │  ! SessionLost
-                6.104  │         │         ├────────▶│  connect
-                6.204  │         │         │◀────────┤  connected
-                6.204  │         │         │◀────────┤  session.created
-                6.204  │         │         ├────────▶│  session.update
-                6.244  │         │         │◀────────┤  session.updated
-                6.244  │         │         ├────────▶│  assistant: Buenos
-                6.244  │         │         ├────────▶│  caller: Quiero hablar con ventas.
-                6.244  │         │         ├────────▶│  assistant: Le paso con ventas.
-                6.244  │         │         ├────────▶│  system: This is the same telephone call: the connection was interrupted for a moment, and the caller's last words may be missing above. Go on as if nothing had happened. Do not greet again. If you do not know what the caller said last, ask them to repeat it.
-                6.244  │         │         ●         │  ! SessionResumed
-                9.326  ╞═════════╪════════▶│         │  voice 500 ms
-                9.326  │         │         ╞════════▶│  voice 500 ms
-                9.406  │         │         │◀────────┤  speech_started
-               10.346  │         │         │◀────────┤  speech_stopped
-               10.346  │         │         │◀────────┤  created resp_1_1
-               10.646  │         │         │◀════════╡  item_1_1 2000 ms
-               10.648  │◀════════╪═════════╡         │  item_1_1 2000 ms
-               10.712  │         │         │◀────────┤  done resp_1_1 completed
+                   caller    Asterisk  us        model
+            1.506  ╞═════════╪════════▶│         │  voice 500 ms
+            1.506  │         │         ╞════════▶│  voice 500 ms
+            1.586  │         │         │◀────────┤  speech_started
+            1.586  │         │         ├────────▶│  truncate item_1 at 1100 ms
+            2.526  │         │         │◀────────┤  speech_stopped
+            2.526  │         │         │◀────────┤  created resp_2
+            2.826  │         │         │◀════════╡  item_2 2000 ms
+            2.828  │◀════════╪═════════╡         │  item_2 2000 ms
+            2.892  │         │         │◀────────┤  done resp_2 completed
+            6.104  │         │         │◀────────┤  gone
+            6.104  │         │         ●         │  ! SessionLost
+            6.104  │         │         ├────────▶│  connect
+            6.204  │         │         │◀────────┤  connected
+            6.204  │         │         │◀────────┤  session.created
+            6.204  │         │         ├────────▶│  session.update
+            6.244  │         │         │◀────────┤  session.updated
+            6.244  │         │         ├────────▶│  assistant: Buenos
+            6.244  │         │         ├────────▶│  caller: Quiero hablar con ventas.
+            6.244  │         │         ├────────▶│  assistant: Le paso con ventas.
+            6.244  │         │         ├────────▶│  system: This is the same telephone call: the connection was interrupted for a moment, and the caller's last words may be missing above. Go on as if nothing had happened. Do not greet again. If you do not know what the caller said last, ask them to repeat it.
+            9.326  ╞═════════╪════════▶│         │  voice 500 ms
+            9.326  │         │         ╞════════▶│  voice 500 ms
+            9.406  │         │         │◀────────┤  speech_started
+           10.346  │         │         │◀────────┤  speech_stopped
+           10.346  │         │         │◀────────┤  created resp_1_1
+           10.646  │         │         │◀════════╡  item_1_1 2000 ms
+           10.648  │◀════════╪═════════╡         │  item_1_1 2000 ms
+           10.712  │         │         │◀────────┤  done resp_1_1 completed
         ");
     hang_up_in_order(world);
 }
@@ -113,28 +112,27 @@ fn an_answer_that_breaks_off_is_heard_as_far_as_it_came_and_taken_up_again() {
     let mut world = dial(vec![slow, Script::default()], asks(700));
     world.run_to(12_000);
     check(&world.ladder, Show::TALK.from(3_000), "
-                       caller    Asterisk  us        model
-                3.706  │         │         │◀────────┤  speech_stopped
-                3.706  │         │         │◀────────┤  created resp_2
-                4.006  │         │         │◀════════╡  item_2 1000 ms
-                4.008  │◀════════╪═════════╡         │  item_2 1000 ms
-                4.672  │         │         │◀────────┤  gone
-                4.672  │         │         ●         │  ! SessionLost
-                4.672  │         │         ├────────▶│  connect
-                4.772  │         │         │◀────────┤  connected
-                4.772  │         │         │◀────────┤  session.created
-                4.772  │         │         ├────────▶│  session.update
-                4.812  │         │         │◀────────┤  session.updated
-                4.812  │         │         ├────────▶│  assistant: Hola, ¿en qué puedo ayudarle?
-                4.812  │         │         ├────────▶│  caller: Quiero hablar con ventas.
-                4.812  │         │         ├────────▶│  assistant: Le paso 
-                4.812  │         │         ├────────▶│  system: This is the same telephone call: the connection was interrupted for a moment, and the caller's last words may be missing above. Go on as if nothing had happened. Do not greet again. If you do not know what the caller said last, ask them to repeat it.
-                4.812  │         │         ●         │  ! SessionResumed
-                4.812  │         │         ├────────▶│  respond
-                4.852  │         │         │◀────────┤  created resp_1_1
-                5.152  │         │         │◀════════╡  item_1_1 2000 ms
-                5.168  │◀════════╪═════════╡         │  item_1_1 2000 ms
-                5.219  │         │         │◀────────┤  done resp_1_1 completed
+                   caller    Asterisk  us        model
+            3.706  │         │         │◀────────┤  speech_stopped
+            3.706  │         │         │◀────────┤  created resp_2
+            4.006  │         │         │◀════════╡  item_2 1000 ms
+            4.008  │◀════════╪═════════╡         │  item_2 1000 ms
+            4.672  │         │         │◀────────┤  gone
+            4.672  │         │         ●         │  ! SessionLost
+            4.672  │         │         ├────────▶│  connect
+            4.772  │         │         │◀────────┤  connected
+            4.772  │         │         │◀────────┤  session.created
+            4.772  │         │         ├────────▶│  session.update
+            4.812  │         │         │◀────────┤  session.updated
+            4.812  │         │         ├────────▶│  assistant: Hola, ¿en qué puedo ayudarle?
+            4.812  │         │         ├────────▶│  caller: Quiero hablar con ventas.
+            4.812  │         │         ├────────▶│  assistant: Le paso 
+            4.812  │         │         ├────────▶│  system: This is the same telephone call: the connection was interrupted for a moment, and the caller's last words may be missing above. Go on as if nothing had happened. Do not greet again. If you do not know what the caller said last, ask them to repeat it.
+            4.812  │         │         ├────────▶│  respond
+            4.852  │         │         │◀────────┤  created resp_1_1
+            5.152  │         │         │◀════════╡  item_1_1 2000 ms
+            5.168  │◀════════╪═════════╡         │  item_1_1 2000 ms
+            5.219  │         │         │◀────────┤  done resp_1_1 completed
         ");
     hang_up_in_order(world);
 }
@@ -283,30 +281,35 @@ fn a_session_is_replaced_at_a_quiet_moment_before_it_expires() {
 
 #[test]
 fn of_an_answer_nobody_heard_the_next_session_is_told_nothing() {
-    // Cancelled before its first sound; its words are here when the session breaks, its end is not.
-    let breaks = faulty(Trigger::At(1_550 * MS), FaultKind::Close(1011, "going".into()));
+    // Asked for, after a failure, in the moment the caller begins, and cancelled before its first sound. Its words are
+    // here when the session breaks, its end is not.
+    let close = Fault::new(Trigger::At(1_846 * MS), FaultKind::Close(1011, "going".into()));
+    let breaks = faulty(Trigger::OnResponse(1), FaultKind::ResponseFails("server_error".into()));
+    let breaks = Script { think: 200 * MS, faults: [breaks.faults, vec![close]].concat(), ..breaks };
     let mut world = World::new();
     world.set(|settings| settings.session.interrupt = false);
-    world.network.model = (300 * MS, Duration::ZERO);
-    world.dial(vec![Step::Pause(600 * MS), Step::Say(pattern(2_000, 101))]);
+    world.network.model = (150 * MS, Duration::ZERO);
+    world.dial(vec![Step::Pause(1_300 * MS), Step::Say(pattern(2_000, 101))]);
     world.phones[0].scripts = vec![Arc::new(breaks), Arc::new(Script::default())];
     world.run_to(2_800);
     check(&world.ladder, Show::TALK.from(1_400), "
-                       caller    Asterisk  us        model
-                1.504  │         │         │◀────────┤  created resp_1
-                1.504  │         │         │◀────────┤  speech_started
-                1.504  │         │         ├────────▶│  cancel resp_1
-                1.804  │         │         │◀════════╡  item_1 1500 ms
-                1.854  │         │         │◀────────┤  close 1011
-                1.854  │         │         ●         │  ! SessionLost
-                1.854  │         │         ├────────▶│  connect
-                2.154  │         │         │◀────────┤  connected
-                2.154  │         │         │◀────────┤  session.created
-                2.154  │         │         ├────────▶│  session.update
-                2.754  │         │         │◀────────┤  session.updated
-                2.754  │         │         ├────────▶│  system: This is the same telephone call: the connection was interrupted for a moment, and the caller's last words may be missing above. Go on as if nothing had happened. Do not greet again. If you do not know what the caller said last, ask them to repeat it.
-                2.754  │         │         ●         │  ! SessionResumed
-                2.754  │         │         ├────────▶│  respond
+                   caller    Asterisk  us        model
+            1.454  │         │         ├────────▶│  respond: Hola, ¿en qué puedo ayudarle?
+            1.646  │         │         │◀────────┤  speech_started
+            1.754  │         │         │◀────────┤  created resp_2
+            1.754  │         │         ├────────▶│  cancel resp_2
+            1.954  │         │         │◀════════╡  item_1 1400 ms
+            2.000  │         │         │◀────────┤  close 1011
+            2.000  │         │         ●         │  ! SessionLost
+            2.000  │         │         ├────────▶│  connect
+            2.150  │         │         │◀────────┤  connected
+            2.150  │         │         │◀────────┤  session.created
+            2.150  │         │         ├────────▶│  session.update
+            2.450  │         │         │◀────────┤  session.updated
+            2.450  │         │         ├────────▶│  system: This is the same telephone call: the connection was interrupted for a moment, and the caller's last words may be missing above. Go on as if nothing had happened. Do not greet again. If you do not know what the caller said last, ask them to repeat it.
+            2.450  │         │         ├────────▶│  respond
+            2.750  │         │         │◀────────┤  created resp_1_1
+            2.750  │         │         │◀────────┤  speech_started
         ");
     hang_up_in_order(world);
 }

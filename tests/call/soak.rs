@@ -23,7 +23,7 @@ use super::world::{Dice, MS, Network, World, mark};
 /// Enough to meet every kind of trouble, few enough for every `cargo test`.
 const WORLDS: u64 = 600;
 /// What so many worlds must have met, or they prove nothing: ends of calls, and troubles.
-const TO_BE_MET: [&str; 25] = [
+const TO_BE_MET: [&str; 28] = [
     "caller_hung_up",
     "max_duration",
     "caller_silent",
@@ -49,9 +49,14 @@ const TO_BE_MET: [&str; 25] = [
     "disorder",
     "filled silence",
     "session error",
+    "overdue answer",
+    "unheard answer",
+    "cut answer",
 ];
 /// After this time everybody is sent home.
 const LAST_MS: u64 = 9_000;
+/// The same in the few worlds that are there for what takes long: answers that are owed and do not come.
+const LONG_MS: u64 = 75_000;
 /// A call may take this long to undo what it made, and more until its answers are in.
 const UNDONE_MS: u64 = 22_000;
 
@@ -171,17 +176,18 @@ fn live(seed: u64, watched: bool) -> Vec<&'static str> {
     if !watched {
         world.ladder.off();
     }
-    let mut troubles = troubles(&mut dice);
+    let last_ms = if dice.one_in(8) { LONG_MS } else { LAST_MS };
+    let mut troubles = troubles(&mut dice, last_ms);
     troubles.sort_by_key(|(ms, _)| *ms);
     let uneven = troubles.iter().any(|(_, trouble)| trouble.is_uneven());
     for (ms, trouble) in troubles {
         world.run_to(ms);
         happen(&mut world, trouble);
     }
-    world.run_to(LAST_MS);
+    world.run_to(last_ms);
     world.drain();
     world.grace_over();
-    world.run_to(LAST_MS + UNDONE_MS);
+    world.run_to(last_ms + UNDONE_MS);
     judge(&world, uneven);
     world.tasks.iter().filter_map(|task| task.report.as_ref()).flat_map(met).collect()
 }
@@ -193,6 +199,9 @@ fn met(report: &Report) -> Vec<&'static str> {
         (report.counters.barge_ins, "barge-in"),
         (report.counters.dropped_deltas, "dropped delta"),
         (report.counters.session_errors, "session error"),
+        (report.counters.overdue_answers, "overdue answer"),
+        (report.counters.unheard_answers, "unheard answer"),
+        (report.counters.cut_answers, "cut answer"),
         (report.late_frames, "late frame"),
         (uplink.lost_frames, "lost packet"),
         (uplink.reordered, "disorder"),
@@ -261,9 +270,10 @@ fn create(seed: u64, dice: &mut Dice, watched: bool) -> World {
 }
 
 /// All that will happen, and when.
-fn troubles(dice: &mut Dice) -> Vec<(u64, Trouble)> {
+fn troubles(dice: &mut Dice, last_ms: u64) -> Vec<(u64, Trouble)> {
     let mut troubles = Vec::new();
-    let callers = 1 + dice.below(3);
+    let is_long = last_ms > LAST_MS;
+    let callers = if is_long { 1 } else { 1 + dice.below(3) };
     for phone in 0..callers {
         let at = dice.below(1_500);
         let sessions = 1 + dice.below(2);
@@ -271,7 +281,7 @@ fn troubles(dice: &mut Dice) -> Vec<(u64, Trouble)> {
         let dial = Trouble::Dial { ringing: dice.one_in(3), steps: steps(dice, phone as u8), scripts };
         troubles.push((at, dial));
         let until = if dice.one_in(2) { 1_200 } else { LAST_MS - 2_000 };
-        if !dice.one_in(4) {
+        if !is_long && !dice.one_in(4) {
             troubles.push((at + dice.below(until), Trouble::HangUp { phone: phone as usize }));
         }
     }
@@ -407,7 +417,7 @@ fn tool_calls(dice: &mut Dice, answer: Answer) -> Answer {
 }
 
 fn fault(dice: &mut Dice) -> FaultKind {
-    match dice.below(24) {
+    match dice.below(33) {
         0 => FaultKind::Refuse([401, 429, 500, 503][dice.below(4) as usize]),
         1 => FaultKind::CreatedLate(dice.ms(3_000)),
         2 => FaultKind::UpdatedNever,
@@ -431,6 +441,15 @@ fn fault(dice: &mut Dice) -> FaultKind {
         20 => FaultKind::InvalidJson,
         21 => FaultKind::BrokenArguments,
         22 => FaultKind::CallIncomplete,
+        23 => FaultKind::ResponseIgnored,
+        24 => FaultKind::ResponseStuck,
+        25 => FaultKind::ResponseStalls,
+        26 => FaultKind::ResponseAbandoned,
+        27 => FaultKind::DoneNever,
+        28 => FaultKind::ResponseEmpty,
+        29 => FaultKind::ResponseMuteIncomplete("content_filter".into()),
+        30 => FaultKind::ResponseInText,
+        31 => FaultKind::Mute,
         _ => FaultKind::Error(["server_error", "session_expired", "odd"][dice.below(3) as usize].into()),
     }
 }

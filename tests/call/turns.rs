@@ -177,7 +177,7 @@ fn a_model_that_fails_three_times_gives_the_caller_back() {
             2.324  │         │         ├────────▶│  respond: Hola, ¿en qué puedo ayudarle?
             2.364  │         │         │◀────────┤  created resp_3
             2.664  │         │         │◀────────┤  done resp_3 failed: server_error
-            2.664  │         │         ●         │  ! ResponseFailed
+            2.664  │         │         ●         │  ! ModelGivenUp
             2.664  │         │◀────────┤         │  AI_END_REASON=model_failed
             2.664  │         │◀────────┤         │  hang up media
             2.664  │         │◀────────┤         │  delete bridge

@@ -14,10 +14,11 @@ use openai_inbound_calls::call::ledger::{Price, Prices, Rates};
 use openai_inbound_calls::call::limits::Limits;
 use openai_inbound_calls::call::source::Trust;
 use openai_inbound_calls::call::{Call, LegEvent, Report, Settings};
-use openai_inbound_calls::operator::Notice;
+use openai_inbound_calls::operator::{LinkFault, Notice};
 use openai_inbound_calls::realtime::dialect::{
     Dialect, LanguageKey, SessionSettings, Transcription, TurnDetection,
 };
+use openai_inbound_calls::realtime::error::Refusal;
 use openai_inbound_calls::sim::asterisk::{
     self, Asterisk, CallerId, Emit, Ending, IncomingCall, SocketId, Stop,
 };
@@ -115,7 +116,7 @@ pub(crate) enum Due {
     /// The upgrade request of a call's session arrives at the model's server.
     Upgrade { task: usize, epoch: u64 },
     /// The upgrade is through, or refused.
-    Upgraded { task: usize, epoch: u64, end: Option<(Option<u16>, String)> },
+    Upgraded { task: usize, epoch: u64, end: Option<(Option<Refusal>, LinkFault)> },
     /// A text arrives at the server.
     ToModel { server: usize, text: String },
     /// The server sees our end of the connection closed.
@@ -125,7 +126,7 @@ pub(crate) enum Due {
     /// Something of the server arrives at us.
     FromModel { server: usize, what: Outgoing },
     /// We notice that the connection is broken.
-    Broken { task: usize, epoch: u64, cause: &'static str },
+    Broken { task: usize, epoch: u64, cause: LinkFault },
 }
 
 /// A caller with his phone and its network.

@@ -22,6 +22,8 @@ const KEY: &str = "OpenAI rechaza la clave: revise OPENAI_API_KEY";
 const QUOTA: &str = "La cuenta de OpenAI no tiene saldo o ha llegado a su límite: revise la facturación";
 const MODEL: &str =
     "El modelo gpt-realtime-2.1 no existe o la clave no tiene acceso a él: revise OPENAI_REALTIME_MODEL";
+const COUNTRY: &str = "OpenAI no atiende a este país o región";
+const PROXY: &str = "Respondió un proxy o cortafuegos en lugar de OpenAI";
 const BETA: &str = "OpenAI ya no admite el dialecto beta: ponga OPENAI_REALTIME_DIALECT=ga";
 
 /// A server that does this, always.
@@ -63,7 +65,16 @@ async fn what_a_person_must_mend_is_named_with_its_remedy_and_the_caller_handed_
     let elsewhere = |cause| format!("OpenAI rechaza la sesión ({cause}): revise OPENAI_REALTIME_URL");
     let cases = [
         (status(401, "invalid_api_key"), KEY.to_owned()),
-        (status(403, ""), KEY.to_owned()),
+        (status(403, ""), "OpenAI no permite esto a la clave (HTTP 403".to_owned()),
+        (status(403, "unsupported_country_region_territory"), COUNTRY.to_owned()),
+        (status(403, "mismatched_project"), "La clave no es del proyecto u organización".to_owned()),
+        (status(401, "mismatched_organization"), "La clave no es del proyecto u organización".to_owned()),
+        (
+            status(401, "ip_not_authorized"),
+            "La cuenta de OpenAI solo admite ciertas direcciones IP".to_owned(),
+        ),
+        (FaultKind::RefuseWithPage(403), format!("{PROXY} (HTTP 403)")),
+        (FaultKind::RefuseWithPage(407), format!("{PROXY} (HTTP 407)")),
         (status(403, "model_not_found"), MODEL.to_owned()),
         (status(404, "model_not_found"), MODEL.to_owned()),
         (status(404, "unknown_url"), elsewhere("HTTP 404 unknown_url")),
@@ -81,7 +92,7 @@ async fn what_a_person_must_mend_is_named_with_its_remedy_and_the_caller_handed_
         (close(4000, "invalid_model"), MODEL.to_owned()),
         (close(4004, "model_not_found"), MODEL.to_owned()),
         (close(4000, "beta_api_shape_disabled"), BETA.to_owned()),
-        (close(4000, "news"), elsewhere("4000 invalid_request_error.news")),
+        (close(4000, "news"), elsewhere("el servidor cerró la conexión: 4000 invalid_request_error.news")),
         (FaultKind::ResponseFails("insufficient_quota".into()), QUOTA.to_owned()),
     ];
     let tried = stream::iter(cases).for_each_concurrent(AT_ONCE, async |(kind, line)| {
@@ -108,7 +119,7 @@ async fn a_server_that_never_lets_us_in_is_waited_for_eight_seconds() {
     let tls_to_plain = plain.openai.url().replace("ws://", "wss://");
     let cases = [
         (World::new(Script::default()), Some(refused), "Connection refused"),
-        (World::new(Script::default()), Some(mute), "no answer within 5 s"),
+        (World::new(Script::default()), Some(mute), "sin respuesta en 5 s"),
         (plain, Some(tls_to_plain), "received corrupt message"),
         (busy, None, "HTTP 503 server_error"),
         (limited, None, "HTTP 429 rate_limit_exceeded"),
@@ -131,10 +142,10 @@ async fn what_passes_is_tried_again_and_the_caller_is_greeted() {
         (status(502, ""), "HTTP 502"),
         (status(503, ""), "HTTP 503"),
         (status(504, ""), "HTTP 504"),
-        (FaultKind::Close(1001, "going away".into()), "1001 going away"),
-        (FaultKind::Close(1011, "keepalive ping timeout".into()), "1011 keepalive ping timeout"),
-        (FaultKind::Close(1012, "restart".into()), "1012 restart"),
-        (FaultKind::Close(1013, "try again".into()), "1013 try again"),
+        (FaultKind::Close(1001, "going away".into()), "el servidor cerró la conexión: 1001"),
+        (FaultKind::Close(1011, "keepalive ping timeout".into()), "el servidor cerró la conexión: 1011"),
+        (FaultKind::Close(1012, "restart".into()), "el servidor cerró la conexión: 1012 restart"),
+        (FaultKind::Close(1013, "try again".into()), "el servidor cerró la conexión: 1013"),
         (FaultKind::Drop, ""),
     ];
     let tried = stream::iter(cases).for_each_concurrent(AT_ONCE, async |(kind, cause)| {
@@ -164,6 +175,35 @@ async fn an_error_that_is_no_refusal_disturbs_nobody() {
         assert!(contains(&world.heard(call), &pattern(1_500, 1)), "{code}: the greeting");
         assert_eq!(program.count("ERROR", ""), 0, "{code}\n{}", program.log());
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_a_server_echoes_is_nowhere_in_the_log() {
+    let key = "compatible-4711";
+    for kind in [error(key), close(4000, key), FaultKind::ResponseFails(key.into())] {
+        let world = World::new(Script { key: Some(key.into()), ..always(kind.clone()) });
+        let program = world.program(&[("OPENAI_API_KEY", key), ("LOG_LEVEL", "debug")]).await;
+        let call = world.call(vec![Step::Pause(ms(5_000)), Step::HangUp]);
+        world.over(call).await;
+        let log = program.log();
+        assert!(!log.contains(key), "{kind:?}:\n{log}");
+        assert!(log.contains('…'), "{kind:?}: what was echoed is masked\n{log}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_server_complains_of_in_words_is_told_to_developers_only() {
+    // The fake says "Something went wrong." with every error.
+    let faults = vec![Fault::new(Trigger::At(ms(1_500)), error("odd"))];
+    let world = World::new(Script { faults, ..Script::default() });
+    let program = world.program(&[("LOG_LEVEL", "debug")]).await;
+    let call = world.call([&listen()[..], &[Step::HangUp]].concat());
+    world.over(call).await;
+    program.says("ERROR", "OpenAI rechaza un mensaje del servicio (odd). La llamada continúa").await;
+    for line in program.log().lines().filter(|line| line.contains("Something went wrong")) {
+        assert!(line.contains(" - DEBUG - "), "{line}");
+    }
+    assert_eq!(program.count("DEBUG", "Something went wrong"), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -19,6 +19,7 @@ use openai_inbound_calls::call::ledger::{Price, Prices, Rates};
 use openai_inbound_calls::call::limits::Limits;
 use openai_inbound_calls::call::{Call, Input, LegEvent, Output, Seed, SessionEnd, Settings};
 use openai_inbound_calls::media::rtp::Packet;
+use openai_inbound_calls::operator::LinkFault;
 use openai_inbound_calls::realtime::dialect::{Dialect, SessionSettings, TurnDetection};
 use openai_inbound_calls::realtime::server;
 
@@ -100,7 +101,7 @@ pub(crate) fn call(bytes: &[u8]) {
             (5, _) => Input::Leg(leg(argument)),
             (6, _) if argument.is_empty() => Input::Shutdown,
             (7, _) if argument.is_empty() => {
-                Input::SessionEnded(SessionEnd { refusal: None, cause: String::new() })
+                Input::SessionEnded(SessionEnd { refusal: None, cause: LinkFault::Broken })
             }
             _ => Input::Rtp { from: media, datagram: bytes },
         };

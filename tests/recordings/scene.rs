@@ -84,6 +84,7 @@ pub(crate) fn utterance(item: &str, text: &str, began_ms: u64) -> Utterance {
         heard_ms: None,
         awaits_words: false,
         said_ms: None,
+        flaw: None,
     }
 }
 

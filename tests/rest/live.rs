@@ -115,6 +115,7 @@ fn said(text: &str) -> Utterance {
         ended: None,
         heard_ms: None,
         said_ms: None,
+        flaw: None,
         awaits_words: false,
     }
 }

@@ -3,7 +3,7 @@
 use super::super::facts::Step;
 use super::super::words::{Check, Status};
 use super::*;
-use crate::operator::{Language, Notice};
+use crate::operator::{Code, Language, Notice};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -207,11 +207,22 @@ fn a_missing_model_is_a_failure_and_those_there_are_named() {
 
 #[test]
 fn what_the_server_refuses_is_told_apart() {
-    let refused = |status, code| {
-        listed(Listed::Status { status, code: Detail::new(code), message: Detail::new("why") }).remove(0)
+    let refused = |status, code: &str| {
+        let body = format!(r#"{{"error":{{"code":"{code}"}}}}"#);
+        let refusal = Refusal::of_answer(status, &body);
+        let message = Detail::new("why");
+        listed(Listed::Status { status, code: Code::new(code), refusal, message }).remove(0)
     };
     assert!(matches!(refused(401, "invalid_api_key"), Finding::KeyRefused { .. }));
-    assert!(matches!(refused(403, ""), Finding::KeyRefused { .. }));
+    for (status, code, notice) in [
+        (403, "unsupported_country_region_territory", Notice::CountryRefused),
+        (401, "ip_not_authorized", Notice::AddressRefused),
+    ] {
+        assert_eq!(refused(status, code), Finding::AccessRefused { notice });
+    }
+    for (status, code) in [(403, ""), (403, "mismatched_project"), (407, "")] {
+        assert!(matches!(refused(status, code), Finding::AccessRefused { .. }), "{status} {code}");
+    }
     assert!(matches!(refused(429, "insufficient_quota"), Finding::KeyWithoutCredit { .. }));
     assert!(matches!(refused(429, "rate_limit_exceeded"), Finding::KeyThrottled { .. }));
     assert!(matches!(refused(404, "unknown_url"), Finding::ModelsUnlisted { .. }));

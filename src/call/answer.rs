@@ -1,0 +1,168 @@
+//! What comes of the model's responses: they begin, they end, and what the caller got of them decides what is next.
+//!
+//! | the answer | the caller | the model is |
+//! |---|---|---|
+//! | was spoken, or called a function | hears it | left alone |
+//! | was ended by the model in the middle | hears what there is | left alone; the recording has a mark |
+//! | has no sound: empty, words only, ended or cancelled before it began | hears nothing | asked again at once, three times in all |
+//! | failed | hears what there is | asked again after a pause, three times in all |
+//!
+//! What nobody hears is deleted at the server: the model must not believe that it has said it.
+
+use super::record::EventKind;
+use super::responses::{Ended, Outcome, Purpose, TRIES};
+use super::transcript::Flaw;
+use super::{Call, Output};
+use crate::operator::{Code, EndReason, Notice};
+use crate::realtime::ItemId;
+use crate::realtime::client::ClientEvent;
+use crate::realtime::server::{Item, ItemKind, Response, ResponseStatus};
+
+impl Call {
+    /// A response began.
+    pub(super) fn response_created(&mut self, response: &Response) {
+        self.floor.queued.clear();
+        self.floor.muted = None;
+        let ours = self.responses.created(response);
+        if ours && self.responses.purpose() == Some(Purpose::Goodbye) {
+            self.goodbye_begins();
+        }
+        if ours && self.responses.purpose() == Some(Purpose::Notice) {
+            self.floor.notice = Some(response.id.clone());
+        } else if !ours {
+            // The server took the caller's turn for finished.
+            self.floor.caller_speaks = None;
+            self.floor.caller_has_spoken = true;
+        } else if self.floor.caller_speaks.is_some() {
+            // Asked for in the very moment the caller began to speak, and the server did not see it as an
+            // interruption: it would talk over him.
+            self.mute(&response.id);
+            self.cancel(&response.id);
+        }
+    }
+
+    pub(super) fn response_done(&mut self, response: &Response) {
+        self.playout.complete_response(&response.id);
+        let outcome = self.outcome(response);
+        self.floor.spoke_last = self.floor.has_queued();
+        for call in response.items.iter().filter_map(|item| item.function.as_ref()) {
+            self.function_called(call);
+        }
+        self.answer_ended(&response.id, self.floor.spoke_last);
+        self.spent(response);
+        if self.floor.muted.as_ref() == Some(&response.id) {
+            self.floor.muted = None;
+            let queued = std::mem::take(&mut self.floor.queued);
+            for item in &response.items {
+                if item.kind == ItemKind::AssistantMessage && !queued.contains(&item.id) {
+                    self.delete(&item.id);
+                }
+            }
+        }
+        if let ResponseStatus::Failed(error) = &response.status {
+            if self.ends_session(error) {
+                return;
+            }
+            self.error_survived(error);
+        }
+        let ended = self.responses.done(self.now, response, outcome);
+        match ended {
+            Ended::Over(Some(Purpose::Notice)) => self.notice_generated(),
+            // However it ended, it is not asked for again and again.
+            Ended::Over(Some(Purpose::Goodbye)) | Ended::GivenUp(Purpose::Goodbye) => self.goodbye_begins(),
+            Ended::Retrying(_) => {
+                let notice = match &response.status {
+                    ResponseStatus::Failed(error) => Notice::ResponseFailed { complaint: error.complaint() },
+                    status => Notice::AnswerUnheard { ended: Code::new(ending(status)) },
+                };
+                self.outputs.push(Output::Notice(notice));
+            }
+            Ended::GivenUp(_) => {
+                self.outputs.push(Output::Notice(Notice::ModelGivenUp { tries: TRIES }));
+                self.apologise(EndReason::ModelFailed);
+            }
+            Ended::Over(_) => {}
+        }
+    }
+
+    /// What the caller gets of the active response, now that it is over. What they do not get of it is marked.
+    fn outcome(&mut self, response: &Response) -> Outcome {
+        if !self.responses.is_ours(response) || self.floor.muted.as_ref() == Some(&response.id) {
+            return Outcome::Given;
+        }
+        let is_message = |item: &&Item| item.kind == ItemKind::AssistantMessage;
+        let messages: Vec<_> = response.items.iter().filter(is_message).map(|item| item.id.clone()).collect();
+        let queued = &self.floor.queued;
+        let (heard, unheard): (Vec<_>, Vec<_>) = messages.into_iter().partition(|item| queued.contains(item));
+        let calls =
+            response.items.iter().any(|item| item.function.as_ref().is_some_and(|call| call.complete));
+        let has_nothing = !self.floor.has_queued() && !calls;
+        for item in unheard {
+            self.unheard(&item);
+        }
+        match &response.status {
+            ResponseStatus::Failed(_) => Outcome::Failed,
+            // The caller speaks, and is answered afterwards.
+            ResponseStatus::Cancelled if !has_nothing || self.floor.caller_speaks.is_some() => Outcome::Given,
+            status if has_nothing => {
+                self.counters.unheard_answers += 1;
+                self.note(EventKind::Unheard, Code::new(ending(status)).to_string());
+                Outcome::Unheard
+            }
+            status => {
+                if let (ResponseStatus::Incomplete(_), Some(last)) = (status, heard.last()) {
+                    self.counters.cut_answers += 1;
+                    self.note(EventKind::Cut, Code::new(ending(status)).to_string());
+                    self.flawed(last, Flaw::Cut);
+                }
+                self.answer_given();
+                Outcome::Given
+            }
+        }
+    }
+
+    /// The caller hears nothing of this item: the model must not remember it as said.
+    fn unheard(&mut self, item: &ItemId) {
+        self.flawed(item, Flaw::Unheard);
+        let event_id = self.event_id();
+        self.outputs.push(Output::Session(ClientEvent::Delete { event_id, item: item.clone() }));
+    }
+
+    fn flawed(&mut self, item: &ItemId, flaw: Flaw) {
+        if let Some(utterance) = self.transcript.find(item) {
+            utterance.flaw = Some(flaw);
+            self.tell(item, None);
+        }
+    }
+
+    /// A response is over that nobody can hear any more.
+    pub(super) fn last_response(&mut self, response: &Response) {
+        let _over = self.responses.done(self.now, response, Outcome::Given);
+        self.response_paid(response);
+    }
+
+    /// The recording notice is complete: from the next answer on the caller may interrupt.
+    pub(super) fn notice_generated(&mut self) {
+        self.floor.notice_given = true;
+        if self.settings.session.interrupt {
+            let event_id = self.event_id();
+            let session = self.settings.session.interruption(true);
+            self.outputs.push(Output::Session(ClientEvent::SessionUpdate { event_id, session }));
+        }
+        if self.settings.greeting.is_some() && !self.floor.caller_has_spoken {
+            self.responses.want(Purpose::Greeting);
+        }
+    }
+}
+
+/// How a response ended, in one word.
+fn ending(status: &ResponseStatus) -> &str {
+    match status {
+        ResponseStatus::InProgress => "in_progress",
+        ResponseStatus::Completed => "completed",
+        ResponseStatus::Cancelled => "cancelled",
+        ResponseStatus::Incomplete(reason) if reason.is_empty() => "incomplete",
+        ResponseStatus::Incomplete(reason) => reason,
+        ResponseStatus::Failed(_) => "failed",
+    }
+}

@@ -1,0 +1,273 @@
+//! An answer that is owed and does not come: the caller is not left in silence.
+//!
+//! ```text
+//!             10 s of silence          10 s of silence           10 s of silence
+//!   Waiting ───────────────► AskedAgain ────────────► NewSession ─────────────► apology, `session_lost`
+//!      ▲      cancel, ask                another session, and
+//!      │      once more                  the answer is asked for there
+//!      └────────────────────────────── an answer was given
+//! ```
+//! An answer is owed when the model has been asked for one, when it is giving one, and when the caller has spoken. That
+//! the caller has spoken is known from the server (`speech_started`), or from our own ear, because a server that has
+//! gone silent tells nothing. Nothing counts while speech is being heard, while the caller holds the call or speaks,
+//! while a tool is at work, and while there is no session (`agent` has a patience of its own).
+//!
+//! The clock is the playout's: looked at with every frame, like the limits.
+
+use std::time::{Duration, Instant};
+
+use super::record::EventKind;
+use super::report::SessionFault;
+use super::responses::{Abandoned, Purpose};
+use super::{Call, Output};
+use crate::operator::{LinkFault, Notice, Remedy};
+use crate::realtime::ResponseId;
+use crate::realtime::client::ClientEvent;
+use crate::realtime::server::Event;
+
+/// Without any sign of an answer for so long, it is taken for lost. Semantic turn detection waits up to 8 s before it
+/// answers, so less would ask for answers that are about to come; more is dead air.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// A server that has not noticed for so long that the caller speaks is deaf. Our own ear takes noise for speech, so less
+/// would interrupt a conversation beside a loud machine; more leaves a caller talking to nobody.
+const DEAF_AFTER: Duration = Duration::from_secs(30);
+/// A voice that the server has noticed and that does not end in this time is no voice. Less would talk into a long story.
+const ENDLESS_AFTER: Duration = Duration::from_mins(2);
+/// How often the patience with words that only our ear has heard is doubled at most: a room full of noise is asked every
+/// 160 s.
+const DOUBLINGS: u32 = 4;
+
+/// What has been done about an answer that is owed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Stage {
+    /// It is waited for.
+    #[default]
+    Waiting,
+    /// It has been asked for once more.
+    AskedAgain,
+    /// The session has been replaced.
+    NewSession,
+}
+
+/// Words of the caller of which no answer has begun.
+#[derive(Debug, Clone, Copy)]
+struct Words {
+    since: Instant,
+    last: Instant,
+    known: Known,
+}
+
+/// Who knows of the caller's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Known {
+    /// Only our own ear.
+    ToUs,
+    /// The server has noticed a voice, and nothing came of it.
+    AsVoice,
+    /// The server has them as an item of the conversation.
+    AsItem,
+}
+
+/// The watch over answers that are owed.
+#[derive(Debug)]
+pub(super) struct Owed {
+    stage: Stage,
+    /// When there was last a sign of the answer, or none was due.
+    moved_at: Instant,
+    words: Option<Words>,
+    /// When the caller last spoke, as far as we have looked.
+    spoke_at: Option<Instant>,
+    /// How often the caller was asked to repeat words that the server had not noticed.
+    repeats: u32,
+}
+
+impl Owed {
+    /// Nothing is owed yet.
+    pub(super) fn new(now: Instant) -> Self {
+        Self { stage: Stage::Waiting, moved_at: now, words: None, spoke_at: None, repeats: 0 }
+    }
+
+    /// The caller speaks.
+    fn spoken(&mut self, now: Instant, known: Known) {
+        let words = self.words.get_or_insert(Words { since: now, last: now, known });
+        match (words.known, known) {
+            // What our ear hears behind a finished turn delays the answer to it no further.
+            (Known::AsItem, Known::ToUs) => {}
+            (_, Known::ToUs) => words.last = now,
+            (_, known) => (words.last, words.known) = (now, known),
+        }
+    }
+
+    /// When an answer to the caller's words is overdue.
+    fn words_due(&self) -> Option<Instant> {
+        let Words { since, last, known } = self.words?;
+        Some(match known {
+            Known::ToUs => {
+                let patience = PATIENCE * 2u32.pow(self.repeats.min(DOUBLINGS));
+                (last + patience).min(since + patience.max(DEAF_AFTER))
+            }
+            Known::AsVoice => (last + PATIENCE).min(since + ENDLESS_AFTER),
+            Known::AsItem => last + PATIENCE,
+        })
+    }
+}
+
+impl Call {
+    /// The model's server says something: is it a sign of the answer?
+    pub(super) fn sign_of_answer(&mut self, event: &Event<'_>) {
+        let now = self.now;
+        match event {
+            Event::SpeechStarted { .. } => {
+                self.owed.repeats = 0;
+                self.owed.spoken(now, Known::AsVoice);
+            }
+            Event::SpeechStopped { .. } => self.owed.spoken(now, Known::AsVoice),
+            Event::Committed { .. } => self.owed.spoken(now, Known::AsItem),
+            Event::ResponseCreated(_) => {
+                self.owed.words = None;
+                self.owed.moved_at = now;
+            }
+            Event::AudioDelta { .. }
+            | Event::AudioDone { .. }
+            | Event::TranscriptDelta { .. }
+            | Event::TranscriptDone { .. }
+            | Event::OutputItemDone { .. } => self.owed.moved_at = now,
+            // Functions and what else a model does before it speaks.
+            Event::Other(kind) if kind.starts_with("response.") => self.owed.moved_at = now,
+            _ => {}
+        }
+    }
+
+    /// The model has given an answer.
+    pub(super) fn answer_given(&mut self) {
+        self.owed.stage = Stage::Waiting;
+    }
+
+    /// Does something about an answer that does not come.
+    pub(super) fn advance_owed(&mut self) {
+        let now = self.now;
+        let is_heard = self.playout.is_heard();
+        let nothing_due = !self.agent.is_ready() || self.tools.is_pending() || self.watch.is_held();
+        let spoke_at = self.to_model.ear.last_speech();
+        if self.owed.spoke_at != spoke_at {
+            self.owed.spoke_at = spoke_at;
+            // While the assistant is heard it may be its own echo.
+            if !is_heard && !nothing_due {
+                self.owed.spoken(now, Known::ToUs);
+            }
+        }
+        let is_quiet = self.quiet_at().is_none_or(|at| at <= now);
+        let is_asked = self.responses.is_answering() || self.responses.is_pending() && is_quiet;
+        if is_heard || nothing_due {
+            self.owed.moved_at = now;
+            if let Some(words) = &mut self.owed.words {
+                (words.since, words.last) = (now, now);
+            }
+        } else if !is_asked {
+            self.owed.moved_at = now;
+        }
+        let is_due = self.owed.words_due().is_some_and(|at| at <= now) && !self.responses.is_pending();
+        if is_due || self.owed.moved_at + PATIENCE <= now {
+            self.answer_overdue();
+        }
+    }
+
+    fn answer_overdue(&mut self) {
+        self.owed.moved_at = self.now;
+        self.drop_muted();
+        if self.answer_is_complete() {
+            return;
+        }
+        self.counters.overdue_answers += 1;
+        let words = self.owed.words.take();
+        let seconds = PATIENCE.as_secs();
+        if self.leaving.is_some() {
+            self.note(EventKind::Overdue, "left".to_owned());
+            self.outputs.push(Output::Notice(Notice::AnswerOverdue { seconds, remedy: Remedy::EndCall }));
+            self.depart_now();
+            return;
+        }
+        match self.owed.stage {
+            Stage::Waiting => {
+                self.owed.stage = Stage::AskedAgain;
+                self.note(EventKind::Overdue, "asked_again".to_owned());
+                self.outputs
+                    .push(Output::Notice(Notice::AnswerOverdue { seconds, remedy: Remedy::AskAgain }));
+                self.ask_again(words);
+            }
+            Stage::AskedAgain => {
+                self.owed.stage = Stage::NewSession;
+                self.note(EventKind::Overdue, "new_session".to_owned());
+                self.session_silent();
+            }
+            Stage::NewSession => {
+                self.note(EventKind::Overdue, "given_up".to_owned());
+                self.session_failed(SessionFault::Silent);
+                self.give_session_up(LinkFault::Unanswered);
+            }
+        }
+    }
+
+    /// An answer that the caller has cut off, and of whose end the server tells nothing, is not the one that is owed.
+    fn drop_muted(&mut self) {
+        if let Some(active) =
+            self.responses.active().filter(|active| self.floor.muted.as_ref() == Some(active))
+        {
+            let active = active.clone();
+            self.cancel(&active);
+            self.responses.release();
+        }
+    }
+
+    /// Whether all of the answer has been heard and only the server's word that it is over is missing. Then the caller
+    /// has got what was owed, and the model is free again.
+    fn answer_is_complete(&mut self) -> bool {
+        let Some(active) = self.responses.active().cloned() else { return false };
+        let is_complete = self.floor.has_queued() && self.playout.is_complete(&active);
+        if is_complete {
+            let purpose = self.responses.purpose();
+            self.cancel(&active);
+            self.responses.release();
+            self.answer_ended(&active, true);
+            self.answer_given();
+            if purpose == Some(Purpose::Notice) {
+                self.notice_generated();
+            }
+        }
+        is_complete
+    }
+
+    /// Cancels what the model may be doing, and asks it once more.
+    fn ask_again(&mut self, words: Option<Words>) {
+        match self.responses.abandon() {
+            Abandoned::Answer(response) => {
+                // What has come of it is heard to its end; what still comes of it is not.
+                self.playout.complete_response(&response);
+                self.mute(&response);
+                self.cancel(&response);
+            }
+            Abandoned::Request => {}
+            Abandoned::Nothing => {
+                let purpose = match words.map(|words| words.known) {
+                    Some(Known::ToUs) => {
+                        self.owed.repeats += 1;
+                        Purpose::Repeat
+                    }
+                    Some(Known::AsVoice) => Purpose::Repeat,
+                    Some(Known::AsItem) | None => Purpose::Answer,
+                };
+                // The server says nothing of them any more.
+                self.floor.caller_speaks = None;
+                self.responses.want(purpose);
+            }
+        }
+        self.ask();
+    }
+
+    /// Tells the server to stop this response.
+    pub(super) fn cancel(&mut self, response: &ResponseId) {
+        let event_id = self.event_id();
+        let response = response.clone();
+        self.outputs.push(Output::Session(ClientEvent::ResponseCancel { event_id, response }));
+    }
+}
