@@ -16,6 +16,7 @@ use super::calls::calls;
 use super::media::media;
 use super::models::{self, Fate};
 use super::prices;
+use super::privacy;
 use super::reader::{Reader, is_none};
 use super::recordings::recordings;
 use super::words::VadKind;
@@ -62,6 +63,12 @@ pub(super) fn parts(variables: Variables<'_>) -> (Parts, Vec<Problem>) {
     if let (Some(realtime), Some(calls)) = (&realtime, &calls) {
         reader.remarks.extend(prices::remarks(realtime, calls));
     }
+    let places = [
+        asterisk.as_ref().and_then(|asterisk| privacy::of_asterisk(asterisk, media.as_ref())),
+        realtime.as_ref().and_then(privacy::of_realtime),
+        archive.as_ref().and_then(privacy::of_call_log),
+    ];
+    reader.remarks.extend(places.into_iter().flatten());
     let remarks = reader.remarks;
     let parts = Parts {
         asterisk,

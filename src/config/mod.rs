@@ -19,6 +19,7 @@ mod log_filter;
 mod media;
 mod models;
 mod prices;
+mod privacy;
 mod reader;
 mod recordings;
 mod reload;

@@ -10,7 +10,7 @@ use super::*;
 const REQUIRED: &[(&str, &str)] = &[
     ("ASTERISK_USERNAME", "asterisk"),
     ("ASTERISK_PASSWORD", " pass word "),
-    ("ASTERISK_HOST", "pbx.example"),
+    ("ASTERISK_HOST", "localhost"),
     ("ASTERISK_PORT", "8088"),
     ("OPENAI_API_KEY", "sk-test"),
     ("LOCAL_IP_ADDRESS", "192.168.1.100"),
@@ -36,7 +36,7 @@ fn complaints(others: &[(&str, &str)]) -> Vec<String> {
 #[test]
 fn the_required_variables_suffice_and_the_rest_has_its_documented_default() {
     let config = config(&[]).unwrap();
-    assert_eq!(config.asterisk.websocket_base(), "ws://pbx.example:8088");
+    assert_eq!(config.asterisk.websocket_base(), "ws://localhost:8088");
     assert_eq!(config.asterisk.password.expose(), " pass word ");
     assert_eq!(config.asterisk.app, "openai-app");
     assert_eq!(config.media.ports, 10000..=20000);
@@ -268,7 +268,7 @@ fn a_retired_model_is_replaced_and_said() {
          Actualice OPENAI_REALTIME_MODEL en .env"
     );
     let elsewhere =
-        config(&[("OPENAI_REALTIME_MODEL", old), ("OPENAI_REALTIME_URL", "ws://10.0.0.5/v1")]).unwrap();
+        config(&[("OPENAI_REALTIME_MODEL", old), ("OPENAI_REALTIME_URL", "wss://10.0.0.5/v1")]).unwrap();
     assert_eq!((elsewhere.realtime.model.as_str(), elsewhere.remarks.len()), (old, 0));
 }
 
@@ -297,11 +297,35 @@ fn a_setting_the_model_would_refuse_is_left_out_and_said() {
 }
 
 #[test]
+fn what_leaves_this_machine_without_encryption_is_said() {
+    let said = |others: &[(&'static str, &'static str)]| {
+        let remarks = config(others).unwrap().remarks;
+        remarks
+            .into_iter()
+            .map(|remark| match remark {
+                Notice::PlainText { variable, .. } => variable,
+                other => panic!("{other:?}"),
+            })
+            .collect::<Vec<_>>()
+    };
+    let (none, https) = (Vec::<&str>::new(), ("ASTERISK_SCHEME", "https"));
+    assert_eq!(said(&[("ASTERISK_HOST", "pbx.example")]), ["ASTERISK_HOST"]);
+    assert_eq!(said(&[("ASTERISK_HOST", "pbx.example"), https]), none);
+    assert_eq!(said(&[("ASTERISK_HOST", "192.168.1.100")]), none, "our own address");
+    assert_eq!(said(&[("OPENAI_REALTIME_URL", "http://10.0.0.5:8000/v1")]), ["OPENAI_REALTIME_URL"]);
+    assert_eq!(said(&[("OPENAI_REALTIME_URL", "ws://[::1]:8000/v1")]), none);
+    assert_eq!(said(&[("DATABASE_URL", "mysql://u:p@db:3306/calls")]), ["DATABASE_URL"]);
+    assert_eq!(said(&[("DATABASE_URL", "mysql://u:p@db/calls?ssl-mode=PREFERRED")]), ["DATABASE_URL"]);
+    assert_eq!(said(&[("DATABASE_URL", "mysql://u:p@db/calls?ssl-mode=REQUIRED")]), none);
+    assert_eq!(said(&[("DATABASE_URL", "mysql://u:p@127.0.0.1/calls")]), none);
+}
+
+#[test]
 fn the_beta_dialect_brings_its_own_voice_and_is_refused_by_openai() {
     let beta = ("OPENAI_REALTIME_DIALECT", "beta");
     let at_openai = config(&[beta]).unwrap();
     assert_eq!(at_openai.remarks, [Notice::BetaRefused]);
-    let elsewhere = config(&[beta, ("OPENAI_REALTIME_URL", "ws://10.0.0.5:8000/v1")]).unwrap();
+    let elsewhere = config(&[beta, ("OPENAI_REALTIME_URL", "wss://10.0.0.5:8000/v1")]).unwrap();
     assert_eq!(elsewhere.remarks, []);
     assert_eq!(elsewhere.realtime.session.voice, "alloy");
     assert_eq!(elsewhere.realtime.session.transcription.unwrap().language_key, LanguageKey::Language);

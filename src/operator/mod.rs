@@ -184,6 +184,10 @@ notices! {
     PriceUnknown { variable: &'static str, model: String } => Warn,
         "No se conoce el precio del modelo {model}: {variable} no limita lo que gasta. Póngalo en PRICES_FILE",
         "The price of the model {model} is not known: {variable} does not bound what it spends. Put it into PRICES_FILE";
+    /// What `variable` names is reached over the network without TLS.
+    PlainText { variable: &'static str, remedy: &'static str } => Warn,
+        "{variable} lleva sin cifrar a otro equipo: quien vea esa red lee claves, contraseñas y conversaciones. Use {remedy}, o un túnel",
+        "{variable} leads to another machine without encryption: whoever sees that network reads keys, passwords and conversations. Use {remedy}, or a tunnel";
     /// The configured model no longer exists; the daemon uses `replacement`.
     ModelRetired { variable: &'static str, model: String, replacement: &'static str } => Warn,
         "OpenAI ha retirado el modelo {model}: se usa {replacement}. Actualice {variable} en .env",
@@ -368,6 +372,22 @@ notices! {
     AsteriskRestarted { seconds: u64, ended: usize } => Warn,
         "Asterisk se ha reiniciado y ha faltado {seconds} s - Llamadas perdidas: {ended}",
         "Asterisk was restarted and was away for {seconds} s - Calls lost: {ended}";
+    /// A connection that stood is lost; it is made again.
+    AriBroken { address: String, cause: Detail } => Error,
+        "Se perdió la conexión con Asterisk en {address}: {cause}. Se conecta de nuevo; las llamadas en curso continúan",
+        "The connection with Asterisk at {address} was lost: {cause}. Connecting again; calls in progress go on";
+    /// Something answers at `address` (host:port) that is not ARI.
+    AriAbsent { address: String, status: u16 } => Error,
+        "En {address} responde HTTP {status} en lugar de ARI: ponga enabled = yes en ari.conf, deje vacío prefix en http.conf y cargue res_ari_events.so. Se sigue intentando",
+        "HTTP {status} answers at {address} in the place of ARI: set enabled = yes in ari.conf, leave prefix empty in http.conf and load res_ari_events.so. Still trying";
+    /// The TLS certificate of Asterisk at `address` (host:port) is not to be trusted.
+    AriCertificateRefused { address: String, cause: Detail } => Error,
+        "No se acepta el certificado TLS de Asterisk en {address} (certificate: {cause}): instálelo, o el de su autoridad, con update-ca-certificates, o nómbrelo en SSL_CERT_FILE. Se sigue intentando",
+        "The TLS certificate of Asterisk at {address} is not accepted (certificate: {cause}): install it, or its authority's, with update-ca-certificates, or name it in SSL_CERT_FILE. Still trying";
+    /// Asterisk at `address` (host:port) closes the connection without an answer.
+    AriClosed { address: String } => Error,
+        "En {address} se acepta la conexión y se cierra sin respuesta: Asterisk ha llegado a sessionlimit (http.conf), o es otro programa. Se sigue intentando",
+        "At {address} the connection is accepted and closed without an answer: Asterisk is at its sessionlimit (http.conf), or it is another program. Still trying";
     /// Asterisk at `address` (host:port) does not answer.
     AriUnreachable { address: String, cause: Detail } => Error,
         "Asterisk no responde en {address}: {cause}. Revise ASTERISK_HOST y ASTERISK_PORT, y enabled=yes en http.conf y ari.conf",
@@ -569,6 +589,10 @@ notices! {
     BetaRefused => Error,
         "OpenAI ya no admite el dialecto beta: ponga OPENAI_REALTIME_DIALECT=ga",
         "OpenAI no longer accepts the beta dialect: set OPENAI_REALTIME_DIALECT=ga";
+    /// The TLS certificate of the model's server is not to be trusted.
+    CertificateRefused { cause: Detail } => Error,
+        "No se acepta el certificado TLS del servidor de OPENAI_REALTIME_URL ({cause}): instálelo, o el de su autoridad, con update-ca-certificates, o nómbrelo en SSL_CERT_FILE",
+        "The TLS certificate of the server in OPENAI_REALTIME_URL is not accepted ({cause}): install it, or its authority's, with update-ca-certificates, or name it in SSL_CERT_FILE";
     /// The session failed for good with an error we have no own words for.
     SessionRefused { cause: LinkFault } => Error,
         "OpenAI rechaza la sesión ({cause}): revise OPENAI_REALTIME_URL y las demás variables OPENAI_* de .env",

@@ -76,6 +76,15 @@ impl Server {
         user.split_once(':').map(|(_, password)| password)
     }
 
+    /// Whether no connection without TLS is made. By default there is TLS only if the server offers it.
+    #[must_use]
+    pub fn demands_tls(&self) -> bool {
+        let query = self.0.split_once('?').map_or("", |(_, query)| query);
+        let mode = query.split('&').find_map(|pair| pair.strip_prefix("ssl-mode="));
+        let strict = ["required", "verify_ca", "verify_identity"];
+        mode.is_some_and(|mode| strict.contains(&mode.to_ascii_lowercase().as_str()))
+    }
+
     fn options(&self) -> Result<MySqlConnectOptions, sqlx::Error> {
         self.0.parse()
     }
