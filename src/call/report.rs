@@ -100,7 +100,7 @@ impl From<Refusal> for SessionFault {
             Refusal::Quota => Self::Quota,
             Refusal::Model => Self::Model,
             Refusal::BetaDialect => Self::BetaDialect,
-            Refusal::Other => Self::Refused,
+            Refusal::Certificate | Refusal::Other => Self::Refused,
         }
     }
 }

@@ -221,7 +221,11 @@ fn unopened(error: &ConnectError) -> State {
         ConnectError::Address(_) => {
             State::Failed { refusal: Some(Refusal::Other), cause: LinkFault::System(Detail::new(error)) }
         }
-        ConnectError::Network(_) | ConnectError::Protocol(_) => {
+        ConnectError::Certificate(_) => State::Failed {
+            refusal: Some(Refusal::Certificate),
+            cause: LinkFault::System(Detail::new(error)),
+        },
+        ConnectError::Network(_) | ConnectError::Closed | ConnectError::Protocol(_) => {
             State::Failed { refusal: None, cause: LinkFault::System(Detail::new(error)) }
         }
     }

@@ -2,21 +2,165 @@
 //!
 //! `SSL_CERT_FILE` and `SSL_CERT_DIR` replace the system's store, as in OpenSSL. Loading it takes tens of
 //! milliseconds, so it is done once, at start; sharing it shares its session cache too.
+//!
+//! A server may show a certificate that is itself in the store: what `openssl req -x509` makes is an authority of its
+//! own, often without the server's name, and rustls takes no authority for a server. Whoever holds its key could sign a
+//! certificate for any name, so that taking it as it is trusts nobody more. One that has expired is not taken.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use rustls::ClientConfig;
-use rustls_platform_verifier::ConfigVerifierExt as _;
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme,
+};
+use sha2::{Digest as _, Sha256};
 
 /// Loads the trust store.
 ///
 /// # Errors
 /// When the system has no usable trust store.
-pub fn client_config() -> Result<Arc<ClientConfig>, rustls::Error> {
+pub fn client_config() -> Result<Arc<ClientConfig>, Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    if rustls::crypto::CryptoProvider::get_default().is_none() {
+    if CryptoProvider::get_default().is_none() {
         // Two threads may try at once (tests); either provider is the same.
         drop(Arc::clone(&provider).as_ref().clone().install_default());
     }
-    Ok(Arc::new(ClientConfig::with_platform_verifier()?))
+    let loaded = rustls_native_certs::load_native_certs();
+    for error in &loaded.errors {
+        tracing::warn!(%error, "part of the trust store cannot be read");
+    }
+    let verifier = Verifier::new(loaded.certs, Arc::clone(&provider))?;
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth();
+    Ok(Arc::new(config))
+}
+
+/// Judges a server's certificate.
+#[derive(Debug)]
+struct Verifier {
+    /// By a chain to an authority of the store, by name and by date.
+    chain: Arc<WebPkiServerVerifier>,
+    /// The certificates of the store (SHA-256).
+    trusted: HashSet<[u8; 32]>,
+}
+
+impl Verifier {
+    fn new(store: Vec<CertificateDer<'static>>, provider: Arc<CryptoProvider>) -> Result<Self, Error> {
+        let trusted = store.iter().map(digest).collect();
+        let mut roots = RootCertStore::empty();
+        let (_, ignored) = roots.add_parsable_certificates(store);
+        if ignored > 0 {
+            tracing::debug!(ignored, "certificates of the trust store that cannot be read");
+        }
+        if roots.is_empty() {
+            return Err(Error::General("the trust store has no certificate".to_owned()));
+        }
+        let chain = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
+            .build()
+            .map_err(|error| Error::Other(OtherError(Arc::new(error))))?;
+        Ok(Self { chain, trusted })
+    }
+}
+
+fn digest(certificate: &CertificateDer<'_>) -> [u8; 32] {
+    Sha256::digest(certificate).into()
+}
+
+/// Whether a certificate in the store may be taken in spite of this: that it has another name, or that it is an authority
+/// (`Other`). Dates have been looked at before either.
+const fn is_bearable(error: &CertificateError) -> bool {
+    use CertificateError::{NotValidForName, NotValidForNameContext, Other};
+    matches!(error, NotValidForName | NotValidForNameContext { .. } | Other(_))
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        chain: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        match self.chain.verify_server_cert(certificate, chain, name, ocsp, now) {
+            Err(Error::InvalidCertificate(error))
+                if is_bearable(&error) && self.trusted.contains(&digest(certificate)) =>
+            {
+                Ok(ServerCertVerified::assertion())
+            }
+            judged => judged,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.chain.verify_tls12_signature(message, certificate, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.chain.verify_tls13_signature(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.chain.supported_verify_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rcgen::{BasicConstraints, Certificate, CertificateParams, IsCa, KeyPair, date_time_ymd};
+
+    use super::*;
+
+    /// As `openssl req -x509 -subj /CN=pbx` makes it: an authority without a name.
+    fn self_signed(change: impl FnOnce(&mut CertificateParams)) -> Certificate {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        change(&mut params);
+        params.self_signed(&KeyPair::generate().unwrap()).unwrap()
+    }
+
+    fn judged(store: &[&Certificate], shown: &Certificate) -> Result<(), Error> {
+        let store = store.iter().map(|certificate| certificate.der().clone()).collect();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier = Verifier::new(store, provider).expect("a store");
+        let (name, now) = (ServerName::try_from("localhost").unwrap(), UnixTime::since_unix_epoch(WHEN));
+        verifier.verify_server_cert(shown.der(), &[], &name, &[], now).map(drop)
+    }
+
+    /// 2026-11-20.
+    const WHEN: Duration = Duration::from_secs(1_795_180_048);
+
+    #[test]
+    fn a_certificate_that_is_itself_trusted_is_taken_whatever_its_name() {
+        let (ours, another) = (self_signed(|_| {}), self_signed(|_| {}));
+        assert_eq!(judged(&[&ours], &ours), Ok(()));
+        assert!(judged(&[&another], &ours).is_err(), "only the very same");
+        let plain = self_signed(|params| params.is_ca = IsCa::NoCa);
+        assert_eq!(judged(&[&another, &plain], &plain), Ok(()));
+    }
+
+    #[test]
+    fn one_that_has_expired_is_not_taken() {
+        let old = self_signed(|params| params.not_after = date_time_ymd(2025, 1, 1));
+        assert!(matches!(judged(&[&old], &old), Err(Error::InvalidCertificate(_))));
+    }
 }

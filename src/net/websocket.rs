@@ -3,6 +3,7 @@
 //! Small buffers: the library's default of 128 KiB a socket would be 128 MB at a thousand calls. Compression is
 //! never offered. Redirects are not followed: they could carry a key to another host.
 
+use std::io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::http::{HeaderValue, Uri, header::HeaderName};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, http};
@@ -54,6 +56,12 @@ pub enum ConnectError {
         /// What came of the body together with it; often all of it.
         body: String,
     },
+    /// The server's certificate is not to be trusted.
+    #[error("invalid peer certificate: {0}")]
+    Certificate(String),
+    /// The connection was accepted and closed without an answer.
+    #[error("connection closed without an answer")]
+    Closed,
     /// Something else in the upgrade.
     #[error("{0}")]
     Protocol(String),
@@ -94,7 +102,7 @@ async fn open(
     socket2::SockRef::from(&tcp).set_send_buffer_size(SEND_BUFFER_BYTES)?;
     let stream: Pin<Box<dyn Duplex>> = if secure {
         let name = ServerName::try_from(host).map_err(|error| ConnectError::Address(error.to_string()))?;
-        Box::pin(TlsConnector::from(Arc::clone(tls)).connect(name, tcp).await?)
+        Box::pin(TlsConnector::from(Arc::clone(tls)).connect(name, tcp).await.map_err(untrusted)?)
     } else {
         Box::pin(tcp)
     };
@@ -110,7 +118,19 @@ async fn open(
             let body = response.body().as_deref().map(String::from_utf8_lossy).unwrap_or_default();
             Err(ConnectError::Status { status: response.status().as_u16(), body: body.into_owned() })
         }
+        Err(Error::Protocol(ProtocolError::HandshakeIncomplete)) => Err(ConnectError::Closed),
+        Err(Error::Io(error)) if matches!(error.kind(), ConnectionReset | UnexpectedEof | BrokenPipe) => {
+            Err(ConnectError::Closed)
+        }
         Err(Error::Io(error)) => Err(ConnectError::Network(error)),
         Err(error) => Err(ConnectError::Protocol(error.to_string())),
+    }
+}
+
+/// What kept TLS from being agreed on.
+fn untrusted(error: std::io::Error) -> ConnectError {
+    match error.get_ref().and_then(|cause| cause.downcast_ref()) {
+        Some(rustls::Error::InvalidCertificate(cause)) => ConnectError::Certificate(cause.to_string()),
+        _ => ConnectError::Network(error),
     }
 }

@@ -590,7 +590,7 @@ notices! {
         "OpenAI ya no admite el dialecto beta: ponga OPENAI_REALTIME_DIALECT=ga",
         "OpenAI no longer accepts the beta dialect: set OPENAI_REALTIME_DIALECT=ga";
     /// The TLS certificate of the model's server is not to be trusted.
-    CertificateRefused { cause: Detail } => Error,
+    CertificateRefused { cause: LinkFault } => Error,
         "No se acepta el certificado TLS del servidor de OPENAI_REALTIME_URL ({cause}): instálelo, o el de su autoridad, con update-ca-certificates, o nómbrelo en SSL_CERT_FILE",
         "The TLS certificate of the server in OPENAI_REALTIME_URL is not accepted ({cause}): install it, or its authority's, with update-ca-certificates, or name it in SSL_CERT_FILE";
     /// The session failed for good with an error we have no own words for.

@@ -67,6 +67,8 @@ pub enum Refusal {
     Model,
     /// The server no longer speaks the beta dialect.
     BetaDialect,
+    /// Its TLS certificate is not to be trusted.
+    Certificate,
     /// Something else that will not pass by itself.
     Other,
 }
@@ -113,6 +115,7 @@ impl Refusal {
             Self::Quota => Notice::QuotaExhausted,
             Self::Model => Notice::ModelUnavailable { model: model.to_owned() },
             Self::BetaDialect => Notice::BetaRefused,
+            Self::Certificate => Notice::CertificateRefused { cause },
             Self::Other => Notice::SessionRefused { cause },
         }
     }

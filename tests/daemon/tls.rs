@@ -30,7 +30,21 @@ fn certificates() -> (String, Arc<ServerConfig>) {
     let key = KeyPair::generate().expect("a key");
     let params = CertificateParams::new(vec!["localhost".to_owned()]).expect("a name");
     let certificate = params.signed_by(&key, &authority).expect("a certificate");
-    let chain: Vec<CertificateDer<'static>> = vec![certificate.der().clone()];
+    (authority.pem(), server(certificate.der().clone(), &key))
+}
+
+/// A certificate as `openssl req -x509 -subj /CN=pbx` makes it, in PEM, and a server's configuration with it.
+fn self_signed() -> (String, Arc<ServerConfig>) {
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().expect("a key");
+    let certificate = params.self_signed(&key).expect("a certificate");
+    (certificate.pem(), server(certificate.der().clone(), &key))
+}
+
+/// A server's configuration with this certificate.
+fn server(certificate: CertificateDer<'static>, key: &KeyPair) -> Arc<ServerConfig> {
+    let chain = vec![certificate];
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
@@ -39,7 +53,7 @@ fn certificates() -> (String, Arc<ServerConfig>) {
         .with_no_client_auth()
         .with_single_cert(chain, key)
         .expect("a configuration");
-    (authority.pem(), Arc::new(config))
+    Arc::new(config)
 }
 
 /// Speaks TLS on a free port in front of `behind`.
@@ -65,8 +79,12 @@ async fn door(doors: &mut JoinSet<()>, config: &Arc<ServerConfig>, behind: Socke
 }
 
 /// The fakes behind TLS: variables for a program that trusts the authority in the folder.
-async fn secured(world: &World, doors: &mut JoinSet<()>, folder: &Path) -> Vec<(&'static str, String)> {
-    let (authority, config) = certificates();
+async fn secured(
+    world: &World,
+    doors: &mut JoinSet<()>,
+    folder: &Path,
+    (authority, config): (String, Arc<ServerConfig>),
+) -> Vec<(&'static str, String)> {
     let file = folder.join("authority.pem");
     std::fs::write(&file, authority).expect("written");
     let asterisk = door(doors, &config, world.asterisk.address()).await;
@@ -91,11 +109,12 @@ async fn a_call_over_tls_with_an_authority_of_ones_own() {
     let world = World::new(Script::default());
     let folder = tempfile::tempdir().expect("a folder");
     let mut doors = JoinSet::new();
-    let trusting = secured(&world, &mut doors, folder.path()).await;
+    let trusting = secured(&world, &mut doors, folder.path(), certificates()).await;
 
     let stranger = program(&world, &trusting[..4]);
-    stranger.says("ERROR", "Asterisk no responde en localhost:").await;
-    assert!(stranger.log().contains("certificate"), "it says why: {}", stranger.log());
+    stranger.says("ERROR", "No se acepta el certificado TLS de Asterisk en localhost:").await;
+    assert!(stranger.log().contains("SSL_CERT_FILE"), "it says what to do: {}", stranger.log());
+    assert_eq!(stranger.count("ERROR", "enabled=yes"), 0, "and not what does not help");
     assert_eq!(world.asterisk.journal().len(), 0, "and not one request came through");
     drop(stranger);
 
@@ -110,11 +129,37 @@ async fn a_call_over_tls_with_an_authority_of_ones_own() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_over_tls_with_the_certificate_everybody_makes() {
+    let world = World::new(Script::default());
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut doors = JoinSet::new();
+    let trusting = secured(&world, &mut doors, folder.path(), self_signed()).await;
+    let program = program(&world, &trusting);
+    program.says("INFO", "Conexión ARI establecida").await;
+    let call = world.call([&listen()[..], &[Step::HangUp]].concat());
+    world.over(call).await;
+    assert!(contains(&world.heard(call), &pattern(1_500, 1)), "the greeting");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_model_server_whose_certificate_is_not_trusted_is_named_at_once() {
+    let world = World::new(Script::default());
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut doors = JoinSet::new();
+    let trusting = secured(&world, &mut doors, folder.path(), self_signed()).await;
+    let program = world.program(&[("OPENAI_REALTIME_URL", &trusting[3].1)]).await;
+    let call = world.call(vec![Step::Pause(ms(60_000))]);
+    world.over_but_sessions(call).await;
+    assert_eq!(world.end_reason(call).as_deref(), Some("session_failed"));
+    program.says("ERROR", "No se acepta el certificado TLS del servidor de OPENAI_REALTIME_URL").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_stalls_behind_tls_is_replaced_within_seconds() {
     let world = stall::world(FaultKind::Stall);
     let folder = tempfile::tempdir().expect("a folder");
     let mut doors = JoinSet::new();
-    let trusting = secured(&world, &mut doors, folder.path()).await;
+    let trusting = secured(&world, &mut doors, folder.path(), certificates()).await;
     let program = program(&world, &trusting);
     program.says("INFO", "Conexión ARI establecida").await;
     let call = world.call(vec![Step::Pause(ms(60_000))]);
