@@ -37,7 +37,7 @@ const DATAGRAM_BYTES: usize = 2_048;
 const SHOW_EVERY: Duration = Duration::from_millis(500);
 
 /// What the daemon tells a call.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Order {
     /// News of one of its channels.
     Leg(LegEvent),

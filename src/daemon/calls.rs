@@ -10,9 +10,10 @@ use tokio::sync::mpsc::WeakSender;
 use tokio::task::{Id, JoinError};
 use tracing::Instrument as _;
 
+use super::backlog::Backlog;
 use super::call_task::{Io, Order};
 use super::clock::{chance, now, wall};
-use super::{Daemon, Live, call_log, call_task};
+use super::{Daemon, Live, call_log, call_task, errands};
 use crate::ari::ChannelId;
 use crate::ari::event::Channel;
 use crate::ari::request::Request;
@@ -25,7 +26,7 @@ use crate::operator::{Cost, Detail, EndReason, Notice};
 use crate::recordings::Handle;
 use crate::registry::Row;
 
-/// Orders a call may leave unread. It reads them at once; more waiting means that it hangs.
+/// Orders a call may leave unread before they are merged. It reads them at once, unless many come in one moment.
 const ORDERS: usize = 64;
 /// The only agent there is.
 const AGENT: &str = "default";
@@ -117,7 +118,7 @@ impl Daemon {
         }
         let abort = self.calls.spawn(call_task::run(call, inbox, io).instrument(span));
         self.callers.insert(abort.id(), caller.clone());
-        self.live.insert(caller, Live { row, port, orders, abort, spent });
+        self.live.insert(caller, Live { row, port, orders, backlog: Backlog::default(), spent });
     }
 
     /// What a call of this channel is born with, whose RTP socket is bound to this port.
@@ -209,11 +210,28 @@ impl Daemon {
         }
     }
 
+    /// Tells a call, now or when it has read what came before.
     pub(super) fn tell(&mut self, caller: &ChannelId, order: Order) {
-        let Some(live) = self.live.get(caller) else { return };
+        let Some(live) = self.live.get_mut(caller) else { return };
+        if !live.backlog.is_empty() {
+            return live.backlog.push(order);
+        }
         if let Err(mpsc::error::TrySendError::Full(order)) = live.orders.try_send(order) {
-            tracing::error!(call = caller.as_str(), ?order, "the call does not read its orders");
-            live.abort.abort();
+            live.backlog.push(order);
+            let orders = live.orders.clone();
+            self.run(errands::room(caller.clone(), orders));
+        }
+    }
+
+    /// A call has read some of its orders: it is told what waited.
+    pub(super) fn tell_backlog(&mut self, caller: ChannelId) {
+        let Some(live) = self.live.get_mut(&caller) else { return };
+        while let Some(order) = live.backlog.pop() {
+            if let Err(mpsc::error::TrySendError::Full(order)) = live.orders.try_send(order) {
+                live.backlog.put_back(order);
+                let orders = live.orders.clone();
+                return self.run(errands::room(caller, orders));
+            }
         }
     }
 

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use tokio::net::UdpSocket;
+use tokio::sync::mpsc;
 
+use super::call_task::Order;
 use super::clock::now;
 use crate::ari::event::parse_channel;
 use crate::ari::request::{Application, Reply, Request};
@@ -51,6 +53,8 @@ pub(super) enum Errand {
     AddressTried(std::io::Result<()>),
     /// Asterisk's own addresses, if its name could be resolved.
     Resolved(Option<Vec<IpNet>>),
+    /// A call that had not read its orders has, or is over.
+    HasRoom(ChannelId),
     /// Nothing follows from it.
     Done,
 }
@@ -81,6 +85,12 @@ pub(super) async fn probe(rest: AriRest) -> Errand {
 pub(super) async fn try_address(address: IpAddr, pause: Duration) -> Errand {
     tokio::time::sleep(pause).await;
     Errand::AddressTried(UdpSocket::bind((address, 0)).await.map(drop))
+}
+
+/// Waits until a call has read of its orders.
+pub(super) async fn room(caller: ChannelId, orders: mpsc::Sender<Order>) -> Errand {
+    drop(orders.reserve().await);
+    Errand::HasRoom(caller)
 }
 
 /// Removes what an earlier daemon left, then looks at the callers it left waiting: what is made for them anew has

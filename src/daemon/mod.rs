@@ -10,8 +10,8 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `calls`, `call_task` | a call from its arrival to its account; its input and output |
 //! | `absence` | how long Asterisk was away, and what has become of its calls |
+//! | `calls`, `call_task`, `backlog` | a call from its arrival to its account; its input and output; what it is still to be told |
 //! | `errands`, `standing` | what is asked of Asterisk that belongs to no call; whether it does what it is asked for |
 //! | `peers` | how Asterisk and the model's server are reached |
 //! | `media_networks` | where Asterisk may have sound sent |
@@ -24,6 +24,7 @@
 
 mod absence;
 pub mod archive;
+mod backlog;
 mod breaker;
 mod call_log;
 mod call_task;
@@ -54,12 +55,13 @@ use futures_util::stream::FuturesUnordered;
 use futures_util::{Stream, StreamExt as _};
 use ipnet::IpNet;
 use tokio::sync::{Notify, mpsc, watch};
-use tokio::task::{AbortHandle, Id, JoinSet};
+use tokio::task::{Id, JoinSet};
 use tokio::time::MissedTickBehavior;
 use tracing::Instrument as _;
 
 use absence::Absence;
 use archive::Archive;
+use backlog::Backlog;
 use breaker::Breaker;
 use call_task::{Admission, Order};
 use clock::{chance, now, wall};
@@ -80,7 +82,7 @@ use crate::http::live;
 use crate::http::ready::{AsteriskLink, Readiness};
 use crate::live::Board;
 use crate::logging::Operator;
-use crate::net::ari_link::{AriLink, Lost, News};
+use crate::net::ari_link::{AriLink, News, Unreached};
 use crate::net::ari_rest::AriRest;
 use crate::net::realtime_link::Endpoint;
 use crate::net::rtp_socket::PortPool;
@@ -107,7 +109,8 @@ struct Live {
     row: Box<Row>,
     port: u16,
     orders: mpsc::Sender<Order>,
-    abort: AbortHandle,
+    /// What it is told when it has read of them.
+    backlog: Backlog,
     /// What it has cost so far, micro-USD, as far as that is known.
     spent: Arc<AtomicU64>,
 }
@@ -140,6 +143,8 @@ struct Daemon {
     again: Arc<Notify>,
     absence: Absence,
     switchboard: Switchboard,
+    /// Why Asterisk could not be connected to the last time, as it was said.
+    unreached: Option<Unreached>,
     /// The switchboard's limit, as long as the daemon carries what it has.
     max_calls: usize,
     /// The ticks of all calls' clocks.
@@ -219,6 +224,7 @@ pub async fn run(
         absence: Absence::default(),
         board,
         switchboard: Switchboard::new(max_calls),
+        unreached: None,
         max_calls,
         ticks: Arc::default(),
         strain: Strain::default(),
@@ -474,12 +480,13 @@ impl Daemon {
     }
 
     fn news(&mut self, news: News) {
-        if matches!(news, News::Lost { .. }) {
+        if matches!(news, News::Lost { .. } | News::Unreached { .. }) {
             self.absence.begins(now());
             self.readiness.send_modify(|now| now.asterisk = AsteriskLink::Away);
         }
         match news {
             News::Connected => {
+                self.unreached = None;
                 let (app, before) = (self.config.asterisk.app.clone(), self.switchboard.callers());
                 self.run(errands::check(self.rest.clone(), app, before));
                 let (asterisk, media) = (self.config.asterisk.clone(), self.config.media.clone());
@@ -492,21 +499,14 @@ impl Daemon {
                 }
             }
             News::Malformed(error) => tracing::debug!(%error, "unreadable ARI event"),
-            News::Lost { cause: Lost::Told, .. } => {}
-            News::Lost { cause, retry_in } => {
+            News::Lost { cause: None, .. } => {}
+            News::Lost { cause: Some(cause), retry_in } => {
                 tracing::debug!(?cause, ?retry_in, "ARI connection lost");
-                self.operator.say(&Notice::AriLost);
                 let address = self.config.asterisk.address();
-                self.operator.say(&match cause {
-                    Lost::Credentials => Notice::AriCredentialsRefused { address },
-                    Lost::NotReady(status) => {
-                        Notice::AriUnreachable { address, cause: Detail::new(format!("HTTP {status}")) }
-                    }
-                    Lost::Silent => Notice::AriUnreachable { address, cause: Detail::new("no pong") },
-                    Lost::Network(cause) => Notice::AriUnreachable { address, cause: Detail::new(cause) },
-                    Lost::Told => return,
-                });
+                self.operator.say(&Notice::AriLost);
+                self.operator.say(&Notice::AriBroken { address, cause: Detail::new(cause) });
             }
+            News::Unreached { cause, retry_in } => self.unreached(cause, retry_in),
         }
     }
 
@@ -550,6 +550,7 @@ impl Daemon {
                 let all = media_networks::all(self.own_networks.as_deref(), &self.config.media);
                 Arc::make_mut(&mut self.settings).media_networks = all;
             }
+            Errand::HasRoom(caller) => self.tell_backlog(caller),
             Errand::Done => {}
         }
     }

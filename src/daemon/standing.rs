@@ -1,15 +1,38 @@
-//! Whether a caller's sound could be connected: Asterisk does what it is asked for, our address is this machine's, and
+//! Whether a caller's sound could be connected: Asterisk is there, does what it is asked for, our address is this machine's, and
 //! the last calls had sound. `/ready` and the log say so.
 
 use std::io;
+use std::time::Duration;
 
 use super::Daemon;
 use super::clock::wall;
 use super::errands::{self, PROBE_EVERY};
 use crate::call::Report;
+use crate::net::ari_link::Unreached;
 use crate::operator::{Detail, EndReason, Notice};
 
 impl Daemon {
+    /// Asterisk cannot be connected to. Said once for each cause, however often it is tried.
+    pub(super) fn unreached(&mut self, cause: Unreached, retry_in: Duration) {
+        tracing::debug!(?cause, ?retry_in, "no ARI connection");
+        // Asterisk is about to be there.
+        if matches!(cause, Unreached::Starting(_)) || self.unreached.as_ref() == Some(&cause) {
+            return;
+        }
+        self.operator.say(&Notice::AriLost);
+        let address = self.config.asterisk.address();
+        self.operator.say(&match cause.clone() {
+            Unreached::Credentials => Notice::AriCredentialsRefused { address },
+            Unreached::Starting(status) | Unreached::NotAri(status) => Notice::AriAbsent { address, status },
+            Unreached::Certificate(cause) => {
+                Notice::AriCertificateRefused { address, cause: Detail::new(cause) }
+            }
+            Unreached::Closed => Notice::AriClosed { address },
+            Unreached::Network(cause) => Notice::AriUnreachable { address, cause: Detail::new(cause) },
+        });
+        self.unreached = Some(cause);
+    }
+
     /// Asterisk begins, or no longer goes on, to refuse what it is asked for. As long as it does, it is tried.
     pub(super) fn asterisk_refuses(&mut self, refuses: bool) {
         self.readiness.send_modify(|now| now.asterisk_refuses = refuses);

@@ -24,6 +24,14 @@ const PING_EVERY: Duration = Duration::from_secs(3);
 /// 6 to 9 s.
 const SILENT_PINGS: u32 = 2;
 
+/// Pause before the next try while Asterisk starts (each stage takes up to 0.3 s), or when we only want to be registered
+/// again.
+const SOON: Duration = Duration::from_millis(300);
+/// So many tries in a row may be answered as by an Asterisk that starts; from then on it is something else.
+const STARTING_TRIES: u32 = 10;
+/// For the log.
+const NO_PONG: &str = "no pong";
+
 /// What the link reports, in order.
 #[derive(Debug)]
 pub enum News {
@@ -33,28 +41,37 @@ pub enum News {
     Event(Event),
     /// A text frame that is none.
     Malformed(String),
-    /// The connection is lost, or could not be made; it will be tried again after `retry_in`.
+    /// The connection is lost; it will be made again after `retry_in`.
     Lost {
+        /// Why; None: we were told to connect again.
+        cause: Option<String>,
+        /// Wait before the next try.
+        retry_in: Duration,
+    },
+    /// It could not be made; it will be tried again after `retry_in`.
+    Unreached {
         /// Why.
-        cause: Lost,
+        cause: Unreached,
         /// Wait before the next try.
         retry_in: Duration,
     },
 }
 
-/// Why there is no connection.
+/// Why a connection could not be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Lost {
-    /// User or password are wrong (401).
+pub enum Unreached {
+    /// User or password are wrong (401, 403).
     Credentials,
-    /// Asterisk answers, but is not ready (404, 503 while it starts).
-    NotReady(u16),
-    /// No pong came.
-    Silent,
+    /// Another status, for a moment: Asterisk says 404, then 503 while it starts.
+    Starting(u16),
+    /// Another status, for longer than a start takes: ARI is off, or elsewhere (`prefix` in http.conf).
+    NotAri(u16),
+    /// The certificate is not to be trusted.
+    Certificate(String),
+    /// It was accepted and closed without an answer: Asterisk is at its `sessionlimit`, or it is something else.
+    Closed,
     /// Anything else.
     Network(String),
-    /// We were told to connect again.
-    Told,
 }
 
 /// How to connect.
@@ -70,32 +87,58 @@ pub struct AriLink {
     pub again: Arc<Notify>,
 }
 
+/// How a connection ended that stood.
+#[derive(Debug, PartialEq, Eq)]
+enum Ended {
+    /// We were told to connect again.
+    Told,
+    /// It was lost, for this reason.
+    Lost(String),
+}
+
+impl Unreached {
+    fn of(error: ConnectError) -> Self {
+        match error {
+            ConnectError::Status { status: 401 | 403, .. } => Self::Credentials,
+            ConnectError::Status { status, .. } => Self::NotAri(status),
+            ConnectError::Certificate(cause) => Self::Certificate(cause),
+            ConnectError::Closed => Self::Closed,
+            other => Self::Network(other.to_string()),
+        }
+    }
+}
+
 impl AriLink {
     /// Connects and reports until nobody listens. `chance` gives random numbers.
     pub async fn run(self, news: mpsc::Sender<News>, mut chance: impl FnMut() -> u32) {
         let mut backoff = Backoff::default();
+        let mut soon = STARTING_TRIES;
         loop {
-            let cause = match connect(&self.url, &self.headers, &self.tls).await {
+            let report = match connect(&self.url, &self.headers, &self.tls).await {
                 Ok(socket) => {
                     backoff.reset();
+                    soon = STARTING_TRIES;
                     if news.send(News::Connected).await.is_err() {
                         return;
                     }
                     match self.read(socket, &news).await {
-                        Some(cause) => cause,
+                        Some(Ended::Told) => News::Lost { cause: None, retry_in: SOON },
+                        Some(Ended::Lost(cause)) => {
+                            News::Lost { cause: Some(cause), retry_in: backoff.next(chance()) }
+                        }
                         None => return,
                     }
                 }
-                Err(ConnectError::Status { status: 401 | 403, .. }) => Lost::Credentials,
-                Err(ConnectError::Status { status, .. }) => Lost::NotReady(status),
-                Err(error) => Lost::Network(error.to_string()),
+                Err(ConnectError::Status { status, .. }) if ![401, 403].contains(&status) && soon > 0 => {
+                    soon -= 1;
+                    News::Unreached { cause: Unreached::Starting(status), retry_in: SOON }
+                }
+                Err(error) => {
+                    News::Unreached { cause: Unreached::of(error), retry_in: backoff.next(chance()) }
+                }
             };
-            let retry_in = match cause {
-                // Asterisk is about to be there, or we only want another registration.
-                Lost::NotReady(_) | Lost::Told => Duration::from_millis(300),
-                _ => backoff.next(chance()),
-            };
-            if news.send(News::Lost { cause, retry_in }).await.is_err() {
+            let (News::Lost { retry_in, .. } | News::Unreached { retry_in, .. }) = report else { return };
+            if news.send(report).await.is_err() {
                 return;
             }
             tokio::time::sleep(retry_in).await;
@@ -103,7 +146,7 @@ impl AriLink {
     }
 
     /// Reads one connection to its end. None: nobody listens any more.
-    async fn read(&self, mut socket: WebSocket, news: &mpsc::Sender<News>) -> Option<Lost> {
+    async fn read(&self, mut socket: WebSocket, news: &mpsc::Sender<News>) -> Option<Ended> {
         let mut ping = interval(PING_EVERY);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut silent = 0;
@@ -112,18 +155,18 @@ impl AriLink {
                 message = socket.next() => message,
                 _ = ping.tick() => {
                     if silent >= SILENT_PINGS {
-                        return Some(Lost::Silent);
+                        return Some(Ended::Lost(NO_PONG.to_owned()));
                     }
                     silent += 1;
                     match timeout(PING_EVERY, socket.send(Message::Ping(Bytes::new()))).await {
                         Ok(Ok(())) => continue,
-                        Ok(Err(error)) => return Some(Lost::Network(error.to_string())),
-                        Err(_) => return Some(Lost::Silent),
+                        Ok(Err(error)) => return Some(Ended::Lost(error.to_string())),
+                        Err(_) => return Some(Ended::Lost(NO_PONG.to_owned())),
                     }
                 }
                 () = self.again.notified() => {
                     drop(timeout(PING_EVERY, socket.close(None)).await);
-                    return Some(Lost::Told);
+                    return Some(Ended::Told);
                 }
             };
             silent = 0;
@@ -133,8 +176,8 @@ impl AriLink {
                     Err(error) => News::Malformed(error.to_string()),
                 },
                 Some(Ok(_)) => continue,
-                Some(Err(error)) => return Some(Lost::Network(error.to_string())),
-                None => return Some(Lost::Network("connection closed".into())),
+                Some(Err(error)) => return Some(Ended::Lost(error.to_string())),
+                None => return Some(Ended::Lost("connection closed".to_owned())),
             };
             news.send(report).await.ok()?;
         }
@@ -145,6 +188,8 @@ impl AriLink {
 mod tests {
     use std::pin::Pin;
 
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
     use tokio_tungstenite::WebSocketStream;
     use tokio_tungstenite::tungstenite::protocol::Role;
 
@@ -155,7 +200,7 @@ mod tests {
 
     /// A link that reads, and an Asterisk that answers for so long and is then as good as dead: the connection stands,
     /// and nobody is there. How the link ended, and how long after the death.
-    async fn read(asterisk_lives: Duration) -> (Option<Lost>, Duration) {
+    async fn read(asterisk_lives: Duration) -> (Option<Ended>, Duration) {
         let (ours, theirs) = tokio::io::duplex(1_024);
         let ours: Pin<Box<dyn Duplex>> = Box::pin(ours);
         let socket = WebSocketStream::from_raw_socket(ours, Role::Client, None).await;
@@ -178,10 +223,48 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn what_is_not_ari_is_waited_for_longer_and_longer() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
+        let link = AriLink {
+            url: format!("ws://{}/ari/events?app=x", listener.local_addr().expect("bound")),
+            headers: Vec::new(),
+            tls: tls::client_config().expect("a trust store"),
+            again: Arc::default(),
+        };
+        let server = async {
+            loop {
+                let (mut guest, _) = listener.accept().await.expect("a guest");
+                let mut request = [0; 4_096];
+                let _length = guest.read(&mut request).await.expect("a request");
+                let answer = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
+                guest.write_all(answer).await.expect("an answer");
+            }
+        };
+        let (sender, mut news) = mpsc::channel(1);
+        let listening = async {
+            let mut waits = Vec::new();
+            while waits.len() < 16 {
+                let Some(News::Unreached { cause, retry_in }) = news.recv().await else { panic!("no news") };
+                waits.push((cause, retry_in));
+            }
+            waits
+        };
+        let waits = tokio::select! {
+            waits = listening => waits,
+            () = link.run(sender, || u32::MAX) => unreachable!("somebody listens"),
+            () = server => unreachable!("it serves"),
+        };
+        let (starting, later) = waits.split_at(STARTING_TRIES as usize);
+        assert!(starting.iter().all(|one| *one == (Unreached::Starting(404), SOON)), "{starting:?}");
+        assert!(later.iter().all(|(cause, _)| *cause == Unreached::NotAri(404)), "{later:?}");
+        assert_eq!(later.last().map(|(_, wait)| *wait), Some(Duration::from_secs(30)));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_dead_socket_is_noticed_within_ten_seconds_whenever_it_dies() {
         for lives_ms in (20_000..20_000 + PING_EVERY.as_millis() as u64).step_by(100) {
             let (lost, after) = read(Duration::from_millis(lives_ms)).await;
-            assert_eq!(lost, Some(Lost::Silent), "{lives_ms}");
+            assert_eq!(lost, Some(Ended::Lost(NO_PONG.to_owned())), "{lives_ms}");
             assert!(after <= Duration::from_secs(10), "died at {lives_ms} ms, noticed {after:?} later");
         }
     }

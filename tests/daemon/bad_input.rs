@@ -151,3 +151,26 @@ async fn without_a_free_port_the_caller_is_handed_back() {
     program.says("ERROR", "No queda ningún puerto RTP libre entre 20000 y 20001: amplíe RTP_PORTS").await;
     drop(taken);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn thousands_of_events_at_once_cost_nobody_his_call() {
+    let world = World::new(Script::default());
+    let program = world.program(&[]).await;
+    let call = world.call(vec![Step::Pause(ms(60_000))]);
+    program.says("INFO", "Codec detectado").await;
+    let channel = world.asterisk.outcome(call).channel;
+    let event = |kind: &str, more: &str| {
+        format!(r#"{{"type":"{kind}","application":"openai-app","channel":{{"id":"{channel}"}}{more}}}"#)
+    };
+    for n in 0..1_000 {
+        world.asterisk.say(&event(if n % 2 == 0 { "ChannelHold" } else { "ChannelUnhold" }, ""));
+    }
+    for _ in 0..200 {
+        world.asterisk.say(&event("ChannelDtmfReceived", r#","digit":"5""#));
+    }
+    // The news of it comes behind all of them.
+    world.asterisk.hang_up(call);
+    world.over(call).await;
+    program.says("INFO", "Motivo: el llamante colgó").await;
+    assert_eq!(program.count("ERROR", ""), 0, "{}", program.log());
+}

@@ -1,6 +1,6 @@
 //! Asterisk comes and goes: the daemon says so, comes back, and live calls talk on meanwhile.
 
-use openai_inbound_calls::sim::asterisk::{Ending, Stop};
+use openai_inbound_calls::sim::asterisk::{Ending, Fault, Stop};
 use openai_inbound_calls::sim::caller::Step;
 use openai_inbound_calls::sim::realtime::{Script, pattern};
 
@@ -79,6 +79,35 @@ async fn a_wrong_password_is_said_plainly_and_tried_again() {
         .await;
     assert!(!program.log().contains("wrong"), "{}", program.log());
     assert_eq!(program.count("INFO", CONNECTED), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_stood_gets_no_advice_for_wrong_settings() {
+    let world = World::new(Script::default());
+    let program = world.program(&[]).await;
+    world.asterisk.cut_events();
+    program.says("ERROR", "Se perdió la conexión con Asterisk en 127.0.0.1:").await;
+    program.says_times(2, "INFO", CONNECTED).await;
+    assert_eq!(program.count("ERROR", "Revise"), 0, "{}", program.log());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_not_ari_is_told_once_with_the_remedy() {
+    // As with `prefix` in http.conf: there is an HTTP server, and no ARI where it is looked for.
+    let world = World::new(Script::default());
+    for _ in 0..14 {
+        world.asterisk.fail_next("GET", "/events", Fault::Status(404));
+    }
+    let program = Program::start(world.variables());
+    program
+        .says(
+            "ERROR",
+            "responde HTTP 404 en lugar de ARI: ponga enabled = yes en ari.conf, deje vacío prefix",
+        )
+        .await;
+    world.registered().await;
+    assert_eq!(program.count("ERROR", "en lugar de ARI"), 1, "{}", program.log());
+    assert_eq!(program.count("ERROR", ""), 2, "and one line that it is tried again: {}", program.log());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
