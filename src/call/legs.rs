@@ -130,6 +130,8 @@ pub struct Legs {
     /// Where the caller goes on, once he does, and the variables that are still to be set.
     pub(super) place: Option<Place>,
     pub(super) variables: VecDeque<(&'static str, String)>,
+    /// Variables that Asterisk has not set, for all we know.
+    pub(super) unsaid: Vec<(&'static str, String)>,
     /// What is said once Asterisk has let the caller go on.
     pub(super) farewell: Option<Notice>,
     /// How often Asterisk has not let the caller go.
@@ -156,6 +158,7 @@ impl Legs {
             next_step: None,
             place: None,
             variables: VecDeque::new(),
+            unsaid: Vec::new(),
             farewell: None,
             tries: 0,
             doubt: None,
@@ -219,7 +222,7 @@ impl Legs {
     pub fn advance(&mut self, now: Instant, out: &mut Vec<Output>) {
         match self.caller {
             Caller::Ringing { answer_at } if answer_at <= now => self.answer(out),
-            Caller::ContinuingAgain(at) if at <= now => self.send_on(out),
+            Caller::ContinuingAgain(at) if at <= now => self.explain_again(out),
             Caller::HangingUpAgain(at) if at <= now => self.hang_up(out),
             _ => {}
         }
@@ -364,7 +367,12 @@ impl Legs {
                 Reply::Lost(_) => {}
             },
             Request::DialplanExists { place, .. } => self.place_checked(place, reply, out),
-            Request::SetVariable { .. } if self.caller == Caller::Explaining => self.explain(out),
+            Request::SetVariable { name, value, .. } if self.caller == Caller::Explaining => {
+                if !matches!(reply, Reply::Done(_)) {
+                    self.unsaid.push((name, value.clone()));
+                }
+                self.explain(out);
+            }
             Request::Continue { .. } => progress = self.continue_replied(now, request, reply, out),
             Request::Hangup(id) if *id == self.caller_id => self.hangup_replied(now, request, reply, out),
             Request::Hangup(_) => self.media = after_delete(now, self.media, reply),

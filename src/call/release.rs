@@ -78,6 +78,12 @@ impl Legs {
         out.push(Output::Ari(Request::SetVariable { channel: self.caller_id.clone(), name, value }));
     }
 
+    /// Sets what was not set, and lets the caller go on again: without its reason the dialplan would hang up.
+    pub(super) fn explain_again(&mut self, out: &mut Vec<Output>) {
+        self.variables.extend(self.unsaid.drain(..));
+        self.explain(out);
+    }
+
     pub(super) fn continue_replied(
         &mut self,
         now: Instant,

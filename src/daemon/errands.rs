@@ -127,9 +127,11 @@ pub(super) async fn send_on(
     }
     let (channel, value) = (caller.clone(), reason.code().to_owned());
     let explain = Request::SetVariable { channel, name: END_REASON_VARIABLE, value };
-    make_all(&rest, &[explain], Request::is_settled_by).await;
     let go_on = Request::Continue { channel: caller, place };
+    let mut is_told = false;
     for tries in 1.. {
+        // Without its reason the dialplan would hang up.
+        is_told = is_told || make_all(&rest, std::slice::from_ref(&explain), Request::is_settled_by).await;
         let reply = rest.perform(&go_on).await;
         match Departure::of(&reply) {
             Departure::Done => {
@@ -200,18 +202,21 @@ pub(super) async fn poll(rest: AriRest, app: String, calls: Vec<Polled>) -> Erra
 }
 
 /// Makes requests one after the other, each again until it is known to be done or refused: of a caller who is to be
-/// sent on, or of something nobody serves any more, nobody else takes care.
-async fn make_all(rest: &AriRest, requests: &[Request], is_over: fn(&Request, &Reply) -> bool) {
+/// sent on, or of something nobody serves any more, nobody else takes care. Whether all of them were done.
+async fn make_all(rest: &AriRest, requests: &[Request], is_over: fn(&Request, &Reply) -> bool) -> bool {
     let give_up_at = now() + CLOSING_PATIENCE;
+    let mut all_done = true;
     for request in requests {
         loop {
             let reply = rest.perform(request).await;
             tracing::debug!(?request, ?reply, "ARI");
+            let is_done = matches!(reply, Reply::Done(_));
             if is_over(request, &reply) || now() >= give_up_at {
+                all_done &= is_done;
                 break;
             }
-            let is_under_way = matches!(reply, Reply::Done(_));
-            tokio::time::sleep(if is_under_way { LOOK_AGAIN_AFTER } else { ASK_AGAIN_AFTER }).await;
+            tokio::time::sleep(if is_done { LOOK_AGAIN_AFTER } else { ASK_AGAIN_AFTER }).await;
         }
     }
+    all_done
 }

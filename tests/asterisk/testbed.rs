@@ -222,6 +222,32 @@ impl Testbed {
         assert!(found, "not in the log: {text}\n{}", said());
     }
 
+    /// What the daemon's log must not have by now.
+    pub(crate) fn log_does_not_say(&self, text: &str) {
+        let log = std::fs::read_to_string(self.folder.path().join("daemon.log")).unwrap_or_default();
+        assert!(!log.contains(text), "in the log: {text}\n{log}");
+    }
+
+    /// How many connections Asterisk's HTTP server serves at once, from now on.
+    pub(crate) fn limit_sessions(&self, most: u32) {
+        let conf = self.asterisk_folder().join("etc/http.conf");
+        let text = std::fs::read_to_string(&conf).expect("http.conf");
+        let changed = text.replace("enabled = yes", &format!("enabled = yes\nsessionlimit = {most}"));
+        std::fs::write(&conf, changed).expect("http.conf");
+        self.console("module reload http");
+    }
+
+    /// Whether the daemon's ARI user may only read, from now on.
+    pub(crate) fn ari_user_may_only_read(&self, only: bool) {
+        let conf = self.asterisk_folder().join("etc/ari.conf");
+        let [now, wanted] = if only { ["no", "yes"] } else { ["yes", "no"] };
+        let text = std::fs::read_to_string(&conf).expect("ari.conf");
+        let changed = text.replace(&format!("read_only = {now}"), &format!("read_only = {wanted}"));
+        assert_ne!(text, changed);
+        std::fs::write(&conf, changed).expect("ari.conf");
+        self.console("module reload res_ari.so");
+    }
+
     /// Waits until Asterisk's log has this text.
     pub(crate) fn asterisk_says(&self, text: &str) {
         let log = self.asterisk_folder().join("log/full");

@@ -153,6 +153,8 @@ fn a_caller_whom_asterisk_does_not_let_go_is_tried_for_as_long_as_they_are_there
     assert!(matches!(world.outcome(0).ended, Some(Ending::Continued { .. })));
     assert_eq!(said(&world, is_handed_back), 1);
     assert_eq!(world.report(0).reason, EndReason::SetupFailed);
+    let told = &world.outcome(0).variables;
+    assert_eq!(told[..], [("AI_END_REASON".to_owned(), "setup_failed".to_owned())], "the dialplan knows why");
     assert!(world.live.is_empty() && world.left_over() == [""; 0]);
 }
 
@@ -341,12 +343,13 @@ fn a_caller_who_cannot_be_handed_back_at_once_is_handed_back_later() {
                 3.876  │         ├────────▶│         │  no answer: continue
                 3.876  │         │         ●         │  ! RequestUnanswered
                 3.876  │         │         ●         │  ! CallerStuck
-                4.376  │         │◀────────┤         │  continue
-                4.380  │         ├────────▶│         │  500: continue
-                4.880  │         │◀────────┤         │  continue
-                4.882  │         ●         │         │  dialplan goes on at 5
-                4.883  │         ├────────▶│         │  StasisEnd
-                4.884  │         │         ●         │  ! CallHandedBack
+                4.376  │         │◀────────┤         │  AI_END_REASON=shutdown
+                4.380  │         │◀────────┤         │  continue
+                4.384  │         ├────────▶│         │  500: continue
+                4.884  │         │◀────────┤         │  continue
+                4.886  │         ●         │         │  dialplan goes on at 5
+                4.887  │         ├────────▶│         │  StasisEnd
+                4.888  │         │         ●         │  ! CallHandedBack
         ",
     );
     assert_eq!(world.left_over(), [""; 0]);

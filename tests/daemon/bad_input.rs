@@ -153,7 +153,7 @@ async fn without_a_free_port_the_caller_is_handed_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn thousands_of_events_at_once_cost_nobody_his_call() {
+async fn hundreds_of_events_at_once_cost_nobody_his_call() {
     let world = World::new(Script::default());
     let program = world.program(&[]).await;
     let call = world.call(vec![Step::Pause(ms(60_000))]);
@@ -162,7 +162,7 @@ async fn thousands_of_events_at_once_cost_nobody_his_call() {
     let event = |kind: &str, more: &str| {
         format!(r#"{{"type":"{kind}","application":"openai-app","channel":{{"id":"{channel}"}}{more}}}"#)
     };
-    for n in 0..1_000 {
+    for n in 0..600 {
         world.asterisk.say(&event(if n % 2 == 0 { "ChannelHold" } else { "ChannelUnhold" }, ""));
     }
     for _ in 0..200 {

@@ -383,7 +383,10 @@ async fn asterisk_refuses_or_loses_a_request_on_the_way() {
         ("GET", "/applications/", Fault::Status(404)),
     ] {
         let set_up = healthy();
-        set_up.world.asterisk.fail_next(method, path, fault);
+        // One whose connection is closed is made again.
+        for _ in 0..5 {
+            set_up.world.asterisk.fail_next(method, path, fault);
+        }
         set_up.finds(&[("rtp", "failure")]).await;
     }
 }

@@ -46,6 +46,7 @@ async fn a_caller_who_is_not_taken_is_said_to_be_back_when_they_are() {
     })
     .await;
     program.says("WARNING", HANDED_BACK).await;
+    assert_eq!(world.end_reason(second).as_deref(), Some("busy"), "and the dialplan knows why");
     becomes(&api, &["max_calls_reached"]).await;
     world.asterisk.hang_up(first);
 }
