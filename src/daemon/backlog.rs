@@ -19,7 +19,7 @@ impl Backlog {
     pub(super) fn push(&mut self, order: Order) {
         match &order {
             Order::Leg(LegEvent::Hold(_)) => {
-                self.0.retain(|order| !matches!(order, Order::Leg(LegEvent::Hold(_))))
+                self.0.retain(|order| !matches!(order, Order::Leg(LegEvent::Hold(_))));
             }
             Order::Leg(LegEvent::Key(_)) => {
                 let is_key = |order: &&Order| matches!(order, Order::Leg(LegEvent::Key(_)));

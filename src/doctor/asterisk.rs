@@ -18,6 +18,8 @@ use crate::operator::Detail;
 
 /// How long the first answer may take; whoever is slower serves no call.
 const LIMIT: Duration = Duration::from_secs(5);
+/// How rustls begins to say that it does not trust a certificate.
+const UNTRUSTED: &str = "invalid peer certificate";
 /// Where Asterisk's own RTP ports are written down.
 const RTP_CONF: &str = "/etc/asterisk/rtp.conf";
 /// How many connections its HTTP server serves at once.
@@ -31,6 +33,9 @@ pub(super) async fn version_of(rest: &AriRest) -> Result<Detail, AriFault> {
         Ok(Reply::Done(body)) => Ok(Detail::new(version(&body).unwrap_or_else(|| "?".to_owned()))),
         Ok(Reply::Refused { status: 401 | 403, .. }) => Err(AriFault::Credentials),
         Ok(Reply::Refused { status, .. }) => Err(AriFault::Status(status)),
+        Ok(Reply::Lost(cause)) if cause.starts_with(UNTRUSTED) => {
+            Err(AriFault::Certificate(Detail::new(cause)))
+        }
         Ok(Reply::Lost(cause)) => Err(AriFault::Unreachable(Detail::new(cause))),
         Err(_) => Err(AriFault::Unreachable(Detail::new(format!("no answer within {} s", LIMIT.as_secs())))),
     }

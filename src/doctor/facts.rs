@@ -105,6 +105,8 @@ pub(super) enum AriFault {
     Credentials,
     /// HTTP works, ARI does not.
     Status(u16),
+    /// The TLS certificate is not to be trusted.
+    Certificate(Detail),
     /// No answer.
     Unreachable(Detail),
 }

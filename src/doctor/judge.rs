@@ -184,6 +184,7 @@ fn of_asterisk(asterisk: &Asterisk, naming_places: &[&'static str]) -> Vec<Findi
         Err(AriFault::Credentials) => {
             vec![Finding::AriCredentials { address, user: asterisk.user.clone() }]
         }
+        Err(AriFault::Certificate(cause)) => vec![Finding::AriCertificate { address, cause }],
         Err(AriFault::Status(status)) => vec![Finding::AriOff { address, status }],
         Err(AriFault::Unreachable(cause)) => vec![Finding::AriUnreachable { address, cause }],
     };

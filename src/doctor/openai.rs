@@ -14,6 +14,7 @@ use super::facts::{Listed, OpenAi, Session};
 use crate::config::RealtimeConfig;
 use crate::daemon::clock::{now, wall};
 use crate::daemon::peers::endpoint;
+use crate::net::answer::{self, Unread};
 use crate::net::realtime_link::{Endpoint, News, RealtimeLink};
 use crate::net::root_cause;
 use crate::operator::{Detail, LinkFault, Notice};
@@ -74,18 +75,16 @@ async fn list(
         .headers
         .iter()
         .fold(client.get(url), |request, (name, value)| request.header(name.clone(), value.clone()));
-    let mut response = request.send().await?;
+    let response = request.send().await?;
     let date = response.headers().get(DATE).and_then(|date| date.to_str().ok());
     let theirs = date.and_then(|date| DateTime::parse_from_rfc2822(date).ok());
     let ahead = theirs.map(|theirs| wall().signed_duration_since(theirs));
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await? {
-        body.extend_from_slice(&chunk);
-        if body.len() > LIST_BYTES {
-            return Ok((Listed::NoList, ahead));
-        }
-    }
     let status = response.status();
+    let body = match answer::body(response, LIST_BYTES).await {
+        Ok(body) => body,
+        Err(Unread::TooLong(_)) => return Ok((Listed::NoList, ahead)),
+        Err(Unread::Broken(error)) => return Err(error),
+    };
     let listed = if status.is_success() { models(&body) } else { refusal(status.as_u16(), &body) };
     Ok((listed, ahead))
 }

@@ -6,17 +6,20 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::facts::{Api, Daemon};
+use crate::net::answer::body;
 use crate::operator::Detail;
 
 /// How long it may take.
 const LIMIT: Duration = Duration::from_secs(2);
+/// Most of the answer that is read; the daemon's has some 300 bytes. More is another program's.
+const HEALTH_BYTES: usize = 64 << 10;
 
 /// Asks. None where the daemon would choose its port by itself.
 pub(super) async fn look(listen: SocketAddr) -> Option<Daemon> {
     let address = reachable(listen);
     let client = reqwest::Client::builder().no_proxy().timeout(LIMIT).build().ok()?;
     let answer = match client.get(format!("http://{address}/health")).send().await {
-        Ok(response) => response.text().await.map_or(Api::Foreign, |body| who(&body)),
+        Ok(response) => body(response, HEALTH_BYTES).await.map_or(Api::Foreign, |body| who(&body)),
         Err(error) if error.is_connect() => Api::Silent,
         Err(_) => Api::Foreign,
     };
@@ -34,13 +37,13 @@ fn reachable(listen: SocketAddr) -> SocketAddr {
 }
 
 /// Who answers so.
-fn who(body: &str) -> Api {
+fn who(body: &[u8]) -> Api {
     #[derive(Deserialize)]
     struct Health {
         status: String,
         version: String,
     }
-    match serde_json::from_str(body) {
+    match serde_json::from_slice(body) {
         Ok(Health { status, version }) => Api::Daemon { version: Detail::new(version), well: status == "ok" },
         Err(_) => Api::Foreign,
     }
@@ -53,9 +56,9 @@ mod tests {
     #[test]
     fn the_daemon_is_known_by_its_health() {
         let well = r#"{"status":"ok","version":"0.1.0","recorder":null,"disk":null,"index":"ready"}"#;
-        assert_eq!(who(well), Api::Daemon { version: Detail::new("0.1.0"), well: true });
-        assert!(matches!(who(&well.replace("ok", "degraded")), Api::Daemon { well: false, .. }));
-        assert_eq!(who("<html>It works!</html>"), Api::Foreign);
+        assert_eq!(who(well.as_bytes()), Api::Daemon { version: Detail::new("0.1.0"), well: true });
+        assert!(matches!(who(well.replace("ok", "degraded").as_bytes()), Api::Daemon { well: false, .. }));
+        assert_eq!(who(b"<html>It works!</html>"), Api::Foreign);
         assert_eq!(reachable(([0, 0, 0, 0], 5001).into()), ([127, 0, 0, 1], 5001).into());
     }
 }

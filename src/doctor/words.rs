@@ -307,6 +307,11 @@ findings! {
         "ARI refuses the password or the user {user} at {address}",
         "Compare ASTERISK_USERNAME y ASTERISK_PASSWORD con ari.conf; después: asterisk -rx 'module reload res_ari.so'",
         "Compare ASTERISK_USERNAME and ASTERISK_PASSWORD with ari.conf; then: asterisk -rx 'module reload res_ari.so'";
+    AriCertificate { address: String, cause: Detail } => Ari Failure,
+        "No se acepta el certificado TLS de Asterisk en {address}: {cause}",
+        "The TLS certificate of Asterisk at {address} is not accepted: {cause}",
+        "Instálelo, o el de su autoridad, con update-ca-certificates, o nómbrelo en SSL_CERT_FILE",
+        "Install it, or its authority's, with update-ca-certificates, or name it in SSL_CERT_FILE";
     AriOff { address: String, status: u16 } => Ari Failure,
         "En {address} responde HTTP {status} en lugar de ARI",
         "HTTP {status} answers at {address} in the place of ARI",

@@ -9,12 +9,12 @@ use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::{Response, StatusCode};
+use reqwest::StatusCode;
 use rustls::ClientConfig;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
-use super::root_cause;
+use super::{answer, root_cause};
 use crate::ari::request::{Method, Reply, Request};
 
 /// Connections to Asterisk at once. More leave too few of its `sessionlimit` (100) for the event socket and for other
@@ -157,9 +157,9 @@ impl AriRest {
         };
         let status = response.status();
         let bound = if request.answers_a_list() { LIST_BYTES } else { ANSWER_BYTES };
-        Attempt::Over(match body(response, bound).await {
-            Ok(body) => reply(status, body),
-            Err(cause) => Reply::Lost(cause),
+        Attempt::Over(match answer::body(response, bound).await {
+            Ok(body) => reply(status, String::from_utf8_lossy(&body).into_owned()),
+            Err(unread) => Reply::Lost(unread.to_string()),
         })
     }
 }
@@ -176,21 +176,6 @@ fn is_closed(error: &reqwest::Error) -> bool {
                 matches!(kind, BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
             })
     })
-}
-
-/// All of an answer's body, of at most so many bytes; the error is for the log.
-async fn body(mut response: Response, bound: usize) -> Result<String, String> {
-    let mut bytes = Vec::new();
-    loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) if bytes.len() + chunk.len() > bound => {
-                return Err(format!("an answer of more than {bound} bytes"));
-            }
-            Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
-            Ok(None) => return Ok(String::from_utf8_lossy(&bytes).into_owned()),
-            Err(error) => return Err(root_cause(&error.without_url())),
-        }
-    }
 }
 
 fn reply(status: StatusCode, body: String) -> Reply {

@@ -3,6 +3,7 @@
 //! A link never blocks its owner: what it says is queued within a bound, and its loss is reported as an event.
 //! Nothing here decides anything about a call.
 
+pub mod answer;
 pub mod ari_link;
 pub mod ari_rest;
 pub mod backoff;

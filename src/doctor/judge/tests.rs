@@ -85,6 +85,8 @@ fn why_ari_does_not_serve_is_told_apart() {
         |fault| of_asterisk(&Asterisk { version: Err(fault), modules: None, ..asterisk() }, &[]).remove(0);
     assert!(matches!(because(AriFault::Credentials), Finding::AriCredentials { .. }));
     assert!(matches!(because(AriFault::Status(503)), Finding::AriOff { status: 503, .. }));
+    let cause = Detail::new("invalid peer certificate: UnknownIssuer");
+    assert!(matches!(because(AriFault::Certificate(cause)), Finding::AriCertificate { .. }));
     let cause = Detail::new("Connection refused");
     assert!(matches!(because(AriFault::Unreachable(cause)), Finding::AriUnreachable { .. }));
 }
