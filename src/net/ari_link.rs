@@ -108,33 +108,49 @@ impl Unreached {
     }
 }
 
+/// Tries in a row that failed.
+#[derive(Debug, Default)]
+struct Tries {
+    backoff: Backoff,
+    /// How many were answered as by an Asterisk that starts.
+    starting: u32,
+}
+
+impl Tries {
+    /// One more has failed: why, and when to try again. `chance` is any number.
+    fn failed(&mut self, error: ConnectError, chance: u32) -> (Unreached, Duration) {
+        match Unreached::of(error) {
+            Unreached::NotAri(status) if self.starting < STARTING_TRIES => {
+                self.starting += 1;
+                (Unreached::Starting(status), SOON)
+            }
+            cause => (cause, self.backoff.next(chance)),
+        }
+    }
+}
+
 impl AriLink {
     /// Connects and reports until nobody listens. `chance` gives random numbers.
     pub async fn run(self, news: mpsc::Sender<News>, mut chance: impl FnMut() -> u32) {
-        let mut backoff = Backoff::default();
-        let mut soon = STARTING_TRIES;
+        let mut tries = Tries::default();
         loop {
             let report = match connect(&self.url, &self.headers, &self.tls).await {
                 Ok(socket) => {
-                    backoff.reset();
-                    soon = STARTING_TRIES;
+                    tries = Tries::default();
                     if news.send(News::Connected).await.is_err() {
                         return;
                     }
                     match self.read(socket, &news).await {
                         Some(Ended::Told) => News::Lost { cause: None, retry_in: SOON },
                         Some(Ended::Lost(cause)) => {
-                            News::Lost { cause: Some(cause), retry_in: backoff.next(chance()) }
+                            News::Lost { cause: Some(cause), retry_in: tries.backoff.next(chance()) }
                         }
                         None => return,
                     }
                 }
-                Err(ConnectError::Status { status, .. }) if ![401, 403].contains(&status) && soon > 0 => {
-                    soon -= 1;
-                    News::Unreached { cause: Unreached::Starting(status), retry_in: SOON }
-                }
                 Err(error) => {
-                    News::Unreached { cause: Unreached::of(error), retry_in: backoff.next(chance()) }
+                    let (cause, retry_in) = tries.failed(error, chance());
+                    News::Unreached { cause, retry_in }
                 }
             };
             let (News::Lost { retry_in, .. } | News::Unreached { retry_in, .. }) = report else { return };
@@ -188,8 +204,6 @@ impl AriLink {
 mod tests {
     use std::pin::Pin;
 
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    use tokio::net::TcpListener;
     use tokio_tungstenite::WebSocketStream;
     use tokio_tungstenite::tungstenite::protocol::Role;
 
@@ -222,40 +236,14 @@ mod tests {
         (lost, noticed - died)
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn what_is_not_ari_is_waited_for_longer_and_longer() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
-        let link = AriLink {
-            url: format!("ws://{}/ari/events?app=x", listener.local_addr().expect("bound")),
-            headers: Vec::new(),
-            tls: tls::client_config().expect("a trust store"),
-            again: Arc::default(),
-        };
-        let server = async {
-            loop {
-                let (mut guest, _) = listener.accept().await.expect("a guest");
-                let mut request = [0; 4_096];
-                let _length = guest.read(&mut request).await.expect("a request");
-                let answer = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
-                guest.write_all(answer).await.expect("an answer");
-            }
-        };
-        let (sender, mut news) = mpsc::channel(1);
-        let listening = async {
-            let mut waits = Vec::new();
-            while waits.len() < 16 {
-                let Some(News::Unreached { cause, retry_in }) = news.recv().await else { panic!("no news") };
-                waits.push((cause, retry_in));
-            }
-            waits
-        };
-        let waits = tokio::select! {
-            waits = listening => waits,
-            () = link.run(sender, || u32::MAX) => unreachable!("somebody listens"),
-            () = server => unreachable!("it serves"),
-        };
-        let (starting, later) = waits.split_at(STARTING_TRIES as usize);
-        assert!(starting.iter().all(|one| *one == (Unreached::Starting(404), SOON)), "{starting:?}");
+    #[test]
+    fn what_is_not_ari_is_waited_for_longer_and_longer() {
+        let mut tries = Tries::default();
+        let not_found = || ConnectError::Status { status: 404, body: String::new() };
+        for _ in 0..STARTING_TRIES {
+            assert_eq!(tries.failed(not_found(), u32::MAX), (Unreached::Starting(404), SOON));
+        }
+        let later: Vec<_> = (0..6).map(|_| tries.failed(not_found(), u32::MAX)).collect();
         assert!(later.iter().all(|(cause, _)| *cause == Unreached::NotAri(404)), "{later:?}");
         assert_eq!(later.last().map(|(_, wait)| *wait), Some(Duration::from_secs(30)));
     }

@@ -300,7 +300,9 @@ on_both! {
             testbed.log_says_times(" s - Llamadas perdidas: 1", n);
         }
         testbed.calls_say(|calls| calls.len() == 2 && calls.iter().all(|call| call["end_reason"] == "asterisk_lost"));
-    19 an_ari_user_who_may_only_read_leaves_nobody_in_silence(testbed: monologue(1_000, 1)) {
+    }
+
+    22 an_ari_user_who_may_only_read_leaves_nobody_in_silence(testbed: monologue(1_000, 1)) {
         testbed.ari_user_may_only_read(true);
         let calls = testbed.place("answered", "700", 60.0, vec![vec![]]);
         testbed.log_says("(HTTP 403): Write access denied. Ponga read_only = no");
@@ -312,7 +314,7 @@ on_both! {
         testbed.finish(calls);
     }
 
-    20 a_burst_of_callers_finds_room_in_asterisks_session_limit(testbed: monologue(1_000, 1)) {
+    23 a_burst_of_callers_finds_room_in_asterisks_session_limit(testbed: monologue(1_000, 1)) {
         // As 120 callers at once with the 100 connections that Asterisk serves by default.
         testbed.limit_sessions(40);
         testbed.call("talk", "3241000752", 8.0, vec![vec![]; 48]);
