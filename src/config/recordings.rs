@@ -108,10 +108,10 @@ mod tests {
 
     /// The settings that these variables and the required ones make, and what is remarked.
     fn settings(others: &[(&str, &str)]) -> Result<(RecordingSettings, Vec<Notice>), Vec<String>> {
-        let required =
-            ["ASTERISK_USERNAME", "ASTERISK_PASSWORD", "ASTERISK_HOST", "OPENAI_API_KEY", "LOG_FILE_PATH"];
+        let required = ["ASTERISK_USERNAME", "ASTERISK_PASSWORD", "OPENAI_API_KEY", "LOG_FILE_PATH"];
         let mut map: HashMap<&str, &str> = required.iter().map(|name| (*name, "x")).collect();
-        map.extend([("ASTERISK_PORT", "8088"), ("LOCAL_IP_ADDRESS", "192.168.1.100")]);
+        map.extend([("ASTERISK_HOST", "localhost"), ("ASTERISK_PORT", "8088")]);
+        map.insert("LOCAL_IP_ADDRESS", "192.168.1.100");
         map.extend(others.iter().copied());
         match Config::from_variables(&|name| map.get(name).map(ToString::to_string)) {
             Ok(config) => Ok((config.recordings, config.remarks)),
