@@ -252,7 +252,8 @@ mod tests {
     #[test]
     fn each_refusal_has_a_line_of_its_own_and_only_one_blames_the_key() {
         use Refusal::*;
-        let all = [Key, Access, Country, Project, Address, Proxy, Quota, Model, BetaDialect, Other];
+        let all =
+            [Key, Access, Country, Project, Address, Proxy, Quota, Model, BetaDialect, Certificate, Other];
         let cause = || LinkFault::Http { status: 403, code: Code::new("odd") };
         let line = |refusal: Refusal| refusal.notice("m", cause()).line(Language::Spanish);
         let mut lines: Vec<_> = all.map(line).into();
