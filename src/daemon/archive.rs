@@ -115,12 +115,11 @@ impl Archive {
         let access_log = AccessLog::start(library.folder(), tell)?;
         let guard = guard(&config.api, operator);
         let noted = access_log.clone();
-        let (parts_library, parts_feed) = (library.clone(), feed.clone());
         let (standing, retention) = watch::channel(Standing::Off);
         let parts = Parts {
-            library: parts_library,
+            library: library.clone(),
             index: index.clone(),
-            feed: parts_feed,
+            feed: feed.clone(),
             log: log.clone(),
             calls: calls.clone(),
             databases: config.databases(),

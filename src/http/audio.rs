@@ -14,6 +14,7 @@ use bytes::Bytes;
 use futures_util::stream;
 
 use super::conditional::{Validators, Verdict};
+use super::on_disk;
 use super::problem::Problem;
 use super::range::{self, Wanted};
 use crate::recordings::Audio;
@@ -144,7 +145,9 @@ fn body(audio: Audio, pace: Pace, first: u64, count: u64) -> Body {
             audio.read_exact(&mut piece)?;
             Ok((audio, piece))
         };
-        let (audio, piece) = tokio::task::spawn_blocking(read).await.map_err(std::io::Error::other)??;
+        // A disk that hangs breaks the connection, like one that fails.
+        let read = tokio::time::timeout(on_disk::WAIT, tokio::task::spawn_blocking(read));
+        let (audio, piece) = read.await?.map_err(std::io::Error::other)??;
         let read = piece.len() as u64;
         Ok::<_, std::io::Error>(Some((Bytes::from(piece), (audio, pace, at + read, left - read))))
     }))

@@ -44,7 +44,7 @@ pub struct Health {
     version: &'static str,
     /// Null where the API runs without the daemon.
     recorder: Option<RecorderHealth>,
-    /// Where recordings are kept. Null if it cannot be asked.
+    /// Where recordings are kept. Null if it cannot be asked, or hangs.
     disk: Option<Disk>,
     /// `ready`, `building` (a list may not show everything yet) or `closed`.
     #[schema(example = "ready")]
@@ -89,7 +89,8 @@ pub(super) async fn health(
     State(api): State<Api>,
     Params(NoQuery {}): Params<NoQuery>,
 ) -> Result<Response, Problem> {
-    let disk = api.on_disk(|library| disk(library.folder())).await?;
+    let folder = api.0.library.folder().to_owned();
+    let disk = api.2.look(move || disk(&folder)).await.flatten();
     let recorder = api.recorder();
     let index = api.index().standing();
     let retention = *api.0.retention.borrow();

@@ -19,6 +19,7 @@
 //! | `metrics`, `exposition`, `process` | figures for Prometheus, their text, those of the process |
 //! | `dashboard`, `login`, `sessions` | the page at `/`; how a browser logs in, and for how long |
 //! | `guesses` | wrong tokens, and who is shut out for them |
+//! | `on_disk` | waiting for the disk, not for ever |
 //! | `health`, `ready`, `problem`, `openapi`, `body` | how the daemon is, whether it serves; errors; the document; what comes along |
 
 pub mod access_log;
@@ -40,6 +41,7 @@ pub mod local_users;
 mod login;
 pub mod masking;
 mod metrics;
+mod on_disk;
 mod openapi;
 pub mod origin;
 pub mod problem;
@@ -81,6 +83,7 @@ use access_log::{AccessLog, Line};
 pub use audio::Pace;
 use guard::{Guard, Who};
 use health::RecorderHealth;
+use on_disk::OnDisk;
 use origin::Source;
 use problem::Problem;
 use ready::Readiness;
@@ -125,9 +128,9 @@ pub struct Parts {
     pub clock: fn() -> DateTime<FixedOffset>,
 }
 
-/// The state of the routes, with room for streams of events. Cheap to clone.
+/// The state of the routes, with room for streams of events, and the ways to the disk. Cheap to clone.
 #[derive(Clone)]
-pub struct Api(Arc<Parts>, Arc<Semaphore>);
+pub struct Api(Arc<Parts>, Arc<Semaphore>, OnDisk);
 
 impl fmt::Debug for Api {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -186,13 +189,13 @@ impl Api {
         self.on_disk(move |_| databases.iter().for_each(|path| sqlite::remove_aside(path, |_| true))).await
     }
 
-    /// Does what waits for the disk beside the runtime.
+    /// Does what waits for the disk beside the runtime, with an end to the wait.
     async fn on_disk<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Library) -> T + Send + 'static,
     ) -> Result<T, Problem> {
         let library = self.0.library.clone();
-        tokio::task::spawn_blocking(move || work(&library)).await.map_err(Problem::internal)
+        self.2.run(move || work(&library)).await
     }
 
     /// As [`Self::on_disk`], of one recording: that its files are gone is news to the index.
@@ -213,7 +216,7 @@ impl Api {
 /// The routes, ready to be served.
 pub fn router(parts: Parts) -> Router {
     let asks_for_tokens = parts.guard.asks_for_tokens();
-    let api = Api(Arc::new(parts), Arc::new(Semaphore::new(live::STREAMS)));
+    let api = Api(Arc::new(parts), Arc::new(Semaphore::new(live::STREAMS)), OnDisk::new());
     let (router, document) = OpenApiRouter::with_openapi(openapi::begin())
         .routes(routes!(recordings::list))
         .routes(routes!(recordings::one, recordings::delete))

@@ -10,10 +10,11 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Read as _, Write};
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use super::conversation::Conversation;
+use super::file;
 use super::id::{Part, RecordingId};
 use super::library::LibraryError;
 use super::live::{BIN, Folder, LOG, Source, WAV};
@@ -21,7 +22,6 @@ use super::log::{Kept, Opened};
 use super::seal::{self, Identity, Recipient};
 use super::story::Story;
 use super::summary::summary;
-use super::track::FILE_MODE;
 use super::{Facts, State};
 use crate::media::{FRAME_BYTES, wav};
 use crate::operator::Language;
@@ -80,7 +80,7 @@ impl Finish<'_> {
         if self.after == After::Consumed {
             discard(self.folder);
         }
-        let bytes = paths.iter().map(|path| fs::metadata(path).map_or(0, |metadata| metadata.len())).sum();
+        let bytes = paths.iter().map(|path| file::size(path)).sum();
         let facts = Facts {
             id: self.id.clone(),
             state,
@@ -99,7 +99,7 @@ impl Finish<'_> {
         };
         let path = self.path(part);
         let Some(source) = self.folder.source(name, self.identity)? else {
-            if let Ok(done) = fs::metadata(&path) {
+            if let Some(done) = fs::symlink_metadata(&path).ok().filter(fs::Metadata::is_file) {
                 // An attempt before this one came so far.
                 paths.push(path);
                 return Ok(done.len().saturating_sub(header_bytes));
@@ -114,7 +114,7 @@ impl Finish<'_> {
         match source {
             Source::Plain(_) if self.after == After::Consumed && self.recipients.is_empty() => {
                 let from = self.folder.plain(name);
-                let file = OpenOptions::new().write(true).open(&from)?;
+                let file = file::open(&from, OpenOptions::new().write(true))?;
                 file.set_len(header_bytes + sound)?;
                 file.write_all_at(&header(part, sound), 0)?;
                 file.sync_all()?;
@@ -142,8 +142,7 @@ impl Finish<'_> {
             After::Consumed => self.folder.plain("unfinished"),
             After::Kept => self.target.join(format!(".{}.unfinished", self.id)),
         };
-        let file =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(FILE_MODE).open(&unfinished)?;
+        let file = file::new(&unfinished)?;
         let written = fill_and_sync(file, self.recipients, fill);
         let named = written.and_then(|()| fs::rename(&unfinished, &path));
         if named.is_err() {
@@ -180,8 +179,7 @@ fn fill_and_sync(
 pub(super) fn copy_to(plain: &mut dyn io::Read, path: &Path) -> io::Result<()> {
     let mut unfinished = path.as_os_str().to_owned();
     unfinished.push(".unfinished");
-    let file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(FILE_MODE).open(&unfinished)?;
+    let file = file::new(Path::new(&unfinished))?;
     fill_and_sync(file, &[], |out| io::copy(plain, out).map(drop))?;
     fs::rename(unfinished, path)
 }

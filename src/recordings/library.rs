@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 
 use super::audio::{Audio, Side};
 use super::conversation::{Conversation, Head};
+use super::file::{self, TEXT_BYTES};
 use super::finish::{After, Finish};
 use super::id::{Name, Part};
 use super::live::{BIN, Folder, LOG, Live, WAV, make_folder};
@@ -163,7 +164,7 @@ impl Library {
                     Err(error) => return Err(error),
                 };
                 let state = head.as_ref().map_or(State::Finished, |(_, state)| *state);
-                let size = |part| fs::metadata(self.path(id, part, sealed)).map_or(0, |file| file.len());
+                let size = |part| file::size(&self.path(id, part, sealed));
                 let bytes = Part::ALL.into_iter().map(size).sum();
                 Ok(Facts { id: id.clone(), state, sealed, bytes, told: head.map(|(told, _)| told) })
             }
@@ -320,12 +321,13 @@ impl Library {
     fn place(&self, id: &RecordingId) -> Result<Place, LibraryError> {
         let find = || {
             for sealed in [false, true] {
+                // Whatever it is: it can be deleted, and read if it is a file.
                 if self.path(id, Part::Conversation, sealed).try_exists()? {
                     return Ok(Some(Place::Finished { sealed }));
                 }
             }
             let folder = Folder::of(&self.settings.folder, id);
-            io::Result::Ok(folder.0.try_exists()?.then_some(Place::Folder(folder)))
+            io::Result::Ok(folder.exists()?.then_some(Place::Folder(folder)))
         };
         // Twice, as it may be finished between the two looks.
         let place = match find()? {
@@ -349,7 +351,7 @@ impl Library {
         let state = Self::state_of_folder(folder)?;
         let log = folder.read(LOG, self.settings.identity.as_deref())?;
         let story = Story::read(&log, Opened::unknown(id));
-        let sound = fs::metadata(folder.plain(WAV)).map_or(0, |file| file.len());
+        let sound = file::size(&folder.plain(WAV));
         Ok((Conversation::new(id, &story, state, sound / 16), state))
     }
 
@@ -359,10 +361,10 @@ impl Library {
     }
 
     fn document(&self, id: &RecordingId, part: Part, sealed: bool) -> Result<Document, LibraryError> {
-        let mut file = self.open(id, part, sealed)?;
+        let file = self.open(id, part, sealed)?;
         let modified = file.metadata()?.modified()?;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
+        let too_long = || LibraryError::Damaged(format!("more than {TEXT_BYTES} bytes"));
+        let mut bytes = file::whole(&file, TEXT_BYTES)?.ok_or_else(too_long)?;
         if sealed {
             bytes = seal::unseal(self.identity()?, &bytes)?;
         }
@@ -386,7 +388,7 @@ impl Library {
                 State::Live => Err(LibraryError::Live),
                 State::Finished | State::Recovered => Err(LibraryError::Sealed),
             },
-            Place::Folder(folder) => match File::open(folder.plain(track)) {
+            Place::Folder(folder) => match file::reading(&folder.plain(track)) {
                 Ok(file) => Ok((file, None)),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Err(LibraryError::NotKept),
                 Err(error) => Err(error.into()),
@@ -395,7 +397,7 @@ impl Library {
     }
 
     fn open(&self, id: &RecordingId, part: Part, sealed: bool) -> Result<File, LibraryError> {
-        match File::open(self.path(id, part, sealed)) {
+        match file::reading(&self.path(id, part, sealed)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(match part {
                 Part::Conversation => LibraryError::NotFound,
                 Part::Summary | Part::Wav | Part::Bin => LibraryError::NotKept,

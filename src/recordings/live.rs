@@ -10,16 +10,17 @@
 //! its owner. Reading needs no lock: what is there can only grow.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Read};
+use std::io::{self, Read, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::file::{self, TEXT_BYTES};
 use super::id::{Part, RecordingId, SEALED};
 use super::library::LibraryError;
 use super::recover::NEW;
 use super::seal::{self, Identity, Recipient};
-use super::track::{FILE_MODE, PLACE_DIGITS};
+use super::track::{FILE_MODE, PIECE_BYTES, PLACE_DIGITS};
 use crate::media::SILENCE_BYTE;
 
 /// Mode of every folder.
@@ -31,8 +32,8 @@ pub(super) const LOG: &str = "log.jsonl";
 pub(super) const WAV: &str = "audio.wav";
 /// The file of the assistant's audio.
 pub(super) const BIN: &str = "audio.bin";
-/// Most silence in the place of pieces that are lost: 17 minutes of sound. A power cut takes the last seconds, so a longer
-/// hole is no hole: a piece behind it is none of ours, and with its place it could ask for a terabyte of silence.
+/// Most silence in the place of pieces that are lost, of one track: 17 minutes of sound. A power cut takes the last seconds,
+/// so more is no hole: a piece behind it is none of ours, and with its place it could ask for a terabyte of silence.
 const HOLE_BYTES: u64 = 16 << 20;
 /// Calls that can begin in the same second on channels of the same name. Asterisk's ids do not repeat, so even
 /// one is a clock set back.
@@ -114,7 +115,10 @@ impl Folder {
     /// The disk's; [`io::ErrorKind::NotFound`] if there is no such folder.
     pub(super) fn is_owned(&self) -> io::Result<bool> {
         // Shared, so that two who look do not take each other for the owner.
-        let file = match File::open(self.0.join(LOCK)) {
+        if !self.exists()? {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let file = match file::reading(&self.0.join(LOCK)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return self.0.metadata().map(|_| false),
             file => file?,
         };
@@ -122,6 +126,17 @@ impl Folder {
             Ok(()) => Ok(false),
             Err(TryLockError::WouldBlock) => Ok(true),
             Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    /// Whether there is such a folder. A link to one is none: what is in it is not ours to read, finish or remove.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub(super) fn exists(&self) -> io::Result<bool> {
+        match fs::symlink_metadata(&self.0) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            is => Ok(is?.is_dir()),
         }
     }
 
@@ -161,14 +176,14 @@ impl Folder {
         self.0.join(name)
     }
 
-    /// Everything of one of its tracks.
+    /// Everything of one of its tracks, but no more of it than a text may have.
     ///
     /// # Errors
     /// [`LibraryError::Sealed`] if it is encrypted and `identity` does not open it.
     pub(super) fn read(&self, name: &str, identity: Option<&Identity>) -> Result<Vec<u8>, LibraryError> {
         let mut bytes = Vec::new();
-        if let Some(mut source) = self.source(name, identity)? {
-            source.read_to_end(&mut bytes)?;
+        if let Some(source) = self.source(name, identity)? {
+            source.take(TEXT_BYTES).read_to_end(&mut bytes)?;
         }
         Ok(bytes)
     }
@@ -182,7 +197,7 @@ impl Folder {
         name: &str,
         identity: Option<&Identity>,
     ) -> Result<Option<Source>, LibraryError> {
-        match File::open(self.plain(name)) {
+        match file::reading(&self.plain(name)) {
             Ok(file) => return Ok(Some(Source::Plain(file))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error.into()),
@@ -208,11 +223,11 @@ impl Folder {
             }
         }
         pieces.sort_unstable_by_key(|piece| piece.place);
-        // What is sealed takes more than it holds.
-        let mut end = 0;
+        // What is sealed takes more than it holds: without holes, no place is beyond what the pieces before it take.
+        let mut taken = 0;
         let reached = pieces.iter().take_while(|piece| {
-            let is_near = piece.place <= end + HOLE_BYTES;
-            end = end.max(piece.place + fs::metadata(&piece.path).map_or(0, |file| file.len()));
+            let is_near = piece.place <= taken + HOLE_BYTES;
+            taken += file::size(&piece.path).min(PIECE_BYTES);
             is_near
         });
         let reached = reached.count();
@@ -289,7 +304,12 @@ impl Pieces {
     }
 
     fn open(&self, piece: &Piece) -> Result<Option<Vec<u8>>, LibraryError> {
-        match seal::unseal(&self.identity, &fs::read(&piece.path)?) {
+        let read = file::reading(&piece.path).and_then(|file| file::whole(&file, PIECE_BYTES));
+        let opened = read.map_err(LibraryError::from).and_then(|bytes| match bytes {
+            Some(bytes) => seal::unseal(&self.identity, &bytes),
+            None => Err(LibraryError::Damaged("too long for a piece".to_owned())),
+        });
+        match opened {
             Ok(plain) => Ok(Some(plain)),
             Err(LibraryError::Damaged(cause)) => {
                 tracing::debug!(path = %piece.path.display(), cause, "a torn piece of a recording");
@@ -337,19 +357,19 @@ pub(super) fn probe(root: &Path) -> io::Result<()> {
     const BYTES: usize = 4_096;
     make_folder(root)?;
     let path = root.join(".probe");
-    let written = fs::write(&path, [0; BYTES]);
+    let written = file::new(&path).and_then(|mut file| file.write_all(&[0; BYTES]));
     fs::remove_file(&path)?;
     written
 }
 
 /// Takes the lock of a folder; `None` if somebody has it.
 fn lock(folder: &Path) -> io::Result<Option<File>> {
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(FILE_MODE)
-        .open(folder.join(LOCK))?;
+    if !fs::symlink_metadata(folder)?.is_dir() {
+        return Err(io::ErrorKind::NotADirectory.into());
+    }
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(FILE_MODE);
+    let file = file::open(&folder.join(LOCK), &mut options)?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(TryLockError::WouldBlock) => Ok(None),
@@ -423,6 +443,15 @@ mod tests {
             fs::copy(piece(0), live.folder.plain(&format!("{WAV}.{name}{SEALED}"))).unwrap();
         }
         assert_eq!(live.folder.read(WAV, Some(&owner)).unwrap(), [1; 10]);
+        // Nor do many holes make one.
+        for place in 1..100_u64 {
+            fs::copy(piece(0), piece(place * HOLE_BYTES)).unwrap();
+        }
+        let longest = live.folder.source(WAV, Some(&owner)).unwrap().unwrap().len().unwrap();
+        assert_eq!(longest, HOLE_BYTES + 10);
+        // A piece without an end is torn.
+        File::options().write(true).open(piece(0)).unwrap().set_len(1 << 40).unwrap();
+        assert!(live.folder.read(WAV, Some(&owner)).unwrap().starts_with(&[0xFF; 10]));
         assert!(matches!(live.folder.read(WAV, None), Err(LibraryError::Sealed)));
         assert!(matches!(live.folder.read(WAV, Some(&Identity::ephemeral())), Err(LibraryError::Sealed)));
     }

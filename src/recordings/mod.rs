@@ -25,6 +25,7 @@
 //! | `finish`, `conversation`, `summary` | the finished files |
 //! | `recover` | what a start does about a crash |
 //! | `seal` | encryption with `age` |
+//! | `file` | opening regular files only, and no more of them than fits into memory |
 //! | `library`, `audio` | listing, reading, deleting, exporting |
 //!
 //! This module has no HTTP, no database and no async code: all of it blocks, so callers on the runtime use
@@ -34,6 +35,7 @@ mod audio;
 mod clerk;
 mod conversation;
 mod delete;
+mod file;
 mod finish;
 mod id;
 pub mod index;

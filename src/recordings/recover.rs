@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::id::{Name, Part};
 use super::live::{Folder, Live};
@@ -45,7 +45,8 @@ pub(super) fn unfinished(root: &Path) -> io::Result<Vec<Live>> {
 
 /// Whether a recording is finished already, so that only its folder is left.
 pub(super) fn is_finished(root: &Path, live: &Live) -> bool {
-    [false, true].iter().any(|sealed| root.join(live.id.file_name(Part::Conversation, *sealed)).exists())
+    let is_file = |path: PathBuf| fs::symlink_metadata(path).is_ok_and(|conversation| conversation.is_file());
+    [false, true].iter().any(|sealed| is_file(root.join(live.id.file_name(Part::Conversation, *sealed))))
 }
 
 /// Removes what a crash left under a hidden name.

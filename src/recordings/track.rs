@@ -12,6 +12,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::file;
 use super::id::SEALED;
 use super::seal::{self, Recipient};
 use crate::media::SILENCE_BYTE;
@@ -25,6 +26,8 @@ pub(super) const WRITE_BYTES: usize = 64 * 1024;
 const LIMIT_BYTES: usize = 256 * 1024;
 /// Silence written in one go, so that one call with much of it does not hold up the others: a minute of stereo.
 const OWED_BYTES: u64 = 1024 * 1024;
+/// More than any sealed piece takes on disk: what waits and the silence behind it, and what sealing adds.
+pub(super) const PIECE_BYTES: u64 = 2 * (LIMIT_BYTES as u64 + OWED_BYTES);
 /// Digits of a piece's place: enough for 1 TB.
 pub(super) const PLACE_DIGITS: usize = 12;
 
@@ -115,7 +118,8 @@ impl Track {
         let file = if let Some(file) = &self.file {
             Arc::clone(file)
         } else {
-            let file = OpenOptions::new().append(true).create(true).mode(FILE_MODE).open(path)?;
+            let mut options = OpenOptions::new();
+            let file = file::open(path, options.append(true).create(true).mode(FILE_MODE))?;
             Arc::clone(self.file.insert(Arc::new(file)))
         };
         while !self.waiting.is_empty() {
@@ -138,7 +142,8 @@ impl Track {
         plain.resize(plain.len() + silence as usize, SILENCE_BYTE);
         let sealed = seal::seal(recipients, &plain)?;
         let path = piece(path, self.written);
-        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(FILE_MODE).open(&path)?;
+        let mut options = OpenOptions::new();
+        let file = file::open(&path, options.write(true).create(true).truncate(true).mode(FILE_MODE))?;
         // A piece that is there in part would only be in the way: the next attempt begins it again.
         if let Err(error) = (&file).write_all(&sealed) {
             drop(std::fs::remove_file(&path));

@@ -178,6 +178,31 @@ fn export_decrypts_everything() {
 }
 
 #[test]
+fn a_link_to_a_folder_is_no_unfinished_recording_and_nothing_in_it_is_touched() {
+    let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let settings = settings(folder.path());
+    fs::write(elsewhere.path().join("log.jsonl"), "{").unwrap();
+    fs::write(elsewhere.path().join("audio.wav"), [0; 1_000]).unwrap();
+    let linked = folder.path().join(format!("{}.live", id("17.3")));
+    std::os::unix::fs::symlink(elsewhere.path(), &linked).unwrap();
+    // One that is a link where a recording's file would be written.
+    let torn = folder.path().join(format!("{}.live", id("17.4")));
+    fs::create_dir(&torn).unwrap();
+    fs::write(torn.join("log.jsonl"), "{").unwrap();
+    let victim = elsewhere.path().join("victim");
+    fs::write(&victim, "precious").unwrap();
+    std::os::unix::fs::symlink(&victim, torn.join("unfinished")).unwrap();
+    std::os::unix::fs::symlink(&victim, folder.path().join(".probe")).unwrap();
+    let (recorder, _news) = start(&settings);
+    let _something_is_left = recorder.stop(PATIENCE);
+    assert_eq!(names(elsewhere.path()), ["audio.wav", "log.jsonl", "victim"]);
+    assert_eq!(fs::read_to_string(victim).unwrap(), "precious");
+    let library = Library::new(settings);
+    assert!(matches!(library.state(&id("17.3")), Err(LibraryError::NotFound)));
+    assert_eq!(library.list().unwrap().len(), 1, "the link is none");
+}
+
+#[test]
 fn recordings_of_the_original_system_are_served() {
     let folder = tempfile::tempdir().unwrap();
     let id: RecordingId = "20251020_143025_rtc_abc123".parse().unwrap();

@@ -1,5 +1,6 @@
 //! The REST API on a real socket, over folders of made-up recordings: every promised route and every error, who
-//! is let in, the dashboard's files and its login, what a deletion leaves, the index and its rebuilding, the commands.
+//! is let in, the dashboard's files and its login, what a deletion leaves, strange files in the folder, the index and its
+//! rebuilding, the commands.
 //!
 //! Measured with `cargo test --release --test rest -- --nocapture --test-threads 1 NAME`: `list_latency`, a list of
 //! 100 000 recordings; `frames_beside_a_download`, the lateness of calls' frames while 1 GB is downloaded.
@@ -17,4 +18,5 @@ mod live;
 mod metrics;
 mod range;
 mod routes;
+mod strange;
 mod world;

@@ -1,0 +1,112 @@
+//! How a file of the recordings' folder is opened.
+//!
+//! The folder may be written by others: whoever administers the machine, a backup, a program that was taken over. So a
+//! name in it proves nothing. A link is not followed, as it could show any file of the machine as a recording, or have any
+//! file overwritten; a pipe is not waited for, as nobody may ever write into it; and what is read as a whole is read up to
+//! a limit, as a file may claim to be larger than the memory.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use rustix::fs::OFlags;
+
+use super::library::LibraryError;
+use super::track::FILE_MODE;
+
+/// Most bytes of a text: a conversation, a summary, a log. A call of a day with somebody who never stops talking takes a
+/// tenth of it. A larger one would cost that much memory for every reader.
+pub(super) const TEXT_BYTES: u64 = 64 << 20;
+
+/// Opens a regular file, and nothing else, as `options` say; they are best without [`OpenOptionsExt::custom_flags`].
+///
+/// # Errors
+/// Those of [`OpenOptions::open`], and [`LibraryError::Damaged`] within one if it is a link, a pipe, a folder, a device.
+pub(super) fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    // Without waiting: of a pipe, the opening itself would wait. Regular files do not know the difference.
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = match options.custom_flags(flags.bits() as i32).open(path) {
+        Ok(file) => file,
+        Err(_) if fs::symlink_metadata(path).is_ok_and(|is| !is.is_file()) => return Err(irregular()),
+        Err(error) => return Err(error),
+    };
+    if file.metadata()?.is_file() { Ok(file) } else { Err(irregular()) }
+}
+
+/// Opens a regular file to be read.
+///
+/// # Errors
+/// As [`open`].
+pub(super) fn reading(path: &Path) -> io::Result<File> {
+    open(path, OpenOptions::new().read(true))
+}
+
+/// A new file to be written, in the place of whatever stands there: of a link, what it leads to stays as it is.
+///
+/// # Errors
+/// The disk's.
+pub(super) fn new(path: &Path) -> io::Result<File> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(path)
+}
+
+/// All of a file; `None` if it has more bytes than `limit`.
+///
+/// # Errors
+/// The disk's.
+pub(super) fn whole(file: &File, limit: u64) -> io::Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::new();
+    if file.metadata()?.len() <= limit {
+        // It may grow meanwhile.
+        file.take(limit + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 <= limit {
+            return Ok(Some(bytes));
+        }
+    }
+    Ok(None)
+}
+
+/// What a regular file takes; 0 if there is none.
+pub(super) fn size(path: &Path) -> u64 {
+    fs::symlink_metadata(path).ok().filter(fs::Metadata::is_file).map_or(0, |file| file.len())
+}
+
+fn irregular() -> io::Error {
+    io::Error::other(LibraryError::Damaged("not a regular file".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+    use super::*;
+
+    #[test]
+    fn only_a_regular_file_is_opened_and_nothing_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::write(path("file"), "text").unwrap();
+        fs::create_dir(path("folder")).unwrap();
+        std::os::unix::fs::symlink(path("file"), path("link")).unwrap();
+        std::os::unix::fs::symlink(path("nowhere"), path("dangling")).unwrap();
+        mknodat(CWD, path("pipe"), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(path("socket")).unwrap();
+        assert_eq!(whole(&reading(&path("file")).unwrap(), 4).unwrap().unwrap(), b"text");
+        assert!(whole(&reading(&path("file")).unwrap(), 3).unwrap().is_none(), "too long");
+        for name in ["folder", "link", "dangling", "pipe", "socket"] {
+            let mut options = OpenOptions::new();
+            for options in [options.read(true), OpenOptions::new().append(true).create(true)] {
+                let error = open(&path(name), options).unwrap_err();
+                assert!(matches!(LibraryError::from(error), LibraryError::Damaged(_)), "{name}");
+            }
+        }
+        new(&path("dangling")).unwrap();
+        assert!(!path("nowhere").exists(), "nothing is made behind a link");
+        assert_eq!(reading(&path("none")).unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!((size(&path("file")), size(&path("link")), size(&path("none"))), (4, 0, 0));
+    }
+}
