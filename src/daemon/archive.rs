@@ -75,6 +75,12 @@ pub struct Archive {
     thread: JoinHandle<()>,
 }
 
+/// The runtime of the archive's thread, which may wait for the disk on a few others.
+fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().max_blocking_threads(DISK_THREADS).build()
+}
+
 /// Who is let in to the API.
 fn guard(config: &ApiConfig, operator: Operator) -> Guard {
     let (users, unknown) = LocalUsers::new(config.group.as_deref());
@@ -102,10 +108,7 @@ impl Archive {
         let library = Library::new(recordings);
         let index = Index::new(&config.index);
         let tell = move |notice: Notice| operator.say(&notice);
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .max_blocking_threads(DISK_THREADS)
-            .build()?;
+        let runtime = runtime()?;
         let (log, calls, writer) = {
             let _inside = runtime.enter();
             let opener = if daemon.is_some() { Opener::Daemon } else { Opener::Guest };
