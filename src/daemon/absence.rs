@@ -16,6 +16,8 @@ pub(super) struct Absence {
     since: Option<Instant>,
     /// Calls that an Asterisk on its way down has ended.
     lost: usize,
+    /// Calls that the last line has counted as lost, and which have not ended yet.
+    counted: usize,
 }
 
 impl Absence {
@@ -28,7 +30,12 @@ impl Absence {
 
     /// A call is over.
     pub(super) fn call_ended(&mut self, reason: EndReason) {
-        self.lost += usize::from(reason == EndReason::AsteriskLost);
+        if reason == EndReason::AsteriskLost {
+            match self.counted.checked_sub(1) {
+                Some(counted) => self.counted = counted,
+                None => self.lost += 1,
+            }
+        }
     }
 
     /// The connection stands, to an Asterisk that was started at `started_at`. `calls` were running, and the callers of
@@ -46,6 +53,7 @@ impl Absence {
         let seconds = self.since.take().map(|since| now.saturating_duration_since(since).as_secs());
         self.was_connected = true;
         self.started_at = started_at.or_else(|| self.started_at.take());
+        self.counted = if is_another { calls - kept } else { 0 };
         if is_another {
             // Calls that began with the new one are no concern of the old one's end.
             (LegEvent::AsteriskLost, seconds.map(|seconds| Notice::AsteriskRestarted { seconds, ended }))
@@ -85,6 +93,13 @@ mod tests {
         absence.call_ended(EndReason::CallerHungUp);
         let restarted = Notice::AsteriskRestarted { seconds: 7, ended: 3 };
         let ends = absence.ends(now + 2 * SEVEN, Some("b".to_owned()), 2, 0);
+        assert_eq!(ends, (LegEvent::AsteriskLost, Some(restarted)));
+        // The two end now, and are not counted again.
+        (0..2).for_each(|_| absence.call_ended(EndReason::AsteriskLost));
+        absence.call_ended(EndReason::AsteriskLost);
+        absence.begins(now + 2 * SEVEN);
+        let restarted = Notice::AsteriskRestarted { seconds: 7, ended: 1 };
+        let ends = absence.ends(now + 3 * SEVEN, Some("c".to_owned()), 0, 0);
         assert_eq!(ends, (LegEvent::AsteriskLost, Some(restarted)));
     }
 

@@ -228,6 +228,11 @@ impl Testbed {
         assert!(!log.contains(text), "in the log: {text}\n{log}");
     }
 
+    /// Whether this is Asterisk 16.
+    pub(crate) fn is_sixteen(&self) -> bool {
+        self.environment["ASTERISK_SUITE"] == "bullseye"
+    }
+
     /// How many connections Asterisk's HTTP server serves at once, from now on.
     pub(crate) fn limit_sessions(&self, most: u32) {
         let conf = self.asterisk_folder().join("etc/http.conf");
@@ -378,6 +383,8 @@ impl Testbed {
             .env("MAX_FRAME_LATENESS_MS", "0")
             // A daemon without it warns, and so does its doctor.
             .env("MAX_DAY_COST", "100000")
+            // As many as the ports of this Asterisk carry.
+            .env("MAX_CALLS", "20")
             .env("RTP_PORTS", format!("{}-{}", self.first_port, self.first_port + 99))
             .env("TRANSFER_DESTINATIONS", "ventas:from-internal,200;nadie:from-internal,999")
             .env("LOG_FILE_PATH", self.folder.path().join("daemon.log"));

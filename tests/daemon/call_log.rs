@@ -115,10 +115,13 @@ async fn the_last_calls_of_a_daemon_that_stops_and_those_a_kill_cuts_off_are_in_
     let api = Api::of(&program).await;
     let first = calls(&api, "that of before", |calls| calls.len() == 1).await;
     assert_eq!(first[0]["end_reason"], "shutdown");
-    world.call(vec![Step::AfterHearing(ms(300)), Step::HangUp]);
+    let cut_off = world.call(vec![Step::Pause(ms(60_000))]);
     calls(&api, "a second that runs", |calls| calls.len() == 2 && !ended(&calls[0])).await;
     program.signal("KILL");
     program.exit().await;
+    // Who is still there would be served again, in a row of that stay.
+    world.asterisk.hang_up(cut_off);
+    world.gone(cut_off).await;
 
     let program = world.program(&[]).await;
     let api = Api::of(&program).await;

@@ -83,8 +83,8 @@ async fn an_outage(fault: FaultKind, reason: &str, cause: &str, handed_back: &st
     let tries = server.tries();
     server.hands_back(server.call(), reason).await;
     assert!(server.tries() > tries, "the tenth tries");
+    program.says_times(3 + 10, "WARNING", handed_back).await;
     assert_eq!(program.count("ERROR", ""), errors, "an outage is told once:\n{}", program.log());
-    assert_eq!(program.count("WARNING", handed_back), 3 + 10);
 
     server.is_mended.store(true, Ordering::Relaxed);
     server.hands_back_at_once(9, reason).await;

@@ -69,9 +69,17 @@ async fn sessions_that_end_at_random_leave_nobody_hanging_and_nobody_in_silence(
 
     // The storm has left nothing behind in the daemon either.
     calm.store(true, Ordering::SeqCst);
-    let call = world.call([&listen()[..], &[Step::HangUp]].concat());
-    world.over(call).await;
-    assert!(contains(&world.heard(call), &pattern(1_500, 1)), "the greeting");
+    // After three failures in a row only one caller in ten tries.
+    let mut greeted = false;
+    for _ in 0..10 {
+        let call = world.call([&listen()[..], &[Step::HangUp]].concat());
+        world.over(call).await;
+        greeted = contains(&world.heard(call), &pattern(1_500, 1));
+        if greeted {
+            break;
+        }
+    }
+    assert!(greeted, "the greeting");
     becomes(&api, &[]).await;
     program.signal("TERM");
     assert_eq!(program.exit().await.code(), Some(0));
