@@ -25,7 +25,7 @@ pub fn print(text: &str) -> io::Result<()> {
     })
 }
 
-/// Whether the error is of [`print`], and nobody reads the output any more. The broken pipe of a socket is none of these.
+/// Whether the error is of [`print()`], and nobody reads the output any more. The broken pipe of a socket is none of these.
 #[must_use]
 pub fn is_unread(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|inner| inner.is::<Unread>())

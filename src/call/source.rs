@@ -15,7 +15,7 @@
 //!                         └── LEARNING is over, and the named address has sent nothing ┘
 //! ```
 //! Locked is final: the daemon then connects its socket to the source, and the kernel drops everybody else. Within the
-//! source, packets of another SSRC are dropped until the known SSRC has been silent for [`RENEW_AFTER`]: a caller's phone
+//! source, packets of another SSRC are dropped until the known SSRC has been silent for `RENEW_AFTER`: a caller's phone
 //! that begins a new stream has stopped the old one, a forger beside the phone has not.
 //!
 //! Says nothing about order, gaps and rate: that is `uplink`'s. Sources: RFC 3550 §8.2 (collisions of SSRCs) and appendix A.1

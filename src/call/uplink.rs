@@ -7,7 +7,7 @@
 //! - When no packet comes at all (hold, silence suppression, loss) silence is made up from the clock, because
 //!   the model's turn detection only advances with audio.
 //! - What the clock has filled is not filled again, and what comes too late for its place is dropped.
-//! - Whatever comes, no more is passed on than time has passed, and [`AHEAD`]: what the model hears must be paid for.
+//! - Whatever comes, no more is passed on than time has passed, and `AHEAD`: what the model hears must be paid for.
 //!
 //! Judges neither source nor meaning, and keeps nothing: see `to_model`.
 

@@ -1,7 +1,7 @@
 //! Makes one ARI request over a shared, bounded pool of HTTP connections.
 //!
 //! Asterisk serves `sessionlimit` connections at once (`http.conf`, 100 by default) and closes one more without a word, so
-//! requests beyond [`CONNECTIONS`] wait for their turn, and one whose connection was refused or closed before an answer is
+//! requests beyond `CONNECTIONS` wait for their turn, and one whose connection was refused or closed before an answer is
 //! made again. A request that was heard and not answered in time is not: who asked knows whether asking twice is safe.
 //! An answer is read up to a bound.
 

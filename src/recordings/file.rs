@@ -19,7 +19,7 @@ use super::track::FILE_MODE;
 /// tenth of it. A larger one would cost that much memory for every reader.
 pub(super) const TEXT_BYTES: u64 = 64 << 20;
 
-/// Opens a regular file, and nothing else, as `options` say; they are best without [`OpenOptionsExt::custom_flags`].
+/// Opens a regular file, and nothing else, as `options` say; they are best without custom flags of their own.
 ///
 /// # Errors
 /// Those of [`OpenOptions::open`], and [`LibraryError::Damaged`] within one if it is a link, a pipe, a folder, a device.
