@@ -17,7 +17,7 @@ use tokio::time::{sleep, timeout};
 use super::{answer, root_cause};
 use crate::ari::request::{Method, Reply, Request};
 
-/// Connections to Asterisk at once. More leave too few of its `sessionlimit` (100) for the event socket and for other
+/// Connections to Asterisk in use at once; for moments, as many more stand idle. More leave too few of its `sessionlimit` (100) for the event socket and for other
 /// programs, fewer let a burst of calls wait: Asterisk needs milliseconds for a request, 16 up to 200 for `addChannel`.
 const CONNECTIONS: usize = 30;
 /// Idle connections are dropped after this time; Asterisk's own limit is 15 s (`http.conf`, measured).

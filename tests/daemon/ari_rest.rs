@@ -120,8 +120,9 @@ async fn a_burst_of_requests_leaves_asterisk_connections_for_others() {
     let replies = join_all((0..200).map(|_| server.perform(bridge()))).await;
     assert!(replies.iter().all(|reply| matches!(reply, Reply::Done(_))), "{replies:?}");
     let most = server.most.load(Ordering::SeqCst);
-    // One more may be begun in the moment in which one comes free.
-    assert!(most <= 40, "{most} connections of the 100 that Asterisk serves by default");
+    // 30 are in use. Each of the 30 requests may also have begun a connection in the moment in which another one came
+    // free, which it then took: that many more stand idle for a while.
+    assert!(most <= 2 * 30, "{most} connections of the 100 that Asterisk serves by default");
     assert!(server.open.load(Ordering::SeqCst) > 0, "and they are kept");
 }
 
