@@ -268,7 +268,7 @@ on_both! {
         let asks = customer.is_answered(asks);
         let consultation = colleague.dial("3241000752");
         let consultation = colleague.is_answered(consultation);
-        testbed.log_says("msg_type updated recibido");
+        testbed.log_says("ARI request=AddChannels");
         colleague.transfers(&call, &consultation);
         testbed.calls_say(|calls| calls.len() == 1 && calls[0]["caller"] == "3001234567" && calls[0]["end_reason"].is_null());
         customer.hangs_up(&asks);
@@ -285,7 +285,7 @@ on_both! {
         let (mut customer, _) = testbed.sip_phones();
         let call = customer.dial("3241000752");
         let call = customer.is_answered(call);
-        testbed.log_says("msg_type updated recibido");
+        testbed.log_says("ARI request=AddChannels");
         customer.sends_to(&call, "3241000752");
         testbed.log_says("Motivo: el llamante colgó");
         assert_eq!(testbed.realtime.sessions().len(), 1, "one session is paid for");
