@@ -36,8 +36,10 @@ pub(super) fn finish(mut document: OpenApi, asks_for_tokens: bool) -> Bytes {
             if operation.security.is_none() && asks_for_tokens {
                 also.push(("401", "A token is needed"));
                 also.push(("403", "The token may only read, or the recording is encrypted"));
+                also.push(("429", "Too many wrong tokens came from this address within a minute"));
             }
             if !asks_for_tokens {
+                also.push(("401", "This user of the machine is not let in"));
                 also.push(("403", "A page of another site asks, or the recording is encrypted"));
                 also.push(("421", "The Host is not this machine"));
             }
