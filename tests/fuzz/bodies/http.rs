@@ -307,7 +307,8 @@ pub(crate) fn masked(bytes: &[u8]) {
         let shown = masking::masked(&uri);
         assert!(shown.bytes().all(|byte| byte.is_ascii_graphic()), "{target}: {shown}");
         assert!(shown.chars().count() <= 310, "{target}: {shown}");
-        if !text.contains(NUMBER) && target.contains(NUMBER) {
+        // Whoever puts the number into a time or an id as well shows it there.
+        if !text.contains("30012345") && target.contains(NUMBER) {
             assert!(!shown.contains("30012345"), "{target}: {shown}");
         }
     }
