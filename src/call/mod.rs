@@ -24,6 +24,11 @@
 //!                Ended               deadline() is None
 //! ```
 //!
+//! Assertions of what must always be true stay on in release (`check` here, in `playout`, in `tape`; others where they belong).
+//! They take no longer the longer a call lasts. One that fails ends this call: its task panics, and the daemon does what
+//! it does whenever that happens. The recording keeps what there is of it, the caller goes on in the dialplan, the operator
+//! is told.
+//!
 //! | file | holds |
 //! |---|---|
 //! | `seed` | what a call is born with |
@@ -47,6 +52,8 @@
 
 mod agent;
 mod answer;
+#[cfg(test)]
+mod assertion_tests;
 pub mod ear;
 pub mod glance;
 mod keys;
@@ -354,10 +361,42 @@ impl Call {
         }
     }
 
-    /// Advances the clock, applies the input, and returns everything the call wants done, in order.
+    /// Advances the clock, applies the input, and returns everything the call wants done, in order. Of a call that is over
+    /// nothing comes.
+    ///
+    /// # Panics
+    /// Something that must always be true is not: see the module's documentation.
     #[must_use = "the outputs are what the call does"]
     pub fn handle(&mut self, now: Instant, input: Input<'_>) -> std::vec::Drain<'_, Output> {
         self.now = self.now.max(now);
+        if self.is_over() {
+            assert!(self.outputs.is_empty(), "something comes out of a call that has ended");
+        } else {
+            self.take(input);
+            self.advance();
+            self.check_end();
+        }
+        self.outputs.drain(..)
+    }
+
+    fn is_over(&self) -> bool {
+        matches!(self.phase, Phase::Ended { .. })
+    }
+
+    /// Asserts that the line about the end of the call is the last that comes out of it.
+    ///
+    /// # Panics
+    /// Something comes out behind it.
+    fn check_end(&self) {
+        if self.is_over() {
+            let last = self.outputs.last();
+            let is_end = matches!(last, Some(Output::Notice(Notice::CallEnded { .. })));
+            assert!(is_end, "the end of the call is not the last that comes out of it");
+        }
+    }
+
+    /// Applies the input.
+    fn take(&mut self, input: Input<'_>) {
         match input {
             Input::Tick => {}
             Input::Rtp { from, datagram } => self.rtp(from, datagram),
@@ -377,12 +416,20 @@ impl Call {
             Input::Supervisor(wish) => self.supervised(wish),
             Input::Shutdown => self.shut_down(),
         }
-        self.advance();
-        self.outputs.drain(..)
     }
 
     /// When to call `handle(_, Input::Tick)` if nothing comes first. None: the call is over.
+    ///
+    /// # Panics
+    /// The instant is not later than that of the last input: whoever waits for it would never rest.
     pub fn deadline(&self) -> Option<Instant> {
+        let due = self.due();
+        assert!(due.is_none_or(|at| at > self.now), "the next deadline has passed");
+        due
+    }
+
+    /// As [`Self::deadline`].
+    fn due(&self) -> Option<Instant> {
         match self.phase {
             Phase::Ended { .. } => None,
             Phase::Closing { until, stops_at, words_until, .. } => {

@@ -38,6 +38,17 @@ struct Segment {
     begun: Option<Instant>,
 }
 
+impl Segment {
+    /// Bytes that have been received and not been played.
+    ///
+    /// # Panics
+    /// More has been played than was received.
+    fn waiting(&self) -> usize {
+        assert!(self.played <= self.received, "more of an item was heard than was received");
+        (self.received - self.played) as usize
+    }
+}
+
 /// What the caller heard of an item that was cut off.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Heard {
@@ -95,6 +106,8 @@ pub struct Playout {
     /// All waiting bytes; those of the first segment come first.
     queue: VecDeque<u8>,
     segments: VecDeque<Segment>,
+    /// Bytes that wait, counted segment by segment: always as many as the queue holds.
+    attributed: usize,
     /// How loud what leaves is.
     pub level: Level,
     /// Whether anything but silence has left.
@@ -116,6 +129,7 @@ impl Playout {
             open: false,
             queue: VecDeque::new(),
             segments: VecDeque::new(),
+            attributed: 0,
             level: Level::default(),
             has_spoken: false,
             frames: 0,
@@ -226,6 +240,8 @@ impl Playout {
         if received == 0 {
             return;
         }
+        self.attributed += received as usize;
+        self.check();
         if let Some(last) = self.segments.back_mut() {
             if last.item == *item && last.content_index == content_index {
                 last.received += received;
@@ -277,13 +293,16 @@ impl Playout {
         let mut kept_bytes = VecDeque::new();
         let mut kept = VecDeque::new();
         for segment in std::mem::take(&mut self.segments) {
-            let waiting = (segment.received - segment.played) as usize;
+            let waiting = segment.waiting();
             let bytes = self.queue.drain(..waiting);
             if Some(&segment.response) == keep {
                 kept_bytes.extend(bytes);
                 kept.push_back(segment);
-            } else if waiting > 0 || !segment.complete {
-                drop(bytes);
+                continue;
+            }
+            drop(bytes);
+            self.attributed -= waiting;
+            if waiting > 0 || !segment.complete {
                 cut.push(Heard {
                     response: segment.response,
                     item: segment.item,
@@ -296,6 +315,7 @@ impl Playout {
         }
         self.queue = kept_bytes;
         self.segments = kept;
+        self.check();
         cut
     }
 
@@ -334,7 +354,7 @@ impl Playout {
         let mut frame = Frame::SILENCE;
         let mut filled = 0;
         for segment in &mut self.segments {
-            let taken = (FRAME_BYTES - filled).min((segment.received - segment.played) as usize);
+            let taken = (FRAME_BYTES - filled).min(segment.waiting());
             if taken > 0 {
                 segment.begun.get_or_insert(at);
                 segment.played += taken as u64;
@@ -344,12 +364,26 @@ impl Playout {
         for (place, byte) in frame.0.iter_mut().zip(self.queue.drain(..filled)) {
             *place = byte;
         }
+        self.attributed -= filled;
+        self.check();
         if filled > 0 {
             self.level.add(&frame);
             self.has_spoken = true;
         }
         self.retire(played);
         frame
+    }
+
+    /// Asserts what must always be true of the queue; called after each change of it.
+    ///
+    /// # Panics
+    /// The bytes of the queue are not those of its segments, or there are more than may wait.
+    fn check(&self) {
+        assert!(
+            self.queue.len() == self.attributed,
+            "the bytes that wait are not those of the items that wait"
+        );
+        assert!(self.queue.len() <= QUEUE_BYTES, "more speech waits than may wait");
     }
 
     /// Drops the segments that have been heard to the end.
@@ -437,6 +471,40 @@ mod tests {
             cut.iter().map(|heard| (heard.item.as_str(), heard.ms, heard.received_ms)).collect();
         assert_eq!(cut, [("b", 40, 100), ("c", 0, 20)], "a was heard to its end");
         assert_eq!(run(&mut playout, now + Duration::from_millis(60)).0, [Frame::SILENCE.0]);
+    }
+
+    #[test]
+    #[should_panic(expected = "the bytes that wait are not those of the items that wait")]
+    fn a_byte_that_belongs_to_no_item_ends_the_call() {
+        let (mut playout, now) = playout(&[("a", 320)]);
+        playout.queue.push_back(b'x');
+        let _ = run(&mut playout, now);
+    }
+
+    #[test]
+    #[should_panic(expected = "the bytes that wait are not those of the items that wait")]
+    fn a_byte_that_is_lost_in_an_interruption_ends_the_call() {
+        let (mut playout, _) = playout(&[("a", 320), ("b", 160)]);
+        playout.attributed += 1;
+        let _ = playout.interrupt(Some(&"r".into()));
+    }
+
+    #[test]
+    #[should_panic(expected = "more speech waits than may wait")]
+    fn a_queue_beyond_its_bound_ends_the_call() {
+        let (mut playout, _) = playout(&[]);
+        playout.queue = vec![1; QUEUE_BYTES].into();
+        playout.attributed = QUEUE_BYTES;
+        playout.queue.push_back(1);
+        playout.attribute(&"r".into(), &"a".into(), 0, QUEUE_BYTES);
+    }
+
+    #[test]
+    #[should_panic(expected = "more of an item was heard than was received")]
+    fn an_item_of_which_more_is_heard_than_came_ends_the_call() {
+        let (mut playout, now) = playout(&[("a", 320)]);
+        playout.segments[0].played = 321;
+        let _ = run(&mut playout, now);
     }
 
     #[test]

@@ -193,14 +193,16 @@ impl Responses {
 
     /// When [`Self::next`] has something to do. `quiet_at`: when the caller may be taken to be quiet; None: he is.
     pub fn deadline(&self, quiet_at: Option<Instant>, now: Instant) -> Option<Instant> {
-        match (&self.state, &self.crossed) {
+        let due = match (&self.state, &self.crossed) {
             (State::Idle, Some(request)) => Some(request.asked_at + CROSSED_LOST_AFTER),
             (State::Idle, None) => {
                 let earliest = |wanted: Wanted| wanted.not_before.max(quiet_at).max(self.gives_way_until);
-                self.wanted.and_then(earliest).filter(|at| *at > now)
+                self.wanted.and_then(earliest)
             }
             (State::Requested(_) | State::Active { .. }, _) => None,
-        }
+        };
+        // What was due earlier waits for something else: a session, the end of a tool.
+        due.filter(|at| *at > now)
     }
 
     /// The response to ask for now, if any; it must be asked for with this `cid`.
@@ -219,8 +221,20 @@ impl Responses {
         })?;
         self.wanted = None;
         let (cid, purpose) = (cid(), wanted.purpose);
-        self.state = State::Requested(Request { cid: cid.clone(), purpose, asked_at: now });
+        self.request(Request { cid: cid.clone(), purpose, asked_at: now });
         Some((cid, purpose))
+    }
+
+    /// This request leaves.
+    ///
+    /// # Panics
+    /// Another one is on its way, or a response is being given.
+    fn request(&mut self, request: Request) {
+        assert!(
+            matches!((&self.state, &self.crossed), (State::Idle, None)),
+            "a response is asked for while another is active"
+        );
+        self.state = State::Requested(request);
     }
 
     /// A response began. True if it is the one we asked for.
@@ -329,6 +343,22 @@ mod tests {
         assert_eq!(responses.next(now, true, || "c_2".into()), None, "not asked twice");
         assert!(responses.created(&response("r2", Some("c_1"))));
         assert_eq!(responses.purpose(), Some(Purpose::Goodbye));
+    }
+
+    #[test]
+    fn a_request_that_is_overdue_and_waits_for_something_else_wakes_nobody() {
+        let (responses, now) = crossed(Purpose::Answer);
+        let later = responses.deadline(None, now).expect("the crossed request is given up then");
+        assert_eq!(responses.deadline(None, later), None, "a tool is still at work, say");
+    }
+
+    #[test]
+    #[should_panic(expected = "a response is asked for while another is active")]
+    fn a_second_response_ends_the_call() {
+        let (mut responses, now) = crossed(Purpose::Answer);
+        responses.created(&response("r2", None));
+        responses.crossed = None;
+        responses.request(Request { cid: "c_2".into(), purpose: Purpose::Answer, asked_at: now });
     }
 
     #[test]

@@ -82,6 +82,18 @@ impl Tape {
         if self.adrift {
             self.go_on_without_caller(out);
         }
+        self.check();
+    }
+
+    /// Asserts that no more frames wait than may wait; called after each frame.
+    ///
+    /// # Panics
+    /// More frames wait for their other half.
+    fn check(&self) {
+        assert!(
+            self.waiting.len() <= LAG_FRAMES.max(AHEAD_FRAMES),
+            "more frames wait for their other half than may"
+        );
     }
 
     /// Ticks at which nothing left, because the clock was late: silence.
@@ -112,6 +124,7 @@ impl Tape {
             self.waiting.pop_front();
             self.dropped_frames += 1;
         }
+        self.check();
     }
 
     /// The end: what waits is put beside silence.
@@ -137,6 +150,7 @@ impl Tape {
             self.batch.reserve_exact(BATCH_BYTES);
         }
         let at = self.batch.len();
+        assert!(at + 2 * FRAME_BYTES <= BATCH_BYTES, "a piece of the recording is longer than it may be");
         self.batch.resize(at + 2 * FRAME_BYTES, SILENCE_BYTE);
         let samples = caller.bytes().iter().zip(assistant.bytes());
         for (pair, (left, right)) in self.batch[at..].chunks_exact_mut(2).zip(samples) {
@@ -255,6 +269,22 @@ mod tests {
         assert_eq!(slots[0], (frame(50), frame(1)));
         assert_eq!(slots[1], (frame(51), Frame::SILENCE));
         assert_eq!(slots[1_001].1, frame(2));
+    }
+
+    #[test]
+    #[should_panic(expected = "a piece of the recording is longer than it may be")]
+    fn a_piece_that_is_not_handed_over_in_time_ends_the_call() {
+        let mut tape = Tape { batch: vec![0; BATCH_BYTES], ..Tape::default() };
+        tape.caller(&frame(1), &mut drop);
+        tape.assistant(&frame(2), &mut drop);
+    }
+
+    #[test]
+    #[should_panic(expected = "more frames wait for their other half than may")]
+    fn frames_that_wait_beyond_their_bound_end_the_call() {
+        let mut tape = Tape { ahead: Ahead::Caller, adrift: false, ..Tape::default() };
+        tape.waiting.extend([frame(1); AHEAD_FRAMES + 2]);
+        tape.caller(&frame(2), &mut drop);
     }
 
     #[derive(Debug, Clone)]

@@ -33,13 +33,16 @@ impl ToModel {
         Self {
             ear: Ear::default(),
             level: Level::default(),
-            frames_per_append,
+            frames_per_append: frames_per_append.max(1),
             in_append: 0,
             kept: Some(VecDeque::new()),
         }
     }
 
     /// Takes the caller's next frame.
+    ///
+    /// # Panics
+    /// More frames are kept, or are in an append, than may be.
     pub fn send(&mut self, now: Instant, ready: Ready, outputs: &mut Vec<Output>) {
         if ready.heard {
             self.ear.hear(now, &ready.frame);
@@ -50,9 +53,11 @@ impl ToModel {
                 kept.pop_front();
             }
             kept.push_back(ready.frame);
+            assert!(kept.len() <= KEPT_FRAMES, "more speech is kept for the session than may be");
             return;
         }
         self.in_append += 1;
+        assert!(self.in_append <= self.frames_per_append, "an append has more frames than it may have");
         let complete = self.in_append >= self.frames_per_append;
         if complete {
             self.in_append = 0;
@@ -109,6 +114,19 @@ mod tests {
         let expected: Vec<_> = (20..120).map(|byte| (byte, byte == 119)).collect();
         assert_eq!(appends(outputs), expected);
         assert_eq!(send(&mut to_model, 0..1), [(0, true)]);
+    }
+
+    #[test]
+    #[should_panic(expected = "more speech is kept for the session than may be")]
+    fn speech_that_is_kept_beyond_its_bound_ends_the_call() {
+        let kept = Some(vec![Frame::SILENCE; KEPT_FRAMES + 1].into());
+        send(&mut ToModel { kept, ..ToModel::new(1) }, 0..1);
+    }
+
+    #[test]
+    #[should_panic(expected = "an append has more frames than it may have")]
+    fn an_append_that_is_not_completed_in_time_ends_the_call() {
+        send(&mut ToModel { in_append: 3, kept: None, ..ToModel::new(3) }, 0..1);
     }
 
     #[test]

@@ -328,6 +328,7 @@ impl Uplink {
         if self.early.len() > REORDER_PACKETS {
             self.release_early(true, out);
         }
+        assert!(self.early.len() <= REORDER_PACKETS, "more early packets wait than may");
     }
 
     /// A packet in its place, `lost` packets after the one before it.

@@ -4,6 +4,25 @@ use super::*;
 use crate::media::rtp::{HEADER_BYTES, PAYLOAD_ULAW};
 use proptest::prelude::*;
 
+#[test]
+#[should_panic(expected = "more early packets wait than may")]
+fn early_packets_beyond_their_bound_end_the_call() {
+    let bench = Bench::open();
+    let early = |sequence| Early { sequence, timestamp: 0, payload: Vec::new() };
+    // Without a timeline nothing releases them.
+    let mut uplink = Uplink { early: (1..=3).map(early).collect(), ..Uplink::default() };
+    let payload = [1; FRAME_BYTES];
+    let packet = Packet {
+        payload_type: PAYLOAD_ULAW,
+        marker: false,
+        sequence: 9,
+        timestamp: 0,
+        ssrc: 1,
+        payload: &payload,
+    };
+    uplink.hold(bench.now, &packet, &mut |_| {});
+}
+
 /// An uplink at the far end of a clock that the test moves.
 struct Bench {
     uplink: Uplink,
