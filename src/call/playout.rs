@@ -185,7 +185,7 @@ impl Playout {
         self.segments.front().map(|segment| &segment.item)
     }
 
-    /// Queues a piece of an item's audio, as it came.
+    /// Queues a piece of an item's audio, as it came. How many bytes of sound it is; [`Self::newest`] gives them back.
     ///
     /// # Errors
     /// See [`Dropped`]; the queue is then as it was.
@@ -195,7 +195,7 @@ impl Playout {
         item: &ItemId,
         content_index: u32,
         base64: &str,
-    ) -> Result<(), Dropped> {
+    ) -> Result<usize, Dropped> {
         let before = self.queue.len();
         let queue = &mut self.queue;
         let mut room = QUEUE_BYTES - before;
@@ -207,7 +207,7 @@ impl Playout {
         match outcome {
             Ok(()) => {
                 self.attribute(response, item, content_index, before);
-                Ok(())
+                Ok(self.queue.len() - before)
             }
             Err(fault) => {
                 self.queue.truncate(before);
@@ -217,6 +217,16 @@ impl Playout {
                 })
             }
         }
+    }
+
+    /// A copy of the last `bytes` of what waits.
+    pub fn newest(&self, bytes: usize) -> Vec<u8> {
+        let from = self.queue.len().saturating_sub(bytes);
+        let (front, back) = self.queue.as_slices();
+        let mut newest = Vec::with_capacity(bytes);
+        newest.extend_from_slice(front.get(from..).unwrap_or_default());
+        newest.extend_from_slice(&back[from.saturating_sub(front.len())..]);
+        newest
     }
 
     /// Queues µ-law audio of ours as an item of its own, all there is of it.

@@ -211,24 +211,19 @@ impl Call {
     }
 
     fn audio(&mut self, response: &ResponseId, item: &ItemId, content_index: u32, audio: &str) {
-        if self.settings.keep.audio {
-            let mut bytes = Vec::with_capacity(audio.len() / 4 * 3);
-            let take = |piece: &[u8]| -> Result<(), Infallible> {
-                bytes.extend_from_slice(piece);
-                Ok(())
-            };
-            if base64::decode(audio, take).is_ok() {
-                self.outputs.push(Output::Record(Entry::Delta(bytes.into())));
-            }
-        }
         let is_of_another = self.responses.active().is_some_and(|active| active != response);
         if is_of_another || self.floor.muted.as_ref() == Some(response) {
             self.counters.dropped_deltas += 1;
+            self.record_unqueued(audio);
             return;
         }
-        if self.playout.push(response, item, content_index, audio).is_err() {
+        let Ok(bytes) = self.playout.push(response, item, content_index, audio) else {
             self.counters.refused_deltas += 1;
+            self.record_unqueued(audio);
             return;
+        };
+        if self.settings.keep.audio {
+            self.outputs.push(Output::Record(Entry::Delta(self.playout.newest(bytes).into())));
         }
         if self.responses.active().is_none() {
             // Nobody will say that it is over.
@@ -239,6 +234,19 @@ impl Call {
         }
         if self.stopwatch.delta(self.now, item, self.responses.purpose()) {
             self.outputs.push(Output::Standing(Standing::Serves));
+        }
+    }
+
+    /// Sound that the caller will not hear belongs into the recording of what was generated, if it can be read.
+    #[cold]
+    fn record_unqueued(&mut self, audio: &str) {
+        let mut bytes = Vec::new();
+        let take = |piece: &[u8]| -> Result<(), Infallible> {
+            bytes.extend_from_slice(piece);
+            Ok(())
+        };
+        if self.settings.keep.audio && base64::decode(audio, take).is_ok() {
+            self.outputs.push(Output::Record(Entry::Delta(bytes.into())));
         }
     }
 
