@@ -156,6 +156,11 @@ impl Switchboard {
         self.callers.len()
     }
 
+    /// Whether so many are served that no more are taken.
+    pub fn is_full(&self) -> bool {
+        self.max_calls.is_some_and(|most| self.callers.len() >= most)
+    }
+
     /// The callers being served.
     pub fn callers(&self) -> Vec<ChannelId> {
         self.callers.keys().cloned().collect()
@@ -213,7 +218,7 @@ impl Switchboard {
         if self.stand_ins.values().any(|stand_in| are_ends_of_one(&stand_in.name, &channel.name)) {
             return Some(Directive::Remove(Request::Hangup(channel.id)));
         }
-        if self.draining || self.max_calls.is_some_and(|most| self.callers.len() >= most) {
+        if self.draining || self.is_full() {
             return Some(Directive::Refuse(channel));
         }
         self.callers.insert(channel.id.clone(), None);

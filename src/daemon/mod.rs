@@ -68,7 +68,7 @@ use clock::{chance, now, wall};
 use errands::{ASK_AGAIN_AFTER, Errand};
 use frequency::Frequency;
 use peers::{ari_headers, ari_rest, endpoint, events_url};
-use process::{ThreadTimes, stolen};
+use process::{ThreadTimes, ran_on_each, stolen};
 use service_manager::ServiceManager;
 use spending::Spending;
 use strain::{Counters, Load, Strain, Ticks};
@@ -392,15 +392,21 @@ impl Daemon {
         }
     }
 
-    /// Whether there are calls whose frames can be late, or overload that can be over.
+    /// Whether there are calls whose frames can be late, or a judgement that can change.
     fn is_judged(&self) -> bool {
         let has_calls = self.config.calls.max_frame_lateness.is_some() && !self.live.is_empty();
-        has_calls || self.strain.is_on()
+        has_calls || self.strain.is_on() || self.strain.room().is_some()
     }
 
     /// Whether the daemon carries the calls it has. While it does not, no more callers are taken.
     fn judge_strain(&mut self) {
-        let counters = Counters { at: now(), threads: ThreadTimes::now(), stolen: stolen() };
+        let counters = Counters {
+            at: now(),
+            calls: self.live.len(),
+            threads: ThreadTimes::now(),
+            ran_on_each: ran_on_each(),
+            stolen: stolen(),
+        };
         if self.strain.judge(counters, self.ticks.take()) {
             let (calls, is_on) = (self.live.len(), self.strain.is_on());
             let Load { late_percent, busy_percent } = self.strain.load();
@@ -412,13 +418,13 @@ impl Daemon {
     }
 
     fn limit_calls(&mut self) {
-        let most = if self.strain.is_on() { self.switchboard.calls() } else { self.max_calls };
+        let most = if self.strain.is_on() { 0 } else { self.strain.room().unwrap_or(usize::MAX) };
         self.switchboard.limit(most.min(self.max_calls));
     }
 
     /// Whether there is room for another call.
     fn count_calls(&self) {
-        let full = self.switchboard.calls() >= self.max_calls;
+        let full = self.switchboard.is_full() && !self.strain.is_on();
         self.readiness.send_if_modified(|now| std::mem::replace(&mut now.full, full) != full);
     }
 
@@ -431,8 +437,8 @@ impl Daemon {
         };
         match asterisk {
             AsteriskLink::Away => Notice::Disconnected { calls },
+            _ if self.strain.is_on() || full && calls < self.max_calls => Notice::Strained { calls },
             _ if full => Notice::Full { calls },
-            _ if self.strain.is_on() => Notice::Strained { calls },
             _ => Notice::Serving { calls },
         }
     }

@@ -47,14 +47,35 @@ impl Process {
 /// characters.
 pub const CALL_THREADS: &str = "calls";
 
-/// For how long each of the threads that carry calls has been running on a processor, or waiting for one, since it began.
+/// What a thread has had of the processors.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct ThreadTime {
+    /// For how long it has been running on one.
+    pub(super) ran: Duration,
+    /// For how long it has been ready to run and waited for one.
+    pub(super) waited: Duration,
+}
+
+impl ThreadTime {
+    /// For how long it has wanted a processor.
+    pub(super) fn busy(self) -> Duration {
+        self.ran + self.waited
+    }
+
+    fn since(self, before: Self) -> Self {
+        let (ran, waited) = (self.ran.saturating_sub(before.ran), self.waited.saturating_sub(before.waited));
+        Self { ran, waited }
+    }
+}
+
+/// The times of each of the threads that carry calls, since it began.
 #[derive(Debug, Clone, Default)]
-pub(super) struct ThreadTimes(BTreeMap<u32, Duration>);
+pub(super) struct ThreadTimes(BTreeMap<u32, ThreadTime>);
 
 impl ThreadTimes {
     /// Of these threads, by their numbers.
     #[cfg(test)]
-    pub(super) fn of(threads: impl IntoIterator<Item = (u32, Duration)>) -> Self {
+    pub(super) fn of(threads: impl IntoIterator<Item = (u32, ThreadTime)>) -> Self {
         Self(threads.into_iter().collect())
     }
 
@@ -69,19 +90,27 @@ impl ThreadTimes {
             if name.trim_end() == CALL_THREADS {
                 let number = thread.file_name().to_str()?.parse().ok()?;
                 let Ok(schedstat) = told("schedstat") else { continue };
-                times.insert(number, busy(&schedstat)?);
+                times.insert(number, thread_time(&schedstat)?);
             }
         }
         (!times.is_empty()).then_some(Self(times))
     }
 
-    /// How much of it the busiest thread had since `before`.
-    pub(super) fn busiest_since(&self, before: &Self) -> Duration {
-        let since = |(number, now): (&u32, &Duration)| {
-            now.saturating_sub(before.0.get(number).copied().unwrap_or_default())
-        };
-        self.0.iter().map(since).max().unwrap_or_default()
+    /// What the busiest thread has had since `before`.
+    pub(super) fn busiest_since(&self, before: &Self) -> ThreadTime {
+        let since =
+            |(number, now): (&u32, &ThreadTime)| now.since(before.0.get(number).copied().unwrap_or_default());
+        self.0.iter().map(since).max_by_key(|time| time.busy()).unwrap_or_default()
     }
+}
+
+/// Processor time of all threads of this process since its start, as a share for each processor that it may use. Nothing where
+/// the kernel does not tell.
+pub(super) fn ran_on_each() -> Duration {
+    let ticks =
+        fs::read_to_string("/proc/self/stat").ok().and_then(|stat| cpu_ticks(&stat)).unwrap_or_default();
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    Duration::from_secs_f64(ticks as f64 / clock_ticks_per_second() as f64 / processors as f64)
 }
 
 /// What the hypervisor has taken of each of the machine's processors since it was started, in the mean. Nothing where the
@@ -95,9 +124,10 @@ pub(super) fn stolen() -> Duration {
 
 /// `schedstat`: nanoseconds on a processor, nanoseconds waiting for one, and how often
 /// (Documentation/scheduler/sched-stats.rst).
-fn busy(schedstat: &str) -> Option<Duration> {
-    let mut numbers = schedstat.split_ascii_whitespace().map(|number| number.parse::<u64>().ok());
-    Some(Duration::from_nanos(numbers.next()??.saturating_add(numbers.next()??)))
+fn thread_time(schedstat: &str) -> Option<ThreadTime> {
+    let mut times =
+        schedstat.split_ascii_whitespace().map(|number| number.parse().ok().map(Duration::from_nanos));
+    Some(ThreadTime { ran: times.next()??, waited: times.next()?? })
 }
 
 /// `steal`, the eighth number of the first line of `/proc/stat`, which is the sum of the lines that follow: one for each
@@ -136,13 +166,19 @@ mod tests {
 
     #[test]
     fn the_busiest_thread_counts_and_a_new_one_from_its_beginning() {
-        let ms = Duration::from_millis;
-        let before = ThreadTimes::of([(1, ms(100)), (2, ms(500)), (3, ms(900))]);
-        let now = ThreadTimes::of([(1, ms(130)), (2, ms(510)), (4, ms(40))]);
-        assert_eq!(now.busiest_since(&before), ms(40));
-        assert_eq!(ThreadTimes::default().busiest_since(&before), Duration::ZERO);
-        assert_eq!(busy("250000000 50000000 7\n"), Some(ms(300)));
-        assert_eq!((busy("0 0 0"), busy("x 1 1"), busy("")), (Some(Duration::ZERO), None, None));
+        let time = |ran, waited| ThreadTime {
+            ran: Duration::from_millis(ran),
+            waited: Duration::from_millis(waited),
+        };
+        let before = ThreadTimes::of([(1, time(90, 10)), (2, time(500, 0)), (3, time(900, 0))]);
+        let now = ThreadTimes::of([(1, time(100, 30)), (2, time(510, 0)), (4, time(30, 10))]);
+        assert_eq!(now.busiest_since(&before), time(30, 10));
+        assert_eq!(ThreadTimes::default().busiest_since(&before), ThreadTime::default());
+        assert_eq!(thread_time("250000000 50000000 7\n"), Some(time(250, 50)));
+        assert_eq!(
+            (thread_time("0 0 0"), thread_time("x 1 1"), thread_time("")),
+            (Some(ThreadTime::default()), None, None)
+        );
     }
 
     #[test]
@@ -163,7 +199,7 @@ mod tests {
             ThreadTimes::now().map(|now| now.busiest_since(&ThreadTimes::default()))
         });
         let busy = seen.expect("a thread").join().expect("no panic").expect("Linux counts");
-        assert!(busy >= Duration::from_millis(10), "{busy:?} of 20 ms");
+        assert!(busy.busy() >= Duration::from_millis(10), "{busy:?} of 20 ms");
     }
 
     #[test]

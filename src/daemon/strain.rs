@@ -1,7 +1,12 @@
-//! Whether this daemon is overloaded: it wants more of the processors than it gets, and callers hear it. While that is so,
-//! no more callers are taken.
+//! How many calls this daemon can carry, as measured while it carries them. Two judgements, of the last two seconds:
 //!
-//! Overload needs both halves, over the same two seconds:
+//! - **Room** ([`Strain::room`]): when the daemon runs for most of the time, what it spends on a call tells how many calls would fill
+//!   a processor. No more are taken than fit, so that those who are served hear nothing of it.
+//! - **Overload** ([`Strain::is_on`]): the daemon wants more of the processors than it gets, and callers hear it. While that is
+//!   so, no more callers are taken. It happens where the forecast was wrong, or where others take the processors away.
+//!
+//! Room counts only the time in which the daemon's threads were running, which no pause of the machine makes longer.
+//! Overload needs both of these:
 //! - **The daemon is saturated.** The busiest of the threads that carry calls was running, or waiting for a processor, for
 //!   nearly all the time in which the machine was there ([`ThreadTimes`], `/proc/self/task/*/schedstat`).
 //! - **Frames are late** by more than a jitter buffer hides (`MAX_FRAME_LATENESS_MS`), more than 1 % of them, again and
@@ -26,7 +31,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use super::process::ThreadTimes;
+use super::process::{ThreadTime, ThreadTimes};
 
 /// How often the counters are read. Longer: more callers are taken before overload shows. Shorter: reading them costs more.
 pub(super) const TURN: Duration = Duration::from_millis(250);
@@ -44,6 +49,13 @@ const LATE_TICKS: u32 = 10;
 const SATURATED: f64 = 0.85;
 /// Overload is over when the same share has fallen below this. Nearer to [`SATURATED`], the judgement flaps.
 const HAS_ROOM: f64 = 0.75;
+/// The share of the time in which the machine was there that the calls' threads may be running. Higher, and frames wait for
+/// each other when many are due at once: at 0.85 of a core, 1 % of them for more than 10 ms. Lower, and callers are turned
+/// away who could be served.
+const MOST_RUNNING: f64 = 0.75;
+/// Below this share, how many calls fit is not forecast. Lower, and the cost of connecting a few callers at once is taken for
+/// the cost of carrying them; higher, and the forecast comes too late for calls that come fast.
+const FORECAST_FROM: f64 = 0.6;
 /// It is over, too, when no turn of so many had late frames: 30 s. Shorter lets callers in again who make it worse.
 const QUIET_TURNS: u32 = 120;
 
@@ -69,13 +81,17 @@ impl Ticks {
     }
 }
 
-/// The counters at one moment. They only grow.
+/// The counters at one moment.
 #[derive(Debug, Clone)]
 pub(super) struct Counters {
     /// When they were read.
     pub(super) at: Instant,
-    /// What the threads that carry calls have taken and waited for; None where the kernel does not tell.
+    /// How many calls there are. The only one that may fall.
+    pub(super) calls: usize,
+    /// What the threads that carry calls have had; None where the kernel does not tell.
     pub(super) threads: Option<ThreadTimes>,
+    /// Processor time of the whole daemon for each of its processors, in the mean: recording and API have threads too.
+    pub(super) ran_on_each: Duration,
     /// What the hypervisor has taken of each processor, in the mean.
     pub(super) stolen: Duration,
 }
@@ -85,8 +101,12 @@ pub(super) struct Counters {
 struct Turn {
     ticks: u32,
     late: u32,
-    /// For how long the busiest thread was running or waiting; None: the kernel does not tell.
-    busy: Option<Duration>,
+    /// How many calls there were at its end.
+    calls: usize,
+    /// What the busiest thread had; None: the kernel does not tell.
+    busiest: Option<ThreadTime>,
+    /// For how long the daemon ran on each of its processors, in the mean.
+    ran_on_each: Duration,
     /// How long the machine was there.
     had: Duration,
 }
@@ -94,11 +114,13 @@ struct Turn {
 impl Turn {
     fn between(before: &Counters, now: &Counters, (ticks, late): (u32, u32)) -> Self {
         let passed = now.at.saturating_duration_since(before.at);
-        let busy = now.threads.as_ref().zip(before.threads.as_ref());
+        let threads = now.threads.as_ref().zip(before.threads.as_ref());
         Self {
             ticks,
             late,
-            busy: busy.map(|(now, before)| now.busiest_since(before)),
+            calls: now.calls,
+            busiest: threads.map(|(now, before)| now.busiest_since(before)),
+            ran_on_each: now.ran_on_each.saturating_sub(before.ran_on_each),
             had: passed.saturating_sub(now.stolen.saturating_sub(before.stolen)),
         }
     }
@@ -146,6 +168,17 @@ impl Strain {
             late_percent: u64::from(late) * 100 / u64::from(ticks.max(1)),
             busy_percent: self.busy_share().map(|share| (share.min(1.0) * 100.0).round() as u64),
         }
+    }
+
+    /// How many calls fit; None: the threads have so much time left that it cannot be told, or nobody has looked for two
+    /// seconds.
+    pub(super) fn room(&self) -> Option<usize> {
+        if self.turns.len() < TURNS {
+            return None;
+        }
+        let share = self.running_share().filter(|share| *share >= FORECAST_FROM)?;
+        let calls = self.turns.iter().map(|turn| turn.calls).sum::<usize>() as f64 / self.turns.len() as f64;
+        Some((calls * MOST_RUNNING / share) as usize)
     }
 
     /// Takes the counters as they are now, and the ticks since the last time, all and late. Whether the judgement has
@@ -200,12 +233,25 @@ impl Strain {
         self.busy_share().map_or_else(|| !self.turns.iter().any(Turn::is_late), |share| share < HAS_ROOM)
     }
 
-    /// For which share of the time in which the machine was there the busiest thread was running or waiting; None where the
-    /// kernel does not tell.
     fn busy_share(&self) -> Option<f64> {
+        let busy: Duration =
+            self.turns.iter().map(|turn| turn.busiest.map(ThreadTime::busy)).sum::<Option<_>>()?;
+        Some(self.share_of(busy))
+    }
+
+    /// For which share of the time the busiest thread was running, or all threads together on each processor, whichever is
+    /// more; None where the kernel does not tell.
+    fn running_share(&self) -> Option<f64> {
+        let busiest: Duration =
+            self.turns.iter().map(|turn| turn.busiest.map(|time| time.ran)).sum::<Option<_>>()?;
+        let on_each: Duration = self.turns.iter().map(|turn| turn.ran_on_each).sum();
+        Some(self.share_of(busiest.max(on_each)))
+    }
+
+    /// This time as a share of that in which the machine was there.
+    fn share_of(&self, time: Duration) -> f64 {
         let had: Duration = self.turns.iter().map(|turn| turn.had).sum();
-        let busy: Duration = self.turns.iter().map(|turn| turn.busy).sum::<Option<_>>()?;
-        Some(busy.as_secs_f64() / had.as_secs_f64().max(f64::MIN_POSITIVE))
+        time.as_secs_f64() / had.as_secs_f64().max(f64::MIN_POSITIVE)
     }
 }
 
@@ -223,17 +269,29 @@ mod tests {
     #[derive(Clone, Copy)]
     struct Quarter {
         ticks: (u32, u32),
+        /// For how long the busiest thread was running or waiting, and for how much of that it waited.
         busy_ms: u64,
+        waits_ms: u64,
+        /// For how long all threads together ran, on each processor.
+        all_run_ms: u64,
         stolen_ms: u64,
     }
 
-    const FINE: Quarter = Quarter { ticks: (2_500, 2), busy_ms: 100, stolen_ms: 0 };
-    const OVERLOADED: Quarter = Quarter { ticks: (2_500, 250), busy_ms: 245, stolen_ms: 0 };
+    const FINE: Quarter =
+        Quarter { ticks: (2_500, 2), busy_ms: 100, waits_ms: 0, all_run_ms: 0, stolen_ms: 0 };
+    const OVERLOADED: Quarter =
+        Quarter { ticks: (2_500, 250), busy_ms: 245, waits_ms: 0, all_run_ms: 0, stolen_ms: 0 };
 
     impl Machine {
         fn new() -> Self {
-            let threads = Some(ThreadTimes::of([(7, Duration::ZERO)]));
-            let now = Counters { at: crate::daemon::clock::now(), threads, stolen: Duration::ZERO };
+            let threads = Some(ThreadTimes::of([(7, ThreadTime::default())]));
+            let now = Counters {
+                at: crate::daemon::clock::now(),
+                calls: 0,
+                threads,
+                ran_on_each: Duration::ZERO,
+                stolen: Duration::ZERO,
+            };
             let mut strain = Strain::default();
             assert!(!strain.judge(now.clone(), (0, 0)));
             Self { strain, now }
@@ -245,9 +303,17 @@ mod tests {
                 let ms = Duration::from_millis;
                 self.now.at += TURN;
                 self.now.stolen += ms(quarter.stolen_ms);
+                self.now.ran_on_each += ms(quarter.all_run_ms);
+                self.now.calls = quarter.ticks.0 as usize * 2 / 25;
                 let so_far =
                     self.now.threads.take().map(|times| times.busiest_since(&ThreadTimes::default()));
-                self.now.threads = so_far.map(|so_far| ThreadTimes::of([(7, so_far + ms(quarter.busy_ms))]));
+                self.now.threads = so_far.map(|ThreadTime { ran, waited }| {
+                    let waited = waited + ms(quarter.waits_ms);
+                    ThreadTimes::of([(
+                        7,
+                        ThreadTime { ran: ran + ms(quarter.busy_ms - quarter.waits_ms), waited },
+                    )])
+                });
                 self.strain.judge(self.now.clone(), quarter.ticks)
             });
             changes.collect::<Vec<_>>().iter().position(|has_changed| *has_changed).map(|place| place + 1)
@@ -294,22 +360,71 @@ mod tests {
             ("a core is stolen for 25 ms five times a second, and the kernel knows", 31),
             ("the same, and the kernel takes it for our work", 0),
         ]
-        .map(|(what, stolen_ms)| (what, Quarter { ticks: (375, 47), busy_ms: 100 + 31, stolen_ms }))
+        .map(|(what, stolen_ms)| {
+            (what, Quarter { ticks: (375, 47), busy_ms: 100 + 31, waits_ms: 0, all_run_ms: 0, stolen_ms })
+        })
         .into_iter()
         .chain([
-            ("stopped for half of the time", Quarter { ticks: (200, 180), busy_ms: 60, stolen_ms: 0 }),
+            (
+                "stopped for half of the time",
+                Quarter { ticks: (200, 180), busy_ms: 60, waits_ms: 0, all_run_ms: 0, stolen_ms: 0 },
+            ),
             (
                 "gone for most of a second, again and again",
-                Quarter { ticks: (50, 50), busy_ms: 90, stolen_ms: 0 },
+                Quarter { ticks: (50, 50), busy_ms: 90, waits_ms: 0, all_run_ms: 0, stolen_ms: 0 },
             ),
         ]) {
             assert_eq!(Machine::new().changes_after(seconds(60, quarter)), None, "{what}");
         }
     }
 
+    /// 200 calls, whose frames are on time.
+    const ON_TIME: Quarter = Quarter { ticks: (2_500, 0), ..FINE };
+
+    #[test]
+    fn what_the_calls_take_tells_how_many_fit() {
+        let mut machine = Machine::new();
+        assert_eq!(machine.changes_after(seconds(3, ON_TIME)), None);
+        assert_eq!(machine.strain.room(), None, "40 % of the time: there is a lot of room");
+        let mut room_at = |busy_ms, waits_ms| {
+            let quarter = Quarter { busy_ms, waits_ms, ..ON_TIME };
+            assert_eq!(machine.changes_after(seconds(3, quarter)), None);
+            machine.strain.room()
+        };
+        assert_eq!(room_at(200, 0), Some(187), "200 calls run for 80 % of the time");
+        assert_eq!(room_at(240, 0), Some(156), "for 96 %: more than fit");
+        assert_eq!(room_at(240, 140), None, "for 40 %; other programs had the rest");
+        let beside_the_recorder = Quarter { busy_ms: 240, waits_ms: 90, all_run_ms: 240, ..ON_TIME };
+        assert_eq!(machine.changes_after(seconds(3, beside_the_recorder)), None);
+        assert_eq!(machine.strain.room(), Some(156), "for 60 %; our own recorder had the rest");
+    }
+
+    #[test]
+    fn calls_that_come_fast_are_weighed_with_the_time_in_which_they_came() {
+        let mut machine = Machine::new();
+        let growing = (1..=8).map(|n| Quarter { ticks: (312 * n, 0), busy_ms: 30 * u64::from(n), ..FINE });
+        assert_eq!(machine.changes_after(growing.clone().take(7)), None);
+        assert_eq!(machine.strain.room(), None, "two seconds are not over");
+        let mut machine = Machine::new();
+        assert_eq!(machine.changes_after(seconds(1, FINE).chain(growing)), None);
+        assert!(machine.strain.room().is_none(), "54 % in the mean of these two seconds");
+    }
+
+    /// The machines of the table at the top take nobody's room.
+    #[test]
+    fn a_pause_of_the_machine_takes_no_room() {
+        for stolen_ms in [31, 0] {
+            let busy_ms = if stolen_ms == 0 { 131 } else { 100 };
+            let stolen = Quarter { ticks: (375, 47), busy_ms, waits_ms: 0, all_run_ms: 0, stolen_ms };
+            let mut machine = Machine::new();
+            assert_eq!(machine.changes_after(seconds(10, stolen)), None);
+            assert_eq!(machine.strain.room(), None);
+        }
+    }
+
     #[test]
     fn a_daemon_that_wants_all_the_hypervisor_leaves_is_overloaded() {
-        let starved = Quarter { ticks: (375, 300), busy_ms: 50, stolen_ms: 195 };
+        let starved = Quarter { ticks: (375, 300), busy_ms: 50, waits_ms: 0, all_run_ms: 0, stolen_ms: 195 };
         assert_eq!(Machine::new().changes_after(seconds(3, starved)), Some(8));
         let leaves_enough = Quarter { busy_ms: 25, ..starved };
         assert_eq!(Machine::new().changes_after(seconds(60, leaves_enough)), None);

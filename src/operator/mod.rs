@@ -114,10 +114,10 @@ notices! {
     Full { calls: usize } => Warn,
         "Conectado a Asterisk - Llamadas en curso: {calls}, y no se admiten más (MAX_CALLS)",
         "Connected to Asterisk - Calls in progress: {calls}, and no more are taken (MAX_CALLS)";
-    /// The same, because their frames leave late.
+    /// The same, because the processor has no room for another call, or because frames leave late.
     Strained { calls: usize } => Warn,
-        "Conectado a Asterisk - Llamadas en curso: {calls}, y no se admiten más (sobrecarga)",
-        "Connected to Asterisk - Calls in progress: {calls}, and no more are taken (overload)";
+        "Conectado a Asterisk - Llamadas en curso: {calls}, y no se admiten más (procesador)",
+        "Connected to Asterisk - Calls in progress: {calls}, and no more are taken (processor)";
     /// What `systemctl status` shows while Asterisk does not; never logged.
     Disconnected { calls: usize } => Warn,
         "Sin conexión con Asterisk - Llamadas en curso: {calls}",
