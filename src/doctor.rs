@@ -8,6 +8,7 @@
 
 mod asterisk;
 mod facts;
+mod findings;
 mod judge;
 mod machine;
 mod media;

@@ -34,9 +34,10 @@ const IMPURE: [&str; 11] = [
     "async fn",
 ];
 /// Where words of another language than the code's may stand: the operator's table, and what is only shown.
-const WORDS: [&str; 8] = [
+const WORDS: [&str; 9] = [
     "operator/",
     "doctor/words.rs",
+    "doctor/findings.rs",
     "config/variables.rs",
     "config/assemble.rs",
     "recordings/summary.rs",

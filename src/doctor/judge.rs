@@ -9,7 +9,8 @@ use super::facts::{
     Api, AriFault, Asterisk, Daemon, Dialplan, Disk, Facts, Listed, Machine, Media, MediaFault, OpenAi,
     OpenFiles, Place, Session, Tally,
 };
-use super::words::{Both, Decimal, Finding, InBrackets};
+use super::findings::Finding;
+use super::words::{Both, Decimal, InBrackets};
 use crate::call::source::Trust;
 use crate::config::{CallsConfig, Survey};
 use crate::operator::{Detail, Level, LinkFault, Notice};

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::words::{Finding, Status};
+use super::findings::Finding;
+use super::words::Status;
 use crate::operator::Language;
 use crate::operator::foreign::plain;
 

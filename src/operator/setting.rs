@@ -1,0 +1,360 @@
+//! What is said of the value of a variable: what stands in it, what may stand in it, and where it comes from.
+//!
+//! It does not judge values: that is the configuration's.
+
+use super::words::Said;
+use super::{Detail, Language};
+
+/// What stood in a variable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// The value itself, cleaned and cut.
+    Value(Detail),
+    /// A secret, which is not shown.
+    Hidden,
+}
+
+impl Found {
+    /// What stood in a variable that is no secret.
+    #[must_use]
+    pub fn value(text: &str) -> Self {
+        Self::Value(Detail::new(text))
+    }
+}
+
+impl Said for Found {
+    fn said(&self, language: Language) -> String {
+        match (self, language) {
+            (Self::Value(text), Language::Spanish) => format!("«{text}»"),
+            (Self::Value(text), Language::English) => format!("\"{text}\""),
+            (Self::Hidden, Language::Spanish) => "(valor oculto)".to_owned(),
+            (Self::Hidden, Language::English) => "(hidden)".to_owned(),
+        }
+    }
+}
+
+/// What a variable may hold.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Allowed {
+    /// One of these words.
+    OneOf(&'static [&'static str]),
+    /// One of these words, or `none`.
+    NoneOrOneOf(&'static [&'static str]),
+    /// A whole number, both ends included.
+    Integer {
+        /// Smallest.
+        from: u64,
+        /// Largest.
+        to: u64,
+    },
+    /// A whole number, both ends included, or 0.
+    ZeroOrInteger {
+        /// Smallest but 0.
+        from: u64,
+        /// Largest.
+        to: u64,
+    },
+    /// A whole number, both ends included, or `inf`.
+    IntegerOrInf {
+        /// Smallest.
+        from: u64,
+        /// Largest.
+        to: u64,
+    },
+    /// A number, both ends included, or 0.
+    ZeroOrDecimal {
+        /// Smallest but 0.
+        from: f64,
+        /// Largest.
+        to: f64,
+    },
+    /// A number, both ends included.
+    Decimal {
+        /// Smallest.
+        from: f64,
+        /// Largest.
+        to: f64,
+    },
+    /// An address of this machine that Asterisk can send to.
+    LocalIp,
+    /// A host name or an IP address.
+    Host,
+    /// A range `first-last` with at least one even port.
+    PortRange,
+    /// A WebSocket or HTTP address.
+    Url,
+    /// ASCII letters, digits, `-`, `_` and `.`.
+    Name,
+    /// Letters, digits and signs of ASCII without spaces.
+    Token,
+    /// Some of these words with commas between them, or `none`.
+    NoneOrSomeOf(&'static [&'static str]),
+    /// A public key of `age`.
+    AgeRecipient,
+    /// A file with a secret key of `age`; `cause` says what is wrong with this one.
+    AgeIdentityFile {
+        /// The system's words, or ours.
+        cause: Detail,
+    },
+    /// The name of a context or an extension.
+    DialplanName,
+    /// Names of destinations with their places.
+    Destinations,
+    /// Anything without control characters and colons.
+    UserName,
+    /// The address of the call log.
+    Database,
+    /// An IP address and a port.
+    SocketAddress,
+    /// IP addresses and networks.
+    Networks,
+    /// The tokens of the API.
+    Tokens,
+    /// UTF-8 text in one line.
+    Line,
+    /// Anything but a key: the variable's value is shown.
+    NoKey,
+    /// The path of a file or folder, without `~`.
+    Path,
+    /// A language code such as `es`.
+    LanguageCode,
+    /// The country code of a line, such as 57.
+    CountryCode,
+    /// A level or a tracing filter.
+    LogFilter,
+    /// A text file we can read; `cause` says what is wrong with this one.
+    TextFile {
+        /// The system's words.
+        cause: Detail,
+    },
+    /// An audio file we can read; `cause` says what is wrong with this one.
+    AudioFile {
+        /// The system's words.
+        cause: Detail,
+    },
+    /// A file of raw µ-law audio, 8 kHz, with something in it, of at most `seconds`.
+    AudioFileSize {
+        /// Longest.
+        seconds: usize,
+    },
+    /// A file with prices; `cause` says what is wrong with this one.
+    PricesFile {
+        /// Line, key and what is wrong there, or the system's words.
+        cause: Detail,
+    },
+    /// A text file with something in it, of at most `kib` KiB.
+    TextFileSize {
+        /// Largest size.
+        kib: u64,
+    },
+}
+
+impl Said for Allowed {
+    #[rustfmt::skip]
+    #[expect(clippy::too_many_lines, reason = "a table")]
+    fn said(&self, language: Language) -> String {
+        let say = |spanish: String, english: String| match language {
+            Language::Spanish => spanish,
+            Language::English => english,
+        };
+        match self {
+            Self::OneOf(words) => words.join(", "),
+            Self::NoneOrOneOf(words) => format!("none, {}", words.join(", ")),
+            Self::Integer { from, to } => say(
+                format!("un número entero de {from} a {to}"),
+                format!("a whole number from {from} to {to}")),
+            Self::ZeroOrInteger { from, to } => say(
+                format!("0, o un número entero de {from} a {to}"),
+                format!("0, or a whole number from {from} to {to}")),
+            Self::IntegerOrInf { from, to } => say(
+                format!("inf, o un número entero de {from} a {to}"),
+                format!("inf, or a whole number from {from} to {to}")),
+            Self::Decimal { from, to } => say(
+                format!("un número de {from} a {to}, con punto decimal"),
+                format!("a number from {from} to {to}, with a decimal point")),
+            Self::ZeroOrDecimal { from, to } => say(
+                format!("0, o un número de {from} a {to}, con punto decimal"),
+                format!("0, or a number from {from} to {to}, with a decimal point")),
+            Self::LocalIp => say(
+                "la dirección IP de este equipo a la que Asterisk envía el audio, p. ej. 192.168.1.100 (no 0.0.0.0)".into(),
+                "the IP address of this machine to which Asterisk sends the audio, e.g. 192.168.1.100 (not 0.0.0.0)".into()),
+            Self::Host => say(
+                "un nombre de equipo o una dirección IP, sin http:// ni puerto".into(),
+                "a host name or an IP address, without http:// or port".into()),
+            Self::PortRange => say(
+                "primero-último, de 1024 a 65535, con al menos un puerto par, p. ej. 10000-20000".into(),
+                "first-last, from 1024 to 65535, with at least one even port, e.g. 10000-20000".into()),
+            Self::Url => say(
+                "una dirección wss://, ws://, https:// o http://, sin usuario ni #".into(),
+                "a wss://, ws://, https:// or http:// address, without user or #".into()),
+            Self::Name => say(
+                "letras y cifras ASCII, guion, guion bajo y punto".into(),
+                "ASCII letters and digits, hyphen, underscore and dot".into()),
+            Self::Token => say(
+                "letras, cifras y signos ASCII, sin espacios".into(),
+                "ASCII letters, digits and signs, without spaces".into()),
+            Self::NoneOrSomeOf(words) => say(
+                format!("none, o una o varias de estas palabras separadas por comas: {}", words.join(", ")),
+                format!("none, or one or several of these words, separated by commas: {}", words.join(", "))),
+            Self::AgeRecipient => say(
+                "una clave pública de age (age1…), como la escribe age-keygen".into(),
+                "a public key of age (age1…), as age-keygen writes it".into()),
+            Self::AgeIdentityFile { cause } => say(
+                format!("un archivo legible con una clave secreta de age (AGE-SECRET-KEY-1…), como lo escribe age-keygen ({cause})"),
+                format!("a readable file with a secret key of age (AGE-SECRET-KEY-1…), as age-keygen writes it ({cause})")),
+            Self::DialplanName => say(
+                "letras y cifras ASCII y los signos - _ . + * #".into(),
+                "ASCII letters and digits and the signs - _ . + * #".into()),
+            Self::Destinations => say(
+                "NOMBRE:contexto,extensión,prioridad, y punto y coma entre varios; cada nombre una sola vez".into(),
+                "NAME:context,extension,priority, and semicolons between several; each name only once".into()),
+            Self::UserName => say(
+                "texto sin dos puntos ni caracteres de control".into(),
+                "text without colons or control characters".into()),
+            Self::Database => say(
+                "sqlite:RUTA, mysql://USUARIO:CLAVE@EQUIPO:PUERTO/BASE (signos especiales de la clave como %40), o vacío".into(),
+                "sqlite:PATH, mysql://USER:PASSWORD@HOST:PORT/DATABASE (special characters of the password as %40), or empty".into()),
+            Self::SocketAddress => say(
+                "dirección IP y puerto, p. ej. 127.0.0.1:5001 o [::1]:5001".into(),
+                "IP address and port, e.g. 127.0.0.1:5001 or [::1]:5001".into()),
+            Self::Networks => say(
+                "direcciones IP o redes separadas por comas, p. ej. 127.0.0.1,10.0.0.0/8".into(),
+                "IP addresses or networks separated by commas, e.g. 127.0.0.1,10.0.0.0/8".into()),
+            Self::Tokens => say(
+                "tokens separados por comas, cada uno SECRETO, reader:SECRETO o reader/NOMBRE:SECRETO; sin espacios ni dos puntos en SECRETO".into(),
+                "tokens separated by commas, each SECRET, reader:SECRET or reader/NAME:SECRET; no spaces or colons in SECRET".into()),
+            Self::Line => say(
+                "texto UTF-8 en una sola línea".into(),
+                "UTF-8 text in a single line".into()),
+            Self::NoKey => say(
+                "cualquier cosa menos una clave secreta, que aquí se mostraría".into(),
+                "anything but a secret key, which would be shown here".into()),
+            Self::Path => say(
+                "una ruta completa; «~» no se sustituye por la carpeta personal".into(),
+                "a whole path; ~ is not replaced by the home folder".into()),
+            Self::LanguageCode => say(
+                "un código de idioma como es o en, o vacío".into(),
+                "a language code such as es or en, or empty".into()),
+            Self::CountryCode => say(
+                "el código de un país, de una a tres cifras, como 57, o vacío".into(),
+                "the code of a country, one to three digits, such as 57, or empty".into()),
+            Self::LogFilter => say(
+                "off, error, warn, info, debug, trace, o un filtro como openai_inbound_calls=debug".into(),
+                "off, error, warn, info, debug, trace, or a filter such as openai_inbound_calls=debug".into()),
+            Self::TextFile { cause } => say(
+                format!("un archivo de texto UTF-8 que se pueda leer ({cause})"),
+                format!("a UTF-8 text file that can be read ({cause})")),
+            Self::AudioFile { cause } => say(
+                format!("un archivo de audio .ulaw que se pueda leer, none, o vacío ({cause})"),
+                format!("a .ulaw audio file that can be read, none, or empty ({cause})")),
+            Self::AudioFileSize { seconds } => say(
+                format!("un archivo de audio no vacío de hasta {seconds} s, G.711 µ-law de 8 kHz sin cabecera, \
+                    como lo escribe «sox VOZ.wav -r 8000 -c 1 VOZ.ulaw»"),
+                format!("an audio file that is not empty, of at most {seconds} s, G.711 µ-law at 8 kHz without header, \
+                    as \"sox VOICE.wav -r 8000 -c 1 VOICE.ulaw\" writes it")),
+            Self::PricesFile { cause } => say(
+                format!("un archivo TOML con precios ({cause})"),
+                format!("a TOML file with prices ({cause})")),
+            Self::TextFileSize { kib } => say(
+                format!("un archivo de texto no vacío de hasta {kib} KiB"),
+                format!("a text file that is not empty, of at most {kib} KiB")),
+        }
+    }
+}
+
+/// Where a variable is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In the environment of the process.
+    Environment {
+        /// The line of `.env`, counted from 1, that sets the variable too and therefore does not count.
+        overridden: Option<usize>,
+    },
+    /// In `.env`.
+    File {
+        /// Counted from 1.
+        line: usize,
+    },
+}
+
+impl Said for Place {
+    fn said(&self, language: Language) -> String {
+        match (self, language) {
+            (Self::Environment { overridden: None }, Language::Spanish) => "entorno".to_owned(),
+            (Self::Environment { overridden: None }, Language::English) => "environment".to_owned(),
+            (Self::Environment { overridden: Some(line) }, Language::Spanish) => {
+                format!("entorno; la línea {line} de .env no cuenta")
+            }
+            (Self::Environment { overridden: Some(line) }, Language::English) => {
+                format!("environment; line {line} of .env does not count")
+            }
+            (Self::File { line }, Language::Spanish) => format!(".env, línea {line}"),
+            (Self::File { line }, Language::English) => format!(".env, line {line}"),
+        }
+    }
+}
+
+/// Where the value of a variable comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// It is set here.
+    Set(Place),
+    /// It is set here, but empty, which means its default.
+    Emptied(Place),
+    /// Nobody sets it: it has its default.
+    Default,
+}
+
+impl Origin {
+    /// The words for people.
+    #[must_use]
+    pub fn words(self, language: Language) -> String {
+        match (self, language) {
+            (Self::Set(place), _) => place.said(language),
+            (Self::Emptied(place), Language::Spanish) => {
+                format!("por defecto; vacía en: {}", place.said(language))
+            }
+            (Self::Emptied(place), Language::English) => {
+                format!("default; empty in: {}", place.said(language))
+            }
+            (Self::Default, Language::Spanish) => "por defecto".to_owned(),
+            (Self::Default, Language::English) => "default".to_owned(),
+        }
+    }
+}
+
+/// What a list of variables says where there is no value to show, and at its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remark {
+    /// In place of a value that is not shown.
+    Hidden,
+    /// In place of a value that is empty.
+    Empty,
+    /// In place of the value of a required variable that nobody sets.
+    Missing,
+    /// In place of a value that cannot be read.
+    Unreadable,
+    /// At the end: the daemon could start.
+    Valid,
+    /// At the end: it could not.
+    Invalid,
+}
+
+impl Remark {
+    /// The words for people.
+    #[must_use]
+    pub const fn words(self, language: Language) -> &'static str {
+        let (spanish, english) = match self {
+            Self::Hidden => ("(valor oculto)", "(hidden)"),
+            Self::Empty => ("(vacía)", "(empty)"),
+            Self::Missing => ("(falta)", "(missing)"),
+            Self::Unreadable => ("(no se entiende)", "(cannot be read)"),
+            Self::Valid => ("La configuración es válida", "The configuration is valid"),
+            Self::Invalid => ("La configuración no es válida", "The configuration is not valid"),
+        };
+        match language {
+            Language::Spanish => spanish,
+            Language::English => english,
+        }
+    }
+}
