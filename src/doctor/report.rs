@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::findings::Finding;
 use super::words::Status;
 use crate::operator::Language;
-use crate::operator::foreign::plain;
+use crate::operator::foreign::{plain, plain_json};
 
 /// Wide enough for the longest status, and the longest id.
 const STATUS_WIDTH: usize = 7;
@@ -57,7 +57,7 @@ pub(super) fn json(findings: &[Finding], language: Language) -> String {
         Row { id: finding.check().id(), status: finding.status().word(), detail, remedy }
     };
     let report = Report { status: worst(findings).word(), checks: findings.iter().map(row).collect() };
-    serde_json::to_string_pretty(&report).expect("text is always JSON")
+    plain_json(&serde_json::to_string_pretty(&report).expect("text is always JSON"))
 }
 
 #[cfg(test)]
@@ -70,5 +70,14 @@ mod tests {
         let text = text(&[Finding::RecordingsWritable { path }], Language::English);
         assert!(text.contains("/srv/r\\n✔ ok") && text.contains("\\u{1b}[2J\\u{202e}"), "{text}");
         assert_eq!(text.lines().count(), 3, "{text}");
+    }
+
+    #[test]
+    fn what_strangers_wrote_moves_no_cursor_in_json_either() {
+        let path = "/srv/r\u{9b}2J\u{202e}".to_owned();
+        let text = json(&[Finding::RecordingsWritable { path: path.clone() }], Language::English);
+        assert!(!text.contains(['\u{9b}', '\u{202e}']), "{text}");
+        let report: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert!(report["checks"][0]["detail"].as_str().unwrap().contains(&path), "{text}");
     }
 }

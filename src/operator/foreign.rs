@@ -4,6 +4,7 @@
 //! It does not make text fit for HTML, SQL, a shell or a spreadsheet, and data that programs read stays as it is.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 /// `text` as one line that shows everything in it: each sign that ends a line, moves a cursor, turns the direction of
 /// writing or is not seen becomes its escape, such as `\n` or `\u{202e}`. Applying it twice changes nothing.
@@ -23,6 +24,25 @@ pub fn plain(text: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(line)
+}
+
+/// `json`, text of JSON, with each sign in its strings that [`plain`] would not show as itself written as `\uXXXX`: the
+/// same values, and nothing that a terminal obeys.
+#[must_use]
+pub fn plain_json(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    let mut units = [0; 2];
+    for c in json.chars() {
+        // Line feeds stand between values only: in strings they are escaped already.
+        if c != '\n' && is_hidden(c) {
+            for unit in c.encode_utf16(&mut units) {
+                write!(text, "\\u{unit:04x}").expect("writing to a String cannot fail");
+            }
+        } else {
+            text.push(c);
+        }
+    }
+    text
 }
 
 /// Whether a sign is not seen as itself: the control characters, and of Unicode's format characters (category Cf) and line
@@ -57,6 +77,16 @@ mod tests {
             assert_eq!(shown, format!("a{}b", c.escape_default()));
             assert_eq!(plain(&shown), shown, "twice is as once");
         }
+    }
+
+    #[test]
+    fn json_shows_what_is_not_seen_and_keeps_its_values() {
+        let hostile = "a\u{1b}[2J\r\n\u{9b}\u{202e}\u{e0041}\u{85}ñ🙂\"";
+        let json = serde_json::to_string_pretty(&[hostile]).unwrap();
+        let text = plain_json(&json);
+        assert!(text.chars().all(|c| c == '\n' || !is_hidden(c)), "{text}");
+        assert!(text.contains("\\u009b\\u202e\\udb40\\udc41") && text.contains("ñ🙂"), "{text}");
+        assert_eq!(serde_json::from_str::<[String; 1]>(&text).unwrap(), [hostile]);
     }
 
     #[test]
