@@ -1,9 +1,11 @@
-//! `openai-inbound-calls recordings …`: list, export and delete recordings from the command line.
+//! The commands that need no daemon. `config` shows the configuration. `recordings` lists, exports and deletes
+//! recordings.
 //!
-//! Needs the recordings' variables only: neither Asterisk nor a key nor a log. Recordings go to stdout, one a
+//! The commands on recordings need the recordings' variables only: neither Asterisk nor a key nor a log. Recordings go to stdout, one a
 //! line, for scripts; what is to be said goes to stderr, in the operator's language. What is read or deleted is
 //! in the access log, like what is asked of the API.
 
+pub mod config;
 mod purge;
 
 use std::fmt;

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use futures_util::{Stream, stream};
+use openai_inbound_calls::commands::config::Form;
 use openai_inbound_calls::config::Config;
 use openai_inbound_calls::operator::{Detail, Language, Notice};
 use openai_inbound_calls::{bench, commands, daemon, demo, doctor, logging, output};
@@ -44,6 +45,16 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Shows every variable with the value in force, where that comes from, and what it means; passwords and keys are hidden.
+    ///
+    /// It reads the environment and `.env` as the daemon does, in the folder it is run in: run it in the daemon's. A service
+    /// has the environment of its unit, not that of your shell. The exit code is 0 if a daemon could start with it, and 1 if
+    /// something is missing or wrong.
+    Config {
+        /// Prints JSON, whose fields do not change between versions.
+        #[arg(long)]
+        json: bool,
+    },
     /// Measures how many calls this machine carries, how exactly, and at what price; without Asterisk and without a key.
     ///
     /// The real daemon runs on a processor core of its own, simulated calls and a simulated OpenAI on the others. The exit
@@ -63,6 +74,7 @@ fn main() -> ExitCode {
         None => serve(),
         Some(Command::Demo { once }) => show(once),
         Some(Command::Doctor { json }) => examine(json),
+        Some(Command::Config { json }) => show_config(json),
         Some(Command::Bench(options)) => measure(options),
         Some(Command::Recordings(command)) => commands::run(command),
     }
@@ -105,6 +117,16 @@ fn examine(json: bool) -> ExitCode {
     match run(|stop| doctor::run(json, stop)) {
         Ok(code) => ExitCode::from(code),
         Err(error) => failed(&error, doctor::language(), ExitCode::from(doctor::FAILED)),
+    }
+}
+
+/// Shows the configuration.
+fn show_config(json: bool) -> ExitCode {
+    let form = if json { Form::Json } else { Form::Text };
+    match commands::config::show(form) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => failed(&error.into(), doctor::language(), ExitCode::FAILURE),
     }
 }
 

@@ -151,7 +151,7 @@ pub(super) fn networks(text: &str) -> Option<Vec<IpNet>> {
 }
 
 /// What DATABASE_URL names.
-enum Database {
+pub(super) enum Database {
     /// Nothing: a file beside the recordings.
     Here,
     File(PathBuf),
@@ -159,7 +159,7 @@ enum Database {
 }
 
 /// `sqlite:PATH`, `sqlite://PATH`, or a server's address; empty: beside the recordings.
-fn database(text: &str) -> Option<Database> {
+pub(super) fn database(text: &str) -> Option<Database> {
     let text = text.trim();
     if text.is_empty() {
         return Some(Database::Here);
@@ -174,7 +174,7 @@ fn database(text: &str) -> Option<Database> {
 }
 
 /// Comma-separated, each `[ROLE[/NAME]:]SECRET`; the role is `full` unless it says `reader`.
-fn tokens(text: &str) -> Option<Vec<ApiToken>> {
+pub(super) fn tokens(text: &str) -> Option<Vec<ApiToken>> {
     let text = text.trim();
     if text.is_empty() {
         return Some(Vec::new());

@@ -4,6 +4,7 @@
 //! section reads all of its variables before it gives up on one (`?`), so that all problems are found in one
 //! run.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::net::IpAddr;
@@ -40,15 +41,25 @@ const MAX_INSTRUCTIONS_KIB: u64 = 64;
 
 /// The configuration in `variables`, or everything that is wrong with it.
 pub(super) fn assemble(variables: Variables<'_>) -> Result<Config, Vec<Problem>> {
-    let (parts, problems) = parts(variables);
+    let Assembled { parts, problems, .. } = parts(variables);
     match parts.whole() {
         Some(config) if problems.is_empty() => Ok(config),
         _ => Err(problems),
     }
 }
 
-/// Every section that is complete, and everything that is wrong with the others.
-pub(super) fn parts(variables: Variables<'_>) -> (Parts, Vec<Problem>) {
+/// What can be made of the variables.
+pub(super) struct Assembled {
+    /// Every section that is complete.
+    pub(super) parts: Parts,
+    /// Everything that is wrong with the others.
+    pub(super) problems: Vec<Problem>,
+    /// What each variable comes to as text; nothing where it is missing, or its text is of no use at all.
+    pub(super) in_force: BTreeMap<&'static str, String>,
+}
+
+/// All of it.
+pub(super) fn parts(variables: Variables<'_>) -> Assembled {
     let mut reader = Reader::new(variables);
     let asterisk = asterisk(&mut reader);
     let realtime = realtime(&mut reader);
@@ -69,7 +80,7 @@ pub(super) fn parts(variables: Variables<'_>) -> (Parts, Vec<Problem>) {
         archive.as_ref().and_then(privacy::of_call_log),
     ];
     reader.remarks.extend(places.into_iter().flatten());
-    let remarks = reader.remarks;
+    let Reader { problems, remarks, in_force, .. } = reader;
     let parts = Parts {
         asterisk,
         media,
@@ -82,7 +93,7 @@ pub(super) fn parts(variables: Variables<'_>) -> (Parts, Vec<Problem>) {
         shutdown_grace,
         remarks,
     };
-    (parts, reader.problems)
+    Assembled { parts, problems, in_force }
 }
 
 /// What concerns recordings, or everything that is wrong with it.
@@ -134,6 +145,9 @@ fn realtime(reader: &mut Reader<'_>) -> Option<RealtimeConfig> {
         text.bytes().all(|byte| byte.is_ascii_graphic()).then(|| Secret::new(text.to_owned()))
     });
     let url = reader.parsed("OPENAI_REALTIME_URL", Allowed::Url, url::complete);
+    if let Some(url) = &url {
+        reader.uses("OPENAI_REALTIME_URL", url);
+    }
     let at_openai = url.as_deref().is_some_and(url::is_openai);
     let dialect = reader.word("OPENAI_REALTIME_DIALECT");
     let model = reader.token("OPENAI_REALTIME_MODEL");
@@ -184,6 +198,7 @@ fn realtime(reader: &mut Reader<'_>) -> Option<RealtimeConfig> {
     }
     if at_openai && !models::reasons(&config.model) && config.session.reasoning_effort.take().is_some() {
         let (variable, model) = ("OPENAI_REASONING_EFFORT", config.model.clone());
+        reader.uses(variable, "none");
         reader.remarks.push(Notice::SettingIgnored { variable, model });
     }
     Some(config)
@@ -198,6 +213,7 @@ fn current_model(reader: &mut Reader<'_>, variable: &'static str, model: String,
     match models::fate(&model) {
         Fate::Lives => model,
         Fate::Retired { replacement } => {
+            reader.uses(variable, replacement);
             reader.remarks.push(Notice::ModelRetired { variable, model, replacement });
             replacement.to_owned()
         }
@@ -210,19 +226,21 @@ fn current_model(reader: &mut Reader<'_>, variable: &'static str, model: String,
 
 /// The default voice exists in the current dialect only. Only OpenAI's own voices are judged: elsewhere there are others.
 fn voice(reader: &mut Reader<'_>, dialect: Option<Dialect>, at_openai: bool) -> Option<String> {
-    let voice = reader.token("OPENAI_VOICE")?;
-    if reader.is_default("OPENAI_VOICE") {
-        return Some(if dialect == Some(Dialect::Beta) { "alloy".to_owned() } else { voice });
-    }
-    match models::voice(&voice) {
-        Some(known) if at_openai => Some(known.to_owned()),
+    let name = "OPENAI_VOICE";
+    let voice = reader.token(name)?;
+    let replacement = match models::voice(&voice) {
+        _ if reader.is_default(name) => (dialect == Some(Dialect::Beta)).then_some("alloy"),
+        Some(known) if at_openai => Some(known),
         None if at_openai && !is_custom_voice(&voice) => {
             let known = models::VOICES.join(", ");
             reader.remarks.push(Notice::VoiceUnknown { voice: Detail::new(&voice), known });
-            Some(voice)
+            None
         }
-        _ => Some(voice),
-    }
+        _ => None,
+    };
+    let voice = replacement.map_or(voice, str::to_owned);
+    reader.uses(name, &voice);
+    Some(voice)
 }
 
 fn instructions(reader: &mut Reader<'_>) -> Option<String> {

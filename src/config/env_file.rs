@@ -13,10 +13,19 @@ use super::Problem;
 use super::variables::{self, VARIABLES};
 use crate::operator::{Detail, Notice};
 
+/// What the last line that sets a variable says.
+#[derive(Debug)]
+pub(super) struct Line {
+    /// Counted from 1.
+    pub(super) number: usize,
+    pub(super) value: String,
+}
+
 /// What stands in the file.
 #[derive(Debug, Default)]
 pub(super) struct EnvFile {
-    pub(super) values: BTreeMap<String, String>,
+    /// The lines that set variables, by name.
+    pub(super) lines: BTreeMap<String, Line>,
     pub(super) problems: Vec<Problem>,
     pub(super) remarks: Vec<Notice>,
 }
@@ -51,7 +60,7 @@ impl EnvFile {
         for (index, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
             file.parse_line(path, index + 1, line);
         }
-        file.remarks.extend(file.values.keys().filter_map(|name| misspelt(name)));
+        file.remarks.extend(file.lines.keys().filter_map(|name| misspelt(name)));
         file
     }
 
@@ -73,11 +82,11 @@ impl EnvFile {
             if line.split_once('=').is_some_and(|(_, raw)| sheds_quotes(raw.trim())) {
                 self.remarks.push(Notice::EnvQuotesShed { path: path(), line: number, variable });
             }
-            if self.values.get(&name).is_some_and(|before| *before != value) {
+            if self.lines.get(&name).is_some_and(|before| before.value != value) {
                 self.remarks.push(Notice::EnvVariableRepeated { path: path(), line: number, variable });
             }
         }
-        self.values.insert(name, value);
+        self.lines.insert(name, Line { number, value });
     }
 }
 
@@ -182,8 +191,8 @@ mod tests {
             file.problems,
             [malformed(2, Some("ASSISTANT_GREETING")), malformed(3, None), malformed(4, Some("LOG_LEVEL"))]
         );
-        assert_eq!(file.values["ASTERISK_HOST"], "pbx");
-        assert_eq!(file.values["ASTERISK_PORT"], "8088");
+        assert_eq!(file.lines["ASTERISK_HOST"].value, "pbx");
+        assert_eq!(file.lines["ASTERISK_PORT"].value, "8088");
     }
 
     #[test]
@@ -191,8 +200,8 @@ mod tests {
         let file =
             parse("\u{feff}ASTERISK_HOST=pbx \r\n\r\n# don't\r\nASSISTANT_GREETING='¿Qué \"tal\"? #1 $5'");
         assert_eq!((file.problems, file.remarks), (vec![], vec![]));
-        assert_eq!(file.values["ASTERISK_HOST"], "pbx");
-        assert_eq!(file.values["ASSISTANT_GREETING"], "¿Qué \"tal\"? #1 $5");
+        assert_eq!(file.lines["ASTERISK_HOST"].value, "pbx");
+        assert_eq!(file.lines["ASSISTANT_GREETING"].value, "¿Qué \"tal\"? #1 $5");
     }
 
     #[test]
@@ -202,13 +211,16 @@ mod tests {
             file.remarks,
             [Notice::EnvValueExpanded { path: ".env".into(), line: 1, variable: "ASTERISK_PASSWORD" }]
         );
-        assert_eq!(file.values["LOG_FILE_PATH"], "a$b");
+        assert_eq!(file.lines["LOG_FILE_PATH"].value, "a$b");
     }
 
     #[test]
     fn line_ends_of_old_macs_are_understood() {
         let file = parse("ASTERISK_HOST=pbx\rASTERISK_PASSWORD=hunter2\r\rLOG_LEVEL='x\r");
-        assert_eq!((&*file.values["ASTERISK_HOST"], &*file.values["ASTERISK_PASSWORD"]), ("pbx", "hunter2"));
+        assert_eq!(
+            (&*file.lines["ASTERISK_HOST"].value, &*file.lines["ASTERISK_PASSWORD"].value),
+            ("pbx", "hunter2")
+        );
         assert_eq!(file.problems, [malformed(4, Some("LOG_LEVEL"))]);
     }
 
@@ -241,7 +253,7 @@ mod tests {
     #[test]
     fn the_last_of_repeated_variables_counts_and_is_said() {
         let file = parse("LOG_LEVEL=info\nLOG_LEVEL=info\nLOG_LEVEL=debug\n");
-        assert_eq!(file.values["LOG_LEVEL"], "debug");
+        assert_eq!(file.lines["LOG_LEVEL"].value, "debug");
         assert_eq!(
             file.remarks,
             [Notice::EnvVariableRepeated { path: ".env".into(), line: 3, variable: "LOG_LEVEL" }]

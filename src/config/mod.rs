@@ -6,8 +6,8 @@
 //!
 //! ```text
 //! .env ── env_file ──┐
-//!                    ├── reader (one variable) ── assemble (what goes together) ── Config
-//! process ───────────┘        └── variables (names, defaults, meanings)
+//!                    ├── load ── reader (one variable) ── assemble (what goes together) ── Config, or Survey
+//! process ───────────┘               └── variables (names, defaults, meanings)
 //! ```
 
 mod apology;
@@ -15,22 +15,25 @@ mod archive;
 mod assemble;
 mod calls;
 mod env_file;
+mod load;
 mod log_filter;
 mod media;
 mod models;
 mod prices;
 mod privacy;
+mod problem;
 mod reader;
 mod recordings;
 mod reload;
 mod secrecy;
+mod settings;
 mod survey;
 mod url;
 mod variables;
 mod words;
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -38,8 +41,10 @@ use std::time::Duration;
 
 pub use archive::{ApiConfig, ApiToken, ArchiveConfig, Role};
 pub use log_filter::directives as log_directives;
+pub use problem::{LoadError, Problem};
+pub use settings::{Setting, Shown};
 pub use survey::{Parts, Survey};
-pub use variables::{VARIABLES, Variable, env_example};
+pub use variables::{USUAL, VARIABLES, Variable, env_example};
 pub use words::Scheme;
 
 use ipnet::IpNet;
@@ -49,11 +54,10 @@ use crate::call::ledger::Prices;
 use crate::call::limits::Limits;
 use crate::call::source::Trust;
 use crate::call::tools::Destination;
-use crate::operator::{Allowed, Detail, Found, Language, Notice};
+use crate::operator::{Language, Notice};
 use crate::realtime::dialect::SessionSettings;
 use crate::recordings::RecordingSettings;
-use env_file::EnvFile;
-use words::Word;
+use load::{Sources, env_path, load_with, process};
 
 /// Where variables come from: the value of a name, if it is set.
 pub type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -272,109 +276,6 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// One thing that is wrong with the configuration.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Problem {
-    /// A required variable is unset or empty.
-    Missing {
-        /// Its name.
-        variable: &'static str,
-    },
-    /// A value we cannot use.
-    Invalid {
-        /// Its variable.
-        variable: &'static str,
-        /// What stands there; hidden if secret.
-        found: Found,
-        /// What may stand there.
-        allowed: Allowed,
-    },
-    /// A line of `.env` that is not `NAME=value`.
-    MalformedLine {
-        /// The file.
-        path: String,
-        /// Counted from 1.
-        line: usize,
-        /// The variable at its start, if it is one of ours.
-        variable: Option<&'static str>,
-    },
-    /// The API would be open to other machines without a token.
-    ApiOpenToAll {
-        /// Where it would listen.
-        address: SocketAddr,
-    },
-    /// A token for other machines can be guessed.
-    TokenTooShort {
-        /// Which, from 1.
-        position: usize,
-        /// How many characters it needs.
-        characters: usize,
-    },
-    /// `.env` is there but cannot be read.
-    UnreadableFile {
-        /// The file.
-        path: String,
-        /// The system's words.
-        cause: Detail,
-    },
-}
-
-impl Problem {
-    /// The lines for the operator: one for all missing variables, then one for each other problem.
-    #[must_use]
-    pub fn notices(problems: &[Self]) -> Vec<Notice> {
-        let mut missing = Vec::new();
-        let mut others = Vec::new();
-        for problem in problems.iter().cloned() {
-            match problem {
-                Self::Missing { variable } => missing.push(variable),
-                Self::Invalid { variable, found, allowed } => {
-                    others.push(Notice::SettingInvalid { variable, found, allowed });
-                }
-                Self::MalformedLine { path, line, variable } => {
-                    others.push(Notice::EnvLineMalformed { path, line, variable });
-                }
-                Self::ApiOpenToAll { address } => others.push(Notice::ApiOpenToAll { address }),
-                Self::TokenTooShort { position, characters } => {
-                    others.push(Notice::TokenTooShort { position, characters });
-                }
-                Self::UnreadableFile { path, cause } => {
-                    others.push(Notice::EnvFileUnreadable { path, cause });
-                }
-            }
-        }
-        if !missing.is_empty() {
-            missing.sort_by_key(|name| VARIABLES.iter().position(|row| row.name == *name));
-            others.insert(0, Notice::EnvironmentIncomplete { missing });
-        }
-        others
-    }
-}
-
-/// Why the daemon cannot start, with what is needed to say so before the log is open.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[error("the configuration has {} problem(s)", problems.len())]
-pub struct LoadError {
-    /// The language asked for, as far as it could be read.
-    pub language: Language,
-    /// The log file asked for, if any.
-    pub log_path: Option<PathBuf>,
-    /// What is wrong.
-    pub problems: Vec<Problem>,
-    /// What may explain it: typos, replaced `$` signs, the file that was or was not read.
-    pub remarks: Vec<Notice>,
-}
-
-impl LoadError {
-    /// Everything to be said, the problems first.
-    #[must_use]
-    pub fn notices(&self) -> Vec<Notice> {
-        let mut notices = Problem::notices(&self.problems);
-        notices.extend(self.remarks.iter().cloned());
-        notices
-    }
-}
-
 impl Config {
     /// Reads the environment of the process and `.env` in the working directory.
     ///
@@ -389,7 +290,8 @@ impl Config {
     /// # Errors
     /// All missing and malformed variables and lines at once.
     pub fn load_from(env_path: &Path, process: Variables<'_>) -> Result<Self, LoadError> {
-        let (mut config, remarks) = load_with(env_path, process, &|_| true, &Self::from_variables)?;
+        let sources = Sources::read(env_path, process);
+        let (mut config, remarks) = load_with(&sources, &|_| true, &Self::from_variables)?;
         config.remarks.splice(0..0, remarks);
         Ok(config)
     }
@@ -429,89 +331,9 @@ impl RecordingsConfig {
     /// All malformed variables and lines at once.
     pub fn load_from(env_path: &Path, process: Variables<'_>) -> Result<Self, LoadError> {
         let concerns = |name: &str| archive::VARIABLES.contains(&name);
-        let (config, _) = load_with(env_path, process, &concerns, &assemble::recordings_only)?;
+        let sources = Sources::read(env_path, process);
+        let (config, _) = load_with(&sources, &concerns, &assemble::recordings_only)?;
         Ok(config)
-    }
-}
-
-/// Where `.env` is.
-fn env_path() -> PathBuf {
-    std::env::current_dir().unwrap_or_default().join(".env")
-}
-
-/// A variable of the process.
-fn process(name: &str) -> Option<String> {
-    std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
-}
-
-/// What `assemble` makes of the process's variables and the file's, and what is to be said about the file;
-/// malformed lines count only if they concern us.
-fn load_with<T>(
-    env_path: &Path,
-    process: Variables<'_>,
-    concerns: &dyn Fn(&str) -> bool,
-    assemble: &dyn Fn(Variables<'_>) -> Result<T, Vec<Problem>>,
-) -> Result<(T, Vec<Notice>), LoadError> {
-    let mut file = EnvFile::read(env_path);
-    let is_quoted = |name: &str| process(name).is_some_and(|value| within_quotes(&value).is_some());
-    file.remarks.extend(
-        VARIABLES
-            .iter()
-            .map(|row| row.name)
-            .filter(|name| concerns(name) && is_quoted(name))
-            .map(|variable| Notice::QuotesTakenOff { variable }),
-    );
-    let of_process =
-        |name: &str| process(name).map(|value| within_quotes(&value).map_or(value.clone(), str::to_owned));
-    let variables = |name: &str| of_process(name).or_else(|| file.values.get(name).cloned());
-    let mut problems = file.problems;
-    problems.retain(|problem| named_by(problem).is_none_or(|name| process(name).is_none() && concerns(name)));
-    match assemble(&variables) {
-        Ok(config) if problems.is_empty() => Ok((config, file.remarks)),
-        Ok(_) => Err(load_error(&variables, problems, file.remarks)),
-        Err(of_values) => {
-            let malformed: Vec<_> = problems.iter().filter_map(named_by).collect();
-            let is_new = |problem: &Problem| {
-                // A variable whose line is malformed is there, only not readable.
-                !matches!(problem, Problem::Missing { variable } if malformed.contains(variable))
-            };
-            let of_values: Vec<_> = of_values.into_iter().filter(is_new).collect();
-            problems.splice(0..0, of_values);
-            Err(load_error(&variables, problems, file.remarks))
-        }
-    }
-}
-
-/// What stands between quotes that are around all of `value`: `docker --env-file` takes them for a part of it.
-fn within_quotes(value: &str) -> Option<&str> {
-    let quote = value.chars().next().filter(|first| ['"', '\''].contains(first))?;
-    value.strip_prefix(quote)?.strip_suffix(quote).filter(|inner| !inner.contains(quote))
-}
-
-/// The variable that a malformed line would have set.
-const fn named_by(problem: &Problem) -> Option<&'static str> {
-    match problem {
-        Problem::MalformedLine { variable, .. } => *variable,
-        Problem::Missing { .. }
-        | Problem::Invalid { .. }
-        | Problem::ApiOpenToAll { .. }
-        | Problem::TokenTooShort { .. }
-        | Problem::UnreadableFile { .. } => None,
-    }
-}
-
-fn load_error(variables: Variables<'_>, problems: Vec<Problem>, remarks: Vec<Notice>) -> LoadError {
-    LoadError {
-        language: variables("LOG_LANGUAGE")
-            .and_then(|word| Language::from_word(word.trim()))
-            .unwrap_or_default(),
-        log_path: variables("LOG_FILE_PATH")
-            .map(|path| path.trim().to_owned())
-            .filter(|path| !path.is_empty() && !path.starts_with('~') && !secrecy::is_key(path))
-            .filter(|path| !path.contains(char::is_control))
-            .map(PathBuf::from),
-        problems,
-        remarks,
     }
 }
 

@@ -4,6 +4,7 @@
 //! Every method returns `None` exactly when it has noted a problem; the assembly then goes on to the next
 //! variable.
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use super::secrecy;
@@ -17,30 +18,39 @@ pub(super) struct Reader<'a> {
     variables: Variables<'a>,
     pub(super) problems: Vec<Problem>,
     pub(super) remarks: Vec<Notice>,
+    /// What each variable read so far comes to as text: its value, its default, or what is used in place of both.
+    pub(super) in_force: BTreeMap<&'static str, String>,
 }
 
 impl<'a> Reader<'a> {
     pub(super) const fn new(variables: Variables<'a>) -> Self {
-        Self { variables, problems: Vec::new(), remarks: Vec::new() }
+        Self { variables, problems: Vec::new(), remarks: Vec::new(), in_force: BTreeMap::new() }
     }
 
     /// The value, or the default where it is unset or empty.
     pub(super) fn text(&mut self, name: &'static str) -> Option<String> {
         let variable = row(name);
-        match self.one_line(variable)?.filter(|text| !text.trim().is_empty()) {
-            Some(text) => Some(text),
-            None if variable.required => {
-                self.problems.push(Problem::Missing { variable: name });
-                None
-            }
-            None => Some(variable.default.to_owned()),
+        let set = self.one_line(variable)?.filter(|text| !text.trim().is_empty());
+        if set.is_none() && variable.required {
+            self.problems.push(Problem::Missing { variable: name });
+            return None;
         }
+        let text = set.unwrap_or_else(|| variable.default.to_owned());
+        self.uses(name, &text);
+        Some(text)
     }
 
     /// The value, which may be empty, or the default where it is unset.
     pub(super) fn text_or_empty(&mut self, name: &'static str) -> Option<String> {
         let variable = row(name);
-        Some(self.one_line(variable)?.unwrap_or_else(|| variable.default.to_owned()))
+        let text = self.one_line(variable)?.unwrap_or_else(|| variable.default.to_owned());
+        self.uses(name, &text);
+        Some(text)
+    }
+
+    /// Notes that `text` is what `name` comes to.
+    pub(super) fn uses(&mut self, name: &'static str, text: &str) {
+        self.in_force.insert(name, text.to_owned());
     }
 
     /// What `parse` makes of the value; `allowed` is said where it makes nothing of it.

@@ -10,6 +10,10 @@ use super::variables::VARIABLES;
 /// larger one would show `hunter2`.
 const MIXED_WORD_CHARS: usize = 7;
 
+/// A word of so many characters that mixes letters and digits, in an address, may be a key. Smaller would hide the names of
+/// deployments, larger would show keys of 128 bits.
+const RANDOM_WORD_CHARS: usize = 20;
+
 /// Shorter secrets are not looked for in other values: they would hide what has nothing to do with them.
 const SECRET_CHARS: usize = 4;
 
@@ -34,6 +38,12 @@ pub(super) fn is_key(text: &str) -> bool {
     })
 }
 
+/// Whether a word in `text`, whatever stands around it, begins like a key: stricter than [`is_key`], which decides what a
+/// variable may hold.
+pub(super) fn holds_key(text: &str) -> bool {
+    text.split(|c: char| !c.is_alphanumeric() && c != '-' && c != '_').any(is_key)
+}
+
 /// The lines of other variables may be in it.
 fn is_several_lines(text: &str) -> bool {
     text.contains(|c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'))
@@ -48,15 +58,49 @@ fn names_user(text: &str) -> bool {
     rest.contains('@') || !(is_address || rest.rsplit_once(':').is_none_or(ends_in_port))
 }
 
-fn repeats_a_secret(text: &str, variables: Variables<'_>) -> bool {
+/// Whether the value of a secret variable, or a part of it that opens something by itself, stands in `text`.
+pub(super) fn repeats_a_secret(text: &str, variables: Variables<'_>) -> bool {
     let secrets = VARIABLES.iter().filter(|row| row.secret).filter_map(|row| variables(row.name));
-    secrets.flat_map(|secret| secret.split(',').map(|one| one.trim().to_owned()).collect::<Vec<_>>()).any(
-        |secret| {
-            // Of a token with a role: what is behind it.
-            let secret = secret.rsplit(':').next().unwrap_or_default();
-            secret.len() >= SECRET_CHARS && text.contains(secret)
-        },
-    )
+    secrets
+        .flat_map(|secret| parts_of(&secret))
+        .any(|part| part.len() >= SECRET_CHARS && text.contains(&part))
+}
+
+/// The whole of a secret, and what of it may be a secret by itself: each of several tokens, what stands behind a role,
+/// and the password of an address, as it is written there and as it is meant.
+fn parts_of(secret: &str) -> Vec<String> {
+    let mut parts = vec![secret.trim().to_owned()];
+    if let Some(password) = password_of(secret) {
+        parts.extend([password.to_owned(), unescaped(password)]);
+    } else {
+        let tokens = secret.split(',').map(str::trim);
+        parts.extend(tokens.map(|token| token.rsplit(':').next().unwrap_or(token).to_owned()));
+    }
+    parts
+}
+
+/// The password in an address with a user: `scheme://user:password@host`.
+fn password_of(address: &str) -> Option<&str> {
+    let (user, _) = address.split_once("://")?.1.rsplit_once('@')?;
+    user.split_once(':').map(|(_, password)| password)
+}
+
+/// `text` with the bytes that it writes as `%40`.
+fn unescaped(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, others @ ..] = rest {
+        let escaped = match (first, others) {
+            (b'%', [high, low, ..]) => {
+                let digits = [*high, *low];
+                std::str::from_utf8(&digits).ok().and_then(|digits| u8::from_str_radix(digits, 16).ok())
+            }
+            _ => None,
+        };
+        bytes.push(escaped.unwrap_or(*first));
+        rest = if escaped.is_some() { &others[2..] } else { others };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 fn is_path(text: &str) -> bool {
@@ -64,11 +108,20 @@ fn is_path(text: &str) -> bool {
 }
 
 fn has_mixed_word(text: &str) -> bool {
-    text.split(|c: char| !c.is_alphanumeric()).any(|word| {
-        word.chars().count() >= MIXED_WORD_CHARS
-            && word.contains(|c: char| c.is_ascii_digit())
-            && word.contains(|c: char| c.is_alphabetic())
-    })
+    text.split(|c: char| !c.is_alphanumeric()).any(|word| is_mixed(word, MIXED_WORD_CHARS))
+}
+
+/// Whether a part of an address may be a key.
+pub(super) fn looks_random(part: &str) -> bool {
+    holds_key(part)
+        || part.split(|c: char| !c.is_alphanumeric()).any(|word| is_mixed(word, RANDOM_WORD_CHARS))
+}
+
+/// Whether `word` has at least `least` characters, letters and digits among them.
+fn is_mixed(word: &str, least: usize) -> bool {
+    word.chars().count() >= least
+        && word.contains(|c: char| c.is_ascii_digit())
+        && word.contains(|c: char| c.is_alphabetic())
 }
 
 #[cfg(test)]

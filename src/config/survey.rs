@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{
     ArchiveConfig, AsteriskConfig, CallsConfig, Config, LogConfig, MediaConfig, Problem, RealtimeConfig,
-    Variables, assemble, env_path, load_with, process,
+    Setting, Sources, Variables, assemble, env_path, load_with, process, settings,
 };
 use crate::operator::{Language, Notice};
 use crate::recordings::RecordingSettings;
@@ -56,6 +56,8 @@ pub struct Survey {
     pub problems: Vec<Notice>,
     /// What was noticed in the file, and which file it was.
     pub remarks: Vec<Notice>,
+    /// Every variable, in the order of the table.
+    pub settings: Vec<Setting>,
 }
 
 impl Survey {
@@ -68,21 +70,24 @@ impl Survey {
     /// Reads the variables of `process` and, for those it does not set, the file at `env_path`.
     #[must_use]
     pub fn load_from(env_path: &Path, process: Variables<'_>) -> Self {
-        let kept = RefCell::new(Parts::default());
-        let loaded = load_with(env_path, process, &|_| true, &|variables| {
-            let (parts, problems) = assemble::parts(variables);
-            kept.replace(parts);
-            if problems.is_empty() { Ok(()) } else { Err(problems) }
+        let sources = Sources::read(env_path, process);
+        let kept = RefCell::new((Parts::default(), Vec::new()));
+        let loaded = load_with(&sources, &|_| true, &|variables| {
+            let assembled = assemble::parts(variables);
+            let settings = settings::settings(&sources, &assembled);
+            kept.replace((assembled.parts, settings));
+            if assembled.problems.is_empty() { Ok(()) } else { Err(assembled.problems) }
         });
-        let parts = kept.into_inner();
+        let (parts, settings) = kept.into_inner();
         let language = parts.log.as_ref().map(|log| log.language);
         match loaded {
             Ok(((), remarks)) => {
-                Self { language: language.unwrap_or_default(), parts, problems: Vec::new(), remarks }
+                let (language, problems) = (language.unwrap_or_default(), Vec::new());
+                Self { language, parts, problems, remarks, settings }
             }
             Err(error) => {
                 let problems = Problem::notices(&error.problems);
-                Self { language: error.language, parts, problems, remarks: error.remarks }
+                Self { language: error.language, parts, problems, remarks: error.remarks, settings }
             }
         }
     }

@@ -1,12 +1,15 @@
 //! Every variable the daemon knows: name, default, meaning. The parser takes its defaults from this table,
-//! `.env.example` is printed from it and the README is held to it, so that the three cannot drift apart.
+//! `.env.example`, `docs/variables.md` and the tables of the READMEs are printed from it, so that none of them can drift
+//! apart.
 //!
 //! It does not say what a value may be: that is the parser's, in `assemble`.
 
 use std::fmt::Write;
 
+use crate::operator::Language;
+
 /// One environment variable.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Variable {
     /// Its name, upper case.
     pub name: &'static str,
@@ -22,6 +25,32 @@ pub struct Variable {
     /// One line of explanation in Spanish.
     pub meaning_es: &'static str,
 }
+
+impl Variable {
+    /// The line of explanation in a language.
+    #[must_use]
+    pub const fn meaning(&self, language: Language) -> &'static str {
+        match language {
+            Language::Spanish => self.meaning_es,
+            Language::English => self.meaning_en,
+        }
+    }
+}
+
+/// The optional variables that most people change sooner or later, in the order of the READMEs, which show these and no
+/// others.
+pub const USUAL: [&str; 10] = [
+    "ASSISTANT_INSTRUCTIONS_FILE",
+    "ASSISTANT_GREETING",
+    "RECORDING_NOTICE",
+    "OPENAI_REALTIME_MODEL",
+    "OPENAI_VOICE",
+    "OPENAI_TRANSCRIPTION_LANGUAGE",
+    "TRANSFER_DESTINATIONS",
+    "MAX_DAY_COST",
+    "RECORDING_RETENTION_DAYS",
+    "RTP_PORTS",
+];
 
 const fn required(
     name: &'static str,
@@ -94,7 +123,7 @@ pub const VARIABLES: &[Variable] = &[
         "IP address to which Asterisk sends the audio, if not LOCAL_IP_ADDRESS (container, NAT); empty: that one"),
     optional("RTP_MEDIA_ADDRESSES", "",
         "Direcciones o redes, además de las de ASTERISK_HOST, a las que Asterisk puede pedir el audio: 172.17.0.0/16",
-        "Addresses or networks, beside those of ASTERISK_HOST, to which Asterisk may want audio: 172.17.0.0/16"),
+        "Addresses or networks, beside those of ASTERISK_HOST, to which Asterisk may ask for audio: 172.17.0.0/16"),
     optional("LOG_LANGUAGE", "es",
         "Idioma de las líneas del log: es o en",
         "Language of the log lines: es or en"),
@@ -180,7 +209,7 @@ pub const VARIABLES: &[Variable] = &[
         "true: el asistente puede colgar tras despedirse; false: no",
         "true: the assistant may hang up after saying goodbye; false: not"),
     optional("ASSISTANT_HEARS_KEYS", "true",
-        "true: el asistente sabe qué teclas pulsa el llamante; false: no",
+        "true: el asistente sabe qué teclas presiona el llamante; false: no",
         "true: the assistant is told which keys the caller presses; false: not"),
     optional("TRANSFER_DESTINATIONS", "",
         "A quién puede transferir el asistente: ventas:from-internal,200,1;soporte:from-internal,300,1",
@@ -280,7 +309,8 @@ pub fn env_example() -> String {
     let mut text = String::from(
         "# Configuración de openai-inbound-calls. Copie este archivo como .env y complete las variables requeridas.\n\
          # Una variable del proceso (systemd, shell) prevalece sobre este archivo. Cada valor ocupa una sola línea.\n\
-         # Ponga entre comillas simples los valores con espacios, comillas, # o $. (English: see README.md.)\n\
+         # Ponga entre comillas simples los valores con espacios, comillas, # o $.\n\
+         # «openai-inbound-calls config» muestra el valor en vigor de cada variable. (English: docs/variables.md.)\n\
          \n\
          # --- Requeridas ---\n",
     );

@@ -12,6 +12,7 @@ mod bench;
 mod call_log;
 mod call_log_server;
 mod config;
+mod config_command;
 mod demo;
 mod doctor;
 mod killed;
