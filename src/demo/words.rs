@@ -34,7 +34,7 @@ pub(super) const WEDNESDAY: Clip =
     clip!("assistant_wednesday", "Claro. Su cita queda para el miércoles a las tres de la tarde.");
 pub(super) const GOODBYE: Clip = clip!("assistant_goodbye", "Con mucho gusto. Que tenga un buen día.");
 
-/// How much of the offer the caller listens to before he interrupts.
+/// How much of the offer the caller listens to before they interrupt.
 const PATIENCE: Duration = Duration::from_millis(2_300);
 
 /// What the caller does: listens, asks, interrupts the answer, listens, thanks, listens, hangs up.

@@ -71,21 +71,21 @@ findings! {
 
     // ── this machine ─────────────────────────────────────────────────────────────────────────────────────
     RunAsRoot => User Note,
-        "Ejecutado como root, que puede escribir en todas partes: lo que puede el usuario del servicio no se ve así",
-        "Run as root, who may write everywhere: what the service's user may is not seen like this",
+        "Se ejecuta como root, que puede escribir en todas partes: así no se ve qué puede hacer el usuario del servicio",
+        "Run as root, who may write everywhere: this does not show what the service's user may do",
         "Desde la carpeta del servicio: sudo -u openai-inbound-calls ./openai-inbound-calls doctor",
         "In the service's folder: sudo -u openai-inbound-calls ./openai-inbound-calls doctor";
     LogWritable { path: String } => Log Ok,
         "Se puede escribir en {path}",
-        "{path} can be written";
+        "{path} is writable";
     LogUnwritable { path: String, cause: Detail } => Log Failure,
         "No se puede escribir en {path}: {cause}",
-        "{path} cannot be written: {cause}",
+        "{path} is not writable: {cause}",
         "Dé el archivo y su carpeta al usuario del servicio (chown), o cambie LOG_FILE_PATH",
         "Give the file and its folder to the service's user (chown), or change LOG_FILE_PATH";
     RecordingsWritable { path: String } => Recordings Ok,
         "Se puede escribir en {path}",
-        "{path} can be written";
+        "{path} is writable";
     RecordingsUnwritable { path: String, cause: Detail } => Recordings Failure,
         "No se puede grabar en {path}: {cause}",
         "Nothing can be recorded in {path}: {cause}",
@@ -93,7 +93,7 @@ findings! {
         "Give the folder to the service's user (chown), or change RECORDINGS_DIR";
     IndexUnwritable { path: String, cause: Detail } => Recordings Warning,
         "No se puede escribir en el índice de grabaciones {path}: {cause}",
-        "The index of recordings {path} cannot be written: {cause}",
+        "The index of recordings {path} is not writable: {cause}",
         "Dé el archivo al usuario del servicio (chown), o cambie DATABASE_URL; entre tanto el índice está solo en memoria",
         "Give the file to the service's user (chown), or change DATABASE_URL; until then the index is in memory only";
     DiskRoomy { path: String, free_gb: Decimal } => Disk Ok,
@@ -111,9 +111,9 @@ findings! {
         "Free some space; openai-inbound-calls recordings purge --older-than 30d";
     DiskUnknown { path: String, cause: Detail } => Disk Warning,
         "No se puede saber cuánto espacio queda en {path}: {cause}",
-        "How much space is left in {path} cannot be told: {cause}",
+        "The free space in {path} is not known: {cause}",
         "Compruébelo con df -h",
-        "Look with df -h";
+        "Check it with df -h";
     OpenFilesEnough { limit: u64, calls: u64 } => OpenFiles Ok,
         "{limit} archivos abiertos bastan para las {calls} llamadas simultáneas que se admiten (MAX_CALLS)",
         "{limit} open files are enough for the {calls} calls taken at once (MAX_CALLS)";
@@ -127,9 +127,9 @@ findings! {
         "The daemon is running: version {version}, API at {address}";
     DaemonDegraded { address: String } => Daemon Warning,
         "El servicio está en marcha, pero avisa de un problema con las grabaciones (API en {address})",
-        "The daemon is running, but tells of a problem with recordings (API at {address})",
+        "The daemon is running, but reports a problem with recordings (API at {address})",
         "curl http://{address}/health lo dice; revise el disco y el log",
-        "curl http://{address}/health tells which; look at the disk and the log";
+        "curl http://{address}/health tells which; check the disk and the log";
     DaemonAbsent { address: String } => Daemon Note,
         "El servicio no está en marcha (nada responde en {address})",
         "The daemon is not running (nothing answers at {address})";
@@ -149,7 +149,7 @@ findings! {
     AriUnreachable { address: String, cause: Detail } => Ari Failure,
         "Asterisk no responde en {address}: {cause}",
         "Asterisk does not answer at {address}: {cause}",
-        "¿Está en marcha (systemctl status asterisk)? ASTERISK_HOST y ASTERISK_PORT han de ser bindaddr y bindport de http.conf, con enabled = yes",
+        "¿Está en marcha (systemctl status asterisk)? ASTERISK_HOST y ASTERISK_PORT deben ser bindaddr y bindport de http.conf, con enabled = yes",
         "Is it running (systemctl status asterisk)? ASTERISK_HOST and ASTERISK_PORT must be bindaddr and bindport of http.conf, with enabled = yes";
     AriCredentials { address: String, user: String } => Ari Failure,
         "ARI rechaza la contraseña o el usuario {user} en {address}",
@@ -163,12 +163,12 @@ findings! {
         "Install it, or its authority's, with update-ca-certificates, or name it in SSL_CERT_FILE";
     AriOff { address: String, status: u16 } => Ari Failure,
         "En {address} responde HTTP {status} en lugar de ARI",
-        "HTTP {status} answers at {address} in the place of ARI",
+        "{address} answers with HTTP {status} instead of ARI",
         "Ponga enabled = yes en ari.conf, deje vacío prefix en http.conf y cargue res_ari.so y res_ari_asterisk.so; si Asterisk está arrancando, espere y repita",
-        "Set enabled = yes in ari.conf, leave prefix empty in http.conf, and load res_ari.so and res_ari_asterisk.so; if Asterisk is starting, wait and repeat";
+        "Set enabled = yes in ari.conf, leave prefix empty in http.conf, and load res_ari.so and res_ari_asterisk.so; if Asterisk is starting, wait and try again";
     SessionLimitLow { limit: u32, needed: u32 } => Ari Warning,
         "Asterisk atiende solo {limit} conexiones HTTP a la vez (sessionlimit de http.conf); el servicio usa hasta {needed} cuando entran muchas llamadas juntas",
-        "Asterisk serves only {limit} HTTP connections at once (sessionlimit of http.conf); the daemon uses up to {needed} when many calls come together",
+        "Asterisk serves only {limit} HTTP connections at once (sessionlimit of http.conf); the daemon uses up to {needed} when many calls arrive together",
         "Ponga sessionlimit = 100 o más en http.conf; después: asterisk -rx 'module reload http'",
         "Set sessionlimit = 100 or more in http.conf; then: asterisk -rx 'module reload http'";
     AsteriskNew { version: Detail } => Asterisk Ok,
@@ -184,15 +184,15 @@ findings! {
         "The version of Asterisk is not recognised: {version} (16.6 or later is needed)";
     ModulesThere { count: usize } => Modules Ok,
         "Los {count} módulos necesarios están en marcha",
-        "The {count} modules that are needed are running";
+        "The {count} required modules are running";
     ModulesMissing { names: String } => Modules Failure,
         "Faltan módulos de Asterisk: {names}",
-        "Modules of Asterisk are missing: {names}",
+        "Asterisk modules are missing: {names}",
         "Quite sus noload de modules.conf y cárguelos: asterisk -rx 'module load NOMBRE'",
         "Remove their noload from modules.conf and load them: asterisk -rx 'module load NAME'";
     ModulesWanting { names: String } => Modules Warning,
-        "Faltan módulos sin los cuales no se atiende a quien llama con otro códec que ulaw: {names}",
-        "Modules are missing without which callers with another codec than ulaw are not served: {names}",
+        "Faltan módulos sin los cuales no se atiende a quien llama con un códec distinto de ulaw: {names}",
+        "Modules are missing without which callers with a codec other than ulaw are not served: {names}",
         "asterisk -rx 'module load NOMBRE'",
         "asterisk -rx 'module load NAME'";
     PlacesUnknown { module: &'static str, variables: String } => Modules Warning,
@@ -211,8 +211,8 @@ findings! {
     DialplanNever { app: String, others: InBrackets } => Dialplan Failure,
         "Ninguna extensión del dialplan llama a Stasis({app}){others}",
         "No extension of the dialplan calls Stasis({app}){others}",
-        "Añada la extensión del README a extensions.conf y ejecute asterisk -rx 'dialplan reload'; el nombre ha de ser el de ASTERISK_APP",
-        "Add the extension of the README to extensions.conf and run asterisk -rx 'dialplan reload'; the name must be that of ASTERISK_APP";
+        "Agregue la extensión del README a extensions.conf y ejecute asterisk -rx 'dialplan reload'; el nombre debe ser el de ASTERISK_APP",
+        "Add the extension in the README to extensions.conf and run asterisk -rx 'dialplan reload'; the name must be that of ASTERISK_APP";
     DialplanHidden { app: String, cause: Detail } => Dialplan Note,
         "Desde aquí no se ve si el dialplan llama a Stasis({app}): {cause}",
         "Whether the dialplan calls Stasis({app}) cannot be seen from here: {cause}",
@@ -226,8 +226,8 @@ findings! {
     PortsOverlap { ours: String, theirs: String } => RtpPorts Warning,
         "RTP_PORTS ({ours}) se solapa con los puertos RTP de Asterisk en este mismo equipo ({theirs})",
         "RTP_PORTS ({ours}) overlaps Asterisk's own RTP ports on this same machine ({theirs})",
-        "Ponga en RTP_PORTS otro intervalo que el de rtpstart y rtpend de rtp.conf",
-        "Give RTP_PORTS another range than that of rtpstart and rtpend of rtp.conf";
+        "Ponga en RTP_PORTS un intervalo distinto del de rtpstart y rtpend de rtp.conf",
+        "Give RTP_PORTS a range other than that of rtpstart and rtpend of rtp.conf";
     PortsElsewhere => RtpPorts Ok,
         "Asterisk está en otro equipo: sus puertos RTP no pueden chocar con RTP_PORTS",
         "Asterisk is on another machine: its RTP ports cannot clash with RTP_PORTS";
@@ -250,22 +250,22 @@ findings! {
     RtpLossy { came: Both, lost_percent: Decimal } => Rtp Warning,
         "Se pierde el {lost_percent} % de RTP: llegan {came} paquetes",
         "{lost_percent} % of RTP is lost: {came} packets arrive",
-        "Busque la causa en la red entre Asterisk y este equipo (Wi-Fi, VPN, cortafuegos), o en la carga de los dos",
+        "Busque la causa en la red entre Asterisk y este equipo (Wi-Fi, VPN, firewall), o en la carga de los dos",
         "Look for the cause in the network between Asterisk and this machine (Wi-Fi, VPN, firewall), or in the load of the two";
     RtpTorn { came: Both, lost_percent: Decimal } => Rtp Failure,
         "Se pierde el {lost_percent} % de RTP: llegan {came} paquetes; así no se entiende nada",
         "{lost_percent} % of RTP is lost: {came} packets arrive; nothing can be understood like that",
-        "Busque la causa en la red entre Asterisk y este equipo (Wi-Fi, VPN, cortafuegos), o en la carga de los dos",
+        "Busque la causa en la red entre Asterisk y este equipo (Wi-Fi, VPN, firewall), o en la carga de los dos",
         "Look for the cause in the network between Asterisk and this machine (Wi-Fi, VPN, firewall), or in the load of the two";
     RtpOneWay { came: Both } => Rtp Failure,
         "RTP pasa en un solo sentido: llegan {came} paquetes",
         "RTP passes one way only: {came} packets arrive",
-        "El cortafuegos deja pasar solo algunos puertos: abra UDP RTP_PORTS hacia este equipo y los puertos de rtp.conf hacia Asterisk",
+        "El firewall deja pasar solo algunos puertos: abra UDP RTP_PORTS hacia este equipo y los puertos de rtp.conf hacia Asterisk",
         "The firewall lets some ports only pass: open UDP RTP_PORTS to this machine and the ports of rtp.conf to Asterisk";
     RtpSilent { local: String, asterisk: String } => Rtp Failure,
         "No llega RTP en ningún sentido entre {local} y {asterisk}",
         "No RTP arrives in either direction between {local} and {asterisk}",
-        "¿Llega Asterisk a LOCAL_IP_ADDRESS (ping desde allí)? Abra en el cortafuegos UDP RTP_PORTS hacia este equipo y los puertos de rtp.conf hacia Asterisk",
+        "¿Llega Asterisk a LOCAL_IP_ADDRESS (ping desde allí)? Abra en el firewall UDP RTP_PORTS hacia este equipo y los puertos de rtp.conf hacia Asterisk",
         "Can Asterisk reach LOCAL_IP_ADDRESS (ping from there)? Open UDP RTP_PORTS to this machine and the ports of rtp.conf to Asterisk in the firewall";
     RtpSourceLearned { came: Both, named: String, source: String } => Rtp Note,
         "RTP pasa en los dos sentidos ({came} paquetes), pero llega de {source} y no de {named}, como dice Asterisk (NAT o contenedor)",
@@ -280,12 +280,12 @@ findings! {
     RtpAddressRefused { address: String } => Rtp Failure,
         "Asterisk pide el audio en {address}, que no es una de sus direcciones conocidas: las llamadas no envían nada allí",
         "Asterisk asks for the audio at {address}, which is none of its known addresses: calls send nothing there",
-        "Si es una dirección de Asterisk (contenedor, NAT o varias redes), añádala a RTP_MEDIA_ADDRESSES",
+        "Si es una dirección de Asterisk (contenedor, NAT o varias redes), agréguela a RTP_MEDIA_ADDRESSES",
         "If it is an address of Asterisk's (a container, NAT or several networks), add it to RTP_MEDIA_ADDRESSES";
     RtpNotOurs { local: String, cause: Detail, instead: InBrackets } => Rtp Failure,
         "LOCAL_IP_ADDRESS={local} no es una dirección de este equipo: {cause}",
-        "LOCAL_IP_ADDRESS={local} is no address of this machine: {cause}",
-        "Ponga la dirección de este equipo a la que llega Asterisk{instead}; las hay en: ip addr",
+        "LOCAL_IP_ADDRESS={local} is not an address of this machine: {cause}",
+        "Ponga la dirección de este equipo a la que llega Asterisk{instead}; las muestra: ip addr",
         "Set the address of this machine that Asterisk reaches{instead}; see: ip addr";
     RtpNoPort { ports: String } => Rtp Failure,
         "Todos los puertos de RTP_PORTS ({ports}) están ocupados",
@@ -295,13 +295,13 @@ findings! {
     RtpNoEvents { cause: Detail } => Rtp Failure,
         "El WebSocket de eventos de ARI no se abre: {cause}",
         "The WebSocket of ARI's events does not open: {cause}",
-        "Cargue res_http_websocket.so y res_ari_events.so; un proxy delante de Asterisk ha de admitir WebSocket",
-        "Load res_http_websocket.so and res_ari_events.so; a proxy before Asterisk must admit WebSocket";
+        "Cargue res_http_websocket.so y res_ari_events.so; un proxy delante de Asterisk debe admitir WebSocket",
+        "Load res_http_websocket.so and res_ari_events.so; a proxy in front of Asterisk must allow WebSocket";
     RtpUnregistered => Rtp Failure,
         "Asterisk abre el WebSocket de eventos, pero no registra la aplicación",
         "Asterisk opens the WebSocket of events, but does not register the application",
         "Repita; si sigue igual, reinicie Asterisk",
-        "Repeat; if it stays so, restart Asterisk";
+        "Try again; if nothing changes, restart Asterisk";
     RtpRefused { step: &'static str, status: u16, message: Detail } => Rtp Failure,
         "Asterisk rechaza {step} (HTTP {status}): {message}",
         "Asterisk refuses {step} (HTTP {status}): {message}",
@@ -311,7 +311,7 @@ findings! {
         "Asterisk no terminó a tiempo: {step}",
         "Asterisk did not finish in time: {step}",
         "Vea la carga y el log de Asterisk, y repita",
-        "See Asterisk's load and log, and repeat";
+        "Check Asterisk's load and log, and try again";
     RtpLeft { address: String, names: String } => Rtp Warning,
         "No se pudo borrar en Asterisk ({address}) lo creado para la prueba: {names}",
         "What was made in Asterisk ({address}) for the test could not be deleted: {names}",
@@ -333,8 +333,8 @@ findings! {
     AccessRefused { notice: Notice } => Key Failure,
         "{notice}",
         "{notice}",
-        "La clave se ha enviado; lo que la detiene es lo que dice esta línea",
-        "The key was sent; what stops it is what this line says";
+        "La clave se envió; la causa es la que dice esta línea",
+        "The key was sent; the cause is the one that this line names";
     KeyWithoutCredit { message: Detail } => Key Failure,
         "La cuenta no tiene saldo: {message}",
         "The account has no credit: {message}",
@@ -344,20 +344,20 @@ findings! {
         "Demasiadas peticiones con esta clave: {message}",
         "Too many requests with this key: {message}",
         "Espere un minuto y repita; si ocurre con llamadas, pida un límite mayor",
-        "Wait a minute and repeat; if it happens with calls, ask for a higher limit";
+        "Wait a minute and try again; if it happens with calls, ask for a higher limit";
     ServerTroubled { host: String, status: u16, message: Detail } => Key Warning,
         "{host} responde HTTP {status}: {message}",
         "{host} answers HTTP {status}: {message}",
-        "Suele pasar solo: mire status.openai.com y repita",
-        "It usually passes by itself: see status.openai.com and repeat";
+        "Suele resolverse solo: consulte status.openai.com y repita",
+        "It usually passes by itself: see status.openai.com and try again";
     ServerUnreachable { host: String, cause: Detail } => Key Failure,
-        "No se llega a {host}: {cause}",
+        "No se puede llegar a {host}: {cause}",
         "{host} cannot be reached: {cause}",
-        "Revise Internet, DNS y cortafuegos (TCP 443), y OPENAI_REALTIME_URL",
+        "Revise Internet, DNS y firewall (TCP 443), y OPENAI_REALTIME_URL",
         "Check Internet, DNS and firewall (TCP 443), and OPENAI_REALTIME_URL";
     ModelsUnlisted { host: String } => Model Note,
-        "{host} no da una lista de modelos: si el modelo existe, lo dice la sesión",
-        "{host} does not list its models: whether the model exists, the session tells";
+        "{host} no da una lista de modelos: la sesión muestra si el modelo existe",
+        "{host} does not list its models: the session shows whether the model exists";
     ModelLives { model: String } => Model Ok,
         "El modelo {model} existe y no tiene fecha de fin",
         "The model {model} exists and has no end date";
@@ -386,15 +386,15 @@ findings! {
         "Change {variable}, or leave it empty: the caller would not be transcribed";
     SessionOpens { took_ms: u64 } => Session Ok,
         "La sesión se abre en {took_ms} ms y admite todos los ajustes, audio µ-law incluido",
-        "The session opens in {took_ms} ms and takes all settings, µ-law audio included";
+        "The session opens in {took_ms} ms and accepts all settings, µ-law audio included";
     SessionDiffers { paths: Detail } => Session Warning,
         "La sesión se abre, pero el servidor cambia estos ajustes: {paths}",
         "The session opens, but the server changes these settings: {paths}",
         "Revise las variables OPENAI_... que les corresponden",
         "Check the OPENAI_... variables they belong to";
     SessionFormats { paths: Detail } => Session Failure,
-        "El servidor no admite audio µ-law (audio/pcmu), quien llama oiría ruido: {paths}",
-        "The server does not take µ-law audio (audio/pcmu), callers would hear noise: {paths}",
+        "El servidor no admite audio µ-law (audio/pcmu): quien llama oiría ruido: {paths}",
+        "The server does not accept µ-law audio (audio/pcmu): callers would hear noise: {paths}",
         "Revise OPENAI_REALTIME_URL y OPENAI_REALTIME_DIALECT: hace falta un servidor con G.711",
         "Check OPENAI_REALTIME_URL and OPENAI_REALTIME_DIALECT: a server with G.711 is needed";
     SessionRefused { notice: Notice } => Session Failure,
@@ -405,27 +405,27 @@ findings! {
     SessionLost { cause: LinkFault } => Session Failure,
         "La sesión no se abre: {cause}",
         "The session does not open: {cause}",
-        "Revise Internet, DNS y cortafuegos (TCP 443, WebSocket), y OPENAI_REALTIME_URL",
+        "Revise Internet, DNS y firewall (TCP 443, WebSocket), y OPENAI_REALTIME_URL",
         "Check Internet, DNS and firewall (TCP 443, WebSocket), and OPENAI_REALTIME_URL";
     SessionLate { seconds: u64 } => Session Failure,
         "La sesión no estuvo lista en {seconds} s",
         "The session was not ready within {seconds} s",
-        "Revise Internet, DNS y cortafuegos (TCP 443, WebSocket), y OPENAI_REALTIME_URL",
+        "Revise Internet, DNS y firewall (TCP 443, WebSocket), y OPENAI_REALTIME_URL",
         "Check Internet, DNS and firewall (TCP 443, WebSocket), and OPENAI_REALTIME_URL";
     ClockRight => Clock Ok,
-        "El reloj de este equipo va bien",
+        "El reloj de este equipo está en hora",
         "This machine's clock is right";
     ClockAhead { seconds: i64 } => Clock Warning,
-        "El reloj de este equipo va {seconds} s adelantado",
+        "El reloj de este equipo está {seconds} s adelantado",
         "This machine's clock is {seconds} s fast",
-        "Actívele la hora de la red: timedatectl set-ntp true",
+        "Active la sincronización de la hora: timedatectl set-ntp true",
         "Turn on network time: timedatectl set-ntp true";
     ClockBehind { seconds: i64 } => Clock Warning,
-        "El reloj de este equipo va {seconds} s atrasado",
+        "El reloj de este equipo está {seconds} s atrasado",
         "This machine's clock is {seconds} s slow",
-        "Actívele la hora de la red: timedatectl set-ntp true",
+        "Active la sincronización de la hora: timedatectl set-ntp true",
         "Turn on network time: timedatectl set-ntp true";
     ClockUnknown => Clock Note,
-        "El reloj no se ha comprobado: ningún servidor ha dado la hora",
+        "El reloj no se ha comprobado: ningún servidor dio la hora",
         "The clock was not checked: no server told the time";
 }

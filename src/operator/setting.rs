@@ -231,7 +231,7 @@ impl Said for Allowed {
                 "anything but a secret key, which would be shown here".into()),
             Self::Path => say(
                 "una ruta completa; «~» no se sustituye por la carpeta personal".into(),
-                "a whole path; ~ is not replaced by the home folder".into()),
+                "a full path; ~ is not replaced by the home folder".into()),
             Self::LanguageCode => say(
                 "un código de idioma como es o en, o vacío".into(),
                 "a language code such as es or en, or empty".into()),

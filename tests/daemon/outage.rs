@@ -75,7 +75,7 @@ async fn an_outage(fault: FaultKind, reason: &str, cause: &str, handed_back: &st
         server.hands_back(call, reason).await;
     }
     program.says("ERROR", "OpenAI no atiende desde 20").await;
-    program.says("ERROR", &format!(" - Llamadas fallidas: 3 - Lo último: {cause}")).await;
+    program.says("ERROR", &format!(" - Llamadas fallidas: 3 - Última causa: {cause}")).await;
     becomes(&api, &["openai_outage"]).await;
 
     server.hands_back_at_once(9, reason).await;
@@ -89,7 +89,7 @@ async fn an_outage(fault: FaultKind, reason: &str, cause: &str, handed_back: &st
     server.is_mended.store(true, Ordering::Relaxed);
     server.hands_back_at_once(9, reason).await;
     server.greets(&program).await;
-    program.says("INFO", "OpenAI atiende de nuevo - Duración de la avería: ").await;
+    program.says("INFO", "OpenAI atiende de nuevo - Duración de la falla: ").await;
     program.says("INFO", " s - Llamadas no atendidas: 22").await;
     becomes(&api, &[]).await;
     server.greets(&program).await;

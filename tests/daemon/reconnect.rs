@@ -36,7 +36,7 @@ async fn a_call_talks_on_while_the_event_socket_is_cut_and_comes_back() {
     program.says("ERROR", LOST).await;
     program.says_times(2, "INFO", CONNECTED).await;
     program.says("INFO", "Sin conexión con Asterisk durante ").await;
-    program.says("INFO", " s - Llamadas que continúan: 1 - Que han terminado entretanto: 0").await;
+    program.says("INFO", " s - Llamadas que continúan: 1 - Llamadas terminadas entretanto: 0").await;
     world.over(call).await;
     let session = world.session();
     for tag in [7, 8] {
@@ -61,7 +61,7 @@ async fn a_caller_who_hung_up_during_the_outage_is_noticed_after_it() {
     program.says_times(2, "INFO", CONNECTED).await;
     world.over(call).await;
     program.says("INFO", "Motivo: el llamante colgó").await;
-    program.says("INFO", " s - Llamadas que continúan: 0 - Que han terminado entretanto: 1").await;
+    program.says("INFO", " s - Llamadas que continúan: 0 - Llamadas terminadas entretanto: 1").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -134,7 +134,7 @@ async fn an_asterisk_that_is_killed_and_started_again_is_served_again() {
 /// The only call there was is lost with Asterisk, and everything that tells of it says so.
 async fn lost_with_asterisk(program: &Program) {
     program.says("INFO", "Motivo: se perdió Asterisk").await;
-    program.says("WARNING", "Asterisk se ha reiniciado y ha faltado ").await;
+    program.says("WARNING", "Asterisk se reinició y estuvo ausente ").await;
     program.says("WARNING", " s - Llamadas perdidas: 1").await;
     let rows = calls(&Api::of(program).await, "the row of the call", |rows| rows.iter().all(ended)).await;
     assert_eq!(rows[0]["end_reason"], "asterisk_lost", "{rows:?}");

@@ -23,7 +23,7 @@ const QUOTA: &str = "La cuenta de OpenAI no tiene saldo o ha llegado a su límit
 const MODEL: &str =
     "El modelo gpt-realtime-2.1 no existe o la clave no tiene acceso a él: revise OPENAI_REALTIME_MODEL";
 const COUNTRY: &str = "OpenAI no atiende a este país o región";
-const PROXY: &str = "Respondió un proxy o cortafuegos en lugar de OpenAI";
+const PROXY: &str = "Respondió un proxy o firewall en lugar de OpenAI";
 const BETA: &str = "OpenAI ya no admite el dialecto beta: ponga OPENAI_REALTIME_DIALECT=ga";
 
 /// A server that does this, always.
@@ -126,7 +126,7 @@ async fn a_server_that_never_lets_us_in_is_waited_for_eight_seconds() {
     ];
     let tried = stream::iter(cases).for_each_concurrent(None, async |(world, url, cause)| {
         let tried = format!("No se pudo abrir la sesión con OpenAI ({cause}");
-        let late = format!("La sesión con OpenAI no se abrió en 8 s; lo último fue: {cause}");
+        let late = format!("La sesión con OpenAI no se abrió en 8 s; última causa: {cause}");
         let lines = [("WARNING", &*tried), ("ERROR", &*late)];
         is_handed_back(world, url.as_deref(), "session_late", lines).await;
     });

@@ -107,7 +107,7 @@ async fn what_needs_a_restart_is_named_in_one_line_and_left_alone() {
     let program = world.program_with_env_file(&[]).await;
     let changes = [("ASTERISK_APP", "other-app"), ("API_LISTEN", "127.0.0.1:1"), ("OPENAI_VOICE", "cedar")];
     reload(&program, &changes, ("INFO", RELOADED)).await;
-    let line = "Cambios que solo valen después de reiniciar el servicio: ASTERISK_APP, API_LISTEN";
+    let line = "Cambios que solo se aplican después de reiniciar el servicio: ASTERISK_APP, API_LISTEN";
     program.says("WARNING", line).await;
     assert!(program.log().lines().any(|logged| logged.ends_with(line)), "{}", program.log());
     assert_eq!(session_of_a_call(&world).await["audio"]["output"]["voice"], "cedar");

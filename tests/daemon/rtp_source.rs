@@ -96,7 +96,7 @@ async fn asterisk_may_name_its_own_addresses_and_those_of_the_setting_only() {
     program
         .says("ERROR", "Asterisk pide enviar el audio a 192.0.2.7, que no es una de sus direcciones")
         .await;
-    program.says("ERROR", "añádala a RTP_MEDIA_ADDRESSES").await;
+    program.says("ERROR", "agréguela a RTP_MEDIA_ADDRESSES").await;
 
     let world = naming("192.0.2.7");
     let program = world.program(&[("RTP_MEDIA_ADDRESSES", "10.0.0.0/8, 192.0.2.0/24")]).await;

@@ -79,7 +79,7 @@ async fn a_call_tells_the_operator_and_its_recording_what_it_has_cost() {
     let (read, cached) =
         (count("text_in") + count("audio_in"), count("cached_text_in") + count("cached_audio_in"));
     let line = format!(
-        "[{}] Consumo de la llamada - Tokens de entrada: {read} (en caché: {cached}) - De salida: {} - Coste: {told:.4} USD",
+        "[{}] Consumo de la llamada - Tokens de entrada: {read} (en caché: {cached}) - De salida: {} - Costo: {told:.4} USD",
         world.asterisk.outcome(call).channel,
         count("text_out") + count("audio_out"),
     );
@@ -120,7 +120,7 @@ async fn over_the_days_limit_new_callers_go_on_and_the_operator_hears_of_it_once
     assert_eq!(program.count("ERROR", REACHED), 1, "{}", program.log());
     let ready = || async { api.get("/ready").await.json()["reasons"].clone() };
     assert_eq!(ready().await, serde_json::json!(["day_cost_reached"]));
-    let handed_back = "Llamada devuelta al dialplan - Motivo: coste máximo del día alcanzado";
+    let handed_back = "Llamada devuelta al dialplan - Motivo: costo máximo del día alcanzado";
     assert_eq!(program.count("WARNING", handed_back), 2, "{}", program.log());
     assert_eq!(world.openai.sessions().len(), 1, "nothing more is spent");
 
@@ -218,7 +218,7 @@ async fn one_number_may_call_only_so_often_within_an_hour_and_others_are_not_hel
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn that_nothing_bounds_what_calls_cost_is_said_at_the_start_after_a_reload_and_to_the_page() {
-    const UNLIMITED: &str = "Lo que cuestan las llamadas no tiene límite";
+    const UNLIMITED: &str = "El costo de las llamadas no tiene límite";
     let world = World::new(Script::default());
     let program = world.program_with_env_file(&[("MAX_DAY_COST", "0")]).await;
     program.says("WARNING", UNLIMITED).await;

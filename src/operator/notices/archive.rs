@@ -9,8 +9,8 @@ macro_rules! of_the_archive {
         "The index of recordings was damaged: it was moved to {path} and is made anew from the files";
     /// The index's file cannot be had; a list made from the files serves meanwhile.
     IndexInMemory { cause: Detail } => Warn,
-        "No se puede usar el archivo del índice de grabaciones ({cause}): se rehace en memoria hasta que se pueda. Revise DATABASE_URL",
-        "The file of the index of recordings cannot be used ({cause}): it is made in memory until it can. Check DATABASE_URL";
+        "No se puede usar el archivo del índice de grabaciones ({cause}): el índice queda en memoria hasta que se pueda. Revise DATABASE_URL",
+        "The file of the index of recordings cannot be used ({cause}): the index is kept in memory until it can. Check DATABASE_URL";
     /// The API answers at `address`.
     ApiReady { address: SocketAddr } => Info,
         "API de grabaciones disponible en http://{address}",
@@ -18,27 +18,27 @@ macro_rules! of_the_archive {
     /// The API cannot listen at `address`; calls are served, and it is tried again.
     ApiUnbindable { address: SocketAddr, cause: Detail } => Error,
         "La API de grabaciones no puede escuchar en {address}: {cause}. Revise API_LISTEN. Las llamadas se atienden, y se sigue intentando",
-        "The recordings API cannot listen at {address}: {cause}. Check API_LISTEN. Calls are served, and it is tried again";
+        "The recordings API cannot listen at {address}: {cause}. Check API_LISTEN. Calls are served, and the daemon keeps trying";
     /// The API is reachable from other machines and nobody needs a token.
     ApiOpenToAll { address: SocketAddr } => Error,
         "API_LISTEN={address} admite conexiones de otros equipos: defina API_TOKEN, o deje API_LISTEN en 127.0.0.1",
-        "API_LISTEN={address} admits connections from other machines: set API_TOKEN, or leave API_LISTEN at 127.0.0.1";
+        "API_LISTEN={address} accepts connections from other machines: set API_TOKEN, or leave API_LISTEN at 127.0.0.1";
     /// The operating system knows no such group; the daemon's own counts instead.
     ApiGroupUnknown { group: String } => Warn,
         "No existe el grupo {group} de API_GROUP: sin API_TOKEN, la API admite al grupo del servicio",
-        "There is no group {group} as in API_GROUP: without API_TOKEN the API admits the daemon's own group";
+        "The group {group} of API_GROUP does not exist: without API_TOKEN the API admits the daemon's own group";
     /// A token that can be guessed; `position` counts from 1.
     TokenShort { position: usize, characters: usize } => Warn,
-        "El token n.º {position} de API_TOKEN tiene menos de {characters} caracteres: se puede adivinar. Hágalo con: openssl rand -hex 32",
-        "Token no. {position} of API_TOKEN has fewer than {characters} characters: it can be guessed. Make it with: openssl rand -hex 32";
+        "El token n.º {position} de API_TOKEN tiene menos de {characters} caracteres: se puede adivinar. Genere uno con: openssl rand -hex 32",
+        "Token no. {position} of API_TOKEN has fewer than {characters} characters: it can be guessed. Generate one with: openssl rand -hex 32";
     /// Many wrong tokens came from `address`; for a minute none of its is looked at.
     TokensGuessed { address: String } => Warn,
-        "Llegan muchos tokens equivocados a la API desde {address}: durante un minuto no se mira ninguno más de esa dirección",
-        "Many wrong tokens reach the API from {address}: for a minute no other of that address is looked at";
+        "Llegan muchos tokens equivocados a la API desde {address}: durante un minuto se rechazan todos los de esa dirección",
+        "Many wrong tokens reach the API from {address}: all tokens from that address are refused for a minute";
     /// A token so short is not for other machines; `position` counts from 1.
     TokenTooShort { position: usize, characters: usize } => Error,
-        "El token n.º {position} de API_TOKEN tiene menos de {characters} caracteres: así no se admite desde otros equipos. Hágalo con: openssl rand -hex 32",
-        "Token no. {position} of API_TOKEN has fewer than {characters} characters: such a one is not admitted from other machines. Make it with: openssl rand -hex 32";
+        "El token n.º {position} de API_TOKEN tiene menos de {characters} caracteres: no se admite desde otros equipos. Genere uno con: openssl rand -hex 32",
+        "Token no. {position} of API_TOKEN has fewer than {characters} characters: it is not admitted from other machines. Generate one with: openssl rand -hex 32";
     /// The access log cannot be written.
     AccessLogUnwritable { path: String, cause: Detail } => Error,
         "No se puede escribir en el registro de accesos {path}: {cause}",
@@ -48,7 +48,7 @@ macro_rules! of_the_archive {
     /// The file of the call log was damaged, or none of ours: it was moved to `path`, and a new one begun.
     CallLogMoved { path: String } => Error,
         "El registro de llamadas estaba dañado: se ha apartado en {path} y se empieza uno nuevo. Cópielo si lo necesita: se elimina a los 30 días, o antes con la primera grabación que alguien borre",
-        "The call log was damaged: it was moved to {path} and a new one is begun. Copy it if you need it: it is removed after 30 days, or before with the first recording that somebody deletes";
+        "The call log was damaged: it was moved to {path} and a new one is begun. Copy it if you need it: it is removed after 30 days, or earlier, with the first recording that somebody deletes";
     /// The file of the call log cannot be written; calls go on and rows wait.
     CallLogFailing { path: String, cause: Detail } => Error,
         "No se puede escribir en el registro de llamadas {path}: {cause}. Las llamadas se atienden; sus filas esperan en memoria. Revise DATABASE_URL",
@@ -106,36 +106,36 @@ macro_rules! of_the_archive {
         "Recordings exported to {folder}: {recordings}";
     /// What `recordings purge` deleted.
     RecordingsPurged { recordings: usize, rows: usize } => Info,
-        "Grabaciones eliminadas: {recordings} - Filas del registro de llamadas sin números desde ahora: {rows}",
-        "Recordings deleted: {recordings} - Rows of the call log without numbers from now on: {rows}";
+        "Grabaciones eliminadas: {recordings} - Filas del registro de llamadas cuyos números se borraron: {rows}",
+        "Recordings deleted: {recordings} - Rows of the call log whose numbers were erased: {rows}";
     /// What `recordings purge` would delete without `--dry-run`.
     RecordingsToPurge { recordings: usize, rows: usize } => Info,
-        "Grabaciones que se eliminarían: {recordings} - Filas del registro de llamadas que perderían los números: {rows} (nada se ha eliminado: --dry-run)",
-        "Recordings that would be deleted: {recordings} - Rows of the call log that would lose their numbers: {rows} (nothing was deleted: --dry-run)";
+        "Grabaciones que se eliminarían: {recordings} - Filas del registro de llamadas cuyos números se borrarían: {rows} (nada se ha eliminado: --dry-run)",
+        "Recordings that would be deleted: {recordings} - Rows of the call log whose numbers would be erased: {rows} (nothing was deleted: --dry-run)";
     /// The question before it, to whoever sits at the terminal.
     PurgeAsks { recordings: usize, rows: usize } => Warn,
         "Se eliminarán {recordings} grabaciones y los números de {rows} filas del registro de llamadas: ¿continuar? (s/N)",
-        "{recordings} recordings and the numbers of {rows} rows of the call log will be deleted: go on? (y/N)";
+        "{recordings} recordings and the numbers of {rows} rows of the call log will be deleted: continue? (y/N)";
     /// The answer was not yes.
     PurgeLeft => Warn,
         "Nada se ha eliminado",
         "Nothing was deleted";
     /// There is nobody to ask, and it may be what nobody meant.
     PurgeNeedsYes { recordings: usize, of: usize, rows: usize } => Error,
-        "Nada se ha eliminado: son {recordings} de {of} grabaciones y los números de {rows} filas del registro de llamadas. Revise la lista y repita con --yes",
-        "Nothing was deleted: these are {recordings} of {of} recordings and the numbers of {rows} rows of the call log. Check the list and repeat with --yes";
+        "Nada se ha eliminado: serían {recordings} de {of} grabaciones y los números de {rows} filas del registro de llamadas. Revise la lista y repita con --yes",
+        "Nothing was deleted: it would be {recordings} of {of} recordings and the numbers of {rows} rows of the call log. Check the list and repeat with --yes";
     /// Calls of the number are running: their recordings are not among those that go.
     PurgeLeavesRunning { calls: usize } => Warn,
         "Llamadas en curso entre ellas: {calls}. Sus grabaciones se conservan: repita cuando terminen",
-        "Calls among them that are running: {calls}. Their recordings are kept: repeat when they are over";
+        "Calls among them that are in progress: {calls}. Their recordings are kept: repeat when they have ended";
     /// The call log does not answer, so its rows cannot be shown.
     CallLogUnseen => Warn,
-        "El registro de llamadas no responde ahora: no se muestran sus filas; perderán los números cuando responda",
-        "The call log does not answer now: its rows are not shown; they lose their numbers when it does";
+        "El registro de llamadas no responde ahora: no se muestran sus filas; los números se borrarán cuando responda",
+        "The call log does not answer now: its rows are not shown; their numbers will be erased when it does";
     /// There is no such folder: a command runs elsewhere than the daemon, or with another `.env`.
     RecordingsFolderMissing { path: String } => Error,
-        "No existe la carpeta de grabaciones {path}: ejecute la orden en la carpeta del servicio (con su .env), o defina RECORDINGS_DIR",
-        "There is no folder of recordings {path}: run the command in the daemon's folder (with its .env), or set RECORDINGS_DIR";
+        "No existe la carpeta de grabaciones {path}: ejecute el comando en la carpeta del servicio (con su .env), o defina RECORDINGS_DIR",
+        "The folder of recordings {path} does not exist: run the command in the daemon's folder (with its .env), or set RECORDINGS_DIR";
     /// Encrypted recordings whose caller neither the identity nor the index can tell.
     CallersUnknown { recordings: usize } => Warn,
         "Grabaciones cifradas cuyo llamante no se puede saber sin RECORDINGS_IDENTITY_FILE: {recordings}",
@@ -165,11 +165,11 @@ macro_rules! of_the_archive {
     /// `count` recordings that a crash had cut off were completed at the start.
     RecordingsRecovered { count: usize } => Info,
         "Grabaciones interrumpidas que se han completado: {count}",
-        "Recordings that had been cut off and are complete again: {count}";
+        "Interrupted recordings that were completed: {count}";
     /// `count` encrypted recordings were cut off and wait for their identity.
     RecordingsSealed { count: usize } => Warn,
         "Grabaciones cifradas que quedaron interrumpidas: {count}. Quien tenga la clave secreta las completa con «recordings export»",
-        "Encrypted recordings that were cut off: {count}. Whoever has the secret key completes them with \"recordings export\"";
+        "Encrypted recordings that were interrupted: {count}. Whoever has the secret key completes them with \"recordings export\"";
     /// The identity does not open what is encrypted for the recipient.
     IdentityDiffers { identity: &'static str, recipient: &'static str } => Warn,
         "La clave de {identity} no abre lo que se cifra para {recipient}: la API no podrá leer las grabaciones nuevas",

@@ -14,11 +14,11 @@ macro_rules! of_asterisk {
     /// The connection stands again, after so many seconds; Asterisk has run on. So many calls go on, so many have ended
     /// meanwhile.
     AriBack { seconds: u64, kept: usize, ended: usize } => Info,
-        "Sin conexión con Asterisk durante {seconds} s - Llamadas que continúan: {kept} - Que han terminado entretanto: {ended}",
-        "Without a connection to Asterisk for {seconds} s - Calls that go on: {kept} - That have ended meanwhile: {ended}";
+        "Sin conexión con Asterisk durante {seconds} s - Llamadas que continúan: {kept} - Llamadas terminadas entretanto: {ended}",
+        "Without a connection to Asterisk for {seconds} s - Calls that go on: {kept} - Calls that ended meanwhile: {ended}";
     /// The same, and Asterisk has been started anew: all its calls are lost.
     AsteriskRestarted { seconds: u64, ended: usize } => Warn,
-        "Asterisk se ha reiniciado y ha faltado {seconds} s - Llamadas perdidas: {ended}",
+        "Asterisk se reinició y estuvo ausente {seconds} s - Llamadas perdidas: {ended}",
         "Asterisk was restarted and was away for {seconds} s - Calls lost: {ended}";
     /// A connection that stood is lost; it is made again.
     AriBroken { address: String, cause: Detail } => Error,
@@ -27,7 +27,7 @@ macro_rules! of_asterisk {
     /// Something answers at `address` (host:port) that is not ARI.
     AriAbsent { address: String, status: u16 } => Error,
         "En {address} responde HTTP {status} en lugar de ARI: ponga enabled = yes en ari.conf, deje vacío prefix en http.conf y cargue res_ari_events.so. Se sigue intentando",
-        "HTTP {status} answers at {address} in the place of ARI: set enabled = yes in ari.conf, leave prefix empty in http.conf and load res_ari_events.so. Still trying";
+        "{address} answers with HTTP {status} instead of ARI: set enabled = yes in ari.conf, leave prefix empty in http.conf and load res_ari_events.so. Still trying";
     /// The TLS certificate of Asterisk at `address` (host:port) is not to be trusted.
     AriCertificateRefused { address: String, cause: Detail } => Error,
         "No se acepta el certificado TLS de Asterisk en {address} (certificate: {cause}): instálelo, o el de su autoridad, con update-ca-certificates, o nómbrelo en SSL_CERT_FILE. Se sigue intentando",
@@ -76,6 +76,6 @@ macro_rules! of_asterisk {
     /// A caller whom Asterisk does not let go; a line with the cause has come before.
     CallerStuck => Error,
         "El llamante sigue en Stasis(), en silencio: se intenta devolverlo al dialplan mientras exista su canal",
-        "The caller stays in Stasis(), in silence: returning them to the dialplan is tried as long as their channel exists";
+        "The caller is still in Stasis(), in silence: the daemon tries to return them to the dialplan as long as their channel exists";
     } } };
 }

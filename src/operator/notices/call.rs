@@ -17,7 +17,7 @@ macro_rules! of_calls {
         "Call ended - Duration: {seconds} s - Reason: {reason}";
     /// What a call has used of its model, in tokens, and what all of it costs.
     CallSpent { read: u64, cached: u64, written: u64, cost: Cost } => Info,
-        "Consumo de la llamada - Tokens de entrada: {read} (en caché: {cached}) - De salida: {written} - Coste: {cost}",
+        "Consumo de la llamada - Tokens de entrada: {read} (en caché: {cached}) - De salida: {written} - Costo: {cost}",
         "Used by the call - Tokens in: {read} (cached: {cached}) - Out: {written} - Cost: {cost}";
     /// The daemon wants more of the processors than it gets, and frames leave late; `busy_percent` of the time its busiest
     /// thread ran or waited for a processor.
@@ -30,8 +30,8 @@ macro_rules! of_calls {
         "No longer overloaded - Calls in progress: {calls}";
     /// Neither a day's nor a call's cost is limited.
     SpendingUnlimited => Warn,
-        "Lo que cuestan las llamadas no tiene límite: defina MAX_DAY_COST o MAX_CALL_COST (y MAX_CALLS_PER_CALLER_HOUR), o cualquiera puede gastar con MAX_CALLS llamadas a la vez",
-        "What calls cost has no limit: set MAX_DAY_COST or MAX_CALL_COST (and MAX_CALLS_PER_CALLER_HOUR), or anybody can spend with MAX_CALLS calls at once";
+        "El costo de las llamadas no tiene límite: defina MAX_DAY_COST o MAX_CALL_COST (y MAX_CALLS_PER_CALLER_HOUR); si no, cualquiera puede gastar con MAX_CALLS llamadas a la vez",
+        "The cost of calls has no limit: set MAX_DAY_COST or MAX_CALL_COST (and MAX_CALLS_PER_CALLER_HOUR); otherwise anybody can spend with MAX_CALLS calls at once";
     /// The calls of the day have cost as much as `limit`; said once a day.
     DayCostReached { limit: Cost } => Error,
         "Las llamadas de hoy han llegado a MAX_DAY_COST ({limit}): las nuevas siguen en el dialplan hasta mañana",
@@ -39,11 +39,11 @@ macro_rules! of_calls {
     /// OpenAI has served none of the last `callers`, the first of them at `since` (wall clock); `cause` is what the last one
     /// was told. Said once an outage.
     OpenAiOut { since: String, callers: u64, one_in: u32, cause: Box<Notice> } => Error,
-        "OpenAI no atiende desde {since} - Llamadas fallidas: {callers} - Lo último: {cause} - Hasta que atienda, lo intenta una llamada de cada {one_in}; las demás vuelven al dialplan al momento",
-        "OpenAI has not served since {since} - Failed calls: {callers} - The last: {cause} - Until it serves, one call in {one_in} tries; the others go back to the dialplan at once";
+        "OpenAI no atiende desde {since} - Llamadas fallidas: {callers} - Última causa: {cause} - Hasta que atienda, lo intenta una llamada de cada {one_in}; las demás vuelven al dialplan al momento",
+        "OpenAI has served no call since {since} - Failed calls: {callers} - Last cause: {cause} - Until it serves again, one call in {one_in} tries; the others go back to the dialplan at once";
     /// It serves again, after so long; so many callers were not served meanwhile.
     OpenAiBack { seconds: u64, callers: u64 } => Info,
-        "OpenAI atiende de nuevo - Duración de la avería: {seconds} s - Llamadas no atendidas: {callers}",
+        "OpenAI atiende de nuevo - Duración de la falla: {seconds} s - Llamadas no atendidas: {callers}",
         "OpenAI serves again - Duration of the outage: {seconds} s - Calls not served: {callers}";
     /// The caller goes on in the dialplan, after `Stasis()`.
     CallHandedBack { reason: EndReason } => Warn,
@@ -93,7 +93,7 @@ macro_rules! of_calls {
         "Audio comes from {source}, but Asterisk said {named}: it is dropped because of RTP_SOURCE=strict. If it is the caller's (NAT or a container), use RTP_SOURCE=learn";
     /// Asterisk wants the sound sent to an address that is not known to be its own.
     MediaAddressRefused { address: IpAddr } => Error,
-        "Asterisk pide enviar el audio a {address}, que no es una de sus direcciones conocidas: no se envía. Si es correcta (contenedor, NAT o varias redes), añádala a RTP_MEDIA_ADDRESSES",
+        "Asterisk pide enviar el audio a {address}, que no es una de sus direcciones conocidas: no se envía. Si es correcta (contenedor, NAT o varias redes), agréguela a RTP_MEDIA_ADDRESSES",
         "Asterisk asks for the audio at {address}, which is none of its known addresses: nothing is sent there. If it is right (a container, NAT or several networks), add it to RTP_MEDIA_ADDRESSES";
     /// The codec of the caller's first sound.
     CodecDetected { codec: String } => Info,
@@ -105,7 +105,7 @@ macro_rules! of_calls {
         "RTP of unknown payload type ({payload_type}) arrives and is dropped: check that the channel uses ulaw";
     /// Not one packet from the caller for `seconds`.
     CallerSilent { seconds: u64 } => Warn,
-        "No llega audio del llamante desde hace {seconds} s: revise LOCAL_IP_ADDRESS y que el cortafuegos admita los puertos UDP de RTP_PORTS",
+        "No llega audio del llamante desde hace {seconds} s: revise LOCAL_IP_ADDRESS y que el firewall admita los puertos UDP de RTP_PORTS",
         "No audio from the caller for {seconds} s: check LOCAL_IP_ADDRESS and that the firewall admits the UDP ports of RTP_PORTS";
     /// `frames` of 20 ms left too late in one call.
     LateFrames { frames: u64 } => Warn,

@@ -17,7 +17,7 @@ macro_rules! of_the_daemon {
         "Stopping: no new calls are accepted - Calls in progress: {calls} - Time allowed: {seconds} s";
     /// SIGHUP: the configuration was read again, and what can change without a restart has.
     ConfigurationReloaded => Info,
-        "Configuración leída de nuevo: vale para las llamadas nuevas",
+        "Configuración leída de nuevo: se aplica a las llamadas nuevas",
         "Configuration read again: it applies to new calls";
     /// SIGHUP: the configuration is faulty (lines that say so come before), so the old one stays.
     ConfigurationRefused => Error,
@@ -25,7 +25,7 @@ macro_rules! of_the_daemon {
         "The new configuration is not valid: the previous one stays in force";
     /// SIGHUP: these variables have changed and cannot take effect while the daemon runs.
     RestartNeeded { variables: Vec<&'static str> } => Warn,
-        "Cambios que solo valen después de reiniciar el servicio: {variables}",
+        "Cambios que solo se aplican después de reiniciar el servicio: {variables}",
         "Changes that take effect only after a restart of the daemon: {variables}";
     /// What `systemctl status` shows while Asterisk sends us its calls; never logged.
     Serving { calls: usize } => Info,
@@ -75,40 +75,40 @@ macro_rules! of_the_daemon {
         "Line {line} of {path}{variable} is malformed: it must be NAME=value, and a value with spaces or quotes goes in single quotes";
     /// A `$` in `line` of `.env` was replaced; passwords suffer from that.
     EnvValueExpanded { path: String, line: usize, variable: &'static str } => Warn,
-        "En la línea {line} de {path} ({variable}) el signo $ se ha tomado como nombre de variable: si es parte del valor, ponga el valor entre comillas simples",
+        "En la línea {line} de {path} ({variable}) el signo $ se tomó como nombre de variable: si es parte del valor, ponga el valor entre comillas simples",
         "In line {line} of {path} ({variable}) the $ sign was taken as a variable's name: if it is part of the value, put the value in single quotes";
     /// Quotes in the middle of a value in `line` of `.env` were taken off; passwords suffer from that.
     EnvQuotesShed { path: String, line: usize, variable: &'static str } => Warn,
-        "En la línea {line} de {path} ({variable}) se han quitado comillas de dentro del valor: si son parte de él, póngalo entero entre comillas simples",
-        "In line {line} of {path} ({variable}) quotes inside the value were taken off: if they are part of it, put all of it in single quotes";
+        "En la línea {line} de {path} ({variable}) se quitaron comillas dentro del valor: si son parte de él, escríbalo completo entre comillas simples",
+        "In line {line} of {path} ({variable}) quotes inside the value were removed: if they are part of it, put the whole value in single quotes";
     /// A variable of the process stands in quotes, as `docker --env-file` leaves them.
     QuotesTakenOff { variable: &'static str } => Warn,
-        "{variable} está entre comillas en las variables del proceso, como las deja docker --env-file: se han quitado. Si son parte del valor, póngalo en .env",
-        "{variable} stands in quotes in the variables of the process, as docker --env-file leaves them: they were taken off. If they are part of the value, set it in .env";
+        "{variable} está entre comillas en las variables del proceso, como las deja docker --env-file: se quitaron. Si son parte del valor, defínalo en .env",
+        "{variable} is in quotes in the variables of the process, as docker --env-file leaves them: they were removed. If they are part of the value, set it in .env";
     /// A variable occurs again in `line` of `.env` with another value.
     EnvVariableRepeated { path: String, line: usize, variable: &'static str } => Warn,
-        "{variable} aparece más de una vez en {path}: vale la línea {line}",
-        "{variable} occurs more than once in {path}: line {line} counts";
+        "{variable} aparece más de una vez en {path}: se usa la línea {line}",
+        "{variable} occurs more than once in {path}: line {line} is used";
     /// `.env` has a variable we do not know, which looks like `known`.
     SettingMisspelt { found: String, known: &'static str } => Warn,
         "Variable desconocida en .env: {found}. ¿Quiso decir {known}?",
         "Unknown variable in .env: {found}. Did you mean {known}?";
     /// OpenAI has no such `voice`, as far as we know.
     VoiceUnknown { voice: Detail, known: String } => Warn,
-        "OPENAI_VOICE={voice} no es una voz conocida de OpenAI, que entonces rechaza la sesión. Las hay: {known}",
-        "OPENAI_VOICE={voice} is no known voice of OpenAI, which then refuses the session. There are: {known}";
+        "OPENAI_VOICE={voice} no es una voz conocida de OpenAI, que puede rechazar la sesión. Voces conocidas: {known}",
+        "OPENAI_VOICE={voice} is not a known voice of OpenAI, which may refuse the session. Known voices: {known}";
     /// A setting that `model` does not know is not sent.
     SettingIgnored { variable: &'static str, model: String } => Warn,
         "{variable} no se aplica: el modelo {model} no lo admite",
         "{variable} has no effect: the model {model} does not support it";
     /// A limit of cost is set, and nobody knows what `model` costs.
     PriceUnknown { variable: &'static str, model: String } => Warn,
-        "No se conoce el precio del modelo {model}: {variable} no limita lo que gasta. Póngalo en PRICES_FILE",
-        "The price of the model {model} is not known: {variable} does not bound what it spends. Put it into PRICES_FILE";
+        "No se conoce el precio del modelo {model}: {variable} no limita lo que gasta. Agréguelo a PRICES_FILE",
+        "The price of the model {model} is not known: {variable} does not limit what it spends. Add it to PRICES_FILE";
     /// What `variable` names is reached over the network without TLS.
     PlainText { variable: &'static str, remedy: &'static str } => Warn,
-        "{variable} lleva sin cifrar a otro equipo: quien vea esa red lee claves, contraseñas y conversaciones. Use {remedy}, o un túnel",
-        "{variable} leads to another machine without encryption: whoever sees that network reads keys, passwords and conversations. Use {remedy}, or a tunnel";
+        "{variable} apunta a otro equipo sin cifrado: quien tenga acceso a esa red puede leer claves, contraseñas y conversaciones. Use {remedy}, o un túnel",
+        "{variable} points to another machine without encryption: anybody with access to that network can read keys, passwords and conversations. Use {remedy}, or a tunnel";
     /// The configured model no longer exists; the daemon uses `replacement`.
     ModelRetired { variable: &'static str, model: String, replacement: &'static str } => Warn,
         "OpenAI ha retirado el modelo {model}: se usa {replacement}. Actualice {variable} en .env",

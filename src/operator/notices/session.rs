@@ -13,8 +13,8 @@ macro_rules! of_sessions {
         "msg_type updated received, now sending audio chunks";
     /// The model's server sends an event that cannot be read; said once a call. `event` is its type, `missing` the field.
     EventUnreadable { event: Detail, missing: &'static str } => Warn,
-        "OpenAI envía un evento que no se puede leer ({event}: falta {missing}, o no se entiende) y se pasa por alto; se dice una vez por llamada",
-        "OpenAI sends an event that cannot be read ({event}: {missing} is missing, or cannot be understood), and it is passed over; said once a call";
+        "OpenAI envía un evento que no se puede leer ({event}: falta {missing}, o no se entiende) y se ignora; se avisa una vez por llamada",
+        "OpenAI sends an event that cannot be read ({event}: {missing} is missing, or cannot be understood): the event is ignored; this is reported once a call";
     /// The key is wrong or disabled.
     KeyRefused => Error,
         "OpenAI rechaza la clave: revise OPENAI_API_KEY (clave errónea, revocada o de otro proyecto)",
@@ -22,23 +22,23 @@ macro_rules! of_sessions {
     /// The key is known and not allowed to do this.
     AccessRefused { cause: LinkFault } => Error,
         "OpenAI no permite esto a la clave ({cause}): revise en platform.openai.com los permisos de la clave y del proyecto para la API Realtime",
-        "OpenAI does not allow this to the key ({cause}): check at platform.openai.com the permissions of key and project for the Realtime API";
+        "OpenAI does not allow the key to do this ({cause}): check the permissions of key and project for the Realtime API at platform.openai.com";
     /// OpenAI does not serve the country or region this machine calls from.
     CountryRefused => Error,
         "OpenAI no atiende a este país o región: la salida a Internet de este equipo debe estar en uno admitido (platform.openai.com/docs/supported-countries). La clave no es la causa",
-        "OpenAI does not serve this country or region: this machine's way to the Internet must be in a supported one (platform.openai.com/docs/supported-countries). The key is not the cause";
+        "OpenAI does not serve this country or region: this machine must reach the Internet from a supported one (platform.openai.com/docs/supported-countries). The key is not the cause";
     /// The key belongs to another project or organization than the one named in the request.
     ProjectRefused { cause: LinkFault } => Error,
         "La clave no es del proyecto u organización con que se usa ({cause}): revise OPENAI_API_KEY, OPENAI_PROJECT y OPENAI_ORGANIZATION",
-        "The key is not of the project or organization it is used with ({cause}): check OPENAI_API_KEY, OPENAI_PROJECT and OPENAI_ORGANIZATION";
+        "The key does not belong to the project or organization it is used with ({cause}): check OPENAI_API_KEY, OPENAI_PROJECT and OPENAI_ORGANIZATION";
     /// The account admits only certain IP addresses, and this machine's is not among them.
     AddressRefused => Error,
-        "La cuenta de OpenAI solo admite ciertas direcciones IP y la de este equipo no está en la lista: añádala en platform.openai.com (IP allowlist). La clave no es la causa",
+        "La cuenta de OpenAI solo admite ciertas direcciones IP y la de este equipo no está en la lista: agréguela en platform.openai.com (IP allowlist). La clave no es la causa",
         "The OpenAI account admits only certain IP addresses and this machine's is not on the list: add it at platform.openai.com (IP allowlist). The key is not the cause";
     /// Something on the way answered in the place of the model's server: a proxy, a firewall, a login page.
     ProxyRefused { cause: LinkFault } => Error,
-        "Respondió un proxy o cortafuegos en lugar de OpenAI ({cause}): permita la salida de este equipo a OPENAI_REALTIME_URL, WebSocket incluido. La clave no es la causa",
-        "A proxy or firewall answered in the place of OpenAI ({cause}): let this machine reach OPENAI_REALTIME_URL, WebSocket included. The key is not the cause";
+        "Respondió un proxy o firewall en lugar de OpenAI ({cause}): permita la salida de este equipo a OPENAI_REALTIME_URL, WebSocket incluido. La clave no es la causa",
+        "A proxy or firewall answered instead of OpenAI ({cause}): let this machine reach OPENAI_REALTIME_URL, WebSocket included. The key is not the cause";
     /// The account has no credit left.
     QuotaExhausted => Error,
         "La cuenta de OpenAI no tiene saldo o ha llegado a su límite: revise la facturación en platform.openai.com",
@@ -62,11 +62,11 @@ macro_rules! of_sessions {
     /// No session within `seconds`.
     SessionLate { seconds: u64 } => Error,
         "La sesión con OpenAI no se abrió en {seconds} s: revise la conexión a Internet, el DNS y OPENAI_REALTIME_URL",
-        "The session with OpenAI was not open within {seconds} s: check the Internet connection, the DNS and OPENAI_REALTIME_URL";
+        "The session with OpenAI did not open within {seconds} s: check the Internet connection, the DNS and OPENAI_REALTIME_URL";
     /// The same, and the server, or the way to it, has said why not.
     SessionUnavailable { seconds: u64, cause: LinkFault } => Error,
-        "La sesión con OpenAI no se abrió en {seconds} s; lo último fue: {cause}. Con HTTP 429 o 5xx OpenAI está saturado o limita la cuenta (status.openai.com); si no, revise la conexión a Internet, el DNS y OPENAI_REALTIME_URL",
-        "The session with OpenAI was not open in {seconds} s; the last was: {cause}. With HTTP 429 or 5xx OpenAI is overloaded or limits the account (status.openai.com); otherwise check the Internet connection, the DNS and OPENAI_REALTIME_URL";
+        "La sesión con OpenAI no se abrió en {seconds} s; última causa: {cause}. Con HTTP 429 o 5xx OpenAI está saturado o limita la cuenta (status.openai.com); si no, revise la conexión a Internet, el DNS y OPENAI_REALTIME_URL",
+        "The session with OpenAI did not open within {seconds} s; last cause: {cause}. With HTTP 429 or 5xx OpenAI is overloaded or limits the account (status.openai.com); otherwise check the Internet connection, the DNS and OPENAI_REALTIME_URL";
     /// The session could not be opened; it is tried again while the caller waits.
     SessionRetry { cause: LinkFault } => Warn,
         "No se pudo abrir la sesión con OpenAI ({cause}): se intenta de nuevo",
