@@ -227,13 +227,13 @@ impl Call {
 
     /// OpenAI will not serve us until a person acts.
     fn refused(&mut self, refusal: Refusal, cause: LinkFault) {
-        self.session_failed(refusal.into());
+        self.session_failed(SessionFault::Refused(refusal));
         self.outputs.push(Output::Notice(refusal.notice(&self.settings.model, cause)));
         self.apologise(EndReason::SessionFailed);
     }
 
     /// Counts a session that is not to be had, or not any more.
     pub(super) fn session_failed(&mut self, fault: SessionFault) {
-        self.counters.session_faults[fault as usize] += 1;
+        self.counters.session_faults.count(fault);
     }
 }

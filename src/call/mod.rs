@@ -106,7 +106,7 @@ use owed::Owed;
 use packets::{CodecSaid, tape_caller};
 use playout::Playout;
 use record::{Entry, EventKind};
-pub use report::{Counters, Report, SessionFault};
+pub use report::{Counters, Report, SessionFault, SessionFaults};
 use responses::Responses;
 use resume::Sessions;
 pub use seed::{Seed, Settings};

@@ -13,26 +13,8 @@ use crate::realtime::error::Refusal;
 /// Why a session was not to be had, or not any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SessionFault {
-    /// The key was refused.
-    Key,
-    /// The key may not do this.
-    Access,
-    /// The country of this machine is not served.
-    Country,
-    /// The key is of another project or organization.
-    Project,
-    /// The IP address of this machine is not admitted.
-    Address,
-    /// Something on the way answered in the server's place.
-    Proxy,
-    /// There is no credit left.
-    Quota,
-    /// The model is not there, or not ours to use.
-    Model,
-    /// The server no longer speaks the beta dialect.
-    BetaDialect,
-    /// It was refused for another reason that will not pass by itself.
-    Refused,
+    /// OpenAI refuses to serve us until a person acts.
+    Refused(Refusal),
     /// Its settings were refused, or are not in force.
     Settings,
     /// It did not open; it may be tried again, and then counts again.
@@ -46,18 +28,18 @@ pub enum SessionFault {
 }
 
 impl SessionFault {
-    /// Every fault, in the order of [`Counters::session_faults`].
+    /// One fault for each word of [`Self::code`].
     pub const ALL: [Self; 15] = [
-        Self::Key,
-        Self::Access,
-        Self::Country,
-        Self::Project,
-        Self::Address,
-        Self::Proxy,
-        Self::Quota,
-        Self::Model,
-        Self::BetaDialect,
-        Self::Refused,
+        Self::Refused(Refusal::Key),
+        Self::Refused(Refusal::Access),
+        Self::Refused(Refusal::Country),
+        Self::Refused(Refusal::Project),
+        Self::Refused(Refusal::Address),
+        Self::Refused(Refusal::Proxy),
+        Self::Refused(Refusal::Quota),
+        Self::Refused(Refusal::Model),
+        Self::Refused(Refusal::BetaDialect),
+        Self::Refused(Refusal::Other),
         Self::Settings,
         Self::Unavailable,
         Self::Late,
@@ -69,16 +51,7 @@ impl SessionFault {
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
-            Self::Key => "key",
-            Self::Access => "access",
-            Self::Country => "country",
-            Self::Project => "project",
-            Self::Address => "address",
-            Self::Proxy => "proxy",
-            Self::Quota => "quota",
-            Self::Model => "model",
-            Self::BetaDialect => "beta_dialect",
-            Self::Refused => "refused",
+            Self::Refused(refusal) => refusal.code(),
             Self::Settings => "settings",
             Self::Unavailable => "unavailable",
             Self::Late => "late",
@@ -88,19 +61,33 @@ impl SessionFault {
     }
 }
 
-impl From<Refusal> for SessionFault {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Key => Self::Key,
-            Refusal::Access => Self::Access,
-            Refusal::Country => Self::Country,
-            Refusal::Project => Self::Project,
-            Refusal::Address => Self::Address,
-            Refusal::Proxy => Self::Proxy,
-            Refusal::Quota => Self::Quota,
-            Refusal::Model => Self::Model,
-            Refusal::BetaDialect => Self::BetaDialect,
-            Refusal::Certificate | Refusal::Other => Self::Refused,
+/// How often sessions failed, by the word for the fault.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SessionFaults([u64; SessionFault::ALL.len()]);
+
+impl SessionFaults {
+    /// A session failed so.
+    pub fn count(&mut self, fault: SessionFault) {
+        for (word, times) in SessionFault::ALL.iter().zip(&mut self.0) {
+            *times += u64::from(word.code() == fault.code());
+        }
+    }
+
+    /// How often sessions failed so.
+    pub fn of(&self, fault: SessionFault) -> u64 {
+        self.by_code().into_iter().find(|(code, _)| *code == fault.code()).map_or(0, |(_, times)| times)
+    }
+
+    /// Every word, and how often sessions failed so.
+    pub fn by_code(&self) -> [(&'static str, u64); SessionFault::ALL.len()] {
+        std::array::from_fn(|at| (SessionFault::ALL[at].code(), self.0[at]))
+    }
+}
+
+impl AddAssign for SessionFaults {
+    fn add_assign(&mut self, other: Self) {
+        for (sum, more) in self.0.iter_mut().zip(other.0) {
+            *sum += more;
         }
     }
 }
@@ -122,8 +109,8 @@ pub struct Counters {
     pub barge_ins: u64,
     /// Sessions whose WebSocket stood.
     pub sessions_opened: u64,
-    /// Sessions that failed, in the order of [`SessionFault::ALL`].
-    pub session_faults: [u64; SessionFault::ALL.len()],
+    /// Sessions that failed.
+    pub session_faults: SessionFaults,
     /// Error events of the server that needed nothing done.
     pub session_errors: u64,
     /// Texts of the server that are no events, or lack what makes them one.
@@ -163,9 +150,7 @@ impl AddAssign for Counters {
         self.refused_deltas += refused_deltas;
         self.barge_ins += barge_ins;
         self.sessions_opened += sessions_opened;
-        for (sum, more) in self.session_faults.iter_mut().zip(session_faults) {
-            *sum += more;
-        }
+        self.session_faults += session_faults;
         self.session_errors += session_errors;
         self.unreadable_events += unreadable_events;
         self.overdue_answers += overdue_answers;
@@ -215,13 +200,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn faults_have_words_and_places_of_their_own() {
+    fn faults_are_counted_by_words_of_their_own() {
         let mut codes = SessionFault::ALL.map(SessionFault::code).to_vec();
         codes.sort_unstable();
         codes.dedup();
         assert_eq!(codes.len(), SessionFault::ALL.len());
-        for (place, fault) in SessionFault::ALL.into_iter().enumerate() {
-            assert_eq!(fault as usize, place);
+        for fault in SessionFault::ALL {
+            let mut faults = SessionFaults::default();
+            faults.count(fault);
+            assert_eq!(faults.by_code().iter().filter(|(_, times)| *times == 1).count(), 1, "{fault:?}");
+            assert_eq!(faults.of(fault), 1, "{fault:?}");
         }
+        let mut faults = SessionFaults::default();
+        faults.count(SessionFault::Refused(Refusal::Certificate));
+        assert_eq!(faults.of(SessionFault::Refused(Refusal::Other)), 1, "they share a word");
     }
 }

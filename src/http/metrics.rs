@@ -13,7 +13,6 @@ use super::health::RecorderHealth;
 use super::listing::{NoQuery, Params};
 use super::ready::{AsteriskLink, Obstacle};
 use super::{Api, Problem};
-use crate::call::SessionFault;
 use crate::call::ledger::Tokens;
 use crate::daemon::process::Process;
 use crate::live::Totals;
@@ -101,7 +100,7 @@ fn waits(to: &mut Exposition, totals: &Totals) {
 fn model(to: &mut Exposition, totals: &Totals) {
     let counters = &totals.counters;
     to.counter("sessions_opened_total", "Sessions whose WebSocket stood.", counters.sessions_opened);
-    let failed = SessionFault::ALL.map(|fault| (fault.code(), counters.session_faults[fault as usize]));
+    let failed = counters.session_faults.by_code();
     to.counters("sessions_failed_total", "Sessions that failed; each try counts.", "code", failed);
     let help = "Error events of the server that needed nothing done.";
     to.counter("session_errors_total", help, counters.session_errors);

@@ -103,6 +103,23 @@ impl Refusal {
         })
     }
 
+    /// The stable word for machines. A certificate has none of its own.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Key => "key",
+            Self::Access => "access",
+            Self::Country => "country",
+            Self::Project => "project",
+            Self::Address => "address",
+            Self::Proxy => "proxy",
+            Self::Quota => "quota",
+            Self::Model => "model",
+            Self::BetaDialect => "beta_dialect",
+            Self::Certificate | Self::Other => "refused",
+        }
+    }
+
     /// The operator's line for it. `model`: the model asked for; `cause`: how it was said.
     pub fn notice(self, model: &str, cause: LinkFault) -> Notice {
         match self {

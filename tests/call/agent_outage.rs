@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use openai_inbound_calls::call::SessionFault;
+use openai_inbound_calls::call::{SessionFault, SessionFaults};
 use openai_inbound_calls::operator::{Code, Complaint, LinkFault, Notice};
+use openai_inbound_calls::realtime::error::Refusal;
 use openai_inbound_calls::sim::asterisk::{self, Ending};
 use openai_inbound_calls::sim::realtime::{Fault, FaultKind, Script, Trigger, pattern};
 
@@ -68,10 +69,12 @@ fn a_wrong_key_is_named_and_the_caller_given_back() {
 }
 
 /// So many of these faults, and no others.
-pub(super) fn count(faults: &[(SessionFault, u64)]) -> [u64; SessionFault::ALL.len()] {
-    let mut counts = [0; SessionFault::ALL.len()];
+pub(super) fn count(faults: &[(SessionFault, u64)]) -> SessionFaults {
+    let mut counts = SessionFaults::default();
     for (fault, times) in faults {
-        counts[*fault as usize] = *times;
+        for _ in 0..*times {
+            counts.count(*fault);
+        }
     }
     counts
 }
@@ -106,8 +109,8 @@ fn every_refusal_has_its_own_line() {
             matches!(notice, Notice::FormatsDiffer { .. })
         }),
     ];
-    let [key, quota] = [SessionFault::Key, SessionFault::Quota];
-    let [model_gone, settings] = [SessionFault::Model, SessionFault::Settings];
+    let [key, quota, model_gone] = [Refusal::Key, Refusal::Quota, Refusal::Model].map(SessionFault::Refused);
+    let settings = SessionFault::Settings;
     let faults = [key, key, quota, model_gone, model_gone, settings, settings];
     for ((script, expected), fault) in cases.into_iter().zip(faults) {
         let world = call(script.clone());

@@ -55,7 +55,9 @@ fn left(tokens: u64) -> RateLimits {
 fn glance() -> Glance {
     let mut counters =
         Counters { barge_ins: 2, foreign_packets: 3, sessions_opened: 1, ..Counters::default() };
-    counters.session_faults[SessionFault::Unavailable as usize] = 4;
+    for _ in 0..4 {
+        counters.session_faults.count(SessionFault::Unavailable);
+    }
     let bill = Bill {
         conversation: Tokens { audio_in: 500, cached_audio_in: 100, ..Tokens::default() },
         transcription: Tokens { text_out: 7, ..Tokens::default() },
