@@ -75,7 +75,7 @@ impl Call {
         }
         Glance {
             stage: match self.phase {
-                Phase::Serving if !self.floor.joined || !self.sessions.stood => Stage::SettingUp,
+                Phase::Serving if !self.legs.is_joined() || !self.sessions.stood => Stage::SettingUp,
                 Phase::Serving => Stage::Talking(self.turn()),
                 Phase::Closing { .. } | Phase::Ended { .. } => Stage::Ending,
             },

@@ -14,7 +14,7 @@
 use std::time::{Duration, Instant};
 
 use super::agent::Agent;
-use super::legs::Exit;
+use super::caller::Exit;
 use super::record::EventKind;
 use super::responses::{Purpose, Responses};
 use super::tools::{DESTINATION_VARIABLE, Destination};
@@ -108,7 +108,7 @@ impl Call {
             stops_at.get_or_insert(self.now + CLOSING_PATIENCE);
         }
         let place = self.settings.fallback.clone();
-        if self.floor.joined && self.agent.is_ready() || self.leaving.is_some() {
+        if self.legs.is_joined() && self.agent.is_ready() || self.leaving.is_some() {
             self.part(EndReason::Shutdown, Exit::Dialplan { place, variables: Vec::new() });
         } else {
             self.end(EndReason::Shutdown);

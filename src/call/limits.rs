@@ -13,7 +13,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::legs::Exit;
+use super::caller::Exit;
 use super::responses::Purpose;
 use super::{Call, Output, Phase};
 use crate::operator::{EndReason, Notice};
@@ -101,7 +101,7 @@ impl Watch {
 impl Call {
     /// Ends the call, or warns, if a limit is reached.
     pub(super) fn advance_limits(&mut self) {
-        if !self.floor.joined {
+        if !self.legs.is_joined() {
             return;
         }
         self.watch_audio();

@@ -32,7 +32,8 @@
 //! | file | holds |
 //! |---|---|
 //! | `seed` | what a call is born with |
-//! | `legs`, `release`, `replies` | what exists in Asterisk, its order and its undoing; letting the caller go; what Asterisk's answers mean |
+//! | `legs`, `caller`, `attempt` | what exists in Asterisk, its order and its undoing; the caller's channel; what is tried again |
+//! | `replies` | what Asterisk's answers mean |
 //! | `agent` | the session: opening, settings, errors |
 //! | `packets`, `source` | the caller's packets; whose they are |
 //! | `uplink`, `to_model`, `ear` | caller → model; our own voice detector |
@@ -54,6 +55,8 @@ mod agent;
 mod answer;
 #[cfg(test)]
 mod assertion_tests;
+mod attempt;
+mod caller;
 pub mod ear;
 pub mod glance;
 mod keys;
@@ -66,7 +69,6 @@ mod owed;
 mod packets;
 pub mod playout;
 pub mod record;
-mod release;
 pub mod replies;
 mod report;
 pub mod responses;
@@ -95,17 +97,19 @@ use crate::realtime::error::Refusal;
 use crate::realtime::server::{Event, Malformed};
 
 use agent::Agent;
+use caller::Exit;
 use glance::Shown;
 use keys::Keys;
 use latency::Stopwatch;
 use leaving::Leaving;
 use ledger::Ledger;
-use legs::{Exit, Legs, Progress};
+use legs::Legs;
 use limits::Watch;
 use owed::Owed;
 use packets::{CodecSaid, tape_caller};
 use playout::Playout;
 use record::{Entry, EventKind};
+use replies::Progress;
 pub use report::{Counters, Report, SessionFault, SessionFaults};
 use responses::Responses;
 use resume::Sessions;
@@ -474,7 +478,7 @@ impl Call {
                 Phase::Closing { reason, .. } | Phase::Ended { reason } => reason,
             },
             session_stood: self.sessions.stood,
-            joined: self.floor.joined,
+            joined: self.legs.is_joined(),
             duration: self.now - self.born,
             counters: self.counters,
             uplink: self.uplink.counters,
@@ -582,7 +586,7 @@ impl Call {
         if let (false, Request::DialplanExists { place, .. }) = (closing, request) {
             self.place_known(place, reply);
         }
-        let progress = self.legs.replied(self.now, request, reply, closing, &mut self.outputs);
+        let progress = self.legs.replied(self.now, request, reply, &mut self.outputs);
         self.progress(progress);
         self.open_playout();
     }
@@ -601,7 +605,7 @@ impl Call {
                 self.note(EventKind::MediaStarted, String::new());
                 self.playout.start(self.now);
             }
-            Progress::Joined => self.floor.joined = true,
+            Progress::Joined => {}
             Progress::Failed(reason) => self.end(reason),
         }
     }
@@ -618,7 +622,7 @@ impl Call {
 
     /// Speech may leave once somebody can hear it.
     fn open_playout(&mut self) {
-        if self.floor.joined && self.legs.is_up() {
+        if self.legs.is_joined() && self.legs.is_up() {
             self.playout.open();
         }
     }
@@ -641,11 +645,8 @@ impl Call {
         self.phase = Phase::Closing { reason, until, stops_at, words_until };
         self.playout.stop();
         self.agent = Agent::Closed;
-        if self.legs.has_caller() {
-            self.legs.release_caller(reason, exit, &mut self.outputs);
-        }
         self.leaving = None;
-        self.legs.undo(&mut self.outputs);
+        self.legs.undo(reason, exit, &mut self.outputs);
         if let Some(tape) = self.tape.take() {
             tape.finish(&mut |entry| self.outputs.push(Output::Record(entry)));
         }

@@ -1,8 +1,8 @@
 //! What Asterisk's answers mean, and the operator's line for one that is not what was asked for. Changes nothing.
 
-use std::time::{Duration, Instant};
+use std::net::SocketAddr;
+use std::time::Duration;
 
-use super::legs::{Progress, Thing};
 use crate::ari::Place;
 use crate::ari::request::{self, Reply, Request};
 use crate::operator::{Detail, EndReason, Notice};
@@ -14,6 +14,21 @@ const QUICK_TRIES: u32 = 20;
 /// Pause between later attempts. Longer leaves the caller in silence after Asterisk has come to itself, shorter disturbs
 /// an Asterisk that is in trouble.
 const SLOW_RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// What a reply or an event means for the call as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// Nothing new.
+    Nothing,
+    /// Asterisk's end of the media path is known.
+    Media(SocketAddr),
+    /// Caller and media channel hear each other.
+    Joined,
+    /// The caller is gone.
+    CallerGone,
+    /// It cannot go on.
+    Failed(EndReason),
+}
 
 /// What became of a caller who was to leave the application.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,14 +94,5 @@ pub(super) fn failure(reply: &Reply) -> Progress {
         Reply::Done(_) => Progress::Nothing,
         Reply::Refused { .. } => Progress::Failed(EndReason::SetupFailed),
         Reply::Lost(_) => Progress::Failed(EndReason::AsteriskLost),
-    }
-}
-
-/// How a thing stands after the answer to its removal.
-pub(super) fn after_delete(now: Instant, thing: Thing, reply: &Reply) -> Thing {
-    match reply {
-        _ if thing == Thing::Gone => Thing::Gone,
-        Reply::Done(_) | Reply::Refused { status: 404, .. } => Thing::Gone,
-        Reply::Refused { .. } | Reply::Lost(_) => Thing::LeavingAgain(now + RETRY_AFTER),
     }
 }

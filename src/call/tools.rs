@@ -10,7 +10,7 @@
 
 use serde_json::{Value, json};
 
-use super::legs::Exit;
+use super::caller::Exit;
 use super::record::EventKind;
 use super::replies::missing;
 use super::responses::Purpose;

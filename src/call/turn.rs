@@ -39,8 +39,6 @@ const STILL_THERE: &str = "The caller has not spoken for a while. Ask in a few w
 /// What the turns of a call hang on.
 #[derive(Debug, Default)]
 pub(super) struct Floor {
-    /// Caller and media channel hear each other.
-    pub(super) joined: bool,
     /// Since when the caller speaks: between `speech_started` and `speech_stopped`.
     pub(super) caller_speaks: Option<Instant>,
     /// The caller has taken a turn: no greeting any more.
