@@ -1,13 +1,14 @@
 //! The agent's leg: opening the model's session, giving it its settings, and what its errors mean.
 //!
 //! ```text
-//!   Opening ──opened──► Greeted? ──created──► Configuring ──updated, echo right──► Ready
-//!      │ ▲ transient failure, within patience        │ error, wrong echo, time-out
-//!      ▼ │                                           ▼
-//!   Waiting                                      call ends
+//!   Opening ──opened──► Opened ──session.created──► Configuring ──session.updated, echo right──► Ready
+//!     ▲  │                │                             │                                          │
+//!     │  └────────────────┴──── lost ──► Waiting        │ error, wrong echo                        │ lost, expires
+//!     └── after a pause ─────────────────────┘          ▼                                          ▼
+//!                                                    Closed                                 Opening (`resume`)
 //! ```
-//! No audio and no request for a response goes out before Ready: until then the session's defaults are in
-//! force, and 24 kHz PCM on a telephone is noise.
+//! Whoever waits for longer than [`SESSION_PATIENCE`] is not served: Closed. No audio and no request for a response goes out
+//! before Ready: until then the session's defaults are in force, and 24 kHz PCM on a telephone is noise.
 
 use std::time::{Duration, Instant};
 
@@ -16,39 +17,61 @@ use serde_json::Value;
 use super::record::EventKind;
 use super::report::SessionFault;
 use super::responses::Purpose;
-use super::{Call, Output, Phase, SessionEnd};
+use super::{Call, Output, SessionEnd};
 use crate::operator::{Detail, EndReason, LinkFault, Notice};
 use crate::realtime::client::ClientEvent;
 use crate::realtime::dialect::Differences;
 use crate::realtime::error::{ApiError, ErrorClass, Refusal};
+use crate::realtime::server::Malformed;
 
-/// How long a caller waits for the session before he is given back. Longer is dead air; shorter gives up on a
+/// How long a caller waits for the session before they are given back. Longer is dead air; shorter gives up on a
 /// slow but living server.
 pub(super) const SESSION_PATIENCE: Duration = Duration::from_secs(8);
 /// Pause before the session is tried again; doubled each time.
 const REOPEN_AFTER: Duration = Duration::from_millis(250);
+/// The pause is doubled no more often than this.
+const DOUBLINGS: u32 = 8;
+
+/// What is left of the caller's patience with a session that does not stand yet.
+#[derive(Debug)]
+pub(super) struct Patience {
+    give_up_at: Instant,
+    /// How often the session had to be opened again.
+    retries: u32,
+    /// Why it could not be opened the last time.
+    cause: Option<LinkFault>,
+}
 
 /// How far the session is.
 #[derive(Debug)]
 pub(super) enum Agent {
     /// Its WebSocket is being opened.
-    Opening { give_up_at: Instant },
-    /// Opening failed; tried again at `at`.
-    Waiting { at: Instant, give_up_at: Instant },
+    Opening(Patience),
+    /// Opening failed; it is tried again at `at`.
+    Waiting { at: Instant, patience: Patience },
     /// The WebSocket stands; `session.created` has not come.
-    Opened { give_up_at: Instant },
+    Opened(Patience),
     /// `session.update` is out: this was asked.
-    Configuring { asked: Value, give_up_at: Instant },
+    Configuring { asked: Value, patience: Patience },
     /// Audio may flow.
     Ready,
-    /// No session any more.
+    /// There is no session any more, and there will be no other.
     Closed,
+}
+
+/// What is to be done about a session that does not come.
+#[derive(Debug)]
+enum Remedy {
+    /// It is opened again.
+    Open,
+    /// It is given up; why it could not be opened the last time, if that is why.
+    GiveUp(Option<LinkFault>),
 }
 
 impl Agent {
     /// A session that is being opened.
     pub(super) fn opening(now: Instant) -> Self {
-        Self::Opening { give_up_at: now + SESSION_PATIENCE }
+        Self::Opening(Patience { give_up_at: now + SESSION_PATIENCE, retries: 0, cause: None })
     }
 
     /// Whether audio may flow.
@@ -56,47 +79,117 @@ impl Agent {
         matches!(self, Self::Ready)
     }
 
-    /// When [`Call::advance_agent`] has something to do.
-    pub(super) fn deadline(&self) -> Option<Instant> {
+    /// Whether there is no session any more, and will be no other.
+    pub(super) fn is_closed(&self) -> bool {
+        matches!(self, Self::Closed)
+    }
+
+    /// There is no session any more.
+    pub(super) fn close(&mut self) {
+        *self = Self::Closed;
+    }
+
+    /// Another session is opened in the place of this one.
+    pub(super) fn replace(&mut self, now: Instant) {
+        *self = Self::opening(now);
+    }
+
+    fn patience(&mut self) -> Option<&mut Patience> {
         match self {
-            Self::Opening { give_up_at }
-            | Self::Opened { give_up_at }
-            | Self::Configuring { give_up_at, .. } => Some(*give_up_at),
-            Self::Waiting { at, give_up_at } => Some(*at.min(give_up_at)),
+            Self::Opening(patience)
+            | Self::Opened(patience)
+            | Self::Waiting { patience, .. }
+            | Self::Configuring { patience, .. } => Some(patience),
             Self::Ready | Self::Closed => None,
         }
+    }
+
+    /// When [`Self::advance`] has something to do.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match self {
+            Self::Opening(patience) | Self::Opened(patience) | Self::Configuring { patience, .. } => {
+                Some(patience.give_up_at)
+            }
+            Self::Waiting { at, patience } => Some(*at.min(&patience.give_up_at)),
+            Self::Ready | Self::Closed => None,
+        }
+    }
+
+    /// Lets time pass.
+    fn advance(&mut self, now: Instant) -> Option<Remedy> {
+        if let Some(patience) = self.patience().filter(|patience| patience.give_up_at <= now) {
+            return Some(Remedy::GiveUp(patience.cause.take()));
+        }
+        match std::mem::replace(self, Self::Closed) {
+            Self::Waiting { at, patience } if at <= now => {
+                *self = Self::Opening(patience);
+                Some(Remedy::Open)
+            }
+            other => {
+                *self = other;
+                None
+            }
+        }
+    }
+
+    /// The WebSocket stands; false: nobody waits for it.
+    fn opened(&mut self) -> bool {
+        match std::mem::replace(self, Self::Closed) {
+            Self::Opening(patience) => {
+                *self = Self::Opened(patience);
+                true
+            }
+            other => {
+                *self = other;
+                false
+            }
+        }
+    }
+
+    /// The session is told its settings.
+    fn configure(&mut self, asked: Value) {
+        *self = match std::mem::replace(self, Self::Closed) {
+            Self::Opened(patience) => Self::Configuring { asked, patience },
+            other => other,
+        };
+    }
+
+    /// Opening failed: it is tried again after a pause, as long as the caller's patience lasts.
+    fn failed(&mut self, now: Instant, cause: LinkFault) {
+        *self = match std::mem::replace(self, Self::Closed) {
+            Self::Opening(patience) | Self::Opened(patience) | Self::Configuring { patience, .. } => {
+                let Patience { give_up_at, retries, .. } = patience;
+                let at = now + REOPEN_AFTER * 2u32.pow(retries.min(DOUBLINGS));
+                Self::Waiting {
+                    at,
+                    patience: Patience { give_up_at, retries: retries + 1, cause: Some(cause) },
+                }
+            }
+            other => other,
+        };
     }
 }
 
 impl Call {
     pub(super) fn advance_agent(&mut self) {
-        match self.agent {
-            Agent::Opening { give_up_at }
-            | Agent::Opened { give_up_at }
-            | Agent::Waiting { give_up_at, .. }
-            | Agent::Configuring { give_up_at, .. }
-                if give_up_at <= self.now =>
-            {
+        match self.agent.advance(self.now) {
+            None => {}
+            Some(Remedy::Open) => self.outputs.push(Output::OpenSession),
+            Some(Remedy::GiveUp(cause)) => {
                 self.session_failed(SessionFault::Late);
                 let seconds = SESSION_PATIENCE.as_secs();
-                self.outputs.push(Output::Notice(match self.floor.unopened_for.take() {
+                self.outputs.push(Output::Notice(match cause {
                     None => Notice::SessionLate { seconds },
                     Some(cause) => Notice::SessionUnavailable { seconds, cause },
                 }));
                 let again = self.sessions.is_resuming();
                 self.apologise(if again { EndReason::SessionLost } else { EndReason::SessionLate });
             }
-            Agent::Waiting { at, give_up_at } if at <= self.now => {
-                self.agent = Agent::Opening { give_up_at };
-                self.outputs.push(Output::OpenSession);
-            }
-            _ => {}
         }
     }
 
     pub(super) fn session_opened(&mut self) {
-        if let Agent::Opening { give_up_at } = self.agent {
-            self.agent = Agent::Opened { give_up_at };
+        if self.agent.opened() {
             self.counters.sessions_opened += 1;
             self.outputs.push(Output::Notice(Notice::SessionConnected));
             self.note(EventKind::Connected, String::new());
@@ -105,16 +198,15 @@ impl Call {
 
     /// `session.created`: the session may be told what it is.
     pub(super) fn session_created(&mut self) {
-        if let Agent::Opened { give_up_at } = self.agent {
-            // An announcement that must be heard cannot be interrupted: see `turn`.
-            let announces = self.settings.recording_notice.is_some() && !self.floor.notice_given;
-            let interrupt = self.settings.session.interrupt && !announces;
-            let asked = self.settings.session.session(interrupt);
-            let event_id = self.event_id();
-            self.outputs
-                .push(Output::Session(ClientEvent::SessionUpdate { event_id, session: asked.clone() }));
-            self.agent = Agent::Configuring { asked, give_up_at };
+        if !matches!(self.agent, Agent::Opened(_)) {
+            return;
         }
+        // An announcement that must be heard cannot be interrupted: see `turn`.
+        let interrupt = self.settings.session.interrupt && !self.floor.owes_announcement();
+        let asked = self.settings.session.session(interrupt);
+        let event_id = self.event_id();
+        self.outputs.push(Output::Session(ClientEvent::SessionUpdate { event_id, session: asked.clone() }));
+        self.agent.configure(asked);
     }
 
     /// `session.updated`: is it what was asked?
@@ -134,12 +226,18 @@ impl Call {
                 .push(Output::Notice(Notice::SettingsDiffer { paths: Detail::new(others.join(", ")) }));
         }
         self.agent = Agent::Ready;
-        self.sessions.stood = true;
+        self.session_stands();
+    }
+
+    /// The session's settings are in force.
+    fn session_stands(&mut self) {
+        self.sessions.stands();
+        self.begin_talking();
         self.outputs.push(Output::Notice(Notice::SessionConfigured));
         self.legs.answer(&mut self.outputs);
         self.resume();
-        let unheard = self.transcript.utterances().is_empty() && !self.floor.caller_has_spoken;
-        if self.settings.recording_notice.is_some() && !self.floor.notice_given {
+        let unheard = self.transcript.utterances().is_empty() && !self.floor.has_caller_spoken();
+        if self.floor.owes_announcement() {
             self.responses.want(Purpose::Notice);
         } else if self.settings.greeting.is_some() && unheard {
             self.responses.want(Purpose::Greeting);
@@ -148,36 +246,29 @@ impl Call {
         self.note(EventKind::Configured, String::new());
         self.uplink.keep_going(self.now);
         let kept = self.to_model.open(&mut self.outputs);
-        self.floor.uplink_began = (self.now - self.born).saturating_sub(kept);
+        self.floor.session_hears_since((self.now - self.born).saturating_sub(kept));
     }
 
     /// The WebSocket is gone, or never was.
     pub(super) fn session_ended(&mut self, end: &SessionEnd) {
-        if self.phase != Phase::Serving {
+        if !self.phase.is_serving() {
             return;
         }
-        match self.agent {
-            Agent::Closed => {}
-            Agent::Opening { give_up_at }
-            | Agent::Opened { give_up_at }
-            | Agent::Configuring { give_up_at, .. }
-                if end.refusal.is_none() =>
-            {
-                self.reopen(&end.cause, give_up_at);
+        match (&self.agent, end.refusal) {
+            (Agent::Closed, _) => {}
+            (Agent::Ready, None) => self.session_lost(end.cause.clone()),
+            (Agent::Opening(_) | Agent::Opened(_) | Agent::Configuring { .. }, None) => {
+                self.reopen(&end.cause);
             }
-            Agent::Ready if end.refusal.is_none() => self.session_lost(end.cause.clone()),
-            _ => self.refused(end.refusal.unwrap_or(Refusal::Other), end.cause.clone()),
+            (_, refusal) => self.refused(refusal.unwrap_or(Refusal::Other), end.cause.clone()),
         }
     }
 
     /// Tries again after a pause, as long as the caller's patience lasts.
-    fn reopen(&mut self, cause: &LinkFault, give_up_at: Instant) {
+    fn reopen(&mut self, cause: &LinkFault) {
         self.session_failed(SessionFault::Unavailable);
         self.outputs.push(Output::Notice(Notice::SessionRetry { cause: cause.clone() }));
-        let pause = REOPEN_AFTER * 2u32.pow(self.floor.reopened.min(8));
-        self.floor.reopened += 1;
-        self.floor.unopened_for = Some(cause.clone());
-        self.agent = Agent::Waiting { at: self.now + pause, give_up_at };
+        self.agent.failed(self.now, cause.clone());
     }
 
     /// An `error` event.
@@ -211,18 +302,24 @@ impl Call {
         let told = LinkFault::Told(error.complaint());
         match (error.class(), &self.agent) {
             (ErrorClass::Permanent(refusal), _) => self.refused(refusal, told),
-            (
-                ErrorClass::SessionOver,
-                Agent::Opened { give_up_at } | Agent::Configuring { give_up_at, .. },
-            ) => {
-                let give_up_at = *give_up_at;
+            (ErrorClass::SessionOver, Agent::Opened(_) | Agent::Configuring { .. }) => {
                 self.outputs.push(Output::CloseSession);
-                self.reopen(&told, give_up_at);
+                self.reopen(&told);
             }
             (ErrorClass::SessionOver, _) => self.session_lost(told),
             _ => return false,
         }
         true
+    }
+
+    /// The model's server says something that cannot be read. The operator is told once a call: a server that sends one such
+    /// event sends many.
+    pub(super) fn unreadable(&mut self, malformed: &Malformed) {
+        self.counters.unreadable_events += 1;
+        if self.counters.unreadable_events == 1 {
+            let (event, missing) = (Detail::new(&malformed.kind), malformed.missing);
+            self.outputs.push(Output::Notice(Notice::EventUnreadable { event, missing }));
+        }
     }
 
     /// OpenAI will not serve us until a person acts.

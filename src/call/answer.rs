@@ -21,22 +21,20 @@ use crate::realtime::server::{Item, ItemKind, Response, ResponseStatus};
 impl Call {
     /// A response began.
     pub(super) fn response_created(&mut self, response: &Response) {
-        self.floor.queued.clear();
-        self.floor.muted = None;
+        self.floor.answer_begins();
         let ours = self.responses.created(response);
         if ours && self.responses.purpose() == Some(Purpose::Goodbye) {
             self.goodbye_begins();
         }
         if ours && self.responses.purpose() == Some(Purpose::Notice) {
-            self.floor.notice = Some(response.id.clone());
+            self.floor.announces(&response.id);
         } else if !ours {
             // The server took the caller's turn for finished.
-            self.floor.caller_speaks = None;
-            self.floor.caller_has_spoken = true;
-        } else if self.floor.caller_speaks.is_some() {
+            self.floor.caller_took_turn();
+        } else if self.floor.caller_speaks() {
             // Asked for in the very moment the caller began to speak, and the server did not see it as an
-            // interruption: it would talk over him.
-            self.mute(&response.id);
+            // interruption: it would talk over them.
+            self.floor.mute(&response.id);
             self.cancel(&response.id);
         }
     }
@@ -44,20 +42,19 @@ impl Call {
     pub(super) fn response_done(&mut self, response: &Response) {
         self.playout.complete_response(&response.id);
         let outcome = self.outcome(response);
-        self.floor.spoke_last = self.floor.has_queued();
+        let spoken = self.floor.answer_ends();
         for call in response.items.iter().filter_map(|item| item.function.as_ref()) {
             self.function_called(call);
         }
-        self.answer_ended(&response.id, self.floor.spoke_last);
+        self.answer_ended(&response.id, spoken);
         self.spent(response);
-        if self.floor.muted.as_ref() == Some(&response.id) {
-            self.floor.muted = None;
-            let queued = std::mem::take(&mut self.floor.queued);
+        if self.floor.is_muted(&response.id) {
             for item in &response.items {
-                if item.kind == ItemKind::AssistantMessage && !queued.contains(&item.id) {
+                if item.kind == ItemKind::AssistantMessage && !self.floor.has_queued_of(&item.id) {
                     self.delete(&item.id);
                 }
             }
+            self.floor.forget_muted();
         }
         if let ResponseStatus::Failed(error) = &response.status {
             if self.ends_session(error) {
@@ -66,12 +63,17 @@ impl Call {
             self.error_survived(error);
         }
         let ended = self.responses.done(self.now, response, outcome);
+        self.answer_over(ended, &response.status);
+    }
+
+    /// What comes next, now that a response is over.
+    fn answer_over(&mut self, ended: Ended, status: &ResponseStatus) {
         match ended {
             Ended::Over(Some(Purpose::Notice)) => self.notice_generated(),
             // However it ended, it is not asked for again and again.
             Ended::Over(Some(Purpose::Goodbye)) | Ended::GivenUp(Purpose::Goodbye) => self.goodbye_begins(),
             Ended::Retrying(_) => {
-                let notice = match &response.status {
+                let notice = match status {
                     ResponseStatus::Failed(error) => Notice::ResponseFailed { complaint: error.complaint() },
                     status => Notice::AnswerUnheard { ended: Code::new(ending(status)) },
                 };
@@ -87,13 +89,13 @@ impl Call {
 
     /// What the caller gets of the active response, now that it is over. What they do not get of it is marked.
     fn outcome(&mut self, response: &Response) -> Outcome {
-        if !self.responses.is_ours(response) || self.floor.muted.as_ref() == Some(&response.id) {
+        if !self.responses.is_ours(response) || self.floor.is_muted(&response.id) {
             return Outcome::Given;
         }
         let is_message = |item: &&Item| item.kind == ItemKind::AssistantMessage;
         let messages: Vec<_> = response.items.iter().filter(is_message).map(|item| item.id.clone()).collect();
-        let queued = &self.floor.queued;
-        let (heard, unheard): (Vec<_>, Vec<_>) = messages.into_iter().partition(|item| queued.contains(item));
+        let (heard, unheard): (Vec<_>, Vec<_>) =
+            messages.into_iter().partition(|item| self.floor.has_queued_of(item));
         let calls =
             response.items.iter().any(|item| item.function.as_ref().is_some_and(|call| call.complete));
         let has_nothing = !self.floor.has_queued() && !calls;
@@ -103,7 +105,7 @@ impl Call {
         match &response.status {
             ResponseStatus::Failed(_) => Outcome::Failed,
             // The caller speaks, and is answered afterwards.
-            ResponseStatus::Cancelled if !has_nothing || self.floor.caller_speaks.is_some() => Outcome::Given,
+            ResponseStatus::Cancelled if !has_nothing || self.floor.caller_speaks() => Outcome::Given,
             status if has_nothing => {
                 self.counters.unheard_answers += 1;
                 self.note(EventKind::Unheard, Code::new(ending(status)).to_string());
@@ -143,13 +145,13 @@ impl Call {
 
     /// The recording notice is complete: from the next answer on the caller may interrupt.
     pub(super) fn notice_generated(&mut self) {
-        self.floor.notice_given = true;
+        self.floor.announced();
         if self.settings.session.interrupt {
             let event_id = self.event_id();
             let session = self.settings.session.interruption(true);
             self.outputs.push(Output::Session(ClientEvent::SessionUpdate { event_id, session }));
         }
-        if self.settings.greeting.is_some() && !self.floor.caller_has_spoken {
+        if self.settings.greeting.is_some() && !self.floor.has_caller_spoken() {
             self.responses.want(Purpose::Greeting);
         }
     }

@@ -1,8 +1,12 @@
 //! What a call asserts after every input: each assertion is seen to fail on a call that has been broken by hand.
 
+use std::net::SocketAddr;
+
 use super::record::Keep;
 use super::source::Trust;
 use super::*;
+use crate::ari::ChannelId;
+use crate::operator::{EndReason, LinkFault};
 use crate::realtime::dialect::{Dialect, SessionSettings, TurnDetection};
 
 fn settings() -> Settings {

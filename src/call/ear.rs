@@ -1,7 +1,7 @@
 //! The call's own opinion of when the caller speaks: frame decisions of the voice detector, smoothed.
 //!
 //! Not what turns are made of – that is the model's server – but what it can be checked against: how long
-//! the caller had been speaking when the server noticed, how long he has been quiet.
+//! the caller had been speaking when the server noticed, how long they have been quiet.
 
 use std::time::Instant;
 
@@ -26,8 +26,7 @@ pub struct Ear {
     speech_since: Option<Instant>,
     last_voice: Option<Instant>,
     last_speech: Option<Instant>,
-    /// Frames with a voice in them, whole call.
-    pub voiced_frames: u64,
+    voiced_frames: u64,
 }
 
 impl Ear {
@@ -57,7 +56,12 @@ impl Ear {
         }
     }
 
-    /// Since when the caller has been speaking, if he is.
+    /// Frames with a voice in them, whole call.
+    pub fn voiced_frames(&self) -> u64 {
+        self.voiced_frames
+    }
+
+    /// Since when the caller has been speaking, if they are.
     pub fn speech_since(&self) -> Option<Instant> {
         self.speech_since
     }

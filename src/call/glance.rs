@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::closing::Phase;
 use super::latency::Latencies;
 use super::ledger::Bill;
 use super::transcript::Utterance;
 use super::uplink::UplinkCounters;
-use super::{Call, Counters, Phase, Turn};
+use super::{Call, Counters, Turn, playout};
 use crate::realtime::rate_limits::RateLimits;
 
 /// Utterances that are shown: the last ones.
@@ -70,27 +71,28 @@ impl Call {
         if !shown.words.iter().eq(last.iter().copied()) {
             shown.words = last.into_iter().cloned().collect();
         }
-        if *shown.latencies != self.stopwatch.latencies {
-            shown.latencies = Arc::new(self.stopwatch.latencies.clone());
+        if *shown.latencies != *self.stopwatch.latencies() {
+            shown.latencies = Arc::new(self.stopwatch.latencies().clone());
         }
+        let playout::Counts { frames, late_frames, underruns } = self.playout.counts();
         Glance {
             stage: match self.phase {
-                Phase::Serving if !self.legs.is_joined() || !self.sessions.stood => Stage::SettingUp,
-                Phase::Serving => Stage::Talking(self.turn()),
-                Phase::Closing { .. } | Phase::Ended { .. } => Stage::Ending,
+                Phase::SettingUp => Stage::SettingUp,
+                Phase::Talking => Stage::Talking(self.turn()),
+                Phase::Closing(_) | Phase::Ended(_) => Stage::Ending,
             },
             duration: self.now - self.born,
-            caller_speaks: self.to_model.ear.speech_since().is_some(),
-            caller_dbfs: self.to_model.level.take(),
-            assistant_dbfs: self.playout.level.take(),
+            caller_speaks: self.to_model.ear().speech_since().is_some(),
+            caller_dbfs: self.to_model.take_level(),
+            assistant_dbfs: self.playout.take_level(),
             counters: self.counters,
-            uplink: self.uplink.counters,
-            frames: self.playout.frames,
-            late_frames: self.playout.late_frames,
-            underruns: self.playout.underruns,
+            uplink: self.uplink.counters(),
+            frames,
+            late_frames,
+            underruns,
             turns: self.transcript.heard_answers(),
-            bill: self.sessions.stood.then(|| self.bill()),
-            rate_limits: self.sessions.rate_limits,
+            bill: self.sessions.has_stood().then(|| self.bill()),
+            rate_limits: self.sessions.rate_limits(),
             latencies: Arc::clone(&self.shown.latencies),
             words: Arc::clone(&self.shown.words),
         }

@@ -1,24 +1,24 @@
 //! Ending a call on purpose: the goodbye is heard to its last frame, then the caller goes.
 //!
 //! ```text
-//!   part() ──► the answer that is being given ends ──► nothing said in it: a goodbye is asked for
-//!                     │                                        │
-//!                     ▼                                        ▼
-//!              everything queued has been heard, and a moment of silence ──► the caller goes (mod)
+//!   part() ──┬──► InAnswer ── the answer ends, and something was said in it ──► Said ◄──► Quiet ── TAIL ──► the caller goes
+//!            │        └────── nothing was said in it ──► Owed ── it begins ──────▲ ▲
+//!            ├───────────────────────────────────────────▲                         │
+//!            └─────────────────────────────────────────────────────────────────────┘
 //! ```
-//! Bounded by time. A caller who speaks meanwhile calls it off, unless a limit demands the end. Why a call is to end is
-//! decided elsewhere (`tools`, `limits`).
+//! Bounded by time. A caller who speaks meanwhile calls it off, unless a limit demands the end: then they are answered, and
+//! Owed again. Why a call is to end is decided elsewhere (`tools`, `limits`).
 //!
 //! When the model fails nobody can say goodbye: a clip apologises in its place.
 
 use std::time::{Duration, Instant};
 
-use super::agent::Agent;
 use super::caller::Exit;
+use super::floor::Spoken;
 use super::record::EventKind;
 use super::responses::{Purpose, Responses};
 use super::tools::{DESTINATION_VARIABLE, Destination};
-use super::{CLOSING_PATIENCE, Call, Output, Phase, Standing, Wish};
+use super::{Call, Output, Standing, Wish};
 use crate::operator::{EndReason, Level, Notice};
 use crate::realtime::ResponseId;
 
@@ -32,18 +32,37 @@ const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(8);
 /// The item that the clip is played as. The server's have other ids.
 const APOLOGY: &str = "apology";
 
+/// How far the goodbye is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Goodbye {
+    /// The end was decided in this answer, which is still being given: what is said in it is the goodbye.
+    InAnswer(ResponseId),
+    /// The model is still to say it.
+    Owed,
+    /// It is being said or has been said, and something is still to be heard, or prepared.
+    Said,
+    /// Since this instant nothing is being said or prepared.
+    Quiet { since: Instant },
+}
+
+/// What goes on in the call meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Meanwhile {
+    /// The model is asked, answers or waits for a tool, or the caller speaks.
+    Busy,
+    /// Speech is waiting or being heard.
+    Playing,
+    /// Nothing.
+    Idle,
+}
+
 /// A call that is about to end.
 #[derive(Debug)]
 pub(super) struct Leaving {
-    pub(super) reason: EndReason,
+    reason: EndReason,
     exit: Exit,
-    /// The answer in which this was decided, while it is being given: what is said in it is the goodbye.
-    decided_in: Option<ResponseId>,
-    /// The goodbye is still to be said.
-    owes_goodbye: bool,
+    goodbye: Goodbye,
     until: Instant,
-    /// Since when nothing is being said or prepared.
-    quiet_since: Option<Instant>,
 }
 
 impl Leaving {
@@ -70,6 +89,46 @@ impl Leaving {
             _ => "Say goodbye in one short sentence.",
         }
     }
+
+    /// Whether the model is to be asked for the goodbye now.
+    fn asks(&self, meanwhile: Meanwhile) -> bool {
+        self.goodbye == Goodbye::Owed && meanwhile != Meanwhile::Busy
+    }
+
+    /// Lets time pass. Whether the caller goes now.
+    fn is_over(&mut self, now: Instant, meanwhile: Meanwhile) -> bool {
+        self.goodbye = match std::mem::replace(&mut self.goodbye, Goodbye::Said) {
+            Goodbye::Said if meanwhile == Meanwhile::Idle => Goodbye::Quiet { since: now },
+            Goodbye::Quiet { .. } if meanwhile != Meanwhile::Idle => Goodbye::Said,
+            other => other,
+        };
+        self.deadline() <= now
+    }
+
+    /// When the caller goes if nothing more happens.
+    fn deadline(&self) -> Instant {
+        match self.goodbye {
+            Goodbye::Quiet { since } => (since + TAIL).min(self.until),
+            Goodbye::InAnswer(_) | Goodbye::Owed | Goodbye::Said => self.until,
+        }
+    }
+
+    /// An answer is over.
+    fn answer_ended(&mut self, response: &ResponseId, spoken: Spoken) {
+        if matches!(&self.goodbye, Goodbye::InAnswer(answer) if answer == response) {
+            self.goodbye = match spoken {
+                Spoken::Something => Goodbye::Said,
+                Spoken::Nothing => Goodbye::Owed,
+            };
+        }
+    }
+
+    /// The model begins to say goodbye, or will not be asked for it again.
+    fn goodbye_begins(&mut self) {
+        if self.goodbye == Goodbye::Owed {
+            self.goodbye = Goodbye::Said;
+        }
+    }
 }
 
 impl Call {
@@ -80,14 +139,16 @@ impl Call {
             leaving.until = leaving.until.min(until);
             return;
         }
-        let decided_in = self.responses.active().cloned();
         let by_the_model = matches!(reason, EndReason::AssistantHungUp | EndReason::Transferred);
-        // Of an answer that is still being given it is not known yet whether it says goodbye.
-        let owes_goodbye = !by_the_model || decided_in.is_some() || !self.floor.spoke_last;
-        // Without a session nobody can say it.
-        let owes_goodbye = owes_goodbye && self.agent.is_ready();
-        let decided_in = decided_in.filter(|_| by_the_model);
-        self.leaving = Some(Leaving { reason, exit, decided_in, owes_goodbye, until, quiet_since: None });
+        let goodbye = match self.responses.active() {
+            // Without a session nobody can say it.
+            _ if !self.agent.is_ready() => Goodbye::Said,
+            // Of an answer that is still being given it is not known yet whether it says goodbye.
+            Some(answer) if by_the_model => Goodbye::InAnswer(answer.clone()),
+            None if by_the_model && self.floor.last_answer() == Spoken::Something => Goodbye::Said,
+            _ => Goodbye::Owed,
+        };
+        self.leaving = Some(Leaving { reason, exit, goodbye, until });
     }
 
     /// A supervisor takes the call from the assistant: at once, in the middle of a word.
@@ -104,18 +165,15 @@ impl Call {
 
     /// The daemon stops: whoever can be told is told, then goes on in the dialplan.
     pub(super) fn shut_down(&mut self) {
-        if let Phase::Closing { stops_at, .. } = &mut self.phase {
-            stops_at.get_or_insert(self.now + CLOSING_PATIENCE);
-        }
-        let place = self.settings.fallback.clone();
+        self.hurry();
         if self.legs.is_joined() && self.agent.is_ready() || self.leaving.is_some() {
-            self.part(EndReason::Shutdown, Exit::Dialplan { place, variables: Vec::new() });
+            self.part(EndReason::Shutdown, self.fallback());
         } else {
             self.end(EndReason::Shutdown);
         }
     }
 
-    /// The model serves this caller no more: he hears the apology after what there is still to hear, then goes on in
+    /// The model serves this caller no more: they hear the apology after what there is still to hear, then go on in
     /// the dialplan. One whom the dialplan has not answered pays for no apology, and goes on at once.
     pub(super) fn apologise(&mut self, reason: EndReason) {
         if self.depart_now() {
@@ -126,7 +184,7 @@ impl Call {
         let Some(clip) = self.settings.apology.clone().filter(|_| self.legs.is_up()) else {
             return self.end(reason);
         };
-        self.agent = Agent::Closed;
+        self.agent.close();
         self.to_model.close();
         self.responses = Responses::default();
         self.floor.forget_session();
@@ -134,8 +192,7 @@ impl Call {
             self.counters.refused_deltas += 1;
         }
         self.note(EventKind::Apology, reason.code().to_owned());
-        let place = self.settings.fallback.clone();
-        self.part(reason, Exit::Dialplan { place, variables: Vec::new() });
+        self.part(reason, self.fallback());
     }
 
     /// What the operator has just been told about the failure; that the caller goes on, if it was nothing.
@@ -152,34 +209,31 @@ impl Call {
         self.leaving.as_ref().map(Leaving::words)
     }
 
-    /// An answer is over; `spoke`: something of it is or was to be heard.
-    pub(super) fn answer_ended(&mut self, response: &ResponseId, spoke: bool) {
-        if let Some(leaving) = &mut self.leaving
-            && leaving.decided_in.as_ref() == Some(response)
-        {
-            leaving.decided_in = None;
-            leaving.owes_goodbye = !spoke;
+    /// An answer is over.
+    pub(super) fn answer_ended(&mut self, response: &ResponseId, spoken: Spoken) {
+        if let Some(leaving) = &mut self.leaving {
+            leaving.answer_ended(response, spoken);
         }
     }
 
-    /// The model begins to say goodbye.
+    /// The model begins to say goodbye, or will not be asked for it again.
     pub(super) fn goodbye_begins(&mut self) {
         if let Some(leaving) = &mut self.leaving {
-            leaving.owes_goodbye = false;
+            leaving.goodbye_begins();
         }
     }
 
-    /// The caller speaks: he has something left to say. If the end is final he is answered, and told goodbye again.
+    /// The caller speaks: they have something left to say. If the end is final they are answered, and told goodbye again.
     pub(super) fn call_off(&mut self) {
         if self.leaving.take_if(|leaving| !leaving.is_final()).is_some() {
             self.responses.want_no(Purpose::Goodbye);
         }
         if let Some(leaving) = &mut self.leaving {
-            leaving.owes_goodbye = true;
+            leaving.goodbye = Goodbye::Owed;
         }
     }
 
-    /// Lets the caller go at once if he was about to go: nothing more can be said. Whether he was.
+    /// Lets the caller go at once if they were about to go: nothing more can be said. Whether they were.
     pub(super) fn depart_now(&mut self) -> bool {
         match self.leaving.take() {
             Some(Leaving { reason, exit, .. }) => {
@@ -192,31 +246,31 @@ impl Call {
 
     /// When [`Self::advance_leaving`] has something to do.
     pub(super) fn leaving_deadline(&self) -> Option<Instant> {
-        let Leaving { until, quiet_since, .. } = self.leaving.as_ref()?;
-        Some(quiet_since.map_or(*until, |since| (since + TAIL).min(*until)))
+        self.leaving.as_ref().map(Leaving::deadline)
     }
 
     /// Lets the caller go when all has been said, or it takes too long.
     pub(super) fn advance_leaving(&mut self) {
-        let now = self.now;
-        let caller_speaks = self.quiet_at().is_some_and(|at| at > now);
-        let busy = self.responses.is_pending() || self.tools.is_pending() || caller_speaks;
-        let asks = |leaving: &Leaving| leaving.owes_goodbye && leaving.decided_in.is_none() && !busy;
-        if self.leaving.as_ref().is_some_and(asks) {
+        let (now, meanwhile) = (self.now, self.meanwhile());
+        if self.leaving.as_ref().is_some_and(|leaving| leaving.asks(meanwhile)) {
             self.responses.want(Purpose::Goodbye);
             self.ask();
         }
-        let busy = busy || self.playout.is_speaking();
-        let over = |leaving: &mut Leaving| {
-            if busy || leaving.owes_goodbye || leaving.decided_in.is_some() {
-                leaving.quiet_since = None;
-            } else {
-                leaving.quiet_since.get_or_insert(now);
-            }
-            leaving.until <= now || leaving.quiet_since.is_some_and(|since| since + TAIL <= now)
-        };
-        if let Some(Leaving { reason, exit, .. }) = self.leaving.take_if(over) {
+        if let Some(Leaving { reason, exit, .. }) =
+            self.leaving.take_if(|leaving| leaving.is_over(now, meanwhile))
+        {
             self.leave(reason, exit);
+        }
+    }
+
+    fn meanwhile(&self) -> Meanwhile {
+        let caller_speaks = self.quiet_at().is_some_and(|at| at > self.now);
+        if self.responses.is_pending() || self.tools.is_pending() || caller_speaks {
+            Meanwhile::Busy
+        } else if self.playout.is_speaking() {
+            Meanwhile::Playing
+        } else {
+            Meanwhile::Idle
         }
     }
 }

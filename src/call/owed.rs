@@ -16,6 +16,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::floor::Spoken;
 use super::record::EventKind;
 use super::report::SessionFault;
 use super::responses::{Abandoned, Purpose};
@@ -68,6 +69,19 @@ enum Known {
     AsItem,
 }
 
+/// What goes on at this moment, as far as an answer hangs on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Moment {
+    /// Nothing counts: speech is being heard, a tool is at work, the call is held, or there is no session.
+    Excused,
+    /// The model has been asked, or is answering.
+    Asked,
+    /// The model is to be asked as soon as the caller is quiet.
+    Pending,
+    /// The model is neither asked nor to be asked.
+    Idle,
+}
+
 /// The watch over answers that are owed.
 #[derive(Debug)]
 pub(super) struct Owed {
@@ -98,6 +112,50 @@ impl Owed {
         }
     }
 
+    /// There is a sign of the answer.
+    fn moved(&mut self, now: Instant) {
+        self.moved_at = now;
+    }
+
+    /// The answer has begun.
+    fn begun(&mut self, now: Instant) {
+        self.words = None;
+        self.moved_at = now;
+    }
+
+    /// Lets time pass. Whether the answer is overdue. `spoke_at`: when our ear heard the caller last.
+    fn is_overdue(&mut self, now: Instant, moment: Moment, spoke_at: Option<Instant>) -> bool {
+        if self.spoke_at != spoke_at {
+            self.spoke_at = spoke_at;
+            // While the assistant is heard it may be its own echo.
+            if moment != Moment::Excused {
+                self.spoken(now, Known::ToUs);
+            }
+        }
+        match moment {
+            Moment::Excused => {
+                self.moved_at = now;
+                if let Some(words) = &mut self.words {
+                    (words.since, words.last) = (now, now);
+                }
+            }
+            Moment::Idle | Moment::Pending => self.moved_at = now,
+            Moment::Asked => {}
+        }
+        let words_are_due = moment == Moment::Idle && self.words_due().is_some_and(|at| at <= now);
+        words_are_due || self.moved_at + PATIENCE <= now
+    }
+
+    /// Something is done about the answer that is overdue. What had been done before, and the words it was owed for.
+    fn act(&mut self) -> (Stage, Option<Words>) {
+        let before = self.stage;
+        self.stage = match before {
+            Stage::Waiting => Stage::AskedAgain,
+            Stage::AskedAgain | Stage::NewSession => Stage::NewSession,
+        };
+        (before, self.words.take())
+    }
+
     /// When an answer to the caller's words is overdue.
     fn words_due(&self) -> Option<Instant> {
         let Words { since, last, known } = self.words?;
@@ -123,17 +181,14 @@ impl Call {
             }
             Event::SpeechStopped { .. } => self.owed.spoken(now, Known::AsVoice),
             Event::Committed { .. } => self.owed.spoken(now, Known::AsItem),
-            Event::ResponseCreated(_) => {
-                self.owed.words = None;
-                self.owed.moved_at = now;
-            }
+            Event::ResponseCreated(_) => self.owed.begun(now),
             Event::AudioDelta { .. }
             | Event::AudioDone { .. }
             | Event::TranscriptDelta { .. }
             | Event::TranscriptDone { .. }
-            | Event::OutputItemDone { .. } => self.owed.moved_at = now,
+            | Event::OutputItemDone { .. } => self.owed.moved(now),
             // Functions and what else a model does before it speaks.
-            Event::Other(kind) if kind.starts_with("response.") => self.owed.moved_at = now,
+            Event::Other(kind) if kind.starts_with("response.") => self.owed.moved(now),
             _ => {}
         }
     }
@@ -145,41 +200,36 @@ impl Call {
 
     /// Does something about an answer that does not come.
     pub(super) fn advance_owed(&mut self) {
-        let now = self.now;
-        let is_heard = self.playout.is_heard();
-        let nothing_due = !self.agent.is_ready() || self.tools.is_pending() || self.watch.is_held();
-        let spoke_at = self.to_model.ear.last_speech();
-        if self.owed.spoke_at != spoke_at {
-            self.owed.spoke_at = spoke_at;
-            // While the assistant is heard it may be its own echo.
-            if !is_heard && !nothing_due {
-                self.owed.spoken(now, Known::ToUs);
-            }
-        }
-        let is_quiet = self.quiet_at().is_none_or(|at| at <= now);
-        let is_asked = self.responses.is_answering() || self.responses.is_pending() && is_quiet;
-        if is_heard || nothing_due {
-            self.owed.moved_at = now;
-            if let Some(words) = &mut self.owed.words {
-                (words.since, words.last) = (now, now);
-            }
-        } else if !is_asked {
-            self.owed.moved_at = now;
-        }
-        let is_due = self.owed.words_due().is_some_and(|at| at <= now) && !self.responses.is_pending();
-        if is_due || self.owed.moved_at + PATIENCE <= now {
+        let (moment, spoke_at) = (self.moment(), self.to_model.ear().last_speech());
+        if self.owed.is_overdue(self.now, moment, spoke_at) {
             self.answer_overdue();
         }
     }
 
+    fn moment(&self) -> Moment {
+        let is_quiet = || self.quiet_at().is_none_or(|at| at <= self.now);
+        if self.playout.is_heard()
+            || !self.agent.is_ready()
+            || self.tools.is_pending()
+            || self.watch.is_held()
+        {
+            Moment::Excused
+        } else if !self.responses.is_pending() {
+            Moment::Idle
+        } else if self.responses.is_answering() || is_quiet() {
+            Moment::Asked
+        } else {
+            Moment::Pending
+        }
+    }
+
     fn answer_overdue(&mut self) {
-        self.owed.moved_at = self.now;
+        self.owed.moved(self.now);
         self.drop_muted();
         if self.answer_is_complete() {
             return;
         }
         self.counters.overdue_answers += 1;
-        let words = self.owed.words.take();
         let seconds = PATIENCE.as_secs();
         if self.leaving.is_some() {
             self.note(EventKind::Overdue, "left".to_owned());
@@ -187,16 +237,15 @@ impl Call {
             self.depart_now();
             return;
         }
-        match self.owed.stage {
+        let (stage, words) = self.owed.act();
+        match stage {
             Stage::Waiting => {
-                self.owed.stage = Stage::AskedAgain;
                 self.note(EventKind::Overdue, "asked_again".to_owned());
                 self.outputs
                     .push(Output::Notice(Notice::AnswerOverdue { seconds, remedy: Remedy::AskAgain }));
                 self.ask_again(words);
             }
             Stage::AskedAgain => {
-                self.owed.stage = Stage::NewSession;
                 self.note(EventKind::Overdue, "new_session".to_owned());
                 self.session_silent();
             }
@@ -210,9 +259,7 @@ impl Call {
 
     /// An answer that the caller has cut off, and of whose end the server tells nothing, is not the one that is owed.
     fn drop_muted(&mut self) {
-        if let Some(active) =
-            self.responses.active().filter(|active| self.floor.muted.as_ref() == Some(active))
-        {
+        if let Some(active) = self.responses.active().filter(|active| self.floor.is_muted(active)) {
             let active = active.clone();
             self.cancel(&active);
             self.responses.release();
@@ -228,7 +275,7 @@ impl Call {
             let purpose = self.responses.purpose();
             self.cancel(&active);
             self.responses.release();
-            self.answer_ended(&active, true);
+            self.answer_ended(&active, Spoken::Something);
             self.answer_given();
             if purpose == Some(Purpose::Notice) {
                 self.notice_generated();
@@ -243,7 +290,7 @@ impl Call {
             Abandoned::Answer(response) => {
                 // What has come of it is heard to its end; what still comes of it is not.
                 self.playout.complete_response(&response);
-                self.mute(&response);
+                self.floor.mute(&response);
                 self.cancel(&response);
             }
             Abandoned::Request => {}
@@ -257,7 +304,7 @@ impl Call {
                     Some(Known::AsItem) | None => Purpose::Answer,
                 };
                 // The server says nothing of them any more.
-                self.floor.caller_speaks = None;
+                self.floor.caller_stops();
                 self.responses.want(purpose);
             }
         }

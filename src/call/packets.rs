@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use super::source::Change;
 use super::tape::Tape;
-use super::{Call, Output, Phase};
+use super::{Call, Output};
 use crate::media::Frame;
 use crate::media::rtp::{self, Packet};
 use crate::operator::Notice;
@@ -28,7 +28,7 @@ pub(super) enum CodecSaid {
 impl Call {
     /// A datagram at our RTP socket.
     pub(super) fn rtp(&mut self, from: SocketAddr, datagram: &[u8]) {
-        if self.phase != Phase::Serving {
+        if !self.phase.is_serving() {
             return;
         }
         let Ok(packet) = Packet::parse(datagram) else {
@@ -58,6 +58,15 @@ impl Call {
         });
     }
 
+    /// Makes up what the caller's phone has not sent, as far as that is due.
+    pub(super) fn fill(&mut self) {
+        let Self { now, uplink, to_model, tape, outputs, .. } = self;
+        uplink.advance(*now, &mut |ready| {
+            tape_caller(tape, &ready.frame, outputs);
+            to_model.send(*now, ready, outputs);
+        });
+    }
+
     fn source_changed(&mut self, change: Change) {
         self.outputs.push(match change {
             Change::Learned { named, source } => Output::Notice(Notice::RtpSourceLearned { named, source }),
@@ -82,7 +91,7 @@ impl Call {
     }
 }
 
-pub(super) fn tape_caller(tape: &mut Option<Tape>, frame: &Frame, outputs: &mut Vec<Output>) {
+fn tape_caller(tape: &mut Option<Tape>, frame: &Frame, outputs: &mut Vec<Output>) {
     if let Some(tape) = tape {
         tape.caller(frame, &mut |entry| outputs.push(Output::Record(entry)));
     }

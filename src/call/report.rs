@@ -7,6 +7,7 @@ use super::latency::Latencies;
 use super::ledger::Bill;
 use super::transcript::Utterance;
 use super::uplink::UplinkCounters;
+use super::{Call, playout};
 use crate::operator::EndReason;
 use crate::realtime::error::Refusal;
 
@@ -193,6 +194,30 @@ pub struct Report {
     pub bill: Bill,
     /// Everything said, in order.
     pub transcript: Vec<Utterance>,
+}
+
+impl Call {
+    /// What remains of the call. The reason is only final once [`Self::deadline`] is None.
+    pub fn report(&self) -> Report {
+        let playout::Counts { frames, late_frames, underruns } = self.playout.counts();
+        Report {
+            reason: self.phase.end_reason().unwrap_or(EndReason::Shutdown),
+            session_stood: self.sessions.has_stood(),
+            joined: self.legs.is_joined(),
+            duration: self.now - self.born,
+            counters: self.counters,
+            uplink: self.uplink.counters(),
+            frames,
+            late_frames,
+            underruns,
+            voiced_frames: self.to_model.ear().voiced_frames(),
+            turns: self.transcript.heard_answers(),
+            answered: self.stopwatch.answered_after(),
+            latencies: self.stopwatch.latencies().clone(),
+            bill: self.bill(),
+            transcript: self.transcript.utterances().to_vec(),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -120,7 +120,7 @@ impl Responses {
         self.wanted.take_if(|wanted| wanted.purpose == purpose);
     }
 
-    /// The server itself could not answer the caller, because a response was still active: he is owed an answer.
+    /// The server itself could not answer the caller, because a response was still active: they are owed an answer.
     pub fn owe(&mut self) {
         if self.wanted.is_none_or(|wanted| wanted.purpose != Purpose::Notice) {
             self.want(Purpose::Answer);
@@ -191,7 +191,7 @@ impl Responses {
         }
     }
 
-    /// When [`Self::next`] has something to do. `quiet_at`: when the caller may be taken to be quiet; None: he is.
+    /// When [`Self::next`] has something to do. `quiet_at`: when the caller may be taken to be quiet; None: they are.
     pub fn deadline(&self, quiet_at: Option<Instant>, now: Instant) -> Option<Instant> {
         let due = match (&self.state, &self.crossed) {
             (State::Idle, Some(request)) => Some(request.asked_at + CROSSED_LOST_AFTER),
@@ -205,19 +205,19 @@ impl Responses {
         due.filter(|at| *at > now)
     }
 
-    /// The response to ask for now, if any; it must be asked for with this `cid`.
+    /// The response to ask for now, if any; it must be asked for with this `cid`. `quiet_at`: as in [`Self::deadline`].
     pub fn next(
         &mut self,
         now: Instant,
-        quiet: bool,
+        quiet_at: Option<Instant>,
         cid: impl FnOnce() -> String,
     ) -> Option<(String, Purpose)> {
         if let Some(lost) = self.crossed.take_if(|crossed| crossed.asked_at + CROSSED_LOST_AFTER <= now) {
             self.came_to_nothing(lost.purpose);
         }
         let wanted = self.wanted.filter(|wanted| {
-            let earliest = wanted.not_before.max(self.gives_way_until);
-            !self.is_busy() && quiet && earliest.is_none_or(|earliest| earliest <= now)
+            let earliest = wanted.not_before.max(quiet_at).max(self.gives_way_until);
+            !self.is_busy() && earliest.is_none_or(|earliest| earliest <= now)
         })?;
         self.wanted = None;
         let (cid, purpose) = (cid(), wanted.purpose);
@@ -329,7 +329,7 @@ mod tests {
         let now = Instant::now();
         let mut responses = Responses::default();
         responses.want(purpose);
-        assert_eq!(responses.next(now, true, || "c_1".into()), Some(("c_1".into(), purpose)));
+        assert_eq!(responses.next(now, None, || "c_1".into()), Some(("c_1".into(), purpose)));
         assert!(!responses.created(&response("r1", None)), "the server's own");
         let done = Response { status: ResponseStatus::Completed, ..response("r1", None) };
         assert_eq!(responses.done(now, &done, Outcome::Given), Ended::Over(Some(Purpose::Answer)));
@@ -340,7 +340,7 @@ mod tests {
     fn a_request_that_crossed_with_the_servers_own_answer_is_known_when_it_is_carried_out() {
         let (mut responses, now) = crossed(Purpose::Goodbye);
         responses.want(Purpose::Goodbye);
-        assert_eq!(responses.next(now, true, || "c_2".into()), None, "not asked twice");
+        assert_eq!(responses.next(now, None, || "c_2".into()), None, "not asked twice");
         assert!(responses.created(&response("r2", Some("c_1"))));
         assert_eq!(responses.purpose(), Some(Purpose::Goodbye));
     }
@@ -367,11 +367,11 @@ mod tests {
             let asked = again.then(|| ("c_2".to_owned(), purpose));
             let (mut responses, now) = crossed(purpose);
             responses.refused(now, "c_1");
-            assert_eq!(responses.next(now + RETRY_AFTER, true, || "c_2".into()), asked);
+            assert_eq!(responses.next(now + RETRY_AFTER, None, || "c_2".into()), asked);
             let (mut responses, now) = crossed(purpose);
             let later = responses.deadline(None, now).expect("it is not waited for for ever");
             assert_eq!(later, now + CROSSED_LOST_AFTER);
-            assert_eq!(responses.next(later, true, || "c_2".into()), asked);
+            assert_eq!(responses.next(later, None, || "c_2".into()), asked);
         }
     }
 }

@@ -11,7 +11,6 @@
 
 use std::time::{Duration, Instant};
 
-use super::agent::Agent;
 use super::record::EventKind;
 use super::report::SessionFault;
 use super::responses::{Purpose, Responses};
@@ -42,32 +41,59 @@ const SAME_CALL: &str = "This is the same telephone call: the connection was int
     last words may be missing above. Go on as if nothing had happened. Do not greet again. If you do not know what \
     the caller said last, ask them to repeat it.";
 
+/// Why a session is replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Why {
+    /// It was lost, or gave no answer.
+    Lost,
+    /// It expires soon.
+    Expires,
+}
+
 /// What is known of the sessions of a call.
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
     /// Whether one has ever been configured.
-    pub(super) stood: bool,
+    stood: bool,
     /// How many there were before the current one.
-    pub(super) count: usize,
+    count: usize,
     /// When the current one expires.
     expires_at: Option<Instant>,
     lost_at: Vec<Instant>,
-    /// When the last one was left, while there is no other.
-    without_since: Option<Instant>,
-    /// It was left before its time was up, not lost.
-    is_planned: bool,
+    /// When the last one was left and why, while there is no other.
+    without: Option<(Instant, Why)>,
     /// The caller waits for an answer the last one did not give.
     owes_answer: bool,
     /// Items of earlier sessions of which something is still to be heard.
     earlier: Vec<ItemId>,
     /// What is left of the account's rate limits, and when that was told last.
-    pub(super) rate_limits: Option<(Instant, RateLimits)>,
+    rate_limits: Option<(Instant, RateLimits)>,
 }
 
 impl Sessions {
+    /// A session has been configured.
+    pub(super) fn stands(&mut self) {
+        self.stood = true;
+    }
+
+    /// Whether one has ever been configured.
+    pub(super) fn has_stood(&self) -> bool {
+        self.stood
+    }
+
+    /// Which session this is, from 0.
+    pub(super) fn number(&self) -> usize {
+        self.count
+    }
+
+    /// What is left of the account's rate limits, and when that was told last.
+    pub(super) fn rate_limits(&self) -> Option<(Instant, RateLimits)> {
+        self.rate_limits
+    }
+
     /// Whether the session being opened is not the first.
     pub(super) fn is_resuming(&self) -> bool {
-        self.without_since.is_some()
+        self.without.is_some()
     }
 
     /// The server tells what is left of the account's rate limits.
@@ -110,7 +136,7 @@ impl Call {
         }
         self.sessions.lost_at.push(now);
         self.outputs.push(Output::Notice(Notice::SessionLost { cause }));
-        self.renew(false);
+        self.renew(Why::Lost);
     }
 
     /// There will be no other session: the caller is told so, or goes if they were about to.
@@ -136,24 +162,23 @@ impl Call {
     /// Replaces a session that expires soon.
     pub(super) fn advance_sessions(&mut self) {
         let Some(expires_at) = self.sessions.expires_at.filter(|_| self.agent.is_ready()) else { return };
-        let speaks = self.floor.caller_speaks.is_some() || self.to_model.ear.speech_since().is_some();
+        let speaks = self.floor.caller_speaks() || self.to_model.ear().speech_since().is_some();
         let busy =
             self.playout.is_speaking() || self.responses.is_pending() || self.tools.is_pending() || speaks;
         let due = self.now + RENEW_BEFORE >= expires_at && !busy;
         if (due || self.now + RENEW_LATEST >= expires_at) && self.leaving.is_none() {
-            self.renew(true);
+            self.renew(Why::Expires);
         }
     }
 
     /// Opens another session. Whatever the old one has said so far is heard to its end.
-    fn renew(&mut self, is_planned: bool) {
+    fn renew(&mut self, why: Why) {
         self.settle();
         let sessions = &mut self.sessions;
-        sessions.is_planned = is_planned;
-        sessions.owes_answer |= self.responses.is_pending() || self.floor.caller_speaks.is_some();
+        sessions.owes_answer |= self.responses.is_pending() || self.floor.caller_speaks();
         sessions.count += 1;
         sessions.expires_at = None;
-        sessions.without_since = Some(self.now);
+        sessions.without = Some((self.now, why));
         sessions.earlier = self.playout.cut_short();
         self.responses = Responses::default();
         self.floor.forget_session();
@@ -161,7 +186,7 @@ impl Call {
         self.to_model.close();
         self.outputs.push(Output::CloseSession);
         self.outputs.push(Output::OpenSession);
-        self.agent = Agent::opening(self.now);
+        self.agent.replace(self.now);
     }
 
     /// What was said and heard, the last of it if it is much.
@@ -194,7 +219,7 @@ impl Call {
 
     /// The new session is configured: tells it what was said, and lets it go on.
     pub(super) fn resume(&mut self) {
-        let Some(since) = self.sessions.without_since.take() else { return };
+        let Some((since, why)) = self.sessions.without.take() else { return };
         let mut items = self.retold();
         items.extend(self.tools.told_again());
         items.push(NewItem::Message { id: None, role: Role::System, text: SAME_CALL.to_owned() });
@@ -205,7 +230,7 @@ impl Call {
             self.responses.want(Purpose::Answer);
         }
         let ms = (self.now - since).as_millis() as u64;
-        if !self.sessions.is_planned {
+        if why == Why::Lost {
             self.outputs.push(Output::Notice(Notice::SessionResumed { ms }));
         }
         self.note(EventKind::Reconnected, format!("after_ms={ms}"));

@@ -1,15 +1,15 @@
 //! Puts both directions on one clock, for the recording: what left for the caller at each tick, and what came
-//! from him meanwhile.
+//! from them meanwhile.
 //!
 //! A *slot* is one tick of the wire clock, 20 ms. The assistant fills one at each tick. The caller's frames
 //! follow each other from slot to slot; they may come later or earlier than the tick, by as much as a network
 //! delays them:
 //!
 //! ```text
-//!   caller    ■ ■ ■ ■ ■ . .            lags: the assistant's frames wait for him, LAG_FRAMES at most,
-//!   assistant ■ ■ ■ ■ ■ ■ ■            then his slot is silence, and his next frame goes where the clock is
+//!   caller    ■ ■ ■ ■ ■ . .            lags: the assistant's frames wait for them, LAG_FRAMES at most,
+//!   assistant ■ ■ ■ ■ ■ ■ ■            then their slot is silence, and their next frame goes where the clock is
 //!
-//!   caller    ■ ■ ■ ■ ■ ■ ■            runs ahead: his frames wait for the ticks, AHEAD_FRAMES at most,
+//!   caller    ■ ■ ■ ■ ■ ■ ■            runs ahead: their frames wait for the ticks, AHEAD_FRAMES at most,
 //!   assistant ■ ■ ■ ■ ■ . .            then the oldest of them is dropped
 //! ```
 //! So the two never drift apart by more than a quarter of a second, whatever the phone's clock does, and
@@ -49,8 +49,7 @@ pub struct Tape {
     /// The caller's next frame does not follow the one before it: it goes where the clock is.
     adrift: bool,
     batch: Vec<u8>,
-    /// Frames of the caller that were dropped because he ran ahead.
-    pub dropped_frames: u64,
+    dropped_frames: u64,
 }
 
 impl Default for Tape {
@@ -66,6 +65,11 @@ impl Default for Tape {
 }
 
 impl Tape {
+    /// Frames of the caller that were dropped because they ran ahead.
+    pub fn dropped_frames(&self) -> u64 {
+        self.dropped_frames
+    }
+
     /// A tick: this frame left for the caller.
     pub fn assistant(&mut self, frame: &Frame, out: &mut impl FnMut(Entry)) {
         if self.ahead == Ahead::Caller
@@ -331,7 +335,7 @@ mod tests {
                 prop_assert!(tape.waiting.len() <= LAG_FRAMES.max(AHEAD_FRAMES));
                 prop_assert_eq!(tape.waiting.capacity(), Tape::default().waiting.capacity());
             }
-            let dropped = tape.dropped_frames;
+            let dropped = tape.dropped_frames();
             tape.finish(&mut |entry| entries.push(entry));
             let slots = slots(&entries);
             let beyond = slots.len() - right.len();

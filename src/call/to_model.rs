@@ -18,9 +18,9 @@ const KEPT_FRAMES: usize = 100;
 #[derive(Debug)]
 pub struct ToModel {
     /// Our own voice detector.
-    pub ear: Ear,
+    ear: Ear,
     /// How loud the caller is.
-    pub level: Level,
+    level: Level,
     frames_per_append: u8,
     in_append: u8,
     /// None: the session is ready.
@@ -37,6 +37,16 @@ impl ToModel {
             in_append: 0,
             kept: Some(VecDeque::new()),
         }
+    }
+
+    /// Our own voice detector.
+    pub fn ear(&self) -> &Ear {
+        &self.ear
+    }
+
+    /// How loud the caller was since this was asked last, dBFS; None: silent.
+    pub fn take_level(&mut self) -> Option<f32> {
+        self.level.take()
     }
 
     /// Takes the caller's next frame.

@@ -124,10 +124,10 @@ impl Call {
             END_CALL if self.settings.may_hang_up => {
                 self.note(EventKind::Tool, END_CALL.to_owned());
                 self.part(EndReason::AssistantHungUp, Exit::HangUp);
-                self.answer_function(call, self.sessions.count, &json!({"ok": true}));
+                self.answer_function(call, self.sessions.number(), &json!({"ok": true}));
             }
             TRANSFER_CALL => self.transfer(call),
-            _ => self.answer_function(call, self.sessions.count, &failure("there is no such function")),
+            _ => self.answer_function(call, self.sessions.number(), &failure("there is no such function")),
         }
     }
 
@@ -141,13 +141,13 @@ impl Call {
             self.note(EventKind::Tool, format!("{TRANSFER_CALL} refused"));
             let names: Vec<_> = self.settings.destinations.iter().map(|one| one.name.as_str()).collect();
             let error = failure(&format!("no such destination; there are: {}", names.join(", ")));
-            return self.answer_function(call, self.sessions.count, &error);
+            return self.answer_function(call, self.sessions.number(), &error);
         };
         self.note(EventKind::Tool, format!("{TRANSFER_CALL} {}", destination.name));
         let (channel, place) = (self.legs.caller_id().clone(), destination.place.clone());
         self.outputs.push(Output::Ari(Request::DialplanExists { channel, place }));
         let summary = paragraph(arguments["summary"].as_str().unwrap_or_default());
-        let (call, session) = (call.clone(), self.sessions.count);
+        let (call, session) = (call.clone(), self.sessions.number());
         self.tools.transfers.push(Transfer { call, session, destination, summary });
     }
 
@@ -173,7 +173,7 @@ impl Call {
     fn answer_function(&mut self, call: &FunctionCall, session: usize, output: &Value) {
         let output = output.to_string();
         self.tools.answered.push((call.clone(), output.clone()));
-        if session != self.sessions.count {
+        if session != self.sessions.number() {
             self.tell_model(retold(call));
         }
         self.tell_model(answer(call, output));

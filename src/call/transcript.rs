@@ -88,7 +88,7 @@ impl Utterance {
         self.began.zip(self.ended).map(|(began, ended)| ended.saturating_sub(began))
     }
 
-    /// What the caller knows of it: all of it, or, of what he cut off, the words he has about heard.
+    /// What the caller knows of it: all of it, or, of what they cut off, the words they have about heard.
     pub fn heard_text(&self) -> String {
         match self.heard_ms.zip(self.said_ms) {
             Some((heard, said)) => heard_words(&self.text, heard, said),
@@ -133,7 +133,19 @@ pub struct Transcript {
     places: HashMap<ItemId, usize>,
     /// Bytes of text in all of them.
     bytes: usize,
-    is_cut: bool,
+    room: Room,
+}
+
+/// Whether there has been room for everything.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Room {
+    /// There has.
+    #[default]
+    Enough,
+    /// Something has been left out.
+    Short,
+    /// Something has been left out, and whoever asked has been told.
+    ShortAndTold,
 }
 
 impl Transcript {
@@ -162,7 +174,7 @@ impl Transcript {
             }
             (Some(place), _) => place,
             (None, _) if self.utterances.len() >= UTTERANCES || item.as_str().len() > ID_BYTES => {
-                self.is_cut = true;
+                self.cut();
                 return None;
             }
             (None, behind) => {
@@ -203,14 +215,31 @@ impl Transcript {
         };
         let room = (UTTERANCE_BYTES - utterance.text.len()).min(CALL_BYTES - self.bytes);
         let fits = text.floor_char_boundary(room);
-        self.is_cut |= fits < text.len();
         self.bytes += fits;
         utterance.text.push_str(&text[..fits]);
+        if fits < text.len() {
+            self.cut();
+        }
+    }
+
+    fn cut(&mut self) {
+        if self.room == Room::Enough {
+            self.room = Room::Short;
+        }
     }
 
     /// Whether something has been left out because there was no room for it.
     pub fn is_cut(&self) -> bool {
-        self.is_cut
+        self.room != Room::Enough
+    }
+
+    /// Whether something has been left out, and this has not been asked since.
+    pub fn is_newly_cut(&mut self) -> bool {
+        let is_new = self.room == Room::Short;
+        if is_new {
+            self.room = Room::ShortAndTold;
+        }
+        is_new
     }
 
     /// How many answers of the assistant have been heard, or are being.

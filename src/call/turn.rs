@@ -10,89 +10,30 @@
 //! The recording notice is the exception: it is said to its end. Until it has been generated the server may not
 //! interrupt either. Where nobody may interrupt (`OPENAI_VAD_INTERRUPT=false`) the same goes for every answer.
 
-use std::collections::HashSet;
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
-use super::agent::Agent;
 use super::playout::{Heard, Left, Played};
 use super::record::{Entry, EventKind};
 use super::responses::Purpose;
 use super::resume::is_retold;
 use super::transcript::{Speaker, Utterance};
-use super::{Call, Output, Phase, Standing};
+use super::{Call, Output, Standing};
 use crate::media::base64;
-use crate::operator::LinkFault;
 use crate::realtime::client::ClientEvent;
 use crate::realtime::server::{Event, Item, ItemKind};
 use crate::realtime::{ItemId, ResponseId};
-
-/// Without a voice for so long, a turn that the server has begun was none. Longer than any pause within a turn that
-/// the server would wait for (semantic turn detection: up to 8 s); shorter leaves a greeting talking over a caller.
-const FALSE_START_AFTER: Duration = Duration::from_secs(8);
 
 /// What the model is asked to say to a caller whom it has not heard.
 const SAY_AGAIN: &str = "The caller has said something that did not reach you. Ask in a few words to say it again, and nothing else.";
 /// The same for a caller who has been silent.
 const STILL_THERE: &str = "The caller has not spoken for a while. Ask in a few words whether they are still there, and nothing else.";
 
-/// What the turns of a call hang on.
-#[derive(Debug, Default)]
-pub(super) struct Floor {
-    /// Since when the caller speaks: between `speech_started` and `speech_stopped`.
-    pub(super) caller_speaks: Option<Instant>,
-    /// The caller has taken a turn: no greeting any more.
-    pub(super) caller_has_spoken: bool,
-    /// When, since the birth of the call, the audio appended to the session began.
-    pub(super) uplink_began: Duration,
-    /// The response that must not be interrupted.
-    pub(super) notice: Option<ResponseId>,
-    /// The recording notice has been generated, all of it.
-    pub(super) notice_given: bool,
-    /// The active response, if nobody wants to hear it any more.
-    pub(super) muted: Option<ResponseId>,
-    /// How often the session had to be opened again.
-    pub(super) reopened: u32,
-    /// Why it could not be opened the last time.
-    pub(super) unopened_for: Option<LinkFault>,
-    /// Items of the active response of which audio was queued.
-    pub(super) queued: HashSet<ItemId>,
-    /// Whether something was said in the last response that ended.
-    pub(super) spoke_last: bool,
-    /// It has been told that words were left out.
-    words_lost: bool,
-}
-
-impl Floor {
-    /// Whether audio of the active response has been queued.
-    pub(super) fn has_queued(&self) -> bool {
-        !self.queued.is_empty()
-    }
-
-    /// The session is gone, and with it what it was doing.
-    pub(super) fn forget_session(&mut self) {
-        (self.caller_speaks, self.muted, self.spoke_last) = (None, None, false);
-        self.queued.clear();
-        (self.reopened, self.unopened_for) = (0, None);
-    }
-}
-
 impl Call {
     /// The model's server says something.
     pub(super) fn session(&mut self, event: Event<'_>) {
-        if self.phase != Phase::Serving || matches!(self.agent, Agent::Closed) {
-            // Nothing but last words, and what they cost.
-            match event {
-                Event::CallerTranscript { item, transcript, usage } => {
-                    self.caller_text(&item, &transcript);
-                    self.words_paid(&item, &usage);
-                }
-                Event::CallerTranscriptFailed { item } => self.caller_text(&item, ""),
-                Event::ResponseDone(response) => self.last_response(&response),
-                Event::RateLimits(told) => self.sessions.limited(self.now, *told),
-                _ => {}
-            }
-            return;
+        if !self.phase.is_serving() || self.agent.is_closed() {
+            return self.last_words(event);
         }
         self.sign_of_answer(&event);
         match event {
@@ -115,27 +56,11 @@ impl Call {
             Event::ResponseCreated(response) => self.response_created(&response),
             Event::ResponseDone(response) => self.response_done(&response),
             Event::SpeechStarted { item, audio_start_ms } => self.caller_began(&item, audio_start_ms),
-            Event::SpeechStopped { item, audio_end_ms } => {
-                self.floor.caller_speaks = None;
-                self.stopwatch.caller_ended(self.now, &self.to_model.ear);
-                self.responses.give_way(self.now);
-                let at = self.floor.uplink_began + Duration::from_millis(audio_end_ms);
-                if let Some(utterance) = self.utterance(&item, Speaker::Caller, None) {
-                    utterance.ended = Some(at);
-                }
-                self.tell(&item, None);
-            }
-            Event::Committed { item, previous } => {
-                self.floor.caller_speaks = None;
-                self.floor.caller_has_spoken = true;
-                if let Some(utterance) = self.utterance(&item, Speaker::Caller, previous.as_ref()) {
-                    utterance.awaits_words = true;
-                }
-                self.tell(&item, previous);
-            }
+            Event::SpeechStopped { item, audio_end_ms } => self.caller_ended(&item, audio_end_ms),
+            Event::Committed { item, previous } => self.caller_committed(&item, previous),
             Event::ItemAdded { item, previous } => self.item_added(&item, previous.as_ref()),
-            Event::TranscriptDelta { item, delta } => self.assistant_text(&item, &delta, true),
-            Event::TranscriptDone { item, transcript } => self.assistant_text(&item, &transcript, false),
+            Event::TranscriptDelta { item, delta } => self.assistant_goes_on(&item, &delta),
+            Event::TranscriptDone { item, transcript } => self.assistant_said(&item, &transcript),
             Event::CallerTranscript { item, transcript, usage } => {
                 self.caller_text(&item, &transcript);
                 self.words_paid(&item, &usage);
@@ -146,11 +71,24 @@ impl Call {
         }
     }
 
-    /// When the caller may be taken to be quiet, if the server says that he speaks: it may have been a false start
-    /// of which no end is told, and our own ear knows better.
+    /// The model's server says something to a call that has nothing more to say to it: only last words matter, and what they
+    /// cost.
+    fn last_words(&mut self, event: Event<'_>) {
+        match event {
+            Event::CallerTranscript { item, transcript, usage } => {
+                self.caller_text(&item, &transcript);
+                self.words_paid(&item, &usage);
+            }
+            Event::CallerTranscriptFailed { item } => self.caller_text(&item, ""),
+            Event::ResponseDone(response) => self.last_response(&response),
+            Event::RateLimits(told) => self.sessions.limited(self.now, *told),
+            _ => {}
+        }
+    }
+
+    /// When the caller may be taken to be quiet, if the server says that they speak.
     pub(super) fn quiet_at(&self) -> Option<Instant> {
-        let since = self.floor.caller_speaks?;
-        Some(self.to_model.ear.last_voice().map_or(since, |voice| voice.max(since)) + FALSE_START_AFTER)
+        self.floor.quiet_at(self.to_model.ear().last_voice())
     }
 
     /// Asks for the next response, if one is wanted and may be asked for.
@@ -159,11 +97,9 @@ impl Call {
         if !self.agent.is_ready() || self.tools.is_pending() {
             return;
         }
-        let quiet = self.quiet_at().is_none_or(|at| at <= self.now);
         let id = self.events_said + 1;
-        let Some((event_id, purpose)) = self.responses.next(self.now, quiet, || format!("c_{id}")) else {
-            return;
-        };
+        let next = self.responses.next(self.now, self.quiet_at(), || format!("c_{id}"));
+        let Some((event_id, purpose)) = next else { return };
         self.events_said = id;
         let exactly = |words: &String| format!("Say exactly this, and nothing else:\n{words}");
         let words = match purpose {
@@ -210,7 +146,7 @@ impl Call {
 
     fn audio(&mut self, response: &ResponseId, item: &ItemId, content_index: u32, audio: &str) {
         let is_of_another = self.responses.active().is_some_and(|active| active != response);
-        if is_of_another || self.floor.muted.as_ref() == Some(response) {
+        if is_of_another || self.floor.is_muted(response) {
             self.counters.dropped_deltas += 1;
             self.record_unqueued(audio);
             return;
@@ -227,9 +163,7 @@ impl Call {
             // Nobody will say that it is over.
             self.playout.complete(item);
         }
-        if !self.floor.queued.contains(item) {
-            self.floor.queued.insert(item.clone());
-        }
+        self.floor.queued(item);
         if self.stopwatch.delta(self.now, item, self.responses.purpose()) {
             self.outputs.push(Output::Standing(Standing::Serves));
         }
@@ -251,8 +185,8 @@ impl Call {
     fn caller_began(&mut self, item: &ItemId, audio_start_ms: u64) {
         self.call_off();
         self.stopwatch.caller_began();
-        self.floor.caller_speaks = Some(self.now);
-        let at = self.floor.uplink_began + Duration::from_millis(audio_start_ms);
+        self.floor.caller_begins(self.now);
+        let at = self.floor.at(audio_start_ms);
         if let Some(utterance) = self.utterance(item, Speaker::Caller, None) {
             utterance.began = Some(at);
         }
@@ -261,9 +195,29 @@ impl Call {
         }
     }
 
+    fn caller_ended(&mut self, item: &ItemId, audio_end_ms: u64) {
+        self.floor.caller_stops();
+        self.stopwatch.caller_ended(self.now, self.to_model.ear());
+        self.responses.give_way(self.now);
+        let at = self.floor.at(audio_end_ms);
+        if let Some(utterance) = self.utterance(item, Speaker::Caller, None) {
+            utterance.ended = Some(at);
+        }
+        self.tell(item, None);
+    }
+
+    /// What the caller said is a turn, and is put into words.
+    fn caller_committed(&mut self, item: &ItemId, previous: Option<ItemId>) {
+        self.floor.caller_took_turn();
+        if let Some(utterance) = self.utterance(item, Speaker::Caller, previous.as_ref()) {
+            utterance.awaits_words = true;
+        }
+        self.tell(item, previous);
+    }
+
     /// The caller cuts the assistant off.
     fn interrupted(&mut self) {
-        let cut = self.playout.interrupt(self.floor.notice.as_ref());
+        let cut = self.playout.interrupt(self.floor.announcement());
         if let Some(heard) = cut.iter().find(|heard| heard.ms > 0) {
             self.counters.barge_ins += 1;
             self.silenced();
@@ -271,19 +225,13 @@ impl Call {
             self.note(EventKind::Interrupted, detail);
         }
         if let Some(active) =
-            self.responses.active().filter(|active| Some(*active) != self.floor.notice.as_ref())
+            self.responses.active().filter(|active| Some(*active) != self.floor.announcement())
         {
-            let active = active.clone();
-            self.mute(&active);
+            self.floor.mute(active);
         }
         for heard in cut {
             self.cut_off(heard);
         }
-    }
-
-    /// Nothing more of this response is wanted.
-    pub(super) fn mute(&mut self, response: &ResponseId) {
-        self.floor.muted = Some(response.clone());
     }
 
     fn cut_off(&mut self, heard: Heard) {
@@ -337,10 +285,15 @@ impl Call {
         self.tell(&item.id, previous.cloned());
     }
 
-    fn assistant_text(&mut self, item: &ItemId, text: &str, more: bool) {
-        if more {
-            self.transcript.append(item, text);
-        } else if self.transcript.find(item).is_some() {
+    /// The assistant says more in this item.
+    fn assistant_goes_on(&mut self, item: &ItemId, text: &str) {
+        self.transcript.append(item, text);
+        self.count_words();
+    }
+
+    /// All that the assistant says in this item.
+    fn assistant_said(&mut self, item: &ItemId, text: &str) {
+        if self.transcript.find(item).is_some() {
             self.transcript.write(item, text);
             self.tell(item, None);
         }
@@ -371,7 +324,7 @@ impl Call {
 
     /// Says once that there are more words than there is room for.
     fn count_words(&mut self) {
-        if self.transcript.is_cut() && !std::mem::replace(&mut self.floor.words_lost, true) {
+        if self.transcript.is_newly_cut() {
             self.note(EventKind::WordsLost, String::new());
         }
     }

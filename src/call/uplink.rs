@@ -47,7 +47,7 @@ const FILL_FRAMES: u32 = 250;
 /// One frame on its way to the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ready {
-    /// 20 ms of the caller, or of silence in his place.
+    /// 20 ms of the caller, or of silence in their place.
     pub frame: Frame,
     /// Whether any of it came from the caller's phone.
     pub heard: bool,
@@ -148,6 +148,15 @@ struct Early {
     payload: Vec<u8>,
 }
 
+/// Which early packets are given out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Release {
+    /// Those whose turn it is.
+    InOrder,
+    /// All of them: what is missing before them is taken for lost.
+    All,
+}
+
 /// The caller's audio, put in order.
 #[derive(Debug)]
 pub struct Uplink {
@@ -166,8 +175,7 @@ pub struct Uplink {
     now: Option<Instant>,
     /// When all that was passed on would have been heard to its end, had it been heard from its first frame on.
     lasts_until: Option<Instant>,
-    /// What happened so far.
-    pub counters: UplinkCounters,
+    counters: UplinkCounters,
 }
 
 impl Default for Uplink {
@@ -195,6 +203,11 @@ impl Uplink {
     /// From now on the model's clock must run, even if the caller's phone never sends anything.
     pub fn keep_going(&mut self, now: Instant) {
         self.fill_at.get_or_insert(now + FILL_AFTER);
+    }
+
+    /// What became of the packets so far.
+    pub fn counters(&self) -> UplinkCounters {
+        self.counters
     }
 
     /// When [`Self::advance`] has something to do.
@@ -244,7 +257,7 @@ impl Uplink {
     pub fn advance(&mut self, now: Instant, out: &mut impl FnMut(Ready)) {
         self.now = Some(now);
         if self.early_until.is_some_and(|until| until <= now) {
-            self.release_early(true, out);
+            self.release_early(Release::All, out);
         }
         if self.is_unattended(now) {
             return;
@@ -257,7 +270,7 @@ impl Uplink {
             }
             filled += 1;
             self.counters.filled_frames += 1;
-            self.release_early(true, out);
+            self.release_early(Release::All, out);
             self.silence(FRAME_BYTES, out);
             self.fill_at = Some(at + FRAME_DURATION);
         }
@@ -276,7 +289,7 @@ impl Uplink {
 
     /// A timeline that begins with this packet. What waited for the old one is given out first.
     fn restart(&mut self, packet: &Packet<'_>, out: &mut impl FnMut(Ready)) -> Timeline {
-        self.release_early(true, out);
+        self.release_early(Release::All, out);
         let line = Timeline::begun_by(packet);
         self.timeline = Some(Timeline { newest_sequence: packet.sequence, ..line });
         self.late_at_pace = 0;
@@ -326,7 +339,7 @@ impl Uplink {
         self.early.insert(at, Early { sequence, timestamp, payload: packet.payload.to_vec() });
         self.early_until.get_or_insert(now + REORDER_WAIT);
         if self.early.len() > REORDER_PACKETS {
-            self.release_early(true, out);
+            self.release_early(Release::All, out);
         }
         assert!(self.early.len() <= REORDER_PACKETS, "more early packets wait than may");
     }
@@ -345,18 +358,18 @@ impl Uplink {
         self.late_at_pace = 0;
         self.fill_at = Some(now + FILL_AFTER);
         if self.early.first().is_some_and(|early| is_before(early.sequence, packet.sequence)) {
-            self.release_early(true, out);
+            self.release_early(Release::All, out);
         }
         self.put(packet.sequence, packet.timestamp, place, packet.payload, out);
-        self.release_early(false, out);
+        self.release_early(Release::InOrder, out);
     }
 
-    /// Gives out the early packets whose turn it is; with `all`, those after a gap too.
-    fn release_early(&mut self, all: bool, out: &mut impl FnMut(Ready)) {
+    /// Gives out early packets.
+    fn release_early(&mut self, release: Release, out: &mut impl FnMut(Ready)) {
         while let (Some(line), Some(first)) = (self.timeline, self.early.first()) {
             let place = line.place(first.sequence, first.timestamp);
             let gap = place.wrapping_sub(line.next) as i32;
-            if !all && gap > 0 {
+            if release == Release::InOrder && gap > 0 {
                 return;
             }
             let early = self.early.remove(0);

@@ -1,0 +1,57 @@
+//! What a call wants done.
+
+use std::net::SocketAddr;
+
+use super::record::Entry;
+use crate::ari::request::Request;
+use crate::media::Frame;
+use crate::media::rtp::PACKET_BYTES;
+use crate::operator::{EndReason, Notice};
+use crate::realtime::client::ClientEvent;
+
+/// How the model's server stands, as a call has found out: the next one would fare the same.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Standing {
+    /// The caller is about to hear the model for the first time.
+    Serves,
+    /// The call is not served, or no longer.
+    Fails {
+        /// Why the caller goes on in the dialplan.
+        reason: EndReason,
+        /// What the operator has been told about it.
+        cause: Box<Notice>,
+    },
+}
+
+/// Something a call wants done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Output {
+    /// Send this packet to the media address.
+    Rtp([u8; PACKET_BYTES]),
+    /// From now on packets go there.
+    MediaAddress(SocketAddr),
+    /// From now on packets from anywhere else need not be received.
+    MediaSource(SocketAddr),
+    /// Caller audio for the model. Frames up to and including a `complete` one make one
+    /// `input_audio_buffer.append`.
+    Append {
+        /// 20 ms.
+        frame: Frame,
+        /// The append ends with it.
+        complete: bool,
+    },
+    /// Say this to the model's server.
+    Session(ClientEvent),
+    /// Open the model's session.
+    OpenSession,
+    /// Close it.
+    CloseSession,
+    /// Make this request; its end comes back as [`Input::Ari`].
+    Ari(Request),
+    /// Tell the operator.
+    Notice(Notice),
+    /// Tell whoever admits callers.
+    Standing(Standing),
+    /// Record this.
+    Record(Entry),
+}

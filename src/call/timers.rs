@@ -1,0 +1,76 @@
+//! When something is due in a call, and what is then done: one table for each phase that has any.
+//!
+//! Every input lets time pass, so each handler of the phase is called after each input and does what is due by then.
+
+use std::time::{Duration, Instant};
+
+use super::Call;
+use super::closing::Phase;
+
+/// When nothing is due and everything waits for the world, the call looks again after this time all the same. Shorter wakes
+/// calls for nothing; longer hides for longer a deadline that is missing in the tables.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// Something that becomes due.
+struct Timer {
+    /// When; None: not as things stand.
+    due: fn(&Call) -> Option<Instant>,
+    /// Does what is due by now. Ends the table if it ends the phase.
+    run: fn(&mut Call),
+}
+
+/// The timers of [`Phase::SettingUp`] and [`Phase::Talking`].
+const SERVING: [Timer; 10] = [
+    Timer { due: next_frame, run: Call::play },
+    Timer { due: |call| call.uplink.deadline(), run: Call::fill },
+    Timer { due: |call| call.legs.deadline(), run: Call::advance_legs },
+    Timer { due: |call| call.agent.deadline(), run: Call::advance_agent },
+    Timer { due: next_frame, run: Call::advance_sessions },
+    Timer { due: |call| call.keys.deadline(), run: Call::advance_keys },
+    Timer { due: next_frame, run: Call::advance_limits },
+    Timer { due: next_frame, run: Call::advance_owed },
+    Timer { due: |call| call.responses.deadline(call.quiet_at(), call.now), run: Call::ask },
+    Timer { due: Call::leaving_deadline, run: Call::advance_leaving },
+];
+
+/// The timers of [`Phase::Closing`].
+const CLOSING: [Timer; 3] = [
+    Timer { due: |call| call.legs.deadline(), run: Call::advance_legs },
+    Timer { due: |call| call.phase.closing()?.words_deadline(), run: Call::advance_last_words },
+    Timer { due: |call| call.phase.closing()?.deadline(call.now), run: Call::advance_closing },
+];
+
+/// What is not worth a timer of its own is looked at with every frame that leaves.
+fn next_frame(call: &Call) -> Option<Instant> {
+    call.playout.deadline()
+}
+
+fn timers(phase: &Phase) -> &'static [Timer] {
+    match phase {
+        Phase::SettingUp | Phase::Talking => &SERVING,
+        Phase::Closing(_) => &CLOSING,
+        Phase::Ended(_) => &[],
+    }
+}
+
+impl Call {
+    /// Does everything that is due by now.
+    pub(super) fn advance(&mut self) {
+        let was_serving = self.phase.is_serving();
+        for timer in timers(&self.phase) {
+            (timer.run)(self);
+            if self.phase.is_serving() != was_serving {
+                return;
+            }
+        }
+    }
+
+    /// When [`Self::advance`] has something to do. None: the call is over.
+    pub(super) fn due(&self) -> Option<Instant> {
+        if let Phase::Ended(_) = self.phase {
+            return None;
+        }
+        let due = timers(&self.phase).iter().filter_map(|timer| (timer.due)(self)).min();
+        due.or(Some(self.now + LOOK_AGAIN))
+    }
+}
