@@ -8,8 +8,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::time::SystemTime;
 
-use age::stream::StreamReader;
-
+use super::age;
 use super::library::LibraryError;
 use super::seal::{self, Identity};
 use crate::media::wav::{self, HEADER_BYTES};
@@ -144,7 +143,7 @@ enum View {
 /// A file, encrypted or not.
 enum Store {
     Plain { file: File, at: u64 },
-    Sealed { reader: Box<StreamReader<BufReader<File>>>, at: u64 },
+    Sealed { reader: Box<age::Reader<BufReader<File>>>, at: u64 },
 }
 
 impl Store {
@@ -220,7 +219,7 @@ mod tests {
 
     #[test]
     fn each_side_is_a_wav_of_its_own_with_the_right_sizes() {
-        let key = Identity::ephemeral();
+        let key = Identity::ephemeral().unwrap();
         for identity in [None, Some(&key)] {
             for side in [Side::Caller, Side::Assistant, Side::Both] {
                 let (file, sound) = stored(100_000, identity);
@@ -251,7 +250,7 @@ mod tests {
         fn any_range_is_what_the_whole_has_there(
             sealed: bool, side in 0..3usize, places in prop::collection::vec((0..300_000u64, 1..40_000usize), 1..8),
         ) {
-            let key = Identity::ephemeral();
+            let key = Identity::ephemeral().unwrap();
             let identity = sealed.then_some(&key);
             let side = [Side::Caller, Side::Assistant, Side::Both][side];
             let (file, sound) = stored(100_000, identity);

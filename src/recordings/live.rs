@@ -75,7 +75,7 @@ impl Live {
             let path = root.join(id.live_name());
             // A folder with anything in it – a lock at least – is not replaced by this.
             if fs::rename(&new, &path).is_ok() {
-                let (recipients, own_key) = keys(recipient);
+                let (recipients, own_key) = keys(recipient)?;
                 return Ok(Self { id, folder: Folder(path), recipients, own_key, _lock: lock });
             }
         }
@@ -93,11 +93,14 @@ impl Live {
     }
 }
 
-fn keys(recipient: Option<&Recipient>) -> (Arc<[Recipient]>, Option<Arc<Identity>>) {
-    let Some(owner) = recipient else { return (Arc::new([]), None) };
-    let own_key = Identity::ephemeral();
+/// For whom a running recording is sealed, and the key with which the daemon reads it back.
+type Keys = (Arc<[Recipient]>, Option<Arc<Identity>>);
+
+fn keys(recipient: Option<&Recipient>) -> io::Result<Keys> {
+    let Some(owner) = recipient else { return Ok((Arc::new([]), None)) };
+    let own_key = Identity::ephemeral()?;
     let recipients = std::iter::once(owner.clone()).chain(own_key.recipients()).collect();
-    (recipients, Some(Arc::new(own_key)))
+    Ok((recipients, Some(Arc::new(own_key))))
 }
 
 /// A recording's folder, to be read.
@@ -421,7 +424,7 @@ mod tests {
     #[test]
     fn a_piece_that_a_power_cut_tore_is_silence_of_its_length_and_shifts_nothing() {
         let root = tempfile::tempdir().unwrap();
-        let owner = Identity::ephemeral();
+        let owner = Identity::ephemeral().unwrap();
         let recipients: Vec<_> = owner.recipients().collect();
         let live = Live::create(root.path(), &id(), None).unwrap();
         let mut track = Track::new(WAV);
@@ -453,6 +456,9 @@ mod tests {
         File::options().write(true).open(piece(0)).unwrap().set_len(1 << 40).unwrap();
         assert!(live.folder.read(WAV, Some(&owner)).unwrap().starts_with(&[0xFF; 10]));
         assert!(matches!(live.folder.read(WAV, None), Err(LibraryError::Sealed)));
-        assert!(matches!(live.folder.read(WAV, Some(&Identity::ephemeral())), Err(LibraryError::Sealed)));
+        assert!(matches!(
+            live.folder.read(WAV, Some(&Identity::ephemeral().unwrap())),
+            Err(LibraryError::Sealed)
+        ));
     }
 }

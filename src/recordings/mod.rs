@@ -24,13 +24,14 @@
 //! | `log`, `story` | the lines of the log, and what they tell when folded |
 //! | `finish`, `conversation`, `summary` | the finished files |
 //! | `recover` | what a start does about a crash |
-//! | `seal` | encryption with `age` |
+//! | `seal`, `age` | encryption, in the file format of age |
 //! | `file` | opening regular files only, and no more of them than fits into memory |
 //! | `library`, `audio` | listing, reading, deleting, exporting |
 //!
 //! This module has no HTTP, no database and no async code: all of it blocks, so callers on the runtime use
 //! `spawn_blocking` (all but [`Recorder::open`], [`Handle::push`] and [`Handle::close`], which never wait).
 
+mod age;
 mod audio;
 mod clerk;
 mod conversation;

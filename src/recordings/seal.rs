@@ -1,16 +1,14 @@
-//! Encryption at rest with `age`: sealing for a recipient, opening with an identity.
+//! Encryption at rest: sealing for a recipient, opening with an identity.
 //!
-//! The format is age's own (age-encryption.org/v1), so the `age` tool opens whatever this writes. Knows nothing
-//! of what is in the files.
+//! The format is age's own ([`age`](super::age)), so the `age` tool opens whatever this writes. Knows nothing of what is in
+//! the files.
 
 use std::fmt;
 use std::io::{self, BufRead, Read as _, Write};
 use std::path::Path;
 use std::str::FromStr;
 
-use age::stream::{StreamReader, StreamWriter};
-use age::{DecryptError, Decryptor, Encryptor};
-
+use super::age::{self, OpenError, Reader, Writer};
 use super::library::LibraryError;
 
 /// Not a key of age.
@@ -28,8 +26,8 @@ pub enum KeyError {
 }
 
 /// For whom recordings are encrypted: a public key, `age1…`.
-#[derive(Clone)]
-pub struct Recipient(age::x25519::Recipient);
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recipient(age::Recipient);
 
 impl FromStr for Recipient {
     type Err = KeyError;
@@ -45,31 +43,22 @@ impl fmt::Display for Recipient {
     }
 }
 
-impl fmt::Debug for Recipient {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl PartialEq for Recipient {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.to_string() == other.0.to_string()
-    }
-}
-
 /// What opens recordings: the secret keys of an identity file. Shows itself to nobody.
 #[derive(Clone)]
-pub struct Identity(Vec<age::x25519::Identity>);
+pub struct Identity(Vec<age::Identity>);
 
 impl Identity {
     /// A new key, known to nobody: what a running recording reads itself back with.
-    pub(super) fn ephemeral() -> Self {
-        Self(vec![age::x25519::Identity::generate()])
+    ///
+    /// # Errors
+    /// The system gives no random numbers.
+    pub(super) fn ephemeral() -> io::Result<Self> {
+        Ok(Self(vec![age::Identity::generate()?]))
     }
 
     /// Those it opens the seals of.
     pub(super) fn recipients(&self) -> impl Iterator<Item = Recipient> {
-        self.0.iter().map(|key| Recipient(key.to_public()))
+        self.0.iter().map(|key| Recipient(key.recipient()))
     }
 
     /// Reads an identity file as `age-keygen` writes it: one key a line, `#` begins a comment.
@@ -83,7 +72,7 @@ impl Identity {
     /// Whether it opens what is sealed for `recipient`.
     #[must_use]
     pub fn opens(&self, recipient: &Recipient) -> bool {
-        self.0.iter().any(|key| Recipient(key.to_public()) == *recipient)
+        self.0.iter().any(|key| Recipient(key.recipient()) == *recipient)
     }
 }
 
@@ -108,19 +97,17 @@ impl fmt::Debug for Identity {
 
 impl PartialEq for Identity {
     fn eq(&self, other: &Self) -> bool {
-        let public =
-            |identity: &Self| identity.0.iter().map(|key| key.to_public().to_string()).collect::<Vec<_>>();
-        public(self) == public(other)
+        self.recipients().eq(other.recipients())
     }
 }
 
-/// Encrypts what is written into it; [`StreamWriter::finish`] ends the file.
+/// Encrypts what is written into it; [`Writer::finish`] ends the file.
 ///
 /// # Errors
 /// The header cannot be written.
-pub(super) fn sealing<W: Write>(recipients: &[Recipient], to: W) -> io::Result<StreamWriter<W>> {
-    let recipients = recipients.iter().map(|recipient| &recipient.0 as &dyn age::Recipient);
-    Encryptor::with_recipients(recipients).map_err(io::Error::other)?.wrap_output(to)
+pub(super) fn sealing<W: Write>(recipients: &[Recipient], to: W) -> io::Result<Writer<W>> {
+    let recipients: Vec<_> = recipients.iter().map(|recipient| recipient.0.clone()).collect();
+    age::seal(&recipients, to)
 }
 
 /// The whole of a small file, encrypted.
@@ -137,10 +124,12 @@ pub(super) fn seal(recipients: &[Recipient], plain: &[u8]) -> io::Result<Vec<u8>
 ///
 /// # Errors
 /// [`LibraryError::Sealed`] if the identity does not fit.
-pub(super) fn open<R: BufRead>(identity: &Identity, sealed: R) -> Result<StreamReader<R>, LibraryError> {
-    let keys = identity.0.iter().map(|key| key as &dyn age::Identity);
-    let decryptor = Decryptor::new_buffered(sealed).map_err(error)?;
-    decryptor.decrypt(keys).map_err(error)
+pub(super) fn open<R: BufRead>(identity: &Identity, sealed: R) -> Result<Reader<R>, LibraryError> {
+    age::open(&identity.0, sealed).map_err(|error| match error {
+        OpenError::NoKey => LibraryError::Sealed,
+        OpenError::Malformed(what) => LibraryError::Damaged(what.to_owned()),
+        OpenError::Io(error) => LibraryError::Io(error),
+    })
 }
 
 /// All of a small encrypted file.
@@ -155,16 +144,6 @@ pub(super) fn unseal(identity: &Identity, sealed: &[u8]) -> Result<Vec<u8>, Libr
     Ok(plain)
 }
 
-fn error(error: DecryptError) -> LibraryError {
-    match error {
-        DecryptError::NoMatchingKeys | DecryptError::DecryptionFailed | DecryptError::KeyDecryptionFailed => {
-            LibraryError::Sealed
-        }
-        DecryptError::Io(error) if error.kind() != io::ErrorKind::UnexpectedEof => LibraryError::Io(error),
-        other => LibraryError::Damaged(other.to_string()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,7 +151,8 @@ mod tests {
 
     #[test]
     fn what_is_sealed_opens_with_one_of_its_keys_and_no_other() {
-        let (owner, own, stranger) = (Identity::ephemeral(), Identity::ephemeral(), Identity::ephemeral());
+        let (owner, own, stranger) =
+            (Identity::ephemeral().unwrap(), Identity::ephemeral().unwrap(), Identity::ephemeral().unwrap());
         let recipients: Vec<_> = owner.recipients().chain(own.recipients()).collect();
         let sealed = seal(&recipients, b"hola").unwrap();
         assert!(!sealed.windows(4).any(|bytes| bytes == b"hola"));
@@ -184,7 +164,7 @@ mod tests {
 
     #[test]
     fn a_torn_file_is_damaged_and_not_a_short_one() {
-        let owner = Identity::ephemeral();
+        let owner = Identity::ephemeral().unwrap();
         let recipients: Vec<_> = owner.recipients().collect();
         let sealed = seal(&recipients, &[7; 1_000]).unwrap();
         for length in [sealed.len() - 1, 300, 100, 0] {
@@ -195,7 +175,7 @@ mod tests {
 
     #[test]
     fn any_place_of_a_long_file_can_be_read() {
-        let owner = Identity::ephemeral();
+        let owner = Identity::ephemeral().unwrap();
         let recipients: Vec<_> = owner.recipients().collect();
         let plain: Vec<u8> = (0..200_000u32).map(|at| (at / 3) as u8).collect();
         let sealed = seal(&recipients, &plain).unwrap();
@@ -210,8 +190,8 @@ mod tests {
 
     #[test]
     fn an_identity_file_is_read_as_age_keygen_writes_it() {
-        use age::secrecy::ExposeSecret as _;
-        let key = age::x25519::Identity::generate();
+        use ::age::secrecy::ExposeSecret as _;
+        let key = ::age::x25519::Identity::generate();
         let text = format!(
             "# created: 2026-01-01\n# public key: {}\n{}\n",
             key.to_public(),

@@ -215,7 +215,7 @@ mod tests {
     #[test]
     fn sealed_it_is_a_row_of_pieces_named_by_their_place() {
         let folder = tempfile::tempdir().unwrap();
-        let owner = seal::Identity::ephemeral();
+        let owner = seal::Identity::ephemeral().unwrap();
         let recipients: Vec<_> = owner.recipients().collect();
         let mut track = Track::new("audio.bin");
         assert!(track.push(b"one"));
