@@ -16,7 +16,7 @@
 //! |---|---|---|
 //! | 4 | [`daemon`], [`http`], [`config`], [`logging`], [`output`], [`commands`], [`demo`], [`mod@bench`], [`doctor`], `main` | tasks, files, the environment |
 //! | 3 | [`live`], [`net`], [`sqlite`], [`recordings`], [`registry`] | the calls that run, and their totals; sockets; database files; the files of recorded calls; the log of all calls |
-//! | 2 | [`call`], [`switchboard`] | behaviour, pure |
+//! | 2 | [`call`], [`exchange`] | behaviour of one call, and of all of them together; pure |
 //! | 1 | [`ari`], [`realtime`] | the two languages, bytes ⇄ types, pure |
 //! | 0 | [`media`], [`number`], [`operator`] | sound; telephone numbers; the operator's lines, pure |
 //!
@@ -64,7 +64,7 @@ pub mod ari;
 pub mod realtime;
 
 pub mod call;
-pub mod switchboard;
+pub mod exchange;
 
 pub mod live;
 pub mod net;

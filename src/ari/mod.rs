@@ -35,6 +35,23 @@ pub struct Place {
     pub priority: u32,
 }
 
+/// Why the event socket could not be connected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unreached {
+    /// User or password are wrong (401, 403).
+    Credentials,
+    /// Another status, for a moment: Asterisk says 404, then 503 while it starts.
+    Starting(u16),
+    /// Another status, for longer than a start takes: ARI is off, or elsewhere (`prefix` in http.conf).
+    NotAri(u16),
+    /// The certificate is not to be trusted.
+    Certificate(String),
+    /// It was accepted and closed without an answer: Asterisk is at its `sessionlimit`, or it is something else.
+    Closed,
+    /// Anything else.
+    Network(String),
+}
+
 impl FromStr for Place {
     type Err = ();
 

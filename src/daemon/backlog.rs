@@ -3,8 +3,8 @@
 
 use std::collections::VecDeque;
 
-use super::call_task::Order;
 use crate::call::LegEvent;
+use crate::exchange::Order;
 
 /// Keys that wait at most; nobody types more before they are read. More would cost memory for a flood, fewer would cut
 /// an account number typed while the machine stood still.

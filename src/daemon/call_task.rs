@@ -7,7 +7,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -17,11 +17,12 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use super::clock::now;
-use super::strain::Ticks;
+use super::ticks::Ticks;
+use crate::ari::ChannelId;
 use crate::ari::request::{Reply, Request};
-use crate::ari::{ChannelId, Place};
 use crate::call::record::{Ending, Entry};
-use crate::call::{Call, Input, LegEvent, Output, Report, SessionEnd, Standing, Wish};
+use crate::call::{Call, Input, Output, Report, SessionEnd, Standing};
+use crate::exchange::Order;
 use crate::live::Seat;
 use crate::logging::Operator;
 use crate::net::ari_rest::AriRest;
@@ -36,26 +37,20 @@ const DATAGRAM_BYTES: usize = 2_048;
 /// How often a call shows itself to whoever watches.
 const SHOW_EVERY: Duration = Duration::from_millis(500);
 
-/// What the daemon tells a call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Order {
-    /// News of one of its channels.
-    Leg(LegEvent),
-    /// Another channel stands in the caller's place, and where the dialplan would have gone on with the one before.
-    Replaced(ChannelId, Option<Place>),
-    /// The one who talks has this number.
-    Renumbered(String),
-    /// What a supervisor wants.
-    Supervisor(Wish),
-    /// End now.
-    Shutdown,
+/// What a call tells the daemon while it runs.
+pub(super) enum Told {
+    /// How the model's server stands.
+    Standing(Standing),
+    /// What the call of this caller has cost by now, micro-USD.
+    Spent(ChannelId, u64),
 }
 
 /// What a call shares with whoever admits callers.
 #[derive(Clone)]
 pub(super) struct Admission {
-    /// Where it tells how the model's server stands. Full: others have told.
-    pub(super) standings: mpsc::Sender<Standing>,
+    /// Where it tells the daemon. Full: of how the model's server stands others have told; what the call has cost is told
+    /// again.
+    pub(super) tell: mpsc::Sender<Told>,
     /// Whether the operator knows that the model's server serves nobody.
     pub(super) outage: Arc<AtomicBool>,
 }
@@ -67,6 +62,33 @@ impl Admission {
             tracing::debug!(?notice, "during an outage of the model's server");
         } else {
             operator.say(notice);
+        }
+    }
+}
+
+/// What a call has cost so far, and whether the daemon knows.
+pub(super) struct Spent {
+    caller: ChannelId,
+    micro_usd: u64,
+    is_told: bool,
+}
+
+impl Spent {
+    /// Nothing, by the call of this caller.
+    pub(super) fn new(caller: ChannelId) -> Self {
+        Self { caller, micro_usd: 0, is_told: true }
+    }
+
+    fn is(&mut self, micro_usd: u64) {
+        self.is_told &= self.micro_usd == micro_usd;
+        self.micro_usd = micro_usd;
+    }
+
+    /// Tells the daemon what it does not know, if there is room.
+    fn tell(&mut self, admission: &Admission) {
+        if !self.is_told {
+            let told = admission.tell.try_send(Told::Spent(self.caller.clone(), self.micro_usd));
+            self.is_told = told.is_ok();
         }
     }
 }
@@ -95,8 +117,8 @@ pub(super) struct Io {
     pub(super) recording: Option<Handle>,
     /// Where it shows itself.
     pub(super) seat: Seat,
-    /// What the call has cost so far, micro-USD, for the daemon.
-    pub(super) spent: Arc<AtomicU64>,
+    /// What the call has cost so far.
+    pub(super) spent: Spent,
     /// Who admits callers.
     pub(super) admission: Admission,
     /// Where it is counted how often its clock is later than it may be.
@@ -164,6 +186,7 @@ pub(super) async fn run(mut call: Call, mut orders: mpsc::Receiver<Order>, mut i
         if now >= show_at {
             show_at = now + SHOW_EVERY;
             io.seat.show(call.glance());
+            io.spent.tell(&io.admission);
         }
     }
     let report = call.report();
@@ -211,10 +234,11 @@ impl Io {
                 }));
             }
             Output::Notice(notice) => self.admission.say(self.operator, &notice),
-            Output::Standing(standing) => drop(self.admission.standings.try_send(standing)),
+            Output::Standing(standing) => drop(self.admission.tell.try_send(Told::Standing(standing))),
             Output::Record(entry) => {
                 if let Entry::Usage(bill) = &entry {
-                    self.spent.store(bill.at_least, Ordering::Relaxed);
+                    self.spent.is(bill.at_least);
+                    self.spent.tell(&self.admission);
                 }
                 if let Some(recording) = &mut self.recording {
                     recording.push(entry);

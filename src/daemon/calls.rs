@@ -1,28 +1,29 @@
-//! Calls, as the daemon has them: taken or sent on when they come, told what happens, accounted for when they are over.
+//! Calls, as the daemon has them: their sockets, tasks and rows of the call log. Which caller is taken and what a call is
+//! told is decided by the exchange.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use chrono::{DateTime, FixedOffset};
 use futures_util::stream::FuturesUnordered;
+use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::WeakSender;
 use tokio::task::{Id, JoinError};
 use tracing::Instrument as _;
 
 use super::backlog::Backlog;
-use super::call_task::{Io, Order};
+use super::call_task::{Io, Spent};
 use super::clock::{chance, now, wall};
-use super::{Daemon, Live, call_log, call_task, errands};
+use super::{Daemon, Done, call_log, call_task};
 use crate::ari::ChannelId;
 use crate::ari::event::Channel;
-use crate::ari::request::Request;
 use crate::call::record::{Keep, Opening};
-use crate::call::{Call, Report, Seed, Standing};
+use crate::call::{Call, Report, Seed};
+use crate::exchange::{Input, NoSocket, Order};
 use crate::live::{Facts, Seat};
 use crate::net::realtime_link::RealtimeLink;
 use crate::net::rtp_socket::PortError;
-use crate::operator::{Cost, Detail, EndReason, Notice};
+use crate::operator::{Detail, EndReason, Notice};
 use crate::recordings::Handle;
 use crate::registry::Row;
 
@@ -31,74 +32,42 @@ const ORDERS: usize = 64;
 /// The only agent there is.
 const AGENT: &str = "default";
 
+/// A live call, as the daemon sees it.
+pub(super) struct Live {
+    /// Its row in the call log, as it was when the call arrived.
+    row: Box<Row>,
+    port: u16,
+    orders: mpsc::Sender<Order>,
+    /// What it is told when it has read of them.
+    backlog: Backlog,
+}
+
 impl Daemon {
-    /// Sends a caller on who is not taken.
-    pub(super) fn refuse(&self, channel: Channel, reason: EndReason) {
-        let row = call_log::offered(&channel, wall(), &self.host, [chance(), chance()]);
+    /// A caller is not taken: the call log and the totals say so.
+    pub(super) fn refused(&self, channel: &Channel, reason: EndReason) {
+        let row = call_log::offered(channel, wall(), &self.host, [chance(), chance()]);
         self.log.offer(call_log::refused(row, reason));
         self.board.refused(reason);
-        tracing::info_span!("call", id = channel.id.as_str()).in_scope(|| {
-            self.operator.say(&Notice::CallReceived { channel: channel.name });
-        });
-        self.send_on(channel.id, reason);
     }
 
-    /// Whether the calls of today, those that run included, have cost what they may; `/ready` is told too.
-    pub(super) fn judge_spending(&mut self) -> bool {
-        let today = wall().date_naive();
-        let live = self.live.values().map(|live| live.spent.load(Ordering::Relaxed));
-        let spent = live.fold(self.spending.spent_today(today), u64::saturating_add);
-        let reached = self.config.calls.max_day_cost.filter(|most| spent >= *most);
-        self.readiness.send_modify(|now| now.day_spent = reached.map(|_| today));
-        if reached.is_some() && self.spending.is_news(today) {
-            let limit = Cost { micro_usd: reached, estimated: false };
-            self.operator.say(&Notice::DayCostReached { limit });
-        }
-        reached.is_some()
-    }
-
-    /// Starts a call for this caller, or sends him on.
-    pub(super) fn admit(&mut self, channel: Channel) {
-        if self.judge_spending() {
-            self.switchboard.forget(&channel.id);
-            return self.refuse(channel, EndReason::DayCostLimit);
-        }
-        let most = self.config.calls.max_calls_per_caller_hour;
-        if self.frequency.is_reached(now(), &channel.caller, most) {
-            self.switchboard.forget(&channel.id);
-            return self.refuse(channel, EndReason::CallerLimit);
-        }
-        if let Some(reason) = self.breaker.hands_back(now()) {
-            self.switchboard.forget(&channel.id);
-            return self.refuse(channel, reason);
-        }
+    /// Starts a call for this caller.
+    pub(super) fn start(&mut self, channel: Channel) {
         let caller = channel.id.clone();
         let offered_at = wall();
         let row = call_log::offered(&channel, offered_at, &self.host, [chance(), chance()]);
         let span = tracing::info_span!("call", id = caller.as_str());
-        let entered = span.enter();
-        let (rtp, port) = match self.bind() {
+        let (rtp, port) = match span.in_scope(|| self.bind()) {
             Ok(bound) => bound,
-            Err(notice) => {
-                self.operator.say(&Notice::CallReceived { channel: channel.name });
-                self.operator.say(&notice);
-                self.log.offer(call_log::refused(row, EndReason::NoPort));
-                self.board.refused(EndReason::NoPort);
-                self.judge_asterisk(EndReason::NoPort, None);
-                self.switchboard.forget(&caller);
-                self.send_on(caller, EndReason::NoPort);
-                return;
-            }
+            Err(why) => return self.feed(Input::NotStarted(channel, why)),
         };
-        drop(entered);
-        self.frequency.count(now(), &channel.caller);
         let seed = self.seed(&channel, port, offered_at);
+        let advertised = seed.advertised;
         let recording = self.record(&caller, channel.caller, channel.called, offered_at);
         let recorded_at = recording.is_some().then_some(offered_at);
-        let row = Box::new(call_log::taken(row, &self.settings.model, AGENT, recorded_at));
+        let settings = Arc::clone(self.exchange.settings());
+        let row = Box::new(call_log::taken(row, &settings.model, AGENT, recorded_at));
         self.log.offer((*row).clone());
-        let call = Call::new(now(), Arc::clone(&self.settings), seed);
-        let spent = Arc::<AtomicU64>::default();
+        let call = Call::new(now(), settings, seed);
         let (orders, inbox) = mpsc::channel(ORDERS);
         let io = Io {
             seat: self.seat(&row, offered_at, orders.downgrade()),
@@ -109,16 +78,14 @@ impl Daemon {
             media: None,
             requests: FuturesUnordered::new(),
             recording,
-            spent: Arc::clone(&spent),
+            spent: Spent::new(caller.clone()),
             admission: self.admission.clone(),
             ticks: self.config.calls.max_frame_lateness.map(|most| (Arc::clone(&self.ticks), most)),
         };
-        if self.live.is_empty() && !self.strain.is_on() {
-            self.strain.start_over();
-        }
         let abort = self.calls.spawn(call_task::run(call, inbox, io).instrument(span));
         self.callers.insert(abort.id(), caller.clone());
-        self.live.insert(caller, Live { row, port, orders, backlog: Backlog::default(), spent });
+        self.live.insert(caller.clone(), Live { row, port, orders, backlog: Backlog::default() });
+        self.feed(Input::Started(caller, advertised));
     }
 
     /// What a call of this channel is born with, whose RTP socket is bound to this port.
@@ -139,21 +106,17 @@ impl Daemon {
 
     /// A place on the board for a call that begins.
     fn seat(&self, row: &Row, offered_at: DateTime<FixedOffset>, orders: WeakSender<Order>) -> Seat {
+        let settings = self.exchange.settings();
         let facts = Facts {
             id: row.call_id.as_str().into(),
             recording_id: row.recording_id.clone(),
             caller: row.caller.clone(),
             called: row.called.clone(),
             model: row.model.clone(),
-            transcription_model: self
-                .settings
-                .session
-                .transcription
-                .as_ref()
-                .map(|words| words.model.clone()),
+            transcription_model: settings.session.transcription.as_ref().map(|words| words.model.clone()),
             agent: row.agent.clone(),
             offered_at,
-            destinations: self.settings.destinations.clone(),
+            destinations: settings.destinations.clone(),
         };
         self.board.seat(facts, move |wish| {
             orders.upgrade().is_some_and(|orders| orders.try_send(Order::Supervisor(wish)).is_ok())
@@ -168,13 +131,13 @@ impl Daemon {
         called: String,
         started: DateTime<FixedOffset>,
     ) -> Option<Handle> {
-        let keep = self.settings.keep;
+        let keep = self.exchange.settings().keep;
         (keep != Keep::NOTHING).then(|| {
             self.recorder.open(Opening {
                 channel: caller.clone(),
                 caller: number,
                 called,
-                model: self.settings.model.clone(),
+                model: self.exchange.settings().model.clone(),
                 agent: AGENT.to_owned(),
                 started,
                 keep,
@@ -182,9 +145,8 @@ impl Daemon {
         })
     }
 
-    /// The next free RTP port; the error is the operator's line.
-    fn bind(&mut self) -> Result<(tokio::net::UdpSocket, u16), Notice> {
-        let range = &self.config.media.ports;
+    /// The next free RTP port.
+    fn bind(&mut self) -> Result<(UdpSocket, u16), NoSocket> {
         match self.ports.bind(now(), self.config.media.local_ip) {
             Ok((socket, taken)) => {
                 let port = socket.local_addr().map_or(0, |address| address.port());
@@ -193,33 +155,26 @@ impl Daemon {
                 }
                 Ok((socket, port))
             }
-            Err(PortError::Exhausted) => Err(Notice::NoRtpPort { first: *range.start(), last: *range.end() }),
-            Err(PortError::Bind(error)) => Err(Notice::RtpUnbindable {
-                address: self.config.media.local_ip.to_string(),
-                cause: Detail::new(error),
-            }),
-        }
-    }
-
-    /// Whoever talks in this caller's call has this number: the call log and the recording say so at the end.
-    pub(super) fn renumber(&mut self, caller: &ChannelId, number: String) {
-        if let Some(live) = self.live.get_mut(caller) {
-            live.row.caller.clone_from(&number);
-            self.log.offer((*live.row).clone());
-            self.tell(caller, Order::Renumbered(number));
+            Err(PortError::Exhausted) => Err(NoSocket::Exhausted),
+            Err(PortError::Bind(error)) => Err(NoSocket::Unbindable(error.to_string())),
         }
     }
 
     /// Tells a call, now or when it has read what came before.
     pub(super) fn tell(&mut self, caller: &ChannelId, order: Order) {
         let Some(live) = self.live.get_mut(caller) else { return };
+        if let Order::Renumbered(number) = &order {
+            // The call log says it at the end, as the recording does.
+            live.row.caller.clone_from(number);
+            self.log.offer((*live.row).clone());
+        }
         if !live.backlog.is_empty() {
             return live.backlog.push(order);
         }
         if let Err(mpsc::error::TrySendError::Full(order)) = live.orders.try_send(order) {
             live.backlog.push(order);
             let orders = live.orders.clone();
-            self.run(errands::room(caller.clone(), orders));
+            self.wait_for_room(caller.clone(), orders);
         }
     }
 
@@ -230,19 +185,25 @@ impl Daemon {
             if let Err(mpsc::error::TrySendError::Full(order)) = live.orders.try_send(order) {
                 live.backlog.put_back(order);
                 let orders = live.orders.clone();
-                return self.run(errands::room(caller, orders));
+                return self.wait_for_room(caller, orders);
             }
         }
+    }
+
+    /// Waits until a call has read of its orders.
+    fn wait_for_room(&self, caller: ChannelId, orders: mpsc::Sender<Order>) {
+        self.pending.push(Box::pin(async move {
+            drop(orders.reserve().await);
+            Done::HasRoom(caller)
+        }));
     }
 
     /// A call's task is over: in order, or by a panic.
     pub(super) fn ended(&mut self, ended: Result<(Id, Report), JoinError>) {
         let id = ended.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
         let Some(caller) = self.callers.remove(&id) else { return };
-        if let Some(Live { row, port, spent, .. }) = self.live.remove(&caller) {
+        if let Some(Live { row, port, .. }) = self.live.remove(&caller) {
             self.ports.give_back(now(), port);
-            self.spending.add(wall().date_naive(), spent.load(Ordering::Relaxed));
-            self.judge_spending();
             self.log.offer(match &ended {
                 Ok((_, report)) => call_log::ended(*row, report),
                 Err(_) => call_log::lost(*row, wall()),
@@ -250,35 +211,10 @@ impl Daemon {
         }
         match ended {
             Ok((_, report)) => {
-                self.absence.call_ended(report.reason);
                 tracing::debug!(call = caller.as_str(), ?report.reason, ?report.counters, ?report.uplink, "call over");
-                self.judge_asterisk(report.reason, Some(&report));
-                if let Some(next) = self.switchboard.ended(&caller) {
-                    self.direct(next);
-                }
+                self.feed(Input::Ended(caller, &report));
             }
-            Err(error) => {
-                self.switchboard.forget(&caller);
-                tracing::info_span!("call", id = caller.as_str())
-                    .in_scope(|| self.operator.say(&Notice::CallPanicked { detail: Detail::new(&error) }));
-                self.request_all(vec![
-                    Request::Hangup(caller.media()),
-                    Request::DeleteBridge(caller.bridge()),
-                ]);
-                self.send_on(caller, EndReason::Internal);
-            }
+            Err(error) => self.feed(Input::Panicked(caller, Detail::new(&error))),
         }
-    }
-
-    /// A call has found out how OpenAI stands.
-    pub(super) fn judge_openai(&mut self, standing: &Standing) {
-        let wall = wall();
-        if let Some(notice) = self.breaker.learn(standing, now(), wall) {
-            self.operator.say(&notice);
-        }
-        let is_out = self.breaker.is_out();
-        self.admission.outage.store(is_out, Ordering::Relaxed);
-        let failed = matches!(standing, Standing::Fails { .. }).then_some(wall);
-        self.readiness.send_modify(|now| (now.openai_failed, now.openai_out) = (failed, is_out));
     }
 }

@@ -1,11 +1,12 @@
 //! What a process takes of the machine, as Linux tells it in `/proc` (proc(5)). What cannot be read is not told.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
 use rustix::param::clock_ticks_per_second;
 use rustix::process::{Resource, getrlimit};
+
+use crate::exchange::counters::{ThreadTime, ThreadTimes};
 
 /// What it takes.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -47,61 +48,21 @@ impl Process {
 /// characters.
 pub const CALL_THREADS: &str = "calls";
 
-/// What a thread has had of the processors.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct ThreadTime {
-    /// For how long it has been running on one.
-    pub(super) ran: Duration,
-    /// For how long it has been ready to run and waited for one.
-    pub(super) waited: Duration,
-}
-
-impl ThreadTime {
-    /// For how long it has wanted a processor.
-    pub(super) fn busy(self) -> Duration {
-        self.ran + self.waited
-    }
-
-    fn since(self, before: Self) -> Self {
-        let (ran, waited) = (self.ran.saturating_sub(before.ran), self.waited.saturating_sub(before.waited));
-        Self { ran, waited }
-    }
-}
-
-/// The times of each of the threads that carry calls, since it began.
-#[derive(Debug, Clone, Default)]
-pub(super) struct ThreadTimes(BTreeMap<u32, ThreadTime>);
-
-impl ThreadTimes {
-    /// Of these threads, by their numbers.
-    #[cfg(test)]
-    pub(super) fn of(threads: impl IntoIterator<Item = (u32, ThreadTime)>) -> Self {
-        Self(threads.into_iter().collect())
-    }
-
-    /// As they are now. None: the kernel does not count (it lacks `CONFIG_SCHED_INFO`), or the runtime is not the
-    /// program's own.
-    pub(super) fn now() -> Option<Self> {
-        let mut times = BTreeMap::new();
-        for thread in fs::read_dir("/proc/self/task").ok()?.flatten() {
-            let told = |file| fs::read_to_string(thread.path().join(file));
-            // One that has ended since the folder was listed tells nothing.
-            let Ok(name) = told("comm") else { continue };
-            if name.trim_end() == CALL_THREADS {
-                let number = thread.file_name().to_str()?.parse().ok()?;
-                let Ok(schedstat) = told("schedstat") else { continue };
-                times.insert(number, thread_time(&schedstat)?);
-            }
+/// What each of the threads that carry calls has had since it began. None: the kernel does not count (it lacks
+/// `CONFIG_SCHED_INFO`), or the runtime is not the program's own.
+pub(super) fn thread_times() -> Option<ThreadTimes> {
+    let mut times = Vec::new();
+    for thread in fs::read_dir("/proc/self/task").ok()?.flatten() {
+        let told = |file| fs::read_to_string(thread.path().join(file));
+        // One that has ended since the folder was listed tells nothing.
+        let Ok(name) = told("comm") else { continue };
+        if name.trim_end() == CALL_THREADS {
+            let number = thread.file_name().to_str()?.parse().ok()?;
+            let Ok(schedstat) = told("schedstat") else { continue };
+            times.push((number, thread_time(&schedstat)?));
         }
-        (!times.is_empty()).then_some(Self(times))
     }
-
-    /// What the busiest thread has had since `before`.
-    pub(super) fn busiest_since(&self, before: &Self) -> ThreadTime {
-        let since =
-            |(number, now): (&u32, &ThreadTime)| now.since(before.0.get(number).copied().unwrap_or_default());
-        self.0.iter().map(since).max_by_key(|time| time.busy()).unwrap_or_default()
-    }
+    (!times.is_empty()).then(|| ThreadTimes::of(times))
 }
 
 /// Processor time of all threads of this process since its start, as a share for each processor that it may use. Nothing where
@@ -165,15 +126,11 @@ mod tests {
     }
 
     #[test]
-    fn the_busiest_thread_counts_and_a_new_one_from_its_beginning() {
+    fn the_times_of_a_thread_are_understood() {
         let time = |ran, waited| ThreadTime {
             ran: Duration::from_millis(ran),
             waited: Duration::from_millis(waited),
         };
-        let before = ThreadTimes::of([(1, time(90, 10)), (2, time(500, 0)), (3, time(900, 0))]);
-        let now = ThreadTimes::of([(1, time(100, 30)), (2, time(510, 0)), (4, time(30, 10))]);
-        assert_eq!(now.busiest_since(&before), time(30, 10));
-        assert_eq!(ThreadTimes::default().busiest_since(&before), ThreadTime::default());
         assert_eq!(thread_time("250000000 50000000 7\n"), Some(time(250, 50)));
         assert_eq!(
             (thread_time("0 0 0"), thread_time("x 1 1"), thread_time("")),
@@ -196,7 +153,7 @@ mod tests {
             while super::super::clock::now() < until {
                 std::hint::spin_loop();
             }
-            ThreadTimes::now().map(|now| now.busiest_since(&ThreadTimes::default()))
+            thread_times().map(|now| now.busiest_since(&ThreadTimes::default()))
         });
         let busy = seen.expect("a thread").join().expect("no panic").expect("Linux counts");
         assert!(busy.busy() >= Duration::from_millis(10), "{busy:?} of 20 ms");

@@ -1,65 +1,21 @@
 //! `/ready`: whether a caller who came now would be served by the assistant. Open to monitors without a token, so it
 //! tells nothing about anybody.
 
-use std::sync::Arc;
-
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
-use chrono::{DateTime, FixedOffset, NaiveDate, TimeDelta};
+use chrono::{DateTime, FixedOffset, TimeDelta};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::listing::{NoQuery, Params};
 use super::recordings::json;
 use super::{Api, Problem};
+pub use crate::exchange::readiness::{AsteriskLink, Readiness};
 
 /// A call that OpenAI did not serve, or that had no sound, counts so long. Longer keeps callers away from an assistant that
 /// works again.
 const LATELY: TimeDelta = TimeDelta::seconds(60);
-
-/// How the daemon stands to Asterisk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum AsteriskLink {
-    /// No connection.
-    #[default]
-    Away,
-    /// Calls come here.
-    Connected,
-    /// Connected, but another program has taken the application: calls go there.
-    Replaced,
-}
-
-/// What the daemon knows of itself.
-#[derive(Debug, Clone, Default)]
-pub struct Readiness {
-    /// Its way to Asterisk.
-    pub asterisk: AsteriskLink,
-    /// Asterisk forbids what it is asked for, or does not answer in time.
-    pub asterisk_refuses: bool,
-    /// `LOCAL_IP_ADDRESS` is no address of this machine.
-    pub address_missing: bool,
-    /// When the sound of a call could last not be connected, if it could of none since.
-    pub sound_failed: Option<DateTime<FixedOffset>>,
-    /// When OpenAI last failed a call, if none has been served since.
-    pub openai_failed: Option<DateTime<FixedOffset>>,
-    /// OpenAI has failed several calls in a row: most callers are handed back at once.
-    pub openai_out: bool,
-    /// How many calls there may be at once (`MAX_CALLS`).
-    pub max_calls: usize,
-    /// As many are running.
-    pub full: bool,
-    /// The machine does not carry more than are running.
-    pub overloaded: bool,
-    /// The day on which calls have cost what the calls of a day may cost.
-    pub day_spent: Option<NaiveDate>,
-    /// Nothing bounds what calls may cost but how many there may be. No obstacle.
-    pub spending_unlimited: bool,
-    /// It takes no more calls: it is being stopped.
-    pub draining: bool,
-    /// Where callers can be sent, by name.
-    pub destinations: Arc<[String]>,
-}
 
 /// Why a caller would not be served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]

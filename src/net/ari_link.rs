@@ -15,6 +15,7 @@ use tokio_tungstenite::tungstenite::{Bytes, Message};
 
 use super::backoff::Backoff;
 use super::websocket::{ConnectError, WebSocket, connect};
+use crate::ari::Unreached;
 use crate::ari::event::{self, Event};
 
 /// How often we ping, and look whether anything has come since the last time. Callers who come while the socket is dead
@@ -55,23 +56,6 @@ pub enum News {
         /// Wait before the next try.
         retry_in: Duration,
     },
-}
-
-/// Why a connection could not be made.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Unreached {
-    /// User or password are wrong (401, 403).
-    Credentials,
-    /// Another status, for a moment: Asterisk says 404, then 503 while it starts.
-    Starting(u16),
-    /// Another status, for longer than a start takes: ARI is off, or elsewhere (`prefix` in http.conf).
-    NotAri(u16),
-    /// The certificate is not to be trusted.
-    Certificate(String),
-    /// It was accepted and closed without an answer: Asterisk is at its `sessionlimit`, or it is something else.
-    Closed,
-    /// Anything else.
-    Network(String),
 }
 
 /// How to connect.

@@ -187,7 +187,6 @@ fn a_stop_of_the_daemon_does_not_cut_it() {
     let mut world = world(Trigger::OnConnect, FaultKind::Refuse(401));
     world.dial(vec![]);
     world.run_to(1_000);
-    world.drain();
     world.grace_over();
     world.run_to(4_000);
     handed_back(&world, EndReason::SessionFailed);

@@ -4,20 +4,16 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use openai_inbound_calls::ari::ChannelId;
-use openai_inbound_calls::ari::request::{Application, Method, Reply, Request, idle_bridges, started_at};
-use openai_inbound_calls::call::LegEvent;
-use openai_inbound_calls::operator::Notice;
-use openai_inbound_calls::switchboard::Directive;
+use openai_inbound_calls::ari::request::{Method, Reply, Request};
+use openai_inbound_calls::sim::asterisk::SocketId;
 
-use super::daemon::{Asker, Happened, IsOver};
+use super::exchange::Asker;
 use super::ladder::Lane;
-use super::world::{Due, MS, World};
+use super::task::Happened;
+use super::world::{Due, World};
 
 /// As in `net::ari_rest`.
 const TIMEOUT: Duration = Duration::from_secs(3);
-/// `net::ari_link` waits so long when Asterisk is not ready, and at least so long otherwise.
-const NOT_READY: Duration = Duration::from_millis(300);
 
 impl World {
     pub(crate) fn ari_down(&self) -> bool {
@@ -27,29 +23,21 @@ impl World {
     /// The ARI socket breaks; for so long nothing gets through.
     pub(crate) fn lose_ari(&mut self, ms: u64) {
         self.ari_down_until = Some(self.now + Duration::from_millis(ms));
-        if let Some(socket) = self.link {
+        for socket in self.daemons.iter().filter_map(|daemon| daemon.link).collect::<Vec<_>>() {
             self.asterisk.cut(self.now, socket);
-            self.drain_asterisk();
         }
+        self.drain_asterisk();
     }
 
-    pub(crate) fn connect_ari(&mut self) {
+    /// Connects to the events of the application. The error is the status that was answered, if there was an answer.
+    pub(crate) fn connect_to_asterisk(&mut self) -> Result<SocketId, Option<u16>> {
         if self.ari_down() {
-            return self.after(500 * MS, Due::Connect);
+            return Err(None);
         }
-        let auth = authorization();
         let query = [("app".to_owned(), self.settings.app.clone())];
-        match self.asterisk.connect(self.now, Some(&auth), &query) {
-            Ok(socket) => {
-                self.link = Some(socket);
-                let before = self.switchboard.callers();
-                let request = Request::Application(self.settings.app.clone());
-                self.request(Asker::Info, Request::Info);
-                self.request(Asker::Check(before), request);
-            }
-            Err(response) if response.lost => self.after(500 * MS, Due::Connect),
-            Err(_) => self.after(NOT_READY, Due::Connect),
-        }
+        let connected = self.asterisk.connect(self.now, Some(&authorization()), &query);
+        self.drain_asterisk();
+        connected.map_err(|response| (!response.lost).then_some(response.status))
     }
 
     /// Makes a request.
@@ -87,86 +75,18 @@ impl World {
         self.at(at.min(limit).max(self.now), Due::Reply { asker, request, reply });
     }
 
-    pub(crate) fn replied(&mut self, asker: Asker, request: Request, reply: Reply) {
-        match asker {
-            Asker::Task(task) => {
-                let phone = self.tasks[task].phone;
-                let failed = match &reply {
-                    Reply::Done(_) => None,
-                    Reply::Refused { status, .. } => Some(format!("{status}: {}", short(&request))),
-                    Reply::Lost(_) => Some(format!("no answer: {}", short(&request))),
-                };
-                if let Some(failed) = failed {
-                    self.ladder.tell(self.now, phone, Lane::Asterisk, Lane::Us, || failed);
-                }
-                self.happen(task, Happened::Replied(request, reply));
-            }
-            Asker::Check(before) => {
-                if let Reply::Done(body) = reply {
-                    self.notices.push(Notice::AriConnected);
-                    let application = Application::parse(&body).unwrap_or_default();
-                    self.request(Asker::Bridges(before, application), Request::Bridges);
-                } else {
-                    if let Some(socket) = self.link.take() {
-                        self.asterisk.disconnect(self.now, socket);
-                        self.drain_asterisk();
-                    }
-                    self.after(NOT_READY, Due::Connect);
-                }
-            }
-            Asker::Bridges(before, mut application) => {
-                if let Reply::Done(body) = reply {
-                    application.add_bridges(&body);
-                    for bridge in idle_bridges(&body) {
-                        if let Some(caller) = bridge.caller() {
-                            self.request(Asker::Sweeper(bridge), Request::Channel(caller));
-                        }
-                    }
-                }
-                self.reconcile(&before, &application);
-            }
-            Asker::Info => {
-                let started = if let Reply::Done(body) = reply { started_at(&body) } else { None };
-                let is_another = self.asterisk_started.is_some() && started != self.asterisk_started;
-                self.absent = if is_another { LegEvent::AsteriskLost } else { LegEvent::CallerLeft };
-                self.asterisk_started = started.or_else(|| self.asterisk_started.take());
-            }
-            Asker::Sweeper(bridge) => {
-                if matches!(reply, Reply::Refused { status: 404, .. }) {
-                    self.request_all(
-                        vec![(Request::DeleteBridge(bridge), Request::is_settled_by)],
-                        Vec::new(),
-                    );
-                }
-            }
-            Asker::Looker(caller) => {
-                if let Some(directive) = self.switchboard.looked_at(caller, &reply) {
-                    self.direct(directive);
-                }
-            }
-            Asker::Chain(rest, is_over, waiting) if is_over(&request, &reply) => {
-                self.request_all(rest, waiting);
-            }
-            Asker::Chain(rest, is_over, waiting) => {
-                let pause = if matches!(reply, Reply::Done(_)) { 20 * MS } else { 500 * MS };
-                let asker = Asker::Chain(rest, is_over, waiting);
-                self.after(pause, Due::Request { asker, request, sent: self.now + pause });
-            }
+    /// A request of a call has ended.
+    pub(crate) fn call_replied(&mut self, task: usize, request: Request, reply: Reply) {
+        let phone = self.tasks[task].phone;
+        let failed = match &reply {
+            Reply::Done(_) => None,
+            Reply::Refused { status, .. } => Some(format!("{status}: {}", short(&request))),
+            Reply::Lost(_) => Some(format!("no answer: {}", short(&request))),
+        };
+        if let Some(failed) = failed {
+            self.ladder.tell(self.now, phone, Lane::Asterisk, Lane::Us, || failed);
         }
-    }
-
-    fn reconcile(&mut self, before: &[ChannelId], application: &Application) {
-        let (mut leftovers, mut waiting) = (Vec::new(), Vec::new());
-        for directive in self.switchboard.reconcile(before, application, self.absent) {
-            match directive {
-                Directive::Remove(request) => leftovers.push(request),
-                Directive::LookAt(caller) => waiting.push(caller),
-                other => self.direct(other),
-            }
-        }
-        let each = |is_over: IsOver| leftovers.iter().map(move |request| (request.clone(), is_over));
-        let errands = each(Request::is_settled_by).chain(each(Request::is_gone_by)).collect();
-        self.request_all(errands, waiting);
+        self.happen(task, Happened::Replied(request, reply));
     }
 
     /// Someone hangs up a call's media channel behind our back.

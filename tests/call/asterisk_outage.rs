@@ -19,7 +19,7 @@ fn a_call_goes_on_while_the_event_socket_is_lost() {
     world.lose_ari(3_000);
     world.run_to(9_000);
     assert_eq!(world.heard(0), *pattern(6_000, 1), "not a frame is missing");
-    assert!(world.live.len() == 1 && world.notices.contains(&Notice::AriLost));
+    assert!(world.live.len() == 1 && world.daemons[0].notices.contains(&Notice::AriLost));
     world.hang_up(0);
     world.run_for(2_000);
     assert_eq!(world.report(0).reason, EndReason::CallerHungUp);
@@ -41,10 +41,10 @@ fn after_an_outage_callers_who_left_are_let_go() {
         "
                        caller    Asterisk  us        model
                 2.000  ├────────▶│         │         │  BYE
-                4.009  │         │◀────────┤         │  hang up media
-                4.009  │         │◀────────┤         │  delete bridge
-                4.009  │         │         ├────────▶│  close
-                4.012  │         ├────────▶│         │  StasisEnd (media)
+                4.005  │         │◀────────┤         │  hang up media
+                4.005  │         │◀────────┤         │  delete bridge
+                4.005  │         │         ├────────▶│  close
+                4.008  │         ├────────▶│         │  StasisEnd (media)
         ",
     );
     assert_eq!(world.left_over(), [""; 0]);
@@ -68,21 +68,21 @@ fn after_an_outage_a_caller_who_waits_is_found_and_served() {
         "
                        caller    Asterisk  us        model
                 0.010  │◀────────┤         │         │  200 OK
-                1.082  │         │◀────────┤         │  create bridge
-                1.082  │         │◀────────┤         │  external media
-                1.082  │         │         ├────────▶│  connect
-                1.088  │         ├────────▶│         │  Up (media)
-                1.088  │         ├────────▶│         │  StasisStart (media)
-                1.088  │         │◀────────┤         │  join
-                1.182  │         │         │◀────────┤  connected
-                1.182  │         │         │◀────────┤  session.created
-                1.182  │         │         ├────────▶│  session.update
-                1.222  │         │         │◀────────┤  session.updated
-                1.222  │         │         ├────────▶│  respond: Hola, ¿en qué puedo ayudarle?
-                1.262  │         │         │◀────────┤  created resp_1
-                1.562  │         │         │◀════════╡  item_1 1500 ms
-                1.566  │◀════════╪═════════╡         │  item_1 1500 ms
-                1.612  │         │         │◀────────┤  done resp_1 completed
+                1.078  │         │◀────────┤         │  create bridge
+                1.078  │         │◀────────┤         │  external media
+                1.078  │         │         ├────────▶│  connect
+                1.084  │         ├────────▶│         │  Up (media)
+                1.084  │         ├────────▶│         │  StasisStart (media)
+                1.084  │         │◀────────┤         │  join
+                1.178  │         │         │◀────────┤  connected
+                1.178  │         │         │◀────────┤  session.created
+                1.178  │         │         ├────────▶│  session.update
+                1.218  │         │         │◀────────┤  session.updated
+                1.218  │         │         ├────────▶│  respond: Hola, ¿en qué puedo ayudarle?
+                1.258  │         │         │◀────────┤  created resp_1
+                1.558  │         │         │◀════════╡  item_1 1500 ms
+                1.562  │◀════════╪═════════╡         │  item_1 1500 ms
+                1.608  │         │         │◀────────┤  done resp_1 completed
         ",
     );
     assert_eq!(world.heard(0), *pattern(1_500, 1), "he is greeted");
@@ -115,8 +115,9 @@ fn after_an_outage_what_belongs_to_nobody_is_removed() {
     assert!(world.live.is_empty(), "the task is over");
     assert!(!world.left_over().is_empty());
     world.hang_up(0);
+    world.crash(0);
     world.run_for(5_000);
-    assert_eq!(world.left_over(), [""; 0], "found and removed after the outage");
+    assert_eq!(world.left_over(), [""; 0], "found and removed by the next daemon");
 }
 
 /// How often the call has said this.
@@ -250,7 +251,7 @@ fn an_application_that_is_not_there_after_a_connect_is_connected_again() {
     world.asterisk.fail_next("GET", "/applications/", Fault::Status(404));
     world.lose_ari(0);
     world.run_to(5_000);
-    let connected = world.notices.iter().filter(|notice| **notice == Notice::AriConnected).count();
+    let connected = world.daemons[0].notices.iter().filter(|notice| **notice == Notice::AriConnected).count();
     assert_eq!(connected, 2);
     world.dial(vec![]);
     world.run_for(3_000);

@@ -104,7 +104,6 @@ fn the_daemon_may_end_the_call_at_any_moment_of_the_set_up() {
         world.network.ari = (20 * MS, 30 * MS);
         let phone = if ms % 2 == 0 { world.dial(vec![]) } else { world.ring(vec![]) };
         world.run_to(ms);
-        world.drain();
         world.grace_over();
         world.run_for(4_000);
         assert_eq!(world.left_over(), [""; 0], "ended at {ms} ms");

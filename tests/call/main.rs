@@ -1,17 +1,19 @@
-//! How calls behave: the real `Call` and `Switchboard` on a virtual clock, with fakes at the other end of every wire.
+//! How calls behave: the real `Call` and `Exchange` on a virtual clock, with fakes at the other end of every wire.
 //!
-//! `world` is the clock and what hangs on it, `daemon` does what `src/daemon` does without sockets, `model` is the
+//! `world` is the clock and what hangs on it, `exchange` and `task` do what `src/daemon` does without sockets, `model` is the
 //! network to the Realtime fakes, `oracle` watches every packet, `ladder` draws what happened. The other files are
 //! scenarios, one behaviour each, and `soak` is thousands of random ones.
 
 mod asterisk;
-mod daemon;
 mod evidence;
+mod exchange;
 mod ladder;
 mod model;
 mod oracle;
+mod task;
 mod world;
 
+mod admission;
 mod agent_outage;
 mod allocations;
 mod apology;
@@ -27,6 +29,7 @@ mod owed;
 mod packet_loss;
 mod recording;
 mod resume;
+mod rivals;
 mod rtp_source;
 mod shutdown;
 mod soak;

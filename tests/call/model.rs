@@ -10,8 +10,8 @@ use openai_inbound_calls::realtime::error::Refusal;
 use openai_inbound_calls::realtime::server::{self, Event, Item, ResponseStatus};
 use openai_inbound_calls::sim::realtime::{Handshake, Incoming, Outgoing, Session};
 
-use super::daemon::Happened;
 use super::ladder::Lane;
+use super::task::Happened;
 use super::world::{Due, MS, Server, World};
 
 /// What `net::realtime_link` keeps of what a server does not read.

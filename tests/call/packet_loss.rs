@@ -6,8 +6,8 @@ use openai_inbound_calls::sim::caller::Step;
 use openai_inbound_calls::sim::realtime::{VadScript, pattern};
 use openai_inbound_calls::sim::wire::Impairment;
 
-use super::daemon::Happened;
 use super::ladder::{Show, check};
+use super::task::Happened;
 use super::world::{MS, World};
 
 /// A world in which nobody but the caller speaks, over such a network.

@@ -7,7 +7,7 @@ use openai_inbound_calls::operator::{EndReason, Notice};
 use openai_inbound_calls::sim::caller::Step;
 use openai_inbound_calls::sim::realtime::{VadScript, pattern};
 
-use super::daemon::Happened;
+use super::task::Happened;
 use super::world::{MS, World};
 
 /// A world in which nobody but the caller speaks.

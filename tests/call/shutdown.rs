@@ -39,9 +39,7 @@ fn when_the_grace_is_over_the_caller_is_told_and_given_back() {
     let mut world = World::new();
     world.dial(vec![]);
     world.run_to(1_000);
-    world.drain();
-    world.run_to(2_000);
-    world.grace_over();
+    world.stop(0, 1_000);
     world.run_to(8_000);
     check(
         &world.ladder,
@@ -83,11 +81,12 @@ fn a_daemon_whose_asterisk_is_gone_still_ends() {
 fn a_caller_who_is_to_be_sent_on_is_sent_on_though_the_request_fails_at_first() {
     for fault in [Fault::Status(500), Fault::ConnectionLost, Fault::OkButReplyLost] {
         let mut world = World::new();
+        world.dial(vec![]);
         world.run_to(10);
         world.drain();
         world.asterisk.fail_next("POST", "/continue", fault);
-        world.dial(vec![]);
+        let late = world.dial(vec![]);
         world.run_for(3_000);
-        assert!(matches!(world.outcome(0).ended, Some(Ending::Continued { .. })), "{fault:?}");
+        assert!(matches!(world.outcome(late).ended, Some(Ending::Continued { .. })), "{fault:?}");
     }
 }

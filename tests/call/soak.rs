@@ -11,13 +11,14 @@ use std::time::Duration;
 use openai_inbound_calls::call::limits::Limits;
 use openai_inbound_calls::call::tools::{Destination, offered};
 use openai_inbound_calls::call::{Report, Wish};
+use openai_inbound_calls::exchange::Order;
 use openai_inbound_calls::realtime::dialect::TurnDetection;
 use openai_inbound_calls::sim::asterisk::{self, Codec, IncomingCall, Stop, Version};
 use openai_inbound_calls::sim::caller::Step;
 use openai_inbound_calls::sim::realtime::{Answer, Fault, FaultKind, Script, Trigger, pattern};
 use openai_inbound_calls::sim::wire::Impairment;
 
-use super::daemon::Happened;
+use super::task::Happened;
 use super::world::{Dice, MS, Network, World, mark};
 
 /// Enough to meet every kind of trouble, few enough for every `cargo test`.
@@ -59,6 +60,8 @@ const LAST_MS: u64 = 9_000;
 const LONG_MS: u64 = 75_000;
 /// A call may take this long to undo what it made, and more until its answers are in.
 const UNDONE_MS: u64 = 22_000;
+/// So long the next daemon looks for what the one before has left.
+const NEXT_MS: u64 = 3_000;
 
 /// Something that comes from outside.
 #[derive(Debug, Clone)]
@@ -108,8 +111,9 @@ enum Trouble {
     Unreachable {
         ms: u64,
     },
-    Drain,
-    GraceOver,
+    Drain {
+        ms: u64,
+    },
 }
 
 impl Trouble {
@@ -185,9 +189,13 @@ fn live(seed: u64, watched: bool) -> Vec<&'static str> {
         happen(&mut world, trouble);
     }
     world.run_to(last_ms);
-    world.drain();
-    world.grace_over();
+    world.stop(0, 0);
     world.run_to(last_ms + UNDONE_MS);
+    // What an outage has kept this daemon from, the next one does.
+    world.crash(0);
+    world.run_for(NEXT_MS);
+    world.stop(0, 0);
+    world.run_for(UNDONE_MS);
     judge(&world, uneven);
     world.tasks.iter().filter_map(|task| task.report.as_ref()).flat_map(met).collect()
 }
@@ -301,11 +309,11 @@ fn troubles(dice: &mut Dice, last_ms: u64) -> Vec<(u64, Trouble)> {
             3 | 4 => troubles.push((at, Trouble::HoldUp { task, ms: long })),
             5 => troubles.push((at, Trouble::DropSession { task })),
             6 => troubles.push((at.min(1_500), Trouble::Unreachable { ms: long * 5 })),
-            7 => troubles.push((at, Trouble::Drain)),
+            7 => troubles.push((at, Trouble::Drain { ms: long * 10 })),
             // Early enough: whom the next daemon has not found when it stops itself, he waits for the one after it.
             9 => troubles.push((at % 3_000, Trouble::Crash { ms: 300 + long * 5 })),
             8 => troubles.push((at, Trouble::LoseMedia { task })),
-            _ => troubles.push((at, Trouble::GraceOver)),
+            _ => troubles.push((at, Trouble::Drain { ms: 0 })),
         }
     }
     if dice.one_in(3) {
@@ -480,7 +488,7 @@ fn happen(world: &mut World, trouble: Trouble) {
         Trouble::Supervise { task, hangs_up } if task < world.tasks.len() => {
             let destination = world.settings.destinations[0].clone();
             let wish = if hangs_up { Wish::HangUp } else { Wish::HandOver(destination) };
-            world.happen(task, Happened::Supervisor(wish));
+            world.happen(task, Happened::Told(Order::Supervisor(wish)));
         }
         Trouble::LoseMedia { task } if task < world.tasks.len() => world.lose_media(task),
         Trouble::Stall { .. }
@@ -491,8 +499,7 @@ fn happen(world: &mut World, trouble: Trouble) {
         Trouble::Unreachable { ms } => {
             world.model_down_until = Some(world.now + Duration::from_millis(ms));
         }
-        Trouble::Drain => world.drain(),
-        Trouble::GraceOver => world.grace_over(),
+        Trouble::Drain { ms } => world.stop(0, ms),
     }
 }
 

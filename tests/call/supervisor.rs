@@ -2,12 +2,13 @@
 
 use openai_inbound_calls::call::Wish;
 use openai_inbound_calls::call::tools::Destination;
+use openai_inbound_calls::exchange::Order;
 use openai_inbound_calls::operator::EndReason;
 use openai_inbound_calls::sim::asterisk::Ending;
 use openai_inbound_calls::sim::caller::Step;
 
-use super::daemon::Happened;
 use super::ladder::{Show, check};
+use super::task::Happened;
 use super::world::{MS, World};
 
 /// A call of which this is wanted in the middle of the greeting.
@@ -15,7 +16,7 @@ fn wished(wish: Wish) -> World {
     let mut world = World::new();
     world.dial(vec![Step::AfterHearing(500 * MS), Step::Pause(60_000 * MS)]);
     world.run_to(1_000);
-    world.happen(0, Happened::Supervisor(wish));
+    world.happen(0, Happened::Told(Order::Supervisor(wish)));
     world.run_for(3_000);
     assert!(world.violations().is_empty(), "{:?}", world.violations());
     assert_eq!(world.left_over(), [""; 0]);

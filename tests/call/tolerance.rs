@@ -8,7 +8,7 @@ use openai_inbound_calls::sim::caller::Step;
 use openai_inbound_calls::sim::realtime::{Answer, pattern};
 use serde_json::{Value, json};
 
-use super::daemon::Happened;
+use super::task::Happened;
 use super::world::{MS, World};
 
 /// Writes what is at `path` in every event of this type in another way.

@@ -13,7 +13,8 @@ use openai_inbound_calls::call::glance::Glance;
 use openai_inbound_calls::call::ledger::{Price, Prices, Rates};
 use openai_inbound_calls::call::limits::Limits;
 use openai_inbound_calls::call::source::Trust;
-use openai_inbound_calls::call::{Call, LegEvent, Report, Settings};
+use openai_inbound_calls::call::{Call, Report, Settings};
+use openai_inbound_calls::exchange::Rules;
 use openai_inbound_calls::operator::{LinkFault, Notice};
 use openai_inbound_calls::realtime::dialect::{
     Dialect, LanguageKey, SessionSettings, Transcription, TurnDetection,
@@ -25,12 +26,12 @@ use openai_inbound_calls::sim::asterisk::{
 use openai_inbound_calls::sim::caller::{Caller, Doing, Step};
 use openai_inbound_calls::sim::realtime::{Outgoing, Script, Session};
 use openai_inbound_calls::sim::wire::{Impairment, Wire};
-use openai_inbound_calls::switchboard::Switchboard;
 
-use super::daemon::{Asker, Happened};
+use super::exchange::{Asker, Daemon, Machine};
 use super::ladder::{Ladder, Lane, Show};
 use super::oracle::Oracle;
 use super::recording::Recorded;
+use super::task::Happened;
 
 pub(crate) const MS: Duration = Duration::from_millis(1);
 pub(crate) const FRAME: Duration = Duration::from_millis(20);
@@ -109,10 +110,8 @@ pub(crate) enum Due {
     Event { socket: SocketId, text: String },
     /// We notice that the ARI socket is gone.
     LinkLost { socket: SocketId },
-    /// The ARI link connects.
-    Connect,
-    /// A caller who may be waiting is asked for again.
-    LookAt { caller: ChannelId },
+    /// A daemon's ARI link connects, if the daemon still lives this life.
+    Connect { daemon: usize, life: u64 },
     /// The upgrade request of a call's session arrives at the model's server.
     Upgrade { task: usize, epoch: u64 },
     /// The upgrade is through, or refused.
@@ -147,6 +146,7 @@ pub(crate) struct Phone {
 pub(crate) struct Task {
     pub(crate) call: Call,
     pub(crate) channel: ChannelId,
+    pub(crate) daemon: usize,
     pub(crate) phone: usize,
     pub(crate) local: std::net::SocketAddr,
     pub(crate) media: Option<std::net::SocketAddr>,
@@ -215,20 +215,18 @@ pub(crate) struct World {
     pub(crate) asterisk: Asterisk,
     pub(crate) phones: Vec<Phone>,
     pub(crate) tasks: Vec<Task>,
-    pub(crate) live: HashMap<ChannelId, usize>,
+    /// The calls that run, by their daemon and caller.
+    pub(crate) live: HashMap<(usize, ChannelId), usize>,
     pub(crate) servers: Vec<Server>,
     pub(crate) server_writes: Writing,
     /// What becomes of the timestamps of Asterisk's packets, by their sequence numbers.
     pub(crate) restamp: Option<Restamp>,
     /// Where Asterisk's packets seem to come from; None: from where it says.
     pub(crate) router: Option<std::net::SocketAddr>,
-    pub(crate) switchboard: Switchboard,
-    /// When the Asterisk that was connected last was started.
-    pub(crate) asterisk_started: Option<String>,
-    /// What has become of callers who are not there after a connect.
-    pub(crate) absent: LegEvent,
-    pub(crate) max_calls: Option<usize>,
-    pub(crate) link: Option<SocketId>,
+    /// Most tests have one.
+    pub(crate) daemons: Vec<Daemon>,
+    /// What the machine has to do.
+    pub(crate) machine: Machine,
     pub(crate) link_order: Instant,
     /// Until then the packets of Asterisk to a call wait, and then come all at once.
     pub(crate) held_up: Option<(usize, Instant)>,
@@ -236,7 +234,6 @@ pub(crate) struct World {
     pub(crate) ari_down_until: Option<Instant>,
     /// Until then the model's server cannot be reached.
     pub(crate) model_down_until: Option<Instant>,
-    pub(crate) notices: Vec<Notice>,
     pub(crate) ladder: Ladder,
     pub(crate) queue: BTreeMap<(Instant, u64), Due>,
     queued: u64,
@@ -299,6 +296,22 @@ pub(crate) fn settings() -> Settings {
     }
 }
 
+/// What the exchange of most tests goes by.
+pub(crate) fn rules() -> Rules {
+    Rules {
+        settings: Arc::new(settings()),
+        max_calls: usize::MAX,
+        max_day_cost: None,
+        max_calls_per_caller_hour: None,
+        judges_strain: true,
+        spends_without_limit: true,
+        shutdown_grace: Duration::from_secs(60),
+        asterisk: "asterisk:8088".into(),
+        local_ip: [10, 0, 0, 1].into(),
+        ports: 10_000..=20_000,
+    }
+}
+
 #[expect(clippy::disallowed_methods, reason = "virtual time has to begin at some instant")]
 fn epoch() -> Instant {
     Instant::now()
@@ -340,35 +353,32 @@ impl World {
             server_writes: Box::new(|text| text),
             restamp: None,
             router: None,
-            switchboard: Switchboard::default(),
-            asterisk_started: None,
-            absent: LegEvent::CallerLeft,
-            max_calls: None,
-            link: None,
+            daemons: Vec::new(),
+            machine: Machine::Idle,
             link_order: now,
             held_up: None,
             ari_down_until: None,
             model_down_until: None,
-            notices: Vec::new(),
             ladder: Ladder::new(start),
             queue: BTreeMap::new(),
             queued: 0,
             steps: 0,
         };
-        world.after(Duration::ZERO, Due::Connect);
+        world.start_daemon(rules());
         world.run_to(0);
         world
     }
 
     /// The daemon takes so many callers at once.
     pub(crate) fn take_at_most(&mut self, max_calls: usize) {
-        self.max_calls = Some(max_calls);
-        self.switchboard = Switchboard::new(max_calls);
+        self.decide(|rules| rules.max_calls = max_calls);
     }
 
     /// Changes what the calls to come are told.
     pub(crate) fn set(&mut self, change: impl FnOnce(&mut Settings)) {
         change(Arc::make_mut(&mut self.settings));
+        let settings = Arc::clone(&self.settings);
+        self.decide(|rules| rules.settings = Arc::clone(&settings));
     }
 
     /// Changes what the sessions to come do.
@@ -478,11 +488,14 @@ impl World {
             [task.asleep_until.or_else(|| task.call.deadline()), into, task.out.deadline()]
         });
         let servers = self.servers.iter().map(|server| server.session.deadline());
+        let living = self.daemons.iter().filter(|daemon| !daemon.is_gone);
+        let daemons = living.map(|daemon| daemon.exchange.deadline());
         [queue, self.asterisk.deadline()]
             .into_iter()
             .chain(phones)
             .chain(tasks)
             .chain(servers)
+            .chain(daemons)
             .flatten()
             .min()
     }
@@ -503,6 +516,9 @@ impl World {
                 self.servers[server].session.advance(self.now);
                 self.drain_server(server);
             }
+        }
+        for daemon in 0..self.daemons.len() {
+            self.step_daemon(daemon);
         }
         for task in 0..self.tasks.len() {
             self.step_task(task);

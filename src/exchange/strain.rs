@@ -8,7 +8,7 @@
 //! Room counts only the time in which the daemon's threads were running, which no pause of the machine makes longer.
 //! Overload needs both of these:
 //! - **The daemon is saturated.** The busiest of the threads that carry calls was running, or waiting for a processor, for
-//!   nearly all the time in which the machine was there ([`ThreadTimes`], `/proc/self/task/*/schedstat`).
+//!   nearly all the time in which the machine was there (`/proc/self/task/*/schedstat`).
 //! - **Frames are late** by more than a jitter buffer hides (`MAX_FRAME_LATENESS_MS`), more than 1 % of them, again and
 //!   again.
 //!
@@ -28,10 +28,9 @@
 //! Where the kernel does not count per thread, frames alone decide.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::process::{ThreadTime, ThreadTimes};
+use super::counters::{Counters, ThreadTime};
 
 /// How often the counters are read. Longer: more callers are taken before overload shows. Shorter: reading them costs more.
 pub(super) const TURN: Duration = Duration::from_millis(250);
@@ -58,43 +57,6 @@ const MOST_RUNNING: f64 = 0.75;
 const FORECAST_FROM: f64 = 0.6;
 /// It is over, too, when no turn of so many had late frames: 30 s. Shorter lets callers in again who make it worse.
 const QUIET_TURNS: u32 = 120;
-
-/// The ticks of all calls' clocks since the daemon last looked.
-#[derive(Debug, Default)]
-pub(super) struct Ticks {
-    all: AtomicU32,
-    late: AtomicU32,
-}
-
-impl Ticks {
-    /// A call's clock ticked, later than it may or not.
-    pub(super) fn note(&self, is_late: bool) {
-        self.all.fetch_add(1, Ordering::Relaxed);
-        if is_late {
-            self.late.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    /// How many there were, and how many of them late. Counts anew from here.
-    pub(super) fn take(&self) -> (u32, u32) {
-        (self.all.swap(0, Ordering::Relaxed), self.late.swap(0, Ordering::Relaxed))
-    }
-}
-
-/// The counters at one moment.
-#[derive(Debug, Clone)]
-pub(super) struct Counters {
-    /// When they were read.
-    pub(super) at: Instant,
-    /// How many calls there are. The only one that may fall.
-    pub(super) calls: usize,
-    /// What the threads that carry calls have had; None where the kernel does not tell.
-    pub(super) threads: Option<ThreadTimes>,
-    /// Processor time of the whole daemon for each of its processors, in the mean: recording and API have threads too.
-    pub(super) ran_on_each: Duration,
-    /// What the hypervisor has taken of each processor, in the mean.
-    pub(super) stolen: Duration,
-}
 
 /// What happened between two looks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -257,6 +219,7 @@ impl Strain {
 
 #[cfg(test)]
 mod tests {
+    use super::super::counters::ThreadTimes;
     use super::*;
 
     /// A machine on whose clock the judgement is tried.
@@ -322,14 +285,6 @@ mod tests {
 
     fn seconds(seconds: usize, quarter: Quarter) -> impl Iterator<Item = Quarter> + Clone {
         std::iter::repeat_n(quarter, seconds * 4)
-    }
-
-    #[test]
-    fn late_ticks_are_counted_and_counted_anew() {
-        let ticks = Ticks::default();
-        ticks.note(false);
-        ticks.note(true);
-        assert_eq!((ticks.take(), ticks.take()), ((2, 1), (0, 0)));
     }
 
     #[test]

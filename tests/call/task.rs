@@ -1,36 +1,33 @@
-//! Does what `src/daemon` does, without sockets and tasks: carries events to the switchboard, runs each call, performs
-//! what comes out of it. Where the daemon waits, the world's queue does.
+//! Does what `daemon::call_task` does, without sockets and tasks: gives a call what happens to it, and performs what comes
+//! out. Where the daemon waits, the world's queue does.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use openai_inbound_calls::ari::event::{self, Channel};
-use openai_inbound_calls::ari::request::{Application, Reply, Request};
-use openai_inbound_calls::ari::{BridgeId, ChannelId, Place};
+use openai_inbound_calls::ari::event::Channel;
+use openai_inbound_calls::ari::request::{Reply, Request};
 use openai_inbound_calls::call::glance::Glance;
 use openai_inbound_calls::call::record::{Entry, EventKind};
-use openai_inbound_calls::call::{Call, Input, LegEvent, Output, Seed, SessionEnd, Wish};
-use openai_inbound_calls::operator::{EndReason, Level, Notice};
+use openai_inbound_calls::call::{Call, Input, LegEvent, Output, Seed, SessionEnd};
+use openai_inbound_calls::exchange::{self, Order};
+use openai_inbound_calls::operator::Level;
 use openai_inbound_calls::realtime::server;
 use openai_inbound_calls::sim::wire::Wire;
-use openai_inbound_calls::switchboard::{Directive, Switchboard};
 
 use super::allocations::counted;
 use super::asterisk::short;
+use super::exchange::Asker;
 use super::ladder::{Lane, SILENCE};
 use super::oracle::Oracle;
 use super::recording::Recorded;
-use super::world::{Due, FRAME, MS, Task, World, mark, prices};
+use super::world::{FRAME, Task, World, mark, prices};
 
 /// Something that happens to a call, kept while its task does not run.
 #[derive(Debug)]
 pub(crate) enum Happened {
-    Leg(LegEvent),
-    Replaced(ChannelId, Option<Place>),
-    Renumbered(String),
-    Supervisor(Wish),
-    Shutdown,
+    Told(Order),
     Packet(SocketAddr, Vec<u8>),
     Replied(Request, Reply),
     Opened,
@@ -38,173 +35,14 @@ pub(crate) enum Happened {
     Ended(SessionEnd),
 }
 
-/// Something that belongs to no call, and when it is over.
-pub(crate) type Errand = (Request, IsOver);
-pub(crate) type IsOver = fn(&Request, &Reply) -> bool;
-
-/// Who made a request.
-#[derive(Debug, Clone)]
-pub(crate) enum Asker {
-    /// A call.
-    Task(usize),
-    /// The check after a connect, with the callers of that moment.
-    Check(Vec<ChannelId>),
-    /// The same, when it knows what the application holds.
-    Bridges(Vec<ChannelId>, Application),
-    /// Someone who wants to know, after a connect, since when this Asterisk runs.
-    Info,
-    /// Someone who removes this bridge if its caller is gone.
-    Sweeper(BridgeId),
-    /// Someone who looks after a caller found waiting.
-    Looker(ChannelId),
-    /// What is to be done one after the other; then these callers are looked at.
-    Chain(Vec<Errand>, IsOver, Vec<ChannelId>),
-}
-
 impl World {
-    /// Something that was under way is there.
-    pub(crate) fn arrive(&mut self, due: Due) {
-        match due {
-            Due::Request { asker, request, sent } => self.at_asterisk(asker, request, sent),
-            Due::Reply { asker, request, reply } => self.replied(asker, request, reply),
-            Due::Event { socket, text } => {
-                if self.link == Some(socket) && !self.ari_down() {
-                    self.news(&text);
-                }
-            }
-            Due::LinkLost { socket } => {
-                if self.link == Some(socket) {
-                    self.link = None;
-                    self.notices.push(Notice::AriLost);
-                    self.after(500 * MS, Due::Connect);
-                }
-            }
-            Due::Connect => self.connect_ari(),
-            Due::LookAt { caller } => self.look_at(caller),
-            other => self.arrive_at_model(other),
-        }
-    }
-
-    /// An event of the ARI socket.
-    fn news(&mut self, text: &str) {
-        let event = event::parse(text).expect("the fake speaks ARI");
-        let told = match &event {
-            event::Event::StasisStart(channel) => Some((&channel.id, "StasisStart")),
-            event::Event::StasisEnd(id) => Some((id, "StasisEnd")),
-            event::Event::StateChanged(channel) if channel.up => Some((&channel.id, "Up")),
-            event::Event::Dtmf { channel, .. } => Some((channel, "DTMF")),
-            event::Event::Hold(channel) => Some((channel, "Hold")),
-            event::Event::Unhold(channel) => Some((channel, "Unhold")),
-            _ => None,
-        };
-        if let Some((id, what)) = told {
-            let (caller, of) = id.caller().map_or((id.clone(), ""), |caller| (caller, " (media)"));
-            let caller = self.switchboard.caller_of(&caller).unwrap_or(caller);
-            // Of one in whose place another channel stands, the news are nobody's.
-            if let Some(phone) = self.find_phone(&caller) {
-                let text = format!("{what}{of}");
-                self.ladder.tell(self.now, phone, Lane::Asterisk, Lane::Us, || text);
-            }
-        }
-        if let Some(directive) = self.switchboard.event(event) {
-            self.direct(directive);
-        }
-    }
-
-    pub(crate) fn direct(&mut self, directive: Directive) {
-        match directive {
-            Directive::Admit(channel) => self.admit(channel),
-            Directive::Refuse(channel) => self.send_on(channel.id, EndReason::Busy),
-            Directive::Tell(caller, event) => {
-                if let Some(task) = self.live.get(&caller) {
-                    self.happen(*task, Happened::Leg(event));
-                }
-            }
-            Directive::Replace { caller, by, next_step } => {
-                if let Some(task) = self.live.get(&caller) {
-                    self.happen(*task, Happened::Replaced(by.id, next_step));
-                }
-            }
-            Directive::Renumber(caller, number) => {
-                if let Some(task) = self.live.get(&caller) {
-                    self.happen(*task, Happened::Renumbered(number));
-                }
-            }
-            Directive::Remove(request) => {
-                self.request_all(vec![(request, Request::is_settled_by)], Vec::new());
-            }
-            Directive::LookAt(caller) => self.look_at(caller),
-            Directive::LookAgain(caller) => self.after(500 * MS, Due::LookAt { caller }),
-            Directive::Replaced => self.notices.push(Notice::AriReplaced { app: self.settings.app.clone() }),
-        }
-    }
-
-    fn send_on(&mut self, caller: ChannelId, reason: EndReason) {
-        let value = reason.code().to_owned();
-        let name = openai_inbound_calls::call::legs::END_REASON_VARIABLE;
-        let explain = Request::SetVariable { channel: caller.clone(), name, value };
-        let go_on = Request::Continue { channel: caller, place: None };
-        let errands = [explain, go_on].map(|request| (request, Request::is_settled_by as IsOver));
-        self.request_all(errands.into(), Vec::new());
-    }
-
-    pub(crate) fn look_at(&mut self, caller: ChannelId) {
-        self.request(Asker::Looker(caller.clone()), Request::Channel(caller));
-    }
-
-    /// Makes requests one after the other, and then looks at callers.
-    pub(crate) fn request_all(&mut self, mut errands: Vec<Errand>, waiting: Vec<ChannelId>) {
-        if errands.is_empty() {
-            for caller in waiting {
-                self.look_at(caller);
-            }
-        } else {
-            let (first, is_over) = errands.remove(0);
-            self.request(Asker::Chain(errands, is_over, waiting), first);
-        }
-    }
-
-    /// The daemon is killed, and another starts so much later.
-    pub(crate) fn crash(&mut self, ms: u64) {
-        for index in std::mem::take(&mut self.live).into_values().collect::<Vec<_>>() {
-            self.tasks[index].report = Some(self.tasks[index].call.report());
-            self.close_session(index);
-        }
-        self.switchboard = self.max_calls.map_or_else(Switchboard::default, Switchboard::new);
-        // What was sent arrives; nobody hears of it any more.
-        let dies_with_it = |due: &Due| match due {
-            Due::Reply { .. }
-            | Due::Event { .. }
-            | Due::LinkLost { .. }
-            | Due::Connect
-            | Due::LookAt { .. } => true,
-            Due::Request { asker, .. } => !matches!(asker, Asker::Task(_)),
-            _ => false,
-        };
-        self.queue.retain(|_, due| !dies_with_it(due));
-        if let Some(socket) = self.link.take() {
-            self.asterisk.disconnect(self.now, socket);
-            self.drain_asterisk();
-        }
-        self.asterisk_started = None;
-        self.after(Duration::from_millis(ms), Due::Connect);
-    }
-
-    /// Which phone a channel belongs to.
-    fn phone_of(&self, channel: &ChannelId) -> usize {
-        self.find_phone(channel).expect("a channel of one of the phones")
-    }
-
-    fn find_phone(&self, channel: &ChannelId) -> Option<usize> {
-        let of = |phone: &usize| self.outcome(*phone).channel == channel.as_str();
-        (0..self.phones.len()).rev().find(of)
-    }
-
-    fn admit(&mut self, channel: Channel) {
+    /// Starts a call of this daemon for a caller. Its RTP socket.
+    pub(crate) fn start_call(&mut self, daemon: usize, channel: Channel) -> SocketAddr {
         let caller = channel.id.clone();
         let phone = self.phone_of(&caller);
         let local = SocketAddr::from(([10, 0, 0, 1], 10_000 + 2 * self.tasks.len() as u16));
         let (first, second) = (self.dice.roll(), self.dice.roll());
+        let settings = Arc::clone(self.daemons[daemon].exchange.settings());
         let seed = Seed {
             channel: caller.clone(),
             wall: self.wall(),
@@ -217,14 +55,16 @@ impl World {
             timestamp: second as u32,
         };
         self.tasks.push(Task {
-            call: Call::new(self.now, Arc::clone(&self.settings), seed),
+            oracle: Oracle::new(&settings),
+            call: Call::new(self.now, settings, seed),
             channel: caller.clone(),
+            daemon,
             phone,
             local,
             media: None,
             ssrc: None,
             heard_from: None,
-            inbox: std::collections::VecDeque::new(),
+            inbox: VecDeque::new(),
             asleep_until: None,
             into: Wire::new(first, self.network.media),
             out: Wire::new(second, self.network.media),
@@ -232,7 +72,6 @@ impl World {
             server: None,
             connections: 0,
             pending: Vec::new(),
-            oracle: Oracle::new(&self.settings),
             charged: 0,
             recorded: Recorded::default(),
             notices: Vec::new(),
@@ -241,21 +80,9 @@ impl World {
             handled: (0, 0),
         });
         let task = self.tasks.len() - 1;
-        self.live.insert(caller, task);
+        self.live.insert((daemon, caller), task);
         self.handle(task, None);
-    }
-
-    /// SIGTERM, and the end of the grace period.
-    pub(crate) fn drain(&mut self) {
-        self.switchboard.drain();
-    }
-
-    pub(crate) fn grace_over(&mut self) {
-        for caller in self.switchboard.callers() {
-            if let Some(task) = self.live.get(&caller) {
-                self.happen(*task, Happened::Shutdown);
-            }
-        }
+        local
     }
 
     /// The call's task is not run for so long.
@@ -358,21 +185,23 @@ impl World {
                 task.handled = (task.handled.0 + asked, task.handled.1 + 1);
                 outputs.collect()
             }
-            Some(Happened::Leg(event)) => {
-                if let LegEvent::Hold(held) = event {
-                    task.oracle.held = held;
-                }
-                task.call.handle(now, Input::Leg(event)).collect()
-            }
-            Some(Happened::Replaced(by, next_step)) => {
-                let input = Input::CallerReplaced { by: &by, next_step: next_step.as_ref() };
+            Some(Happened::Told(order)) => {
+                let input = match &order {
+                    Order::Leg(event) => {
+                        if let LegEvent::Hold(held) = event {
+                            task.oracle.held = *held;
+                        }
+                        Input::Leg(*event)
+                    }
+                    Order::Replaced(by, next_step) => {
+                        Input::CallerReplaced { by, next_step: next_step.as_ref() }
+                    }
+                    Order::Renumbered(number) => Input::CallerRenumbered(number),
+                    Order::Supervisor(wish) => Input::Supervisor(wish),
+                    Order::Shutdown => Input::Shutdown,
+                };
                 task.call.handle(now, input).collect()
             }
-            Some(Happened::Renumbered(number)) => {
-                task.call.handle(now, Input::CallerRenumbered(&number)).collect()
-            }
-            Some(Happened::Supervisor(wish)) => task.call.handle(now, Input::Supervisor(&wish)).collect(),
-            Some(Happened::Shutdown) => task.call.handle(now, Input::Shutdown).collect(),
             Some(Happened::Packet(from, datagram)) => {
                 self.ladder.sound(
                     now,
@@ -446,14 +275,11 @@ impl World {
                 assert!(bill.estimated || bill.cost == Some(charged), "{charged} were told: {bill:?}");
             }
             assert!(!report.session_stood || task.recorded.bill() == Some(&report.bill));
-            task.report = Some(report);
-            let caller = task.channel.clone();
-            self.live.remove(&caller);
-            let next = self.switchboard.ended(&caller);
+            task.report = Some(report.clone());
+            let (daemon, caller) = (task.daemon, task.channel.clone());
+            self.live.remove(&(daemon, caller.clone()));
             self.close_session(index);
-            if let Some(next) = next {
-                self.direct(next);
-            }
+            self.feed(daemon, exchange::Input::Ended(caller, &report));
         }
     }
 
@@ -485,12 +311,20 @@ impl World {
                 task.oracle.says(now, &event);
                 self.say_to_model(index, &event);
             }
-            Output::Standing(_) => {}
+            Output::Standing(standing) => {
+                let daemon = task.daemon;
+                self.feed(daemon, exchange::Input::Standing(&standing));
+            }
             Output::Record(entry) => {
                 if matches!(entry, Entry::Event { kind: EventKind::Apology, .. }) {
                     task.oracle.apologises(now);
                 }
+                let spent = if let Entry::Usage(bill) = &entry { Some(bill.at_least) } else { None };
                 task.recorded.take(entry);
+                if let Some(spent) = spent {
+                    let (daemon, caller) = (task.daemon, task.channel.clone());
+                    self.feed(daemon, exchange::Input::Spent(caller, spent));
+                }
             }
             Output::OpenSession => self.open_session(index),
             Output::CloseSession => {

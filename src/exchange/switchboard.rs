@@ -1,37 +1,30 @@
-//! Which channel belongs to which call: admits callers, routes events, finds what an outage left behind.
+//! Which channel belongs to which call: routes events, recognises callers, finds what an outage left behind.
 //!
-//! Pure: what is to be done comes out as [`Directive`]s. Keeps no call itself, only the callers' channels.
+//! What an event means comes out as a [`Directive`]. Whether a caller is taken, the exchange decides.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 
+use super::Order;
 use crate::ari::event::{Channel, Event, parse_channel};
 use crate::ari::request::{Application, Reply, Request};
-use crate::ari::{ChannelId, OUR_PREFIX, Place};
+use crate::ari::{ChannelId, OUR_PREFIX};
 use crate::call::LegEvent;
 
-/// What an event means for the daemon.
+/// What an event means.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Directive {
-    /// A caller: start a call.
-    Admit(Channel),
-    /// A caller who is not taken, because there are enough or the daemon stops: let him go on in the dialplan.
-    Refuse(Channel),
-    /// Tell the call of this caller.
-    Tell(ChannelId, LegEvent),
-    /// Tell the call of this caller that another channel has taken theirs' place: somebody was transferred to us.
-    Replace {
-        /// By whose channel the call is known.
-        caller: ChannelId,
-        /// The channel that is there now.
-        by: Channel,
-        /// Where the dialplan would have gone on with the one before.
-        next_step: Option<Place>,
-    },
-    /// The one who talks in the call of this caller has this number.
+pub(super) enum Directive {
+    /// A caller who is in no call has entered the application.
+    Arrived(Channel),
+    /// The call of this caller is told something.
+    Tell(ChannelId, Order),
+    /// Whoever talks in the call of this caller has this number.
     Renumber(ChannelId, String),
-    /// Something of ours that belongs to no call: remove it.
+    /// Another channel stands in the place of this caller's. The call is told this, and the number if it is not empty.
+    Replace(ChannelId, Order, String),
+    /// Something of ours belongs to no call and is removed.
     Remove(Request),
-    /// A caller waits of whom we have not been told: ask for his channel, then [`Switchboard::looked_at`].
+    /// A caller waits of whom no event has told: the caller's channel is asked for, then [`Switchboard::looked_at`].
     LookAt(ChannelId),
     /// As [`Self::LookAt`], after a pause: the last time there was no answer.
     LookAgain(ChannelId),
@@ -47,38 +40,37 @@ struct StandIn {
     name: String,
 }
 
+/// A caller who is being served.
+#[derive(Debug)]
+pub(super) struct Served {
+    /// The number with which the call began; may be empty. Private.
+    pub(super) number: String,
+    /// The caller's channel, if it has come back (sent round by the dialplan) before its last call was over.
+    back: Option<Channel>,
+    /// The call's RTP socket, once it is bound.
+    pub(super) rtp: Option<SocketAddr>,
+    /// What the call has cost so far, micro-USD, as far as that is known.
+    pub(super) spent: u64,
+}
+
 /// All callers being served.
 #[derive(Debug, Default)]
-pub struct Switchboard {
-    /// Each caller; with his channel if he has come back (sent round by the dialplan) before his last call was over.
-    callers: BTreeMap<ChannelId, Option<Channel>>,
+pub(super) struct Switchboard {
+    callers: BTreeMap<ChannelId, Served>,
     /// Channels that have taken a caller's place. The call keeps the name of the caller with whom it began.
     stand_ins: BTreeMap<ChannelId, StandIn>,
-    /// Most calls at once; None: no limit.
-    max_calls: Option<usize>,
-    draining: bool,
 }
 
 impl Switchboard {
-    /// Takes so many callers at once.
-    pub fn new(max_calls: usize) -> Self {
-        Self { max_calls: Some(max_calls), ..Self::default() }
-    }
-
-    /// From now on so many; who is being served stays.
-    pub fn limit(&mut self, max_calls: usize) {
-        self.max_calls = Some(max_calls);
-    }
-
     /// Takes an event of Asterisk.
-    pub fn event(&mut self, event: Event) -> Option<Directive> {
+    pub(super) fn event(&mut self, event: Event) -> Option<Directive> {
         match event {
             Event::StasisStart(channel) => match self.callers.get_mut(&channel.id) {
-                Some(back) => {
-                    // So his last stay is over, whether we have been told or not.
+                Some(served) => {
+                    // So the caller's last stay is over, whether an event has told of it or not.
                     let caller = channel.id.clone();
-                    *back = Some(channel);
-                    Some(Directive::Tell(caller, LegEvent::CallerLeft))
+                    served.back = Some(channel);
+                    Some(Directive::Tell(caller, Order::Leg(LegEvent::CallerLeft)))
                 }
                 None => self.entered(channel),
             },
@@ -87,7 +79,7 @@ impl Switchboard {
                     self.stand_ins.remove(&old);
                     let stand_in = StandIn { caller: caller.clone(), name: new.name.clone() };
                     self.stand_ins.insert(new.id.clone(), stand_in);
-                    Some(Directive::Replace { caller, by: new, next_step })
+                    Some(Directive::Replace(caller, Order::Replaced(new.id, next_step), new.caller))
                 }
                 None => self.event(Event::StasisStart(new)),
             },
@@ -111,125 +103,118 @@ impl Switchboard {
         }
     }
 
-    /// What Asterisk said of a caller after [`Directive::LookAt`]. Without an answer he would wait for ever.
-    pub fn looked_at(&mut self, caller: ChannelId, reply: &Reply) -> Option<Directive> {
+    /// What Asterisk said of a caller after [`Directive::LookAt`]. Without an answer the caller would wait for ever.
+    pub(super) fn looked_at(&self, caller: ChannelId, reply: &Reply) -> Option<Directive> {
         match reply {
             // One that has gone on in the dialplan meanwhile is no longer ours.
             Reply::Done(body) => parse_channel(body)
                 .ok()
-                .filter(|channel| channel.in_stasis)
+                .filter(|channel| channel.in_stasis && !self.stand_ins.contains_key(&channel.id))
                 .and_then(|channel| self.entered(channel)),
             Reply::Refused { status: 404, .. } => None,
-            // When the daemon stops, it is the next one that finds him.
-            Reply::Refused { .. } | Reply::Lost(_) => {
-                (!self.draining).then_some(Directive::LookAgain(caller))
-            }
+            Reply::Refused { .. } | Reply::Lost(_) => Some(Directive::LookAgain(caller)),
         }
     }
 
-    /// No more callers from now on.
-    pub fn drain(&mut self) {
-        self.draining = true;
+    /// This caller is served from now on.
+    pub(super) fn take(&mut self, channel: &Channel) {
+        let served = Served { number: channel.caller.clone(), back: None, rtp: None, spent: 0 };
+        self.callers.insert(channel.id.clone(), served);
     }
 
-    /// This caller's call is over. If he has come back meanwhile, the next one begins.
-    pub fn ended(&mut self, caller: &ChannelId) -> Option<Directive> {
-        self.stand_ins.retain(|_, stand_in| stand_in.caller != *caller);
-        let back = self.callers.remove(caller)?;
-        back.and_then(|channel| self.entered(channel))
+    /// The call of this caller, if there is one.
+    pub(super) fn served(&mut self, caller: &ChannelId) -> Option<&mut Served> {
+        self.callers.get_mut(caller)
     }
 
-    /// This caller is served no more, come back or not: he is being sent on.
-    pub fn forget(&mut self, caller: &ChannelId) {
+    /// This caller's call is over: what was known of it. If the caller has come back meanwhile, the next call begins.
+    pub(super) fn ended(&mut self, caller: &ChannelId) -> Option<(Served, Option<Directive>)> {
         self.stand_ins.retain(|_, stand_in| stand_in.caller != *caller);
-        self.callers.remove(caller);
+        let mut served = self.callers.remove(caller)?;
+        let next = served.back.take().and_then(|channel| self.entered(channel));
+        Some((served, next))
     }
 
     /// The channel of whoever talks in the call of this caller.
-    pub fn channel_of<'a>(&'a self, caller: &'a ChannelId) -> &'a ChannelId {
+    pub(super) fn channel_of<'a>(&'a self, caller: &'a ChannelId) -> &'a ChannelId {
         let stand_in = self.stand_ins.iter().find(|(_, stand_in)| stand_in.caller == *caller);
         stand_in.map_or(caller, |(channel, _)| channel)
     }
 
     /// How many callers are being served.
-    pub fn calls(&self) -> usize {
+    pub(super) fn calls(&self) -> usize {
         self.callers.len()
     }
 
-    /// Whether so many are served that no more are taken.
-    pub fn is_full(&self) -> bool {
-        self.max_calls.is_some_and(|most| self.callers.len() >= most)
+    /// The callers being served.
+    pub(super) fn callers(&self) -> Vec<ChannelId> {
+        self.callers.keys().cloned().collect()
     }
 
-    /// The callers being served.
-    pub fn callers(&self) -> Vec<ChannelId> {
-        self.callers.keys().cloned().collect()
+    /// The calls that have an RTP socket, with its address.
+    pub(super) fn sockets(&self) -> impl Iterator<Item = (&ChannelId, SocketAddr)> {
+        self.callers.iter().filter_map(|(caller, served)| Some((caller, served.rtp?)))
+    }
+
+    /// Whether this caller is being served.
+    pub(super) fn serves(&self, caller: &ChannelId) -> bool {
+        self.callers.contains_key(caller)
     }
 
     /// After an outage: what the application holds against what we know. `before` are the callers we had when
     /// the connection stood again; of those who came later we have been told. `absent` is what has become of those of them
     /// who are not there any more.
-    pub fn reconcile(
+    pub(super) fn reconcile(
         &self,
         before: &[ChannelId],
         application: &Application,
         absent: LegEvent,
     ) -> Vec<Directive> {
         let there: BTreeSet<_> = application.channels().collect();
-        let mut directives = Vec::new();
-        for caller in before
-            .iter()
-            .filter(|caller| self.callers.contains_key(caller) && !there.contains(self.channel_of(caller)))
-        {
-            directives.push(Directive::Tell(caller.clone(), absent));
-        }
-        for bridge in application.bridges() {
-            if bridge.caller().is_some_and(|caller| !self.callers.contains_key(&caller)) {
-                directives.push(Directive::Remove(Request::DeleteBridge(bridge)));
-            }
-        }
-        let (media, others): (Vec<_>, Vec<_>) =
-            there.into_iter().partition(|channel| channel.caller().is_some());
-        for channel in media {
-            if channel.caller().is_some_and(|caller| !self.callers.contains_key(&caller)) {
-                directives.push(Directive::Remove(Request::Hangup(channel)));
-            }
-        }
-        for channel in others {
-            if !self.callers.contains_key(&channel) && !self.stand_ins.contains_key(&channel) {
-                directives.push(Directive::LookAt(channel));
-            }
-        }
+        let gone =
+            before.iter().filter(|caller| self.serves(caller) && !there.contains(self.channel_of(caller)));
+        let tell = |caller: &ChannelId| Directive::Tell(caller.clone(), Order::Leg(absent));
+        let waits = |channel: &&ChannelId| {
+            channel.caller().is_none() && !self.serves(channel) && !self.stand_ins.contains_key(channel)
+        };
+        let mut directives: Vec<_> = gone.map(tell).collect();
+        directives.extend(self.orphans(application).into_iter().map(Directive::Remove));
+        directives.extend(there.iter().filter(waits).cloned().map(Directive::LookAt));
         directives
     }
 
-    fn entered(&mut self, channel: Channel) -> Option<Directive> {
+    /// The removals of what the application holds of ours that belongs to no call.
+    pub(super) fn orphans(&self, application: &Application) -> Vec<Request> {
+        let is_orphan = |caller: Option<ChannelId>| caller.is_some_and(|caller| !self.serves(&caller));
+        let bridges = application.bridges().filter(|bridge| is_orphan(bridge.caller()));
+        let media: BTreeSet<_> =
+            application.channels().filter(|channel| is_orphan(channel.caller())).collect();
+        bridges.map(Request::DeleteBridge).chain(media.into_iter().map(Request::Hangup)).collect()
+    }
+
+    fn entered(&self, channel: Channel) -> Option<Directive> {
         if let Some(caller) = channel.id.caller() {
-            return Some(if self.callers.contains_key(&caller) {
-                Directive::Tell(caller, LegEvent::MediaEntered)
+            return Some(if self.serves(&caller) {
+                Directive::Tell(caller, Order::Leg(LegEvent::MediaEntered))
             } else {
                 Directive::Remove(Request::Hangup(channel.id))
             });
         }
-        if channel.id.as_str().starts_with(OUR_PREFIX) || self.callers.contains_key(&channel.id) {
+        if channel.id.as_str().starts_with(OUR_PREFIX) || self.serves(&channel.id) {
             return None;
         }
         // The other end of a Local channel that stands in for a caller: two assistants would talk with each other.
         if self.stand_ins.values().any(|stand_in| are_ends_of_one(&stand_in.name, &channel.name)) {
             return Some(Directive::Remove(Request::Hangup(channel.id)));
         }
-        if self.draining || self.is_full() {
-            return Some(Directive::Refuse(channel));
-        }
-        self.callers.insert(channel.id.clone(), None);
-        Some(Directive::Admit(channel))
+        Some(Directive::Arrived(channel))
     }
 
     /// In whose call this channel talks. None: in nobody's, or no longer.
-    pub fn caller_of(&self, id: &ChannelId) -> Option<ChannelId> {
+    pub(super) fn caller_of(&self, id: &ChannelId) -> Option<ChannelId> {
         match self.stand_ins.get(id) {
             Some(stand_in) => Some(stand_in.caller.clone()),
-            None => (self.callers.contains_key(id) && !self.is_replaced(id)).then(|| id.clone()),
+            None => (self.serves(id) && !self.is_replaced(id)).then(|| id.clone()),
         }
     }
 
@@ -240,11 +225,11 @@ impl Switchboard {
     fn tell(&mut self, id: &ChannelId, of_caller: LegEvent, of_media: Option<LegEvent>) -> Option<Directive> {
         match id.caller() {
             Some(caller) => of_media
-                .filter(|_| self.callers.contains_key(&caller))
-                .map(|event| Directive::Tell(caller, event)),
-            None => match self.callers.get_mut(&self.caller_of(id)?)? {
-                None => Some(Directive::Tell(self.caller_of(id)?, of_caller)),
-                // News of one who has come back are not the old call's.
+                .filter(|_| self.serves(&caller))
+                .map(|event| Directive::Tell(caller, Order::Leg(event))),
+            None => match &mut self.callers.get_mut(&self.caller_of(id)?)?.back {
+                None => Some(Directive::Tell(self.caller_of(id)?, Order::Leg(of_caller))),
+                // Events of a caller who has come back are not about the old call.
                 Some(back) if of_caller == LegEvent::CallerUp => {
                     back.up = true;
                     None
@@ -281,44 +266,45 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_caller_who_comes_back_before_his_call_is_over_is_served_when_it_is() {
+    fn left(caller: &ChannelId) -> Directive {
+        Directive::Tell(caller.clone(), Order::Leg(LegEvent::CallerLeft))
+    }
+
+    /// A switchboard with one caller.
+    fn one() -> (Switchboard, ChannelId) {
         let mut switchboard = Switchboard::default();
         let id = caller(true).id;
-        let left = Some(Directive::Tell(id.clone(), LegEvent::CallerLeft));
-        assert_eq!(switchboard.event(Event::StasisStart(caller(true))), Some(Directive::Admit(caller(true))));
-        assert_eq!(switchboard.event(Event::StasisEnd(id.clone())), left);
         assert_eq!(
-            switchboard.event(Event::StasisStart(caller(false))),
-            left,
-            "should we not have been told"
+            switchboard.event(Event::StasisStart(caller(true))),
+            Some(Directive::Arrived(caller(true)))
         );
+        switchboard.take(&caller(true));
+        (switchboard, id)
+    }
+
+    /// Ends the call of this caller; what follows.
+    fn end(switchboard: &mut Switchboard, id: &ChannelId) -> Option<Directive> {
+        switchboard.ended(id).expect("a call").1
+    }
+
+    #[test]
+    fn a_caller_who_comes_back_before_their_call_is_over_is_served_when_it_is() {
+        let (mut switchboard, id) = one();
+        assert_eq!(switchboard.event(Event::StasisEnd(id.clone())), Some(left(&id)));
+        let back = switchboard.event(Event::StasisStart(caller(false)));
+        assert_eq!(back, Some(left(&id)), "should we not have been told");
         assert_eq!(switchboard.event(Event::StateChanged(caller(true))), None, "no news for the old call");
-        assert_eq!(switchboard.ended(&id), Some(Directive::Admit(caller(true))));
-        assert_eq!(switchboard.calls(), 1);
+        assert_eq!(end(&mut switchboard, &id), Some(Directive::Arrived(caller(true))));
+        assert_eq!(switchboard.calls(), 0, "until the caller is taken");
     }
 
     #[test]
     fn one_who_comes_back_and_hangs_up_is_not_waited_for() {
-        let mut switchboard = Switchboard::default();
-        let id = caller(true).id;
-        switchboard.event(Event::StasisStart(caller(true)));
+        let (mut switchboard, id) = one();
         switchboard.event(Event::StasisEnd(id.clone()));
         switchboard.event(Event::StasisStart(caller(true)));
         assert_eq!(switchboard.event(Event::StasisEnd(id.clone())), None);
-        assert_eq!((switchboard.ended(&id), switchboard.calls()), (None, 0));
-    }
-
-    #[test]
-    fn one_who_comes_back_and_is_sent_on_is_forgotten() {
-        let mut switchboard = Switchboard::default();
-        let id = caller(true).id;
-        switchboard.event(Event::StasisStart(caller(true)));
-        switchboard.event(Event::StasisStart(caller(true)));
-        switchboard.forget(&id);
-        assert_eq!(switchboard.calls(), 0);
-        assert_eq!(switchboard.event(Event::StasisEnd(id)), None);
-        assert_eq!(switchboard.event(Event::StasisStart(caller(true))), Some(Directive::Admit(caller(true))));
+        assert_eq!((end(&mut switchboard, &id), switchboard.calls()), (None, 0));
     }
 
     fn local(id: &str, end: u8) -> Channel {
@@ -327,31 +313,24 @@ mod tests {
 
     /// A switchboard with one caller, and a channel in their place.
     fn replaced() -> (Switchboard, ChannelId) {
-        let mut switchboard = Switchboard::default();
-        let id = caller(true).id;
-        switchboard.event(Event::StasisStart(caller(true)));
-        let by = local("1.5", 2);
-        let event = Event::Replaced { old: id.clone(), next_step: None, new: by.clone() };
-        let replace = Directive::Replace { caller: id.clone(), by, next_step: None };
-        assert_eq!(switchboard.event(event), Some(replace));
+        let (mut switchboard, id) = one();
+        let event = Event::Replaced { old: id.clone(), next_step: None, new: local("1.5", 2) };
+        let order = Order::Replaced("1.5".into(), None);
+        assert_eq!(switchboard.event(event), Some(Directive::Replace(id.clone(), order, String::new())));
         (switchboard, id)
     }
 
     #[test]
     fn a_channel_in_a_callers_place_is_no_second_call() {
         let (mut switchboard, id) = replaced();
-        assert_eq!(
-            switchboard.event(Event::StasisEnd(id.clone())),
-            None,
-            "the one before goes, the call stays"
-        );
+        let before = switchboard.event(Event::StasisEnd(id.clone()));
+        assert_eq!(before, None, "the one before goes, the call stays");
         assert_eq!((switchboard.calls(), switchboard.channel_of(&id).as_str()), (1, "1.5"));
         let number = |number: &str| Event::Connected { channel: id.media(), number: number.into() };
         assert_eq!(switchboard.event(number("")), None);
         assert_eq!(switchboard.event(number("300")), Some(Directive::Renumber(id.clone(), "300".into())));
-        let left = Some(Directive::Tell(id.clone(), LegEvent::CallerLeft));
-        assert_eq!(switchboard.event(Event::StasisEnd("1.5".into())), left);
-        assert_eq!((switchboard.ended(&id), switchboard.calls()), (None, 0));
+        assert_eq!(switchboard.event(Event::StasisEnd("1.5".into())), Some(left(&id)));
+        assert_eq!((end(&mut switchboard, &id), switchboard.calls()), (None, 0));
         assert_eq!(switchboard.event(number("301")), None);
     }
 
@@ -359,14 +338,14 @@ mod tests {
     fn who_is_replaced_again_and_who_is_there_after_an_outage() {
         let (mut switchboard, id) = replaced();
         let event = Event::Replaced { old: "1.5".into(), next_step: None, new: local("1.9", 2) };
-        assert!(matches!(switchboard.event(event), Some(Directive::Replace { caller, .. }) if caller == id));
+        assert!(matches!(switchboard.event(event), Some(Directive::Replace(caller, ..)) if caller == id));
         assert_eq!(switchboard.event(Event::StasisEnd("1.5".into())), None);
         let body = format!(r#"{{"channel_ids":["1.9","{}"],"bridge_ids":["{}"]}}"#, id.media(), id.bridge());
         let application = Application::parse(&body).expect("an application");
         assert_eq!(switchboard.reconcile(&switchboard.callers(), &application, LegEvent::CallerLeft), []);
         let gone =
             switchboard.reconcile(&switchboard.callers(), &Application::default(), LegEvent::CallerLeft);
-        assert_eq!(gone, [Directive::Tell(id, LegEvent::CallerLeft)]);
+        assert_eq!(gone, [left(&id)]);
     }
 
     #[test]
@@ -375,13 +354,14 @@ mod tests {
         let other_end = Some(Directive::Remove(Request::Hangup("1.4".into())));
         assert_eq!(switchboard.event(Event::StasisStart(local("1.4", 1))), other_end);
         let stranger = Channel { name: "Local/_attended@transfer-00000001;1".into(), ..local("1.8", 1) };
-        assert_eq!(switchboard.event(Event::StasisStart(stranger.clone())), Some(Directive::Admit(stranger)));
+        let arrived = Some(Directive::Arrived(stranger.clone()));
+        assert_eq!(switchboard.event(Event::StasisStart(stranger)), arrived);
     }
 
     #[test]
     fn whoever_takes_the_place_of_a_stranger_is_a_caller() {
         let mut switchboard = Switchboard::default();
         let event = Event::Replaced { old: "9.9".into(), next_step: None, new: caller(true) };
-        assert_eq!(switchboard.event(event), Some(Directive::Admit(caller(true))));
+        assert_eq!(switchboard.event(event), Some(Directive::Arrived(caller(true))));
     }
 }

@@ -27,6 +27,8 @@ const TRY_AFTER: Duration = Duration::from_mins(1);
 #[derive(Debug)]
 pub(super) struct Breaker {
     state: State,
+    /// When OpenAI last failed a call, if none has been served since.
+    failed_at: Option<DateTime<FixedOffset>>,
 }
 
 #[derive(Debug)]
@@ -53,7 +55,7 @@ struct Outage {
 
 impl Default for Breaker {
     fn default() -> Self {
-        Self { state: State::Serving { failed: 0, since: None } }
+        Self { state: State::Serving { failed: 0, since: None }, failed_at: None }
     }
 }
 
@@ -61,6 +63,11 @@ impl Breaker {
     /// Whether there is an outage.
     pub(super) fn is_out(&self) -> bool {
         matches!(self.state, State::Out(_))
+    }
+
+    /// When OpenAI last failed a call, if none has been served since.
+    pub(super) fn failed_at(&self) -> Option<DateTime<FixedOffset>> {
+        self.failed_at
     }
 
     /// A caller comes. None: served, or one who tries; else handed back at once, for the reason of the last who tried.
@@ -83,6 +90,7 @@ impl Breaker {
         now: Instant,
         wall: DateTime<FixedOffset>,
     ) -> Option<Notice> {
+        self.failed_at = matches!(standing, Standing::Fails { .. }).then_some(wall);
         match (standing, &mut self.state) {
             (Standing::Serves, State::Serving { .. }) => {
                 self.state = State::Serving { failed: 0, since: None };

@@ -1,0 +1,47 @@
+//! The recorder and the archive: started before the first call, stopped after the last.
+
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
+
+use super::archive::Archive;
+use super::clock::{self, now};
+use crate::config::Config;
+use crate::http::live;
+use crate::logging::Operator;
+use crate::recordings::{self, Recorder};
+
+/// What the recorder may take at the end to put the last recordings on disk.
+const RECORDER_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Starts what keeps recordings: the recorder, and the index and API that are told of its work.
+pub(super) fn start(
+    config: &Config,
+    operator: Operator,
+    view: live::Daemon,
+) -> std::io::Result<(Archive, Arc<Recorder>)> {
+    let known = Arc::new(OnceLock::<Weak<Recorder>>::new());
+    let asked = Arc::clone(&known);
+    let ask = move || Some(asked.get()?.upgrade()?.health().into());
+    let (recordings, archive) = (config.recordings.clone(), &config.archive);
+    let archive = Archive::start(recordings, archive, operator, Box::new(ask), Some(view), clock::standing)?;
+    let feed = archive.feed();
+    let recorder = Recorder::start(config.recordings.clone(), now, move |news| match news {
+        recordings::News::Notice(notice) => operator.say(&notice),
+        recordings::News::Opened(facts) | recordings::News::Finished(facts) => feed.put(facts),
+    })?;
+    let recorder = Arc::new(recorder);
+    known.get_or_init(|| Arc::downgrade(&recorder));
+    Ok((archive, recorder))
+}
+
+/// What was said in the last seconds is still on its way to the disk, and then to the index.
+pub(super) async fn stop(recorder: Arc<Recorder>, archive: Archive) {
+    let ended = tokio::task::spawn_blocking(move || {
+        let ended = Arc::into_inner(recorder).is_some_and(|recorder| recorder.stop(RECORDER_PATIENCE));
+        archive.stop();
+        ended
+    });
+    if !ended.await.unwrap_or(false) {
+        tracing::warn!("the recorder did not end in time; the next start completes what is left");
+    }
+}

@@ -1,0 +1,169 @@
+//! Whether a caller is taken, and what becomes of those who are.
+
+use std::net::SocketAddr;
+
+use chrono::NaiveDate;
+
+use super::breaker::Breaker;
+use super::frequency::Frequency;
+use super::rules::Rules;
+use super::spending::Spending;
+use super::{Exchange, Moment, NoSocket, Output, SWEEP_AFTER};
+use crate::ari::ChannelId;
+use crate::ari::event::Channel;
+use crate::ari::request::Request;
+use crate::call::{Report, Standing};
+use crate::operator::{Cost, Detail, EndReason, Notice};
+
+/// What is asked before a caller is taken for whom there is room.
+#[derive(Debug, Default)]
+pub(super) struct Admission {
+    spending: Spending,
+    frequency: Frequency,
+    breaker: Breaker,
+}
+
+impl Admission {
+    /// Why this caller is not taken; None: they are.
+    fn refuses(&mut self, at: Moment, rules: &Rules, number: &str) -> Option<EndReason> {
+        if self.day_cost_is_reached(at, rules) {
+            Some(EndReason::DayCostLimit)
+        } else if self.frequency.is_reached(at.now, number, rules.max_calls_per_caller_hour) {
+            Some(EndReason::CallerLimit)
+        } else {
+            self.breaker.hands_back(at.now)
+        }
+    }
+
+    /// Whether the calls of today, those that run included, have cost what they may.
+    fn day_cost_is_reached(&self, at: Moment, rules: &Rules) -> bool {
+        let spent = self.spending.spent_today(at.wall.date_naive());
+        rules.max_day_cost.is_some_and(|most| spent >= most)
+    }
+
+    /// The day on which they have.
+    pub(super) fn day_spent(&self, at: Moment, rules: &Rules) -> Option<NaiveDate> {
+        self.day_cost_is_reached(at, rules).then(|| at.wall.date_naive())
+    }
+
+    /// The operator's line about it, once a day.
+    pub(super) fn day_cost_is_news(&mut self, at: Moment, rules: &Rules) -> Option<Notice> {
+        let is_news = self.day_cost_is_reached(at, rules) && self.spending.is_news(at.wall.date_naive());
+        let limit = Cost { micro_usd: rules.max_day_cost, estimated: false };
+        is_news.then_some(Notice::DayCostReached { limit })
+    }
+
+    /// What calls of an earlier daemon have cost on this day. Yesterday's costs are no concern of today's limit.
+    pub(super) fn spent_earlier(&mut self, at: Moment, day: NaiveDate, micro_usd: u64) {
+        if day == at.wall.date_naive() {
+            self.spending.add(day, micro_usd);
+        }
+    }
+
+    /// A call has found out how OpenAI stands. The operator's line, if an outage begins or ends with it.
+    pub(super) fn learn(&mut self, standing: &Standing, at: Moment) -> Option<Notice> {
+        self.breaker.learn(standing, at.now, at.wall)
+    }
+
+    /// The operator has decided anew, perhaps about what OpenAI refuses: the next caller tries.
+    pub(super) fn try_next(&mut self) {
+        self.breaker.try_next();
+    }
+
+    /// What is known of OpenAI.
+    pub(super) fn openai(&self) -> &Breaker {
+        &self.breaker
+    }
+}
+
+impl Exchange {
+    /// A caller who is in no call has entered the application.
+    pub(super) fn arrived(&mut self, channel: Channel) {
+        let refused = if self.shutdown.is_on() || self.strain.is_on() || self.is_full() {
+            Some(EndReason::Busy)
+        } else {
+            self.admission.refuses(self.at, &self.rules, &channel.caller)
+        };
+        if let Some(reason) = refused {
+            return self.refuse(channel, None, reason);
+        }
+        self.switchboard.take(&channel);
+        self.outputs.push(Output::Start(channel));
+    }
+
+    /// Whether there are as many calls as there may be, or as the processor has room for.
+    pub(super) fn is_full(&self) -> bool {
+        let most = self.strain.room().unwrap_or(usize::MAX).min(self.rules.max_calls);
+        self.calls() >= most
+    }
+
+    /// Sends a caller on who is not taken. `why` is the operator's line, if there is one beside the call's own.
+    fn refuse(&mut self, channel: Channel, why: Option<Notice>, reason: EndReason) {
+        let caller = channel.id.clone();
+        self.say(Some(&caller), Notice::CallReceived { channel: channel.name.clone() });
+        if let Some(notice) = why {
+            self.say(Some(&caller), notice);
+        }
+        self.outputs.push(Output::Refused(channel, reason));
+        self.hand_back(caller, reason);
+    }
+
+    /// The call of this caller runs, and this is its RTP socket.
+    pub(super) fn started(&mut self, caller: &ChannelId, rtp: SocketAddr) {
+        if self.calls() == 1 && !self.strain.is_on() {
+            self.strain.start_over();
+        }
+        if let Some(served) = self.switchboard.served(caller) {
+            served.rtp = Some(rtp);
+            self.admission.frequency.count(self.at.now, &served.number);
+        }
+    }
+
+    /// There is no RTP socket for a call of this caller.
+    pub(super) fn not_started(&mut self, channel: Channel, why: &NoSocket) {
+        self.health.call_ended(self.at.wall, EndReason::NoPort, false);
+        self.switchboard.ended(&channel.id);
+        let why = why.notice(&self.rules);
+        self.refuse(channel, Some(why), EndReason::NoPort);
+    }
+
+    /// A call has cost so much by now.
+    pub(super) fn spent(&mut self, caller: &ChannelId, micro_usd: u64) {
+        if let Some(served) = self.switchboard.served(caller) {
+            let more = micro_usd.saturating_sub(served.spent);
+            served.spent += more;
+            self.admission.spending.grows(more);
+        }
+    }
+
+    /// The call of this caller is over.
+    pub(super) fn ended(&mut self, caller: &ChannelId, report: &Report) {
+        self.spent(caller, report.bill.at_least);
+        self.connection.call_ended(report.reason);
+        self.health.call_ended(self.at.wall, report.reason, report.joined);
+        if let Some((served, next)) = self.switchboard.ended(caller) {
+            self.settle(served.spent);
+            if let Some(next) = next {
+                self.direct(next);
+            }
+        }
+    }
+
+    /// The call of this caller was lost to a defect of ours: nobody undoes what it has made.
+    pub(super) fn panicked(&mut self, caller: &ChannelId, detail: Detail) {
+        // Come back or not, the caller is sent on.
+        let channel = self.switchboard.channel_of(caller).clone();
+        if let Some((served, _)) = self.switchboard.ended(caller) {
+            self.settle(served.spent);
+        }
+        self.say(Some(caller), Notice::CallPanicked { detail });
+        self.remove([Request::Hangup(caller.media()), Request::DeleteBridge(caller.bridge())]);
+        self.hand_back(channel, EndReason::Internal);
+    }
+
+    /// A call is over that has cost so much.
+    fn settle(&mut self, spent: u64) {
+        self.admission.spending.ends(self.at.wall.date_naive(), spent);
+        self.sweep_at.get_or_insert(self.at.now + SWEEP_AFTER);
+    }
+}

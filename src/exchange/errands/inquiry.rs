@@ -1,0 +1,137 @@
+//! Questions to Asterisk: several at once, after a connect or to find orphans; and one about a caller who may be waiting.
+
+use std::time::Instant;
+
+use super::{Finding, PROBED, Step, Turn};
+use crate::ari::ChannelId;
+use crate::ari::request::{Reply, Request};
+use crate::call::replies::complaint;
+use crate::operator::Notice;
+
+/// Why Asterisk is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::exchange) enum Purpose {
+    /// The connection to Asterisk stands. These callers were being served at that moment.
+    Connect { before: Vec<ChannelId> },
+    /// Calls are over: something of them may have been left.
+    Sweep,
+    /// The daemon is about to end: somebody may have come in the last moment.
+    Leave,
+}
+
+/// Several questions that are asked at once.
+#[derive(Debug)]
+pub(in crate::exchange) struct Inquiry {
+    pub(in crate::exchange) purpose: Purpose,
+    questions: Vec<(Request, Option<Reply>)>,
+    turn: Turn,
+}
+
+impl Inquiry {
+    /// Asks what the application holds, for all bridges, since when Asterisk runs, and whether we may change a channel.
+    pub(in crate::exchange) fn after_connect(now: Instant, app: String, before: Vec<ChannelId>) -> Self {
+        let requests =
+            [Request::Application(app), Request::Bridges, Request::Info, Request::Hangup(PROBED.into())];
+        Self::new(now, Purpose::Connect { before }, requests)
+    }
+
+    /// Asks what the application holds, and for all bridges.
+    pub(in crate::exchange) fn for_orphans(now: Instant, app: String) -> Self {
+        Self::new(now, Purpose::Sweep, [Request::Application(app), Request::Bridges])
+    }
+
+    /// Asks what the application holds.
+    pub(in crate::exchange) fn before_the_end(now: Instant, app: String) -> Self {
+        Self::new(now, Purpose::Leave, [Request::Application(app)])
+    }
+
+    fn new(now: Instant, purpose: Purpose, requests: impl IntoIterator<Item = Request>) -> Self {
+        let questions = requests.into_iter().map(|request| (request, None)).collect();
+        Self { purpose, questions, turn: Turn::At(now) }
+    }
+
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.turn.due()
+    }
+
+    pub(super) fn requests(&mut self, now: Instant) -> Vec<Request> {
+        let comes = self.turn.comes(now);
+        self.questions.iter().filter(|_| comes).map(|(request, _)| request.clone()).collect()
+    }
+
+    pub(super) fn replied(&mut self, request: &Request, reply: &Reply) -> Step {
+        for (_, answer) in self.questions.iter_mut().filter(|(asked, _)| asked == request) {
+            *answer = Some(reply.clone());
+        }
+        if self.questions.iter().any(|(_, answer)| answer.is_none()) {
+            return Step::GoesOn;
+        }
+        let questions = std::mem::take(&mut self.questions);
+        Step::Over(Some(Finding::Answered(Self {
+            purpose: self.purpose.clone(),
+            questions,
+            turn: self.turn,
+        })))
+    }
+
+    /// Whether callers may be waiting who are found by it.
+    pub(super) fn is_owed(&self) -> bool {
+        matches!(self.purpose, Purpose::Connect { .. } | Purpose::Leave)
+    }
+
+    /// What the application holds; None: there was no answer.
+    pub(in crate::exchange) fn application(&self) -> Option<&str> {
+        self.done(|request| matches!(request, Request::Application(_)))
+    }
+
+    /// All bridges, if there was an answer.
+    pub(in crate::exchange) fn bridges(&self) -> Option<&str> {
+        self.done(|request| *request == Request::Bridges)
+    }
+
+    /// What Asterisk says of itself, if there was an answer.
+    pub(in crate::exchange) fn info(&self) -> Option<&str> {
+        self.done(|request| *request == Request::Info)
+    }
+
+    /// The operator's line, if we may not change a channel.
+    pub(in crate::exchange) fn forbidden(&self) -> Option<Notice> {
+        let is_change = |(request, _): &&(Request, Option<Reply>)| matches!(request, Request::Hangup(_));
+        let (request, reply) = self.questions.iter().find(is_change)?;
+        let reply = reply.as_ref()?;
+        matches!(reply, Reply::Refused { status: 401 | 403, .. }).then(|| complaint(request, reply)).flatten()
+    }
+
+    fn done(&self, is_it: impl Fn(&Request) -> bool) -> Option<&str> {
+        self.questions.iter().find_map(|(request, reply)| match reply {
+            Some(Reply::Done(body)) if is_it(request) => Some(&**body),
+            _ => None,
+        })
+    }
+}
+
+/// A question about a caller who may be waiting.
+#[derive(Debug)]
+pub(in crate::exchange) struct Look {
+    pub(super) caller: ChannelId,
+    turn: Turn,
+}
+
+impl Look {
+    /// Asks for this caller's channel at this instant.
+    pub(super) fn new(caller: ChannelId, at: Instant) -> Self {
+        Self { caller, turn: Turn::At(at) }
+    }
+
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.turn.due()
+    }
+
+    pub(super) fn request(&mut self, now: Instant) -> Option<Request> {
+        self.turn.comes(now).then(|| Request::Channel(self.caller.clone()))
+    }
+
+    pub(super) fn replied(&self, reply: &Reply) -> Step {
+        Step::Over(Some(Finding::Looked { caller: self.caller.clone(), reply: reply.clone() }))
+    }
+}

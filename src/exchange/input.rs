@@ -1,0 +1,65 @@
+//! What can happen on the PBX side.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use chrono::NaiveDate;
+use ipnet::IpNet;
+
+use super::counters::Counters;
+use super::{ErrandId, NoSocket, Rules};
+use crate::ari::event::{Channel, Event};
+use crate::ari::request::{Reply, Request};
+use crate::ari::{ChannelId, Unreached};
+use crate::call::{Report, Standing};
+use crate::operator::Detail;
+
+/// Something that happens on the PBX side.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// Time has passed.
+    Tick,
+    /// The event socket to Asterisk stands: events come from now on, none of the time before.
+    Connected,
+    /// The event socket is lost; None: we wanted to connect again.
+    Lost(Option<String>),
+    /// The event socket could not be connected.
+    Unreached(Unreached),
+    /// Asterisk tells something.
+    Event(Event),
+    /// The end of a request that an errand has made.
+    Ari {
+        /// Whose request it was.
+        errand: ErrandId,
+        /// The request.
+        request: &'a Request,
+        /// How it ended.
+        reply: &'a Reply,
+    },
+    /// Asterisk begins (true), or no longer goes on, to refuse what it is asked for.
+    Refuses(bool),
+    /// The call that was to be started for this caller runs, and this is its RTP socket as Asterisk reaches it.
+    Started(ChannelId, SocketAddr),
+    /// There is no RTP socket for a call of this caller.
+    NotStarted(Channel, NoSocket),
+    /// The call of this caller has cost so much by now, micro-USD.
+    Spent(ChannelId, u64),
+    /// A call has found out how OpenAI stands.
+    Standing(&'a Standing),
+    /// The call of this caller is over.
+    Ended(ChannelId, &'a Report),
+    /// The call of this caller was lost to a defect of ours, which left this message.
+    Panicked(ChannelId, Detail),
+    /// What calls of an earlier daemon have cost on this day, micro-USD.
+    SpentEarlier(NaiveDate, u64),
+    /// It was tried whether RTP sockets can be bound on our address.
+    AddressTried(Result<(), String>),
+    /// Asterisk may have the sound of new calls sent there; None: anywhere.
+    MediaNetworks(Option<Arc<[IpNet]>>),
+    /// The counters as they are now, and the ticks of the calls' clocks since the last time: all, and those that were late.
+    Measured(Counters, (u32, u32)),
+    /// The operator has decided anew. Calls that run keep what they were born with.
+    Reload(Box<Rules>),
+    /// The daemon is to stop.
+    Stop,
+}

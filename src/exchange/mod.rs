@@ -1,0 +1,359 @@
+//! The PBX side of the daemon, as a fold over its inputs: what [`crate::call::Call`] is to one call, [`Exchange`] is to all
+//! of them and to Asterisk.
+//!
+//! Everything that can happen on that side is one [`Input`]; everything the exchange wants done is one [`Output`]. Between
+//! them is plain code: no clock, socket, task, lock or `Result`. The daemon, the tests and the soak drive the same machine.
+//!
+//! ```text
+//!   ARI connected, lost, event, reply ─┐                ┌─► start a call, tell a call
+//!   a call started, cost, ended ───────┼──► Exchange ───┼─► a request to Asterisk
+//!   reload, stop, the passing of time ─┘                └─► the operator's lines, readiness
+//! ```
+//!
+//! | file | holds |
+//! |---|---|
+//! | `switchboard` | which channel belongs to which call; what an outage left behind |
+//! | `connection`, `absence` | how we stand to Asterisk; how long it was away, and what has become of its calls |
+//! | `errands`, `findings` | what is asked of Asterisk that belongs to no call, in its order and with its retries; what follows from it |
+//! | `admission` | whether a caller is taken: `spending`, `frequency` and `breaker` together |
+//! | `spending` | what the calls of a day have cost |
+//! | `frequency` | how often each caller has called |
+//! | `breaker` | whether OpenAI serves callers, and who tries while it does not |
+//! | `strain`, `counters` | how many calls the daemon can carry; what that is judged by |
+//! | `health` | whether a caller's sound could be connected |
+//! | `shutdown` | how far the daemon is with its end |
+//! | `readiness` | whether a caller who came now would be served |
+//! | `rules` | what the operator has decided |
+//! | `input`, `output` | what can happen; what is to be done |
+
+mod absence;
+mod admission;
+mod breaker;
+mod connection;
+pub mod counters;
+mod errands;
+mod findings;
+mod frequency;
+mod health;
+mod input;
+mod output;
+pub mod readiness;
+mod rules;
+mod shutdown;
+mod spending;
+mod strain;
+mod switchboard;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, FixedOffset};
+
+use crate::ari::ChannelId;
+use crate::ari::event::Event;
+use crate::call::Settings;
+use crate::operator::Notice;
+
+use admission::Admission;
+use connection::Connection;
+use counters::Counters;
+pub use errands::ErrandId;
+use errands::{ASK_AGAIN_AFTER, Errand, Errands, Inquiry, Turn};
+use health::Health;
+pub use health::NoSocket;
+pub use input::Input;
+pub use output::{Order, Output};
+use readiness::{AsteriskLink, Readiness};
+pub use rules::Rules;
+use shutdown::Shutdown;
+use strain::{Load, Strain};
+use switchboard::{Directive, Switchboard};
+
+/// How long after a call's end it is looked for what the call may have left in Asterisk, at the earliest. A call undoes what
+/// it has made, so this finds little: a longer pause leaves an orphan for longer, a shorter one asks Asterisk for nothing.
+const SWEEP_AFTER: Duration = Duration::from_mins(1);
+
+/// A moment, on both clocks.
+#[derive(Debug, Clone, Copy)]
+pub struct Moment {
+    /// For how long something takes.
+    pub now: Instant,
+    /// For what people read, and for where a day ends.
+    pub wall: DateTime<FixedOffset>,
+}
+
+/// The PBX side. See the module's documentation.
+#[derive(Debug)]
+pub struct Exchange {
+    at: Moment,
+    rules: Rules,
+    connection: Connection,
+    switchboard: Switchboard,
+    errands: Errands,
+    admission: Admission,
+    health: Health,
+    strain: Strain,
+    /// When the counters are to be read, if there is anything to judge.
+    measure_at: Instant,
+    shutdown: Shutdown,
+    /// When it is looked for what calls have left in Asterisk; None: none has ended since the last time.
+    sweep_at: Option<Instant>,
+    /// What was last told.
+    shown: Readiness,
+    outputs: Vec<Output>,
+}
+
+impl Exchange {
+    /// An exchange without a connection. The first [`Self::handle`] gives out what there is to do at the start.
+    pub fn new(at: Moment, rules: Rules) -> Self {
+        let mut exchange = Self {
+            at,
+            connection: Connection::default(),
+            switchboard: Switchboard::default(),
+            errands: Errands::default(),
+            admission: Admission::default(),
+            health: Health::new(at.now),
+            strain: Strain::default(),
+            measure_at: at.now,
+            shutdown: Shutdown::default(),
+            sweep_at: None,
+            shown: Readiness::default(),
+            outputs: Vec::new(),
+            rules,
+        };
+        exchange.say_if_unlimited();
+        exchange
+    }
+
+    /// Advances the clock, applies the input, and returns everything there is to do, in order.
+    #[must_use = "the outputs are what the exchange does"]
+    pub fn handle(&mut self, at: Moment, input: Input<'_>) -> std::vec::Drain<'_, Output> {
+        self.at = Moment { now: self.at.now.max(at.now), wall: at.wall };
+        let now = self.at.now;
+        match input {
+            Input::Tick => {}
+            Input::Connected => self.connected(),
+            Input::Lost(cause) => {
+                let notices = self.connection.lost(now, cause, &self.rules.asterisk);
+                self.say_all(notices);
+            }
+            Input::Unreached(cause) => {
+                let notices = self.connection.unreached(now, cause, &self.rules.asterisk);
+                self.say_all(notices);
+            }
+            Input::Event(event) => self.event(event),
+            Input::Ari { errand, request, reply } => {
+                let finding = self.errands.replied(now, errand, request, reply, &mut self.outputs);
+                if let Some(finding) = finding {
+                    self.found(errand, finding);
+                }
+            }
+            Input::Refuses(refuses) => self.health.asterisk_refuses = refuses,
+            Input::Started(caller, rtp) => self.started(&caller, rtp),
+            Input::NotStarted(channel, why) => self.not_started(channel, &why),
+            Input::Spent(caller, micro_usd) => self.spent(&caller, micro_usd),
+            Input::Standing(standing) => {
+                let notice = self.admission.learn(standing, self.at);
+                self.say_all(notice);
+            }
+            Input::Ended(caller, report) => self.ended(&caller, report),
+            Input::Panicked(caller, detail) => self.panicked(&caller, detail),
+            Input::SpentEarlier(day, micro_usd) => self.admission.spent_earlier(self.at, day, micro_usd),
+            Input::AddressTried(tried) => {
+                let notice = self.health.address_tried(now, tried, &self.rules);
+                self.say_all(notice);
+            }
+            Input::MediaNetworks(networks) => {
+                Arc::make_mut(&mut self.rules.settings).media_networks = networks;
+            }
+            Input::Measured(counters, ticks) => self.measured(counters, ticks),
+            Input::Reload(rules) => self.reload(*rules),
+            Input::Stop => self.stop(),
+        }
+        self.advance();
+        self.outputs.drain(..)
+    }
+
+    /// When to call `handle(_, Input::Tick)` if nothing comes first; None: nothing is due.
+    pub fn deadline(&self) -> Option<Instant> {
+        let address = self.health.deadline(&self.shutdown);
+        let sweep = self.sweep_at.filter(|_| self.may_sweep());
+        let measure = self.is_judged().then_some(self.measure_at);
+        [self.errands.deadline(), self.shutdown.deadline(), address, sweep, measure]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Whether the daemon has stopped: no call runs and nobody waits for an errand.
+    pub fn is_over(&self) -> bool {
+        self.is_idle() && self.shutdown.has_looked_last()
+    }
+
+    /// Whether no call runs and nobody waits for an errand.
+    fn is_idle(&self) -> bool {
+        self.switchboard.calls() == 0 && !self.errands.are_owed()
+    }
+
+    /// Whether the daemon is to stop.
+    pub fn is_stopping(&self) -> bool {
+        self.shutdown.is_on()
+    }
+
+    /// How many calls run.
+    pub fn calls(&self) -> usize {
+        self.switchboard.calls()
+    }
+
+    /// What calls are born with.
+    pub fn settings(&self) -> &Arc<Settings> {
+        &self.rules.settings
+    }
+
+    /// In whose call this channel talks. None: in nobody's, or no longer.
+    pub fn caller_of(&self, channel: &ChannelId) -> Option<ChannelId> {
+        self.switchboard.caller_of(channel)
+    }
+
+    /// Whether this caller is in a call, or an errand is about them.
+    pub fn cares_for(&self, caller: &ChannelId) -> bool {
+        self.switchboard.serves(caller)
+            || self.switchboard.caller_of(caller).is_some()
+            || self.errands.cares_for(caller)
+    }
+
+    /// Everything that is due by now.
+    fn advance(&mut self) {
+        let now = self.at.now;
+        if self.shutdown.grace_is_over(now) {
+            for caller in self.switchboard.callers() {
+                self.outputs.push(Output::Tell(caller, Order::Shutdown));
+            }
+        }
+        if self.shutdown.patience_is_over(now) {
+            self.errands.give_up();
+        }
+        if self.health.tries_address(now, &self.shutdown) {
+            self.outputs.push(Output::TryAddress);
+        }
+        if self.is_judged() && self.measure_at <= now {
+            self.measure_at = now + strain::TURN;
+            self.outputs.push(Output::Measure);
+        }
+        if self.health.asterisk_refuses && !self.shutdown.is_on() && !self.errands.probes() {
+            self.errands.begin(Errand::Probe(Turn::At(now + errands::PROBE_EVERY)));
+        }
+        if self.connection.link() == AsteriskLink::Replaced && !self.errands.polls() {
+            self.poll();
+        }
+        if self.may_sweep() && self.sweep_at.is_some_and(|at| at <= now) {
+            self.sweep_at = None;
+            let app = self.rules.settings.app.clone();
+            self.errands.begin(Errand::Inquiry(Inquiry::for_orphans(now, app)));
+        }
+        if self.is_idle() && self.shutdown.looks_last() {
+            self.look_last();
+        }
+        let reached = self.admission.day_cost_is_news(self.at, &self.rules);
+        self.say_all(reached);
+        self.errands.advance(now, &mut self.outputs);
+        let readiness = self.readiness();
+        if readiness != self.shown {
+            self.shown = readiness.clone();
+            self.outputs.push(Output::Readiness(Box::new(readiness)));
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        if let Event::StasisEnd(channel) | Event::Destroyed(channel) = &event {
+            self.errands.left(channel);
+        }
+        if let Some(directive) = self.switchboard.event(event) {
+            self.direct(directive);
+        }
+    }
+
+    fn direct(&mut self, directive: Directive) {
+        match directive {
+            Directive::Arrived(channel) => {
+                // Whoever comes back has been let go, whether the answer has told or not.
+                self.errands.left(&channel.id);
+                self.arrived(channel);
+            }
+            Directive::Tell(caller, order) => self.outputs.push(Output::Tell(caller, order)),
+            Directive::Replace(caller, order, number) => {
+                self.outputs.push(Output::Tell(caller.clone(), order));
+                if !number.is_empty() {
+                    self.outputs.push(Output::Tell(caller, Order::Renumbered(number)));
+                }
+            }
+            Directive::Renumber(caller, number) => {
+                self.outputs.push(Output::Tell(caller, Order::Renumbered(number)));
+            }
+            Directive::Remove(request) => self.remove([request]),
+            Directive::LookAt(caller) => self.errands.look_at(caller, self.at.now),
+            // When the daemon stops, the next one finds the caller.
+            Directive::LookAgain(_) if self.shutdown.is_on() => {}
+            Directive::LookAgain(caller) => self.errands.look_at(caller, self.at.now + ASK_AGAIN_AFTER),
+            Directive::Replaced => {
+                self.connection.replaced();
+                self.say(None, Notice::AriReplaced { app: self.rules.settings.app.clone() });
+            }
+        }
+    }
+
+    /// The event socket stands: Asterisk is asked what it holds.
+    fn connected(&mut self) {
+        let (app, before) = (self.rules.settings.app.clone(), self.switchboard.callers());
+        let inquiry = Inquiry::after_connect(self.at.now, app, before);
+        let errand = self.errands.begin(Errand::Inquiry(inquiry));
+        self.connection.connected(errand);
+    }
+
+    /// Whether there are calls whose frames can be late, or a judgement that can change.
+    fn is_judged(&self) -> bool {
+        let has_calls = self.rules.judges_strain && self.calls() > 0;
+        has_calls || self.strain.is_on() || self.strain.room().is_some()
+    }
+
+    /// The counters have been read: whether the daemon carries the calls it has.
+    fn measured(&mut self, counters: Counters, ticks: (u32, u32)) {
+        if self.strain.judge(counters, ticks) {
+            let calls = self.calls();
+            let Load { late_percent, busy_percent } = self.strain.load();
+            let overloaded = Notice::Overloaded { calls, late_percent, busy_percent };
+            self.say(None, if self.strain.is_on() { overloaded } else { Notice::OverloadEnded { calls } });
+        }
+    }
+
+    fn reload(&mut self, rules: Rules) {
+        if self.shutdown.is_on() {
+            return;
+        }
+        self.rules = rules;
+        self.admission.try_next();
+        self.say_if_unlimited();
+    }
+
+    fn stop(&mut self) {
+        let (calls, grace) = (self.calls(), self.rules.shutdown_grace);
+        if self.shutdown.begin(self.at.now, calls, grace) {
+            self.say(None, Notice::Draining { calls, seconds: grace.as_secs() });
+        }
+    }
+
+    /// Warns if nothing bounds what calls may cost.
+    fn say_if_unlimited(&mut self) {
+        if self.rules.spends_without_limit {
+            self.say(None, Notice::SpendingUnlimited);
+        }
+    }
+
+    fn say(&mut self, caller: Option<&ChannelId>, notice: Notice) {
+        self.outputs.push(Output::Notice(caller.cloned(), notice));
+    }
+
+    fn say_all(&mut self, notices: impl IntoIterator<Item = Notice>) {
+        self.outputs.extend(notices.into_iter().map(|notice| Output::Notice(None, notice)));
+    }
+}

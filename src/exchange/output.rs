@@ -1,0 +1,49 @@
+//! What the exchange wants done, and what a call is told.
+
+use super::ErrandId;
+use super::readiness::Readiness;
+use crate::ari::event::Channel;
+use crate::ari::request::Request;
+use crate::ari::{ChannelId, Place};
+use crate::call::{LegEvent, Wish};
+use crate::operator::{EndReason, Notice};
+
+/// Something the exchange wants done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Output {
+    /// Start a call for this caller. What comes of it comes back as [`Input::Started`] or [`Input::NotStarted`].
+    Start(Channel),
+    /// This caller is not taken: they are counted and logged. They are sent on without that.
+    Refused(Channel, EndReason),
+    /// Tell the call of this caller.
+    Tell(ChannelId, Order),
+    /// Make this request; its end comes back as [`Input::Ari`].
+    Ari(ErrandId, Request),
+    /// Connect to Asterisk's events again.
+    Reconnect,
+    /// Close the event socket: callers who come from now on go on in the dialplan.
+    Leave,
+    /// Try whether RTP sockets can be bound on our address; the answer comes back as [`Input::AddressTried`].
+    TryAddress,
+    /// Read the counters; they come back as [`super::Input::Measured`].
+    Measure,
+    /// Tell the operator; with the caller the line is about, if it is about one.
+    Notice(Option<ChannelId>, Notice),
+    /// It has changed whether, or why not, a caller would be served.
+    Readiness(Box<Readiness>),
+}
+
+/// What a call is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Order {
+    /// Something has happened to one of its channels.
+    Leg(LegEvent),
+    /// Another channel stands in the caller's place, and where the dialplan would have gone on with the one before.
+    Replaced(ChannelId, Option<Place>),
+    /// The one who talks has this number.
+    Renumbered(String),
+    /// What a supervisor wants.
+    Supervisor(Wish),
+    /// End now.
+    Shutdown,
+}

@@ -1,0 +1,97 @@
+//! Whether a caller who came now would be served, as far as the daemon knows: what `/ready`, the metrics and `systemctl
+//! status` tell.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, FixedOffset, NaiveDate};
+
+use super::Exchange;
+use crate::operator::Notice;
+
+/// How the daemon stands to Asterisk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AsteriskLink {
+    /// No connection.
+    #[default]
+    Away,
+    /// Calls come here.
+    Connected,
+    /// Connected, but another program has taken the application: calls go there.
+    Replaced,
+}
+
+/// What the daemon knows of itself.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Readiness {
+    /// Its way to Asterisk.
+    pub asterisk: AsteriskLink,
+    /// Asterisk forbids what it is asked for, or does not answer in time.
+    pub asterisk_refuses: bool,
+    /// `LOCAL_IP_ADDRESS` is no address of this machine.
+    pub address_missing: bool,
+    /// When the sound of a call could last not be connected, if it could of none since.
+    pub sound_failed: Option<DateTime<FixedOffset>>,
+    /// When OpenAI last failed a call, if none has been served since.
+    pub openai_failed: Option<DateTime<FixedOffset>>,
+    /// OpenAI has failed several calls in a row: most callers are handed back at once.
+    pub openai_out: bool,
+    /// How many calls there may be at once (`MAX_CALLS`).
+    pub max_calls: usize,
+    /// As many are running, or as many as the processor has room for.
+    pub full: bool,
+    /// The machine does not carry more than are running.
+    pub overloaded: bool,
+    /// The day on which calls have cost what the calls of a day may cost.
+    pub day_spent: Option<NaiveDate>,
+    /// Nothing bounds what calls may cost but how many there may be. No obstacle.
+    pub spending_unlimited: bool,
+    /// It takes no more calls: it is being stopped.
+    pub draining: bool,
+    /// Where callers can be sent, by name.
+    pub destinations: Arc<[String]>,
+}
+
+impl Exchange {
+    /// Whether a caller who came now would be served.
+    pub fn readiness(&self) -> Readiness {
+        let Self { rules, admission, health, .. } = self;
+        let names = rules.settings.destinations.iter().map(|destination| &destination.name);
+        // Most of the time they are the same, and whoever watches has them already.
+        let are_shown = self.shown.destinations.iter().eq(names.clone());
+        Readiness {
+            asterisk: self.connection.link(),
+            asterisk_refuses: health.asterisk_refuses,
+            address_missing: health.is_address_missing(),
+            sound_failed: health.sound_failed(),
+            openai_failed: admission.openai().failed_at(),
+            openai_out: admission.openai().is_out(),
+            max_calls: rules.max_calls,
+            full: self.is_full() && !self.strain.is_on(),
+            overloaded: self.strain.is_on(),
+            day_spent: admission.day_spent(self.at, rules),
+            spending_unlimited: rules.spends_without_limit,
+            draining: self.shutdown.is_on(),
+            destinations: if are_shown {
+                Arc::clone(&self.shown.destinations)
+            } else {
+                names.cloned().collect()
+            },
+        }
+    }
+
+    /// How the daemon fares, for `systemctl status`.
+    pub fn status(&self) -> Notice {
+        let calls = self.calls();
+        if let Some(stopping) = self.shutdown.status() {
+            stopping
+        } else if self.connection.link() == AsteriskLink::Away {
+            Notice::Disconnected { calls }
+        } else if self.strain.is_on() || self.is_full() && calls < self.rules.max_calls {
+            Notice::Strained { calls }
+        } else if self.is_full() {
+            Notice::Full { calls }
+        } else {
+            Notice::Serving { calls }
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! What the operator has decided about calls, as the configuration in force has it.
+
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::call::Settings;
+
+/// What the operator has decided.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// What calls are born with.
+    pub settings: Arc<Settings>,
+    /// Most calls at once.
+    pub max_calls: usize,
+    /// What the calls of a day may cost, micro-USD; None: no limit.
+    pub max_day_cost: Option<u64>,
+    /// Calls one caller may make within an hour; None: no limit.
+    pub max_calls_per_caller_hour: Option<u32>,
+    /// Whether callers are turned away when frames leave late, or the processor has no room for another call.
+    pub judges_strain: bool,
+    /// Whether nothing bounds what calls may cost but how many there may be at once.
+    pub spends_without_limit: bool,
+    /// How long calls may go on when the daemon is to stop.
+    pub shutdown_grace: Duration,
+    /// Where Asterisk is, `host:port`, for the operator.
+    pub asterisk: String,
+    /// The address of our RTP sockets, for the operator.
+    pub local_ip: IpAddr,
+    /// The ports of our RTP sockets, for the operator.
+    pub ports: RangeInclusive<u16>,
+}

@@ -1,0 +1,148 @@
+//! Who is taken, and who goes on in the dialplan at once.
+
+use openai_inbound_calls::exchange::readiness::AsteriskLink;
+use openai_inbound_calls::operator::{Cost, EndReason, Notice};
+use openai_inbound_calls::sim::asterisk::{Ending, IncomingCall};
+use openai_inbound_calls::sim::caller::Step;
+use openai_inbound_calls::sim::realtime::{Fault, FaultKind, Trigger};
+
+use super::exchange::Machine;
+use super::world::{MS, World};
+
+/// Another caller, who goes on in the dialplan for this reason.
+fn goes_on(world: &mut World, reason: EndReason) {
+    let phone = world.dial(vec![Step::Pause(60_000 * MS)]);
+    world.run_for(100);
+    let outcome = world.outcome(phone);
+    assert!(matches!(outcome.ended, Some(Ending::Continued { .. })), "{reason:?}: {outcome:?}");
+    assert_eq!(outcome.variables, [("AI_END_REASON".to_owned(), reason.code().to_owned())]);
+    let (_, why) = world.daemons[0].refused.last().expect("the call log tells of it");
+    assert_eq!(*why, reason);
+}
+
+/// Another caller, who is served.
+fn is_served(world: &mut World) -> usize {
+    let phone = world.dial(vec![Step::Pause(60_000 * MS)]);
+    world.run_for(100);
+    assert!(world.outcome(phone).ended.is_none(), "{:?}", world.outcome(phone));
+    phone
+}
+
+fn said(world: &World, is_it: impl Fn(&Notice) -> bool) -> usize {
+    world.daemons[0].notices.iter().filter(|notice| is_it(notice)).count()
+}
+
+#[test]
+fn while_the_daemon_is_overloaded_nobody_is_taken_and_those_who_are_served_stay() {
+    let mut world = World::new();
+    let first = is_served(&mut world);
+    world.machine = Machine::Overloaded;
+    world.run_for(3_000);
+    assert!(world.daemons[0].readiness.overloaded);
+    goes_on(&mut world, EndReason::Busy);
+    assert!(world.outcome(first).ended.is_none());
+    let is_begun = |notice: &Notice| matches!(notice, Notice::Overloaded { calls: 1, late_percent: 10, .. });
+    assert_eq!(said(&world, is_begun), 1);
+    world.machine = Machine::Idle;
+    world.run_for(3_000);
+    assert_eq!(said(&world, |notice| *notice == Notice::OverloadEnded { calls: 1 }), 1);
+    assert!(!world.daemons[0].readiness.overloaded);
+    is_served(&mut world);
+}
+
+#[test]
+fn overload_is_over_even_when_the_last_call_has_ended() {
+    let mut world = World::new();
+    let first = is_served(&mut world);
+    world.machine = Machine::Overloaded;
+    world.run_for(3_000);
+    world.hang_up(first);
+    world.machine = Machine::Idle;
+    world.run_for(3_000);
+    assert!(world.live.is_empty() && !world.daemons[0].readiness.overloaded);
+    is_served(&mut world);
+}
+
+#[test]
+fn what_a_day_may_cost_is_reached_in_mid_call_and_another_day_begins_at_nothing() {
+    let mut world = World::new();
+    world.decide(|rules| rules.max_day_cost = Some(10));
+    let first = is_served(&mut world);
+    world.run_for(3_000);
+    // With the prices of tests, the greeting alone costs more.
+    assert!(world.daemons[0].readiness.day_spent.is_some());
+    let limit = Cost { micro_usd: Some(10), estimated: false };
+    assert_eq!(said(&world, |notice| *notice == Notice::DayCostReached { limit }), 1);
+    goes_on(&mut world, EndReason::DayCostLimit);
+    assert!(world.outcome(first).ended.is_none(), "the call that runs goes on");
+    world.hang_up(first);
+    world.run_for(1_000);
+    goes_on(&mut world, EndReason::DayCostLimit);
+    assert_eq!(said(&world, |notice| matches!(notice, Notice::DayCostReached { .. })), 1, "once a day");
+    world.run_for(24 * 3_600_000);
+    is_served(&mut world);
+}
+
+#[test]
+fn a_caller_who_calls_too_often_goes_on_for_an_hour() {
+    let mut world = World::new();
+    world.decide(|rules| rules.max_calls_per_caller_hour = Some(2));
+    for _ in 0..2 {
+        let phone = is_served(&mut world);
+        world.hang_up(phone);
+        world.run_for(1_000);
+    }
+    goes_on(&mut world, EndReason::CallerLimit);
+    let stranger = IncomingCall { number: "3007654321".into(), ..IncomingCall::default() };
+    let other = world.dial_as(stranger, vec![Step::Pause(60_000 * MS)]);
+    world.run_for(1_000);
+    assert!(world.outcome(other).ended.is_none());
+    world.hang_up(other);
+    world.run_for(3_600_000);
+    is_served(&mut world);
+}
+
+#[test]
+fn while_openai_serves_nobody_callers_go_on_at_once_until_one_is_served() {
+    let mut world = World::new();
+    world.model(|script| script.faults = vec![Fault::new(Trigger::OnConnect, FaultKind::Refuse(401))]);
+    for _ in 0..3 {
+        world.dial(vec![Step::Pause(60_000 * MS)]);
+        world.run_for(3_000);
+    }
+    assert!(world.daemons[0].readiness.openai_out);
+    goes_on(&mut world, EndReason::SessionFailed);
+    world.model(|script| script.faults.clear());
+    // A reload lets the next caller try.
+    world.decide(|_| ());
+    is_served(&mut world);
+    world.run_for(3_000);
+    assert!(!world.daemons[0].readiness.openai_out);
+    assert_eq!(said(&world, |notice| matches!(notice, Notice::OpenAiBack { callers: 4, .. })), 1);
+}
+
+#[test]
+fn a_caller_who_is_not_taken_goes_on_where_the_operator_has_said() {
+    let mut world = World::new();
+    world.set(|settings| settings.fallback = "humans,100".parse().ok());
+    world.take_at_most(0);
+    goes_on(&mut world, EndReason::Busy);
+    let at = Ending::Continued { context: "humans".into(), extension: "100".into(), priority: 1 };
+    assert_eq!(world.outcome(0).ended, Some(at));
+    assert!(world.daemons[0].readiness.full);
+}
+
+#[test]
+fn an_asterisk_that_refuses_is_tried_until_it_does_not() {
+    let mut world = World::new();
+    world.asterisk.set_read_only(true);
+    world.dial(vec![]);
+    world.run_for(5_000);
+    assert!(world.daemons[0].readiness.asterisk_refuses);
+    world.hang_up(0);
+    world.run_for(3_000);
+    world.asterisk.set_read_only(false);
+    world.run_for(3_000);
+    assert!(!world.daemons[0].readiness.asterisk_refuses);
+    assert_eq!(world.daemons[0].readiness.asterisk, AsteriskLink::Connected);
+}
