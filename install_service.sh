@@ -354,7 +354,7 @@ is_known() { sed -n 's/^ReadWritePaths=//p' "$unit" 2>/dev/null | tr -d '"' | tr
 make() {
     local above who=''
     above=$(dirname "$1")
-    while [ ! -e "$root$above" ]; do above=$(dirname "$above"); done
+    while [ ! -e "$root$above" ] && [ "$above" != / ]; do above=$(dirname "$above"); done
     if has_owners; then who=$(changeable "$above"); fi
     if [ -n "$who" ]; then
         say "ATENCIÓN: falta la carpeta $1, y $above es del usuario $who: créela para el usuario $user" \
@@ -513,7 +513,7 @@ else
 fi
 if [ -n "$missing" ]; then
     say "Siguiente paso: complete en $prefix/.env:$missing; después: sudo systemctl start $name" \
-        "Next step: fill in in $prefix/.env:$missing; then: sudo systemctl start $name"
+        "Next step: fill in these variables in $prefix/.env:$missing; then: sudo systemctl start $name"
 else
     say "Para verlo: journalctl -u $name -f" "To watch it: journalctl -u $name -f"
 fi

@@ -189,6 +189,14 @@ fn a_dry_run_says_what_it_would_do_and_writes_nothing() {
 }
 
 #[test]
+fn a_dry_run_for_a_folder_that_is_not_there_yet_ends() {
+    let machine = Machine::new();
+    fs::remove_dir(machine.path("/")).expect("it is empty");
+    let said = machine.install(&["--dry-run"]);
+    assert!(said.contains(PROGRAM) && !machine.path("/").exists(), "{said}");
+}
+
+#[test]
 fn uninstalling_keeps_settings_recordings_and_log_and_says_so() {
     let machine = Machine::new();
     machine.install(&[]);

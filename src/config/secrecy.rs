@@ -132,6 +132,7 @@ mod tests {
         may_hold_secret(text, &|name| match name {
             "ASTERISK_PASSWORD" => Some("geheim".to_owned()),
             "API_TOKEN" => Some("reader/ana:wort,abc".to_owned()),
+            "DATABASE_URL" => Some("mysql://calls:k%6Fe%2Fnig@db/phone".to_owned()),
             _ => None,
         })
     }
@@ -151,6 +152,8 @@ mod tests {
             "xgeheimx",
             "wort",
             "Bearer 0a1b2c3d4e",
+            "/srv/k%6Fe%2Fnig",
+            "/srv/koe/nig",
         ] {
             assert!(is_hidden(text), "{text}");
         }
@@ -173,6 +176,7 @@ mod tests {
             "/srv/prompt2026.txt",
             "es_CO",
             "abc",
+            "db/phone",
         ] {
             assert!(!is_hidden(text), "{text}");
         }
