@@ -279,6 +279,7 @@ fn nothing_in_a_value_reaches_the_terminal_as_more_than_text() {
         b"ASSISTANT_GREETING='a\x1b[2Jb'\n",
         b"ASSISTANT_GREETING=\"a\\nASTERISK_PORT = 1  [.env]\"\n",
         "ASSISTANT_GREETING='a\u{9b}2J\u{202e}b\u{2028}c\u{200b}'\n".as_bytes(),
+        "ASSISTANT_GREETING='a\u{202e}b\u{2028}c\u{200b}d'\n".as_bytes(),
         b"ASSISTANT_GREETING='a\rASTERISK_PORT=1'\r\n",
         b"ASSISTANT_GREETING=\"a\\\"b\"\n",
         b"ASSISTANT_GREETING='a\xff\xfeb'\n",
