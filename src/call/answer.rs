@@ -132,7 +132,7 @@ impl Call {
 
     fn flawed(&mut self, item: &ItemId, flaw: Flaw) {
         if let Some(utterance) = self.transcript.find(item) {
-            utterance.flaw = Some(flaw);
+            utterance.has(flaw);
             self.tell(item, None);
         }
     }

@@ -78,7 +78,8 @@ impl Call {
             (ItemId::from(&*format!("keys_{}", self.keys.count)), format!("[keypad: {pressed}]"));
         let at = self.now - self.born;
         if let Some(utterance) = self.transcript.utterance(&id, Speaker::Caller) {
-            (utterance.began, utterance.ended) = (Some(at), Some(at));
+            utterance.begins(at);
+            utterance.ends(at);
         }
         let kept = recorded(&pressed, self.settings.keep);
         self.transcript.write(&id, &format!("[keypad: {kept}]"));

@@ -251,6 +251,9 @@ impl Call {
 
     /// Lets the caller go when all has been said, or it takes too long.
     pub(super) fn advance_leaving(&mut self) {
+        if self.leaving.is_none() {
+            return;
+        }
         let (now, meanwhile) = (self.now, self.meanwhile());
         if self.leaving.as_ref().is_some_and(|leaving| leaving.asks(meanwhile)) {
             self.responses.want(Purpose::Goodbye);

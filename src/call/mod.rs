@@ -27,10 +27,9 @@
 //! Each machine below (`Legs`, `Agent`, `Playout`, `Floor`, …) keeps its fields to itself: it is told what happened, takes what
 //! it needs as arguments, and answers with what is to be done. `impl Call` blocks stand between them.
 //!
-//! Assertions of what must always be true stay on in release (`check` here, in `playout`, in `tape`; others where they belong).
-//! They take no longer the longer a call lasts. One that fails ends this call: its task panics, and the daemon does what
-//! it does whenever that happens. The recording keeps what there is of it, the caller goes on in the dialplan, the operator
-//! is told.
+//! Assertions of what must always be true stay on in release; each stands where it can fail. They take the same time however
+//! long a call lasts. An assertion that fails ends this call alone: its task panics, the recording ends as an internal error with
+//! everything that had been handed to it, the caller goes on in the dialplan, and the operator is told.
 //!
 //! | file | holds |
 //! |---|---|
@@ -63,6 +62,8 @@ mod asterisk;
 mod attempt;
 mod caller;
 mod closing;
+#[cfg(test)]
+mod diagram_tests;
 pub mod ear;
 mod floor;
 pub mod glance;

@@ -83,6 +83,44 @@ impl Utterance {
         }
     }
 
+    /// It began, so long after the call did.
+    pub(super) fn begins(&mut self, at: Duration) {
+        self.began = Some(at);
+    }
+
+    /// It ended, so long after the call began.
+    pub(super) fn ends(&mut self, at: Duration) {
+        self.ended = Some(at);
+    }
+
+    /// It was heard to its end, which took so many milliseconds. Its beginning is `began`, if none was known.
+    pub(super) fn was_heard(&mut self, began: Duration, ms: u64) {
+        let began = *self.began.get_or_insert(began);
+        self.ends(began + Duration::from_millis(ms));
+    }
+
+    /// The caller cut it off when so many milliseconds of those that had arrived had been heard.
+    pub(super) fn was_cut_off(&mut self, began: Duration, heard_ms: u64, said_ms: u64) {
+        self.begins(began);
+        self.ends(began + Duration::from_millis(heard_ms));
+        (self.heard_ms, self.said_ms) = (Some(heard_ms), Some(said_ms));
+    }
+
+    /// The caller did not get all of it.
+    pub(super) fn has(&mut self, flaw: Flaw) {
+        self.flaw = Some(flaw);
+    }
+
+    /// The server is putting it into words.
+    pub(super) fn await_words(&mut self) {
+        self.awaits_words = true;
+    }
+
+    /// Its words are there, or will not come.
+    pub(super) fn await_no_words(&mut self) {
+        self.awaits_words = false;
+    }
+
     /// How long it took, if both ends are known.
     pub fn length(&self) -> Option<Duration> {
         self.began.zip(self.ended).map(|(began, ended)| ended.saturating_sub(began))
@@ -269,7 +307,7 @@ impl Transcript {
     /// What has not been put into words will not be: its session is gone.
     pub fn await_no_words(&mut self) {
         for utterance in &mut self.utterances {
-            utterance.awaits_words = false;
+            utterance.await_no_words();
         }
     }
 

@@ -137,8 +137,7 @@ impl Call {
         for Played { item, begun, ms } in played {
             let born = self.born;
             if let Some(utterance) = self.transcript.find(&item) {
-                let began = *utterance.began.get_or_insert(begun.saturating_duration_since(born));
-                utterance.ended = Some(began + Duration::from_millis(ms));
+                utterance.was_heard(begun.saturating_duration_since(born), ms);
                 self.tell(&item, None);
             }
         }
@@ -188,7 +187,7 @@ impl Call {
         self.floor.caller_begins(self.now);
         let at = self.floor.at(audio_start_ms);
         if let Some(utterance) = self.utterance(item, Speaker::Caller, None) {
-            utterance.began = Some(at);
+            utterance.begins(at);
         }
         if self.settings.session.interrupt {
             self.interrupted();
@@ -201,7 +200,7 @@ impl Call {
         self.responses.give_way(self.now);
         let at = self.floor.at(audio_end_ms);
         if let Some(utterance) = self.utterance(item, Speaker::Caller, None) {
-            utterance.ended = Some(at);
+            utterance.ends(at);
         }
         self.tell(item, None);
     }
@@ -210,7 +209,7 @@ impl Call {
     fn caller_committed(&mut self, item: &ItemId, previous: Option<ItemId>) {
         self.floor.caller_took_turn();
         if let Some(utterance) = self.utterance(item, Speaker::Caller, previous.as_ref()) {
-            utterance.awaits_words = true;
+            utterance.await_words();
         }
         self.tell(item, previous);
     }
@@ -242,10 +241,7 @@ impl Call {
         let born = self.born;
         let began = heard.begun.map_or(Duration::ZERO, |begun| begun.saturating_duration_since(born));
         if let Some(utterance) = self.utterance(&heard.item, Speaker::Assistant, None) {
-            utterance.began = Some(began);
-            utterance.ended = Some(began + Duration::from_millis(heard.ms));
-            utterance.heard_ms = Some(heard.ms);
-            utterance.said_ms = Some(heard.received_ms);
+            utterance.was_cut_off(began, heard.ms, heard.received_ms);
         }
         self.tell(&heard.item, None);
         if !self.sessions.knows(&heard.item) {
@@ -303,7 +299,7 @@ impl Call {
     /// What the caller said, as the server understood it; may be empty.
     fn caller_text(&mut self, item: &ItemId, text: &str) {
         if let Some(utterance) = self.utterance(item, Speaker::Caller, None) {
-            utterance.awaits_words = false;
+            utterance.await_no_words();
         }
         self.transcript.write(item, text.trim());
         self.tell(item, None);
