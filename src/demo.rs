@@ -262,7 +262,7 @@ impl Stage {
         let verdict = match (right, language) {
             (true, Language::Spanish) => "Todo bien.",
             (true, Language::English) => "All is well.",
-            (false, Language::Spanish) => "Algo ha fallado: véanse las líneas con ✗.",
+            (false, Language::Spanish) => "Algo falló: vea las líneas con ✗.",
             (false, Language::English) => "Something went wrong: see the lines with ✗.",
         };
         print(&self.pen.paint("1", &format!("\n  {verdict}")))?;

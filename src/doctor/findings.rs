@@ -58,13 +58,13 @@ findings! {
     VariableWrong { notice: Notice } => Variables Failure,
         "{notice}",
         "{notice}",
-        "Corríjalo en .env; .env.example explica cada variable",
-        "Correct it in .env; .env.example explains every variable";
+        "Corríjalo en .env; «openai-inbound-calls config» muestra y explica cada variable",
+        "Correct it in .env; \"openai-inbound-calls config\" shows and explains every variable";
     VariableDoubtful { notice: Notice } => Variables Warning,
         "{notice}",
         "{notice}",
-        "Corríjalo en .env; .env.example explica cada variable",
-        "Correct it in .env; .env.example explains every variable";
+        "Corríjalo en .env; «openai-inbound-calls config» muestra y explica cada variable",
+        "Correct it in .env; \"openai-inbound-calls config\" shows and explains every variable";
     VariableNoted { notice: Notice } => Variables Note,
         "{notice}",
         "{notice}";

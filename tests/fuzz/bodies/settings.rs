@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::fs;
 
-use openai_inbound_calls::config::{Config, Problem, Survey};
+use openai_inbound_calls::config::{Config, Problem, Survey, VARIABLES};
 use openai_inbound_calls::operator::{Language, Notice};
 use tempfile::TempDir;
 
@@ -64,7 +64,7 @@ pub(crate) fn env_file(bytes: &[u8]) {
             Err(error) => error.notices(),
         };
         let said = lines(&said);
-        let _survey = Survey::load_from(path, &nothing);
+        let survey = Survey::load_from(path, &nothing);
         // A secret that stands in its own variable, on a line of its own, is never told.
         let text = String::from_utf8_lossy(bytes);
         let own = ["ASTERISK_PASSWORD=", "OPENAI_API_KEY=", "API_TOKEN=", "DATABASE_URL=mysql://calls:"];
@@ -72,6 +72,17 @@ pub(crate) fn env_file(bytes: &[u8]) {
         if text.lines().filter(|line| line.contains(SECRET)).all(is_at_home) {
             assert!(!said.iter().any(|line| line.contains(SECRET)), "{said:?}");
         }
+        // Nor is it shown by `config`. (Names of tokens and hosts of databases are: they are no secrets.)
+        let is_whole = |line: &str| own[..2].iter().any(|name| line.starts_with(name));
+        if text.lines().filter(|line| line.contains(SECRET)).all(is_whole) {
+            for setting in &survey.settings {
+                let shown = format!("{:?}", setting.value);
+                assert!(!shown.contains(SECRET), "{}: {shown}", setting.variable.name);
+            }
+        }
+        assert_eq!(survey.settings.len(), VARIABLES.len());
+        let all_valid = survey.settings.iter().all(|setting| setting.is_valid);
+        assert!(loaded.is_err() || all_valid, "a daemon that starts has no variable that is wrong");
     });
 }
 
