@@ -185,7 +185,7 @@ fn another_folder_is_no_empty_one_and_a_wrong_setting_is_named() {
         let nowhere = run_with(folder.path(), &[("RECORDINGS_DIR", "recordings")], command);
         let said = String::from_utf8(nowhere.stderr).unwrap();
         assert!(!nowhere.status.success() && nowhere.stdout.is_empty(), "{command:?}: {said}");
-        assert!(said.contains(&format!("no folder of recordings {elsewhere}:")), "{said}");
+        assert!(said.contains(&format!("The folder of recordings {elsewhere} does not exist:")), "{said}");
     }
     let wrong = Command::new(env!("CARGO_BIN_EXE_openai-inbound-calls"))
         .env_clear()
@@ -195,5 +195,5 @@ fn another_folder_is_no_empty_one_and_a_wrong_setting_is_named() {
         .output()
         .unwrap();
     let said = String::from_utf8(wrong.stderr).unwrap();
-    assert!(!wrong.status.success() && said.contains("API_LISTEN=0.0.0.0:5001 admits connections"), "{said}");
+    assert!(!wrong.status.success() && said.contains("API_LISTEN=0.0.0.0:5001 accepts connections"), "{said}");
 }
