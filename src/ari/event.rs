@@ -1,6 +1,6 @@
-//! What Asterisk tells us: the events of the ARI WebSocket that a call acts on.
+//! The events of the ARI WebSocket that a call acts on, and the parser that reads them.
 //!
-//! Every other event is [`Event::Other`]; fields we do not use are ignored.
+//! Every other event becomes [`Event::Other`]. The parser ignores the fields that the program does not use.
 
 use std::net::SocketAddr;
 
@@ -11,87 +11,90 @@ use super::{ChannelId, Place};
 /// An event of the ARI WebSocket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// A channel entered our application: a caller, or our own media channel.
+    /// A channel entered the application: a caller's channel or the media channel of a call.
     StasisStart(Channel),
-    /// A channel took another's place in our application and in its bridge: somebody transferred the other end of the call
-    /// (SIP REFER). [`Self::StasisEnd`] of the other follows.
+    /// A channel took the place of another channel in the application and in its bridge, because the other
+    /// end of the call was transferred (SIP REFER). A [`Self::StasisEnd`] for the old channel follows.
     Replaced {
-        /// The channel whose place it was.
+        /// The channel that was replaced.
         old: ChannelId,
-        /// Where the dialplan would have gone on with that one.
+        /// The dialplan step at which the old channel would have continued. None: Asterisk did not tell it.
         next_step: Option<Place>,
-        /// The channel that is there now. Often one end of a Local channel, without a number.
+        /// The channel that takes its place. This is often one end of a Local channel, which has no number.
         new: Channel,
     },
-    /// The other end of the channel's bridge has this number now.
+    /// The number of the party at the other end of the channel's bridge changed (`ChannelConnectedLine`).
     Connected {
-        /// Whose other end.
+        /// The channel whose other end changed.
         channel: ChannelId,
-        /// Of the other end; may be empty. Private.
+        /// The number of the other end. It may be empty, and it is private.
         number: String,
     },
-    /// A channel left our application: hung up, or sent on in the dialplan.
+    /// A channel left the application: it was hung up, or it continued in the dialplan.
     StasisEnd(ChannelId),
-    /// The far end (or we ourselves) asked for the channel's end.
+    /// The far end, or the program itself, asked Asterisk to hang up the channel.
     HangupRequested(ChannelId),
-    /// Asterisk is being stopped and hangs the channel up.
+    /// Asterisk is shutting down and hangs up the channel.
     AsteriskStops(ChannelId),
-    /// The channel is gone. For a caller only delivered when subscribed to it.
+    /// The channel no longer exists. Asterisk sends this event for a caller's channel only to a subscriber of
+    /// that channel.
     Destroyed(ChannelId),
-    /// The channel rings, is up, …
+    /// The state of the channel changed, for example to ringing or to answered.
     StateChanged(Channel),
     /// A key was pressed and released.
     Dtmf {
-        /// Who pressed it.
+        /// The channel on which the key was pressed.
         channel: ChannelId,
-        /// `0`–`9`, `*`, `#`, `A`–`D`.
+        /// The key: `0`–`9`, `*`, `#` or `A`–`D`.
         digit: char,
     },
-    /// The caller put us on hold.
+    /// The caller put the call on hold.
     Hold(ChannelId),
-    /// The caller took us back.
+    /// The caller took the call off hold.
     Unhold(ChannelId),
-    /// Another program registered our application's name: events go there from now on.
+    /// Another program registered the same application name. Asterisk sends the events to that program from
+    /// now on.
     ApplicationReplaced,
-    /// Any other event, by its type.
+    /// Any other event, with its type.
     Other(String),
 }
 
-/// A channel, as much of it as we use.
+/// The part of a channel's description that the program uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Channel {
-    /// Unique id.
+    /// The unique id of the channel.
     pub id: ChannelId,
-    /// `PJSIP/trunk-00000012`.
+    /// The name of the channel, for example `PJSIP/trunk-00000012`.
     pub name: String,
-    /// Whether it has been answered.
+    /// Whether the channel has been answered.
     pub up: bool,
-    /// The caller's number; may be empty. Private.
+    /// The caller's number. It may be empty, and it is private.
     pub caller: String,
-    /// The number dialled.
+    /// The number that the caller dialled.
     pub called: String,
-    /// Whether the dialplan has it in `Stasis()`, rather than somewhere else by now.
+    /// Whether the dialplan is executing `Stasis()` on the channel, as opposed to any other application.
     pub in_stasis: bool,
 }
 
 impl Channel {
-    /// Of an ExternalMedia channel: the socket its audio goes to, which is in its name (`UnicastRTP/127.0.0.1:10000-0x7f…`;
-    /// Asterisk 16 to 22).
+    /// The address to which Asterisk sends the audio of an ExternalMedia channel. Asterisk 16 to 22 put the
+    /// address into the name of the channel (`UnicastRTP/127.0.0.1:10000-0x7f…`).
     pub fn external_host(&self) -> Option<SocketAddr> {
         let (host, _) = self.name.strip_prefix("UnicastRTP/")?.rsplit_once('-')?;
         host.parse().ok()
     }
 }
 
-/// The text is not an ARI event.
+/// The text is not a valid ARI event. The value says why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not an ARI event: {0}")]
 pub struct Malformed(String);
 
-/// Reads one text frame.
+/// Reads one text frame of the event WebSocket.
 ///
 /// # Errors
-/// [`Malformed`] when it is not JSON with a `type`, or a known event without its channel.
+/// Returns [`Malformed`] if the text is not a JSON object with a `type`, or if a known event lacks its
+/// channel.
 pub fn parse(text: &str) -> Result<Event, Malformed> {
     let kind: Kind = serde_json::from_str(text).map_err(|error| Malformed(error.to_string()))?;
     let event = match kind.kind.as_str() {
@@ -110,16 +113,17 @@ pub fn parse(text: &str) -> Result<Event, Malformed> {
     Ok(event)
 }
 
-/// Reads a channel object by itself, as `GET /channels/{id}` answers it.
+/// Reads a channel object that stands alone, such as the body of `GET /channels/{id}`.
 ///
 /// # Errors
-/// [`Malformed`] when it is not one.
+/// Returns [`Malformed`] if the text is not a channel object.
 pub fn parse_channel(text: &str) -> Result<Channel, Malformed> {
     serde_json::from_str::<WireChannel>(text).map(Channel::from).map_err(|error| Malformed(error.to_string()))
 }
 
-/// The cause of a soft hang-up by an Asterisk that is being stopped (`AST_SOFTHANGUP_SHUTDOWN`): 16 and 22 alike. A hang-up
-/// that is not soft has a cause of Q.850, in which 4 is another thing.
+/// The cause in a `ChannelHangupRequest` when Asterisk shuts down and hangs up softly
+/// (`AST_SOFTHANGUP_SHUTDOWN`). Asterisk 16 and 22 use the same value. A hang-up that is not soft carries a
+/// Q.850 cause, in which 4 has another meaning.
 const SHUTDOWN: u32 = 4;
 
 #[derive(Deserialize)]
@@ -194,7 +198,7 @@ fn entered(text: &str) -> Result<Event, Malformed> {
     let new = Channel::from(event.channel);
     let Some(old) = event.replace_channel else { return Ok(Event::StasisStart(new)) };
     let Dialplan { context, exten: extension, priority, .. } = old.dialplan;
-    // A priority of an extension that does not exist would be no place.
+    // Asterisk reports priority 0 for an extension that does not exist; such a place cannot be used.
     let is_known = !context.is_empty() && !extension.is_empty() && priority > 0;
     let next_step = is_known.then(|| Place { context, extension, priority: priority.saturating_add(1) });
     Ok(Event::Replaced { old: ChannelId::from(&*old.id), next_step, new })

@@ -1,8 +1,9 @@
-//! Asterisk's language: the REST interface's events and requests, bytes ⇄ types. No sockets, no state.
+//! The language of Asterisk's REST interface (ARI): events and requests, converted between bytes and types.
+//! No sockets, no state.
 //!
-//! ARI lets the client choose the ids of what it creates. Ours derive from the caller's channel under a
-//! fixed prefix, so our own media channel is recognised by its name alone, and after a crash anyone can
-//! compute what has to be undone.
+//! ARI lets the client choose the ids of the objects it creates. The program derives these ids from the id of
+//! the caller's channel and starts them with a fixed prefix. A media channel is therefore recognised by its
+//! id alone, and after a crash the ids show which objects must be removed.
 
 pub mod event;
 pub mod request;
@@ -11,54 +12,58 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-/// Begins the id of everything we create in Asterisk.
+/// The prefix of the id of every object that the program creates in Asterisk.
 pub const OUR_PREFIX: &str = "oic-";
 const MEDIA: &str = "oic-media-";
 const BRIDGE: &str = "oic-bridge-";
 
-/// A channel's unique id, as Asterisk gives it (`1795180048.12`) or as we chose it.
+/// The unique id of a channel, assigned by Asterisk (`1795180048.12`) or chosen by the program.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ChannelId(Arc<str>);
 
-/// A bridge's unique id.
+/// The unique id of a bridge.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BridgeId(Arc<str>);
 
-/// A place in the dialplan.
+/// A place in the dialplan, at which a channel can continue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// Context.
+    /// The name of the context.
     pub context: String,
-    /// Extension.
+    /// The extension in the context.
     pub extension: String,
-    /// Priority, from 1.
+    /// The priority of the step, counted from 1.
     pub priority: u32,
 }
 
-/// Why the event socket could not be connected.
+/// Why the event WebSocket could not be connected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unreached {
-    /// User or password are wrong (401, 403).
+    /// Asterisk rejects the user or the password (status 401 or 403).
     Credentials,
-    /// Another status, for a moment: Asterisk says 404, then 503 while it starts.
+    /// The server answers another status for a short time. Asterisk answers 404 and then 503 while it starts.
     Starting(u16),
-    /// Another status, for longer than a start takes: ARI is off, or elsewhere (`prefix` in http.conf).
+    /// The server answers another status for longer than a start takes: ARI is disabled, or it has another
+    /// path (`prefix` in http.conf).
     NotAri(u16),
-    /// The certificate is not to be trusted.
+    /// The TLS certificate of the server is not trusted. The value says why.
     Certificate(String),
-    /// It was accepted and closed without an answer: Asterisk is at its `sessionlimit`, or it is something else.
+    /// The server accepted the connection and closed it without an answer: Asterisk has reached its
+    /// `sessionlimit`, or the server is not Asterisk.
     Closed,
-    /// Anything else.
+    /// Any other network error. The value says which.
     Network(String),
 }
 
 impl FromStr for Place {
     type Err = ();
 
-    /// Reads `context,extension,priority`, or `context,extension` for its first priority.
+    /// Reads `context,extension,priority`. Without a priority, the place is the first priority of the
+    /// extension.
     fn from_str(text: &str) -> Result<Self, ()> {
         let mut parts = text.split(',').map(str::trim);
-        // As Asterisk's own names; a comma or a parenthesis would end the argument of DIALPLAN_EXISTS().
+        // These are the characters of Asterisk's own names. A comma or a parenthesis would end the argument
+        // of DIALPLAN_EXISTS().
         let is_name = |part: &&str| {
             !part.is_empty()
                 && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.+*#".contains(&byte))
@@ -80,35 +85,35 @@ impl fmt::Display for Place {
 }
 
 impl ChannelId {
-    /// The id of the ExternalMedia channel that serves this caller.
+    /// The id of the ExternalMedia channel that carries this caller's audio.
     #[must_use]
     pub fn media(&self) -> Self {
         Self(format!("{MEDIA}{}", self.0).into())
     }
 
-    /// The id of the bridge that joins this caller with its media channel.
+    /// The id of the bridge that joins this caller's channel with its media channel.
     pub fn bridge(&self) -> BridgeId {
         BridgeId(format!("{BRIDGE}{}", self.0).into())
     }
 
-    /// If this is one of our media channels: the caller it serves.
+    /// The caller whose audio this channel carries. None: this is not a media channel of the program.
     pub fn caller(&self) -> Option<Self> {
         self.0.strip_prefix(MEDIA).map(Self::from)
     }
 
-    /// The id.
+    /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
 impl BridgeId {
-    /// If this is one of our bridges: the caller it serves.
+    /// The caller for whom the program created this bridge. None: this is not a bridge of the program.
     pub fn caller(&self) -> Option<ChannelId> {
         self.0.strip_prefix(BRIDGE).map(ChannelId::from)
     }
 
-    /// The id.
+    /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

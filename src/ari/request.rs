@@ -1,4 +1,4 @@
-//! What we ask of Asterisk: the REST requests, as data, and what it answered.
+//! The ARI requests that the program makes, as data, and the answers of Asterisk.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -7,104 +7,106 @@ use serde::Deserialize;
 
 use super::{BridgeId, ChannelId, Place};
 
-/// One REST request.
+/// One ARI request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
-    /// A mixing bridge with the id we chose.
+    /// Creates a mixing bridge with an id that the program chooses.
     CreateBridge {
-        /// Its id.
+        /// The id of the new bridge.
         bridge: BridgeId,
     },
-    /// An ExternalMedia channel: RTP, µ-law, between Asterisk and `host`.
+    /// Creates an ExternalMedia channel, which exchanges µ-law RTP between Asterisk and `host`.
     ExternalMedia {
-        /// The Stasis application it enters.
+        /// The Stasis application that the channel enters.
         app: String,
-        /// Its id.
+        /// The id of the new channel.
         channel: ChannelId,
-        /// Where Asterisk sends the caller's audio: our socket.
+        /// The address to which Asterisk sends the caller's audio: the RTP socket of the call.
         host: SocketAddr,
     },
-    /// Joins two channels in a bridge. Only after both are in the application (422 otherwise).
+    /// Joins two channels in a bridge. Asterisk answers 422 until both channels are in the application.
     AddChannels {
-        /// The bridge.
+        /// The bridge that the channels join.
         bridge: BridgeId,
-        /// The caller and its media channel.
+        /// The caller's channel and its media channel.
         channels: [ChannelId; 2],
     },
-    /// Lets the caller hear ringing (SIP 180).
+    /// Indicates ringing to the caller (SIP 180).
     Ring(ChannelId),
-    /// Takes the call.
+    /// Answers the call.
     Answer(ChannelId),
-    /// Sets a channel variable, for the dialplan to read.
+    /// Sets a channel variable, which the dialplan can read.
     SetVariable {
-        /// The channel.
+        /// The channel that gets the variable.
         channel: ChannelId,
-        /// Its name.
+        /// The name of the variable.
         name: &'static str,
-        /// Its value.
+        /// The value of the variable.
         value: String,
     },
-    /// Whether the dialplan has this place (`DIALPLAN_EXISTS`, asked on a channel); see [`exists`].
+    /// Asks whether the dialplan has this place (`DIALPLAN_EXISTS`, evaluated on a channel); see [`exists`].
     DialplanExists {
-        /// A channel.
+        /// Any channel that exists.
         channel: ChannelId,
-        /// The place.
+        /// The place that is looked up.
         place: Place,
     },
-    /// Lets the channel go on in the dialplan. A place that does not exist ends the call, with 204 all the same.
+    /// Lets the channel continue in the dialplan. If the place does not exist, the call ends, although
+    /// Asterisk answers 204.
     Continue {
-        /// The channel.
+        /// The channel that continues.
         channel: ChannelId,
-        /// Where; None: with the next step.
+        /// The place at which the channel continues. None: the step after `Stasis()`.
         place: Option<Place>,
     },
-    /// Hangs up.
+    /// Hangs up a channel.
     Hangup(ChannelId),
-    /// Removes a bridge; its channels stay.
+    /// Removes a bridge. The channels in the bridge remain.
     DeleteBridge(BridgeId),
-    /// What our application holds: is it registered, which channels and bridges are in it?
+    /// Asks whether an application is registered, and which channels and bridges belong to that application.
     Application(String),
-    /// All bridges, of whatever program; see [`Application::add_bridges`] and [`idle_bridges`].
+    /// Lists all bridges of all programs; see [`Application::add_bridges`] and [`idle_bridges`].
     Bridges,
-    /// One channel's description.
+    /// Asks for the description of one channel.
     Channel(ChannelId),
-    /// What Asterisk says of itself; answers [`version`].
+    /// Asks for the description of Asterisk itself; see [`version`] and [`started_at`].
     Info,
-    /// Its modules; answers [`running_modules`].
+    /// Lists the modules of Asterisk; see [`running_modules`].
     Modules,
 }
 
-/// HTTP method of a [`Request`].
+/// The HTTP method of a [`Request`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
-    /// Reads.
+    /// GET: reads.
     Get,
-    /// Creates or acts.
+    /// POST: creates an object or starts an action.
     Post,
-    /// Removes.
+    /// DELETE: removes an object.
     Delete,
 }
 
-/// How a [`Request`] ended.
+/// The outcome of a [`Request`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reply {
-    /// 2xx, with the body.
+    /// Asterisk answered 2xx. The value is the body.
     Done(String),
-    /// Any other status, with what Asterisk said about it.
+    /// Asterisk answered any other status.
     Refused {
-        /// HTTP status.
+        /// The HTTP status.
         status: u16,
-        /// Asterisk's message.
+        /// The message in Asterisk's answer.
         message: String,
     },
-    /// No answer: whether it was carried out is unknown.
+    /// No answer arrived, so it is unknown whether Asterisk carried out the request. The value says why.
     Lost(String),
 }
 
 impl Request {
-    /// Whether asking again would change nothing: it was done, or is refused for a reason that stays. Without an answer,
-    /// or with a fault of Asterisk's own (5xx), it may not have been done; and a caller who is still there must be
-    /// sent on, whatever was said before.
+    /// Whether a repetition of the request would change nothing, because Asterisk carried out the request or
+    /// refuses it for a lasting reason. Without an answer, or after a fault of Asterisk (5xx), the request
+    /// may not have been carried out. A `Continue` is settled only when the channel no longer exists or has
+    /// left the application (404 or 409), because a caller who is still in the application must be sent on.
     pub const fn is_settled_by(&self, reply: &Reply) -> bool {
         match (self, reply) {
             (_, Reply::Done(_)) => true,
@@ -115,29 +117,30 @@ impl Request {
         }
     }
 
-    /// Whether what a removal removes is there no more. Asterisk answers 204 before it has done it, and refuses to make
-    /// something of the same name until then (409).
+    /// Whether the reply shows that the object to be removed no longer exists. Asterisk answers 204 before
+    /// the object is gone, and until then it refuses to create an object with the same id (409).
     pub const fn is_gone_by(&self, reply: &Reply) -> bool {
         matches!(reply, Reply::Refused { status: 404, .. })
     }
 
-    /// Whether making it twice does no more than making it once. Of what is created under a name the second time is
-    /// refused (409; Asterisk 22: 500), and that refusal says nothing about the first.
+    /// Whether making the request twice has the same effect as making it once. Asterisk refuses to create an
+    /// object whose id exists (409; Asterisk 22: 500), and that refusal does not tell whether the first
+    /// request succeeded.
     pub const fn may_be_repeated(&self) -> bool {
         !matches!(self, Self::CreateBridge { .. } | Self::ExternalMedia { .. })
     }
 
-    /// Whether it is to change or make a channel.
+    /// Whether the request creates, changes or removes a channel.
     pub fn changes_a_channel(&self) -> bool {
         self.method() != Method::Get && self.path().starts_with("/channels/")
     }
 
-    /// Whether its answer grows with what Asterisk does for others.
+    /// Whether the length of the answer depends on what else Asterisk does.
     pub const fn answers_a_list(&self) -> bool {
         matches!(self, Self::Application(_) | Self::Bridges | Self::Modules)
     }
 
-    /// Its HTTP method.
+    /// The HTTP method of the request.
     pub const fn method(&self) -> Method {
         match self {
             Self::CreateBridge { .. }
@@ -157,7 +160,8 @@ impl Request {
         }
     }
 
-    /// Method and path without the query, in which a caller's words may be: `POST /channels/1.2/continue`.
+    /// The method and the path, for example `POST /channels/1.2/continue`. The query is left out, because it
+    /// may hold words of the caller.
     pub fn name(&self) -> String {
         let path = self.path();
         let path = path.split('?').next().unwrap_or_default();
@@ -169,7 +173,7 @@ impl Request {
         format!("{method} {path}")
     }
 
-    /// Path and query below `/ari`, percent-encoded.
+    /// The path below `/ari` and the query, both percent-encoded.
     pub fn path(&self) -> String {
         match self {
             Self::CreateBridge { bridge } => {
@@ -230,7 +234,7 @@ fn path(segments: &[&str], query: &[(&str, &str)]) -> String {
     path
 }
 
-/// Percent-encodes all but unreserved characters (RFC 3986 §2.3).
+/// Appends `text` and percent-encodes every byte except the unreserved characters (RFC 3986 §2.3).
 fn encode(out: &mut String, text: &str) {
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
@@ -241,10 +245,11 @@ fn encode(out: &mut String, text: &str) {
     }
 }
 
-/// Where Asterisk's end of an ExternalMedia channel is, from the reply to its creation: the channel with its variables, or
-/// (Asterisk 16.6.0 to 16.6.2) an object around the channel that has the address beside it.
+/// The address at which Asterisk receives the RTP of an ExternalMedia channel, from the reply to the creation
+/// of that channel. The reply is the channel with its variables. Asterisk 16.6.0 to 16.6.2 reply with an
+/// object that holds the channel and, beside the channel, the address.
 ///
-/// None: the reply does not say (or says nonsense), and the media path cannot be used.
+/// None: the reply holds no usable address, so no audio can be sent to Asterisk.
 pub fn media_address(body: &str) -> Option<SocketAddr> {
     #[derive(Deserialize)]
     #[serde(untagged)]
@@ -266,7 +271,7 @@ pub fn media_address(body: &str) -> Option<SocketAddr> {
     (port != 0).then_some(SocketAddr::new(address.parse().ok()?, port))
 }
 
-/// What [`Request::DialplanExists`] answers.
+/// Whether the place exists, from the reply to [`Request::DialplanExists`].
 pub fn exists(body: &str) -> bool {
     #[derive(Deserialize)]
     struct Body {
@@ -275,7 +280,7 @@ pub fn exists(body: &str) -> bool {
     serde_json::from_str::<Body>(body).is_ok_and(|body| body.value == "1")
 }
 
-/// The bridges without channels, from the reply to [`Request::Bridges`].
+/// The bridges that have no channels, from the reply to [`Request::Bridges`].
 pub fn idle_bridges(body: &str) -> Vec<BridgeId> {
     #[derive(Deserialize)]
     struct Bridge {
@@ -286,7 +291,7 @@ pub fn idle_bridges(body: &str) -> Vec<BridgeId> {
     all.iter().filter(|bridge| bridge.channels.is_empty()).map(|bridge| BridgeId::from(&*bridge.id)).collect()
 }
 
-/// Asterisk's version, from the reply to [`Request::Info`].
+/// The version of Asterisk, from the reply to [`Request::Info`].
 pub fn version(body: &str) -> Option<String> {
     #[derive(Deserialize)]
     struct Body {
@@ -299,8 +304,8 @@ pub fn version(body: &str) -> Option<String> {
     serde_json::from_str(body).ok().map(|Body { system: System { version } }| version)
 }
 
-/// When Asterisk was started, from the reply to [`Request::Info`]: another time is another Asterisk, with none of the
-/// channels of the one before.
+/// The time at which Asterisk started, from the reply to [`Request::Info`]. If the time differs from an
+/// earlier one, Asterisk has been restarted and the earlier channels no longer exist.
 pub fn started_at(body: &str) -> Option<String> {
     #[derive(Deserialize)]
     struct Body {
@@ -313,7 +318,7 @@ pub fn started_at(body: &str) -> Option<String> {
     serde_json::from_str(body).ok().map(|Body { status: Status { startup_time } }| startup_time)
 }
 
-/// The modules that run, from the reply to [`Request::Modules`].
+/// The names of the modules that are running, from the reply to [`Request::Modules`].
 pub fn running_modules(body: &str) -> Option<Vec<String>> {
     #[derive(Deserialize)]
     struct Module {
@@ -324,25 +329,26 @@ pub fn running_modules(body: &str) -> Option<Vec<String>> {
     Some(all.into_iter().filter(|module| module.status == "Running").map(|module| module.name).collect())
 }
 
-/// What [`Request::Application`] answers.
+/// The channels and bridges of an application, from the reply to [`Request::Application`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct Application {
-    /// Channels in (or subscribed by) the application.
+    /// The ids of the channels that are in the application, or to which the application is subscribed.
     #[serde(default)]
     channel_ids: Vec<String>,
-    /// Bridges subscribed by the application.
+    /// The ids of the bridges to which the application is subscribed.
     #[serde(default)]
     bridge_ids: Vec<String>,
 }
 
 impl Application {
-    /// Reads the reply's body; None when it is not an application.
+    /// Reads the body of the reply. None: the body does not describe an application.
     pub fn parse(body: &str) -> Option<Self> {
         serde_json::from_str(body).ok()
     }
 
-    /// Adds the bridges that are named after its channels, from the reply to [`Request::Bridges`]: Asterisk itself lists
-    /// with an application only those that one of its channels has joined.
+    /// Adds the bridges that are named after channels of this application, from the reply to
+    /// [`Request::Bridges`]. Asterisk lists a bridge with the application only once a channel of the
+    /// application has joined that bridge.
     pub fn add_bridges(&mut self, body: &str) {
         #[derive(Deserialize)]
         struct Bridge {
@@ -359,12 +365,12 @@ impl Application {
         self.bridge_ids.extend(ours);
     }
 
-    /// The channels in it.
+    /// The channels that belong to the application.
     pub fn channels(&self) -> impl Iterator<Item = ChannelId> {
         self.channel_ids.iter().map(|id| ChannelId::from(&**id))
     }
 
-    /// The bridges in it.
+    /// The bridges that belong to the application.
     pub fn bridges(&self) -> impl Iterator<Item = BridgeId> {
         self.bridge_ids.iter().map(|id| BridgeId::from(&**id))
     }

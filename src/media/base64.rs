@@ -1,34 +1,35 @@
-//! Base64 as it comes from servers: with padding or without, in the standard alphabet or in the one for URLs
-//! (RFC 4648 §4 and §5).
+//! A decoder for base64 from servers, with or without padding, in the standard alphabet or in the URL-safe
+//! one (RFC 4648 §4 and §5).
 
 use base64::Engine as _;
 use base64::alphabet::{STANDARD, URL_SAFE};
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 
-/// Neither padding nor the unused bits of the last character decide whether a text can be read.
+/// Neither missing padding nor non-zero unused bits of the last character are an error.
 const TOLERANT: GeneralPurposeConfig = GeneralPurposeConfig::new()
     .with_decode_padding_mode(DecodePaddingMode::Indifferent)
     .with_decode_allow_trailing_bits(true);
 const OF_TEXTS: GeneralPurpose = GeneralPurpose::new(&STANDARD, TOLERANT);
 const OF_URLS: GeneralPurpose = GeneralPurpose::new(&URL_SAFE, TOLERANT);
 
-/// So much is decoded at a time, through the stack. A multiple of 4.
+/// The number of characters that are decoded at a time, in a buffer on the stack. A multiple of 4. A larger
+/// value uses more stack; a smaller value calls `take` more often.
 const CHARACTERS: usize = 1_024;
 
 /// Why a text was not decoded to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault<E> {
-    /// It is no base64.
+    /// The text is not base64.
     Malformed,
-    /// Whoever takes the bytes has refused some.
+    /// The receiver of the bytes refused some of them.
     Refused(E),
 }
 
 /// Decodes a text piece by piece into `take`.
 ///
 /// # Errors
-/// See [`Fault`]; `take` may have had the pieces before the fault.
+/// See [`Fault`]. `take` may already have received the pieces before the fault.
 pub fn decode<E>(text: &str, mut take: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), Fault<E>> {
     let mut bytes = [0; CHARACTERS / 4 * 3];
     for piece in text.as_bytes().chunks(CHARACTERS) {
@@ -58,7 +59,7 @@ mod tests {
     }
 
     proptest! {
-        /// Each of the four ways to write the same bytes is read.
+        /// The decoder reads each of the four encodings of the same bytes.
         #[test]
         fn every_way_to_write_it_is_read(bytes in proptest::collection::vec(any::<u8>(), 0..3_000)) {
             for text in [

@@ -1,14 +1,16 @@
-//! How loud a voice is, for a meter: the root mean square of what was added since it was last read.
+//! The loudness of a voice for a level meter: the root mean square of the samples since the last reading.
 
 use super::frame::Frame;
 use super::ulaw;
 
-/// Every so many samples one is looked at: a meter wants no more, and a frame costs a quarter.
+/// One of this many samples is measured. A larger value costs less per frame and measures less precisely; a
+/// smaller value does the opposite.
 const EVERY: usize = 4;
-/// What is quieter is silence to an ear. A quiet telephone line is at about -65.
+/// The level below which the meter reports silence. The noise of a quiet telephone line is at about -65 dBFS.
+/// With a larger value soft voices count as silence; with a smaller value line noise counts as sound.
 const SILENCE_DBFS: f32 = -60.0;
 
-/// The level of a piece of sound.
+/// The measured samples since the last reading.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Level {
     squares: u64,
@@ -16,7 +18,7 @@ pub struct Level {
 }
 
 impl Level {
-    /// Adds a frame.
+    /// Adds the samples of one frame.
     pub fn add(&mut self, frame: &Frame) {
         for byte in frame.0.iter().step_by(EVERY) {
             let sample = i64::from(ulaw::decode(*byte));
@@ -25,7 +27,8 @@ impl Level {
         self.samples = self.samples.saturating_add((frame.0.len() / EVERY) as u32);
     }
 
-    /// The level since this was last called, decibels below full scale (-60 to 0); None: silence, or nothing.
+    /// The level since the last call of this function, in decibels below full scale (-60 to 0), and starts
+    /// anew. None: there was silence, or no frame was added.
     pub fn take(&mut self) -> Option<f32> {
         let Self { squares, samples } = std::mem::take(self);
         let mean = squares as f32 / samples.max(1) as f32;

@@ -1,7 +1,7 @@
-//! Sound as the telephone knows it: frames, G.711 µ-law, RTP packets, voice activity, loudness, WAV headers; and
-//! the base64 in which it travels.
+//! Audio as the telephone network uses it: frames, G.711 µ-law, RTP packets, voice activity, loudness and WAV
+//! headers, and the base64 in which the audio travels to and from OpenAI.
 //!
-//! Nothing here keeps a connection or knows what a call is.
+//! No module here keeps a connection or knows about calls.
 
 pub mod base64;
 pub mod frame;

@@ -1,61 +1,62 @@
-//! RTP packets (RFC 3550 §5.1): reading what arrives, writing what we send.
+//! RTP packets (RFC 3550 §5.1): a parser for received packets and a writer for sent packets.
 //!
-//! Knows the whole header – contributing sources, extension, padding – because each of them has
-//! once been played to a caller as noise. Does not reorder, pace or judge: see `call::uplink`.
+//! The parser handles the whole header, including contributing sources, the extension and the padding,
+//! because a parser that ignores one of them plays it to the caller as noise. Packets are neither reordered
+//! nor paced here; see `call::uplink`.
 
 use super::frame::{FRAME_BYTES, Frame};
 
-/// Fixed part of the header, bytes.
+/// The length of the fixed part of the header, in bytes.
 pub const HEADER_BYTES: usize = 12;
-/// A packet as we send it: header and one frame.
+/// The length of a sent packet in bytes: the header and one frame.
 pub const PACKET_BYTES: usize = HEADER_BYTES + FRAME_BYTES;
 
-/// G.711 µ-law (RFC 3551 table 4).
+/// The payload type of G.711 µ-law (RFC 3551 table 4).
 pub const PAYLOAD_ULAW: u8 = 0;
-/// G.711 A-law.
+/// The payload type of G.711 A-law (RFC 3551 table 4).
 pub const PAYLOAD_ALAW: u8 = 8;
-/// Comfort noise (RFC 3389).
+/// The payload type of comfort noise (RFC 3389).
 pub const PAYLOAD_COMFORT_NOISE: u8 = 13;
 
-/// Why a datagram is not an RTP packet we can use.
+/// Why a datagram is not a usable RTP packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
-    /// Shorter than the header it announces.
+    /// The datagram is shorter than the header that it announces.
     #[error("too short")]
     TooShort,
-    /// Not version 2.
+    /// The version in the header is not 2.
     #[error("not RTP version 2")]
     Version,
-    /// Padding longer than the payload, or of length zero.
+    /// The padding is longer than the payload, or its length is zero.
     #[error("bad padding")]
     Padding,
-    /// An RTCP packet type (RFC 5761 §4) where RTP was expected.
+    /// The datagram is an RTCP packet (RFC 5761 §4).
     #[error("RTCP, not RTP")]
     Rtcp,
 }
 
-/// A received packet; the payload is borrowed from the datagram.
+/// A received packet. The payload is borrowed from the datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Packet<'a> {
-    /// RTP payload type, 0–127.
+    /// The RTP payload type, 0–127.
     pub payload_type: u8,
-    /// Marker bit.
+    /// The marker bit, which is set on the first packet after a pause.
     pub marker: bool,
-    /// Sequence number; wraps after 65 535.
+    /// The sequence number, which wraps after 65 535.
     pub sequence: u16,
-    /// Media clock, samples at 8 kHz; wraps.
+    /// The timestamp in samples at 8 kHz, which wraps after 2³² − 1.
     pub timestamp: u32,
-    /// Synchronisation source.
+    /// The synchronisation source, which identifies the sender of the stream.
     pub ssrc: u32,
-    /// What is carried, without padding.
+    /// The audio, without the padding.
     pub payload: &'a [u8],
 }
 
 impl<'a> Packet<'a> {
-    /// Reads a datagram.
+    /// Reads one datagram.
     ///
     /// # Errors
-    /// See [`ParseError`]; the datagram is then to be counted and dropped.
+    /// See [`ParseError`]. The caller counts the datagram and drops it.
     pub fn parse(datagram: &'a [u8]) -> Result<Self, ParseError> {
         let (header, _) = datagram.split_at_checked(HEADER_BYTES).ok_or(ParseError::TooShort)?;
         if header[0] >> 6 != 2 {
@@ -89,7 +90,7 @@ impl<'a> Packet<'a> {
     }
 }
 
-/// The packets of one outgoing µ-law stream, in order.
+/// The state of one outgoing µ-law stream, which numbers its packets.
 #[derive(Debug)]
 pub struct Stream {
     ssrc: u32,
@@ -99,12 +100,12 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// A stream that has sent nothing. The three values should be random (RFC 3550 §5.1).
+    /// A stream that has not sent any packet. The three values should be random (RFC 3550 §5.1).
     pub const fn new(ssrc: u32, sequence: u16, timestamp: u32) -> Self {
         Self { ssrc, sequence, timestamp, marker: true }
     }
 
-    /// The next packet, 20 ms after the one before.
+    /// The next packet. Its timestamp is 20 ms after that of the previous packet.
     pub fn packet(&mut self, frame: &Frame) -> [u8; PACKET_BYTES] {
         let mut packet = [0; PACKET_BYTES];
         packet[0] = 2 << 6;
@@ -119,8 +120,8 @@ impl Stream {
         packet
     }
 
-    /// Lets `frames` × 20 ms pass without a packet: the timestamp stays the wall clock, and the
-    /// next packet is marked as the first after a pause (RFC 3551 §4.1).
+    /// Skips `frames` × 20 ms without a packet, so that the timestamp keeps up with the clock. The next
+    /// packet carries the marker bit, as the first packet after a pause does (RFC 3551 §4.1).
     pub fn skip(&mut self, frames: u32) {
         self.timestamp = self.timestamp.wrapping_add(frames.wrapping_mul(FRAME_BYTES as u32));
         self.marker = true;
@@ -174,7 +175,7 @@ mod tests {
     }
 
     proptest! {
-        /// An independent implementation reads every datagram as we do.
+        /// An independent parser reads every datagram in the same way.
         #[test]
         fn another_parser_agrees(mut datagram in proptest::collection::vec(any::<u8>(), 0..64)) {
             if let Some(first) = datagram.first_mut() { *first = 0x80 | (*first & 0x3F); }

@@ -1,9 +1,9 @@
-//! G.711 µ-law (ITU-T G.711) to linear samples and back.
+//! Conversion between G.711 µ-law (ITU-T G.711) and linear samples.
 //!
-//! The call's audio is never converted: it passes through as it is. The conversions serve the
-//! voice detector, level meters and test tones.
+//! The audio of a call passes through without any conversion. Only the voice detector, the level meters and
+//! the test tones use these conversions.
 
-/// Linear value of each of the 256 codes, 16 bits, as the ITU reference gives them.
+/// The linear 16-bit value of each of the 256 codes, as in the reference of the ITU.
 pub const LINEAR: [i16; 256] = linear_table();
 
 const BIAS: i32 = 0x84;
@@ -22,12 +22,12 @@ const fn linear_table() -> [i16; 256] {
     table
 }
 
-/// The linear sample of a µ-law code.
+/// Converts a µ-law code to its linear sample.
 pub const fn decode(code: u8) -> i16 {
     LINEAR[code as usize]
 }
 
-/// The µ-law code nearest to a linear sample.
+/// Converts a linear sample to the nearest µ-law code.
 pub const fn encode(sample: i16) -> u8 {
     let (sign, magnitude) = if sample < 0 { (0x80, -(sample as i32)) } else { (0, sample as i32) };
     let biased = (if magnitude > CLIP { CLIP } else { magnitude }) + BIAS;
@@ -44,7 +44,7 @@ mod tests {
     fn every_code_survives_the_way_there_and_back() {
         for code in 0..=255u8 {
             let again = encode(decode(code));
-            // 0x7F is negative zero, which linear samples cannot tell from positive zero.
+            // Code 0x7F is negative zero, which linear samples cannot tell from positive zero.
             assert_eq!(again, if code == 0x7F { 0xFF } else { code }, "code {code:#04x}");
         }
     }

@@ -1,28 +1,29 @@
-//! Our own ear: is there a voice in this frame of the caller's audio?
+//! The program's own voice detector, which decides whether a frame of the caller's audio holds a voice.
 //!
-//! The WebRTC detector (crate `webrtc-vad`), 8 kHz, in its strictest mode, on frames of 20 ms. It is
-//! an input to the call's own reasoning – silence guards, latency figures – and never decides
-//! turns: that is the model's server. Steady noise louder than about 10 dB below speech fools it.
+//! The detector is that of WebRTC (crate `webrtc-vad`) at 8 kHz in its strictest mode, on frames of 20 ms.
+//! The call uses the result for its silence timers and its latency figures. The detector never decides when a
+//! turn ends: OpenAI's server does that. Steady noise that is louder than about 10 dB below speech is
+//! mistaken for a voice.
 
 use super::frame::Frame;
 use super::ulaw;
 
-/// Decides frame by frame; keeps a little history (its noise estimate), so one per caller.
+/// A voice detector for the audio of one caller. Its estimate of the noise carries over from frame to frame.
 pub struct Vad {
     detector: webrtc_vad::Vad,
 }
 
 // SAFETY: `webrtc_vad::Vad` is `!Send` only because it holds a raw pointer to a C object. That object
 // (`WebRtcVadInst`, about 750 bytes of plain integers, allocated by `WebRtcVad_Create`) has no thread
-// affinity: it refers to no thread-local, no file and no other object, and the library keeps no
-// global mutable state. The pointer is owned by this value alone, every use goes through `&mut self`,
-// and nothing can copy it out, so moving the value to another thread moves the only user with it.
-// (It is not `Sync`: the C functions write through the pointer.)
+// affinity: it refers to no thread-local, no file and no other object, and the library keeps no global
+// mutable state. This value alone owns the pointer, every use goes through `&mut self`, and nothing can copy
+// the pointer out. Moving the value to another thread therefore moves the only user of the object. (The type
+// is not `Sync`, because the C functions write through the pointer.)
 #[expect(unsafe_code, reason = "the one C object of the program; argued above")]
 unsafe impl Send for Vad {}
 
 impl Vad {
-    /// A detector that has heard nothing.
+    /// A detector that has not heard any audio.
     pub fn new() -> Self {
         Self {
             detector: webrtc_vad::Vad::new_with_rate_and_mode(
@@ -32,13 +33,13 @@ impl Vad {
         }
     }
 
-    /// Whether the frame holds a voice. About 1 µs.
+    /// Whether the frame holds a voice. One call takes about 1 µs.
     pub fn voice(&mut self, frame: &Frame) -> bool {
         let mut samples = [0i16; super::frame::FRAME_BYTES];
         for (sample, code) in samples.iter_mut().zip(frame.bytes()) {
             *sample = ulaw::decode(*code);
         }
-        // The only error is a wrong frame length, and 160 samples at 8 kHz is a right one.
+        // The only possible error is a wrong frame length, and 160 samples at 8 kHz are a valid length.
         self.detector.is_voice_segment(&samples).unwrap_or(false)
     }
 }

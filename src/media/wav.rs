@@ -1,29 +1,32 @@
-//! The header of a WAV file of µ-law sound, 8 kHz, one or two channels: 58 bytes.
+//! The 58-byte header of a WAV file with µ-law audio at 8 kHz in one or two channels.
 //!
-//! RIFF, a `fmt ` chunk of 18 bytes (format 7, as every format but PCM needs its extension's size), a `fact`
-//! chunk (the samples of one channel, which the same rule demands), then `data`. Writes and reads no files.
+//! The header consists of RIFF, a `fmt ` chunk of 18 bytes (every format except PCM, and so format 7, must
+//! state the size of its extension), a `fact` chunk (the samples per channel, which every format except PCM
+//! must state too) and the start of the `data` chunk. This module neither reads nor writes files.
 
 use super::frame::SILENCE_BYTE;
 
-/// Length of the header; the sound begins here.
+/// The length of the header in bytes, and so the offset of the audio in the file.
 pub const HEADER_BYTES: usize = 58;
 
-/// Samples a second, of each channel.
+/// The number of samples per second in each channel.
 const SAMPLE_RATE: u32 = 8_000;
-/// `WAVE_FORMAT_MULAW` of RFC 2361.
+/// The format code `WAVE_FORMAT_MULAW` of RFC 2361.
 const FORMAT_ULAW: u16 = 7;
-/// What a size says while nobody knows it: players read to the end of the file.
+/// The size that the header states while the length is unknown. Players then read to the end of the file.
 const UNKNOWN: u32 = u32::MAX;
 
-/// The header of so many bytes of sound (all channels together); `None` while it is still being written, and
-/// also what is said of more than a RIFF can count (4 GiB, three days of stereo).
+/// The header for this many bytes of audio, counted over all channels. `None` means that the file is still
+/// being written. A length that a RIFF header cannot state (4 GiB, about three days of stereo) gives the same
+/// header as `None`.
 #[must_use]
 pub fn header(channels: u16, sound_bytes: Option<u64>) -> [u8; HEADER_BYTES] {
     let known = sound_bytes
         .and_then(|bytes| u32::try_from(bytes).ok())
         .filter(|bytes| *bytes <= UNKNOWN - HEADER_BYTES as u32);
     let (riff, samples, data) = known.map_or((UNKNOWN, UNKNOWN, UNKNOWN), |bytes| {
-        // A chunk of odd length is followed by a padding byte, which only the RIFF's size counts.
+        // A chunk of odd length is followed by a padding byte, which only the size of the RIFF chunk
+        // includes.
         (bytes + bytes % 2 + (HEADER_BYTES as u32 - 8), bytes / u32::from(channels), bytes)
     });
     let mut header = [0; HEADER_BYTES];
@@ -51,13 +54,13 @@ pub fn header(channels: u16, sound_bytes: Option<u64>) -> [u8; HEADER_BYTES] {
     header
 }
 
-/// A sample of the left, one of the right, and so on; the shorter side is followed by silence.
+/// Alternates the samples of the left and the right channel. Silence extends the shorter channel.
 pub fn interleave(left: &[u8], right: &[u8]) -> Vec<u8> {
     let sample = |side: &[u8], n: usize| side.get(n).copied().unwrap_or(SILENCE_BYTE);
     (0..left.len().max(right.len())).flat_map(|n| [sample(left, n), sample(right, n)]).collect()
 }
 
-/// A whole file.
+/// A complete stereo WAV file, header and audio.
 pub fn stereo(left: &[u8], right: &[u8]) -> Vec<u8> {
     let sound = interleave(left, right);
     [header(2, Some(sound.len() as u64)).as_slice(), &sound].concat()

@@ -1,4 +1,5 @@
-//! Reads the body of an HTTP answer up to a bound: whoever answers decides how long it is, and we how much memory it takes.
+//! Reads the body of an HTTP answer up to a bound, so that the length of the answer cannot exhaust the
+//! memory.
 
 use reqwest::Response;
 
@@ -7,15 +8,15 @@ use super::root_cause;
 /// Why a body was not read to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum Unread {
-    /// It has more bytes than the bound.
+    /// The body has more bytes than the bound. The value is the bound.
     #[error("an answer of more than {0} bytes")]
     TooLong(usize),
-    /// The connection broke, or took too long. Without the address.
+    /// The connection broke or timed out. The text of the error does not contain the address.
     #[error("{}", root_cause(.0))]
     Broken(reqwest::Error),
 }
 
-/// All of a body, of at most `bound` bytes.
+/// Reads the whole body, which may have at most `bound` bytes.
 ///
 /// # Errors
 /// See [`Unread`].

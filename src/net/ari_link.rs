@@ -1,7 +1,9 @@
-//! The WebSocket on which Asterisk tells its events: connects, reconnects, notices when it is dead.
+//! The WebSocket on which Asterisk sends its events. The link connects, reconnects and detects a dead
+//! connection.
 //!
-//! Runs as a task of its own, because Asterisk cuts a socket that is not read (about 1 200 events). Asterisk
-//! never pings, so we do. Says nothing to the operator: its owner does.
+//! The link runs as a task of its own, because Asterisk closes a socket that is not read (after about 1 200
+//! events). Asterisk never sends pings, so the link sends them. The link logs nothing for the operator; the
+//! owner of the link does.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,65 +20,70 @@ use super::websocket::{ConnectError, WebSocket, connect};
 use crate::ari::Unreached;
 use crate::ari::event::{self, Event};
 
-/// How often we ping, and look whether anything has come since the last time. Callers who come while the socket is dead
-/// hear nothing until that is noticed; much shorter would take a short hitch of the network for its death.
+/// The interval at which the link sends a ping and checks whether anything arrived since the previous ping.
+/// While the connection is dead, new callers hear nothing. A larger value detects a dead connection later; a
+/// much smaller value takes a short interruption of the network for a dead connection.
 const PING_EVERY: Duration = Duration::from_secs(3);
-/// A socket on which nothing came in answer to so many pings is dead. With the time before the first of them that makes
-/// 6 to 9 s.
+/// The connection counts as dead after this many unanswered pings. Together with the time before the first
+/// unanswered ping, a dead connection is detected after 6 to 9 s. A larger value detects a dead connection
+/// later; a smaller value tolerates shorter interruptions only.
 const SILENT_PINGS: u32 = 2;
 
-/// Pause before the next try while Asterisk starts (each stage takes up to 0.3 s), or when we only want to be registered
-/// again.
+/// The pause before the next attempt while Asterisk starts, or after the link was told to register again.
+/// Each stage of Asterisk's start takes up to 0.3 s. A larger value lets callers wait longer after a restart;
+/// a smaller value makes more attempts in vain.
 const SOON: Duration = Duration::from_millis(300);
-/// So many tries in a row may be answered as by an Asterisk that starts; from then on it is something else.
+/// After this many consecutive answers that a starting Asterisk gives, the server no longer counts as
+/// starting. A larger value reports a wrong address later; a smaller value takes a slow start for a wrong
+/// address.
 const STARTING_TRIES: u32 = 10;
-/// For the log.
+/// The cause in the log of a connection on which no pong arrived.
 const NO_PONG: &str = "no pong";
 
-/// What the link reports, in order.
+/// A report of the link. Reports arrive in order.
 #[derive(Debug)]
 pub enum News {
-    /// Events come from now on; none of the time before.
+    /// The link is connected, and events arrive from now on. Events from before are lost.
     Connected,
-    /// An event.
+    /// An ARI event.
     Event(Event),
-    /// A text frame that is none.
+    /// A text frame that is not a valid ARI event. The value says why.
     Malformed(String),
-    /// The connection is lost; it will be made again after `retry_in`.
+    /// The connection is lost. The link connects again after `retry_in`.
     Lost {
-        /// Why; None: we were told to connect again.
+        /// The reason. None: the link was told to connect again.
         cause: Option<String>,
-        /// Wait before the next try.
+        /// The pause before the next attempt.
         retry_in: Duration,
     },
-    /// It could not be made; it will be tried again after `retry_in`.
+    /// The connection could not be opened. The link tries again after `retry_in`.
     Unreached {
-        /// Why.
+        /// The reason.
         cause: Unreached,
-        /// Wait before the next try.
+        /// The pause before the next attempt.
         retry_in: Duration,
     },
 }
 
-/// How to connect.
+/// The settings of the link.
 #[derive(Debug, Clone)]
 pub struct AriLink {
-    /// `ws://host:port/ari/events?app=…`
+    /// The address: `ws://host:port/ari/events?app=…`.
     pub url: String,
-    /// The Basic credentials.
+    /// The headers, which hold the Basic credentials.
     pub headers: Vec<(HeaderName, HeaderValue)>,
-    /// Shared configuration.
+    /// The TLS configuration, which all connections share.
     pub tls: Arc<ClientConfig>,
     /// Tells a running link to connect again.
     pub again: Arc<Notify>,
 }
 
-/// How a connection ended that stood.
+/// Why an open connection ended.
 #[derive(Debug, PartialEq, Eq)]
 enum Ended {
-    /// We were told to connect again.
+    /// The link was told to connect again.
     Told,
-    /// It was lost, for this reason.
+    /// The connection was lost. The value says why.
     Lost(String),
 }
 
@@ -92,16 +99,17 @@ impl Unreached {
     }
 }
 
-/// Tries in a row that failed.
+/// The consecutive attempts that failed.
 #[derive(Debug, Default)]
 struct Tries {
     backoff: Backoff,
-    /// How many were answered as by an Asterisk that starts.
+    /// The number of attempts that the server answered as a starting Asterisk does.
     starting: u32,
 }
 
 impl Tries {
-    /// One more has failed: why, and when to try again. `chance` is any number.
+    /// Records a failed attempt and returns its reason and the pause before the next attempt. `chance` is any
+    /// number.
     fn failed(&mut self, error: ConnectError, chance: u32) -> (Unreached, Duration) {
         match Unreached::of(error) {
             Unreached::NotAri(status) if self.starting < STARTING_TRIES => {
@@ -114,7 +122,7 @@ impl Tries {
 }
 
 impl AriLink {
-    /// Connects and reports until nobody listens. `chance` gives random numbers.
+    /// Connects and reports until the receiver of `news` is gone. `chance` returns random numbers.
     pub async fn run(self, news: mpsc::Sender<News>, mut chance: impl FnMut() -> u32) {
         let mut tries = Tries::default();
         loop {
@@ -145,7 +153,7 @@ impl AriLink {
         }
     }
 
-    /// Reads one connection to its end. None: nobody listens any more.
+    /// Reads one connection to its end. None: the receiver of `news` is gone.
     async fn read(&self, mut socket: WebSocket, news: &mpsc::Sender<News>) -> Option<Ended> {
         let mut ping = interval(PING_EVERY);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -196,8 +204,8 @@ mod tests {
     use crate::net::tls;
     use crate::net::websocket::Duplex;
 
-    /// A link that reads, and an Asterisk that answers for so long and is then as good as dead: the connection stands,
-    /// and nobody is there. How the link ended, and how long after the death.
+    /// Runs a link against an Asterisk that answers for `asterisk_lives` and then falls silent without
+    /// closing the connection. Returns how the link ended, and how long after the silence began.
     async fn read(asterisk_lives: Duration) -> (Option<Ended>, Duration) {
         let (ours, theirs) = tokio::io::duplex(1_024);
         let ours: Pin<Box<dyn Duplex>> = Box::pin(ours);
@@ -211,7 +219,7 @@ mod tests {
         };
         let (news, _reader) = mpsc::channel(1);
         let living = async {
-            // Reading answers the pings.
+            // Reading the socket also answers the pings.
             drop(timeout(asterisk_lives, async { while asterisk.next().await.is_some() {} }).await);
             now()
         };

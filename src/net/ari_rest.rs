@@ -1,9 +1,10 @@
-//! Makes one ARI request over a shared, bounded pool of HTTP connections.
+//! Makes ARI requests over a shared and bounded pool of HTTP connections.
 //!
-//! Asterisk serves `sessionlimit` connections at once (`http.conf`, 100 by default) and closes one more without a word, so
-//! requests beyond `CONNECTIONS` wait for their turn, and one whose connection was refused or closed before an answer is
-//! made again. A request that was heard and not answered in time is not: who asked knows whether asking twice is safe.
-//! An answer is read up to a bound.
+//! Asterisk serves `sessionlimit` connections at once (`http.conf`, 100 by default) and closes any further
+//! connection without an answer. Requests beyond `CONNECTIONS` therefore wait for their turn, and a request
+//! whose connection was refused or closed before an answer is made again. A request that Asterisk received
+//! but did not answer in time is not repeated here, because only the caller of this module knows whether a
+//! repetition is safe. The length of an answer is bounded.
 
 use std::error::Error as _;
 use std::sync::Arc;
@@ -17,29 +18,39 @@ use tokio::time::{sleep, timeout};
 use super::{answer, root_cause};
 use crate::ari::request::{Method, Reply, Request};
 
-/// Connections to Asterisk in use at once; for moments, as many more stand idle. More leave too few of its `sessionlimit` (100) for the event socket and for other
-/// programs, fewer let a burst of calls wait: Asterisk needs milliseconds for a request, 16 up to 200 for `addChannel`.
+/// The number of connections to Asterisk in use at once. For short times the same number may be idle. A
+/// larger value leaves too few connections of Asterisk's `sessionlimit` (100) for the event WebSocket and for
+/// other programs; a smaller value lets a burst of calls wait. Asterisk answers a request within
+/// milliseconds; Asterisk 16 needs up to 200 ms for `addChannel`.
 const CONNECTIONS: usize = 30;
-/// Idle connections are dropped after this time; Asterisk's own limit is 15 s (`http.conf`, measured).
+/// The time after which an idle connection is closed. A value above Asterisk's own limit of 15 s
+/// (`http.conf`, measured) would use connections that Asterisk has closed; a smaller value opens connections
+/// more often.
 const IDLE: Duration = Duration::from_secs(10);
-/// A request without an answer after this time is lost. Asterisk answers within milliseconds (16: 200).
+/// The time after which an unanswered request counts as lost. Asterisk answers within milliseconds (Asterisk
+/// 16: up to 200 ms). A larger value delays the error; a smaller value gives up requests of a busy Asterisk.
 const TIMEOUT: Duration = Duration::from_secs(3);
-/// A request that has not had its turn by then is given up. Longer than the set-up of a call may take is no use to it.
+/// The time after which a request that is still waiting for its turn is given up. A value larger than the
+/// limit for the set-up of a call is of no use to that call; a smaller value gives up requests in a burst of
+/// calls.
 const QUEUE_PATIENCE: Duration = Duration::from_secs(5);
-/// Pauses before a request is made again whose connection was closed. Asterisk is at its `sessionlimit` for moments;
-/// longer pauses in all would be heard as dead air.
+/// The pauses before a request is repeated whose connection was closed. Asterisk reaches its `sessionlimit`
+/// for short moments only. With longer pauses the caller hears silence; with shorter ones the last attempt
+/// may come too early.
 const AGAIN_AFTER: [Duration; 4] = [
     Duration::from_millis(50),
     Duration::from_millis(150),
     Duration::from_millis(400),
     Duration::from_millis(900),
 ];
-/// Most of an answer that is read. An answer about one thing has at most a few kB.
+/// The largest answer that is read, in bytes. An answer about a single object has a few kB. A larger value
+/// allows a faulty server to use more memory; a smaller value may reject a valid answer.
 const ANSWER_BYTES: usize = 1 << 20;
-/// The same of a list: 1 000 calls make one of 0.7 MB of their bridges.
+/// The largest list that is read, in bytes. The list of the bridges of 1 000 calls has 0.7 MB. A larger value
+/// allows a faulty server to use more memory; a smaller value limits the number of calls.
 const LIST_BYTES: usize = 4 << 20;
 
-/// Where Asterisk's HTTP server is, and our credentials.
+/// The address of Asterisk's HTTP server, the credentials and the shared pool of connections.
 #[derive(Debug, Clone)]
 pub struct AriRest {
     client: reqwest::Client,
@@ -50,21 +61,22 @@ pub struct AriRest {
     refuses: Arc<watch::Sender<bool>>,
 }
 
-/// How one attempt ended.
+/// The outcome of one attempt.
 enum Attempt {
-    /// There is nothing to be gained from another one.
+    /// The outcome is final: another attempt would not change it.
     Over(Reply),
-    /// No answer came in time.
+    /// No answer arrived in time.
     Late(String),
-    /// The connection was refused, or closed before an answer; `heard`: the request may have been carried out.
+    /// The connection was refused, or closed before an answer. `heard`: Asterisk may have carried out the
+    /// request.
     Closed { cause: String, heard: bool },
 }
 
 impl AriRest {
-    /// A client for `base`, for example `http://localhost:8088/ari`.
+    /// Creates a client for `base`, for example `http://localhost:8088/ari`.
     ///
     /// # Errors
-    /// When the HTTP client cannot be built.
+    /// Returns the error of `reqwest` if the HTTP client cannot be built.
     pub fn new(
         base: &str,
         user: &str,
@@ -85,13 +97,13 @@ impl AriRest {
         Ok(Self { client, base: base.into(), user: user.into(), password: password.into(), turns, refuses })
     }
 
-    /// Whether Asterisk does nothing with channels for us: the last request that was to change one was forbidden (401,
-    /// 403), or not answered in time. Says so when that changes.
+    /// Whether Asterisk currently refuses to act on channels: the last request that should change a channel
+    /// was forbidden (401 or 403) or not answered in time. The receiver is notified when this changes.
     pub fn refuses(&self) -> watch::Receiver<bool> {
         self.refuses.subscribe()
     }
 
-    /// Makes a request, when its turn has come.
+    /// Makes a request as soon as a connection is free.
     pub async fn perform(&self, request: &Request) -> Reply {
         let (reply, refuses) = self.ask(request).await;
         if let Some(refuses) = refuses.filter(|_| request.changes_a_channel()) {
@@ -100,7 +112,8 @@ impl AriRest {
         reply
     }
 
-    /// The same; and whether Asterisk refuses us, if that can be told from it.
+    /// Makes a request and also returns whether Asterisk refuses the program. None: the outcome does not
+    /// tell.
     async fn ask(&self, request: &Request) -> (Reply, Option<bool>) {
         let Ok(Ok(_turn)) = timeout(QUEUE_PATIENCE, self.turns.acquire()).await else {
             let seconds = QUEUE_PATIENCE.as_secs();
@@ -111,7 +124,8 @@ impl AriRest {
         let mut lost = None;
         loop {
             match (self.attempt(request).await, lost) {
-                // It may be refused now because it was carried out before: what it has made must not be forgotten.
+                // A first attempt may have created the object, so this refusal may only mean that the object
+                // exists. The object must not be forgotten.
                 (Attempt::Over(Reply::Refused { .. }), Some(cause)) if !request.may_be_repeated() => {
                     return (Reply::Lost(cause), None);
                 }
@@ -144,7 +158,8 @@ impl AriRest {
             Err(error) => {
                 let (heard, late) = (!error.is_connect(), error.is_timeout());
                 let closed = error.is_connect() || is_closed(&error);
-                // Without the address: it is in every line, and a request's query may hold what is nobody's business.
+                // The address is left out, because every line has the address already, and the query of a
+                // request may hold private data.
                 let cause = root_cause(&error.without_url());
                 return if late {
                     Attempt::Late(cause)
@@ -164,7 +179,7 @@ impl AriRest {
     }
 }
 
-/// Whether the connection was closed in the place of an answer.
+/// Whether the connection was closed before an answer.
 fn is_closed(error: &reqwest::Error) -> bool {
     let mut causes = std::iter::successors(error.source(), |&cause| cause.source());
     causes.any(|cause| {
@@ -186,7 +201,7 @@ fn reply(status: StatusCode, body: String) -> Reply {
     }
 }
 
-/// Asterisk's `{"message": "…"}`, or the start of whatever else it said.
+/// The `message` of Asterisk's JSON answer, or the first 200 characters of any other answer.
 fn message(body: &str) -> String {
     serde_json::from_str::<serde_json::Value>(body)
         .ok()

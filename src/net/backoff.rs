@@ -1,26 +1,29 @@
-//! How long to wait before trying again: 1, 2, 4 … 30 seconds, each shortened by chance so that several
-//! daemons do not come back in step. Pure: chance is an argument.
+//! The pause before a retry: 1, 2, 4 … 30 seconds, each shortened by a random amount, so that several daemons
+//! do not retry at the same time. The random number is an argument, so the computation is pure.
 
 use std::time::Duration;
 
-/// Longest wait.
+/// The longest pause. A larger value reconnects later after a long outage; a smaller value makes more
+/// attempts in vain.
 const LONGEST: Duration = Duration::from_secs(30);
-/// First wait.
+/// The first pause. A larger value reconnects later after a short outage; a smaller value makes more attempts
+/// in vain.
 const FIRST: Duration = Duration::from_secs(1);
 
-/// Counts failures in a row.
+/// The number of consecutive failures, from which the next pause follows.
 #[derive(Debug, Default)]
 pub struct Backoff {
     failures: u32,
 }
 
 impl Backoff {
-    /// It worked: the next failure waits the shortest time again.
+    /// Records a success, so that the next pause is the shortest again.
     pub fn reset(&mut self) {
         self.failures = 0;
     }
 
-    /// The wait after one more failure: between half and all of the doubled time. `chance` is any number.
+    /// Records a failure and returns the pause: between half of the doubled time and all of it. `chance` is
+    /// any number.
     pub fn next(&mut self, chance: u32) -> Duration {
         let full = FIRST.saturating_mul(1 << self.failures.min(5)).min(LONGEST);
         self.failures = self.failures.saturating_add(1);

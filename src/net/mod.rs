@@ -1,7 +1,7 @@
-//! The outside: sockets and what travels on them.
+//! The connections to the outside: sockets and the data on them.
 //!
-//! A link never blocks its owner: what it says is queued within a bound, and its loss is reported as an event.
-//! Nothing here decides anything about a call.
+//! A link never blocks its owner. The link queues outgoing data within a bound and reports the loss of the
+//! connection as an event. No module here makes a decision about a call.
 
 pub mod answer;
 pub mod ari_link;
@@ -13,7 +13,8 @@ pub mod rtp_socket;
 pub mod tls;
 pub mod websocket;
 
-/// The innermost cause of an error, which says what happened: `Connection refused`, `invalid peer certificate`.
+/// The innermost cause of an error, which says what happened, for example `Connection refused` or `invalid
+/// peer certificate`.
 pub fn root_cause(error: &dyn std::error::Error) -> String {
     error.source().map_or_else(|| error.to_string(), root_cause)
 }

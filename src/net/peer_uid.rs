@@ -1,11 +1,13 @@
-//! Which user of this machine holds the other end of a connection.
+//! Which user of this machine opened the other end of a connection.
 //!
-//! The kernel knows it: it is asked by netlink (sock_diag(7)), which finds one socket among any number, or, where it has no
-//! such module, by `/proc/net/tcp` and `tcp6`, which list them all. The answer counts only for a socket that a process still
-//! holds: of one that was closed after its last byte the kernel says that root owns it.
+//! The kernel knows the user. The program asks by netlink (sock_diag(7)), which finds one socket among any
+//! number. If the kernel lacks that module, the program searches `/proc/net/tcp` and `/proc/net/tcp6`, which
+//! list all sockets. The answer counts only for a socket that a process still holds: for a socket that was
+//! closed after its last byte, the kernel names root.
 //!
-//! Who opened a connection may pass it on to another user's process: the kernel names who opened it. A forwarding program – a
-//! reverse proxy, `ssh -L` – is a user of its own: `sshd` forwards as the user who has logged in.
+//! The process that opened a connection may pass the connection on to a process of another user; the kernel
+//! names the user who opened the connection. A forwarding program, such as a reverse proxy, counts as the
+//! user under which the program runs. `sshd` (`ssh -L`) forwards as the user who has logged in.
 
 use std::fs;
 use std::io::{self, Read as _};
@@ -14,32 +16,34 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// `AF_NETLINK`, and of its protocols `NETLINK_SOCK_DIAG` (linux/netlink.h).
+/// `AF_NETLINK` and its protocol `NETLINK_SOCK_DIAG` (linux/netlink.h).
 const NETLINK: (i32, i32) = (16, 4);
-/// `SOCK_DIAG_BY_FAMILY` (linux/sock_diag.h), both in the request and in the answer.
+/// `SOCK_DIAG_BY_FAMILY` (linux/sock_diag.h), which stands in the request and in the answer.
 const BY_FAMILY: u16 = 20;
 /// `NLM_F_REQUEST` (linux/netlink.h).
 const REQUEST: u16 = 1;
-/// `AF_INET`, `AF_INET6`, `IPPROTO_TCP`.
+/// `AF_INET`, `AF_INET6` and `IPPROTO_TCP`.
 const INET: u8 = 2;
 const INET6: u8 = 10;
 const TCP: u8 = 6;
-/// Bytes of `nlmsghdr`, `inet_diag_req_v2` and `inet_diag_msg` (linux/inet_diag.h).
+/// The lengths in bytes of `nlmsghdr`, `inet_diag_req_v2` and `inet_diag_msg` (linux/inet_diag.h).
 const HEADER: usize = 16;
 const QUESTION: usize = 56;
 const ANSWER: usize = 72;
-/// The kernel answers at once. Longer would hold up other connections where it does not.
+/// The longest time to wait for the kernel, which normally answers at once. A larger value would delay other
+/// connections if the kernel does not answer; a smaller value may miss an answer on an overloaded machine.
 const PATIENCE: Duration = Duration::from_millis(500);
-/// `TCP_ESTABLISHED`, `TCP_FIN_WAIT1` and `2` (net/tcp_states.h): the other end has opened the connection, and may have said
-/// that it will send no more. In all other states the socket is not, or no longer, that of our connection.
+/// `TCP_ESTABLISHED`, `TCP_FIN_WAIT1` and `TCP_FIN_WAIT2` (net/tcp_states.h): the other end has opened the
+/// connection, and may have announced that no more data follows. In any other state the socket does not
+/// belong to the open connection.
 const OPEN: [u8; 3] = [1, 4, 5];
 
-/// What the kernel knows of a socket.
+/// The kernel's description of a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Known {
     state: u8,
     uid: u32,
-    /// 0: no process holds it.
+    /// 0: no process holds the socket.
     inode: u32,
 }
 
@@ -49,8 +53,8 @@ impl Known {
     }
 }
 
-/// The user who opened the connection that was accepted at `local` from `peer`; `None` if `peer` is not on this machine, has
-/// closed the connection, or cannot be found.
+/// The user who opened the connection that was accepted at `local` from `peer`. None: `peer` is not on this
+/// machine, has closed the connection, or cannot be found.
 #[must_use]
 pub fn of(local: SocketAddr, peer: SocketAddr) -> Option<u32> {
     let canonical = |address: SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());
@@ -65,8 +69,8 @@ pub fn of(local: SocketAddr, peer: SocketAddr) -> Option<u32> {
     known.and_then(Known::holder)
 }
 
-/// What the kernel says of the socket of `peer` that is connected to `local`; `None`: there is none. A socket of IPv6 that is
-/// connected to an IPv4 address is found as one of IPv4.
+/// Asks the kernel by netlink for the socket of `peer` that is connected to `local`. None: there is no such
+/// socket. The kernel finds an IPv6 socket that is connected to an IPv4 address under its IPv4 addresses.
 fn by_netlink(local: SocketAddr, peer: SocketAddr) -> io::Result<Option<Known>> {
     let mut socket =
         Socket::new(Domain::from(NETLINK.0), Type::DGRAM.cloexec(), Some(Protocol::from(NETLINK.1)))?;
@@ -77,7 +81,8 @@ fn by_netlink(local: SocketAddr, peer: SocketAddr) -> io::Result<Option<Known>> 
     read_answer(&answer[..length], peer)
 }
 
-/// `nlmsghdr` and `inet_diag_req_v2`: numbers in the machine's byte order, ports and addresses in the network's.
+/// The request: `nlmsghdr` and `inet_diag_req_v2`. Numbers are in the byte order of the machine, ports and
+/// addresses in network byte order.
 fn question(local: SocketAddr, peer: SocketAddr) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(HEADER + QUESTION);
     bytes.extend(((HEADER + QUESTION) as u32).to_ne_bytes());
@@ -85,7 +90,7 @@ fn question(local: SocketAddr, peer: SocketAddr) -> Vec<u8> {
     bytes.extend(REQUEST.to_ne_bytes());
     bytes.extend([0; 8]);
     bytes.extend([if peer.is_ipv4() { INET } else { INET6 }, TCP, 0, 0]);
-    // Whatever its state.
+    // The request covers sockets in any state.
     bytes.extend(u32::MAX.to_ne_bytes());
     bytes.extend(peer.port().to_be_bytes());
     bytes.extend(local.port().to_be_bytes());
@@ -97,15 +102,15 @@ fn question(local: SocketAddr, peer: SocketAddr) -> Vec<u8> {
         }
         bytes.extend(field);
     }
-    // Any interface, any cookie (INET_DIAG_NOCOOKIE).
+    // The request covers any interface and any cookie (INET_DIAG_NOCOOKIE).
     bytes.extend(0_u32.to_ne_bytes());
     bytes.extend([0xff; 8]);
     bytes
 }
 
-/// `inet_diag_msg`, or `nlmsgerr` (linux/netlink.h).
+/// Reads the answer: `inet_diag_msg`, or `nlmsgerr` (linux/netlink.h) after an error.
 fn read_answer(bytes: &[u8], peer: SocketAddr) -> io::Result<Option<Known>> {
-    /// `ENOENT`: the module is there, and the socket is not.
+    /// `ENOENT`: the kernel has the module, but no such socket.
     const NOT_FOUND: i32 = -2;
     let short = || io::Error::from(io::ErrorKind::UnexpectedEof);
     let u32_at = |at: usize| -> io::Result<u32> {
@@ -125,16 +130,17 @@ fn read_answer(bytes: &[u8], peer: SocketAddr) -> io::Result<Option<Known>> {
     Ok((port == Some(peer.port())).then_some(Known { state, uid, inode }))
 }
 
-/// The same from the kernel's tables.
+/// Searches the kernel's tables for the same socket.
 fn by_table(local: SocketAddr, peer: SocketAddr) -> Option<Known> {
     ["/proc/net/tcp", "/proc/net/tcp6"].into_iter().find_map(|table| {
-        // Without IPv6 there is no second table.
+        // A kernel without IPv6 has no second table.
         let text = fs::read_to_string(table).unwrap_or_default();
         text.lines().skip(1).find_map(|line| row(line, local, peer))
     })
 }
 
-/// `sl local rem st queues timer retransmissions uid timeout inode …` (proc_pid_net(5)), if it is this connection's.
+/// Reads a row `sl local rem st queues timer retransmissions uid timeout inode …` (proc_pid_net(5)). None:
+/// the row describes another connection.
 fn row(line: &str, local: SocketAddr, peer: SocketAddr) -> Option<Known> {
     let columns: Vec<_> = line.split_ascii_whitespace().collect();
     let [_, its_own, its_peer, state, _, _, _, uid, _, inode, ..] = columns[..] else { return None };
@@ -143,7 +149,8 @@ fn row(line: &str, local: SocketAddr, peer: SocketAddr) -> Option<Known> {
     is_it.then_some(Known { state, uid: uid.parse().ok()?, inode: inode.parse().ok()? })
 }
 
-/// `0100007F:1389`: words of the address in the machine's byte order, the port as it is read.
+/// Reads an address such as `0100007F:1389`: hexadecimal words of the IP address in the machine's byte order,
+/// then the port.
 fn address(text: &str) -> Option<SocketAddr> {
     let (ip, port) = text.split_once(':')?;
     let word = |at: usize| u32::from_str_radix(ip.get(at..at + 8)?, 16).ok().map(u32::to_ne_bytes);
@@ -164,14 +171,14 @@ mod tests {
 
     use super::*;
 
-    /// A connection over loopback: the accepted end, and the other.
+    /// Opens a connection over loopback and returns the accepted end and the connecting end.
     fn connection(listen: &str, connect: &str) -> (TcpStream, TcpStream) {
         let listener = TcpListener::bind((listen, 0)).unwrap();
         let there = TcpStream::connect((connect, listener.local_addr().unwrap().port())).unwrap();
         (listener.accept().unwrap().0, there)
     }
 
-    /// What either way says of the other end of an accepted connection.
+    /// The holder of the other end of an accepted connection, as found by netlink and in the tables.
     fn both_ways(here: &TcpStream) -> [Option<u32>; 2] {
         let canonical = |address: SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());
         let (local, peer) = (canonical(here.local_addr().unwrap()), canonical(here.peer_addr().unwrap()));
@@ -199,7 +206,7 @@ mod tests {
         there.shutdown(Shutdown::Write).unwrap();
         assert_ne!(both_ways(&here), [None; 2]);
         drop(there);
-        // The kernel says now that the socket is root's.
+        // The kernel now names root as the owner of the socket.
         assert_eq!(both_ways(&here), [None; 2]);
     }
 

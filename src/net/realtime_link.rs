@@ -1,8 +1,8 @@
-//! One WebSocket to the model's server.
+//! One WebSocket connection to OpenAI's Realtime server.
 //!
-//! `push` and `append` never wait: they write what the socket takes and queue the rest within a bound; beyond it
-//! the link is lost. `next` sends what is queued, then reads; dropping its future loses nothing. Text passes
-//! through uninterpreted.
+//! `push` and `append` never wait: they write what the socket accepts and queue the rest within a bound.
+//! Beyond the bound the link fails. `next` sends the queued data and then reads; dropping its future loses no
+//! data. The link does not interpret the text frames.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -21,33 +21,35 @@ use crate::operator::{Code, Detail, LinkFault};
 use crate::realtime::client;
 use crate::realtime::error::{ApiError, Refusal};
 
-/// Frames of the caller's audio that may follow while the socket does not take all it is given: 2 s. A server that
-/// is slower than that is lost; waiting longer helps nobody. Bytes cannot tell: TLS has a buffer of its own.
+/// The link fails after this many frames of caller audio while the socket does not accept all data: 100
+/// frames are 2 s. A larger value keeps a call waiting for a stalled server; a smaller value ends the session
+/// after a short interruption. The queued bytes are no measure, because TLS has a buffer of its own.
 const BLOCKED_FRAMES: u32 = 100;
 
-/// Where the model's server is, and how to be let in.
+/// The address of the Realtime server and the credentials.
 #[derive(Debug, Clone)]
 pub struct Endpoint {
-    /// `wss://…/v1/realtime?model=…`
+    /// The address: `wss://…/v1/realtime?model=…`.
     pub url: String,
-    /// Authorization and others; sensitive ones marked so, and then hidden from `Debug`.
+    /// The headers, among them the authorization. Sensitive headers are marked as such, so that `Debug` hides
+    /// them.
     pub headers: Vec<(HeaderName, HeaderValue)>,
-    /// Shared by all links.
+    /// The TLS configuration, which all links share.
     pub tls: Arc<ClientConfig>,
 }
 
-/// What a link reports.
+/// A report of the link.
 #[derive(Debug)]
 pub enum News {
-    /// The WebSocket stands.
+    /// The WebSocket is open.
     Opened,
     /// A text frame.
     Text(Utf8Bytes),
-    /// It is gone, or never was.
+    /// The connection ended or could not be opened.
     Ended {
-        /// Why trying again would end the same way, if it would.
+        /// Why a new attempt would fail in the same way. None: a new attempt may succeed.
         refusal: Option<Refusal>,
-        /// For the log.
+        /// The cause for the log.
         cause: LinkFault,
     },
 }
@@ -58,32 +60,33 @@ enum State {
     Closed,
     Connecting(Connecting),
     Open(Box<WebSocket>),
-    /// To be reported by the next `next`.
+    /// The failure that the next call of `next` reports.
     Failed {
         refusal: Option<Refusal>,
         cause: LinkFault,
     },
 }
 
-/// The link; closed at first.
+/// The link, which is closed at first.
 pub struct RealtimeLink {
     endpoint: Arc<Endpoint>,
     state: State,
-    /// Bytes of an append that is not complete.
+    /// The bytes of an append that is not yet complete.
     pending: Vec<u8>,
-    /// Something may be waiting in the socket's queue.
+    /// Whether data may be waiting in the queue of the socket.
     unflushed: bool,
-    /// Frames appended since the socket stopped taking all of it. None: it does.
+    /// The number of frames appended since the socket stopped accepting all data. None: the socket accepts
+    /// all data.
     blocked_frames: Option<u32>,
 }
 
 impl RealtimeLink {
-    /// A link that is not open.
+    /// Creates a link that is closed.
     pub fn new(endpoint: Arc<Endpoint>) -> Self {
         Self { endpoint, state: State::Closed, pending: Vec::new(), unflushed: false, blocked_frames: None }
     }
 
-    /// Begins to open it; [`News::Opened`] or [`News::Ended`] follows.
+    /// Starts to open the connection. [`News::Opened`] or [`News::Ended`] follows.
     pub fn open(&mut self) {
         let endpoint = Arc::clone(&self.endpoint);
         self.pending.clear();
@@ -93,7 +96,7 @@ impl RealtimeLink {
         }));
     }
 
-    /// Says goodbye, without waiting for an answer.
+    /// Sends a close frame and closes the link without waiting for an answer.
     pub fn close(&mut self) {
         if let State::Open(_) = self.state {
             self.send(Message::Close(Some(CloseFrame { code: CloseCode::Normal, reason: "".into() })));
@@ -106,7 +109,7 @@ impl RealtimeLink {
         self.send(Message::text(text));
     }
 
-    /// Sends caller audio; a `complete` frame ends the append.
+    /// Adds caller audio to the current append. `complete` sends the append.
     pub fn append(&mut self, frame: &Frame, complete: bool) {
         if let (State::Open(_), Some(frames)) = (&self.state, &mut self.blocked_frames) {
             *frames += 1;
@@ -126,14 +129,14 @@ impl RealtimeLink {
         }
     }
 
-    /// The next thing that happens. While the link is closed, nothing does.
+    /// Waits for the next report. A closed link reports nothing.
     pub async fn next(&mut self) -> News {
         poll_fn(|cx| self.poll_next(cx)).await
     }
 
     fn send(&mut self, message: Message) {
         let State::Open(socket) = &mut self.state else { return };
-        // `write` in the library queues what the socket does not take, up to its bound.
+        // The library queues what the socket does not accept, up to the bound of the queue.
         match Pin::new(&mut **socket).start_send(message) {
             Ok(()) => self.unflushed = true,
             Err(error) => self.fail(&error),
@@ -183,7 +186,7 @@ impl RealtimeLink {
                     match std::task::ready!(Pin::new(&mut **socket).poll_next(cx)) {
                         Some(Ok(Message::Text(text))) => return Poll::Ready(News::Text(text)),
                         Some(Ok(Message::Close(frame))) => self.state = closed(frame.as_ref()),
-                        // Binary frames are not part of the protocol; pings the library answers.
+                        // The protocol has no binary frames, and the library answers pings.
                         Some(Ok(_)) => self.unflushed = true,
                         Some(Err(error)) => self.fail(&error),
                         None => self.state = closed(None),

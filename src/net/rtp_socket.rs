@@ -1,8 +1,8 @@
-//! UDP ports for calls: taken from a range, bound, quarantined after use.
+//! UDP ports for the RTP of calls: a pool from a configured range.
 //!
-//! Only even ports (RFC 3550 §11), in turn, so that a port rests as long as possible; a port that some other
-//! program holds is passed over. A port given back rests ten seconds at least: late packets of the old caller
-//! must not reach the new one.
+//! The pool uses only even ports (RFC 3550 §11) and takes them in turn, so that each port rests as long as
+//! possible. A port that another program holds is skipped. A returned port rests for at least ten seconds, so
+//! that late packets of the previous caller do not reach the next caller.
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
@@ -11,46 +11,47 @@ use std::time::{Duration, Instant};
 
 use tokio::net::UdpSocket;
 
-/// How long a port rests after use.
+/// The time for which a port rests after use. A larger value needs more ports for the same number of calls; a
+/// smaller value lets late packets of the previous call reach the next call.
 pub const QUARANTINE: Duration = Duration::from_secs(10);
-/// DSCP "expedited forwarding" (RFC 3246) in the place of the old type of service.
+/// The DSCP value "expedited forwarding" (RFC 3246), shifted to its place in the former type-of-service byte.
 const EXPEDITED: u32 = 46 << 2;
 
-/// The ports not in use.
+/// The ports that are not in use.
 #[derive(Debug)]
 pub struct PortPool {
     free: VecDeque<u16>,
     resting: VecDeque<(Instant, u16)>,
 }
 
-/// No port could be had.
+/// Why no port could be bound.
 #[derive(Debug, thiserror::Error)]
 pub enum PortError {
-    /// All are in use, by us or by another program, or resting.
+    /// Every port is resting or in use by this or another program.
     #[error("no free RTP port")]
     Exhausted,
-    /// No port at all can be bound on this address.
+    /// The system refuses to bind a port on this address for a reason other than a port in use.
     #[error("{0}")]
     Bind(std::io::Error),
 }
 
 impl PortPool {
-    /// The even ports of a range.
+    /// Creates a pool with the even ports of a range.
     pub fn new(range: RangeInclusive<u16>) -> Self {
         Self { free: range.filter(|port| port % 2 == 0).collect(), resting: VecDeque::new() }
     }
 
-    /// How many calls could begin now.
+    /// The number of calls that could start now.
     pub fn available(&mut self, now: Instant) -> usize {
         self.wake(now);
         self.free.len()
     }
 
-    /// Binds the next free port. Ports that another program holds go to the end of the row, and are returned
-    /// too, for the log.
+    /// Binds the next free port. Ports that another program holds move to the end of the queue; they are
+    /// returned too, so that the owner of the pool can log them.
     ///
     /// # Errors
-    /// [`PortError`] when no port is left that could be bound.
+    /// Returns [`PortError`] if no port can be bound.
     pub fn bind(&mut self, now: Instant, address: IpAddr) -> Result<(UdpSocket, Vec<u16>), PortError> {
         self.wake(now);
         let mut taken = Vec::new();
@@ -83,15 +84,15 @@ impl PortPool {
     }
 }
 
-/// A socket for RTP at this address.
+/// Binds a UDP socket for RTP at this address.
 ///
 /// # Errors
-/// The system's.
+/// Returns the error of the operating system.
 pub fn bind(address: SocketAddr) -> std::io::Result<UdpSocket> {
     let socket = std::net::UdpSocket::bind(address)?;
     socket.set_nonblocking(true)?;
     if address.is_ipv4() {
-        // Without it calls work all the same: a kernel may forbid it.
+        // Calls also work without this setting, which the kernel may refuse.
         drop(socket2::SockRef::from(&socket).set_tos_v4(EXPEDITED));
     }
     UdpSocket::from_std(socket)
@@ -108,7 +109,7 @@ mod tests {
         Instant::now()
     }
 
-    /// Four even ports nobody else uses, as far as the kernel can tell.
+    /// A range with four even ports, of which the first was free a moment ago.
     fn range() -> RangeInclusive<u16> {
         let probe = std::net::UdpSocket::bind((HERE, 0)).expect("loopback");
         let port = probe.local_addr().expect("bound").port().clamp(2_000, 60_000) & !1;

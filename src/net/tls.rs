@@ -1,11 +1,13 @@
-//! One TLS configuration for everything the daemon connects to: rustls, the system's trust store.
+//! One TLS configuration for all outgoing connections: rustls with the trust store of the system.
 //!
-//! `SSL_CERT_FILE` and `SSL_CERT_DIR` replace the system's store, as in OpenSSL. Loading it takes tens of
-//! milliseconds, so it is done once, at start; sharing it shares its session cache too.
+//! `SSL_CERT_FILE` and `SSL_CERT_DIR` replace the system's store, as in OpenSSL. Loading the store takes tens
+//! of milliseconds, so the store is loaded once at start. All connections share the configuration and so its
+//! session cache.
 //!
-//! A server may show a certificate that is itself in the store: what `openssl req -x509` makes is an authority of its
-//! own, often without the server's name, and rustls takes no authority for a server. Whoever holds its key could sign a
-//! certificate for any name, so that taking it as it is trusts nobody more. One that has expired is not taken.
+//! A server may present a certificate that is itself in the store. `openssl req -x509` makes such a
+//! certificate: a certificate authority, often without the server's name, which rustls does not accept as the
+//! certificate of a server. The holder of its key could sign a certificate for any name, so accepting the
+//! certificate itself trusts nobody else. An expired certificate is not accepted.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -19,14 +21,14 @@ use rustls::{
 };
 use sha2::{Digest as _, Sha256};
 
-/// Loads the trust store.
+/// Loads the trust store and builds the configuration.
 ///
 /// # Errors
-/// When the system has no usable trust store.
+/// Returns an error if the system has no usable trust store.
 pub fn client_config() -> Result<Arc<ClientConfig>, Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     if CryptoProvider::get_default().is_none() {
-        // Two threads may try at once (tests); either provider is the same.
+        // Two threads may install the provider at the same time (in tests). Both install the same provider.
         drop(Arc::clone(&provider).as_ref().clone().install_default());
     }
     let loaded = rustls_native_certs::load_native_certs();
@@ -42,12 +44,12 @@ pub fn client_config() -> Result<Arc<ClientConfig>, Error> {
     Ok(Arc::new(config))
 }
 
-/// Judges a server's certificate.
+/// Verifies the certificate of a server.
 #[derive(Debug)]
 struct Verifier {
-    /// By a chain to an authority of the store, by name and by date.
+    /// The usual verification: a chain to an authority of the store, the name and the dates.
     chain: Arc<WebPkiServerVerifier>,
-    /// The certificates of the store (SHA-256).
+    /// The SHA-256 digests of the certificates in the store.
     trusted: HashSet<[u8; 32]>,
 }
 
@@ -73,8 +75,8 @@ fn digest(certificate: &CertificateDer<'_>) -> [u8; 32] {
     Sha256::digest(certificate).into()
 }
 
-/// Whether a certificate in the store may be taken in spite of this: that it has another name, or that it is an authority
-/// (`Other`). Dates have been looked at before either.
+/// Whether a certificate of the store may be accepted in spite of this error: the certificate has another
+/// name, or it is an authority (`Other`). The dates have been verified before either error is reported.
 const fn is_bearable(error: &CertificateError) -> bool {
     use CertificateError::{NotValidForName, NotValidForNameContext, Other};
     matches!(error, NotValidForName | NotValidForNameContext { .. } | Other(_))
@@ -130,7 +132,7 @@ mod tests {
 
     use super::*;
 
-    /// As `openssl req -x509 -subj /CN=pbx` makes it: an authority without a name.
+    /// A certificate as `openssl req -x509 -subj /CN=pbx` makes it: an authority without a server name.
     fn self_signed(change: impl FnOnce(&mut CertificateParams)) -> Certificate {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -146,7 +148,7 @@ mod tests {
         verifier.verify_server_cert(shown.der(), &[], &name, &[], now).map(drop)
     }
 
-    /// 2026-11-20.
+    /// The time of the tests, 2026-11-20.
     const WHEN: Duration = Duration::from_secs(1_795_180_048);
 
     #[test]

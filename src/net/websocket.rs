@@ -1,7 +1,9 @@
-//! Opens a client WebSocket: name, TCP, TLS if asked for, upgrade – each within a time limit.
+//! Opens a client WebSocket: name resolution, TCP, TLS if required, and the upgrade, all within one time
+//! limit.
 //!
-//! Small buffers: the library's default of 128 KiB a socket would be 128 MB at a thousand calls. Compression is
-//! never offered. Redirects are not followed: they could carry a key to another host.
+//! The buffers are small, because the library's default of 128 KiB per socket would need 128 MB for a
+//! thousand calls. Compression is never offered. Redirects are not followed, because they could carry a key
+//! to another host.
 
 use std::io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
 use std::pin::Pin;
@@ -20,19 +22,25 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, http};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
-/// All of opening one must be done in this time.
+/// The time limit for opening a WebSocket. A larger value keeps a caller waiting for a dead server; a smaller
+/// value gives up on a slow network.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Read buffer. Messages are larger now and then, and grow it; most are not.
+/// The size of the read buffer in bytes. Most messages fit, and a larger message enlarges the buffer. A
+/// larger value needs more memory per call; a smaller value enlarges the buffer more often.
 const READ_BUFFER_BYTES: usize = 4 * 1024;
-/// Unsent bytes the library holds for us: room for what was kept of the caller until the session was ready (2 s, 21 kB)
-/// and for what follows meanwhile. That a model stalls is noticed earlier, by the clock of the audio (`realtime_link`).
+/// The largest number of unsent bytes that the library queues. The queue holds the caller's audio from before
+/// the session was ready (2 s, 21 kB) and the audio that follows meanwhile. A larger value needs more memory
+/// per call; a smaller value ends the session when that audio is sent. A stalled server is detected earlier,
+/// by counting audio frames (`realtime_link`).
 const WRITE_BACKLOG_BYTES: usize = 32 * 1024;
-/// Unsent bytes the kernel holds. Its default would hide a stalled peer for a minute.
+/// The size of the kernel's send buffer in bytes. The kernel's larger default would hide a stalled peer for a
+/// minute; a smaller value blocks the socket sooner.
 const SEND_BUFFER_BYTES: usize = 16 * 1024;
-/// Largest message taken. The model's largest deltas are about 100 kB.
+/// The largest message that is accepted, in bytes. The largest audio deltas have about 100 kB. A larger value
+/// allows a faulty server to use more memory; a smaller value may end the session at a long message.
 const MESSAGE_BYTES: usize = 16 * 1024 * 1024;
 
-/// TCP or TLS.
+/// A byte stream: TCP or TLS.
 pub trait Duplex: AsyncRead + AsyncWrite + Send {}
 impl<T: AsyncRead + AsyncWrite + Send> Duplex for T {}
 
@@ -42,35 +50,35 @@ pub type WebSocket = WebSocketStream<Pin<Box<dyn Duplex>>>;
 /// Why a WebSocket could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// The address makes no sense.
+    /// The address is invalid.
     #[error("bad address: {0}")]
     Address(String),
-    /// No such host, nobody listening, no route.
+    /// The TCP or TLS connection failed: the host is unknown, refuses the connection or cannot be reached.
     #[error("{0}")]
     Network(#[from] std::io::Error),
-    /// The server answered the upgrade with an HTTP status.
+    /// The server answered the upgrade with another HTTP status.
     #[error("HTTP {status}")]
     Status {
-        /// It.
+        /// The HTTP status.
         status: u16,
-        /// What came of the body together with it; often all of it.
+        /// The part of the body that arrived together with the status, often all of it.
         body: String,
     },
-    /// The server's certificate is not to be trusted.
+    /// The certificate of the server is not trusted.
     #[error("invalid peer certificate: {0}")]
     Certificate(String),
-    /// The connection was accepted and closed without an answer.
+    /// The server accepted the connection and closed it without an answer.
     #[error("connection closed without an answer")]
     Closed,
-    /// Something else in the upgrade.
+    /// The upgrade failed for another reason.
     #[error("{0}")]
     Protocol(String),
-    /// It took too long.
+    /// The WebSocket was not open within the time limit.
     #[error("no answer within {} s", CONNECT_TIMEOUT.as_secs())]
     Timeout,
 }
 
-/// Opens a WebSocket to `url` (`ws://` or `wss://`) with these extra headers.
+/// Opens a WebSocket to `url` (`ws://` or `wss://`) with these additional headers.
 ///
 /// # Errors
 /// See [`ConnectError`].
@@ -127,7 +135,7 @@ async fn open(
     }
 }
 
-/// What kept TLS from being agreed on.
+/// Classifies an error of the TLS handshake.
 fn untrusted(error: std::io::Error) -> ConnectError {
     match error.get_ref().and_then(|cause| cause.downcast_ref()) {
         Some(rustls::Error::InvalidCertificate(cause)) => ConnectError::Certificate(cause.to_string()),

@@ -1,6 +1,6 @@
-//! What we say to OpenAI: the client events of the Realtime API, as JSON text.
+//! The client events of the Realtime API that the program sends to OpenAI, as JSON text.
 //!
-//! Only documented fields are written: the server rejects a whole event for one unknown key.
+//! Every field here is documented by the API: the server rejects a whole event that has one unknown key.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,97 +9,98 @@ use serde_json::{Value, json};
 use super::dialect::Dialect;
 use super::{ItemId, ResponseId};
 
-/// A client event, apart from audio (see [`append`]).
+/// A client event other than audio; for audio see [`append`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum ClientEvent {
     /// `session.update` with the session object of [`super::dialect`].
     SessionUpdate {
-        /// Comes back in `error.event_id`.
+        /// The id that the server repeats in `error.event_id`.
         event_id: String,
         /// The session object.
         session: Value,
     },
-    /// `response.create`. `event_id` travels as `metadata.cid` too, so the response can be recognised.
+    /// `response.create`. The `event_id` also travels as `metadata.cid`, by which the response is recognised.
     ResponseCreate {
-        /// Our correlation id.
+        /// The id that the server repeats in `error.event_id` and in `metadata.cid`.
         event_id: String,
-        /// Replaces the session's instructions for this response; no function may be called in it.
+        /// The instructions that replace those of the session for this response. The model may call no
+        /// function in such a response. None: the instructions and functions of the session apply.
         instructions: Option<String>,
     },
     /// `conversation.item.create`, at the end of the conversation.
     ItemCreate {
-        /// Comes back in `error.event_id`.
+        /// The id that the server repeats in `error.event_id`.
         event_id: String,
-        /// What is added.
+        /// The item that is added.
         item: NewItem,
-        /// In whose words it is said.
+        /// The interface of the server, which decides how the item is written.
         dialect: Dialect,
     },
     /// `response.cancel`.
     ResponseCancel {
-        /// Comes back in `error.event_id`.
+        /// The id that the server repeats in `error.event_id`.
         event_id: String,
-        /// Which one.
+        /// The response that is cancelled.
         response: ResponseId,
     },
-    /// `conversation.item.truncate`: the caller heard only this much.
+    /// `conversation.item.truncate`: the caller heard only the beginning of the item.
     Truncate {
-        /// Comes back in `error.event_id`.
+        /// The id that the server repeats in `error.event_id`.
         event_id: String,
         /// The assistant's item.
         item: ItemId,
-        /// Content part.
+        /// The index of the content part in the item.
         content_index: u32,
-        /// What was heard, milliseconds of the item's audio.
+        /// The length of the audio that the caller heard, in milliseconds from the start of the item.
         audio_end_ms: u64,
     },
-    /// `conversation.item.delete`: the caller heard nothing of it.
+    /// `conversation.item.delete`: the caller heard nothing of the item.
     Delete {
-        /// Comes back in `error.event_id`.
+        /// The id that the server repeats in `error.event_id`.
         event_id: String,
-        /// The item.
+        /// The item that is deleted.
         item: ItemId,
     },
 }
 
-/// An item we add to the conversation.
+/// An item that the program adds to the conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NewItem {
-    /// `function_call_output`: what became of a call of the model.
+    /// `function_call_output`: the result of a function call that the model made.
     FunctionOutput {
-        /// Of that call.
+        /// The `call_id` of that function call.
         call_id: String,
-        /// Any text; JSON by custom.
+        /// The result: any text, by convention JSON.
         output: String,
     },
-    /// `function_call`: an earlier call of the model, told again.
+    /// `function_call`: an earlier function call of the model, repeated in a new session.
     FunctionCall {
-        /// By which its output is recognised.
+        /// The id that connects the function call with its output.
         call_id: String,
-        /// The function.
+        /// The name of the function.
         name: String,
-        /// As the model said them.
+        /// The arguments, in the words of the model.
         arguments: String,
     },
-    /// A message in words.
+    /// A text message.
     Message {
-        /// The item's id, chosen by us; at most 32 characters. None: the server chooses.
+        /// The id of the item, chosen by the program, at most 32 characters. None: the server chooses the id.
         id: Option<ItemId>,
-        /// Whose words.
+        /// The author of the text.
         role: Role,
-        /// The words.
+        /// The text.
         text: String,
     },
 }
 
-/// Whose words a message holds.
+/// The author of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// Ours, for the model alone.
+    /// The program, which addresses the model alone.
     System,
-    /// What the caller said, or did.
+    /// The caller: what the caller said or did.
     Caller,
-    /// What the model said.
+    /// The model: what the model said.
     Assistant,
 }
 
@@ -131,7 +132,7 @@ impl NewItem {
 }
 
 impl ClientEvent {
-    /// The event as it goes on the wire.
+    /// The event as JSON text for the WebSocket.
     pub fn to_json(&self) -> String {
         match self {
             Self::SessionUpdate { event_id, session } => {
@@ -163,7 +164,7 @@ impl ClientEvent {
     }
 }
 
-/// `input_audio_buffer.append`: µ-law bytes as base64, in one allocation.
+/// `input_audio_buffer.append` with µ-law bytes as base64, built in one allocation.
 pub fn append(audio: &[u8]) -> String {
     const HEAD: &str = r#"{"type":"input_audio_buffer.append","audio":""#;
     const TAIL: &str = r#""}"#;

@@ -1,144 +1,150 @@
-//! One session, two ways to describe it: the GA interface's nested object and the beta's flat one.
+//! The settings of a session, written as the nested object of the GA interface or as the flat object of the
+//! beta interface.
 //!
-//! Also compares what the server echoes with what was asked: a rejected or ignored `session.update` leaves
-//! the session at 24 kHz PCM, which on a telephone is noise.
+//! [`Differences`] compares the session object that the server returns with the requested one. If the server
+//! rejects or ignores a `session.update`, the session stays at 24 kHz PCM, which a telephone plays as noise.
 
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-/// Which interface the server speaks.
+/// The interface that the server speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Dialect {
-    /// The interface of 2025-08 and later. No `OpenAI-Beta` header.
+    /// The interface of 2025-08 and later. The `OpenAI-Beta` header is not sent.
     #[default]
     Ga,
-    /// The interface OpenAI switched off in 2026-05; some compatible servers still speak it.
+    /// The interface that OpenAI switched off in 2026-05. Some compatible servers still speak the beta
+    /// interface.
     Beta,
 }
 
-/// Who decides that the caller's turn is over, and how (`turn_detection`).
+/// How the server decides that the caller's turn is over (`turn_detection`).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum TurnDetection {
-    /// `server_vad`: by loudness.
+    /// `server_vad`: the server decides by loudness.
     Server {
-        /// 0–1; higher wants a louder voice.
+        /// The threshold, 0–1. A larger value requires a louder voice; a smaller value takes noise for a
+        /// voice more often.
         threshold: f64,
-        /// Audio kept from before the voice was noticed, milliseconds.
+        /// The length of the audio before the start of the voice that belongs to the turn, in milliseconds.
         prefix_padding_ms: u32,
-        /// Silence that ends a turn, milliseconds. Longer: fewer cuts, slower answers.
+        /// The length of the silence that ends a turn, in milliseconds. A larger value cuts callers off less
+        /// often and makes the answers slower; a smaller value does the opposite.
         silence_ms: u32,
     },
-    /// `semantic_vad`: by meaning.
+    /// `semantic_vad`: the server decides by the meaning of the words.
     Semantic {
-        /// How soon it takes the turn.
+        /// How soon the model takes the turn.
         eagerness: Eagerness,
     },
 }
 
-/// `turn_detection.eagerness`.
+/// `turn_detection.eagerness`: how soon the server takes the caller's turn for finished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Eagerness {
-    /// Waits up to 8 s.
+    /// The server waits up to 8 s.
     Low,
-    /// Waits up to 4 s.
+    /// The server waits up to 4 s.
     Medium,
-    /// Waits up to 2 s.
+    /// The server waits up to 2 s.
     High,
-    /// The server's choice (medium).
+    /// The server chooses, which is the same as medium.
     Auto,
 }
 
-/// `input.transcription`: turns the caller's words into text.
+/// `input.transcription`: the server transcribes what the caller says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transcription {
-    /// For example `gpt-transcribe`.
+    /// The model that transcribes, for example `gpt-transcribe`.
     pub model: String,
-    /// ISO 639-1; none: detected.
+    /// The caller's language as an ISO 639-1 code. None: the server detects the language.
     pub language: Option<String>,
-    /// Under which key this model takes the language.
+    /// The key under which this transcription model expects the language.
     pub language_key: LanguageKey,
 }
 
-/// Under which key a transcription model takes the caller's language; the wrong one makes the server refuse
-/// all settings.
+/// The key under which a transcription model expects the caller's language. The server refuses all settings
+/// if the key is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LanguageKey {
-    /// `"language":"es"`: older models, other servers, the beta.
+    /// `"language":"es"`: older models, other servers and the beta interface.
     Language,
-    /// `"languages":["es"]`.
+    /// `"languages":["es"]`: newer models of OpenAI.
     Languages,
 }
 
 /// `reasoning.effort`: how long a reasoning model thinks before it speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReasoningEffort {
-    /// Least delay.
+    /// The shortest delay.
     Minimal,
-    /// OpenAI's default.
+    /// The default of OpenAI.
     Low,
-    /// Between.
+    /// A delay between low and high.
     Medium,
-    /// Slow.
+    /// A long delay.
     High,
-    /// Slowest.
+    /// The longest delay.
     Xhigh,
 }
 
-/// `input.noise_reduction`.
+/// `input.noise_reduction`: the kind of microphone for which the server reduces noise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoiseReduction {
-    /// A handset.
+    /// `near_field`: a handset or a headset.
     NearField,
-    /// A speakerphone.
+    /// `far_field`: a speakerphone.
     FarField,
 }
 
-/// A function the model may call (`tools[]`).
+/// A function that the model may call (an element of `tools`).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tool {
-    /// Its name.
+    /// The name of the function.
     pub name: &'static str,
-    /// What it does and when to call it, for the model.
+    /// A description for the model: what the function does and when to call the function.
     pub description: String,
-    /// JSON Schema of its arguments.
+    /// The JSON Schema of the arguments.
     pub parameters: Value,
 }
 
-/// Whether it is the id of a voice made for one customer, which the GA interface takes as an object.
+/// Whether this is the id of a custom voice, which the GA interface expects as an object.
 pub fn is_custom_voice(voice: &str) -> bool {
     voice.starts_with("voice_")
 }
 
-/// Everything we ask of a session.
+/// All settings of a session.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SessionSettings {
-    /// Which interface to describe it in.
+    /// The interface in which the settings are written.
     pub dialect: Dialect,
     /// The system prompt.
     pub instructions: Arc<str>,
-    /// Cannot change after the first word.
+    /// The name of a voice, or the id of a custom voice. The voice cannot change once the model has spoken.
     pub voice: String,
-    /// None: the caller's words are not transcribed.
+    /// How the caller's words are transcribed. None: they are not transcribed.
     pub transcription: Option<Transcription>,
-    /// Who ends the caller's turns.
+    /// How the end of the caller's turn is detected.
     pub turn_detection: TurnDetection,
-    /// Whether the server stops answering when the caller speaks (`interrupt_response`).
+    /// Whether the server stops the answer when the caller speaks (`interrupt_response`).
     pub interrupt: bool,
-    /// None: off.
+    /// The noise reduction. None: the noise reduction is off.
     pub noise_reduction: Option<NoiseReduction>,
-    /// 0.25–1.5.
+    /// The speed of the voice, 0.25–1.5.
     pub speed: f64,
-    /// Only for models that reason; none: not sent.
+    /// The reasoning effort, which only reasoning models accept. None: the field is not sent.
     pub reasoning_effort: Option<ReasoningEffort>,
-    /// None: `inf`.
+    /// The largest number of output tokens of an answer. None: the field is not sent, and the server has no
+    /// limit.
     pub max_output_tokens: Option<u32>,
-    /// What the model may call.
+    /// The functions that the model may call.
     pub tools: Vec<Tool>,
 }
 
 impl SessionSettings {
-    /// The `session` object of `session.update`. With `interrupt` false nothing the caller says stops an answer.
+    /// The `session` object of `session.update`. If `interrupt` is false, an answer continues while the
+    /// caller speaks.
     pub fn session(&self, interrupt: bool) -> Value {
         match self.dialect {
             Dialect::Ga => self.ga(interrupt),
@@ -146,7 +152,7 @@ impl SessionSettings {
         }
     }
 
-    /// The object of an update that changes nothing but whether the caller may interrupt.
+    /// The `session` object of an update that changes only whether the caller may interrupt an answer.
     pub fn interruption(&self, interrupt: bool) -> Value {
         let turns = self.turn_detection(interrupt);
         match self.dialect {
@@ -193,7 +199,7 @@ impl SessionSettings {
         session
     }
 
-    /// The same in both dialects; None: there are none.
+    /// The functions, which both interfaces write in the same way. None: there are no functions.
     fn tools_json(&self) -> Option<Value> {
         let json = |tool: &Tool| {
             json!({"type": "function", "name": tool.name, "description": tool.description,
@@ -217,7 +223,7 @@ impl SessionSettings {
 }
 
 impl Eagerness {
-    /// The API's word.
+    /// The word that the API uses for this value.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Low => "low",
@@ -229,7 +235,7 @@ impl Eagerness {
 }
 
 impl NoiseReduction {
-    /// The API's word.
+    /// The word that the API uses for this value.
     pub const fn word(self) -> &'static str {
         match self {
             Self::NearField => "near_field",
@@ -243,7 +249,7 @@ impl NoiseReduction {
 }
 
 impl ReasoningEffort {
-    /// The API's word.
+    /// The word that the API uses for this value.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Minimal => "minimal",
@@ -273,19 +279,19 @@ fn set(object: &mut Value, key: &str, value: Option<Value>) {
     }
 }
 
-/// Where the echoed session differs from what was asked, as dotted paths; `format` is where audio is at stake.
+/// The differences between the session that the server returned and the requested one, as dotted paths.
 ///
-/// Keys the server does not echo are not differences: compatible servers echo less.
+/// A key that the server does not return is not a difference, because compatible servers return fewer keys.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Differences {
-    /// Audio formats that are not what was asked: the call would be noise.
+    /// The audio formats that differ. With another format the caller would hear noise.
     pub formats: Vec<String>,
-    /// Everything else.
+    /// The paths of all other differences.
     pub others: Vec<String>,
 }
 
 impl Differences {
-    /// Compares two session objects.
+    /// Compares the requested session object with the one that the server returned.
     pub fn between(asked: &Value, echoed: &Value) -> Self {
         let mut differences = Self::default();
         differences.compare("", asked, echoed);
@@ -295,7 +301,7 @@ impl Differences {
     fn compare(&mut self, path: &str, asked: &Value, echoed: &Value) {
         match (asked, echoed) {
             (Value::Object(asked), Value::Object(echoed)) => self.compare_keys(path, asked, echoed),
-            // A server may add what it takes for granted: `strict`, say.
+            // A server may add default values to an element, for example `strict`.
             (Value::Array(asked), Value::Array(echoed)) if asked.len() == echoed.len() => {
                 for (index, (asked, echoed)) in asked.iter().zip(echoed).enumerate() {
                     self.compare(&format!("{path}[{index}]"), asked, echoed);

@@ -1,8 +1,10 @@
-//! What OpenAI's errors mean: those in events, in close frames and in HTTP answers, sorted by what to do about them.
+//! The errors of OpenAI in events, in close frames and in HTTP answers, classified by what the program must
+//! do.
 //!
-//! The words of an error for people may quote a caller or a key, so none of them is in what is said of it to the operator:
-//! that is the code and the parameter ([`Complaint`]).
-//! Source: the API's error reference; the codes of refused answers as seen in public reports.
+//! The message of an error may quote a caller or a key. The operator therefore sees only the code and the
+//! parameter of an error ([`Complaint`]).
+//!
+//! Source: the API's error reference; the codes in refused HTTP answers are taken from public reports.
 
 use std::fmt;
 
@@ -10,23 +12,23 @@ use serde::Deserialize;
 
 use crate::operator::{Code, Complaint, LinkFault, Notice};
 
-/// An `error` object (of an `error` event or of a failed response).
+/// The `error` object of an `error` event, of a failed response or of an HTTP answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct ApiError {
-    /// `invalid_request_error`, `server_error`, …
+    /// The type of the error: `invalid_request_error`, `server_error`, …
     #[serde(rename = "type", deserialize_with = "text_or_null")]
     pub kind: String,
-    /// Machine word; empty when the server gave none.
+    /// The code of the error. Empty: the server gave none.
     #[serde(deserialize_with = "text_or_null")]
     pub code: String,
-    /// For people. May quote a caller or a key.
+    /// The description for people. It may quote a caller or a key.
     #[serde(deserialize_with = "text_or_null")]
     pub message: String,
-    /// Which parameter was wrong.
+    /// The parameter that was wrong.
     #[serde(deserialize_with = "text_or_null")]
     pub param: String,
-    /// The client event that caused it.
+    /// The id of the client event that caused the error.
     #[serde(deserialize_with = "text_or_null")]
     pub event_id: String,
 }
@@ -34,48 +36,49 @@ pub struct ApiError {
 /// What an [`ApiError`] means for the call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorClass {
-    /// Nothing will make it work until a person acts.
+    /// The error lasts until a person corrects its cause.
     Permanent(Refusal),
-    /// The session is over; another one may be opened.
+    /// The session is over. The program may open another session.
     SessionOver,
-    /// Two things crossed on the wire; nothing is wrong.
+    /// Two events crossed on the wire. Nothing is wrong.
     Race,
-    /// Passing trouble of the server.
+    /// The server has a temporary problem.
     Transient,
-    /// We said something wrong.
+    /// The program sent a wrong event.
     OurFault,
 }
 
-/// Why OpenAI will not serve us.
+/// Why OpenAI refuses to serve the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
-    /// The key is wrong or its account closed.
+    /// The key is wrong, or its account is closed.
     Key,
-    /// The key is known, and not allowed to do this.
+    /// The key is valid but lacks the permission.
     Access,
-    /// The country or region of this machine is not served.
+    /// OpenAI does not serve the country or region of this machine.
     Country,
-    /// The key is of another project or organization than the request.
+    /// The key belongs to another project or organization than the request names.
     Project,
-    /// The account admits only certain IP addresses.
+    /// The account admits only certain IP addresses, and this machine's address is not among them.
     Address,
-    /// Something on the way answered in the server's place.
+    /// A proxy or another device on the way answered instead of the server.
     Proxy,
-    /// No credit left.
+    /// The account has no credit left.
     Quota,
-    /// The model does not exist or is not ours to use.
+    /// The model does not exist, or the account may not use the model.
     Model,
-    /// The server no longer speaks the beta dialect.
+    /// The server no longer speaks the beta interface.
     BetaDialect,
-    /// Its TLS certificate is not to be trusted.
+    /// The TLS certificate of the server is not trusted.
     Certificate,
-    /// Something else that will not pass by itself.
+    /// Another refusal that lasts.
     Other,
 }
 
 impl Refusal {
-    /// What an HTTP answer in place of the upgrade means, by what its body says first, and then by its status. A 429 passes
-    /// if too much was asked at once, and does not if the account is empty. None: it may pass.
+    /// What an HTTP answer means that arrives instead of the WebSocket upgrade. The body decides first, then
+    /// the status. Status 429 is temporary after too many requests and lasts if the account has no credit
+    /// left. None: the refusal may be temporary.
     pub fn of_answer(status: u16, body: &str) -> Option<Self> {
         if let ErrorClass::Permanent(refusal) = ApiError::of_body(body).class() {
             return Some(refusal);
@@ -91,8 +94,8 @@ impl Refusal {
         }
     }
 
-    /// What a close frame means. 3000 and 4xxx are the API's own refusals, with a reason like
-    /// `invalid_request_error.invalid_api_key`: they will be the same next time.
+    /// What a close frame means. The API closes with code 3000 or 4xxx to refuse the session, and gives a
+    /// reason such as `invalid_request_error.invalid_api_key`. Such a refusal lasts.
     pub fn of_close(code: u16, reason: &str) -> Option<Self> {
         let word = reason.rsplit('.').next().unwrap_or_default();
         (3000..5000).contains(&code).then(|| {
@@ -103,7 +106,7 @@ impl Refusal {
         })
     }
 
-    /// The stable word for machines. A certificate has none of its own.
+    /// The stable code of the refusal for programs. `Certificate` shares its code with `Other`.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
@@ -120,7 +123,8 @@ impl Refusal {
         }
     }
 
-    /// The operator's line for it. `model`: the model asked for; `cause`: how it was said.
+    /// The operator's line for the refusal. `model` is the requested model, and `cause` is the answer of the
+    /// server.
     pub fn notice(self, model: &str, cause: LinkFault) -> Notice {
         match self {
             Self::Key => Notice::KeyRefused,
@@ -138,9 +142,9 @@ impl Refusal {
     }
 }
 
-/// Whether the body of an answer is a page for people: the API never sends one.
+/// Whether the body of an answer is a web page. The API never sends one.
 fn is_web_page(body: &str) -> bool {
-    // It may come in chunks, the first line being the length of the first one.
+    // A chunked body begins with the length of its first chunk, which is skipped here.
     let begin = body.trim_start_matches(|c: char| c.is_ascii_hexdigit() || c.is_whitespace());
     begin.starts_with('<')
 }
@@ -155,8 +159,8 @@ impl fmt::Display for ApiError {
 }
 
 impl ApiError {
-    /// The error in the body of an HTTP answer, which may come in chunks, with their lengths around them. Empty: there is
-    /// none, or it has not come whole.
+    /// The error in the body of an HTTP answer. The body may still hold the lengths of its chunks. The result
+    /// is empty if the body has no error or is incomplete.
     pub fn of_body(body: &str) -> Self {
         #[derive(Deserialize)]
         struct Body {
@@ -167,20 +171,20 @@ impl ApiError {
             .map_or_else(Self::default, |Body { error }| error)
     }
 
-    /// What may be said of it to the operator.
+    /// The part of the error that the operator may see.
     pub fn complaint(&self) -> Complaint {
         let code = Code::new(&self.code);
         let code = if code.is_empty() { Code::new(&self.kind) } else { code };
         Complaint { code, param: Code::new(&self.param) }
     }
 
-    /// Whether the server took the caller's turn for finished but could not answer it, because another response
-    /// was active. (Were it a request of ours, it would be named.)
+    /// Whether the server could not answer the caller's finished turn because another response was active. If
+    /// a request of the program had caused the error, `event_id` would name that request.
     pub fn is_server_busy(&self) -> bool {
         self.code == "conversation_already_has_active_response" && self.event_id.is_empty()
     }
 
-    /// Sorts the error by what to do about it.
+    /// Classifies the error by what the program must do.
     pub fn class(&self) -> ErrorClass {
         match self.code.as_str() {
             "invalid_api_key" | "account_deactivated" => ErrorClass::Permanent(Refusal::Key),

@@ -1,8 +1,9 @@
-//! OpenAI's language: Realtime events, bytes ⇄ types. No sockets, no state.
+//! The language of OpenAI's Realtime API: events, converted between bytes and types. No sockets, no state.
 //!
-//! [`server`] is what OpenAI says, [`error`] what its errors mean, [`client`] what we say, [`dialect`] how the same session
-//! is described to the GA interface and to servers that still speak the beta; [`usage`] is what an answer has used, and
-//! [`rate_limits`] what may still be used.
+//! [`server`] reads the events of the server and [`error`] classifies the errors. [`client`] writes the
+//! events of the program. [`dialect`] writes the session settings for the GA interface and for servers that
+//! still speak the beta interface. [`usage`] reads the tokens that a response has used, and [`rate_limits`]
+//! reads what remains of the rate limits.
 
 pub mod client;
 pub mod dialect;
@@ -15,7 +16,7 @@ mod wire;
 use std::fmt;
 use std::sync::Arc;
 
-/// Makes a type of id that cannot be mistaken for another one.
+/// Defines a separate type for one kind of id, so that the compiler rejects an id of another kind.
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -23,7 +24,7 @@ macro_rules! id {
         pub struct $name(Arc<str>);
 
         impl $name {
-            /// The id as it stands in an event.
+            /// The id as text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -44,10 +45,10 @@ macro_rules! id {
 }
 
 id! {
-    /// A conversation item: an utterance, a function call or its output (`item_…`).
+    /// The id of a conversation item: a message, a function call or the output of a function (`item_…`).
     ItemId
 }
 id! {
-    /// One answer of the model, holding one or more items (`resp_…`).
+    /// The id of one response of the model, which holds one or more items (`resp_…`).
     ResponseId
 }

@@ -1,30 +1,30 @@
-//! What the server says is left of the account's rate limits: the `rate_limits` of `rate_limits.updated`.
+//! The remaining rate limits of the account: the `rate_limits` of `rate_limits.updated`.
 //!
-//! Any field may be null, absent or of another type than documented: such a field is `None`, and a limit of another name is
-//! passed over. Some servers never tell. Source: the API's event reference.
+//! Any field may be null, absent or of an undocumented type; such a field is `None`. A limit with an unknown
+//! name is ignored. Some servers never send this event. Source: the API's event reference.
 
 use serde_json::Value;
 
-/// What is left of one limit.
+/// One rate limit and what remains of that limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateLimit {
-    /// How much there is to begin with; None: not told.
+    /// The limit itself. None: the server did not state the limit.
     pub limit: Option<u64>,
-    /// How much of it is left.
+    /// What remains of the limit.
     pub remaining: u64,
 }
 
-/// What is left of each limit. None: not told.
+/// The rate limits of the account. None: the server did not state that limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RateLimits {
-    /// Answers, each of which is a request.
+    /// The number of requests. Each response is one request.
     pub requests: Option<RateLimit>,
-    /// Tokens, those read and those written.
+    /// The number of tokens, input and output together.
     pub tokens: Option<RateLimit>,
 }
 
 impl RateLimits {
-    /// Reads the list; of anything else, nothing is told.
+    /// Reads the list. The result is empty if the value is not a list.
     pub(super) fn of(list: &Value) -> Self {
         let mut told = Self::default();
         for one in list.as_array().into_iter().flatten() {
@@ -39,14 +39,14 @@ impl RateLimits {
         told
     }
 
-    /// Takes over what newer ones tell.
+    /// Replaces each limit that `newer` states.
     pub fn update(&mut self, newer: Self) {
         self.requests = newer.requests.or(self.requests);
         self.tokens = newer.tokens.or(self.tokens);
     }
 }
 
-/// A whole number, also with a decimal point or in quotes. Less than nothing is nothing.
+/// Reads a whole number, which may have a decimal point or be in quotes. A negative number becomes 0.
 fn count(value: &Value) -> Option<u64> {
     let number = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())?;
     number.is_finite().then_some(number.max(0.0) as u64)

@@ -1,9 +1,11 @@
-//! What OpenAI says: the server events of the Realtime API, GA and beta names alike.
+//! The server events of the Realtime API, under the names of both the GA and the beta interface.
 //!
-//! Reads one text frame into an [`Event`] that borrows from it: the base64 of an audio delta is not copied.
-//! Each event reads only the fields it needs, as tolerantly as `wire` does; unknown events become [`Event::Other`].
-//! Keeps no state.
-//! Source: the API's event reference; deviations of the live server as measured by others.
+//! [`parse`] turns one text frame into an [`Event`] that borrows from the frame, so the base64 of an audio
+//! delta is not copied. Each event reads only the fields that it needs, as tolerantly as `wire` does. Unknown
+//! events become [`Event::Other`]. The module keeps no state.
+//!
+//! Source: the API's event reference; where the live server deviates from the reference, measurements by
+//! others.
 
 use std::borrow::Cow;
 
@@ -15,76 +17,78 @@ use super::usage::Usage;
 use super::wire::{Text, Wire, WireItem, WireResponse, WireSession, count};
 use super::{ItemId, ResponseId};
 
-/// A server event that means something to a call.
+/// A server event that a call acts on.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event<'a> {
-    /// `session.created` (or, on some servers, `conversation.created`): the session may be configured.
+    /// `session.created` (some servers send `conversation.created`): the session may be configured.
     SessionCreated,
-    /// `session.updated`: our settings are in force; `session` is the echoed object, as JSON text.
+    /// `session.updated`: the settings are in force.
     SessionUpdated {
-        /// The whole session object.
+        /// The whole session object as JSON text.
         session: Cow<'a, str>,
-        /// When the session will be closed, unix seconds.
+        /// The time at which the server closes the session, in Unix seconds.
         expires_at: Option<i64>,
     },
     /// `input_audio_buffer.speech_started`.
     SpeechStarted {
-        /// The item this speech will become.
+        /// The id of the item that this speech becomes.
         item: ItemId,
-        /// Offset in the audio we appended, prefix padding included, milliseconds.
+        /// The start of the speech as an offset in the appended audio, in milliseconds. The prefix padding is
+        /// included.
         audio_start_ms: u64,
     },
     /// `input_audio_buffer.speech_stopped`.
     SpeechStopped {
-        /// The item this speech will become.
+        /// The id of the item that this speech becomes.
         item: ItemId,
-        /// Offset in the audio we appended, trailing silence included, milliseconds.
+        /// The end of the speech as an offset in the appended audio, in milliseconds. The trailing silence is
+        /// included.
         audio_end_ms: u64,
     },
-    /// `input_audio_buffer.committed`: the caller's turn is an item now.
+    /// `input_audio_buffer.committed`: the caller's turn has become an item.
     Committed {
         /// The caller's item.
         item: ItemId,
-        /// The item it follows in the conversation.
+        /// The item that precedes the caller's item in the conversation.
         previous: Option<ItemId>,
     },
     /// `conversation.item.added` (beta: `conversation.item.created`).
     ItemAdded {
-        /// What was added.
+        /// The item that was added.
         item: Item,
-        /// The item it follows in the conversation.
+        /// The item that precedes the new item in the conversation.
         previous: Option<ItemId>,
     },
     /// `response.created`.
     ResponseCreated(Response),
     /// `response.output_audio.delta`.
     AudioDelta {
-        /// The answer it belongs to.
+        /// The response to which the audio belongs.
         response: ResponseId,
-        /// The item it belongs to.
+        /// The item to which the audio belongs.
         item: ItemId,
-        /// Which content part of the item.
+        /// The index of the content part in the item.
         content_index: u32,
-        /// Base64 of the audio.
+        /// The audio as base64.
         audio: Cow<'a, str>,
     },
-    /// `response.output_audio.done`: no more deltas for this item.
+    /// `response.output_audio.done`: the item gets no more audio.
     AudioDone {
-        /// The item that is complete.
+        /// The item whose audio is complete.
         item: ItemId,
     },
-    /// `response.output_audio_transcript.delta` (or text of a text answer).
+    /// `response.output_audio_transcript.delta` (or `response.output_text.delta` of a text response).
     TranscriptDelta {
         /// The assistant's item.
         item: ItemId,
-        /// More of its text.
+        /// The next part of the transcript.
         delta: Cow<'a, str>,
     },
-    /// `response.output_audio_transcript.done`.
+    /// `response.output_audio_transcript.done` (or `response.output_text.done` of a text response).
     TranscriptDone {
         /// The assistant's item.
         item: ItemId,
-        /// Its whole text.
+        /// The whole transcript.
         transcript: Cow<'a, str>,
     },
     /// `response.output_item.done`.
@@ -98,9 +102,10 @@ pub enum Event<'a> {
     CallerTranscript {
         /// The caller's item.
         item: ItemId,
-        /// What was understood; may be empty.
+        /// The transcript. It may be empty.
         transcript: Cow<'a, str>,
-        /// What that has used. Boxed: most events are audio, and would be as large.
+        /// The usage of the transcription. The value is boxed because it would make every event as large, and
+        /// most events are audio.
         usage: Box<Usage>,
     },
     /// `conversation.item.input_audio_transcription.failed`.
@@ -108,100 +113,102 @@ pub enum Event<'a> {
         /// The caller's item.
         item: ItemId,
     },
-    /// `error`. Does not end the session by itself.
+    /// `error`. An error alone does not end the session.
     Error(ApiError),
-    /// `rate_limits.updated`: what is left for the account. Boxed: most events are audio, and would be as large.
+    /// `rate_limits.updated`: the remaining rate limits of the account. The value is boxed because it would
+    /// make every event as large, and most events are audio.
     RateLimits(Box<RateLimits>),
-    /// Any other event, by its type. Survived.
+    /// Any other event, with its type. The call ignores such an event.
     Other(Cow<'a, str>),
 }
 
-/// A conversation item, as much of it as a call needs.
+/// The part of a conversation item that a call needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
-    /// Its id.
+    /// The id of the item.
     pub id: ItemId,
-    /// What it is.
+    /// The kind of the item.
     pub kind: ItemKind,
-    /// The function it calls, if it is a `function_call`.
+    /// The function call. None: the item is not a `function_call`.
     pub function: Option<FunctionCall>,
 }
 
-/// The model calls one of the functions it was offered.
+/// A function call that the model makes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FunctionCall {
-    /// By which its output is recognised.
+    /// The id that connects the function call with its output.
     pub call_id: String,
-    /// The function.
+    /// The name of the function.
     pub name: String,
-    /// A JSON text, or what the model takes for one.
+    /// The arguments as the model wrote them, which should be JSON.
     pub arguments: String,
-    /// Whether all of it was said; one that was cut off must not be carried out.
+    /// Whether the function call is complete. A call that was cut off must not be carried out.
     pub complete: bool,
 }
 
-/// What an item is.
+/// The kind of a conversation item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ItemKind {
-    /// Something the assistant says.
+    /// A message of the assistant.
     AssistantMessage,
-    /// Something the caller said.
+    /// A message of the caller.
     UserMessage,
-    /// Anything else: system messages, function calls and their outputs.
+    /// Any other item: a system message, a function call or the output of a function.
     Other,
 }
 
 /// A `response` object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Response {
-    /// Its id.
+    /// The id of the response.
     pub id: ResponseId,
-    /// How far it came.
+    /// The status of the response.
     pub status: ResponseStatus,
-    /// Our own correlation id, if we asked for this response (`metadata.cid`).
+    /// The id of the `response.create` that asked for this response (`metadata.cid`). None: the server
+    /// started the response.
     pub cid: Option<String>,
-    /// What it produced.
+    /// The items of the response.
     pub items: Vec<Item>,
-    /// What it has used.
+    /// The usage of the response.
     pub usage: Box<Usage>,
 }
 
-/// `response.status` with its details.
+/// The `status` of a response with its details.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ResponseStatus {
-    /// Still being made.
+    /// The model is still producing the response.
     InProgress,
-    /// All said.
+    /// The response is complete.
     Completed,
-    /// Ended by the caller's voice or by us.
+    /// The caller's speech or the program cancelled the response.
     Cancelled,
-    /// Cut by a limit (`max_output_tokens`, `content_filter`).
+    /// A limit cut the response off. The value is the reason (`max_output_tokens`, `content_filter`).
     Incomplete(String),
     /// The model failed.
     Failed(ApiError),
 }
 
-/// A text frame that is no event, or an event without a field it needs. Holds nothing of the event's content.
+/// The frame is not an event, or the event lacks a required field. This error holds no content of the event.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("no readable `{missing}` in the event `{kind}`")]
 pub struct Malformed {
-    /// The event's type; empty if it has none.
+    /// The type of the event. Empty: the frame has no type.
     pub kind: String,
-    /// The field that is absent or cannot be read; `type` if the frame is no event at all.
+    /// The field that is absent or unreadable; `type` if the frame is not an event.
     pub missing: &'static str,
 }
 
-/// Reads one text frame.
+/// Reads one text frame of the Realtime WebSocket.
 ///
 /// # Errors
-/// [`Malformed`] when it is not an event at all, or a known event without the fields that make it one.
+/// Returns [`Malformed`] if the text is not an event, or if a known event lacks a required field.
 pub fn parse(text: &str) -> Result<Event<'_>, Malformed> {
     let wire = Wire::read(text).ok_or(Malformed { kind: String::new(), missing: "type" })?;
     let kind = wire.kind.clone();
     event(wire).map_err(|missing| Malformed { kind: kind.into_owned(), missing })
 }
 
-/// What an event of this type needs of its fields; if one is missing, its name.
+/// Builds the event from the fields that its type needs. The error is the name of a field that is missing.
 fn event(wire: Wire<'_>) -> Result<Event<'_>, &'static str> {
     Ok(match &*wire.kind {
         "response.output_audio.delta" | "response.audio.delta" => Event::AudioDelta {
@@ -305,12 +312,12 @@ fn response(raw: Option<&RawValue>) -> Result<Response, &'static str> {
     })
 }
 
-/// What is said of an item that does not tell its status.
+/// The assumption about an item without a status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Untold {
-    /// It is all there.
+    /// The item is complete.
     Finished,
-    /// It may have been cut off, or not have begun.
+    /// The item may be incomplete or not yet begun.
     Unfinished,
 }
 
@@ -329,7 +336,7 @@ impl Item {
         });
         Ok(Self {
             function,
-            // A call can be answered without the id of its item.
+            // The output of a function needs only the `call_id`, so the item may lack its own id.
             id: id(&item.id, "item.id").or_else(|missing| id(&item.call_id, missing))?,
             kind: match (kind, item.role.0.as_deref()) {
                 ("message", Some("assistant")) => ItemKind::AssistantMessage,
@@ -348,7 +355,7 @@ fn api_error(raw: Option<&RawValue>) -> ApiError {
     raw.and_then(|error| serde_json::from_str(error.get()).ok()).unwrap_or_default()
 }
 
-/// What stands there, whatever it is; null if nothing does.
+/// The field as JSON. The result is null if the field is absent or unreadable.
 fn value(raw: Option<&RawValue>) -> serde_json::Value {
     raw.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! Events as servers really send them: both dialects, escapes, nulls.
+//! Tests with events as real servers send them: both interfaces, escapes and nulls.
 
 use super::*;
 use crate::realtime::error::{ErrorClass, Refusal};

@@ -1,40 +1,44 @@
-//! What the server says it has used: the `usage` object of a response or of a transcription.
+//! The usage that the server reports: the `usage` object of a response or of a transcription.
 //!
-//! Any field may be null, absent or of another type than documented (other servers, answers that were cut off): such a
-//! field is `None`. Adds nothing up and guesses nothing: that is the ledger's, in `call`.
+//! Any field may be null, absent or of an undocumented type, as with other servers or with responses that
+//! were cut off. Such a field is `None`. This module neither adds nor estimates: the ledger in `call` does
+//! that.
+//!
 //! Source: the API's event reference.
 
 use serde_json::Value;
 
-/// What one response or one transcription has used, as far as it is told. Tokens, unless a field says otherwise.
+/// The reported usage of one response or one transcription, in tokens unless a field says otherwise. None:
+/// not reported.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Everything.
+    /// All tokens.
     pub total: Option<u64>,
-    /// What was read, cached or not.
+    /// Input tokens, cached and uncached.
     pub input: Option<u64>,
-    /// Of it, text.
+    /// Input tokens of text.
     pub text_in: Option<u64>,
-    /// Of it, sound.
+    /// Input tokens of audio.
     pub audio_in: Option<u64>,
-    /// Of what was read, what the server still knew.
+    /// Input tokens that the server read from its cache.
     pub cached: Option<u64>,
-    /// Of the cached, text; counted in `text_in` too.
+    /// Cached input tokens of text, which `text_in` includes.
     pub cached_text: Option<u64>,
-    /// Of the cached, sound; counted in `audio_in` too.
+    /// Cached input tokens of audio, which `audio_in` includes.
     pub cached_audio: Option<u64>,
-    /// What was written.
+    /// Output tokens.
     pub output: Option<u64>,
-    /// Of it, text.
+    /// Output tokens of text.
     pub text_out: Option<u64>,
-    /// Of it, sound.
+    /// Output tokens of audio.
     pub audio_out: Option<u64>,
-    /// Milliseconds of sound, where a transcription is counted so (`"type":"duration"`).
+    /// The length of the transcribed audio in milliseconds, if the transcription is billed by time
+    /// (`"type":"duration"`).
     pub audio_ms: Option<u64>,
 }
 
 impl Usage {
-    /// Reads the object; of anything else, nothing is told.
+    /// Reads the object. The result is empty if the value is not an object.
     pub(super) fn of(usage: &Value) -> Self {
         let (input, output) = (&usage["input_token_details"], &usage["output_token_details"]);
         let cached = &input["cached_tokens_details"];
@@ -53,24 +57,24 @@ impl Usage {
         }
     }
 
-    /// Whether nothing at all is told.
+    /// Whether the server reported nothing at all.
     pub fn is_untold(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Whether anything is told in tokens, be it that there were none.
+    /// Whether the server reported any number of tokens, even 0.
     pub fn is_in_tokens(&self) -> bool {
         !Self { audio_ms: None, ..*self }.is_untold()
     }
 
-    /// Tokens of all kinds; 0: not told.
+    /// The number of tokens of all kinds. The result is 0 if the server reported none.
     pub fn tokens(&self) -> u64 {
         let parts = || self.input.unwrap_or(0).saturating_add(self.output.unwrap_or(0));
         self.total.unwrap_or_else(parts)
     }
 }
 
-/// A count; some servers write whole numbers with a decimal point.
+/// Reads a count. Some servers write whole numbers with a decimal point.
 fn count(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| value.as_f64().filter(|count| *count >= 0.0).map(|count| count as u64))
 }

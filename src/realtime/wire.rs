@@ -1,9 +1,9 @@
-//! The fields of server events as they stand in the text, before anybody says what they mean.
+//! The fields of server events as the text holds them, before they get a meaning.
 //!
-//! Servers differ in how they write a value: a number as `1000`, `1000.0` or `"1000"`, the arguments of a function as a
-//! text or as an object, a field they have nothing for as null or not at all. A field that cannot be read is therefore
-//! absent, and only an event that needs the field suffers. Nothing is copied that need not be. Says nothing about which
-//! event needs which field: that is `server`'s.
+//! Servers write the same value in different ways: a number as `1000`, `1000.0` or `"1000"`, the arguments of
+//! a function as a text or as an object, and a field without a value as null or not at all. A field that
+//! cannot be read therefore counts as absent, and only an event that needs the field fails. Values are
+//! borrowed from the frame where possible. Module `server` decides which event needs which field.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// A text that borrows from the frame where it has no escapes. None: absent, or no text.
+/// A text that borrows from the frame if the text has no escapes. None: the field is absent or not a text.
 #[derive(Debug, Default)]
 pub(super) struct Text<'a>(pub(super) Option<Cow<'a, str>>);
 
@@ -22,7 +22,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     }
 }
 
-/// Takes a text, and passes over everything else.
+/// Accepts any JSON value and returns it if it is a text.
 struct AnyValue;
 
 impl<'de> Visitor<'de> for AnyValue {
@@ -71,13 +71,14 @@ impl<'de> Visitor<'de> for AnyValue {
     }
 }
 
-/// A number of whole units, however it is written; rounded, and 0 if it is below 0. None: absent, or no number.
+/// Reads a number that may be written in different ways, and rounds it to a whole number. A negative number
+/// becomes 0. None: the field is absent or not a number.
 pub(super) fn count(raw: Option<&RawValue>) -> Option<u64> {
     let number: f64 = raw?.get().trim_matches('"').trim().parse().ok()?;
     number.is_finite().then(|| number.round() as u64)
 }
 
-/// All the fields of all the events we know.
+/// The fields of all events that `server` knows.
 #[derive(Deserialize)]
 pub(super) struct Wire<'a> {
     #[serde(rename = "type", borrow)]
@@ -115,7 +116,7 @@ pub(super) struct Wire<'a> {
 }
 
 impl<'a> Wire<'a> {
-    /// The fields of a frame; None if it is not a JSON object with a `type`.
+    /// Reads the fields of a frame. None: the frame is not a JSON object with a `type`.
     pub(super) fn read(text: &'a str) -> Option<Self> {
         serde_json::from_str(text).ok()
     }
@@ -145,7 +146,8 @@ impl<'a> WireItem<'a> {
         serde_json::from_str(raw?.get()).ok()
     }
 
-    /// The arguments of a function call as a JSON text: as the API sends them, or as an object; none are `{}`.
+    /// The arguments of a function call as JSON text. The API sends them as a text, some servers as an
+    /// object; absent arguments become `{}`.
     pub(super) fn arguments(&self) -> String {
         let Some(raw) = self.arguments else { return "{}".to_owned() };
         serde_json::from_str(raw.get()).unwrap_or_else(|_| raw.get().to_owned())
@@ -178,7 +180,7 @@ impl<'a> WireResponse<'a> {
         serde_json::from_str(self.status_details?.get()).ok()
     }
 
-    /// Our own id in `metadata.cid`.
+    /// The id that the program put into `metadata.cid`.
     pub(super) fn cid(&self) -> Option<String> {
         #[derive(Deserialize)]
         struct Metadata<'a> {
@@ -189,7 +191,7 @@ impl<'a> WireResponse<'a> {
         metadata.cid.0.map(Cow::into_owned)
     }
 
-    /// The items that can be read.
+    /// The items that can be read. The others are ignored.
     pub(super) fn items(&self) -> Vec<WireItem<'a>> {
         let list =
             self.output.and_then(|output| serde_json::from_str::<Vec<&'a RawValue>>(output.get()).ok());
@@ -197,7 +199,7 @@ impl<'a> WireResponse<'a> {
     }
 }
 
-/// `response.status_details`.
+/// The `response.status_details` object.
 #[derive(Deserialize)]
 pub(super) struct WireStatus<'a> {
     #[serde(borrow, default)]
