@@ -1,10 +1,11 @@
-//! `doctor`: tries everything a call needs, and says what fails and what to do about it.
+//! `doctor`: checks everything that a call needs, and says what fails and how to correct it.
 //!
 //! ```text
 //!  config::Survey ─► machine, service, asterisk, media, openai ─► facts ─► judge ─► findings ─► report
 //!                     (all at once, each with its time limit)              (pure)    (words)
 //! ```
-//! It makes no call, takes no running daemon's events, sends the model no sound, and deletes what it makes.
+//! The doctor places no call, leaves the events of a running daemon alone, sends the model no audio, and deletes
+//! everything that it creates.
 
 mod asterisk;
 mod facts;
@@ -36,22 +37,23 @@ use crate::output::print;
 use facts::{Asterisk, Facts, Machine, Media, MediaFault};
 use words::Status;
 
-/// The exit code when something fails.
+/// The exit code if a check fails.
 pub const FAILED: u8 = 2;
-/// What a disk may take to answer.
+/// The time limit of the checks of this machine. A larger value waits longer for a hanging disk; a smaller value
+/// skips these checks on a slow disk.
 const DISK_LIMIT: Duration = Duration::from_secs(5);
 
-/// The operator's language.
+/// The operator's language, from `LOG_LANGUAGE`.
 #[must_use]
 pub fn language() -> Language {
     Survey::load().language
 }
 
-/// Checks everything, prints the findings, and returns the exit code: 0 all is well, 1 there are warnings, 2 something
-/// fails. With `stop` it ends early, without a report, when what it made in Asterisk is deleted.
+/// Runs all checks, prints the findings, and returns the exit code: 0 if all is well, 1 if there are warnings, 2 if
+/// something fails. On `stop` the function deletes what it created in Asterisk and returns without a report.
 ///
 /// # Errors
-/// When nothing can be checked at all: no trust store, nobody to print for.
+/// Returns an error if no check is possible (no trust store), or if stdout cannot be written.
 pub async fn run(json: bool, stop: impl Future<Output = ()>) -> anyhow::Result<u8> {
     let survey = Survey::load();
     let language = survey.language;
@@ -67,7 +69,7 @@ pub async fn run(json: bool, stop: impl Future<Output = ()>) -> anyhow::Result<u
     })
 }
 
-/// Finds everything out at once. None: told to stop.
+/// Runs all checks at the same time. None: `stop` came first.
 async fn gather(
     survey: Survey,
     tls: &Arc<ClientConfig>,
@@ -103,7 +105,7 @@ async fn openai_of(parts: &Parts, tls: &Arc<ClientConfig>) -> anyhow::Result<Opt
     }
 }
 
-/// Asterisk, and sound through it if it answers.
+/// Checks Asterisk and, if ARI answers, measures RTP through Asterisk.
 async fn asterisk_of(
     parts: &Parts,
     tls: &Arc<ClientConfig>,

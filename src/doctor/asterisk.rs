@@ -1,5 +1,5 @@
-//! Asks Asterisk about itself: over ARI, and over its console where that is on this machine and open to us. ARI shows
-//! no dialplan; the console does.
+//! Asks Asterisk about itself over ARI and, if Asterisk runs on this machine and its console is accessible,
+//! over the console. ARI does not show the dialplan; the console does.
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -16,18 +16,19 @@ use crate::config::AsteriskConfig;
 use crate::net::ari_rest::AriRest;
 use crate::operator::Detail;
 
-/// How long the first answer may take; whoever is slower serves no call.
+/// The time limit of the first answer. An Asterisk that is slower serves no call. A larger value makes the
+/// command slower; a smaller value reports a busy Asterisk as unreachable.
 const LIMIT: Duration = Duration::from_secs(5);
-/// How rustls begins to say that it does not trust a certificate.
+/// The start of rustls's message about a certificate that is not trusted.
 const UNTRUSTED: &str = "invalid peer certificate";
-/// Where Asterisk's own RTP ports are written down.
+/// The configuration file with the RTP ports of Asterisk.
 const RTP_CONF: &str = "/etc/asterisk/rtp.conf";
-/// How many connections its HTTP server serves at once.
+/// The configuration file with the number of connections that Asterisk's HTTP server serves at once.
 const HTTP_CONF: &str = "/etc/asterisk/http.conf";
-/// Asterisk's own, where rtp.conf names none.
+/// The RTP ports that Asterisk uses if rtp.conf names none.
 const USUAL_PORTS: RangeInclusive<u16> = 5_000..=31_000;
 
-/// Whether ARI serves us, and its version.
+/// The version of Asterisk, or why ARI does not serve the program.
 pub(super) async fn version_of(rest: &AriRest) -> Result<Detail, AriFault> {
     match timeout(LIMIT, rest.perform(&Request::Info)).await {
         Ok(Reply::Done(body)) => Ok(Detail::new(version(&body).unwrap_or_else(|| "?".to_owned()))),
@@ -41,7 +42,7 @@ pub(super) async fn version_of(rest: &AriRest) -> Result<Detail, AriFault> {
     }
 }
 
-/// The modules that run.
+/// The modules that are running.
 pub(super) async fn modules(rest: &AriRest) -> Result<Vec<String>, Detail> {
     match rest.perform(&Request::Modules).await {
         Reply::Done(body) => running_modules(&body).ok_or_else(|| Detail::new("not a list")),
@@ -50,7 +51,7 @@ pub(super) async fn modules(rest: &AriRest) -> Result<Vec<String>, Detail> {
     }
 }
 
-/// What is seen without ARI: where Asterisk is, its dialplan, its RTP ports.
+/// What can be seen without ARI: whether Asterisk runs on this machine, its dialplan and its RTP ports.
 pub(super) async fn outside(config: &AsteriskConfig) -> Asterisk {
     let is_here = is_here(config).await;
     let (dialplan, rtp_ports) = if is_here {
@@ -76,7 +77,7 @@ pub(super) async fn outside(config: &AsteriskConfig) -> Asterisk {
     }
 }
 
-/// Whether Asterisk's address is one of this machine's: then a socket can be bound on it.
+/// Whether the address of Asterisk belongs to this machine. If it does, a socket can be bound to the address.
 async fn is_here(config: &AsteriskConfig) -> bool {
     let found = timeout(LIMIT, lookup_host((config.host.as_str(), config.port))).await;
     let Ok(Ok(mut addresses)) = found else { return false };
@@ -84,7 +85,7 @@ async fn is_here(config: &AsteriskConfig) -> bool {
     UdpSocket::bind(SocketAddr::new(address.ip(), 0)).await.is_ok()
 }
 
-/// What Asterisk's console answers, or why there is none.
+/// The output of a command on Asterisk's console, or why there is none.
 async fn console(command: &str) -> Result<String, Detail> {
     let asked = Command::new("asterisk").args(["-rx", command]).kill_on_drop(true).output();
     match timeout(LIMIT, asked).await {
@@ -95,21 +96,22 @@ async fn console(command: &str) -> Result<String, Detail> {
     }
 }
 
-/// What `dialplan show` prints. Asterisk itself makes a context `stasis-NAME` for every application that is registered,
-/// ours of the moment too: nobody is led there, so it does not count.
+/// Reads the output of `dialplan show`. Asterisk itself creates a context `stasis-NAME` for every registered
+/// application, including the temporary one of the doctor. No caller reaches such a context, so it does not
+/// count.
 fn read(shown: &str) -> Dialplan {
     let (mut apps, mut unclear) = (Vec::<(String, usize)>::new(), None);
     for line in shown.lines().filter(|line| !line.ends_with("[res_stasis]")) {
         let called =
             line.split_once(". Stasis(").map(|(_, rest)| rest.split([',', ')']).next().unwrap_or_default());
         match called.map(str::trim) {
-            // Which one is known only in a call.
+            // The application is computed during a call, so its name is unknown here.
             Some(name) if name.contains('$') => unclear = Some(Detail::new(format!("Stasis({name})"))),
             Some(name) => match apps.iter_mut().find(|(known, _)| known == name) {
                 Some((_, places)) => *places += 1,
                 None => apps.push((name.to_owned(), 1)),
             },
-            // Extensions in a database, which are not listed.
+            // The extensions are in a database, which `dialplan show` does not list.
             None if line.contains("Alt. Switch") => unclear = Some(Detail::new(line)),
             None => {}
         }
@@ -117,7 +119,7 @@ fn read(shown: &str) -> Dialplan {
     Dialplan::Seen { apps, unclear }
 }
 
-/// The ports in what `rtp show settings` prints.
+/// The ports in the output of `rtp show settings`.
 fn ports_shown(settings: &str) -> Option<RangeInclusive<u16>> {
     let value = |wanted: &str| {
         let found = settings.lines().filter_map(|line| line.split_once(':'));
@@ -126,18 +128,18 @@ fn ports_shown(settings: &str) -> Option<RangeInclusive<u16>> {
     Some(value("Port start")?..=value("Port end")?)
 }
 
-/// The ports in an `rtp.conf`.
+/// The ports in the text of an `rtp.conf`.
 fn ports_written(conf: &str) -> RangeInclusive<u16> {
     let value = |wanted: &str| number_written(conf, wanted);
     value("rtpstart").unwrap_or(*USUAL_PORTS.start())..=value("rtpend").unwrap_or(*USUAL_PORTS.end())
 }
 
-/// `sessionlimit` in an `http.conf`.
+/// The `sessionlimit` in the text of an `http.conf`.
 fn limit_written(conf: &str) -> Option<u32> {
     number_written(conf, "sessionlimit")
 }
 
-/// The number that a file of Asterisk's gives an option.
+/// The number that a configuration file of Asterisk assigns to an option.
 fn number_written<T: FromStr>(conf: &str, wanted: &str) -> Option<T> {
     let lines = conf.lines().map(|line| line.split(';').next().unwrap_or_default());
     let found = lines.filter_map(|line| line.split_once('='));

@@ -1,4 +1,4 @@
-//! What the checks found out, as data: no sockets, and no opinion about it (that is `judge`'s).
+//! The results of the checks as data: no sockets and no judgement, which is the task of `judge`.
 
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -12,30 +12,30 @@ use crate::config::Survey;
 use crate::operator::{Code, Detail, LinkFault, Notice};
 use crate::realtime::error::Refusal;
 
-/// Everything. What is `None` was not looked at, because a variable it needs is missing or wrong.
+/// All results. A field is `None` if its check was skipped because a required variable is missing or invalid.
 #[derive(Debug, Clone)]
 pub(super) struct Facts {
     pub(super) survey: Survey,
-    /// Today, for the ends of models.
+    /// The current date, with which the shutdown dates of models are compared.
     pub(super) today: NaiveDate,
     pub(super) machine: Machine,
     pub(super) daemon: Option<Daemon>,
     pub(super) asterisk: Option<Asterisk>,
-    /// Needs the variables of Asterisk too.
+    /// None also if the variables of Asterisk are missing or invalid.
     pub(super) media: Option<Media>,
     pub(super) openai: Option<OpenAi>,
 }
 
-/// This machine.
+/// The results about this machine.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Machine {
-    /// We may write everything, the service's user may not.
+    /// The command runs as root, which may write everything; the user of the service may not.
     pub(super) is_root: bool,
     pub(super) log: Option<Place>,
     pub(super) recordings: Option<Place>,
-    /// The index of the recordings.
+    /// The database file of the index of the recordings.
     pub(super) index: Option<Place>,
-    /// Of the recordings, and of the log where that is another file system.
+    /// The file system of the recordings, and that of the log if it is another.
     pub(super) disks: Vec<Disk>,
     pub(super) open_files: Option<OpenFiles>,
 }
@@ -47,81 +47,81 @@ pub(super) struct Place {
     pub(super) writable: Result<(), Detail>,
 }
 
-/// Room on a file system.
+/// The free space on a file system.
 #[derive(Debug, Clone)]
 pub(super) struct Disk {
     pub(super) path: PathBuf,
     pub(super) free_bytes: Result<u64, Detail>,
 }
 
-/// How many files the daemon may have open.
+/// The number of files that the daemon may have open.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct OpenFiles {
     pub(super) limit: u64,
-    /// As many calls as RTP_PORTS has room for.
+    /// The number of calls at once that the configuration allows.
     pub(super) calls: u64,
 }
 
-/// What answers at API_LISTEN.
+/// The program that answers at API_LISTEN.
 #[derive(Debug, Clone)]
 pub(super) struct Daemon {
     pub(super) address: SocketAddr,
     pub(super) answer: Api,
 }
 
-/// Who it is.
+/// The kind of program that answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Api {
-    /// Nobody.
+    /// No program answers.
     Silent,
-    /// The daemon.
+    /// The daemon answers.
     Daemon { version: Detail, well: bool },
-    /// Something else.
+    /// Another program answers.
     Foreign,
 }
 
-/// Asterisk, over ARI and its console.
+/// The results about Asterisk, from ARI and from its console.
 #[derive(Debug, Clone)]
 pub(super) struct Asterisk {
     pub(super) address: String,
     pub(super) user: String,
     pub(super) app: String,
-    /// Whether it runs on this machine.
+    /// Whether Asterisk runs on this machine.
     pub(super) is_here: bool,
     pub(super) version: Result<Detail, AriFault>,
-    /// The modules that run; none where ARI does not answer.
+    /// The modules that are running. None: ARI does not answer.
     pub(super) modules: Option<Result<Vec<String>, Detail>>,
     pub(super) dialplan: Dialplan,
-    /// `sessionlimit` of its http.conf, if that can be read and sets one.
+    /// The `sessionlimit` in http.conf. None: the file is unreadable or sets no limit.
     pub(super) session_limit: Option<u32>,
-    /// Its own RTP ports, as its console or rtp.conf says.
+    /// The RTP ports of Asterisk, from its console or rtp.conf. None: unknown.
     pub(super) rtp_ports: Option<RangeInclusive<u16>>,
 }
 
-/// Why ARI does not serve us.
+/// Why ARI does not serve the program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum AriFault {
-    /// 401, 403.
+    /// Status 401 or 403.
     Credentials,
-    /// HTTP works, ARI does not.
+    /// The HTTP server answers this other status.
     Status(u16),
-    /// The TLS certificate is not to be trusted.
+    /// The TLS certificate is not trusted. The value says why.
     Certificate(Detail),
-    /// No answer.
+    /// No answer arrived. The value says why.
     Unreachable(Detail),
 }
 
-/// The dialplan.
+/// The result about the dialplan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Dialplan {
-    /// It was read.
+    /// The dialplan was read.
     Seen {
-        /// How often `Stasis()` is called with each application.
+        /// Each application with the number of calls of `Stasis()` for that application.
         apps: Vec<(String, usize)>,
-        /// Something in it that may lead there and does not show where.
+        /// An entry that may lead to an application without showing to which.
         unclear: Option<Detail>,
     },
-    /// It cannot be seen from here.
+    /// The dialplan cannot be read from here. The value says why.
     Hidden(Detail),
 }
 
@@ -130,51 +130,53 @@ pub(super) enum Dialplan {
 pub(super) struct Media {
     pub(super) local_ip: IpAddr,
     pub(super) ports: RangeInclusive<u16>,
-    /// Where Asterisk's ends of our two legs were.
+    /// The addresses of Asterisk's ends of the two legs.
     pub(super) asterisk: Vec<SocketAddr>,
-    /// There, and back.
+    /// The counts of the two directions, from the first leg to the second and back.
     pub(super) outcome: Result<[Tally; 2], MediaFault>,
-    /// Where one of these ends should have sent from, and where its packets came from instead.
+    /// The address from which one of these ends should send, and the address from which its packets came
+    /// instead.
     pub(super) elsewhere: Option<(SocketAddr, SocketAddr)>,
-    /// Whether calls would take packets from there.
+    /// Whether calls accept packets from such another address.
     pub(super) trust: Trust,
-    /// What could not be deleted again.
+    /// The names of the channels and bridges that could not be deleted.
     pub(super) left: Vec<String>,
 }
 
-/// One direction: what was sent and what came of it.
+/// The counts of one direction.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Tally {
     pub(super) sent: u32,
     pub(super) received: u32,
-    /// Interarrival jitter (RFC 3550 §6.4.1) at the end.
+    /// The interarrival jitter (RFC 3550 §6.4.1) at the end of the measurement.
     pub(super) jitter: Duration,
-    /// The mean way through Asterisk.
+    /// The mean delay through Asterisk.
     pub(super) delay: Duration,
 }
 
 /// Why RTP could not be measured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum MediaFault {
-    /// ARI does not work, which is said elsewhere.
+    /// ARI does not work, which another finding reports.
     NoAri,
-    /// LOCAL_IP_ADDRESS is no address of this machine; `instead` is the one that leads to Asterisk.
+    /// LOCAL_IP_ADDRESS is not an address of this machine. `instead` is the local address of the route to
+    /// Asterisk.
     NotOurs { cause: Detail, instead: Option<IpAddr> },
-    /// Every port of RTP_PORTS is taken.
+    /// Every port of RTP_PORTS is in use.
     NoPort,
-    /// The WebSocket of the events was not opened.
+    /// The event WebSocket could not be opened. The value says why.
     Events(Detail),
-    /// Asterisk opened it and does not list the application.
+    /// Asterisk opened the event WebSocket but does not list the application.
     Unregistered,
     /// Asterisk refused a request.
     Refused { step: Step, status: u16, message: Detail },
-    /// Asterisk named an address for its end to which calls send nothing.
+    /// Asterisk stated an address for its end to which calls send no RTP.
     ForeignAddress(IpAddr),
-    /// It took too long.
+    /// The step was not finished within the time limit.
     Stalled(Step),
 }
 
-/// How far the measurement came.
+/// The step that the measurement has reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
     Events,
@@ -185,7 +187,7 @@ pub(super) enum Step {
 }
 
 impl Step {
-    /// What Asterisk was asked for then, in its own words.
+    /// The term of ARI for the step.
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Events => "/ari/events",
@@ -197,48 +199,49 @@ impl Step {
     }
 }
 
-/// The Realtime server.
+/// The results about the Realtime server.
 #[derive(Debug, Clone)]
 pub(super) struct OpenAi {
     pub(super) host: String,
-    /// The model, and the variable that names it; then that of the transcription.
+    /// The models that the configuration uses, each with its variable: the Realtime model, then the
+    /// transcription model.
     pub(super) models: Vec<(&'static str, String)>,
     pub(super) list: Listed,
-    /// How far this machine's clock is ahead of the server's.
+    /// The time by which this machine's clock is ahead of the server's. None: unknown.
     pub(super) clock_ahead: Option<TimeDelta>,
     pub(super) session: Session,
 }
 
-/// What the server says about its models.
+/// The answer to the request for the list of models.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Listed {
-    /// Its models, and the day on which each is shut down.
+    /// The models, each with its shutdown date, if it has one.
     Models(Vec<(String, Option<String>)>),
-    /// Another answer than a list.
+    /// An error status instead of a list.
     Status {
         status: u16,
         code: Code,
-        /// Why another try would end the same way, if it would.
+        /// Why a new attempt would fail in the same way. None: a new attempt may succeed.
         refusal: Option<Refusal>,
         message: Detail,
     },
-    /// An answer without models: no list here, as on some compatible servers.
+    /// An answer without models. Some compatible servers have no list.
     NoList,
-    /// No answer.
+    /// No answer arrived. The value says why.
     Unreachable(Detail),
 }
 
-/// A session, opened and closed without a sound.
+/// The result of opening and closing a session without audio.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Session {
-    /// Our settings are in force, but for `others`.
+    /// The settings are in force, except those named in `others`.
     Configured { took: Duration, others: Detail },
-    /// The server would send and expect another format.
+    /// The server would use another audio format. The value names the settings that differ.
     WrongFormats(Detail),
-    /// The server will not serve us; the operator's own words for it.
+    /// The server refuses the session. The value is the operator's line for the refusal.
     Refused(Notice),
-    /// Lost before it was ready.
+    /// The session was lost before it was ready.
     Lost(LinkFault),
-    /// Not ready in time.
+    /// The session was not ready within this time limit.
     Late(Duration),
 }

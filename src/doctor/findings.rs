@@ -1,13 +1,14 @@
-//! What the doctor says: one [`Finding`] for each thing worth telling, and one table with its words in both languages.
+//! The findings of the doctor: one [`Finding`] for each possible result, and one table with its texts in both
+//! languages.
 //!
-//! The sentences are for people and may change. Text that comes from outside enters as [`Detail`], which is cut and
-//! masked.
+//! The texts are for people and may change between versions. Text from outside is a [`Detail`], which is shortened
+//! and masked.
 
 use super::words::{Both, Check, Decimal, InBrackets, Said, Status};
 use crate::operator::{Detail, Language, LinkFault, Notice};
 
-/// Builds [`Finding`], its checks, statuses and words from one table, so that none of them can miss a row: check,
-/// status, what was found in Spanish and English, what to do about it in Spanish and English.
+/// Builds [`Finding`] with its checks, statuses and texts from one table, so that no row can lack one of them. A row
+/// holds the check, the status, the result in Spanish and English, and the remedy in Spanish and English.
 macro_rules! findings {
     ($(
         $name:ident $({ $($field:ident: $kind:ty),* $(,)? })? => $check:ident $status:ident,
@@ -15,7 +16,7 @@ macro_rules! findings {
             $english:literal
             $(, $spanish_remedy:literal, $english_remedy:literal)?;
     )*) => {
-        /// Something worth telling.
+        /// One result of a check.
         #[derive(Debug, Clone, PartialEq)]
         pub(super) enum Finding {
             $( $name $({ $($field: $kind),* })?, )*
@@ -34,7 +35,7 @@ macro_rules! findings {
                 }
             }
 
-            /// What was found, and what to do about it, if anything.
+            /// The result and, if there is one, the remedy, in this language.
             pub(super) fn words(&self, language: Language) -> (String, Option<String>) {
                 match self {
                     $( Self::$name $({ $($field),* })? => {

@@ -1,4 +1,4 @@
-//! From facts to findings. Pure: the same facts, the same report.
+//! Turns the facts into findings. The function is pure: the same facts give the same report.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -16,7 +16,8 @@ use crate::config::{CallsConfig, Survey};
 use crate::operator::{Detail, Level, LinkFault, Notice};
 use crate::realtime::error::Refusal;
 
-/// Without these no call is served. `bridge_simple` relays packet by packet; `res_rtp_asterisk` is under `chan_rtp`.
+/// The modules without which no call is served. `bridge_simple` relays the audio packet by packet, and
+/// `chan_rtp` needs `res_rtp_asterisk`.
 const MODULES: [&str; 13] = [
     "app_stasis.so",
     "bridge_simple.so",
@@ -32,38 +33,48 @@ const MODULES: [&str; 13] = [
     "res_stasis.so",
     "res_stasis_answer.so",
 ];
-/// Without these only callers with ulaw are.
+/// The modules without which only callers with ulaw are served.
 const CODECS: [&str; 1] = ["codec_ulaw.so"];
-/// Without this one Asterisk cannot tell whether a place of the dialplan exists, and nobody is sent to any.
+/// The module without which Asterisk cannot tell whether a place of the dialplan exists. Without it no caller
+/// is sent to any place.
 const PLACES: &str = "func_dialplan.so";
-/// The first Asterisk with ExternalMedia, 16.6.
+/// The first version of Asterisk with ExternalMedia, 16.6.
 const OLDEST: (u32, u32) = (16, 6);
-/// Connections that the daemon has to Asterisk's HTTP server at most: requests and the event socket; and some for others.
+/// The connections to Asterisk's HTTP server that should be available: the daemon's requests and its event
+/// WebSocket, and some for other programs. A larger value warns of limits that suffice; a smaller value
+/// misses limits that are too low.
 const HTTP_SESSIONS: u32 = 40;
 
-/// A day of one line that always talks: 1.52 MB a minute, measured (README). Larger warns of disks that last for weeks.
+/// The free space below which the disk counts as low, in bytes: one day of a line that is always in use, at
+/// 1.52 MB a minute (measured, see README). A larger value warns of disks that last for weeks; a smaller
+/// value warns later.
 const LOW_BYTES: u64 = 2_200_000_000;
-/// About an hour of it.
+/// The free space below which the disk counts as full, in bytes: about one hour of such a line.
 const FULL_BYTES: u64 = 100_000_000;
-/// Descriptors of a call: its RTP socket, its session, three files and the lock of its recording, and two to spare for
-/// the moment in which that is finished.
+/// The file descriptors of a call: the RTP socket, the session, three files and the lock of the recording,
+/// and two in reserve for the moment in which the recording is completed. A larger value warns of limits that
+/// suffice; a smaller value misses limits that are too low.
 const FILES_PER_CALL: u64 = 8;
-/// Descriptors of the daemon itself (about 30): log, index, API, Asterisk's connections, the runtime.
+/// The file descriptors of the daemon without a call (about 30): log, index, API, connections to Asterisk and
+/// the runtime. A larger value warns of limits that suffice; a smaller value misses limits that are too low.
 const FILES_AT_REST: u64 = 64;
 
-/// Lost packets above this part are heard as clicks now and then.
+/// The fraction of lost packets above which callers hear occasional clicks.
 const LOSS_HEARD: f64 = 0.02;
-/// Above this part words are missing.
+/// The fraction of lost packets above which words are missing.
 const LOSS_UNBEARABLE: f64 = 0.2;
-/// A telephone's jitter buffer holds about 60 ms; what comes half of that off schedule is a network in trouble.
+/// The jitter above which the network counts as troubled. The jitter buffer of a telephone holds about 60 ms,
+/// and half of that leaves no reserve.
 const JITTER_HIGH: Duration = Duration::from_millis(30);
 
-/// Ends of models nearer than this are warned of.
+/// The number of days before the shutdown of a model from which on the doctor warns. A larger value warns
+/// earlier; a smaller value leaves less time to change the model.
 const NEAR_DAYS: i64 = 90;
-/// TLS bears minutes; but logs and recordings are compared with other machines'.
+/// The tolerated difference of the clocks. TLS tolerates minutes, but logs and recordings are compared with
+/// those of other machines.
 const CLOCK_SLACK: TimeDelta = TimeDelta::seconds(30);
 
-/// All findings, in the order of the report.
+/// All findings in the order of the report.
 pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     let mut findings = variables(&facts.survey);
     findings.extend(machine(&facts.machine));
@@ -122,7 +133,7 @@ fn machine(machine: &Machine) -> Vec<Finding> {
             Err(cause) => Finding::RecordingsUnwritable { path, cause },
         }
     }));
-    // Where the whole folder cannot be written, that is said.
+    // If the folder itself is not writable, the finding about the folder says enough.
     let folder_is_writable = machine.recordings.as_ref().is_none_or(|place| place.writable.is_ok());
     if let Some(Place { path, writable: Err(cause) }) = &machine.index
         && folder_is_writable
@@ -169,7 +180,7 @@ fn daemon(daemon: &Daemon) -> Finding {
     }
 }
 
-/// The variables that name places of the dialplan.
+/// The variables that are set and name places of the dialplan.
 fn naming_places(survey: &Survey) -> Vec<&'static str> {
     let Some(CallsConfig { fallback, destinations, .. }) = &survey.parts.calls else { return Vec::new() };
     let fallback = fallback.as_ref().map(|_| "FALLBACK_CONTEXT");
@@ -177,7 +188,7 @@ fn naming_places(survey: &Survey) -> Vec<&'static str> {
     fallback.into_iter().chain(transfer).collect()
 }
 
-/// `naming_places`: see there.
+/// `naming_places` is the result of the function of the same name.
 fn of_asterisk(asterisk: &Asterisk, naming_places: &[&'static str]) -> Vec<Finding> {
     let address = asterisk.address.clone();
     let mut findings = match asterisk.version.clone() {
@@ -201,7 +212,7 @@ fn of_asterisk(asterisk: &Asterisk, naming_places: &[&'static str]) -> Vec<Findi
     findings
 }
 
-/// `16.28.0~dfsg-0+deb11u4`, `certified/18.9-cert4`, `GIT-master-1a2b3c`.
+/// Judges a version such as `16.28.0~dfsg-0+deb11u4`, `certified/18.9-cert4` or `GIT-master-1a2b3c`.
 fn age(version: Detail) -> Finding {
     let text = version.to_string();
     let number = text.trim_start_matches("certified").trim_start_matches(['/', '-']);
@@ -266,7 +277,8 @@ fn of_media(media: &Media, asterisk: &Asterisk) -> Vec<Finding> {
     findings
 }
 
-/// Whether Asterisk's ports and ours can clash. What was seen in use counts; of the rest, what its settings say.
+/// Whether the RTP ports of Asterisk and of the program overlap: the configured ranges overlap, or Asterisk
+/// was seen to use a port of RTP_PORTS.
 fn ports(media: &Media, asterisk: &Asterisk) -> Finding {
     let ours = || range(&media.ports);
     let theirs = || {
@@ -279,7 +291,7 @@ fn ports(media: &Media, asterisk: &Asterisk) -> Finding {
         .as_ref()
         .map(|theirs| media.ports.start() <= theirs.end() && theirs.start() <= media.ports.end());
     match settings_overlap {
-        // Its name may not even be known.
+        // The name of the host may not even be resolved.
         _ if !asterisk.is_here && asterisk.version.is_err() => Finding::PortsUnseen,
         _ if !asterisk.is_here => Finding::PortsElsewhere,
         Some(true) => Finding::PortsOverlap { ours: ours(), theirs: theirs() },
@@ -376,7 +388,7 @@ fn of_openai(openai: &OpenAi, today: NaiveDate) -> Vec<Finding> {
     findings
 }
 
-/// What the list says about a model.
+/// Judges a configured model by the list of models.
 fn fate(
     variable: &'static str,
     model: &str,
@@ -394,7 +406,7 @@ fn fate(
         return Finding::ModelMissing { variable, model: name, similar: in_brackets(&similar) };
     };
     let Some(date) = end.clone() else { return Finding::ModelLives { model: name } };
-    // A date we cannot read is one to be warned of too.
+    // A date that cannot be read counts as today, so that the doctor warns.
     let end = date.parse::<NaiveDate>().unwrap_or(today);
     match (end - today).num_days() {
         ..0 => Finding::ModelEnded { variable, model: name, date },

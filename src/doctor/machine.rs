@@ -1,5 +1,6 @@
-//! Looks at this machine: what may be written, how much room there is, how many files may be open. Leaves nothing
-//! behind: a log made here by root would be closed to the service's user.
+//! Looks at this machine: what is writable, how much disk space is free and how many files may be open. The
+//! checks leave no files behind, because a log file that root creates would be closed to the user of the
+//! service.
 
 use std::fs::OpenOptions;
 use std::io;
@@ -12,11 +13,11 @@ use crate::config::Parts;
 use crate::daemon::max_calls;
 use crate::operator::Detail;
 
-/// Where systemd finds the service, the operator's own file first.
+/// The places of the systemd unit. The operator's own unit comes first, as in systemd.
 const UNITS: [&str; 2] =
     ["/etc/systemd/system/openai-inbound-calls.service", "/lib/systemd/system/openai-inbound-calls.service"];
 
-/// Looks. May take long on a hanging network file system.
+/// Collects the results. A hanging network file system may delay this function.
 pub(super) fn look(parts: &Parts) -> Machine {
     let log = parts.log.as_ref().map(|log| log.path.as_path());
     let recordings = parts.recordings.as_ref().map(|recordings| recordings.folder.as_path());
@@ -42,7 +43,7 @@ fn place(path: &Path, writable: io::Result<()>) -> Place {
     Place { path: path.to_owned(), writable: writable.map_err(Detail::new) }
 }
 
-/// Whether this file can be written, or made where it is missing.
+/// Whether the file is writable, or can be created if it does not exist.
 fn file(path: &Path) -> io::Result<()> {
     match OpenOptions::new().append(true).open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => folder(path.parent().unwrap_or(path)),
@@ -50,14 +51,14 @@ fn file(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Whether a file can be made in this folder, or the folder itself where it is missing.
+/// Whether a file can be created in this folder, or the folder itself can be created if it does not exist.
 fn folder(path: &Path) -> io::Result<()> {
     let probe = standing(path).join(format!(".doctor-{}", std::process::id()));
     OpenOptions::new().write(true).create_new(true).open(&probe)?;
     std::fs::remove_file(probe)
 }
 
-/// The folder, or the nearest one above that is there.
+/// The folder, or the nearest ancestor that exists.
 fn standing(path: &Path) -> &Path {
     let above = path.ancestors().filter(|folder| !folder.as_os_str().is_empty());
     above.into_iter().find(|folder| folder.exists()).unwrap_or(Path::new("."))
@@ -70,19 +71,19 @@ fn disk(path: &Path) -> Disk {
     Disk { path: path.to_owned(), free_bytes }
 }
 
-/// Which file system it is on.
+/// The number of the file system that holds the path.
 fn device(path: &Path) -> Option<u64> {
     use std::os::unix::fs::MetadataExt as _;
     std::fs::metadata(standing(path)).ok().map(|meta| meta.dev())
 }
 
-/// The limit that systemd gives the service; without one, our own, which a shell gave.
+/// The limit on open files that systemd gives the service. Without a unit, the limit of this process.
 fn open_files() -> u64 {
     let of_unit = UNITS.iter().find_map(|unit| limit_in(&std::fs::read_to_string(unit).ok()?));
     of_unit.unwrap_or_else(|| getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX))
 }
 
-/// `LimitNOFILE=` of a unit: its last, the soft one of two.
+/// The soft limit of the last `LimitNOFILE=` in a unit.
 fn limit_in(unit: &str) -> Option<u64> {
     let mut limits = unit.lines().rev().filter_map(|line| line.trim().strip_prefix("LimitNOFILE="));
     let limit = limits.next()?.split(':').next()?.trim();

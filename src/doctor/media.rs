@@ -1,11 +1,12 @@
-//! Sends sound through Asterisk both ways and counts what arrives: two ExternalMedia channels of ours in one bridge,
-//! each with a socket of ours at its end, as a call has one.
+//! Sends audio through Asterisk in both directions and counts what arrives. The measurement creates two
+//! ExternalMedia channels in one bridge, each with a socket of the doctor at its end, as the channel of a
+//! call has one.
 //!
 //! ```text
 //!  socket ══ RTP ══ ExternalMedia ── bridge ── ExternalMedia ══ RTP ══ socket
 //! ```
-//! Under an application of its own, so that a running daemon does not lose its events. Whatever happens, all of it is
-//! deleted again.
+//! The channels belong to a separate application, so that a running daemon keeps its events. The doctor
+//! deletes everything that it created, whatever happens.
 
 use std::future::Future;
 use std::io;
@@ -35,23 +36,26 @@ use crate::net::rtp_socket;
 use crate::net::websocket::{WebSocket, connect};
 use crate::operator::Detail;
 
-/// All of it but the deletion. A healthy Asterisk takes 0.2 s, and the sound [`SOUND`]; one on a machine that stalls is
-/// to be told from one that does not answer.
+/// The time limit of the measurement without the deletion. A healthy Asterisk needs 0.2 s and the audio needs
+/// [`SOUND`]; the rest allows a slow machine to be told from an Asterisk that does not answer.
 const LIMIT: Duration = Duration::from_secs(10);
-/// Packets each way. More measure small losses better.
+/// The number of packets in each direction. A larger value measures small losses more exactly and takes
+/// longer; a smaller value does the opposite.
 const PACKETS: usize = 75;
-/// What they take.
+/// The time that sending the packets takes.
 const SOUND: Duration = FRAME_DURATION.saturating_mul(PACKETS as u32 + 1);
-/// How long the last packets are waited for.
+/// The time to wait for the last packets. A larger value makes the command slower; a smaller value counts
+/// slow packets as lost.
 const LATE: Duration = Duration::from_millis(300);
-/// What the deletion may take.
+/// The time limit of the deletion.
 const DELETION: Duration = Duration::from_secs(2);
-/// What the goodbye on the WebSocket may take.
+/// The time limit of closing the WebSocket.
 const GOODBYE: Duration = Duration::from_millis(500);
-/// The first bytes of our packets' payload: which run, which leg sent it, which packet it is.
+/// The length of the mark at the start of the payload, in bytes: the run, the leg that sent the packet and
+/// the number of the packet.
 const MARK_BYTES: usize = 11;
 
-/// What was asked of Asterisk, and has to go again.
+/// The objects in Asterisk that must be deleted again.
 #[derive(Default)]
 struct Made {
     events: Option<WebSocket>,
@@ -59,14 +63,14 @@ struct Made {
     bridge: Option<BridgeId>,
 }
 
-/// One of the two channels with our socket.
+/// One of the two channels with its socket.
 struct Leg {
     socket: UdpSocket,
     asterisk: SocketAddr,
     stream: Stream,
 }
 
-/// Measures, until `stop` at the latest.
+/// Runs the measurement until it is complete or `stop` ends it.
 pub(super) async fn measure(
     rest: &AriRest,
     asterisk: &AsteriskConfig,
@@ -115,7 +119,7 @@ pub(super) async fn measure(
     facts
 }
 
-/// Two even ports from the end of the range: the daemon begins at the other.
+/// Binds two even ports from the end of the range, because the daemon starts at its beginning.
 fn sockets(media: &MediaConfig) -> io::Result<[UdpSocket; 2]> {
     let mut free = Vec::new();
     for port in media.ports.clone().rev().filter(|port| port % 2 == 0) {
@@ -132,7 +136,7 @@ fn sockets(media: &MediaConfig) -> io::Result<[UdpSocket; 2]> {
     Err(io::ErrorKind::AddrInUse.into())
 }
 
-/// Our own address on the way to Asterisk. Nothing is sent.
+/// The local address of the route to Asterisk. No packet is sent.
 async fn route_to(asterisk: &AsteriskConfig) -> Option<IpAddr> {
     let resolved = tokio::net::lookup_host((asterisk.host.as_str(), asterisk.port));
     let address = timeout(DELETION, resolved).await.ok()?.ok()?.next()?;
@@ -222,7 +226,7 @@ impl Trial<'_> {
     }
 }
 
-/// The reply's body, or the refusal.
+/// The body of the reply, or the fault.
 fn done(reply: Reply, step: Step) -> Result<String, MediaFault> {
     match reply {
         Reply::Done(body) => Ok(body),
@@ -233,7 +237,8 @@ fn done(reply: Reply, step: Step) -> Result<String, MediaFault> {
     }
 }
 
-/// Waits until all of these channels are in the application. Before that they cannot be put into a bridge.
+/// Waits until all of these channels are in the application. Before that, Asterisk refuses to put them into a
+/// bridge.
 async fn entered(events: &mut WebSocket, channels: &[ChannelId]) -> Result<(), MediaFault> {
     let mut missing = channels.to_vec();
     while !missing.is_empty() {
@@ -250,16 +255,17 @@ async fn entered(events: &mut WebSocket, channels: &[ChannelId]) -> Result<(), M
     Ok(())
 }
 
-/// Both legs: sends on each every 20 ms, and notes what comes.
+/// Both legs. Each leg sends a packet every 20 ms and records what arrives.
 struct Bench {
     legs: Vec<Leg>,
-    /// By the leg that sends.
+    /// The directions, indexed by the sending leg.
     directions: [Direction; 2],
-    /// Beyond these, silence is sent: Asterisk 16 waits in `addChannel` for a channel without traffic.
+    /// The number of marked packets that are left. After them each leg sends silence, because Asterisk 16
+    /// waits in `addChannel` for a channel without traffic.
     probes_left: usize,
     run: [u8; 8],
     clock: Interval,
-    /// Where a packet should have come from, and where it came from instead.
+    /// The address from which a packet should have come, and the address from which it came instead.
     elsewhere: Option<(SocketAddr, SocketAddr)>,
 }
 
@@ -271,7 +277,7 @@ impl Bench {
         Self { legs, directions, probes_left: 0, run: chance().to_le_bytes(), clock, elsewhere: None }
     }
 
-    /// Goes on until `task` is done.
+    /// Sends and records until `task` is done.
     async fn until<T>(&mut self, task: impl Future<Output = T>) -> T {
         tokio::pin!(task);
         let (mut one, mut other) = ([0; 2_048], [0; 2_048]);
@@ -301,12 +307,12 @@ impl Bench {
                 payload[9..MARK_BYTES].copy_from_slice(&index.to_be_bytes());
             }
             let packet = leg.stream.packet(&Frame(payload));
-            // What cannot be sent is lost, and counted so.
+            // A packet that cannot be sent counts as lost.
             drop(leg.socket.try_send_to(&packet, leg.asterisk));
         }
     }
 
-    /// Something came at the other end of the leg `from`, out of `source`.
+    /// Records a packet that leg `from` sent and that arrived at the other leg from address `source`.
     fn note(&mut self, from: usize, datagram: &[u8], source: SocketAddr) {
         let Ok(packet) = Packet::parse(datagram) else { return };
         let Some(mark) = packet.payload.get(..MARK_BYTES) else { return };
@@ -321,7 +327,7 @@ impl Bench {
 }
 
 impl Made {
-    /// Deletes everything; what remains all the same is named.
+    /// Deletes all objects and returns the names of those that remain.
     async fn delete(self, rest: &AriRest) -> Vec<String> {
         let Self { events, channels, bridge } = self;
         let bridge = bridge.map(|bridge| (bridge.as_str().to_owned(), Request::DeleteBridge(bridge)));
@@ -333,7 +339,7 @@ impl Made {
             }
         });
         let left = join_all(deleted).await.into_iter().flatten().collect();
-        // A channel that Asterisk makes only now finds no application, and goes by itself.
+        // If Asterisk creates a channel only after this, the channel finds no application and ends by itself.
         if let Some(mut events) = events {
             drop(timeout(GOODBYE, say_goodbye(&mut events, channels)).await);
         }
@@ -341,8 +347,8 @@ impl Made {
     }
 }
 
-/// Waits until the channels are gone, then closes. An application that is closed while it has channels stays listed
-/// until Asterisk registers another one.
+/// Waits until the channels are gone, then closes the WebSocket. If an application is closed while it has
+/// channels, Asterisk lists it until another application registers.
 async fn say_goodbye(events: &mut WebSocket, mut channels: Vec<ChannelId>) {
     while !channels.is_empty() {
         let Some(Ok(message)) = events.next().await else { return };

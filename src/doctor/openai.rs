@@ -1,5 +1,6 @@
-//! Asks the Realtime server: its models over HTTP, which proves the key and tells the time, and one session with our
-//! real settings. No sound is sent and no answer asked for, so it costs nothing.
+//! Asks the Realtime server for its models over HTTP, which tests the key and shows the server's time, and
+//! opens one session with the configured settings. The session carries no audio and requests no response, so
+//! it costs nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,14 +24,15 @@ use crate::realtime::dialect::Differences;
 use crate::realtime::error::{ApiError, ErrorClass, Refusal};
 use crate::realtime::server::{self, Event};
 
-/// How long the list may take.
+/// The time limit of the request for the list.
 const LIST_LIMIT: Duration = Duration::from_secs(6);
-/// How long a session may take: as long as a caller waits for one.
+/// The time limit of the session, which is the time that a caller waits for one.
 const SESSION_LIMIT: Duration = Duration::from_secs(8);
-/// OpenAI's list has about 30 kB. More than this is no list of models.
+/// The largest list that is read, in bytes. OpenAI's list has about 30 kB. A longer answer is not a list of
+/// models.
 const LIST_BYTES: usize = 4 << 20;
 
-/// Asks for both at once.
+/// Requests the list and opens the session at the same time.
 pub(super) async fn look(config: &RealtimeConfig, tls: &Arc<ClientConfig>) -> anyhow::Result<OpenAi> {
     let endpoint = endpoint(config, Arc::clone(tls))?;
     let listed = async {
@@ -59,7 +61,7 @@ fn host(url: &str) -> String {
     rest.split(['/', '?']).next().unwrap_or(rest).to_owned()
 }
 
-/// The models, and how far our clock is ahead.
+/// The list of models, and the time by which this machine's clock is ahead of the server's.
 async fn list(
     config: &RealtimeConfig,
     endpoint: &Endpoint,
@@ -120,7 +122,7 @@ fn refusal(status: u16, body: &[u8]) -> Listed {
     }
 }
 
-/// Opens a session as a call does, up to the echo of our settings.
+/// Opens a session as a call does, until the server confirms the settings.
 async fn session(config: &RealtimeConfig, endpoint: Arc<Endpoint>) -> Session {
     let began = now();
     let asked = config.session.session(config.session.interrupt);
@@ -157,7 +159,7 @@ async fn session(config: &RealtimeConfig, endpoint: Arc<Endpoint>) -> Session {
     result
 }
 
-/// Before the session is ready, every error ends it for us.
+/// Treats every error before the session is ready as a refusal.
 fn complaint(config: &RealtimeConfig, error: &ApiError) -> Session {
     let told = LinkFault::Told(error.complaint());
     Session::Refused(match error.class() {

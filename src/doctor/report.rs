@@ -1,4 +1,4 @@
-//! The findings on the screen: aligned lines for people, JSON for machines.
+//! Prints the findings: aligned lines for people, JSON for programs.
 
 use std::fmt::Write as _;
 
@@ -9,16 +9,16 @@ use super::words::Status;
 use crate::operator::Language;
 use crate::operator::foreign::{plain, plain_json};
 
-/// Wide enough for the longest status, and the longest id.
+/// The widths of the columns, which fit the longest status and the longest id.
 const STATUS_WIDTH: usize = 7;
 const ID_WIDTH: usize = 10;
 
-/// The worst of them.
+/// The worst status of all findings.
 pub(super) fn worst(findings: &[Finding]) -> Status {
     findings.iter().map(Finding::status).max().unwrap_or(Status::Ok)
 }
 
-/// One line each, what to do indented below, and a line that counts.
+/// One line for each finding, an indented line for its remedy, and a final line with the counts.
 pub(super) fn text(findings: &[Finding], language: Language) -> String {
     let mut text = String::new();
     for finding in findings {
@@ -38,7 +38,7 @@ pub(super) fn text(findings: &[Finding], language: Language) -> String {
     text
 }
 
-/// The same for machines: the ids and statuses are stable, the words are not.
+/// The findings as JSON. The ids and statuses are stable between versions; the texts are not.
 pub(super) fn json(findings: &[Finding], language: Language) -> String {
     #[derive(Serialize)]
     struct Report {

@@ -1,4 +1,4 @@
-//! Asks whether the daemon runs: who answers at API_LISTEN.
+//! Asks whether the daemon runs, by a request to API_LISTEN.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -9,12 +9,13 @@ use super::facts::{Api, Daemon};
 use crate::net::answer::body;
 use crate::operator::Detail;
 
-/// How long it may take.
+/// The time limit of the request.
 const LIMIT: Duration = Duration::from_secs(2);
-/// Most of the answer that is read; the daemon's has some 300 bytes. More is another program's.
+/// The largest answer that is read, in bytes. The daemon's answer has about 300 bytes; a longer one belongs
+/// to another program.
 const HEALTH_BYTES: usize = 64 << 10;
 
-/// Asks. None where the daemon would choose its port by itself.
+/// Sends the request. None: API_LISTEN has port 0, so the port of the daemon is unknown.
 pub(super) async fn look(listen: SocketAddr) -> Option<Daemon> {
     let address = reachable(listen);
     let client = reqwest::Client::builder().no_proxy().timeout(LIMIT).build().ok()?;
@@ -26,7 +27,7 @@ pub(super) async fn look(listen: SocketAddr) -> Option<Daemon> {
     (listen.port() != 0).then_some(Daemon { address, answer })
 }
 
-/// Where to ask for what listens everywhere.
+/// The address at which to reach a server that listens on all addresses.
 fn reachable(listen: SocketAddr) -> SocketAddr {
     let ip = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -36,7 +37,7 @@ fn reachable(listen: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, listen.port())
 }
 
-/// Who answers so.
+/// The program that sends this answer.
 fn who(body: &[u8]) -> Api {
     #[derive(Deserialize)]
     struct Health {

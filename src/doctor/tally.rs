@@ -1,30 +1,30 @@
-//! Counts the packets of one direction and measures their way. Pure: the times are arguments.
+//! Counts the packets of one direction and measures their delay. The module is pure: the times are arguments.
 
 use std::time::{Duration, Instant};
 
 use super::facts::Tally;
 
-/// The packets of one direction, by their index.
+/// The packets of one direction by index.
 #[derive(Debug, Default)]
 pub(super) struct Direction {
     sent: Vec<Instant>,
     arrived: Vec<bool>,
     received: u32,
-    /// The last one's time under way.
+    /// The transit time of the last packet.
     transit: Option<Duration>,
     jitter: Duration,
     transits: Duration,
 }
 
 impl Direction {
-    /// The index of the next packet, which leaves now.
+    /// Records that the next packet leaves now, and returns its index.
     pub(super) fn send(&mut self, now: Instant) -> u16 {
         self.sent.push(now);
         self.arrived.push(false);
         (self.sent.len() - 1) as u16
     }
 
-    /// A packet arrived; a second time it does not count.
+    /// Records that a packet arrived. A duplicate does not count.
     pub(super) fn arrive(&mut self, now: Instant, index: u16) {
         let index = usize::from(index);
         let Some(sent) = self.sent.get(index) else { return };
@@ -33,7 +33,8 @@ impl Direction {
         }
         let transit = now.saturating_duration_since(*sent);
         if let Some(before) = self.transit.replace(transit) {
-            // RFC 3550 §6.4.1: J += (|D| - J) / 16. Both clocks are ours, so D is the difference of two transits.
+            // RFC 3550 §6.4.1: J += (|D| - J) / 16. Both times come from one clock, so D is the difference of
+            // two transit times.
             let difference = transit.abs_diff(before);
             self.jitter = self.jitter * 15 / 16 + difference / 16;
         }
@@ -82,7 +83,7 @@ mod tests {
         let mut expected = 0.0_f64;
         for n in 0..50_u32 {
             let index = direction.send(start + 20 * n * MS);
-            // Every other packet is 16 ms late: |D| is 16 ms from the second packet on.
+            // Every other packet is 16 ms late, so |D| is 16 ms from the second packet on.
             direction.arrive(start + (20 * n + 16 * (n % 2)) * MS, index);
             expected += if n > 0 { (16.0 - expected) / 16.0 } else { 0.0 };
         }

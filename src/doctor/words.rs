@@ -1,24 +1,24 @@
-//! The words the doctor's findings are made of: statuses and checks, and what can stand in a sentence. The sentences
-//! themselves are in `findings`.
+//! The parts of the doctor's findings: statuses, checks, and the values that a sentence can contain. The
+//! sentences themselves are in `findings`.
 //!
-//! Scripts may depend on a check's id and on a status's word.
+//! Scripts may depend on the id of a check and on the word of a status.
 
 use std::fmt::Write as _;
 
 use crate::operator::{Detail, Language, LinkFault, Notice};
 
-/// How bad it is.
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Status {
     Ok,
-    /// Good to know, or not to be seen from here.
+    /// Information, or something that cannot be checked from here.
     Note,
     Warning,
     Failure,
 }
 
 impl Status {
-    /// The stable word.
+    /// The stable word for scripts.
     pub(super) const fn word(self) -> &'static str {
         match self {
             Self::Ok => "ok",
@@ -38,7 +38,7 @@ impl Status {
     }
 }
 
-/// What was checked, in the order of the report.
+/// The subject of a finding, in the order of the report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Check {
     Variables,
@@ -61,7 +61,7 @@ pub(super) enum Check {
 }
 
 impl Check {
-    /// The stable id.
+    /// The stable id for scripts.
     pub(super) const fn id(self) -> &'static str {
         match self {
             Self::Variables => "variables",
@@ -85,7 +85,7 @@ impl Check {
     }
 }
 
-/// Anything that can stand in a sentence.
+/// A value that a sentence can contain.
 pub(super) trait Said {
     fn said(&self, language: Language) -> String;
 }
@@ -114,7 +114,7 @@ impl Said for Notice {
     }
 }
 
-/// A number with one decimal.
+/// A number with one decimal place.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Decimal(pub(super) f64);
 
@@ -128,7 +128,7 @@ impl Said for Decimal {
     }
 }
 
-/// What came through in the two directions: `75/75 y 74/75`.
+/// The received and sent packets of the two directions, for example `75/75 and 74/75`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Both(pub(super) [(u32, u32); 2]);
 
@@ -143,7 +143,7 @@ impl Said for Both {
     }
 }
 
-/// ` ({text})`, or nothing.
+/// A text in brackets, ` ({text})`. None: the empty text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct InBrackets(pub(super) Option<String>);
 

@@ -1,4 +1,4 @@
-//! Each judgement, without sockets.
+//! Tests of each judgement, without sockets.
 
 use super::super::facts::Step;
 use super::super::words::{Check, Status};
@@ -41,7 +41,7 @@ fn whole() -> Media {
     media(tally(75, 75, MS), tally(75, 75, MS))
 }
 
-/// The status of each check.
+/// The check and the status of each finding.
 fn statuses(findings: &[Finding]) -> Vec<(Check, Status)> {
     findings.iter().map(|finding| (finding.check(), finding.status())).collect()
 }
@@ -134,7 +134,7 @@ fn ports_clash_on_one_machine_only() {
     assert_eq!(judged(true, Some(30_000..=39_999), 10_000..=20_000), Status::Ok);
     assert_eq!(judged(true, Some(20_000..=29_999), 10_000..=20_000), Status::Warning);
     assert_eq!(judged(true, Some(5_000..=31_000), 10_000..=20_000), Status::Warning);
-    // What is in use counts more than what is written.
+    // A port seen in use outweighs the settings.
     assert_eq!(judged(true, Some(40_000..=50_000), 30_000..=30_100), Status::Warning);
     assert_eq!(judged(true, None, 30_000..=30_100), Status::Warning);
     assert_eq!(judged(true, None, 10_000..=20_000), Status::Ok);
@@ -158,7 +158,7 @@ fn sound_is_judged_by_what_a_caller_would_hear() {
     assert!(matches!(judged(all, tally(75, 0, MS)), Finding::RtpOneWay { .. }));
     assert!(matches!(judged(tally(75, 0, MS), tally(75, 0, MS)), Finding::RtpSilent { .. }));
     assert!(matches!(judged(all, tally(75, 75, 31 * MS)), Finding::RtpJittery { .. }));
-    // Nothing could even be sent.
+    // No packet could be sent.
     assert!(matches!(judged(tally(0, 0, MS), tally(0, 0, MS)), Finding::RtpSilent { .. }));
 }
 
