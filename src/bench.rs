@@ -1,4 +1,4 @@
-//! `bench`: how many calls one processor core carries, how exactly, and at what price.
+//! `bench`: measures how many calls one processor core serves, with which delays, and at which cost.
 //!
 //! ```text
 //!   the fakes, in this process,          the program, alone on a core
@@ -6,8 +6,9 @@
 //!   fake Asterisk, callers  ◄── ARI, RTP ──►  the daemon, everything on,
 //!   fake Realtime server    ◄─ WebSocket ──►  or the floor: the least code for the same sound
 //! ```
-//! Every frame says which one it is (`marks`), so that what comes at the other end can be counted and timed. A run in
-//! which the fakes themselves were late says nothing, and is called invalid.
+//! Every frame carries a mark with its number (`marks`), so that the frames that arrive can be counted and
+//! timed. A run in which the fakes themselves were late measures nothing about the program and counts as
+//! invalid.
 
 mod check;
 mod door;
@@ -73,18 +74,20 @@ fn variable(text: &str) -> Result<(String, String), &'static str> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
-/// What is made ready before there is a runtime, whose threads run where the one does that starts it.
+/// What must be prepared before the runtime starts. The threads of the runtime run on the cores of the thread
+/// that starts it.
 #[derive(Debug)]
 pub struct Ground {
-    /// None for the floor: its core was given to it.
+    /// None for the floor, which inherits its core from the process that starts it.
     cores: Option<Cores>,
 }
 
 impl Ground {
-    /// Divides the processor's cores, and lets the program and this process open as many files as they may.
+    /// Divides the cores of the processor, and raises the limit on open files of this process and of the
+    /// program.
     ///
     /// # Errors
-    /// When the system does not let itself be asked.
+    /// Returns an error if the system does not allow the cores to be read or set.
     pub fn new(options: &Options) -> anyhow::Result<Self> {
         if options.as_floor {
             return Ok(Self { cores: None });
@@ -94,7 +97,7 @@ impl Ground {
     }
 }
 
-/// What was measured.
+/// The result of the command.
 #[derive(Debug, Serialize, Deserialize)]
 struct Measured {
     /// Whether the program had a processor core to itself.
@@ -104,10 +107,11 @@ struct Measured {
     floor: Option<Figures>,
 }
 
-/// Measures, prints, and says whether all was as it should be: nothing lost, nothing left, and the fakes on time.
+/// Measures, prints the result, and returns whether the result is good: no frame lost, nothing left behind,
+/// and the fakes on time.
 ///
 /// # Errors
-/// When the stage cannot be set up, or the program does not start or does not stay.
+/// Returns an error if the fakes cannot be set up, or if the program does not start or ends early.
 pub async fn run(
     options: Options,
     ground: Ground,

@@ -1,9 +1,9 @@
-//! The commands that need no daemon. `config` shows the configuration. `recordings` lists, exports and deletes
-//! recordings.
+//! The commands that need no daemon: `config` shows the configuration, and `recordings` lists, exports and
+//! deletes recordings.
 //!
-//! The commands on recordings need the recordings' variables only: neither Asterisk nor a key nor a log. Recordings go to stdout, one a
-//! line, for scripts; what is to be said goes to stderr, in the operator's language. What is read or deleted is
-//! in the access log, like what is asked of the API.
+//! The commands on recordings need only the variables of recordings: neither Asterisk nor a key nor a log.
+//! The recordings go to stdout for scripts, one per line; messages go to stderr in the operator's language.
+//! The access log records what is read or deleted, as it records requests to the API.
 
 pub mod config;
 mod purge;
@@ -94,11 +94,11 @@ impl FromStr for Age {
 
 /// Why a command failed.
 enum Failed {
-    /// This is left to say.
+    /// The message that is still to be printed.
     Because(Notice),
-    /// All has been said.
+    /// All messages have been printed.
     Said,
-    /// Nobody reads the output any more.
+    /// The reader of the output is gone.
     Unread,
 }
 
@@ -117,7 +117,7 @@ impl From<io::Error> for Failed {
     }
 }
 
-/// Does it.
+/// Runs the command.
 #[must_use]
 pub fn run(command: Recordings) -> ExitCode {
     let config = match RecordingsConfig::load() {
@@ -134,7 +134,8 @@ pub fn run(command: Recordings) -> ExitCode {
         Recordings::List { .. } | Recordings::Export { .. } | Recordings::Purge { .. }
             if !recordings.folder.is_dir() =>
         {
-            // Which .env was read tells whoever stands in another folder why.
+            // The message names the `.env` that was read, which shows a user in the wrong folder what is
+            // wrong.
             logging::say_without_log(language, None, &remarks);
             let folder = std::path::absolute(&recordings.folder).unwrap_or(recordings.folder);
             Err(Notice::RecordingsFolderMissing { path: folder.display().to_string() }.into())
@@ -178,7 +179,7 @@ fn list(library: &Library, limit: usize) -> Result<(), Failed> {
     let all = library.list().map_err(|error| unreadable(library, &error))?;
     let limit = if limit == 0 { usize::MAX } else { limit };
     for (id, _) in all.into_iter().take(limit) {
-        // It may be gone by now.
+        // The recording may have been deleted in the meantime.
         let Ok(Facts { state, bytes, told, .. }) = library.facts(&id) else { continue };
         let ended = told.as_ref().filter(|_| state != State::Live);
         let seconds = ended.map_or_else(|| "-".to_owned(), |told| (told.duration_ms / 1000).to_string());
@@ -223,7 +224,7 @@ fn export(settings: RecordingSettings, to: &Path, ids: Vec<RecordingId>) -> Resu
 /// Serves the API until SIGTERM or Ctrl-C.
 fn serve(settings: RecordingSettings, config: &ArchiveConfig, remarks: &[Notice]) -> Result<(), Failed> {
     let language = settings.language;
-    // There is no log file here: stdout tells all.
+    // This command has no log file: stdout shows all lines.
     let log = LogConfig { path: "/dev/null".into(), language, level: "info".into() };
     let guard = logging::init(&log).map_err(|error| error.notice())?;
     let operator = guard.operator();
@@ -242,7 +243,7 @@ fn serve(settings: RecordingSettings, config: &ArchiveConfig, remarks: &[Notice]
     Ok(())
 }
 
-/// Notes in the access log what the command did, and to which recordings.
+/// Records in the access log which method the command used on which recordings.
 fn note(library: &Library, method: &str, ids: &[RecordingId], language: Language) {
     let (at, user) = (clock::wall(), rustix::process::getuid().as_raw());
     let lines: Vec<_> = ids

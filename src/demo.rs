@@ -1,8 +1,9 @@
-//! `demo`: the real daemon, in this process and on loopback, between a fake Asterisk with a caller and a fake
-//! Realtime server. For a machine that has neither Asterisk nor a key.
+//! `demo`: runs the real daemon in this process and on loopback, between a fake Asterisk with a caller and a
+//! fake Realtime server. The demonstration needs neither Asterisk nor a key.
 //!
-//! The caller asks, is answered, interrupts the answer, is answered again, thanks and hangs up, with recorded
-//! speech. The call is drawn as it happens, kept as a WAV file and judged at its end. Nothing leaves the machine.
+//! The caller asks, gets an answer, interrupts it, gets another answer, says thanks and hangs up, all with
+//! recorded speech. The program draws the call as it happens, writes it to a WAV file and judges it at its
+//! end. No data leaves the machine.
 //!
 //! ```text
 //!  sim::live::AsteriskServer ◄── ARI, RTP ──► daemon::run ◄── WebSocket ──► sim::live::RealtimeServer
@@ -43,29 +44,32 @@ use story::Story;
 use verdict::Evidence;
 use words::say;
 
-/// The key that opens the fake server's door.
+/// The key that the fake server accepts.
 const KEY: &str = "sk-demo";
-/// How often the screen is brought up to date.
+/// The interval at which the screen is updated.
 const REFRESH: Duration = Duration::from_millis(100);
-/// The screen shows what happened so long ago: only then is it known whether a pause ended somebody's speech.
+/// The age of an event when the screen shows it. Only after this time is it known whether a pause ended the
+/// speech. A larger value delays the screen; a smaller value may show events in the wrong order.
 const HINDSIGHT: Duration = Duration::from_millis(700);
-/// A call takes about 20 s. One that takes so long hangs.
+/// The time limit of a call. A call takes about 20 s, so one that reaches this limit hangs.
 const CALL_AT_MOST: Duration = Duration::from_mins(1);
-/// After the call, all that was made for it must be gone by then.
+/// The time limit within which all objects of a call must be removed after its end.
 const CLEANED_UP_WITHIN: Duration = Duration::from_secs(5);
-/// Between two calls.
+/// The pause between two calls.
 const BETWEEN_CALLS: Duration = Duration::from_secs(5);
-/// Even ports for the daemon. A port rests 10 s after a call, so a few would do.
+/// The number of even ports for the daemon. A port rests 10 s after a call, so a few would suffice.
 const RTP_PORTS: u16 = 100;
-/// Where people look for the page.
+/// The port on which people expect the dashboard.
 const API_PORT: u16 = 5_001;
-/// Lines of the log that may wait for the screen.
+/// The number of log lines that may wait for the screen. Beyond this number lines appear only in the log
+/// file.
 const LINES: usize = 1_024;
 
-/// Runs the demonstration until `stop`, or for one call. Returns whether all went right.
+/// Runs the demonstration until `stop`, or for one call. Returns whether all checks passed.
 ///
 /// # Errors
-/// When the stage cannot be set up: no loopback, no folder to write to.
+/// Returns an error if the demonstration cannot be set up, for example without loopback or without a writable
+/// folder.
 pub async fn run(language: Language, once: bool, stop: impl Future<Output = ()>) -> anyhow::Result<bool> {
     let folder = folder().context("no folder to write to")?;
     let (shown, lines) = mpsc::channel(LINES);
@@ -94,7 +98,7 @@ pub async fn run(language: Language, once: bool, stop: impl Future<Output = ()>)
     });
     let right = tokio::select! {
         right = stage.perform(once) => right?,
-        // Not an error of the daemon's: it only ends when told to.
+        // The daemon itself reports no error here: it normally ends only when told to.
         ended = service.join_next() => {
             ended.context("no daemon")??.context("the daemon ended")?;
             false
@@ -103,12 +107,12 @@ pub async fn run(language: Language, once: bool, stop: impl Future<Output = ()>)
     };
     drop(end);
     stage.farewell()?;
-    // Live calls have their grace, then it is over.
+    // Running calls have their grace period before the daemon ends.
     while service.join_next().await.is_some() {}
     Ok(right)
 }
 
-/// Everything a call needs.
+/// Everything that the calls of the demonstration use.
 struct Stage {
     asterisk: AsteriskServer,
     openai: RealtimeServer,
@@ -116,7 +120,7 @@ struct Stage {
     pen: Pen,
     folder: PathBuf,
     log: PathBuf,
-    /// Where the dashboard is.
+    /// The address of the dashboard.
     page: SocketAddr,
     calls: u32,
 }
@@ -142,7 +146,7 @@ impl Stage {
         }
     }
 
-    /// One call, from the INVITE to the verdict.
+    /// Runs one call, from the INVITE to the verdict.
     async fn call(&mut self) -> anyhow::Result<bool> {
         self.calls += 1;
         let sessions_before = self.openai.sessions().len();
@@ -182,7 +186,7 @@ impl Stage {
         right
     }
 
-    /// Collects what happened since the last time.
+    /// Collects the events since the previous call of this function.
     fn observe(
         &mut self,
         story: &mut Story,
@@ -229,7 +233,7 @@ impl Stage {
         self.openai.sessions().iter().all(|session| session.is_over())
     }
 
-    /// Says whether all was right, and writes the recording.
+    /// Prints the checks, writes the recording and returns whether all checks passed.
     fn judge(&self, id: CallerId, born: Instant, session: usize) -> anyhow::Result<bool> {
         let language = self.pen.language;
         let outcome = self.asterisk.outcome(id);
@@ -294,19 +298,19 @@ impl Stage {
     }
 }
 
-/// How much of the phone's sound has been told.
+/// The number of frames of the phone that the story has received.
 #[derive(Debug, Default)]
 struct Samples {
     said: usize,
     heard: usize,
 }
 
-/// Takes the log's lines for the screen.
+/// Sends the lines of the log to the screen.
 struct Shown(mpsc::Sender<(Instant, String)>);
 
 impl Write for Shown {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        // A line that finds no room is in the file all the same.
+        // A line that finds no room is still in the log file.
         drop(self.0.try_send((now(), String::from_utf8_lossy(line).into_owned())));
         Ok(line.len())
     }
@@ -316,7 +320,7 @@ impl Write for Shown {
     }
 }
 
-/// The daemon's configuration: as from an environment, so that the same code judges it.
+/// The configuration of the daemon. It is built from variables, so that the usual code validates it.
 fn config(
     language: Language,
     asterisk: &AsteriskServer,
@@ -341,14 +345,14 @@ fn config(
         ("ASSISTANT_GREETING", words::GREETING.text.to_owned()),
         ("SHUTDOWN_GRACE_SECONDS", "1".to_owned()),
         ("MAX_DAY_COST", "1".to_owned()),
-        // One caller at a time is no overload, however busy the machine.
+        // One caller at a time is no overload, however busy the machine is.
         ("MAX_FRAME_LATENESS_MS", "0".to_owned()),
     ];
     let variable = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, v)| v.clone());
     Config::from_variables(&variable).map_err(|problems| anyhow::anyhow!("{problems:?}"))
 }
 
-/// A range of which every even port is free at this moment; the usual one if there is none.
+/// A range in which every even port is free at this moment. If there is none, the default range.
 fn free_ports() -> RangeInclusive<u16> {
     let is_free = |port: u16| UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
     let ranges =
@@ -357,14 +361,14 @@ fn free_ports() -> RangeInclusive<u16> {
     free.next().unwrap_or(10_000..=20_000)
 }
 
-/// The usual port of the API if it is free, or another.
+/// The default port of the API if it is free, otherwise any free port.
 fn free_api_port() -> u16 {
     let listener =
         [API_PORT, 0].into_iter().find_map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok());
     listener.and_then(|free| free.local_addr().ok()).map_or(API_PORT, |address| address.port())
 }
 
-/// `recordings` in the working directory, or the temporary folder.
+/// The folder `recordings` in the working directory if it is writable, otherwise a temporary folder.
 fn folder() -> io::Result<PathBuf> {
     let candidates = [PathBuf::from("recordings"), std::env::temp_dir().join("openai-inbound-calls-demo")];
     let mut last = None;

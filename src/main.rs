@@ -1,4 +1,5 @@
-//! The command line: configuration, logging, runtime, the chosen command.
+//! The command line: parses the arguments, loads the configuration, starts the log and the runtime, and runs
+//! the command.
 
 use std::future::Future;
 use std::io;
@@ -82,7 +83,7 @@ fn main() -> ExitCode {
 
 /// Runs the demonstration.
 fn show(once: bool) -> ExitCode {
-    // All but the language comes from the demonstration itself.
+    // Only the language comes from the configuration; the demonstration sets everything else.
     let language = Config::load().map_or_else(|error| error.language, |config| config.log.language);
     match run(|stop| demo::run(language, once, stop)) {
         Ok(true) => ExitCode::SUCCESS,
@@ -91,7 +92,7 @@ fn show(once: bool) -> ExitCode {
     }
 }
 
-/// Says why a command failed, unless its reader has only seen enough.
+/// Reports why a command failed, unless the reader of its output is gone.
 fn failed(error: &anyhow::Error, language: Language, code: ExitCode) -> ExitCode {
     if error.chain().filter_map(|cause| cause.downcast_ref()).any(output::is_unread) {
         return ExitCode::from(output::UNREAD);
@@ -120,7 +121,7 @@ fn examine(json: bool) -> ExitCode {
     }
 }
 
-/// Shows the configuration.
+/// Prints the configuration.
 fn show_config(json: bool) -> ExitCode {
     let form = if json { Form::Json } else { Form::Text };
     match commands::config::show(form) {
@@ -130,7 +131,7 @@ fn show_config(json: bool) -> ExitCode {
     }
 }
 
-/// Runs something on the runtime and gives it the future that ends with SIGTERM or SIGINT.
+/// Runs a task on the runtime and passes it a future that completes on SIGTERM or SIGINT.
 fn run<T, F: Future<Output = anyhow::Result<T>>>(
     task: impl FnOnce(Pin<Box<dyn Future<Output = ()> + Send>>) -> F,
 ) -> anyhow::Result<T> {
@@ -143,19 +144,20 @@ fn run<T, F: Future<Output = anyhow::Result<T>>>(
         };
         task(Box::pin(stop)).await
     });
-    // A name that is being resolved, or a hanging disk, keeps a thread for as long as it likes: nobody waits for it.
+    // A name resolution or a hanging disk may keep a thread busy for any time. The program does not wait for
+    // such threads.
     runtime.shutdown_background();
     ended
 }
 
-/// For each SIGHUP: opens the log file again, and gives the configuration as it is now.
+/// On each SIGHUP, reopens the log file and yields the configuration as it is now.
 fn reloads(guard: &logging::Guard) -> io::Result<impl Stream<Item = daemon::Reload>> {
     let hangups = signal(SignalKind::hangup())?;
     Ok(stream::unfold(hangups, move |mut hangups| async move {
         loop {
             hangups.recv().await?;
             guard.reopen();
-            // Away from the event loop: files may be on a disk that hangs.
+            // Reading runs outside of the event loop, because files may be on a disk that hangs.
             if let Ok(loaded) = tokio::task::spawn_blocking(Config::load).await {
                 if let Ok(config) = &loaded {
                     guard.hide(config.secrets());

@@ -1,18 +1,19 @@
-//! Compares a run with an earlier one. Only what is a ratio to the floor of the same run is: a machine that is slow today
-//! is so for both.
+//! Compares a run with an earlier one. Only ratios to the floor of the same run are compared, because a slow
+//! machine slows both.
 
 use super::Measured;
 use super::run::Figures;
 
-/// More than this part more is worse. Less would be the machine's.
+/// The increase of a ratio that counts as worse. A larger value misses regressions; a smaller value reports
+/// variations of the machine.
 const TOLERANCE: f64 = 0.15;
 
-/// What the daemon takes, compared with the floor.
+/// A figure of the daemon, which is compared with the same figure of the floor.
 type Ratio = (&'static str, fn(&Figures) -> f64);
 const RATIOS: [Ratio; 2] =
     [("processor / floor", |of| of.cpu_s_per_call_minute), ("memory per call / floor", |of| of.kb_per_call)];
 
-/// What has become worse, from what to what.
+/// The ratios that have become worse, each with its earlier and its current value.
 pub(super) fn worse(before: &Measured, now: &Measured) -> Vec<(&'static str, f64, f64)> {
     let (Some(floor_before), Some(floor_now)) = (&before.floor, &now.floor) else {
         return vec![("there is no floor to compare with", 0.0, 0.0)];

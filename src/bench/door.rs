@@ -1,6 +1,7 @@
-//! TLS before the fake Realtime server, which speaks none: `wss://` for the program, as with the real one.
+//! Adds TLS to the fake Realtime server, which has none, so that the program uses `wss://` as with the real
+//! server.
 //!
-//! The certificate is made by the machine's `openssl`, for this run alone.
+//! The `openssl` command of the machine creates the certificate for this run.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -15,10 +16,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-/// What the certificate is for, as a URL has it.
+/// The host for which the certificate is valid, as it stands in the URL.
 const HOST: &str = "127.0.0.1";
 
-/// It, open until it is dropped.
+/// The TLS endpoint, which is open until it is dropped.
 #[derive(Debug)]
 pub(super) struct Door {
     port: u16,
@@ -27,10 +28,10 @@ pub(super) struct Door {
 }
 
 impl Door {
-    /// Opens one on a free port, with a certificate that is kept in `folder`.
+    /// Opens a TLS endpoint on a free port, with a certificate in `folder`.
     ///
     /// # Errors
-    /// Without `openssl`.
+    /// Returns an error if the `openssl` command is missing.
     pub(super) async fn before(server: SocketAddr, folder: &Path) -> anyhow::Result<Self> {
         let (certificate, key) = certificate(folder)?;
         let chain = vec![CertificateDer::from_pem_file(&certificate)?];
@@ -53,7 +54,7 @@ impl Door {
         Ok(Self { port, certificate, _guests: guests })
     }
 
-    /// What the program has to know to come this way.
+    /// The variables with which the program connects by TLS.
     pub(super) fn variables(&self) -> [(&'static str, String); 2] {
         [
             ("OPENAI_REALTIME_URL", format!("wss://{HOST}:{}/v1/realtime", self.port)),
@@ -62,18 +63,18 @@ impl Door {
     }
 }
 
-/// Carries one connection.
+/// Relays one connection.
 async fn lead(tcp: TcpStream, acceptor: TlsAcceptor, server: SocketAddr) {
-    // Without it all works, later.
+    // Without this setting the connection works, but with more delay.
     drop(tcp.set_nodelay(true));
     let Ok(mut outside) = acceptor.accept(tcp).await else { return };
     let Ok(mut inside) = TcpStream::connect(server).await else { return };
     drop(inside.set_nodelay(true));
-    // However it ends, it has ended.
+    // The way in which the connection ended does not matter.
     drop(tokio::io::copy_bidirectional(&mut outside, &mut inside).await);
 }
 
-/// A certificate that vouches for itself, and its key.
+/// Creates a self-signed certificate and its key.
 fn certificate(folder: &Path) -> anyhow::Result<(PathBuf, PathBuf)> {
     let (certificate, key) = (folder.join("certificate.pem"), folder.join("key.pem"));
     let made = Command::new("openssl")

@@ -1,4 +1,4 @@
-//! What a run was like, from what both ends of its calls have seen. Pure.
+//! Computes the figures of a run from the data at both ends of its calls. The module is pure.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -12,28 +12,30 @@ use crate::media::{FRAME_BYTES, FRAME_DURATION};
 use crate::sim::caller::{Caller, Heard};
 use crate::sim::realtime::{Fact, Session, What};
 
-/// A frame that comes so much later than the quickest one is called late: it would miss a tight jitter buffer.
+/// A frame is late if it arrives this many milliseconds later than the quickest frame of its call. Such a
+/// frame would miss a tight jitter buffer.
 const LATE_MS: f64 = 20.0;
-/// Sound that was said so shortly before the end may still be on its way.
+/// Audio that was sent within this time before the end of the run may not have arrived yet, so it does not
+/// count as lost.
 const ON_ITS_WAY: Duration = Duration::from_secs(2);
 
-/// Milliseconds that were measured many times.
+/// The distribution of a time in milliseconds.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Spread {
-    /// How often.
+    /// The number of measurements.
     pub(super) count: usize,
-    /// Half were at most this.
+    /// The median.
     pub(super) p50: f64,
-    /// 99 % were at most this.
+    /// The 99th percentile.
     pub(super) p99: f64,
-    /// 99.9 % were at most this.
+    /// The 99.9th percentile.
     pub(super) p999: f64,
-    /// The largest.
+    /// The largest value.
     pub(super) worst: f64,
 }
 
 impl Spread {
-    /// Of these milliseconds, in any order.
+    /// Computes the distribution of these times, which may be in any order.
     pub(super) fn of(mut ms: Vec<f64>) -> Self {
         ms.sort_by(f64::total_cmp);
         let at = |part: f64| {
@@ -44,19 +46,19 @@ impl Spread {
     }
 }
 
-/// Frames that did not come as they were sent.
+/// The frames that did not arrive as they were sent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Faults {
-    /// That never came.
+    /// Frames that never arrived.
     pub(super) lost: u64,
-    /// That came again.
+    /// Frames that arrived twice.
     pub(super) doubled: u64,
-    /// That came behind a later one.
+    /// Frames that arrived after a later frame.
     pub(super) disordered: u64,
 }
 
 impl Faults {
-    /// Whether all came once and in order.
+    /// Whether every frame arrived once and in order.
     pub(super) fn none(self) -> bool {
         self == Self::default()
     }
@@ -68,7 +70,7 @@ impl Faults {
     }
 }
 
-/// All that is measured of calls, in milliseconds.
+/// All measurements of calls, in milliseconds.
 #[derive(Debug, Default)]
 pub(super) struct Samples {
     pub(super) lateness: Vec<f64>,
@@ -76,7 +78,7 @@ pub(super) struct Samples {
     pub(super) downlink: Vec<f64>,
     pub(super) barge_in: Vec<f64>,
     pub(super) set_up: Vec<f64>,
-    /// How long the packets of all calls took, and how many steps that were.
+    /// The time that the packets of all calls took, and the number of frame intervals in that time.
     pub(super) clock: (f64, u64),
     pub(super) from_callers: Faults,
     pub(super) to_callers: Faults,
@@ -84,12 +86,12 @@ pub(super) struct Samples {
 }
 
 impl Samples {
-    /// Frames to callers that came late.
+    /// The number of frames that reached callers late.
     pub(super) fn late(&self) -> usize {
         self.lateness.iter().filter(|ms| **ms > LATE_MS).count()
     }
 
-    /// Takes what the phone heard. What passes the daemon outside of `window` is counted, but not timed.
+    /// Adds the audio that the phone received. Frames outside of `window` are counted but not timed.
     pub(super) fn take_phone(&mut self, phone: &Caller, window: &Range<Instant>) {
         let heard = phone.heard();
         let inside: Vec<_> = heard.iter().filter(|packet| window.contains(&packet.at)).collect();
@@ -111,7 +113,7 @@ impl Samples {
         });
     }
 
-    /// Takes a call that was served: the caller's phone, and the session he talked with.
+    /// Adds a call that was served: the caller's phone, and the session to which the caller talked.
     pub(super) fn take(
         &mut self,
         phone: &Caller,
@@ -135,7 +137,7 @@ impl Samples {
         let came: Vec<_> = appended.iter().map(|(mark, _)| mark.frame).collect();
         let surely = said.iter().filter(|(_, place)| due(*place) + ON_ITS_WAY < window.end).count();
         self.from_callers.add(in_order(&came, surely));
-        // An append waits for its last frame; the ones before wait for that one.
+        // An append is sent with its last frame; the earlier frames wait for that one.
         let mut rest = session.arrivals();
         let mut last: Option<(usize, Instant, Instant)> = None;
         for (mark, place) in appended {
@@ -199,7 +201,7 @@ impl Samples {
     }
 }
 
-/// The marked frames of a sound and the bytes before each.
+/// The marked frames in the audio, each with its offset in bytes.
 fn frames(sound: &[u8]) -> Vec<(Mark, usize)> {
     let Some(first) = (0..sound.len()).find(|place| Mark::read(&sound[*place..]).is_some()) else {
         return Vec::new();
@@ -208,7 +210,7 @@ fn frames(sound: &[u8]) -> Vec<(Mark, usize)> {
     places.filter_map(|place| Some((Mark::read(&sound[place..])?, place))).collect()
 }
 
-/// What is wrong with these frames, which should be 0, 1, 2 … up to `surely` at least.
+/// The faults in these frames, which should be 0, 1, 2 … up to at least `surely` frames.
 fn in_order(came: &[u32], surely: usize) -> Faults {
     let mut faults = Faults::default();
     let mut next = 0;
@@ -227,11 +229,11 @@ fn in_order(came: &[u32], surely: usize) -> Faults {
     faults
 }
 
-/// What is wrong with the answers that were heard: each begins with 0 and goes on to its end, or until the model heard
-/// the caller, or until the run was over.
+/// The faults in the answers that the caller heard. Each answer should start with frame 0 and continue to its
+/// end, or until the model heard the caller, or until the run ended.
 fn answers_in_order(heard: &[(Instant, Option<Mark>)], interruptions: &[Instant], end: Instant) -> Faults {
     let mut faults = Faults::default();
-    // The answer that is heard: its first and its latest frame.
+    // The current answer: its first and its latest frame.
     let mut answer: Option<(Instant, Instant, Mark)> = None;
     let whole = |answer: Option<(Instant, Instant, Mark)>| -> u64 {
         let Some((began, latest, mark)) = answer else { return 0 };

@@ -1,6 +1,6 @@
-//! The floor: the least code that carries the same sound, to compare the daemon with. It takes every call, appends every
-//! packet, and plays what comes, one frame every 20 ms. It records nothing, watches nothing, repairs nothing, refuses
-//! nobody: not for use.
+//! The floor: the least code that carries the same audio, with which the daemon is compared. The floor
+//! accepts every call, appends every packet, and plays the audio of the model, one frame every 20 ms. It
+//! records nothing, supervises nothing, repairs nothing and refuses no call, so it is not for production.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -32,20 +32,20 @@ use crate::net::{rtp_socket, tls};
 use crate::realtime::client::{self, ClientEvent};
 use crate::realtime::server;
 
-/// How its media channels are named: so it knows them from callers.
+/// The prefix of the ids of the floor's media channels, which tells them from callers.
 const MEDIA: &str = "floor-media-";
 
-/// What all calls share.
+/// The data that all calls share.
 struct House {
     config: Config,
     rest: AriRest,
     endpoint: Endpoint,
 }
 
-/// Serves until `stop`.
+/// Serves calls until `stop`.
 ///
 /// # Errors
-/// When it cannot begin, or Asterisk goes.
+/// Returns an error if the floor cannot start, or if the connection to Asterisk is lost.
 pub(super) async fn serve(stop: impl Future<Output = ()>) -> anyhow::Result<()> {
     tokio::select! {
         ended = take_calls() => ended,
@@ -65,13 +65,14 @@ async fn take_calls() -> anyhow::Result<()> {
     let mut tasks = JoinSet::new();
     tasks.spawn(say_ready(listener));
     let mut calls: HashMap<ChannelId, watch::Sender<bool>> = HashMap::new();
-    // Who waits for a media channel to be in the application.
+    // The calls that wait for their media channel to enter the application.
     let mut waiting: HashMap<ChannelId, mpsc::Sender<()>> = HashMap::new();
     while let Some(message) = events.next().await {
         match message?.to_text().ok().and_then(|text| event::parse(text).ok()) {
             Some(Event::StasisStart(channel)) if channel.id.as_str().starts_with(MEDIA) => {
                 if let Some(entered) = waiting.remove(&channel.id) {
-                    let _the_call_may_be_over = entered.try_send(());
+                    // The call may be over.
+                    entered.try_send(()).ok();
                 }
             }
             Some(Event::StasisStart(channel)) => {
@@ -94,13 +95,13 @@ async fn take_calls() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Answers whoever asks that it is ready.
+/// Answers every HTTP request with 200, which means that the floor is ready.
 async fn say_ready(listener: TcpListener) {
     while let Ok((mut stream, _)) = listener.accept().await {
         let mut request = [0; 1_024];
-        let _asked = stream.read(&mut request).await;
-        let _answered =
-            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").await;
+        stream.read(&mut request).await.ok();
+        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+        stream.write_all(answer).await.ok();
     }
 }
 
@@ -147,7 +148,7 @@ fn done(reply: Reply) -> anyhow::Result<String> {
     }
 }
 
-/// Carries the sound until the caller is gone.
+/// Carries the audio until the caller is gone.
 async fn talk(
     house: &House,
     socket: &UdpSocket,

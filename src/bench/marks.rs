@@ -1,26 +1,26 @@
-//! Sound that says of each frame which one it is: what arrives can be counted, and its way timed, frame by frame.
+//! Audio in which every frame carries its number, so that the frames that arrive can be counted and timed.
 
 use std::sync::Arc;
 
 use crate::media::FRAME_BYTES;
 use crate::sim::realtime::pattern;
 
-/// The first bytes of a marked frame. As sound they are loud, as all of it is.
+/// The first bytes of a marked frame. As audio they are loud, like the rest of the frame.
 const MAGIC: [u8; 8] = *b"\x12\x93\x34\xB5\x16\x97\x38\xB9";
-/// Behind it: whose frame it is, and which one.
+/// The length of the mark in bytes: these bytes, the number of the speaker and the number of the frame.
 const MARK_BYTES: usize = MAGIC.len() + 8;
 
-/// A frame of marked sound.
+/// The mark of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Mark {
-    /// Who speaks.
+    /// The number of the speaker.
     pub(super) speaker: u32,
-    /// Which of the speaker's frames it is.
+    /// The number of the frame, counted for each speaker.
     pub(super) frame: u32,
 }
 
 impl Mark {
-    /// What a frame's sound says of it.
+    /// Reads the mark of a frame. None: the audio does not start with a mark.
     pub(super) fn read(sound: &[u8]) -> Option<Self> {
         let (magic, rest) = sound.split_first_chunk()?;
         let (speaker, rest) = rest.split_first_chunk()?;
@@ -38,7 +38,7 @@ impl Mark {
     }
 }
 
-/// Loud sound of so many frames, the first of them with this number.
+/// Loud audio of `frames` marked frames, of which the first has the number `first`.
 pub(super) fn marked(speaker: u32, first: u32, frames: u32) -> Arc<[u8]> {
     let mut sound = pattern(u64::from(frames) * 20, 3).to_vec();
     for (frame, sound) in (first..).zip(sound.chunks_exact_mut(FRAME_BYTES)) {

@@ -1,4 +1,4 @@
-//! The program that is measured: a process of its own on a processor core of its own.
+//! The measured program: a process of its own on a processor core of its own.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -11,26 +11,27 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use crate::daemon::process::Process;
 
-/// How long an answer of its API may take.
+/// The time limit for an answer of the program's API.
 const ANSWER: Duration = Duration::from_secs(5);
 
-/// The processor cores of this machine, divided: one for the program, the others for those who talk with it.
+/// The processor cores of this machine, divided between the program and the fakes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cores {
     all: CpuSet,
-    /// The program's; None where there is only one core.
+    /// The core of the program. None: there is only one core.
     its_own: Option<usize>,
 }
 
 impl Cores {
-    /// Divides them, and keeps this thread, and those it starts from now on, off the program's.
+    /// Divides the cores, and moves this thread, and with it all threads that it starts later, off the core
+    /// of the program.
     ///
     /// # Errors
-    /// When the system does not let itself be asked.
+    /// Returns an error if the system does not allow the cores to be read or set.
     pub(super) fn divide() -> io::Result<Self> {
         let all = sched_getaffinity(None)?;
         let mut cores = (0..CpuSet::MAX_CPU).filter(|core| all.is_set(*core));
-        // The first serves most interrupts.
+        // The first core serves most interrupts, so the program gets the last one.
         let its_own = cores.by_ref().last().filter(|_| all.count() > 1);
         if let Some(core) = its_own {
             let mut others = all;
@@ -40,12 +41,12 @@ impl Cores {
         Ok(Self { all, its_own })
     }
 
-    /// Whether the program has one to itself.
+    /// Whether the program has a core to itself.
     pub(super) fn are_apart(&self) -> bool {
         self.its_own.is_some()
     }
 
-    /// Which one the program runs on.
+    /// The cores on which the program runs.
     fn of_program(&self) -> CpuSet {
         let Some(core) = self.its_own else { return self.all };
         let mut set = CpuSet::new();
@@ -54,13 +55,15 @@ impl Cores {
     }
 }
 
-/// Lets this process, and those it starts, have as many files open as it may. A call takes about six.
+/// Raises the limit on open files of this process, and of those that it starts, to the maximum. A call needs
+/// about six files.
 pub(super) fn open_many_files() {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    let _what_is_refused_shows_soon = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    // If the system refuses, a run with many calls shows it.
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).ok();
 }
 
-/// It, running.
+/// The running program.
 #[derive(Debug)]
 pub(super) struct Program {
     child: Child,
@@ -68,21 +71,22 @@ pub(super) struct Program {
 }
 
 impl Program {
-    /// This very program with these arguments and no variables.
+    /// The command that runs this program itself with these arguments and without variables.
     pub(super) fn ours(arguments: &[&str]) -> io::Result<Command> {
         let mut command = Command::new(std::env::current_exe()?);
         command.args(arguments).env_clear();
         Ok(command)
     }
 
-    /// Another one, by a line for the shell. It keeps this process's variables.
+    /// The command that runs another program through the shell. The program inherits the variables of this
+    /// process.
     pub(super) fn other(line: &str) -> Command {
         let mut command = Command::new("sh");
         command.args(["-c", &format!("exec {line}")]);
         command
     }
 
-    /// Starts it with these variables, in this folder.
+    /// Starts the program with these variables in this folder.
     pub(super) fn start(
         mut command: Command,
         cores: Cores,
@@ -91,7 +95,7 @@ impl Program {
         api: SocketAddr,
     ) -> io::Result<Self> {
         command.envs(variables).current_dir(folder).stdin(Stdio::null()).stdout(Stdio::null());
-        // A process is born on the cores of the thread that starts it.
+        // A process starts on the cores of the thread that starts it.
         let starter = std::thread::spawn(move || {
             sched_setaffinity(None, &cores.of_program())?;
             command.spawn()
@@ -100,12 +104,12 @@ impl Program {
         Ok(Self { child, api })
     }
 
-    /// What it takes of the machine now.
+    /// The resources that the program uses now.
     pub(super) fn takes(&self) -> Process {
         Process::of(&self.child.id().to_string())
     }
 
-    /// Whether it says that calls may come.
+    /// Whether the program reports that it is ready for calls.
     pub(super) fn is_ready(&self) -> bool {
         let ask = || -> io::Result<bool> {
             let mut stream = TcpStream::connect_timeout(&self.api, ANSWER)?;
@@ -118,22 +122,23 @@ impl Program {
         ask().unwrap_or(false)
     }
 
-    /// How it ended, if it has.
+    /// The exit status. None: the program is still running.
     pub(super) fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
         self.child.try_wait()
     }
 
-    /// Asks it to end (SIGTERM).
+    /// Asks the program to end (SIGTERM).
     pub(super) fn ask_to_end(&self) {
         if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
-            let _it_may_have_ended = kill_process(pid, Signal::TERM);
+            // The program may have ended already.
+            kill_process(pid, Signal::TERM).ok();
         }
     }
 }
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // Already over, if all went well.
+        // Normally the program has ended before.
         drop(self.child.kill());
         drop(self.child.wait());
     }

@@ -1,14 +1,15 @@
-//! The most calls a program carries.
+//! Finds the largest number of calls that a program serves.
 
 use std::io::{self, Write as _};
 
 use super::run::{Figures, Plan, run};
 
-/// The answer is known to this part.
+/// The relative exactness of the result. A larger value needs fewer runs; a smaller value gives a more exact
+/// result.
 const CLOSE_ENOUGH: f64 = 0.05;
 
-/// Runs with more and more calls until a run is not carried, then between the two, and gives the best run that was. The
-/// first tells what is wrong if none was.
+/// Increases the number of calls until a run fails, narrows the interval, and returns the best run that
+/// succeeded. If the first run fails, that run is the result and shows what is wrong.
 pub(super) async fn most(plan: Plan<'_>) -> anyhow::Result<Figures> {
     let mut best = tried(plan).await?;
     if !best.is_carried() {
@@ -33,7 +34,7 @@ pub(super) async fn most(plan: Plan<'_>) -> anyhow::Result<Figures> {
     }
 }
 
-/// One run, with a line about it for whoever waits.
+/// Runs once and prints a line about the run to stderr.
 async fn tried(plan: Plan<'_>) -> anyhow::Result<Figures> {
     let figures = run(plan).await?;
     let verdict = match (figures.is_valid(), figures.is_whole(), figures.is_carried()) {

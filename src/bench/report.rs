@@ -1,11 +1,11 @@
-//! The figures in words, in the operator's language.
+//! Prints the figures in the operator's language.
 
 use super::Measured;
 use super::figures::{Faults, Spread};
 use super::run::Figures;
 use crate::operator::Language;
 
-/// One of the two.
+/// Selects the text in the given language.
 const fn say(language: Language, spanish: &'static str, english: &'static str) -> &'static str {
     match language {
         Language::Spanish => spanish,
@@ -13,7 +13,7 @@ const fn say(language: Language, spanish: &'static str, english: &'static str) -
     }
 }
 
-/// All of it: the daemon's run, and the floor's with how the two compare.
+/// The whole report: the run of the daemon and, if measured, the run of the floor with a comparison.
 pub(super) fn text(measured: &Measured, language: Language) -> String {
     let name = |spanish, english| say(language, spanish, english);
     let daemon = &measured.daemon;
@@ -42,7 +42,7 @@ pub(super) fn text(measured: &Measured, language: Language) -> String {
     )
 }
 
-/// One run.
+/// The report of one run.
 fn of_one(figures: &Figures, language: Language) -> String {
     let name = |spanish, english| say(language, spanish, english);
     let rows = [price(figures, language), times(figures, language), faults(figures, language)].concat();

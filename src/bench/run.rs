@@ -1,4 +1,4 @@
-//! One run: fakes, the program, its calls, and what was seen of them.
+//! One run: starts the fakes and the program, places the calls, and collects the data.
 
 use std::collections::HashMap;
 use std::fs;
@@ -26,99 +26,104 @@ use crate::sim::live::asterisk::loopback_address;
 use crate::sim::live::realtime::LiveSession;
 use crate::sim::live::{AsteriskServer, RealtimeServer};
 
-/// Calls begin so far apart. No part of 20 ms: their frames would all be due at the same instant.
+/// The interval between the starts of calls. The interval is no divisor or multiple of 20 ms; otherwise the
+/// frames of all calls would be due at the same instants.
 const APART: Duration = Duration::from_micros(17_300);
-/// In the end they hang up so far apart.
+/// The interval between the hang-ups at the end.
 const HANG_UP_APART: Duration = Duration::from_millis(5);
-/// How long the program may take to be ready, and the last call to be served or to be gone.
+/// The time limit for the program to become ready, for the last call to be served, and for all calls to be
+/// gone.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How often a condition is looked at.
+/// The interval at which a condition is checked.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
-/// Before and after what is measured at rest.
+/// The pause before the program is measured at rest, and between the start of the calls and their
+/// measurement.
 const PAUSE: Duration = Duration::from_secs(1);
-/// 99 % of the fakes' own frames must leave within this of their time: a run of later ones measures the fakes.
+/// 99 % of the frames of the fakes must leave within this time of their due time. A run with later frames
+/// measures the fakes.
 const FAKES_P99_MS: f64 = 5.0;
-/// A call that is not served must be back in the dialplan by then.
+/// The time within which a call that is not served must be back in the dialplan, in milliseconds.
 const HANDED_BACK_MS: f64 = 100.0;
-/// How late a frame may be, 99 % of them, in a run that is carried.
+/// The lateness that 99 % of the frames may not reach in a successful run, in milliseconds.
 pub(super) const CARRIED_P99_MS: f64 = 10.0;
-/// Files the daemon may have open after calls that it had not before: connections to Asterisk that it keeps for the next.
+/// The number of files that the daemon may have open after the calls beyond those before: connections to
+/// Asterisk that it keeps for the next calls.
 const FILES_OF_REST: u64 = 16;
-/// Even ports for every call and its successor.
+/// A range with enough even ports for every call and the next one.
 const RTP_PORTS: &str = "10000-32000";
 const API_PORT: u16 = 5_001;
 
-/// What is run.
+/// The program that is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Contender<'a> {
-    /// The daemon, with everything it does.
+    /// The daemon with all its functions.
     Daemon,
-    /// The least code that carries the same sound.
+    /// The least code that carries the same audio.
     Floor,
-    /// Whatever this line for the shell starts.
+    /// The program that this shell command starts.
     Other(&'a str),
 }
 
-/// How.
+/// The settings of a run.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Plan<'a> {
     pub(super) contender: Contender<'a>,
     pub(super) calls: usize,
     pub(super) seconds: u64,
-    /// Whether the Realtime server is reached by TLS.
+    /// Whether the program reaches the Realtime server by TLS.
     pub(super) tls: bool,
-    /// Variables of the program, beside those that lead it here.
+    /// Additional variables for the program, beside those that connect it to the fakes.
     pub(super) variables: &'a [(String, String)],
     pub(super) cores: Cores,
 }
 
-/// What a run was like. Times are milliseconds, sizes kilobytes (1 024).
+/// The figures of a run. Times are in milliseconds, sizes in kilobytes (1 024 bytes).
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Figures {
-    /// Calls that came.
+    /// The number of calls that arrived.
     pub(super) calls: usize,
-    /// Those that were served to the end of the run.
+    /// The number of calls that were served to the end of the run.
     pub(super) served: usize,
-    /// From the program's start until it says it is ready.
+    /// The time from the start of the program until it reports that it is ready.
     pub(super) start_ms: f64,
-    /// Processor time for a minute of one call.
+    /// The processor time per call and minute, in seconds.
     pub(super) cpu_s_per_call_minute: f64,
-    /// Of one core, while all calls ran.
+    /// The use of one core while all calls ran, in percent.
     pub(super) cpu_percent: f64,
-    /// Memory without a call.
+    /// The memory without calls.
     pub(super) rest_kb: f64,
-    /// Memory for each call.
+    /// The additional memory per call.
     pub(super) kb_per_call: f64,
-    /// How much later than the quickest frame of its call a frame came to the caller.
+    /// How much later than the quickest frame of its call a frame reached the caller.
     pub(super) lateness_ms: Spread,
-    /// Frames to callers more than 20 ms late.
+    /// The number of frames that reached callers more than 20 ms late.
     pub(super) late_frames: usize,
-    /// From one frame to the callers to the next, in the mean.
+    /// The mean interval between two frames to a caller.
     pub(super) clock_ms: f64,
-    /// From a caller's frame to the `append` with it.
+    /// The time from a caller's frame to the `append` that holds it.
     pub(super) uplink_ms: Spread,
-    /// From the first sound of an answer to its first frame.
+    /// The time from the first audio of an answer to its first frame at the caller.
     pub(super) downlink_ms: Spread,
-    /// From the server's word that the caller speaks to the last frame of the answer.
+    /// The time from the server's event that the caller speaks to the last frame of the interrupted answer.
     pub(super) barge_in_ms: Spread,
-    /// From a call's arrival to the first `append`.
+    /// The time from the arrival of a call to its first `append`.
     pub(super) set_up_ms: Spread,
-    /// Sound from callers that the model did not get as it was said.
+    /// Frames of callers that did not reach the model as they were sent.
     pub(super) from_callers: Faults,
-    /// Sound of the model that callers did not get as it was said.
+    /// Frames of the model that did not reach callers as they were sent.
     pub(super) to_callers: Faults,
-    /// What the strict servers found wrong.
+    /// The violations of the protocol that the strict servers found.
     pub(super) violations: Vec<String>,
-    /// What was there after all calls had ended.
+    /// What still existed after all calls had ended.
     pub(super) left: Vec<String>,
-    /// Calls that were given back to the dialplan, by how long they took.
+    /// The time that calls took which were given back to the dialplan.
     pub(super) handed_back_ms: Spread,
-    /// How late the fakes themselves were.
+    /// The lateness of the fakes' own frames.
     pub(super) fakes_ms: Spread,
 }
 
 impl Figures {
-    /// Whether the fakes were on time: otherwise the run says nothing about the program.
+    /// Whether the fakes were on time. If not, the run measures nothing about the program.
     pub(super) fn is_valid(&self) -> bool {
         self.fakes_ms.p99 <= FAKES_P99_MS
     }
@@ -133,14 +138,14 @@ impl Figures {
             && self.handed_back_ms.worst <= HANDED_BACK_MS
     }
 
-    /// Whether so many calls are what the program can carry.
+    /// Whether the program served this number of calls well enough.
     pub(super) fn is_carried(&self) -> bool {
         let are_all_served = self.served == self.calls;
         self.is_valid() && self.is_whole() && are_all_served && self.lateness_ms.p99 < CARRIED_P99_MS
     }
 }
 
-/// A folder that goes with all that is in it.
+/// A temporary folder, which is deleted with its content when the value is dropped.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -153,7 +158,7 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // Nothing can be done about what remains.
+        // A folder that cannot be deleted remains.
         drop(fs::remove_dir_all(&self.0));
     }
 }
@@ -165,21 +170,22 @@ struct Placed {
     at: Instant,
 }
 
-/// What a run leaves behind to be counted.
+/// The data of a run from which the figures are computed.
 struct Seen {
     start_ms: f64,
     at_rest: Process,
-    /// When it was measured, and what the program had taken by then.
+    /// The period of the measurement, and the resources that the program had used at its start and at its
+    /// end.
     window: Range<Instant>,
     taken: [Process; 2],
     placed: Vec<Placed>,
-    /// Those that were served to the end.
+    /// The calls that were served to the end.
     served: Vec<Placed>,
     fakes: Vec<Duration>,
     left: Vec<String>,
 }
 
-/// Runs it.
+/// Runs the plan.
 pub(super) async fn run(plan: Plan<'_>) -> anyhow::Result<Figures> {
     let folder = Folder::new().context("no folder to write to")?;
     let started = now();
@@ -215,7 +221,7 @@ pub(super) async fn run(plan: Plan<'_>) -> anyhow::Result<Figures> {
     Ok(stage.figures(Seen { start_ms, at_rest, window, taken, placed, served, fakes, left }))
 }
 
-/// Everything a run has.
+/// The fakes and the program of a run.
 struct Stage<'a> {
     plan: Plan<'a>,
     asterisk: AsteriskServer,
@@ -225,7 +231,7 @@ struct Stage<'a> {
 }
 
 impl<'a> Stage<'a> {
-    /// Starts the fakes, and the program against them.
+    /// Starts the fakes, and the program that connects to them.
     async fn set(plan: Plan<'a>, folder: &Path) -> anyhow::Result<Self> {
         let settings =
             Settings { media_address: loopback_address(), keep_journal: false, ..Settings::default() };
@@ -234,7 +240,7 @@ impl<'a> Stage<'a> {
         let api = SocketAddr::new(loopback_address(), API_PORT);
         let door = if plan.tls { Some(Door::before(openai.address(), folder).await?) } else { None };
         let mut variables = variables(&plan, &asterisk, &openai, folder, api);
-        // Of two of one name, the latter is the program's.
+        // If a variable occurs twice, the later value applies.
         let by_tls = door.iter().flat_map(Door::variables);
         let others =
             by_tls.map(|(name, value)| (name.to_owned(), value)).chain(plan.variables.iter().cloned());
@@ -248,7 +254,7 @@ impl<'a> Stage<'a> {
         Ok(Self { plan, asterisk, openai, program, _door: door })
     }
 
-    /// Looks again until it is so, while the program runs.
+    /// Waits until the condition holds, while the program runs.
     async fn until(&mut self, what: &str, mut is_so: impl FnMut(&mut Self) -> bool) -> anyhow::Result<()> {
         let waited = timeout(PATIENCE, async {
             while !is_so(self) {
@@ -263,7 +269,8 @@ impl<'a> Stage<'a> {
         waited.await.with_context(|| format!("waited for {} s until {what}", PATIENCE.as_secs()))?
     }
 
-    /// Whether calls may come: a daemon says so, of others it must do that they listen to Asterisk.
+    /// Whether calls may come. The daemon and the floor report that they are ready; another program is ready
+    /// once it is connected to Asterisk.
     fn is_ready(&mut self) -> bool {
         match self.plan.contender {
             Contender::Daemon | Contender::Floor => self.program.is_ready(),
@@ -300,14 +307,14 @@ impl<'a> Stage<'a> {
             || self.asterisk.phone(call.id, |phone| phone.statistics().loud > 5)
     }
 
-    /// How long a call took to be back in the dialplan, if it was given back.
+    /// The time that a call took to return to the dialplan. None: the call did not return.
     fn handed_back_ms(&self, call: Placed) -> Option<f64> {
         let outcome = self.asterisk.outcome(call.id);
         let is_back = matches!(outcome.ended, Some(Ending::Continued { .. }));
         outcome.ended_at.filter(|_| is_back).map(|at| ms(at - call.at))
     }
 
-    /// What is still there when everything has had time to go.
+    /// What still exists after the time in which everything should have been removed.
     async fn what_is_left(&mut self, files_at_rest: Option<u64>) -> anyhow::Result<Vec<String>> {
         let daemon = self.plan.contender == Contender::Daemon;
         let is_clean = |stage: &mut Self| {
@@ -335,7 +342,7 @@ impl<'a> Stage<'a> {
         Ok(left)
     }
 
-    /// What the run was like.
+    /// Computes the figures of the run.
     fn figures(&self, seen: Seen) -> Figures {
         let Seen { start_ms, at_rest, window, taken: [before, after], placed, served, fakes, left } = seen;
         let samples = self.samples(&placed, &served, &window);
@@ -368,7 +375,7 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// What both ends have seen.
+    /// The measurements at both ends of the calls.
     fn samples(&self, placed: &[Placed], served: &[Placed], window: &Range<Instant>) -> Samples {
         let mut samples = Samples::default();
         let sessions = self.by_caller();
@@ -388,7 +395,7 @@ impl<'a> Stage<'a> {
         samples
     }
 
-    /// The sessions, by the caller who was heard in them.
+    /// The sessions, each under the number of the caller who was heard in it.
     fn by_caller(&self) -> HashMap<u32, LiveSession> {
         let speaker = |session: &LiveSession| {
             session.look(|session| {
@@ -401,7 +408,7 @@ impl<'a> Stage<'a> {
     }
 }
 
-/// The program's whole environment.
+/// All variables that the program gets.
 fn variables(
     plan: &Plan<'_>,
     asterisk: &AsteriskServer,

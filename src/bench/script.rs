@@ -1,4 +1,4 @@
-//! What is said in the measured calls, by both sides: the same in each, and marked frame by frame.
+//! The audio of both sides in the measured calls. It is the same in each call and marked frame by frame.
 
 use std::time::Duration;
 
@@ -6,25 +6,26 @@ use super::marks::marked;
 use crate::sim::caller::Step;
 use crate::sim::realtime::{Answer, Script};
 
-/// The key that opens the fake server's door.
+/// The key that the fake server accepts.
 pub(super) const KEY: &str = "sk-bench";
-/// Who speaks, in the marks; callers have numbers from [`FIRST_CALLER`] on.
+/// The numbers of the speakers in the marks. Callers have numbers from [`FIRST_CALLER`] on.
 pub(super) const GREETING: u32 = 0;
 pub(super) const ASSISTANT: u32 = 1;
 pub(super) const FIRST_CALLER: u32 = 100;
 
-/// How long the greeting is.
+/// The length of the greeting in frames.
 pub(super) const GREETING_FRAMES: u32 = 75;
-/// How long an answer is: four seconds.
+/// The length of an answer in frames: four seconds.
 pub(super) const ANSWER_FRAMES: u32 = 200;
-/// How long the caller says something: one second.
+/// The length of what the caller says in frames: one second.
 const QUESTION_FRAMES: u32 = 50;
-/// How much of every second answer he hears before he interrupts it.
+/// How much of every second answer the caller hears before they interrupt it.
 const PATIENCE: Duration = Duration::from_millis(1_500);
-/// Once round his script takes at least so long.
+/// The least time that one round of the caller's script takes.
 const ROUND: Duration = Duration::from_secs(8);
 
-/// Listens, asks, interrupts the answer, listens to the next, and so on for so long at least.
+/// The script of a caller: listen, ask, interrupt the answer, listen to the next one, and repeat for at least
+/// `long`.
 pub(super) fn caller(number: u32, long: Duration) -> Vec<Step> {
     let mut said = 0;
     let mut say = || {
@@ -44,7 +45,7 @@ pub(super) fn caller(number: u32, long: Duration) -> Vec<Step> {
     steps
 }
 
-/// The model: it answers in bursts, twenty times faster than it is heard.
+/// The script of the model, which sends its audio twenty times faster than the caller hears it.
 pub(super) fn model() -> Script {
     Script {
         key: Some(KEY.to_owned()),

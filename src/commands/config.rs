@@ -1,7 +1,8 @@
-//! `openai-inbound-calls config`: every variable with its value in force, where that comes from and what it means.
+//! `openai-inbound-calls config`: prints every variable with its value in force, the origin of the value and
+//! its meaning.
 //!
-//! It opens nothing but `.env` and the files that variables name, and asks nobody: `doctor` does that. Which parts of a
-//! value may be shown is the configuration's business.
+//! The command opens only `.env` and the files that variables name, and connects to nothing: `doctor` does
+//! that. The configuration decides which parts of a value may be shown.
 
 use std::fmt::Write as _;
 use std::io;
@@ -13,11 +14,11 @@ use crate::operator::foreign::{plain, plain_json};
 use crate::operator::{Language, Notice, Origin, Place, Remark};
 use crate::output::print;
 
-/// Prints the configuration of the process and of `.env` in the working directory. Says whether a daemon could start
-/// with it.
+/// Prints the configuration from the environment and from `.env` in the working directory. Returns whether a
+/// daemon could start with this configuration.
 ///
 /// # Errors
-/// stdout cannot be written; see [`crate::output::is_unread`].
+/// Returns an error if stdout cannot be written; see [`crate::output::is_unread`].
 pub fn show(form: Form) -> io::Result<bool> {
     let survey = Survey::load();
     print(&match form {
@@ -27,16 +28,16 @@ pub fn show(form: Form) -> io::Result<bool> {
     Ok(survey.problems.is_empty())
 }
 
-/// How it is printed.
+/// The format of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
-    /// For people.
+    /// Text for people.
     Text,
-    /// For programs: the names of fields, and the words in `origin`, do not change between versions.
+    /// JSON for programs. The names of the fields and the words in `origin` do not change between versions.
     Json,
 }
 
-/// Which file was read or not, the variables, what is wrong or doubtful.
+/// Which `.env` was read, the variables, the problems and the warnings.
 fn text(survey: &Survey) -> String {
     let language = survey.language;
     let mut text = String::new();
@@ -64,12 +65,12 @@ fn text(survey: &Survey) -> String {
     text
 }
 
-/// Whether it only says which `.env` was read, or that there is none.
+/// Whether the notice only says which `.env` was read, or that there is none.
 const fn names_file(notice: &Notice) -> bool {
     matches!(notice, Notice::EnvFileRead { .. } | Notice::EnvFileAbsent { .. })
 }
 
-/// What is doubtful: in the file first, then in the values.
+/// The warnings: about the file first, then about the values.
 fn warnings(survey: &Survey) -> impl Iterator<Item = &Notice> {
     survey.remarks.iter().filter(|notice| !names_file(notice)).chain(&survey.parts.remarks)
 }
@@ -84,7 +85,7 @@ fn value(shown: &Shown, language: Language) -> &str {
     }
 }
 
-/// In brackets; nothing where a required variable is not set.
+/// The origin of the value in brackets. The text is empty if a required variable is not set.
 fn origin(setting: &Setting, language: Language) -> String {
     if setting.value == Shown::Missing && setting.origin == Origin::Default {
         return String::new();
@@ -92,12 +93,12 @@ fn origin(setting: &Setting, language: Language) -> String {
     format!("  [{}]", setting.origin.words(language))
 }
 
-/// The same for programs.
+/// The configuration as JSON.
 fn json(survey: &Survey) -> String {
     #[derive(Serialize)]
     struct Report {
         valid: bool,
-        /// The `.env` that was read.
+        /// The path of the `.env` that was read.
         file: Option<String>,
         variables: Vec<Row>,
         problems: Vec<String>,
@@ -123,15 +124,15 @@ fn json(survey: &Survey) -> String {
 #[derive(Serialize)]
 struct Row {
     name: &'static str,
-    /// Null where nothing of it is shown, or there is none.
+    /// Null if the value is hidden or absent.
     value: Option<String>,
-    /// Whether something of the value is not shown.
+    /// Whether a part of the value is hidden.
     masked: bool,
     required: bool,
     valid: bool,
-    /// `environment`, `file` or `default`; null where a required variable is not set.
+    /// `environment`, `file` or `default`; null if a required variable is not set.
     origin: Option<&'static str>,
-    /// The line of the file that sets the variable, even if it does not count.
+    /// The line of the file that sets the variable, even if the environment overrides that line.
     line: Option<usize>,
     meaning: &'static str,
 }

@@ -1,7 +1,7 @@
-//! `recordings purge`: finds what is to go, shows it, asks where there is somebody to ask, deletes the recordings and has
-//! the call log forget who called whom.
+//! `recordings purge`: finds the recordings to delete, shows them, asks for consent at a terminal, deletes
+//! them and erases the numbers in the call log.
 //!
-//! The ids of what was deleted go to stdout, for scripts; what would go, and what is to be said, to stderr.
+//! The ids of the deleted recordings go to stdout for scripts. The preview and all messages go to stderr.
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
@@ -24,9 +24,10 @@ use crate::recordings::{Library, LibraryError, RecordingId, RecordingSettings, r
 use crate::registry::{self, Log, Opener, Reader, RegistryError, Row, Whose};
 use crate::sqlite;
 
-/// How often it is looked whether the call log is open by now.
+/// The interval at which the command checks whether the call log is open.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// How long a call log may take to be opened. Longer is a server that is away: what it holds is erased when it is back.
+/// The time limit for opening the call log. If a database server does not answer within this time, the daemon
+/// erases the numbers once the server is back.
 const OPENING: Duration = Duration::from_secs(10);
 
 /// Which recordings to delete.
@@ -42,31 +43,33 @@ pub struct Which {
     caller: Option<String>,
 }
 
-/// What happens when it is known what would go.
+/// Whether the command may delete what it found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Consent {
-    /// Nothing.
+    /// The command deletes nothing.
     DryRun,
-    /// Whoever sits at the terminal is asked. Where nobody does, what is harmless goes on: see [`Found::needs_yes`].
+    /// The command asks at the terminal. Without a terminal it deletes if that is harmless; see
+    /// [`Found::needs_yes`].
     Ask,
-    /// It goes.
+    /// The command deletes without asking.
     Given,
 }
 
-/// What is to go.
+/// The recordings and rows that the purge would delete or clear.
 struct Found {
     recordings: Vec<RecordingId>,
-    /// How many recordings there are at all, but those of running calls.
+    /// The number of all recordings, except those of running calls.
     of: usize,
-    /// Encrypted ones of which neither the files nor the index tell whose they are.
+    /// The number of encrypted recordings whose caller neither the files nor the index show.
     unknown: usize,
-    /// The rows of the call log that would be cleared; None: it does not answer now.
+    /// The rows of the call log that would be cleared. None: the call log does not answer now.
     rows: Option<Vec<Row>>,
     by_caller: bool,
 }
 
 impl Found {
-    /// Whether it may be what nobody meant: a number may find a stranger's calls, and a clock that is wrong finds all.
+    /// Whether the purge may go beyond what the user meant: a number may match the calls of another person,
+    /// and a wrong clock makes all recordings old.
     fn needs_yes(&self) -> bool {
         let anything = !self.recordings.is_empty() || self.rows.as_ref().is_none_or(|rows| !rows.is_empty());
         (self.by_caller && anything) || retention::is_most(self.recordings.len(), self.of)
@@ -76,7 +79,7 @@ impl Found {
         self.rows.as_ref().map_or(0, Vec::len)
     }
 
-    /// Prints it to stderr.
+    /// Prints the preview to stderr.
     fn show(&self, language: Language) {
         let mut err = io::stderr().lock();
         let mut line = |text: String| drop(writeln!(err, "{text}"));
@@ -137,7 +140,8 @@ pub(super) fn purge(
     let is_erasure = !whose.is_empty();
     let forgotten = erase(&runtime, index, call_log, &purged.gone, whose);
     if is_erasure {
-        // They may hold it too, and nothing can be erased in them.
+        // Damaged databases that were set aside may hold the erased data too, and nothing can be erased
+        // in them.
         archive.databases().iter().for_each(|path| sqlite::remove_aside(path, |_| true));
     }
     for id in &purged.gone {
@@ -153,7 +157,7 @@ pub(super) fn purge(
     if purged.kept.is_empty() && forgotten { Ok(()) } else { Err(Failed::Said) }
 }
 
-/// Asks whoever sits at the terminal. Where nobody does, what needs a yes is refused without one.
+/// Asks the user at the terminal. Without a terminal, a purge that needs a yes is refused.
 fn may_go(found: &Found, consent: Consent, language: Language) -> Result<(), Failed> {
     if consent == Consent::Given {
         return Ok(());
@@ -172,8 +176,8 @@ fn may_go(found: &Found, consent: Consent, language: Language) -> Result<(), Fai
     if is_yes(&answer) { Ok(()) } else { Err(Notice::PurgeLeft.into()) }
 }
 
-/// Tells the index and the call log what is gone. Says whether the call log has forgotten it; what is wrong has been said
-/// then.
+/// Removes the deleted recordings from the index and erases the numbers in the call log. Returns whether the
+/// call log has erased them; if not, the call log has already reported why.
 fn erase(
     runtime: &Runtime,
     index: Option<Index>,
@@ -183,7 +187,7 @@ fn erase(
 ) -> bool {
     runtime.block_on(async {
         if let Some(index) = index {
-            // What cannot be taken out now leaves the list when it is touched.
+            // An entry that cannot be removed now leaves the index when it is next used.
             drop(index.remove(gone).await);
             index.close().await;
         }
@@ -223,7 +227,8 @@ async fn find(
     Ok(Found { recordings, of, unknown, rows, by_caller: which.caller.is_some() })
 }
 
-/// A caller's recordings, and of how many neither the files nor the index tell whose they are.
+/// The recordings of a caller, and the number of recordings whose caller neither the files nor the index
+/// show.
 async fn of_caller(
     library: &Library,
     index: Option<&Index>,
@@ -246,7 +251,7 @@ async fn of_caller(
     Ok((ids, untold))
 }
 
-/// The index, if there is one; making one is the daemon's business.
+/// Opens the index if its file exists. Only the daemon creates the index.
 async fn open_index(archive: &ArchiveConfig) -> Option<Index> {
     if !archive.index.exists() {
         return None;
@@ -255,7 +260,7 @@ async fn open_index(archive: &ArchiveConfig) -> Option<Index> {
     index.open().await.is_ok().then_some(index)
 }
 
-/// The call log, beside a daemon that may be running.
+/// The call log, which a running daemon may have open at the same time.
 struct CallLog {
     log: Log,
     reader: Reader,
@@ -263,7 +268,7 @@ struct CallLog {
 }
 
 impl CallLog {
-    /// The log, if there is one; making one is the daemon's business.
+    /// Opens the call log if its file exists. Only the daemon creates the call log.
     fn open(settings: &registry::Settings, language: Language) -> Option<Self> {
         if !settings.file.exists() {
             return None;
@@ -275,7 +280,7 @@ impl CallLog {
         Some(Self { log, reader, writing })
     }
 
-    /// The rows of these that still have a number; None: the log does not answer.
+    /// The rows that match and still hold a number. None: the call log does not answer.
     async fn rows(&self, whose: &[Whose]) -> Option<Vec<Row>> {
         let until_open = async {
             loop {
@@ -288,10 +293,11 @@ impl CallLog {
         tokio::time::timeout(OPENING, until_open).await.ok()?.ok()
     }
 
-    /// Has it forget them; says whether it has. A server that is away hears of it through the daemon.
+    /// Erases the numbers and returns whether all are erased. If a database server is away, the daemon erases
+    /// them later.
     async fn forget(self, whose: Vec<Whose>) -> bool {
         let Self { log, reader, mut writing } = self;
-        // All at once: they share the disk's waits.
+        // All run at the same time, so that they share the waiting for the disk.
         let forgotten = join_all(whose.into_iter().map(|whose| log.erase(whose))).await;
         drop((log, reader));
         while writing.join_next().await.is_some() {}

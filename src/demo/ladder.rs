@@ -1,4 +1,5 @@
-//! Draws the call flow: four life lines, time downwards, an arrow for each step. Pure: rows in, lines out.
+//! Draws the call as a ladder diagram: four lifelines, time downwards, an arrow for each step. The module is
+//! pure: rows go in, lines come out.
 
 use std::time::Instant;
 
@@ -6,7 +7,7 @@ use crate::operator::Language;
 
 use super::words::{say, seconds};
 
-/// A life line, from left to right.
+/// A lifeline. The order is from left to right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Lane {
     Caller,
@@ -18,7 +19,7 @@ pub(super) enum Lane {
 impl Lane {
     const ALL: [Self; 4] = [Self::Caller, Self::Asterisk, Self::Daemon, Self::OpenAi];
 
-    /// Its column.
+    /// The column of the lifeline on the screen.
     const fn column(self) -> usize {
         match self {
             Self::Caller => 12,
@@ -29,10 +30,10 @@ impl Lane {
     }
 }
 
-/// Columns of a line.
+/// The number of columns of a line.
 const WIDTH: usize = 102;
 
-/// One line of the ladder.
+/// One line of the ladder diagram.
 #[derive(Debug, Clone)]
 pub(super) struct Row {
     pub(super) at: Instant,
@@ -41,19 +42,19 @@ pub(super) struct Row {
 
 #[derive(Debug, Clone)]
 pub(super) enum Kind {
-    /// A message.
+    /// A message from one party to another.
     Step { from: Lane, to: Lane, label: String },
-    /// Sound.
+    /// Audio from one party to another.
     Sound { from: Lane, to: Lane, label: String },
-    /// What somebody said.
+    /// The words of a person or of the model.
     Words { who: Lane, text: String },
-    /// Something remarkable.
+    /// A remark on the call.
     Remark(String),
     /// A line of the daemon's log.
     Log(String),
 }
 
-/// Draws for this language, with or without colours.
+/// Draws rows in this language, with or without colours.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pen {
     pub(super) language: Language,
@@ -61,7 +62,7 @@ pub(super) struct Pen {
 }
 
 impl Pen {
-    /// The names of the lanes.
+    /// The header with the names of the lifelines.
     pub(super) fn head(self) -> String {
         let mut canvas = vec![' '; WIDTH + 6];
         for lane in Lane::ALL {
@@ -76,7 +77,7 @@ impl Pen {
         self.paint("1", &finish(canvas))
     }
 
-    /// A row, `since` the call began.
+    /// Draws a row with its time since `since`, the start of the call.
     pub(super) fn draw(self, row: &Row, since: Instant) -> String {
         let time = seconds(self.language, row.at.saturating_duration_since(since));
         let time = format!("{time:>7}");
@@ -100,13 +101,13 @@ impl Pen {
         }
     }
 
-    /// `text` in an ANSI style, on a terminal.
+    /// Applies an ANSI style to `text` if colours are on.
     pub(super) fn paint(self, style: &str, text: &str) -> String {
         if self.colours { format!("\x1b[{style}m{text}\x1b[0m") } else { text.to_owned() }
     }
 }
 
-/// The part of a line that stands before the lanes: the time and two blanks.
+/// The width of the part before the lifelines: the time and two spaces.
 const MARGIN: usize = 9;
 
 fn write(canvas: &mut [char], at: usize, text: &str) {
@@ -119,7 +120,7 @@ fn finish(canvas: Vec<char>) -> String {
     canvas.into_iter().collect::<String>().trim_end().to_owned()
 }
 
-/// The life lines up to this lane, without the margin.
+/// The lifelines up to this one, without the margin.
 fn life_lines(last: Lane) -> String {
     let mut canvas = vec![' '; last.column() + 2];
     for lane in Lane::ALL.into_iter().filter(|lane| *lane <= last) {
@@ -128,7 +129,7 @@ fn life_lines(last: Lane) -> String {
     canvas[MARGIN..].iter().collect()
 }
 
-/// An arrow between two life lines, its label in the middle.
+/// An arrow between two lifelines with its label in the middle.
 fn arrow(from: Lane, to: Lane, label: &str, stroke: char) -> String {
     let mut canvas = vec![' '; WIDTH];
     for lane in Lane::ALL {

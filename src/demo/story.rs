@@ -1,6 +1,7 @@
-//! Turns what is seen at Asterisk, on the model's WebSocket and at the phone into rows of the ladder.
+//! Turns the events at Asterisk, on the Realtime WebSocket and at the phone into rows of the ladder diagram.
 //!
-//! Packets and audio deltas are folded: what is told is when somebody begins and ends. Decides nothing about the call.
+//! Packets and audio deltas are summarised: the rows show when someone starts and stops speaking. The story
+//! makes no decision about the call.
 
 use std::time::{Duration, Instant};
 
@@ -14,17 +15,19 @@ use crate::sim::asterisk::Ending;
 use crate::sim::live::asterisk::{Seen, What};
 use crate::sim::live::realtime::Said;
 
-/// A frame with this mean amplitude (of 32 767) is speech.
+/// The mean amplitude above which a frame is speech (of 32 767). A larger value misses soft speech; a smaller
+/// value takes noise for speech.
 const LOUD: u32 = 300;
-/// Speech goes on over pauses up to this: longer than those between words, shorter than those between turns.
+/// The longest pause within one run of speech: longer than the pauses between words, shorter than those
+/// between turns. A larger value joins turns; a smaller value splits sentences.
 pub(super) const BETWEEN_WORDS: Duration = Duration::from_millis(500);
 const FRAME: Duration = Duration::from_millis(20);
 
-/// Someone spoke without a long pause.
+/// A period of speech without a long pause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Run {
     pub(super) began: Instant,
-    /// The end of the last frame that was speech.
+    /// The end of the last frame with speech.
     pub(super) ended: Instant,
 }
 
@@ -34,14 +37,14 @@ impl Run {
     }
 }
 
-/// Finds runs of speech in frames that come one by one.
+/// Finds runs of speech in consecutive frames.
 #[derive(Debug, Default)]
 pub(super) struct Runs {
     current: Option<Run>,
     over: Vec<Run>,
 }
 
-/// What a frame changes.
+/// The change that a frame causes.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Change {
     Began(Instant),
@@ -49,7 +52,7 @@ pub(super) enum Change {
 }
 
 impl Runs {
-    /// All runs of these frames.
+    /// All runs of speech in these frames.
     pub(super) fn of<'a>(frames: impl Iterator<Item = (Instant, &'a [u8])>) -> Vec<Run> {
         let mut runs = Self::default();
         for (at, frame) in frames {
@@ -71,7 +74,7 @@ impl Runs {
         Some(Change::Began(at))
     }
 
-    /// Time passes without a frame.
+    /// Notes that time has passed without a frame, which may end a run.
     pub(super) fn pass(&mut self, now: Instant) -> Option<Change> {
         let run = self.current.filter(|run| now.saturating_duration_since(run.ended) > BETWEEN_WORDS)?;
         self.current = None;
@@ -85,7 +88,7 @@ fn is_loud(frame: &[u8]) -> bool {
     sum > LOUD * frame.len() as u32
 }
 
-/// The teller of one call.
+/// Collects the rows of one call.
 #[derive(Debug)]
 pub(super) struct Story {
     language: Language,
@@ -93,7 +96,7 @@ pub(super) struct Story {
     caller: Runs,
     assistant: Runs,
     appends: u32,
-    /// Deltas and milliseconds of the answer that is being sent.
+    /// The number of deltas, and their duration in milliseconds, of the current response.
     deltas: (u32, u64),
     heard_anything: bool,
 }
@@ -111,7 +114,7 @@ impl Story {
         }
     }
 
-    /// The rows that are at least so old, in order of time.
+    /// Removes and returns the rows that are at least `age` old, in order of time.
     pub(super) fn take(&mut self, now: Instant, age: Duration) -> Vec<Row> {
         self.rows.sort_by_key(|row| row.at);
         let rest = self.rows.partition_point(|row| row.at + age <= now);
@@ -120,19 +123,19 @@ impl Story {
     }
 
     pub(super) fn log(&mut self, at: Instant, line: &str) {
-        // Time, level and call are known here.
+        // The screen already shows time, level and call.
         let text = line.splitn(3, " - ").last().unwrap_or(line);
         let text = text.split_once("] ").filter(|_| text.starts_with('[')).map_or(text, |(_, text)| text);
         self.row(at, Kind::Log(text.trim_end().to_owned()));
     }
 
-    /// A frame the caller said.
+    /// Adds a frame that the caller said.
     pub(super) fn said(&mut self, at: Instant, frame: &[u8]) {
         let change = self.caller.hear(at, frame);
         self.sound(change.as_ref(), Lane::Caller);
     }
 
-    /// A frame the caller heard.
+    /// Adds a frame that the caller heard.
     pub(super) fn heard(&mut self, at: Instant, frame: &[u8]) {
         if !std::mem::replace(&mut self.heard_anything, true) {
             let label = say(self.language, "RTP, una trama cada 20 ms", "RTP, a frame every 20 ms");
@@ -142,7 +145,7 @@ impl Story {
         self.sound(change.as_ref(), Lane::Daemon);
     }
 
-    /// Something at Asterisk.
+    /// Adds an event at Asterisk.
     pub(super) fn asterisk(&mut self, seen: &Seen) {
         let (at, es) = (seen.at, self.language == Language::Spanish);
         match &seen.what {
@@ -166,7 +169,7 @@ impl Story {
         }
     }
 
-    /// A text frame on the model's WebSocket.
+    /// Adds a text frame on the Realtime WebSocket.
     pub(super) fn openai(&mut self, said: &Said) {
         let Ok(json) = serde_json::from_str::<Value>(&said.text) else { return };
         let kind = json["type"].as_str().unwrap_or("?");
@@ -269,7 +272,7 @@ impl Story {
         }
     }
 
-    /// Time passes; runs of speech may end by it.
+    /// Notes that time has passed, which may end runs of speech.
     pub(super) fn pass(&mut self, now: Instant) {
         let (caller, assistant) = (self.caller.pass(now), self.assistant.pass(now));
         self.sound(caller.as_ref(), Lane::Caller);
@@ -293,7 +296,7 @@ impl Story {
     }
 }
 
-/// The path of a request, short enough for a lane.
+/// A short name for a request, which fits between two lifelines.
 fn request_name(path: &str, query: &[(String, String)]) -> String {
     let parts: Vec<&str> = path.split('/').skip(1).collect();
     match parts.as_slice() {

@@ -1,5 +1,5 @@
-//! Whether a call of the demonstration went right, judged by what the phone heard and by what the strict server
-//! says, and how long the caller waited. Pure: what was recorded goes in, lines come out.
+//! Judges a call of the demonstration by the audio at the phone and by the strict fake server, and measures
+//! how long the caller waited. The module is pure: recorded data goes in, lines come out.
 
 use std::time::{Duration, Instant};
 
@@ -11,30 +11,30 @@ use crate::sim::caller::Caller;
 use crate::sim::live::realtime::LiveSession;
 use crate::sim::realtime::What;
 
-/// How far `audio_end_ms` may be from what the phone heard: one frame.
+/// The tolerated difference between `audio_end_ms` and the audio that the phone received: one frame.
 const TOLERANCE_MS: u64 = 20;
 
-/// What is left of a call.
+/// The recorded data of a call.
 #[derive(Debug, Default)]
 pub(super) struct Evidence {
     pub(super) answered_at: Option<Instant>,
-    /// Both sides, on one time line.
+    /// The audio of both sides on one timeline.
     pub(super) said: Vec<u8>,
     pub(super) heard: Vec<u8>,
-    /// When that time line begins.
+    /// The start of that timeline.
     pub(super) born: Option<Instant>,
-    /// What the model was sent.
+    /// The audio that the model received.
     pub(super) appended: Vec<u8>,
     pub(super) truncated_ms: Vec<u64>,
     pub(super) violations: Vec<String>,
-    /// Channels and bridges that are still there.
+    /// The channels and bridges that still exist.
     pub(super) left: Vec<String>,
-    /// The caller hung up in the end, by himself.
+    /// Whether the caller reached the end of their script and hung up.
     pub(super) finished: bool,
 }
 
 impl Evidence {
-    /// Takes the phone's part.
+    /// Adds the data of the phone.
     pub(super) fn of_phone(&mut self, phone: &Caller, born: Instant) {
         self.said = phone.said_audio().to_vec();
         self.heard = phone.heard_audio();
@@ -42,7 +42,7 @@ impl Evidence {
         self.finished = phone.finished();
     }
 
-    /// Takes the model's part.
+    /// Adds the data of the session.
     pub(super) fn of_session(&mut self, session: &LiveSession) {
         self.appended = session.appended();
         self.violations = session.violations();
@@ -63,14 +63,14 @@ impl Evidence {
     }
 }
 
-/// One thing that was checked.
+/// One check and its result.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Check {
     pub(super) passed: bool,
     pub(super) text: String,
 }
 
-/// Everything that must be right.
+/// The checks of all conditions that must hold.
 pub(super) fn checks(evidence: &Evidence, language: Language) -> Vec<Check> {
     let es = language == Language::Spanish;
     let whole = [
@@ -136,13 +136,13 @@ pub(super) fn checks(evidence: &Evidence, language: Language) -> Vec<Check> {
     checks
 }
 
-/// The delays a caller notices: what, and how long.
+/// The delays that a caller notices: the name and the duration of each.
 pub(super) fn delays(evidence: &Evidence, language: Language) -> Vec<(&'static str, Option<Duration>)> {
     let (caller, assistant) = (evidence.runs(&evidence.said), evidence.runs(&evidence.heard));
     let after = |from: Instant| assistant.iter().find(|run| run.began >= from).map(|run| run.began - from);
     let first_word = evidence.answered_at.and_then(after);
     let answer = caller.first().and_then(|question| after(question.ended));
-    // The run that was sounding when the caller began.
+    // The run of the assistant that was audible when the caller started to speak.
     let silence = caller.get(1).and_then(|interruption| {
         let cut =
             assistant.iter().find(|run| run.began < interruption.began && run.ended > interruption.began)?;
@@ -155,7 +155,7 @@ pub(super) fn delays(evidence: &Evidence, language: Language) -> Vec<(&'static s
     ]
 }
 
-/// How much of `clip` is in `heard`, from its beginning, milliseconds.
+/// The length of the start of `clip` that occurs in `heard`, in milliseconds.
 fn heard_ms(heard: &[u8], clip: &[u8]) -> u64 {
     let Some(beginning) = clip.get(..FRAME_BYTES * 10) else { return 0 };
     let longest = heard
@@ -175,7 +175,7 @@ fn contains(sound: &[u8], clip: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    /// A call in which all went right.
+    /// The data of a call in which every check passes.
     fn evidence() -> Evidence {
         let silence = vec![0xFF; 4_000];
         let cut = &words::OFFER.sound[..160 * 50];

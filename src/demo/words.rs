@@ -1,4 +1,5 @@
-//! What is said in the demonstration: by the two voices, and on the screen in two languages.
+//! The texts of the demonstration: the sentences of the two voices, and the functions that print in two
+//! languages.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,10 +35,10 @@ pub(super) const WEDNESDAY: Clip =
     clip!("assistant_wednesday", "Claro. Su cita queda para el miércoles a las tres de la tarde.");
 pub(super) const GOODBYE: Clip = clip!("assistant_goodbye", "Con mucho gusto. Que tenga un buen día.");
 
-/// How much of the offer the caller listens to before they interrupt.
+/// How much of the offer the caller hears before they interrupt.
 const PATIENCE: Duration = Duration::from_millis(2_300);
 
-/// What the caller does: listens, asks, interrupts the answer, listens, thanks, listens, hangs up.
+/// The script of the caller: listen, ask, interrupt the answer, listen, say thanks, listen, hang up.
 pub(super) fn caller() -> Vec<Step> {
     let say = |clip: &Clip| Step::Say(Arc::from(clip.sound));
     let listen = || {
@@ -55,7 +56,7 @@ pub(super) fn caller() -> Vec<Step> {
     steps
 }
 
-/// What the model says and hears.
+/// The script of the model: its answers and its transcripts.
 pub(super) fn model(key: &str) -> Script {
     let say = |clip: &Clip| Answer::speech(clip.text, Arc::from(clip.sound));
     let heard = [&QUESTION, &INTERRUPTION, &THANKS];
@@ -63,14 +64,15 @@ pub(super) fn model(key: &str) -> Script {
         key: Some(key.to_owned()),
         greeting: Some(say(&GREETING)),
         answers: vec![say(&OFFER), say(&WEDNESDAY), say(&GOODBYE)],
-        // Slow enough for the interruption to meet an answer that is still being made.
+        // The audio arrives slowly enough for the interruption to come while the response is still being
+        // produced.
         burst: 3.0,
         transcripts: heard.map(|clip| clip.text.to_owned()).to_vec(),
         ..Script::default()
     }
 }
 
-/// One of the two.
+/// Selects the text in the given language.
 pub(super) const fn say<T: Copy>(language: Language, spanish: T, english: T) -> T {
     match language {
         Language::Spanish => spanish,
@@ -78,7 +80,7 @@ pub(super) const fn say<T: Copy>(language: Language, spanish: T, english: T) -> 
     }
 }
 
-/// `2,98` or `2.98`.
+/// A duration in seconds with two decimals: `2,98` or `2.98`.
 pub(super) fn seconds(language: Language, time: Duration) -> String {
     let text = format!("{:.2}", time.as_secs_f64());
     match language {

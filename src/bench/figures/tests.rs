@@ -1,4 +1,4 @@
-//! The counting, on made-up observations.
+//! Tests of the counting with made-up data.
 
 use super::*;
 
@@ -23,7 +23,7 @@ fn what_the_model_got_is_counted() {
     assert_eq!(in_order(&[0, 2, 2, 3, 1], 5), faults(2, 1, 1));
 }
 
-/// Frames 20 ms apart, from `ms` on.
+/// Marked frames that arrive 20 ms apart, the first one at `ms`.
 fn heard(base: Instant, ms: u32, speaker: u32, frames: Range<u32>) -> Vec<(Instant, Option<Mark>)> {
     let first = frames.start;
     frames.map(|frame| (base + (ms + 20 * (frame - first)) * MS, Some(Mark { speaker, frame }))).collect()
