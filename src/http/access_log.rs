@@ -1,15 +1,15 @@
-//! The access log, `access.log` beside the recordings: one line for every read and deletion.
+//! Writes the access log, `access.log` beside the recordings: one line for every read and every deletion.
 //!
 //! ```text
 //! 2026-11-20T14:30:25.123-05:00 reader-2 192.168.1.7:51234 GET /recordings?caller=***67 200 8123
 //! when                          who      from where        what                         status, bytes sent
 //! ```
-//! A line is written when the answer has been sent, or the reader has gone. Callers' numbers are masked. It
-//! never waits: lines go to a thread through a bounded queue, and what that cannot take is counted and said in
-//! the log itself.
+//! A line is written when the answer has been sent or the client has disconnected. Phone numbers are masked. No
+//! request waits for the log: lines go to a thread through a bounded queue. Lines that the queue cannot take are
+//! counted, and the log says how many are missing.
 //!
-//! What was refused, or asked by somebody unknown, goes into `refused.log`, through a queue and a thread of its own, in lines
-//! that `refusals` counts: strangers must not push out of the log who read what.
+//! Refused requests and requests of unknown clients go into `refused.log`, through a queue and a thread of their own,
+//! in lines that `refusals` limits. Strangers must not be able to push the record of who read what out of the log.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -29,31 +29,35 @@ use super::refusals::Refusals;
 use crate::operator::foreign::plain;
 use crate::operator::{Detail, Notice};
 
-/// The file of what was read and deleted.
+/// The name of the file for reads and deletions.
 const ACCESSES: &str = "access.log";
-/// The file of what was refused.
+/// The name of the file for refused requests.
 const REFUSED: &str = "refused.log";
-/// Lines that may wait for the disk: some seconds of a busy API.
+/// The number of lines that may wait for the disk: some seconds of a busy API. A larger value uses more memory; a
+/// smaller one loses lines when the disk is slow.
 const QUEUE: usize = 4_096;
-/// After so long without a refusal, what was counted is written.
+/// The time without a refusal after which the counts are written. A longer time delays the last line of a series.
 const QUIET: Duration = Duration::from_secs(1);
-/// A file that has grown so large is put aside; at 120 bytes a line these are 80 000 lines.
+/// The size at which a file is rotated, in bytes: about 80 000 lines of 120 bytes. A larger value keeps a longer
+/// history and uses more disk.
 const ROTATE_BYTES: u64 = 10 << 20;
-/// How a time is written.
+/// The format of the time in a line.
 const TIME: &str = "%FT%T%.3f%:z";
-/// Files put aside, `access.log.1` the newest: with the current one 60 MB.
+/// The number of rotated files, of which `access.log.1` is the newest. With the current file they take 60 MB. A
+/// larger value keeps a longer history.
 const KEPT: u32 = 5;
-/// Longest method in a line; the standard ones have seven letters at most.
+/// The longest method that a line shows, in bytes. The standard methods have at most seven letters; a larger value
+/// would let strangers write longer lines.
 const METHOD_CHARS: usize = 16;
 
-/// Takes lines. Cheap to clone; the threads end with the last clone.
+/// Accepts lines for the log. Clones are cheap; the threads end when the last clone is dropped.
 #[derive(Debug, Clone)]
 pub struct AccessLog {
     accesses: Queue,
     refused: Queue,
 }
 
-/// Where lines wait for their thread.
+/// The queue of lines for one thread.
 #[derive(Debug, Clone)]
 struct Queue {
     lines: SyncSender<Line>,
@@ -68,30 +72,30 @@ impl Queue {
     }
 }
 
-/// One request, answered.
+/// One answered request.
 #[derive(Debug, Clone)]
 pub struct Line {
-    /// When the request came.
+    /// When the request arrived.
     pub at: DateTime<FixedOffset>,
-    /// Who asked.
+    /// The client's name.
     pub who: Who,
-    /// From where; None: a command on this machine, or the daemon itself.
+    /// The client's address. `None` for a command on this machine and for the daemon itself.
     pub client: Option<Client>,
-    /// `GET`, `DELETE`.
+    /// The HTTP method, such as `GET` or `DELETE`.
     pub method: String,
-    /// What for, masked.
+    /// The path and query, with phone numbers masked.
     pub what: String,
-    /// The answer.
+    /// The HTTP status of the answer.
     pub status: u16,
-    /// Bytes of its body that were handed to the connection.
+    /// The number of bytes of the body that were handed to the connection.
     pub bytes: u64,
 }
 
 impl AccessLog {
-    /// Starts the threads that write into `folder`; `tell` gets what the operator should know.
+    /// Starts the threads that write into `folder`. `tell` receives the notices for the operator.
     ///
     /// # Errors
-    /// There can be no thread.
+    /// The system cannot start a thread.
     pub fn start(folder: &Path, tell: impl Fn(Notice) + Clone + Send + 'static) -> io::Result<Self> {
         let start = |name: &str, file, run: Work| {
             let (lines, waiting) = sync_channel(QUEUE);
@@ -107,21 +111,21 @@ impl AccessLog {
         })
     }
 
-    /// Notes what somebody known has done; never waits.
+    /// Queues the line of a request by a known client, without waiting.
     pub fn note(&self, line: Line) {
         self.accesses.push(line);
     }
 
-    /// Notes what was refused, or asked by somebody unknown; never waits.
+    /// Queues the line of a request that was refused or that came from an unknown client, without waiting.
     pub fn refuse(&self, line: Line) {
         self.refused.push(line);
     }
 }
 
-/// Writes lines at once, for who has no thread to leave it to.
+/// Writes lines at once, for a command that does not start the threads.
 ///
 /// # Errors
-/// The line for the operator.
+/// The notice for the operator if the file cannot be written.
 pub fn append(folder: &Path, lines: &[Line]) -> Result<(), Notice> {
     let mut writer = Writer::new(folder.join(ACCESSES));
     let text: String = lines.iter().map(render).collect();
@@ -129,7 +133,8 @@ pub fn append(folder: &Path, lines: &[Line]) -> Result<(), Notice> {
     written.map_err(|error| writer.unwritable(error))
 }
 
-/// What a thread does with its file: the lines that wait, how many found no room, and whom to tell.
+/// The function that a thread runs: its file, the waiting lines, the number of lost lines, and the receiver of
+/// notices.
 type Work = fn(Writer, &Receiver<Line>, &AtomicU64, &dyn Fn(Notice));
 
 struct Writer {
@@ -144,14 +149,14 @@ impl Writer {
         Self { path, file: None, rotate: ROTATE_BYTES, failing: false }
     }
 
-    /// Writes a line for each.
+    /// Writes each line separately.
     fn write_all(mut self, lines: &Receiver<Line>, lost: &AtomicU64, tell: &dyn Fn(Notice)) {
         while let Ok(line) = lines.recv() {
             self.write_or_tell(&(render(&line) + &said_of_lost(lost, line.at)), tell);
         }
     }
 
-    /// Writes a line for many.
+    /// Writes the lines as `refusals` limits them.
     fn write_counted(mut self, lines: &Receiver<Line>, lost: &AtomicU64, tell: &dyn Fn(Notice)) {
         let mut refusals = Refusals::default();
         loop {
@@ -187,7 +192,7 @@ impl Writer {
     }
 
     fn write(&mut self, text: &[u8]) -> io::Result<()> {
-        // Somebody may have renamed or removed it, logrotate for one.
+        // logrotate or a person may have renamed or removed the file.
         let in_place = fs::metadata(&self.path).ok().map(|now| (now.dev(), now.ino(), now.size()));
         let open = self
             .file
@@ -230,7 +235,7 @@ impl Writer {
     }
 }
 
-/// The line with its end; method and path are what somebody sent.
+/// Formats a line with its line break. Method and path come from the client, so unusual characters are escaped.
 pub(super) fn render(line: &Line) -> String {
     let client = line.client.map_or_else(|| "-".to_owned(), |client| client.to_string());
     let Line { at, who: Who(who), method, what, status, bytes, .. } = line;
@@ -239,7 +244,7 @@ pub(super) fn render(line: &Line) -> String {
     format!("{at} {who} {client} {method} {what} {status} {bytes}\n")
 }
 
-/// A line about lines that found no room, if there were any.
+/// Returns a line that says how many lines were lost, or an empty text if none were.
 fn said_of_lost(lost: &AtomicU64, at: DateTime<FixedOffset>) -> String {
     match lost.swap(0, Ordering::Relaxed) {
         0 => String::new(),

@@ -1,7 +1,7 @@
-//! Sound over HTTP: the whole or a part, in small pieces.
+//! Sends audio over HTTP, whole or in part, in small pieces.
 //!
-//! Each piece is read (and decrypted) beside the runtime when the connection has room for it, so that a
-//! download holds one piece in memory and never runs ahead of its reader.
+//! Each piece is read (and decrypted) on a blocking thread when the connection has room for it. A download therefore
+//! holds one piece in memory and never reads ahead of its client.
 
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,18 +19,19 @@ use super::problem::Problem;
 use super::range::{self, Wanted};
 use crate::recordings::Audio;
 
-/// Bytes of a piece. That is what `age` seals at a time, so smaller would decrypt twice; larger would keep a
-/// core busy for longer at a stretch (this one for about 0.1 ms) while calls wait for it.
+/// The size of a piece in bytes. `age` encrypts in chunks of this size, so smaller pieces would be decrypted twice.
+/// Larger pieces would occupy a core for longer at a time (this size for about 0.1 ms) while calls wait.
 const PIECE: usize = 64 * 1024;
 
-/// Bytes a second of all downloads together; sixteen minutes of a call each second. Unpaced, one reader on a fast
-/// line takes all of a core for the disk, the cipher and the sockets. Of fifty calls beside one, on two cores that
-/// hold the fakes too, one frame in a hundred was later than 1.3 to 1.7 ms without a download, 1.3 to 1.4 ms at 16 MiB,
-/// 1.5 ms at 32 and 3 to 6 ms at 64 (`tests/load.rs`); where other work kept both cores busy, 2 to 9 ms, 7 ms at
-/// 16 and 15 to 18 ms at 64. Less than 16, or smaller pieces, changed nothing on a quiet machine.
+/// The rate of all downloads together, in bytes per second: sixteen minutes of a call each second. Without a limit,
+/// one client on a fast line uses a whole core for the disk, the cipher and the sockets. Measured with fifty calls on
+/// two cores that also ran the fakes (`tests/load.rs`), one frame in a hundred was later than 1.3 to 1.7 ms without a
+/// download, 1.3 to 1.4 ms at 16 MiB/s, 1.5 ms at 32 MiB/s and 3 to 6 ms at 64 MiB/s. When other work kept both cores
+/// busy, it was 2 to 9 ms without a download, 7 ms at 16 MiB/s and 15 to 18 ms at 64 MiB/s. Less than 16 MiB/s or
+/// smaller pieces made no difference on a quiet machine.
 const BYTES_PER_SECOND: u64 = 16 << 20;
 
-/// Spaces the pieces of all downloads out. Cheap to clone.
+/// Limits the rate of all downloads together. Clones share the limit and are cheap.
 #[derive(Debug, Clone)]
 pub struct Pace {
     clock: fn() -> Instant,
@@ -39,13 +40,13 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// A pace that begins now.
+    /// Creates a limit that starts now.
     #[must_use]
     pub fn new(clock: fn() -> Instant) -> Self {
         Self { clock, next: Arc::new(Mutex::new(clock())) }
     }
 
-    /// Waits for the turn of a piece so long.
+    /// Waits until a piece of this many bytes may be read.
     async fn turn(&self, bytes: u64) {
         let now = (self.clock)();
         let turn = {
@@ -54,24 +55,24 @@ impl Pace {
             *next = turn + Duration::from_nanos(bytes * 1_000_000_000 / BYTES_PER_SECOND);
             turn
         };
-        // Timers tick in milliseconds: what comes sooner is now.
+        // Timers have a resolution of one millisecond, so a shorter wait is none.
         if turn > now + Duration::from_millis(1) {
             tokio::time::sleep_until(turn.into()).await;
         }
     }
 }
 
-/// A file as it is offered.
+/// A file that a route offers.
 pub(super) struct Offer {
-    /// Its sound.
+    /// The content of the file.
     pub(super) audio: Audio,
-    /// Its media type.
+    /// The media type.
     pub(super) content_type: &'static str,
-    /// The name a browser saves it by.
+    /// The name under which a browser saves the file.
     pub(super) file_name: String,
 }
 
-/// The answer at this time: 200 with all of it, 206 with a part, 304, 412, 416.
+/// Answers the request: 200 with the whole file, 206 with a part, 304, 412 or 416. `now` is the wall time.
 pub(super) fn respond(
     method: &Method,
     headers: &HeaderMap,
@@ -92,7 +93,7 @@ pub(super) fn respond(
             return Err(Problem::new(StatusCode::PRECONDITION_FAILED, "precondition_failed", detail));
         }
     }
-    // RFC 9110, 14.2: a range means something with GET only.
+    // RFC 9110, section 14.2: `Range` is defined for GET only.
     let is_meant = method == Method::GET && validators.range_is_meant(headers, now);
     let wanted = if is_meant { range::wanted(headers, length) } else { Wanted::Whole };
     let (status, first, count) = match wanted {
@@ -125,13 +126,13 @@ pub(super) fn respond(
 
 fn validators(audio: &Audio, file_name: &str) -> Validators {
     let nanos = audio.modified().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
-    // Two voices of one recording are as long and as old as each other: their names tell them apart.
+    // The two voices of a recording have the same length and time, so the file name distinguishes their tags.
     let view: u32 = file_name.bytes().fold(0, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte)));
     Validators::new(format!("\"{:x}-{nanos:x}-{view:x}\"", audio.len()), Some(audio.modified()))
 }
 
-/// So many bytes from there on. Less in the file than promised breaks the connection, so that nobody takes a
-/// part for the whole.
+/// Streams `count` bytes from `first` on. If the file holds fewer, the connection breaks, so that no client mistakes
+/// a part for the whole.
 fn body(audio: Audio, pace: Pace, first: u64, count: u64) -> Body {
     let begin = (audio, pace, first, count);
     Body::from_stream(stream::try_unfold(begin, |(mut audio, pace, at, left)| async move {
@@ -145,7 +146,7 @@ fn body(audio: Audio, pace: Pace, first: u64, count: u64) -> Body {
             audio.read_exact(&mut piece)?;
             Ok((audio, piece))
         };
-        // A disk that hangs breaks the connection, like one that fails.
+        // A disk that hangs breaks the connection like a disk that fails.
         let read = tokio::time::timeout(on_disk::WAIT, tokio::task::spawn_blocking(read));
         let (audio, piece) = read.await?.map_err(std::io::Error::other)??;
         let read = piece.len() as u64;

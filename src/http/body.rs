@@ -1,16 +1,19 @@
-//! What a request brings along: small JSON, within a time.
+//! Reads the body of a request: small JSON, within a time limit.
 
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use serde::de::DeserializeOwned;
 
-/// More than any token, name, and the JSON around it.
+/// The largest body, in bytes. It is larger than any token or name with the JSON around it. A larger value would let
+/// strangers use more memory.
 const BYTES: usize = 16 * 1024;
-/// For all of it to come. Longer lets strangers hold connections.
+/// How long the whole body may take to arrive. A longer time lets strangers hold connections; a shorter one fails on
+/// slow lines.
 const TIME: Duration = Duration::from_secs(10);
 
-/// The value; None: it is no such JSON, too much, or does not come.
+/// Reads and parses the body. Returns `None` if the body is not the expected JSON, is too large, or does not arrive
+/// in time.
 pub(super) async fn read<T: DeserializeOwned>(body: Body) -> Option<T> {
     let bytes = tokio::time::timeout(TIME, to_bytes(body, BYTES)).await.ok()?.ok()?;
     serde_json::from_slice(&bytes).ok()

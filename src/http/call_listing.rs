@@ -1,4 +1,4 @@
-//! Calls as the API shows them, and what a list of them may be asked.
+//! Calls as the API shows them, and the parameters of the list of calls.
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::StatusCode;
@@ -13,69 +13,73 @@ use super::problem::Problem;
 use crate::number::CountryCode;
 use crate::registry::{Cursor, Filter, Row, Tokens};
 
-/// Longest text that is sought: what a column holds.
+/// The longest text of a filter, in characters. The columns of the database hold 255, so a longer text can match
+/// nothing.
 const TEXT_CHARS: usize = 255;
-/// Longest id of a call that is sought.
+/// The longest call id that can be searched for, in characters. The column of the database holds 160.
 const ID_CHARS: usize = 160;
 
-/// A caller's stay with the assistant. A caller who comes back in the same call has another.
+/// One stay of a caller with the assistant. A caller who returns to the assistant in the same call has another stay.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Call {
-    /// Asterisk's unique id of the caller's channel. Several stays may have the same.
+    /// Asterisk's unique id of the caller's channel. Several stays may have the same id.
     #[schema(example = "1795180048.12")]
     id: String,
-    /// Its recording; null if nothing of it is recorded.
+    /// The id of the recording. Null if nothing of the call is recorded.
     #[schema(example = "20251020_143025_1795180048.12")]
     recording_id: Option<String>,
-    /// The machine that served it.
+    /// The name of the machine that served the call.
     host: String,
-    /// The caller's number; empty if withheld, or erased.
+    /// The caller's number. Empty if the caller withheld it or if it was erased.
     #[schema(example = "+573001234567")]
     caller: String,
-    /// The number dialled; empty if unknown, or erased.
+    /// The number that the caller dialled. Empty if it is unknown or was erased.
     called: String,
-    /// The model; empty where the caller was not taken.
+    /// The model that served the call. Empty if the daemon did not accept the call.
     model: String,
-    /// The agent; empty where the caller was not taken.
+    /// The name of the agent that served the call. Empty if the daemon did not accept the call.
     agent: String,
-    /// When the caller came, UTC.
+    /// When the caller arrived, in UTC.
     #[schema(example = "2025-10-20T14:30:25.123456Z")]
     offered_at: String,
-    /// When he was answered; null if he was not, or it is not known, as in all that follows.
+    /// When the call was answered, in UTC. Null if the call was not answered. This field and those that follow are
+    /// null as well if the value is unknown.
     answered_at: Option<String>,
-    /// When he first heard the assistant.
+    /// When the caller first heard the assistant, in UTC.
     first_audio_at: Option<String>,
-    /// When it was over; null while it runs.
+    /// When the call ended, in UTC. Null while the call is running, and if a crash of the daemon cut it off.
     ended_at: Option<String>,
-    /// How long it lasted.
+    /// How long the call lasted, in seconds.
     #[schema(example = 285.5)]
     duration_seconds: Option<f64>,
-    /// Why it ended; null while it runs.
+    /// The reason why the call ended. Null while the call is running.
     #[schema(example = "caller_hung_up")]
     end_reason: Option<String>,
-    /// Answers of the assistant.
+    /// The number of answers that the assistant gave.
     turns: u64,
-    /// How often the caller cut it off.
+    /// How many times the caller interrupted the assistant.
     interruptions: u64,
-    /// From the caller's arrival to the first word.
+    /// The time from the caller's arrival to the first word that the caller heard, in milliseconds.
     greeting_ms: Option<u64>,
-    /// From the caller's last word to the assistant's first: the median of the call.
+    /// The median of the call's response times, in milliseconds. A response time lasts from the caller's last word to
+    /// the assistant's first.
     turn_p50_ms: Option<u64>,
-    /// The same: 95 of 100 were no longer.
+    /// The 95th percentile of the call's response times, in milliseconds.
     turn_p95_ms: Option<u64>,
-    /// What it used of the model.
+    /// The tokens that the call used. Null if the usage is unknown.
     tokens: Option<TokenCounts>,
-    /// What that cost; null where it is not known, which is not nothing.
+    /// The cost of the call in US dollars. Null if the cost is unknown, which does not mean that the call was free.
     #[schema(example = 0.04321)]
     cost_usd: Option<f64>,
-    /// Whether who called whom was erased: then `caller` and `called` are empty.
+    /// Whether the numbers of the caller and the callee were erased. `caller` and `called` are then empty.
     erased: bool,
-    /// The key of this stay: no other has the same, on whatever machine. `/calls/{id}` takes it too.
+    /// The unique key of this stay. No stay on any machine has the same key. `/calls/{id}` also accepts this key.
     #[schema(example = "019a0282-9ae3-7c1f-8d2b-6f1e0a9b3c4d")]
     row_id: String,
 }
 
-/// The columns of the table. New ones are at the end, so that who reads them by their place is not disturbed.
+/// The columns of the CSV table. New columns are added at the end, so that programs that read columns by position
+/// still work.
 pub(super) const COLUMNS: [&str; 28] = [
     "id",
     "recording_id",
@@ -107,22 +111,22 @@ pub(super) const COLUMNS: [&str; 28] = [
     "row_id",
 ];
 
-/// Tokens by kind.
+/// The tokens of a call, by kind.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct TokenCounts {
-    /// Text that went in, the cached among it.
+    /// Text tokens of the input, including cached ones.
     text_in: u64,
-    /// Sound that went in, the cached among it.
+    /// Audio tokens of the input, including cached ones.
     audio_in: u64,
-    /// Text that went in and was cached.
+    /// Cached text tokens of the input.
     cached_text_in: u64,
-    /// Sound that went in and was cached.
+    /// Cached audio tokens of the input.
     cached_audio_in: u64,
-    /// Text that came out.
+    /// Text tokens of the output.
     text_out: u64,
-    /// Sound that came out.
+    /// Audio tokens of the output.
     audio_out: u64,
-    /// Whether some of it is our own count rather than the server's.
+    /// Whether the daemon estimated a part of these numbers because OpenAI did not report it.
     estimated: bool,
 }
 
@@ -163,7 +167,7 @@ impl From<Row> for Call {
     }
 }
 
-/// Dollars.
+/// Converts millionths of a US dollar to US dollars.
 pub(super) fn usd(micro: i64) -> f64 {
     micro as f64 / 1_000_000.0
 }
@@ -173,51 +177,54 @@ fn utc(us: i64) -> String {
     at.to_rfc3339_opts(SecondsFormat::Micros, true)
 }
 
-/// Some calls, newest first.
+/// One page of calls, newest first.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Calls {
-    /// They.
+    /// The calls of this page.
     pub(super) calls: Vec<Call>,
-    /// What to ask for as `cursor` to get those that follow; null on the last page.
+    /// The value of `cursor` for the next page. Null on the last page.
     pub(super) next_cursor: Option<String>,
 }
 
-/// What a list may be asked.
+/// The parameters of a list of calls.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct CallsQuery {
-    /// Calls on the page.
+    /// The maximum number of calls on a page.
     #[param(minimum = 1, maximum = 500, default = 50)]
     limit: Option<u32>,
-    /// `next_cursor` of the page before; of a table the header `Next-Cursor`.
+    /// The `next_cursor` of the previous page, or the `Next-Cursor` header of a CSV table. Without it, the list
+    /// begins with the newest call.
     #[param(pattern = "^[0-9]{1,18}~[!-~]{1,255}$")]
     cursor: Option<String>,
-    /// Calls that came then or later: a date, local time of the machine, or a time with its UTC offset.
+    /// Only calls that arrived at this time or later. The value is a date, a local time of the machine, or a time
+    /// with a UTC offset.
     #[param(schema_with = when)]
     from: Option<String>,
-    /// Calls that came then or earlier; a date stands for its whole day.
+    /// Only calls that arrived at this time or earlier, in the same formats as `from`. A date includes the whole day.
     #[param(schema_with = when)]
     to: Option<String>,
-    /// The stays of the call with this id.
+    /// Only the stays of the call with this Asterisk unique id.
     #[param(max_length = 160, example = "1795180048.12")]
     id: Option<String>,
-    /// Calls of this number, however it is written.
+    /// Only calls from this number. Spaces and punctuation do not matter. With `COUNTRY_CODE` set, the national and
+    /// the international form of a number are the same; without it, the last nine digits decide.
     #[param(max_length = 64, example = "+573001234567")]
     caller: Option<String>,
-    /// Calls that ended for this reason.
+    /// Only calls that ended for this reason.
     #[param(max_length = 255, example = "transferred")]
     end_reason: Option<String>,
-    /// Calls of this agent.
+    /// Only calls that this agent served.
     #[param(max_length = 255)]
     agent: Option<String>,
-    /// JSON, or a table; without it `Accept` decides.
+    /// The format of the answer. Without this parameter, the `Accept` header decides.
     #[param(inline)]
     pub(super) format: Option<Format>,
 }
 
 impl CallsQuery {
-    /// What it asks of the log.
+    /// Translates the parameters into a filter for the call log, or says which parameter is wrong.
     pub(super) fn filter(self, country: Option<&CountryCode>) -> Result<Filter, Problem> {
         let limit = limit(self.limit)?;
         let (from_us, to_us) = span(self.from.as_deref(), self.to.as_deref())?;
@@ -246,22 +253,23 @@ impl CallsQuery {
     }
 }
 
-/// No such call, which is also said of whatever is no id.
+/// There is no such call. The same answer is given for a text that is not a valid id.
 pub(super) fn no_such_call() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "no_such_call", "there is no such call")
 }
 
-/// The call of a route, for the document; [`CallId`] reads it.
+/// The path parameter of the routes of one call, for the OpenAPI document only. [`CallId`] parses the parameter.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
 #[expect(dead_code, reason = "it describes the path's parameter, which CallId reads")]
 pub(super) struct CallPath {
-    /// The call: Asterisk's unique id of the caller's channel, of whose stays the newest is meant; or the `row_id` of one.
+    /// Asterisk's unique id of the caller's channel, which selects the newest stay of the call, or the `row_id` of
+    /// one stay.
     #[param(pattern = "^[!-.0-~]{1,255}$")]
     id: String,
 }
 
-/// The id in the path. What cannot be one is no call.
+/// Extracts the call's id from the path. A path that holds no valid id becomes a problem with status 404.
 pub(super) struct CallId(pub(super) String);
 
 impl<S: Send + Sync> FromRequestParts<S> for CallId {

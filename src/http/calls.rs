@@ -1,4 +1,4 @@
-//! The routes of the call log: every call, with or without a recording, and the sums over them.
+//! The routes of the call log: every call, with or without a recording, and sums over the calls.
 
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
@@ -13,14 +13,15 @@ use super::recordings::json;
 use super::stats::{self, Stat, Stats, StatsQuery};
 use crate::registry::Page;
 
-/// Where the next page begins, for who reads a table, which has no place for it.
+/// The header that holds the cursor of the next page when the answer is a CSV table, which has no field for the
+/// cursor.
 const NEXT_CURSOR: HeaderName = HeaderName::from_static("next-cursor");
 
-/// The calls, newest first: those that run, those that ended, and those that were not taken.
+/// Lists the calls, newest first: running calls, ended calls, and calls that the daemon did not accept.
 #[utoipa::path(
     get, path = "/calls", operation_id = "list_calls", tag = "calls", params(CallsQuery),
     responses(
-        (status = 200, description = "A page of them", content((Calls = "application/json"), (String = "text/csv"))),
+        (status = 200, description = "One page of calls", content((Calls = "application/json"), (String = "text/csv"))),
         (status = 503, description = "The database of the call log does not answer", body = Problem, content_type = "application/problem+json"),
     )
 )]
@@ -45,11 +46,13 @@ pub(super) async fn list(
     }
 }
 
-/// One call: its newest stay, or the one whose `row_id` this is. `/calls?id=` lists all stays of a call.
+/// Describes one call. A caller may enter the application several times in the same call; each time is a stay.
+/// Asterisk's unique id selects the newest stay of the call, and a `row_id` selects one stay. `/calls?id=` lists all
+/// stays of a call.
 #[utoipa::path(
     get, path = "/calls/{id}", operation_id = "get_call", tag = "calls", params(CallPath),
     responses(
-        (status = 200, description = "It", body = Call),
+        (status = 200, description = "The call", body = Call),
         (status = 404, description = "There is no such call", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The database of the call log does not answer", body = Problem, content_type = "application/problem+json"),
     )
@@ -63,11 +66,11 @@ pub(super) async fn one(
     Ok(json(&Call::from(row)))
 }
 
-/// Sums over the calls: how many, how long, what they used and cost, how fast the assistant was.
+/// Sums over the calls: their number, duration, token usage and cost, and how fast the assistant answered.
 #[utoipa::path(
     get, path = "/stats", operation_id = "get_stats", tag = "calls", params(StatsQuery),
     responses(
-        (status = 200, description = "They", content((Stats = "application/json"), (String = "text/csv"))),
+        (status = 200, description = "The sums", content((Stats = "application/json"), (String = "text/csv"))),
         (status = 503, description = "The database of the call log does not answer", body = Problem, content_type = "application/problem+json"),
     )
 )]

@@ -1,6 +1,7 @@
-//! Conditional requests, RFC 9110 section 13: whether a request means the file as it is now.
+//! Conditional requests (RFC 9110, section 13): whether the conditions of a request hold for the file in its present
+//! state.
 //!
-//! The headers are looked at in the order of section 13.2.2, and `Range` with `If-Range` last:
+//! The headers are evaluated in the order of section 13.2.2, `Range` with `If-Range` last:
 //!
 //! ```text
 //!  If-Match ────────── none of its tags? ──► 412
@@ -17,43 +18,44 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use axum::http::header::{self, HeaderName};
 use axum::http::{HeaderMap, Method};
 
-/// By which the state of a file is known.
+/// The validators that identify the state of a file.
 #[derive(Debug, Clone)]
 pub(super) struct Validators {
-    /// The entity tag, with its quotes. It is a strong one.
+    /// The entity tag with its quotes. The tag is a strong one.
     tag: String,
-    /// When the file was last changed, in whole seconds, which is all that a date of HTTP tells. None: not known.
+    /// When the file was last changed, in whole seconds, which is the precision of HTTP dates. `None` if the time is
+    /// unknown.
     modified: Option<SystemTime>,
 }
 
-/// What the conditions of a request come to.
+/// The result of evaluating the conditions of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// They are met, or there are none.
+    /// All conditions hold, or there are none.
     Met,
-    /// The client has this state of the file: 304.
+    /// The client already has the present state of the file: status 304.
     NotModified,
-    /// The file is in another state than the one meant: 412.
+    /// The file is not in the state that the request requires: status 412.
     Failed,
 }
 
 impl Validators {
-    /// Those of a file with this tag, quotes included.
+    /// Creates the validators of a file. `tag` includes its quotes.
     pub(super) fn new(tag: String, modified: Option<SystemTime>) -> Self {
         Self { tag, modified: modified.and_then(whole_seconds) }
     }
 
-    /// The value of `ETag`.
+    /// The value of the `ETag` header.
     pub(super) fn tag(&self) -> &str {
         &self.tag
     }
 
-    /// The value of `Last-Modified`.
+    /// The value of the `Last-Modified` header.
     pub(super) fn date(&self) -> Option<String> {
         self.modified.map(httpdate::fmt_http_date)
     }
 
-    /// What these conditions come to.
+    /// Evaluates the conditions of a request.
     pub(super) fn verdict(&self, method: &Method, headers: &HeaderMap) -> Verdict {
         let reads = method == Method::GET || method == Method::HEAD;
         if headers.contains_key(header::IF_MATCH) {
@@ -73,8 +75,9 @@ impl Validators {
         Verdict::Met
     }
 
-    /// Whether a range is meant for this state: there is no `If-Range`, or it names this state beyond doubt. A date does
-    /// so only when its second was over by `now`: until then the file can change without a new date (section 13.1.5).
+    /// Whether `Range` applies to the present state of the file: there is no `If-Range`, or `If-Range` identifies
+    /// this state beyond doubt. A date does so only if its second was over at `now`, because the file can change
+    /// again within the same second (section 13.1.5).
     pub(super) fn range_is_meant(&self, headers: &HeaderMap, now: SystemTime) -> bool {
         let Some(condition) = headers.get(header::IF_RANGE) else { return true };
         if condition.as_bytes() == self.tag.as_bytes() {
@@ -85,13 +88,13 @@ impl Validators {
         is_past && date.is_some() && date == self.modified
     }
 
-    /// Whether the list of this header names the tag, or is `*`, which is any state.
+    /// Whether the header lists the tag. `*` stands for any tag.
     fn is_listed(&self, headers: &HeaderMap, name: &HeaderName, comparison: Comparison) -> bool {
         let mut lines = headers.get_all(name).iter().filter_map(|line| line.to_str().ok());
         lines.any(|line| line.trim() == "*" || Tags(line).any(|tag| comparison.is_same(tag, &self.tag)))
     }
 
-    /// Whether the file is newer than the date in this header; None: there is no date to compare.
+    /// Whether the file is newer than the date in the header. `None` if there is no date to compare with.
     fn is_newer_than(&self, headers: &HeaderMap, name: &HeaderName) -> Option<bool> {
         let mut lines = headers.get_all(name).iter();
         let (Some(line), None) = (lines.next(), lines.next()) else { return None };
@@ -100,18 +103,18 @@ impl Validators {
     }
 }
 
-/// A time without what is less than a second; None: it lies before 1970, which no date of HTTP can tell.
+/// Truncates a time to whole seconds. `None` if the time is before 1970, which HTTP dates cannot express.
 fn whole_seconds(time: SystemTime) -> Option<SystemTime> {
     let since = time.duration_since(UNIX_EPOCH).ok()?;
     Some(UNIX_EPOCH + Duration::from_secs(since.as_secs()))
 }
 
-/// How two tags are compared, section 8.8.3.2. Ours are strong.
+/// How two tags are compared (section 8.8.3.2). The tags of this server are strong.
 #[derive(Debug, Clone, Copy)]
 enum Comparison {
-    /// A weak tag is no tag's equal.
+    /// A weak tag equals no other tag.
     Strong,
-    /// `W/` does not matter.
+    /// The prefix `W/` is ignored.
     Weak,
 }
 
@@ -124,8 +127,8 @@ impl Comparison {
     }
 }
 
-/// The tags of a list: `W/` or nothing, and what stands in quotes, which may be a comma. It ends at the first thing that
-/// is no tag.
+/// Iterates over the tags of a list: an optional `W/` and a quoted text, which may contain commas. The iteration ends
+/// at the first element that is not a tag.
 struct Tags<'a>(&'a str);
 
 impl<'a> Iterator for Tags<'a> {
@@ -198,7 +201,7 @@ mod tests {
         assert_eq!(get(&[(IF_MATCH, "\"x\""), (IF_NONE_MATCH, "*")]), Verdict::Failed);
         assert_eq!(get(&[(IF_MATCH, "*"), (IF_NONE_MATCH, "*")]), Verdict::NotModified);
         assert_eq!(get(&[(IF_UNMODIFIED_SINCE, BEFORE), (IF_NONE_MATCH, "*")]), Verdict::Failed);
-        // Two dates are none.
+        // Two dates count as none.
         let mut twice = HeaderMap::new();
         twice.append(IF_MODIFIED_SINCE, AFTER.parse().unwrap());
         twice.append(IF_MODIFIED_SINCE, AFTER.parse().unwrap());

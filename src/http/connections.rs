@@ -1,4 +1,5 @@
-//! Room for connections: how many there may be, of whom, and which one goes when one more comes.
+//! Decides how many connections there may be, how many of one client, and which one is closed when another one
+//! arrives.
 //!
 //! ```text
 //!  one more ──► below 32 of its share, and below 256 ──────────────► any request
@@ -6,8 +7,9 @@
 //!           └── none is idle ──► one of 16 that are kept back ─────► /health, /ready and /metrics alone; 503 for others
 //!                            └── none of those is idle either ─────► closed
 //! ```
-//! A share is a user of this machine, an address, or a trusted proxy, behind which everybody is: it has no bound of its own.
-//! Idle is a connection that waits for a request, or for the rest of a request's head.
+//! A share is a user of this machine, an address, or a trusted proxy. A proxy's share has no bound of its own,
+//! because all clients behind the proxy use it. A connection is idle while it waits for a request or for the rest of
+//! a request's head.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,21 +18,24 @@ use tokio::sync::oneshot;
 
 use super::origin::Share;
 
-/// Connections at once. Each holds a descriptor, and calls need theirs.
+/// The maximum number of connections for ordinary requests. Each holds a file descriptor, and a larger value could
+/// take the descriptors that calls need. A smaller one closes the connections of ordinary clients.
 const CONNECTIONS: usize = 256;
-/// Of one share. A browser opens six; fewer would hinder several browsers, more would let one client take the room of all.
+/// The maximum number of connections of one share. A browser opens six. A smaller value would hinder several browsers
+/// on one machine; a larger one would let one client take most of the connections.
 const PER_SHARE: usize = 32;
-/// Kept back for monitors.
+/// The number of additional connections that are reserved for monitors. A smaller value lets busy clients keep
+/// monitors out; a larger one takes file descriptors.
 const RESERVE: usize = 16;
 
-/// The room. Clones are the same room.
+/// The open connections. Clones share the same state.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Room(Arc<Mutex<Seats>>);
 
 #[derive(Debug, Default)]
 struct Seats {
     held: BTreeMap<u64, Seat>,
-    /// Counts what happens: it orders connections by when they became idle.
+    /// A counter of events, which orders connections by the time at which they became idle.
     count: u64,
 }
 
@@ -39,27 +44,27 @@ struct Seat {
     share: Share,
     kind: Kind,
     state: State,
-    /// Ends the connection.
+    /// Tells the connection's task to close the connection.
     evict: oneshot::Sender<()>,
 }
 
-/// What a connection may ask for.
+/// The requests that a connection may send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Anything.
+    /// Any request.
     Any,
-    /// Only how the daemon is.
+    /// Only the requests of monitors: `/health`, `/ready` and `/metrics`.
     Monitor,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// Since this count.
+    /// The connection has been idle since the counter had this value.
     Idle(u64),
     Busy,
 }
 
-/// A connection's place; it is free again when this is dropped.
+/// The entry of one connection. Dropping it frees the place.
 #[derive(Debug)]
 pub(super) struct Place {
     room: Room,
@@ -67,7 +72,7 @@ pub(super) struct Place {
     kind: Kind,
 }
 
-/// A request that is being answered; the connection is idle again when this is dropped.
+/// A request that is being answered. Dropping it makes the connection idle again.
 #[derive(Debug)]
 pub(super) struct Busy {
     room: Room,
@@ -75,7 +80,8 @@ pub(super) struct Busy {
 }
 
 impl Room {
-    /// A place for one more connection, and what says that it has to go. None: there is none.
+    /// Registers a new connection and returns its entry and a receiver that fires when the connection must close.
+    /// Returns `None` if there is no room.
     pub(super) fn seat(&self, share: Share) -> Option<(Place, oneshot::Receiver<()>)> {
         let mut seats = self.seats();
         let kind = seats.make_room(share)?;
@@ -96,7 +102,8 @@ impl Seats {
         self.count
     }
 
-    /// What one more connection of a share may ask for, once there is room for it.
+    /// Makes room for a connection of this share, and returns what the connection may ask for. Returns `None` if
+    /// there is no room.
     fn make_room(&mut self, share: Share) -> Option<Kind> {
         let count = |is_it: &dyn Fn(&Seat) -> bool| self.held.values().filter(|seat| is_it(seat)).count();
         let of_any = count(&|seat| seat.kind == Kind::Any);
@@ -114,25 +121,27 @@ impl Seats {
         }
     }
 
-    /// Ends the longest idle of these connections, if one is idle.
+    /// Closes the connection that has been idle longest among those that `is_it` selects. Returns false if none of
+    /// them is idle.
     fn evict(&mut self, is_it: impl Fn(&Seat) -> bool) -> bool {
         let idle = self.held.iter().filter_map(|(id, seat)| match seat.state {
             State::Idle(since) if is_it(seat) => Some((since, *id)),
             State::Idle(_) | State::Busy => None,
         });
         let Some(seat) = idle.min().and_then(|(_, id)| self.held.remove(&id)) else { return false };
-        let _it_may_have_ended_by_itself = seat.evict.send(());
+        // The connection may have ended by itself.
+        seat.evict.send(()).ok();
         true
     }
 }
 
 impl Place {
-    /// What the connection may ask for.
+    /// The requests that this connection may send.
     pub(super) fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// A request has come.
+    /// Marks the connection as busy with a request.
     pub(super) fn busy(&self) -> Busy {
         if let Some(seat) = self.room.seats().held.get_mut(&self.id) {
             seat.state = State::Busy;
@@ -173,7 +182,7 @@ mod tests {
     fn the_longest_idle_of_a_share_makes_room_for_its_next() {
         let room = Room::default();
         let mut seated: Vec<_> = (0..PER_SHARE).map(|_| room.seat(ONE).unwrap()).collect();
-        // The first is asked something, and is then the one that is idle for the shortest time.
+        // The first connection sends a request and is afterwards the one that has been idle for the shortest time.
         drop(seated[0].0.busy());
         let other = room.seat(address(2)).unwrap();
         let (next, _evicted) = room.seat(ONE).unwrap();

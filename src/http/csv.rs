@@ -1,10 +1,10 @@
-//! Tables for spreadsheets: the JSON of an answer as CSV (RFC 4180), for who asks for it with `?format=csv` or
+//! Writes the JSON of an answer as CSV (RFC 4180) for spreadsheets, if the client asks for it with `?format=csv` or
 //! `Accept: text/csv`.
 //!
-//! A spreadsheet takes a cell that begins with `=`, `+`, `-` or `@` for a formula, and callers can send anything as
-//! their number. Every text is quoted, and gets an apostrophe before each such sign with which a cell could begin, `+` of
-//! honest numbers included. Where the decimal sign is a comma, spreadsheets split a line at semicolons and not at commas,
-//! so that a cell of theirs can begin in the middle of a text.
+//! A spreadsheet takes a cell that begins with `=`, `+`, `-` or `@` for a formula, and a caller can send any text as
+//! their number. Every text is therefore quoted and gets an apostrophe before each of these characters that could
+//! begin a cell; this includes the `+` of genuine numbers. Where the decimal separator is a comma, spreadsheets split
+//! a line at semicolons instead of commas, so a cell can begin in the middle of a text.
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
@@ -14,18 +14,18 @@ use utoipa::ToSchema;
 
 use super::problem::Problem;
 
-/// How an answer is written.
+/// The format of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Format {
     /// JSON.
     Json,
-    /// A table with a line of names.
+    /// A CSV table whose first line holds the names of the columns.
     Csv,
 }
 
 impl Format {
-    /// What was asked for: the parameter counts before the header.
+    /// Determines the format of the answer. The parameter takes precedence over the `Accept` header.
     pub(super) fn of(asked: Option<Self>, headers: &HeaderMap) -> Self {
         let accepts = |kind: &str| {
             let mut accept = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
@@ -37,7 +37,8 @@ impl Format {
     }
 }
 
-/// The rows as a table; a column is a key of their JSON, or two with a slash between them.
+/// Writes the rows as a table. A column is a key of the row's JSON, or two keys with a slash between them for a
+/// nested value.
 pub(super) fn table(columns: &[&str], rows: &[impl Serialize]) -> Result<Response, Problem> {
     let mut text = columns.iter().map(|column| column.replace('/', "_")).collect::<Vec<_>>().join(",");
     text.push_str("\r\n");
@@ -59,12 +60,12 @@ fn cell(value: Option<&Value>) -> String {
     }
 }
 
-/// What ends a cell in one spreadsheet or another.
+/// The characters that end a cell in some spreadsheet.
 const SEPARATORS: [char; 6] = [',', ';', '|', '\t', '\r', '\n'];
-/// What begins a formula: the signs, and their wide forms, which East Asian spreadsheets read as the same.
+/// The characters that begin a formula. East Asian spreadsheets treat the full-width forms like the ASCII ones.
 const FORMULA: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
 
-/// A text as a cell.
+/// Quotes a text as a cell that no spreadsheet takes for a formula.
 #[must_use]
 pub fn text_cell(text: &str) -> String {
     let mut cell = String::with_capacity(text.len() + 3);
@@ -74,7 +75,7 @@ pub fn text_cell(text: &str) -> String {
         if may_begin && FORMULA.contains(&c) {
             cell.push('\'');
         }
-        // Spreadsheets skip spaces and quotes at the beginning of a cell.
+        // Spreadsheets skip whitespace and quotes at the beginning of a cell.
         may_begin = SEPARATORS.contains(&c) || (may_begin && (c.is_whitespace() || c == '"'));
         if c == '"' {
             cell.push(c);

@@ -1,42 +1,43 @@
-//! The text that Prometheus reads, format 0.0.4: families of samples, each with its HELP and TYPE. Knows no metric.
+//! Writes the text format of Prometheus, version 0.0.4: families of samples, each with its HELP and TYPE lines. This
+//! file knows no particular metric.
 //!
-//! Source: prometheus.io/docs/instrumenting/exposition_formats. The crate `prometheus-client` writes OpenMetrics, in which
-//! a counter's HELP and TYPE lack the `_total` of its samples: what reads 0.0.4, `promtool check metrics` too, finds
-//! counters without either.
+//! Source: prometheus.io/docs/instrumenting/exposition_formats. The crate `prometheus-client` writes OpenMetrics, in
+//! which the HELP and TYPE lines of a counter lack the suffix `_total` of its samples. Readers of version 0.0.4, such
+//! as `promtool check metrics`, then find counters that have neither line.
 
 use std::fmt::{Display, Write as _};
 
 use crate::live::{BOUNDS, Histogram};
 
-/// What the text is, for the header.
+/// The value of the `Content-Type` header.
 pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// The text, as far as it is written.
+/// The text that has been written so far.
 #[derive(Debug)]
 pub(super) struct Exposition {
-    /// Before every name.
+    /// The prefix of every metric's name.
     prefix: &'static str,
     text: String,
 }
 
 impl Exposition {
-    /// Nothing yet; all names get this prefix.
+    /// Creates an empty text whose metrics get this prefix.
     pub(super) fn new(prefix: &'static str) -> Self {
         Self { prefix, text: String::new() }
     }
 
-    /// All of it.
+    /// Returns the whole text.
     pub(super) fn into_text(self) -> String {
         self.text
     }
 
-    /// What only grows; the name ends in `_total`.
+    /// Writes a counter, which only grows. The name must end in `_total`.
     pub(super) fn counter(&mut self, name: &str, help: &str, value: impl Display) {
         self.head(name, "counter", help);
         self.sample(name, &[], value);
     }
 
-    /// The same for each value of a label.
+    /// Writes a counter with one sample for each value of a label.
     pub(super) fn counters<V: Display>(
         &mut self,
         name: &str,
@@ -50,13 +51,13 @@ impl Exposition {
         }
     }
 
-    /// What rises and falls.
+    /// Writes a gauge, which can rise and fall.
     pub(super) fn gauge(&mut self, name: &str, help: &str, value: impl Display) {
         self.head(name, "gauge", help);
         self.sample(name, &[], value);
     }
 
-    /// How often something took how long; the name ends in `_seconds`.
+    /// Writes a histogram of durations. The name must end in `_seconds`.
     pub(super) fn histogram(&mut self, name: &str, help: &str, histogram: &Histogram) {
         self.head(name, "histogram", help);
         let bucket = format!("{name}_bucket");
@@ -70,14 +71,14 @@ impl Exposition {
         self.sample(&format!("{name}_count"), &[], histogram.count);
     }
 
-    /// Begins a family of this type.
+    /// Begins a family of metrics of this type.
     pub(super) fn head(&mut self, name: &str, kind: &str, help: &str) {
         let prefix = self.prefix;
         let help = help.replace('\\', r"\\").replace('\n', r"\n");
         self.line(format_args!("# HELP {prefix}{name} {help}\n# TYPE {prefix}{name} {kind}"));
     }
 
-    /// A sample of the family that was begun.
+    /// Writes one sample of the family that was begun last.
     pub(super) fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
         let said = |(label, of): &(&str, &str)| {
             let of = of.replace('\\', r"\\").replace('"', r#"\""#).replace('\n', r"\n");

@@ -1,4 +1,5 @@
-//! Who may come in: bearer tokens, and where there are none, nobody but some users of this machine.
+//! Decides who may use the API: the holders of bearer tokens or, if no token is configured, certain users of this
+//! machine.
 //!
 //! ```text
 //!  tokens configured ── Authorization: Bearer … of one of them, or 401 ─────────── role allows the method, or 403
@@ -6,11 +7,13 @@
 //!                    └─ the cookie of a login ──── our own page asks, or 403 ──────┘
 //!  none (loopback)   ── Host names this machine, or 421 ── no other site's page asks, or 403 ── a user who is let in, or 401
 //! ```
-//! Without tokens the kernel says which user opened a connection (`local_users` has those who are let in), and a browser of
-//! theirs connects for any page it shows. A page of another site cannot forge `Host` (that stops names that point at 127.0.0.1: DNS rebinding), `Origin` or
-//! `Sec-Fetch-Site`. With a token in `Authorization` none of this is needed, as no browser sends that by itself, and
-//! would be in the way of a reverse proxy. A cookie is sent by itself, though never for another site
-//! (`SameSite=Strict`); another port of the same machine is the same site, and is kept out here.
+//! Without tokens, the kernel says which user opened a connection, and `local_users` says whether this user is
+//! admitted. A browser of such a user, however, sends requests on behalf of any web page that it shows. A page of
+//! another site cannot forge `Host`, `Origin` or `Sec-Fetch-Site`, so these headers reveal it. The check of `Host`
+//! also stops DNS rebinding, that is, names of other sites that resolve to 127.0.0.1. A token in `Authorization`
+//! makes these checks unnecessary, because no browser sends one by itself, and they would disturb reverse proxies. A
+//! browser does send a cookie by itself, though never for a page of another site (`SameSite=Strict`). A page on
+//! another port of the same machine belongs to the same site; the guard refuses its requests.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -33,19 +36,20 @@ use crate::config::{ApiConfig, Role};
 use crate::logging::Operator;
 use crate::operator::Notice;
 
-/// Paths that tell nothing about anybody, open without a token so that monitors need none.
+/// The paths that reveal nothing about any person. They need no token, so that monitors need none either.
 const OPEN_PATHS: [&str; 4] = ["/health", "/openapi.json", "/ready", SESSION];
-/// Where the page asks what it may show. Where there is no token to log in with, this says who is not let in.
+/// The path at which the dashboard learns which role it has. If no token is configured, this path tells a user that
+/// they are not admitted.
 const SESSION: &str = "/session";
-/// Paths to and from a token, whatever it opens.
+/// The paths that begin and end a login, for every role.
 const LOGIN_PATHS: [&str; 2] = ["/login", "/logout"];
 
-/// Where a monitor looks in every few seconds, with a token.
+/// The path that a monitor reads every few seconds. It needs a token if tokens are configured.
 const METRICS: &str = "/metrics";
-/// What is answered even where there is room for nothing else.
+/// The paths that are answered even if there is no room for other requests.
 pub(super) const MONITORED: [&str; 3] = ["/health", "/ready", METRICS];
 
-/// Lets in or turns away.
+/// Admits or refuses requests.
 #[derive(Debug, Clone)]
 pub struct Guard {
     listen: IpAddr,
@@ -56,14 +60,14 @@ pub struct Guard {
     operator: Operator,
 }
 
-/// Who has logged in, and who has tried in vain.
+/// The logins, and the counts of wrong tokens.
 #[derive(Debug, Default)]
 struct Logins {
     sessions: Sessions,
     guesses: Guesses,
 }
 
-/// A token, as far as it is kept: its hash.
+/// A configured token. Only its hash is kept.
 #[derive(Debug)]
 struct Known {
     hash: [u8; 32],
@@ -71,18 +75,18 @@ struct Known {
     who: Who,
 }
 
-/// Who asks, as the access log calls them.
+/// The name of the client in the access log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Who(pub Arc<str>);
 
 impl Who {
-    /// Somebody who has not said who they are.
+    /// A client that has not identified itself.
     #[must_use]
     pub fn nobody() -> Self {
         Self("-".into())
     }
 
-    /// A user of this machine.
+    /// A user of this machine, by uid.
     #[must_use]
     pub fn user(uid: u32) -> Self {
         Self(format!("uid-{uid}").into())
@@ -90,7 +94,8 @@ impl Who {
 }
 
 impl Guard {
-    /// The guard of this configuration; `users` are let in where it has no tokens, and `operator` hears of guesses.
+    /// Creates the guard. `users` are admitted if the configuration has no tokens, and `operator` is told when
+    /// somebody guesses tokens.
     #[must_use]
     pub fn new(config: &ApiConfig, users: LocalUsers, now: fn() -> Instant, operator: Operator) -> Self {
         let known = config.tokens.iter().map(|token| Known {
@@ -102,13 +107,13 @@ impl Guard {
         Self { listen, tokens: known.collect(), users, logins: Arc::default(), now, operator }
     }
 
-    /// Whether tokens are asked for.
+    /// Whether tokens are configured, so that every request for data needs one.
     #[must_use]
     pub fn asks_for_tokens(&self) -> bool {
         !self.tokens.is_empty()
     }
 
-    /// Who asks, or why they may not; both with their name for the access log.
+    /// Returns the client's name, or the client's name and the reason for the refusal. The access log shows the name.
     pub(super) async fn admit(&self, request: &Parts) -> Result<Who, (Who, Problem)> {
         if self.asks_for_tokens() {
             self.admit_with_token(request)
@@ -119,7 +124,8 @@ impl Guard {
         }
     }
 
-    /// Who asks where there are no tokens; `refused` is why the request may be that of a page in a browser.
+    /// Admits a user of this machine if no token is configured. `refused` is the reason why the request may come from
+    /// a foreign page.
     async fn admit_user(
         &self,
         peer: Option<&Peer>,
@@ -141,7 +147,7 @@ impl Guard {
         }
     }
 
-    /// Whether the user at the other end of the connection may use the API without a token.
+    /// Whether the user who opened the connection may use the API without a token.
     async fn lets_in(&self, peer: Option<&Peer>) -> bool {
         let Some(Peer { uid: Some(uid), is_let_in, .. }) = peer else { return false };
         *is_let_in.get_or_init(|| self.users.admits(*uid)).await
@@ -165,7 +171,7 @@ impl Guard {
             let detail = "only the dashboard's own page may log in and out";
             return Err((who, Problem::new(StatusCode::FORBIDDEN, "wrong_origin", detail)));
         }
-        // A browser adds a cookie by itself, whoever wrote the page that asks.
+        // A browser adds a cookie by itself, no matter which page sends the request.
         if let Some(known) = known.filter(|_| !has_token)
             && !is_of_our_page(request)
         {
@@ -191,12 +197,12 @@ impl Guard {
         }
     }
 
-    /// What the token that came with these headers opens; `None`: there is none of ours.
+    /// Returns the role of the token or login in these headers. `None` if there is no valid one.
     pub fn role(&self, headers: &HeaderMap) -> Option<Role> {
         if self.asks_for_tokens() { self.known(headers).map(|known| known.role) } else { Some(Role::Full) }
     }
 
-    /// Begins a login for the holder of a token: who they are, and the id for their cookie.
+    /// Begins a login for the holder of a token. Returns the holder's name and the id for the cookie.
     pub(super) fn log_in(&self, source: Option<Source>, token: &[u8]) -> Result<(Who, String), Problem> {
         let known = self
             .try_token(source, Some(token))?
@@ -207,7 +213,7 @@ impl Guard {
         Ok((known.who.clone(), id))
     }
 
-    /// Ends the login whose cookie came with these headers.
+    /// Ends the login that the cookie in these headers names.
     pub(super) fn log_out(&self, headers: &HeaderMap) {
         if let Some(id) = login::session_of(headers) {
             self.logins().sessions.end(id);
@@ -218,8 +224,8 @@ impl Guard {
         self.logins.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whose token somebody sends; a wrong one is counted, and after many none of theirs is looked at for a while, right or
-    /// wrong: who guesses must not see which it is.
+    /// Finds the holder of a token. A wrong token is counted. After too many, no token of this client is examined for
+    /// a while, right or wrong, so that a guesser cannot tell the two apart.
     fn try_token(&self, source: Option<Source>, token: Option<&[u8]>) -> Result<Option<&Known>, Problem> {
         let Some(Source { client, share }) = source else { return Ok(None) };
         let now = (self.now)();
@@ -237,7 +243,7 @@ impl Guard {
         Ok(known)
     }
 
-    /// Whose login's cookie, or whose token, came with these headers; a cookie counts only where there is no `Authorization`.
+    /// Finds the token or the login in these headers. A cookie counts only if there is no `Authorization`.
     fn known(&self, headers: &HeaderMap) -> Option<&Known> {
         if headers.contains_key(header::AUTHORIZATION) {
             self.holder(bearer(headers)?)
@@ -251,8 +257,8 @@ impl Guard {
         self.tokens.get(place)
     }
 
-    /// Whose token it is. Takes as long for a wrong one as for any right one: hashes are compared, all of them,
-    /// in constant time.
+    /// Finds the holder of a token. The search takes the same time for every token, because it compares the hashes of
+    /// all tokens in constant time.
     fn holder(&self, token: &[u8]) -> Option<&Known> {
         let hash: [u8; 32] = Sha256::digest(token).into();
         let (mut found, mut place) = (Choice::from(0), 0_u32);
@@ -264,7 +270,8 @@ impl Guard {
         self.tokens.get(place as usize).filter(|_| bool::from(found))
     }
 
-    /// Why a request that needs no token may be that of a page in a browser.
+    /// Returns the reason why a request without a token may come from a foreign page in a browser. `None` if it
+    /// cannot.
     fn refuse_pages(&self, request: &Parts) -> Option<Problem> {
         let headers = &request.headers;
         let host = one(headers, &header::HOST).and_then(|host| host.parse::<Authority>().ok());
@@ -282,7 +289,7 @@ impl Guard {
                 "without API_TOKEN this API answers to the names of this machine only, such as localhost",
             ));
         }
-        // Who follows a link to the dashboard comes from another site, and gets a page without any data.
+        // A link from another site to the dashboard is harmless: the page itself contains no data.
         let is_safe_page = request.method.is_safe() && dashboard::is_page(request.uri.path());
         let same_site = one_if_any(headers, "sec-fetch-site")
             .is_some_and(|site| site.is_none_or(|site| OWN_SITES.contains(&site)));
@@ -307,17 +314,18 @@ impl Guard {
     }
 }
 
-/// What `Sec-Fetch-Site` says of our own page, and of what is typed into the address bar.
+/// The values of `Sec-Fetch-Site` for requests from the dashboard and for addresses that the user enters.
 const OWN_SITES: [&str; 2] = ["same-origin", "none"];
 
-/// Whether our own page asks. Browsers tell it by `Sec-Fetch-Site`, but over plain HTTP to another machine only by
-/// `Origin`, and there not when they merely read. (A reverse proxy may change `Host`; before it there is TLS.)
+/// Whether the dashboard sent the request. Browsers say so in `Sec-Fetch-Site`. Over plain HTTP to another machine
+/// they send only `Origin`, and not even that when they merely read. (A reverse proxy may change `Host`, but then the
+/// browser speaks TLS.)
 fn is_of_our_page(request: &Parts) -> bool {
     let says_so = ["sec-fetch-site", "origin"].iter().any(|name| request.headers.contains_key(*name));
     !is_of_other_page(request) && (says_so || request.method.is_safe())
 }
 
-/// Whether the browser says that another page asks. What is no browser says nothing.
+/// Whether the browser says that another page sent the request. A client that is not a browser sends neither header.
 fn is_of_other_page(request: &Parts) -> bool {
     let headers = &request.headers;
     match (one_if_any(headers, "sec-fetch-site"), one_if_any(headers, "origin")) {
@@ -331,23 +339,23 @@ fn is_of_other_page(request: &Parts) -> bool {
     }
 }
 
-/// Who asks.
+/// The origin of the request, which `note` has added as an extension.
 fn source(request: &Parts) -> Option<Source> {
     request.extensions.get::<Source>().copied()
 }
 
-/// Whether this `Origin` is this host's.
+/// Whether `Origin` names this host.
 fn is_origin_of(origin: &str, host: Option<&Authority>) -> bool {
     let authority = origin.split_once("://").map_or("", |(_, authority)| authority);
     host.is_some_and(|host| host.as_str() == authority)
 }
 
-/// Whether a path tells nothing about anybody.
+/// Whether the path reveals nothing about any person.
 fn is_open(path: &str) -> bool {
     OPEN_PATHS.contains(&path) || dashboard::is_page(path)
 }
 
-/// The token of `Authorization: Bearer`, if there is one such header.
+/// Returns the token of `Authorization: Bearer` if there is exactly one such header.
 fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let (value, None) = (values.next()?.as_bytes(), values.next()) else { return None };
@@ -355,12 +363,13 @@ fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
     scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
 }
 
-/// A header that must be there exactly once.
+/// Returns the value of a header that must occur exactly once.
 fn one<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Option<&'a str> {
     one_if_any(headers, name.as_str()).flatten()
 }
 
-/// A header that may be missing: `None` if it is there twice or unreadable.
+/// Returns the value of an optional header: `Some(None)` if it is absent, `None` if it occurs twice or cannot be
+/// read.
 #[expect(
     clippy::option_option,
     reason = "the outer one is whether it can be trusted, the inner one whether it is there"
@@ -374,8 +383,8 @@ fn one_if_any<'a>(headers: &'a HeaderMap, name: &str) -> Option<Option<&'a str>>
     }
 }
 
-/// Whether the access log has something to say of a request: not of a monitor that looks in every second, nor of the
-/// dashboard's files.
+/// Whether the access log notes the request. It omits successful requests of monitors and for the files of the
+/// dashboard.
 #[must_use]
 pub fn is_noted(method: &Method, path: &str, status: StatusCode) -> bool {
     let is_looked_at = is_open(path) || path == METRICS;

@@ -1,18 +1,20 @@
-//! Wrong tokens, counted for whoever sends them: after ten in a minute none of theirs is looked at until the minute is over, so
-//! that nobody finds a token by trying.
+//! Counts wrong tokens for each client. After ten wrong tokens within a minute, the API examines no further token of
+//! this client until the minute is over. Nobody can therefore find a token by trying.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use super::origin::Share;
 
-/// Wrong tokens in a minute. Fewer would shut out people who mistype; more helps only those who guess.
+/// Wrong tokens within a minute that shut a client out. A smaller value would shut out people who mistype; a larger
+/// one would only help people who guess.
 const FAILURES: u32 = 10;
 const MINUTE: Duration = Duration::from_secs(60);
-/// Whose wrong tokens are counted at once; whoever began first is forgotten for one more.
+/// The number of clients whose wrong tokens are counted at the same time. When one more appears, the oldest count is
+/// dropped. A larger value costs memory; a smaller one lets somebody with many addresses reset their own count.
 const SHARES: usize = 1_024;
 
-/// The counts.
+/// The counts of wrong tokens.
 #[derive(Debug, Default)]
 pub(super) struct Guesses {
     counts: HashMap<Share, Count>,
@@ -25,20 +27,20 @@ struct Count {
 }
 
 impl Count {
-    /// What is left of the minute.
+    /// The time that remains of the minute.
     fn rest(&self, now: Instant) -> Option<Duration> {
         MINUTE.checked_sub(now.saturating_duration_since(self.since)).filter(|rest| !rest.is_zero())
     }
 }
 
 impl Guesses {
-    /// For how long no token of theirs is looked at; None: it is.
+    /// How long no token of this client is examined. `None` if the client may try a token.
     pub(super) fn shut_out(&self, share: Share, now: Instant) -> Option<Duration> {
         let count = self.counts.get(&share).filter(|count| count.failures >= FAILURES)?;
         count.rest(now)
     }
 
-    /// A token of theirs was wrong. Says whether they are shut out by it, which the operator hears once.
+    /// Counts a wrong token. Returns true if this token shuts the client out, which the operator is told once.
     pub(super) fn failed(&mut self, share: Share, now: Instant) -> bool {
         if self.counts.get(&share).is_none_or(|count| count.rest(now).is_none()) {
             self.counts.retain(|_, count| count.rest(now).is_some());

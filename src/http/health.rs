@@ -1,5 +1,5 @@
-//! `/health`: whether the daemon does what it is there for. Open to monitors without a token, so it tells
-//! nothing about anybody.
+//! `/health`: whether the daemon works as it should. Monitors may read it without a token, so the answer contains
+//! nothing about any person.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -12,19 +12,21 @@ use super::recordings::json;
 use super::{Api, Problem};
 use crate::recordings::index::Standing;
 
-/// Less free than this and the next hour of a busy line may not fit.
+/// Free disk space below which the health is `degraded`, in bytes. A smaller value warns too late: the recordings of
+/// the next busy hour may not fit. A larger one warns when there is still room for hours.
 const LOW_BYTES: u64 = 512 << 20;
 
-/// What the recorder says of itself.
+/// The state of the recorder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, ToSchema)]
 pub struct RecorderHealth {
-    /// Whether what is recorded reaches the disk.
+    /// Whether recorded data reaches the disk.
     pub writing: bool,
-    /// Recordings of running calls.
+    /// The number of recordings of running calls.
     pub live: usize,
-    /// Recordings that wait to be finished or completed.
+    /// The number of recordings that wait to be finished after the call, or to be recovered after a crash.
     pub unfinished: usize,
-    /// Pieces (sound of 200 ms, deltas, words) that found no room since the start.
+    /// The number of pieces (200 ms of audio, model deltas, words) that were lost since the start because the
+    /// recorder's queue was full.
     pub missed: u64,
 }
 
@@ -35,54 +37,55 @@ impl From<crate::recordings::Health> for RecorderHealth {
     }
 }
 
-/// How the daemon is.
+/// The health of the daemon.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Health {
-    /// `ok`, or `degraded`: calls are served, but something needs a person.
+    /// `ok`, or `degraded`: calls are served, but a person should look at the daemon.
     status: Status,
-    /// The program's version.
+    /// The version of the program.
     version: &'static str,
-    /// Null where the API runs without the daemon.
+    /// The state of the recorder. Null if the API runs without the daemon.
     recorder: Option<RecorderHealth>,
-    /// Where recordings are kept. Null if it cannot be asked, or hangs.
+    /// The file system that holds the recordings. Null if the file system cannot be examined or does not answer in
+    /// time.
     disk: Option<Disk>,
-    /// `ready`, `building` (a list may not show everything yet) or `closed`.
+    /// The state of the index of recordings: `ready`, `building` (lists may be incomplete) or `closed`.
     #[schema(example = "ready")]
     index: &'static str,
-    /// The deletion of old recordings (`RECORDING_RETENTION_DAYS`): `off`, `working`, or why they are kept although they
-    /// seem old: `clock_unsynchronised` (no time server has set the machine's clock), `too_many` (more than half would
-    /// go; `recordings purge --older-than … --yes` deletes them).
+    /// The state of the deletion of old recordings (`RECORDING_RETENTION_DAYS`): `off`, `working`, or the reason why
+    /// no recording is deleted: `clock_unsynchronised` (no time server has set the machine's clock) or `too_many`
+    /// (more than half of the recordings would be deleted; `recordings purge --older-than … --yes` deletes them).
     #[schema(example = "working")]
     retention: &'static str,
 }
 
-/// Whether somebody should look.
+/// Whether a person should look at the daemon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// All is well.
+    /// Everything works.
     Ok,
-    /// Calls are served, but something needs a person.
+    /// Calls are served, but a person should look at the daemon.
     Degraded,
 }
 
-/// A file system.
+/// The space on a file system.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 pub struct Disk {
-    /// Free for us.
+    /// The free space that the daemon can use, in bytes.
     free_bytes: u64,
-    /// All of it.
+    /// The size of the file system, in bytes.
     total_bytes: u64,
-    /// Whether nothing can be written to it.
+    /// Whether the file system is mounted read-only.
     read_only: bool,
 }
 
-/// How the daemon is.
+/// Reports the health of the daemon.
 #[utoipa::path(
     get, path = "/health", operation_id = "get_health", tag = "daemon", security(()),
     responses(
-        (status = 200, description = "All is well", body = Health),
-        (status = 503, description = "Calls are served, but something needs a person", body = Health),
+        (status = 200, description = "Everything works", body = Health),
+        (status = 503, description = "Calls are served, but a person should look at the daemon", body = Health),
     )
 )]
 pub(super) async fn health(
@@ -111,7 +114,7 @@ pub(super) async fn health(
     Ok((code, json(&health)).into_response())
 }
 
-/// The file system of a folder, or of the nearest one above that is there.
+/// Examines the file system of a folder, or of its nearest ancestor that exists.
 fn disk(folder: &std::path::Path) -> Option<Disk> {
     let there = folder.ancestors().find(|folder| folder.exists()).unwrap_or(std::path::Path::new("."));
     let stat = rustix::fs::statvfs(there).ok()?;

@@ -1,4 +1,4 @@
-//! Recordings as the API shows them, and what a list may be asked.
+//! The recordings as the API shows them, and the parameters of the routes that list and read them.
 
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
@@ -12,66 +12,72 @@ use crate::number::{CountryCode, Sought};
 use crate::recordings::index::{Cursor, Filter, Page, utc_ms};
 use crate::recordings::{Facts, RecordingId, State};
 
-/// Recordings on a page, unless asked for otherwise.
+/// Recordings on a page if the request sets no `limit`. A larger default makes the usual answer slower; a smaller one
+/// makes clients fetch more pages.
 const LIMIT: u32 = 50;
-/// Most recordings on a page: about 200 KB of JSON.
+/// The largest `limit` of a page, which is about 200 KB of JSON. A larger value lets one request hold more memory; a
+/// smaller one makes clients fetch more pages.
 const MAX_LIMIT: u32 = 500;
-/// Longest number that is sought. E.164 has 15 digits; a SIP account may have a longer name.
+/// The longest number that can be searched for, in characters. E.164 numbers have at most 15 digits, but the name of
+/// a SIP account may be longer. A smaller value would make such names unsearchable; a larger one only costs memory.
 const NUMBER_CHARS: usize = 64;
-/// One day, less a millisecond.
+/// One day less one millisecond: the distance from the first to the last millisecond of a day.
 const REST_OF_DAY_MS: i64 = 86_400_000 - 1;
 
-/// A recording.
+/// The recording of one call.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Recording {
-    /// `{YYYYMMDD_HHMMSS}_{call_id}`
+    /// The id of the recording, `{YYYYMMDD_HHMMSS}_{call_id}`. The time is the start of the call in the machine's
+    /// local time.
     #[schema(example = "20251020_143025_1795180048.12")]
     id: String,
-    /// Asterisk's unique id of the call.
+    /// Asterisk's unique id of the caller's channel.
     #[schema(example = "1795180048.12")]
     call_id: String,
-    /// Whether its call is running, ended in order, or was cut off by a crash.
+    /// Whether the call is still running, ended normally, or was cut off by a crash.
     state: Standing,
-    /// When the call began, local time of the machine.
+    /// When the call began, in the machine's local time.
     #[schema(example = "2025-10-20T14:30:25.123456")]
     start_time: String,
-    /// What that is ahead of UTC.
+    /// The UTC offset of `start_time`. Null if the offset is unknown.
     #[schema(example = "-05:00")]
     utc_offset: Option<String>,
-    /// How long the call lasted. Null while it runs, and where only an encrypted file knows.
+    /// How long the call lasted, in seconds. Null while the call is running, and if only an encrypted file holds the
+    /// value.
     #[schema(example = 285.5)]
     duration_seconds: Option<f64>,
-    /// The caller's number; empty if withheld. Null where only an encrypted file knows it, like all that follow.
+    /// The caller's number. Empty if the caller withheld it. Null if only an encrypted file holds the value; the same
+    /// is true of every field from here to `total_messages`.
     #[schema(example = "+573001234567")]
     caller: Option<String>,
-    /// The number dialled.
+    /// The number that the caller dialled.
     called: Option<String>,
-    /// The model that answered.
+    /// The model that answered the caller.
     model: Option<String>,
-    /// The agent that answered.
+    /// The name of the agent that answered the caller.
     agent: Option<String>,
-    /// Why the call ended; null while it runs.
+    /// The reason why the call ended. Null while the call is running.
     #[schema(example = "caller_hung_up")]
     end_reason: Option<String>,
-    /// How often the caller cut the assistant off.
+    /// How many times the caller interrupted the assistant.
     interruptions: Option<u64>,
-    /// Utterances.
+    /// The number of utterances of the caller and the assistant together.
     total_messages: Option<u64>,
-    /// Whether its files are encrypted.
+    /// Whether the files of the recording are encrypted.
     encrypted: bool,
-    /// What its files take on disk.
+    /// The size of the recording's files on disk, in bytes.
     bytes: u64,
 }
 
-/// Where a recording stands.
+/// The state of a recording.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Standing {
-    /// Its call is running.
+    /// The call is still running.
     Live,
-    /// The call ended and everything is there.
+    /// The call ended and the recording is complete.
     Finished,
-    /// A crash ended it: everything up to then is there.
+    /// A crash interrupted the recording. Everything up to the crash is available.
     Recovered,
 }
 
@@ -104,12 +110,12 @@ impl From<&Facts> for Recording {
     }
 }
 
-/// Some recordings, newest first.
+/// One page of recordings, newest first.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct List {
-    /// They.
+    /// The recordings of this page.
     recordings: Vec<Recording>,
-    /// What to ask for as `cursor` to get those that follow; null on the last page.
+    /// The value of `cursor` for the next page. Null on the last page.
     next_cursor: Option<String>,
 }
 
@@ -122,30 +128,32 @@ impl From<&Page> for List {
     }
 }
 
-/// What a list may be asked.
+/// The parameters of a list of recordings.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ListQuery {
-    /// Recordings on the page.
+    /// The maximum number of recordings on a page.
     #[param(minimum = 1, maximum = 500, default = 50)]
     limit: Option<u32>,
-    /// `next_cursor` of the page before.
+    /// The `next_cursor` of the previous page. Without it, the list begins with the newest recording.
     #[param(pattern = "^[0-9]{1,15}~[A-Za-z0-9._-]{1,160}$")]
     cursor: Option<String>,
-    /// Calls that began then or later: a date, local time of the machine, or a time with its UTC offset.
+    /// Only calls that began at this time or later. The value is a date, a local time of the machine, or a time with
+    /// a UTC offset.
     #[param(schema_with = when)]
     from: Option<String>,
-    /// Calls that began then or earlier; a date stands for its whole day.
+    /// Only calls that began at this time or earlier, in the same formats as `from`. A date includes the whole day.
     #[param(schema_with = when)]
     to: Option<String>,
-    /// Calls of this number, however it is written.
+    /// Only calls from this number. Spaces and punctuation do not matter. With `COUNTRY_CODE` set, the national and the
+    /// international form of a number are the same; without it, the last nine digits decide.
     #[param(max_length = 64, example = "+573001234567")]
     caller: Option<String>,
 }
 
 impl ListQuery {
-    /// What it asks of the index.
+    /// Translates the parameters into a filter for the index, or says which parameter is wrong.
     pub(super) fn filter(self, country: Option<&CountryCode>) -> Result<Filter, Problem> {
         let limit = limit(self.limit)?;
         let caller = self.caller.map(|number| sought(&number, country)).transpose()?;
@@ -160,7 +168,7 @@ impl ListQuery {
     }
 }
 
-/// The number that is sought. One that is empty is that of callers who withheld theirs.
+/// Parses a number to search for. An empty number finds the callers who withheld theirs.
 pub(super) fn sought(number: &str, country: Option<&CountryCode>) -> Result<Sought, Problem> {
     if number.chars().count() > NUMBER_CHARS {
         return Err(Problem::bad_parameter(format!("caller has at most {NUMBER_CHARS} characters")));
@@ -168,22 +176,22 @@ pub(super) fn sought(number: &str, country: Option<&CountryCode>) -> Result<Soug
     Ok(Sought::new(number, country).unwrap_or_else(Sought::none))
 }
 
-/// The limit asked for, or the usual one.
+/// Returns the requested limit, or the default one if there is none.
 pub(super) fn limit(asked: Option<u32>) -> Result<u32, Problem> {
     let limit = asked.unwrap_or(LIMIT);
     let fits = (1..=MAX_LIMIT).contains(&limit);
     fits.then_some(limit).ok_or_else(|| Problem::bad_parameter(format!("limit is 1 to {MAX_LIMIT}")))
 }
 
-/// `from` and `to`, both included, in UTC microseconds.
+/// Converts `from` and `to` to UTC microseconds. Both ends are included.
 pub(super) fn span(from: Option<&str>, to: Option<&str>) -> Result<(i64, i64), Problem> {
     let us = |ms: i64| ms.saturating_mul(1_000);
     let from = time(from, false, "from")?.map_or(i64::MIN, us);
-    // To the end of its millisecond.
+    // `to` includes the whole of its last millisecond.
     Ok((from, time(to, true, "to")?.map_or(i64::MAX, |ms| us(ms).saturating_add(999))))
 }
 
-/// A time of the query in UTC milliseconds, or what is wrong with it.
+/// Parses a time of the query to UTC milliseconds, or returns a problem that names the accepted formats.
 fn time(text: Option<&str>, ends_day: bool, name: &str) -> Result<Option<i64>, Problem> {
     let wrong = || {
         Problem::bad_parameter(format!(
@@ -193,13 +201,13 @@ fn time(text: Option<&str>, ends_day: bool, name: &str) -> Result<Option<i64>, P
     text.map(|text| instant(text, ends_day).ok_or_else(wrong)).transpose()
 }
 
-/// A time of the query in UTC milliseconds.
+/// Parses a time of the query to UTC milliseconds. `ends_day` selects the last millisecond of a date, not the first.
 fn instant(text: &str, ends_day: bool) -> Option<i64> {
     if let Ok(date) = NaiveDate::parse_from_str(text, "%Y-%m-%d") {
         let begin = utc_ms(date.and_hms_opt(0, 0, 0)?, None);
         return Some(if ends_day { begin + REST_OF_DAY_MS } else { begin });
     }
-    // A plus sign that was not escaped arrives as a space.
+    // In a query, a plus sign that is not escaped arrives as a space.
     let text = text.replace(' ', "+");
     if let Ok(at) = DateTime::parse_from_rfc3339(&text) {
         return Some(at.timestamp_millis());
@@ -217,77 +225,79 @@ pub(super) fn when() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
     utoipa::openapi::Schema::OneOf(one_of.build()).into()
 }
 
-/// Which voice of the sound.
+/// The parameters of the audio of a recording.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct AudioQuery {
-    /// One voice, mono, or both: caller left, assistant right.
+    /// `caller` and `assistant` select one voice, as mono. `both` is stereo, with the caller on the left channel and
+    /// the assistant on the right.
     #[serde(default)]
     #[param(inline, required = false)]
     pub(super) channel: Channel,
 }
 
-/// A voice, or both.
+/// One voice of a call, or both.
 #[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Channel {
-    /// The caller.
+    /// The caller's voice.
     Caller,
-    /// The assistant, as it was heard.
+    /// The assistant's voice, as the caller heard it.
     Assistant,
-    /// Both.
+    /// Both voices, as stereo.
     #[default]
     Both,
 }
 
-/// The recording of a route, for the document; [`Id`] reads it.
+/// The path parameter of the routes of one recording, for the OpenAPI document only. [`Id`] parses the parameter.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
 #[expect(dead_code, reason = "it describes the path's parameter, which Id reads")]
 pub(super) struct IdPath {
-    /// The recording: `{YYYYMMDD_HHMMSS}_{call_id}`.
+    /// The id of the recording, `{YYYYMMDD_HHMMSS}_{call_id}`.
     #[param(pattern = "^[0-9]{8}_[0-9]{6}_[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$")]
     id: String,
 }
 
-/// The headers of a route that answers with a part, for the document; `conditional` and `range` read them.
+/// The request headers of the routes that support ranges and conditions, for the OpenAPI document only. `conditional`
+/// and `range` parse the headers.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "it describes headers, which `conditional` and `range` read")]
 pub(super) struct PartHeaders {
-    /// One range of bytes.
+    /// One range of bytes. The server answers several ranges with the whole file.
     #[param(nullable = false, rename = "Range", example = "bytes=0-65535")]
     range: Option<String>,
-    /// The ETag or date the range is meant for; otherwise all of it is sent.
+    /// The ETag or date of the file that `Range` refers to. If the file has changed, the server sends the whole file.
     #[param(nullable = false, rename = "If-Range")]
     if_range: Option<String>,
-    /// ETags: another one is 412.
+    /// ETags. If none of them is that of the file, the answer is 412.
     #[param(nullable = false, rename = "If-Match")]
     if_match: Option<String>,
-    /// ETags: one of these is 304.
+    /// ETags. If one of them is that of the file, the answer is 304.
     #[param(nullable = false, rename = "If-None-Match")]
     if_none_match: Option<String>,
-    /// A date: changed since then is 412.
+    /// A date. If the file has changed since then, the answer is 412.
     #[param(nullable = false, rename = "If-Unmodified-Since")]
     if_unmodified_since: Option<String>,
-    /// A date: not changed since then is 304.
+    /// A date. If the file has not changed since then, the answer is 304.
     #[param(nullable = false, rename = "If-Modified-Since")]
     if_modified_since: Option<String>,
 }
 
-/// Bytes of a body that is no text, for the document.
+/// A binary body, for the OpenAPI document only.
 #[derive(ToSchema)]
 #[schema(value_type = String, format = Binary)]
 #[expect(dead_code, reason = "it describes a body, which `audio` sends")]
 pub(super) struct Bytes(Vec<u8>);
 
-/// The query of a route that takes none.
+/// The query of a route that has no parameters. Every parameter is an error.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NoQuery {}
 
-/// The query, or a problem.
+/// Extracts the query of a request. A query that cannot be parsed becomes a problem with status 400.
 pub(super) struct Params<T>(pub(super) T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
@@ -301,7 +311,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
     }
 }
 
-/// The id in the path, which is an id and nothing else.
+/// Extracts the recording's id from the path. A path that holds no valid id becomes a problem with status 404.
 pub(super) struct Id(pub(super) RecordingId);
 
 impl<S: Send + Sync> FromRequestParts<S> for Id {

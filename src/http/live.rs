@@ -1,4 +1,4 @@
-//! The routes of live calls: what they do at this moment, once or as a stream of events, and a supervisor's wishes.
+//! The routes of calls in progress: their state, once or as a stream of events, and the commands of a supervisor.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -30,89 +30,94 @@ use crate::call::{Turn, Wish};
 use crate::live::{Board, LiveCall};
 use crate::registry::Tokens;
 
-/// How often whoever watches is told. Calls show themselves as often; more often is a cost nobody sees.
+/// How often a stream sends an event. The calls publish their state at the same interval, so a shorter one would cost
+/// CPU time and show nothing new; a longer one would show changes later.
 const EVERY: Duration = Duration::from_millis(500);
-/// Streams at once; each costs a glance at every call twice a second. More would let one reader take the time of all.
+/// The maximum number of open streams. Each stream reads the state of every call twice a second. A larger value lets
+/// clients take more of this thread's time; a smaller one limits how many dashboards can be open.
 pub(super) const STREAMS: usize = 64;
-/// What nginx reads of an answer: with it, events pass as they come. Other proxies do not know it.
+/// The response header that makes nginx forward each event at once instead of buffering the answer. Other proxies
+/// ignore the header.
 const UNBUFFERED: (HeaderName, HeaderValue) =
     (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
-/// After so many times with nothing new an empty event is sent: a sign of life, every 2 s. A page takes a stream that is
-/// silent for four times as long for dead; fewer is traffic for nothing.
+/// After this many intervals without news, a stream sends an empty event, that is every 2 s. The dashboard regards a
+/// stream as dead after four times as long. A smaller value causes useless traffic; a larger one delays the
+/// detection.
 const QUIET_TIMES: u32 = 4;
 
-/// What the daemon shows of itself to the API.
+/// What the daemon publishes about itself for the API.
 #[derive(Debug, Clone)]
 pub struct Daemon {
-    /// Whether it would serve a caller.
+    /// Whether a caller who arrives now would be served, and the reasons if not.
     pub readiness: watch::Receiver<Readiness>,
-    /// Its calls.
+    /// The calls in progress.
     pub board: Board,
 }
 
-/// A call that runs.
+/// A call in progress.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Live {
     /// Asterisk's unique id of the caller's channel.
     #[schema(example = "1795180048.12")]
     id: String,
-    /// Its recording; null if nothing of it is recorded.
+    /// The id of the call's recording. Null if nothing of the call is recorded.
     recording_id: Option<String>,
-    /// The caller's number; empty if withheld.
+    /// The caller's number. Empty if the caller withheld it.
     caller: String,
-    /// The number dialled.
+    /// The number that the caller dialled.
     called: String,
-    /// The model.
+    /// The model that serves the call.
     model: String,
-    /// The agent.
+    /// The name of the agent that serves the call.
     agent: String,
-    /// When the caller came, UTC.
+    /// When the caller arrived, in UTC.
     #[schema(example = "2025-10-20T14:30:25.123456Z")]
     offered_at: String,
-    /// How long it has lasted.
+    /// How long the call has lasted, in seconds.
     seconds: f64,
-    /// Whose turn it is.
+    /// The stage of the conversation: whose turn it is to speak.
     turn: Whose,
-    /// Whether the caller speaks at this moment.
+    /// Whether the caller is speaking at this moment.
     caller_speaks: bool,
-    /// How loud the caller is, decibels below full scale; null: silent.
+    /// The level of the caller's voice, in decibels relative to full scale (dBFS). Null if the caller is silent.
     caller_dbfs: Option<f32>,
-    /// How loud the assistant is.
+    /// The level of the assistant's voice, in dBFS. Null if the assistant is silent.
     assistant_dbfs: Option<f32>,
-    /// Answers of the assistant.
+    /// The number of answers that the assistant has given.
     turns: u64,
-    /// How often the caller cut it off.
+    /// How many times the caller interrupted the assistant.
     interruptions: u64,
-    /// From the caller's arrival to the first word.
+    /// The time from the caller's arrival to the first word that the caller heard, in milliseconds. Null until then.
     greeting_ms: Option<u64>,
-    /// From the caller's last word to the assistant's first: the last time.
+    /// The last response time, in milliseconds: from the caller's last word to the assistant's first.
     last_turn_ms: Option<u64>,
-    /// The same, the median of the call.
+    /// The median of the call's response times, in milliseconds.
     turn_p50_ms: Option<u64>,
-    /// The same: 95 of 100 were no longer.
+    /// The 95th percentile of the call's response times, in milliseconds.
     turn_p95_ms: Option<u64>,
-    /// What it has used of the model so far.
+    /// The tokens that the call has used so far.
     tokens: Option<TokenCounts>,
-    /// What that costs; null where it is not known.
+    /// The cost of the call so far, in US dollars. Null if the cost is unknown.
     cost_usd: Option<f64>,
-    /// The last words, in order. Left out of an event where they have not changed.
+    /// The latest utterances, oldest first. An event of the stream omits this field if the utterances have not
+    /// changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     words: Option<Vec<Words>>,
 }
 
-/// Whose turn it is in a call.
+/// The stage of the conversation in a call.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Whose {
-    /// Nobody's yet.
+    /// The call is being set up.
     SettingUp,
-    /// The caller's.
+    /// The assistant listens: it is the caller's turn.
     Listening,
-    /// The assistant prepares its answer.
+    /// The assistant is preparing its answer.
     Thinking,
     /// The caller hears the assistant.
     Speaking,
-    /// Nobody's any more.
+    /// The call is ending.
     Ending,
 }
 
@@ -128,16 +133,16 @@ impl From<Stage> for Whose {
     }
 }
 
-/// What somebody said.
+/// One utterance of the caller or the assistant.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Words {
-    /// Which utterance it is.
+    /// The id of the utterance's conversation item.
     item: String,
-    /// `user` or `assistant`.
+    /// Who speaks: `user` (the caller) or `assistant`.
     speaker: &'static str,
-    /// The words.
+    /// The transcribed words.
     text: String,
-    /// Whether they are all there.
+    /// Whether the text is complete.
     r#final: bool,
 }
 
@@ -183,35 +188,36 @@ impl Live {
     }
 }
 
-/// How the daemon stands.
+/// The state of the daemon.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub(super) struct DaemonState {
-    /// How it stands to Asterisk.
+    /// The connection to Asterisk: `away` (not connected), `connected`, or `replaced` (another program has taken the
+    /// ARI application).
     asterisk: &'static str,
-    /// Whether a caller who came now would be served.
+    /// Whether nothing prevents the daemon from serving a caller who arrives now.
     ready: bool,
-    /// What is in the way.
+    /// Everything that prevents it. Empty if `ready` is true.
     reasons: Vec<Obstacle>,
-    /// Whether what is recorded reaches the disk.
+    /// Whether recorded data reaches the disk.
     disk_writing: bool,
-    /// Neither what a day nor what a call may cost is limited (`MAX_DAY_COST`, `MAX_CALL_COST`).
+    /// Whether neither the cost of a day (`MAX_DAY_COST`) nor that of a call (`MAX_CALL_COST`) is limited.
     spending_unlimited: bool,
-    /// How many calls there may be at once; null: there is no daemon.
+    /// The maximum number of simultaneous calls (`MAX_CALLS`). Null if the API runs without the daemon.
     max_calls: Option<usize>,
-    /// Where a supervisor may send a caller.
+    /// The names of the destinations to which a supervisor may transfer a caller.
     destinations: Vec<String>,
 }
 
-/// The calls that run.
+/// The calls in progress.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct LiveCalls {
-    /// They, those first that came first.
+    /// The calls, in the order of their arrival.
     calls: Vec<Live>,
-    /// How the daemon stands.
+    /// The state of the daemon.
     state: DaemonState,
 }
 
-/// What has changed.
+/// The data of one event: what has changed since the previous event of the stream.
 #[derive(Debug, Serialize)]
 struct News {
     calls: Vec<Live>,
@@ -244,10 +250,10 @@ impl Api {
     }
 }
 
-/// The calls that run at this moment.
+/// Lists the calls in progress.
 #[utoipa::path(
     get, path = "/calls/live", operation_id = "list_live_calls", tag = "calls",
-    responses((status = 200, description = "They", body = LiveCalls))
+    responses((status = 200, description = "The calls in progress and the state of the daemon", body = LiveCalls))
 )]
 pub(super) async fn list(
     State(api): State<Api>,
@@ -257,18 +263,19 @@ pub(super) async fn list(
     Ok(json(&LiveCalls { calls, state: api.standing() }))
 }
 
-/// The same as a stream: an event `live` with everything, then twice a second one with what has changed: `calls` (`words`
-/// only where there are new ones), `gone` (ids), `state`. Where nothing changes, an empty one comes every two seconds. The
-/// stream ends with the daemon; where there is none, with the first event.
+/// Streams the calls in progress as server-sent events named `live`. The first event holds everything. After it, the
+/// server sends the changes twice a second: `calls` (with `words` only if there are new ones), `gone` (the ids of the
+/// calls that have ended) and `state`. If nothing changes, an empty event follows every two seconds. The stream ends
+/// when the daemon stops. If the API runs without the daemon, the stream ends after the first event.
 #[utoipa::path(
     get, path = "/calls/live/events", operation_id = "watch_live_calls", tag = "calls",
     responses(
         (
             status = 200,
-            description = "Server-sent events. The data of each is JSON: `calls` as in `/calls/live`, `gone`, `state`",
+            description = "Server-sent events. The data of each event is JSON with `calls` (as in `/calls/live`), `gone` and `state`",
             body = String, content_type = "text/event-stream"
         ),
-        (status = 503, description = "There are too many streams", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "Too many streams of events are open", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn events(
@@ -291,7 +298,7 @@ pub(super) async fn events(
     Ok(([UNBUFFERED], Sse::new(news)).into_response())
 }
 
-/// Somebody who watches, and what they have been told.
+/// One open stream, with what the client has been told so far.
 struct Watcher {
     api: Api,
     _room: OwnedSemaphorePermit,
@@ -301,7 +308,7 @@ struct Watcher {
 }
 
 impl Watcher {
-    /// The next event; None: the daemon ends.
+    /// Waits for the next event. `None` means that the daemon has stopped.
     async fn next(&mut self) -> Option<Event> {
         let is_first = self.state.is_none();
         let mut quiet = 0;
@@ -340,13 +347,13 @@ impl Watcher {
     }
 }
 
-/// Hangs up, in the middle of a word.
+/// Hangs up a call at once, even in the middle of a word.
 #[utoipa::path(
     post, path = "/calls/{id}/hangup", operation_id = "hang_up_call", tag = "calls", params(CallPath),
     responses(
-        (status = 202, description = "It is being ended"),
-        (status = 404, description = "There is no such call, or it is over", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The call does not listen", body = Problem, content_type = "application/problem+json"),
+        (status = 202, description = "The call is being ended"),
+        (status = 404, description = "There is no such call, or it has ended", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The call does not accept commands: it is about to end, or it hangs", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn hang_up(
@@ -357,24 +364,24 @@ pub(super) async fn hang_up(
     ask(&*live(&api, &id)?, Wish::HangUp)
 }
 
-/// Where a caller is to go.
+/// The body of a request to transfer a call.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct HandOver {
-    /// The name of a destination (`TRANSFER_DESTINATIONS`).
+    /// The name of a destination from `TRANSFER_DESTINATIONS`.
     #[schema(example = "ventas")]
     destination: String,
 }
 
-/// Hands the caller over, in the middle of a word: he goes on in the dialplan, at a configured destination.
+/// Transfers the caller to a configured destination of the dialplan at once, even in the middle of a word.
 #[utoipa::path(
     post, path = "/calls/{id}/transfer", operation_id = "transfer_call", tag = "calls", params(CallPath), request_body = HandOver,
     responses(
-        (status = 202, description = "He is on his way"),
-        (status = 400, description = "The body is no such JSON", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such call, or it is over", body = Problem, content_type = "application/problem+json"),
+        (status = 202, description = "The call is being transferred"),
+        (status = 400, description = "The body is not the expected JSON", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such call, or it has ended", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "There is no such destination", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The call does not listen", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The call does not accept commands: it is about to end, or it hangs", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn transfer(

@@ -1,7 +1,7 @@
-//! Which users of this machine may use the API where no token is asked for: root, the user of the daemon, and the members of
-//! a group (`API_GROUP`).
+//! Determines which users of this machine may use the API if no token is configured: root, the daemon's own user, and
+//! the members of one group (`API_GROUP`).
 //!
-//! Users and groups are those of the machine, wherever they are kept: in files, or on a server that may be slow or away.
+//! The system resolves users and groups, from files or from a directory server that may be slow or unreachable.
 
 use std::ffi::CString;
 use std::io;
@@ -11,22 +11,22 @@ use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
 
 use crate::operator::Notice;
 
-/// Longest that is waited for a directory server; who cannot be looked up in this time is nobody. Longer would let many
-/// connections wait.
+/// How long the lookup of a user may take, for example on a directory server. A user who cannot be looked up in this
+/// time is refused. A longer time lets many connections wait; a shorter one refuses users when the server is slow.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Who they are.
+/// The users who may use the API without a token.
 #[derive(Debug, Clone)]
 pub struct LocalUsers {
     own: Uid,
     group: Gid,
-    /// The group's name, or its number where it has none.
+    /// The name of the group, or its number if the group has no name.
     name: String,
 }
 
 impl LocalUsers {
-    /// Those of this group; without one, of the group that the daemon runs in. The notice says that there is no such group,
-    /// and that the daemon's own counts.
+    /// Admits the members of this group or, without one, of the group that the daemon runs in. If the group does not
+    /// exist, the daemon's own group is used and the notice tells the operator so.
     #[must_use]
     pub fn new(group: Option<&str>) -> (Self, Option<Notice>) {
         let found = group.map(|name| (name, look_up(name)));
@@ -40,7 +40,7 @@ impl LocalUsers {
         (Self { own: Uid::effective(), group, name }, unknown)
     }
 
-    /// Whether this user is one of them.
+    /// Whether this user may use the API.
     pub(super) async fn admits(&self, uid: u32) -> bool {
         let (uid, group) = (Uid::from_raw(uid), self.group);
         if uid.is_root() || uid == self.own {
@@ -54,7 +54,7 @@ impl LocalUsers {
         })
     }
 
-    /// What somebody else is told.
+    /// The text that explains to a refused user how to get access.
     pub(super) fn how_to_be_let_in(&self) -> String {
         format!(
             "without API_TOKEN this API is for root, the user of the daemon and members of the group {0}: become one \
@@ -69,7 +69,7 @@ fn look_up(group: &str) -> Option<Gid> {
     by_name.or_else(|| group.parse().ok().map(Gid::from_raw))
 }
 
-/// Whether the group is the user's own, or one they belong to besides.
+/// Whether the group is the user's primary group or one of the supplementary groups.
 fn is_member(uid: Uid, group: Gid) -> bool {
     let Ok(Some(user)) = User::from_uid(uid) else { return false };
     user.gid == group

@@ -1,10 +1,13 @@
-//! How a browser logs in: `POST /login` takes a token, and gives a cookie that no script can read and that names the login
-//! (`sessions`), never the token; `POST /logout` ends the login, `GET /session` says what it opens.
+//! How a browser logs in. `POST /login` takes a token and sets a cookie that scripts cannot read. The cookie holds
+//! the id of the login (see `sessions`) and never the token. `POST /logout` ends the login. `GET /session` says what
+//! the login permits.
 //!
-//! Programs need none of this: they send `Authorization`. Who may do what with a cookie is the guard's to say.
+//! Programs do not need these routes: they send `Authorization`. The guard decides what a request with a cookie may
+//! do.
 //!
-//! These routes serve the dashboard alone, and are not in the OpenAPI document. The cookie is the browser's until it
-//! is closed. It is known by its name on every port of a machine: two daemons on one are logged into one at a time.
+//! These routes serve the dashboard only and are not part of the OpenAPI document. The browser keeps the cookie until
+//! the browser is closed. A cookie belongs to all ports of a machine, so a browser can be logged in to only one of
+//! two daemons on the same machine.
 
 use axum::Extension;
 use axum::body::Body;
@@ -20,26 +23,26 @@ use super::problem::Problem;
 use super::recordings::json;
 use crate::config::Role;
 
-/// Its name.
+/// The name of the cookie.
 const COOKIE: &str = "api_session";
 
-/// What a login says.
+/// The body of `POST /login`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Login {
     token: String,
 }
 
-/// What the page may show.
+/// The answer of `GET /session`: what the page may show.
 #[derive(Serialize)]
 struct Session {
-    /// Whether this API asks for tokens at all.
+    /// Whether this API requires tokens.
     needs_token: bool,
-    /// What the one that came with the request opens; null: nothing.
+    /// The role of the token or login that came with the request. Null if the request has none.
     role: Option<&'static str>,
 }
 
-/// Whether a login is needed, and what has been opened by one.
+/// Says whether a login is needed and which role the request has.
 pub(super) async fn session(State(api): State<Api>, headers: HeaderMap) -> Response {
     let role = api.guard().role(&headers).map(|role| match role {
         Role::Full => "full",
@@ -48,7 +51,7 @@ pub(super) async fn session(State(api): State<Api>, headers: HeaderMap) -> Respo
     json(&Session { needs_token: api.guard().asks_for_tokens(), role })
 }
 
-/// Takes a token, and gives the cookie of a login if it is one of ours.
+/// Begins a login if the token is a configured one, and sets the cookie.
 pub(super) async fn login(
     State(api): State<Api>,
     source: Option<Extension<Source>>,
@@ -67,7 +70,7 @@ pub(super) async fn login(
     Ok(response)
 }
 
-/// Ends the login, and takes the cookie back.
+/// Ends the login and deletes the cookie.
 pub(super) async fn logout(State(api): State<Api>, headers: HeaderMap) -> Response {
     api.guard().log_out(&headers);
     (StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie("", "; Max-Age=0", false))]).into_response()
@@ -79,7 +82,7 @@ fn cookie(value: &str, age: &str, secure: bool) -> HeaderValue {
     HeaderValue::try_from(text).expect("base64url is visible ASCII")
 }
 
-/// The login that the cookie names, if there is one.
+/// Returns the id of the login from the cookie, if the request has one.
 pub(super) fn session_of(headers: &HeaderMap) -> Option<&str> {
     let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
     let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));

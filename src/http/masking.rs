@@ -1,17 +1,20 @@
-//! What was asked for, as the access log shows it: without callers' numbers, wherever in a path or query somebody put
-//! them, and however they wrote them.
+//! Masks phone numbers in the path and query of a request before the access log shows them, wherever a client put the
+//! numbers and however the client wrote them.
 
 use axum::http::Uri;
 
-/// Longest path and query that is shown; the rest is cut.
+/// The longest path and query that the log shows, in characters; the rest is cut. A larger value lets strangers write
+/// longer lines; a smaller one cuts ordinary queries.
 const SHOWN_CHARS: usize = 300;
-/// Fewer digits are a year, a port or an extension.
+/// The number of digits from which a number is masked. A smaller value would also mask years, ports and extensions; a
+/// larger one would show short phone numbers.
 const NUMBER_DIGITS: usize = 5;
-/// Parameters whose values are shown, but for numbers in them. Of all others the last two digits are shown.
+/// The parameters whose values are shown, except for phone numbers in them. Of all other values only the last two
+/// digits are shown.
 const SHOWN: [&str; 9] = ["limit", "cursor", "from", "to", "channel", "by", "format", "end_reason", "agent"];
 
-/// Path and query, at most 300 characters. Numbers of five digits or more are `***` and their last two digits; times, ids
-/// of recordings and unique ids of Asterisk stay.
+/// Returns the path and query, at most 300 characters long. A number of five digits or more becomes `***` and its
+/// last two digits. Times, ids of recordings and Asterisk's unique ids stay as they are.
 #[must_use]
 pub fn masked(uri: &Uri) -> String {
     let mut shown = mask_numbers(uri.path());
@@ -38,14 +41,14 @@ pub fn masked(uri: &Uri) -> String {
     shown
 }
 
-/// Whether it is made of what ids, cursors and times are made of.
+/// Whether the text contains only characters that occur in ids, cursors and times.
 fn is_plain(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/_.~:+-%".contains(&byte))
 }
 
-/// Masks every number of [`NUMBER_DIGITS`] or more.
+/// Masks every number of at least [`NUMBER_DIGITS`] digits.
 fn mask_numbers(text: &str) -> String {
-    // Of a longer text the end is cut anyway.
+    // The end of a longer text would be cut later anyway.
     let mut rest = &text[..text.floor_char_boundary(4 * SHOWN_CHARS)];
     let mut masked = String::with_capacity(rest.len());
     while let Some(first) = rest.chars().next() {
@@ -68,16 +71,17 @@ fn mask_numbers(text: &str) -> String {
     masked
 }
 
-/// The number with which a text begins.
+/// The number at the beginning of a text.
 #[derive(Default)]
 struct Number {
     digits: String,
-    /// Where its last digit ends.
+    /// The byte offset after the last digit.
     end: usize,
 }
 
 impl Number {
-    /// Digits, each itself or as `%33`, and what people put between them.
+    /// Parses digits, each written as itself or percent-encoded (`%33`), together with the punctuation that people
+    /// put between digits.
     fn at(text: &str) -> Self {
         let (mut number, mut at) = (Self::default(), 0);
         while let Some((sign, length)) = sign(&text[at..]) {
@@ -93,7 +97,7 @@ impl Number {
     }
 }
 
-/// The first sign of a path or query, decoded, and its length as it stands.
+/// Returns the first character of a path or query, decoded, and the number of bytes that its encoded form takes.
 fn sign(text: &str) -> Option<(char, usize)> {
     let decoded = text.strip_prefix('%').and_then(|rest| rest.get(..2));
     let decoded = decoded.and_then(|hex| u8::from_str_radix(hex, 16).ok()).filter(u8::is_ascii);
@@ -101,8 +105,9 @@ fn sign(text: &str) -> Option<(char, usize)> {
     Some(decoded.map_or((first, first.len_utf8()), |byte| (char::from(byte), 3)))
 }
 
-/// Where the time or id ends with which a text begins, if it begins with one: `2026-11-20`, `20261120_143025_1795180048.12`,
-/// `1795180048.12`, or the time of a cursor, `1795180048123~`.
+/// Returns the byte offset at which a time or id at the beginning of the text ends, or `None` if the text begins with
+/// neither. Examples: `2026-11-20`, `20261120_143025_1795180048.12`, `1795180048.12`, and the time of a cursor,
+/// `1795180048123~`.
 fn time_or_id(text: &str) -> Option<usize> {
     if has_shape(text, "20dddddd_dddddd_") {
         let id = &text[16..];
@@ -120,7 +125,8 @@ fn time_or_id(text: &str) -> Option<usize> {
     }
 }
 
-/// Where Asterisk's unique id ends with which a text begins: seconds, a point, and a count.
+/// Returns the byte offset at which an Asterisk unique id (seconds, a point, a counter) at the beginning of the text
+/// ends.
 fn unique_id(text: &str) -> Option<usize> {
     let seconds = digits(text);
     let count = digits(text.get(seconds..)?.strip_prefix('.')?);
@@ -131,7 +137,8 @@ fn digits(text: &str) -> usize {
     text.bytes().take_while(u8::is_ascii_digit).count()
 }
 
-/// Whether a text begins with this, where `d` is any digit, and ends there or goes on with something else than a digit.
+/// Whether the text begins with this shape, in which `d` stands for any digit. The shape must not be followed by a
+/// digit.
 fn has_shape(text: &str, shape: &str) -> bool {
     let (text, shape) = (text.as_bytes(), shape.as_bytes());
     let fits = |(found, wanted): (&u8, &u8)| found == wanted || (*wanted == b'd' && found.is_ascii_digit());

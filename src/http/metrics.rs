@@ -1,8 +1,8 @@
-//! `/metrics`: what the daemon has done since its start and how it is, for Prometheus. Computed when it is asked for.
+//! `/metrics`: what the daemon has done since its start and its present state, for Prometheus. The values are
+//! computed when they are requested.
 //!
-//! Labels hold words of ours and the configuration's only, so that there are few series, whoever calls whatever a server
-//! says.
-//! Nothing here tells of a person.
+//! Labels hold only words of the program and of the configuration. Callers and servers therefore cannot create new
+//! series, and the metrics contain nothing about any person.
 
 use axum::extract::State;
 use axum::http::header;
@@ -19,16 +19,17 @@ use crate::live::Totals;
 use crate::operator::EndReason;
 use crate::registry::Backlog;
 
-/// What the daemon has done since its start, live calls included, and how it is: for Prometheus.
+/// Returns the daemon's metrics for Prometheus: totals since the start, running calls included, and the present
+/// state.
 #[utoipa::path(
     get, path = "/metrics", operation_id = "get_metrics", tag = "daemon",
-    responses((status = 200, description = "Its figures", content((String = "text/plain"))))
+    responses((status = 200, description = "The metrics in the text format of Prometheus", content((String = "text/plain"))))
 )]
 pub(super) async fn metrics(
     State(api): State<Api>,
     Params(NoQuery {}): Params<NoQuery>,
 ) -> Result<Response, Problem> {
-    // Of the kernel, not of the disk: should the disk hang, these are wanted.
+    // These figures come from the kernel and not from the disk, so they are available even if the disk hangs.
     let process = tokio::task::spawn_blocking(Process::now).await.map_err(Problem::internal)?;
     let mut ours = Exposition::new("openai_inbound_calls_");
     ours.head("build_info", "gauge", "The program, as a label.");
@@ -139,7 +140,8 @@ fn model(to: &mut Exposition, totals: &Totals) {
     to.counter("cost_unknown_calls_total", help, totals.unpriced);
 }
 
-/// What is left for the account, as the server told it last. Series appear when something is told.
+/// The remaining rate limits of the OpenAI account, as OpenAI last reported them. A series appears when OpenAI first
+/// reports its limit.
 fn rate_limits(to: &mut Exposition, totals: &Totals) {
     let told = || {
         totals.rate_limits.iter().flat_map(|(model, (_, limits))| {
@@ -193,7 +195,7 @@ fn call_log(to: &mut Exposition, Backlog { waiting, lost }: Backlog, undelivered
     }
 }
 
-/// The families every program has, under the names every program has them.
+/// The standard metrics of a process, under the names that all Prometheus clients use.
 fn of_process(process: Process, started: f64) -> String {
     let mut to = Exposition::new("process_");
     let Process { cpu_seconds, resident_bytes, open_fds, max_fds } = process;

@@ -1,26 +1,28 @@
-//! The REST API: recordings and the call log over HTTP, RFC 9457 problems, an OpenAPI document made from the routes.
+//! The REST API: recordings and the call log over HTTP, errors in the format of RFC 9457, an OpenAPI document made
+//! from the routes.
 //!
 //! ```text
 //!  server ── connections, limits ──► access_log ──► guard ──► routes ──► Library (files), Index (list)
 //!                                    when, who,     token,     recordings, health, /openapi.json
 //!                                    what           Host, Origin   calls, stats ──► registry::Reader
 //! ```
-//! It must never cost a caller a frame. So it lives on a thread of its own (`daemon::archive`) that yields to the
-//! calls' threads, reads files in small pieces, and holds no lock a call could want.
+//! The API must never delay an audio frame of a call. The API therefore runs on a thread of its own
+//! (`daemon::archive`) with a lower priority than the calls' threads, reads files in small pieces, and holds no lock
+//! that a call might need.
 //!
 //! | file | holds |
 //! |---|---|
-//! | `server`, `connections` | the accept loop, time limits, the orderly end; how many connections, and of whom |
-//! | `guard`, `local_users`, `origin` | who may come in; which users of this machine; from where |
-//! | `access_log`, `refusals`, `masking` | who did, and who was refused; without callers' numbers |
-//! | `recordings`, `listing`, `audio`, `range`, `conditional` | the routes of recordings, and what they are made of |
-//! | `calls`, `call_listing`, `stats`, `csv` | the routes of the call log, what they show, and as a table |
-//! | `live` | the calls that run, and a supervisor's wishes |
-//! | `metrics`, `exposition`, `process` | figures for Prometheus, their text, those of the process |
+//! | `server`, `connections` | the accept loop, time limits and the orderly end; the number of connections, of each client too |
+//! | `guard`, `local_users`, `origin` | who may use the API; which users of this machine; which client sent a request |
+//! | `access_log`, `refusals`, `masking` | the log of requests; the log of refused ones; the masking of phone numbers |
+//! | `recordings`, `listing`, `audio`, `range`, `conditional` | the routes of recordings and their parts |
+//! | `calls`, `call_listing`, `stats`, `csv` | the routes of the call log, their types, and the answers as tables |
+//! | `live` | the calls in progress, and the commands of a supervisor |
+//! | `metrics`, `exposition` | the metrics for Prometheus, and their text format |
 //! | `dashboard`, `login`, `sessions` | the page at `/`; how a browser logs in, and for how long |
-//! | `guesses` | wrong tokens, and who is shut out for them |
-//! | `on_disk` | waiting for the disk, not for ever |
-//! | `health`, `ready`, `problem`, `openapi`, `body` | how the daemon is, whether it serves; errors; the document; what comes along |
+//! | `guesses` | the counts of wrong tokens, and who is shut out because of them |
+//! | `on_disk` | access to the disk with a limit on the wait |
+//! | `health`, `ready`, `problem`, `openapi`, `body` | health and readiness; errors; the OpenAPI document; request bodies |
 
 pub mod access_log;
 mod audio;
@@ -89,46 +91,47 @@ use problem::Problem;
 use ready::Readiness;
 use server::Peer;
 
-/// Asks the recorder how it is; `None` where there is none.
+/// Returns the state of the recorder, or `None` if there is no recorder.
 pub type AskRecorder = Box<dyn Fn() -> Option<RecorderHealth> + Send + Sync>;
 
-/// What the API needs of the rest.
+/// Everything that the API needs from the rest of the program.
 pub struct Parts {
-    /// The files.
+    /// The files of the recordings.
     pub library: Library,
-    /// Their index.
+    /// The index of the recordings.
     pub index: Index,
-    /// Tells the index's keeper what was found out.
+    /// Tells the keeper of the index which recordings have changed.
     pub feed: Feed,
-    /// Forgets callers whose recordings are gone.
+    /// Erases callers from the call log when their recordings are deleted.
     pub log: Log,
-    /// The call log.
+    /// Reads the call log.
     pub calls: Reader,
-    /// The files of the databases, beside which damaged ones are kept.
+    /// The paths of the two databases. Damaged databases are kept beside them.
     pub databases: [PathBuf; 2],
-    /// The country of the line, by which numbers are compared.
+    /// The country of the telephone line, which decides when two numbers are the same.
     pub country: Option<CountryCode>,
-    /// Who may come in.
+    /// Decides who may use the API.
     pub guard: Guard,
-    /// Who did.
+    /// Records who used the API.
     pub access_log: AccessLog,
-    /// Reverse proxies whose word on their clients counts.
+    /// The reverse proxies that are trusted to name their clients.
     pub trusted_proxies: Vec<IpNet>,
-    /// The recorder.
+    /// Asks for the state of the recorder.
     pub recorder: AskRecorder,
-    /// How the deletion of old recordings stands.
+    /// The state of the deletion of old recordings.
     pub retention: watch::Receiver<retention::Standing>,
-    /// What the daemon shows of itself; None: there is no daemon.
+    /// What the daemon publishes about itself. `None` if the API runs without the daemon.
     pub daemon: Option<live::Daemon>,
-    /// Spaces downloads out.
+    /// Limits the rate of downloads.
     pub pace: Pace,
-    /// When the program began.
+    /// When the program started.
     pub started: DateTime<FixedOffset>,
-    /// The wall clock.
+    /// Returns the wall time.
     pub clock: fn() -> DateTime<FixedOffset>,
 }
 
-/// The state of the routes, with room for streams of events, and the ways to the disk. Cheap to clone.
+/// The state of the routes: the parts, the permits for streams of events, and the access to the disk. Clones are
+/// cheap.
 #[derive(Clone)]
 pub struct Api(Arc<Parts>, Arc<Semaphore>, OnDisk);
 
@@ -183,13 +186,14 @@ impl Api {
         (self.0.recorder)()
     }
 
-    /// Removes damaged databases that were put aside: they hold what is to be erased, and nothing can be erased in them.
+    /// Removes damaged databases that were set aside. They may hold data that must be erased, and no single row can
+    /// be erased in them.
     async fn remove_aside(&self) -> Result<(), Problem> {
         let databases = self.0.databases.clone();
         self.on_disk(move |_| databases.iter().for_each(|path| sqlite::remove_aside(path, |_| true))).await
     }
 
-    /// Does what waits for the disk beside the runtime, with an end to the wait.
+    /// Runs work on files beside the runtime, with a limit on the wait.
     async fn on_disk<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Library) -> T + Send + 'static,
@@ -198,7 +202,7 @@ impl Api {
         self.2.run(move || work(&library)).await
     }
 
-    /// As [`Self::on_disk`], of one recording: that its files are gone is news to the index.
+    /// Works like [`Self::on_disk`] for one recording. If the recording's files are gone, the index is told.
     async fn read<T: Send + 'static>(
         &self,
         id: &RecordingId,
@@ -213,7 +217,7 @@ impl Api {
     }
 }
 
-/// The routes, ready to be served.
+/// Builds the router with all routes.
 pub fn router(parts: Parts) -> Router {
     let asks_for_tokens = parts.guard.asks_for_tokens();
     let api = Api(Arc::new(parts), Arc::new(Semaphore::new(live::STREAMS)), OnDisk::new());
@@ -259,11 +263,11 @@ pub fn router(parts: Parts) -> Router {
         .with_state(api)
 }
 
-/// The mark of an answer with which the guard turned a request away.
+/// Marks the answer to a request that the guard refused.
 #[derive(Debug, Clone, Copy)]
 struct Refused;
 
-/// The guard: who may not come in gets no further.
+/// Passes a request to the routes only if the guard admits it.
 async fn admit(State(api): State<Api>, request: Request, next: Next) -> Response {
     let (head, body) = request.into_parts();
     let (who, mut response) = match api.0.guard.admit(&head).await {
@@ -274,14 +278,14 @@ async fn admit(State(api): State<Api>, request: Request, next: Next) -> Response
             (who, response)
         }
     };
-    // Who logs in is known only then.
+    // A login reveals the client's name only in its answer.
     if response.extensions().get::<Who>().is_none() {
         response.extensions_mut().insert(who);
     }
     response
 }
 
-/// Notes every request in the access log when its answer has been sent, and adds what all answers have.
+/// Writes every request to the access log after its answer has been sent, and adds the headers that all answers have.
 async fn note(State(api): State<Api>, mut request: Request, next: Next) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let what = masking::masked(request.uri());
@@ -293,8 +297,8 @@ async fn note(State(api): State<Api>, mut request: Request, next: Next) -> Respo
     let at = (api.0.clock)();
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
-    // Recordings are about people: nothing between here and the reader keeps them, nothing guesses at them.
-    // The dashboard's files are about nobody, and say so themselves.
+    // Recordings are personal data: no cache may keep an answer, and no browser may guess its type. The files of the
+    // dashboard contain no personal data and set their own header.
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     let status = response.status();
@@ -309,7 +313,7 @@ async fn note(State(api): State<Api>, mut request: Request, next: Next) -> Respo
     response.map(|body| Body::new(Counted { body, noted: Some(noted) }))
 }
 
-/// A body that counts what of it is sent, and is noted when it ends or is dropped.
+/// A body that counts the bytes sent, and writes the line of the access log when it ends or is dropped.
 struct Counted {
     body: Body,
     noted: Option<Noted>,

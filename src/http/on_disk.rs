@@ -1,8 +1,8 @@
-//! What waits for the disk: beside the runtime, and not for ever.
+//! Runs work on files beside the runtime, with a limit on the wait.
 //!
-//! A disk that hangs – a network's, a broken one – takes every thread that asks it and gives none back, and whoever waits
-//! for a thread waits as long. So every wait ends, only so many are queued, and whoever asks how the disk is ([`look`])
-//! has a thread of their own.
+//! A disk that hangs, such as a network file system or a broken disk, blocks every thread that uses it, and
+//! everything that waits for one of these threads waits too. Every wait therefore has a limit, the number of waiting
+//! requests is bounded, and an examination of the disk ([`look`]) has a thread of its own.
 //!
 //! [`look`]: OnDisk::look
 
@@ -16,14 +16,17 @@ use tokio::time::timeout;
 
 use super::Problem;
 
-/// How long a request waits for the disk. Shorter fails requests of a busy disk, longer keeps connections from others.
+/// How long a request waits for the disk. A shorter time makes requests fail when the disk is busy; a longer one
+/// keeps connections from other clients.
 pub(super) const WAIT: Duration = Duration::from_secs(20);
-/// How long a look at the disk may take. Monitors give up after 5 to 10 seconds, and should learn by then why.
+/// How long an examination of the disk may take. Monitors give up after 5 to 10 seconds and should learn the cause
+/// before that. A shorter time reports a busy disk as one that hangs.
 const LOOK: Duration = Duration::from_secs(2);
-/// Requests at once that wait for the disk. More would only wait longer, and be given up in the end.
+/// The maximum number of requests that use the disk at the same time. With a larger value more requests would wait
+/// and then fail; a smaller one would delay requests of a healthy disk.
 const ROOM: usize = 64;
 
-/// The ways to the disk. Cheap to clone.
+/// Access to the disk. Clones share the limits and are cheap.
 #[derive(Debug, Clone)]
 pub(super) struct OnDisk {
     room: Arc<Semaphore>,
@@ -35,10 +38,11 @@ impl OnDisk {
         Self { room: Arc::new(Semaphore::new(ROOM)), looking: Arc::new(Semaphore::new(1)) }
     }
 
-    /// Does this beside the runtime. It goes on if it is given up, and holds its place until it ends.
+    /// Runs the work on a blocking thread. Work that takes too long is not cancelled: it continues and keeps its
+    /// place until it ends.
     ///
     /// # Errors
-    /// 503 when it takes too long, 500 when it panics.
+    /// Status 503 if the work takes too long, 500 if it panics.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
@@ -61,7 +65,7 @@ impl OnDisk {
         }
     }
 
-    /// Looks at the disk, on a thread of its own; never two looks at once. `None` if it takes too long.
+    /// Examines the disk on a thread of its own, one examination at a time. Returns `None` if it takes too long.
     pub(super) async fn look<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
@@ -72,7 +76,8 @@ impl OnDisk {
             let look = move || {
                 let seen = work();
                 drop(place);
-                let _nobody_waits_any_more = tell.send(seen);
+                // The request may have timed out meanwhile; then nobody needs the result.
+                tell.send(seen).ok();
             };
             thread::Builder::new().name("disk-look".into()).spawn(look).ok()?;
             told.await.ok()
@@ -100,7 +105,7 @@ mod tests {
         assert!(disk.look(move || hanging.recv()).await.is_none());
         assert!(disk.look(|| ()).await.is_none(), "one look at a time");
         let (block, blocked) = mpsc::channel::<()>();
-        // A thread that blocks holds the paused clock.
+        // A blocking thread keeps the paused clock from advancing by itself.
         let (hung, ()) = tokio::join!(disk.run(move || blocked.recv()), tokio::time::advance(2 * WAIT));
         assert_eq!(hung.unwrap_err().into_response().status(), StatusCode::SERVICE_UNAVAILABLE);
         drop((hang, block));

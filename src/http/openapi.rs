@@ -1,5 +1,5 @@
-//! The document at `/openapi.json`: made from the routes and the types they answer with, completed with what the
-//! guard and the server answer in place of any route.
+//! Builds the document at `/openapi.json` from the routes and the types of their answers. It adds the answers that
+//! the guard and the server give in place of any route.
 
 use bytes::Bytes;
 use utoipa::OpenApi as _;
@@ -10,16 +10,16 @@ use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Response};
 #[derive(utoipa::OpenApi)]
 #[openapi(info(
     title = "openai-inbound-calls",
-    description = "Recordings of the calls: list, read, hear, delete. The call log: list, sums. Errors are RFC 9457 problems."
+    description = "List, read, play and delete the recordings of calls; list the call log and sum it up; watch and control calls in progress. Errors are problems in the format of RFC 9457."
 ))]
 struct Document;
 
-/// The document before the routes are known.
+/// The document without routes; the router adds them.
 pub(super) fn begin() -> OpenApi {
     Document::openapi()
 }
 
-/// The document of these routes, as JSON.
+/// Completes the document with the security scheme and the answers that all routes share, and returns it as JSON.
 pub(super) fn finish(mut document: OpenApi, asks_for_tokens: bool) -> Bytes {
     if asks_for_tokens {
         let bearer = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
@@ -30,18 +30,21 @@ pub(super) fn finish(mut document: OpenApi, asks_for_tokens: bool) -> Bytes {
         for operation in operations(path) {
             leave_events_open(operation);
             let mut also = vec![
-                ("400", "A parameter is wrong or unknown"),
-                ("500", "The disk failed, or a file is damaged; the technical log tells more"),
+                ("400", "A parameter is invalid or unknown"),
+                ("500", "The disk failed or a file is damaged. The technical log holds the cause"),
             ];
             if operation.security.is_none() && asks_for_tokens {
-                also.push(("401", "A token is needed"));
-                also.push(("403", "The token may only read, or the recording is encrypted"));
-                also.push(("429", "Too many wrong tokens came from this address within a minute"));
+                also.push(("401", "The request needs a valid token"));
+                also.push(("403", "The token permits only reading, or the recording is encrypted"));
+                also.push(("429", "This address has sent too many wrong tokens within a minute"));
             }
             if !asks_for_tokens {
-                also.push(("401", "This user of the machine is not let in"));
-                also.push(("403", "A page of another site asks, or the recording is encrypted"));
-                also.push(("421", "The Host is not this machine"));
+                also.push(("401", "This user of the machine may not use the API"));
+                also.push((
+                    "403",
+                    "The request comes from a page of another site, or the recording is encrypted",
+                ));
+                also.push(("421", "The Host header does not name this machine"));
             }
             for (status, description) in also {
                 operation
@@ -59,8 +62,8 @@ fn operations(path: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     [&mut path.get, &mut path.post, &mut path.delete].into_iter().filter_map(Option::as_mut)
 }
 
-/// Takes the schema off a stream of events: OpenAPI 3.1 has no word for what is in one, so that some tools take a schema
-/// for that of an event, others for that of the whole stream.
+/// Removes the schema of a stream of events. OpenAPI 3.1 cannot describe the events of a stream, so some tools would
+/// take the schema for that of one event and others for that of the whole stream.
 fn leave_events_open(operation: &mut Operation) {
     for response in operation.responses.responses.values_mut() {
         if let RefOr::T(response) = response

@@ -1,12 +1,14 @@
-//! From where a request comes: the other end of its connection, or, where that is a reverse proxy which the operator trusts
-//! (`API_TRUSTED_PROXIES`), the client that the proxy names in `X-Forwarded-For` or `Forwarded` (RFC 7239).
+//! Determines which client a request comes from: the other end of the connection or, if that is a reverse proxy that
+//! the operator trusts (`API_TRUSTED_PROXIES`), the client that the proxy names in `X-Forwarded-For` or `Forwarded`
+//! (RFC 7239).
 //!
 //! ```text
 //!  X-Forwarded-For: 10.9.9.9, 203.0.113.7, 192.0.2.10      connection from 127.0.0.1
 //!                   forged    the client   ◄── trusted ◄── trusted
 //! ```
-//! Every proxy adds at the right end the address it was asked from, and anybody can send the header with something in it. So
-//! it is read from the right, as long as whoever speaks is trusted.
+//! Every proxy appends to the right end of the list the address that its request came from, and anybody can send the
+//! header with any content. The list is therefore read from the right for as long as the addresses belong to trusted
+//! proxies.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -18,17 +20,17 @@ use super::server::Peer;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// From where a request came.
+/// The client that a request came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Client {
-    /// From the other end of the connection.
+    /// The other end of the connection.
     Direct(SocketAddr),
-    /// From an address that a trusted proxy names.
+    /// An address that a trusted proxy names.
     Forwarded(IpAddr),
 }
 
 impl Client {
-    /// Its address; IPv4 addresses as such.
+    /// The IP address of the client. An IPv4-mapped IPv6 address is returned as IPv4.
     #[must_use]
     pub fn ip(self) -> IpAddr {
         match self {
@@ -47,19 +49,20 @@ impl fmt::Display for Client {
     }
 }
 
-/// To whom connections and wrong tokens are counted.
+/// The party for which connections and wrong tokens are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Share {
-    /// A user of this machine.
+    /// A user of this machine, by uid.
     User(u32),
-    /// An address; of IPv6 the first 64 bits, as a customer of a provider has all of the rest.
+    /// An IP address. Of an IPv6 address only the first 64 bits count, because a provider's customer usually owns all
+    /// the rest.
     Network(IpAddr),
-    /// A trusted proxy, for everybody behind it.
+    /// A trusted proxy, on behalf of all clients behind it.
     Proxy(IpAddr),
 }
 
 impl Share {
-    /// Whose a connection is.
+    /// The party to which a connection belongs.
     pub(super) fn of(peer: &Peer, proxies: &[IpNet]) -> Self {
         let ip = peer.address.ip().to_canonical();
         match peer.uid {
@@ -77,17 +80,17 @@ impl Share {
     }
 }
 
-/// Who asks; an extension of every request.
+/// The origin of a request, as an extension of the request.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Source {
-    /// From where.
+    /// The client that sent the request.
     pub(super) client: Client,
-    /// To whom a wrong token is counted.
+    /// The party for which a wrong token is counted.
     pub(super) share: Share,
 }
 
 impl Source {
-    /// Who asks over this connection, where these proxies are trusted.
+    /// Determines the origin of a request that came over this connection. `proxies` are the trusted networks.
     pub(super) fn of(peer: &Peer, headers: &HeaderMap, proxies: &[IpNet]) -> Self {
         let client = client(peer.address, headers, proxies);
         let share = match client {
@@ -98,14 +101,14 @@ impl Source {
     }
 }
 
-/// Whether an address is one of these.
+/// Whether the address is in one of these networks.
 #[must_use]
 pub fn is_within(networks: &[IpNet], ip: IpAddr) -> bool {
     let ip = ip.to_canonical();
     networks.iter().any(|network| network.contains(&ip))
 }
 
-/// Who asked over this connection, where these proxies are trusted.
+/// Determines the client of a request. `proxies` are the trusted networks.
 fn client(peer: SocketAddr, headers: &HeaderMap, proxies: &[IpNet]) -> Client {
     if !is_within(proxies, peer.ip()) {
         return Client::Direct(peer);
@@ -113,7 +116,7 @@ fn client(peer: SocketAddr, headers: &HeaderMap, proxies: &[IpNet]) -> Client {
     let named = |hops: Vec<Option<IpAddr>>| {
         let mut client = None;
         for hop in hops.into_iter().rev() {
-            // What cannot be read was seen by a proxy that hides its clients: they are behind the last one known.
+            // A proxy that hides its clients writes something that is not an address. The last known address counts.
             let Some(ip) = hop else { break };
             client = Some(ip);
             if !is_within(proxies, ip) {
@@ -126,7 +129,8 @@ fn client(peer: SocketAddr, headers: &HeaderMap, proxies: &[IpNet]) -> Client {
     let forwarded = hops(headers, &header::FORWARDED, forwarded_for);
     let client = match (listed, forwarded) {
         (Some(hops), None) | (None, Some(hops)) => named(hops),
-        // A proxy that fills in one of the two lets pass what its client put into the other.
+        // A proxy that sets only one of the two headers forwards the other one as its client sent it. If the headers
+        // disagree, none counts.
         (Some(listed), Some(forwarded)) => {
             let (one, other) = (named(listed), named(forwarded));
             one.filter(|one| Some(*one) == other)
@@ -136,7 +140,7 @@ fn client(peer: SocketAddr, headers: &HeaderMap, proxies: &[IpNet]) -> Client {
     client.map_or(Client::Direct(peer), Client::Forwarded)
 }
 
-/// The hops of a list in all lines of a header; `None` where there is no such header.
+/// Parses the list in all lines of a header. Returns `None` if the header is absent.
 fn hops(
     headers: &HeaderMap,
     name: &HeaderName,
@@ -151,8 +155,8 @@ fn hops(
     Some(lines.flat_map(of_line).collect())
 }
 
-/// `for=` of an element of `Forwarded`; `None` for what names no address. (A comma within quotes, which only a forger writes
-/// there, splits it into elements that are none.)
+/// Parses the `for=` parameter of an element of `Forwarded`. Returns `None` if it names no address. A comma within
+/// quotes, which only a forger would write there, splits the element into invalid ones.
 fn forwarded_for(element: &str) -> Option<IpAddr> {
     let mut pairs = element.split(';').filter_map(|pair| pair.split_once('='));
     let (_, node) = pairs.find(|(name, _)| name.trim().eq_ignore_ascii_case("for"))?;
@@ -160,7 +164,8 @@ fn forwarded_for(element: &str) -> Option<IpAddr> {
     address(node.strip_prefix('"').and_then(|node| node.strip_suffix('"')).unwrap_or(node))
 }
 
-/// An address, alone or with a port: `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]`, `[2001:db8::1]:80`.
+/// Parses an address with or without a port: `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]`,
+/// `[2001:db8::1]:80`.
 fn address(text: &str) -> Option<IpAddr> {
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
     let ip = bare.parse().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()));
@@ -171,7 +176,8 @@ fn address(text: &str) -> Option<IpAddr> {
 mod tests {
     use super::*;
 
-    /// Who asks over a connection from this address with these headers, where 127.0.0.1 and 192.0.2.0/24 are trusted.
+    /// Returns the client of a request with these headers from this address, with 127.0.0.1 and 192.0.2.0/24 as
+    /// trusted proxies.
     fn of(peer: &str, lines: &[(&'static str, &'static str)]) -> String {
         let proxies = ["127.0.0.1/32".parse().unwrap(), "192.0.2.0/24".parse().unwrap()];
         let mut headers = HeaderMap::new();

@@ -1,6 +1,8 @@
-//! Errors as RFC 9457 has them: `application/problem+json`, with a `code` for programs and a `detail` for people.
+//! Errors in the format of RFC 9457: `application/problem+json`, with a `code` for programs and a `detail` for
+//! people.
 //!
-//! English, like the rest of the API: its readers are programs and those who write them.
+//! The texts are English, like the rest of the API, because they are read by programs and by the people who write
+//! them.
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -11,33 +13,33 @@ use crate::recordings::LibraryError;
 use crate::recordings::index::IndexError;
 use crate::registry::RegistryError;
 
-/// An error, RFC 9457.
+/// An error in the format of RFC 9457.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = Problem)]
 pub struct Problem {
-    /// Always `about:blank`: what happened is told by `status` and `code`.
+    /// Always `about:blank`: `status` and `code` say what happened.
     #[serde(rename = "type")]
     #[schema(example = "about:blank")]
     kind: &'static str,
-    /// The name of the status.
+    /// The name of the HTTP status.
     #[schema(example = "Not Found")]
     title: &'static str,
-    /// The HTTP status.
+    /// The HTTP status code.
     #[schema(minimum = 400, maximum = 599, example = 404)]
     status: u16,
-    /// What happened, for programs; does not change between versions.
+    /// What happened, as a code for programs. Codes do not change between versions.
     #[schema(example = "no_such_recording")]
     code: &'static str,
-    /// What happened, for people.
+    /// What happened, as a sentence for people.
     #[schema(example = "there is no such recording")]
     detail: String,
-    /// A header that belongs to it.
+    /// An additional response header, such as `Retry-After`.
     #[serde(skip)]
     header: Option<Box<(header::HeaderName, HeaderValue)>>,
 }
 
 impl Problem {
-    /// Something else than what follows.
+    /// Creates a problem that has no constructor of its own.
     #[must_use]
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         Self {
@@ -50,32 +52,32 @@ impl Problem {
         }
     }
 
-    /// No such recording, which is also said of whatever is no id.
+    /// There is no such recording. The same answer is given for a text that is not a valid id.
     #[must_use]
     pub fn no_such_recording() -> Self {
         Self::new(StatusCode::NOT_FOUND, "no_such_recording", "there is no such recording")
     }
 
-    /// A path that leads nowhere.
+    /// The path belongs to no route.
     #[must_use]
     pub fn no_such_path() -> Self {
         Self::new(StatusCode::NOT_FOUND, "no_such_path", "nothing is here; see /openapi.json")
     }
 
-    /// A parameter we do not know or cannot read.
+    /// A parameter is unknown or cannot be parsed.
     #[must_use]
     pub fn bad_parameter(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "bad_parameter", detail)
     }
 
-    /// A defect of ours, or of the disk; the cause goes into the technical log, not to whoever asked.
+    /// The program or the disk failed. The cause goes into the technical log and not to the client.
     #[must_use]
     pub fn internal(cause: impl std::fmt::Display) -> Self {
         tracing::warn!(%cause, "a request failed");
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "it failed; the technical log tells more")
     }
 
-    /// The same, with a header.
+    /// Adds a response header.
     #[must_use]
     pub fn with(mut self, name: header::HeaderName, value: HeaderValue) -> Self {
         self.header = Some(Box::new((name, value)));

@@ -1,27 +1,28 @@
-//! Range requests, RFC 9110 section 14: one range of bytes. Whether it is meant for the file as it is now, is for
-//! `conditional` to say.
+//! Range requests (RFC 9110, section 14) for one range of bytes. `conditional` decides whether a range applies to the
+//! present state of the file.
 //!
-//! Several ranges at once, other units and what cannot be read are answered with the whole, as the RFC allows.
+//! A request for several ranges, in another unit, or with an unreadable range is answered with the whole file, as the
+//! RFC permits.
 
 use axum::http::{HeaderMap, header};
 
-/// What of a file is asked for.
+/// The part of a file that a request asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wanted {
-    /// All of it.
+    /// The whole file.
     Whole,
-    /// From the first byte to the last, both included.
+    /// The bytes from `first` to `last`, both included.
     Part {
-        /// From.
+        /// The offset of the first byte.
         first: u64,
-        /// To.
+        /// The offset of the last byte.
         last: u64,
     },
-    /// Bytes it has not.
+    /// A range that begins after the end of the file: status 416.
     Beyond,
 }
 
-/// What these headers ask for of a file so long.
+/// Determines the part of a file of this length that the headers ask for.
 #[must_use]
 pub(super) fn wanted(headers: &HeaderMap, length: u64) -> Wanted {
     let mut ranges = headers.get_all(header::RANGE).iter();
@@ -29,7 +30,7 @@ pub(super) fn wanted(headers: &HeaderMap, length: u64) -> Wanted {
     range.to_str().ok().and_then(|text| parse(text, length)).unwrap_or(Wanted::Whole)
 }
 
-/// `None`: not one range of bytes.
+/// Parses one range. Returns `None` if the text is not exactly one range of bytes.
 fn parse(text: &str, length: u64) -> Option<Wanted> {
     let (unit, range) = text.split_once('=')?;
     let (first, last) = range.trim().split_once('-')?;
@@ -60,7 +61,7 @@ fn parse(text: &str, length: u64) -> Option<Wanted> {
     }
 }
 
-/// Digits only; more than fit count as very many.
+/// Parses decimal digits. A number that does not fit becomes the largest one.
 fn number(text: &str) -> Option<u64> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     digits.then(|| text.parse().unwrap_or(u64::MAX))

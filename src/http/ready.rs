@@ -1,5 +1,5 @@
-//! `/ready`: whether a caller who came now would be served by the assistant. Open to monitors without a token, so it
-//! tells nothing about anybody.
+//! `/ready`: whether the assistant would serve a caller who arrives now. Monitors may read it without a token, so the
+//! answer contains nothing about any person.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -13,44 +13,46 @@ use super::recordings::json;
 use super::{Api, Problem};
 pub use crate::exchange::readiness::{AsteriskLink, Readiness};
 
-/// A call that OpenAI did not serve, or that had no sound, counts so long. Longer keeps callers away from an assistant that
-/// works again.
+/// How long a call that OpenAI did not serve, or that had no audio, makes the daemon not ready. A longer time keeps
+/// callers away from an assistant that works again; a shorter one lets monitors miss the failure.
 const LATELY: TimeDelta = TimeDelta::seconds(60);
 
-/// Why a caller would not be served.
+/// A reason why the daemon is not ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Obstacle {
     /// The API runs without the daemon.
     NoDaemon,
-    /// Asterisk is not connected.
+    /// The daemon has no connection to Asterisk.
     AsteriskAway,
-    /// Another program has taken the ARI application.
+    /// Another program has taken over the ARI application.
     ApplicationReplaced,
-    /// Asterisk forbids what it is asked for (`read_only` in ari.conf), or does not answer in time.
+    /// Asterisk refuses the daemon's requests (for example because of `read_only` in ari.conf), or does not answer in
+    /// time.
     AsteriskRefuses,
-    /// `LOCAL_IP_ADDRESS` is no address of this machine: no call would have sound.
+    /// `LOCAL_IP_ADDRESS` is not an address of this machine, so no call would have audio.
     LocalAddressMissing,
-    /// The sound of a call could not be connected within the last minute.
+    /// The audio of a call could not be connected within the last minute.
     SoundFailing,
-    /// OpenAI failed a call within the last minute.
+    /// OpenAI failed to serve a call within the last minute.
     OpenaiFailing,
-    /// OpenAI has failed several calls in a row: one caller in ten tries, the others go on in the dialplan at once.
+    /// OpenAI has failed to serve several calls in a row. The daemon offers one caller in ten to OpenAI as a test.
+    /// All other callers continue in the dialplan at once.
     OpenaiOutage,
-    /// The calls of today have cost what they may (`MAX_DAY_COST`).
+    /// The cost of today's calls has reached its limit (`MAX_DAY_COST`).
     DayCostReached,
-    /// What is recorded does not reach the disk. Calls are served all the same.
+    /// Recorded data does not reach the disk. Calls are still served.
     DiskFailing,
-    /// There are as many calls as there may be (`MAX_CALLS`): the next caller goes on in the dialplan.
+    /// The number of calls has reached its limit (`MAX_CALLS`): the next caller continues in the dialplan.
     MaxCallsReached,
-    /// The calls' frames leave late: the next caller goes on in the dialplan.
+    /// The daemon is overloaded and sends audio frames late: the next caller continues in the dialplan.
     Overloaded,
     /// The daemon is being stopped.
     Draining,
 }
 
 impl Obstacle {
-    /// Every obstacle.
+    /// All obstacles, in the order of the enum.
     pub const ALL: [Self; 13] = [
         Self::NoDaemon,
         Self::AsteriskAway,
@@ -67,7 +69,7 @@ impl Obstacle {
         Self::Draining,
     ];
 
-    /// The word in answers and metrics.
+    /// The obstacle's code in answers and metrics.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
@@ -88,21 +90,21 @@ impl Obstacle {
     }
 }
 
-/// Whether a caller would be served.
+/// The readiness of the daemon.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Ready {
-    /// Whether nothing is in the way.
+    /// Whether nothing prevents the daemon from serving a caller who arrives now.
     ready: bool,
-    /// What is.
+    /// Everything that prevents it. Empty if `ready` is true.
     reasons: Vec<Obstacle>,
 }
 
-/// Whether a caller who came now would be served.
+/// Reports whether a caller who arrives now would be served.
 #[utoipa::path(
     get, path = "/ready", operation_id = "get_readiness", tag = "daemon", security(()),
     responses(
-        (status = 200, description = "He would be", body = Ready),
-        (status = 503, description = "Something is in the way", body = Ready),
+        (status = 200, description = "A caller who arrives now would be served", body = Ready),
+        (status = 503, description = "Something prevents the daemon from serving callers; `reasons` says what", body = Ready),
     )
 )]
 pub(super) async fn ready(
@@ -115,7 +117,7 @@ pub(super) async fn ready(
     Ok((code, json(&Ready { ready, reasons })).into_response())
 }
 
-/// Everything in the way of a caller who came now.
+/// Everything that prevents the daemon from serving a caller who arrives now.
 pub(super) fn reasons(api: &Api) -> Vec<Obstacle> {
     let mut reasons =
         api.readiness().map_or_else(|| vec![Obstacle::NoDaemon], |now| obstacles(&now, api.now()));

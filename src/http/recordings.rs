@@ -1,4 +1,4 @@
-//! The routes of recordings. What waits for the disk is done beside the runtime.
+//! The routes of recordings. All work on files runs on blocking threads, not on the runtime's thread.
 
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -14,12 +14,12 @@ use super::problem::Problem;
 use crate::recordings::{Audio, Document, Side};
 use crate::registry::Whose;
 
-/// The recordings, newest first.
+/// Lists the recordings, newest first.
 #[utoipa::path(
     get, path = "/recordings", operation_id = "list_recordings", tag = "recordings", params(ListQuery),
     responses(
-        (status = 200, description = "A page of them", body = List),
-        (status = 503, description = "The index is being opened", body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "One page of recordings", body = List),
+        (status = 503, description = "The index of recordings is being opened and cannot be searched yet", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn list(
@@ -38,11 +38,11 @@ pub(super) async fn list(
     Ok(json(&List::from(&page)))
 }
 
-/// One recording.
+/// Describes one recording.
 #[utoipa::path(
     get, path = "/recordings/{id}", operation_id = "get_recording", tag = "recordings", params(IdPath),
     responses(
-        (status = 200, description = "It", body = Recording),
+        (status = 200, description = "The recording", body = Recording),
         (status = 404, description = "There is no such recording", body = Problem, content_type = "application/problem+json"),
     )
 )]
@@ -54,17 +54,18 @@ pub(super) async fn one(
     let asked = id.clone();
     let mut facts = api.read(&id, move |library| library.facts(&asked)).await?;
     if facts.told.is_none() {
-        // Encrypted, and no identity here: what the index heard while the call ran is all there is.
+        // The files are encrypted and this machine has no key for them. Only what the index learned during the call
+        // is known.
         facts.told = api.index().find(&id).await.ok().flatten().and_then(|known| known.told);
     }
     Ok(json(&Recording::from(&facts)))
 }
 
-/// The conversation, as its file has it.
+/// Returns the conversation file of a recording.
 #[utoipa::path(
     get, path = "/recordings/{id}/conversation", operation_id = "get_conversation", tag = "recordings", params(IdPath),
     responses(
-        (status = 200, description = "What was said, and all about the call", body = serde_json::Value, content_type = "application/json"),
+        (status = 200, description = "What was said, with the details of the call", body = serde_json::Value, content_type = "application/json"),
         (status = 404, description = "There is no such recording", body = Problem, content_type = "application/problem+json"),
     )
 )]
@@ -78,11 +79,11 @@ pub(super) async fn conversation(
     Ok(document(read, "application/json"))
 }
 
-/// The summary, for people.
+/// Returns the summary of a call as text for people.
 #[utoipa::path(
     get, path = "/recordings/{id}/summary", operation_id = "get_summary", tag = "recordings", params(IdPath),
     responses(
-        (status = 200, description = "Who, when, why it ended, and the dialogue", body = String, content_type = "text/plain"),
+        (status = 200, description = "The participants, the time, the reason why the call ended, and the dialogue", body = String, content_type = "text/plain"),
         (status = 404, description = "There is no such recording", body = Problem, content_type = "application/problem+json"),
     )
 )]
@@ -96,11 +97,11 @@ pub(super) async fn summary(
     Ok(document(read, "text/plain; charset=utf-8"))
 }
 
-/// What happened to the session.
+/// Lists the technical events of a call: what happened between the daemon, Asterisk and OpenAI.
 #[utoipa::path(
     get, path = "/recordings/{id}/events", operation_id = "get_events", tag = "recordings", params(IdPath),
     responses(
-        (status = 200, description = "In the order in which it happened", body = Vec<serde_json::Value>, content_type = "application/json"),
+        (status = 200, description = "The events, in the order in which they happened", body = Vec<serde_json::Value>, content_type = "application/json"),
         (status = 404, description = "There is no such recording, or its events were not kept", body = Problem, content_type = "application/problem+json"),
     )
 )]
@@ -114,18 +115,18 @@ pub(super) async fn events(
     Ok(document(read, "application/json"))
 }
 
-/// What was heard: WAV, µ-law, 8 kHz.
+/// Returns what was heard during the call, as a WAV file (G.711 µ-law, 8 kHz).
 #[utoipa::path(
     get, path = "/recordings/{id}/audio", operation_id = "get_audio", tag = "recordings",
     params(IdPath, AudioQuery, PartHeaders),
     responses(
-        (status = 200, description = "All of it", body = inline(Bytes), content_type = "audio/wav"),
-        (status = 206, description = "The part asked for", body = inline(Bytes), content_type = "audio/wav"),
-        (status = 304, description = "It is as the client has it"),
-        (status = 404, description = "There is no such recording, or its sound was not kept", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "Encrypted, and the call is still running", body = Problem, content_type = "application/problem+json"),
-        (status = 412, description = "It is not in the state that the request is meant for", body = Problem, content_type = "application/problem+json"),
-        (status = 416, description = "It has no such bytes", body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "The whole file", body = inline(Bytes), content_type = "audio/wav"),
+        (status = 206, description = "The requested part of the file", body = inline(Bytes), content_type = "audio/wav"),
+        (status = 304, description = "The file has not changed: the client's copy is current"),
+        (status = 404, description = "There is no such recording, or its audio was not kept", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The recording is encrypted and the call is still running", body = Problem, content_type = "application/problem+json"),
+        (status = 412, description = "The file is not in the state that the request requires", body = Problem, content_type = "application/problem+json"),
+        (status = 416, description = "The requested range is beyond the end of the file", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn audio(
@@ -147,18 +148,18 @@ pub(super) async fn audio(
     audio::respond(&method, &headers, offer, api.pace(), api.now().into())
 }
 
-/// The assistant's µ-law as the model sent it: 8 kHz, mono, no header.
+/// Returns the assistant's audio as the model sent it: G.711 µ-law, 8 kHz, mono, without a header.
 #[utoipa::path(
     get, path = "/recordings/{id}/audio.bin", operation_id = "get_audio_bin", tag = "recordings",
     params(IdPath, PartHeaders),
     responses(
-        (status = 200, description = "All of it", body = inline(Bytes), content_type = "application/octet-stream"),
-        (status = 206, description = "The part asked for", body = inline(Bytes), content_type = "application/octet-stream"),
-        (status = 304, description = "It is as the client has it"),
-        (status = 404, description = "There is no such recording, or its sound was not kept", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "Encrypted, and the call is still running", body = Problem, content_type = "application/problem+json"),
-        (status = 412, description = "It is not in the state that the request is meant for", body = Problem, content_type = "application/problem+json"),
-        (status = 416, description = "It has no such bytes", body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "The whole file", body = inline(Bytes), content_type = "application/octet-stream"),
+        (status = 206, description = "The requested part of the file", body = inline(Bytes), content_type = "application/octet-stream"),
+        (status = 304, description = "The file has not changed: the client's copy is current"),
+        (status = 404, description = "There is no such recording, or its audio was not kept", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The recording is encrypted and the call is still running", body = Problem, content_type = "application/problem+json"),
+        (status = 412, description = "The file is not in the state that the request requires", body = Problem, content_type = "application/problem+json"),
+        (status = 416, description = "The requested range is beyond the end of the file", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn bin(
@@ -175,15 +176,16 @@ pub(super) async fn bin(
     audio::respond(&method, &headers, offer, api.pace(), api.now().into())
 }
 
-/// Deletes every file of a recording, or none. The call log forgets who called whom, and damaged databases that were put
-/// aside are removed, because they may hold it too.
+/// Deletes all files of a recording; if one file cannot be deleted, none is. The call log erases the numbers of the
+/// caller and the callee. Damaged databases that were set aside are removed as well, because they may hold these
+/// numbers.
 #[utoipa::path(
     delete, path = "/recordings/{id}", operation_id = "delete_recording", tag = "recordings", params(IdPath),
     responses(
-        (status = 204, description = "It is gone"),
+        (status = 204, description = "The recording is deleted"),
         (status = 404, description = "There is no such recording", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "The call is still running", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The files are gone; the call log cannot be written now, and forgets as soon as it can", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The files are deleted, but the call log cannot be written now. It erases the numbers as soon as it can", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn delete(
@@ -193,7 +195,8 @@ pub(super) async fn delete(
 ) -> Result<StatusCode, Problem> {
     let asked = id.clone();
     api.read(&id, move |library| library.delete(&asked)).await?;
-    // A list asked for right after this does not show it; should this fail, the list itself finds out.
+    // A list that is requested after this answer must not show the recording. If the removal from the index fails,
+    // the list itself notices that the files are gone.
     if api.index().remove(std::slice::from_ref(&id)).await.is_err() {
         api.feed().gone(id.clone());
     }
@@ -202,7 +205,7 @@ pub(super) async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// A JSON answer.
+/// Builds a JSON answer.
 pub(super) fn json(value: &impl Serialize) -> Response {
     match serde_json::to_vec(value) {
         Ok(body) => {

@@ -1,12 +1,12 @@
-//! Requests that were refused, and those of people whom nobody knows: at most one line a second for an address and a status,
-//! with how many more there were. Whoever is refused can ask as often as they like, and must neither fill the disk nor push
-//! others out of the log.
+//! Limits the log of refused requests and of requests from unknown clients to one line a second for each address and
+//! status. The line says how many more there were. A refused client can send any number of requests and must neither
+//! fill the disk nor push other entries out of the log.
 //!
 //! ```text
 //!  first of its kind ──► a line at once ──► a second of counting ──► a line with the count ──► a second …
 //!                                                  └── none came ──► forgotten
 //! ```
-//! It has no clock: the lines bring the time, and whoever writes them says when nothing has come for a second.
+//! This file has no clock. The lines carry their time, and the caller reports when no line has come for a second.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -16,39 +16,40 @@ use chrono::{DateTime, FixedOffset, TimeDelta};
 
 use super::access_log::{Line, render};
 
-/// Addresses that are counted each by itself; all others are counted as one. More would let somebody with many addresses
-/// fill the disk faster: at 150 bytes a line these are 10 kB a second.
+/// The number of addresses that are counted separately; all others are counted together. With a larger value,
+/// somebody with many addresses could fill the disk faster: at 150 bytes a line, 64 addresses write 10 kB a second. A
+/// smaller value merges unrelated clients earlier.
 const ADDRESSES: usize = 64;
-/// Between two lines of a kind.
+/// The time between two lines of one kind.
 const SECOND: TimeDelta = TimeDelta::seconds(1);
 
-/// What is counted.
+/// The refused requests that have been counted and not yet written.
 #[derive(Debug, Default)]
 pub(super) struct Refusals {
     counts: HashMap<Kind, Count>,
 }
 
-/// What is counted together.
+/// The property by which refused requests are counted together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Kind {
-    /// Of this address, with this status.
+    /// Requests from this address that were answered with this status.
     Of(Option<IpAddr>, u16),
-    /// Of whoever comes when enough are counted.
+    /// All requests that come when [`ADDRESSES`] kinds are already being counted.
     Others,
 }
 
 #[derive(Debug)]
 struct Count {
-    /// When a line was written last.
+    /// When the last line was written.
     written: DateTime<FixedOffset>,
-    /// Requests since.
+    /// The number of requests since then.
     more: u64,
-    /// The last of them.
+    /// The last of these requests.
     last: Line,
 }
 
 impl Refusals {
-    /// Takes a refused request; returns what is to be written now.
+    /// Counts a refused request and returns the lines that must be written now.
     pub(super) fn take(&mut self, line: Line) -> String {
         let mut text = self.due(line.at);
         let kind = Kind::Of(line.client.map(|client| client.ip()), line.status);
@@ -64,13 +65,13 @@ impl Refusals {
         text
     }
 
-    /// What has been counted for a second at this time.
+    /// Returns the lines of all counts that are at least a second old at this time.
     fn due(&mut self, now: DateTime<FixedOffset>) -> String {
-        // The wall's time may have been set back.
+        // The wall clock may have been set back.
         self.write(Some(now), |count| (now - count.written).abs() >= SECOND)
     }
 
-    /// All that has been counted: nothing has come for a second, or nothing will come any more.
+    /// Returns the lines of all counts. The caller uses it when no request has come for a second, and at the end.
     pub(super) fn rest(&mut self) -> String {
         self.write(None, |_| true)
     }

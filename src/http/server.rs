@@ -1,7 +1,7 @@
-//! The accept loop: HTTP/1.1 connections in a bounded number (`connections`), each in a task of one set, with a limit on how
-//! long a request's head may take.
+//! The accept loop for HTTP/1.1 connections. The number of connections is bounded (`connections`), each connection is
+//! a task of one set, and the time for the head of a request is limited.
 //!
-//! It speaks no TLS: to other machines put a reverse proxy before it.
+//! The server does not speak TLS. Access from other machines needs a reverse proxy that does.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -31,36 +31,42 @@ use super::origin::Share;
 use super::problem::Problem;
 use crate::net::peer_uid;
 
-/// For the whole head of a request, and between two requests. Shorter breaks slow lines, longer lets strangers
-/// hold connections.
+/// How long the head of a request may take to arrive, and how long a connection may stay idle between two requests. A
+/// shorter time breaks requests over slow lines; a longer one lets strangers hold connections.
 const HEAD_TIME: Duration = Duration::from_secs(20);
-/// The same for a connection that is kept back for monitors.
+/// The same limit for a connection that is reserved for monitors. Monitors are near and fast, so a longer time would
+/// only keep other monitors out.
 const MONITOR_HEAD_TIME: Duration = Duration::from_secs(5);
-/// Largest head, and what is read ahead.
+/// The largest head of a request, and the size of the read buffer, in bytes. A larger value lets strangers use more
+/// memory; a smaller one rejects requests with many cookies.
 const BUFFER_BYTES: usize = 64 * 1024;
-/// For answers that are under way when the daemon stops.
+/// How long answers may take to finish when the daemon stops. A longer time delays the stop; a shorter one cuts
+/// answers off.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
-/// After a failed accept: descriptors have run out, and the next try would fail at once.
+/// The pause after a failed accept. File descriptors have run out, and without a pause the next attempt would fail at
+/// once.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Who is at the other end of a connection; an extension of every request.
+/// The other end of a connection, as an extension of every request.
 #[derive(Debug, Clone)]
 pub struct Peer {
     pub(super) address: SocketAddr,
-    /// The user of this machine who opened the connection; None: it comes from elsewhere, or they are not known.
+    /// The user of this machine who opened the connection. `None` if the connection comes from another machine or its
+    /// user is unknown.
     pub(super) uid: Option<u32>,
-    /// Whether they may use the API without a token, once that has been looked up.
+    /// Whether this user may use the API without a token. Looked up once per connection, when first needed.
     pub(super) is_let_in: Arc<OnceCell<bool>>,
 }
 
 impl Peer {
-    /// The other end of a connection from this address, which this user of the machine has opened.
+    /// Describes a connection from this address that this user of the machine has opened.
     #[must_use]
     pub fn new(address: SocketAddr, uid: Option<u32>) -> Self {
         Self { address, uid, is_let_in: Arc::default() }
     }
 
-    /// Looks at a connection that has just been accepted: later the other end may be closed, and be nobody's.
+    /// Determines the user of a connection that has just been accepted. This must happen at once: after the other end
+    /// has closed its socket, the kernel no longer knows its user.
     fn of(stream: &TcpStream, address: SocketAddr) -> Self {
         let is_here = address.ip().to_canonical().is_loopback();
         let local = stream.local_addr().ok().filter(|_| is_here);
@@ -69,16 +75,16 @@ impl Peer {
     }
 }
 
-/// What is served.
+/// What the server serves.
 #[derive(Debug, Clone)]
 pub struct Routes {
-    /// The routes.
+    /// The routes of the API.
     pub router: Router,
-    /// Reverse proxies, whose connections are those of everybody behind them.
+    /// The trusted reverse proxies. A connection from one of them counts for all clients behind it.
     pub proxies: Vec<IpNet>,
 }
 
-/// Serves until `stop` is done; answers under way have a moment to end.
+/// Serves connections until `stop` completes, and then gives answers in progress a moment to finish.
 pub async fn serve(listener: TcpListener, routes: Routes, stop: impl Future<Output = ()>) {
     let room = Room::default();
     let (end, ending) = watch::channel(());
@@ -104,7 +110,7 @@ pub async fn serve(listener: TcpListener, routes: Routes, stop: impl Future<Outp
     }
 }
 
-/// The next connection.
+/// Accepts the next connection.
 async fn accept(listener: &TcpListener) -> (TcpStream, Peer) {
     loop {
         match listener.accept().await {
@@ -141,14 +147,14 @@ async fn connection(
                 None => ([(header::CACHE_CONTROL, "no-store")], no_room()).into_response(),
             };
             if kind == Kind::Monitor {
-                // The next who looks finds room.
+                // Closing the connection makes room for the next monitor.
                 response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
             Ok::<_, Infallible>(response.map(|body| Answered { body, _busy: busy }))
         }
     });
-    // Without this the last packet of an answer waits for the acknowledgement of the one before.
-    let _best_effort = stream.set_nodelay(true);
+    // Without TCP_NODELAY the last packet of an answer waits for the acknowledgement of the one before. A failure only costs speed.
+    stream.set_nodelay(true).ok();
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(match kind {
@@ -172,14 +178,14 @@ async fn connection(
     }
 }
 
-/// What is said where only monitors find room.
+/// The answer to a request over a connection that is reserved for monitors.
 fn no_room() -> Problem {
     let detail = "too many connections are busy, yours or all together; close some, or try again";
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_connections", detail)
         .with(header::RETRY_AFTER, HeaderValue::from_static("5"))
 }
 
-/// The body of an answer; while it is sent the connection is busy.
+/// The body of an answer. The connection is busy until the body has been sent.
 struct Answered {
     body: Body,
     _busy: Busy,

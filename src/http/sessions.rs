@@ -1,5 +1,6 @@
-//! Who has logged in: a random id for each login, which is what a browser keeps, and which ends when its holder logs out, after
-//! twelve hours, or with the daemon. It is worth nothing then, and never tells the token.
+//! The logins of browsers. Each login has a random id, which the browser keeps as a cookie. The id does not reveal
+//! the token. A login ends when its holder logs out, after twelve hours, or when the daemon stops; from then on the
+//! id is worthless.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -7,17 +8,20 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-/// Logins at once; when one more comes, the oldest ends. A login takes a token, so that more are not strangers' work.
+/// The maximum number of logins; a further login ends the oldest. A login needs a valid token, so strangers cannot
+/// fill the list. A larger value costs memory; a smaller one logs people out when many are logged in.
 const SESSIONS: usize = 256;
-/// How long a login lasts. Shorter asks people for their token within a working day; longer leaves browsers open over night.
+/// How long a login lasts. A shorter time makes people enter their token again within a working day; a longer one
+/// leaves browsers logged in overnight.
 const LASTS: Duration = Duration::from_secs(12 * 3_600);
-/// 256 bits: nobody guesses one.
+/// The length of an id in bytes. 32 bytes are 256 bits, which nobody can guess; a shorter id could be guessed more
+/// easily.
 const ID_BYTES: usize = 32;
 
-/// The id of a login.
+/// The id of a login, before it is encoded for the cookie.
 type Id = [u8; ID_BYTES];
 
-/// Those that last.
+/// The logins that have not ended.
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
     held: HashMap<Id, Session>,
@@ -25,13 +29,14 @@ pub(super) struct Sessions {
 
 #[derive(Debug, Clone, Copy)]
 struct Session {
-    /// Whose it is: the place of their token.
+    /// The position of the holder's token in the guard's list.
     holder: usize,
     began: Instant,
 }
 
 impl Sessions {
-    /// Logs the holder of a token in; returns the id for the cookie. None: the system has no random numbers.
+    /// Begins a login for the holder of a token and returns the id for the cookie. Returns `None` if the system
+    /// cannot provide random numbers.
     pub(super) fn begin(&mut self, holder: usize, now: Instant) -> Option<String> {
         let mut id = Id::default();
         rustls::crypto::ring::default_provider().secure_random.fill(&mut id).ok()?;
@@ -44,14 +49,14 @@ impl Sessions {
         Some(URL_SAFE_NO_PAD.encode(id))
     }
 
-    /// Whose login this is, if it lasts. (Ids are found by their hash under a random key: how long that takes tells nothing
-    /// about how much of a guess is right.)
+    /// Returns the holder of a login that has not ended. The map finds ids by a hash with a random key, so the time
+    /// that the search takes does not reveal how much of a guessed id is right.
     pub(super) fn holder(&self, cookie: &str, now: Instant) -> Option<usize> {
         let session = self.held.get(&id(cookie)?)?;
         session.lasts(now).then_some(session.holder)
     }
 
-    /// Ends it.
+    /// Ends the login that the cookie names, if there is one.
     pub(super) fn end(&mut self, cookie: &str) {
         if let Some(id) = id(cookie) {
             self.held.remove(&id);

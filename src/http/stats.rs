@@ -1,4 +1,4 @@
-//! Sums over calls as the API shows them, and what may be asked of them.
+//! Sums over calls as the API shows them, and the parameters of their route.
 
 use chrono::{DateTime, FixedOffset, SecondsFormat};
 use serde::{Deserialize, Serialize};
@@ -10,43 +10,43 @@ use super::listing::{span, when};
 use super::problem::Problem;
 use crate::registry::stats::{Asked, By, Group, Latency, Sums};
 
-/// The sums of some calls.
+/// The sums over the calls of one hour, day, agent or model.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Stat {
-    /// The hour or day in which they came, by its beginning; or their agent or model.
+    /// The beginning of the hour or day in which the calls arrived, or the name of their agent or model.
     #[schema(example = "2025-10-20T00:00:00-05:00")]
     key: String,
-    /// How many.
+    /// The number of calls.
     calls: u64,
-    /// How many of them are running.
+    /// The number of these calls that are still running.
     running: u64,
-    /// How long they lasted together.
+    /// The total duration of the calls, in minutes.
     minutes: f64,
-    /// What they used of the model, as far as it is known.
+    /// The tokens that the calls used, as far as the usage is known.
     tokens: TokenCounts,
-    /// How many ended without that being known.
+    /// The number of ended calls whose token usage is unknown.
     unknown_tokens_calls: u64,
-    /// What they cost, as far as it is known.
+    /// The cost of the calls in US dollars, as far as the cost is known.
     cost_usd: f64,
-    /// How many ended without that being known.
+    /// The number of ended calls whose cost is unknown.
     unknown_cost_calls: u64,
-    /// From the caller's arrival to the first word.
+    /// The time from the caller's arrival to the first word that the caller heard.
     greeting: Figure,
-    /// Each call's median from the caller's last word to the assistant's first.
+    /// The median response time of each call: from the caller's last word to the assistant's first.
     turn_p50: Figure,
-    /// The same, of which 95 of 100 in each call were no longer.
+    /// The 95th percentile of the response times of each call.
     turn_p95: Figure,
 }
 
-/// A figure over the calls that have it; null where none has.
+/// Statistics of one value over the calls that have it. All fields are null if no call has the value.
 #[derive(Debug, Serialize, ToSchema)]
 #[expect(clippy::struct_field_names, reason = "the unit is last, here as everywhere")]
 pub(super) struct Figure {
-    /// Their mean.
+    /// The mean, in milliseconds.
     mean_ms: Option<f64>,
-    /// Half of them had no more.
+    /// The median, in milliseconds.
     p50_ms: Option<u64>,
-    /// 95 of 100 had no more.
+    /// The 95th percentile, in milliseconds.
     p95_ms: Option<u64>,
 }
 
@@ -56,7 +56,7 @@ impl From<Latency> for Figure {
     }
 }
 
-/// The columns of the table.
+/// The columns of the CSV table, in order.
 pub(super) const COLUMNS: [&str; 23] = [
     "key",
     "calls",
@@ -107,50 +107,51 @@ impl Stat {
     }
 }
 
-/// The sums, in the order of time or name.
+/// The sums over the calls, ordered by time or by name.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Stats {
-    /// They.
+    /// One entry for each hour, day, agent or model.
     pub(super) stats: Vec<Stat>,
 }
 
-/// What makes a row.
+/// How the calls are grouped.
 #[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Key {
-    /// Each hour in which a call came.
+    /// One row for each hour in which a call arrived.
     Hour,
-    /// Each day.
+    /// One row for each day on which a call arrived.
     #[default]
     Day,
-    /// Each agent.
+    /// One row for each agent.
     Agent,
-    /// Each model.
+    /// One row for each model.
     Model,
 }
 
-/// What may be asked of the sums.
+/// The parameters of the sums.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct StatsQuery {
-    /// What makes a row. Hours and days are those of the machine as its clocks stand now.
+    /// How the calls are grouped. Hours and days follow the machine's present UTC offset.
     #[serde(default)]
     #[param(inline, required = false)]
     by: Key,
-    /// Calls that came then or later: a date, local time of the machine, or a time with its UTC offset.
+    /// Only calls that arrived at this time or later. The value is a date, a local time of the machine, or a time
+    /// with a UTC offset.
     #[param(schema_with = when)]
     from: Option<String>,
-    /// Calls that came then or earlier; a date stands for its whole day.
+    /// Only calls that arrived at this time or earlier, in the same formats as `from`. A date includes the whole day.
     #[param(schema_with = when)]
     to: Option<String>,
-    /// JSON, or a table; without it `Accept` decides.
+    /// The format of the answer. Without this parameter, the `Accept` header decides.
     #[param(inline)]
     pub(super) format: Option<Format>,
 }
 
 impl StatsQuery {
-    /// What it asks of the log, hours and days being this far ahead of UTC.
+    /// Translates the parameters into a question to the call log. `offset` is the UTC offset of the hours and days.
     pub(super) fn asked(&self, offset: FixedOffset) -> Result<Asked, Problem> {
         let (from_us, to_us) = span(self.from.as_deref(), self.to.as_deref())?;
         let by = match self.by {

@@ -1,4 +1,4 @@
-//! The dashboard: a page in the program, served at `/`, and its files below `/dashboard/`.
+//! The dashboard: a web page at `/` and its files below `/dashboard/`, which are part of the program.
 //!
 //! ```text
 //!  main ── which view the address names ──► now     live calls, by server-sent events
@@ -6,12 +6,12 @@
 //!   ├── login                               call    one call: sound (waveform), talk (transcript)
 //!   └── words, format, dom, api             usage   sums over time (plot)
 //! ```
-//! The files are ES modules, a style sheet and an icon as they lie here: nothing builds them, and nothing comes from
-//! elsewhere. What they show they ask of the same API as everybody. They hold nothing about anybody, so they are open
-//! without a token; what a view asks for is not.
+//! The files are ES modules, a style sheet and an icon. No build step changes them, and the page loads nothing from
+//! other servers. The page gets its data from the public API. The files contain no personal data and need no token;
+//! the data that a view requests does.
 //!
-//! What the page shows is data of callers and models: it becomes text nodes, never HTML (`dom.js`), and the policy
-//! below lets nothing run that is not one of these files.
+//! The page shows data that comes from callers and models. The page inserts such data as text nodes and never as HTML
+//! (`dom.js`), and the policy below forbids all scripts except these files.
 
 use axum::Router;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -24,7 +24,7 @@ use super::Api;
 use super::conditional::{Validators, Verdict};
 use super::problem::Problem;
 
-/// Where the files are; the page itself is at `/`.
+/// The path of the files. The page itself is at `/`.
 const FOLDER: &str = "/dashboard/";
 
 const HTML: &str = "text/html; charset=utf-8";
@@ -32,7 +32,7 @@ const CSS: &str = "text/css; charset=utf-8";
 const JS: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 
-/// Name, type, content.
+/// The name, media type and content of each file.
 const FILES: [(&str, &str, &str); 16] = [
     ("page.html", HTML, include_str!("page.html")),
     ("style.css", CSS, include_str!("style.css")),
@@ -52,16 +52,16 @@ const FILES: [(&str, &str, &str); 16] = [
     ("plot.js", JS, include_str!("plot.js")),
 ];
 
-/// Scripts, styles, data and sound of this server, and nothing else; `blob:` is a table made in the page.
+/// Permits scripts, styles, data and audio from this server only. `blob:` covers objects that the page itself creates.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
     media-src 'self' blob:; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// Whether it is the page or one of its files, which everybody may have.
+/// Whether the path is the page or one of its files, which need no token.
 pub(super) fn is_page(path: &str) -> bool {
     path == "/" || path.starts_with(FOLDER)
 }
 
-/// The routes.
+/// The routes of the page and its files.
 pub(super) fn routes() -> Router<Api> {
     FILES.into_iter().fold(Router::new(), |router, (name, content_type, text)| {
         let path = if name == "page.html" { "/".to_owned() } else { format!("{FOLDER}{name}") };
@@ -73,14 +73,14 @@ pub(super) fn routes() -> Router<Api> {
     })
 }
 
-/// What changes when the file does.
+/// The validators of a file: a tag that changes with its content.
 fn tag(text: &str) -> Validators {
     let hash: [u8; 32] = Sha256::digest(text).into();
     let half = u128::from_be_bytes(hash[..16].try_into().expect("16 of 32 bytes"));
     Validators::new(format!("\"{half:032x}\""), None)
 }
 
-/// The file, that the browser has it, or that it is another one.
+/// Answers with the file, with 304 if the browser already has it, or with 412 if the browser expects another one.
 fn answer(
     method: &Method,
     headers: &HeaderMap,
@@ -102,7 +102,7 @@ fn answer(
     let out = response.headers_mut();
     let tag = HeaderValue::from_str(validators.tag()).expect("hexadecimal is visible ASCII");
     out.insert(header::ETAG, tag);
-    // It is asked for each time, and sent once: a new program has a new page.
+    // The browser must revalidate the file each time, so that a new version of the program shows its new page.
     out.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     out.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     out.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));

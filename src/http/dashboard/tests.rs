@@ -1,4 +1,4 @@
-//! The page's files against each other and against the daemon's codes.
+//! Tests that the files of the page fit each other and the daemon's codes.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ fn file(name: &str) -> &'static str {
     FILES.iter().find(|(known, ..)| *known == name).expect("the file is there").2
 }
 
-/// The keys of one language in the table.
+/// The keys of one language in the table of words.
 fn keys(language: &str) -> BTreeSet<&'static str> {
     let table =
         file("words.js").split(&format!("\n  {language}: {{\n")).nth(1).expect("the language is there");
@@ -21,7 +21,7 @@ fn keys(language: &str) -> BTreeSet<&'static str> {
     set
 }
 
-/// What follows each place where `before` stands in the scripts and the page, up to `end`.
+/// The texts that follow `before` in the scripts and the page, each up to `end`.
 fn named(before: &str, end: char) -> BTreeSet<&'static str> {
     let texts = FILES.iter().filter(|(name, ..)| *name != "words.js").map(|(_, _, text)| *text);
     texts.flat_map(|text| text.split(before).skip(1)).filter_map(|rest| rest.split(end).next()).collect()
@@ -72,7 +72,7 @@ fn nothing_comes_from_elsewhere_and_nothing_becomes_html() {
         let elsewhere = text.matches("http://").count();
         assert_eq!(elsewhere, text.matches("http://www.w3.org/2000/svg").count(), "{name}");
     }
-    // The policy forbids both: they would be without effect.
+    // The policy forbids inline styles and inline event handlers: neither would have an effect.
     assert!(!file("page.html").contains("style=") && !file("page.html").contains("onclick"));
 }
 
