@@ -1,14 +1,14 @@
-//! The calls that run, for whoever watches: each puts a glance of itself here now and then, and takes wishes from here.
-//! What is left of one that is over is its share of the [`Totals`].
+//! The calls in progress, for the API and the metrics. Each call regularly publishes a snapshot of its state here and
+//! receives the commands of a supervisor from here. When a call ends, its figures are added to the [`Totals`].
 //!
 //! ```text
 //!  call_task ── Seat::show ──► Board ◄── calls ── API, metrics
 //!      ▲                         │
 //!      └────── wishes ◄──────────┘
 //! ```
-//! A call is live or in the totals, never both or neither: its seat is given up and added up under one lock.
-//! Nobody waits: a glance is a pointer swapped under a lock that is held for nothing else, and a wish that finds no room
-//! is refused.
+//! A call is either in progress or in the totals, never both or neither: one lock covers its removal and its
+//! addition. Nobody waits: a snapshot is a pointer that is swapped under a lock of its own, and a command that finds
+//! no room is refused.
 
 mod totals;
 
@@ -28,32 +28,32 @@ pub use totals::{BOUNDS, Histogram, Totals, Use};
 /// What is known of a call when it begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
-    /// The caller's channel.
+    /// The id of the caller's channel.
     pub id: ChannelId,
-    /// Its recording; None: nothing of it is recorded.
+    /// The id of the recording. `None` if nothing of the call is recorded.
     pub recording_id: Option<String>,
-    /// The caller's number; empty if withheld.
+    /// The caller's number. Empty if the caller withheld it.
     pub caller: String,
-    /// The number dialled.
+    /// The number that the caller dialled.
     pub called: String,
-    /// The model that answers.
+    /// The model that serves the call.
     pub model: String,
-    /// The model that transcribes; None: nothing is.
+    /// The model that transcribes the caller's speech. `None` if nothing is transcribed.
     pub transcription_model: Option<String>,
-    /// The agent that answers.
+    /// The name of the agent that serves the call.
     pub agent: String,
-    /// When the caller came.
+    /// When the caller arrived.
     pub offered_at: DateTime<FixedOffset>,
-    /// Where a supervisor may send him.
+    /// The destinations to which a supervisor may transfer the caller.
     pub destinations: Vec<Destination>,
 }
 
-/// Takes a wish; false: it finds no room, or the call is gone.
+/// Hands a command to the call. Returns false if there is no room for it or the call has ended.
 type Ask = Box<dyn Fn(Wish) -> bool + Send + Sync>;
 
-/// A live call.
+/// A call in progress.
 pub struct LiveCall {
-    /// What does not change.
+    /// The facts that do not change during the call.
     pub facts: Facts,
     glance: Mutex<Arc<Glance>>,
     ask: Ask,
@@ -66,30 +66,30 @@ impl fmt::Debug for LiveCall {
 }
 
 impl LiveCall {
-    /// How it was a moment ago.
+    /// The latest snapshot of the call's state.
     pub fn glance(&self) -> Arc<Glance> {
         Arc::clone(&self.glance.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Hands a wish to the call; false: it is about to end anyway, or hangs.
+    /// Hands a command to the call. Returns false if the call is about to end or hangs.
     pub fn ask(&self, wish: Wish) -> bool {
         (self.ask)(wish)
     }
 }
 
-/// All live calls, and what those before them came to. Cheap to clone.
+/// All calls in progress, and the totals of the ended ones. Clones share the same state and are cheap.
 #[derive(Debug, Clone, Default)]
 pub struct Board(Arc<RwLock<Seats>>);
 
 #[derive(Debug, Default)]
 struct Seats {
     calls: HashMap<ChannelId, Arc<LiveCall>>,
-    /// Of the calls that are over.
+    /// The totals of the calls that have ended.
     totals: Totals,
 }
 
 impl Board {
-    /// A call begins. It is on the board until its seat is dropped.
+    /// Adds a call that begins. The call stays on the board until its seat is dropped.
     #[must_use]
     pub fn seat(&self, facts: Facts, ask: impl Fn(Wish) -> bool + Send + Sync + 'static) -> Seat {
         let call = Arc::new(LiveCall { facts, glance: Mutex::default(), ask: Box::new(ask) });
@@ -97,12 +97,12 @@ impl Board {
         Seat { board: self.clone(), call, reason: EndReason::Internal }
     }
 
-    /// A caller came and was sent on at once.
+    /// Counts a caller whom the daemon sent back to the dialplan at once.
     pub fn refused(&self, reason: EndReason) {
         self.write().totals.refuse(reason);
     }
 
-    /// What all calls since the start have come to, those that run included.
+    /// The totals of all calls since the start, including those in progress.
     #[must_use]
     pub fn totals(&self) -> Totals {
         let seats = self.read();
@@ -115,7 +115,7 @@ impl Board {
         totals
     }
 
-    /// The calls that run, those first that came first.
+    /// The calls in progress, in the order of their arrival.
     #[must_use]
     pub fn calls(&self) -> Vec<Arc<LiveCall>> {
         let mut calls: Vec<_> = self.read().calls.values().cloned().collect();
@@ -126,7 +126,7 @@ impl Board {
         calls
     }
 
-    /// One of them.
+    /// Finds the call with this channel id.
     #[must_use]
     pub fn find(&self, id: &str) -> Option<Arc<LiveCall>> {
         self.read().calls.get(&ChannelId::from(id)).cloned()
@@ -141,8 +141,8 @@ impl Board {
     }
 }
 
-/// A call's place on the board. Dropped, the call is over: with its last glance, and by a defect of ours unless
-/// [`Self::end`] says otherwise.
+/// A call's place on the board. Dropping the seat ends the call with its last snapshot. The reason is an internal
+/// error unless [`Self::end`] has set another one.
 #[derive(Debug)]
 pub struct Seat {
     board: Board,
@@ -151,12 +151,12 @@ pub struct Seat {
 }
 
 impl Seat {
-    /// Shows how the call is now.
+    /// Publishes a new snapshot of the call's state.
     pub fn show(&self, glance: Glance) {
         *self.call.glance.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(glance);
     }
 
-    /// The call is over, and came to this.
+    /// Ends the call with its last snapshot and this reason.
     pub fn end(mut self, last: Glance, reason: EndReason) {
         self.show(last);
         self.reason = reason;
@@ -166,7 +166,7 @@ impl Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         let mut seats = self.board.write();
-        // Unless the same channel has come again meanwhile.
+        // The same channel may have entered the application again; the newer call must stay.
         if seats.calls.get(&self.call.facts.id).is_some_and(|call| Arc::ptr_eq(call, &self.call)) {
             seats.calls.remove(&self.call.facts.id);
         }
@@ -238,7 +238,7 @@ mod tests {
         let seat = board.seat(facts("a", 1), |_| false);
         let call = board.find("a").expect("it is there");
         std::thread::scope(|scope| {
-            // The end of the call gets no further than its last glance.
+            // The end of the call comes only as far as its last snapshot.
             let held = call.glance.lock().expect("no panic");
             scope.spawn(move || drop(seat));
             while let Ok(seats) = board.0.try_read() {

@@ -1,6 +1,6 @@
-//! What all calls since the start have come to: sums, and how long callers waited. Pure arithmetic.
+//! The totals of all calls since the start: sums, and histograms of waiting times. Pure arithmetic.
 //!
-//! Every sum only grows, whether a call is added once at its end or seen again and again while it runs.
+//! Every sum only grows, whether a call is added once at its end or counted repeatedly while it runs.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
@@ -15,18 +15,19 @@ use crate::realtime::rate_limits::RateLimits;
 
 use super::Facts;
 
-/// The upper bounds of a [`Histogram`], milliseconds: from our own share, which is a frame, to a caller who has given up.
+/// The upper bounds of a [`Histogram`] in milliseconds. The smallest covers the daemon's own share, one frame; the
+/// largest covers a caller who has given up.
 pub const BOUNDS: [u64; 15] =
     [10, 20, 50, 100, 200, 300, 400, 500, 750, 1_000, 1_500, 2_000, 3_000, 5_000, 10_000];
 
-/// How often something took how long.
+/// A histogram of durations.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Histogram {
-    /// How often it took no longer than this one of [`BOUNDS`], and longer than the one before.
+    /// For each of [`BOUNDS`], the number of durations up to this bound and above the previous one.
     pub within: [u64; BOUNDS.len()],
-    /// How often it was timed, longer times included.
+    /// The number of durations, including those above the last bound.
     pub count: u64,
-    /// All of it together.
+    /// The sum of all durations.
     pub sum: Duration,
 }
 
@@ -41,17 +42,17 @@ impl Histogram {
     }
 }
 
-/// What a model's tokens were used for.
+/// The purpose for which a model used tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Use {
-    /// To talk.
+    /// The conversation with the caller.
     Conversation,
-    /// To put what callers say into words.
+    /// The transcription of the caller's speech.
     Transcription,
 }
 
 impl Use {
-    /// The word in metrics.
+    /// The label's value in metrics.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
@@ -61,65 +62,65 @@ impl Use {
     }
 }
 
-/// What calls have come to.
+/// The totals of calls.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Totals {
-    /// Calls that run.
+    /// The number of calls in progress.
     pub live: u64,
-    /// Callers who came, taken or not.
+    /// The number of callers who arrived, whether the daemon accepted them or not.
     pub started: u64,
-    /// Calls that are over, by reason; those not taken too.
+    /// The number of ended calls by reason, including those that the daemon did not accept.
     pub ended: HashMap<EndReason, u64>,
-    /// Counts.
+    /// The sums of the calls' counters.
     pub counters: Counters,
-    /// The callers' packets.
+    /// The counters of the callers' RTP packets.
     pub uplink: UplinkCounters,
-    /// Frames sent to callers.
+    /// The number of frames sent to callers.
     pub frames: u64,
-    /// Frames skipped because the clock was late.
+    /// The number of frames skipped because the clock was late.
     pub late_frames: u64,
-    /// Pauses inside the assistant's speech because its audio had not arrived.
+    /// The number of pauses within the assistant's speech because its audio had not arrived.
     pub underruns: u64,
-    /// Answers of the assistant that were heard.
+    /// The number of the assistant's answers that were heard.
     pub turns: u64,
-    /// From a caller's arrival to the first word.
+    /// The time from a caller's arrival to the first word that the caller heard.
     pub greeting: Histogram,
-    /// From a caller's last voice to the first frame of the answer.
+    /// The time from the end of a caller's speech to the first frame of the answer.
     pub answer: Histogram,
-    /// Of it, until the server said that he had stopped.
+    /// The part of this time until OpenAI reported the end of the speech.
     pub speech_stopped: Histogram,
-    /// Of it, until the answer's first delta.
+    /// The part of this time until the answer's first audio delta.
     pub first_delta: Histogram,
-    /// Of it, what we added.
+    /// The part of this time that the daemon added.
     pub own: Histogram,
-    /// From the voice of a caller who interrupts to silence.
+    /// The time from the start of an interrupting caller's speech until the assistant was silent.
     pub barge_in: Histogram,
-    /// What the models have used, by the use and the model's name: as many as the configuration has named.
+    /// The tokens that the models used, by purpose and model name. The configuration bounds the number of names.
     pub tokens: BTreeMap<(Use, String), Tokens>,
-    /// What is left of the account's rate limits, by the model's name, and when that was told last.
+    /// The remaining rate limits of the account, by model name, and when they were last reported.
     pub rate_limits: BTreeMap<String, (Instant, RateLimits)>,
-    /// Sound that was transcribed, milliseconds.
+    /// The duration of the transcribed audio, in milliseconds.
     pub transcribed_ms: u64,
-    /// What is known of the cost, micro-USD.
+    /// The known part of the cost, in millionths of a US dollar.
     pub micro_usd: u64,
-    /// Calls that are over of which the cost is not known, or not all of it.
+    /// The number of ended calls whose cost is unknown, wholly or in part.
     pub unpriced: u64,
 }
 
 impl Totals {
-    /// A call that runs has come to this so far.
+    /// Adds the present state of a call in progress.
     pub(super) fn go_on(&mut self, call: &Facts, glance: &Glance) {
         self.live += 1;
         self.add(call, glance);
     }
 
-    /// A caller was not taken.
+    /// Counts a caller whom the daemon did not accept.
     pub(super) fn refuse(&mut self, reason: EndReason) {
         self.started += 1;
         *self.ended.entry(reason).or_default() += 1;
     }
 
-    /// A call is over.
+    /// Adds a call that has ended.
     pub(super) fn end(&mut self, call: &Facts, last: &Glance, reason: EndReason) {
         *self.ended.entry(reason).or_default() += 1;
         self.unpriced += u64::from(last.bill.as_ref().is_some_and(|bill| bill.cost.is_none()));
@@ -143,7 +144,7 @@ impl Totals {
             if let Some(model) = &call.transcription_model {
                 self.used(Use::Transcription, model, bill.transcription);
             }
-            // These come from outside.
+            // These numbers come from OpenAI and may have any value.
             self.transcribed_ms = self.transcribed_ms.saturating_add(bill.transcribed_ms);
             self.micro_usd = self.micro_usd.saturating_add(bill.at_least);
         }
@@ -153,7 +154,7 @@ impl Totals {
         self.tokens.entry((by, model.to_owned())).or_default().add(tokens);
     }
 
-    /// What was told last counts, whichever call it was told in.
+    /// Keeps the limits that were reported last, no matter in which call.
     fn limit(&mut self, model: &str, told: (Instant, RateLimits)) {
         let (at, known) = self.rate_limits.entry(model.to_owned()).or_insert(told);
         if told.0 >= *at {
