@@ -1,4 +1,4 @@
-//! The SQLite file: where a row is accepted, and waits for the server if there is one.
+//! The SQLite file. A row is accepted when it is in this file, and waits here for the server if there is one.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -16,31 +16,31 @@ const MIGRATIONS: Migrations = &[
     (2, "a row for each stay", include_str!("0002_stays.sqlite.sql")),
 ];
 
-/// The file. Cheap to clone; all clones share the database.
+/// The SQLite file of the call log. Clones share the database and are cheap.
 #[derive(Debug, Clone)]
 pub(super) struct Local {
     path: Arc<Path>,
-    /// There is a server: the file is on the way to it.
+    /// Whether a server is configured, to which the rows of this file are delivered.
     forwards: bool,
     open: Arc<RwLock<Option<SqlitePool>>>,
 }
 
-/// What is written.
+/// A change that is written to the file.
 #[derive(Debug)]
 pub(super) enum Change<'a> {
     Put(&'a Row),
     Erase(&'a Whose),
 }
 
-/// A row that waits for the server.
+/// A row that waits for delivery to the server.
 #[derive(Debug)]
 pub(super) struct Due {
     pub(super) row: Row,
-    /// Its place. It changes with every change of the row.
+    /// The row's position in the order of delivery. Every change of the row gives it a new position.
     pub(super) place: i64,
 }
 
-/// An erasure the server has not heard of.
+/// An erasure that the server has not confirmed.
 #[derive(Debug)]
 pub(super) struct Erasure {
     id: i64,
@@ -49,7 +49,7 @@ pub(super) struct Erasure {
 }
 
 impl Local {
-    /// The file at `path`. Opens nothing yet.
+    /// Describes the file at `path` without opening it.
     pub(super) fn new(path: &Path, forwards: bool) -> Self {
         Self { path: path.into(), forwards, open: Arc::default() }
     }
@@ -58,8 +58,8 @@ impl Local {
         &self.path
     }
 
-    /// Opens the file, making it where it is missing. One that is damaged is put aside, and a new one made: the
-    /// path says where it is now.
+    /// Opens the file and creates it if it is missing. A damaged file is moved aside and replaced by a new one; the
+    /// returned path says where the damaged file is now.
     pub(super) async fn open(&self) -> Result<Option<PathBuf>, RegistryError> {
         self.close().await;
         let open = || sqlite::open(&self.path, MIGRATIONS, Commit::Durable);
@@ -81,7 +81,7 @@ impl Local {
         }
     }
 
-    /// Whether it is open, and the file still where it was; somebody may have removed it.
+    /// Whether the database is open and its file is still in place. Somebody may have removed the file.
     pub(super) fn stands(&self) -> bool {
         self.pool().is_ok() && self.path.exists()
     }
@@ -91,7 +91,8 @@ impl Local {
         open.clone().ok_or(RegistryError::Closed)
     }
 
-    /// Writes the changes in their order, all or none. When this is done they outlive a power cut.
+    /// Writes all changes in their order, or none of them. Once this function has returned, the changes survive a
+    /// power cut.
     pub(super) async fn write(&self, changes: &[Change<'_>]) -> Result<(), RegistryError> {
         let mut transaction = self.pool()?.begin().await?;
         for change in changes {
@@ -116,19 +117,19 @@ impl Local {
         Ok(())
     }
 
-    /// Empties the log beside the file, so that a copy of the file is whole and nothing of what was erased is left. False:
-    /// somebody reads just now.
+    /// Empties the write-ahead log beside the file, so that a copy of the file is complete and nothing of the erased
+    /// data remains. Returns false if a reader prevents it.
     pub(super) async fn settle(&self) -> Result<bool, RegistryError> {
         Ok(sqlite::settle(&self.pool()?).await?)
     }
 
-    /// Ends the rows of calls that were running when an earlier daemon was cut off; says how many.
+    /// Ends the rows of calls that an earlier daemon left running when it was cut off. Returns their number.
     pub(super) async fn end_cut_off(&self) -> Result<u64, RegistryError> {
         let ended = sqlx::query(END_CUT_OFF).bind(EndReason::Recovered.code()).execute(&self.pool()?).await?;
         Ok(ended.rows_affected())
     }
 
-    /// Up to `limit` rows that wait for the server, behind this place.
+    /// Returns up to `limit` rows that wait for the server, after this position.
     pub(super) async fn due(&self, after: i64, limit: usize) -> Result<Vec<Due>, RegistryError> {
         let columns = COLUMNS.join(", ");
         let sql = format!("SELECT {columns}, due FROM calls WHERE due > ? ORDER BY due LIMIT ?");
@@ -140,15 +141,15 @@ impl Local {
         Ok(query.fetch_all(&self.pool()?).await?.iter().map(due).collect::<Result<_, _>>()?)
     }
 
-    /// How many rows wait for the server.
+    /// The number of rows that wait for the server.
     pub(super) async fn count_due(&self) -> Result<u64, RegistryError> {
         let rows: i64 =
             sqlx::query_scalar("SELECT COUNT(*) FROM calls WHERE due > 0").fetch_one(&self.pool()?).await?;
         Ok(rows as u64)
     }
 
-    /// The server has these. Of an ended call it is now the only one that has; one that has changed meanwhile is
-    /// still due.
+    /// Records that the server has these rows. The rows of ended calls are then deleted here. A row that has changed
+    /// since it was read keeps waiting.
     pub(super) async fn delivered(&self, delivered: &[&Due]) -> Result<(), RegistryError> {
         let mut transaction = self.pool()?.begin().await?;
         for Due { row, place, .. } in delivered {
@@ -160,7 +161,7 @@ impl Local {
         Ok(())
     }
 
-    /// The erasures the server has not heard of.
+    /// The erasures that the server has not confirmed.
     pub(super) async fn erasures(&self) -> Result<Vec<Erasure>, RegistryError> {
         let rows = sqlx::query("SELECT id, recording_id, caller_key, caller_tail FROM erasures ORDER BY id");
         let rows = rows.fetch_all(&self.pool()?).await?;
@@ -175,14 +176,14 @@ impl Local {
         Ok(erasures)
     }
 
-    /// The server has heard of it.
+    /// Records that the server has carried out the erasure.
     pub(super) async fn erased_there(&self, erasure: &Erasure) -> Result<(), RegistryError> {
         sqlx::query("DELETE FROM erasures WHERE id = ?").bind(erasure.id).execute(&self.pool()?).await?;
         Ok(())
     }
 }
 
-/// A row that is new, or what is new of it. What was erased stays so, and the server is to hear of it.
+/// The SQL that inserts a row or updates it. Erased values stay erased, and the changed row waits for the server.
 fn upsert() -> String {
     let update = COLUMNS[1..].iter().map(|column| match *column {
         "erased" => "erased = MAX(calls.erased, excluded.erased)".to_owned(),
@@ -198,14 +199,14 @@ fn upsert() -> String {
     )
 }
 
-/// Behind all that wait.
+/// The position after all waiting rows.
 const NEXT_PLACE: (&str, &str) = ("due", "(SELECT COALESCE(MAX(due), 0) + 1 FROM calls)");
 const END_CUT_OFF: &str = "UPDATE calls SET end_reason = ?, \
      due = (SELECT COALESCE(MAX(due), 0) FROM calls) + rowid WHERE end_reason IS NULL";
 const FORGET_ENDED: &str = "DELETE FROM calls WHERE row_id = ? AND due = ? AND end_reason IS NOT NULL";
 const KEEP_RUNNING: &str = "UPDATE calls SET due = NULL WHERE row_id = ? AND due = ?";
 
-/// Clears who called whom where the column holds the `?`.
+/// The SQL that erases the numbers in all rows in which the column holds the bound value.
 fn erase(column: Column) -> String {
     format!(
         "UPDATE calls SET caller = '', caller_key = '', called = '', erased = 1, \
@@ -214,7 +215,7 @@ fn erase(column: Column) -> String {
     )
 }
 
-/// Notes for the server that this is to be erased.
+/// The SQL that records an erasure for the server.
 fn remember(column: Column) -> String {
     format!("INSERT INTO erasures ({}) VALUES (?)", column.name())
 }

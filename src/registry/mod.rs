@@ -1,5 +1,5 @@
-//! The call log: every call from its arrival to its end is a row, in an embedded SQLite file, or in MySQL 8 or
-//! MariaDB 10.11 and later.
+//! The call log. Every call is a row, from its arrival to its end, in an embedded SQLite file or on a server: MySQL
+//! 8, or MariaDB 10.11 or later.
 //!
 //! ```text
 //!  daemon ── Log::offer, never waits ──► queue ──► writer ──► SQLite file ── delivery ──► MySQL
@@ -7,12 +7,13 @@
 //!                                                             durable        by its key
 //!                                                                 └───────► Reader ◄───────┘
 //! ```
-//! Without a server the file is the log. With one, the file holds only what is on its way there: the rows of
-//! running calls, and those the server has not confirmed. A row lives in one place, so that what is erased there
-//! is erased. A row is accepted when it is in the file: from then on no crash, and no absence of the server, loses it.
+//! Without a server the file is the call log. With a server, the file holds only rows on their way to it: those of
+//! running calls and those that the server has not confirmed. An ended call's row exists in one place only, so
+//! erasing it there erases it completely. A row is accepted once it is in the file; from then on no crash and no
+//! outage of the server loses it.
 //!
-//! Nothing here can touch a call: a full queue is counted and said, a failing disk or server is tried again.
-//! It has no clock; the times in a row are whoever offers it's.
+//! Nothing here can disturb a call: rows that a full queue cannot take are counted and reported, and a failing disk
+//! or server is retried. This module has no clock; the times in a row come from the caller of [`Log::offer`].
 //!
 //! | file | holds |
 //! |---|---|
@@ -38,40 +39,40 @@ pub use writer::{Backlog, Log, Tell, Writer};
 
 use crate::number;
 
-/// Where the call log is.
+/// Where the call log is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// The SQLite file; made, 0640, where it is missing.
+    /// The path of the SQLite file. A missing file is created with mode 0640.
     pub file: PathBuf,
-    /// The server the rows go to, if there is one.
+    /// The server that receives the rows, if one is configured.
     pub server: Option<Server>,
 }
 
 /// Why the call log does not answer.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
-    /// The file or the server is not open, or not any more.
+    /// The file or the server is not open.
     #[error("the call log is not open")]
     Closed,
-    /// It took too long.
+    /// The database did not answer in time.
     #[error("the database does not answer")]
     Late,
-    /// The database.
+    /// The database reported an error.
     #[error(transparent)]
     Database(#[from] sqlx::Error),
 }
 
-/// Whose rows are to forget who called whom.
+/// The rows whose phone numbers are to be erased.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Whose {
     /// The call with this recording.
     Recording(String),
-    /// All calls of this number.
+    /// All calls of this caller.
     Caller(number::Sought),
 }
 
 impl Whose {
-    /// What finds the rows: each pair, those in which the column holds the value. Never those without a number.
+    /// The conditions that find the rows: each pair names a column and its value. Rows without a number never match.
     fn sought(&self) -> Vec<(Column, &str)> {
         let sought = match self {
             Self::Recording(id) => vec![(Column::Recording, id.as_str())],
@@ -84,7 +85,7 @@ impl Whose {
     }
 }
 
-/// What tells whose a row is.
+/// A column by which rows are selected for erasure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Column {
     Recording,
@@ -104,19 +105,19 @@ impl Column {
     }
 }
 
-/// Who opens the log.
+/// Who opens the call log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Opener {
-    /// Whoever takes the calls: what the file says is running was cut off.
+    /// The daemon. Calls that the file shows as running were cut off.
     Daemon,
-    /// Somebody else, who may not know whether a daemon runs.
+    /// Another command, which cannot know whether a daemon is running.
     Guest,
 }
 
-/// The log, whoever reads it, and the task that must run for either to work.
+/// Opens the call log. Returns the log, its reader, and the writer task that must run for either to work.
 ///
 /// # Panics
-/// Outside a tokio runtime.
+/// Panics outside a tokio runtime.
 #[must_use]
 pub fn open(settings: &Settings, opener: Opener, tell: Tell) -> (Log, Reader, Writer) {
     let local = local::Local::new(&settings.file, settings.server.is_some());

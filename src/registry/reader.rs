@@ -1,5 +1,5 @@
-//! The way out: lists, and one call. With a server it is asked, and only it: what waits in the file is a fragment,
-//! which nobody should take for the whole. Without one the file is asked.
+//! Reads the call log: lists, single calls and sums. With a server, only the server is asked, because the rows that
+//! wait in the file are a fragment that nobody should mistake for the whole log. Without a server, the file is asked.
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,13 +16,14 @@ use super::stats::{self, Sums};
 use super::{Column, RegistryError, Whose, stats::Asked};
 use crate::number::Sought;
 
-/// How long the file may take to be counted: Prometheus waits 10 s for all there is, and should get the rest.
+/// How long counting the file's rows may take. Prometheus waits 10 s for all metrics and should get the others. A
+/// shorter time drops the figure when the disk is busy.
 const AT_ONCE: Duration = Duration::from_secs(2);
 
-/// Values in one question. SQLite takes 32 766; fewer would only ask more often.
+/// The number of values in one query. SQLite permits 32 766. A smaller value only causes more queries.
 const AT_A_TIME: usize = 500;
 
-/// Reads the log. Cheap to clone.
+/// Reads the call log. Clones are cheap.
 #[derive(Debug, Clone)]
 pub struct Reader {
     local: Local,
@@ -35,24 +36,24 @@ enum Pool {
     Server(MySqlPool),
 }
 
-/// Which calls a list asks for.
+/// The calls that a list selects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Filter {
-    /// Offered then or later, UTC microseconds.
+    /// Only calls offered at this time or later, in UTC microseconds.
     pub from_us: i64,
-    /// Offered then or earlier.
+    /// Only calls offered at this time or earlier, in UTC microseconds.
     pub to_us: i64,
-    /// Of this caller only.
+    /// Only calls of this caller.
     pub caller: Option<Sought>,
-    /// The stays of this call only.
+    /// Only the stays of the call with this id.
     pub call_id: Option<String>,
-    /// Those that ended for this reason only; its code.
+    /// Only calls that ended for this reason, given as its code.
     pub end_reason: Option<String>,
-    /// Those of this agent only.
+    /// Only calls that this agent served.
     pub agent: Option<String>,
-    /// Those that follow this one in the list.
+    /// Only calls that follow this position in the list.
     pub after: Option<Cursor>,
-    /// At most so many.
+    /// The maximum number of calls.
     pub limit: u32,
 }
 
@@ -71,14 +72,14 @@ impl Default for Filter {
     }
 }
 
-/// A place in the list: behind the call it names, whether that still exists or not.
+/// A position in the list: directly after the call that the cursor names, even if this call no longer exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor {
     offered_us: i64,
     row_id: String,
 }
 
-/// Not a cursor of ours.
+/// The text is not a cursor of the call log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a cursor: use next_cursor of the page before")]
 pub struct CursorError;
@@ -103,12 +104,12 @@ impl fmt::Display for Cursor {
     }
 }
 
-/// Some calls, newest first.
+/// One page of calls, newest first.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Page {
-    /// They.
+    /// The calls of this page.
     pub calls: Vec<Row>,
-    /// Where the next page begins, if there is one. Calls that come meanwhile are before it.
+    /// Where the next page begins, if there is one. Calls that arrive in the meantime come before it.
     pub next: Option<Cursor>,
 }
 
@@ -117,10 +118,10 @@ impl Reader {
         Self { local, server }
     }
 
-    /// The calls of `filter`, newest first.
+    /// Returns the calls that `filter` selects, newest first.
     ///
     /// # Errors
-    /// The database is away, or fails.
+    /// The database is not available, or fails.
     pub async fn page(&self, filter: &Filter) -> Result<Page, RegistryError> {
         let mut sql = format!(
             "SELECT {} FROM calls WHERE offered_us >= ? AND offered_us <= ? AND (offered_us < ? OR row_id < ?)",
@@ -150,7 +151,7 @@ impl Reader {
             values.extend(any_of.iter().map(|value| value.clone().into()));
         }
         sql.push_str(" ORDER BY offered_us DESC, row_id DESC LIMIT ?");
-        // One more than asked for tells whether another page follows.
+        // One row more than requested shows whether another page follows.
         values.push((i64::from(filter.limit) + 1).into());
         let mut calls = self.fetch(sql, values, row::read).await?;
         let more = calls.len() > filter.limit as usize;
@@ -160,10 +161,10 @@ impl Reader {
         Ok(Page { calls, next })
     }
 
-    /// The row with this key, or the newest of the call with this id.
+    /// Finds the row with this key, or the newest row with this call id.
     ///
     /// # Errors
-    /// The database is away, or fails.
+    /// The database is not available, or fails.
     pub async fn find(&self, id: &str) -> Result<Option<Row>, RegistryError> {
         for column in ["row_id", "call_id"] {
             let columns = COLUMNS.join(", ");
@@ -178,13 +179,13 @@ impl Reader {
         Ok(None)
     }
 
-    /// What the calls of `host` have cost that came before `before_us` and ended at `from_us` or later, micro-USD; of
-    /// those whose cost is known.
+    /// Returns the known cost, in millionths of a US dollar, of the calls on `host` that were offered before
+    /// `before_us` and ended at `from_us` or later.
     ///
     /// # Errors
-    /// The database is away, or fails.
+    /// The database is not available, or fails.
     pub async fn spent(&self, host: &str, from_us: i64, before_us: i64) -> Result<u64, RegistryError> {
-        // None lasts so long, and what came earlier need not be looked at.
+        // No call lasts longer than a day, so calls that were offered earlier need not be examined.
         let earliest = from_us.saturating_sub(stats::DAY_US);
         let sql = "SELECT CAST(SUM(cost_micro_usd) AS SIGNED) FROM calls \
              WHERE offered_us >= ? AND offered_us < ? AND ended_us >= ? AND host = ?";
@@ -193,10 +194,10 @@ impl Reader {
         Ok(sums.into_iter().flatten().sum::<i64>().max(0) as u64)
     }
 
-    /// The rows that are whose, unless they are erased already; oldest first.
+    /// Returns the rows to erase that are not erased yet, oldest first.
     ///
     /// # Errors
-    /// The database is away, or fails.
+    /// The database is not available, or fails.
     pub async fn of(&self, whose: &[Whose]) -> Result<Vec<Row>, RegistryError> {
         let mut rows = Vec::new();
         for column in Column::ALL {
@@ -220,17 +221,18 @@ impl Reader {
         Ok(rows)
     }
 
-    /// The sums of calls, by what is asked for, in its order.
+    /// Returns the sums of calls, grouped as requested and ordered by group.
     ///
     /// # Errors
-    /// The database is away, or fails.
+    /// The database is not available, or fails.
     pub async fn stats(&self, asked: &Asked) -> Result<Vec<Sums>, RegistryError> {
         let (sql, values) = stats::query(asked);
         let read = if asked.by.is_time() { stats::read_by_time } else { stats::read_by_name };
         self.fetch(sql, values, read).await
     }
 
-    /// How many rows the server has not confirmed. None: there is no server, or the file does not answer at once.
+    /// Returns the number of rows that the server has not confirmed. `None` if there is no server or the file does
+    /// not answer in time.
     pub async fn undelivered(&self) -> Option<u64> {
         self.server.as_ref()?;
         tokio::time::timeout(AT_ONCE, self.local.count_due()).await.ok()?.ok()
@@ -258,7 +260,7 @@ impl Pool {
         values: &[Value],
         read: fn(&dyn Cells) -> sqlx::Result<T>,
     ) -> sqlx::Result<Vec<T>> {
-        // The SQL is made of our own constants; what people ask for is in the values.
+        // The SQL consists of constants of this program. Everything that a user enters is a bound value.
         let sql = AssertSqlSafe(sql);
         match self {
             Self::File(pool) => {

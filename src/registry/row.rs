@@ -1,4 +1,5 @@
-//! The columns: a row of the log into a database's and back, the same for both. Decides nothing.
+//! Converts a row of the call log to the columns of a database and back. The columns are the same in SQLite and
+//! MySQL.
 
 use sqlx::query::Query;
 use sqlx::{Database, Encode, Row as _, Type};
@@ -7,77 +8,81 @@ use crate::call::ledger::{self, Bill};
 use crate::number;
 use crate::sqlite::cut;
 
-/// Longest text in a row, bytes; MySQL refuses what does not fit.
+/// The longest text in a row, in bytes. MySQL rejects longer texts, and a smaller value would cut model and agent
+/// names.
 const TEXT_BYTES: usize = 255;
-/// Longest id, bytes: it is part of keys. Asterisk's have at most 149.
+/// The longest id, in bytes. An id is part of keys, whose size is limited. Asterisk's ids have at most 149 bytes.
 const ID_BYTES: usize = 160;
 
-/// One stay of a caller in the application. A caller who comes back – after a crash of the daemon, or by the dialplan – has
-/// another row with the same `call_id`, and so may a caller of another Asterisk.
+/// One stay of a caller in the application. A caller who returns, after a crash of the daemon or through the
+/// dialplan, has another row with the same `call_id`. A caller of another Asterisk may have the same `call_id` as
+/// well.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Row {
-    /// The key: unlike every other row's, on whatever machine it was made. See [`row_id`].
+    /// The key, which is unique across all machines. See [`row_id`].
     pub row_id: String,
-    /// The caller's channel in Asterisk: its unique id.
+    /// Asterisk's unique id of the caller's channel.
     pub call_id: String,
-    /// `{YYYYMMDD_HHMMSS}_{call_id}`; None: nothing is recorded.
+    /// The id of the recording, `{YYYYMMDD_HHMMSS}_{call_id}`. `None` if nothing is recorded.
     pub recording_id: Option<String>,
-    /// The machine of the daemon.
+    /// The name of the machine on which the daemon runs.
     pub host: String,
-    /// The caller's number; empty if withheld, unknown or erased.
+    /// The caller's number. Empty if it is withheld, unknown or erased.
     pub caller: String,
-    /// The number dialled; empty if unknown or erased.
+    /// The number that the caller dialled. Empty if it is unknown or erased.
     pub called: String,
-    /// Who called whom was erased. What is erased stays so.
+    /// Whether the numbers were erased. An erased number is never written again.
     pub erased: bool,
-    /// The model that answered.
+    /// The model that served the call.
     pub model: String,
-    /// The agent that answered.
+    /// The name of the agent that served the call.
     pub agent: String,
-    /// When the caller came, UTC microseconds since 1970, as all times here.
+    /// When the caller arrived, in UTC microseconds since 1970, like all times of this type.
     pub offered_us: i64,
-    /// When he was answered.
+    /// When the call was answered.
     pub answered_us: Option<i64>,
-    /// When he first heard the assistant.
+    /// When the caller first heard the assistant.
     pub first_audio_us: Option<i64>,
-    /// When it was over. None while it runs, and after a crash.
+    /// When the call ended. `None` while the call is running, and after a crash.
     pub ended_us: Option<i64>,
-    /// How long it lasted, milliseconds.
+    /// How long the call lasted, in milliseconds.
     pub duration_ms: Option<u64>,
-    /// Why it ended (a code of [`EndReason`](crate::operator::EndReason)). None: it is running.
+    /// Why the call ended, as a code of [`EndReason`](crate::operator::EndReason). `None` while the call is running.
     pub end_reason: Option<String>,
-    /// Answers of the assistant.
+    /// The number of answers that the assistant gave.
     pub turns: u64,
-    /// How often the caller cut it off.
+    /// How many times the caller interrupted the assistant.
     pub interruptions: u64,
-    /// From the caller's arrival to the first word, milliseconds.
+    /// The time from the caller's arrival to the first word that the caller heard, in milliseconds.
     pub greeting_ms: Option<u64>,
-    /// From the caller's last word to the assistant's first, milliseconds: the median of the call.
+    /// The median of the call's response times, in milliseconds. A response time lasts from the caller's last word to
+    /// the assistant's first.
     pub turn_p50_ms: Option<u64>,
-    /// The same: 95 of 100 were no longer.
+    /// The 95th percentile of the call's response times, in milliseconds.
     pub turn_p95_ms: Option<u64>,
-    /// What it used of the model; nothing where no session stood. None: unknown.
+    /// The tokens that the call used; all zero if the call had no session with the model. `None` if the usage is
+    /// unknown.
     pub tokens: Option<Tokens>,
-    /// What that cost, millionths of a US dollar. None: unknown.
+    /// The cost of the call in millionths of a US dollar. `None` if the cost is unknown.
     pub cost_micro_usd: Option<i64>,
 }
 
-/// Tokens by kind.
+/// The tokens of a call, by kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tokens {
-    /// Text that went in, the cached among it.
+    /// Text tokens of the input, including cached ones.
     pub text_in: u64,
-    /// Sound that went in, the cached among it.
+    /// Audio tokens of the input, including cached ones.
     pub audio_in: u64,
-    /// Text that went in and was cached.
+    /// Cached text tokens of the input.
     pub cached_text_in: u64,
-    /// Sound that went in and was cached.
+    /// Cached audio tokens of the input.
     pub cached_audio_in: u64,
-    /// Text that came out.
+    /// Text tokens of the output.
     pub text_out: u64,
-    /// Sound that came out.
+    /// Audio tokens of the output.
     pub audio_out: u64,
-    /// Counted by us, not told by the server.
+    /// Whether the daemon estimated a part of these numbers because the server did not report it.
     pub estimated: bool,
 }
 
@@ -90,8 +95,9 @@ impl From<&Bill> for Tokens {
     }
 }
 
-/// The key of a row for a caller who came then: a UUID of version 7 (RFC 9562, section 5.7), so that rows of one time are
-/// near each other in the database. `chance`: two numbers nobody else has.
+/// Makes the key of a row for a caller who arrived at this time: a UUID of version 7 (RFC 9562, section 5.7). Such
+/// keys sort by time, so rows of the same time are near each other in the database. `chance` holds two random
+/// numbers.
 #[must_use]
 pub fn row_id(offered_us: i64, chance: [u64; 2]) -> String {
     let ms = offered_us.max(0) as u64 / 1_000;
@@ -101,7 +107,7 @@ pub fn row_id(offered_us: i64, chance: [u64; 2]) -> String {
         (ms >> 16) & 0xFFFF_FFFF,
         ms & 0xFFFF,
         first & 0xFFF,
-        // Its first two bits say which kind of UUID this is.
+        // The first two bits state the variant of the UUID.
         0x8000 | (first >> 12) & 0x3FFF,
         second & 0xFFFF_FFFF_FFFF,
     )
@@ -140,10 +146,11 @@ pub(super) const COLUMNS: [&str; 29] = [
     "erased",
 ];
 
-/// Columns that tell who called whom.
+/// The columns that hold phone numbers.
 pub(super) const PERSONAL: [&str; 3] = ["caller", "caller_key", "called"];
 
-/// `INSERT INTO calls` with all columns and one `?` for each, and one more column with what is in it.
+/// The statement `INSERT INTO calls` with all columns and one `?` for each. `more` adds one column and its SQL
+/// expression.
 pub(super) fn insert(more: Option<(&str, &str)>) -> String {
     let (mut columns, mut values) = (COLUMNS.to_vec(), ["?"; COLUMNS.len()].to_vec());
     if let Some((column, value)) = more {
@@ -153,7 +160,7 @@ pub(super) fn insert(more: Option<(&str, &str)>) -> String {
     format!("INSERT INTO calls ({}) VALUES ({})", columns.join(", "), values.join(", "))
 }
 
-/// What a `?` stands for.
+/// A value that is bound to a `?`.
 #[derive(Debug, Clone)]
 pub(super) enum Value {
     Text(Option<String>),
@@ -172,7 +179,7 @@ impl From<String> for Value {
     }
 }
 
-/// Puts the values where the `?` are.
+/// Binds the values to the `?` of a query, in order.
 pub(super) fn bind<'q, D: Database>(
     mut query: Query<'q, D, D::Arguments>,
     values: &[Value],
@@ -190,7 +197,7 @@ where
     query
 }
 
-/// The cells of a database's row, by their place.
+/// Access to the cells of a database row by position.
 pub(super) trait Cells {
     fn integer(&self, column: usize) -> sqlx::Result<Option<i64>>;
     fn text(&self, column: usize) -> sqlx::Result<Option<String>>;
@@ -213,7 +220,7 @@ macro_rules! cells {
 cells!(sqlx::sqlite::SqliteRow, sqlx::mysql::MySqlRow);
 
 impl Row {
-    /// What its columns hold.
+    /// The values of the row's columns, in the order of [`COLUMNS`].
     pub(super) fn values(&self) -> Vec<Value> {
         let text = |text: &str| Value::Text(Some(cut(text, TEXT_BYTES)));
         let personal = |value: &str| text(if self.erased { "" } else { value });
@@ -255,7 +262,7 @@ impl Row {
     }
 }
 
-/// The call in a row with all [`COLUMNS`].
+/// Reads a row that was selected with all [`COLUMNS`].
 pub(super) fn read(cells: &dyn Cells) -> sqlx::Result<Row> {
     let text = |column| cells.text(column).map(Option::unwrap_or_default);
     let known = |column| cells.integer(column).map(|number| number.map(|number| number.max(0) as u64));

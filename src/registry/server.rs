@@ -1,4 +1,5 @@
-//! The server, MySQL or MariaDB: where it is, and what is written there. Every write may be repeated without harm.
+//! The server, MySQL or MariaDB: its address, and everything that is written there. Every write can be repeated
+//! without harm.
 
 use std::fmt;
 use std::str::FromStr;
@@ -19,24 +20,29 @@ const MIGRATIONS: Migrations = &[
     (1, "calls", include_str!("0001_calls.mysql.sql")),
     (2, "a row for each stay", include_str!("0002_stays.mysql.sql")),
 ];
-/// For people: times as such and cost in dollars. Made at every start, as it depends on what the table is.
+/// A view for people, which shows times as such and costs in dollars. Every start creates the view anew, because it
+/// depends on the columns of the table.
 const VIEW: &str = include_str!("calls_readable.mysql.sql");
-/// One writes, the others read.
+/// The number of connections: one for the writer, the others for readers. A larger value takes more of the server's
+/// connections; a smaller one makes readers wait for each other.
 const CONNECTIONS: u32 = 4;
-/// How long a connection may take. A server that is away is known by then.
+/// How long a connection attempt may take. A longer time delays the news that the server is away; a shorter one fails
+/// on slow networks.
 const CONNECT: Duration = Duration::from_secs(5);
-/// How long an answer may take. A server that hangs must not hold whoever asks for ever; the sums of a million calls by
-/// agent, the slowest question, took 7 s in a file and 19 s on a MariaDB 10.11 as it is installed, on two cores.
+/// How long an answer may take, so that a server that hangs does not block its client for ever. The slowest query,
+/// the sums of a million calls by agent, took 7 s in a file and 19 s on a MariaDB 10.11 with its default settings, on
+/// two cores. A shorter time would fail such queries.
 pub(super) const ANSWER: Duration = Duration::from_secs(40);
-/// What may stand behind the `?` of an address; sqlx ignores others, which would leave a misspelt `ssl-mode` unsaid.
+/// The parameters that the query part of an address may have. sqlx ignores unknown parameters, so without this list
+/// nobody would notice a misspelt `ssl-mode`.
 const PARAMETERS: [&str; 4] = ["ssl-mode", "ssl-ca", "ssl-cert", "ssl-key"];
 
-/// The address of a server: `mysql://USER:PASSWORD@HOST[:PORT]/DATABASE`, or `mariadb://…`. It shows itself without
-/// the password.
+/// The address of a server: `mysql://USER:PASSWORD@HOST[:PORT]/DATABASE`, or `mariadb://…`. Its `Display` and `Debug`
+/// omit the password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Server(String);
 
-/// Not such an address.
+/// The text is not the address of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not mysql://USER:PASSWORD@HOST:PORT/DATABASE")]
 pub struct ServerError;
@@ -58,7 +64,7 @@ impl FromStr for Server {
         let is_whole =
             !user.is_empty() && !user.starts_with(':') && !host.is_empty() && !host.starts_with(':');
         let names_one = !database.is_empty() && !database.contains('/');
-        // A `/` or `?` in a password has ended the address early: it must be written %2F, %3F.
+        // An unescaped `/` or `?` in a password ends the address early. They must be written as %2F and %3F.
         if !is_whole || !names_one || !(query.is_empty() || query.split('&').all(known)) {
             return Err(ServerError);
         }
@@ -68,7 +74,7 @@ impl FromStr for Server {
 }
 
 impl Server {
-    /// The password in it, as it is written there; None: there is none.
+    /// The password of the address, as written there. `None` if there is none.
     #[must_use]
     pub fn password(&self) -> Option<&str> {
         let (authority, _) = self.0.split_once("://")?.1.split_once('/')?;
@@ -76,7 +82,7 @@ impl Server {
         user.split_once(':').map(|(_, password)| password)
     }
 
-    /// Whether no connection without TLS is made. By default there is TLS only if the server offers it.
+    /// Whether the address demands TLS. Without this, TLS is used only if the server offers it.
     #[must_use]
     pub fn demands_tls(&self) -> bool {
         let query = self.0.split_once('?').map_or("", |(_, query)| query);
@@ -103,21 +109,21 @@ impl fmt::Debug for Server {
     }
 }
 
-/// The server, connected to when it is needed. Cheap to clone.
+/// The server. A connection is made when it is first needed. Clones are cheap.
 #[derive(Debug, Clone)]
 pub(super) struct Remote {
     name: Arc<str>,
     options: Arc<MySqlConnectOptions>,
     pool: MySqlPool,
-    /// Its tables are as we want them.
+    /// Whether the tables have the expected structure.
     ready: Arc<AtomicBool>,
 }
 
 impl Remote {
-    /// Connects to nothing yet.
+    /// Describes the server without connecting to it.
     pub(super) fn new(server: &Server) -> Self {
-        // An address that is none was refused when it was read.
-        // Of a slow statement sqlx would warn the operator with all of its SQL.
+        // An invalid address was rejected when the configuration was read. sqlx would log slow statements with all of
+        // their SQL, which is why that is disabled.
         let options = server.options().unwrap_or_default().disable_statement_logging();
         let pool = MySqlPoolOptions::new()
             .max_connections(CONNECTIONS)
@@ -127,12 +133,12 @@ impl Remote {
         Self { name: server.to_string().into(), options: Arc::new(options), pool, ready: Arc::default() }
     }
 
-    /// `host:port/database`.
+    /// The name of the server for log lines: `host:port/database`.
     pub(super) fn name(&self) -> String {
         self.name.to_string()
     }
 
-    /// Its connections, once its tables are there.
+    /// The pool of connections, once the tables have been prepared.
     pub(super) fn pool(&self) -> Result<MySqlPool, RegistryError> {
         if self.ready.load(Ordering::Relaxed) { Ok(self.pool.clone()) } else { Err(RegistryError::Closed) }
     }
@@ -141,7 +147,7 @@ impl Remote {
         self.pool.close().await;
     }
 
-    /// Connects once beside the pool, which tries for as long as it may and then tells no cause.
+    /// Connects once without the pool. The pool retries until its time is up and then does not report the cause.
     async fn reach(&self) -> Result<(), RegistryError> {
         let connecting = tokio::time::timeout(CONNECT, self.options.connect());
         let connection = connecting.await.map_err(|_| RegistryError::Late)??;
@@ -149,7 +155,7 @@ impl Remote {
         Ok(())
     }
 
-    /// The error with its cause, where it is the pool's.
+    /// Replaces the pool's timeout by its cause, if the cause can be found.
     pub(super) async fn explained(&self, error: RegistryError) -> RegistryError {
         if matches!(error, RegistryError::Database(sqlx::Error::PoolTimedOut)) {
             return self.reach().await.err().unwrap_or(error);
@@ -157,7 +163,7 @@ impl Remote {
         error
     }
 
-    /// Makes its tables what we want them to be, once.
+    /// Creates or updates the tables, once.
     pub(super) async fn prepare(&self) -> Result<(), RegistryError> {
         if self.ready.load(Ordering::Relaxed) {
             return Ok(());
@@ -165,7 +171,8 @@ impl Remote {
         self.reach().await?;
         let migrator = sqlite::migrator(MIGRATIONS);
         let done = match migrator.run(&self.pool).await {
-            // Somebody was cut off in the middle. MySQL has no transactions over tables, so ours can be repeated.
+            // An earlier run was interrupted during a migration. MySQL cannot roll back changes of tables, so each
+            // migration is written to be repeatable.
             Err(MigrateError::Dirty(_)) => {
                 let forget = "DELETE FROM _sqlx_migrations WHERE success = FALSE";
                 sqlx::query(forget).execute(&self.pool).await?;
@@ -178,18 +185,18 @@ impl Remote {
             other => sqlx::Error::Migrate(Box::new(other)),
         })?;
         if let Err(error) = sqlx::query(VIEW).execute(&self.pool).await {
-            // Its user may make tables, but no views. Nothing of ours needs it.
+            // The user may create tables but no views. The program itself does not need the view.
             tracing::debug!(%error, "there is no view calls_readable");
         }
         self.ready.store(true, Ordering::Relaxed);
         Ok(())
     }
 
-    /// Puts these rows in, or what is new of them, and returns those that are in. A row that the server will not
-    /// have holds nobody up: the error is of the first such.
+    /// Inserts or updates these rows and returns those that the server accepted. A row that the server rejects does
+    /// not hold up the others; the error is that of the first rejected row.
     ///
     /// # Errors
-    /// The server takes none of them.
+    /// The server accepts none of the rows.
     pub(super) async fn put<'a>(
         &self,
         rows: &'a [Due],
@@ -208,13 +215,13 @@ impl Remote {
             }
         }
         match refused {
-            // It is not the row.
+            // If the server rejects every row, the cause is not a single row.
             Some(error) if done.is_empty() && rows.len() > 1 => Err(error.into()),
             refused => Ok((done, refused)),
         }
     }
 
-    /// In one transaction, which is one wait for the server's disk.
+    /// Writes all rows in one transaction, which waits for the server's disk only once.
     async fn put_all(&self, rows: &[Due]) -> sqlx::Result<()> {
         let mut transaction = self.pool.begin().await?;
         for due in rows {
@@ -223,7 +230,7 @@ impl Remote {
         transaction.commit().await
     }
 
-    /// Clears who called whom.
+    /// Erases phone numbers on the server.
     pub(super) async fn erase(&self, erasure: &Erasure) -> Result<(), RegistryError> {
         let sql = AssertSqlSafe(erase(erasure.column));
         sqlx::query(sql).bind(&erasure.value).execute(&self.pool).await?;
@@ -236,8 +243,8 @@ async fn put<'c>(executor: impl Executor<'c, Database = MySql>, due: &Due) -> sq
     row::bind(query, &due.row.values()).execute(executor).await.map(drop)
 }
 
-/// A row that is new, or what is new of it. MySQL assigns from left to right, so `erased` comes first; what was
-/// erased stays so. (`VALUES()` is what MySQL 8 and MariaDB have in common.)
+/// The SQL that inserts a row or updates it. Erased values stay erased. MySQL assigns from left to right, so `erased`
+/// comes first. (MySQL 8 and MariaDB both support `VALUES()`.)
 fn upsert() -> String {
     let others = COLUMNS[1..].iter().filter(|column| **column != "erased").map(|column| {
         if PERSONAL.contains(column) {
@@ -253,7 +260,7 @@ fn upsert() -> String {
     )
 }
 
-/// Clears who called whom where the column holds the `?`.
+/// The SQL that erases the numbers in all rows in which the column holds the bound value.
 fn erase(column: Column) -> String {
     let column = column.name();
     format!("UPDATE calls SET caller = '', caller_key = '', called = '', erased = 1 WHERE {column} = ?")

@@ -1,93 +1,94 @@
-//! Sums over calls: how many, how long, what they used and cost, how fast the assistant was. One query, the same for
-//! both databases; percentiles are by nearest rank, so each is a figure that some call had.
+//! Sums over calls: their number, duration, token usage and cost, and how fast the assistant answered. One query
+//! serves both databases. Percentiles use the nearest-rank method, so each is a value that some call had.
 
 use super::row::{Cells, Tokens, Value};
 
-/// What is asked.
+/// The question: which calls, and how they are grouped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Asked {
-    /// Calls offered then or later, UTC microseconds.
+    /// Only calls offered at this time or later, in UTC microseconds.
     pub from_us: i64,
-    /// Calls offered then or earlier.
+    /// Only calls offered at this time or earlier, in UTC microseconds.
     pub to_us: i64,
-    /// What makes a row.
+    /// How the calls are grouped.
     pub by: By,
-    /// What hours and days are ahead of UTC, seconds. It holds for the whole time asked for: where clocks change
-    /// in it, the days on the far side begin an hour off.
+    /// The UTC offset of hours and days, in seconds. One offset applies to the whole period: if the clocks change
+    /// within the period, the days on the other side of the change begin an hour off.
     pub utc_offset_s: i32,
 }
 
-/// What makes a row of the sums.
+/// How the calls are grouped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum By {
-    /// Each hour in which a call was offered.
+    /// By the hour in which a call was offered.
     Hour,
-    /// Each day.
+    /// By the day on which a call was offered.
     Day,
-    /// Each agent.
+    /// By agent.
     Agent,
-    /// Each model.
+    /// By model.
     Model,
 }
 
 impl By {
-    /// Whether the rows are in order of time.
+    /// Whether the groups are periods of time, and therefore ordered by time.
     #[must_use]
     pub const fn is_time(self) -> bool {
         matches!(self, Self::Hour | Self::Day)
     }
 }
 
-/// What the calls of a row have in common.
+/// What the calls of a group have in common.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Group {
-    /// They were offered in the hour or the day that began then, UTC microseconds.
+    /// They were offered in the hour or day that began at this time, in UTC microseconds.
     Since(i64),
-    /// Their agent or model.
+    /// They have this agent or model.
     Name(String),
 }
 
-/// One row of the sums.
+/// The sums of one group.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sums {
-    /// Of which calls.
+    /// The group.
     pub group: Group,
-    /// How many.
+    /// The number of calls.
     pub calls: u64,
-    /// How many of them are running.
+    /// The number of these calls that are still running.
     pub running: u64,
-    /// How long they lasted together, milliseconds.
+    /// The total duration, in milliseconds.
     pub duration_ms: u64,
-    /// What they used; `estimated` if some of it is.
+    /// The tokens that the calls used. `estimated` is set if a part is estimated.
     pub tokens: Tokens,
-    /// How many ended without their tokens being known: those are not in the sum.
+    /// The number of ended calls whose usage is unknown. The sum of tokens does not include them.
     pub unknown_tokens: u64,
-    /// What they cost, millionths of a US dollar.
+    /// The cost in millionths of a US dollar.
     pub cost_micro_usd: i64,
-    /// How many ended without their cost being known: those are not in the sum.
+    /// The number of ended calls whose cost is unknown. The sum of costs does not include them.
     pub unknown_cost: u64,
-    /// From the caller's arrival to the first word.
+    /// The time from the caller's arrival to the first word that the caller heard.
     pub greeting: Latency,
-    /// Each call's median from the caller's last word to the assistant's first.
+    /// The median response time of each call: from the caller's last word to the assistant's first.
     pub turn_p50: Latency,
-    /// The same, of which 95 of 100 were no longer in each call.
+    /// The 95th percentile of the response times of each call.
     pub turn_p95: Latency,
 }
 
-/// A figure over those calls that have it, milliseconds. All None: none has.
+/// Statistics of one value over the calls that have it, in milliseconds. All fields are `None` if no call has the
+/// value.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Latency {
-    /// Their mean.
+    /// The mean.
     pub mean_ms: Option<f64>,
-    /// Half of them had no more.
+    /// The median.
     pub p50_ms: Option<u64>,
-    /// 95 of 100 had no more.
+    /// The 95th percentile.
     pub p95_ms: Option<u64>,
 }
 
-/// The columns of which there are percentiles.
+/// The columns for which percentiles are computed.
 const LATENCIES: [&str; 3] = ["greeting_ms", "turn_p50_ms", "turn_p95_ms"];
-/// The columns that are added up.
+/// The columns that are summed.
 const ADDED: [&str; 9] = [
     "duration_ms",
     "text_in",
@@ -102,10 +103,11 @@ const ADDED: [&str; 9] = [
 const HOUR_US: i64 = 3_600_000_000;
 pub(super) const DAY_US: i64 = 24 * HOUR_US;
 
-/// The query, and the values of its `?`.
+/// Returns the query and the values of its `?`.
 ///
-/// `/` of integers is another thing in each database, and so is the type of a sum: hence `%` and the casts. MySQL
-/// numbers rows without sign, where a difference must not be negative: hence sums on both sides of `>=`.
+/// The databases differ in the division of integers by `/` and in the type of a sum, so the query uses `%` and casts.
+/// MySQL numbers rows with unsigned integers, for which a negative difference is an error, so the query puts sums on
+/// both sides of `>=`.
 pub(super) fn query(asked: &Asked) -> (String, Vec<Value>) {
     let offset = i64::from(asked.utc_offset_s) * 1_000_000;
     let since = "offered_us - (offered_us + ?) % ?";
@@ -124,7 +126,7 @@ pub(super) fn query(asked: &Asked) -> (String, Vec<Value>) {
     });
     let sums = ADDED.map(|column| format!("CAST(SUM({column}) AS SIGNED)"));
     let latencies = LATENCIES.map(|column| {
-        // What is NULL comes first: its calls are as many as `all_n` is more than the column's own count.
+        // NULL values sort first. Their number is `all_n` minus the count of the column.
         let percentile = |percent: u32| {
             format!(
                 "MIN(CASE WHEN {column} IS NOT NULL \

@@ -1,4 +1,4 @@
-//! The way in, and the task behind it: into the file first, then to the server.
+//! Writes the call log: first into the file, then to the server.
 //!
 //! ```text
 //!  Log::offer ──► queue ──► write: the file, durable ──► deliver: the server, in the order of change
@@ -19,20 +19,25 @@ use super::{Opener, RegistryError, Row, Whose};
 use crate::net::backoff::Backoff;
 use crate::operator::{Detail, Notice};
 
-/// Rows that may wait for the disk. A call makes two: this is a disk that hangs for as long as 512 calls take.
+/// The number of rows that may wait for the disk. A call offers two, so the queue holds the rows of 512 calls while a
+/// disk hangs. A larger value costs memory; a smaller one loses rows earlier.
 const QUEUE: usize = 1_024;
-/// Rows in one transaction: enough to be fast, few enough to let a reader in between.
+/// The number of rows in one transaction. A larger value keeps readers out for longer; a smaller one makes writing
+/// slower.
 const BATCH: usize = 256;
-/// How long a disk that failed is left alone.
+/// The pause after a failed write. A longer pause delays the recovery; a shorter one burdens a failing disk.
 const DISK_AGAIN: Duration = Duration::from_secs(1);
-/// How long no row comes until what was written is brought into the file itself, which alone people copy. Shorter would
-/// wait for the disk twice for a row; longer leaves a copy without the last calls.
+/// How long no row must arrive before the write-ahead log is merged into the file. People copy only the file itself.
+/// A shorter time waits for the disk twice for each row; a longer one leaves copies without the last calls.
 const IDLE: Duration = Duration::from_secs(2);
-/// How often it is looked for what another process – `recordings purge` – has left in the file.
+/// How often the writer looks for rows that another process, such as `recordings purge`, has left in the file. A
+/// longer interval delays their delivery.
 const LOOK: Duration = Duration::from_secs(30);
-/// How long whoever erases waits for the disk. The erasure is done all the same when the disk is there again.
+/// How long an erasure waits for the disk before it reports an error. The erasure is still carried out when the disk
+/// works again.
 const ERASE: Duration = Duration::from_secs(10);
-/// What the end leaves for the last rows to reach the server; the next start delivers the rest.
+/// How long the last rows may take to reach the server when the daemon stops. The next start delivers the rest. A
+/// longer time delays the stop.
 const LAST: Duration = Duration::from_secs(2);
 
 enum News {
@@ -40,16 +45,16 @@ enum News {
     Erase(Whose, oneshot::Sender<()>),
 }
 
-/// How the way into the file stands.
+/// The state of the queue before the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Backlog {
-    /// Rows that wait for the disk, but those it is being given.
+    /// The number of rows that wait for the disk, without those that are being written.
     pub waiting: usize,
-    /// Rows that found no room, or no disk at the end, since the start.
+    /// The number of rows lost since the start, because the queue was full or because the disk failed at the end.
     pub lost: u64,
 }
 
-/// Takes rows; never waits for a row. Cheap to clone.
+/// Accepts rows without making the caller wait. Clones are cheap.
 #[derive(Debug, Clone)]
 pub struct Log {
     queue: Sender<News>,
@@ -57,25 +62,25 @@ pub struct Log {
 }
 
 impl Log {
-    /// A call has arrived, or what is new of it; its id says which. What does not fit into the queue is counted, and
-    /// the operator hears of it.
+    /// Offers the row of a call that has arrived, or a newer version of this row with the same key. If the queue is
+    /// full, the row is counted as lost and the operator is told.
     pub fn offer(&self, row: Row) {
         if self.queue.try_send(News::Row(Box::new(row))).is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// How the way into the file stands.
+    /// The state of the queue before the file.
     #[must_use]
     pub fn backlog(&self) -> Backlog {
         let waiting = self.queue.max_capacity() - self.queue.capacity();
         Backlog { waiting, lost: self.lost.load(Ordering::Relaxed) }
     }
 
-    /// Forgets who called whom, durably: the server hears of it when it can. A call that is running is forgotten too.
+    /// Erases phone numbers durably, also those of running calls. The server is told when it can be reached.
     ///
     /// # Errors
-    /// The file cannot be written now; the erasure waits like a row.
+    /// The file cannot be written now. The erasure stays in the queue like a row.
     pub async fn erase(&self, whose: Whose) -> Result<(), RegistryError> {
         let (reply, done) = oneshot::channel();
         let erase = async {
@@ -86,10 +91,10 @@ impl Log {
     }
 }
 
-/// Where the lines for the operator go.
+/// Receives the notices for the operator.
 pub type Tell = Box<dyn Fn(Notice) + Send + Sync>;
 
-/// The one writer of a call log.
+/// The only writer of a call log.
 pub struct Writer {
     local: Local,
     server: Option<Remote>,
@@ -107,7 +112,8 @@ impl Writer {
         (log, Self { local, server, opener, inbox, lost, tell })
     }
 
-    /// Writes and delivers until the last [`Log`] is dropped and what it offered is in the file.
+    /// Writes and delivers rows until the last [`Log`] has been dropped and everything that it offered is in the
+    /// file.
     pub async fn run(self) {
         let Self { local, server, opener, inbox, lost, tell } = self;
         let ends_cut_off = opener == Opener::Daemon;
@@ -132,28 +138,31 @@ impl Writer {
             () = disk.run(&written) => {}
             () = delivery.run(&written) => {}
         }
-        let _in_time_or_at_the_next_start = tokio::time::timeout(LAST, async {
-            let _delivered_or_not = delivery.round().await;
+        // What is not delivered in this time is delivered by the next start.
+        tokio::time::timeout(LAST, async {
+            delivery.round().await;
             server.close().await;
         })
-        .await;
+        .await
+        .ok();
         local.close().await;
     }
 }
 
-/// Queue to file.
+/// The part of the writer that moves rows from the queue to the file.
 struct Disk<'a> {
     local: &'a Local,
     inbox: Receiver<News>,
     lost: &'a AtomicU64,
-    /// Of those, how many the operator has been told of.
+    /// The number of lost rows that the operator has been told of.
     said: u64,
     tell: &'a Tell,
-    /// The same trouble is said once.
+    /// Whether the disk is failing. The operator is told once.
     failing: bool,
-    /// What was written is in the file itself.
+    /// Whether the write-ahead log has been merged into the file.
     settled: bool,
-    /// The file has not been opened yet by us who take the calls: what runs in it ran before us.
+    /// Whether calls that the file shows as running must be ended. They were cut off before this daemon opened the
+    /// file.
     ends_cut_off: bool,
 }
 
@@ -177,7 +186,8 @@ impl Disk<'_> {
         }
     }
 
-    /// Waits for news, and settles the file when none comes for a while. Returns how many came; 0: none will any more.
+    /// Waits for news, and merges the write-ahead log when none comes for a while. Returns the number of news; 0
+    /// means that the queue is closed.
     async fn next(&mut self, news: &mut Vec<News>) -> usize {
         while !self.settled {
             match tokio::time::timeout(IDLE, self.inbox.recv_many(news, BATCH)).await {
@@ -198,7 +208,7 @@ impl Disk<'_> {
         }
     }
 
-    /// Opens the file unless it stands, and writes the news in their order.
+    /// Opens the file if it is not open, and writes the news in their order.
     async fn write(&mut self, news: &mut Vec<News>) -> Result<(), RegistryError> {
         if !self.local.stands() {
             self.open().await?;
@@ -211,7 +221,7 @@ impl Disk<'_> {
             })
             .collect();
         if let Err(error) = self.local.write(&changes).await {
-            // The next try finds out what is wrong with the file.
+            // The next attempt opens the file again and finds out what is wrong with it.
             self.local.close().await;
             return Err(error);
         }
@@ -221,7 +231,8 @@ impl Disk<'_> {
         }
         for news in news.drain(..) {
             if let News::Erase(_, reply) = news {
-                let _waits_or_not = reply.send(());
+                // Whoever asked may have given up waiting.
+                reply.send(()).ok();
             }
         }
         if std::mem::take(&mut self.failing) {
@@ -248,7 +259,7 @@ impl Disk<'_> {
         }
     }
 
-    /// The end, and a disk that does not take them.
+    /// Counts all waiting rows as lost: the daemon ends and the disk does not accept them.
     fn give_up(&mut self, news: &[News]) {
         let mut rows = news.iter().filter(|news| matches!(news, News::Row(_))).count() as u64;
         while let Ok(news) = self.inbox.try_recv() {
@@ -271,12 +282,12 @@ impl Disk<'_> {
     }
 }
 
-/// File to server.
+/// The part of the writer that delivers rows from the file to the server.
 struct Delivery<'a> {
     local: &'a Local,
     server: &'a Remote,
     tell: &'a Tell,
-    /// The same trouble is said once.
+    /// Whether the server is away. The operator is told once.
     away: bool,
     refused: bool,
 }
@@ -287,10 +298,11 @@ impl Delivery<'_> {
         loop {
             if self.round().await {
                 backoff.reset();
-                // Nobody may have told of it: then it is looked for.
-                let _told_or_not = tokio::time::timeout(LOOK, written.notified()).await;
+                // Another process may have written rows without a notification, so the wait ends after a while.
+                tokio::time::timeout(LOOK, written.notified()).await.ok();
             } else if self.away {
-                // A few daemons that come back in step are nothing to a database.
+                // A few daemons that reconnect at the same moment do not burden a database, so the delay needs no
+                // jitter.
                 tokio::time::sleep(backoff.next(u32::MAX)).await;
             } else {
                 written.notified().await;
@@ -298,7 +310,7 @@ impl Delivery<'_> {
         }
     }
 
-    /// Delivers all there is; says whether it went well.
+    /// Delivers everything that waits. Returns whether the delivery succeeded.
     async fn round(&mut self) -> bool {
         let mut rows = 0;
         match self.deliver(&mut rows).await {
@@ -308,7 +320,7 @@ impl Delivery<'_> {
                 }
                 true
             }
-            // The file is not open (yet), which the disk's part has said.
+            // The file is not open, which the operator has been told already.
             Err(RegistryError::Closed) => false,
             Err(error) => {
                 let error = self.server.explained(error).await;
@@ -344,7 +356,8 @@ impl Delivery<'_> {
             }
         }
         if *rows > 0 || !erasures.is_empty() {
-            // What has left the file leaves the log beside it. Who reads just now is gone by the next row.
+            // Delivered rows must leave the write-ahead log as well. If a reader prevents it, the next row tries
+            // again.
             self.local.settle().await?;
         }
         Ok(())
