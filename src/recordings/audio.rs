@@ -1,8 +1,9 @@
-//! Sound as it is served: a WAV file of one voice or both, or the assistant's audio as it is, read and sought
-//! like a plain file wherever it comes from.
+//! Serves the audio of a recording: a WAV file of one voice or both, or the assistant's audio as received. It reads
+//! and seeks like a plain file, no matter how the audio is stored.
 //!
-//! The header is made here, from the length that is there, so a running recording and one that was encrypted as
-//! it went are as correct as a finished one. Converts nothing: one voice is every other byte.
+//! The WAV header is made here, from the amount of audio that exists. A running recording and one that was encrypted
+//! during the call therefore get correct headers too. Nothing is converted: one voice is every other byte of the
+//! stereo audio.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
@@ -13,23 +14,24 @@ use super::library::LibraryError;
 use super::seal::{self, Identity};
 use crate::media::wav::{self, HEADER_BYTES};
 
-/// Which of the two voices.
+/// One of the two voices, or both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Side {
-    /// Mono: the caller.
+    /// The caller's voice, mono.
     Caller,
-    /// Mono: the assistant, as it was heard.
+    /// The assistant's voice as the caller heard it, mono.
     Assistant,
-    /// Stereo: caller left, assistant right.
+    /// Both voices, stereo: the caller on the left channel and the assistant on the right.
     #[default]
     Both,
 }
 
-/// Stereo bytes that are read at once to take one voice out of them.
+/// The number of stereo bytes that are read at a time to extract one voice. A larger value uses more memory for each
+/// reader; a smaller one makes more system calls.
 const PIECE_BYTES: usize = 16 * 1024;
 
-/// Sound of a recording: reads and seeks like a plain file, wherever it comes from. Never changes while it is
-/// read, even if the call is running.
+/// The audio of a recording. It reads and seeks like a plain file. It does not change while it is read, even if the
+/// call is running.
 pub struct Audio {
     store: Store,
     view: View,
@@ -39,11 +41,11 @@ pub struct Audio {
 }
 
 impl Audio {
-    /// A stored WAV file, as that of one voice or both.
+    /// Opens a stored WAV file as a WAV file of one voice or both.
     pub(super) fn wav(file: File, identity: Option<&Identity>, side: Side) -> Result<Self, LibraryError> {
         let modified = file.metadata()?.modified()?;
         let (store, stored) = Store::open(file, identity)?;
-        // Whole pairs of samples, and an even length of each: what a WAV needs no padding for.
+        // Whole pairs of samples give each voice an even length, so that its WAV data chunk needs no padding.
         let sound = stored.saturating_sub(HEADER_BYTES as u64) / 4 * 4;
         let (channels, of_one) = match side {
             Side::Both => (2, sound),
@@ -53,32 +55,32 @@ impl Audio {
         Ok(Self { store, view, len: HEADER_BYTES as u64 + of_one, modified, at: 0 })
     }
 
-    /// A stored file as it is.
+    /// Opens a stored file without changing its content.
     pub(super) fn raw(file: File, identity: Option<&Identity>) -> Result<Self, LibraryError> {
         let modified = file.metadata()?.modified()?;
         let (store, len) = Store::open(file, identity)?;
         Ok(Self { store, view: View::Raw, len, modified, at: 0 })
     }
 
-    /// Bytes from the first to the last.
+    /// The length in bytes.
     #[must_use]
     pub const fn len(&self) -> u64 {
         self.len
     }
 
-    /// Whether there is nothing in it.
+    /// Whether the length is 0.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// When it was last written.
+    /// When the file was last written.
     #[must_use]
     pub const fn modified(&self) -> SystemTime {
         self.modified
     }
 
-    /// Every other byte of the stereo sound behind the header, beginning at this sample.
+    /// Reads every other byte of the stereo audio after the header, starting at this sample.
     fn read_voice(&mut self, sample: u64, right: usize, buffer: &mut [u8]) -> io::Result<usize> {
         let mut stereo = [0; PIECE_BYTES];
         let samples = buffer.len().min(PIECE_BYTES / 2);
@@ -140,14 +142,15 @@ enum View {
     Raw,
 }
 
-/// A file, encrypted or not.
+/// A file, plain or encrypted.
 enum Store {
     Plain { file: File, at: u64 },
     Sealed { reader: Box<age::Reader<BufReader<File>>>, at: u64 },
 }
 
 impl Store {
-    /// Opens it; its plain length too. Encrypted if there is an identity.
+    /// Opens the file and returns it with the length of its plain content. The file is encrypted if there is an
+    /// identity.
     fn open(file: File, identity: Option<&Identity>) -> Result<(Self, u64), LibraryError> {
         let Some(identity) = identity else {
             let length = file.metadata()?.len();
@@ -159,7 +162,7 @@ impl Store {
         Ok((Self::Sealed { reader, at: length }, length))
     }
 
-    /// Where the next read begins. Costs nothing if it is there already.
+    /// Sets the position of the next read. Free of charge if the position is already right.
     fn seek_to(&mut self, to: u64) -> io::Result<()> {
         match self {
             Self::Plain { file, at } if *at != to => *at = file.seek(SeekFrom::Start(to))?,
@@ -192,7 +195,7 @@ mod tests {
     use proptest::prelude::*;
     use std::io::Write as _;
 
-    /// A stored WAV with a streaming header and so many stereo samples, plain or sealed.
+    /// Makes a stored WAV file with a streaming header and this many stereo samples, plain or encrypted.
     fn stored(samples: usize, identity: Option<&Identity>) -> (File, Vec<u8>) {
         let sound: Vec<u8> = (0..2 * samples).map(|at| (at * 7 / 3) as u8).collect();
         let mut bytes = wav::header(2, None).to_vec();

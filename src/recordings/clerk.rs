@@ -1,7 +1,7 @@
-//! The second thread: finishes recordings.
+//! The second thread of the recorder: finishes recordings.
 //!
-//! So a long encrypted recording being put together holds up nobody's writing. What fails is tried again for as long as
-//! this process lives, and by the next start after that.
+//! A separate thread is used so that finishing a long encrypted recording does not delay the writing of others.
+//! Whatever fails is retried while this process lives, and by the next start.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,16 +18,18 @@ use super::writer::{News, Shared};
 use super::{Facts, State};
 use crate::operator::{Detail, Notice};
 
-/// How long after a failure finishing is tried again.
+/// The pause before a failed completion is retried. A longer pause delays the recording's appearance; a shorter one
+/// burdens a failing disk.
 const RETRY: Duration = Duration::from_secs(5);
-/// Recordings that wait for another attempt; each holds a file open. What is more waits for the next start.
+/// The number of recordings that may wait for another attempt. Each keeps a file open. Others wait for the next
+/// start. A larger value keeps more files open.
 const WAITING: usize = 256;
 
-/// What the thread owns.
+/// The state of the thread.
 pub(super) struct Clerk {
     pub(super) shared: Arc<Shared>,
     pub(super) over: Receiver<Live>,
-    /// To be tried again, at the time of the other field.
+    /// The recordings to retry, at the time of the other field.
     failed: Vec<Live>,
     retry_at: Option<Instant>,
 }
@@ -37,7 +39,7 @@ impl Clerk {
         Self { shared, over, failed: Vec::new(), retry_at: None }
     }
 
-    /// Completes what the run before this one left, then works until the writer is gone.
+    /// Completes what the previous run left, and then works until the writer has ended.
     pub(super) fn run(mut self, unfinished: Vec<Live>) {
         self.recover(unfinished);
         loop {
@@ -70,7 +72,7 @@ impl Clerk {
                     completed += 1;
                     self.shared.tell(News::Finished(facts));
                 }
-                // It stays as it is, and whoever has the identity may take it over.
+                // The recording stays as it is. A process with the secret key may take it over.
                 Err(LibraryError::Sealed) => {
                     sealed += 1;
                     let (id, bytes) = (live.id.clone(), live.folder.bytes().unwrap_or_default());
@@ -99,7 +101,8 @@ impl Clerk {
         }
     }
 
-    /// Finishes one; what cannot be finished now is kept for later, and said if it `is_news`.
+    /// Finishes a recording. If that fails, the recording is kept for another attempt, and the operator is told if
+    /// `is_news` is set.
     fn finish(&mut self, live: Live, is_news: bool) {
         match finish(&self.shared, &live) {
             Ok(facts) => self.shared.tell(News::Finished(facts)),
@@ -130,11 +133,11 @@ impl Clerk {
     }
 }
 
-/// Finishes the recording in a folder that is ours, where it is.
+/// Finishes the recording in a folder that this process has locked.
 fn finish(shared: &Shared, live: &Live) -> Result<Facts, LibraryError> {
     let settings = &shared.settings;
     let identity = live.own_key.as_deref().or(settings.identity.as_deref());
-    // What was sealed stays sealed, whatever the settings say since.
+    // What was encrypted stays encrypted, even if the settings have changed since.
     let recipients: Vec<Recipient> = match (&settings.recipient, identity) {
         (Some(recipient), _) => vec![recipient.clone()],
         (None, Some(identity)) if live.folder.is_sealed()? => identity.recipients().collect(),

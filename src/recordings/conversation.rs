@@ -1,7 +1,7 @@
-//! The conversation document: the keys of the original system to the letter, and more.
+//! The conversation document. It has exactly the keys of the original system, and more.
 //!
-//! Times of day are local and without offset, as the original wrote them; the offset has its own key.
-//! Milliseconds count from the beginning of the WAV file, so an event before the first frame is negative.
+//! Times of day are local and have no offset, as in the original system; the offset has a key of its own.
+//! Milliseconds count from the beginning of the WAV file, so an event before the first frame has a negative time.
 
 use chrono::{DateTime, FixedOffset, NaiveDateTime, TimeDelta};
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use super::{RecordingId, State, Told};
 use crate::call::transcript::{Flaw, Speaker, Utterance};
 use crate::operator::EndReason;
 
-/// The document.
+/// The content of the conversation document.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct Conversation {
     pub(super) call_id: String,
@@ -31,13 +31,14 @@ pub(super) struct Conversation {
     pub(super) model: String,
     pub(super) agent: String,
     pub(super) interruptions: u64,
-    /// `None`: the model's session never stood, or this is older than the key.
+    /// What the call used. `None` if the session with the model was never established, or if the document is older
+    /// than this key.
     pub(super) usage: Option<Used>,
     pub(super) latency: LatencyRows,
     pub(super) events: Vec<EventRow>,
 }
 
-/// One utterance.
+/// One utterance of the caller or the assistant.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct Message {
     pub(super) timestamp: String,
@@ -46,44 +47,46 @@ pub(super) struct Message {
     #[serde(rename = "type")]
     pub(super) kind: &'static str,
     pub(super) item: String,
-    /// Into the WAV file; `None` if the server never said when.
+    /// The start within the WAV file, in milliseconds. `None` if the server never reported it.
     pub(super) start_ms: Option<i64>,
     pub(super) end_ms: Option<i64>,
     pub(super) interrupted: bool,
-    /// Of an interrupted one: how much of it left for the caller, and of how much.
+    /// For an interrupted utterance: how much of it was sent to the caller. `said_ms` is the length of the whole
+    /// utterance.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) heard_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) said_ms: Option<u64>,
-    /// About which words those were: in proportion to the time, whole words.
+    /// The words that the caller heard, estimated in proportion to the time and rounded to whole words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) heard_text: Option<String>,
-    /// What the caller did not get of it: `unheard`, all; `cut`, the end.
+    /// What the caller missed: `unheard` (the whole utterance) or `cut` (its end).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) flaw: Option<&'static str>,
 }
 
-/// What the caller waited for.
+/// How long the caller waited.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub(super) struct LatencyRows {
-    /// From his arrival to the assistant's first word.
+    /// The time from the caller's arrival to the assistant's first word.
     pub(super) greeting_ms: Option<u64>,
     pub(super) turns: Vec<TurnRow>,
     pub(super) barge_ins: Vec<BargeInRow>,
 }
 
-/// One answer; from the end of the caller's speech, which was `at_seconds` into the sound.
+/// The times of one answer, measured from the end of the caller's speech, which was `at_seconds` after the start of
+/// the audio.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct TurnRow {
     pub(super) at_seconds: f64,
     pub(super) speech_stopped_ms: u64,
     pub(super) first_delta_ms: u64,
     pub(super) first_frame_ms: u64,
-    /// Our own share of it.
+    /// The part of the time that the daemon added.
     pub(super) own_ms: u64,
 }
 
-/// One interruption: how long the assistant was still heard.
+/// One interruption, with the time for which the assistant was still heard.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct BargeInRow {
     pub(super) at_seconds: f64,
@@ -112,7 +115,7 @@ impl LatencyRows {
     }
 }
 
-/// One event.
+/// One technical event of the call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct EventRow {
     pub(super) at_ms: i64,
@@ -123,7 +126,7 @@ pub(super) struct EventRow {
 }
 
 impl Conversation {
-    /// What a story tells, `sound_ms` of sound being there.
+    /// Builds the document from the folded log. `sound_ms` is the length of the recorded audio.
     pub(super) fn new(id: &RecordingId, story: &Story, state: State, sound_ms: u64) -> Self {
         let opened = &story.opened;
         let duration_ms = story.duration_ms(sound_ms);
@@ -165,14 +168,14 @@ impl Conversation {
         }
     }
 
-    /// The file's text.
+    /// The text of the file.
     pub(super) fn to_json(&self) -> String {
         let mut json = serde_json::to_string_pretty(self).unwrap_or_default();
         json.push('\n');
         json
     }
 
-    /// What an index holds of it.
+    /// What an index holds of the document.
     pub(super) fn told(&self) -> Option<Told> {
         Head::read(self.to_json().as_bytes()).map(|(told, _)| told)
     }
@@ -200,19 +203,19 @@ fn message(utterance: &Utterance, timestamp: String, zero: i64) -> Message {
     }
 }
 
-/// How much later than the beginning of the sound something was, milliseconds. A damaged log may tell any number.
+/// The time between the beginning of the audio and an event, in milliseconds. A damaged log may contain any number.
 fn since(zero: i64, at_ms: u64) -> i64 {
     i64::try_from(at_ms).unwrap_or(i64::MAX).saturating_sub(zero)
 }
 
-/// A time of day as the original wrote it: local, microseconds, no offset.
+/// A time of day in the format of the original system: local, with microseconds and without offset.
 fn local(started: DateTime<FixedOffset>, after_ms: u64) -> String {
     let after = TimeDelta::try_milliseconds(after_ms as i64).unwrap_or_default();
     let time = started.naive_local().checked_add_signed(after).unwrap_or_default();
     time.format("%Y-%m-%dT%H:%M:%S%.6f").to_string()
 }
 
-/// The part of a conversation document that an index wants; the original system's have less.
+/// The part of a conversation document that an index needs. Documents of the original system lack some of the keys.
 #[derive(Debug, Deserialize)]
 pub(super) struct Head {
     start_time: String,
@@ -237,7 +240,7 @@ pub(super) struct Head {
 }
 
 impl Head {
-    /// Reads a document; `None` if it is none.
+    /// Parses a document. Returns `None` if the text is not a conversation document.
     pub(super) fn read(json: &[u8]) -> Option<(Told, State)> {
         let head: Self = serde_json::from_slice(json).ok()?;
         let recovered = head.end_reason.as_deref() == Some(EndReason::Recovered.code());

@@ -1,9 +1,9 @@
-//! Deleting a recording: every file of it, or none.
+//! Deletes recordings: all files of a recording, or none.
 //!
-//! Everything gets a hidden name first, what makes it a recording (its folder, its conversation) before the rest;
-//! if one of the names cannot be changed, those before it are changed back. Only then are the files removed. A
-//! crash in between is brought to its end by the next start (`recover`). Needs no room, so it works on a full
-//! disk.
+//! First every file is renamed to a hidden name, beginning with what makes the recording exist (its folder or its
+//! conversation). If a file cannot be renamed, the earlier ones are renamed back. Only then are the files removed. If
+//! a crash interrupts the deletion, the next start completes it (`recover`). Deleting needs no free space, so it
+//! works on a full disk.
 
 use std::fs;
 use std::io;
@@ -16,15 +16,16 @@ use super::live::{Folder, Live};
 use super::recover::DELETED;
 
 impl Library {
-    /// Deletes every file of a recording, or none.
+    /// Deletes all files of a recording, or none.
     ///
     /// # Errors
-    /// [`LibraryError::Live`] of a running call. On every error nothing is deleted, except where the system
-    /// refuses to remove what it let us rename: that is gone from the library, and the next start removes it.
+    /// [`LibraryError::Live`] for a running call. After an error nothing is deleted, with one exception: if the
+    /// system refuses to remove a file that it has renamed, the recording has left the library, and the next start
+    /// removes the file.
     pub fn delete(&self, id: &RecordingId) -> Result<(), LibraryError> {
         let _ours = match Folder::of(self.folder(), id).is_owned() {
             Ok(true) => return Err(LibraryError::Live),
-            // What a crash left: nobody may begin to complete it now.
+            // A crash left this folder. The lock prevents others from completing it now.
             Ok(false) => Some(Live::adopt(self.folder(), id)?.ok_or(LibraryError::Live)?),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(error.into()),
@@ -40,7 +41,7 @@ impl Library {
     }
 }
 
-/// Takes all of a recording out of sight, or nothing.
+/// Hides all files of a recording, or none.
 fn hide(root: &Path, id: &RecordingId) -> io::Result<Vec<PathBuf>> {
     let files = Part::ALL.into_iter().flat_map(|part| [id.file_name(part, false), id.file_name(part, true)]);
     let mut hidden: Vec<(PathBuf, PathBuf)> = Vec::new();

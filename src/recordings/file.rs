@@ -1,9 +1,9 @@
-//! How a file of the recordings' folder is opened.
+//! Opens files of the recordings' folder safely.
 //!
-//! The folder may be written by others: whoever administers the machine, a backup, a program that was taken over. So a
-//! name in it proves nothing. A link is not followed, as it could show any file of the machine as a recording, or have any
-//! file overwritten; a pipe is not waited for, as nobody may ever write into it; and what is read as a whole is read up to
-//! a limit, as a file may claim to be larger than the memory.
+//! Others may write to this folder: the machine's administrators, a backup, or a compromised program. A name in the
+//! folder therefore proves nothing. Links are not followed, because a link could present any file of the machine as a
+//! recording, or cause any file to be overwritten. Pipes are not waited for, because nobody may ever write to them.
+//! Whole files are read only up to a limit, because a file may claim to be larger than the memory.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _};
@@ -15,16 +15,18 @@ use rustix::fs::OFlags;
 use super::library::LibraryError;
 use super::track::FILE_MODE;
 
-/// Most bytes of a text: a conversation, a summary, a log. A call of a day with somebody who never stops talking takes a
-/// tenth of it. A larger one would cost that much memory for every reader.
+/// The longest text (conversation, summary or log) that is read, in bytes. A call of a whole day with constant speech
+/// takes a tenth of it. A larger value would cost each reader that much memory; a smaller one could refuse long
+/// calls.
 pub(super) const TEXT_BYTES: u64 = 64 << 20;
 
-/// Opens a regular file, and nothing else, as `options` say; they are best without custom flags of their own.
+/// Opens a regular file with `options`, which should not have custom flags of their own.
 ///
 /// # Errors
-/// Those of [`OpenOptions::open`], and [`LibraryError::Damaged`] within one if it is a link, a pipe, a folder, a device.
+/// Those of [`OpenOptions::open`]. If the path is a link, a pipe, a folder or a device, the error contains
+/// [`LibraryError::Damaged`].
 pub(super) fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
-    // Without waiting: of a pipe, the opening itself would wait. Regular files do not know the difference.
+    // Without O_NONBLOCK, opening a pipe would wait. The flag has no effect on regular files.
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = match options.custom_flags(flags.bits() as i32).open(path) {
         Ok(file) => file,
@@ -34,18 +36,18 @@ pub(super) fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     if file.metadata()?.is_file() { Ok(file) } else { Err(irregular()) }
 }
 
-/// Opens a regular file to be read.
+/// Opens a regular file for reading.
 ///
 /// # Errors
-/// As [`open`].
+/// Those of [`open`].
 pub(super) fn reading(path: &Path) -> io::Result<File> {
     open(path, OpenOptions::new().read(true))
 }
 
-/// A new file to be written, in the place of whatever stands there: of a link, what it leads to stays as it is.
+/// Creates a new file for writing and replaces whatever has this name. The target of a link stays unchanged.
 ///
 /// # Errors
-/// The disk's.
+/// The error of the disk.
 pub(super) fn new(path: &Path) -> io::Result<File> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -54,14 +56,14 @@ pub(super) fn new(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(path)
 }
 
-/// All of a file; `None` if it has more bytes than `limit`.
+/// Reads a whole file. Returns `None` if it has more bytes than `limit`.
 ///
 /// # Errors
-/// The disk's.
+/// The error of the disk.
 pub(super) fn whole(file: &File, limit: u64) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     if file.metadata()?.len() <= limit {
-        // It may grow meanwhile.
+        // The file may grow meanwhile.
         file.take(limit + 1).read_to_end(&mut bytes)?;
         if bytes.len() as u64 <= limit {
             return Ok(Some(bytes));
@@ -70,7 +72,7 @@ pub(super) fn whole(file: &File, limit: u64) -> io::Result<Option<Vec<u8>>> {
     Ok(None)
 }
 
-/// What a regular file takes; 0 if there is none.
+/// The size of a regular file in bytes; 0 if there is no such file.
 pub(super) fn size(path: &Path) -> u64 {
     fs::symlink_metadata(path).ok().filter(fs::Metadata::is_file).map_or(0, |file| file.len())
 }

@@ -1,4 +1,5 @@
-//! From a folder of a call that is over to the finished files: the ordinary end, a crash and an export alike.
+//! Turns the folder of an ended call into the finished files. The ordinary end of a call, the recovery after a crash,
+//! and an export all use this.
 //!
 //! ```text
 //!   audio.wav ──► _audio.wav    renamed, its header completed; if sealed, written anew as one file
@@ -6,7 +7,8 @@
 //!   log ── fold ─► _summary.txt
 //!            └───► _conversation.json    the last: the recording is there when this is
 //! ```
-//! Each file is complete and on the disk before it gets its name. May be cut off anywhere and begun again.
+//! Each file is complete and on the disk before it gets its name. The work can be interrupted at any point and
+//! repeated.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Read as _, Write};
@@ -26,17 +28,17 @@ use super::{Facts, State};
 use crate::media::{FRAME_BYTES, wav};
 use crate::operator::Language;
 
-/// Stereo bytes of 20 ms.
+/// The number of stereo bytes in 20 ms.
 const SLOT_BYTES: u64 = 2 * FRAME_BYTES as u64;
-/// Stereo bytes of a millisecond.
+/// The number of stereo bytes in a millisecond.
 const SOUND_BYTES_PER_MS: u64 = 16;
 
-/// What becomes of the folder it is made from.
+/// What happens to the folder afterwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum After {
-    /// Its files become the finished ones, and it goes.
+    /// Its files become the finished files, and the folder is removed.
     Consumed,
-    /// It stays as it is.
+    /// The folder stays unchanged.
     Kept,
 }
 
@@ -44,23 +46,24 @@ pub(super) enum After {
 #[derive(Debug)]
 pub(super) struct Finish<'a> {
     pub(super) id: &'a RecordingId,
-    /// What there is of it.
+    /// The folder of the unfinished recording.
     pub(super) folder: &'a Folder,
-    /// Opens it, if it is sealed.
+    /// The secret key that decrypts the folder, if it is encrypted.
     pub(super) identity: Option<&'a Identity>,
-    /// Where the finished files go.
+    /// The folder for the finished files.
     pub(super) target: &'a Path,
-    /// For whom they are sealed; empty: not at all.
+    /// The keys for which the finished files are encrypted. Empty: the files are plain.
     pub(super) recipients: &'a [Recipient],
     pub(super) language: Language,
     pub(super) after: After,
 }
 
 impl Finish<'_> {
-    /// Makes the finished files; returns what an index holds of them, and their paths.
+    /// Makes the finished files. Returns what an index holds of the recording, and the paths of the files.
     ///
     /// # Errors
-    /// [`LibraryError::Sealed`] if the folder cannot be read; the disk's. What was there is still there.
+    /// [`LibraryError::Sealed`] if the folder cannot be decrypted, or the error of the disk. The folder is unchanged
+    /// then.
     pub(super) fn run(&self) -> Result<(Facts, Vec<PathBuf>), LibraryError> {
         let log = self.folder.read(LOG, self.identity)?;
         let story = Story::read(&log, Opened::unknown(self.id));
@@ -91,7 +94,7 @@ impl Finish<'_> {
         Ok((facts, paths))
     }
 
-    /// Makes one of the sound's files; returns its length without header.
+    /// Makes one of the audio files and returns the length of its audio without the header.
     fn sound(&self, part: Part, story: &Story, paths: &mut Vec<PathBuf>) -> Result<u64, LibraryError> {
         let (name, header_bytes, unit) = match part {
             Part::Wav => (WAV, wav::HEADER_BYTES as u64, SLOT_BYTES),
@@ -100,7 +103,7 @@ impl Finish<'_> {
         let path = self.path(part);
         let Some(source) = self.folder.source(name, self.identity)? else {
             if let Some(done) = fs::symlink_metadata(&path).ok().filter(fs::Metadata::is_file) {
-                // An attempt before this one came so far.
+                // An earlier attempt has already made this file.
                 paths.push(path);
                 return Ok(done.len().saturating_sub(header_bytes));
             }
@@ -109,7 +112,7 @@ impl Finish<'_> {
             }
             return Ok(0);
         };
-        // A crash may have torn the last frame.
+        // A crash may have left an incomplete frame at the end.
         let sound = source.len()?.saturating_sub(header_bytes) / unit * unit;
         match source {
             Source::Plain(_) if self.after == After::Consumed && self.recipients.is_empty() => {
@@ -131,7 +134,7 @@ impl Finish<'_> {
         Ok(sound)
     }
 
-    /// Writes a file under another name, and gives it its own when it is on the disk.
+    /// Writes a file under a temporary name and renames it when its content is on the disk.
     fn write(
         &self,
         part: Part,
@@ -146,7 +149,7 @@ impl Finish<'_> {
         let written = fill_and_sync(file, self.recipients, fill);
         let named = written.and_then(|()| fs::rename(&unfinished, &path));
         if named.is_err() {
-            // On a full disk it would only be in the way.
+            // On a full disk the incomplete file would only take space.
             drop(fs::remove_file(&unfinished));
         }
         named?;
@@ -175,7 +178,7 @@ fn fill_and_sync(
     buffered.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
 }
 
-/// A plain file at `path` with what `plain` holds; appears when it is complete.
+/// Writes the data to a plain file at `path`. The file appears when it is complete.
 pub(super) fn copy_to(plain: &mut dyn io::Read, path: &Path) -> io::Result<()> {
     let mut unfinished = path.as_os_str().to_owned();
     unfinished.push(".unfinished");
@@ -184,7 +187,7 @@ pub(super) fn copy_to(plain: &mut dyn io::Read, path: &Path) -> io::Result<()> {
     fs::rename(unfinished, path)
 }
 
-/// What stands before so much sound.
+/// The header in front of this many bytes of audio.
 fn header(part: Part, sound: u64) -> Vec<u8> {
     match part {
         Part::Wav => wav::header(2, Some(sound)).to_vec(),
@@ -192,14 +195,14 @@ fn header(part: Part, sound: u64) -> Vec<u8> {
     }
 }
 
-/// Removes the folder of a recording that is finished. If that fails the next start tries again.
+/// Removes the folder of a finished recording. If this fails, the next start tries again.
 pub(super) fn discard(folder: &Folder) {
     if let Err(error) = fs::remove_dir_all(&folder.0) {
         tracing::debug!(%error, folder = %folder.0.display(), "the folder of a finished recording stays");
     }
 }
 
-/// Makes names in a folder survive a power cut.
+/// Makes the names in a folder survive a power cut.
 fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }

@@ -1,7 +1,8 @@
-//! The names of a recording: its id, parsed into a type that cannot leave the folder, and its files.
+//! The names of a recording: its id, as a type that cannot name anything outside the folder, and the names of its
+//! files.
 //!
-//! An id is `{YYYYMMDD_HHMMSS}_{call_id}`: local time of the start, and Asterisk's unique id made safe. Opens
-//! nothing.
+//! An id is `{YYYYMMDD_HHMMSS}_{call_id}`: the local time at the start of the call, and Asterisk's unique id with
+//! unsafe characters replaced. This module opens no files.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,65 +10,67 @@ use std::sync::Arc;
 
 use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime};
 
-/// Ends the name of the folder in which a recording is while it is not finished.
+/// The ending of the name of an unfinished recording's folder.
 pub(super) const LIVE: &str = ".live";
-/// Ends the name of a file that is encrypted.
+/// The ending of the name of an encrypted file.
 pub(super) const SEALED: &str = ".age";
 
-/// Length of `YYYYMMDD_HHMMSS_`.
+/// The length of `YYYYMMDD_HHMMSS_`.
 const STAMP_CHARS: usize = 16;
-/// Longest call id we make. Asterisk's are about 20 characters.
+/// The longest call id in a new recording id, in characters. Asterisk's ids have about 20. A smaller value could cut
+/// them; a larger one would make long file names.
 const MADE_CHARS: usize = 64;
-/// Longest call id we read; the longest file name stays below the 255 bytes of a file system.
+/// The longest call id that is accepted when an id is read. With it, the longest file name stays below the 255 bytes
+/// that file systems permit; a larger value would exceed them.
 const READ_CHARS: usize = 128;
 
-/// Names one recording. Holds ASCII letters, digits, `-`, `_`, `.` only, so it is safe in a path and a URL;
-/// ids sort by the time of the start.
+/// Names one recording. An id contains only ASCII letters, digits, `-`, `_` and `.`, so it is safe in paths and URLs.
+/// Ids sort by the start of the call.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RecordingId(Arc<str>);
 
-/// Not the id of a recording.
+/// The text is not the id of a recording.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a recording id: it is YYYYMMDD_HHMMSS_ and the call's id")]
 pub struct IdError;
 
 impl RecordingId {
-    /// The id of a call that began then on this channel.
+    /// The id of a call that began at this time on this channel.
     #[must_use]
     pub fn new(started: DateTime<FixedOffset>, channel: &str) -> Self {
         Self(format!("{}_{}", started.format("%Y%m%d_%H%M%S"), safe(channel)).into())
     }
 
-    /// The same call's id where this one is taken: `…-2`, `…-3`.
+    /// The same id with a number at its end (`…-2`, `…-3`), for use when the id itself is taken.
     #[must_use]
     pub(super) fn variant(&self, number: u32) -> Self {
         Self(format!("{}-{number}", self.0).into())
     }
 
-    /// The whole id.
+    /// The whole id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The part after the time: Asterisk's unique id, made safe.
+    /// The part after the time: Asterisk's unique id with unsafe characters replaced.
     #[must_use]
     pub fn call_id(&self) -> &str {
         &self.0[STAMP_CHARS..]
     }
 
-    /// When the call began, local time of the machine, to the second.
+    /// When the call began, in the machine's local time, to the second.
     #[must_use]
     pub fn started(&self) -> NaiveDateTime {
         stamp(&self.0).unwrap_or_default()
     }
 
-    /// The name of the folder it is in while it is not finished.
+    /// The name of the recording's folder while the recording is unfinished.
     pub(super) fn live_name(&self) -> String {
         format!("{}{LIVE}", self.0)
     }
 
-    /// The name of one of its files.
+    /// The name of one of the recording's files.
     pub(super) fn file_name(&self, part: Part, sealed: bool) -> String {
         format!("{}{}{}", self.0, part.suffix(), if sealed { SEALED } else { "" })
     }
@@ -99,21 +102,21 @@ impl fmt::Debug for RecordingId {
 /// One of the files of a finished recording.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Part {
-    /// `_conversation.json`; appears last and goes first: the recording is there when it is.
+    /// `_conversation.json`. This file appears last and is deleted first: the recording exists while this file does.
     Conversation,
     /// `_summary.txt`.
     Summary,
-    /// `_audio.wav`: what was heard, caller left, assistant right.
+    /// `_audio.wav`: what was heard, with the caller on the left channel and the assistant on the right.
     Wav,
-    /// `_audio.bin`: the assistant's µ-law as the model sent it.
+    /// `_audio.bin`: the assistant's audio as the model sent it, G.711 µ-law.
     Bin,
 }
 
 impl Part {
-    /// All of them, in the order in which they go.
+    /// All files, in the order in which they are deleted.
     pub const ALL: [Self; 4] = [Self::Conversation, Self::Summary, Self::Wav, Self::Bin];
 
-    /// What follows the id in the file's name.
+    /// The part of the file's name after the id.
     #[must_use]
     pub const fn suffix(self) -> &'static str {
         match self {
@@ -125,17 +128,17 @@ impl Part {
     }
 }
 
-/// What a name in the folder stands for.
+/// The meaning of a name in the folder of the recordings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Name {
     /// A file of a finished recording.
     File { id: RecordingId, part: Part, sealed: bool },
-    /// The folder of one that is not finished.
+    /// The folder of an unfinished recording.
     Live(RecordingId),
 }
 
 impl Name {
-    /// Reads a name; `None` for whatever is not ours.
+    /// Parses a name. Returns `None` if it is not the name of a recording's file or folder.
     pub(super) fn read(name: &str) -> Option<Self> {
         if let Some(id) = name.strip_suffix(LIVE) {
             return id.parse().ok().map(Self::Live);
@@ -152,8 +155,8 @@ const fn is_safe(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.')
 }
 
-/// A channel's id with everything that does not belong into a file name replaced. Of a very long one the end
-/// is kept: that is where Asterisk counts.
+/// Replaces every character of a channel's id that does not belong in a file name. Of a very long id the end is kept,
+/// because Asterisk's counter is there.
 fn safe(channel: &str) -> String {
     let mut safe: String =
         channel.chars().map(|c| if c.is_ascii() && is_safe(c as u8) { c } else { '-' }).collect();
@@ -165,7 +168,7 @@ fn safe(channel: &str) -> String {
     safe
 }
 
-/// The time at the beginning of an id, if there is one and a `_` behind it.
+/// Parses the time at the beginning of an id. Returns `None` if there is no valid time followed by `_`.
 fn stamp(id: &str) -> Option<NaiveDateTime> {
     let stamp = id.get(..STAMP_CHARS)?.strip_suffix('_')?;
     let (date, time) = stamp.split_once('_')?;

@@ -1,8 +1,9 @@
-//! The folder as a library: list, read, export. Blocking, and safe to use from several threads and processes at
-//! once.
+//! The folder as a library: listing, reading and exporting recordings. The functions block. Several threads and
+//! processes may use the library at once.
 //!
-//! It looks at files only; what has to be fast with very many of them belongs into an index made from here.
-//! A recording is there when its conversation is, or its folder while it is not finished.
+//! The library looks only at files. Questions that need fast answers about very many recordings go to an index, which
+//! is made from the library. A recording exists while its conversation file exists or, if it is unfinished, its
+//! folder.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -25,51 +26,51 @@ use super::summary::summary;
 use super::{Facts, RecordingId, RecordingSettings, State};
 use crate::number::Sought;
 
-/// Why a recording cannot be had.
+/// Why a recording is not available.
 #[derive(Debug, thiserror::Error)]
 pub enum LibraryError {
     /// There is no such recording.
     #[error("no such recording")]
     NotFound,
-    /// Its call is running, or it is just being finished.
+    /// The call is running, or its recording is being finished.
     #[error("the call is still running")]
     Live,
-    /// It is encrypted and the identity that opens it is not here.
+    /// The recording is encrypted, and the secret key is not here.
     #[error("encrypted, and no identity here opens it")]
     Sealed,
-    /// The recording is there, but this was not kept of it (`RECORD`).
+    /// The recording exists, but this part of it was not kept (`RECORD`).
     #[error("not kept of this recording")]
     NotKept,
     /// The file is damaged.
     #[error("damaged: {0}")]
     Damaged(String),
-    /// The disk.
+    /// The disk reported an error.
     #[error(transparent)]
     Io(io::Error),
 }
 
 impl From<io::Error> for LibraryError {
-    /// One of ours that went through a reader comes out as it was.
+    /// Restores an error of this type that was passed through a reader as an I/O error.
     fn from(error: io::Error) -> Self {
         error.downcast().unwrap_or_else(Self::Io)
     }
 }
 
-/// A text of a recording.
+/// A text file of a recording.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
-    /// All of it, UTF-8.
+    /// The whole text.
     pub text: String,
-    /// When it was written; while the call runs, when its log was.
+    /// When the file was written. While the call is running, when its log was written.
     pub modified: SystemTime,
 }
 
 /// The recordings of one caller.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OfCaller {
-    /// His, oldest first; running calls are not among them.
+    /// The caller's recordings, oldest first, without running calls.
     pub ids: Vec<RecordingId>,
-    /// Those that cannot be told, because they are encrypted and the identity is not here: an index may know.
+    /// Encrypted recordings whose caller cannot be determined without the secret key. An index may know it.
     pub unknown: Vec<RecordingId>,
 }
 
@@ -79,29 +80,30 @@ pub struct Library {
     pub(super) settings: RecordingSettings,
 }
 
-/// Where a recording is, for a reader.
+/// Where a recording is stored.
 enum Place {
-    /// Its finished files; sealed or not.
+    /// The recording is finished. Its files are encrypted if `sealed` is set.
     Finished { sealed: bool },
-    /// Its folder.
+    /// The recording is unfinished and has a folder.
     Folder(Folder),
 }
 
 impl Library {
-    /// The library in the folder of `settings`. Does not touch the disk.
+    /// Opens the library in the folder of `settings` without touching the disk.
     #[must_use]
     pub const fn new(settings: RecordingSettings) -> Self {
         Self { settings }
     }
 
-    /// The folder.
+    /// The folder of the recordings.
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.settings.folder
     }
 
-    /// Every recording, newest first, from one scan of the folder's names (a missing folder is an empty one).
-    /// Whether a finished one was recovered is in its conversation only: here it is [`State::Finished`].
+    /// Lists all recordings, newest first, from one scan of the folder's names. A missing folder is an empty one.
+    /// Only the conversation file says whether a finished recording was recovered; here such a recording is
+    /// [`State::Finished`].
     ///
     /// # Errors
     /// The folder cannot be read.
@@ -127,7 +129,7 @@ impl Library {
             other => Ok(other),
         };
         let rows = found.into_iter().rev().filter_map(|(id, found)| match state(&id, found) {
-            // It was finished or deleted meanwhile.
+            // The recording was finished or deleted after the scan.
             Err(LibraryError::NotFound) => self.place(&id).ok().map(|_| Ok((id, State::Finished))),
             Err(LibraryError::Io(error)) => Some(Err(error)),
             Err(_) => None,
@@ -136,7 +138,7 @@ impl Library {
         rows.collect()
     }
 
-    /// Where a recording stands.
+    /// The state of a recording.
     ///
     /// # Errors
     /// [`LibraryError::NotFound`], [`LibraryError::Io`].
@@ -151,10 +153,10 @@ impl Library {
         }
     }
 
-    /// What a list shows of it; reads the conversation if it can.
+    /// What a list shows of a recording. Reads the conversation if possible.
     ///
     /// # Errors
-    /// As [`Self::state`].
+    /// Those of [`Self::state`].
     pub fn facts(&self, id: &RecordingId) -> Result<Facts, LibraryError> {
         match self.place(id)? {
             Place::Finished { sealed } => {
@@ -181,7 +183,7 @@ impl Library {
         }
     }
 
-    /// The conversation, JSON. Of a running call: as far as it has come.
+    /// The conversation as JSON. For a running call, the conversation so far.
     ///
     /// # Errors
     /// See [`LibraryError`].
@@ -195,7 +197,7 @@ impl Library {
         }
     }
 
-    /// The summary. Of a running call: as far as it has come.
+    /// The summary. For a running call, the summary so far.
     ///
     /// # Errors
     /// See [`LibraryError`].
@@ -210,7 +212,7 @@ impl Library {
         }
     }
 
-    /// The events, a JSON array: the `events` of the conversation.
+    /// The technical events as a JSON array, as in the conversation document.
     ///
     /// # Errors
     /// See [`LibraryError`].
@@ -222,13 +224,13 @@ impl Library {
         let whole = self.conversation(id)?;
         let events: Events =
             serde_json::from_str(&whole.text).map_err(|error| LibraryError::Damaged(error.to_string()))?;
-        // The original system's documents have none.
+        // Documents of the original system have no events.
         let text = events.events.map_or_else(|| "[]".to_owned(), |events| events.get().to_owned());
         Ok(Document { text, modified: whole.modified })
     }
 
-    /// The WAV file with the right sizes in its header, of one voice or both. Of a running call: what is on
-    /// disk now; of an encrypted running one: [`LibraryError::Live`].
+    /// The WAV file of one voice or both, with the right sizes in its header. For a running call, what is on the disk
+    /// now. For a running call that is encrypted, the result is [`LibraryError::Live`].
     ///
     /// # Errors
     /// See [`LibraryError`].
@@ -237,7 +239,7 @@ impl Library {
         Audio::wav(file, identity, side)
     }
 
-    /// The assistant's µ-law as the model sent it. Of a running call as [`Self::audio`].
+    /// The assistant's audio as the model sent it, G.711 µ-law. Running calls are treated as in [`Self::audio`].
     ///
     /// # Errors
     /// See [`LibraryError`].
@@ -246,7 +248,7 @@ impl Library {
         Audio::raw(file, identity)
     }
 
-    /// Recordings of calls that are over, newest first.
+    /// The recordings of ended calls, newest first.
     ///
     /// # Errors
     /// The folder cannot be read.
@@ -255,7 +257,7 @@ impl Library {
         Ok(all.filter(|(_, state)| *state != State::Live).map(|(id, _)| id).collect())
     }
 
-    /// Recordings of one caller. Reads every conversation: seconds with 100 000 of them.
+    /// The recordings of one caller. Reads every conversation, which takes seconds for 100 000 recordings.
     ///
     /// # Errors
     /// The folder cannot be read.
@@ -275,11 +277,12 @@ impl Library {
         Ok(found)
     }
 
-    /// Writes all files of a recording, decrypted, into `target` (made where missing) and returns their paths.
-    /// One that a crash left encrypted and unfinished is completed there; what is here stays as it is.
+    /// Writes all files of a recording, decrypted, into `target`, which is created if it is missing, and returns
+    /// their paths. An encrypted recording that a crash left unfinished is completed there; the original stays
+    /// unchanged.
     ///
     /// # Errors
-    /// See [`LibraryError`]; [`LibraryError::Live`] of a running call.
+    /// See [`LibraryError`]; [`LibraryError::Live`] for a running call.
     pub fn export(&self, id: &RecordingId, target: &Path) -> Result<Vec<PathBuf>, LibraryError> {
         let place = self.place(id)?;
         make_folder(target)?;
@@ -288,7 +291,8 @@ impl Library {
             Place::Folder(folder) => folder,
             Place::Finished { sealed } => return self.export_finished(id, sealed, target),
         };
-        // Held until it is done, so that a daemon that starts meanwhile does not finish it below our feet.
+        // The lock is held until the export is complete, so that a daemon that starts meanwhile does not finish the
+        // recording.
         let _ours = Live::adopt(&self.settings.folder, id)?.ok_or(LibraryError::Live)?;
         let language = self.settings.language;
         let finish =
@@ -303,7 +307,7 @@ impl Library {
         target: &Path,
     ) -> Result<Vec<PathBuf>, LibraryError> {
         let mut paths = Vec::new();
-        // The conversation last, as always.
+        // The conversation is written last, as always.
         for part in Part::ALL.into_iter().rev() {
             let mut plain: Box<dyn io::Read> = match self.open(id, part, sealed) {
                 Ok(file) if sealed => Box::new(seal::open(self.identity()?, io::BufReader::new(file))?),
@@ -321,7 +325,7 @@ impl Library {
     fn place(&self, id: &RecordingId) -> Result<Place, LibraryError> {
         let find = || {
             for sealed in [false, true] {
-                // Whatever it is: it can be deleted, and read if it is a file.
+                // Anything with this name can be deleted, and read if it is a file.
                 if self.path(id, Part::Conversation, sealed).try_exists()? {
                     return Ok(Some(Place::Finished { sealed }));
                 }
@@ -329,7 +333,8 @@ impl Library {
             let folder = Folder::of(&self.settings.folder, id);
             io::Result::Ok(folder.exists()?.then_some(Place::Folder(folder)))
         };
-        // Twice, as it may be finished between the two looks.
+        // The second look is needed because the recording may be finished between the looks at the folder and at the
+        // files.
         let place = match find()? {
             None => find()?,
             found => found,
@@ -346,7 +351,7 @@ impl Library {
         }
     }
 
-    /// What the log of an unfinished recording tells by now.
+    /// What the log of an unfinished recording tells so far.
     fn story(&self, id: &RecordingId, folder: &Folder) -> Result<(Conversation, State), LibraryError> {
         let state = Self::state_of_folder(folder)?;
         let log = folder.read(LOG, self.settings.identity.as_deref())?;
@@ -372,7 +377,7 @@ impl Library {
         Ok(Document { text, modified })
     }
 
-    /// A file of sound, and what opens it.
+    /// Opens an audio file, with the key that decrypts it.
     fn sound(
         &self,
         id: &RecordingId,
@@ -416,6 +421,6 @@ impl Library {
 }
 
 fn modified(folder: &Folder) -> io::Result<SystemTime> {
-    // A sealed log is a row of files: then it is the folder that changes.
+    // An encrypted log is a series of files, so the time of the folder counts.
     fs::metadata(folder.plain(LOG)).or_else(|_| fs::metadata(&folder.0))?.modified()
 }

@@ -1,4 +1,4 @@
-//! The folder of a recording that is not finished, and who owns it.
+//! The folder of an unfinished recording, and its owner.
 //!
 //! ```text
 //!   {id}.live/lock          held by the process that writes it; free after a crash
@@ -6,8 +6,8 @@
 //!             audio.wav     header and stereo sound             audio.wav.000000000000.age, …
 //!             audio.bin     the assistant's audio               audio.bin.000000000000.age, …
 //! ```
-//! The folder is made under a hidden name and renamed once the lock is held, so nobody ever sees one without
-//! its owner. Reading needs no lock: what is there can only grow.
+//! The folder is created under a hidden name and renamed when the lock is held, so no process ever sees a folder
+//! without its owner. Reading needs no lock, because files only grow.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write as _};
@@ -23,40 +23,41 @@ use super::seal::{self, Identity, Recipient};
 use super::track::{FILE_MODE, PIECE_BYTES, PLACE_DIGITS};
 use crate::media::SILENCE_BYTE;
 
-/// Mode of every folder.
+/// The mode of every folder.
 const FOLDER_MODE: u32 = 0o750;
 const LOCK: &str = "lock";
-/// The log's file.
+/// The name of the log.
 pub(super) const LOG: &str = "log.jsonl";
-/// The sound's file.
+/// The name of the audio file.
 pub(super) const WAV: &str = "audio.wav";
-/// The file of the assistant's audio.
+/// The name of the file with the assistant's audio.
 pub(super) const BIN: &str = "audio.bin";
-/// Most silence in the place of pieces that are lost, of one track: 17 minutes of sound. A power cut takes the last seconds,
-/// so more is no hole: a piece behind it is none of ours, and with its place it could ask for a terabyte of silence.
+/// The longest silence, in bytes, that replaces lost pieces of one track: 17 minutes of audio. A power cut destroys
+/// only the last seconds, so a larger gap is not genuine: a piece after such a gap has a wrong name, and its position
+/// could demand a terabyte of silence. A smaller value could reject genuine pieces.
 const HOLE_BYTES: u64 = 16 << 20;
-/// Calls that can begin in the same second on channels of the same name. Asterisk's ids do not repeat, so even
-/// one is a clock set back.
+/// The number of calls that can begin within the same second on channels of the same name. Asterisk's ids do not
+/// repeat, so even one repetition means that the clock was set back. A larger value only delays the error.
 const VARIANTS: u32 = 99;
 
-/// A recording's folder that is ours: as long as this lives, nobody else touches it.
+/// A recording's folder that this process owns. No other process changes the folder while this value lives.
 #[derive(Debug)]
 pub(super) struct Live {
     pub(super) id: RecordingId,
     pub(super) folder: Folder,
-    /// For whom its tracks are sealed: the owner and, so that the end can read what it wrote, a key that
-    /// lives in this process only. Empty: not sealed.
+    /// The keys for which the tracks are encrypted: the configured key, and a key of this process, so that it can
+    /// read what it wrote. Empty: the tracks are plain.
     pub(super) recipients: Arc<[Recipient]>,
-    /// That key.
+    /// The key of this process.
     pub(super) own_key: Option<Arc<Identity>>,
     _lock: File,
 }
 
 impl Live {
-    /// Makes the folder of a recording that begins. If the id is taken, it becomes another one.
+    /// Creates the folder of a recording that begins. If the id is taken, the recording gets another id.
     ///
     /// # Errors
-    /// The disk's.
+    /// The error of the disk.
     pub(super) fn create(
         root: &Path,
         wanted: &RecordingId,
@@ -73,7 +74,8 @@ impl Live {
         let variants = (2..=VARIANTS).map(|number| wanted.variant(number));
         for id in std::iter::once(wanted.clone()).chain(variants).filter(free) {
             let path = root.join(id.live_name());
-            // A folder with anything in it – a lock at least – is not replaced by this.
+            // Renaming does not replace a folder that contains anything, and every recording's folder contains at
+            // least a lock.
             if fs::rename(&new, &path).is_ok() {
                 let (recipients, own_key) = keys(recipient)?;
                 return Ok(Self { id, folder: Folder(path), recipients, own_key, _lock: lock });
@@ -82,10 +84,10 @@ impl Live {
         Err(io::ErrorKind::AlreadyExists.into())
     }
 
-    /// Takes over the folder of a recording whose owner is gone; `None` if he is not.
+    /// Takes over the folder of a recording whose owner is gone. Returns `None` if the owner is still alive.
     ///
     /// # Errors
-    /// The disk's.
+    /// The error of the disk.
     pub(super) fn adopt(root: &Path, id: &RecordingId) -> io::Result<Option<Self>> {
         let folder = Folder::of(root, id);
         let Some(lock) = lock(&folder.0)? else { return Ok(None) };
@@ -93,7 +95,7 @@ impl Live {
     }
 }
 
-/// For whom a running recording is sealed, and the key with which the daemon reads it back.
+/// The keys for which a running recording is encrypted, and the key with which the daemon reads the recording back.
 type Keys = (Arc<[Recipient]>, Option<Arc<Identity>>);
 
 fn keys(recipient: Option<&Recipient>) -> io::Result<Keys> {
@@ -103,7 +105,7 @@ fn keys(recipient: Option<&Recipient>) -> io::Result<Keys> {
     Ok((recipients, Some(Arc::new(own_key))))
 }
 
-/// A recording's folder, to be read.
+/// A recording's folder, for reading.
 #[derive(Debug, Clone)]
 pub(super) struct Folder(pub(super) PathBuf);
 
@@ -112,12 +114,12 @@ impl Folder {
         Self(root.join(id.live_name()))
     }
 
-    /// Whether somebody writes it.
+    /// Whether a process owns the folder.
     ///
     /// # Errors
-    /// The disk's; [`io::ErrorKind::NotFound`] if there is no such folder.
+    /// The error of the disk; [`io::ErrorKind::NotFound`] if there is no such folder.
     pub(super) fn is_owned(&self) -> io::Result<bool> {
-        // Shared, so that two who look do not take each other for the owner.
+        // The lock is shared, so that two processes that look at once do not mistake each other for the owner.
         if !self.exists()? {
             return Err(io::ErrorKind::NotFound.into());
         }
@@ -132,10 +134,10 @@ impl Folder {
         }
     }
 
-    /// Whether there is such a folder. A link to one is none: what is in it is not ours to read, finish or remove.
+    /// Whether the folder exists. A link to a folder does not count, because its content belongs to somebody else.
     ///
     /// # Errors
-    /// The disk's.
+    /// The error of the disk.
     pub(super) fn exists(&self) -> io::Result<bool> {
         match fs::symlink_metadata(&self.0) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
@@ -143,15 +145,15 @@ impl Folder {
         }
     }
 
-    /// Whether somebody took it away.
+    /// Whether somebody has removed the folder.
     pub(super) fn is_gone(&self) -> bool {
         matches!(self.0.try_exists(), Ok(false))
     }
 
-    /// Whether it is encrypted.
+    /// Whether the recording is encrypted.
     ///
     /// # Errors
-    /// The disk's.
+    /// The error of the disk.
     pub(super) fn is_sealed(&self) -> io::Result<bool> {
         for entry in fs::read_dir(&self.0)? {
             if entry?.file_name().to_string_lossy().ends_with(SEALED) {
@@ -161,28 +163,28 @@ impl Folder {
         Ok(false)
     }
 
-    /// What all its files take.
+    /// The size of all files in the folder, in bytes.
     ///
     /// # Errors
-    /// The disk's.
+    /// The error of the disk.
     pub(super) fn bytes(&self) -> io::Result<u64> {
         let mut bytes = 0;
         for entry in fs::read_dir(&self.0)? {
-            // A file may go while this looks: then it takes nothing.
+            // A file that disappears during the scan has no size.
             bytes += entry?.metadata().map_or(0, |metadata| metadata.len());
         }
         Ok(bytes)
     }
 
-    /// The path of one of its plain files.
+    /// The path of a plain file in the folder.
     pub(super) fn plain(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 
-    /// Everything of one of its tracks, but no more of it than a text may have.
+    /// Reads a whole track, up to the size limit of a text.
     ///
     /// # Errors
-    /// [`LibraryError::Sealed`] if it is encrypted and `identity` does not open it.
+    /// [`LibraryError::Sealed`] if the track is encrypted and `identity` does not decrypt it.
     pub(super) fn read(&self, name: &str, identity: Option<&Identity>) -> Result<Vec<u8>, LibraryError> {
         let mut bytes = Vec::new();
         if let Some(source) = self.source(name, identity)? {
@@ -191,10 +193,10 @@ impl Folder {
         Ok(bytes)
     }
 
-    /// One of its tracks; `None` if there is none of that name.
+    /// Opens a track. Returns `None` if there is no track of this name.
     ///
     /// # Errors
-    /// As [`Self::read`].
+    /// Those of [`Self::read`].
     pub(super) fn source(
         &self,
         name: &str,
@@ -215,7 +217,7 @@ impl Folder {
 }
 
 impl Folder {
-    /// The sealed pieces of one of its tracks, the last one first: as far as there is no hole that is too long for one.
+    /// The encrypted pieces of a track, last one first, up to the first gap that is too long to be genuine.
     fn pieces(&self, name: &str) -> io::Result<Vec<Piece>> {
         let mut pieces = Vec::new();
         for entry in fs::read_dir(&self.0)? {
@@ -226,7 +228,8 @@ impl Folder {
             }
         }
         pieces.sort_unstable_by_key(|piece| piece.place);
-        // What is sealed takes more than it holds: without holes, no place is beyond what the pieces before it take.
+        // An encrypted piece is larger than its content, so without gaps no position exceeds the size of all earlier
+        // pieces.
         let mut taken = 0;
         let reached = pieces.iter().take_while(|piece| {
             let is_near = piece.place <= taken + HOLE_BYTES;
@@ -243,25 +246,25 @@ impl Folder {
     }
 }
 
-/// The place that a piece's name tells.
+/// Parses the position in the name of a piece.
 fn place_of(digits: &str) -> Option<u64> {
     let is_one = digits.len() == PLACE_DIGITS && digits.bytes().all(|byte| byte.is_ascii_digit());
     is_one.then(|| digits.parse().ok()).flatten()
 }
 
-/// What a track holds, from its beginning.
+/// The content of a track, from its beginning.
 pub(super) enum Source {
-    /// One file.
+    /// The track is one plain file.
     Plain(File),
-    /// A row of encrypted ones.
+    /// The track is a series of encrypted files.
     Pieces(Pieces),
 }
 
 impl Source {
-    /// How much there is, bytes.
+    /// The length of the content in bytes.
     ///
     /// # Errors
-    /// The disk's, or the last whole piece does not open.
+    /// The error of the disk, or the last complete piece cannot be decrypted.
     pub(super) fn len(&self) -> Result<u64, LibraryError> {
         match self {
             Self::Plain(file) => Ok(file.metadata()?.len()),
@@ -284,13 +287,13 @@ struct Piece {
     path: PathBuf,
 }
 
-/// A row of encrypted files. One that a crash tore is passed over: silence stands in its place if another
+/// A series of encrypted files. A piece that a crash left incomplete is skipped; silence replaces it if another piece
 /// follows.
 pub(super) struct Pieces {
-    /// Those that come, the next one last.
+    /// The remaining pieces, the next one last.
     rest: Vec<Piece>,
     identity: Identity,
-    /// Where `plain` ends.
+    /// The position at which `plain` ends.
     place: u64,
     plain: Vec<u8>,
     read: usize,
@@ -346,17 +349,17 @@ impl Read for Pieces {
     }
 }
 
-/// Makes a folder, and those above it, where it is missing.
+/// Creates a folder and its missing ancestors.
 pub(super) fn make_folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(path)
 }
 
-/// Tries whether recordings can be written here: makes the folder, and in it a file that goes again.
+/// Tests whether recordings can be written here, by creating the folder and a temporary file in it.
 ///
 /// # Errors
-/// They cannot.
+/// Recordings cannot be written.
 pub(super) fn probe(root: &Path) -> io::Result<()> {
-    /// More than fits into an inode.
+    /// The size of the temporary file: more than fits into an inode, so that the test needs space on the disk.
     const BYTES: usize = 4_096;
     make_folder(root)?;
     let path = root.join(".probe");
@@ -365,7 +368,7 @@ pub(super) fn probe(root: &Path) -> io::Result<()> {
     written
 }
 
-/// Takes the lock of a folder; `None` if somebody has it.
+/// Takes the lock of a folder. Returns `None` if another process holds it.
 fn lock(folder: &Path) -> io::Result<Option<File>> {
     if !fs::symlink_metadata(folder)?.is_dir() {
         return Err(io::ErrorKind::NotADirectory.into());
@@ -400,7 +403,7 @@ mod tests {
         let heir = Live::adopt(root.path(), &id()).unwrap().unwrap();
         assert!(folder.is_owned().unwrap() && !folder.is_gone());
         drop(heir);
-        // Two who only look do not take each other for the owner.
+        // Two processes that only look do not mistake each other for the owner.
         let look = File::open(folder.plain(LOCK)).unwrap();
         look.lock_shared().unwrap();
         assert!(!folder.is_owned().unwrap());
@@ -441,18 +444,18 @@ mod tests {
         let source = live.folder.source(WAV, Some(&owner)).unwrap().unwrap();
         assert_eq!(source.len().unwrap(), 10, "up to the last whole piece");
         assert_eq!(live.folder.read(WAV, Some(&owner)).unwrap(), [1; 10]);
-        // No power cut makes a hole of a terabyte, and this is no name of ours.
+        // A power cut cannot make a gap of a terabyte, so the piece is not genuine.
         for name in ["999999999999", "+00000000010"] {
             fs::copy(piece(0), live.folder.plain(&format!("{WAV}.{name}{SEALED}"))).unwrap();
         }
         assert_eq!(live.folder.read(WAV, Some(&owner)).unwrap(), [1; 10]);
-        // Nor do many holes make one.
+        // Several small gaps do not make such a piece genuine either.
         for place in 1..100_u64 {
             fs::copy(piece(0), piece(place * HOLE_BYTES)).unwrap();
         }
         let longest = live.folder.source(WAV, Some(&owner)).unwrap().unwrap().len().unwrap();
         assert_eq!(longest, HOLE_BYTES + 10);
-        // A piece without an end is torn.
+        // A piece without an end is incomplete.
         File::options().write(true).open(piece(0)).unwrap().set_len(1 << 40).unwrap();
         assert!(live.folder.read(WAV, Some(&owner)).unwrap().starts_with(&[0xFF; 10]));
         assert!(matches!(live.folder.read(WAV, None), Err(LibraryError::Sealed)));

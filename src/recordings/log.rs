@@ -1,7 +1,7 @@
-//! The log of a recording while its call runs: one JSON line for each thing but sound.
+//! The log of an unfinished recording: one JSON line for everything except audio.
 //!
-//! The first line is the opening, the last the end; a log without an end was cut off. Lines are read back by
-//! the same types that wrote them, and folded by `story`. Milliseconds count from the birth of the call.
+//! The first line opens the log and the last line ends it. A log without an end was cut off. The types that write the
+//! lines also read them back, and `story` folds them. Milliseconds count from the beginning of the call.
 
 use std::time::Duration;
 
@@ -14,32 +14,32 @@ use crate::call::ledger::{Bill, Tokens};
 use crate::call::record::{Keep, Opening};
 use crate::call::transcript::{Speaker, Utterance};
 
-/// One line.
+/// One line of the log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Line {
-    /// The call begins: the first line.
+    /// The call begins. This is the first line.
     Open(Opened),
-    /// An utterance as it is now.
+    /// The present state of an utterance.
     Said(Said),
-    /// An item is gone.
+    /// A conversation item was deleted.
     Forgotten { item: String },
-    /// Something happened.
+    /// A technical event.
     Event(Happened),
-    /// So many audio deltas are in the assistant's file by now.
+    /// The number of audio deltas in the assistant's audio file so far.
     Deltas { count: u64 },
-    /// All that the call has used by now.
+    /// Everything that the call has used so far.
     Usage(Used),
-    /// The caller had to wait.
+    /// How long the caller waited for something.
     Waited(Wait),
-    /// Whoever talks has another number from now on than the opening says.
+    /// The caller's number has changed since the opening, for example because of a transfer.
     Caller { number: String },
-    /// The call is over: the last line.
+    /// The call has ended. This is the last line.
     End(End),
 }
 
 impl Line {
-    /// The line with its end, ready to be appended.
+    /// The line as JSON with its line break.
     pub(super) fn to_json(&self) -> Vec<u8> {
         let mut json = serde_json::to_vec(self).unwrap_or_default();
         json.push(b'\n');
@@ -58,7 +58,7 @@ pub(super) struct Opened {
     pub(super) keep: Vec<Kept>,
 }
 
-/// A kind of thing that is kept (`RECORD`).
+/// A kind of data that is kept (`RECORD`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Kept {
@@ -69,7 +69,7 @@ pub(super) enum Kept {
 }
 
 impl Opened {
-    /// All that an id tells, for a log that has lost its opening.
+    /// What the id tells, for a log whose opening is missing.
     pub(super) fn unknown(id: &RecordingId) -> Self {
         Self {
             started: id.started().and_utc().fixed_offset(),
@@ -102,17 +102,17 @@ impl From<&Opening> for Opened {
     }
 }
 
-/// An utterance, and what it follows.
+/// An utterance, and the item that it follows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Said {
     pub(super) item: String,
-    /// Said by the caller, not the assistant.
+    /// Whether the caller said it. If false, the assistant did.
     pub(super) caller: bool,
     pub(super) text: String,
     pub(super) began_ms: Option<u64>,
     pub(super) ended_ms: Option<u64>,
     pub(super) heard_ms: Option<u64>,
-    /// Of so many.
+    /// The length of the whole utterance in milliseconds.
     #[serde(rename = "said_ms")]
     pub(super) of_ms: Option<u64>,
     /// A code of `Flaw`.
@@ -141,7 +141,7 @@ impl Said {
     }
 }
 
-/// An event of the session.
+/// A technical event of the call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Happened {
     pub(super) at_ms: u64,
@@ -150,15 +150,15 @@ pub(super) struct Happened {
     pub(super) detail: String,
 }
 
-/// What the caller had to wait for, and how long.
+/// What the caller waited for, and how long, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Wait {
-    /// From his arrival to the assistant's first word.
+    /// From the caller's arrival to the assistant's first word.
     Greeting { ms: u64 },
-    /// From the end of his speech, `at_ms`; `own_ms` is our share.
+    /// From the end of the caller's speech, at `at_ms`, to the answer. `own_ms` is the part that the daemon added.
     Answer { at_ms: u64, speech_stopped_ms: u64, first_delta_ms: u64, first_frame_ms: u64, own_ms: u64 },
-    /// From the beginning of his voice, `at_ms`.
+    /// From the beginning of the caller's speech, at `at_ms`, until the assistant was silent.
     Silence { at_ms: u64, ms: u64 },
 }
 
@@ -180,28 +180,28 @@ impl From<Waited> for Wait {
     }
 }
 
-/// What a call has used and what that costs, as the conversation document shows it too.
+/// What a call has used and what it costs, in the form in which the conversation document shows it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Used {
-    /// Of the model that talks.
+    /// The tokens of the model that talks.
     pub(super) tokens: Counts,
     pub(super) transcription: Transcribed,
-    /// `None`: unknown.
+    /// The cost in US dollars. `None` if it is unknown.
     pub(super) cost_usd: Option<f64>,
-    /// Something had to be guessed.
+    /// Whether a part of the usage is estimated.
     pub(super) estimated: bool,
-    /// Of which day the prices are.
+    /// The date of the price list.
     pub(super) prices_dated: String,
 }
 
-/// What was put into words.
+/// The transcription of the caller's speech.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Transcribed {
     pub(super) seconds: f64,
     pub(super) tokens: Counts,
 }
 
-/// Tokens by kind; the cached ones are counted among those read.
+/// Tokens by kind. The tokens that were read include the cached ones.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Counts {
     text_in: u64,
@@ -239,12 +239,12 @@ impl From<Bill> for Used {
 pub(super) struct End {
     /// A code of `EndReason`.
     pub(super) reason: String,
-    /// `None`: nobody could say; it is as long as what is kept of it.
+    /// The duration of the call. `None` if it is unknown; the length of the recorded data then counts.
     pub(super) duration_ms: Option<u64>,
     pub(super) interruptions: Option<u64>,
 }
 
-/// Whole milliseconds.
+/// Converts a duration to whole milliseconds.
 pub(super) fn ms(duration: Duration) -> u64 {
     duration.as_millis().try_into().unwrap_or(u64::MAX)
 }

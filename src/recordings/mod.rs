@@ -1,4 +1,4 @@
-//! Recordings: the files of every call, written while it runs, completed after a crash, read and deleted.
+//! Recordings: the files of every call. They are written during the call, completed after a crash, read and deleted.
 //!
 //! ```text
 //!  call tasks ── Handle::push, never waits ──► queue ──► writer ──► {id}.live/ ── clerk ──► {id}_….{json,txt,wav,bin}
@@ -7,29 +7,29 @@
 //!                      at start: recover ── the same `finish` ──────────────────────────────► Library
 //! ```
 //!
-//! While a call runs, its recording is a folder, `{id}.live`, that holds a log (one JSON line for each thing
-//! but sound), the sound, and a lock: whoever holds the lock is alive. When the call ends – or the daemon
-//! starts and finds a folder without its owner – the log is folded into a conversation, and the finished files
-//! appear by renaming, the conversation last. The files are the truth; any index is made from them.
+//! During a call, its recording is a folder, `{id}.live`, that holds a log (one JSON line for everything except
+//! audio), the audio, and a lock, which the process that writes the recording holds. When the call ends, the log is
+//! folded into a conversation and the finished files appear by renaming, the conversation last. The same happens when
+//! the daemon starts and finds a folder without an owner. The files are the truth; any index is made from them.
 //!
-//! With a recipient everything is sealed with `age` before it touches the disk: in pieces of at most three
-//! seconds while the call runs, in one file of each kind afterwards.
+//! With a recipient, everything is encrypted with `age` before it reaches the disk: during the call in pieces of at
+//! most three seconds, afterwards in one file of each kind.
 //!
 //! | file | holds |
 //! |---|---|
-//! | `id` | [`RecordingId`], the names of files |
-//! | `writer`, `queue` | [`Recorder`], [`Handle`]: the way in, and the thread behind it |
-//! | `syncer` | the thread that brings what was written to the disk |
-//! | `live`, `track` | the folder of a recording that is not finished; its files, plain or sealed |
-//! | `log`, `story` | the lines of the log, and what they tell when folded |
+//! | `id` | [`RecordingId`], and the names of files |
+//! | `writer`, `queue` | [`Recorder`] and [`Handle`]: how calls hand data over, and the thread that writes it |
+//! | `syncer` | the thread that syncs written files to the disk |
+//! | `live`, `track` | the folder of an unfinished recording; its files, plain or encrypted |
+//! | `log`, `story` | the lines of the log, and the call that they describe when folded |
 //! | `finish`, `conversation`, `summary` | the finished files |
-//! | `recover` | what a start does about a crash |
-//! | `seal`, `age` | encryption, in the file format of age |
-//! | `file` | opening regular files only, and no more of them than fits into memory |
-//! | `library`, `audio` | listing, reading, deleting, exporting |
+//! | `recover` | what a start does after a crash |
+//! | `seal`, `age` | encryption in the file format of age |
+//! | `file` | opening only regular files, and reading no more than fits into memory |
+//! | `library`, `audio` | listing, reading, deleting and exporting recordings |
 //!
-//! This module has no HTTP, no database and no async code: all of it blocks, so callers on the runtime use
-//! `spawn_blocking` (all but [`Recorder::open`], [`Handle::push`] and [`Handle::close`], which never wait).
+//! This module has no HTTP, no database and no async code. Its functions block, so callers on the runtime use
+//! `spawn_blocking`, except for [`Recorder::open`], [`Handle::push`] and [`Handle::close`], which never wait.
 
 mod age;
 mod audio;
@@ -69,37 +69,38 @@ pub use writer::{Health, News, Recorder};
 use crate::call::record::Keep;
 use crate::operator::Language;
 
-/// Where recordings are kept, and how.
+/// Where and how recordings are kept.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RecordingSettings {
-    /// The folder; made, 0750, where it is missing.
+    /// The folder of the recordings. A missing folder is created with mode 0750.
     pub folder: PathBuf,
-    /// What is kept of a call unless it says otherwise.
+    /// What is kept of a call whose agent has no setting of its own.
     pub keep: Keep,
     /// The language of summaries.
     pub language: Language,
-    /// Everything is encrypted for this key, if there is one.
+    /// The public key for which everything is encrypted. `None`: recordings are not encrypted.
     pub recipient: Option<Recipient>,
-    /// Reads what is encrypted, if it is here. Behind an `Arc`: the key is in memory once.
+    /// The secret keys that decrypt recordings, if this machine has them. Shared by `Arc`, so that memory holds each
+    /// key only once.
     pub identity: Option<Arc<Identity>>,
-    /// Finished recordings older than this many days are deleted. `None`: kept.
+    /// Finished recordings older than this number of days are deleted. `None`: recordings are kept for ever.
     pub retention_days: Option<u32>,
 }
 
-/// Where a recording stands.
+/// The state of a recording.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum State {
-    /// Its call is running, or it is being finished.
+    /// The call is running, or its recording is being finished.
     Live,
-    /// The call ended and everything is here.
+    /// The call ended and the recording is complete.
     Finished,
-    /// A crash or a power cut ended it: up to then everything is here. Sealed ones that nobody could complete
-    /// for want of the identity are among them.
+    /// A crash or a power cut interrupted the recording. Everything up to then is available. Encrypted recordings
+    /// that could not be completed without the secret key are in this state as well.
     Recovered,
 }
 
 impl State {
-    /// The stable word for machines.
+    /// The state as a code for programs. Codes do not change between versions.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
@@ -113,39 +114,39 @@ impl State {
 /// What a list shows of a recording, and what an index holds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Facts {
-    /// Its id.
+    /// The recording's id.
     pub id: RecordingId,
-    /// Where it stands.
+    /// The recording's state.
     pub state: State,
-    /// Whether it is encrypted.
+    /// Whether the recording is encrypted.
     pub sealed: bool,
-    /// What all its files take on disk.
+    /// The size of all files on disk, in bytes.
     pub bytes: u64,
-    /// What only its conversation tells. `None`: encrypted, and the identity is not here.
+    /// What only the conversation file holds. `None` if the file is encrypted and the secret key is not here.
     pub told: Option<Told>,
 }
 
-/// What only the conversation tells.
+/// What only the conversation file holds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Told {
-    /// When the call began, local time of the machine. Finer than the id.
+    /// When the call began, in the machine's local time, more precisely than in the id.
     pub started: NaiveDateTime,
-    /// What that time is ahead of UTC; unknown in recordings of the original system.
+    /// The UTC offset of `started`. Recordings of the original system have none.
     pub utc_offset: Option<FixedOffset>,
-    /// How long the call lasted, milliseconds.
+    /// How long the call lasted, in milliseconds.
     pub duration_ms: u64,
-    /// The caller's number; empty if withheld or unknown.
+    /// The caller's number. Empty if it is withheld or unknown.
     pub caller: String,
-    /// The number dialled; empty if unknown.
+    /// The number that the caller dialled. Empty if it is unknown.
     pub called: String,
-    /// The model that answered; empty if unknown.
+    /// The model that served the call. Empty if it is unknown.
     pub model: String,
-    /// The agent that answered; empty if unknown.
+    /// The name of the agent that served the call. Empty if it is unknown.
     pub agent: String,
-    /// Why the call ended (a code of [`EndReason`](crate::operator::EndReason)); empty while it runs.
+    /// Why the call ended, as a code of [`EndReason`](crate::operator::EndReason). Empty while the call is running.
     pub end_reason: String,
-    /// How often the caller cut the assistant off.
+    /// How many times the caller interrupted the assistant.
     pub interruptions: u64,
-    /// Utterances.
+    /// The number of utterances.
     pub messages: u64,
 }

@@ -1,9 +1,9 @@
-//! The way from the calls to the writer: one queue, in which every call has a limited share.
+//! Takes data from the calls to the writer, through one queue in which every call has a limited share.
 //!
-//! Handing over never waits. When a call's share is full – the disk hangs – sound is given up first, then the
-//! assistant's own audio, words last; what was given up is counted and told with the next thing that fits, so
-//! that the writer can put silence of the same length in its place. The limit is per call, so one call's
-//! flood takes nothing from another, and the whole is bounded by the number of calls.
+//! Handing data over never waits. When a call's share is full because the disk hangs, audio is dropped first, then
+//! the assistant's audio deltas, and words last. Dropped data is counted and reported with the next data that fits,
+//! so that the writer can put silence of the same length in its place. The limit applies to each call, so one call
+//! cannot take the room of another, and the number of calls bounds the whole.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,26 +13,28 @@ use std::time::Duration;
 use crate::call::record::{Ending, Entry, Keep, Opening};
 use crate::media::FRAME_BYTES;
 
-/// Sound of one call that may wait: 8 s of stereo. Longer stalls of the disk become silence; more memory would
-/// bridge them.
+/// The audio of one call that may wait, in bytes: 8 s of stereo. A larger value bridges longer stalls of the disk but
+/// uses more memory; beyond the value, audio becomes silence.
 const SOUND_BYTES: usize = 128 * 1024;
-/// With so much waiting, audio deltas are given up too. They come faster than they are heard: half a minute.
+/// The number of waiting bytes of one call from which audio deltas are dropped too: half a minute. Deltas arrive
+/// faster than they are heard. A larger value uses more memory; a smaller one loses deltas earlier.
 const DELTA_BYTES: usize = 384 * 1024;
-/// With so much waiting, words are given up too. Far beyond what anybody says while a disk hangs.
+/// The number of waiting bytes of one call from which words are dropped too. It is far more than anybody says while a
+/// disk hangs. A larger value uses more memory.
 const WORD_BYTES: usize = 512 * 1024;
-/// What an entry takes beside its bytes, about.
+/// The approximate memory that an entry takes in addition to its bytes.
 const OVERHEAD_BYTES: usize = 128;
 
-/// What was given up.
+/// Data that was dropped.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Missed {
-    /// Stereo bytes.
+    /// The number of stereo audio bytes.
     pub(super) sound_bytes: u64,
-    /// Bytes of the assistant's audio.
+    /// The number of bytes of the assistant's audio.
     pub(super) delta_bytes: u64,
-    /// Utterances, events and what was used.
+    /// The number of utterances, events and usage reports.
     pub(super) words: u64,
-    /// All of these, counted as they were handed over.
+    /// The number of all dropped entries.
     pub(super) pieces: u64,
 }
 
@@ -49,27 +51,27 @@ impl Missed {
     }
 }
 
-/// What the writer is told.
+/// A message to the writer.
 #[derive(Debug)]
 pub(super) enum Message {
     /// A call begins.
     Open { call: u64, opening: Box<Opening>, waiting: Arc<AtomicUsize> },
-    /// Something of it; `missed` came before.
+    /// An entry of a call. `missed` was dropped before this entry.
     Entry { call: u64, missed: Missed, entry: Entry },
-    /// It is over; without `ending`, nobody knows how.
+    /// A call has ended. Without `ending`, the reason is unknown.
     Close { call: u64, missed: Missed, ending: Option<Ending> },
-    /// Finish everything within so much time, and end.
+    /// Finish everything within this time, and end.
     Stop { patience: Duration },
 }
 
-/// One call's way into its recording. Dropped without [`Self::close`] – by a panic of the call – the recording
-/// ends as an internal error.
+/// Hands the data of one call to its recording. If the handle is dropped without [`Self::close`], because the call
+/// panicked, the recording ends with an internal error.
 #[derive(Debug)]
 pub struct Handle {
     call: u64,
     keep: Keep,
     queue: Sender<Message>,
-    /// Bytes of this call in the queue.
+    /// The number of bytes of this call that are in the queue.
     waiting: Arc<AtomicUsize>,
     missed: Missed,
     ending: Option<Ending>,
@@ -85,7 +87,7 @@ impl Handle {
         Self { call, keep, queue, waiting, missed: Missed::default(), ending: None }
     }
 
-    /// Hands an entry over, or gives it up; never waits. What is not kept of this call goes no further.
+    /// Hands an entry over or drops it, without waiting. Entries that are not kept for this call are ignored.
     pub fn push(&mut self, entry: Entry) {
         if !is_kept(&entry, self.keep) {
             return;
@@ -100,7 +102,7 @@ impl Handle {
         hand_over(&self.queue, Message::Entry { call: self.call, missed, entry });
     }
 
-    /// The call is over.
+    /// Ends the recording.
     pub fn close(mut self, ending: Ending) {
         self.ending = Some(ending);
     }
@@ -115,7 +117,7 @@ impl Drop for Handle {
     }
 }
 
-/// A writer that is gone – at the end of the daemon – takes nothing more, and `health` says so.
+/// A writer that has ended with the daemon accepts nothing more, which `health` reports.
 fn hand_over(queue: &Sender<Message>, message: Message) {
     drop(queue.send(message));
 }
@@ -124,13 +126,13 @@ fn is_kept(entry: &Entry, keep: Keep) -> bool {
     match entry {
         Entry::Sound(_) | Entry::Silence { .. } | Entry::Delta(_) => keep.audio,
         Entry::Utterance { .. } | Entry::Forgotten(_) => keep.transcript,
-        // Where the sound's zero is, the words need to know.
+        // The words need this event, because it defines the beginning of the audio.
         Entry::Event { kind, .. } => keep.events || kind.is_needed(),
         Entry::Usage(_) | Entry::Waited(_) | Entry::Caller(_) => true,
     }
 }
 
-/// What an entry takes in memory, about.
+/// The approximate memory that an entry takes.
 pub(super) fn weight(entry: &Entry) -> usize {
     OVERHEAD_BYTES
         + match entry {

@@ -1,4 +1,5 @@
-//! One call in the writer: takes its entries, writes them when it is time, and is patient with the disk.
+//! The recording of one call within the writer. It accepts entries, writes them when it is time, and retries when the
+//! disk fails.
 //!
 //! ```text
 //!   entry ──► words: joined for as long as they wait ──► log ──┐
@@ -26,50 +27,52 @@ use crate::media::{FRAME_BYTES, wav};
 use crate::operator::EndReason;
 use crate::realtime::ItemId;
 
-/// How long anything waits in memory before it is handed to the kernel. With the tape's batch and the writer's
-/// turn that is at most 1.3 s a SIGKILL can cost; longer costs more, shorter makes more system calls.
+/// How long data waits in memory before it is handed to the kernel. Together with the call's batches and the writer's
+/// interval, a SIGKILL loses at most 1.3 s. A longer time loses more; a shorter one makes more system calls.
 const PATIENCE: Duration = Duration::from_millis(800);
-/// The same of an encrypted recording, each piece of which is a file with a header of its own: at most 3.5 s.
+/// The same for an encrypted recording. Each of its pieces is a file with a header of its own, so a shorter time
+/// would make many small files. A SIGKILL loses at most 3.5 s.
 const PATIENCE_SEALED: Duration = Duration::from_secs(3);
-/// After a refusal of the disk, how long it is left alone.
+/// The pause after the disk has refused a write. A longer pause delays the recovery; a shorter one burdens a failing
+/// disk.
 const RETRY: Duration = Duration::from_secs(1);
-/// Stereo bytes of a millisecond.
+/// The number of stereo bytes in a millisecond.
 const SOUND_BYTES_PER_MS: u64 = 16;
 
-/// A call being recorded.
+/// A call that is being recorded.
 #[derive(Debug)]
 pub(super) struct Recording {
     opening: Box<Opening>,
-    /// Its folder; None until the disk has let us make it.
+    /// The folder of the recording. `None` until the disk has permitted its creation.
     live: Option<Live>,
     log: Track,
     wav: Track,
     bin: Track,
-    /// Utterances that have changed since the last writing, each with the item it follows.
+    /// Utterances that have changed since the last write, each with the item that it follows.
     said: Vec<(Utterance, Option<ItemId>)>,
     deltas: u64,
     deltas_logged: u64,
-    /// Where the sound is, in stereo bytes from its beginning, and when that was.
+    /// The length of the audio so far, in stereo bytes.
     sound_bytes: u64,
     zero_ms: u64,
-    /// What was missed, and since when, until it is in the log.
+    /// What was dropped and when the gap began, until the log holds it.
     gap: Option<(u64, Missed)>,
-    /// Since when something waits.
+    /// Since when data has been waiting.
     waits_since: Option<Instant>,
-    /// The disk refused; not before then again.
+    /// The disk refused a write. The next attempt is not made before this time.
     refused_until: Option<Instant>,
     ending: Option<Line>,
     end_logged: bool,
-    /// Bytes of this call in the queue.
+    /// The number of bytes of this call in the queue.
     queued: Arc<AtomicUsize>,
 }
 
-/// What writing came to.
+/// The result of a write.
 #[derive(Debug)]
 pub(super) struct Written {
-    /// To be synced.
+    /// The files that need a sync.
     pub(super) files: Vec<Arc<File>>,
-    /// The folder was made just now.
+    /// Whether this write created the folder.
     pub(super) is_new: bool,
 }
 
@@ -96,12 +99,13 @@ impl Recording {
         let opened = Line::Open(Opened::from(&*recording.opening));
         recording.line(&opened);
         if recording.opening.keep.audio {
-            let _there_is_room_in_an_empty_track = recording.wav.push(&wav::header(2, None));
+            let has_room = recording.wav.push(&wav::header(2, None));
+            debug_assert!(has_room, "an empty track has room for a header");
         }
         recording
     }
 
-    /// Takes an entry, behind what was `missed`.
+    /// Accepts an entry. `missed` was dropped before it.
     pub(super) fn take(&mut self, now: Instant, missed: Missed, entry: Entry) {
         self.queued.fetch_sub(weight(&entry), Ordering::Relaxed);
         self.miss(missed);
@@ -122,7 +126,8 @@ impl Recording {
             }
             Entry::Utterance { utterance, after } => self.say(utterance, after),
             Entry::Forgotten(item) => {
-                // Another may stand where it does because of this one: its place is told first.
+                // Another utterance may have its position because it follows this one, so its position is logged
+                // first.
                 if self.said.iter().any(|(_, after)| after.as_ref() == Some(&item)) {
                     self.log_said();
                 }
@@ -142,7 +147,7 @@ impl Recording {
         }
     }
 
-    /// The call is over; without `ending`, by a defect of ours.
+    /// Ends the recording with the call. Without `ending`, the reason is an internal error.
     pub(super) fn close(&mut self, missed: Missed, ending: Option<Ending>) {
         self.miss(missed);
         let reason = ending.map_or(EndReason::Internal, |ending| ending.reason);
@@ -153,7 +158,7 @@ impl Recording {
         );
     }
 
-    /// The daemon stops before the call is over.
+    /// Ends the recording because the daemon stops before the call has ended.
     pub(super) fn cut_short(&mut self) {
         self.end(EndReason::Shutdown, None, None);
     }
@@ -163,7 +168,8 @@ impl Recording {
         self.ending.get_or_insert(Line::End(End { reason, duration_ms, interruptions }));
     }
 
-    /// Whether it should be written now: its time has come, or much waits, and the disk is not left alone.
+    /// Whether the recording should be written now: its data has waited long enough or is large, and the pause after
+    /// a refusal is over.
     pub(super) fn is_due(&self, now: Instant, sealed: bool) -> bool {
         let patience = if sealed { PATIENCE_SEALED } else { PATIENCE };
         let waited = self.waits_since.is_some_and(|since| now.saturating_duration_since(since) >= patience);
@@ -175,10 +181,10 @@ impl Recording {
         [&self.log, &self.wav, &self.bin].into_iter().any(Track::is_heavy)
     }
 
-    /// Writes everything that waits, the folder first if there is none yet.
+    /// Writes everything that waits, and creates the folder first if there is none.
     ///
     /// # Errors
-    /// The disk's; nothing is lost by it.
+    /// The error of the disk. No data is lost.
     pub(super) fn write(
         &mut self,
         now: Instant,
@@ -190,7 +196,7 @@ impl Recording {
             self.refused_until = None;
             self.waits_since = if self.is_written() { None } else { Some(now) };
         } else {
-            // It is tried again, though nothing more may come.
+            // The write is retried even if no more data arrives.
             self.waits_since.get_or_insert(now);
             self.refused_until = Some(now + RETRY);
         }
@@ -210,7 +216,7 @@ impl Recording {
             for track in [&mut self.wav, &mut self.bin] {
                 files.extend(track.write(folder, recipients)?);
             }
-            // The end says that all of the rest is there, so it comes when it is.
+            // The end line states that the recording is complete, so it follows all other data.
             let complete = self.wav.is_clean() && self.bin.is_clean() && self.gap.is_none();
             if let Some(ending) = self.ending.as_ref().filter(|_| complete && !self.end_logged) {
                 self.end_logged = self.log.push(&ending.to_json());
@@ -223,28 +229,28 @@ impl Recording {
         Ok(Written { files, is_new })
     }
 
-    /// Whether nothing waits any more.
+    /// Whether no data waits any more.
     pub(super) fn is_written(&self) -> bool {
         let tracks = [&self.log, &self.wav, &self.bin];
         tracks.into_iter().all(Track::is_clean) && self.said.is_empty() && self.gap.is_none()
     }
 
-    /// Whether the disk refused the last time.
+    /// Whether the disk refused the last write.
     pub(super) const fn is_refused(&self) -> bool {
         self.refused_until.is_some()
     }
 
-    /// Whether its call is over.
+    /// Whether the call has ended.
     pub(super) const fn is_over(&self) -> bool {
         self.ending.is_some()
     }
 
-    /// Whether everything is on the disk, its end included.
+    /// Whether everything has been written, including the end line.
     pub(super) fn is_finished(&self) -> bool {
         self.end_logged && self.live.is_some() && self.is_written()
     }
 
-    /// Its folder, if the disk has ever let us make one.
+    /// The folder, if the disk has ever permitted its creation.
     pub(super) fn into_live(self) -> Option<Live> {
         self.live
     }
@@ -253,7 +259,7 @@ impl Recording {
         &self.opening
     }
 
-    /// Its id; before there is a folder, the one it would have.
+    /// The recording's id. Before the folder exists, the id that it would get.
     pub(super) fn id(&self) -> RecordingId {
         let wanted = || RecordingId::new(self.opening.started, self.opening.channel.as_str());
         self.live.as_ref().map_or_else(wanted, |live| live.id.clone())
@@ -263,7 +269,7 @@ impl Recording {
         self.live.as_ref()
     }
 
-    /// An utterance as it is now. Changes of one that waits already are joined to it.
+    /// Adds the present state of an utterance. It replaces a waiting state of the same utterance.
     fn say(&mut self, utterance: Utterance, after: Option<ItemId>) {
         let waiting = self.said.iter_mut().rev().find(|(waiting, _)| waiting.item == utterance.item);
         match waiting {
@@ -272,14 +278,14 @@ impl Recording {
         }
     }
 
-    /// Puts what waits to be said into the log: words, the count of deltas, gaps.
+    /// Writes waiting utterances, the count of deltas, and finished gaps to the log.
     fn log_words(&mut self) {
         self.log_said();
         if self.deltas != self.deltas_logged {
             self.deltas_logged = self.deltas;
             self.line(&Line::Deltas { count: self.deltas });
         }
-        // A gap is told when it is over: when there is room again.
+        // A gap is logged when it is over, that is, when there is room again.
         if let Some((at_ms, missed)) = self.gap.filter(|_| !self.is_refused()) {
             let detail = format!(
                 "sound_ms={} delta_bytes={} words={}",
@@ -307,7 +313,7 @@ impl Recording {
         }
     }
 
-    /// Puts silence where the queue gave something up.
+    /// Replaces dropped audio by silence.
     fn miss(&mut self, missed: Missed) {
         if missed.is_nothing() {
             return;
@@ -322,7 +328,7 @@ impl Recording {
         self.sound_bytes += bytes;
     }
 
-    /// Remembers what is missing, and where it begins.
+    /// Remembers what was dropped and where the gap begins.
     fn note(&mut self, missed: Missed) {
         let at_ms = self.zero_ms + self.sound_bytes / SOUND_BYTES_PER_MS;
         let (_, sum) = self.gap.get_or_insert((at_ms, Missed::default()));
@@ -431,7 +437,7 @@ mod tests {
     fn the_end_is_in_the_log_only_when_all_of_the_sound_is_on_disk() {
         let folder = tempfile::tempdir().unwrap();
         let (mut recording, now) = recording();
-        // Five minutes of silence: more than is written in one go.
+        // Five minutes of silence are more than one write may contain.
         recording.take(now, Missed::default(), Entry::Silence { frames: 15_000 });
         recording.close(Missed::default(), None);
         let mut writings = 0;

@@ -1,7 +1,7 @@
-//! What a start does about the run before it: takes over recordings whose owner is gone, ends deletions that
-//! were begun, sweeps away what never became a recording.
+//! What a start does after the previous run: takes over recordings without an owner, completes interrupted deletions,
+//! and removes files that never became a recording.
 //!
-//! Finishing them is the clerk's work; this only finds them.
+//! The clerk finishes the recordings. This module only finds them.
 
 use std::fs;
 use std::io;
@@ -10,15 +10,15 @@ use std::path::{Path, PathBuf};
 use super::id::{Name, Part};
 use super::live::{Folder, Live};
 
-/// Ends the hidden name of a folder that is about to become a recording's.
+/// The ending of the hidden name of a folder that is about to become a recording's folder.
 pub(super) const NEW: &str = ".new";
-/// Ends the hidden name of what is being deleted.
+/// The ending of the hidden name of a file that is being deleted.
 pub(super) const DELETED: &str = ".deleted";
 
-/// Takes over every unfinished recording that nobody owns. A missing folder has none.
+/// Takes over every unfinished recording that has no owner. A missing folder contains none.
 ///
 /// # Errors
-/// The folder cannot be read. Trouble with a single recording is logged and passed over.
+/// The folder cannot be read. Trouble with a single recording is logged, and the recording is skipped.
 pub(super) fn unfinished(root: &Path) -> io::Result<Vec<Live>> {
     let mut found = Vec::new();
     let entries = match fs::read_dir(root) {
@@ -43,7 +43,7 @@ pub(super) fn unfinished(root: &Path) -> io::Result<Vec<Live>> {
     Ok(found)
 }
 
-/// Whether a recording is finished already, so that only its folder is left.
+/// Whether the recording is already finished, so that only its folder is left.
 pub(super) fn is_finished(root: &Path, live: &Live) -> bool {
     let is_file = |path: PathBuf| fs::symlink_metadata(path).is_ok_and(|conversation| conversation.is_file());
     [false, true].iter().any(|sealed| is_file(root.join(live.id.file_name(Part::Conversation, *sealed))))
@@ -52,7 +52,7 @@ pub(super) fn is_finished(root: &Path, live: &Live) -> bool {
 /// Removes what a crash left under a hidden name.
 fn sweep(path: &Path, hidden: &str) {
     let removed = if let Some(deleted) = hidden.strip_suffix(DELETED) {
-        // The first name that changes decides that all files of a recording go.
+        // As soon as the first file has been renamed, all files of the recording must be deleted.
         if let (Some(Name::File { id, .. } | Name::Live(id)), Some(root)) =
             (Name::read(deleted), path.parent())
         {

@@ -1,11 +1,11 @@
-//! Recordings that are past their time, and recordings somebody wants gone. Blocking; running calls are never
-//! among them.
+//! Finds and deletes recordings that are older than the retention period, or that somebody wants deleted. The
+//! functions block. Recordings of running calls are never deleted.
 //!
-//! What is deleted by age is deleted by the machine's clock, and a clock may be wrong: a year ahead, it makes every
-//! recording old. So nobody deletes more than half of all recordings at once without being told to ([`is_most`]),
-//! and the hourly task waits until the clock has been set by a time server ([`Clock`]). What comes to be past its time
-//! while the daemon watches the clock go on ([`Judge`]) is deleted whatever its share: otherwise the last recordings
-//! of a quiet line would never go.
+//! The age of a recording depends on the machine's clock, which may be wrong: a clock that is a year ahead makes
+//! every recording old. Therefore nothing deletes more than half of all recordings at once without an explicit
+//! command ([`is_most`]), and the hourly task waits until a time server has set the clock ([`Clock`]). Recordings
+//! that grow too old while the daemon observes the clock ([`Judge`]) are deleted whatever their share is; otherwise
+//! the last recordings of a line with few calls would never be deleted.
 
 use std::io;
 use std::time::Instant;
@@ -14,37 +14,38 @@ use chrono::{Days, NaiveDateTime, TimeDelta};
 
 use super::{Library, LibraryError, RecordingId};
 
-/// What the clock may advance between two looks beyond the time that passed. Less, and the hour of summer time would
-/// count as a wrong clock; more, and a clock that jumps could take more recordings with it.
+/// How much further than the elapsed time the clock may advance between two examinations. With a smaller value, the
+/// change to daylight saving time would count as a wrong clock; with a larger one, a jump of the clock could delete
+/// more recordings.
 const JUMP: TimeDelta = TimeDelta::hours(2);
 
 /// Whether the machine's clock can be trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Clock {
-    /// A time server has set it.
+    /// A time server has set the clock.
     Synchronised,
-    /// Nobody has set it since the machine started.
+    /// No time server has set the clock since the machine started.
     Unsynchronised,
-    /// The machine does not tell.
+    /// The machine does not say.
     Unknown,
 }
 
-/// How retention stands.
+/// The state of the retention.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Standing {
     /// Recordings are kept for ever.
     #[default]
     Off,
-    /// What is past its time is deleted.
+    /// Recordings that are too old are deleted.
     Working,
-    /// Recordings seem to be past their time, by a clock that no time server has set: they are kept.
+    /// Some recordings seem to be too old, but no time server has set the clock. They are kept.
     ClockUnsynchronised,
-    /// More than half of all recordings seem to be past their time: they are kept until somebody deletes them.
+    /// More than half of all recordings seem to be too old. They are kept until somebody deletes them.
     TooMany,
 }
 
 impl Standing {
-    /// The stable word for machines.
+    /// The state as a code for programs. Codes do not change between versions.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
@@ -55,40 +56,40 @@ impl Standing {
         }
     }
 
-    /// Whether somebody has to look after it.
+    /// Whether a person should look at it.
     #[must_use]
     pub const fn needs_a_person(self) -> bool {
         matches!(self, Self::ClockUnsynchronised | Self::TooMany)
     }
 }
 
-/// The recordings that are past their time.
+/// The recordings that are older than the retention period.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Due {
-    /// They, oldest first.
+    /// The ids of these recordings, oldest first.
     pub ids: Vec<RecordingId>,
-    /// How many recordings there are in all, those of running calls left out.
+    /// The number of all recordings, without those of running calls.
     pub of: usize,
 }
 
-/// What is to be done about recordings that are past their time.
+/// The decision about recordings that are too old.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// Delete these.
+    /// Delete these recordings.
     Delete(Vec<RecordingId>),
-    /// Delete nothing: they are too many for the clock or the setting to be right.
+    /// Delete nothing: there are too many for the clock or the setting to be right.
     Keep(Due),
 }
 
-/// Judges, look by look, whether recordings that are past their time may be deleted.
+/// Decides at each examination whether recordings that are too old may be deleted.
 #[derive(Debug, Default)]
 pub struct Judge {
-    /// The last look after which nothing past its time was left, and the [`cutoff`] then.
+    /// The time of the last examination after which nothing was too old, with its [`cutoff`].
     watched: Option<(Instant, NaiveDateTime)>,
 }
 
 impl Judge {
-    /// The verdict of a look at this instant that found what is before `cutoff`.
+    /// Decides about `due`, the recordings from before `cutoff`, at the time `now`.
     #[must_use]
     pub fn judge(&mut self, now: Instant, cutoff: NaiveDateTime, due: Due) -> Verdict {
         let watched = self.watched.take().filter(|(at, before)| {
@@ -104,36 +105,36 @@ impl Judge {
     }
 }
 
-/// What came of deleting.
+/// The result of deleting recordings.
 #[derive(Debug, Default)]
 pub struct Purged {
-    /// They are gone.
+    /// The recordings that were deleted.
     pub gone: Vec<RecordingId>,
-    /// They are still here, and why.
+    /// The recordings that could not be deleted, with the reasons.
     pub kept: Vec<(RecordingId, LibraryError)>,
 }
 
-/// The moment before which recordings are past their time: so many days ago, local time. A recording begun
-/// exactly then is kept.
+/// The start time before which recordings are too old: this number of days before `now`, in local time. A recording
+/// that began exactly then is kept.
 #[must_use]
 pub fn cutoff(now: NaiveDateTime, days: u32) -> NaiveDateTime {
     now.checked_sub_days(Days::new(u64::from(days))).unwrap_or(NaiveDateTime::MIN)
 }
 
-/// Whether this is more than half of all recordings. A clock that is wrong makes all of them too old; so does a setting
-/// with a digit too few.
+/// Whether this is more than half of all recordings. A wrong clock makes all recordings too old, and so does a
+/// setting that lacks a digit.
 #[must_use]
 pub const fn is_most(expired: usize, of: usize) -> bool {
     expired > of / 2
 }
 
-/// Deletes each of them, whatever becomes of the others.
+/// Deletes each of these recordings. A failure does not prevent the deletion of the others.
 #[must_use]
 pub fn purge(library: &Library, ids: Vec<RecordingId>) -> Purged {
     let mut purged = Purged::default();
     for id in ids {
         match library.delete(&id) {
-            // Somebody else was faster.
+            // If the recording does not exist, somebody else has already deleted it.
             Ok(()) | Err(LibraryError::NotFound) => purged.gone.push(id),
             Err(error) => purged.kept.push((id, error)),
         }
@@ -141,7 +142,7 @@ pub fn purge(library: &Library, ids: Vec<RecordingId>) -> Purged {
     purged
 }
 
-/// Recordings of calls that began before `cutoff` (local time of the machine).
+/// Finds the recordings of calls that began before `cutoff`, in the machine's local time.
 ///
 /// # Errors
 /// The folder cannot be read.
@@ -151,7 +152,7 @@ pub fn due(library: &Library, cutoff: NaiveDateTime) -> io::Result<Due> {
     Ok(Due { ids: before(ended, cutoff), of })
 }
 
-/// Those of calls that began before `cutoff`, in the opposite order.
+/// Selects the calls that began before `cutoff`, and reverses their order.
 #[must_use]
 pub fn before(ids: Vec<RecordingId>, cutoff: NaiveDateTime) -> Vec<RecordingId> {
     ids.into_iter().rev().filter(|id| id.started() < cutoff).collect()
@@ -167,7 +168,7 @@ mod tests {
         NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S").unwrap()
     }
 
-    /// What is due among recordings of these days of March, at this time.
+    /// The days and times are in March. Returns what is due among the recordings of these days.
     fn due_of(days: &[u32], cutoff: NaiveDateTime) -> Due {
         let all = days.iter().map(|day| format!("202603{day:02}_120000_a").parse::<RecordingId>().unwrap());
         Due { ids: all.filter(|id| id.started() < cutoff).collect(), of: days.len() }

@@ -1,7 +1,7 @@
-//! Encryption at rest: sealing for a recipient, opening with an identity.
+//! Encryption at rest: encrypting for a recipient and decrypting with an identity.
 //!
-//! The format is age's own ([`age`](super::age)), so the `age` tool opens whatever this writes. Knows nothing of what is in
-//! the files.
+//! The format is that of [`age`](super::age), so the `age` tool opens all files that this module writes. This module
+//! knows nothing of the content of the files.
 
 use std::fmt;
 use std::io::{self, BufRead, Read as _, Write};
@@ -11,21 +11,21 @@ use std::str::FromStr;
 use super::age::{self, OpenError, Reader, Writer};
 use super::library::LibraryError;
 
-/// Not a key of age.
+/// The text or file is not a key of age.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    /// A recipient is `age1…`.
+    /// A recipient begins with `age1`.
     #[error("not an age public key: it begins with age1")]
     Recipient,
-    /// The identity file holds no `AGE-SECRET-KEY-1…`, or something else.
+    /// The identity file contains no `AGE-SECRET-KEY-1…`, or it contains something else as well.
     #[error("no age identity in the file")]
     Identity,
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
 
-/// For whom recordings are encrypted: a public key, `age1…`.
+/// A public key (`age1…`) for which recordings are encrypted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recipient(age::Recipient);
 
@@ -43,33 +43,33 @@ impl fmt::Display for Recipient {
     }
 }
 
-/// What opens recordings: the secret keys of an identity file. Shows itself to nobody.
+/// The secret keys of an identity file, which decrypt recordings. Their `Debug` reveals nothing.
 #[derive(Clone)]
 pub struct Identity(Vec<age::Identity>);
 
 impl Identity {
-    /// A new key, known to nobody: what a running recording reads itself back with.
+    /// Generates a key that only this process knows, with which the daemon reads a running recording back.
     ///
     /// # Errors
-    /// The system gives no random numbers.
+    /// The system cannot provide random numbers.
     pub(super) fn ephemeral() -> io::Result<Self> {
         Ok(Self(vec![age::Identity::generate()?]))
     }
 
-    /// Those it opens the seals of.
+    /// The public keys of these secret keys.
     pub(super) fn recipients(&self) -> impl Iterator<Item = Recipient> {
         self.0.iter().map(|key| Recipient(key.recipient()))
     }
 
-    /// Reads an identity file as `age-keygen` writes it: one key a line, `#` begins a comment.
+    /// Reads an identity file in the format of `age-keygen`: one key a line; `#` begins a comment.
     ///
     /// # Errors
-    /// The file cannot be read, or holds something else or nothing.
+    /// The file cannot be read, is empty, or contains something that is not a key.
     pub fn read(path: &Path) -> Result<Self, KeyError> {
         std::fs::read_to_string(path)?.parse()
     }
 
-    /// Whether it opens what is sealed for `recipient`.
+    /// Whether these keys decrypt files that were encrypted for `recipient`.
     #[must_use]
     pub fn opens(&self, recipient: &Recipient) -> bool {
         self.0.iter().any(|key| Recipient(key.recipient()) == *recipient)
@@ -101,7 +101,7 @@ impl PartialEq for Identity {
     }
 }
 
-/// Encrypts what is written into it; [`Writer::finish`] ends the file.
+/// Encrypts data that is written to it. [`Writer::finish`] ends the file.
 ///
 /// # Errors
 /// The header cannot be written.
@@ -110,20 +110,20 @@ pub(super) fn sealing<W: Write>(recipients: &[Recipient], to: W) -> io::Result<W
     age::seal(&recipients, to)
 }
 
-/// The whole of a small file, encrypted.
+/// Encrypts a small file as a whole.
 ///
 /// # Errors
-/// None that could be foreseen.
+/// The system cannot provide random numbers.
 pub(super) fn seal(recipients: &[Recipient], plain: &[u8]) -> io::Result<Vec<u8>> {
     let mut writer = sealing(recipients, Vec::with_capacity(plain.len() + 1_024))?;
     writer.write_all(plain)?;
     writer.finish()
 }
 
-/// Opens an encrypted file; reads, and seeks where `sealed` does.
+/// Opens an encrypted file for reading. The reader can seek if `sealed` can.
 ///
 /// # Errors
-/// [`LibraryError::Sealed`] if the identity does not fit.
+/// [`LibraryError::Sealed`] if no key fits.
 pub(super) fn open<R: BufRead>(identity: &Identity, sealed: R) -> Result<Reader<R>, LibraryError> {
     age::open(&identity.0, sealed).map_err(|error| match error {
         OpenError::NoKey => LibraryError::Sealed,
@@ -132,10 +132,10 @@ pub(super) fn open<R: BufRead>(identity: &Identity, sealed: R) -> Result<Reader<
     })
 }
 
-/// All of a small encrypted file.
+/// Decrypts a small file as a whole.
 ///
 /// # Errors
-/// As [`open`]; [`LibraryError::Damaged`] if a part is missing.
+/// Those of [`open`]; [`LibraryError::Damaged`] if a part is missing.
 pub(super) fn unseal(identity: &Identity, sealed: &[u8]) -> Result<Vec<u8>, LibraryError> {
     let mut plain = Vec::with_capacity(sealed.len());
     open(identity, sealed)?

@@ -1,8 +1,8 @@
-//! What the lines of a log tell when they are folded: one call, from its beginning to its end.
+//! Folds the lines of a log into the story of one call, from its beginning to its end.
 //!
-//! The same fold serves the ordinary end, a crash, and a look at a running call, so what one of them shows the
-//! others show too. It is generous: a line it cannot read (the last one of a crash, one of a later version) is
-//! counted and passed over.
+//! The same fold serves the ordinary end of a call, the recovery after a crash, and the view of a running call, so
+//! all of them show the same. Lines that cannot be read, such as the incomplete last line after a crash or a line of
+//! a later version, are counted and skipped.
 
 use std::time::Duration;
 
@@ -11,25 +11,25 @@ use crate::call::record::EventKind;
 use crate::call::transcript::{Flaw, Transcript, Utterance};
 use crate::operator::EndReason;
 
-/// A call, as its log tells it.
+/// A call as its log describes it.
 #[derive(Debug)]
 pub(super) struct Story {
     pub(super) opened: Opened,
     transcript: Transcript,
     pub(super) events: Vec<Happened>,
-    /// Audio deltas in the assistant's file.
+    /// The number of audio deltas in the assistant's file.
     pub(super) deltas: u64,
-    /// What the call had used when it was last told.
+    /// What the call had used according to the last report.
     pub(super) used: Option<Used>,
-    /// What the caller waited for.
+    /// How long the caller waited, each time.
     pub(super) waits: Vec<Wait>,
     end: Option<End>,
-    /// Lines that could not be read.
+    /// The number of lines that could not be read.
     pub(super) unreadable: u64,
 }
 
 impl Story {
-    /// Folds a log. `unknown` stands for its opening if that is missing: a power cut may have taken it.
+    /// Folds a log. `unknown` replaces the opening line if a power cut has destroyed it.
     pub(super) fn read(log: &[u8], unknown: Opened) -> Self {
         let mut story = Self::new(unknown);
         for line in log.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
@@ -81,23 +81,23 @@ impl Story {
         self.transcript.write(&item, &said.text);
     }
 
-    /// Everything said that has words, in the order of the talk.
+    /// All utterances that have words, in the order of the conversation.
     pub(super) fn utterances(&self) -> impl Iterator<Item = &Utterance> {
         self.transcript.utterances().iter().filter(|utterance| !utterance.text.is_empty())
     }
 
-    /// Whether the call's end is in the log.
+    /// Whether the log contains the end of the call.
     pub(super) fn is_whole(&self) -> bool {
         self.end.is_some()
     }
 
-    /// Why the call ended; of one that was cut off, [`EndReason::Recovered`].
+    /// Why the call ended. [`EndReason::Recovered`] if the log was cut off.
     pub(super) fn reason(&self) -> &str {
         self.end.as_ref().map_or(EndReason::Recovered.code(), |end| &end.reason)
     }
 
-    /// How long the call lasted, milliseconds: as its end says, or as long as anything is known of it.
-    /// `sound_ms`: what there is of sound.
+    /// How long the call lasted, in milliseconds, according to its end line or, without one, to the last data that is
+    /// known. `sound_ms` is the length of the audio.
     pub(super) fn duration_ms(&self, sound_ms: u64) -> u64 {
         if let Some(duration) = self.end.as_ref().and_then(|end| end.duration_ms) {
             return duration;
@@ -108,13 +108,13 @@ impl Story {
         words.max(events).max(self.sound_began_ms().unwrap_or_default().saturating_add(sound_ms))
     }
 
-    /// How often the caller cut the assistant off.
+    /// How many times the caller interrupted the assistant.
     pub(super) fn interruptions(&self) -> u64 {
         let counted = || self.transcript.utterances().iter().filter(|said| said.heard_ms.is_some()).count();
         self.end.as_ref().and_then(|end| end.interruptions).unwrap_or_else(|| counted() as u64)
     }
 
-    /// When the sound's first frame left, since the call began.
+    /// The time from the beginning of the call to the first frame of the audio, in milliseconds.
     pub(super) fn sound_began_ms(&self) -> Option<u64> {
         let kind = EventKind::MediaStarted.code();
         self.events.iter().find(|event| event.kind == kind).map(|event| event.at_ms)

@@ -1,7 +1,8 @@
-//! The summary: a text that a manager reads without knowing anything of this program.
+//! The summary of a call: a text for people who know nothing of this program.
 //!
-//! Who, when, how long, why it ended; the dialogue with its times; what was interrupted; totals; what is wrong
-//! with the recording. Spanish or English, like the operator's lines.
+//! The summary says who called, when, for how long and why the call ended. It contains the dialogue with times, marks
+//! interruptions, and lists totals and problems of the recording. Its language is that of the operator's lines,
+//! Spanish or English.
 
 use std::fmt::Write as _;
 
@@ -12,7 +13,7 @@ use crate::call::transcript::Flaw;
 use crate::operator::foreign::plain;
 use crate::operator::{EndReason, Language};
 
-/// The text.
+/// Writes the summary.
 pub(super) fn summary(id: &RecordingId, told: &Conversation, state: State, language: Language) -> String {
     let say = |spanish: &'static str, english: &'static str| match language {
         Language::Spanish => spanish,
@@ -74,7 +75,7 @@ fn dialogue(text: &mut String, told: &Conversation, language: Language) {
     }
 }
 
-/// What is said under a sentence that the caller cut off.
+/// The remark below an utterance that the caller interrupted.
 fn cut_off(message: &Message, language: Language) -> Option<String> {
     let heard = seconds(message.heard_ms?, language);
     let of = message.said_ms.map(|said| seconds(said, language));
@@ -91,7 +92,7 @@ fn cut_off(message: &Message, language: Language) -> Option<String> {
     })
 }
 
-/// What is said under a sentence of which the caller did not get all.
+/// The remark below an utterance that the caller did not hear completely.
 const fn flawed(flaw: Flaw, language: Language) -> &'static str {
     match (flaw, language) {
         (Flaw::Unheard, Language::Spanish) => "(no se oyó: llegó sin sonido)",
@@ -116,7 +117,7 @@ fn totals(text: &mut String, told: &Conversation, language: Language) {
     row(text, interruptions, &told.interruptions.to_string());
 }
 
-/// What a reader should know before trusting the text.
+/// The remarks that a reader should know before trusting the text.
 fn remarks(text: &mut String, told: &Conversation, state: State, language: Language) {
     let say = |spanish: &'static str, english: &'static str| match language {
         Language::Spanish => spanish,
@@ -158,23 +159,24 @@ fn title(text: &mut String, title: &str, under: char) {
 }
 
 fn row(text: &mut String, name: &str, value: &str) {
-    /// The longest name has 29 characters.
+    /// The width of the column of names. The longest name has 29 characters.
     const WIDTH: usize = 30;
     let dots = ".".repeat(WIDTH.saturating_sub(name.chars().count()));
     line(text, &format!("{name} {dots} {value}"));
 }
 
-/// Everything that is written passes here, so that no number or name that came from outside makes a line of its own.
+/// Adds a line. Control characters are escaped, so no number or name from outside can start a line of its own.
 fn line(text: &mut String, line: &str) {
-    let _a_string_takes_everything = writeln!(text, "{}", plain(line));
+    // Writing to a string cannot fail.
+    writeln!(text, "{}", plain(line)).ok();
 }
 
-/// Words of a model, which may hold paragraphs.
+/// Joins the words of a model, which may contain paragraphs, into one line.
 fn on_one_line(words: &str) -> String {
     words.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// `1 h 02 min 03 s`, `4 min 45 s`, `12 s`.
+/// Formats a duration: `1 h 02 min 03 s`, `4 min 45 s`, `12 s`.
 fn length(ms: u64) -> String {
     let (hours, minutes, seconds) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1_000 % 60);
     match (hours, minutes) {
@@ -184,7 +186,7 @@ fn length(ms: u64) -> String {
     }
 }
 
-/// `04:45`, `1:02:03`: the place in the recording, as a player shows it.
+/// Formats a position in the recording as a player shows it: `04:45`, `1:02:03`.
 fn clock(ms: u64) -> String {
     let (hours, minutes, seconds) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1_000 % 60);
     if hours > 0 {
@@ -194,7 +196,7 @@ fn clock(ms: u64) -> String {
     }
 }
 
-/// Seconds to a tenth, with the decimal sign of the language.
+/// Formats seconds with one decimal and the decimal separator of the language.
 fn seconds(ms: u64, language: Language) -> String {
     let tenths = ms.saturating_add(50) / 100;
     let sign = match language {

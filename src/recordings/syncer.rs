@@ -1,7 +1,7 @@
-//! The third thread: brings what was written to the disk.
+//! The third thread of the recorder: syncs written files to the disk.
 //!
-//! Best effort: when more is asked than the disk can do, some is left out, and the next writing asks again. A disk that
-//! takes its time holds up neither writing nor finishing.
+//! Syncing is best effort. If more is requested than the disk can do, some requests are skipped, and the next write
+//! requests a sync again. A slow disk holds up neither writing nor finishing.
 
 use std::fs::File;
 use std::sync::Arc;
@@ -9,13 +9,15 @@ use std::sync::mpsc::Receiver;
 use std::thread;
 use std::time::Duration;
 
-/// What is asked for is gathered for so long, and so much may be lost more in a power cut.
+/// How long requests are gathered before a sync. A power cut can lose this much more data. A longer time loses more;
+/// a shorter one makes more syncs.
 const GATHER: Duration = Duration::from_millis(250);
-/// More files than this are brought to the disk in one go, with all else that the file system holds: one by one, each
-/// costs the disk as much as all of them.
+/// If there are more files than this, the whole file system is synced at once. Each single sync costs the disk as
+/// much as a sync of all files. A larger value makes many small syncs; a smaller one makes the disk write other
+/// programs' data too.
 const FEW: usize = 16;
 
-/// Works until the writer is gone.
+/// Works until the writer has ended.
 pub(super) fn run(files: &Receiver<Arc<File>>) {
     while let Ok(first) = files.recv() {
         thread::sleep(GATHER);

@@ -1,10 +1,11 @@
-//! One growing file of a recording that is not finished: its log, its sound or the assistant's audio.
+//! A track is one growing file of an unfinished recording: its log, its audio, or the assistant's audio.
 //!
-//! Takes bytes at once, writes them when told to. What does not get through – the disk is full, read-only,
-//! gone – waits, up to a limit; beyond that sound is *owed*: counted, and written as silence of the same length
-//! when the disk works again, so that everything behind it is in its place. Plain, it is one file that is
-//! appended to. Sealed, it is a row of files, each encrypted and complete by itself, named by the place of
-//! its first byte: `audio.wav.000000000000.age`. A piece that a power cut destroyed is a hole, no shift.
+//! A track accepts bytes at once and writes them when it is told to. If the disk does not accept them, because it is
+//! full, read-only or gone, the bytes wait up to a limit. Beyond the limit, audio is *owed*: the track counts the
+//! bytes and writes silence of the same length when the disk works again, so that later audio is at the right
+//! position. A plain track is one file that grows. An encrypted track is a series of files, each complete by itself
+//! and named after the position of its first byte: `audio.wav.000000000000.age`. A piece that a power cut destroys
+//! leaves a gap and does not shift the rest.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
@@ -17,30 +18,33 @@ use super::id::SEALED;
 use super::seal::{self, Recipient};
 use crate::media::SILENCE_BYTE;
 
-/// Mode of every file: numbers and words are in it, so it is not for everybody.
+/// The mode of every file. The files contain phone numbers and spoken words, so not everybody may read them.
 pub(super) const FILE_MODE: u32 = 0o640;
-/// So much makes a track be written before its time. A chunk of age has this length too.
+/// The number of waiting bytes from which a track is written before its time. A chunk of age has the same length. A
+/// larger value uses more memory; a smaller one makes more system calls.
 pub(super) const WRITE_BYTES: usize = 64 * 1024;
-/// Most that waits in memory for a disk that does not take it. More would survive a longer stall whole; with a
-/// hundred calls this is 75 MB at the very worst.
+/// The maximum number of bytes that wait in memory for a disk that does not accept them. A larger value bridges
+/// longer stalls without silence; with this one, a hundred calls take 75 MB at worst.
 const LIMIT_BYTES: usize = 256 * 1024;
-/// Silence written in one go, so that one call with much of it does not hold up the others: a minute of stereo.
+/// The maximum number of bytes of silence in one write: a minute of stereo. A larger value would let one call with
+/// much silence delay the others; a smaller one takes more turns.
 const OWED_BYTES: u64 = 1024 * 1024;
-/// More than any sealed piece takes on disk: what waits and the silence behind it, and what sealing adds.
+/// An upper bound for the size of one encrypted piece on disk: waiting bytes, silence after them, and the overhead of
+/// encryption.
 pub(super) const PIECE_BYTES: u64 = 2 * (LIMIT_BYTES as u64 + OWED_BYTES);
-/// Digits of a piece's place: enough for 1 TB.
+/// The number of digits of a position in the name of a piece, which suffices for 1 TB.
 pub(super) const PLACE_DIGITS: usize = 12;
 
-/// A track.
+/// One growing file of an unfinished recording.
 #[derive(Debug)]
 pub(super) struct Track {
     name: &'static str,
-    /// The file, once it is open; only of a plain track.
+    /// The open file. Only plain tracks keep one.
     file: Option<Arc<File>>,
-    /// Bytes that are on their way to the disk, in front of what waits.
+    /// The number of bytes already handed to the disk, which is the position of the waiting bytes.
     written: u64,
     waiting: Vec<u8>,
-    /// Silence behind what waits.
+    /// The number of bytes of silence that follow the waiting bytes.
     owed: u64,
 }
 
@@ -49,7 +53,7 @@ impl Track {
         Self { name, file: None, written: 0, waiting: Vec::new(), owed: 0 }
     }
 
-    /// Takes bytes; `false` if there is no room for them.
+    /// Accepts bytes. Returns false if there is no room for them.
     #[must_use]
     pub(super) fn push(&mut self, bytes: &[u8]) -> bool {
         let fits = self.waiting.is_empty() || self.waiting.len() + bytes.len() <= LIMIT_BYTES;
@@ -60,7 +64,8 @@ impl Track {
         true
     }
 
-    /// Takes bytes of sound, or as much silence where there is no room; `false` if it had to be silence.
+    /// Accepts audio, or replaces it by silence of the same length if there is no room. Returns false if silence
+    /// replaced it.
     pub(super) fn push_sound(&mut self, bytes: &[u8]) -> bool {
         let taken = self.push(bytes);
         if !taken {
@@ -69,7 +74,7 @@ impl Track {
         taken
     }
 
-    /// Takes silence: a little of it like sound, so that it delays nothing; much of it is owed.
+    /// Adds silence. A little silence waits like audio and delays nothing; more is owed.
     pub(super) fn silence(&mut self, bytes: u64) {
         let waiting = self.waiting.len() + bytes as usize;
         if self.owed == 0 && waiting <= LIMIT_BYTES {
@@ -79,21 +84,21 @@ impl Track {
         }
     }
 
-    /// Whether it holds so much that it should be written now.
+    /// Whether the track holds so much that it should be written now.
     pub(super) fn is_heavy(&self) -> bool {
         self.waiting.len() >= WRITE_BYTES || self.owed > 0
     }
 
-    /// Whether everything is written.
+    /// Whether everything has been written.
     pub(super) fn is_clean(&self) -> bool {
         self.waiting.is_empty() && self.owed == 0
     }
 
-    /// Writes what waits, and some of the silence behind it, into `folder`, sealed for `recipients` if there
-    /// are any. What was written to is for a sync.
+    /// Writes the waiting bytes and some of the silence after them into `folder`, encrypted for `recipients` if there
+    /// are any. Returns the file that needs a sync.
     ///
     /// # Errors
-    /// The disk's; nothing is lost by it, and the next attempt goes on where this one stopped.
+    /// The error of the disk. No bytes are lost, and the next attempt continues where this one stopped.
     pub(super) fn write(&mut self, folder: &Path, recipients: &[Recipient]) -> io::Result<Option<Arc<File>>> {
         if self.is_clean() {
             return Ok(None);
@@ -105,7 +110,7 @@ impl Track {
         } else {
             self.write_piece(&path, silence, recipients)?
         };
-        // The memory is given back: of a thousand calls, few have as much waiting as all have at one time or another.
+        // Frees the buffer. Otherwise, with a thousand calls, every call would keep the memory of its worst moment.
         if self.waiting.is_empty() {
             self.waiting = Vec::new();
         }
@@ -113,7 +118,7 @@ impl Track {
     }
 
     fn write_plain(&mut self, path: &Path, silence: u64) -> io::Result<Arc<File>> {
-        /// Silence in one system call.
+        /// The number of bytes of silence in one system call.
         const SILENCE_PIECE: usize = 16 * 1024;
         let file = if let Some(file) = &self.file {
             Arc::clone(file)
@@ -144,7 +149,7 @@ impl Track {
         let path = piece(path, self.written);
         let mut options = OpenOptions::new();
         let file = file::open(&path, options.write(true).create(true).truncate(true).mode(FILE_MODE))?;
-        // A piece that is there in part would only be in the way: the next attempt begins it again.
+        // A partial piece would only be in the way. The next attempt writes the piece from its beginning.
         if let Err(error) = (&file).write_all(&sealed) {
             drop(std::fs::remove_file(&path));
             return Err(error);
@@ -156,7 +161,7 @@ impl Track {
     }
 }
 
-/// The path of the piece that begins at this byte.
+/// The path of the piece that begins at this position.
 fn piece(path: &Path, place: u64) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".{place:0PLACE_DIGITS$}{SEALED}"));

@@ -1,16 +1,17 @@
-//! The recorder: one thread that writes the recordings of all calls, one that finishes them, one that syncs.
+//! The recorder has three threads: one writes the recordings of all calls, one finishes them, and one syncs files.
 //!
 //! ```text
 //!   Handle ─┐                      ┌─ Recording ── {id}.live/ ─┬─ over ──► clerk: finishes
 //!   Handle ─┼─ queue ─► writer ────┼─ Recording ── {id}.live/  │
 //!   Handle ─┘                      └─ Recording ── {id}.live/ ─┴─ files ─► syncer
 //! ```
-//! No call ever waits for any. Does not know what a recording looks like (`recording`, `finish`).
+//! No call ever waits for these threads. This module does not know the format of a recording (see `recording` and
+//! `finish`).
 //!
-//! **What can be lost.** SIGKILL: what a call handed over in the last 1.3 s (encrypted: 3.5 s). Power cut: the
-//! same, 0.25 s and the time of a sync, as every writing is followed by one; with so many calls that the disk cannot
-//! sync all of them each second, up to what the kernel keeps (30 s by default). A full or hanging disk: what finds
-//! no room, in its place silence.
+//! **What can be lost.** After SIGKILL: what a call handed over in the last 1.3 s (encrypted: 3.5 s). After a power
+//! cut: the same, and in addition 0.25 s and the duration of a sync, because every write is followed by a sync. With
+//! so many calls that the disk cannot sync all of them each second, what the kernel has not written yet (30 s by
+//! default). With a disk that is full or hangs: what finds no room in memory; silence replaces it.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -30,41 +31,46 @@ use super::{Facts, RecordingSettings, State, Told, live, recover, syncer};
 use crate::call::record::Opening;
 use crate::operator::{Detail, Notice};
 
-/// How often recordings are looked at whose time may have come.
+/// The interval at which the writer examines all recordings. A longer one writes data later; a shorter one costs CPU
+/// time.
 const TURN: Duration = Duration::from_millis(250);
-/// What is handed over is gathered for so long: to wake this thread for each piece costs a call more than the piece.
+/// How long the writer gathers messages after each wake-up. A shorter time would wake the thread for each message,
+/// which costs a call more than the message itself; a longer one writes data later.
 const GATHER: Duration = Duration::from_millis(20);
-/// What the kernel takes from the threads' share of a busy core: 5 of 19 leaves the writer a quarter, 10 the clerk
-/// and the syncer a tenth. The calls' clocks come first.
+/// The `nice` values of the writer, the clerk and the syncer. On a busy core, 5 leaves the writer a quarter and 10
+/// leaves the others a tenth of the time, so that the clocks of the calls come first. Larger values make the threads
+/// slower under load.
 const NICE: [i32; 3] = [5, 10, 10];
-/// Ended recordings, and files to be synced, that may wait; each holds a file open. A sync that finds no room is left
-/// out.
+/// The number of ended recordings, and of files to sync, that may wait. Each keeps a file open. A sync that finds no
+/// room is skipped. A larger value keeps more files open; a smaller one skips syncs earlier.
 const JOBS: usize = 1_024;
-/// Ended recordings that a failing disk may keep in memory, 600 kB each at worst. What is more is given up.
+/// The number of ended recordings that a failing disk may keep in memory, 600 kB each at worst. Older ones beyond
+/// this number are lost. A larger value uses more memory.
 const STUCK: usize = 128;
 
-/// Told to whoever keeps an index and a log, from the recorder's threads: must not wait.
+/// News for the keeper of an index and for the operator. The receiver runs on the recorder's threads and must not
+/// wait.
 #[derive(Debug, Clone, PartialEq)]
 pub enum News {
     /// A recording begins: [`State::Live`].
     Opened(Facts),
-    /// Its files are there: [`State::Finished`], or, at a start, [`State::Recovered`]. An encrypted one that
-    /// nobody here can read tells nothing: what an index holds of it stays.
+    /// The files of a recording are complete: [`State::Finished`] or, at a start, [`State::Recovered`]. An encrypted
+    /// recording whose secret key is not here reveals nothing, and what an index holds of it stays.
     Finished(Facts),
-    /// For the operator.
+    /// A notice for the operator.
     Notice(Notice),
 }
 
-/// How recording goes.
+/// The state of the recorder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Health {
-    /// The disk takes what it is given. `false`: full, read-only, gone – or the recorder itself is.
+    /// Whether the disk accepts data. False if the disk is full, read-only or gone, or if the recorder has ended.
     pub writing: bool,
-    /// Calls being recorded.
+    /// The number of calls that are being recorded.
     pub live: usize,
-    /// Recordings whose finishing failed and is tried again.
+    /// The number of recordings whose completion failed and is retried.
     pub unfinished: usize,
-    /// Pieces (sound of 200 ms, deltas, words) that found no room since the start.
+    /// The number of pieces (200 ms of audio, deltas, words) dropped since the start because there was no room.
     pub missed: u64,
 }
 
@@ -85,7 +91,7 @@ impl Shared {
     }
 }
 
-/// Records calls, until it is stopped.
+/// Records calls until it is stopped.
 pub struct Recorder {
     shared: Arc<Shared>,
     queue: Sender<Message>,
@@ -100,10 +106,10 @@ impl fmt::Debug for Recorder {
 }
 
 impl Recorder {
-    /// Starts the threads. Takes over what a crash left at once, so that nobody else does; completing it is
-    /// the first thing the second thread does. `clock` is the daemon's; `news` must not wait.
+    /// Starts the threads. Recordings that a crash left unfinished are locked at once, so that no other process takes
+    /// them; the second thread completes them first. `clock` is the daemon's clock, and `news` must not wait.
     ///
-    /// A folder that cannot be read or made is no error: it is said, and tried again with every call.
+    /// A folder that cannot be read or created is no error: the operator is told, and every call tries again.
     ///
     /// # Errors
     /// No thread can be started.
@@ -161,14 +167,14 @@ impl Recorder {
         Ok(Self { shared, queue, calls: AtomicU64::default(), threads })
     }
 
-    /// Begins a recording; never waits. With nothing to keep, none is made.
+    /// Begins a recording without waiting. If nothing of the call is kept, no recording is made.
     #[must_use = "dropped at once, the recording ends at once"]
     pub fn open(&self, opening: Opening) -> Handle {
         let call = self.calls.fetch_add(1, Ordering::Relaxed);
         Handle::open(call, opening, self.queue.clone())
     }
 
-    /// How it goes.
+    /// The state of the recorder.
     #[must_use]
     pub fn health(&self) -> Health {
         let works = self.threads.iter().all(|thread| !thread.is_finished());
@@ -180,11 +186,12 @@ impl Recorder {
         }
     }
 
-    /// Finishes everything, which may take as long as `patience`, and ends. Calls that still run end here with
-    /// [`EndReason::Shutdown`](crate::operator::EndReason::Shutdown). Blocks. `false`: something is left for the next start.
+    /// Finishes all recordings within `patience`, and ends. Recordings of calls that are still running end with
+    /// [`EndReason::Shutdown`](crate::operator::EndReason::Shutdown). Blocks. Returns false if work is left for the
+    /// next start.
     #[must_use]
     pub fn stop(self, patience: Duration) -> bool {
-        /// How often it is looked whether the threads have ended.
+        /// How often the function looks whether the threads have ended.
         const LOOK: Duration = Duration::from_millis(10);
         drop(self.queue.send(Message::Stop { patience }));
         let until = (self.shared.clock)() + patience;
@@ -198,24 +205,25 @@ impl Recorder {
     }
 }
 
-/// Takes this thread, on Linux only this one, back behind others. Without it all works, less gently.
+/// Lowers the priority of the calling thread only, which is how Linux treats this call.
 fn be_gentle(nice: i32) {
-    let _gentler_or_not = rustix::process::setpriority_process(None, nice);
+    // Without the lower priority everything works, but calls share the processor equally with this thread.
+    rustix::process::setpriority_process(None, nice).ok();
 }
 
-/// The first thread.
+/// The state of the first thread.
 struct Writer {
     shared: Arc<Shared>,
-    /// To the clerk.
+    /// Sends ended recordings to the clerk.
     over: SyncSender<Live>,
-    /// To the syncer.
+    /// Sends files to the syncer.
     files: SyncSender<Arc<File>>,
     recordings: HashMap<u64, Recording>,
-    /// When to end, whatever is left; None while calls may come.
+    /// When the thread ends, even if work is left. `None` while calls may begin.
     stop_at: Option<Instant>,
-    /// Complete folders for which the clerk had no room.
+    /// The folders of ended recordings for which the clerk's queue had no room.
     without_room: Vec<Live>,
-    /// Pieces that the operator has not heard of, and how many those were at the last turn.
+    /// The number of dropped pieces that the operator has not been told of, now and at the previous turn.
     unsaid: u64,
     unsaid_before: u64,
 }
@@ -243,7 +251,7 @@ impl Writer {
                     thread::sleep(GATHER);
                 }
                 Err(RecvTimeoutError::Timeout) => {}
-                // All calls and the recorder are gone: what can be written now is written.
+                // All calls and the recorder are gone. The writer writes what it can and ends.
                 Err(RecvTimeoutError::Disconnected) => {
                     self.stop(now, Duration::ZERO);
                     next_turn = now;
@@ -285,7 +293,7 @@ impl Writer {
         self.turn(now);
     }
 
-    /// What has to be looked at from time to time.
+    /// The work that is repeated at each interval.
     fn turn(&mut self, now: Instant) {
         for live in std::mem::take(&mut self.without_room) {
             self.hand_over(live);
@@ -297,7 +305,7 @@ impl Writer {
         self.give_up_stuck();
         self.say_missed();
         let is_refused = self.recordings.values().any(Recording::is_refused);
-        // Without a call to try it with, the disk is tried by itself.
+        // If no recording tries the disk, a probe does.
         let works = || !self.recordings.is_empty() || live::probe(&self.shared.settings.folder).is_ok();
         if self.shared.refused.load(Ordering::Relaxed) && !is_refused && works() {
             self.shared.refused.store(false, Ordering::Relaxed);
@@ -320,7 +328,8 @@ impl Writer {
                     shared.tell(News::Opened(facts(recording)));
                 }
                 for file in written.files {
-                    // No room: the disk cannot keep up with syncs. The kernel writes by itself, a little later.
+                    // If the queue is full, the disk cannot keep up with the syncs. The kernel writes the data by
+                    // itself a little later.
                     drop(self.files.try_send(file));
                 }
             }
@@ -342,14 +351,15 @@ impl Writer {
         }
     }
 
-    /// Gives the clerk a recording that is over.
+    /// Gives an ended recording to the clerk.
     fn hand_over(&mut self, live: Live) {
         if let Err(mpsc::TrySendError::Full(live)) = self.over.try_send(live) {
             self.without_room.push(live);
         }
     }
 
-    /// With a disk that refuses for hours, ended calls would pile up in memory.
+    /// Drops the oldest ended recordings if there are too many, because a disk that fails for hours would fill the
+    /// memory.
     fn give_up_stuck(&mut self) {
         let mut stuck: Vec<u64> = self
             .recordings
@@ -369,7 +379,7 @@ impl Writer {
         }
     }
 
-    /// Once for each stall, when it is over.
+    /// Tells the operator of dropped pieces, once for each stall and after its end.
     fn say_missed(&mut self) {
         if self.unsaid > 0 && self.unsaid == self.unsaid_before {
             self.shared.tell(News::Notice(Notice::RecordingOverflowed { pieces: self.unsaid }));

@@ -1,4 +1,4 @@
-//! The header: for whom a file is sealed, and its authentication.
+//! The header of an age file: the file key, encrypted for each recipient, and the authentication of the header.
 //!
 //! ```text
 //! age-encryption.org/v1
@@ -7,8 +7,8 @@
 //! --- <authentication code>
 //! ```
 //!
-//! Each `->` begins a *stanza*: its arguments, and its body in lines of 64 characters of base64, of which the last is
-//! shorter. Stanzas of other kinds are for other readers.
+//! Each `->` begins a *stanza*: its arguments on one line, and its body in lines of 64 characters of base64, of which
+//! the last is shorter. Stanzas of other types are for other programs and are skipped.
 
 use std::io::{self, BufRead, Read as _, Write as _};
 
@@ -23,33 +23,34 @@ use super::{
 };
 
 const VERSION: &str = "age-encryption.org/v1";
-/// The kind of the stanzas that are read and written here, and the label of their keys.
+/// The type of the stanzas that this module reads and writes, and the label from which their keys are derived.
 const X25519: &str = "X25519";
 const X25519_LABEL: &str = "age-encryption.org/v1/X25519";
-/// Characters of a full line of base64.
+/// The number of characters in a full line of base64.
 const LINE: usize = 64;
-/// No header is longer, bytes: some five hundred recipients. More would let a damaged file take memory; less, seal for fewer.
+/// The longest header in bytes, which is enough for about five hundred recipients. With a larger value a damaged file
+/// could take more memory; a smaller one would permit fewer recipients.
 const MOST_BYTES: usize = 64 * 1_024;
-/// A wrap key encrypts one file key and nothing else, so its nonce may always be the same.
+/// A wrap key encrypts exactly one file key, so its nonce may be constant.
 const NONCE: [u8; 12] = [0; 12];
 
-/// The file key for one recipient.
+/// The file key, encrypted for one recipient.
 struct Stanza {
     share: PublicKey,
     body: [u8; FILE_KEY_BYTES + TAG_BYTES],
 }
 
-/// A header that was read, not yet authenticated.
+/// A header that has been read but not yet authenticated.
 pub(super) struct Header {
     stanzas: Vec<Stanza>,
-    /// All before the authentication code.
+    /// Everything before the authentication code.
     authenticated: Vec<u8>,
     code: Vec<u8>,
-    /// How long it is, bytes.
+    /// The length of the header in bytes.
     pub(super) bytes: u64,
 }
 
-/// The header of a file with this key, the line end behind it included.
+/// Makes the header of a file with this key, including the line break at its end.
 pub(super) fn write(file_key: &FileKey, recipients: &[Recipient]) -> io::Result<Vec<u8>> {
     let mut header = format!("{VERSION}\n").into_bytes();
     for recipient in recipients {
@@ -67,7 +68,7 @@ pub(super) fn write(file_key: &FileKey, recipients: &[Recipient]) -> io::Result<
     Ok(header)
 }
 
-/// Reads a header, up to the payload.
+/// Reads a header up to the beginning of the payload.
 pub(super) fn read(from: &mut impl BufRead) -> Result<Header, OpenError> {
     let mut lines = Lines { from, all: Vec::new() };
     if lines.next()? != VERSION {
@@ -100,7 +101,7 @@ pub(super) fn read(from: &mut impl BufRead) -> Result<Header, OpenError> {
 
 const MALFORMED: OpenError = OpenError::Malformed("the header of the encrypted file is damaged");
 
-/// What a file that ends too early is called.
+/// Turns an unexpected end of the file into [`OpenError::Malformed`].
 pub(super) fn torn(error: io::Error) -> OpenError {
     if error.kind() == io::ErrorKind::UnexpectedEof {
         OpenError::Malformed("the encrypted file is cut short")
@@ -109,14 +110,14 @@ pub(super) fn torn(error: io::Error) -> OpenError {
     }
 }
 
-/// The lines of a header, of which all bytes are kept.
+/// Reads the lines of a header and keeps all of their bytes for the authentication.
 struct Lines<'a, R> {
     from: &'a mut R,
     all: Vec<u8>,
 }
 
 impl<R: BufRead> Lines<'_, R> {
-    /// The next one, without its end.
+    /// Returns the next line without its line break.
     fn next(&mut self) -> Result<String, OpenError> {
         let began = self.all.len();
         self.from.take((MOST_BYTES - began) as u64).read_until(b'\n', &mut self.all)?;
@@ -146,7 +147,7 @@ fn stanza(arguments: &[String], body: &[u8]) -> Option<Stanza> {
 }
 
 impl Header {
-    /// The file key, with the first of `identities` that fits, if the header is as it was written.
+    /// Decrypts the file key with the first of `identities` that fits, and checks the authentication of the header.
     pub(super) fn open<'a>(
         &self,
         identities: impl IntoIterator<Item = &'a Identity>,
@@ -169,7 +170,8 @@ impl Stanza {
     }
 }
 
-/// What encrypts the file key for one recipient. None: the other side's key contributes nothing (RFC 7748 §6.1).
+/// Derives the key that encrypts the file key for one recipient. Returns `None` if the other side's public key is one
+/// of those that yield an all-zero shared secret (RFC 7748, section 6.1).
 fn wrap_key(
     secret: &StaticSecret,
     theirs: &PublicKey,

@@ -1,4 +1,5 @@
-//! Keys as age writes them: X25519 in Bech32, `age1…` the public one and `AGE-SECRET-KEY-1…` the secret one.
+//! Keys in the notation of age: X25519 keys in Bech32, `age1…` for public keys and `AGE-SECRET-KEY-1…` for secret
+//! keys.
 
 use std::fmt;
 use std::io;
@@ -10,16 +11,16 @@ use x25519_dalek::{PublicKey, StaticSecret};
 
 use super::{KEY_BYTES, random};
 
-/// The human-readable parts of the two keys.
+/// The human-readable part of a public key.
 const PUBLIC: &str = "age";
 const SECRET: &str = "age-secret-key-";
 
-/// A text that is no key of age.
+/// The text is not a key of age.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a key of age")]
 pub(in crate::recordings) struct NoKey;
 
-/// A public key: for whom a file is sealed.
+/// A public key, for which a file can be encrypted.
 #[derive(Clone, PartialEq, Eq)]
 pub(in crate::recordings) struct Recipient(pub(super) PublicKey);
 
@@ -27,7 +28,7 @@ impl FromStr for Recipient {
     type Err = NoKey;
 
     fn from_str(text: &str) -> Result<Self, NoKey> {
-        // Bech32 allows capitals, age does not.
+        // Bech32 permits upper case; age does not.
         let is_small = !text.bytes().any(|byte| byte.is_ascii_uppercase());
         let key = is_small.then(|| decode(PUBLIC, text)).flatten();
         key.map(|key| Self(key.into())).ok_or(NoKey)
@@ -49,20 +50,21 @@ impl fmt::Debug for Recipient {
     }
 }
 
-/// A secret key: it opens what is sealed for its recipient. Shows itself to nobody, and its memory is wiped.
+/// A secret key, which decrypts files that were encrypted for its recipient. Its `Debug` reveals nothing, and its
+/// memory is wiped.
 #[derive(Clone)]
 pub(in crate::recordings) struct Identity(pub(super) StaticSecret);
 
 impl Identity {
-    /// A new one.
+    /// Generates a new key.
     ///
     /// # Errors
-    /// The system gives no random numbers.
+    /// The system cannot provide random numbers.
     pub(in crate::recordings) fn generate() -> io::Result<Self> {
         Ok(Self(random::<KEY_BYTES>()?.into()))
     }
 
-    /// Whose files it opens.
+    /// The public key of this secret key.
     #[must_use]
     pub(in crate::recordings) fn recipient(&self) -> Recipient {
         Recipient(PublicKey::from(&self.0))
@@ -85,7 +87,7 @@ impl fmt::Debug for Identity {
     }
 }
 
-/// The 32 bytes of a key with this human-readable part.
+/// Decodes the 32 bytes of a key with this human-readable part.
 fn decode(part: &str, text: &str) -> Option<[u8; KEY_BYTES]> {
     let checked = CheckedHrpstring::new::<Bech32>(text).ok()?;
     if checked.hrp() != Hrp::parse(part).ok()? {

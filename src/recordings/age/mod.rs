@@ -1,11 +1,12 @@
-//! The file format of age, version 1 (<https://c2sp.org/age>), for X25519 keys: the part of the format that recordings need.
+//! The file format of age, version 1 (<https://c2sp.org/age>), as far as recordings need it: for X25519 keys.
 //!
-//! A file is a header and a payload. The header holds the *file key*, 16 random bytes, once for each recipient, encrypted so
-//! that only the recipient's identity opens it ([`header`]). The payload is encrypted with a key that is derived from the
-//! file key, in chunks of 64 KiB, so that any place of a long file can be read ([`stream`]).
+//! A file consists of a header and a payload. The header holds the *file key*, 16 random bytes, once for each
+//! recipient, encrypted so that only the recipient's identity can decrypt it ([`header`]). The payload is encrypted
+//! with a key derived from the file key, in chunks of 64 KiB, so that a reader can start anywhere in a long file
+//! ([`stream`]).
 //!
-//! The primitives are those of `ring` and `x25519-dalek`. The tests hold every file against the crate `age`, which is the
-//! reference implementation in Rust: each opens what the other has sealed.
+//! The cryptographic primitives come from `ring` and `x25519-dalek`. The tests compare every file with the crate
+//! `age`, the reference implementation in Rust: each opens what the other has encrypted.
 
 mod header;
 mod key;
@@ -20,36 +21,37 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 pub(super) use key::{Identity, Recipient};
 pub(super) use stream::{Reader, Writer};
 
-/// Bytes of a key, of a shared secret and of a header's authentication code.
+/// The length of a key, of a shared secret, and of a header's authentication code, in bytes.
 const KEY_BYTES: usize = 32;
-/// Bytes of the key from which the others of a file are derived.
+/// The length of the file key, in bytes.
 const FILE_KEY_BYTES: usize = 16;
-/// Bytes of the number with which a payload begins.
+/// The length of the nonce at the beginning of a payload, in bytes.
 const NONCE_BYTES: usize = 16;
-/// Bytes by which encryption makes a text longer.
+/// The number of bytes that encryption adds to a text.
 const TAG_BYTES: usize = 16;
 
-/// The key from which the others of a file are derived.
+/// The file key, from which the other keys of a file are derived.
 type FileKey = [u8; FILE_KEY_BYTES];
 
 /// Why a file was not opened.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum OpenError {
-    /// It is sealed for others.
+    /// The file is encrypted for other keys.
     #[error("the file is sealed for another key")]
     NoKey,
-    /// It is no file of age, or damaged.
+    /// The file is not an age file, or it is damaged.
     #[error("{0}")]
     Malformed(&'static str),
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
 
-/// Begins a file that each of `recipients` can open. [`Writer::finish`] ends it; without that it is damaged.
+/// Begins a file that each of `recipients` can open. [`Writer::finish`] ends the file; without it, the file is
+/// damaged.
 ///
 /// # Errors
-/// The header cannot be written, or the system gives no random numbers.
+/// The header cannot be written, or the system cannot provide random numbers.
 pub(super) fn seal<W: Write>(recipients: &[Recipient], mut to: W) -> io::Result<Writer<W>> {
     let (file_key, nonce): (FileKey, _) = (random()?, random::<NONCE_BYTES>()?);
     to.write_all(&header::write(&file_key, recipients)?)?;
@@ -57,10 +59,10 @@ pub(super) fn seal<W: Write>(recipients: &[Recipient], mut to: W) -> io::Result<
     Ok(Writer::new(to, payload_key(&file_key, &nonce)))
 }
 
-/// Opens a file, of which `sealed` is at the beginning, with the first of `identities` that fits.
+/// Opens a file with the first of `identities` that fits. `sealed` must be at the beginning of the file.
 ///
 /// # Errors
-/// See [`OpenError`]. A fault of the payload shows when it is read.
+/// See [`OpenError`]. Damage in the payload is reported when the payload is read.
 pub(super) fn open<'a, R: BufRead>(
     identities: impl IntoIterator<Item = &'a Identity>,
     mut sealed: R,
@@ -92,13 +94,13 @@ fn cipher(key: &[u8; KEY_BYTES]) -> LessSafeKey {
     LessSafeKey::new(UnboundKey::new(&CHACHA20_POLY1305, key).expect("32 bytes are the length of its keys"))
 }
 
-/// Encrypts `text` in its place and appends the tag.
+/// Encrypts `text` in place and appends the tag.
 fn encrypt(key: &LessSafeKey, nonce: [u8; 12], text: &mut Vec<u8>) -> io::Result<()> {
     key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::empty(), text)
         .map_err(|_| io::Error::other("the text is too long to be encrypted"))
 }
 
-/// Decrypts `text` in its place. None: it was not encrypted with this key and nonce.
+/// Decrypts `text` in place. Returns `None` if the text was not encrypted with this key and nonce.
 fn decrypt<'a>(key: &LessSafeKey, nonce: [u8; 12], text: &'a mut [u8]) -> Option<&'a mut [u8]> {
     key.open_in_place(Nonce::assume_unique_for_key(nonce), Aad::empty(), text).ok()
 }

@@ -1,7 +1,7 @@
-//! The payload: chunks of 64 KiB, each encrypted with its number, and the last one marked.
+//! The payload of an age file: chunks of 64 KiB, each encrypted with its number, the last one marked as such.
 //!
-//! So chunks cannot be changed, left out or put in another order, and a file that was cut short is not taken for a whole
-//! one: its last chunk is not marked.
+//! Therefore nobody can change, omit or reorder chunks unnoticed. A truncated file is detected because its last chunk
+//! lacks the mark.
 
 use std::io::{self, BufRead, Read, Seek, SeekFrom, Write};
 
@@ -9,18 +9,18 @@ use ring::aead::LessSafeKey;
 
 use super::{TAG_BYTES, decrypt, encrypt};
 
-/// Bytes of a chunk before and after encryption.
+/// The size of a chunk, in bytes, before and after encryption.
 const CHUNK_BYTES: usize = 64 * 1_024;
 const SEALED_BYTES: usize = CHUNK_BYTES + TAG_BYTES;
 
-/// Whether a chunk is the last of its file.
+/// Whether a chunk is the last one of its file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
     Within,
     Last,
 }
 
-/// The number of the chunk, big-endian, and its mark.
+/// The nonce of a chunk: its number in big-endian order, and the mark of the last chunk.
 fn nonce(number: u64, place: Place) -> [u8; 12] {
     let mut nonce = [0; 12];
     nonce[3..11].copy_from_slice(&number.to_be_bytes());
@@ -28,11 +28,11 @@ fn nonce(number: u64, place: Place) -> [u8; 12] {
     nonce
 }
 
-/// Encrypts what is written into it.
+/// Encrypts the data that is written to it.
 pub(in crate::recordings) struct Writer<W> {
     to: W,
     key: LessSafeKey,
-    /// Of the chunk in `chunk`.
+    /// The number of the chunk that is being filled.
     number: u64,
     chunk: Vec<u8>,
 }
@@ -42,10 +42,10 @@ impl<W: Write> Writer<W> {
         Self { to, key, number: 0, chunk: Vec::new() }
     }
 
-    /// Ends the file, and gives back what it was written to.
+    /// Ends the file and returns the underlying writer.
     ///
     /// # Errors
-    /// It cannot be written.
+    /// The underlying writer fails.
     pub(in crate::recordings) fn finish(mut self) -> io::Result<W> {
         self.write_chunk(Place::Last)?;
         Ok(self.to)
@@ -62,7 +62,7 @@ impl<W: Write> Writer<W> {
 
 impl<W: Write> Write for Writer<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // Only when more comes is it known that a full chunk is not the last.
+        // A full chunk is known not to be the last one only when more data follows.
         if self.chunk.len() == CHUNK_BYTES && !bytes.is_empty() {
             self.write_chunk(Place::Within)?;
         }
@@ -71,24 +71,24 @@ impl<W: Write> Write for Writer<W> {
         Ok(taken)
     }
 
-    /// What does not fill a chunk stays where it is until [`Writer::finish`].
+    /// Data that does not fill a chunk stays in memory until [`Writer::finish`].
     fn flush(&mut self) -> io::Result<()> {
         self.to.flush()
     }
 }
 
-/// Reads the payload of a file that was opened.
+/// Decrypts the payload of an opened file.
 pub(in crate::recordings) struct Reader<R> {
     sealed: R,
     key: LessSafeKey,
-    /// Where in `sealed` the payload begins.
+    /// The position in `sealed` at which the payload begins.
     payload_at: u64,
-    /// The number of the chunk that is read next.
+    /// The number of the next chunk to read.
     next: u64,
-    /// The chunk before that, decrypted, and how much of it has been read.
+    /// The current chunk, decrypted, and the number of its bytes that have been read.
     chunk: Vec<u8>,
     read: usize,
-    /// Whether `chunk` is the last.
+    /// Whether `chunk` is the last one.
     place: Place,
 }
 
@@ -103,7 +103,7 @@ impl<R: BufRead> Reader<R> {
         self.sealed.by_ref().take(SEALED_BYTES as u64).read_to_end(&mut sealed)?;
         let place = if self.sealed.fill_buf()?.is_empty() { Place::Last } else { Place::Within };
         let text = decrypt(&self.key, nonce(self.next, place), &mut sealed).ok_or_else(damaged)?.len();
-        // An empty chunk is the only one of an empty file.
+        // Only an empty file has an empty chunk.
         if text == 0 && self.next > 0 {
             return Err(damaged());
         }
@@ -134,7 +134,7 @@ impl<R: BufRead> Read for Reader<R> {
 }
 
 impl<R: BufRead + Seek> Reader<R> {
-    /// Bytes of the text, as the length of the file tells. The last chunk tells whether that is so.
+    /// The length of the plain text, computed from the length of the file. Only the last chunk proves this length.
     fn text_bytes(&mut self) -> io::Result<u64> {
         let sealed = self.sealed.seek(SeekFrom::End(0))?.saturating_sub(self.payload_at);
         let tags = sealed.div_ceil(SEALED_BYTES as u64) * TAG_BYTES as u64;
@@ -143,7 +143,7 @@ impl<R: BufRead + Seek> Reader<R> {
 }
 
 impl<R: BufRead + Seek> Seek for Reader<R> {
-    /// A place behind the end is the end. The chunk of the place is read and authenticated at once.
+    /// A position after the end is the end. The chunk at the position is read and authenticated at once.
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         let text = self.text_bytes()?;
         let now = self.next.saturating_sub(1) * CHUNK_BYTES as u64 + self.read as u64;

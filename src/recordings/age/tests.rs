@@ -1,4 +1,4 @@
-//! The format, held against the reference implementation: each opens what the other has sealed.
+//! Compares the format with the reference implementation: each opens what the other has encrypted.
 
 use std::io::{BufReader, Cursor, Read as _, Seek as _, SeekFrom, Write as _};
 
@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use super::key::NoKey;
 use super::*;
 
-/// The same key, here and in the reference implementation.
+/// The same key in this implementation and in the reference implementation.
 fn pair() -> (Identity, ::age::x25519::Identity) {
     let theirs = ::age::x25519::Identity::generate();
     (theirs.to_string().expose_secret().parse().expect("a key"), theirs)
@@ -43,7 +43,7 @@ fn opened_by_age(identity: &::age::x25519::Identity, sealed: &[u8]) -> Vec<u8> {
     text
 }
 
-/// Lengths around those at which a chunk ends.
+/// Lengths near the boundaries of chunks.
 fn lengths() -> impl Strategy<Value = usize> {
     const CHUNK: usize = 64 * 1_024;
     prop_oneof![0..300_usize, CHUNK - 2..CHUNK + 3, 2 * CHUNK - 2..2 * CHUNK + 3]
@@ -78,7 +78,7 @@ proptest! {
         prop_assert_eq!(reader.seek(SeekFrom::End(0)).unwrap() as usize, length);
     }
 
-    /// Whatever is changed, the text that comes out is the one that was sealed, or none.
+    /// After any change, reading returns the original text or an error.
     #[test]
     fn a_changed_byte_is_noticed(at in 0..70_000_usize, bit in 0..8_u32) {
         let (ours, _) = pair();
@@ -128,7 +128,7 @@ fn keys_are_read_and_written_as_age_does() {
     assert_eq!(format!("{ours:?}"), "Identity");
 }
 
-/// The two stanzas of a file for one recipient: as it is, and with one that another kind of recipient has put before.
+/// A file for one recipient with an additional stanza of another type in front.
 #[test]
 fn stanzas_of_other_kinds_are_passed_over_and_belong_to_what_is_authenticated() {
     let (ours, _) = pair();

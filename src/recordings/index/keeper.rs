@@ -1,13 +1,13 @@
-//! Keeps the index like the files: a task behind a bounded queue, and a comparison of both at the start, every
-//! hour, and whenever something was missed.
+//! Keeps the index equal to the files. News arrives through a bounded queue, and the index is compared with the files
+//! at the start, every hour, and whenever news was missed.
 //!
 //! ```text
 //!  Recorder's threads ─┐ put                      ┌── compare: names of the folder against ids of the index,
 //!  API, purge ─────────┤ gone ──► queue ──► Keeper┤            the facts of those that differ read from their files
 //!  a failed query ─────┘ check                    └── open again: damaged, removed, or only in memory so far
 //! ```
-//! Nothing here can touch a call: a full queue is noted and made good by a comparison, a failing database is
-//! tried again later.
+//! Nothing here can disturb a call: after a full queue the index is compared with the files, and a failing database
+//! is retried later.
 
 use std::collections::HashMap;
 use std::io;
@@ -21,13 +21,16 @@ use super::{Index, IndexError, Opened, Page, Standing};
 use crate::operator::{Detail, Notice};
 use crate::recordings::{Facts, Library, LibraryError, Part, RecordingId, State};
 
-/// News that may wait. A call makes two; more waiting means a disk that hangs, and then all are compared.
+/// The number of news that may wait. A call makes two. If more wait, the disk hangs, and a comparison follows anyway.
+/// A larger value costs memory; a smaller one causes comparisons.
 const QUEUE: usize = 1_024;
-/// Rows written in one transaction: enough to be fast, few enough to let a list in between.
+/// The number of rows in one transaction. A larger value keeps readers out for longer; a smaller one makes writing
+/// slower.
 const BATCH: usize = 256;
-/// How often files and index are compared for nothing but prudence.
+/// How often the files and the index are compared without a reason. A longer interval leaves an undetected difference
+/// for longer; a shorter one costs the disk more.
 const COMPARE: Duration = Duration::from_secs(3_600);
-/// How long a failed database is left alone.
+/// The pause after the database has failed. A longer pause delays the recovery; a shorter one burdens a failing disk.
 const RETRY: Duration = Duration::from_secs(30);
 
 enum News {
@@ -36,7 +39,7 @@ enum News {
     Check,
 }
 
-/// Tells the keeper; never waits. Cheap to clone.
+/// Tells the keeper what happened to recordings, without waiting. Clones are cheap.
 #[derive(Debug, Clone)]
 pub struct Feed {
     queue: Sender<News>,
@@ -44,7 +47,7 @@ pub struct Feed {
 }
 
 impl Feed {
-    /// A recording began, or is finished.
+    /// A recording began or was finished.
     pub fn put(&self, facts: Facts) {
         self.send(News::Put(Box::new(facts)));
     }
@@ -54,7 +57,7 @@ impl Feed {
         self.send(News::Gone(id));
     }
 
-    /// The index failed somebody.
+    /// A query of the index failed, so the keeper examines the index.
     pub fn check(&self) {
         self.send(News::Check);
     }
@@ -66,17 +69,17 @@ impl Feed {
     }
 }
 
-/// Where the keeper's lines for the operator go.
+/// Receives the keeper's notices for the operator.
 pub type Tell = Box<dyn Fn(Notice) + Send + Sync>;
 
-/// The one writer of an index.
+/// The only writer of an index.
 pub struct Keeper {
     index: Index,
     library: Library,
     inbox: Receiver<News>,
     missed: Arc<AtomicBool>,
     tell: Tell,
-    /// The same trouble is said once.
+    /// Whether the operator has been told of the present trouble.
     said: bool,
 }
 
@@ -88,7 +91,7 @@ enum Next {
 }
 
 impl Keeper {
-    /// A keeper of `index` for the recordings in `library`.
+    /// Creates the keeper of `index` for the recordings in `library`.
     #[must_use]
     pub fn new(index: Index, library: Library, tell: Tell) -> (Self, Feed) {
         let (queue, inbox) = mpsc::channel(QUEUE);
@@ -97,7 +100,7 @@ impl Keeper {
         (Self { index, library, inbox, missed, tell, said: false }, feed)
     }
 
-    /// Opens the index and keeps it, until the last feed is dropped.
+    /// Opens the index and keeps it until the last feed has been dropped.
     pub async fn run(mut self) {
         let mut next = Next::Open;
         let mut in_memory = false;
@@ -131,7 +134,7 @@ impl Keeper {
         }
     }
 
-    /// Whether it is only in memory.
+    /// Opens the index. Returns whether it is in memory only.
     async fn open(&mut self) -> Result<bool, IndexError> {
         let opened = self.index.open().await;
         let (notice, memory) = match &opened {
@@ -147,7 +150,7 @@ impl Keeper {
         opened.map(|_| memory)
     }
 
-    /// Writes what comes until something else is to be done. `None`: nobody feeds it any more.
+    /// Writes the news until something else must be done. `None` if the last feed has been dropped.
     async fn serve(&mut self) -> Option<Next> {
         let mut news = Vec::with_capacity(BATCH);
         loop {
@@ -184,12 +187,12 @@ impl Keeper {
         self.index.put(&batch).await
     }
 
-    /// Puts in what the folder has and the index has not, takes out what is gone, and reads anew what stands
-    /// elsewhere than the index says.
+    /// Adds recordings that only the folder has, removes those that are gone, and reads those anew whose state
+    /// differs from the index.
     async fn compare(&self) -> Result<(), IndexError> {
         let library = self.library.clone();
         let Some(files) = blocking(move || library.list()).await.and_then(Result::ok) else {
-            // A folder that cannot be read now is no reason to forget what was in it.
+            // If the folder cannot be read now, the index keeps what it knows.
             return Ok(());
         };
         let mut known: HashMap<RecordingId, State> = self.index.all().await?.into_iter().collect();
@@ -206,7 +209,7 @@ impl Keeper {
         Ok(())
     }
 
-    /// What follows a failure of the database.
+    /// Decides what follows a failure of the database.
     async fn failed(&self, error: &IndexError) -> Next {
         tracing::debug!(%error, "the index failed");
         if error.is_corrupt() {
@@ -217,7 +220,8 @@ impl Keeper {
     }
 }
 
-/// Whether a state of the index is what a look at the folder can say of it: that a finished recording was cut
+/// Whether the state in the index agrees with the state in the folder. The names of files do not say whether a
+/// finished recording was cut off, so both finished states agree.
 /// off stands in the recording only.
 const fn agree(index: State, folder: State) -> bool {
     matches!(
@@ -229,8 +233,8 @@ const fn agree(index: State, folder: State) -> bool {
 }
 
 impl Page {
-    /// The page as the files have it: what is gone leaves it, what has changed is read anew, and the index
-    /// hears of both. Blocks.
+    /// Corrects the page by the files: removes recordings that are gone and reads changed ones anew. The index is
+    /// told of both. Blocks.
     #[must_use]
     pub fn held_to_files(mut self, library: &Library, feed: &Feed) -> Self {
         self.recordings.retain_mut(|facts| match look(library, &facts.id) {
@@ -248,14 +252,14 @@ impl Page {
                 feed.gone(facts.id.clone());
                 false
             }
-            // The disk does not answer now: that says nothing about the recording.
+            // The disk does not answer, which says nothing about the recording.
             Err(_) => true,
         });
         self
     }
 }
 
-/// Where a recording stands, from the names of its files alone.
+/// The state of a recording, determined from the names of its files only.
 fn look(library: &Library, id: &RecordingId) -> io::Result<Option<State>> {
     for sealed in [false, true] {
         if library.folder().join(id.file_name(Part::Conversation, sealed)).try_exists()? {
@@ -270,7 +274,7 @@ fn look(library: &Library, id: &RecordingId) -> io::Result<Option<State>> {
     }
 }
 
-/// Runs what waits for the disk beside the runtime; `None` if it panicked.
+/// Runs blocking work on a blocking thread. Returns `None` if the work panicked.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     tokio::task::spawn_blocking(work).await.ok()
 }

@@ -1,9 +1,10 @@
-//! The index of the recordings: an embedded SQLite database that answers what a folder cannot answer fast with
-//! very many files – which recordings, newest first, of whom, between when.
+//! The index of the recordings: an embedded SQLite database for the questions that a folder with very many files
+//! cannot answer quickly, such as the newest recordings of a caller within a period.
 //!
-//! The files stay the truth. Whatever is in here is made from them, can be lost, and is made again; nothing is
-//! looked up here that the files can say about one recording. Names and numbers in it are in the clear and
-//! protected by the file's mode alone. [`keeper`] writes it; this reads it, opens it, and knows its columns.
+//! The files remain the truth. Everything in the index is made from them and can be made again. Whatever the files
+//! can say about one recording is read from the files. Names and numbers in the index are not encrypted; only the
+//! mode of the file protects them. [`keeper`] writes the index. This file opens it, reads it, and defines its
+//! queries.
 
 pub mod keeper;
 #[macro_use]
@@ -24,34 +25,34 @@ use crate::operator::Detail;
 use crate::sqlite::{self, Commit, Migrations, is_corrupt};
 pub(crate) use rows::utc_ms;
 
-/// The tables. The files are the truth: what a power cut takes from the index is found again at the next start.
+/// The tables. Data that a power cut takes from the index is restored from the files by the next start.
 const MIGRATIONS: Migrations = &[
     (1, "recordings", include_str!("0001_recordings.sql")),
     (2, "ends of numbers", include_str!("0002_tails.sql")),
 ];
 
-/// The index. Cheap to clone; all clones share the database.
+/// The index. Clones share the database and are cheap.
 #[derive(Debug, Clone)]
 pub struct Index {
     path: Arc<Path>,
     open: Arc<RwLock<(Option<SqlitePool>, Standing)>>,
-    /// What was taken out may still be in the log beside the file.
+    /// Whether removed data may still be in the write-ahead log.
     unsettled: Arc<AtomicBool>,
 }
 
-/// How the index is.
+/// The state of the index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
-    /// Not open: nothing can be asked.
+    /// The index is not open and answers no questions.
     Closed,
-    /// Being compared with the files: it may not know all of them.
+    /// The index is being compared with the files and may not know all of them.
     Building,
-    /// As good as the files.
+    /// The index agrees with the files.
     Ready,
 }
 
 impl Standing {
-    /// The stable word for machines.
+    /// The state as a code for programs. Codes do not change between versions.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
@@ -62,48 +63,48 @@ impl Standing {
     }
 }
 
-/// How opening went.
+/// The result of opening the index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Opened {
-    /// As it should.
+    /// The index was opened or created.
     Fine,
-    /// What was there is no database: it was moved there, and a new one made.
+    /// The file was not a usable database. It was moved to this path, and a new one was created.
     Moved(PathBuf),
-    /// There can be no file: it is in memory, until it is opened again.
+    /// The file cannot be used, for this reason. The index is in memory until it is opened again.
     InMemory(Detail),
 }
 
 /// Why the index does not answer.
 #[derive(Debug, thiserror::Error)]
 pub enum IndexError {
-    /// It is not open.
+    /// The index is not open.
     #[error("the index is not open")]
     Closed,
-    /// The database.
+    /// The database reported an error.
     #[error(transparent)]
     Database(#[from] sqlx::Error),
 }
 
 impl IndexError {
-    /// Whether the file itself is damaged, so that only a new one helps.
+    /// Whether the file itself is damaged, so that only a new file helps.
     #[must_use]
     pub fn is_corrupt(&self) -> bool {
         matches!(self, Self::Database(error) if is_corrupt(error))
     }
 }
 
-/// Which recordings a list asks for.
+/// The recordings that a list selects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Filter {
-    /// Begun then or later, UTC milliseconds.
+    /// Only recordings that began at this time or later, in UTC milliseconds.
     pub from_ms: i64,
-    /// Begun then or earlier.
+    /// Only recordings that began at this time or earlier, in UTC milliseconds.
     pub to_ms: i64,
-    /// Of this caller only.
+    /// Only recordings of this caller.
     pub caller: Option<Sought>,
-    /// Those that follow this one in the list.
+    /// Only recordings that follow this position in the list.
     pub after: Option<Cursor>,
-    /// At most so many.
+    /// The maximum number of recordings.
     pub limit: u32,
 }
 
@@ -113,14 +114,15 @@ impl Default for Filter {
     }
 }
 
-/// A place in the list: behind the recording it names, whether that still exists or not.
+/// A position in the list: directly after the recording that the cursor names, even if this recording no longer
+/// exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor {
     started_ms: i64,
     id: String,
 }
 
-/// Not a cursor of ours.
+/// The text is not a cursor of the index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a cursor: use next_cursor of the page before")]
 pub struct CursorError;
@@ -146,17 +148,17 @@ impl fmt::Display for Cursor {
     }
 }
 
-/// Some recordings, newest first.
+/// One page of recordings, newest first.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Page {
-    /// They.
+    /// The recordings of this page.
     pub recordings: Vec<Facts>,
     /// Where the next page begins, if there is one.
     pub next: Option<Cursor>,
 }
 
 impl Index {
-    /// The index in the file at `path`. Opens nothing yet.
+    /// Describes the index in the file at `path` without opening it.
     #[must_use]
     pub fn new(path: &Path) -> Self {
         Self {
@@ -166,16 +168,17 @@ impl Index {
         }
     }
 
-    /// How it is.
+    /// The state of the index.
     #[must_use]
     pub fn standing(&self) -> Standing {
         self.open.read().unwrap_or_else(PoisonError::into_inner).1
     }
 
-    /// Opens the file, making it where it is missing, and a new one where it is none. Where there can be none,
-    /// in memory.
+    /// Opens the file and creates it if it is missing. A file that is not a usable database is moved aside. If no
+    /// file can be used, the index is in memory.
     ///
     /// # Errors
+    /// Not even a database in memory can be created.
     /// Not even a database in memory can be had.
     pub async fn open(&self) -> Result<Opened, IndexError> {
         self.close().await;
@@ -191,8 +194,9 @@ impl Index {
         Ok(opened)
     }
 
-    /// Takes over the index that an earlier version kept at `old`, where the call log is now. It tells of encrypted
-    /// recordings what their files do not. Whatever goes wrong, an index is made anew from the files.
+    /// Takes over the index that an earlier version kept at `old`, where the call log is now. This index knows things
+    /// about encrypted recordings that their files do not reveal. If anything fails, a new index is made from the
+    /// files.
     pub async fn adopt(&self, old: &Path) {
         if self.path.exists() || !old.exists() || !is_index(old).await.unwrap_or(false) {
             return;
@@ -202,7 +206,7 @@ impl Index {
         }
     }
 
-    /// Closes it: nothing can be asked until it is opened again.
+    /// Closes the index. It answers no questions until it is opened again.
     pub async fn close(&self) {
         let pool = self.open.write().unwrap_or_else(PoisonError::into_inner).0.take();
         self.set(None, Standing::Closed);
@@ -211,10 +215,10 @@ impl Index {
         }
     }
 
-    /// The recordings of `filter`, newest first.
+    /// Returns the recordings that `filter` selects, newest first.
     ///
     /// # Errors
-    /// It is closed, or the database fails.
+    /// The index is closed, or the database fails.
     pub async fn page(&self, filter: &Filter) -> Result<Page, IndexError> {
         let after =
             filter.after.as_ref().map_or((i64::MAX, ""), |after| (after.started_ms, after.id.as_str()));
@@ -225,7 +229,7 @@ impl Index {
             .bind(filter.to_ms.min(after.0))
             .bind(after.0)
             .bind(after.1);
-        // One more than asked for tells whether another page follows.
+        // One row more than requested shows whether another page follows.
         let query = keys.iter().fold(query, |query, key| query.bind(key));
         let rows = query.bind(i64::from(filter.limit) + 1).fetch_all(&self.pool()?).await?;
         let more = rows.len() > filter.limit as usize;
@@ -234,19 +238,19 @@ impl Index {
         Ok(Page { recordings: rows::facts(shown)?, next })
     }
 
-    /// What it knows of one recording.
+    /// Returns what the index knows of one recording.
     ///
     /// # Errors
-    /// It is closed, or the database fails.
+    /// The index is closed, or the database fails.
     pub async fn find(&self, id: &RecordingId) -> Result<Option<Facts>, IndexError> {
         let row = sqlx::query(FIND).bind(id.as_str()).fetch_optional(&self.pool()?).await?;
         Ok(rows::facts(row.as_slice())?.pop())
     }
 
-    /// All recordings of one caller that are not running, oldest first.
+    /// Returns all recordings of one caller that are not running, oldest first.
     ///
     /// # Errors
-    /// It is closed, or the database fails.
+    /// The index is closed, or the database fails.
     pub async fn of_caller(&self, caller: &Sought) -> Result<Vec<RecordingId>, IndexError> {
         let (of_caller, keys) = rows::of_caller(caller);
         let sql = format!("{OF_CALLER}{of_caller} ORDER BY started_ms, id");
@@ -255,10 +259,11 @@ impl Index {
         rows::ids(&query.fetch_all(&self.pool()?).await?)
     }
 
-    /// Takes these out, all or none; that one was not in is no error. Nothing of them stays in the file.
+    /// Removes these recordings, all or none, so that nothing of them stays in the file. Unknown recordings are no
+    /// error.
     ///
     /// # Errors
-    /// It is closed, or the database fails.
+    /// The index is closed, or the database fails.
     pub async fn remove(&self, ids: &[RecordingId]) -> Result<(), IndexError> {
         let mut transaction = self.pool()?.begin().await?;
         for id in ids {
@@ -270,7 +275,7 @@ impl Index {
         self.settle().await
     }
 
-    /// Once more, if somebody read when it was tried before.
+    /// Empties the write-ahead log, if a reader prevented it earlier.
     async fn settle(&self) -> Result<(), IndexError> {
         if self.unsettled.load(Ordering::Relaxed) {
             let settled = sqlite::settle(&self.pool()?).await?;
@@ -279,10 +284,10 @@ impl Index {
         Ok(())
     }
 
-    /// Puts them in, or what is new of them; all or none.
+    /// Inserts or updates these recordings, all or none.
     ///
     /// # Errors
-    /// It is closed, or the database fails.
+    /// The index is closed, or the database fails.
     pub async fn put(&self, facts: &[Facts]) -> Result<(), IndexError> {
         let mut transaction = self.pool()?.begin().await?;
         for facts in facts {
@@ -292,12 +297,12 @@ impl Index {
         self.settle().await
     }
 
-    /// Every recording in it, and where it stands.
+    /// Returns every recording in the index with its state.
     async fn all(&self) -> Result<Vec<(RecordingId, State)>, IndexError> {
         rows::standing(&sqlx::query("SELECT id, state FROM recordings").fetch_all(&self.pool()?).await?)
     }
 
-    /// The files and the index agree.
+    /// Records that the index agrees with the files.
     fn ready(&self) {
         let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
         if open.0.is_some() {
@@ -305,7 +310,7 @@ impl Index {
         }
     }
 
-    /// Whether the file is where it was opened; somebody may have removed it.
+    /// Whether the file is still where it was opened. Somebody may have removed it.
     fn is_in_place(&self) -> bool {
         self.path.exists()
     }
@@ -319,14 +324,14 @@ impl Index {
     }
 }
 
-/// Whether there is an index in this file, and nothing else.
+/// Whether this file contains an index and nothing else.
 async fn is_index(path: &Path) -> Result<bool, sqlx::Error> {
     let mut connection =
         SqliteConnectOptions::new().filename(path).disable_statement_logging().connect().await?;
     let tables = "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = ?";
     let recordings: i64 = sqlx::query_scalar(tables).bind("recordings").fetch_one(&mut connection).await?;
     let calls: i64 = sqlx::query_scalar(tables).bind("calls").fetch_one(&mut connection).await?;
-    // The last connection to close leaves one file only.
+    // When the last connection closes, SQLite removes the other files of the database.
     connection.close().await?;
     Ok((recordings, calls) == (1, 0))
 }

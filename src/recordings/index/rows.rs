@@ -1,4 +1,4 @@
-//! The columns of the index: facts into a row and back. Decides nothing.
+//! Converts what is known of a recording to a row of the index and back.
 
 use chrono::{FixedOffset, Local, NaiveDateTime, TimeZone as _};
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
@@ -17,23 +17,23 @@ macro_rules! columns {
     };
 }
 
-/// Local time in a row; sorts and reads back to the microsecond.
+/// The format of local times in a row. It sorts by time and keeps microseconds.
 const LOCAL: &str = "%Y-%m-%dT%H:%M:%S%.6f";
-/// Longest text in a row, bytes; MySQL refuses what does not fit.
+/// The longest text in a row, in bytes, as in the call log. A smaller value would cut the names of models and agents.
 const TEXT_BYTES: usize = 255;
 
-/// What the rows say. A row that is none of ours – somebody wrote into the database – is left out.
+/// Reads the rows. Rows that this program cannot have written are skipped.
 pub(super) fn facts(rows: &[SqliteRow]) -> Result<Vec<Facts>, IndexError> {
     let read = |row| one(row).map_err(IndexError::from);
     rows.iter().map(read).filter_map(Result::transpose).collect()
 }
 
-/// The place in the list behind this row.
+/// The position in the list after this row.
 pub(super) fn cursor(row: &SqliteRow) -> Result<Cursor, IndexError> {
     Ok(Cursor { id: row.try_get("id")?, started_ms: row.try_get("started_ms")? })
 }
 
-/// What picks the rows of this caller, to stand behind a condition, and the values of its `?`.
+/// The SQL that restricts a query to the rows of this caller, and the values of its `?`.
 pub(super) fn of_caller(caller: &Sought) -> (String, &[String]) {
     let (column, any_of) = match caller {
         Sought::Keys(keys) => ("caller_key", keys.as_slice()),
@@ -42,7 +42,7 @@ pub(super) fn of_caller(caller: &Sought) -> (String, &[String]) {
     (format!(" AND {column} IN ({})", vec!["?"; any_of.len()].join(", ")), any_of)
 }
 
-/// The ids in the first column.
+/// Reads the ids in the first column.
 pub(super) fn ids(rows: &[SqliteRow]) -> Result<Vec<RecordingId>, IndexError> {
     let mut ids = Vec::with_capacity(rows.len());
     for row in rows {
@@ -51,7 +51,7 @@ pub(super) fn ids(rows: &[SqliteRow]) -> Result<Vec<RecordingId>, IndexError> {
     Ok(ids)
 }
 
-/// Id and state, the first two columns.
+/// Reads the id and the state in the first two columns.
 pub(super) fn standing(rows: &[SqliteRow]) -> Result<Vec<(RecordingId, State)>, IndexError> {
     let mut standing = Vec::with_capacity(rows.len());
     for row in rows {
@@ -61,7 +61,7 @@ pub(super) fn standing(rows: &[SqliteRow]) -> Result<Vec<(RecordingId, State)>, 
     Ok(standing)
 }
 
-/// Writes a row. What an encrypted recording no longer tells, but told while its call ran, stays.
+/// Writes a row. What is known of an encrypted recording from the time of its call is kept.
 pub(super) async fn put(transaction: &mut Transaction<'_, sqlx::Sqlite>, facts: &Facts) -> sqlx::Result<()> {
     let connection: &mut SqliteConnection = transaction;
     let told = facts.told.as_ref();
@@ -77,7 +77,7 @@ pub(super) async fn put(transaction: &mut Transaction<'_, sqlx::Sqlite>, facts: 
     }
     let text = |text: fn(&Told) -> &str| cut(told.map_or("", text), TEXT_BYTES);
     let started = told.map_or_else(|| facts.id.started(), |told| told.started);
-    // REPLACE is what SQLite and MySQL have in common.
+    // SQLite and MySQL both support `REPLACE`.
     let insert = sqlx::query(
         "REPLACE INTO recordings (id, state, sealed, bytes, started_ms, told, started, utc_offset, \
          duration_ms, caller, called, model, agent, end_reason, interruptions, messages, caller_key) \
@@ -103,14 +103,14 @@ pub(super) async fn put(transaction: &mut Transaction<'_, sqlx::Sqlite>, facts: 
     insert.execute(connection).await.map(drop)
 }
 
-/// That local time in UTC milliseconds. Where nobody noted the offset, this machine's time zone decides; of
-/// the two moments an autumn night has, the first.
+/// Converts a local time to UTC milliseconds. Without an offset, this machine's time zone decides. Of the two moments
+/// that an ambiguous time of an autumn night stands for, the first counts.
 pub(crate) fn utc_ms(local: NaiveDateTime, offset: Option<FixedOffset>) -> i64 {
     let at = offset.map_or_else(
         || Local.from_local_datetime(&local).earliest().map(|at| at.fixed_offset()),
         |offset| offset.from_local_datetime(&local).single(),
     );
-    // An hour that a spring night does not have.
+    // This local time does not exist, because the clocks were set forward.
     at.unwrap_or_else(|| local.and_utc().fixed_offset()).timestamp_millis()
 }
 
