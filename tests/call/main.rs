@@ -19,6 +19,7 @@ mod allocations;
 mod apology;
 mod asterisk_outage;
 mod barge_in;
+mod broken;
 mod greeting;
 mod hangup;
 mod keys;
