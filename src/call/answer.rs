@@ -1,4 +1,4 @@
-//! What comes of the model's responses: they begin, they end, and what the caller got of them decides what is next.
+//! How the model's responses begin and end. What the caller got of a response decides what happens next.
 //!
 //! | the answer | the caller | the model is |
 //! |---|---|---|
@@ -7,7 +7,7 @@
 //! | has no sound: empty, words only, ended or cancelled before it began | hears nothing | asked again at once, three times in all |
 //! | failed | hears what there is | asked again after a pause, three times in all |
 //!
-//! What nobody hears is deleted at the server: the model must not believe that it has said it.
+//! An item that nobody hears is deleted at the server: the model must not believe that it has said it.
 
 use super::record::EventKind;
 use super::responses::{Ended, Outcome, Purpose, TRIES};
@@ -87,7 +87,7 @@ impl Call {
         }
     }
 
-    /// What the caller gets of the active response, now that it is over. What they do not get of it is marked.
+    /// What the caller gets of a response that is over. The recording marks what they do not get.
     fn outcome(&mut self, response: &Response) -> Outcome {
         if !self.responses.is_ours(response) || self.floor.is_muted(&response.id) {
             return Outcome::Given;
@@ -137,7 +137,7 @@ impl Call {
         }
     }
 
-    /// A response is over that nobody can hear any more.
+    /// A response ended after the call had closed its session: it only has to be paid for.
     pub(super) fn last_response(&mut self, response: &Response) {
         let _over = self.responses.done(self.now, response, Outcome::Given);
         self.response_paid(response);

@@ -3,8 +3,7 @@
 use super::legs::SETUP_PATIENCE;
 use super::record::EventKind;
 use super::replies::Progress;
-use super::watch::Hold;
-use super::{Call, LegEvent, Output, keys};
+use super::{Call, Hold, LegEvent, Output, keys};
 use crate::ari::request::{Reply, Request};
 use crate::ari::{ChannelId, Place};
 use crate::operator::{EndReason, Notice};
@@ -41,14 +40,15 @@ impl Call {
                 self.key_pressed(key);
                 self.note(EventKind::Key, keys::recorded(&key.to_string(), self.settings.keep));
             }
-            LegEvent::Hold(true) => self.held(Hold::On, "on"),
-            LegEvent::Hold(false) => self.held(Hold::Off, "off"),
+            LegEvent::Hold(hold) => {
+                self.watch.hold(self.now, hold);
+                let detail = match hold {
+                    Hold::On => "on",
+                    Hold::Off => "off",
+                };
+                self.note(EventKind::Hold, detail.to_owned());
+            }
         }
-    }
-
-    fn held(&mut self, hold: Hold, detail: &str) {
-        self.watch.hold(self.now, hold);
-        self.note(EventKind::Hold, detail.to_owned());
     }
 
     /// Somebody was transferred to us.

@@ -112,7 +112,7 @@ impl Call {
         Exit::Dialplan { place: self.settings.fallback.clone(), variables: Vec::new() }
     }
 
-    /// Ends the call, and lets the caller go so.
+    /// Ends the call, for the first reason that comes, and lets the caller go in this way.
     pub(super) fn leave(&mut self, reason: EndReason, exit: Exit) {
         if !self.phase.is_serving() {
             return;

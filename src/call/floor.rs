@@ -8,7 +8,7 @@
 //!   (nothing is to be announced)       ▲  │
 //!                                      └──┘ begins again, in another session say
 //! ```
-//! Holds what is known and decides nothing: that is `turn`'s.
+//! This file keeps what is known; `turn` and `answer` decide what is done.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -54,7 +54,7 @@ struct Answer {
     last: Spoken,
 }
 
-/// What the turns of a call hang on.
+/// Who has the floor, and how far the answer is.
 #[derive(Debug, Default)]
 pub(super) struct Floor {
     /// Since when the caller speaks: between `speech_started` and `speech_stopped`.

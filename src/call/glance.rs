@@ -1,4 +1,4 @@
-//! A call as it is at this moment, for whoever watches. Changes nothing in it but the meters, which begin anew.
+//! A call as it is at this moment, for whoever watches. Looking changes nothing but the level meters, which start again.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -79,8 +79,17 @@ pub enum LegEvent {
     AsteriskLost,
     /// The caller pressed a key.
     Key(char),
-    /// The caller put us on hold (true), or took us back.
-    Hold(bool),
+    /// The caller put us on hold, or took us back.
+    Hold(Hold),
+}
+
+/// Whether the caller holds the call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    /// They talk to us.
+    Off,
+    /// They have put us on hold.
+    On,
 }
 
 /// Why there is no session (any more).

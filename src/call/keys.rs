@@ -1,4 +1,4 @@
-//! Keys the caller presses, told to the model in words: the API hears none on its own.
+//! The keys that the caller presses. The model is told of them in words, because the API does not hear them.
 //!
 //! Keys that follow each other within a moment are told together; `#` ends them at once. What is recorded of them, and shown
 //! to whoever watches, is that there were some, unless [`Keep::keys`] says otherwise.
@@ -15,7 +15,7 @@ use crate::realtime::client::{NewItem, Role};
 
 /// How long after a key another one belongs to it. Shorter splits a number, longer is dead air.
 const PAUSE: Duration = Duration::from_millis(1_500);
-/// More are told at once.
+/// So many keys are told at once, even if more follow.
 const MOST: usize = 32;
 /// So many items are told again to a new session. A caller who types for longer is asked again.
 const TOLD_AGAIN: usize = 32;

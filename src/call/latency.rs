@@ -5,8 +5,8 @@
 //!  (our own ear)        the server's word                    what they hear
 //!                                           └── our share ──┘
 //! ```
-//! Our ear holds on to a voice for up to 100 ms after it ended, so the figures are that much too short, all by the same. When
-//! what is measured is `stopwatch`'s.
+//! Our ear hears a voice for up to 100 ms after it ended, so all the figures are too short by that time. `stopwatch` does the
+//! measuring.
 
 use std::time::Duration;
 

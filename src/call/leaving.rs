@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use super::caller::Exit;
 use super::floor::Spoken;
 use super::record::EventKind;
-use super::responses::{Purpose, Responses};
+use super::responses::Purpose;
 use super::tools::{DESTINATION_VARIABLE, Destination};
 use super::{Call, Output, Standing, Wish};
 use crate::operator::{EndReason, Level, Notice};
@@ -95,7 +95,7 @@ impl Leaving {
         self.goodbye == Goodbye::Owed && meanwhile != Meanwhile::Busy
     }
 
-    /// Lets time pass. Whether the caller goes now.
+    /// Lets time pass, and says whether the caller goes now.
     fn is_over(&mut self, now: Instant, meanwhile: Meanwhile) -> bool {
         self.goodbye = match std::mem::replace(&mut self.goodbye, Goodbye::Said) {
             Goodbye::Said if meanwhile == Meanwhile::Idle => Goodbye::Quiet { since: now },
@@ -132,7 +132,7 @@ impl Leaving {
 }
 
 impl Call {
-    /// The call is to end so, once the goodbye has been heard.
+    /// The call is to end in this way, once the goodbye has been heard.
     pub(super) fn part(&mut self, reason: EndReason, exit: Exit) {
         let until = self.now + if reason == EndReason::Shutdown { SHUTDOWN_PATIENCE } else { PATIENCE };
         if let Some(leaving) = self.leaving.as_mut().filter(|leaving| leaving.is_final()) {
@@ -186,7 +186,7 @@ impl Call {
         };
         self.agent.close();
         self.to_model.close();
-        self.responses = Responses::default();
+        self.responses.forget_session();
         self.floor.forget_session();
         if self.playout.say(&APOLOGY.into(), &APOLOGY.into(), &clip).is_err() {
             self.counters.refused_deltas += 1;
@@ -195,7 +195,7 @@ impl Call {
         self.part(reason, self.fallback());
     }
 
-    /// What the operator has just been told about the failure; that the caller goes on, if it was nothing.
+    /// What the operator has just been told about the failure. If they have been told nothing, that the caller goes on.
     fn last_notice(&self, reason: EndReason) -> Notice {
         let told = self.outputs.iter().rev().find_map(|output| match output {
             Output::Notice(notice) if notice.level() > Level::Info => Some(notice.clone()),

@@ -296,12 +296,12 @@ impl Legs {
                 self.bridge.deleted(now, reply);
                 Progress::Nothing
             }
-            // One that joins is of a channel in whose place another stands by now.
+            // A request to join is about a channel in whose place another one stands by now.
             _ => self.caller.replied(now, request, reply, out),
         }
     }
 
-    /// Tells of a request of the set-up that was refused, or not answered where that ends the call.
+    /// Tells the operator of a request of the set-up that was refused, or whose missing answer ends the call.
     fn complain(&mut self, request: &Request, reply: &Reply, out: &mut Vec<Output>) {
         let about_callers = matches!(request, Request::AddChannels { .. } | Request::Answer(_));
         match (request, reply) {
@@ -318,8 +318,8 @@ impl Legs {
         }
     }
 
-    /// The call is over: lets the caller go so, and deletes what is there. What is still being created is deleted when its
-    /// answer comes.
+    /// The call is over: lets the caller go in this way, and deletes what is there. What is still being created is deleted when
+    /// the answer to its creation comes.
     pub(super) fn undo(&mut self, reason: EndReason, exit: Exit, out: &mut Vec<Output>) {
         self.aim = Aim::Undo;
         if self.awaits_join() {

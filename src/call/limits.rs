@@ -53,7 +53,7 @@ impl Call {
         }
     }
 
-    /// A response has to be paid for.
+    /// Counts what a response has used.
     pub(super) fn spent(&mut self, response: &Response) {
         let tokens = self.watch.used(response.usage.tokens());
         if self.settings.limits.tokens.is_some_and(|most| tokens >= most) {

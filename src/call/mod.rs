@@ -108,7 +108,7 @@ pub use closing::CLOSING_PATIENCE;
 use closing::Phase;
 use floor::Floor;
 use glance::Shown;
-pub use input::{Input, LegEvent, SessionEnd, Wish};
+pub use input::{Hold, Input, LegEvent, SessionEnd, Wish};
 use keys::Keys;
 use leaving::Leaving;
 use ledger::Ledger;

@@ -34,8 +34,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const DEAF_AFTER: Duration = Duration::from_secs(30);
 /// A voice that the server has noticed and that does not end in this time is no voice. Less would talk into a long story.
 const ENDLESS_AFTER: Duration = Duration::from_mins(2);
-/// How often the patience with words that only our ear has heard is doubled at most: a room full of noise is asked every
-/// 160 s.
+/// The patience with words that only our ear has heard is doubled this often at most: a caller in a noisy room is asked to
+/// repeat their words every 160 s.
 const DOUBLINGS: u32 = 4;
 
 /// What has been done about an answer that is owed.
@@ -50,7 +50,7 @@ enum Stage {
     NewSession,
 }
 
-/// Words of the caller of which no answer has begun.
+/// Something the caller has said to which no answer has begun.
 #[derive(Debug, Clone, Copy)]
 struct Words {
     since: Instant,
@@ -69,7 +69,7 @@ enum Known {
     AsItem,
 }
 
-/// What goes on at this moment, as far as an answer hangs on it.
+/// Whether the caller is waiting for an answer at this moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Moment {
     /// Nothing counts: speech is being heard, a tool is at work, the call is held, or there is no session.
@@ -123,7 +123,7 @@ impl Owed {
         self.moved_at = now;
     }
 
-    /// Lets time pass. Whether the answer is overdue. `spoke_at`: when our ear heard the caller last.
+    /// Lets time pass, and says whether the answer is overdue. `spoke_at`: when our ear heard the caller last.
     fn is_overdue(&mut self, now: Instant, moment: Moment, spoke_at: Option<Instant>) -> bool {
         if self.spoke_at != spoke_at {
             self.spoke_at = spoke_at;
@@ -146,7 +146,8 @@ impl Owed {
         words_are_due || self.moved_at + PATIENCE <= now
     }
 
-    /// Something is done about the answer that is overdue. What had been done before, and the words it was owed for.
+    /// Something is done about the answer that is overdue. Returns what had been done before, and the caller's words to which
+    /// it was owed.
     fn act(&mut self) -> (Stage, Option<Words>) {
         let before = self.stage;
         self.stage = match before {

@@ -4,9 +4,10 @@
 //!   Idle ──ask──► Requested ──created──► Active ──done──► Idle
 //!     └───────────── created (the server's own VAD) ──────►┘
 //! ```
-//! Ours are recognised by the correlation id that travels in their metadata. A refused request is asked again when the
-//! model is free; an answer that failed a few times, with a growing pause; one in which nothing was said as often, at
-//! once. Does not know what is being heard (`playout`, `turn`), nor when an answer is overdue (`owed`).
+//! Our own requests are recognised by the correlation id in the response's metadata. A request that the server refused is made
+//! again when the model is free. An answer that failed is asked for again after a growing pause, one in which nothing was said at
+//! once, [`TRIES`] times in all. This file does not know what is being heard (`playout`, `turn`), nor when an answer is overdue
+//! (`owed`).
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,8 @@ use crate::realtime::server::Response;
 /// A request that crossed with a response of the server's own, and is neither refused nor carried out in this time, is
 /// taken for lost. The server answers within tens of milliseconds; much longer would hold up what is asked next.
 const CROSSED_LOST_AFTER: Duration = Duration::from_secs(10);
-/// Tries of an answer that fails or in which nothing is said, the first included.
+/// How often an answer is asked for that fails or in which nothing is said, the first time included. More keeps the caller
+/// waiting for a model that does not work; fewer gives up on a passing fault.
 pub const TRIES: u8 = 3;
 /// Pause before the second try; doubled for each further one.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
@@ -67,9 +69,9 @@ struct Wanted {
 /// What came of a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// What there was to be had of it.
+    /// The caller got what there was.
     Given,
-    /// Nothing the caller could hear, and nothing else either.
+    /// There was nothing to hear in it, and no function was called.
     Unheard,
     /// The model failed.
     Failed,
@@ -101,21 +103,27 @@ pub enum Ended {
 #[derive(Debug, Default)]
 pub struct Responses {
     state: State,
-    /// A request during which the server began a response by itself: it is refused, or follows.
+    /// A request of ours that was on its way when the server began a response by itself. The server refuses it, or carries it out
+    /// afterwards.
     crossed: Option<Request>,
     wanted: Option<Wanted>,
-    /// The server is about to answer the caller; not before then.
+    /// The server is about to answer the caller: until then nothing is asked for.
     gives_way_until: Option<Instant>,
     failures: u8,
 }
 
 impl Responses {
+    /// The session is gone, and with it what it was doing and what was wanted of it.
+    pub fn forget_session(&mut self) {
+        *self = Self::default();
+    }
+
     /// Asks for a response as soon as the model is free. A later wish replaces an earlier one.
     pub fn want(&mut self, purpose: Purpose) {
         self.wanted = Some(Wanted { purpose, not_before: None });
     }
 
-    /// Wants no response for this purpose any more, if none has been asked for yet.
+    /// Withdraws a wish for this purpose, unless the model has been asked already.
     pub fn want_no(&mut self, purpose: Purpose) {
         self.wanted.take_if(|wanted| wanted.purpose == purpose);
     }
@@ -163,17 +171,17 @@ impl Responses {
         self.state != State::Idle || self.crossed.is_some()
     }
 
-    /// As [`Self::is_busy`], or the model is still to be asked.
+    /// Whether the model has been asked, is answering, or is still to be asked.
     pub fn is_pending(&self) -> bool {
         self.is_busy() || self.wanted.is_some()
     }
 
-    /// Whether a request of ours is to bring a response, or one is being given.
+    /// Whether a request of ours is on its way, or a response is being given.
     pub fn is_answering(&self) -> bool {
         self.state != State::Idle
     }
 
-    /// Gives up what is being waited for, and wants it once more.
+    /// Gives up the request or the response that is waited for, and wants it once more.
     pub fn abandon(&mut self) -> Abandoned {
         let (abandoned, purpose) = match std::mem::take(&mut self.state) {
             State::Active { id, purpose } => (Abandoned::Answer(id), purpose),

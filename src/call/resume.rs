@@ -6,14 +6,14 @@
 //!     ▼
 //!   opening … configured (agent) ──► told what was said, as heard ──► goes on; greets nobody twice
 //! ```
-//! Items of the old session are unknown to the new one: what it is told of them has ids of its own, and nothing is
-//! truncated or deleted there that it does not know.
+//! The new session does not know the items of the old one. It is told of them under other ids, and nothing is truncated or
+//! deleted there that it does not know.
 
 use std::time::{Duration, Instant};
 
 use super::record::EventKind;
 use super::report::SessionFault;
-use super::responses::{Purpose, Responses};
+use super::responses::Purpose;
 use super::transcript::{Flaw, Speaker};
 use super::{Call, Output};
 use crate::operator::{EndReason, LinkFault, Notice};
@@ -21,22 +21,24 @@ use crate::realtime::ItemId;
 use crate::realtime::client::{NewItem, Role};
 use crate::realtime::rate_limits::RateLimits;
 
-/// So long before a session expires it is replaced, at the first quiet moment.
+/// From this long before it expires a session is replaced at the first quiet moment. Longer replaces sessions that would have
+/// outlived the call; shorter finds no quiet moment in a lively talk.
 const RENEW_BEFORE: Duration = Duration::from_secs(120);
-/// So long before it expires it is replaced even in the middle of a word.
+/// From this long before it expires a session is replaced even in the middle of a word. Longer interrupts for nothing; shorter
+/// may lose the session before the new one stands.
 const RENEW_LATEST: Duration = Duration::from_secs(15);
-/// Losses within [`LOSSES_WITHIN`] that are lived through. A server that loses more is not there.
+/// How many sessions may be lost within [`LOSSES_WITHIN`] before the server is taken to be unreachable.
 const LOSSES: usize = 3;
 /// See [`LOSSES`].
 const LOSSES_WITHIN: Duration = Duration::from_mins(1);
-/// Begins the ids of items a new session is told of.
+/// The ids of the items with which a new session is told of the talk begin with this.
 const RETOLD: &str = "retold_";
 /// Most that a new session is told of what was said, bytes. All of it leaves at once, and what the socket does not take
 /// waits in a buffer of 32 kB in which the caller's sound needs room too; less forgets more of a long talk.
 const RETOLD_BYTES: usize = 12 * 1024;
-/// What an item weighs besides its words.
+/// Bytes of an item beside its words.
 const RETOLD_OVERHEAD: usize = 160;
-/// For the new session.
+/// What the model is told in a new session.
 const SAME_CALL: &str = "This is the same telephone call: the connection was interrupted for a moment, and the caller's \
     last words may be missing above. Go on as if nothing had happened. Do not greet again. If you do not know what \
     the caller said last, ask them to repeat it.";
@@ -180,7 +182,7 @@ impl Call {
         sessions.expires_at = None;
         sessions.without = Some((self.now, why));
         sessions.earlier = self.playout.cut_short();
-        self.responses = Responses::default();
+        self.responses.forget_session();
         self.floor.forget_session();
         self.transcript.await_no_words();
         self.to_model.close();
@@ -189,7 +191,7 @@ impl Call {
         self.agent.replace(self.now);
     }
 
-    /// What was said and heard, the last of it if it is much.
+    /// What was said and heard; if it is too much, the last part of it.
     fn retold(&self) -> Vec<NewItem> {
         let mut items = Vec::new();
         let mut bytes = 0;

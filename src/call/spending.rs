@@ -29,7 +29,7 @@ impl Call {
         self.billed();
     }
 
-    /// The session is gone: what it was about to tell will not be told any more, but is paid for.
+    /// The session is gone. It will not tell any more what the response and the words in progress have used, but they are paid for.
     pub(super) fn settle(&mut self) {
         let awaited: Vec<_> = self.transcript.awaited().map(|utterance| utterance.length()).collect();
         let transcribes = self.settings.session.transcription.is_some();
@@ -44,7 +44,7 @@ impl Call {
         self.outputs.push(Output::Record(Entry::Usage(bill)));
     }
 
-    /// Tells what it comes to now, and looks whether that is too much.
+    /// Records what the call comes to by now, and looks whether that is too much.
     fn billed(&mut self) {
         let bill = self.bill();
         self.watch_cost(bill.at_least);

@@ -23,7 +23,7 @@ pub(super) struct Stopwatch {
     last_end: Option<Instant>,
     /// What they wait for.
     waits: Option<Waits>,
-    /// Sound of the assistant has come that is to be heard.
+    /// Whether any sound of the assistant has come that is to be heard.
     greets: bool,
     /// The item whose first frame is to be timed, and when its first delta came.
     item: Option<(ItemId, Instant)>,
@@ -37,7 +37,7 @@ struct Waits {
 }
 
 impl Stopwatch {
-    /// Of a caller who has just come; whether the dialplan has answered them.
+    /// A stopwatch for a caller who has just come. `answered`: whether the dialplan has answered them.
     pub(super) fn new(answered: bool) -> Self {
         Self { answered: answered.then_some(Duration::ZERO), ..Self::default() }
     }
@@ -57,7 +57,7 @@ impl Stopwatch {
         self.answered
     }
 
-    /// What the caller waits for is another thing now.
+    /// The caller speaks: what they were waiting for is not timed any more.
     pub(super) fn caller_began(&mut self) {
         (self.waits, self.item) = (None, None);
     }
@@ -72,7 +72,7 @@ impl Stopwatch {
         self.waits = since.map(|since| Waits { since, speech_stopped: now.saturating_duration_since(since) });
     }
 
-    /// Sound of this item came that is to be heard, of a response that is for this. Whether it is the call's first.
+    /// Sound of this item came, of a response for this purpose, and is to be heard. Returns whether it is the call's first.
     pub(super) fn delta(&mut self, now: Instant, item: &ItemId, purpose: Option<Purpose>) -> bool {
         let is_first = !std::mem::replace(&mut self.greets, true);
         // A question of ours, whether they are still there, answers nothing.

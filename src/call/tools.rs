@@ -24,7 +24,7 @@ use crate::realtime::server::FunctionCall;
 
 /// The channel variable that names the destination of a transfer.
 pub const DESTINATION_VARIABLE: &str = "AI_TRANSFER_DESTINATION";
-/// The channel variable with what the call was about, for whoever takes it.
+/// The channel variable that tells whoever takes the call what it was about.
 pub const SUMMARY_VARIABLE: &str = "AI_TRANSFER_SUMMARY";
 /// Longest summary, characters: a paragraph. Asterisk takes lines of 8 KiB, and it travels in a URL, escaped.
 const SUMMARY_CHARS: usize = 600;
@@ -78,14 +78,14 @@ pub fn offered(may_hang_up: bool, destinations: &[Destination]) -> Vec<Tool> {
     tools
 }
 
-/// The calls of the model that are not finished with.
+/// The functions that the model has called.
 #[derive(Debug, Default)]
 pub(super) struct Tools {
-    /// Every call there was: each is carried out once.
+    /// The id of every call there was: each is carried out once.
     seen: Vec<String>,
     /// Transfers whose place is being asked for.
     transfers: Vec<Transfer>,
-    /// An output is in of which the model has not been asked to make something.
+    /// The model has got an output, and has not been asked to go on with it.
     owed: bool,
     /// Every call with its output, in order: a new session must be told.
     answered: Vec<(FunctionCall, String)>,
@@ -94,7 +94,7 @@ pub(super) struct Tools {
 #[derive(Debug)]
 struct Transfer {
     call: FunctionCall,
-    /// The sessions there had been when the model called.
+    /// The session in which the model called.
     session: usize,
     destination: Destination,
     summary: String,
@@ -197,8 +197,8 @@ fn failure(error: &str) -> Value {
     json!({"ok": false, "error": error})
 }
 
-/// Text of the model, fit for a channel variable: one paragraph, and none of the signs that mean something to a dialplan
-/// which uses it carelessly.
+/// Makes a channel variable of the model's text: one paragraph, without the characters that a dialplan which uses the variable
+/// carelessly would interpret.
 fn paragraph(text: &str) -> String {
     let harmless = |c: char| match c {
         ',' => ';',

@@ -86,14 +86,14 @@ impl Call {
         }
     }
 
-    /// When the caller may be taken to be quiet, if the server says that they speak.
+    /// When the caller may be taken to be quiet although the server says that they speak; None: it does not say so.
     pub(super) fn quiet_at(&self) -> Option<Instant> {
         self.floor.quiet_at(self.to_model.ear().last_voice())
     }
 
-    /// Asks for the next response, if one is wanted and may be asked for.
+    /// Asks the model for the next response, if one is wanted and may be asked for.
     pub(super) fn ask(&mut self) {
-        // What comes of a tool belongs into the answer.
+        // The answer must take account of what the tool brings.
         if !self.agent.is_ready() || self.tools.is_pending() {
             return;
         }
@@ -115,7 +115,7 @@ impl Call {
         self.outputs.push(Output::Session(ClientEvent::ResponseCreate { event_id, instructions }));
     }
 
-    /// Plays what is due, and notes what was heard to its end.
+    /// Lets the frames leave that are due, and notes which items were heard to their end.
     pub(super) fn play(&mut self) {
         let mut played = Vec::new();
         let Self { playout, tape, outputs, .. } = self;
@@ -168,7 +168,7 @@ impl Call {
         }
     }
 
-    /// Sound that the caller will not hear belongs into the recording of what was generated, if it can be read.
+    /// The recording keeps all the sound that was generated, so it gets this too, though the caller will not hear it.
     #[cold]
     fn record_unqueued(&mut self, audio: &str) {
         let mut bytes = Vec::new();

@@ -7,23 +7,15 @@
 //!   Prompt:   Due ── asked whether the caller is there ──► Given ── the caller speaks or presses a key ──► Due
 //!   Warning:  Due ──► Given
 //! ```
-//! Decide nothing about the call: that is `limits`'.
+//! What is done about it is decided in `limits`.
 
 use std::time::{Duration, Instant};
+
+use super::Hold;
 
 /// Without a single packet for so long, the operator is told where to look. Shorter speaks of phones that are slow to begin;
 /// longer leaves the operator of a blocked network without a hint.
 pub(super) const NO_PACKET: Duration = Duration::from_secs(10);
-
-/// Whether the caller holds the call.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Hold {
-    /// They talk to us.
-    #[default]
-    Off,
-    /// They have put us on hold.
-    On,
-}
 
 /// The caller's packets.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -126,7 +118,7 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Of a call that begins.
+    /// The watchdogs of a call that begins.
     pub(super) fn new() -> Self {
         Self {
             hold: Hold::Off,

@@ -53,6 +53,7 @@ impl Backlog {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::call::Hold;
 
     fn all(mut backlog: Backlog) -> Vec<Order> {
         std::iter::from_fn(|| backlog.pop()).collect()
@@ -62,7 +63,7 @@ mod tests {
     fn of_hold_the_last_counts_and_keys_are_appended() {
         let mut backlog = Backlog::default();
         for n in 0..1_000 {
-            backlog.push(Order::Leg(LegEvent::Hold(n % 2 == 0)));
+            backlog.push(Order::Leg(LegEvent::Hold(if n % 2 == 0 { Hold::On } else { Hold::Off })));
             if n % 400 == 0 {
                 backlog.push(Order::Leg(LegEvent::Key('1')));
                 backlog.push(Order::Leg(LegEvent::CallerUp));
@@ -74,7 +75,7 @@ mod tests {
             Order::Leg(LegEvent::CallerUp),
             key.clone(),
             key,
-            Order::Leg(LegEvent::Hold(false)),
+            Order::Leg(LegEvent::Hold(Hold::Off)),
         ];
         assert_eq!(all(backlog), expected);
     }

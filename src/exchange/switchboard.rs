@@ -9,7 +9,7 @@ use super::Order;
 use crate::ari::event::{Channel, Event, parse_channel};
 use crate::ari::request::{Application, Reply, Request};
 use crate::ari::{ChannelId, OUR_PREFIX};
-use crate::call::LegEvent;
+use crate::call::{Hold, LegEvent};
 
 /// What an event means.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,8 +93,8 @@ impl Switchboard {
             }
             Event::StateChanged(channel) if channel.up => self.tell(&channel.id, LegEvent::CallerUp, None),
             Event::Dtmf { channel, digit } => self.tell(&channel, LegEvent::Key(digit), None),
-            Event::Hold(id) => self.tell(&id, LegEvent::Hold(true), None),
-            Event::Unhold(id) => self.tell(&id, LegEvent::Hold(false), None),
+            Event::Hold(id) => self.tell(&id, LegEvent::Hold(Hold::On), None),
+            Event::Unhold(id) => self.tell(&id, LegEvent::Hold(Hold::Off), None),
             Event::ApplicationReplaced => Some(Directive::Replaced),
             // StasisEnd follows, and only then is the channel out of our hands.
             // With all its channels, the media channel too, whose end would be told first.

@@ -10,7 +10,7 @@ use openai_inbound_calls::ari::event::Channel;
 use openai_inbound_calls::ari::request::{Reply, Request};
 use openai_inbound_calls::call::glance::Glance;
 use openai_inbound_calls::call::record::{Entry, EventKind};
-use openai_inbound_calls::call::{Call, Input, LegEvent, Output, Seed, SessionEnd};
+use openai_inbound_calls::call::{Call, Hold, Input, LegEvent, Output, Seed, SessionEnd};
 use openai_inbound_calls::exchange::{self, Order};
 use openai_inbound_calls::operator::Level;
 use openai_inbound_calls::realtime::server;
@@ -188,8 +188,8 @@ impl World {
             Some(Happened::Told(order)) => {
                 let input = match &order {
                     Order::Leg(event) => {
-                        if let LegEvent::Hold(held) = event {
-                            task.oracle.held = *held;
+                        if let LegEvent::Hold(hold) = event {
+                            task.oracle.held = *hold == Hold::On;
                         }
                         Input::Leg(*event)
                     }

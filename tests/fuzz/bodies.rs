@@ -17,7 +17,7 @@ use openai_inbound_calls::ari::request::{Application, Reply, Request, media_addr
 use openai_inbound_calls::ari::{ChannelId, event};
 use openai_inbound_calls::call::ledger::{Price, Prices, Rates};
 use openai_inbound_calls::call::limits::Limits;
-use openai_inbound_calls::call::{Call, Input, LegEvent, Output, Seed, SessionEnd, Settings};
+use openai_inbound_calls::call::{Call, Hold, Input, LegEvent, Output, Seed, SessionEnd, Settings};
 use openai_inbound_calls::media::rtp::Packet;
 use openai_inbound_calls::operator::LinkFault;
 use openai_inbound_calls::realtime::dialect::{Dialect, SessionSettings, TurnDetection};
@@ -119,7 +119,7 @@ fn leg(argument: &[u8]) -> LegEvent {
         Some(b'u') => LegEvent::CallerUp,
         Some(b'm') => LegEvent::MediaEntered,
         Some(b'l') => LegEvent::MediaLeft,
-        Some(b'h') => LegEvent::Hold(true),
+        Some(b'h') => LegEvent::Hold(Hold::On),
         Some(b'k') => LegEvent::Key('1'),
         _ => LegEvent::CallerLeft,
     }
