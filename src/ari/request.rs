@@ -1,8 +1,8 @@
 //! The ARI requests that the program makes, as data, and the answers of Asterisk.
 
-use std::fmt::Write as _;
 use std::net::SocketAddr;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
 use super::{BridgeId, ChannelId, Place};
@@ -219,30 +219,21 @@ impl Request {
     }
 }
 
+/// All but unreserved characters (RFC 3986 §2.3).
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
 fn path(segments: &[&str], query: &[(&str, &str)]) -> String {
+    let encoded = |text| utf8_percent_encode(text, RESERVED).to_string();
     let mut path = String::new();
     for segment in segments {
         path.push('/');
-        encode(&mut path, segment);
+        path += &encoded(segment);
     }
     for (index, (name, value)) in query.iter().enumerate() {
         path.push(if index == 0 { '?' } else { '&' });
-        encode(&mut path, name);
-        path.push('=');
-        encode(&mut path, value);
+        path.extend([encoded(name), "=".to_owned(), encoded(value)]);
     }
     path
-}
-
-/// Appends `text` and percent-encodes every byte except the unreserved characters (RFC 3986 §2.3).
-fn encode(out: &mut String, text: &str) {
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(byte as char);
-        } else {
-            write!(out, "%{byte:02X}").expect("writing to a String cannot fail");
-        }
-    }
 }
 
 /// The address at which Asterisk receives the RTP of an ExternalMedia channel, from the reply to the creation

@@ -149,25 +149,9 @@ fn misspelt(name: &str) -> Option<Notice> {
     const MAX_EDITS: usize = 2;
     let (known, edits) = VARIABLES
         .iter()
-        .map(|row| (row.name, edit_distance(name, row.name)))
+        .map(|row| (row.name, strsim::levenshtein(name, row.name)))
         .min_by_key(|(_, edits)| *edits)?;
     (1..=MAX_EDITS).contains(&edits).then(|| Notice::SettingMisspelt { found: name.to_owned(), known })
-}
-
-/// Levenshtein's distance: how many letters to add, drop or replace.
-fn edit_distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, to) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(from != *to);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]

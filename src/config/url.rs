@@ -2,7 +2,10 @@
 //!
 //! No resolving and no connecting; just text.
 
-use std::fmt::Write;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+/// All but unreserved characters (RFC 3986 §2.3).
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Completes a base address: `http(s)` becomes `ws(s)`, and a path that is only a prefix gets `/realtime`.
 /// `None`: no such address. An address with a user in it is refused, since it would be shown; one with `#`
@@ -55,15 +58,8 @@ pub(super) fn with_model(url: &str, model: &str) -> String {
     if query.is_some_and(|query| query.split('&').any(names_model)) {
         return url.to_owned();
     }
-    let mut url = format!("{url}{}model=", if query.is_some() { '&' } else { '?' });
-    for byte in model.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            url.push(char::from(byte));
-        } else {
-            write!(url, "%{byte:02X}").expect("writing to a String cannot fail");
-        }
-    }
-    url
+    let mark = if query.is_some() { '&' } else { '?' };
+    format!("{url}{mark}model={}", utf8_percent_encode(model, RESERVED))
 }
 
 /// Where the server of a completed address lists its models: beside `realtime`, over HTTP.

@@ -217,11 +217,6 @@ impl Caller {
         self.sent
     }
 
-    /// Since when the assistant is being heard, if it is at this moment.
-    pub fn hears_speech_since(&self, now: Instant) -> Option<Instant> {
-        self.ear.speech_since(now, BETWEEN_WORDS)
-    }
-
     /// The script is played to its end, or the call is over. Without `HangUp` the phone then stays on, silent.
     pub fn finished(&self) -> bool {
         self.over || self.script.is_empty()
