@@ -390,9 +390,11 @@ impl Playout {
                 filled += taken;
             }
         }
-        for (place, byte) in frame.0.iter_mut().zip(self.queue.drain(..filled)) {
-            *place = byte;
-        }
+        let (front, back) = self.queue.as_slices();
+        let (from_front, from_back) = frame.0[..filled].split_at_mut(filled.min(front.len()));
+        from_front.copy_from_slice(&front[..from_front.len()]);
+        from_back.copy_from_slice(&back[..from_back.len()]);
+        self.queue.drain(..filled);
         self.attributed -= filled;
         self.check();
         if filled > 0 {

@@ -20,10 +20,9 @@ pub struct Level {
 impl Level {
     /// Adds the samples of one frame.
     pub fn add(&mut self, frame: &Frame) {
-        for byte in frame.0.iter().step_by(EVERY) {
-            let sample = i64::from(ulaw::decode(*byte));
-            self.squares = self.squares.saturating_add((sample * sample) as u64);
-        }
+        let square = |byte: &u8| u64::from(i32::from(ulaw::decode(*byte)).unsigned_abs().pow(2));
+        let squares: u64 = frame.0.iter().step_by(EVERY).map(square).sum();
+        self.squares = self.squares.saturating_add(squares);
         self.samples = self.samples.saturating_add((frame.0.len() / EVERY) as u32);
     }
 
