@@ -11,7 +11,8 @@
 //! | file | holds |
 //! |---|---|
 //! | `calls`, `call_task`, `backlog` | a call's socket, task and row; its input and output; what it is still to be told |
-//! | `rules` | what the exchange goes by, made of the configuration |
+//! | `start` | what a daemon is made of, from its configuration |
+//! | `rules`, `reload` | what the exchange goes by, made of the configuration; a configuration that was read again |
 //! | `peers` | how Asterisk and the model's server are reached |
 //! | `media_networks` | where Asterisk may have sound sent |
 //! | `capacity` | how many calls this machine can carry |
@@ -32,8 +33,10 @@ pub mod media_networks;
 pub mod peers;
 pub mod process;
 mod recording;
+mod reload;
 mod rules;
 mod service_manager;
+mod start;
 mod ticks;
 
 use std::collections::HashMap;
@@ -43,7 +46,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use chrono::NaiveDate;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{Stream, StreamExt as _};
@@ -56,20 +58,19 @@ use tokio::time::Instant;
 use call_task::{Admission, Told};
 use calls::Live;
 use clock::{chance, now, wall};
-use peers::{ari_headers, ari_rest, endpoint, events_url};
 use process::{ran_on_each, stolen, thread_times};
+pub use reload::Reload;
 pub use rules::max_calls;
-use rules::rules;
 use service_manager::ServiceManager;
+pub use start::run;
 use ticks::Ticks;
 
 use crate::ari::ChannelId;
 use crate::ari::request::{Reply, Request};
 use crate::call::Report;
-use crate::config::{Config, LoadError};
+use crate::config::Config;
 use crate::exchange::counters::Counters;
 use crate::exchange::{ErrandId, Exchange, Input, Moment, Output};
-use crate::http::live;
 use crate::http::ready::Readiness;
 use crate::live::Board;
 use crate::logging::Operator;
@@ -77,16 +78,11 @@ use crate::net::ari_link::{AriLink, News};
 use crate::net::ari_rest::AriRest;
 use crate::net::realtime_link::Endpoint;
 use crate::net::rtp_socket::PortPool;
-use crate::net::tls;
-use crate::operator::{Detail, Notice};
 use crate::recordings::Recorder;
 use crate::registry::Log;
 
 /// News of Asterisk that may wait for the loop.
 const ARI_NEWS: usize = 1_024;
-/// What calls tell the loop and may wait for it. Of how OpenAI stands, more waiting tells nothing new; of what a call has
-/// cost, the call tells again.
-const TOLD: usize = 256;
 /// What the end may take beyond the grace of live calls: closing them, the recorder, the index. Shorter lets systemd
 /// kill the daemon over its last recordings, longer lets a hung end hold up a restart.
 const ENDING_PATIENCE: Duration = Duration::from_secs(30);
@@ -130,78 +126,6 @@ enum Done {
     Resolved(Option<Vec<IpNet>>),
     /// A call that had not read its orders has, or is over.
     HasRoom(ChannelId),
-}
-
-/// A configuration that was read while the daemon runs: the whole of it, or what is wrong with it.
-pub type Reload = Result<Config, LoadError>;
-
-/// Serves calls until `stop` is done and the last call has ended, or its time is up. New calls follow the last valid
-/// configuration of `reloads`.
-///
-/// # Errors
-/// Only for faults that make serving impossible from the start.
-pub async fn run(
-    config: Config,
-    operator: Operator,
-    stop: impl Future<Output = ()>,
-    reloads: impl Stream<Item = Reload>,
-) -> anyhow::Result<()> {
-    let tls = tls::client_config().context("the system's trust store")?;
-    let asterisk = &config.asterisk;
-    let rest = ari_rest(asterisk, &tls)?;
-    let again = Arc::new(Notify::new());
-    let link = AriLink {
-        url: events_url(asterisk, &asterisk.app),
-        headers: ari_headers(asterisk)?,
-        tls: Arc::clone(&tls),
-        again: Arc::clone(&again),
-    };
-    let endpoint = Arc::new(endpoint(&config.realtime, tls)?);
-    operator.say(&Notice::DaemonStarted {
-        version: env!("CARGO_PKG_VERSION"),
-        model: config.realtime.model.clone(),
-        app: asterisk.app.clone(),
-    });
-    let own_networks = media_networks::own(asterisk, &config.media).await;
-    let rules = rules(&config, own_networks.as_deref());
-    operator.say(&Notice::Capacity { calls: rules.max_calls });
-    let exchange = Exchange::new(moment(), rules);
-    let (readiness, known) = watch::channel(exchange.readiness());
-    let board = Board::default();
-    let view = live::Daemon { readiness: known, board: board.clone() };
-    let (archive, recorder) =
-        recording::start(&config, operator, view).context("the archive of recordings")?;
-    let (tell, told) = mpsc::channel(TOLD);
-    let mut daemon = Daemon {
-        ports: PortPool::new(config.media.ports.clone()),
-        config,
-        exchange,
-        own_networks,
-        endpoint,
-        operator,
-        readiness,
-        board,
-        rest,
-        again,
-        link: JoinSet::new(),
-        ticks: Arc::default(),
-        live: HashMap::new(),
-        callers: HashMap::new(),
-        calls: JoinSet::new(),
-        pending: FuturesUnordered::new(),
-        admission: Admission { tell, outage: Arc::default() },
-        recorder,
-        log: archive.log(),
-        host: call_log::host(),
-    };
-    let earlier = archive.spent_before(wall(), &daemon.host);
-    daemon.serve(link, stop, reloads, earlier, told).await;
-    let Daemon { recorder, log, readiness, .. } = daemon;
-    // Nobody offers rows any more: its writer may end. Nor is there anything to watch.
-    drop((log, readiness));
-    recording::stop(recorder, archive).await;
-    operator.say(&Notice::DaemonStopped);
-    Ok(())
 }
 
 /// This moment, on both clocks.
@@ -357,38 +281,6 @@ impl Daemon {
         match told {
             Told::Standing(standing) => self.feed(Input::Standing(&standing)),
             Told::Spent(caller, micro_usd) => self.feed(Input::Spent(caller, micro_usd)),
-        }
-    }
-
-    /// New calls follow the configuration that was read again, if there is nothing wrong with it.
-    fn reload(&mut self, loaded: Reload) {
-        let mut new = match loaded {
-            Ok(new) => new,
-            Err(error) => {
-                for notice in error.notices() {
-                    self.operator.say(&notice);
-                }
-                self.operator.say(&Notice::ConfigurationRefused);
-                return;
-            }
-        };
-        for remark in new.remarks.drain(..) {
-            self.operator.say(&remark);
-        }
-        let endpoint = match endpoint(&new.realtime, Arc::clone(&self.endpoint.tls)) {
-            Ok(endpoint) => endpoint,
-            Err(error) => {
-                self.operator.say(&Notice::Unexpected { detail: Detail::new(format!("{error:#}")) });
-                self.operator.say(&Notice::ConfigurationRefused);
-                return;
-            }
-        };
-        let fixed = self.config.reload(new);
-        self.endpoint = Arc::new(endpoint);
-        self.feed(Input::Reload(Box::new(rules(&self.config, self.own_networks.as_deref()))));
-        self.operator.say(&Notice::ConfigurationReloaded);
-        if !fixed.is_empty() {
-            self.operator.say(&Notice::RestartNeeded { variables: fixed });
         }
     }
 }

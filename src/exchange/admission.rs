@@ -70,6 +70,11 @@ impl Admission {
         self.breaker.try_next();
     }
 
+    /// What calls that run have cost so far, micro-USD.
+    pub(super) fn running_cost(&self) -> u64 {
+        self.spending.running()
+    }
+
     /// What is known of OpenAI.
     pub(super) fn openai(&self) -> &Breaker {
         &self.breaker

@@ -33,8 +33,6 @@ impl Exchange {
                     self.direct(directive);
                 }
             }
-            // Since the connection stands again, events tell what happens to calls.
-            Finding::Polled(_) if self.connection.link() != AsteriskLink::Replaced => {}
             Finding::Polled(happened) => {
                 for (caller, event) in happened {
                     self.outputs.push(Output::Tell(caller, Order::Leg(event)));

@@ -222,6 +222,18 @@ impl Exchange {
             || self.errands.cares_for(caller)
     }
 
+    /// What is known twice and not the same; None: nothing. The tests ask after every step.
+    pub fn contradiction(&self) -> Option<String> {
+        let spent: u64 = self.switchboard.spent();
+        if self.admission.running_cost() != spent {
+            return Some(format!("calls that run have cost {spent}, not {}", self.admission.running_cost()));
+        }
+        let callers = self.switchboard.callers();
+        let twice =
+            callers.iter().find(|caller| self.errands.hands_back(self.switchboard.channel_of(caller)));
+        twice.map(|caller| format!("{caller} is in a call, and sent on by an errand"))
+    }
+
     /// Everything that is due by now.
     fn advance(&mut self) {
         let now = self.at.now;
@@ -307,6 +319,7 @@ impl Exchange {
         let (app, before) = (self.rules.settings.app.clone(), self.switchboard.callers());
         let inquiry = Inquiry::after_connect(self.at.now, app, before);
         let errand = self.errands.begin(Errand::Inquiry(inquiry));
+        self.errands.end_polls();
         self.connection.connected(errand);
     }
 

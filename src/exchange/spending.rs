@@ -35,6 +35,11 @@ impl Spending {
         self.add(today, micro_usd);
     }
 
+    /// What the calls that run have cost so far, micro-USD.
+    pub(super) fn running(&self) -> u64 {
+        self.running
+    }
+
     /// What was spent today, calls that run included, micro-USD.
     pub(super) fn spent_today(&self, today: NaiveDate) -> u64 {
         let over = if self.day == today { self.over } else { 0 };

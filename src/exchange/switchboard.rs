@@ -156,6 +156,11 @@ impl Switchboard {
         self.callers.iter().filter_map(|(caller, served)| Some((caller, served.rtp?)))
     }
 
+    /// What the calls that run have cost so far, micro-USD.
+    pub(super) fn spent(&self) -> u64 {
+        self.callers.values().map(|served| served.spent).sum()
+    }
+
     /// Whether this caller is being served.
     pub(super) fn serves(&self, caller: &ChannelId) -> bool {
         self.callers.contains_key(caller)

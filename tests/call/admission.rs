@@ -2,7 +2,7 @@
 
 use openai_inbound_calls::exchange::readiness::AsteriskLink;
 use openai_inbound_calls::operator::{Cost, EndReason, Notice};
-use openai_inbound_calls::sim::asterisk::{Ending, IncomingCall};
+use openai_inbound_calls::sim::asterisk::{self, Ending, IncomingCall};
 use openai_inbound_calls::sim::caller::Step;
 use openai_inbound_calls::sim::realtime::{Fault, FaultKind, Trigger};
 
@@ -36,14 +36,14 @@ fn said(world: &World, is_it: impl Fn(&Notice) -> bool) -> usize {
 fn while_the_daemon_is_overloaded_nobody_is_taken_and_those_who_are_served_stay() {
     let mut world = World::new();
     let first = is_served(&mut world);
-    world.machine = Machine::Overloaded;
+    world.burden(Machine::Overloaded);
     world.run_for(3_000);
     assert!(world.daemons[0].readiness.overloaded);
     goes_on(&mut world, EndReason::Busy);
     assert!(world.outcome(first).ended.is_none());
     let is_begun = |notice: &Notice| matches!(notice, Notice::Overloaded { calls: 1, late_percent: 10, .. });
     assert_eq!(said(&world, is_begun), 1);
-    world.machine = Machine::Idle;
+    world.burden(Machine::Idle);
     world.run_for(3_000);
     assert_eq!(said(&world, |notice| *notice == Notice::OverloadEnded { calls: 1 }), 1);
     assert!(!world.daemons[0].readiness.overloaded);
@@ -54,10 +54,10 @@ fn while_the_daemon_is_overloaded_nobody_is_taken_and_those_who_are_served_stay(
 fn overload_is_over_even_when_the_last_call_has_ended() {
     let mut world = World::new();
     let first = is_served(&mut world);
-    world.machine = Machine::Overloaded;
+    world.burden(Machine::Overloaded);
     world.run_for(3_000);
     world.hang_up(first);
-    world.machine = Machine::Idle;
+    world.burden(Machine::Idle);
     world.run_for(3_000);
     assert!(world.live.is_empty() && !world.daemons[0].readiness.overloaded);
     is_served(&mut world);
@@ -145,4 +145,57 @@ fn an_asterisk_that_refuses_is_tried_until_it_does_not() {
     world.run_for(3_000);
     assert!(!world.daemons[0].readiness.asterisk_refuses);
     assert_eq!(world.daemons[0].readiness.asterisk, AsteriskLink::Connected);
+}
+
+/// A caller who is not taken, while Asterisk does not let them go.
+fn stuck() -> World {
+    let mut world = World::new();
+    world.take_at_most(0);
+    world.asterisk.set_read_only(true);
+    world.dial(vec![Step::Pause(60_000 * MS)]);
+    world.run_to(2_000);
+    assert_eq!(said(&world, |notice| *notice == Notice::CallerStuck), 1, "once, not at every try");
+    world
+}
+
+fn is_handed_back(notice: &Notice) -> bool {
+    matches!(notice, Notice::CallHandedBack { .. })
+}
+
+#[test]
+fn a_caller_who_is_being_sent_on_is_not_served_when_the_connection_breaks_meanwhile() {
+    let mut world = stuck();
+    world.take_at_most(2);
+    world.lose_ari(500);
+    world.run_to(8_000);
+    assert!(world.tasks.is_empty(), "they are sent on already");
+    world.asterisk.set_read_only(false);
+    world.run_for(6_000);
+    assert!(matches!(world.outcome(0).ended, Some(Ending::Continued { .. })));
+    assert_eq!(world.outcome(0).variables, [("AI_END_REASON".to_owned(), "busy".to_owned())]);
+    assert_eq!(said(&world, is_handed_back), 1);
+}
+
+#[test]
+fn a_caller_who_hangs_up_while_being_sent_on_was_not_handed_back() {
+    let mut world = stuck();
+    let channel = world.outcome(0).channel.as_str().into();
+    assert!(world.daemons[0].exchange.cares_for(&channel));
+    world.hang_up(0);
+    world.run_for(5_000);
+    assert!(!world.daemons[0].exchange.cares_for(&channel), "nobody has to be sent on");
+    assert_eq!(said(&world, is_handed_back), 0);
+}
+
+#[test]
+fn a_caller_whose_reason_was_refused_at_first_takes_it_along_later() {
+    let mut world = World::new();
+    world.take_at_most(0);
+    world.asterisk.fail_next("POST", "/variable", asterisk::Fault::Status(400));
+    world.asterisk.fail_next("POST", "/continue", asterisk::Fault::Status(500));
+    world.dial(vec![Step::Pause(60_000 * MS)]);
+    world.run_to(3_000);
+    assert!(matches!(world.outcome(0).ended, Some(Ending::Continued { .. })));
+    assert_eq!(world.outcome(0).variables, [("AI_END_REASON".to_owned(), "busy".to_owned())]);
+    assert_eq!(said(&world, |notice| matches!(notice, Notice::RequestRefused { .. })), 1);
 }

@@ -7,7 +7,7 @@ use openai_inbound_calls::ari::event;
 use openai_inbound_calls::ari::request::{Reply, Request};
 use openai_inbound_calls::ari::{ChannelId, Unreached};
 use openai_inbound_calls::exchange::counters::{Counters, ThreadTime, ThreadTimes};
-use openai_inbound_calls::exchange::readiness::Readiness;
+use openai_inbound_calls::exchange::readiness::{AsteriskLink, Readiness};
 use openai_inbound_calls::exchange::{ErrandId, Exchange, Input, Moment, Output, Rules};
 use openai_inbound_calls::operator::{EndReason, Notice};
 use openai_inbound_calls::sim::asterisk::SocketId;
@@ -19,6 +19,13 @@ use super::world::{Due, World};
 /// `net::ari_link` waits so long when Asterisk is not ready, and at least so long otherwise.
 const NOT_READY: Duration = Duration::from_millis(300);
 const RETRY: Duration = Duration::from_millis(500);
+/// Seconds.
+const DAY: i64 = 86_400;
+/// After so long a call of an overloaded machine has shown that it is.
+const OVERLOAD_SHOWS: Duration = Duration::from_millis(2_500);
+/// A caller may be in the application for so long without a call or an errand while a daemon is connected: until the event
+/// of their coming has arrived.
+const MOST_ALONE: Duration = Duration::from_secs(1);
 
 /// One daemon, from its first start on.
 #[derive(Debug)]
@@ -28,7 +35,7 @@ pub(crate) struct Daemon {
     /// Its event socket.
     pub(crate) link: Option<SocketId>,
     /// Counts its ends: what was under way before one concerns nobody after it.
-    life: u64,
+    pub(crate) life: u64,
     /// Whether it has ended, and has not been started again.
     pub(crate) is_gone: bool,
     pub(crate) notices: Vec<Notice>,
@@ -93,6 +100,14 @@ impl World {
             return;
         }
         let at = self.moment();
+        if self.reloads && self.dice.one_in(4) {
+            let rules = Box::new(self.daemons[daemon].rules.clone());
+            let outputs: Vec<Output> =
+                self.daemons[daemon].exchange.handle(at, Input::Reload(rules)).collect();
+            for output in outputs {
+                self.carry_out(daemon, output);
+            }
+        }
         let outputs: Vec<Output> = self.daemons[daemon].exchange.handle(at, input).collect();
         for output in outputs {
             self.carry_out(daemon, output);
@@ -107,7 +122,7 @@ impl World {
     fn carry_out(&mut self, daemon: usize, output: Output) {
         match output {
             Output::Start(channel) => {
-                assert!(!self.daemons[daemon].exchange.is_stopping(), "nobody is taken while it stops");
+                self.hold_admission(daemon);
                 let caller = channel.id.clone();
                 let rtp = self.start_call(daemon, channel);
                 self.feed(daemon, Input::Started(caller, rtp));
@@ -281,6 +296,14 @@ impl World {
         self.connect_after(daemon, Duration::from_millis(ms));
     }
 
+    /// Only this daemon's event socket breaks.
+    pub(crate) fn cut_link(&mut self, daemon: usize) {
+        if let Some(socket) = self.daemons[daemon].link {
+            self.asterisk.cut(self.now, socket);
+            self.drain_asterisk();
+        }
+    }
+
     /// The daemon's process ends. What it has sent arrives, and nobody hears of it any more.
     fn exit(&mut self, daemon: usize) {
         self.daemons[daemon].life += 1;
@@ -325,6 +348,67 @@ impl World {
     /// SIGTERM, for a daemon that gives calls no time.
     pub(crate) fn grace_over(&mut self) {
         self.stop(0, 0);
+    }
+
+    /// The machine has this to do from now on.
+    pub(crate) fn burden(&mut self, machine: Machine) {
+        (self.machine, self.machine_since) = (machine, self.now);
+    }
+
+    /// What must be true when a daemon takes a caller. It is reckoned here without the exchange's own figures.
+    fn hold_admission(&self, daemon: usize) {
+        let Daemon { exchange, rules, life, .. } = &self.daemons[daemon];
+        assert!(!exchange.is_stopping(), "nobody is taken while the daemon stops");
+        let running = self.live.keys().filter(|(of, _)| *of == daemon).count();
+        assert!(running < rules.max_calls, "no more are taken than there may be");
+        let of_it = self.tasks.iter().filter(|task| task.daemon == daemon && task.life == *life);
+        let mut spent = 0;
+        let mut longest = Duration::ZERO;
+        for task in of_it {
+            // A call counts on the day on which it ends.
+            let is_todays = task.over_at.is_none_or(|at| at / DAY == self.wall() / DAY);
+            spent += if is_todays { task.spent } else { 0 };
+            if task.report.is_none() {
+                longest = longest.max(task.glance.duration);
+            }
+        }
+        assert!(
+            rules.max_day_cost.is_none_or(|most| spent < most),
+            "nobody is taken when the day's cost is reached"
+        );
+        let overloaded = self.now.saturating_duration_since(self.machine_since).min(longest);
+        let is_overloaded = self.machine == Machine::Overloaded && overloaded > OVERLOAD_SHOWS;
+        assert!(!is_overloaded, "nobody is taken while the daemon is overloaded");
+    }
+
+    /// What must be true of every daemon at any moment.
+    pub(crate) fn hold_daemons(&mut self) {
+        let mut may_care = false;
+        for (daemon, it) in self.daemons.iter().enumerate().filter(|(_, it)| !it.is_gone) {
+            let live = self.live.keys().filter(|(of, _)| *of == daemon).count();
+            assert_eq!(it.exchange.calls(), live, "the exchange knows the calls that run");
+            assert_eq!(it.exchange.contradiction(), None);
+            may_care |= it.readiness.asterisk == AsteriskLink::Connected && it.link.is_some();
+        }
+        may_care &= !self.ari_down();
+        let waiting = self.asterisk.waiting(&self.settings.app);
+        self.alone.retain(|channel, _| waiting.contains(channel));
+        for channel in waiting {
+            let id = ChannelId::from(&*channel);
+            if self.daemons.iter().any(|it| !it.is_gone && it.exchange.cares_for(&id)) {
+                self.alone.remove(&channel);
+                continue;
+            }
+            let (last, alone) = self.alone.entry(channel).or_insert((self.now, Duration::ZERO));
+            if may_care {
+                *alone += self.now.saturating_duration_since(*last);
+            }
+            *last = self.now;
+            assert!(
+                *alone <= MOST_ALONE,
+                "{id} is in the application, and neither in a call nor in an errand"
+            );
+        }
     }
 
     /// What is due of a daemon's exchange.

@@ -16,6 +16,7 @@ mod world;
 mod admission;
 mod agent_outage;
 mod allocations;
+mod any_moment;
 mod apology;
 mod asterisk_outage;
 mod barge_in;

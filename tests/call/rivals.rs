@@ -52,9 +52,7 @@ fn a_caller_who_hangs_up_is_noticed_although_the_other_program_is_told() {
 fn the_first_takes_the_application_back_when_its_connection_breaks() {
     let mut world = taken_over();
     world.run_to(10_000);
-    let socket = world.daemons[0].link.expect("it is connected");
-    world.asterisk.cut(world.now, socket);
-    world.drain_asterisk();
+    world.cut_link(0);
     world.run_to(20_000);
     assert_eq!(world.daemons[0].readiness.asterisk, AsteriskLink::Connected);
     assert_eq!(world.daemons[1].readiness.asterisk, AsteriskLink::Replaced);

@@ -12,19 +12,30 @@ use openai_inbound_calls::call::limits::Limits;
 use openai_inbound_calls::call::tools::{Destination, offered};
 use openai_inbound_calls::call::{Report, Wish};
 use openai_inbound_calls::exchange::Order;
+use openai_inbound_calls::operator::Notice;
 use openai_inbound_calls::realtime::dialect::TurnDetection;
 use openai_inbound_calls::sim::asterisk::{self, Codec, IncomingCall, Stop, Version};
 use openai_inbound_calls::sim::caller::Step;
 use openai_inbound_calls::sim::realtime::{Answer, Fault, FaultKind, Script, Trigger, pattern};
 use openai_inbound_calls::sim::wire::Impairment;
 
+use super::exchange::Machine;
 use super::task::Happened;
 use super::world::{Dice, MS, Network, World, mark};
 
 /// Enough to meet every kind of trouble, few enough for every `cargo test`.
 const WORLDS: u64 = 600;
 /// What so many worlds must have met, or they prove nothing: ends of calls, and troubles.
-const TO_BE_MET: [&str; 28] = [
+const TO_BE_MET: [&str; 37] = [
+    "overload",
+    "end of overload",
+    "take-over",
+    "return",
+    "day's cost",
+    "drain of calls",
+    "busy",
+    "day_cost_limit",
+    "taken_over",
     "caller_hung_up",
     "max_duration",
     "caller_silent",
@@ -83,6 +94,7 @@ enum Trouble {
         ms: u64,
     },
     Crash {
+        daemon: usize,
         ms: u64,
     },
     Stop {
@@ -112,7 +124,22 @@ enum Trouble {
         ms: u64,
     },
     Drain {
+        daemon: usize,
         ms: u64,
+    },
+    /// A second daemon registers the same application.
+    Rival,
+    /// Only this daemon's event socket breaks: it takes the application back.
+    CutLink {
+        daemon: usize,
+    },
+    Burden {
+        machine: Machine,
+    },
+    /// The operator decides anew.
+    Decide {
+        max_calls: usize,
+        max_day_cost: Option<u64>,
     },
 }
 
@@ -189,7 +216,9 @@ fn live(seed: u64, watched: bool) -> Vec<&'static str> {
         happen(&mut world, trouble);
     }
     world.run_to(last_ms);
-    world.stop(0, 0);
+    for daemon in 0..world.daemons.len() {
+        world.stop(daemon, 0);
+    }
     world.run_to(last_ms + UNDONE_MS);
     // What an outage has kept this daemon from, the next one does.
     world.crash(0);
@@ -197,7 +226,25 @@ fn live(seed: u64, watched: bool) -> Vec<&'static str> {
     world.stop(0, 0);
     world.run_for(UNDONE_MS);
     judge(&world, uneven);
-    world.tasks.iter().filter_map(|task| task.report.as_ref()).flat_map(met).collect()
+    let met_by_daemons = world.daemons.iter().flat_map(|daemon| {
+        let refused = daemon.refused.iter().map(|(_, reason)| reason.code());
+        refused.chain(daemon.notices.iter().filter_map(told))
+    });
+    let met_by_calls = world.tasks.iter().filter_map(|task| task.report.as_ref()).flat_map(met);
+    met_by_calls.chain(met_by_daemons).collect()
+}
+
+/// What a daemon has told of that worlds must meet.
+fn told(notice: &Notice) -> Option<&'static str> {
+    match notice {
+        Notice::Overloaded { .. } => Some("overload"),
+        Notice::OverloadEnded { .. } => Some("end of overload"),
+        Notice::AriReplaced { .. } => Some("take-over"),
+        Notice::DayCostReached { .. } => Some("day's cost"),
+        Notice::Draining { calls: 1.., .. } => Some("drain of calls"),
+        Notice::AriBack { .. } => Some("return"),
+        _ => None,
+    }
 }
 
 /// What a call has met.
@@ -254,6 +301,11 @@ fn create(seed: u64, dice: &mut Dice, watched: bool) -> World {
         tokens: dice.one_in(4).then(|| 50 + dice.below(400)),
         cost: dice.one_in(4).then(|| 500 + dice.below(4_000)),
     };
+    world.reloads = dice.one_in(4);
+    if dice.one_in(4) {
+        let most = 300 + dice.below(3_000);
+        world.decide(|rules| rules.max_day_cost = Some(most));
+    }
     if dice.one_in(3) {
         world.take_at_most(1 + dice.below(2) as usize);
     }
@@ -307,15 +359,21 @@ fn troubles(dice: &mut Dice, last_ms: u64) -> Vec<(u64, Trouble)> {
             }
             2 => troubles.push((at, Trouble::Stall { task, ms: long * 3 })),
             3 | 4 => troubles.push((at, Trouble::HoldUp { task, ms: long })),
-            5 => troubles.push((at, Trouble::DropSession { task })),
+            5 => {
+                // And perhaps each that follows, until the call gives up.
+                let drops = if dice.one_in(2) { 1 } else { 5 };
+                let begins = if drops > 1 { at % 2_500 } else { at };
+                troubles.extend((0..drops).map(|n| (begins + n * 1_300, Trouble::DropSession { task })));
+            }
             6 => troubles.push((at.min(1_500), Trouble::Unreachable { ms: long * 5 })),
-            7 => troubles.push((at, Trouble::Drain { ms: long * 10 })),
+            7 => troubles.push((at, Trouble::Drain { daemon: 0, ms: long * 10 })),
             // Early enough: whom the next daemon has not found when it stops itself, he waits for the one after it.
-            9 => troubles.push((at % 3_000, Trouble::Crash { ms: 300 + long * 5 })),
+            9 => troubles.push((at % 3_000, Trouble::Crash { daemon: 0, ms: 300 + long * 5 })),
             8 => troubles.push((at, Trouble::LoseMedia { task })),
-            _ => troubles.push((at, Trouble::Drain { ms: 0 })),
+            _ => troubles.push((at, Trouble::Drain { daemon: 0, ms: 0 })),
         }
     }
+    troubles.extend(exchange_troubles(dice));
     if dice.one_in(3) {
         let path = ["/channels/oic-media", "/bridges/oic-bridge"][dice.below(2) as usize];
         let fault = asterisk::Fault::DoneLater(dice.ms(600));
@@ -326,6 +384,46 @@ fn troubles(dice: &mut Dice, last_ms: u64) -> Vec<(u64, Trouble)> {
         troubles.push((dice.below(LAST_MS), Trouble::Supervise { task, hangs_up }));
     }
     troubles
+}
+
+/// What happens to the PBX side in some of the worlds.
+fn exchange_troubles(dice: &mut Dice) -> Vec<(u64, Trouble)> {
+    let mut troubles = Vec::new();
+    if dice.one_in(5) {
+        let begins = dice.below(LAST_MS - 3_000);
+        troubles.push((begins, Trouble::Rival));
+        for _ in 0..dice.below(4) {
+            let (at, daemon) = (begins + dice.below(LAST_MS - begins), dice.below(2) as usize);
+            let ms = dice.below(2_000);
+            troubles.push((
+                at,
+                match dice.below(4) {
+                    0 => Trouble::Crash { daemon, ms: 300 + ms },
+                    1 => Trouble::Drain { daemon, ms },
+                    _ => Trouble::CutLink { daemon },
+                },
+            ));
+        }
+    }
+    if dice.one_in(4) {
+        let begins = dice.below(LAST_MS - 2_000);
+        troubles.push((begins, Trouble::Burden { machine: Machine::Overloaded }));
+        troubles.push((begins + dice.below(5_000), Trouble::Burden { machine: Machine::Idle }));
+        // Somebody calls while the daemon is overloaded.
+        troubles.push((begins + 2_600 + dice.below(1_500), late_call(dice)));
+    }
+    if dice.one_in(4) {
+        let max_day_cost = (!dice.one_in(3)).then(|| 100 + dice.below(1_500));
+        let max_calls = if dice.one_in(3) { dice.below(3) as usize } else { usize::MAX };
+        troubles.push((dice.below(LAST_MS), Trouble::Decide { max_calls, max_day_cost }));
+        troubles.push((dice.below(LAST_MS), late_call(dice)));
+    }
+    troubles
+}
+
+/// Somebody calls who is answered by the usual assistant, if by any.
+fn late_call(dice: &mut Dice) -> Trouble {
+    Trouble::Dial { ringing: dice.one_in(2), steps: vec![Step::Pause(60_000 * MS)], scripts: Vec::new() }
 }
 
 fn ari_fault(dice: &mut Dice) -> Trouble {
@@ -476,7 +574,7 @@ fn happen(world: &mut World, trouble: Trouble) {
         }
         Trouble::Ari { method, path, fault } => world.asterisk.fail_next(method, path, fault),
         Trouble::LoseAri { ms } => world.lose_ari(ms),
-        Trouble::Crash { ms } => world.crash(ms),
+        Trouble::Crash { daemon, ms } if daemon < world.daemons.len() => world.kill(daemon, ms),
         Trouble::Stop { how } => world.stop_asterisk(how),
         Trouble::Start => {
             world.asterisk.start(world.now);
@@ -491,15 +589,27 @@ fn happen(world: &mut World, trouble: Trouble) {
             world.happen(task, Happened::Told(Order::Supervisor(wish)));
         }
         Trouble::LoseMedia { task } if task < world.tasks.len() => world.lose_media(task),
+        Trouble::Unreachable { ms } => {
+            world.model_down_until = Some(world.now + Duration::from_millis(ms));
+        }
+        Trouble::Drain { daemon, ms } if daemon < world.daemons.len() => world.stop(daemon, ms),
+        Trouble::CutLink { daemon } if daemon < world.daemons.len() => world.cut_link(daemon),
+        Trouble::Rival => {
+            let rules = world.daemons[0].rules.clone();
+            world.start_daemon(rules);
+        }
+        Trouble::Burden { machine } => world.burden(machine),
+        Trouble::Decide { max_calls, max_day_cost } => world.decide(|rules| {
+            (rules.max_calls, rules.max_day_cost) = (max_calls, max_day_cost);
+        }),
         Trouble::Stall { .. }
         | Trouble::HoldUp { .. }
         | Trouble::DropSession { .. }
         | Trouble::Supervise { .. }
-        | Trouble::LoseMedia { .. } => {}
-        Trouble::Unreachable { ms } => {
-            world.model_down_until = Some(world.now + Duration::from_millis(ms));
-        }
-        Trouble::Drain { ms } => world.stop(0, ms),
+        | Trouble::LoseMedia { .. }
+        | Trouble::Crash { .. }
+        | Trouble::Drain { .. }
+        | Trouble::CutLink { .. } => {}
     }
 }
 

@@ -59,6 +59,7 @@ impl World {
             call: Call::new(self.now, settings, seed),
             channel: caller.clone(),
             daemon,
+            life: self.daemons[daemon].life,
             phone,
             local,
             media: None,
@@ -73,9 +74,11 @@ impl World {
             connections: 0,
             pending: Vec::new(),
             charged: 0,
+            spent: 0,
             recorded: Recorded::default(),
             notices: Vec::new(),
             report: None,
+            over_at: None,
             glance: Glance::default(),
             handled: (0, 0),
         });
@@ -261,6 +264,8 @@ impl World {
         let deadline = task.call.deadline();
         assert!(deadline.is_none_or(|at| at > self.now), "a deadline in the past");
         if deadline.is_none() {
+            let over_at = self.wall();
+            let task = &mut self.tasks[index];
             let report = task.call.report();
             assert_eq!(report.latencies, *task.glance.latencies, "who watched knows all of it");
             for answer in &report.latencies.answers {
@@ -276,6 +281,7 @@ impl World {
             }
             assert!(!report.session_stood || task.recorded.bill() == Some(&report.bill));
             task.report = Some(report.clone());
+            task.over_at = Some(over_at);
             let (daemon, caller) = (task.daemon, task.channel.clone());
             self.live.remove(&(daemon, caller.clone()));
             self.close_session(index);
@@ -322,6 +328,7 @@ impl World {
                 let spent = if let Entry::Usage(bill) = &entry { Some(bill.at_least) } else { None };
                 task.recorded.take(entry);
                 if let Some(spent) = spent {
+                    task.spent = spent;
                     let (daemon, caller) = (task.daemon, task.channel.clone());
                     self.feed(daemon, exchange::Input::Spent(caller, spent));
                 }

@@ -146,7 +146,9 @@ pub(crate) struct Phone {
 pub(crate) struct Task {
     pub(crate) call: Call,
     pub(crate) channel: ChannelId,
+    /// Whose it is, and in which of the daemon's lives.
     pub(crate) daemon: usize,
+    pub(crate) life: u64,
     pub(crate) phone: usize,
     pub(crate) local: std::net::SocketAddr,
     pub(crate) media: Option<std::net::SocketAddr>,
@@ -167,10 +169,14 @@ pub(crate) struct Task {
     pub(crate) oracle: Oracle,
     /// What the server has told it: tokens, and milliseconds put into words. With the prices of tests, micro-USD.
     pub(crate) charged: u64,
+    /// What it has told the daemon that it has cost, micro-USD.
+    pub(crate) spent: u64,
     /// What its recording got.
     pub(crate) recorded: Recorded,
     pub(crate) notices: Vec<Notice>,
     pub(crate) report: Option<Report>,
+    /// When it was over, Unix seconds.
+    pub(crate) over_at: Option<i64>,
     /// Of packets and ticks: how often memory was asked for, and how many there were.
     pub(crate) handled: (u64, u64),
     /// The call as it was a moment ago.
@@ -225,8 +231,13 @@ pub(crate) struct World {
     pub(crate) router: Option<std::net::SocketAddr>,
     /// Most tests have one.
     pub(crate) daemons: Vec<Daemon>,
-    /// What the machine has to do.
+    /// What the machine has to do, and since when.
     pub(crate) machine: Machine,
+    pub(crate) machine_since: Instant,
+    /// The operator reads the configuration again between any two things that happen to a daemon.
+    pub(crate) reloads: bool,
+    /// Callers in the application of whom no daemon takes care, and for how long already while one could.
+    pub(crate) alone: HashMap<String, (Instant, Duration)>,
     pub(crate) link_order: Instant,
     /// Until then the packets of Asterisk to a call wait, and then come all at once.
     pub(crate) held_up: Option<(usize, Instant)>,
@@ -355,6 +366,9 @@ impl World {
             router: None,
             daemons: Vec::new(),
             machine: Machine::Idle,
+            machine_since: now,
+            reloads: false,
+            alone: HashMap::new(),
             link_order: now,
             held_up: None,
             ari_down_until: None,
@@ -523,6 +537,7 @@ impl World {
         for task in 0..self.tasks.len() {
             self.step_task(task);
         }
+        self.hold_daemons();
     }
 
     fn step_phone(&mut self, index: usize) {

@@ -1,9 +1,12 @@
 //! A caller who is in no call goes on in the dialplan, told why, for as long as their channel exists.
 //!
 //! ```text
-//!   Checking (is the place there?) ──► Explaining (AI_END_REASON) ──► Continuing ──► over
-//!                                         ▲                            │  ▲ refused, not answered
-//!                                         └── the reason was not told ─┘──┘
+//!   Checking ─────────► Explaining ─────────► Continuing ──► the caller has gone on, or has hung up
+//!   is the place there?  ▲                     │  ▲    │
+//!                        │ the reason          ▼  │    │ the channel has left the application,
+//!                        └─ was refused ── not let go  │ and the answer tells why
+//!                                                      ▼
+//!                                                     Left
 //! ```
 
 use std::time::Instant;

@@ -244,6 +244,11 @@ impl Errands {
         self.has(|errand| matches!(errand, Errand::Poll(_)))
     }
 
+    /// Events tell again what happens to calls, and what a poll is about to find may be out of date.
+    pub(super) fn end_polls(&mut self) {
+        self.all.retain(|_, errand| !matches!(errand, Errand::Poll(_)));
+    }
+
     pub(super) fn probes(&self) -> bool {
         self.has(|errand| matches!(errand, Errand::Probe(_)))
     }

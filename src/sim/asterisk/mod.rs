@@ -296,6 +296,14 @@ impl Asterisk {
         self.channels.values().map(|channel| channel.id.clone()).collect()
     }
 
+    /// The ids of the callers who are in this application.
+    pub fn waiting(&self, app: &str) -> Vec<String> {
+        let is_caller = |channel: &&Channel| {
+            channel.in_stasis && channel.app == app && matches!(channel.leg, channels::Leg::Phone(_))
+        };
+        self.channels.values().filter(is_caller).map(|channel| channel.id.clone()).collect()
+    }
+
     /// The ids of the bridges that are alive, in order of creation.
     pub fn bridges(&self) -> Vec<String> {
         self.bridges.values().map(|bridge| bridge.id.clone()).collect()

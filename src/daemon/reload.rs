@@ -1,0 +1,47 @@
+//! A configuration that was read while the daemon runs (SIGHUP): new calls follow it, if there is nothing wrong with it.
+
+use std::sync::Arc;
+
+use super::Daemon;
+use super::peers::endpoint;
+use super::rules::rules;
+use crate::config::{Config, LoadError};
+use crate::exchange::Input;
+use crate::operator::{Detail, Notice};
+
+/// A configuration that was read while the daemon runs: the whole of it, or what is wrong with it.
+pub type Reload = Result<Config, LoadError>;
+
+impl Daemon {
+    /// New calls follow the configuration that was read again, if there is nothing wrong with it.
+    pub(super) fn reload(&mut self, loaded: Reload) {
+        let mut new = match loaded {
+            Ok(new) => new,
+            Err(error) => {
+                for notice in error.notices() {
+                    self.operator.say(&notice);
+                }
+                self.operator.say(&Notice::ConfigurationRefused);
+                return;
+            }
+        };
+        for remark in new.remarks.drain(..) {
+            self.operator.say(&remark);
+        }
+        let endpoint = match endpoint(&new.realtime, Arc::clone(&self.endpoint.tls)) {
+            Ok(endpoint) => endpoint,
+            Err(error) => {
+                self.operator.say(&Notice::Unexpected { detail: Detail::new(format!("{error:#}")) });
+                self.operator.say(&Notice::ConfigurationRefused);
+                return;
+            }
+        };
+        let fixed = self.config.reload(new);
+        self.endpoint = Arc::new(endpoint);
+        self.feed(Input::Reload(Box::new(rules(&self.config, self.own_networks.as_deref()))));
+        self.operator.say(&Notice::ConfigurationReloaded);
+        if !fixed.is_empty() {
+            self.operator.say(&Notice::RestartNeeded { variables: fixed });
+        }
+    }
+}

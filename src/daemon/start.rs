@@ -1,0 +1,99 @@
+//! The daemon's life, from its configuration to its last line.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use futures_util::Stream;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::JoinSet;
+
+use super::call_task::Admission;
+use super::clock::wall;
+use super::peers::{ari_headers, ari_rest, endpoint, events_url};
+use super::rules::rules;
+use super::{Daemon, Reload, call_log, media_networks, moment, recording};
+use crate::config::Config;
+use crate::exchange::Exchange;
+use crate::http::live;
+use crate::live::Board;
+use crate::logging::Operator;
+use crate::net::ari_link::AriLink;
+use crate::net::rtp_socket::PortPool;
+use crate::net::tls;
+use crate::operator::Notice;
+
+/// What calls tell the loop and may wait for it. Of how OpenAI stands, more waiting tells nothing new; of what a call has
+/// cost, the call tells again.
+const TOLD: usize = 256;
+
+/// Serves calls until `stop` is done and the last call has ended, or its time is up. New calls follow the last valid
+/// configuration of `reloads`.
+///
+/// # Errors
+/// Only for faults that make serving impossible from the start.
+pub async fn run(
+    config: Config,
+    operator: Operator,
+    stop: impl Future<Output = ()>,
+    reloads: impl Stream<Item = Reload>,
+) -> anyhow::Result<()> {
+    let tls = tls::client_config().context("the system's trust store")?;
+    let asterisk = &config.asterisk;
+    let rest = ari_rest(asterisk, &tls)?;
+    let again = Arc::new(Notify::new());
+    let link = AriLink {
+        url: events_url(asterisk, &asterisk.app),
+        headers: ari_headers(asterisk)?,
+        tls: Arc::clone(&tls),
+        again: Arc::clone(&again),
+    };
+    let endpoint = Arc::new(endpoint(&config.realtime, tls)?);
+    operator.say(&Notice::DaemonStarted {
+        version: env!("CARGO_PKG_VERSION"),
+        model: config.realtime.model.clone(),
+        app: asterisk.app.clone(),
+    });
+    let own_networks = media_networks::own(asterisk, &config.media).await;
+    let rules = rules(&config, own_networks.as_deref());
+    operator.say(&Notice::Capacity { calls: rules.max_calls });
+    let exchange = Exchange::new(moment(), rules);
+    let (readiness, known) = watch::channel(exchange.readiness());
+    let board = Board::default();
+    let view = live::Daemon { readiness: known, board: board.clone() };
+    let (archive, recorder) =
+        recording::start(&config, operator, view).context("the archive of recordings")?;
+    let (tell, told) = mpsc::channel(TOLD);
+    let mut daemon = Daemon {
+        ports: PortPool::new(config.media.ports.clone()),
+        config,
+        exchange,
+        own_networks,
+        endpoint,
+        operator,
+        readiness,
+        board,
+        rest,
+        again,
+        link: JoinSet::new(),
+        ticks: Arc::default(),
+        live: HashMap::new(),
+        callers: HashMap::new(),
+        calls: JoinSet::new(),
+        pending: FuturesUnordered::new(),
+        admission: Admission { tell, outage: Arc::default() },
+        recorder,
+        log: archive.log(),
+        host: call_log::host(),
+    };
+    let earlier = archive.spent_before(wall(), &daemon.host);
+    daemon.serve(link, stop, reloads, earlier, told).await;
+    let Daemon { recorder, log, readiness, .. } = daemon;
+    // Nobody offers rows any more: its writer may end. Nor is there anything to watch.
+    drop((log, readiness));
+    recording::stop(recorder, archive).await;
+    operator.say(&Notice::DaemonStopped);
+    Ok(())
+}
