@@ -1,23 +1,24 @@
-//! What must not be seen in the log: the configured passwords and keys, wherever they stand. A server may echo any of them.
+//! Removes the configured passwords and keys from everything that is logged. A server may echo any of them.
 //!
-//! Keys that are known by their beginning (`sk-…`) are masked in text from outside, configured or not: see
+//! Keys with a known prefix (`sk-…`) are masked in text from outside even if they are not configured: see
 //! [`Detail`](crate::operator::Detail).
 
 use std::borrow::Cow;
 use std::sync::{Arc, PoisonError, RwLock};
 
-/// A shorter secret is not masked: it stands in ordinary words too. So is one of less than [`PLAIN_CHARS`] that has nothing
-/// but letters: `asterisk` is a usual password, and a word of most lines.
+/// The shortest secret that is masked, in characters, because shorter ones also occur in ordinary words. A secret
+/// that consists only of letters must have [`PLAIN_CHARS`] characters: `asterisk` is a common password, and a word in
+/// most lines. A smaller value garbles lines; a larger one reveals short passwords.
 const CHARS: usize = 8;
-/// See [`CHARS`].
+/// The shortest secret of letters only that is masked. See [`CHARS`].
 const PLAIN_CHARS: usize = 16;
 
-/// The secrets. Clones hide the same.
+/// The secrets that must not appear. Clones share the same secrets.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Hidden(Arc<RwLock<Vec<String>>>);
 
 impl Hidden {
-    /// Hides these too. What was hidden stays so: an old key is still somebody's.
+    /// Adds secrets. Earlier secrets stay hidden, because an old key may still be valid somewhere.
     pub(super) fn add(&self, secrets: impl IntoIterator<Item = String>) {
         let mut hidden = self.0.write().unwrap_or_else(PoisonError::into_inner);
         for secret in secrets.into_iter().filter(|secret| is_told_from_words(secret)) {
@@ -25,11 +26,12 @@ impl Hidden {
                 hidden.push(secret);
             }
         }
-        // One that is a part of another must not leave the rest of that one behind.
+        // Longer secrets come first, so that a secret that is part of a longer one does not leave the rest of it
+        // visible.
         hidden.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
     }
 
-    /// `text` without them.
+    /// Returns `text` with every secret replaced by `…`.
     pub(super) fn mask<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let mut masked = Cow::Borrowed(text);
         for secret in self.0.read().unwrap_or_else(PoisonError::into_inner).iter() {

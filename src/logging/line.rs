@@ -1,7 +1,7 @@
 //! Turns an event into a line, and a line into bytes.
 //!
-//! One event is one line, whatever is in it: names of channels and messages of servers come from outside, and
-//! must neither end a line nor move a terminal's cursor. Where the line goes is `writer`'s.
+//! One event makes one line, whatever it contains: names of channels and messages of servers come from outside and
+//! must neither end a line nor move a terminal's cursor. `writer` decides where the line goes.
 //!
 //! ```text
 //! 2026-11-20 14:30:25,123 - INFO - [1795180048.12] Nueva llamada recibida - Canal: PJSIP/…       operator
@@ -24,8 +24,8 @@ use super::{CALL_SPAN, OPERATOR_TARGET};
 use crate::operator::foreign::plain;
 use crate::operator::{self, Language, Notice};
 
-/// Longer bodies are cut. Smaller would cut what a developer needs of a JSON event; larger makes lines nobody
-/// can read.
+/// The longest body of a line, in bytes; the rest is cut. A smaller value would cut JSON events that a developer
+/// needs; a larger one makes lines that nobody can read.
 const MAX_BODY_BYTES: usize = 8192;
 
 /// One event, ready to be rendered.
@@ -33,23 +33,23 @@ const MAX_BODY_BYTES: usize = 8192;
 pub(super) struct Line {
     at: DateTime<Local>,
     level: tracing::Level,
-    /// Call, target and message, already escaped.
+    /// The call's id, the target and the message, already escaped.
     body: String,
 }
 
-/// For whom a line is rendered.
+/// The output for which a line is rendered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Style {
-    /// Time, level word, no colours.
+    /// The log file: time and level, without colours.
     File,
-    /// As in the file, with the level coloured.
+    /// A terminal: like the file, with a coloured level.
     Terminal,
-    /// A priority (sd-daemon(3)) for `journalctl -p` and no time, which the journal has itself.
+    /// The journal: a priority (sd-daemon(3)) for `journalctl -p`, and no time, because the journal has its own.
     Journal,
 }
 
 impl Line {
-    /// A notice outside of any call, for when no subscriber is there to take it.
+    /// Makes the line of a notice that belongs to no call. It is used when there is no subscriber.
     pub(super) fn of_notice(notice: &Notice, language: Language) -> Self {
         let level = match notice.level() {
             operator::Level::Info => tracing::Level::INFO,
@@ -59,7 +59,7 @@ impl Line {
         Self { at: now(), level, body: one_line(&notice.line(language)) }
     }
 
-    /// The bytes to write, with the line's end.
+    /// Renders the line with its line break.
     pub(super) fn render(&self, style: Style) -> String {
         let (word, priority, colour) = words(self.level);
         let (at, body) = (self.at.format("%Y-%m-%d %H:%M:%S,%3f"), &self.body);
@@ -76,7 +76,7 @@ fn now() -> DateTime<Local> {
     Local::now()
 }
 
-/// The level's word as in the original system's logs, its syslog priority, its colour.
+/// The level's word as in the logs of the original system, its syslog priority, and its colour.
 fn words(level: tracing::Level) -> (&'static str, u8, u8) {
     match level {
         tracing::Level::ERROR => ("ERROR", 3, 31),
@@ -87,13 +87,13 @@ fn words(level: tracing::Level) -> (&'static str, u8, u8) {
     }
 }
 
-/// The layer that makes lines of events and hands them to the writer.
+/// The tracing layer that makes lines of events and hands them to the writer.
 pub(super) struct Lines {
     pub(super) queue: Queue,
     pub(super) hidden: Hidden,
 }
 
-/// The id of a call's span, kept with the span.
+/// The id of the call, stored with the call's span.
 struct CallId(String);
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
@@ -143,7 +143,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
 #[derive(Default)]
 struct Fields {
     message: String,
-    /// Each with a space before it.
+    /// The other fields, each with a space in front.
     others: String,
     id: Option<String>,
 }
@@ -182,7 +182,7 @@ impl Visit for Fields {
     }
 }
 
-/// `text` as one line, cut where it is too long.
+/// Makes one line of a text: escapes control characters and cuts the text if it is too long.
 fn one_line(text: &str) -> String {
     let (text, is_cut) = match text.get(..text.floor_char_boundary(MAX_BODY_BYTES)) {
         Some(start) if start.len() < text.len() => (start, true),
@@ -206,7 +206,7 @@ mod tests {
     use crate::logging::Operator;
     use crate::logging::writer::Order;
 
-    /// The lines that `work` logs under the filter of `level`, as in the file and without their time.
+    /// Returns the lines that `work` logs under the filter of `level`, in the format of the file without the time.
     fn logged(level: &str, work: impl FnOnce(Operator)) -> Vec<String> {
         let (queue, orders) = Queue::new();
         let level = crate::config::log_directives(level).unwrap();

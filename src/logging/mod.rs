@@ -1,9 +1,9 @@
-//! The log: one tracing pipeline for two audiences, written to stdout (or the journal) and appended to
+//! The log. One tracing pipeline serves two audiences. It writes to stdout (or the journal) and appends to
 //! `LOG_FILE_PATH`.
 //!
-//! The operator's lines come in through [`Operator::say`], in the operator's language, and pass every filter;
-//! the developer's come from tracing's macros, in English, as `LOG_LEVEL` lets them. It does not know what is
-//! worth telling: that is `operator`'s.
+//! Lines for the operator enter through [`Operator::say`], in the operator's language, and pass every filter. Lines
+//! for developers come from the macros of tracing, in English, as far as `LOG_LEVEL` permits. `operator`, not this
+//! module, decides what is worth telling the operator.
 //!
 //! ```text
 //! Operator::say ──┐
@@ -34,21 +34,22 @@ use hidden::Hidden;
 use line::{Line, Lines, Style};
 use writer::{LogFile, Order, Queue, Writer};
 
-/// The target of the operator's lines, which no filter drops.
+/// The target of the operator's lines. No filter drops this target.
 pub const OPERATOR_TARGET: &str = "operator";
 
-/// The name of a call's span; its field `id` stands before each of the call's lines. Make it with
-/// `info_span!`.
+/// The name of a call's span, to be created with `info_span!`. Its field `id` appears at the beginning of each of the
+/// call's lines.
 pub const CALL_SPAN: &str = "call";
 
-/// How long the end of the daemon waits for the last lines to be written, and as long again for room in a
-/// full queue. Longer would let a hanging disk hold up systemd's stop.
+/// How long the end of the daemon waits for the last lines to be written. If the queue is full, it waits as long
+/// again for room. A longer time would let a disk that hangs delay systemd's stop; a shorter one loses the last lines
+/// on a slow disk.
 const FLUSH_LIMIT: Duration = Duration::from_secs(1);
 
-/// How often a full queue is tried within [`FLUSH_LIMIT`].
+/// How many times a full queue is tried within [`FLUSH_LIMIT`]. More tries find room sooner and cost CPU time.
 const FLUSH_TRIES: u32 = 50;
 
-/// Opens the log file and makes the log the one of this process. Keep the [`Guard`] until the end.
+/// Opens the log file and makes this the log of the process. The caller keeps the [`Guard`] until the end.
 ///
 /// # Errors
 /// The file cannot be opened, or this process already has a log.
@@ -58,7 +59,7 @@ pub fn init(config: &LogConfig) -> Result<Guard, InitError> {
     start(config, out, style)
 }
 
-/// The same, with `shown` in the place of stdout: it gets every line as it is in the file, one at a time.
+/// Does the same with `shown` instead of stdout. `shown` receives every line as in the file, one at a time.
 ///
 /// # Errors
 /// The file cannot be opened, or this process already has a log.
@@ -89,30 +90,30 @@ fn start<Out: Write + Send + 'static>(
     Ok(Guard { queue, hidden, operator: Operator::new(config.language) })
 }
 
-/// Why there is no log.
+/// Why the log cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum InitError {
-    /// The file cannot be opened or its folder not made.
+    /// The file cannot be opened, or its folder cannot be created.
     #[error("cannot open the log file {path}: {source}", path = path.display())]
     File {
-        /// As configured.
+        /// The configured path.
         path: PathBuf,
-        /// The system's words.
+        /// The error of the system.
         source: io::Error,
     },
-    /// The filter is none, which the configuration should have noticed.
+    /// The filter is invalid. The configuration should have rejected it.
     #[error("the log filter is invalid")]
     Filter,
-    /// Something else has set a global subscriber.
+    /// Another part of this process has already set a global subscriber.
     #[error("this process already has a log")]
     AlreadyThere,
-    /// The writer's thread cannot start.
+    /// The thread of the writer cannot be started.
     #[error("cannot start the log's thread: {0}")]
     Thread(#[source] io::Error),
 }
 
 impl InitError {
-    /// The line for the operator; say it with [`say_without_log`].
+    /// The notice for the operator. [`say_without_log`] writes it.
     #[must_use]
     pub fn notice(&self) -> Notice {
         match self {
@@ -126,8 +127,8 @@ impl InitError {
     }
 }
 
-/// Keeps the log going; dropping it writes out what is queued (waiting 2 s at most), so `main` must return
-/// rather than exit.
+/// Keeps the log running. Dropping the guard writes the queued lines (and waits at most 2 s), so `main` must return
+/// instead of calling `exit`.
 #[derive(Debug)]
 pub struct Guard {
     queue: Queue,
@@ -136,19 +137,18 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// The operator's voice; hand out copies of it.
+    /// Returns the operator's log. Copies may be handed out.
     #[must_use]
     pub const fn operator(&self) -> Operator {
         self.operator
     }
 
-    /// From now on none of these is seen in the log, whoever says it.
+    /// Hides these secrets from now on in all lines.
     pub fn hide(&self, secrets: impl IntoIterator<Item = Secret>) {
         self.hidden.add(secrets.into_iter().map(|secret| secret.expose().to_owned()));
     }
 
-    /// Opens the log file again, at the same path: for SIGHUP after logrotate. Whether it failed is said in
-    /// the log.
+    /// Opens the log file again at the same path, for SIGHUP after logrotate. A failure is reported in the log.
     pub fn reopen(&self) {
         self.queue.order(Order::Reopen);
     }
@@ -159,7 +159,8 @@ impl Drop for Guard {
         let (done, is_done) = mpsc::sync_channel(1);
         for _ in 0..FLUSH_TRIES {
             if self.queue.order(Order::Flush(done.clone())) {
-                let _in_time_or_not = is_done.recv_timeout(FLUSH_LIMIT);
+                // Lines that are not written in this time are lost.
+                is_done.recv_timeout(FLUSH_LIMIT).ok();
                 return;
             }
             thread::sleep(FLUSH_LIMIT / FLUSH_TRIES);
@@ -167,14 +168,14 @@ impl Drop for Guard {
     }
 }
 
-/// Says notices in the operator's language, in the log and in the span it is called in.
+/// Writes notices in the operator's language to the log, within the current span.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Operator {
     language: Language,
 }
 
 impl Operator {
-    /// A voice that speaks `language`.
+    /// Creates an operator's log in `language`.
     #[must_use]
     pub const fn new(language: Language) -> Self {
         Self { language }
@@ -191,22 +192,24 @@ impl Operator {
     }
 }
 
-/// Says notices when there is no log yet because the start failed: on stderr, and in the file at `log_path`
-/// if it can be opened, as the operator looks for errors in both.
+/// Writes notices when the start has failed before the log was open: to stderr, and to the file at `log_path` if it
+/// can be opened. The operator looks for errors in both.
 pub fn say_without_log(language: Language, log_path: Option<&Path>, notices: &[Notice]) {
     let err = io::stderr();
     let style = writer::style_of(&err);
     let mut file = log_path.and_then(|path| LogFile::open(path).ok());
     for notice in notices {
         let line = Line::of_notice(notice, language);
-        let _said_or_not = (&err).write_all(line.render(style).as_bytes());
+        // Nobody can be told if stderr fails.
+        (&err).write_all(line.render(style).as_bytes()).ok();
         if let Some(file) = &mut file {
-            let _stderr_has_it = file.append(&line.render(Style::File));
+            // Trouble with the file need not be reported: stderr already has the notice.
+            drop(file.append(&line.render(Style::File)));
         }
     }
 }
 
-/// `lines` behind the filter, past which the operator's lines and the calls' spans always get.
+/// Puts a filter in front of `lines` that the operator's lines and the spans of calls always pass.
 fn filtered<S>(lines: Lines, directives: &str) -> Option<impl Layer<S> + use<S>>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,

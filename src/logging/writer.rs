@@ -1,9 +1,9 @@
-//! Where lines go: a thread of its own writes each to stdout and appends it to the log file.
+//! Writes the lines. A thread of its own writes each line to stdout and appends it to the log file.
 //!
-//! Whoever logs only hands a line over and never waits: not for a full disk, a hanging file server or a
-//! paused journal. The queue is bounded; what does not fit is counted. The file is bounded too, so that a flood of
-//! lines does not fill the disk. Trouble with the file is said on stderr (and in the line stream) once when it
-//! starts and once when it ends. This module does not know what a line says; that is `line`'s.
+//! Code that logs only hands a line over and never waits for a full disk, a file server that hangs, or a paused
+//! journal. The queue is bounded, and lines that do not fit are counted. The file is bounded too, so that a flood of
+//! lines cannot fill the disk. Trouble with the file is reported on stderr (and in the stream of lines) once when it
+//! starts and once when it ends. `line` decides what a line contains.
 //!
 //! ```text
 //!             a write fails                the file has MAX_FILE_BYTES
@@ -23,29 +23,31 @@ use std::sync::mpsc::{self, Receiver, SyncSender};
 use super::line::{Line, Style};
 use crate::operator::{Detail, Language, Notice};
 
-/// Lines that may wait for a slow disk or journal. Smaller loses lines in a burst of developer output; larger
-/// holds more memory while the disk hangs (about 200 bytes a line).
+/// The number of lines that may wait for a slow disk or journal. A smaller value loses lines in a burst of developer
+/// output; a larger one uses more memory while the disk hangs (about 200 bytes a line).
 const QUEUE_LINES: usize = 8192;
 
-/// The size from which on nothing more goes into the file until it is rotated; stdout and the journal, which bounds itself,
-/// still get every line. A larger size could fill a small disk before logrotate comes, which is once a day; a smaller
-/// one would leave a busy day at LOG_LEVEL=debug incomplete. The installed logrotate entry rotates from a tenth of it on.
+/// The size of the file, in bytes, from which nothing more is written to it until it is rotated. stdout and the
+/// journal, which limits itself, still receive every line. A larger size could fill a small disk before logrotate
+/// runs, which is once a day; a smaller one would leave a busy day at LOG_LEVEL=debug incomplete. The installed
+/// logrotate entry rotates from a tenth of this size.
 const MAX_FILE_BYTES: u64 = 1 << 30;
 
-/// What may go into a full file beyond its size: the line that says so. Smaller would lose that line.
+/// The number of bytes by which a full file may exceed its size, for the line that says that the file is full. A
+/// smaller value would lose that line.
 const LAST_WORDS_BYTES: u64 = 4_096;
 
-/// What the writer is told.
+/// An order for the writer.
 pub(super) enum Order {
-    /// Write this.
+    /// Write this line.
     Line(Line),
-    /// Open the file again, at the same path.
+    /// Open the file again at the same path.
     Reopen,
-    /// Everything before this is to be written; then answer.
+    /// Write everything that was queued before, and then answer.
     Flush(SyncSender<()>),
 }
 
-/// The way in. Clones share the queue and the count.
+/// The queue of orders. Clones share the queue and the count of lost lines.
 #[derive(Clone, Debug)]
 pub(super) struct Queue {
     orders: SyncSender<Order>,
@@ -58,38 +60,38 @@ impl Queue {
         (Self { orders, lost: Arc::default() }, receiver)
     }
 
-    /// Hands a line over, or counts it as lost.
+    /// Queues a line, or counts it as lost.
     pub(super) fn push(&self, line: Line) {
         if self.orders.try_send(Order::Line(line)).is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// The count of lines that did not fit, which the writer takes and says.
+    /// The number of lines that did not fit, which the writer takes and reports.
     pub(super) fn lost(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.lost)
     }
 
-    /// Gives an order; `false` if the queue is full.
+    /// Queues an order. Returns false if the queue is full.
     pub(super) fn order(&self, order: Order) -> bool {
         self.orders.try_send(order).is_ok()
     }
 }
 
-/// What the thread owns.
+/// The state of the writer's thread.
 pub(super) struct Writer<Out, Err> {
     pub(super) file: LogFile,
-    /// Where lines are shown, and how.
+    /// The output that shows all lines, and its style.
     pub(super) out: Out,
     pub(super) out_style: Style,
-    /// Where trouble with the file is said, and how.
+    /// The output for trouble with the file, and its style.
     pub(super) err: Err,
     pub(super) err_style: Style,
     pub(super) language: Language,
 }
 
 impl<Out: Write, Err: Write> Writer<Out, Err> {
-    /// Works until the last [`Queue`] is gone.
+    /// Works until the last [`Queue`] has been dropped.
     pub(super) fn run(mut self, queue_lost: &AtomicU64, orders: &Receiver<Order>) {
         for order in orders {
             match order {
@@ -99,8 +101,9 @@ impl<Out: Write, Err: Write> Writer<Out, Err> {
                     self.tell(trouble);
                 }
                 Order::Flush(done) => {
-                    let _written_or_not = self.out.flush();
-                    let _nobody_may_wait_any_more = done.try_send(());
+                    // The lines are in the file as well, and whoever asked may have stopped waiting.
+                    self.out.flush().ok();
+                    done.try_send(()).ok();
                 }
             }
             let lost = queue_lost.swap(0, Ordering::Relaxed);
@@ -116,62 +119,61 @@ impl<Out: Write, Err: Write> Writer<Out, Err> {
         self.tell(trouble);
     }
 
-    /// A broken stdout has nowhere to be said but in the file, where the lines are anyway.
+    /// Shows a line on stdout. A failure is not reported: the only other place is the file, which has all lines anyway.
     fn show(&mut self, line: &Line) {
-        let _shown_or_not =
-            self.out.write_all(line.render(self.out_style).as_bytes()).and_then(|()| self.out.flush());
+        self.out.write_all(line.render(self.out_style).as_bytes()).and_then(|()| self.out.flush()).ok();
     }
 
-    /// Says trouble with the log on stderr, and in the file as far as that can be written.
+    /// Reports trouble with the log on stderr and, if possible, in the file.
     fn tell(&mut self, trouble: Option<Notice>) {
         if let Some(notice) = trouble {
             let line = Line::of_notice(&notice, self.language);
-            let _said_or_not = self.err.write_all(line.render(self.err_style).as_bytes());
+            self.err.write_all(line.render(self.err_style).as_bytes()).ok();
             self.file.add_last_words(&line.render(Style::File));
         }
     }
 }
 
-/// The log file: appended to, opened again after logrotate, patient with a full disk, and of limited size.
+/// The log file. It is appended to, opened again after logrotate, retried on a full disk, and limited in size.
 #[derive(Debug)]
 pub(super) struct LogFile {
     path: PathBuf,
     file: File,
-    /// What it may grow to.
+    /// The largest size, in bytes.
     max_bytes: u64,
-    /// What is in it, as far as we know: others may have emptied it.
+    /// The present size as far as it is known. Another process may have emptied the file.
     bytes: u64,
     state: State,
-    /// A line was written in part, so the next one must not continue it.
+    /// Whether the last line was written in part, so that the next one must begin on a new line.
     is_mid_line: bool,
 }
 
-/// How the file fares.
+/// The state of the file.
 #[derive(Debug)]
 enum State {
-    /// Lines go into it.
+    /// Lines are written to the file.
     Writing,
-    /// It cannot be written.
+    /// The file cannot be written.
     Failing {
-        /// Lines lost since.
+        /// The number of lines lost since then.
         lost: u64,
     },
-    /// It has its largest size.
+    /// The file has its largest size.
     Full {
-        /// Lines lost since.
+        /// The number of lines lost since then.
         lost: u64,
     },
 }
 
 impl LogFile {
-    /// Opens the file for appending, creating it and its folder where they are missing.
+    /// Opens the file for appending. A missing file or folder is created.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let (file, bytes) = open_append(path)?;
         let (path, max_bytes) = (path.to_owned(), MAX_FILE_BYTES);
         Ok(Self { path, file, max_bytes, bytes, state: State::Writing, is_mid_line: false })
     }
 
-    /// Appends one line. Returns what there is to say: the file is full, writing begins to fail, or works again.
+    /// Appends one line. Returns a notice if the file has become full, has begun to fail, or works again.
     pub(super) fn append(&mut self, line: &str) -> Option<Notice> {
         if !self.has_room(line, self.max_bytes) {
             if let State::Full { lost } = &mut self.state {
@@ -205,16 +207,16 @@ impl LogFile {
         }
     }
 
-    /// Appends a line on the file itself, for which there is a little room where it is full. Whether that succeeds is not
-    /// told: the trouble is known already.
+    /// Appends a line about the file itself, for which a full file has a little room. A failure is not reported,
+    /// because the trouble is already known.
     fn add_last_words(&mut self, line: &str) {
         if self.has_room(line, self.max_bytes + LAST_WORDS_BYTES) {
-            let _second_trouble_is_the_same = self.write(line);
+            self.write(line).ok();
         }
     }
 
-    /// Whether the file stays within `max` bytes with the line. Looks at the file before it says no, as others may have
-    /// emptied it.
+    /// Whether the file stays within `max` bytes with this line. Before the answer is no, the size of the file is
+    /// read again, because another process may have emptied the file.
     fn has_room(&mut self, line: &str, max: u64) -> bool {
         let fits = |bytes: u64| bytes.saturating_add(line.len() as u64) <= max;
         if !fits(self.bytes) {
@@ -223,7 +225,7 @@ impl LogFile {
         fits(self.bytes)
     }
 
-    /// Opens the path again, after the file was moved away. If that fails the old file goes on being used.
+    /// Opens the path again after the file was moved away. If that fails, the old file stays in use.
     pub(super) fn reopen(&mut self) -> Option<Notice> {
         match open_append(&self.path) {
             Ok((file, bytes)) => {
@@ -235,7 +237,7 @@ impl LogFile {
         }
     }
 
-    /// One system call per line where the disk plays along, so that lines of two writers do not mix.
+    /// Writes a line in one system call if the disk permits, so that the lines of two processes do not mix.
     fn write(&mut self, line: &str) -> io::Result<()> {
         let whole = if self.is_mid_line { format!("\n{line}") } else { line.to_owned() };
         let mut rest = whole.as_bytes();
@@ -263,9 +265,9 @@ impl LogFile {
     }
 }
 
-/// The file, and how large it is.
+/// Opens the file and returns it with its size.
 fn open_append(path: &Path) -> io::Result<(File, u64)> {
-    /// Channel names are in it: not for everybody.
+    /// The mode of the file. The lines contain names of channels, so not everybody may read them.
     const MODE: u32 = 0o640;
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         fs::create_dir_all(folder)?;
@@ -275,7 +277,7 @@ fn open_append(path: &Path) -> io::Result<(File, u64)> {
     Ok((file, bytes))
 }
 
-/// How a standard stream wants its lines: for the journal, for a terminal, or plain.
+/// The style of a standard stream: for the journal, for a terminal, or plain.
 pub(super) fn style_of(stream: &(impl AsFd + IsTerminal)) -> Style {
     if is_journal(stream) {
         Style::Journal
@@ -286,8 +288,9 @@ pub(super) fn style_of(stream: &(impl AsFd + IsTerminal)) -> Style {
     }
 }
 
-/// Whether `stream` is the one systemd connected to the journal: `JOURNAL_STREAM` is its device and inode
-/// (systemd.exec(5)). The variable alone is not enough, as children inherit it with their output redirected.
+/// Whether systemd has connected `stream` to the journal: `JOURNAL_STREAM` holds the device and inode of that stream
+/// (systemd.exec(5)). The variable alone proves nothing, because child processes inherit it even if their output is
+/// redirected.
 fn is_journal(stream: &impl AsFd) -> bool {
     let Some(named) = std::env::var_os("JOURNAL_STREAM") else {
         return false;
@@ -330,7 +333,7 @@ mod tests {
         assert_eq!(file.append("four\n"), None);
     }
 
-    /// A log of at most 1 MiB with `bytes` in it.
+    /// Opens a log of at most 1 MiB that contains `bytes` bytes.
     fn small_log(folder: &Path, bytes: u64) -> LogFile {
         let path = folder.join("calls.log");
         File::create(&path).unwrap().set_len(bytes).unwrap();
