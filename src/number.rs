@@ -1,32 +1,35 @@
-//! Telephone numbers: when two of them, however they are written, are the same.
+//! Phone numbers: decides when two numbers are the same, no matter how they are written.
 //!
-//! A network may tell a caller's number with or without `+`, `00`, country code or a leading `0`. With the country of
-//! the line (`COUNTRY_CODE`) a number stands for its E.164 form and is the same as any other way to write that. Without
-//! it, the last nine digits decide, which may also find a stranger whose number ends like it.
+//! A network may present a caller's number with or without `+`, `00`, the country code, or a leading `0`. If the
+//! country of the line is known (`COUNTRY_CODE`), a number stands for its E.164 form and equals every other notation
+//! of that form. Otherwise the last nine digits decide, which may also match a stranger whose number ends with the
+//! same digits.
 //!
-//! A row holds [`key`] of its number, which depends on no setting, so that a change of the country code makes no row wrong.
+//! A row holds the [`key`] of its number. The key does not depend on a setting, so a change of the country code makes
+//! no row wrong.
 
 use std::str::FromStr;
 
-/// Longest key, characters. A column holds 255.
+/// The longest key, in characters. The database column holds 255; a larger value would not fit.
 const KEY_CHARS: usize = 250;
-/// Digits from the end that make two numbers the same where no country is known. More would tell a number with a country
-/// code from the same without it, in countries whose national numbers have nine digits; fewer would find more strangers.
+/// The number of final digits that must be the same if no country is known. With more digits, a number with a country
+/// code would differ from the same number without it in countries whose national numbers have nine digits; with
+/// fewer, more strangers would match.
 const TAIL_DIGITS: usize = 9;
-/// What stands before a country code in place of `+` almost everywhere (ITU-T E.164, international prefix).
+/// The prefix that replaces the `+` in front of a country code in most countries (ITU-T E.164, international prefix).
 const INTERNATIONAL: &str = "00";
-/// The same in the countries of code 1.
+/// The same prefix in the countries with code 1.
 const INTERNATIONAL_NORTH_AMERICA: &str = "011";
-/// What stands before a national number in most countries, and is not part of it abroad.
+/// The trunk prefix in front of a national number in most countries. International notation omits it.
 const TRUNK: &str = "0";
 
-/// A number as a column holds it: its digits and letters, so that spaces, brackets and the `+` do not matter.
+/// The form of a number in the database: its digits and letters, so that spaces, brackets and the `+` do not matter.
 #[must_use]
 pub fn key(number: &str) -> String {
     number.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).take(KEY_CHARS).collect()
 }
 
-/// What tells a caller from others where the country of the line does not matter. None: the number is withheld.
+/// Identifies a caller without regard to the country of the line. `None` if the number is withheld.
 #[must_use]
 pub fn caller(number: &str) -> Option<String> {
     let key = key(number);
@@ -37,11 +40,11 @@ pub fn caller(number: &str) -> Option<String> {
     }
 }
 
-/// The country code of a line (ITU-T E.164): one to three digits, of which the first is not 0.
+/// The country code of a line (ITU-T E.164): one to three digits, the first of which is not 0.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CountryCode(String);
 
-/// Not a country code.
+/// The text is not a country code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a country code has one to three digits, such as 57")]
 pub struct CountryCodeError;
@@ -58,17 +61,17 @@ impl FromStr for CountryCode {
     }
 }
 
-/// The rows of a number that is sought.
+/// The rows that a search for a number finds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sought {
-    /// Those with one of these keys.
+    /// The rows with one of these keys.
     Keys(Vec<String>),
-    /// Those whose key ends like this.
+    /// The rows whose key ends with this text.
     Tail(String),
 }
 
 impl Sought {
-    /// What finds `number` on a line of this country. None: there is no number in it.
+    /// The search for `number` on a line in this country. `None` if the text contains no digit or letter.
     #[must_use]
     pub fn new(number: &str, country: Option<&CountryCode>) -> Option<Self> {
         let key = key(number);
@@ -76,7 +79,7 @@ impl Sought {
             return None;
         }
         if !key.bytes().all(|byte| byte.is_ascii_digit()) {
-            // The name of a SIP account.
+            // The text is the name of a SIP account.
             return Some(Self::Keys(vec![key]));
         }
         let abroad = international(number, &key, country);
@@ -86,13 +89,13 @@ impl Sought {
         })
     }
 
-    /// The rows of those who withheld their number, and of those whose number was erased.
+    /// The search for callers who withheld their number. It also finds erased numbers.
     #[must_use]
     pub fn none() -> Self {
         Self::Keys(vec![String::new()])
     }
 
-    /// Whether `number` is the same.
+    /// Whether the search finds `number`.
     #[must_use]
     pub fn is(&self, number: &str) -> bool {
         let key = key(number);
@@ -103,13 +106,13 @@ impl Sought {
     }
 }
 
-/// What of a key the column for the ends of numbers holds.
+/// The end of a key, which the database holds in a column of its own.
 fn tail(key: &str) -> &str {
     let from = key.char_indices().rev().nth(TAIL_DIGITS - 1).map_or(0, |(at, _)| at);
     &key[from..]
 }
 
-/// The digits behind the international prefix, if the number is written with one.
+/// The digits after the international prefix, if the number is written with one.
 fn international<'a>(number: &str, key: &'a str, country: Option<&CountryCode>) -> Option<&'a str> {
     if number.trim_start().starts_with('+') {
         return Some(key);
@@ -119,7 +122,8 @@ fn international<'a>(number: &str, key: &'a str, country: Option<&CountryCode>) 
     key.strip_prefix(prefix)
 }
 
-/// Every key that a number of a line in this country may have. `abroad`: its E.164 digits, where they are certain.
+/// Every key under which a number may be stored on a line in this country. `abroad` holds the E.164 digits of the
+/// number, if they are certain.
 fn spellings(key: &str, abroad: Option<&str>, CountryCode(code): &CountryCode) -> Vec<String> {
     let forms = abroad.map_or_else(
         || {
@@ -197,7 +201,7 @@ mod tests {
         ] {
             assert!(!same(one, other, country), "{one} {other}");
         }
-        // What the country code is for.
+        // Without a country code, numbers with the same last nine digits count as the same.
         assert!(same("3001234567", "6001234567", None));
         assert_eq!(Sought::new(" +()-", None), None);
     }

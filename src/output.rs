@@ -1,22 +1,22 @@
-//! What commands print for whoever ran them: their answers, on stdout. Lines of the log are not its business.
+//! Prints the answers of commands to stdout. Log lines do not pass through here.
 //!
-//! A reader that has seen enough – `head`, say – closes the pipe. That is no fault: the command ends quietly, with the code
-//! that a shell shows for a program which SIGPIPE has ended.
+//! A reader that has seen enough, such as `head`, closes the pipe. That is no fault: the command then ends quietly,
+//! with the exit code that shells show for a program that SIGPIPE has ended.
 
 use std::io::{self, Write as _};
 
-/// The exit code where nobody reads the output any more: 128 and the number of SIGPIPE, as POSIX shells have it.
+/// The exit code when the reader has closed the pipe: 128 plus the number of SIGPIPE, as in POSIX shells.
 pub const UNREAD: u8 = 141;
 
-/// Why nothing more is printed.
+/// The reader has closed the pipe.
 #[derive(Debug, thiserror::Error)]
 #[error("nobody reads the output any more")]
 struct Unread;
 
-/// Prints `text` and the end of its line.
+/// Prints `text` and a line break.
 ///
 /// # Errors
-/// stdout cannot be written; [`is_unread`] tells whether only nobody reads it.
+/// stdout cannot be written. [`is_unread`] says whether the cause is a reader that has closed the pipe.
 pub fn print(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "{text}").and_then(|()| out.flush()).map_err(|error| match error.kind() {
@@ -25,7 +25,8 @@ pub fn print(text: &str) -> io::Result<()> {
     })
 }
 
-/// Whether the error is of [`print()`], and nobody reads the output any more. The broken pipe of a socket is none of these.
+/// Whether the error comes from [`print()`] because the reader has closed the pipe. The broken pipe of a socket does
+/// not count.
 #[must_use]
 pub fn is_unread(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|inner| inner.is::<Unread>())

@@ -1,8 +1,9 @@
-//! SQLite files: made with the modes of recordings, opened, examined, brought to the newest tables, put aside when
-//! damaged. Knows no table; the index of the recordings and the call log each have their own file.
+//! Handles SQLite files: creates them with the modes of recordings, opens and checks them, migrates them to the
+//! newest tables, and moves damaged ones aside. This module knows no table. The index of the recordings and the call
+//! log each have a file of their own.
 //!
-//! What is deleted in them is overwritten (`secure_delete`), and is gone from the write-ahead log too when [`settle`] has
-//! succeeded.
+//! Deleted data is overwritten (`secure_delete`). After [`settle`] has succeeded, the data is gone from the
+//! write-ahead log as well.
 
 use std::fs::{DirBuilder, Metadata, OpenOptions};
 use std::io;
@@ -16,32 +17,34 @@ use sqlx::sqlite::{
 };
 use sqlx::{AssertSqlSafe, ConnectOptions as _, SqlSafeStr as _};
 
-/// Readers at once, and the writer. More would only wait for each other's disk.
+/// The number of connections: readers and the writer. With more, connections would only wait for each other's disk
+/// access; with fewer, readers wait for each other.
 const CONNECTIONS: u32 = 4;
-/// How long a connection waits for another process – `recordings purge` – to finish writing. Purging writes
-/// row by row, so this is long already.
+/// How long a connection waits until another process, such as `recordings purge`, has finished writing. Purging
+/// writes row by row, so this time is long. A shorter time makes writes fail during a purge.
 const BUSY: Duration = Duration::from_secs(5);
-/// Damaged databases that are kept beside the new one; more would let a failing disk fill itself.
+/// The number of damaged databases that are kept beside the new one. A larger value would let a failing disk fill
+/// itself; a smaller one discards evidence earlier.
 const MOVED_ASIDE: u32 = 9;
-/// `PRAGMA user_version` of files in which what was deleted has always been overwritten.
+/// The `PRAGMA user_version` of files in which deleted data has always been overwritten.
 const OVERWRITES: i64 = 1;
 
-/// Changes of the tables, in order: version, name, SQL. One that was published never changes.
+/// The changes of the tables in order: version, name and SQL. A published change is never altered.
 pub type Migrations = &'static [(i64, &'static str, &'static str)];
 
 /// What a commit waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Commit {
-    /// Nothing: a power cut may take the last ones. The file stays whole.
+    /// Nothing. A power cut may lose the last commits, but the file stays intact.
     Soon,
     /// The disk.
     Durable,
 }
 
-/// The database in this file, with its tables; made where it is missing.
+/// Opens the database in this file with its tables. A missing file is created.
 ///
 /// # Errors
-/// See [`is_corrupt`] for those that only a new file helps against.
+/// [`is_corrupt`] identifies the errors for which only a new file helps.
 pub async fn open(path: &Path, migrations: Migrations, commit: Commit) -> Result<SqlitePool, sqlx::Error> {
     make_file(path)?;
     let options = SqliteConnectOptions::new()
@@ -53,7 +56,7 @@ pub async fn open(path: &Path, migrations: Migrations, commit: Commit) -> Result
         })
         .busy_timeout(BUSY)
         .pragma("secure_delete", "ON")
-        // Of a slow statement sqlx would warn the operator with all of its SQL.
+        // sqlx would log slow statements with all of their SQL.
         .disable_statement_logging();
     let pool = SqlitePoolOptions::new()
         .max_connections(CONNECTIONS)
@@ -71,19 +74,19 @@ pub async fn open(path: &Path, migrations: Migrations, commit: Commit) -> Result
     }
     migrate(&pool, migrations).await?;
     if let Err(error) = overwrite(&pool).await {
-        // There is no room, or another process reads: the next start tries again.
+        // The disk has no room, or another process is reading. The next start tries again.
         tracing::debug!(%error, "what an earlier version deleted stays in the file");
     }
     Ok(pool)
 }
 
-/// Whether the file holds nothing yet.
+/// Whether the file contains no tables yet.
 async fn is_new(pool: &SqlitePool) -> sqlx::Result<bool> {
     let things: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_master").fetch_one(pool).await?;
     Ok(things == 0)
 }
 
-/// Makes the file anew, once, if an earlier version has used it, which left in it what it deleted.
+/// Rewrites the file once if an earlier version has used it, because that version did not overwrite deleted data.
 async fn overwrite(pool: &SqlitePool) -> sqlx::Result<()> {
     let version: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(pool).await?;
     if version < OVERWRITES {
@@ -94,8 +97,9 @@ async fn overwrite(pool: &SqlitePool) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// Brings everything that was written into the file itself, and empties the write-ahead log beside it: a copy of the file
-/// is whole then, and what was deleted is nowhere. False: somebody reads just now; it is to be tried again.
+/// Writes everything into the database file itself and empties the write-ahead log beside it. A copy of the file is
+/// then complete, and nothing remains of deleted data. Returns false if a reader prevents it; the caller must try
+/// again.
 ///
 /// # Errors
 /// The database fails.
@@ -104,7 +108,8 @@ pub async fn settle(pool: &SqlitePool) -> sqlx::Result<bool> {
     Ok(is_busy == 0)
 }
 
-/// The same tables without a file: one connection, for ever, since such a database lives as long as that.
+/// Opens the same tables in memory, with one connection that is never closed, because such a database lives only as
+/// long as its connection.
 ///
 /// # Errors
 /// There is no memory.
@@ -119,14 +124,14 @@ pub async fn open_memory(migrations: Migrations) -> Result<SqlitePool, sqlx::Err
     Ok(pool)
 }
 
-/// Migrations as sqlx takes them, for whatever database.
+/// Converts migrations to the form that sqlx takes, for any database.
 #[must_use]
 pub fn migrator(migrations: Migrations) -> Migrator {
     let migrations = migrations.iter().map(|&(version, name, sql)| {
         Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
     });
     let mut migrator = Migrator::with_migrations(migrations.collect());
-    // A newer program has been here: what it added does not disturb.
+    // A newer version of the program may have made changes. They do no harm.
     migrator.set_ignore_missing(true);
     migrator
 }
@@ -134,13 +139,13 @@ pub fn migrator(migrations: Migrations) -> Migrator {
 async fn migrate(pool: &SqlitePool, migrations: Migrations) -> Result<(), sqlx::Error> {
     migrator(migrations).run(pool).await.map_err(|error| match error {
         MigrateError::Execute(error) => error,
-        // The disk failed it, not what is in the file.
+        // The disk caused the failure, not the content of the file.
         MigrateError::ExecuteMigration(error, _) if primary_code(&error) != Some(SQLITE_ERROR) => error,
         other => sqlx::Error::Migrate(Box::new(other)),
     })
 }
 
-/// Makes the file and its folder with the modes of recordings; `SQLite` gives its other files that of the first.
+/// Creates the file and its folder with the modes of recordings. SQLite gives its other files the mode of this one.
 fn make_file(path: &Path) -> io::Result<()> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         DirBuilder::new().recursive(true).mode(0o750).create(folder)?;
@@ -148,31 +153,33 @@ fn make_file(path: &Path) -> io::Result<()> {
     OpenOptions::new().append(true).create(true).mode(0o640).open(path).map(drop)
 }
 
-/// Wrong SQL, which is to say: a table that is there already, and other than ours.
+/// The result code for invalid SQL. For a migration it means that a table exists already and differs from the
+/// expected one.
 const SQLITE_ERROR: u32 = 1;
 const SQLITE_CORRUPT: u32 = 11;
 const SQLITE_NOTADB: u32 = 26;
 
-/// SQLite's result code; extended ones have it in the low byte.
+/// SQLite's primary result code, which is the low byte of an extended one.
 fn primary_code(error: &sqlx::Error) -> Option<u32> {
     let sqlx::Error::Database(error) = error else { return None };
     Some(error.code()?.parse::<u32>().ok()? & 0xFF)
 }
 
-/// Whether the file is damaged, or not a database of ours at all, so that only a new one helps.
+/// Whether the file is damaged or is not a database of this program, so that only a new file helps.
 #[must_use]
 pub fn is_corrupt(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Database(_) => {
             primary_code(error).is_some_and(|code| matches!(code, SQLITE_CORRUPT | SQLITE_NOTADB))
         }
-        // What quick_check said, a table that is not as it was made, or a migration that is not ours.
+        // The check of the file failed, a table differs from the expected one, or the migrations are those of another
+        // program.
         sqlx::Error::Decode(_) | sqlx::Error::ColumnNotFound(_) | sqlx::Error::Migrate(_) => true,
         _ => false,
     }
 }
 
-/// Renames a damaged database, and throws away what belongs to it; says where it is now.
+/// Renames a damaged database, removes the files that belong to it, and returns the new path.
 ///
 /// # Errors
 /// The folder cannot be written.
@@ -189,7 +196,8 @@ pub fn move_aside(path: &Path) -> io::Result<PathBuf> {
     Ok(moved)
 }
 
-/// Removes the damaged databases that were put aside and are due: nothing can be erased in them.
+/// Removes the damaged databases that were moved aside and that `is_due` selects, because no row can be erased in
+/// them.
 pub fn remove_aside(path: &Path, is_due: impl Fn(&Metadata) -> bool) {
     for moved in (1..=MOVED_ASIDE).map(|n| beside(path, &format!(".corrupt-{n}"))) {
         if moved.symlink_metadata().is_ok_and(|found| is_due(&found))
@@ -200,7 +208,7 @@ pub fn remove_aside(path: &Path, is_due: impl Fn(&Metadata) -> bool) {
     }
 }
 
-/// A path with more at its end.
+/// Appends an ending to the last part of a path.
 #[must_use]
 pub fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
@@ -208,7 +216,7 @@ pub fn beside(path: &Path, ending: &str) -> PathBuf {
     name.into()
 }
 
-/// The text, cut to `bytes` or a little less: MySQL refuses what does not fit.
+/// Cuts the text to at most `bytes` bytes at a character boundary. MySQL rejects longer texts.
 #[must_use]
 pub fn cut(text: &str, bytes: usize) -> String {
     let mut end = text.len().min(bytes);
