@@ -1,7 +1,7 @@
-//! What callers hear whom the model does not serve: the clip of the project, or the operator's own.
+//! The announcement that callers hear whom the model cannot serve: the project's own, or the operator's.
 //!
-//! Raw µ-law, as it goes on the wire and as Asterisk keeps its own `.ulaw` sounds: nothing to decode, nothing to go wrong
-//! while a caller waits.
+//! The announcement is raw G.711 µ-law, as it goes on the wire and as Asterisk keeps its own `.ulaw` sounds. Nothing
+//! must be decoded, so nothing can go wrong while a caller waits.
 
 use std::fs::File;
 use std::io::Read;
@@ -11,19 +11,22 @@ use super::reader::{Reader, is_none};
 use crate::media::frame::BYTES_PER_MS;
 use crate::operator::{Allowed, Detail};
 
-/// "Lo sentimos. En este momento, nuestro asistente no está disponible." Made by `sim/speech/make`, as is [`ENGLISH`].
+/// "Lo sentimos. En este momento, nuestro asistente no está disponible." `sim/speech/make` made this clip and
+/// [`ENGLISH`].
 const SPANISH: &[u8] = include_bytes!("apology/es.ulaw");
 /// "We are sorry. Our assistant is not available at the moment."
 const ENGLISH: &[u8] = include_bytes!("apology/en.ulaw");
-/// A longer clip would keep the caller from the person who could help; and fit no more into a goodbye.
+/// The longest announcement, in seconds. A longer one would keep the caller from a person who could help, and would
+/// not fit into the time that a call has to end.
 const MAX_SECONDS: usize = 20;
-/// How a WAV file begins. Its header would be heard as noise, the rest as more of it.
+/// The beginning of a WAV file. Such a file is rejected, because its header would be heard as noise.
 const WAV: &[u8] = b"RIFF";
 
-/// The clip, or none. The outer option is the problem, as everywhere here.
+/// Reads the announcement, which may be none. The outer option says whether the value is valid, as everywhere in this
+/// module.
 #[expect(
     clippy::option_option,
-    reason = "the outer one says that a problem was noted, the inner one is the setting"
+    reason = "the outer option says whether the value is valid, the inner one whether it is set"
 )]
 pub(super) fn apology(reader: &mut Reader<'_>, language: Option<&str>) -> Option<Option<Arc<[u8]>>> {
     let name = "APOLOGY_FILE";

@@ -12,7 +12,7 @@ use crate::operator::{Allowed, Notice};
 use crate::registry;
 use crate::sqlite;
 
-/// The variables that concern recordings, for who reads nothing else.
+/// The variables that concern recordings, for commands that read nothing else.
 pub(super) const VARIABLES: [&str; 12] = [
     "LOG_LANGUAGE",
     "RECORDINGS_DIR",
@@ -28,67 +28,70 @@ pub(super) const VARIABLES: [&str; 12] = [
     "API_TRUSTED_PROXIES",
 ];
 
-/// A token with fewer characters is warned of, and refused where other machines reach the API. 16 random letters and digits
-/// are 95 bits; fewer are usually a word.
+/// The shortest token, in characters, that raises no warning. Where other machines reach the API, shorter tokens are
+/// rejected. 16 random letters and digits have 95 bits; shorter tokens are usually words. A larger value would reject
+/// good tokens.
 const TOKEN_CHARS: usize = 16;
-/// The file of the call log, where DATABASE_URL names no other.
+/// The name of the call log's file if DATABASE_URL names no other.
 const CALL_LOG_FILE: &str = "calls.db";
 
-/// What is kept of calls beside their recordings, and who may see it.
+/// What is kept of calls besides their recordings, and who may see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ArchiveConfig {
-    /// Where the call log is.
+    /// Where the call log is kept.
     pub call_log: registry::Settings,
-    /// The file of the recordings' index: beside the call log's, under a name made of that.
+    /// The path of the index of recordings. It lies beside the file of the call log, and its name is derived from
+    /// that file's name.
     pub index: PathBuf,
-    /// The country of the line, by which callers' numbers are compared. None: the ends of numbers decide.
+    /// The country of the line, which decides when two phone numbers are the same. `None`: the last digits decide.
     pub country: Option<CountryCode>,
-    /// Who may read recordings, and where.
+    /// Who may use the API, and where it listens.
     pub api: ApiConfig,
 }
 
 impl ArchiveConfig {
-    /// The files of the databases.
+    /// The paths of the two databases.
     #[must_use]
     pub fn databases(&self) -> [PathBuf; 2] {
         [self.call_log.file.clone(), self.index.clone()]
     }
 }
 
-/// The REST API.
+/// The settings of the REST API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiConfig {
-    /// Where it listens.
+    /// The address on which the API listens.
     pub listen: SocketAddr,
-    /// Who may use it. Empty: some users of this machine, and then `listen` is a loopback address.
+    /// The tokens that permit access. Empty: certain users of this machine have access, and `listen` is a loopback
+    /// address.
     pub tokens: Vec<ApiToken>,
-    /// The group whose members may use it where there are no tokens; None: the daemon's own.
+    /// The group whose members have access if there are no tokens. `None`: the group of the daemon.
     pub group: Option<String>,
-    /// Reverse proxies whose word on their clients counts.
+    /// The reverse proxies that are trusted to name their clients.
     pub trusted_proxies: Vec<IpNet>,
 }
 
-/// One bearer token.
+/// A bearer token of the API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiToken {
-    /// How the access log calls its holder.
+    /// The name of the token's holder in the access log.
     pub name: String,
-    /// What it opens.
+    /// What the token permits.
     pub role: Role,
-    /// The token.
+    /// The token itself.
     pub secret: Secret,
 }
 
 /// What the holder of a token may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Everything.
+    /// All requests.
     Full,
-    /// Read.
+    /// Requests that only read.
     Reader,
 }
 
-/// Reads this part; the databases are in the folder of the recordings unless they are told otherwise.
+/// Reads this section. The databases are in the folder of the recordings unless a variable says otherwise.
 pub(super) fn archive(reader: &mut Reader<'_>, folder: Option<&Path>) -> Option<ArchiveConfig> {
     let database = reader.parsed("DATABASE_URL", Allowed::Database, database);
     let country = country(reader);
@@ -106,7 +109,7 @@ pub(super) fn archive(reader: &mut Reader<'_>, folder: Option<&Path>) -> Option<
 
 #[expect(
     clippy::option_option,
-    reason = "the outer one says that a problem was noted, the inner one is the setting"
+    reason = "the outer option says whether the value is valid, the inner one whether it is set"
 )]
 fn country(reader: &mut Reader<'_>) -> Option<Option<CountryCode>> {
     reader.parsed("COUNTRY_CODE", Allowed::CountryCode, |text| {
@@ -143,22 +146,23 @@ fn api(reader: &mut Reader<'_>) -> Option<ApiConfig> {
     Some(ApiConfig { listen, tokens, group, trusted_proxies })
 }
 
-/// Comma-separated addresses, and networks such as `10.0.0.0/8`.
+/// Parses comma-separated addresses and networks such as `10.0.0.0/8`.
 pub(super) fn networks(text: &str) -> Option<Vec<IpNet>> {
     let network = |text: &str| text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
     let texts = text.split(',').map(str::trim).filter(|_| !text.trim().is_empty());
     texts.map(network).collect()
 }
 
-/// What DATABASE_URL names.
+/// The database that DATABASE_URL names.
 pub(super) enum Database {
-    /// Nothing: a file beside the recordings.
+    /// DATABASE_URL is empty: a file beside the recordings.
     Here,
     File(PathBuf),
     Server(registry::Server),
 }
 
-/// `sqlite:PATH`, `sqlite://PATH`, or a server's address; empty: beside the recordings.
+/// Parses `sqlite:PATH`, `sqlite://PATH`, or the address of a server. An empty text means a file beside the
+/// recordings.
 pub(super) fn database(text: &str) -> Option<Database> {
     let text = text.trim();
     if text.is_empty() {
@@ -173,7 +177,8 @@ pub(super) fn database(text: &str) -> Option<Database> {
     is_plain.then(|| Database::File(path.into()))
 }
 
-/// Comma-separated, each `[ROLE[/NAME]:]SECRET`; the role is `full` unless it says `reader`.
+/// Parses comma-separated tokens of the form `[ROLE[/NAME]:]SECRET`. The role is `full` unless the token says
+/// `reader`.
 pub(super) fn tokens(text: &str) -> Option<Vec<ApiToken>> {
     let text = text.trim();
     if text.is_empty() {
@@ -211,7 +216,7 @@ mod tests {
     use crate::config::RecordingsConfig;
     use crate::operator::Language;
 
-    /// The section these variables make, or what is said of them; with the lines of its remarks.
+    /// Returns the section that these variables make and the lines of its remarks, or the lines about what is wrong.
     fn read(variables: &[(&str, &str)]) -> Result<(ArchiveConfig, Vec<String>), Vec<String>> {
         let process = |name: &str| {
             variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())

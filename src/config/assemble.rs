@@ -1,8 +1,7 @@
-//! Puts the configuration together from its variables: what each may be, and what of it goes together.
+//! Makes the configuration from its variables: checks each of them, and whether they fit together.
 //!
-//! It looks at nothing but the variables it is given and the files they name. Each
-//! section reads all of its variables before it gives up on one (`?`), so that all problems are found in one
-//! run.
+//! This module reads only the variables that it is given and the files that they name. Each section reads all of its
+//! variables before it gives up because of one (`?`), so that one run finds all problems.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -30,16 +29,17 @@ use crate::realtime::dialect::{
     Dialect, Eagerness, LanguageKey, SessionSettings, Transcription, TurnDetection, is_custom_voice,
 };
 
-/// The assistant's instructions where no file is named.
+/// The instructions for the assistant if no file is named.
 const INSTRUCTIONS: &str = "Eres un asistente telefónico amable. Hablas español y tratas de usted a quien llama. \
     Respondes con una o dos frases cortas, como se habla por teléfono: sin listas, sin símbolos y sin direcciones web. \
     Si no entiendes algo, pides que lo repita; si no sabes algo, lo dices.";
 
-/// Instructions and tools may have 16,384 tokens together; a token is seldom more than 4 bytes. A larger
-/// limit would let the server refuse the settings in the first call instead of us at the start.
+/// The largest file of instructions, in KiB. Instructions and tools may have 16,384 tokens together, and a token
+/// rarely has more than 4 bytes. With a larger limit the server would reject the settings in the first call, instead
+/// of the daemon at the start; with a smaller one the daemon would reject instructions that the server accepts.
 const MAX_INSTRUCTIONS_KIB: u64 = 64;
 
-/// The configuration in `variables`, or everything that is wrong with it.
+/// Returns the configuration that `variables` make, or everything that is wrong with them.
 pub(super) fn assemble(variables: Variables<'_>) -> Result<Config, Vec<Problem>> {
     let Assembled { parts, problems, .. } = parts(variables);
     match parts.whole() {
@@ -48,17 +48,17 @@ pub(super) fn assemble(variables: Variables<'_>) -> Result<Config, Vec<Problem>>
     }
 }
 
-/// What can be made of the variables.
+/// Everything that can be made of the variables.
 pub(super) struct Assembled {
-    /// Every section that is complete.
+    /// Every section that has no problem.
     pub(super) parts: Parts,
-    /// Everything that is wrong with the others.
+    /// All problems of the other sections.
     pub(super) problems: Vec<Problem>,
-    /// What each variable comes to as text; nothing where it is missing, or its text is of no use at all.
+    /// The value in force of each variable, as text. A variable that is missing or has an unusable value is absent.
     pub(super) in_force: BTreeMap<&'static str, String>,
 }
 
-/// All of it.
+/// Assembles all sections.
 pub(super) fn parts(variables: Variables<'_>) -> Assembled {
     let mut reader = Reader::new(variables);
     let asterisk = asterisk(&mut reader);
@@ -96,7 +96,7 @@ pub(super) fn parts(variables: Variables<'_>) -> Assembled {
     Assembled { parts, problems, in_force }
 }
 
-/// What concerns recordings, or everything that is wrong with it.
+/// Assembles the sections that concern recordings, or returns everything that is wrong with them.
 pub(super) fn recordings_only(variables: Variables<'_>) -> Result<RecordingsConfig, Vec<Problem>> {
     let mut reader = Reader::new(variables);
     let language = reader.word("LOG_LANGUAGE");
@@ -204,8 +204,8 @@ fn realtime(reader: &mut Reader<'_>) -> Option<RealtimeConfig> {
     Some(config)
 }
 
-/// The model to use in place of `model`. Only OpenAI's own models are judged: elsewhere an old name may be a
-/// deployment's.
+/// Returns the model to use in place of `model`. Only OpenAI's own models are checked: elsewhere, an old name may be
+/// the name of a deployment.
 fn current_model(reader: &mut Reader<'_>, variable: &'static str, model: String, at_openai: bool) -> String {
     if !at_openai {
         return model;
@@ -224,7 +224,8 @@ fn current_model(reader: &mut Reader<'_>, variable: &'static str, model: String,
     }
 }
 
-/// The default voice exists in the current dialect only. Only OpenAI's own voices are judged: elsewhere there are others.
+/// Returns the voice. The default voice exists only in the current dialect. Voices are checked only at OpenAI,
+/// because other servers have others.
 fn voice(reader: &mut Reader<'_>, dialect: Option<Dialect>, at_openai: bool) -> Option<String> {
     let name = "OPENAI_VOICE";
     let voice = reader.token(name)?;
@@ -265,7 +266,7 @@ fn instructions(reader: &mut Reader<'_>) -> Option<String> {
 
 #[expect(
     clippy::option_option,
-    reason = "the outer one says that a problem was noted, the inner one is the setting"
+    reason = "the outer option says whether the value is valid, the inner one whether it is set"
 )]
 fn transcription(
     reader: &mut Reader<'_>,
@@ -293,7 +294,7 @@ fn transcription(
     Some(Some(Transcription { model, language, language_key }))
 }
 
-/// ISO 639, with a region if need be: `es`, `es-MX`.
+/// Checks a language code: ISO 639 with an optional region, such as `es` or `es-MX`.
 fn language_code(reader: &mut Reader<'_>, code: &str) -> bool {
     let (language, region) = code.split_once('-').unwrap_or((code, "XX"));
     let letters = |text: &str, lengths: RangeInclusive<usize>| {
@@ -322,7 +323,7 @@ fn turn_detection(reader: &mut Reader<'_>) -> Option<TurnDetection> {
 
 #[expect(
     clippy::option_option,
-    reason = "the outer one says that a problem was noted, the inner one is the setting"
+    reason = "the outer option says whether the value is valid, the inner one whether it is set"
 )]
 fn max_output_tokens(reader: &mut Reader<'_>) -> Option<Option<u32>> {
     let (from, to) = (1, 4096);
@@ -339,7 +340,7 @@ fn unless_empty(text: String) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-/// A host name or an address, without the brackets of IPv6.
+/// Parses a host name or an IP address. The result has no brackets around IPv6.
 fn host(text: &str) -> Option<String> {
     let inner = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
     let is_name =

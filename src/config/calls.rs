@@ -1,5 +1,5 @@
-//! The section of what becomes of callers: how many there may be and for how long, where they go on, what
-//! the assistant may do with them.
+//! The section that decides what happens to callers: how many there may be and for how long, where they continue, and
+//! what the assistant may do.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::call::limits::Limits;
 use crate::call::tools::Destination;
 use crate::operator::Allowed;
 
-/// Reads all of it. `callers_speak`: their language, where it is set.
+/// Reads this section. `callers_speak` is the language of the callers, if it is set.
 pub(super) fn calls(reader: &mut Reader<'_>, callers_speak: Option<&str>) -> Option<CallsConfig> {
     let apology = apology(reader, callers_speak);
     let context = reader.parsed("FALLBACK_CONTEXT", Allowed::DialplanName, dialplan_name);
@@ -51,7 +51,7 @@ pub(super) fn calls(reader: &mut Reader<'_>, callers_speak: Option<&str>) -> Opt
 
 #[expect(
     clippy::option_option,
-    reason = "the outer one says that a problem was noted, the inner one is the setting"
+    reason = "the outer option says whether the value is valid, the inner one whether it is set"
 )]
 fn seconds(
     reader: &mut Reader<'_>,
@@ -61,10 +61,10 @@ fn seconds(
     Some(zero_or(reader, name, range)?.map(Duration::from_secs))
 }
 
-/// A number of the range, or 0 for none.
+/// Reads a number within the range, or 0 for no limit.
 #[expect(
     clippy::option_option,
-    reason = "the outer one says that a problem was noted, the inner one is the setting"
+    reason = "the outer option says whether the value is valid, the inner one whether it is set"
 )]
 fn zero_or(reader: &mut Reader<'_>, name: &'static str, range: RangeInclusive<u64>) -> Option<Option<u64>> {
     let (from, to) = (*range.start(), *range.end());
@@ -74,10 +74,10 @@ fn zero_or(reader: &mut Reader<'_>, name: &'static str, range: RangeInclusive<u6
     })
 }
 
-/// USD of the range, or 0 for none; micro-USD.
+/// Reads an amount in US dollars within the range, or 0 for no limit. The result is in millionths of a US dollar.
 #[expect(
     clippy::option_option,
-    reason = "the outer one says that a problem was noted, the inner one is the setting"
+    reason = "the outer option says whether the value is valid, the inner one whether it is set"
 )]
 fn zero_or_usd(
     reader: &mut Reader<'_>,
@@ -94,7 +94,8 @@ fn zero_or_usd(
     })
 }
 
-/// `ventas:from-internal,200,1;soporte:…`: names without control characters, none of them twice.
+/// Parses destinations such as `ventas:from-internal,200,1;soporte:…`. Names have no control characters, and each
+/// occurs once.
 fn destinations(text: &str) -> Option<Vec<Destination>> {
     let mut all: Vec<Destination> = Vec::new();
     for part in text.split(';').filter(|part| !part.trim().is_empty()) {
@@ -109,7 +110,7 @@ fn destinations(text: &str) -> Option<Vec<Destination>> {
     Some(all)
 }
 
-/// A context's or an extension's name, or nothing.
+/// Parses the name of a context or an extension, which may be empty.
 fn dialplan_name(text: &str) -> Option<String> {
     (text.is_empty() || format!("{text},s").parse::<Place>().is_ok()).then(|| text.to_owned())
 }

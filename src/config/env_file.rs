@@ -1,9 +1,8 @@
-//! Reads `.env`: line by line through dotenvy, so that one malformed line hides no other.
+//! Reads `.env` line by line with dotenvy, so that one malformed line does not hide the others.
 //!
-//! dotenvy alone stops at the first malformed line and leaves the rest unset, and an unclosed quote makes it
-//! swallow the file; here every line stands for itself, so a value cannot span lines. The last of repeated
-//! variables counts, as for systemd and the shell. This module decides nothing about values: that is the
-//! parser's.
+//! dotenvy alone stops at the first malformed line and leaves the rest unset, and an unclosed quote makes it take the
+//! rest of the file as one value. Here each line is read separately, so a value cannot span lines. Of repeated
+//! variables the last one counts, as for systemd and the shell. This module does not check values; the parser does.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -13,15 +12,15 @@ use super::Problem;
 use super::variables::{self, VARIABLES};
 use crate::operator::{Detail, Notice};
 
-/// What the last line that sets a variable says.
+/// The last line that sets a variable.
 #[derive(Debug)]
 pub(super) struct Line {
-    /// Counted from 1.
+    /// The number of the line, counted from 1.
     pub(super) number: usize,
     pub(super) value: String,
 }
 
-/// What stands in the file.
+/// The content of the file.
 #[derive(Debug, Default)]
 pub(super) struct EnvFile {
     /// The lines that set variables, by name.
@@ -31,7 +30,7 @@ pub(super) struct EnvFile {
 }
 
 impl EnvFile {
-    /// Reads the file at `path`; that there is none is no problem.
+    /// Reads the file at `path`. A missing file is not a problem.
     pub(super) fn read(path: &Path) -> Self {
         let shown = path.display().to_string();
         match std::fs::read(path) {
@@ -51,10 +50,10 @@ impl EnvFile {
         }
     }
 
-    /// Bytes that are no UTF-8 become U+FFFD, which the parser refuses in the variables that matter.
+    /// Replaces bytes that are not UTF-8 by U+FFFD, which the parser rejects in the variables that matter.
     fn parse(path: &str, bytes: &[u8]) -> Self {
-        // Lines may end as on Windows and as on old Macs, too: a whole file taken for one line would be one value, with the
-        // passwords in it.
+        // Lines may also end as on Windows and on old Macs. Otherwise the whole file would be one value that contains
+        // the passwords.
         let text = String::from_utf8_lossy(bytes).replace("\r\n", "\n").replace('\r', "\n");
         let mut file = Self::default();
         for (index, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
@@ -94,7 +93,8 @@ fn parse_alone(line: &str) -> Option<dotenvy::Result<(String, String)>> {
     dotenvy::from_read_iter(format!("{line}\n").as_bytes()).next()
 }
 
-/// Whether dotenvy took a `$` for a variable's name: with another sign in its place the value is another one.
+/// Whether dotenvy took a `$` for the beginning of a variable's name. In that case another character in its place
+/// changes the value.
 fn is_expanded(line: &str, value: &str) -> bool {
     const STAND_IN: char = '\u{e000}';
     let Some(Ok((_, literal))) =
@@ -105,7 +105,7 @@ fn is_expanded(line: &str, value: &str) -> bool {
     literal.replace(STAND_IN, "$") != value
 }
 
-/// Whether a value that can be read loses quotes which are not around all of it: `a"b"c` is read as `abc`.
+/// Whether the value loses quotes that do not enclose all of it: `a"b"c` is read as `abc`.
 fn sheds_quotes(raw: &str) -> bool {
     let mut within = None;
     let mut is_escaped = false;
@@ -133,7 +133,8 @@ fn sheds_quotes(raw: &str) -> bool {
     false
 }
 
-/// The variable a malformed line begins with, if it is one of ours; anything else might be part of a secret.
+/// Returns the variable at the beginning of a malformed line if the daemon knows the variable. Any other text might
+/// be part of a secret.
 fn ours_at_start(line: &str) -> Option<&'static str> {
     let line = line.trim_start();
     let exported = line.strip_prefix("export").filter(|rest| rest.starts_with(char::is_whitespace));
@@ -142,10 +143,10 @@ fn ours_at_start(line: &str) -> Option<&'static str> {
     variables::find(&line[..end]).map(|row| row.name)
 }
 
-/// A remark if `name` is not ours but nearly.
+/// Returns a remark if the daemon does not know `name` but knows a similar name.
 fn misspelt(name: &str) -> Option<Notice> {
-    /// Two catches a swapped, a missing and a wrong letter; more would find likeness between names that are
-    /// both right.
+    /// The number of edits between similar names. Two cover transposed, missing and wrong letters. A larger value
+    /// would find names similar that are both right; a smaller one would miss typos.
     const MAX_EDITS: usize = 2;
     let (known, edits) = VARIABLES
         .iter()

@@ -1,4 +1,4 @@
-//! Brings the two places together from which variables come: the process, which wins, and the file.
+//! Combines the two sources of variables: the process, which has precedence, and the file.
 
 use std::path::{Path, PathBuf};
 
@@ -9,36 +9,37 @@ use super::words::Word as _;
 use super::{LoadError, Problem, Variables};
 use crate::operator::{Language, Notice, Place};
 
-/// Where `.env` is.
+/// The path of `.env`, in the working directory.
 pub(super) fn env_path() -> PathBuf {
     std::env::current_dir().unwrap_or_default().join(".env")
 }
 
-/// A variable of the process.
+/// Returns an environment variable of the process.
 pub(super) fn process(name: &str) -> Option<String> {
     std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
 }
 
-/// The variables of the process and, behind them, those of the file.
+/// The variables of the process and those of the file.
 pub(super) struct Sources<'a> {
     process: Variables<'a>,
     pub(super) file: EnvFile,
 }
 
 impl<'a> Sources<'a> {
-    /// Reads the file at `env_path`; that there is none is no problem.
+    /// Reads the file at `env_path`. A missing file is not a problem.
     pub(super) fn read(env_path: &Path, process: Variables<'a>) -> Self {
         Self { process, file: EnvFile::read(env_path) }
     }
 
-    /// The value of a variable, if anybody sets it.
+    /// The value of a variable, if it is set.
     pub(super) fn value(&self, name: &str) -> Option<String> {
         let of_process =
             (self.process)(name).map(|value| within_quotes(&value).map_or(value.clone(), str::to_owned));
         of_process.or_else(|| self.file.lines.get(name).map(|line| line.value.clone()))
     }
 
-    /// Where the variable is set, if it is. A malformed line that names it counts, as it stops the start.
+    /// Where the variable is set, if it is. A malformed line that names the variable counts too, because it prevents
+    /// the start.
     pub(super) fn place(&self, name: &str) -> Option<Place> {
         let line = self.malformed_line(name).or_else(|| self.file.lines.get(name).map(|line| line.number));
         match (self.process)(name) {
@@ -54,7 +55,8 @@ impl<'a> Sources<'a> {
         })
     }
 
-    /// What is to be said of the variables that `concerns` picks: remarks on the file, and on quotes in the process.
+    /// The remarks about the variables that `concerns` selects: remarks about the file, and about quotes in values of
+    /// the process.
     fn remarks(&self, concerns: &dyn Fn(&str) -> bool) -> Vec<Notice> {
         let is_quoted =
             |name: &str| (self.process)(name).is_some_and(|value| within_quotes(&value).is_some());
@@ -65,8 +67,8 @@ impl<'a> Sources<'a> {
     }
 }
 
-/// What `assemble` makes of the process's variables and the file's, and what is to be said about the file;
-/// malformed lines count only if they concern us.
+/// Applies `assemble` to the variables of the process and the file. Malformed lines count only if they set a variable
+/// that concerns `assemble`.
 pub(super) fn load_with<T>(
     sources: &Sources<'_>,
     concerns: &dyn Fn(&str) -> bool,
@@ -84,7 +86,7 @@ pub(super) fn load_with<T>(
         Err(of_values) => {
             let malformed: Vec<_> = problems.iter().filter_map(Problem::malformed).collect();
             let is_new = |problem: &Problem| {
-                // A variable whose line is malformed is there, only not readable.
+                // A variable on a malformed line is not missing; its line merely cannot be read.
                 !matches!(problem, Problem::Missing { variable } if malformed.contains(variable))
             };
             let of_values: Vec<_> = of_values.into_iter().filter(is_new).collect();
@@ -94,7 +96,8 @@ pub(super) fn load_with<T>(
     }
 }
 
-/// What stands between quotes that are around all of `value`: `docker --env-file` takes them for a part of it.
+/// Returns the text between quotes that enclose all of `value`. `docker --env-file` takes such quotes for a part of
+/// the value.
 fn within_quotes(value: &str) -> Option<&str> {
     let quote = value.chars().next().filter(|first| ['"', '\''].contains(first))?;
     value.strip_prefix(quote)?.strip_suffix(quote).filter(|inner| !inner.contains(quote))

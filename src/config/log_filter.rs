@@ -1,18 +1,18 @@
-//! What `LOG_LEVEL` means as a tracing filter.
+//! Converts `LOG_LEVEL` to a tracing filter.
 //!
-//! It only judges and completes the text; `logging` builds the filter and lets the operator's lines past it.
+//! This module only checks and completes the text. `logging` builds the filter and lets the operator's lines pass it.
 
 use std::str::FromStr;
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 
-/// What a bare level in `LOG_LEVEL` is about; everybody else's crates stay at `warn`.
+/// The crate to which a bare level in `LOG_LEVEL` applies. All other crates stay at `warn`.
 const OUR_CRATE: &str = "openai_inbound_calls";
 
-/// The tracing filter that `LOG_LEVEL` means: a bare level is about our crate only, anything with `=` is
-/// taken as it is. `None` if it is no filter; a bare word that is no level is none either (tracing would take
-/// it for a target's name).
+/// Returns the tracing filter for `LOG_LEVEL`. A bare level applies to this crate only; a text with `=` is used as it
+/// is. Returns `None` if the text is not a filter. A bare word that is not a level is invalid too, although tracing
+/// would take it for the name of a target.
 #[must_use]
 pub fn directives(text: &str) -> Option<String> {
     if let Some(level) = level(text) {

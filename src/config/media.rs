@@ -1,4 +1,5 @@
-//! The section of the caller's sound: where it is received, what Asterisk is told of that, and whom the daemon believes.
+//! The section of the callers' audio: where it is received, which address Asterisk is told, and which senders are
+//! trusted.
 
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
@@ -16,19 +17,19 @@ impl Word for Trust {
 }
 
 impl MediaConfig {
-    /// The address at which Asterisk reaches our sockets.
+    /// The address to which Asterisk sends the audio.
     #[must_use]
     pub fn advertised_ip(&self) -> IpAddr {
         self.advertised.unwrap_or(self.local_ip)
     }
 }
 
-/// Reads all of it.
+/// Reads this section.
 pub(super) fn media(reader: &mut Reader<'_>) -> Option<MediaConfig> {
     let advertised = reader.parsed("RTP_ADVERTISED_ADDRESS", Allowed::LocalIp, |text| {
         if text.is_empty() { Some(None) } else { reachable(text).map(Some) }
     });
-    // All addresses of this machine will do if Asterisk is told which of them to use.
+    // The unspecified address (all addresses of this machine) is permitted only if Asterisk is told which one to use.
     let any_will_do = advertised.is_some_and(|advertised| advertised.is_some());
     let local_ip = reader.parsed("LOCAL_IP_ADDRESS", Allowed::LocalIp, |text| {
         let any = text.parse::<IpAddr>().ok().filter(|ip| ip.is_unspecified() && any_will_do);
@@ -46,7 +47,7 @@ pub(super) fn media(reader: &mut Reader<'_>) -> Option<MediaConfig> {
     })
 }
 
-/// An address to which packets can be sent.
+/// Parses an address to which packets can be sent.
 fn reachable(text: &str) -> Option<IpAddr> {
     let ip: IpAddr = text.parse().ok()?;
     let broadcast = matches!(ip, IpAddr::V4(v4) if v4.is_broadcast());

@@ -1,8 +1,8 @@
-//! The configuration: what the operator wrote into the environment and into `.env`, checked once at the start
-//! and complete, and once more whenever SIGHUP asks for it.
+//! The configuration: what the operator has written into the environment and into `.env`. It is checked completely at
+//! the start, and again at each SIGHUP.
 //!
-//! A variable of the process wins over the file. Everything that is wrong is found in one run and said in
-//! words; secrets are never among them. Nothing else in the daemon reads its settings.
+//! A variable of the process has precedence over the file. One run finds everything that is wrong and reports it in
+//! sentences that contain no secrets. No other part of the daemon reads settings.
 //!
 //! ```text
 //! .env ── env_file ──┐
@@ -59,37 +59,37 @@ use crate::realtime::dialect::SessionSettings;
 use crate::recordings::RecordingSettings;
 use load::{Sources, env_path, load_with, process};
 
-/// Where variables come from: the value of a name, if it is set.
+/// A source of variables: returns the value of a name if it is set.
 pub type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// Everything the daemon is told.
+/// All settings of the daemon.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// Where Asterisk is and how to enter.
+    /// The address of Asterisk and the credentials for it.
     pub asterisk: AsteriskConfig,
-    /// Where the audio of calls goes in and out.
+    /// The sockets for the audio of calls.
     pub media: MediaConfig,
     /// The session with the model.
     pub realtime: RealtimeConfig,
-    /// Frames of 20 ms in one append to the model, 1–5.
+    /// The number of 20 ms frames in one append to the model, 1–5.
     pub uplink_frames_per_append: u8,
-    /// What becomes of callers.
+    /// What happens to callers.
     pub calls: CallsConfig,
-    /// Where recordings are kept, and how.
+    /// Where and how recordings are kept.
     pub recordings: RecordingSettings,
-    /// Their index and the API.
+    /// The call log, the index of recordings, and the API.
     pub archive: ArchiveConfig,
-    /// Where and how to log.
+    /// Where and how the daemon logs.
     pub log: LogConfig,
-    /// What live calls have to finish after SIGTERM, 0–3600 s.
+    /// How long running calls may continue after SIGTERM, 0–3600 s.
     pub shutdown_grace: Duration,
-    /// What the operator should hear of, to be logged once the log is open: the file that was read, retired
-    /// models, typos.
+    /// Notices for the operator, which are logged when the log is open: the file that was read, retired models,
+    /// typos.
     pub remarks: Vec<Notice>,
 }
 
 impl Config {
-    /// Every password and key in it: what must not be seen in a log.
+    /// All passwords and keys of the configuration, which must not appear in a log.
     #[must_use]
     pub fn secrets(&self) -> Vec<Secret> {
         let tokens = self.archive.api.tokens.iter().map(|token| token.secret.clone());
@@ -103,58 +103,59 @@ impl Config {
     }
 }
 
-/// What becomes of callers.
+/// What happens to callers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CallsConfig {
-    /// What they hear first who cannot be served: µ-law, 8 kHz, at most 20 s; None: nothing.
+    /// The announcement for callers who cannot be served: G.711 µ-law, 8 kHz, at most 20 s. `None`: no announcement.
     pub apology: Option<Arc<[u8]>>,
-    /// Where they go on who cannot be served; None: with the next step of their dialplan.
+    /// Where callers continue who cannot be served. `None`: at the next step of their dialplan.
     pub fallback: Option<Place>,
-    /// What a call may not exceed.
+    /// The limits of a single call.
     pub limits: Limits,
-    /// What the calls of a day may cost, micro-USD; None: no limit.
+    /// The limit for the cost of all calls of a day, in millionths of a US dollar. `None`: no limit.
     pub max_day_cost: Option<u64>,
-    /// Calls one caller may make within an hour; None: no limit.
+    /// The maximum number of calls that one caller may make within an hour. `None`: no limit.
     pub max_calls_per_caller_hour: Option<u32>,
-    /// Most calls at once; None: as many as the machine and the ports allow.
+    /// The maximum number of simultaneous calls. `None`: as many as the machine and the ports permit.
     pub max_calls: Option<usize>,
-    /// How late 99 % of the frames may leave before a saturated daemon takes no more callers, 2–1000 ms; None: however late.
+    /// The lateness of frames above which a saturated daemon accepts no more callers, 2–1000 ms. It is compared with
+    /// the 99th percentile. `None`: no limit.
     pub max_frame_lateness: Option<Duration>,
-    /// Whether it is told which keys the caller presses.
+    /// Whether the assistant is told which keys the caller presses.
     pub tells_keys: bool,
     /// Whether the assistant may hang up.
     pub may_hang_up: bool,
-    /// Where it may transfer them to.
+    /// The destinations to which the assistant may transfer callers.
     pub destinations: Vec<Destination>,
 }
 
 impl CallsConfig {
-    /// Whether nothing bounds what calls may cost but how many there may be at once.
+    /// Whether the number of simultaneous calls is the only limit on what calls may cost.
     #[must_use]
     pub fn spends_without_limit(&self) -> bool {
         self.max_day_cost.is_none() && self.limits.cost.is_none()
     }
 }
 
-/// Where Asterisk is and how to enter.
+/// The address of Asterisk and the credentials for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AsteriskConfig {
-    /// With TLS or without.
+    /// Whether the connection uses TLS.
     pub scheme: Scheme,
-    /// Name or address; of IPv6 without brackets.
+    /// The host name or IP address. An IPv6 address has no brackets.
     pub host: String,
-    /// 1–65535.
+    /// The port, 1–65535.
     pub port: u16,
-    /// User of ari.conf, without colon.
+    /// The name of the user in ari.conf. It contains no colon.
     pub username: String,
-    /// Password of ari.conf.
+    /// The password of the user in ari.conf.
     pub password: Secret,
-    /// Name of the Stasis application; ASCII letters, digits, `-`, `_`, `.`.
+    /// The name of the Stasis application: ASCII letters, digits, `-`, `_` and `.`.
     pub app: String,
 }
 
 impl AsteriskConfig {
-    /// `host:port`, IPv6 in brackets: for lines, URLs and the Host header.
+    /// `host:port` with brackets around IPv6, for log lines, URLs and the Host header.
     #[must_use]
     pub fn address(&self) -> String {
         if self.host.contains(':') {
@@ -164,13 +165,13 @@ impl AsteriskConfig {
         }
     }
 
-    /// `http://host:port` or `https://host:port`, for the REST requests; the path starts with `/ari`.
+    /// `http://host:port` or `https://host:port`, for REST requests. The path must begin with `/ari`.
     #[must_use]
     pub fn http_base(&self) -> String {
         format!("{}://{}", self.scheme.as_str(), self.address())
     }
 
-    /// `ws://host:port` or `wss://host:port`, for the events.
+    /// `ws://host:port` or `wss://host:port`, for the WebSocket of events.
     #[must_use]
     pub fn websocket_base(&self) -> String {
         let scheme = match self.scheme {
@@ -181,89 +182,91 @@ impl AsteriskConfig {
     }
 }
 
-/// Where the audio of calls goes in and out.
+/// The sockets for the audio of calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MediaConfig {
-    /// The address of our sockets; 0.0.0.0 or :: only together with [`Self::advertised`].
+    /// The address of the daemon's sockets. 0.0.0.0 and :: are permitted only together with [`Self::advertised`].
     pub local_ip: IpAddr,
-    /// The address Asterisk is told to send to, if that is another one.
+    /// The address to which Asterisk is told to send the audio, if it differs from `local_ip`.
     pub advertised: Option<IpAddr>,
-    /// UDP ports 1024–65535 with at least one even one; calls use the even ones.
+    /// The UDP ports, 1024–65535, at least one of them even. Calls use the even ports.
     pub ports: RangeInclusive<u16>,
-    /// Whose packets are the caller's.
+    /// Which senders of packets are trusted to be the caller.
     pub trust: Trust,
-    /// Where Asterisk may have the sound sent beside its own addresses.
+    /// The networks, besides its own addresses, to which Asterisk may have audio sent.
     pub media_networks: Vec<IpNet>,
 }
 
 /// The session with the model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RealtimeConfig {
-    /// `ws://` or `wss://` with its whole path, without `model=` (see [`RealtimeConfig::session_url`]).
+    /// The address, `ws://` or `wss://`, with the whole path but without `model=` (see
+    /// [`RealtimeConfig::session_url`]).
     pub url: String,
-    /// The model in use: of a retired one its replacement. Visible ASCII.
+    /// The model in use, visible ASCII. For a retired model this is its replacement.
     pub model: String,
-    /// What it costs, and what the model that transcribes costs.
+    /// The prices of this model and of the model that transcribes.
     pub prices: Prices,
-    /// The API key; visible ASCII, fit for a header.
+    /// The API key: visible ASCII, fit for a header.
     pub key: Secret,
-    /// What the session is asked to be. The instructions have at most 64 KiB; at OpenAI the reasoning effort is
-    /// only ever set for a model that takes it.
+    /// The settings of the session. The instructions have at most 64 KiB. At OpenAI, the reasoning effort is set only
+    /// for models that accept it.
     pub session: SessionSettings,
-    /// What the assistant says first. `None`: it waits for the caller.
+    /// What the assistant says first. `None`: the assistant waits for the caller.
     pub greeting: Option<String>,
-    /// What is said before the greeting and cannot be interrupted.
+    /// The notice that is spoken before the greeting and that the caller cannot interrupt.
     pub recording_notice: Option<String>,
-    /// Header `OpenAI-Organization`, visible ASCII.
+    /// The value of the header `OpenAI-Organization`, visible ASCII.
     pub organization: Option<String>,
-    /// Header `OpenAI-Project`, visible ASCII.
+    /// The value of the header `OpenAI-Project`, visible ASCII.
     pub project: Option<String>,
 }
 
 impl RealtimeConfig {
-    /// The address to connect to: [`url`](Self::url) with `model=`, unless the operator's address names one
-    /// already.
+    /// The address to connect to: [`url`](Self::url) with `model=`, unless the operator's address already names a
+    /// model.
     #[must_use]
     pub fn session_url(&self) -> String {
         url::with_model(&self.url, &self.model)
     }
 
-    /// The callers' language, where it is set: ISO 639, with a region if need be.
+    /// The language of the callers, if it is set: ISO 639 with an optional region.
     #[must_use]
     pub fn callers_language(&self) -> Option<&str> {
         self.session.transcription.as_ref()?.language.as_deref()
     }
 
-    /// Where the server lists its models, if its address is of the usual form (`…/realtime`).
+    /// The address at which the server lists its models. `None` if the configured address does not have the usual
+    /// form (`…/realtime`).
     #[must_use]
     pub fn models_url(&self) -> Option<String> {
         url::models(&self.url)
     }
 }
 
-/// Where and how to log.
+/// Where and how the daemon logs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogConfig {
-    /// The log file.
+    /// The path of the log file.
     pub path: PathBuf,
-    /// Language of the operator's lines.
+    /// The language of the operator's lines.
     pub language: Language,
-    /// A valid tracing filter for the developer's lines; the operator's pass regardless.
+    /// A valid tracing filter for the developers' lines. The operator's lines always pass.
     pub level: String,
 }
 
-/// A password or key. It shows itself only to who asks by name.
+/// A password or key. Its `Debug` reveals nothing; only [`Secret::expose`] does.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
-    /// Wraps it.
+    /// Wraps a password or key.
     #[must_use]
     pub const fn new(text: String) -> Self {
         Self(text)
     }
 
-    /// The secret itself: for a header, never for a line.
+    /// Returns the secret itself, for a header and never for a log line.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -280,15 +283,15 @@ impl Config {
     /// Reads the environment of the process and `.env` in the working directory.
     ///
     /// # Errors
-    /// All missing and malformed variables and lines at once.
+    /// All missing and malformed variables and lines together.
     pub fn load() -> Result<Self, LoadError> {
         Self::load_from(&env_path(), &process)
     }
 
-    /// Reads the variables of `process` and, for those it does not set, the file at `env_path`.
+    /// Reads the variables of `process` and, for those that it does not set, the file at `env_path`.
     ///
     /// # Errors
-    /// All missing and malformed variables and lines at once.
+    /// All missing and malformed variables and lines together.
     pub fn load_from(env_path: &Path, process: Variables<'_>) -> Result<Self, LoadError> {
         let sources = Sources::read(env_path, process);
         let (mut config, remarks) = load_with(&sources, &|_| true, &Self::from_variables)?;
@@ -296,39 +299,39 @@ impl Config {
         Ok(config)
     }
 
-    /// The configuration in `variables`. Reads nothing else but the files they name.
+    /// Makes the configuration from `variables`. Reads only these and the files that they name.
     ///
     /// # Errors
-    /// All missing and malformed variables at once.
+    /// All missing and malformed variables together.
     pub fn from_variables(variables: Variables<'_>) -> Result<Self, Vec<Problem>> {
         assemble::assemble(variables)
     }
 }
 
-/// What concerns recordings: all that the commands on them need, which run without Asterisk, model or log.
+/// The part of the configuration that commands on recordings need. They run without Asterisk, a model or a log.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RecordingsConfig {
-    /// Where recordings are kept, and how; the language of what is said is in it.
+    /// Where and how recordings are kept, and the language of what the commands say.
     pub recordings: RecordingSettings,
-    /// Their index and the API.
+    /// The call log, the index of recordings, and the API.
     pub archive: ArchiveConfig,
-    /// What the operator should hear of.
+    /// Notices for the operator.
     pub remarks: Vec<Notice>,
 }
 
 impl RecordingsConfig {
-    /// Reads what concerns recordings, and nothing else: for commands that run without Asterisk and model.
+    /// Reads only what concerns recordings, for commands that run without Asterisk and a model.
     ///
     /// # Errors
-    /// All malformed variables and lines at once.
+    /// All malformed variables and lines together.
     pub fn load() -> Result<Self, LoadError> {
         Self::load_from(&env_path(), &process)
     }
 
-    /// Reads the variables of `process` and, for those it does not set, the file at `env_path`.
+    /// Reads the variables of `process` and, for those that it does not set, the file at `env_path`.
     ///
     /// # Errors
-    /// All malformed variables and lines at once.
+    /// All malformed variables and lines together.
     pub fn load_from(env_path: &Path, process: Variables<'_>) -> Result<Self, LoadError> {
         let concerns = |name: &str| archive::VARIABLES.contains(&name);
         let sources = Sources::read(env_path, process);

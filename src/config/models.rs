@@ -1,29 +1,29 @@
-//! What is known about OpenAI's models: which are gone, which are going, what they accept. State: 20 November
-//! 2026 (`GET /v1/models` names a `shutdown_date` per model).
+//! What is known about OpenAI's models: which are retired, which will be, and what they accept. As of 20 November
+//! 2026 (`GET /v1/models` names a `shutdown_date` for each model).
 //!
-//! Model names stay configuration: an unknown name is passed on as it is, and other servers' models are never
-//! judged.
+//! Names of models stay configuration: an unknown name is passed on unchanged, and models of other servers are never
+//! checked.
 
 use crate::realtime::dialect::LanguageKey;
 
 /// What the tables say about a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
-    /// Nothing is known against it.
+    /// Nothing speaks against the model.
     Lives,
-    /// It no longer exists.
+    /// The model no longer exists.
     Retired { replacement: &'static str },
-    /// It ends on `date` (YYYY-MM-DD).
+    /// The model will be shut down on `date` (YYYY-MM-DD).
     Ends { date: &'static str, replacement: &'static str },
 }
 
-/// Retired models by prefix, most specific first (removed on 2026-05-07), with the replacement.
+/// Retired models by prefix (removed on 2026-05-07), the most specific prefix first, with their replacements.
 const RETIRED: &[(&str, &str)] = &[
     ("gpt-4o-mini-realtime-preview", "gpt-realtime-2.1-mini"),
     ("gpt-4o-realtime-preview", "gpt-realtime-2.1"),
 ];
 
-/// Models with an announced end: name, date, replacement.
+/// Models with an announced shutdown: name, date and replacement.
 const ENDING: &[(&str, &str, &str)] = &[
     ("gpt-realtime", "2027-01-20", "gpt-realtime-2.1"),
     ("gpt-realtime-2025-08-28", "2027-01-20", "gpt-realtime-2.1"),
@@ -37,7 +37,7 @@ const ENDING: &[(&str, &str, &str)] = &[
     ("gpt-4o-mini-transcribe-2025-12-15", "2027-02-26", "gpt-transcribe"),
 ];
 
-/// What becomes of `model` at OpenAI.
+/// What the tables say about `model` at OpenAI.
 pub(super) fn fate(model: &str) -> Fate {
     if let Some((_, replacement)) = RETIRED.iter().find(|(prefix, _)| model.starts_with(prefix)) {
         return Fate::Retired { replacement };
@@ -48,25 +48,25 @@ pub(super) fn fate(model: &str) -> Fate {
     }
 }
 
-/// Whether `model` knows `reasoning.effort`; sent to another one, it would make the server refuse all
+/// Whether `model` accepts `reasoning.effort`. For any other model, this key would make the server reject all
 /// settings.
 pub(super) fn reasons(model: &str) -> bool {
     model.starts_with("gpt-realtime-2.") || model == "gpt-realtime-2" || model.starts_with("gpt-realtime-2-")
 }
 
-/// The models (by prefix) that take `languages`; every other one takes `language`.
+/// The transcription models, by prefix, that take `languages`. All others take `language`.
 const TAKES_LANGUAGES: &[&str] = &["gpt-transcribe", "gpt-live-transcribe"];
 
-/// OpenAI's voices. A new one that is not here yet is warned of, and used.
+/// OpenAI's voices. A voice that is not in this list is used, with a warning.
 pub(super) const VOICES: &[&str] =
     &["marin", "cedar", "alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse"];
 
-/// The voice of OpenAI's that is meant, in the letters OpenAI takes it in.
+/// Finds a voice of OpenAI without regard to upper and lower case, and returns its official spelling.
 pub(super) fn voice(name: &str) -> Option<&'static str> {
     VOICES.iter().copied().find(|known| known.eq_ignore_ascii_case(name))
 }
 
-/// Under which key the transcription model `model` takes a language.
+/// The key under which the transcription model `model` takes a language.
 pub(super) fn language_key(model: &str) -> LanguageKey {
     if TAKES_LANGUAGES.iter().any(|prefix| model.starts_with(prefix)) {
         LanguageKey::Languages

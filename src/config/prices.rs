@@ -1,8 +1,8 @@
-//! What models cost: the table in the binary, or the file the operator names in its place (`PRICES_FILE`).
+//! The prices of models: the table in the program, or the file that the operator names instead (`PRICES_FILE`).
 //!
-//! A model has the price of the row with its name; a snapshot (`…-2025-08-28`) without a row of its own has its model's.
-//! No other name is like another: `gpt-realtime-2.1-mini` is not `gpt-realtime-2.1`. What a call comes to is the
-//! ledger's business, in `call`.
+//! A model has the price of the row with its name. A snapshot (`…-2025-08-28`) without a row of its own has the price
+//! of its model. No other names are regarded as similar: `gpt-realtime-2.1-mini` is not `gpt-realtime-2.1`. The
+//! ledger in `call` computes the cost of a call.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,7 +18,8 @@ use crate::operator::{Allowed, Detail, Notice};
 
 /// The table that is used unless the operator names another.
 const BUILT_IN: &str = include_str!("prices.toml");
-/// Dearer than anything sold; a typo rather.
+/// The highest price that is accepted, in US dollars. Nothing costs as much, so a higher price is a typo. A smaller
+/// value might reject future prices.
 const MOST_USD: f64 = 100_000.0;
 
 /// Prices by the names of models.
@@ -32,7 +33,7 @@ pub(super) struct Table {
     minutes: BTreeMap<String, Usd>,
 }
 
-/// USD per million tokens.
+/// Prices in US dollars per million tokens.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Row {
@@ -44,7 +45,7 @@ struct Row {
     audio_out: Usd,
 }
 
-/// Written as USD, kept as micro-USD.
+/// An amount that is written in US dollars and kept in millionths of a US dollar.
 #[derive(Debug, Clone, Copy)]
 struct Usd(u64);
 
@@ -58,7 +59,7 @@ impl<'de> Deserialize<'de> for Usd {
     }
 }
 
-/// `YYYY-MM-DD`.
+/// A date, written as `YYYY-MM-DD`.
 #[derive(Debug)]
 struct Day(NaiveDate);
 
@@ -70,7 +71,7 @@ impl<'de> Deserialize<'de> for Day {
 }
 
 impl Table {
-    /// Reads a table; the error names line and key.
+    /// Parses a table. An error names the line and the key.
     fn read(text: &str) -> Result<Self, String> {
         toml::from_str(text).map_err(|error| {
             let start = error.span().map_or(0, |span| span.start);
@@ -82,7 +83,7 @@ impl Table {
         })
     }
 
-    /// What `model` costs.
+    /// The price of `model`, if it is known.
     fn price(&self, model: &str) -> Option<Price> {
         self.row(model).or_else(|| self.row(without_date(model)?))
     }
@@ -101,7 +102,7 @@ impl Table {
         by_tokens.or_else(|| self.minutes.get(model).map(|usd| Price::Minute(usd.0)))
     }
 
-    /// What the two models of a call cost.
+    /// The prices of the two models of a call.
     pub(super) fn prices(&self, model: &str, transcription: Option<&str>) -> Prices {
         Prices {
             conversation: self.price(model),
@@ -111,13 +112,13 @@ impl Table {
     }
 }
 
-/// The model of a snapshot.
+/// The name of a snapshot without its date.
 fn without_date(model: &str) -> Option<&str> {
     let (name, date) = model.split_at_checked(model.len().checked_sub("-2025-08-28".len())?)?;
     date.strip_prefix('-')?.parse::<NaiveDate>().is_ok().then_some(name)
 }
 
-/// The operator's table, or ours.
+/// Reads the operator's table, or returns the one in the program.
 pub(super) fn table(reader: &mut Reader<'_>) -> Option<Table> {
     let name = "PRICES_FILE";
     let path = reader.path(name)?;
@@ -134,7 +135,7 @@ pub(super) fn table(reader: &mut Reader<'_>) -> Option<Table> {
     }
 }
 
-/// Says which limits of cost cannot hold, because nobody knows what a model costs.
+/// Reports the limits of cost that cannot be enforced because the price of a model is unknown.
 pub(super) fn remarks(realtime: &RealtimeConfig, calls: &CallsConfig) -> Vec<Notice> {
     let words = realtime.session.transcription.as_ref();
     let models = [

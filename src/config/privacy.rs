@@ -1,4 +1,4 @@
-//! Warns of what leaves this machine without encryption: passwords, the key, and what is said.
+//! Warns if passwords, keys or conversations leave this machine without encryption.
 
 use std::net::IpAddr;
 
@@ -6,14 +6,15 @@ use super::words::Scheme;
 use super::{ArchiveConfig, AsteriskConfig, MediaConfig, RealtimeConfig};
 use crate::operator::Notice;
 
-/// Asterisk by `http` on another machine. Its RTP, which is not encrypted either, is not judged.
+/// Warns if Asterisk is on another machine and is reached by `http`. Its RTP is not encrypted either and is not
+/// checked.
 pub(super) fn of_asterisk(asterisk: &AsteriskConfig, media: Option<&MediaConfig>) -> Option<Notice> {
     let is_ours = media.is_some_and(|media| asterisk.host.parse() == Ok(media.local_ip));
     let leaves = asterisk.scheme == Scheme::Http && !is_ours && !is_here(&asterisk.host);
     leaves.then_some(Notice::PlainText { variable: "ASTERISK_HOST", remedy: "ASTERISK_SCHEME=https" })
 }
 
-/// The model's server by `ws` on another machine.
+/// Warns if the model's server is on another machine and is reached by `ws`.
 pub(super) fn of_realtime(realtime: &RealtimeConfig) -> Option<Notice> {
     let place = realtime.url.strip_prefix("ws://")?;
     let authority = place.split(['/', '?']).next().unwrap_or(place);
@@ -21,7 +22,8 @@ pub(super) fn of_realtime(realtime: &RealtimeConfig) -> Option<Notice> {
         .then_some(Notice::PlainText { variable: "OPENAI_REALTIME_URL", remedy: "wss://" })
 }
 
-/// The call log's server on another machine, if TLS is not demanded: without that the two agree on none as well.
+/// Warns if the server of the call log is on another machine and TLS is not required. Without that requirement, the
+/// connection may be unencrypted.
 pub(super) fn of_call_log(archive: &ArchiveConfig) -> Option<Notice> {
     let server = archive.call_log.server.as_ref().filter(|server| !server.demands_tls())?;
     let place = server.to_string();
@@ -30,7 +32,7 @@ pub(super) fn of_call_log(archive: &ArchiveConfig) -> Option<Notice> {
         .then_some(Notice::PlainText { variable: "DATABASE_URL", remedy: "?ssl-mode=REQUIRED" })
 }
 
-/// The host of `host:port`, of IPv6 without brackets.
+/// The host of `host:port`, without the brackets of IPv6.
 fn host(authority: &str) -> &str {
     match authority.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or(rest),
@@ -38,7 +40,7 @@ fn host(authority: &str) -> &str {
     }
 }
 
-/// Whether a name or an address is this machine's own loopback.
+/// Whether a name or an address is a loopback address of this machine.
 fn is_here(host: &str) -> bool {
     let name = host.trim_end_matches('.').to_ascii_lowercase();
     name == "localhost"

@@ -1,4 +1,4 @@
-//! What can be wrong with a configuration, and the lines that say so.
+//! The problems that a configuration can have, and the notices that report them.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -6,55 +6,55 @@ use std::path::PathBuf;
 use super::variables::VARIABLES;
 use crate::operator::{Allowed, Detail, Found, Language, Notice};
 
-/// One thing that is wrong with the configuration.
+/// One problem of the configuration.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Problem {
-    /// A required variable is unset or empty.
+    /// A required variable is not set, or is empty.
     Missing {
-        /// Its name.
+        /// The name of the variable.
         variable: &'static str,
     },
-    /// A value we cannot use.
+    /// A value cannot be used.
     Invalid {
-        /// Its variable.
+        /// The name of the variable.
         variable: &'static str,
-        /// What stands there; hidden if secret.
+        /// The present value, hidden if it is secret.
         found: Found,
-        /// What may stand there.
+        /// The permitted values.
         allowed: Allowed,
     },
-    /// A line of `.env` that is not `NAME=value`.
+    /// A line of `.env` does not have the form `NAME=value`.
     MalformedLine {
-        /// The file.
+        /// The path of the file.
         path: String,
-        /// Counted from 1.
+        /// The number of the line, counted from 1.
         line: usize,
-        /// The variable at its start, if it is one of ours.
+        /// The variable at the beginning of the line, if the daemon knows it.
         variable: Option<&'static str>,
     },
-    /// The API would be open to other machines without a token.
+    /// Other machines could use the API without a token.
     ApiOpenToAll {
-        /// Where it would listen.
+        /// The address on which the API would listen.
         address: SocketAddr,
     },
-    /// A token for other machines can be guessed.
+    /// A token that other machines may use is easy to guess.
     TokenTooShort {
-        /// Which, from 1.
+        /// The position of the token in the list, counted from 1.
         position: usize,
-        /// How many characters it needs.
+        /// The number of characters that a token needs.
         characters: usize,
     },
-    /// `.env` is there but cannot be read.
+    /// `.env` exists but cannot be read.
     UnreadableFile {
-        /// The file.
+        /// The path of the file.
         path: String,
-        /// The system's words.
+        /// The error of the system.
         cause: Detail,
     },
 }
 
 impl Problem {
-    /// The variable that a malformed line would have set, if this is such a line.
+    /// The variable that a malformed line would have set, if this is such a problem.
     pub(super) const fn malformed(&self) -> Option<&'static str> {
         match self {
             Self::MalformedLine { variable, .. } => *variable,
@@ -66,7 +66,7 @@ impl Problem {
         }
     }
 
-    /// The variable whose value is wrong or missing, if it is one of ours.
+    /// The variable whose value is wrong or missing, if the daemon knows it.
     pub(super) const fn variable(&self) -> Option<&'static str> {
         match self {
             Self::Missing { variable } | Self::Invalid { variable, .. } => Some(variable),
@@ -77,7 +77,7 @@ impl Problem {
         }
     }
 
-    /// The lines for the operator: one for all missing variables, then one for each other problem.
+    /// The notices for the operator: one for all missing variables, and one for each other problem.
     #[must_use]
     pub fn notices(problems: &[Self]) -> Vec<Notice> {
         let mut missing = Vec::new();
@@ -108,22 +108,22 @@ impl Problem {
     }
 }
 
-/// Why the daemon cannot start, with what is needed to say so before the log is open.
+/// Why the daemon cannot start, with everything that is needed to report it before the log is open.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("the configuration has {} problem(s)", problems.len())]
 pub struct LoadError {
-    /// The language asked for, as far as it could be read.
+    /// The configured language, as far as it could be read.
     pub language: Language,
-    /// The log file asked for, if any.
+    /// The configured log file, if there is one.
     pub log_path: Option<PathBuf>,
-    /// What is wrong.
+    /// The problems.
     pub problems: Vec<Problem>,
-    /// What may explain it: typos, replaced `$` signs, the file that was or was not read.
+    /// Remarks that may explain the problems: typos, replaced `$` signs, the file that was or was not read.
     pub remarks: Vec<Notice>,
 }
 
 impl LoadError {
-    /// Everything to be said, the problems first.
+    /// All notices, those of the problems first.
     #[must_use]
     pub fn notices(&self) -> Vec<Notice> {
         let mut notices = Problem::notices(&self.problems);

@@ -1,7 +1,6 @@
-//! Reads single variables and collects what is wrong with them, so that the operator hears of everything at
-//! once.
+//! Reads single variables and collects their problems, so that the operator learns of all of them at once.
 //!
-//! Every method returns `None` exactly when it has noted a problem; the assembly then goes on to the next
+//! Every method returns `None` exactly if it has recorded a problem. The assembly then continues with the next
 //! variable.
 
 use std::collections::BTreeMap;
@@ -13,12 +12,13 @@ use super::words::Word;
 use super::{Problem, Variables};
 use crate::operator::{Allowed, Found, Notice};
 
-/// The variables, and what was noticed while reading them.
+/// The variables, and what was found while reading them.
 pub(super) struct Reader<'a> {
     variables: Variables<'a>,
     pub(super) problems: Vec<Problem>,
     pub(super) remarks: Vec<Notice>,
-    /// What each variable read so far comes to as text: its value, its default, or what is used in place of both.
+    /// The value in force of each variable that has been read: its own value, its default, or the value used instead
+    /// of both.
     pub(super) in_force: BTreeMap<&'static str, String>,
 }
 
@@ -27,7 +27,7 @@ impl<'a> Reader<'a> {
         Self { variables, problems: Vec::new(), remarks: Vec::new(), in_force: BTreeMap::new() }
     }
 
-    /// The value, or the default where it is unset or empty.
+    /// Returns the value, or the default if the variable is unset or empty.
     pub(super) fn text(&mut self, name: &'static str) -> Option<String> {
         let variable = row(name);
         let set = self.one_line(variable)?.filter(|text| !text.trim().is_empty());
@@ -40,7 +40,7 @@ impl<'a> Reader<'a> {
         Some(text)
     }
 
-    /// The value, which may be empty, or the default where it is unset.
+    /// Returns the value, which may be empty, or the default if the variable is unset.
     pub(super) fn text_or_empty(&mut self, name: &'static str) -> Option<String> {
         let variable = row(name);
         let text = self.one_line(variable)?.unwrap_or_else(|| variable.default.to_owned());
@@ -48,12 +48,12 @@ impl<'a> Reader<'a> {
         Some(text)
     }
 
-    /// Notes that `text` is what `name` comes to.
+    /// Records that `text` is the value in force of `name`.
     pub(super) fn uses(&mut self, name: &'static str, text: &str) {
         self.in_force.insert(name, text.to_owned());
     }
 
-    /// What `parse` makes of the value; `allowed` is said where it makes nothing of it.
+    /// Parses the value. If `parse` returns `None`, a problem that states `allowed` is recorded.
     pub(super) fn parsed<T>(
         &mut self,
         name: &'static str,
@@ -91,10 +91,11 @@ impl<'a> Reader<'a> {
         self.parsed(name, Allowed::OneOf(T::WORDS), T::from_word)
     }
 
-    /// One of the words, or `none`. The outer option is the problem, as everywhere here.
+    /// Reads one of the words, or `none`. The outer option says whether the value is valid, as everywhere in this
+    /// module.
     #[expect(
         clippy::option_option,
-        reason = "the outer one says that a problem was noted, the inner one is the setting"
+        reason = "the outer option says whether the value is valid, the inner one whether it is set"
     )]
     pub(super) fn word_or_none<T: Word>(&mut self, name: &'static str) -> Option<Option<T>> {
         self.parsed(name, Allowed::NoneOrOneOf(T::WORDS), |text| {
@@ -102,36 +103,37 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Text fit for an HTTP header and a URL: visible ASCII without spaces. Empty where unset and without
-    /// default.
+    /// Reads a text that is fit for an HTTP header and a URL: visible ASCII without spaces. The text is empty if the
+    /// variable is unset and has no default.
     pub(super) fn token(&mut self, name: &'static str) -> Option<String> {
         self.parsed(name, Allowed::Token, |text| {
             text.bytes().all(|byte| byte.is_ascii_graphic()).then(|| text.to_owned())
         })
     }
 
-    /// The path of a file or folder. Nothing replaces a `~` at its start, which would become a folder of that name.
+    /// Reads the path of a file or folder. A `~` at the beginning is rejected, because nothing expands it and it
+    /// would name a folder.
     pub(super) fn path(&mut self, name: &'static str) -> Option<String> {
         self.parsed(name, Allowed::Path, |text| (!text.starts_with('~')).then(|| text.to_owned()))
     }
 
-    /// Whether the operator left `name` alone.
+    /// Whether the operator has not set `name`.
     pub(super) fn is_default(&self, name: &str) -> bool {
         (self.variables)(name).is_none_or(|text| text.trim().is_empty())
     }
 
-    /// Notes that `name` holds `text`, which is not what is allowed.
+    /// Records that the value `text` of `name` is not permitted.
     pub(super) fn invalid(&mut self, name: &'static str, text: &str, allowed: Allowed) {
         let is_hidden = row(name).secret || secrecy::may_hold_secret(text, self.variables);
         let found = if is_hidden { Found::Hidden } else { Found::value(text) };
         self.problems.push(Problem::Invalid { variable: name, found, allowed });
     }
 
-    /// The value as it stands, if set; trimmed, except in passwords. A value of several lines or of broken
-    /// UTF-8 is a problem, and so is a key in a variable that is shown.
+    /// Returns the value if it is set, trimmed except for passwords. A value with several lines or invalid UTF-8 is a
+    /// problem, and so is a key in a variable whose value is shown.
     #[expect(
         clippy::option_option,
-        reason = "the outer one says that a problem was noted, the inner one is the setting"
+        reason = "the outer option says whether the value is valid, the inner one whether it is set"
     )]
     fn one_line(&mut self, variable: &'static Variable) -> Option<Option<String>> {
         let Some(text) = (self.variables)(variable.name) else {

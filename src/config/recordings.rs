@@ -1,4 +1,4 @@
-//! The section of the recordings: what their variables may be, and whether the two keys belong together.
+//! The section of the recordings: checks its variables, and whether the two keys belong together.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,11 +10,12 @@ use crate::recordings::{Identity, Recipient, RecordingSettings};
 
 /// The words of `RECORD`.
 const KEPT: &[&str] = &["audio", "transcript", "events", "keys"];
-/// A century; what is to be kept longer is kept for ever.
+/// The longest retention, in days: a century. Without a limit, a typo could pass for a retention; a smaller one might
+/// reject a real retention.
 const MAX_DAYS: u64 = 36_500;
 
-/// Reads all of it, the file with the identity too: a key that does not open anything is to be noticed at the
-/// start, not with the first request.
+/// Reads this section and the file with the secret keys, so that a wrong key is noticed at the start and not at the
+/// first request.
 pub(super) fn recordings(reader: &mut Reader<'_>, language: Option<Language>) -> Option<RecordingSettings> {
     let folder = reader.path("RECORDINGS_DIR").map(PathBuf::from);
     let keep = reader.parsed("RECORD", Allowed::NoneOrSomeOf(KEPT), keep);
@@ -58,7 +59,7 @@ fn keep(text: &str) -> Option<Keep> {
 
 #[expect(
     clippy::option_option,
-    reason = "the outer one says that a problem was noted, the inner one is the setting"
+    reason = "the outer option says whether the value is valid, the inner one whether it is set"
 )]
 fn retention_days(reader: &mut Reader<'_>) -> Option<Option<u32>> {
     let (name, to) = ("RECORDING_RETENTION_DAYS", MAX_DAYS);
@@ -73,7 +74,7 @@ fn retention_days(reader: &mut Reader<'_>) -> Option<Option<u32>> {
 
 #[expect(
     clippy::option_option,
-    reason = "the outer one says that a problem was noted, the inner one is the setting"
+    reason = "the outer option says whether the value is valid, the inner one whether it is set"
 )]
 fn recipient(reader: &mut Reader<'_>) -> Option<Option<Recipient>> {
     reader.parsed("RECORDINGS_RECIPIENT", Allowed::AgeRecipient, |text| {
@@ -83,7 +84,7 @@ fn recipient(reader: &mut Reader<'_>) -> Option<Option<Recipient>> {
 
 #[expect(
     clippy::option_option,
-    reason = "the outer one says that a problem was noted, the inner one is the setting"
+    reason = "the outer option says whether the value is valid, the inner one whether it is set"
 )]
 fn identity(reader: &mut Reader<'_>) -> Option<Option<Arc<Identity>>> {
     let name = "RECORDINGS_IDENTITY_FILE";
@@ -106,7 +107,7 @@ mod tests {
     use crate::config::{Config, Problem};
     use std::collections::HashMap;
 
-    /// The settings that these variables and the required ones make, and what is remarked.
+    /// Returns the settings that these variables and the required ones make, with the remarks.
     fn settings(others: &[(&str, &str)]) -> Result<(RecordingSettings, Vec<Notice>), Vec<String>> {
         let required = ["ASTERISK_USERNAME", "ASTERISK_PASSWORD", "OPENAI_API_KEY", "LOG_FILE_PATH"];
         let mut map: HashMap<&str, &str> = required.iter().map(|name| (*name, "x")).collect();

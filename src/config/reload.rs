@@ -1,16 +1,16 @@
-//! What of a configuration read again takes effect while the daemon runs, and what waits for a restart.
+//! Decides what takes effect when a running daemon reads its configuration again, and what needs a restart.
 //!
-//! New calls follow the session with the model, its prices, the frames per append, limits and destinations, what is recorded, and the
-//! grace of a stop.
-//! Everything else is sockets, files and threads that already stand. Each struct is taken apart by name, so that a
-//! new setting does not compile until somebody has decided.
+//! These settings take effect for new calls: the session with the model, its prices, the frames per append, limits
+//! and destinations, what is recorded, the trusted sources and networks of audio, and the grace period of a stop. All
+//! other settings belong to sockets, files and threads that already exist. Each struct is destructured by name, so
+//! that a new setting does not compile until somebody decides what a reload does with it.
 
 use super::{ApiConfig, ArchiveConfig, AsteriskConfig, Config, LogConfig, MediaConfig};
 use crate::recordings::RecordingSettings;
 
 impl Config {
-    /// Takes over what can change in `new`. Returns the variables that differ and need a restart, in the table's
-    /// order of subjects.
+    /// Takes over from `new` what can change. Returns the variables that differ and need a restart, grouped as in the
+    /// table of variables.
     #[must_use = "the operator should hear of what was left alone"]
     pub fn reload(&mut self, new: Self) -> Vec<&'static str> {
         let Self {
@@ -79,7 +79,7 @@ fn fixed_in_log(old: &LogConfig, new: &LogConfig) -> Vec<&'static str> {
 }
 
 fn fixed_in_recordings(old: &RecordingSettings, new: &RecordingSettings) -> Vec<&'static str> {
-    // Its language is LOG_LANGUAGE's.
+    // LOG_LANGUAGE sets the language, and is checked elsewhere.
     let RecordingSettings { folder, keep: _, language: _, recipient, identity, retention_days } = new;
     names([
         ("RECORDINGS_DIR", old.folder != *folder),
@@ -90,11 +90,11 @@ fn fixed_in_recordings(old: &RecordingSettings, new: &RecordingSettings) -> Vec<
 }
 
 fn fixed_in_archive(old: &Config, new: &ArchiveConfig, recordings: &RecordingSettings) -> Vec<&'static str> {
-    // The index goes where the call log's file is.
+    // The path of the index depends on that of the call log.
     let ArchiveConfig { call_log, index: _, country, api } = new;
     let ApiConfig { listen, tokens, group, trusted_proxies } = api;
     let (old_file, new_file) = (&old.archive.call_log.file, &call_log.file);
-    // Unless it is named, the file lies among the recordings and moves with them.
+    // Unless DATABASE_URL names a file, the call log lies in the folder of the recordings and moves with it.
     let has_moved_along = old_file.parent() == Some(&*old.recordings.folder)
         && new_file.parent() == Some(&*recordings.folder)
         && old_file.file_name() == new_file.file_name();

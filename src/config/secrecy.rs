@@ -1,26 +1,29 @@
-//! Which values must not stand in a line: those into which a secret may have got.
+//! Decides which values must not appear in a log line because they may contain a secret.
 //!
-//! Whoever wrote a value knows it, and the line names its variable: where there is doubt the value is hidden. What a
-//! variable may hold is not decided here, except that no variable but the secret ones may hold a key.
+//! Whoever wrote a value knows it, and the line names its variable, so a doubtful value is hidden. This module does
+//! not decide what a variable may hold, with one exception: only secret variables may hold a key.
 
 use super::Variables;
 use super::variables::VARIABLES;
 
-/// A word of so many characters that mixes letters and digits may be a password. A smaller number would hide `gpt4o`, a
+/// The length of a word of letters and digits from which it may be a password. A smaller value would hide `gpt4o`; a
 /// larger one would show `hunter2`.
 const MIXED_WORD_CHARS: usize = 7;
 
-/// A word of so many characters that mixes letters and digits, in an address, may be a key. Smaller would hide the names of
-/// deployments, larger would show keys of 128 bits.
+/// The length of a word of letters and digits in an address from which it may be a key. A smaller value would hide
+/// the names of deployments; a larger one would show keys of 128 bits.
 const RANDOM_WORD_CHARS: usize = 20;
 
-/// Shorter secrets are not looked for in other values: they would hide what has nothing to do with them.
+/// The shortest secret that is looked for in other values. A smaller value would hide unrelated values; a larger one
+/// would show short secrets.
 const SECRET_CHARS: usize = 4;
 
-/// Shorter words that begin like a key of OpenAI are none.
+/// The shortest word that begins like a key of OpenAI and is regarded as one. A smaller value would hide ordinary
+/// words.
 const KEY_CHARS: usize = 20;
 
-/// Whether `text`, found in a variable that is no secret, may hold one. `variables` tell the secrets there are.
+/// Whether `text`, the value of a variable that is not secret, may contain a secret. `variables` supplies the known
+/// secrets.
 pub(super) fn may_hold_secret(text: &str, variables: Variables<'_>) -> bool {
     is_several_lines(text)
         || names_user(text)
@@ -29,7 +32,7 @@ pub(super) fn may_hold_secret(text: &str, variables: Variables<'_>) -> bool {
         || (!is_path(text) && has_mixed_word(text))
 }
 
-/// Whether a key of OpenAI or a secret key of age stands in `text`.
+/// Whether `text` contains a key of OpenAI or a secret key of age.
 pub(super) fn is_key(text: &str) -> bool {
     text.split(|c: char| c.is_whitespace() || "\"'=:,".contains(c)).any(|word| {
         let begins =
@@ -38,18 +41,18 @@ pub(super) fn is_key(text: &str) -> bool {
     })
 }
 
-/// Whether a word in `text`, whatever stands around it, begins like a key: stricter than [`is_key`], which decides what a
-/// variable may hold.
+/// Whether any word in `text` begins like a key, no matter which characters surround it. This is stricter than
+/// [`is_key`], which decides what a variable may hold.
 pub(super) fn holds_key(text: &str) -> bool {
     text.split(|c: char| !c.is_alphanumeric() && c != '-' && c != '_').any(is_key)
 }
 
-/// The lines of other variables may be in it.
+/// Whether the text has several lines. The lines of other variables may then be part of it.
 fn is_several_lines(text: &str) -> bool {
     text.contains(|c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'))
 }
 
-/// `user:password` or `user:password@host`, and not `host:port` or an address of IPv6.
+/// Whether the text contains `user:password` or `user:password@host`, in contrast to `host:port` or an IPv6 address.
 fn names_user(text: &str) -> bool {
     let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
     let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
@@ -58,7 +61,7 @@ fn names_user(text: &str) -> bool {
     rest.contains('@') || !(is_address || rest.rsplit_once(':').is_none_or(ends_in_port))
 }
 
-/// Whether the value of a secret variable, or a part of it that opens something by itself, stands in `text`.
+/// Whether `text` contains the value of a secret variable, or a part of it that is a secret by itself.
 pub(super) fn repeats_a_secret(text: &str, variables: Variables<'_>) -> bool {
     let secrets = VARIABLES.iter().filter(|row| row.secret).filter_map(|row| variables(row.name));
     secrets
@@ -66,8 +69,8 @@ pub(super) fn repeats_a_secret(text: &str, variables: Variables<'_>) -> bool {
         .any(|part| part.len() >= SECRET_CHARS && text.contains(&part))
 }
 
-/// The whole of a secret, and what of it may be a secret by itself: each of several tokens, what stands behind a role,
-/// and the password of an address, as it is written there and as it is meant.
+/// A secret and its parts that may be secrets by themselves: each of several tokens, the token after a role, and the
+/// password of an address, both as written and unescaped.
 fn parts_of(secret: &str) -> Vec<String> {
     let mut parts = vec![secret.trim().to_owned()];
     if let Some(password) = password_of(secret) {
@@ -79,13 +82,13 @@ fn parts_of(secret: &str) -> Vec<String> {
     parts
 }
 
-/// The password in an address with a user: `scheme://user:password@host`.
+/// The password of an address with a user: `scheme://user:password@host`.
 fn password_of(address: &str) -> Option<&str> {
     let (user, _) = address.split_once("://")?.1.rsplit_once('@')?;
     user.split_once(':').map(|(_, password)| password)
 }
 
-/// `text` with the bytes that it writes as `%40`.
+/// Decodes percent-encoded bytes, such as `%40`.
 fn unescaped(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -117,7 +120,7 @@ pub(super) fn looks_random(part: &str) -> bool {
         || part.split(|c: char| !c.is_alphanumeric()).any(|word| is_mixed(word, RANDOM_WORD_CHARS))
 }
 
-/// Whether `word` has at least `least` characters, letters and digits among them.
+/// Whether `word` has at least `least` characters and contains both letters and digits.
 fn is_mixed(word: &str, least: usize) -> bool {
     word.chars().count() >= least
         && word.contains(|c: char| c.is_ascii_digit())

@@ -1,7 +1,7 @@
-//! Every variable with the value in force, as far as it may be shown, and where that value comes from.
+//! Every variable with its value in force, as far as it may be shown, and with the origin of the value.
 //!
-//! A value is hidden where a secret may be part of it: all of a password or a key, and all of another value that repeats
-//! one. Of tokens and of the address of a database, what is no secret is shown.
+//! A value is hidden if it may contain a secret: passwords and keys always, and any other value that repeats one of
+//! them. The parts of tokens and of a database's address that are not secret are shown.
 
 use super::archive::{self, Database, Role};
 use super::assemble::Assembled;
@@ -11,34 +11,34 @@ use super::secrecy;
 use super::variables::{VARIABLES, Variable};
 use crate::operator::{Origin, Place};
 
-/// What stands in place of a part that is not shown.
+/// The text that replaces a hidden part.
 const MASK: &str = "…";
 
-/// One variable as it is in force.
+/// A variable with its value in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setting {
-    /// Which.
+    /// The variable.
     pub variable: &'static Variable,
-    /// Its value: as written, or as completed or replaced by what is used in its place.
+    /// The value as written, or the completed or replaced value that is used instead.
     pub value: Shown,
-    /// Where it comes from.
+    /// Where the value comes from.
     pub origin: Origin,
-    /// Whether the daemon can use it.
+    /// Whether the daemon can use the value.
     pub is_valid: bool,
 }
 
-/// What may be seen of a value.
+/// What may be shown of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Shown {
-    /// All of it.
+    /// The whole value.
     Whole(String),
-    /// All but the secrets in it.
+    /// The value without the secrets in it.
     Masked(String),
     /// Nothing.
     Hidden,
-    /// There is none: a required variable is not set.
+    /// There is no value: a required variable is not set.
     Missing,
-    /// There is none: the line or the text of it cannot be read.
+    /// There is no value: the line or the text cannot be read.
     Unreadable,
 }
 
@@ -80,7 +80,7 @@ fn is_missing(problems: &[Problem], name: &str) -> bool {
     problems.iter().any(|problem| matches!(problem, Problem::Missing { variable } if *variable == name))
 }
 
-/// What may be seen of a value that somebody has set.
+/// What may be shown of a value that the operator has set.
 fn shown(variable: &Variable, text: &str, is_valid: bool, sources: &Sources<'_>) -> Shown {
     let variables = |name: &str| sources.value(name);
     match variable.name {
@@ -96,7 +96,7 @@ fn shown(variable: &Variable, text: &str, is_valid: bool, sources: &Sources<'_>)
     }
 }
 
-/// The place of the database, without user and password.
+/// Shows the address of the database without the user and the password.
 fn database(text: &str, variables: &dyn Fn(&str) -> Option<String>) -> Shown {
     let others = |name: &str| if name == "DATABASE_URL" { None } else { variables(name) };
     match archive::database(text) {
@@ -110,7 +110,7 @@ fn database(text: &str, variables: &dyn Fn(&str) -> Option<String>) -> Shown {
     }
 }
 
-/// The roles and names of the tokens.
+/// Shows the roles and names of the tokens.
 fn tokens(text: &str) -> Shown {
     match archive::tokens(text) {
         Some(tokens) if tokens.is_empty() => Shown::Whole(String::new()),
@@ -128,7 +128,7 @@ fn tokens(text: &str) -> Shown {
     }
 }
 
-/// The address of the model's server. Servers other than OpenAI take keys in the query, or in the path.
+/// Shows the address of the model's server. Servers other than OpenAI's take keys in the query or in the path.
 fn address(text: &str) -> Shown {
     const PLAIN: [&str; 4] = ["api-version", "deployment", "intent", "model"];
     let (place, query) = text.split_once('?').map_or((text, None), |(place, query)| (place, Some(query)));
@@ -151,7 +151,7 @@ fn address(text: &str) -> Shown {
     if shown == text { Shown::Whole(shown) } else { Shown::Masked(shown) }
 }
 
-/// Whether an address with a user stands in the text.
+/// Whether the text contains an address with a user.
 fn holds_login(text: &str) -> bool {
     text.split("://").skip(1).any(|rest| {
         let authority = rest.split(|c: char| c == '/' || c.is_whitespace()).next().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The configuration as far as it goes: for who looks for faults and does not give up at the first.
+//! The configuration as far as it is valid, for commands that look for faults and do not stop at the first one.
 
 use std::cell::RefCell;
 use std::path::Path;
@@ -11,7 +11,7 @@ use super::{
 use crate::operator::{Language, Notice};
 use crate::recordings::RecordingSettings;
 
-/// The sections of a [`Config`], each only if nothing is wrong with it.
+/// The sections of a [`Config`]. A section that has a problem is absent.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[expect(missing_docs, reason = "they are the fields of Config")]
 pub struct Parts {
@@ -28,7 +28,7 @@ pub struct Parts {
 }
 
 impl Parts {
-    /// All of them together, if all are there.
+    /// Returns the whole configuration if every section is present.
     pub(super) fn whole(self) -> Option<Config> {
         Some(Config {
             asterisk: self.asterisk?,
@@ -45,16 +45,16 @@ impl Parts {
     }
 }
 
-/// What the variables say, and everything that is wrong with them.
+/// The configuration that the variables make, and everything that is wrong with them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Survey {
-    /// The language asked for, as far as it could be read.
+    /// The configured language, as far as it could be read.
     pub language: Language,
-    /// What can be used; the remarks are of the values.
+    /// The sections that can be used. Their remarks concern the values.
     pub parts: Parts,
-    /// What is wrong, as [`Problem::notices`] words it.
+    /// The problems, in the words of [`Problem::notices`].
     pub problems: Vec<Notice>,
-    /// What was noticed in the file, and which file it was.
+    /// Remarks about the file, and which file was read.
     pub remarks: Vec<Notice>,
     /// Every variable, in the order of the table.
     pub settings: Vec<Setting>,
@@ -67,7 +67,7 @@ impl Survey {
         Self::load_from(&env_path(), &process)
     }
 
-    /// Reads the variables of `process` and, for those it does not set, the file at `env_path`.
+    /// Reads the variables of `process` and, for those that it does not set, the file at `env_path`.
     #[must_use]
     pub fn load_from(env_path: &Path, process: Variables<'_>) -> Self {
         let sources = Sources::read(env_path, process);

@@ -1,5 +1,5 @@
-//! What the variables may hold, and what is said of them. Where they come from is in `file`, the session with the model
-//! in `session`, what a running daemon takes over in `reload`.
+//! Tests what the variables may hold and what is reported about them. `file` tests where they come from, `session`
+//! the session with the model, and `reload` what a running daemon takes over.
 
 mod file;
 mod reload;
@@ -21,7 +21,7 @@ const REQUIRED: &[(&str, &str)] = &[
     ("LOG_FILE_PATH", "/tmp/calls.log"),
 ];
 
-/// The required variables and `others`, of which an empty value stays set.
+/// Makes the configuration from the required variables and `others`. An empty value in `others` counts as set.
 fn config(others: &[(&str, &str)]) -> Result<Config, Vec<Problem>> {
     let map: BTreeMap<_, _> = REQUIRED.iter().chain(others).copied().collect();
     Config::from_variables(&|name| map.get(name).map(ToString::to_string))
@@ -31,7 +31,7 @@ fn realtime(others: &[(&str, &str)]) -> RealtimeConfig {
     config(others).unwrap().realtime
 }
 
-/// The lines said about `others`.
+/// The lines that report problems of `others`.
 fn complaints(others: &[(&str, &str)]) -> Vec<String> {
     let problems = config(others).unwrap_err();
     Problem::notices(&problems).iter().map(|notice| notice.line(Language::Spanish)).collect()

@@ -1,15 +1,16 @@
-//! The address of the Realtime server: accepts what people write, yields what the link connects to.
+//! The address of the Realtime server: accepts what people write, and returns the address to which the daemon
+//! connects.
 //!
-//! No resolving and no connecting; just text.
+//! This module only handles text. It resolves no names and connects to nothing.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// All but unreserved characters (RFC 3986 §2.3).
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Completes a base address: `http(s)` becomes `ws(s)`, and a path that is only a prefix gets `/realtime`.
-/// `None`: no such address. An address with a user in it is refused, since it would be shown; one with `#`
-/// is, since nothing after it would be sent.
+/// Completes a base address: `http(s)` becomes `ws(s)`, and a path that is only a prefix gets `/realtime`. Returns
+/// `None` if the text is not such an address. An address with a user is rejected, because log lines would show it; an
+/// address with `#` is rejected, because nothing after the `#` would be sent.
 pub(super) fn complete(text: &str) -> Option<String> {
     let (scheme, rest) = text.split_once("://")?;
     let scheme = match scheme.to_ascii_lowercase().as_str() {
@@ -44,14 +45,14 @@ fn is_authority(authority: &str) -> bool {
     !host.is_empty() && port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0))
 }
 
-/// Whether a completed address is OpenAI's own, or one of its regions (`eu.api.openai.com`).
+/// Whether a completed address belongs to OpenAI or one of its regions (`eu.api.openai.com`).
 pub(super) fn is_openai(url: &str) -> bool {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let host = rest.split([':', '/', '?']).next().unwrap_or("").to_ascii_lowercase();
     host == "api.openai.com" || host.ends_with(".api.openai.com")
 }
 
-/// `url` with `model=`, unless its query already names a model or an Azure deployment.
+/// Adds `model=` to `url`, unless its query already names a model or an Azure deployment.
 pub(super) fn with_model(url: &str, model: &str) -> String {
     let query = url.split_once('?').map(|(_, query)| query);
     let names_model = |pair: &str| pair.starts_with("model=") || pair.starts_with("deployment=");
@@ -62,7 +63,7 @@ pub(super) fn with_model(url: &str, model: &str) -> String {
     format!("{url}{mark}model={}", utf8_percent_encode(model, RESERVED))
 }
 
-/// Where the server of a completed address lists its models: beside `realtime`, over HTTP.
+/// The address at which the server of a completed address lists its models: next to `realtime`, over HTTP.
 pub(super) fn models(url: &str) -> Option<String> {
     let (scheme, rest) = url.split_once("://")?;
     let scheme = if scheme == "wss" { "https" } else { "http" };

@@ -1,8 +1,8 @@
-//! Every variable the daemon knows: name, default, meaning. The parser takes its defaults from this table,
-//! `.env.example`, `docs/variables.md` and the tables of the READMEs are printed from it, so that none of them can drift
-//! apart.
+//! Every variable of the daemon: name, default and meaning. The parser takes its defaults from this table.
+//! `.env.example`, `docs/variables.md` and the tables of the READMEs are printed from it, so that none of them can
+//! differ from the others.
 //!
-//! It does not say what a value may be: that is the parser's, in `assemble`.
+//! This table does not say which values are permitted. The parser in `assemble` does.
 
 use std::fmt::Write;
 
@@ -11,23 +11,23 @@ use crate::operator::Language;
 /// One environment variable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Variable {
-    /// Its name, upper case.
+    /// The name, in upper case.
     pub name: &'static str,
-    /// What it is when unset. Of a required variable: the example in `.env.example`, or nothing where only
-    /// the operator knows.
+    /// The value of a variable that is not set. For a required variable: the example in `.env.example`, or nothing if
+    /// only the operator knows the value.
     pub default: &'static str,
-    /// Without it the daemon does not start.
+    /// Whether the daemon needs this variable to start.
     pub required: bool,
-    /// Its value is never shown.
+    /// Whether the value is secret and never shown.
     pub secret: bool,
-    /// One line of explanation in English.
+    /// The explanation in English, in one line.
     pub meaning_en: &'static str,
-    /// One line of explanation in Spanish.
+    /// The explanation in Spanish, in one line.
     pub meaning_es: &'static str,
 }
 
 impl Variable {
-    /// The line of explanation in a language.
+    /// The explanation in the given language.
     #[must_use]
     pub const fn meaning(&self, language: Language) -> &'static str {
         match language {
@@ -37,8 +37,7 @@ impl Variable {
     }
 }
 
-/// The optional variables that most people change sooner or later, in the order of the READMEs, which show these and no
-/// others.
+/// The optional variables that most people change at some time, in the order of the READMEs, which show only these.
 pub const USUAL: [&str; 10] = [
     "ASSISTANT_INSTRUCTIONS_FILE",
     "ASSISTANT_GREETING",
@@ -81,7 +80,7 @@ const fn optional(
     Variable { name, default, required: false, secret: false, meaning_en: english, meaning_es: spanish }
 }
 
-/// All variables, in the order of `.env.example`: the required ones first, then by subject.
+/// All variables in the order of `.env.example`: required ones first, then by subject.
 #[rustfmt::skip]
 pub const VARIABLES: &[Variable] = &[
     required("ASTERISK_USERNAME", "Asterisk",
@@ -297,12 +296,12 @@ pub const VARIABLES: &[Variable] = &[
         "true: the caller can interrupt the assistant; false: not"),
 ];
 
-/// The row of `name`, if it is one of ours.
+/// The row of the variable `name`, if the daemon knows it.
 pub(super) fn find(name: &str) -> Option<&'static Variable> {
     VARIABLES.iter().find(|variable| variable.name == name)
 }
 
-/// The text of `.env.example`: required variables to be filled in, optional ones commented out with their
+/// The text of `.env.example`. Required variables must be filled in; optional ones are commented out and show their
 /// defaults.
 #[must_use]
 pub fn env_example() -> String {

@@ -1,35 +1,35 @@
-//! The settings that are one word out of a few, with the words that stand for them in the environment.
+//! The settings whose value is one of a few words, with these words.
 //!
-//! What they do is the business of the Realtime dialect and of the links that read them.
+//! The modules of the Realtime API and of Asterisk's connections, which read these settings, define their effect.
 
 use crate::operator::Language;
 use crate::realtime::dialect::{Dialect, Eagerness, NoiseReduction, ReasoningEffort};
 
 /// A setting with a fixed set of words.
 pub(super) trait Word: Copy + PartialEq + 'static {
-    /// All words, as shown to the operator.
+    /// All words, as they are shown to the operator.
     const WORDS: &'static [&'static str];
     /// All values, in the order of the words.
     const VALUES: &'static [Self];
 
-    /// The value of `word`, whose case does not matter.
+    /// Returns the value of `word`, without regard to upper and lower case.
     fn from_word(word: &str) -> Option<Self> {
         let index = Self::WORDS.iter().position(|known| known.eq_ignore_ascii_case(word))?;
         Some(Self::VALUES[index])
     }
 }
 
-/// How Asterisk's HTTP server is spoken to.
+/// The protocol for Asterisk's HTTP server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
-    /// In the clear; the WebSocket is `ws`.
+    /// Without encryption. The WebSocket uses `ws`.
     Http,
-    /// With TLS; the WebSocket is `wss`.
+    /// With TLS. The WebSocket uses `wss`.
     Https,
 }
 
 impl Scheme {
-    /// The word in the environment and in addresses.
+    /// The word as used in the environment and in addresses.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -64,7 +64,7 @@ impl Word for ReasoningEffort {
     const VALUES: &'static [Self] = &[Self::Minimal, Self::Low, Self::Medium, Self::High, Self::Xhigh];
 }
 
-/// Which turn detection is asked for; its settings are in `TurnDetection`.
+/// The kind of turn detection. `TurnDetection` holds its settings.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum VadKind {
     Server,

@@ -1,4 +1,4 @@
-//! Where variables come from: `.env`, and the process, which wins.
+//! Tests the sources of variables: `.env`, and the process, which has precedence.
 
 use super::*;
 
@@ -33,7 +33,7 @@ fn quotes_around_a_variable_of_the_process_are_taken_off_and_said() {
     assert_eq!(said, ["ASTERISK_PASSWORD", "ASTERISK_PORT"]);
 }
 
-/// A `.env` of the required variables with `more` lines.
+/// Makes a `.env` with the required variables and the lines in `more`.
 fn env_file(more: &str) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(".env");

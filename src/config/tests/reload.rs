@@ -1,4 +1,4 @@
-//! What a running daemon takes over from a configuration read again.
+//! Tests what a running daemon takes over when it reads its configuration again.
 
 use super::*;
 
@@ -87,7 +87,7 @@ fn a_changed_variable_takes_effect_or_is_named_as_waiting_for_a_restart() {
             assert_eq!(config, old, "{name}");
         }
     }
-    // The keys, and what counts only beside another word, are not here.
+    // The keys, and variables that have an effect only together with another one, are tested elsewhere.
     let elsewhere =
         ["RECORDINGS_RECIPIENT", "RECORDINGS_IDENTITY_FILE", "OPENAI_VAD_EAGERNESS", "FALLBACK_EXTEN"];
     let forgotten = VARIABLES

@@ -1,4 +1,4 @@
-//! The session with the model, what it says, and what it may cost.
+//! Tests the session with the model: its settings, its words, and the limits of its cost.
 
 use super::*;
 use crate::call::ledger::Price;
