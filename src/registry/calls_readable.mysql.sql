@@ -1,4 +1,5 @@
--- The table `calls` for people: times as such, in UTC, and cost in dollars. A product keeps all digits, a quotient of MySQL four.
+-- The table `calls` for people: times as such, in UTC, and costs in dollars. MySQL rounds a quotient to four decimals, but a
+-- product keeps all digits.
 CREATE OR REPLACE VIEW calls_readable AS
 SELECT row_id, call_id, recording_id, host, caller, called, erased, model, agent,
     TIMESTAMPADD(MICROSECOND, offered_us, TIMESTAMP'1970-01-01 00:00:00') AS offered_at,

@@ -1,8 +1,8 @@
-// What the page asks of the daemon. The login's cookie goes with every request by itself.
+// Requests to the daemon. The browser adds the login's cookie to every request.
 
 import { word } from "/dashboard/words.js";
 
-/** An answer that is an error: the daemon's problem, or none at all. */
+/** An error answer: the problem that the daemon reports, or no answer at all. */
 class Problem extends Error {
   constructor(status, code, detail) {
     super(detail);
@@ -10,13 +10,16 @@ class Problem extends Error {
     this.code = code;
   }
 
-  /** What to tell people: the daemon's own words, which are English, where we have none. */
+  /** The text for people. If there is no translation, it is the daemon's own text, which is English. */
   get words() {
     return word(`problem_${this.code}`, {}, this.message);
   }
 }
 
-/** Asks; answers with the response of a success. A lost login is told to the document. */
+/**
+ * Sends a request and returns the response if it is a success. If the login has ended, the document receives an
+ * event.
+ */
 export async function ask(path, options = {}) {
   let response;
   try {
@@ -32,19 +35,19 @@ export async function ask(path, options = {}) {
   throw problem;
 }
 
-/** Asks for JSON. */
+/** Requests JSON. */
 export async function json(path, options) {
   return (await ask(path, options)).json();
 }
 
-/** Sends JSON. */
+/** Posts JSON. */
 export function post(path, body) {
   const headers = { "Content-Type": "application/json" };
   const sent = body === undefined ? {} : { body: JSON.stringify(body), headers };
   return ask(path, { method: "POST", ...sent });
 }
 
-/** A path with these parameters; the empty ones are left out. */
+/** Appends these parameters to a path, except for empty ones. */
 export function withQuery(path, parameters) {
   const isFilled = (value) => value !== "" && value !== null && value !== undefined;
   const filled = Object.entries(parameters).filter(([, value]) => isFilled(value));

@@ -1,11 +1,11 @@
-// What the page asks before it does something that cannot be undone, and what it says in passing.
+// Questions before an action that cannot be undone, and messages that disappear after a while.
 
 import { el } from "/dashboard/dom.js";
 import { word } from "/dashboard/words.js";
 
 /**
- * Asks once. Answers with `true`, or with the choice made among `choices`; with `null` if the answer is no.
- * Escape is no, and no has the focus.
+ * Asks for confirmation. Resolves to `true`, or to the selected one of `choices`, or to `null` if the user refuses.
+ * Escape refuses. Without `choices`, the button that refuses has the focus.
  */
 export function confirm({ title, text, action, choices, danger = true }) {
   return new Promise((resolve) => {
@@ -35,7 +35,7 @@ export function confirm({ title, text, action, choices, danger = true }) {
 
 let leaving;
 
-/** Says something for a few seconds, to screen readers too. */
+/** Shows a message for a few seconds and announces it to screen readers. */
 export function say(text) {
   const said = document.getElementById("said");
   said.textContent = text;
@@ -45,8 +45,8 @@ export function say(text) {
   }, 6_000);
 }
 
-/** A text in place of what cannot be shown. */
+/** A text in place of something that cannot be shown. */
 export const note = (text, kind = "note") => el("p", { class: kind }, text);
 
-/** The same of an error, to screen readers at once. */
+/** The text of an error, which screen readers announce at once. */
 export const failure = (error) => el("p", { class: "failure", role: "alert" }, error.words ?? String(error));

@@ -1,4 +1,4 @@
-// One call: its row of the call log and, where it was recorded, its sound, words, events and latency.
+// One call: its row of the call log and, if it was recorded, its audio, words, events and latency.
 
 import { ask, json, pathOf, withQuery } from "/dashboard/api.js";
 import { confirm, failure, note, say } from "/dashboard/ask.js";
@@ -8,10 +8,10 @@ import { bars } from "/dashboard/plot.js";
 import { sound } from "/dashboard/sound.js";
 import { word } from "/dashboard/words.js";
 
-/** Stays of one call that are shown; who comes back more often is found in the list. */
+/** The number of stays of one call that are shown. Further ones can be found in the list of calls. */
 const STAYS = 20;
 
-/** Shows it until the returned function is called. */
+/** Shows the view. The returned function ends it. */
 export function show(place, { id, mayChange }) {
   let player = null;
   let plots = [];
@@ -106,7 +106,7 @@ export function show(place, { id, mayChange }) {
   };
 }
 
-/** What there is of a recording; of one that cannot be read, why. */
+/** Fetches what exists of a recording, or the reason why the recording cannot be read. */
 async function recorded(id) {
   const path = pathOf("recordings", id);
   try {
@@ -124,7 +124,7 @@ function head(call) {
   return el("div", { class: "head" }, el("h1", {}, callerOf(call)), el("p", { class: "quiet" }, whom));
 }
 
-/** The other stays of a caller who came back in the same call, as links. */
+/** Links to the other stays of a caller who returned in the same call. */
 async function otherStays(call) {
   const { calls } = await json(withQuery("/calls", { id: call.id, limit: STAYS })).catch(() => ({ calls: [] }));
   const others = calls.filter((other) => other.row_id !== call.row_id);
@@ -160,13 +160,13 @@ function overview(call, others) {
   );
 }
 
-/** The seconds at which the assistant was cut off. */
+/** The positions, in seconds, at which the caller interrupted the assistant. */
 const interruptions = (conversation) =>
   (conversation.conversation ?? [])
     .filter((said) => said.interrupted && Number.isFinite(said.end_ms))
     .map((said) => said.end_ms / 1_000);
 
-/** The words. A line takes the sound to where it was said; the line that is heard is lit. */
+/** The transcript. A click on a line plays the audio from there, and the line that is heard is highlighted. */
 function transcript(conversation, go) {
   const lines = (conversation.conversation ?? []).map((said) => {
     const side = said.speaker === "user" ? "caller" : "assistant";
@@ -190,7 +190,7 @@ function transcript(conversation, go) {
   });
   let lit = null;
   const follow = (seconds, isPlaying) => {
-    // Where both speak it is the one that began last.
+    // If both speak at once, the line that began last counts.
     const heard = lines.findLast(({ start, end }) => start !== null && start <= seconds && seconds < end) ?? null;
     if (heard === lit) return;
     lit?.line.removeAttribute("aria-current");
@@ -198,7 +198,7 @@ function transcript(conversation, go) {
     lit = heard;
     if (heard && isPlaying) {
       const [box, line] = [list.getBoundingClientRect(), heard.element.getBoundingClientRect()];
-      // Only where the list itself is scrolled: nobody's page moves by itself.
+      // Only the list scrolls by itself, never the page.
       if (line.top < box.top || line.bottom > box.bottom) list.scrollTop += line.top - box.top - box.height / 3;
     }
   };
@@ -208,14 +208,17 @@ function transcript(conversation, go) {
   return { element: el("section", { class: "card" }, el("h2", {}, word("transcript")), shown), follow };
 }
 
-/** What was said, and what of it was not heard any more. */
+/** The words of an utterance, with those marked that the caller did not hear. */
 function spoken({ text, interrupted, heard_text: heard }) {
   if (!interrupted || heard === undefined || !text.startsWith(heard)) return text;
   const rest = text.slice(heard.length);
   return rest ? [heard, el("s", { class: "unheard", title: word("unheard") }, rest)] : text;
 }
 
-/** Turn by turn: when the end of the caller's speech was known, the model's first sound, the caller's first frame. */
+/**
+ * For each turn: when the end of the caller's speech was detected, the model's first audio, and the first frame to
+ * the caller.
+ */
 function latencies({ latency }, go) {
   const turns = latency?.turns ?? [];
   const bargeIns = latency?.barge_ins ?? [];
@@ -265,7 +268,7 @@ function latencies({ latency }, go) {
   return { element: el("section", { class: "card" }, el("h2", {}, word("latency")), parts), plots };
 }
 
-/** Why it ended is a code with words of its own; all else is as it was written down. */
+/** The reason why the call ended is a code that is translated. All other details are shown as recorded. */
 const detail = ({ type, detail: text }) => (text ? ` ${type === "ended" ? reason(text) : text}` : "");
 
 function happened(events) {

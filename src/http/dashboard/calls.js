@@ -1,6 +1,7 @@
 // Calls: the history, newest first, page by page, and as a table for a spreadsheet.
 //
-// What is sought is sent to the daemon and kept here: it is not part of the page's address, as it may be a number.
+// The filters are sent to the daemon and kept in memory. They are not part of the page's address, because they may
+// contain a phone number.
 
 import { ask, json, withQuery } from "/dashboard/api.js";
 import { failure, note, say } from "/dashboard/ask.js";
@@ -9,13 +10,13 @@ import { callerOf, clock, ms, number, reason, usd, when } from "/dashboard/forma
 import { REASONS, word } from "/dashboard/words.js";
 
 const PAGE = 50;
-/** The most the daemon gives at a time. */
+/** The largest page that the daemon returns. */
 const TABLE_PAGE = 500;
 
-/** What was sought last: it is there again when one comes back from a call. */
+/** The last filters, which are restored when the user returns from a call. */
 let sought = { from: "", to: "", caller: "", end_reason: "", agent: "" };
 
-/** Shows it until the returned function is called. */
+/** Shows the view. The returned function ends it. */
 export function show(place) {
   const leaving = new AbortController();
   let cursor = null;
@@ -77,7 +78,7 @@ export function show(place) {
   async function next() {
     more.disabled = true;
     found.setAttribute("aria-busy", "true");
-    // A search that was begun later wins.
+    // The results of an earlier search are discarded.
     const asked = sought;
     try {
       const page = await json(withQuery("/calls", { ...asked, limit: PAGE, cursor }), { signal: leaving.signal });
@@ -104,7 +105,10 @@ export function show(place) {
     found.dataset.count = String(count);
   }
 
-  /** All pages as one table. It is fetched here, as a link would have the number in its address. */
+  /**
+   * Saves all pages as one table. The script fetches them, because the address of a link would contain the phone
+   * number.
+   */
   async function saveTable() {
     const parts = [];
     try {
@@ -128,7 +132,7 @@ export function show(place) {
   return () => leaving.abort();
 }
 
-/** Names, and what of a call is shown there. */
+/** The columns: their names, and what they show of a call. */
 const COLUMNS = [
   ["when", (call) => el("a", { href: `#/call/${encodeURIComponent(call.row_id)}` }, when(call.offered_at))],
   ["caller", callerOf],

@@ -1,13 +1,16 @@
-// Elements made of data. A string becomes a text node, whatever is in it: nothing in these files parses HTML.
+// Creates elements from data. A string always becomes a text node: nothing in these files parses HTML.
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** An element: attributes (`class`, `aria-…`, true for one without a value), listeners under `on`, children. */
+/**
+ * Creates an element from attributes (`class`, `aria-…`; true for an attribute without a value), listeners under
+ * `on`, and children.
+ */
 export function el(name, attributes = {}, ...children) {
   return dress(document.createElement(name), attributes, children);
 }
 
-/** The same of an SVG. */
+/** Creates an SVG element in the same way. */
 export function svg(name, attributes = {}, ...children) {
   return dress(document.createElementNS(SVG, name), attributes, children);
 }
@@ -26,17 +29,17 @@ function dress(element, attributes, children) {
   return element;
 }
 
-/** Sets a text, if it is another one: layout is asked for only where something changed. */
+/** Sets a text if it differs, so that only real changes cause a layout. */
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** Sets an attribute, if it is another one. */
+/** Sets an attribute if its value differs. */
 export function setAttribute(element, name, value) {
   if (element.getAttribute(name) !== value) element.setAttribute(name, value);
 }
 
-/** A definition list: pairs of a name and what it is; those without are left out. */
+/** A definition list of pairs of a name and a value. Pairs without a value are omitted. */
 export function facts(pairs, attributes = {}) {
   const rows = pairs
     .filter(([, value]) => value !== null && value !== undefined && value !== "")
@@ -44,12 +47,15 @@ export function facts(pairs, attributes = {}) {
   return el("dl", { class: "facts", ...attributes }, rows);
 }
 
-/** What may be wider than the screen, and can then be scrolled, with the keyboard too. */
+/** A container for content that may be wider than the screen. It can be scrolled with the keyboard too. */
 export function scrolling(shown) {
   return el("div", { class: "wide", role: "group", "aria-label": shown.caption.textContent, tabindex: 0 }, shown);
 }
 
-/** A table: names of the columns, rows of cells. A cell is a text or a node; `numbers` are set to the right. */
+/**
+ * A table with the names of its columns and rows of cells. A cell is a text or a node. The columns in `numbers` are
+ * right-aligned.
+ */
 export function table(caption, columns, rows, numbers = []) {
   const side = (at) => (numbers.includes(at) ? "number" : null);
   const head = columns.map((name, at) => el("th", { scope: "col", class: side(at) }, name));

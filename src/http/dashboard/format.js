@@ -1,11 +1,12 @@
-// Numbers, times and money as the reader's language writes them. What is not known is a dash.
+// Formats numbers, times and money in the reader's language. An unknown value is shown as a dash.
 
 import { language, word } from "/dashboard/words.js";
 
 const NONE = "–";
 const known = (value, show) => (value === null || value === undefined ? NONE : show(value));
 
-// The region is the browser's, where it speaks the language of the page: es-CO writes other numbers than es-ES.
+// The region comes from the browser if the browser's language is that of the page: es-CO writes numbers differently
+// from es-ES.
 const locale = navigator.languages.find((tag) => tag.toLowerCase().startsWith(language)) ?? language;
 const whole = new Intl.NumberFormat(locale, { maximumFractionDigits: 0 });
 const tenths = new Intl.NumberFormat(locale, { maximumFractionDigits: 1 });
@@ -14,7 +15,7 @@ const money = (digits) =>
   new Intl.NumberFormat(locale, {
     style: "currency",
     currency: "USD",
-    // "$" is a peso to most who read Spanish.
+    // For most readers of Spanish, "$" is a peso.
     currencyDisplay: "code",
     minimumFractionDigits: 2,
     maximumFractionDigits: digits,
@@ -28,12 +29,12 @@ export const number = (value) => known(value, (n) => whole.format(n));
 export const decimal = (value) => known(value, (n) => tenths.format(n));
 export const short = (value) => known(value, (n) => compact.format(n));
 export const ms = (value) => known(value, (n) => `${whole.format(n)} ms`);
-/** Dollars: a call costs fractions of a cent. */
+/** Formats US dollars. A call costs fractions of a cent. */
 export const usd = (value) => known(value, (n) => (n !== 0 && Math.abs(n) < 1 ? fractions : cents).format(n));
 export const when = (iso) => known(iso, (text) => moment.format(new Date(text)));
 export const whenFully = (iso) => known(iso, (text) => full.format(new Date(text)));
 
-/** Seconds as a clock: 4:05, 1:02:03. */
+/** Formats seconds as a clock: 4:05, 1:02:03. */
 export const clock = (seconds) =>
   known(seconds, (value) => {
     const all = Math.max(0, Math.floor(value));
@@ -43,8 +44,8 @@ export const clock = (seconds) =>
   });
 
 /**
- * The beginning of a day or hour, as an axis has room for it. It is the machine's time of day, with its offset, and is
- * shown as that.
+ * Formats the beginning of a day or hour briefly, for an axis. The time is the local time of the daemon's machine and is
+ * not converted to that of the browser.
  */
 export function period(key, by) {
   const at = new Date(`${key.slice(0, 19)}Z`);
@@ -53,7 +54,7 @@ export function period(key, by) {
   return new Intl.DateTimeFormat(locale, { ...style, timeZone: "UTC" }).format(at);
 }
 
-/** The same in full. */
+/** Formats the beginning of a day or hour in full. */
 export function periodFully(key, by) {
   const at = new Date(`${key.slice(0, 19)}Z`);
   if (Number.isNaN(at.getTime())) return key || NONE;
@@ -61,10 +62,10 @@ export function periodFully(key, by) {
   return new Intl.DateTimeFormat(locale, { ...style, timeZone: "UTC" }).format(at);
 }
 
-/** A number as it was dialled; a word where there is none. */
+/** Formats a phone number as it was dialled, or returns a word if there is none. */
 export const caller = (number) => number || word("withheld");
-/** Whose call of the log this is. */
+/** Formats the caller of a call from the call log. */
 export const callerOf = (call) => (call.erased ? word("erased") : caller(call.caller));
 
-/** Why a call ended. */
+/** Formats the reason why a call ended. */
 export const reason = (code) => (code ? word(`reason_${code}`, {}, code) : word("running"));

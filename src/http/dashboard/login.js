@@ -1,11 +1,11 @@
-// The login. The token goes to the daemon once, which keeps it in a cookie that no script can read.
+// The login. The token is sent to the daemon once. The daemon answers with a cookie that no script can read.
 
 import { post } from "/dashboard/api.js";
 import { failure } from "/dashboard/ask.js";
 import { el } from "/dashboard/dom.js";
 import { word } from "/dashboard/words.js";
 
-/** Shows it; `done` is called when it has succeeded. */
+/** Shows the login. `done` is called when it has succeeded. */
 export function show(place, done) {
   document.title = word("login");
   const token = el("input", {

@@ -1,6 +1,7 @@
 // The page: who is logged in, and which view the address names.
 //
-// An address names a view and the id of a call, and never a phone number: addresses end up in histories and logs.
+// An address names a view and the id of a call, but never a phone number, because addresses are kept in histories and
+// logs.
 //
 //   #/now  #/calls  #/call/<id>  #/usage
 
@@ -18,14 +19,14 @@ const VIEWS = { now, calls, call, usage };
 const main = document.getElementById("main");
 const nav = document.querySelector("nav");
 const logout = document.getElementById("logout");
-/** Ends the view that is shown. */
+/** Ends the present view. */
 let leave = () => {};
-/** How often a view was asked for: what was waited for before the last is too late. */
+/** Counts the requests for a view. Answers that arrive for an earlier request are discarded. */
 let asked = 0;
-/** What the daemon says of us. */
+/** What the daemon says about this login. */
 let session = { needs_token: false, role: null };
 
-/** Shows the view of the address, or the login before it. */
+/** Shows the view that the address names, or the login first. */
 async function show() {
   leave();
   leave = () => {};
@@ -60,7 +61,7 @@ async function show() {
   leave = VIEWS[shown].show(main, { mayChange: session.role === "full", id });
 }
 
-/** Whoever edits an address may break it. */
+/** Decodes the id in the address. A user may have edited the address, so it may be invalid. */
 function decode(id) {
   try {
     return decodeURIComponent(id ?? "");
@@ -75,7 +76,7 @@ for (const element of document.querySelectorAll("[data-label]")) {
   element.setAttribute("aria-label", word(element.dataset.label));
 }
 document.querySelector(".skip").addEventListener("click", (event) => {
-  // The address is the view's.
+  // The view determines the address.
   event.preventDefault();
   main.focus();
 });

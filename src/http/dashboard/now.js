@@ -1,7 +1,7 @@
-// Now: the calls that are running, live.
+// Now: the calls in progress, live.
 //
-// Events go into a model; what has changed is drawn in the next frame, card by card. Cards are never made anew, and a
-// new one comes last, so that none moves under a finger that is about to hang up.
+// Events change a model, and the next animation frame redraws what has changed, card by card. Cards are never created
+// again, and new cards are added at the end, so that no card moves under a finger that is about to hang up.
 
 import { json, pathOf, post } from "/dashboard/api.js";
 import { confirm, failure, note, say } from "/dashboard/ask.js";
@@ -9,20 +9,25 @@ import { el, setAttribute, setText } from "/dashboard/dom.js";
 import { caller, clock, ms, number, usd } from "/dashboard/format.js";
 import { word } from "/dashboard/words.js";
 
-/** The quietest that a level shows, in dB of full scale. */
+/** The lowest level that is shown, in dBFS. */
 const QUIET_DBFS = -60;
-/** After a stream that the daemon refused; a stream that broke is opened again by the browser. */
+/** The pause after the daemon has refused a stream. The browser reopens a stream that breaks by itself. */
 const AGAIN_MS = 5_000;
-/** A daemon that is there says something every 2 s. A shorter time takes a slow line for a dead daemon. */
+/**
+ * A running daemon sends something every 2 s. A shorter time would take a slow connection for a dead daemon; a longer
+ * one would show old data for longer.
+ */
 const SILENT_MS = 8_000;
 
-/** Shows it until the returned function is called. */
+/** Shows the view. The returned function ends it. */
 export function show(place, { mayChange }) {
   const calls = new Map();
   const cards = new Map();
   const changed = new Set();
   let state = null;
-  /** `opening`: nothing has been heard on this stream yet; `heard`; `lost`: what is shown may be old. */
+  /**
+   * `opening`: nothing has arrived on this stream yet. `heard`: events arrive. `lost`: the page may show old data.
+   */
   let stream = "opening";
   let heardAt = 0;
   let ended = false;
@@ -68,7 +73,7 @@ export function show(place, { mayChange }) {
     if (!frame) frame = requestAnimationFrame(draw);
   };
 
-  /** Nothing is known any more: neither is anything well, nor does a clock go on. */
+  /** Marks everything as unknown: no state is shown as good, and the clocks stop. */
   const lose = () => {
     if (ended || stream === "lost") return;
     stream = "lost";
@@ -88,7 +93,7 @@ export function show(place, { mayChange }) {
       for (const id of calls.keys()) if (!there.has(id)) forget(id);
     }
     for (const call of told.calls) {
-      // Words that have not changed are not sent again.
+      // The daemon omits words that have not changed.
       const words = call.words ?? calls.get(call.id)?.words ?? [];
       calls.set(call.id, { ...call, words, began: performance.now() - call.seconds * 1_000 });
       changed.add(call.id);
@@ -121,13 +126,13 @@ export function show(place, { mayChange }) {
       if (ended) return;
       lose();
       if (source.readyState !== EventSource.CLOSED) return;
-      // An EventSource does not tell why it was refused. Asked once more, the daemon tells if the login was lost.
+      // An EventSource does not say why it was refused. An ordinary request finds out whether the login has ended.
       json("/calls/live").catch(() => {});
       again = setTimeout(connect, AGAIN_MS);
     });
   };
   connect();
-  // Of a page that nobody looks at: a browser has six connections to a server, for all its windows together.
+  // A hidden page closes its stream, because a browser has only six connections to a server for all of its windows.
   const looked = () => {
     source.close();
     clearTimeout(again);
@@ -137,7 +142,7 @@ export function show(place, { mayChange }) {
 
   const ticking = setInterval(() => {
     if (document.hidden) return;
-    // A connection that stands and tells nothing: its other end is gone, and nobody has said so.
+    // A connection that is open but silent may be dead without notice.
     if (performance.now() - heardAt > SILENT_MS && source.readyState !== EventSource.CLOSED) {
       lose();
       source.close();
@@ -159,7 +164,7 @@ export function show(place, { mayChange }) {
 
 function drawState(chips, { asterisk, ready, reasons = [], disk_writing: disk, spending_unlimited: unlimited }) {
   const openai = ["openai_outage", "openai_failing"].find((reason) => reasons.includes(reason));
-  // What has a chip of its own is not said twice.
+  // Obstacles that have a chip of their own are not listed again.
   const own = ["asterisk_away", "application_replaced", "openai_failing", "openai_outage", "disk_failing"];
   const others = reasons.filter((reason) => !own.includes(reason));
   const service = ready
@@ -175,7 +180,7 @@ function drawState(chips, { asterisk, ready, reasons = [], disk_writing: disk, s
   drawChips(chips, rows);
 }
 
-/** Chips: id, name, text, and whether that is well. */
+/** Draws chips from rows of id, name, text, and whether the state is good. */
 function drawChips(chips, rows) {
   const told = JSON.stringify(rows);
   if (chips.dataset.told === told) return;
@@ -186,7 +191,7 @@ function drawChips(chips, rows) {
   );
 }
 
-/** A level, −60 to 0 dB of full scale. */
+/** A level meter from −60 to 0 dBFS. */
 class Level {
   constructor(side) {
     this.bar = el("div", { class: "bar" });
@@ -211,7 +216,7 @@ class Level {
   }
 }
 
-/** One call. */
+/** The card of one call. */
 class Card {
   constructor(id, mayChange, now, destinations) {
     const text = (name, attributes = {}) => (this[name] = el("span", attributes));
@@ -232,7 +237,7 @@ class Card {
       el("p", { class: "turn" }, text("turn")),
       this.levels.caller.element,
       this.levels.assistant.element,
-      // What scrolls can be scrolled with the keyboard too.
+      // An element that scrolls must be reachable with the keyboard.
       el("div", { class: "talk", role: "group", "aria-label": word("transcript"), tabindex: 0 }, this.words),
       el(
         "dl",
@@ -251,7 +256,7 @@ class Card {
 
   update(call, canTransfer) {
     setText(this.name, caller(call.caller));
-    // Two hundred buttons of one name would be no help to who hears them only.
+    // Users of screen readers could not distinguish many buttons with the same name.
     setAttribute(this.hangUp, "aria-label", `${word("hang_up")}: ${caller(call.caller)}`);
     setAttribute(this.transfer, "aria-label", `${word("transfer")}: ${caller(call.caller)}`);
     setText(this.whom, [call.called && `→ ${call.called}`, call.agent, call.model].filter(Boolean).join(" · "));
@@ -272,7 +277,7 @@ class Card {
     this.tick(call);
   }
 
-  /** The time goes on between two events. */
+  /** Updates the duration between two events. */
   tick(call) {
     if (call) setText(this.duration, clock((performance.now() - call.began) / 1_000));
   }
@@ -293,7 +298,7 @@ class Card {
         line = { said, element: el("li", { class: side }, el("b", {}, `${word(side)}: `), said) };
         this.lines.set(item, line);
       }
-      // A caller's words may arrive after the answer to them, and stand before it.
+      // A caller's words may arrive after the answer to them, but are placed before it.
       const there = this.words.children[place];
       if (there !== line.element) this.words.insertBefore(line.element, there ?? null);
       setText(line.said, text);

@@ -1,25 +1,25 @@
-// Plots: bars upon each other, and lines, as SVG. What they show is also in a table beside them: a screen reader has
-// that, so here it hears the title alone.
+// Plots as SVG: stacked bars, and lines. A table beside each plot shows the same data for screen readers, which
+// therefore announce only the title of the plot.
 
 import { el, svg } from "/dashboard/dom.js";
 
 const HEIGHT = 180;
 const [RIGHT, TOP, BOTTOM] = [8, 8, 24];
-/** The widest bar. */
+/** The maximum width of a bar, in pixels. */
 const WIDEST = 72;
-/** Of a letter on the axis, and beside it. */
+/** The width of a letter on the axis, and the space beside the label, in pixels. */
 const [LETTER, BESIDE] = [7, 10];
-/** Room for a label on the axis. */
+/** The width reserved for a label on the axis, in pixels. */
 const LABEL = 72;
 const LINES = 4;
 
 /**
- * Bars: `keys` have a label and a title, each of `series` a name and a value for each key. `least` is the smallest
- * step of the axis: there are no half calls.
+ * Stacked bars. Each of `keys` has a label and a title; each of `series` has a name and a value for each key. `least` is
+ * the smallest step of the axis, because there are no half calls, for example.
  */
 export const bars = (of) => plot(of, drawBars, (values) => values.reduce((sum, value) => sum + (value ?? 0), 0));
 
-/** Lines, in which what is not known is a gap. */
+/** Lines. An unknown value leaves a gap. */
 export const lines = (of) => plot(of, drawLines, (values) => Math.max(0, ...values.map((value) => value ?? 0)));
 
 function plot({ title, keys, series, format, least = 0 }, drawInto, most) {
@@ -103,7 +103,7 @@ function drawLines(picture, { keys, series, format, x, y, band }) {
   });
 }
 
-/** The next of 1, 2, 5, 10, 20, 50, … */
+/** The smallest of 1, 2, 5, 10, 20, 50, … that is not below the value. */
 function nice(value) {
   if (!(value > 0)) return 1;
   const power = 10 ** Math.floor(Math.log10(value));

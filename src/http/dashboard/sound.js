@@ -1,8 +1,8 @@
-// The sound of a recording: its two sides drawn, and a player.
+// The audio of a recording: a waveform of both sides, and a player.
 //
-// The WAV file is µ-law, 8 kHz, left the caller, right the assistant. Of what arrives only the loudest sample of each
-// slice is kept, so that an hour takes no more memory than a minute, and the page lives on between two pieces. What
-// plays it is the browser's own player, which fetches the parts it needs.
+// The WAV file is G.711 µ-law, 8 kHz, with the caller on the left channel and the assistant on the right. The script
+// keeps only the loudest sample of each slice, so an hour takes no more memory than a minute, and the page stays
+// responsive between two pieces. The browser's own player plays the audio and fetches the parts that it needs.
 
 import { ask } from "/dashboard/api.js";
 import { failure } from "/dashboard/ask.js";
@@ -10,22 +10,22 @@ import { el } from "/dashboard/dom.js";
 import { clock } from "/dashboard/format.js";
 import { word } from "/dashboard/words.js";
 
-/** Samples a second. */
+/** Samples per second. */
 const RATE = 8_000;
-/** Slices of a drawing: about what the widest screen has room for. */
+/** The number of slices in a drawing, about the width of the widest screen in pixels. */
 const SLICES = 2_000;
 const ULAW = 7;
-/** Seconds the keys go. */
+/** The number of seconds by which the arrow keys move. */
 const STEP = 5;
 const LEAP = 30;
 
-/** How loud each µ-law byte is, 0 to 1 (G.711). */
+/** The loudness of each µ-law byte, from 0 to 1 (G.711). */
 const LOUDNESS = Float32Array.from({ length: 256 }, (_, byte) => {
   const bits = ~byte & 0xff;
   return ((((bits & 0x0f) << 3) + 0x84) << ((bits >> 4) & 7)) - 0x84;
 }).map((value) => value / 32_124);
 
-/** The peaks of both sides, as they come in. */
+/** The peaks of both sides, which are collected while the audio arrives. */
 class Peaks {
   constructor(frames) {
     this.frames = frames;
@@ -34,7 +34,7 @@ class Peaks {
     this.at = 0;
   }
 
-  /** Takes the next bytes, left and right in turn. */
+  /** Adds the next bytes, which alternate between left and right. */
   take(bytes) {
     for (const byte of bytes) {
       const slice = Math.floor(this.at / 2 / this.perSlice);
@@ -44,13 +44,13 @@ class Peaks {
     }
   }
 
-  /** The seconds all slices stand for. */
+  /** The number of seconds that all slices together represent. */
   get seconds() {
     return (this.perSlice * SLICES) / RATE;
   }
 }
 
-/** Where the sound begins in a WAV file, or null if it is none of ours. */
+/** Finds the beginning of the audio in a WAV file. Returns null if the file is not a recording of the daemon. */
 function dataAt(bytes) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const name = (at) => String.fromCharCode(...bytes.subarray(at, at + 4));
@@ -66,7 +66,7 @@ function dataAt(bytes) {
   return null;
 }
 
-/** Fetches the sound, and draws it as it comes. */
+/** Fetches the audio and draws it while it arrives. */
 async function read(path, signal, begin, draw) {
   const response = await ask(path, { signal });
   const total = Number(response.headers.get("Content-Length"));
@@ -95,8 +95,9 @@ async function read(path, signal, begin, draw) {
 }
 
 /**
- * Player and drawing of the sound at this path. `tick` hears the seconds that are played; `marks` are seconds to be
- * marked. Answers with the element, what goes to a second and plays from there, and what ends it.
+ * The player and the waveform of the audio at this path. `tick` receives the position in seconds while the audio plays;
+ * `marks` are positions in seconds that are marked. Returns the element, a function that goes to a position and plays
+ * from there, and a function that ends both.
  */
 export function sound(path, marks, tick) {
   const audio = el("audio", { controls: true, preload: "metadata", src: path });
@@ -131,7 +132,7 @@ export function sound(path, marks, tick) {
   const go = (to, play = false) => {
     audio.currentTime = Math.min(Math.max(0, to), seconds() || to);
     place();
-    // A browser may refuse to play what nobody clicked.
+    // A browser may refuse to play audio that the user has not started with a click.
     if (play) audio.play().catch(() => {});
   };
   audio.addEventListener("play", () => {
@@ -179,7 +180,7 @@ export function sound(path, marks, tick) {
         const [first, last] = [Math.floor((x / width) * slices), Math.floor(((x + scale) / width) * slices)];
         let peak = 0;
         for (let slice = first; slice <= last && slice < SLICES; slice += 1) peak = Math.max(peak, side[slice]);
-        // Speech is quiet most of the time: the root shows it.
+        // Most speech is quiet. The square root makes it visible.
         const tall = Math.max(scale, Math.sqrt(peak) * lane * 0.92);
         context.fillRect(x, middle - tall / 2, scale, tall);
       }

@@ -1,4 +1,4 @@
-// Usage: sums over calls, by time, agent or model, as plots and as a table.
+// Usage: sums over calls by time, agent or model, as plots and as a table.
 
 import { json, withQuery } from "/dashboard/api.js";
 import { failure, note } from "/dashboard/ask.js";
@@ -8,13 +8,13 @@ import { bars, lines } from "/dashboard/plot.js";
 import { word } from "/dashboard/words.js";
 
 const BY = ["day", "hour", "agent", "model"];
-/** Days shown at first, of each. */
+/** The number of days that are shown at first for each grouping. */
 const DAYS = { day: 30, hour: 2, agent: 30, model: 30 };
 const HOUR_MS = 3_600_000;
-/** More bars than a screen has room for are not filled up with empty ones. */
+/** From this number of bars on, periods without calls are not added, because the screen has no room for them. */
 const FILLED = 800;
 
-/** Shows it until the returned function is called. */
+/** Shows the view. The returned function ends it. */
 export function show(place) {
   const leaving = new AbortController();
   let plots = [];
@@ -144,7 +144,7 @@ function asTable(stats, grouped, isTime) {
   return table(word("usage"), names, rows, names.map((_, at) => at).slice(1));
 }
 
-/** The same with the days or hours in which nobody called. Their keys are local times with the machine's offset. */
+/** Adds the days or hours without calls. Their keys are local times with the UTC offset of the daemon's machine. */
 function filled(stats, grouped) {
   const offset = stats[0].key.slice(19);
   const step = grouped === "hour" ? HOUR_MS : 24 * HOUR_MS;
@@ -159,7 +159,10 @@ function filled(stats, grouped) {
   return all;
 }
 
-/** A date of this browser, which need not be the machine's: it is a beginning, to be changed. */
+/**
+ * A date of this browser, which may differ from that of the daemon's machine. It is only the initial value of a
+ * filter.
+ */
 function daysAgo(days) {
   const date = new Date();
   date.setDate(date.getDate() - days);

@@ -1,7 +1,8 @@
-// Every word the page shows, in both languages, and which of them it is: the browser's.
+// Every text of the page in both languages, and the choice of the language, which follows the browser.
 //
-// `{name}` is filled in. Words of the daemon's own codes (why a call ended, what is in the way, what happened, what went
-// wrong) have the code in their key. A test holds both languages to the same keys, and the keys to the daemon's codes.
+// `{name}` is replaced by a value. Texts for the daemon's codes (reasons why calls end, obstacles, events, problems)
+// have the code in their key. A test checks that both languages have the same keys and that the keys match the
+// daemon's codes.
 
 const WORDS = {
   es: {
@@ -418,15 +419,15 @@ const WORDS = {
   },
 };
 
-/** `es` or `en`: the first of the browser's languages that we have. */
+/** `es` or `en`: the first language of the browser that the page supports. */
 export const language =
   navigator.languages.map((tag) => tag.slice(0, 2).toLowerCase()).find((tag) => tag in WORDS) ?? "en";
 
-/** The words of this key; `otherwise`, or the key itself, where there are none. */
+/** The text of this key. If there is none, `otherwise`, which is the key itself by default. */
 export function word(key, values = {}, otherwise = key) {
   const text = WORDS[language][key] ?? otherwise;
   return text.replace(/\{(\w+)\}/g, (gap, name) => values[name] ?? gap);
 }
 
-/** The codes of why calls end. */
+/** The codes of the reasons why calls end. */
 export const REASONS = Object.keys(WORDS.en).filter((key) => key.startsWith("reason_")).map((key) => key.slice(7));
