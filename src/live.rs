@@ -4,7 +4,7 @@
 //! ```text
 //!  call_task ── Seat::show ──► Board ◄── calls ── API, metrics
 //!      ▲                         │
-//!      └────── wishes ◄──────────┘
+//!      └───── commands ◄─────────┘
 //! ```
 //! A call is either in progress or in the totals, never both or neither: one lock covers its removal and its
 //! addition. Nobody waits: a snapshot is a pointer that is swapped under a lock of its own, and a command that finds

@@ -159,5 +159,5 @@ pub(super) fn is_none(text: &str) -> bool {
 
 fn row(name: &str) -> &'static Variable {
     variables::find(name)
-        .expect("the parser reads only variables of the table, which a test of the whole configuration shows")
+        .expect("the parser reads only variables of the table, as a test of the whole configuration proves")
 }

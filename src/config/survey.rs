@@ -13,7 +13,7 @@ use crate::recordings::RecordingSettings;
 
 /// The sections of a [`Config`]. A section that has a problem is absent.
 #[derive(Clone, Debug, Default, PartialEq)]
-#[expect(missing_docs, reason = "they are the fields of Config")]
+#[expect(missing_docs, reason = "the fields are those of Config, which documents them")]
 pub struct Parts {
     pub asterisk: Option<AsteriskConfig>,
     pub media: Option<MediaConfig>,

@@ -261,7 +261,7 @@ pub(super) fn no_such_call() -> Problem {
 /// The path parameter of the routes of one call, for the OpenAPI document only. [`CallId`] parses the parameter.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
-#[expect(dead_code, reason = "it describes the path's parameter, which CallId reads")]
+#[expect(dead_code, reason = "the struct only documents the path parameter, which CallId parses")]
 pub(super) struct CallPath {
     /// Asterisk's unique id of the caller's channel, which selects the newest stay of the call, or the `row_id` of
     /// one stay.

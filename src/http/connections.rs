@@ -2,10 +2,10 @@
 //! arrives.
 //!
 //! ```text
-//!  one more ──► below 32 of its share, and below 256 ──────────────► any request
-//!           ├── the longest idle goes, of its share or of all ─────► any request
-//!           └── none is idle ──► one of 16 that are kept back ─────► /health, /ready and /metrics alone; 503 for others
-//!                            └── none of those is idle either ─────► closed
+//!  new connection ──► its share has below 32, and there are below 256 ──► any request
+//!                 ├── the longest idle one (of its share, or of all) is closed ──► any request
+//!                 └── none is idle ──► one of 16 reserved places ──► /health, /ready and /metrics only; 503 for others
+//!                                  └── none is free or idle ──► the new connection is closed
 //! ```
 //! A share is a user of this machine, an address, or a trusted proxy. A proxy's share has no bound of its own,
 //! because all clients behind the proxy use it. A connection is idle while it waits for a request or for the rest of

@@ -2,10 +2,10 @@
 //! machine.
 //!
 //! ```text
-//!  tokens configured ── Authorization: Bearer … of one of them, or 401 ─────────── role allows the method, or 403
-//!                    │                            ten wrong ones in a minute: 429 ─┤
-//!                    └─ the cookie of a login ──── our own page asks, or 403 ──────┘
-//!  none (loopback)   ── Host names this machine, or 421 ── no other site's page asks, or 403 ── a user who is let in, or 401
+//!  tokens configured ── Authorization: Bearer … with a configured token, or 401 ── the role permits the method, or 403
+//!                    │                        ten wrong tokens in a minute: 429 ─┤
+//!                    └─ the cookie of a login ─── the dashboard asks, or 403 ────┘
+//!  no token (loopback) ── Host names this machine, or 421 ── no other site's page asks, or 403 ── an admitted user, or 401
 //! ```
 //! Without tokens, the kernel says which user opened a connection, and `local_users` says whether this user is
 //! admitted. A browser of such a user, however, sends requests on behalf of any web page that it shows. A page of
@@ -372,7 +372,7 @@ fn one<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Option<&'a str>
 /// read.
 #[expect(
     clippy::option_option,
-    reason = "the outer one is whether it can be trusted, the inner one whether it is there"
+    reason = "the outer option says whether the header can be trusted, the inner one whether it exists"
 )]
 fn one_if_any<'a>(headers: &'a HeaderMap, name: &str) -> Option<Option<&'a str>> {
     let mut values = headers.get_all(name).iter();

@@ -253,7 +253,7 @@ pub(super) enum Channel {
 /// The path parameter of the routes of one recording, for the OpenAPI document only. [`Id`] parses the parameter.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
-#[expect(dead_code, reason = "it describes the path's parameter, which Id reads")]
+#[expect(dead_code, reason = "the struct only documents the path parameter, which Id parses")]
 pub(super) struct IdPath {
     /// The id of the recording, `{YYYYMMDD_HHMMSS}_{call_id}`.
     #[param(pattern = "^[0-9]{8}_[0-9]{6}_[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$")]
@@ -264,7 +264,7 @@ pub(super) struct IdPath {
 /// and `range` parse the headers.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
-#[expect(dead_code, reason = "it describes headers, which `conditional` and `range` read")]
+#[expect(dead_code, reason = "the struct only documents headers, which `conditional` and `range` parse")]
 pub(super) struct PartHeaders {
     /// One range of bytes. The server answers several ranges with the whole file.
     #[param(nullable = false, rename = "Range", example = "bytes=0-65535")]
@@ -289,7 +289,7 @@ pub(super) struct PartHeaders {
 /// A binary body, for the OpenAPI document only.
 #[derive(ToSchema)]
 #[schema(value_type = String, format = Binary)]
-#[expect(dead_code, reason = "it describes a body, which `audio` sends")]
+#[expect(dead_code, reason = "the struct only documents a body, which `audio` sends")]
 pub(super) struct Bytes(Vec<u8>);
 
 /// The query of a route that has no parameters. Every parameter is an error.

@@ -87,7 +87,7 @@ impl OnDisk {
 }
 
 async fn place(of: &Arc<Semaphore>) -> OwnedSemaphorePermit {
-    Arc::clone(of).acquire_owned().await.expect("nobody closes it")
+    Arc::clone(of).acquire_owned().await.expect("the semaphore is never closed")
 }
 
 #[cfg(test)]

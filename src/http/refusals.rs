@@ -3,8 +3,8 @@
 //! fill the disk nor push other entries out of the log.
 //!
 //! ```text
-//!  first of its kind ──► a line at once ──► a second of counting ──► a line with the count ──► a second …
-//!                                                  └── none came ──► forgotten
+//!  first of its kind ──► a line at once ──► counts for a second ──► a line with the count ──► counts again …
+//!                                                  └── none arrived ──► the kind is forgotten
 //! ```
 //! This file has no clock. The lines carry their time, and the caller reports when no line has come for a second.
 

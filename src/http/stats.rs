@@ -40,7 +40,7 @@ pub(super) struct Stat {
 
 /// Statistics of one value over the calls that have it. All fields are null if no call has the value.
 #[derive(Debug, Serialize, ToSchema)]
-#[expect(clippy::struct_field_names, reason = "the unit is last, here as everywhere")]
+#[expect(clippy::struct_field_names, reason = "names end with their unit everywhere")]
 pub(super) struct Figure {
     /// The mean, in milliseconds.
     mean_ms: Option<f64>,

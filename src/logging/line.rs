@@ -71,7 +71,7 @@ impl Line {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "a line's time is for people and decides nothing")]
+#[expect(clippy::disallowed_methods, reason = "the time of a line is for people only and decides nothing")]
 fn now() -> DateTime<Local> {
     Local::now()
 }

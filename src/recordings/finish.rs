@@ -2,10 +2,10 @@
 //! and an export all use this.
 //!
 //! ```text
-//!   audio.wav ──► _audio.wav    renamed, its header completed; if sealed, written anew as one file
+//!   audio.wav ──► _audio.wav    renamed, with its header completed; if encrypted, rewritten as one file
 //!   audio.bin ──► _audio.bin
 //!   log ── fold ─► _summary.txt
-//!            └───► _conversation.json    the last: the recording is there when this is
+//!            └───► _conversation.json    the last file: with it the recording exists
 //! ```
 //! Each file is complete and on the disk before it gets its name. The work can be interrupted at any point and
 //! repeated.

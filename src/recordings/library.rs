@@ -333,8 +333,8 @@ impl Library {
             let folder = Folder::of(&self.settings.folder, id);
             io::Result::Ok(folder.exists()?.then_some(Place::Folder(folder)))
         };
-        // The second look is needed because the recording may be finished between the looks at the folder and at the
-        // files.
+        // The second look is needed because the recording may be finished between the looks at the files and at the
+        // folder.
         let place = match find()? {
             None => find()?,
             found => found,

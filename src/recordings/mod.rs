@@ -1,10 +1,10 @@
 //! Recordings: the files of every call. They are written during the call, completed after a crash, read and deleted.
 //!
 //! ```text
-//!  call tasks ── Handle::push, never waits ──► queue ──► writer ──► {id}.live/ ── clerk ──► {id}_….{json,txt,wav,bin}
-//!                                                        one thread               one thread      │
-//!                                              files while a call runs         finishes           ▼
-//!                      at start: recover ── the same `finish` ──────────────────────────────► Library
+//!  calls ── Handle::push, never waits ──► queue ──► writer ──► {id}.live/ ──► clerk ──► {id}_….{json,txt,wav,bin}
+//!                                                  one thread   during a call   one thread, finishes  │
+//!                                                                                                     ▼
+//!                 at a start: recover ── the same `finish` ─────────────────────────────────────► Library
 //! ```
 //!
 //! During a call, its recording is a folder, `{id}.live`, that holds a log (one JSON line for everything except

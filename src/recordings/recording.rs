@@ -2,10 +2,10 @@
 //! disk fails.
 //!
 //! ```text
-//!   entry ──► words: joined for as long as they wait ──► log ──┐
-//!         └─► sound, deltas ───────────────────► wav, bin ─────┤ write(): every PATIENCE, or when much waits
+//!   entry ──► words: joined while they wait ──► log ───────────┐
+//!         └─► audio, deltas ───────────────────► wav, bin ─────┤ write(): every PATIENCE, or when much data waits
 //!                                                              ▼
-//!                                   works ◄──► refused: again in a second; what finds no room is counted
+//!                            written ◄──► refused: retried after a second; data without room is dropped and counted
 //! ```
 
 use std::fs::File;

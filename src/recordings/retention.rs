@@ -152,7 +152,7 @@ pub fn due(library: &Library, cutoff: NaiveDateTime) -> io::Result<Due> {
     Ok(Due { ids: before(ended, cutoff), of })
 }
 
-/// Selects the calls that began before `cutoff`, and reverses their order.
+/// Selects the recordings of calls that began before `cutoff`, and reverses their order.
 #[must_use]
 pub fn before(ids: Vec<RecordingId>, cutoff: NaiveDateTime) -> Vec<RecordingId> {
     ids.into_iter().rev().filter(|id| id.started() < cutoff).collect()

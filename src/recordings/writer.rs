@@ -1,9 +1,9 @@
 //! The recorder has three threads: one writes the recordings of all calls, one finishes them, and one syncs files.
 //!
 //! ```text
-//!   Handle ─┐                      ┌─ Recording ── {id}.live/ ─┬─ over ──► clerk: finishes
+//!   Handle ─┐                      ┌─ Recording ── {id}.live/ ─┬─ call ended ──► clerk: finishes
 //!   Handle ─┼─ queue ─► writer ────┼─ Recording ── {id}.live/  │
-//!   Handle ─┘                      └─ Recording ── {id}.live/ ─┴─ files ─► syncer
+//!   Handle ─┘                      └─ Recording ── {id}.live/ ─┴─ written files ─► syncer
 //! ```
 //! No call ever waits for these threads. This module does not know the format of a recording (see `recording` and
 //! `finish`).

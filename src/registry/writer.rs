@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!  Log::offer ──► queue ──► write: the file, durable ──► deliver: the server, in the order of change
-//!    full: counted,          fails: said once, tried        away: said once, tried again ever
-//!    and said                again; the queue holds         more rarely; the file holds
+//!    full: the row is        fails: reported once,         away: reported once,
+//!    counted and reported    retried; rows stay queued     retried more and more rarely; rows stay in the file
 //! ```
 
 use std::sync::Arc;

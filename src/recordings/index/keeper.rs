@@ -2,9 +2,9 @@
 //! at the start, every hour, and whenever news was missed.
 //!
 //! ```text
-//!  Recorder's threads ─┐ put                      ┌── compare: names of the folder against ids of the index,
-//!  API, purge ─────────┤ gone ──► queue ──► Keeper┤            the facts of those that differ read from their files
-//!  a failed query ─────┘ check                    └── open again: damaged, removed, or only in memory so far
+//!  Recorder's threads ─┐ put                      ┌── compare: names in the folder with ids in the index; reads
+//!  API, purge ─────────┤ gone ──► queue ──► Keeper┤            the files of the recordings that differ
+//!  a failed query ─────┘ check                    └── open again: the database is damaged, removed or in memory
 //! ```
 //! Nothing here can disturb a call: after a full queue the index is compared with the files, and a failing database
 //! is retried later.
