@@ -49,7 +49,7 @@ pub(super) struct Call {
     first_audio_at: Option<String>,
     /// When the call ended, in UTC. Null while the call is running, and if a crash of the daemon cut it off.
     ended_at: Option<String>,
-    /// How long the call lasted, in seconds.
+    /// How long the call lasted, in seconds. Null while the call is running, and if a crash of the daemon cut it off.
     #[schema(example = 285.5)]
     duration_seconds: Option<f64>,
     /// The reason why the call ended. Null while the call is running.

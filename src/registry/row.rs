@@ -45,7 +45,7 @@ pub struct Row {
     pub first_audio_us: Option<i64>,
     /// When the call ended. `None` while the call is running, and after a crash.
     pub ended_us: Option<i64>,
-    /// How long the call lasted, in milliseconds.
+    /// How long the call lasted, in milliseconds. `None` while the call is running, and after a crash.
     pub duration_ms: Option<u64>,
     /// Why the call ended, as a code of [`EndReason`](crate::operator::EndReason). `None` while the call is running.
     pub end_reason: Option<String>,
