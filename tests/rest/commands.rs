@@ -195,5 +195,8 @@ fn another_folder_is_no_empty_one_and_a_wrong_setting_is_named() {
         .output()
         .unwrap();
     let said = String::from_utf8(wrong.stderr).unwrap();
-    assert!(!wrong.status.success() && said.contains("API_LISTEN=0.0.0.0:5001 accepts connections"), "{said}");
+    assert!(
+        !wrong.status.success() && said.contains("API_LISTEN=0.0.0.0:5001 accepts connections"),
+        "{said}"
+    );
 }

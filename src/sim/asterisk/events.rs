@@ -41,7 +41,8 @@ impl Event {
     pub(super) fn replacement(channel: &Channel, old: &Channel) -> Self {
         let args = serde_json::to_string(&channel.args).expect("strings are always JSON");
         let mut event = Self::with("StasisStart", &format!("\"args\":{args},"), channel);
-        let _infallible = write!(event.after, "\"replace_channel\":{},", channel_json(old));
+        write!(event.after, "\"replace_channel\":{},", channel_json(old))
+            .expect("writing to a String cannot fail");
         event
     }
 
@@ -76,10 +77,10 @@ impl Event {
     ) -> Self {
         let mut before = String::new();
         if let Some(cause) = cause {
-            let _infallible = write!(before, "\"cause\":{cause},");
+            write!(before, "\"cause\":{cause},").expect("writing to a String cannot fail");
         }
         if let Some(cause) = tech_cause {
-            let _infallible = write!(before, "\"tech_cause\":{cause},");
+            write!(before, "\"tech_cause\":{cause},").expect("writing to a String cannot fail");
         }
         if soft {
             before.push_str("\"soft\":true,");
@@ -158,11 +159,12 @@ pub(super) fn external_media_json(channel: &Channel, address: std::net::IpAddr) 
     let mut json = channel_json(channel);
     if let Leg::Media(leg) = &channel.leg {
         json.pop();
-        let _infallible = write!(
+        write!(
             json,
             ",\"channelvars\":{{\"UNICASTRTP_LOCAL_ADDRESS\":\"{address}\",\"UNICASTRTP_LOCAL_PORT\":\"{}\"}}}}",
             leg.port
-        );
+        )
+        .expect("writing to a String cannot fail");
     }
     json
 }
