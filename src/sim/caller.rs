@@ -1,8 +1,9 @@
-//! A fake caller: a phone with a script, sans-IO. It sends G.711 µ-law on an absolute 20 ms clock, presses keys
-//! (RFC 4733), waits for the other side to speak or fall silent, interrupts, and keeps what it hears.
-//! No SIP, no echo, no jitter buffer: what it heard is what arrived.
+//! A fake caller: a phone with a script, without sockets and clock. The phone sends G.711 µ-law on an
+//! absolute 20 ms clock, presses keys (RFC 4733), waits for the other side to speak or to fall silent,
+//! interrupts, and records what it hears. There is no SIP, echo or jitter buffer: what the phone hears is
+//! what arrives.
 //!
-//! After every call of a method, drain `poll`; call `advance` at `deadline`.
+//! The owner drains `poll` after every method call, and calls `advance` at `deadline`.
 
 mod hearing;
 
@@ -16,102 +17,103 @@ use hearing::Ear;
 
 pub use hearing::{Heard, Statistics};
 
-/// One packet: 160 bytes of G.711.
+/// The duration of one packet: 160 bytes of G.711.
 const FRAME: Duration = Duration::from_millis(20);
 const FRAME_BYTES: usize = 160;
-/// A key is held for six packets, 120 ms, and its end is told three times.
+/// The number of packets for which a key is held, 120 ms. Its end is sent three times.
 const KEY_FRAMES: u16 = 6;
-/// Silence between one key and what comes next, as a hand needs it.
+/// The silence between a key and the next step, as a person needs it.
 const KEY_PAUSE: Duration = Duration::from_millis(100);
-/// `AfterHearing` gives up when it has heard nothing at all for so long.
+/// The time after which `AfterHearing` gives up if it has heard nothing at all.
 const HEARING_AT_MOST: Duration = Duration::from_secs(30);
-/// The assistant speaks as long as loud frames are no further apart than this. Longer than the pauses between words,
-/// shorter than those between turns.
+/// The longest gap between loud frames of one utterance of the assistant: longer than the pauses between
+/// words, shorter than those between turns.
 const BETWEEN_WORDS: Duration = Duration::from_millis(500);
 
-/// One thing the caller does.
+/// One step of the caller's script.
 #[derive(Debug, Clone)]
 pub enum Step {
-    /// Speaks: µ-law, sent in 20 ms frames, the last one filled up with silence.
+    /// Speaks: µ-law in 20 ms frames, the last one filled up with silence.
     Say(Arc<[u8]>),
-    /// Is silent.
+    /// Is silent for this time.
     Pause(Duration),
     /// Waits until the assistant is heard.
     WaitForSpeech {
-        /// And no longer than this.
+        /// The longest time to wait.
         at_most: Duration,
     },
-    /// Waits until the assistant has not been heard for a while; silence before the step does not count.
+    /// Waits until the assistant has not been heard for a while. Silence before the step does not count.
     WaitForSilence {
-        /// That while.
+        /// The required length of the silence.
         quiet: Duration,
-        /// And no longer than this.
+        /// The longest time to wait.
         at_most: Duration,
     },
-    /// Lets the assistant's present or next speech go on for so long, or to its end: then comes an interruption.
+    /// Lets the current or next utterance of the assistant continue for this time, or to its end. The next
+    /// step can then interrupt.
     AfterHearing(Duration),
     /// Presses a key for 120 ms: `0` to `9`, `*`, `#`, `A` to `D`.
     Press(char),
-    /// Presses the hold button; while on hold the phone sends nothing.
+    /// Presses the hold button. While on hold the phone sends nothing.
     Hold(bool),
-    /// Sends no RTP at all while time goes on: silence suppression, or a dead phone.
+    /// Sends no RTP for this time, as with silence suppression or a dead phone.
     StopSending(Duration),
     /// Hangs up.
     HangUp,
 }
 
-/// What the phone wants done.
+/// An action that the owner must take for the phone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Doing {
-    /// Send this RTP packet. Keys are among them, as RFC 4733 packets.
+    /// Send this RTP packet. Keys are RFC 4733 packets.
     Send(Vec<u8>),
-    /// Put the call on hold, or take it back.
+    /// Put the call on hold (true), or take it off hold (false).
     Hold(bool),
     /// End the call.
     HangUp,
 }
 
-/// The phone. See the module's documentation.
+/// The phone. See the documentation of the module.
 #[derive(Debug)]
 pub struct Caller {
     born: Instant,
     script: VecDeque<Step>,
     step: Progress,
-    /// When the next frame goes out. `None`: not answered yet, or over.
+    /// When the next frame is due. None: the call is not answered yet, or has ended.
     tick: Option<Instant>,
     answered_at: Option<Instant>,
     over: bool,
     held: bool,
-    /// Set until the first packet is out.
+    /// Whether the next packet is the first one.
     marker: bool,
     seq: u16,
     timestamp: u32,
     ssrc: u32,
     ear: Ear,
-    /// What was sent, placed by time: byte n was due n/8 ms after `new`. Silence where nothing was sent.
+    /// The audio that was sent, placed by time: byte n was due n/8 ms after `new`. Silence fills the gaps.
     said: Vec<u8>,
     keep: bool,
     sent: u64,
     out: VecDeque<Doing>,
 }
 
-/// How far the first step of the script is.
+/// The progress of the first step in the script.
 #[derive(Debug, Clone, Copy)]
 enum Progress {
-    /// It has not begun.
+    /// The step has not started.
     Fresh,
-    /// It began then; so many frames of it are out.
+    /// The step started at this instant, and this many of its frames have been sent.
     Since(Instant, usize),
 }
 
-/// What goes out in one tick.
+/// What the phone sends in one tick.
 enum Tick {
     Audio,
     Nothing,
 }
 
 impl Caller {
-    /// A phone that is ringing out. It sends from `answered` on.
+    /// A phone whose call is ringing. The phone sends from `answered` on.
     pub fn new(now: Instant, script: Vec<Step>, seed: u64) -> Self {
         let mut chance = Chance::new(seed);
         let (first, second) = (chance.number(), chance.number());
@@ -135,7 +137,7 @@ impl Caller {
         }
     }
 
-    /// Keeps no sound, only `statistics`: for many calls at once.
+    /// Records no audio, only `statistics`, for many calls at once.
     #[must_use]
     pub fn statistics_only(mut self) -> Self {
         self.keep = false;
@@ -143,7 +145,7 @@ impl Caller {
         self
     }
 
-    /// The call is up: the sending clock and the script start.
+    /// The call is answered: the sending clock and the script start.
     pub fn answered(&mut self, now: Instant) {
         if self.answered_at.is_none() && !self.over {
             self.answered_at = Some(now);
@@ -152,20 +154,20 @@ impl Caller {
         }
     }
 
-    /// The other side hung up: the phone falls silent for ever.
+    /// The other side hung up: the phone falls silent for good.
     pub fn released(&mut self, now: Instant) {
         self.advance(now);
         self.over = true;
         self.tick = None;
     }
 
-    /// A datagram came from Asterisk.
+    /// Receives a datagram from Asterisk.
     pub fn hear(&mut self, now: Instant, datagram: &[u8]) {
         self.advance(now);
         self.ear.hear(now, datagram);
     }
 
-    /// Lets time pass: every frame due by now goes out.
+    /// Lets time pass: every frame that is due by now is sent.
     pub fn advance(&mut self, now: Instant) {
         while let Some(tick) = self.tick.filter(|tick| *tick <= now) {
             self.tick = Some(tick + FRAME);
@@ -181,48 +183,50 @@ impl Caller {
         }
     }
 
-    /// When the next frame is due.
+    /// The time at which the next frame is due.
     pub fn deadline(&self) -> Option<Instant> {
         self.tick
     }
 
-    /// The next thing to do for this phone.
+    /// The next action for this phone.
     pub fn poll(&mut self) -> Option<Doing> {
         self.out.pop_front()
     }
 
-    /// Every packet heard (none with `statistics_only`).
+    /// Every packet that was heard (none with `statistics_only`).
     pub fn heard(&self) -> &[Heard] {
         self.ear.packets()
     }
 
-    /// What was heard in figures.
+    /// The statistics of the packets that were heard.
     pub fn statistics(&self) -> Statistics {
         self.ear.statistics()
     }
 
-    /// What was heard, from `new` on, placed by RTP timestamp behind the first packet's arrival; silence in the gaps.
-    /// It has the time line of `said_audio`: the two are the sides of a stereo recording.
+    /// The audio that was heard since `new`, placed by RTP timestamp relative to the arrival of the first
+    /// packet, with silence in the gaps. Its timeline is that of `said_audio`: the two are the sides of a
+    /// stereo recording.
     pub fn heard_audio(&self) -> Vec<u8> {
         self.ear.audio()
     }
 
-    /// What was sent, from `new` on, each frame at its time; silence where there was none.
+    /// The audio that was sent since `new`, each frame at its time, with silence in the gaps.
     pub fn said_audio(&self) -> &[u8] {
         &self.said
     }
 
-    /// Packets sent, keys included.
+    /// The number of packets sent, keys included.
     pub fn sent(&self) -> u64 {
         self.sent
     }
 
-    /// The script is played to its end, or the call is over. Without `HangUp` the phone then stays on, silent.
+    /// Whether the script has reached its end, or the call has ended. Without `HangUp` the phone then stays
+    /// connected and silent.
     pub fn finished(&self) -> bool {
         self.over || self.script.is_empty()
     }
 
-    /// Goes through the script as far as it gets at this tick.
+    /// Advances through the script as far as possible at this tick.
     fn play(&mut self, tick: Instant) -> Tick {
         loop {
             let Some(step) = self.script.front().cloned() else { return Tick::Audio };
@@ -266,7 +270,8 @@ impl Caller {
         }
     }
 
-    /// Whether the assistant's speech has gone on for long enough since the step began, or has ended since then.
+    /// Whether the assistant has spoken for long enough since the step began, or has stopped speaking since
+    /// then.
     fn heard_enough(&self, tick: Instant, since: Instant, long: Duration) -> bool {
         match (self.ear.speech_since(tick, BETWEEN_WORDS), self.ear.last_loud()) {
             (Some(began), _) => tick - began.max(since) >= long,
@@ -275,7 +280,8 @@ impl Caller {
         }
     }
 
-    /// The packets of a key that are due at this tick; true when key and pause are over.
+    /// Sends the packets of a key that are due at this tick. Returns true when the key and the pause after it
+    /// are over.
     fn press(&mut self, tick: Instant, since: Instant, digit: char) -> bool {
         let Some(code) = rtp::DIGITS.find(digit.to_ascii_uppercase()) else { return true };
         let frame = ((tick - since).as_millis() / FRAME.as_millis()) as u16;
@@ -300,7 +306,7 @@ impl Caller {
         self.send(rtp::KEYS, timestamp, marker, &[code, flags, high, low]);
     }
 
-    /// The sound of this tick: the next piece of what is being said, or silence.
+    /// The audio of this tick: the next piece of the current sentence, or silence.
     fn next_frame(&mut self) -> [u8; FRAME_BYTES] {
         let mut frame = [rtp::SILENCE; FRAME_BYTES];
         if let (Some(Step::Say(sound)), Progress::Since(since, done)) = (self.script.front(), self.step) {
@@ -312,7 +318,7 @@ impl Caller {
         frame
     }
 
-    /// Sends a frame of sound, and keeps it at its place in time.
+    /// Sends a frame of audio, and records it at its place in time.
     fn say(&mut self, tick: Instant, frame: &[u8]) {
         if self.keep {
             self.said.resize(samples(tick - self.born), rtp::SILENCE);
@@ -330,7 +336,7 @@ impl Caller {
     }
 }
 
-/// So many samples of 8 kHz.
+/// The number of samples at 8 kHz in this time.
 fn samples(time: Duration) -> usize {
     (time.as_micros() * 8 / 1000) as usize
 }

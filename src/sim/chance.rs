@@ -1,13 +1,14 @@
-//! Reproducible chance for the fakes: xorshift64*, seeded. Not for secrets.
+//! Reproducible random numbers for the fakes: xorshift64* with a seed. Not for secrets.
 
-/// A stream of numbers that is the same for the same seed.
+/// A stream of random numbers that is the same for the same seed.
 #[derive(Debug, Clone)]
 pub(super) struct Chance(u64);
 
 impl Chance {
-    /// Any seed will do, 0 too.
+    /// Creates a stream. Any seed is valid, 0 too.
     pub(super) fn new(seed: u64) -> Self {
-        // One round of splitmix64, so that seeds 1, 2, 3 … do not begin alike and the state is not 0.
+        // One round of splitmix64 makes the streams of the seeds 1, 2, 3 … start differently and the state
+        // non-zero.
         let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -22,12 +23,13 @@ impl Chance {
         self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
     }
 
-    /// Evenly between 0 (included) and 1 (not included).
+    /// A number that is evenly distributed between 0 (included) and 1 (not included).
     pub(super) fn fraction(&mut self) -> f64 {
         (self.number() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    /// True with this probability. Draws a number even for 0 and 1, so that changing one rate leaves the rest alike.
+    /// True with this probability. A number is drawn even for 0 and 1, so that a change of one rate does not
+    /// change the rest.
     pub(super) fn happens(&mut self, probability: f64) -> bool {
         self.fraction() < probability
     }

@@ -1,5 +1,6 @@
-//! The fakes: an Asterisk, a caller with a phone, and the wire between. Each is a description without IO or clock.
-//! They share no code with the product, so that they cannot share its mistakes.
+//! The fakes: an Asterisk, an OpenAI Realtime server, a caller with a phone, and the network between them.
+//! Each is a description without IO or clock. Apart from the clock that `live` reads, the fakes share no code
+//! with the product, so that they cannot share its mistakes.
 
 pub mod asterisk;
 pub mod caller;
@@ -12,7 +13,7 @@ pub mod wire;
 #[cfg(test)]
 mod tests;
 
-/// The instant at which the tests' virtual time begins.
+/// The instant at which the virtual time of the tests starts.
 #[cfg(test)]
 #[expect(
     clippy::disallowed_methods,

@@ -1,17 +1,18 @@
-//! The few lines of RTP (RFC 3550) the fakes need: a fixed header to write, any header to read. No RTCP, no jitter buffer.
+//! The parts of RTP (RFC 3550) that the fakes need: they write a fixed header and read any header. There is
+//! no RTCP and no jitter buffer.
 
 /// µ-law silence.
 pub(super) const SILENCE: u8 = 0xff;
-/// Payload types on a G.711 call.
+/// The payload type of G.711 µ-law.
 pub(super) const ULAW: u8 = 0;
-/// G.711 A-law.
+/// The payload type of G.711 A-law.
 pub(super) const ALAW: u8 = 8;
-/// RFC 4733 telephone events, as agreed by nearly every phone.
+/// The payload type of RFC 4733 telephone events that nearly every phone negotiates.
 pub(super) const KEYS: u8 = 101;
 /// The digits in the order of their RFC 4733 codes.
 pub(super) const DIGITS: &str = "0123456789*#ABCD";
 
-/// What a packet says of itself.
+/// The header of a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Header {
     pub(super) marker: bool,
@@ -21,7 +22,7 @@ pub(super) struct Header {
     pub(super) ssrc: u32,
 }
 
-/// Header and payload, or `None` when this is no RTP (short, another version, RTCP).
+/// Reads the header and the payload. None: the datagram is not RTP (too short, another version, RTCP).
 pub(super) fn read(datagram: &[u8]) -> Option<(Header, &[u8])> {
     let (fixed, rest) = datagram.split_at_checked(12)?;
     if fixed[0] >> 6 != 2 || (192..=223).contains(&fixed[1]) {

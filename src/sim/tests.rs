@@ -1,4 +1,4 @@
-//! The fakes together: a phone on a bad network, through Asterisk, to an application that echoes.
+//! Tests of the fakes together: a phone on a bad network, through Asterisk, to an application that echoes.
 
 use std::time::{Duration, Instant};
 
@@ -8,14 +8,14 @@ use super::wire::{Impairment, Wire};
 
 const MS: Duration = Duration::from_millis(1);
 
-/// The world of one call.
+/// The fakes of one call.
 struct Exchange {
     asterisk: Asterisk,
     caller: Caller,
     call: CallerId,
     up: Wire,
     down: Wire,
-    /// The media leg's port.
+    /// The port of the media leg.
     port: u16,
     events: Vec<String>,
 }
@@ -35,7 +35,7 @@ impl Exchange {
         assert!(response.status < 300, "{path}: {response:?}");
     }
 
-    /// What the application does when the call has come.
+    /// The actions of the application when the call has arrived.
     fn take(&mut self, now: Instant) {
         let media = [
             ("app", "openai-app"),

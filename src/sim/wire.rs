@@ -1,26 +1,28 @@
-//! One direction of a bad network: delay, jitter, loss, disorder, duplicates, the same for the same seed. Sans-IO.
-//! It knows datagrams only: no addresses, no bandwidth, no queue that fills up.
+//! One direction of a bad network: delay, jitter, loss, disorder and duplicates, the same for the same seed.
+//! It has no sockets and no clock. It handles datagrams only: there are no addresses, no bandwidth and no
+//! queue that fills up.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::chance::Chance;
 
-/// How much later a datagram comes that is to be overtaken: more than one 20 ms frame, so that one certainly passes it.
+/// The additional delay of a datagram that is to be overtaken: more than one 20 ms frame, so that the next
+/// one certainly passes it.
 const OVERTAKEN: Duration = Duration::from_millis(25);
 
-/// What the wire does to the datagrams. The default does nothing.
+/// What the wire does to the datagrams. The default changes nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Impairment {
-    /// Every datagram takes at least this long.
+    /// The least delay of every datagram.
     pub latency: Duration,
-    /// And up to so much more, evenly spread; by itself this never changes the order.
+    /// The largest additional delay, evenly distributed. Jitter alone never changes the order.
     pub jitter: Duration,
-    /// The part that is lost, 0 to 1.
+    /// The fraction of datagrams that are lost, 0 to 1.
     pub loss: f64,
-    /// The part that is overtaken by its successor, 0 to 1.
+    /// The fraction of datagrams that their successor overtakes, 0 to 1.
     pub reorder: f64,
-    /// The part that arrives twice, 0 to 1.
+    /// The fraction of datagrams that arrive twice, 0 to 1.
     pub duplicate: f64,
 }
 
@@ -36,7 +38,7 @@ pub struct Wire {
 }
 
 impl Wire {
-    /// A wire that treats the same datagrams at the same times alike for the same seed.
+    /// Creates a wire. With the same seed, it treats the same datagrams at the same times alike.
     pub fn new(seed: u64, impairment: Impairment) -> Self {
         let chance = Chance::new(seed);
         Self {
@@ -49,7 +51,7 @@ impl Wire {
         }
     }
 
-    /// Puts a datagram on the wire.
+    /// Sends a datagram.
     pub fn send(&mut self, now: Instant, datagram: Vec<u8>) {
         let jitter = self.impairment.jitter.mul_f64(self.chance.fraction());
         let lost = self.chance.happens(self.impairment.loss);
@@ -71,7 +73,7 @@ impl Wire {
         self.put(due, datagram);
     }
 
-    /// Lets time pass; what has arrived by then comes out of `poll`.
+    /// Lets time pass. What has arrived by then comes out of `poll`.
     pub fn advance(&mut self, now: Instant) {
         while let Some(entry) = self.under_way.first_entry() {
             if entry.key().0 > now {

@@ -1,5 +1,6 @@
-//! Stasis applications: who listens on which socket, to which channels and bridges, and what reaches him.
-//! It does not decide what happens, only who is told.
+//! Stasis applications: which event socket each application has, which channels and bridges the application
+//! follows, and which events it therefore receives. This module does not decide what happens, only who
+//! receives the event.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -9,19 +10,19 @@ use serde_json::{Value, json};
 use super::events::{self, Event};
 use super::{Asterisk, Emit, Fault, Key, Response, SocketId, Version};
 
-/// One application that has been registered.
+/// An application that has been registered.
 #[derive(Debug, Default)]
 pub(super) struct App {
-    /// Who gets the events now.
+    /// The socket that receives the events now.
     socket: Option<SocketId>,
     all: bool,
-    /// Channels that are in this application.
+    /// The channels that are in this application.
     inside: BTreeSet<Key>,
-    /// Channels it asked for, or made.
+    /// The channels to which the application subscribed, or which it created.
     asked: BTreeSet<Key>,
-    /// Bridges its channels have been in.
+    /// The bridges in which channels of the application have been.
     bridges: BTreeSet<Key>,
-    /// The event filter as it was put.
+    /// The event filter as it was set.
     allowed: Vec<Value>,
     disallowed: Vec<Value>,
 }
@@ -37,7 +38,7 @@ impl App {
     }
 }
 
-/// What an event is about, which decides who hears of it.
+/// The subject of an event, which decides who receives the event.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum About {
     Channel(Key),
@@ -46,12 +47,13 @@ pub(super) enum About {
         channel: Key,
         bridge: Key,
     },
-    /// Only for those who subscribed to everything.
+    /// No channel or bridge: only applications that subscribed to everything receive the event.
     Everything,
 }
 
 impl Asterisk {
-    /// An event socket for the applications in `app=a,b`. The error is the answer to the upgrade request.
+    /// Opens an event socket for the applications in `app=a,b`. The error is the answer to the upgrade
+    /// request.
     pub fn connect(
         &mut self,
         now: Instant,
@@ -98,12 +100,13 @@ impl Asterisk {
             self.out.push_back(Emit::Event { socket: first, text });
         }
         app.all = all || self.sticky.contains(name);
-        // A filter belongs to the registration: it must be put again after each connect.
+        // A filter belongs to the registration, so the client must set it again after each connect.
         app.allowed.clear();
         app.disallowed.clear();
     }
 
-    /// The other side closed the socket, or it broke. Channels stay; their application stays listed while it has any.
+    /// The client closed the socket, or the connection broke. Channels remain, and an application remains
+    /// listed while it has any.
     pub fn disconnect(&mut self, now: Instant, socket: SocketId) {
         self.advance(now);
         self.sockets.remove(&socket);
@@ -114,7 +117,7 @@ impl Asterisk {
         self.forget_idle_apps();
     }
 
-    /// Asterisk cuts an event socket while it lives on: the network broke, or the reader was too slow.
+    /// Cuts an event socket while Asterisk keeps running: the network broke, or the reader was too slow.
     pub fn cut(&mut self, now: Instant, socket: SocketId) {
         if self.sockets.contains(&socket) {
             self.disconnect(now, socket);
@@ -122,13 +125,14 @@ impl Asterisk {
         }
     }
 
-    /// The reconnect race: the socket stays open, the application is gone, calls fail silently.
+    /// Simulates the race at a reconnect: the socket stays open, the application is gone, and calls fail
+    /// silently.
     pub fn lose_registration(&mut self, now: Instant, app: &str) {
         self.advance(now);
         self.apps.remove(app);
     }
 
-    /// Tells everybody who listens.
+    /// Sends an event to every application that follows its subject.
     pub(super) fn publish(&mut self, now: Instant, about: About, event: &Event) {
         let (channel, bridge) = match about {
             About::Channel(channel) => (Some(channel), None),
@@ -147,40 +151,41 @@ impl Asterisk {
         }
     }
 
-    /// Whether `Stasis(app)` would find somebody.
+    /// Whether `Stasis(app)` would find an application that is connected.
     pub(super) fn is_listening(&self, app: &str) -> bool {
         self.apps.get(app).is_some_and(|app| app.socket.is_some())
     }
 
-    /// A channel entered an application.
+    /// Records that a channel entered an application.
     pub(super) fn enter_app(&mut self, app: &str, channel: Key) {
         if let Some(app) = self.apps.get_mut(app) {
             app.inside.insert(channel);
         }
     }
 
-    /// A channel left its application, which may still have asked for its events.
+    /// Records that a channel left its application. The application may still follow the channel.
     pub(super) fn leave_app(&mut self, channel: Key) {
         for app in self.apps.values_mut() {
             app.inside.remove(&channel);
         }
     }
 
-    /// An application wants to hear of a channel, whether that is inside or not.
+    /// Subscribes an application to a channel, whether or not the channel is in the application.
     pub(super) fn follow(&mut self, app: &str, channel: Key) {
         if let Some(app) = self.apps.get_mut(app) {
             app.asked.insert(channel);
         }
     }
 
-    /// An application's channel came into a bridge: from now on the application hears of the bridge.
+    /// Records that a channel of an application entered a bridge. From then on the application receives the
+    /// events of the bridge.
     pub(super) fn follow_bridge(&mut self, channel: Key, bridge: Key) {
         for app in self.apps.values_mut().filter(|app| app.inside.contains(&channel)) {
             app.bridges.insert(bridge);
         }
     }
 
-    /// A channel or bridge is no more.
+    /// Removes a channel or bridge that no longer exists.
     pub(super) fn forget(&mut self, key: Key) {
         for app in self.apps.values_mut() {
             app.inside.remove(&key);
@@ -203,7 +208,7 @@ impl Asterisk {
         self.apps.keys().map(|name| self.application(name)).collect::<Value>().to_string()
     }
 
-    /// `GET /applications/{name}`.
+    /// The answer to `GET /applications/{name}`.
     pub(super) fn application_response(&self, name: &str) -> Response {
         if self.apps.contains_key(name) {
             Response::ok(self.application(name).to_string())
@@ -226,7 +231,7 @@ impl Asterisk {
         })
     }
 
-    /// `PUT /applications/{name}/eventFilter`.
+    /// The answer to `PUT /applications/{name}/eventFilter`.
     pub(super) fn filter_events(&mut self, name: &str, body: &[u8]) -> Response {
         let Some(app) = self.apps.get_mut(name) else { return no_application() };
         let Ok(filter) = serde_json::from_slice::<Value>(body) else {
@@ -237,7 +242,8 @@ impl Asterisk {
         Response::ok(self.application(name).to_string())
     }
 
-    /// `POST` and `DELETE /applications/{name}/subscription`, for `channel:` and `bridge:` sources.
+    /// The answer to `POST` and `DELETE /applications/{name}/subscription`, for `channel:` and `bridge:`
+    /// sources.
     pub(super) fn subscription(&mut self, name: &str, sources: &str, wanted: bool) -> Response {
         if !self.apps.contains_key(name) {
             return no_application();

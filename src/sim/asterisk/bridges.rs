@@ -1,5 +1,5 @@
-//! Bridges: who joins and leaves, and what the members learn of each other, in the measured order. Sound is relayed by
-//! `media`; HTTP is in `resources`.
+//! Bridges: channels join and leave them, and the members learn of each other, in the order measured on a
+//! real Asterisk. `media` relays the audio, and `resources` has the HTTP requests.
 
 use std::time::Instant;
 
@@ -12,10 +12,10 @@ use super::{Asterisk, Key};
 pub(super) struct Bridge {
     pub(super) id: String,
     pub(super) name: String,
-    /// `mixing`, `holding` …
+    /// The type, for example `mixing` or `holding`.
     pub(super) kind: String,
     pub(super) created: String,
-    /// In the order of joining, with their ids.
+    /// The members in the order of joining, with their ids.
     pub(super) members: Vec<(Key, String)>,
 }
 
@@ -30,7 +30,7 @@ impl Bridge {
 }
 
 impl Asterisk {
-    /// A channel enters a bridge; one that is in a bridge already leaves that first.
+    /// Lets a channel join a bridge. A channel that is in another bridge leaves that one first.
     pub(super) fn joins(&mut self, now: Instant, bridge: Key, key: Key) {
         if !self.channels.contains_key(&key) || !self.bridges.contains_key(&bridge) {
             return;
@@ -48,7 +48,7 @@ impl Asterisk {
         self.refresh_peers(now, bridge);
     }
 
-    /// Takes a channel out of its bridge, if it is in one.
+    /// Takes a channel out of its bridge, if the channel is in one.
     pub(super) fn leave_bridge(&mut self, now: Instant, key: Key) {
         let Some(bridge) = self.channels.get_mut(&key).and_then(|channel| channel.bridge.take()) else {
             return;
@@ -66,7 +66,7 @@ impl Asterisk {
         self.refresh_peers(now, bridge);
     }
 
-    /// Everybody in the bridge learns again who else is there.
+    /// Tells each member of the bridge again who else is there.
     pub(super) fn refresh_peers(&mut self, now: Instant, bridge: Key) {
         let members: Vec<Key> = self.bridges[&bridge].members.iter().map(|(key, _)| *key).collect();
         if members.len() < 2 {

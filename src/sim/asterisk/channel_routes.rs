@@ -1,5 +1,5 @@
-//! ARI's `/channels`: the requests about one channel, and `externalMedia`, which makes one. The steps themselves are in
-//! `channels`. No originate, no snoop, no recording.
+//! ARI's `/channels`: the requests about one channel, and `externalMedia`, which creates a channel. The steps
+//! themselves are in `channels`. Originate, snoop and recording do not exist here.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Instant;
@@ -11,7 +11,7 @@ use super::media::MediaLeg;
 use super::resources::{Params, no_such_resource};
 use super::{Asterisk, Emit, Ending, Key, Later, MediaReply, Response, Version};
 
-/// What `externalMedia` takes as a format. Sound is relayed for `ulaw` only.
+/// The formats that `externalMedia` accepts. The fake relays audio for `ulaw` only.
 const FORMATS: [&str; 9] = ["ulaw", "alaw", "g722", "slin", "slin16", "slin24", "slin48", "opus", "gsm"];
 
 impl Asterisk {
@@ -99,7 +99,7 @@ impl Asterisk {
     fn get_variable(&self, key: Key, name: &str) -> Response {
         if let Some(place) = name.strip_prefix("DIALPLAN_EXISTS(").and_then(|rest| rest.strip_suffix(')')) {
             if self.settings.unloaded.iter().any(|module| module == "func_dialplan.so") {
-                // As 16 and 22 say it.
+                // Asterisk 16 and 22 give the same message.
                 return Response::error(500, "Unable to read provided function");
             }
             let mut parts = place.split(',');
@@ -121,7 +121,8 @@ impl Asterisk {
         Response::done()
     }
 
-    /// To the place named, of which what is not named stays as it is; without any, to the next priority.
+    /// Continues at the requested place, whose missing parts stay as they are. Without any part, continues at
+    /// the next priority.
     fn continue_channel(&mut self, now: Instant, key: Key, params: &Params) -> Response {
         let channel = &self.channels[&key];
         let named = ["context", "extension", "priority"].iter().any(|name| params.get(name).is_some());
@@ -137,7 +138,7 @@ impl Asterisk {
         Response::done()
     }
 
-    /// Makes a media leg: at once a socket, some milliseconds later a channel in the application.
+    /// Creates a media leg: its socket at once, its channel in the application some milliseconds later.
     fn external_media(&mut self, now: Instant, params: &Params) -> Response {
         let v22 = self.settings.version == Version::V22;
         let (Some(app), Some(host), Some(format)) =
@@ -204,7 +205,7 @@ impl Asterisk {
         })
     }
 
-    /// The next even port in turn that no leg has: one that was just freed comes last.
+    /// The next even port in turn that no leg uses. A port that was just freed comes last.
     fn free_port(&mut self) -> Option<u16> {
         let range = &self.settings.media_ports;
         let first = range.start + range.start % 2;
@@ -220,12 +221,13 @@ impl Asterisk {
     }
 }
 
-/// Asterisk 22 has one status for all that fails inside; 16 names it.
+/// Chooses the error of this version. Asterisk 22 has one status for all internal failures; Asterisk 16 names
+/// the cause.
 fn by_version(v22: bool, status: u16, message: &str) -> Response {
     if v22 { Response::error(500, "Allocation failed") } else { Response::error(status, message) }
 }
 
-/// `external_host` as an address. The fake knows no names but one.
+/// Resolves `external_host`. The fake knows only the name `localhost`.
 fn resolved(host: &str) -> Option<SocketAddr> {
     match host.strip_prefix("localhost:") {
         Some(port) => Some((Ipv4Addr::LOCALHOST, port.parse().ok()?).into()),

@@ -1,5 +1,5 @@
-//! The lives of channels: what each step changes, and the events it causes in their measured order.
-//! Knows no HTTP and no RTP; what happens in a bridge is next door.
+//! The lifecycle of channels: what each step changes, and the events that it causes, in the order measured on
+//! a real Asterisk. This module handles neither HTTP nor RTP; bridges are in `bridges`.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use super::{
     Asterisk, CallState, CallerId, Emit, Ending, IncomingCall, Key, Later, Line, Outcome, Stage, Version,
 };
 
-/// How long a key pressed with `press` is held, as in the transcripts.
+/// The time for which a key pressed with `press` is held, as in the transcripts.
 const KEY: Duration = Duration::from_millis(120);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,15 +27,15 @@ impl fmt::Display for State {
     }
 }
 
-/// A channel with all that its JSON shows.
+/// A channel with all fields that its JSON shows.
 #[derive(Debug)]
 pub(super) struct Channel {
     pub(super) id: String,
     pub(super) name: String,
     pub(super) state: State,
-    /// The SIP Call-ID; empty on a media leg.
+    /// The SIP Call-ID. Empty on a media leg.
     pub(super) protocol_id: String,
-    /// The caller's number; empty on a media leg.
+    /// The caller's number. Empty on a media leg.
     pub(super) number: String,
     /// The number at the other end of the bridge.
     pub(super) connected: String,
@@ -46,16 +46,16 @@ pub(super) struct Channel {
     pub(super) app_data: String,
     pub(super) created: String,
     pub(super) variables: Vec<(String, String)>,
-    /// The application this is for.
+    /// The application that the channel enters.
     pub(super) app: String,
     pub(super) args: Vec<String>,
-    /// Whether its `StasisStart` was and its `StasisEnd` was not.
+    /// Whether the channel has had its `StasisStart` but not its `StasisEnd`.
     pub(super) in_stasis: bool,
     pub(super) bridge: Option<Key>,
     pub(super) leg: Leg,
 }
 
-/// What is at the channel's other end.
+/// What is at the other end of the channel.
 #[derive(Debug)]
 pub(super) enum Leg {
     Phone(PhoneLeg),
@@ -75,25 +75,25 @@ impl Channel {
     }
 }
 
-/// Why a channel is hung up, as its events tell it.
+/// Why a channel is hung up, as its events state the reason.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct HangUp {
     pub(super) cause: Option<u16>,
     pub(super) tech_cause: Option<u16>,
     pub(super) soft: bool,
-    /// The cause in ChannelDestroyed.
+    /// The cause in `ChannelDestroyed`.
     pub(super) destroyed: u16,
 }
 
 impl HangUp {
-    /// By a DELETE of ours.
+    /// A hang-up by a DELETE request of the application.
     pub(super) fn by_application() -> Self {
         Self { cause: Some(32), soft: true, destroyed: 16, ..Self::default() }
     }
 }
 
 impl Asterisk {
-    /// A call comes in; a little later the dialplan hands it to the application, if that is there.
+    /// Places a call. Shortly after, the dialplan passes the call to the application, if that is registered.
     pub fn incoming_call(&mut self, now: Instant, call: IncomingCall) -> CallerId {
         self.advance(now);
         let id = CallerId(self.calls.len());
@@ -179,8 +179,8 @@ impl Asterisk {
         self.hang_up(now, key, how, Ending::CallerHungUp);
     }
 
-    /// A key is pressed on the phone, for 120 ms, without packets of its own: for callers that send no RTP.
-    /// A phone that sends RFC 4733 packets needs no call of this.
+    /// Presses a key on the phone for 120 ms without RTP packets, for callers that send no RTP. A phone that
+    /// sends RFC 4733 packets does not need this function.
     pub fn press(&mut self, now: Instant, call: CallerId, digit: char) {
         self.advance(now);
         if let Some(channel) = self.calls[call.0].channel {
@@ -189,7 +189,7 @@ impl Asterisk {
         }
     }
 
-    /// The phone's hold button. While a call is on hold, nothing of the caller is relayed.
+    /// Presses the hold button of the phone. While a call is on hold, the audio of the caller is not relayed.
     pub fn hold(&mut self, now: Instant, call: CallerId, on: bool) {
         self.advance(now);
         let Some(key) = self.calls[call.0].channel else { return };
@@ -199,7 +199,7 @@ impl Asterisk {
         }
         let event = if on { Event::hold(channel) } else { Event::channel("ChannelUnhold", channel) };
         let bridge = channel.bridge;
-        // Asterisk 22 renews the peers before it tells of a hold; otherwise after.
+        // Asterisk 22 renews the peers before the event of a hold; in all other cases the event comes first.
         let peers_first = on && self.settings.version == Version::V22;
         if let (true, Some(bridge)) = (peers_first, bridge) {
             self.refresh_peers(now, bridge);
@@ -210,7 +210,7 @@ impl Asterisk {
         }
     }
 
-    /// A fresh channel id.
+    /// A new channel id.
     pub(super) fn new_id(&mut self, now: Instant) -> String {
         let id = format!("{}.{}", self.wall(now).as_secs(), self.channel_count);
         self.channel_count += 1;
@@ -224,7 +224,7 @@ impl Asterisk {
         key
     }
 
-    /// The dialplan reaches `Stasis()`.
+    /// The dialplan reaches `Stasis()` with a caller.
     pub(super) fn caller_enters(&mut self, now: Instant, key: Key) {
         let Some(channel) = self.channels.get(&key) else { return };
         let (app, priority) = (channel.app.clone(), channel.priority);
@@ -239,7 +239,8 @@ impl Asterisk {
         self.goes_on(now, key, context, extension, priority + 1);
     }
 
-    /// A media leg is dialled, answers, and reaches `Stasis()`; without an application it is gone again.
+    /// A media leg is dialled, answers and reaches `Stasis()`. Without a registered application the leg is
+    /// removed again.
     pub(super) fn media_enters(&mut self, now: Instant, key: Key) {
         let Some(channel) = self.channels.get_mut(&key) else { return };
         let Leg::Media(leg) = &channel.leg else { return };
@@ -274,7 +275,7 @@ impl Asterisk {
         self.publish(now, About::Channel(key), &event);
     }
 
-    /// A channel takes another's place in the application.
+    /// A channel takes the place of another channel in the application.
     pub(super) fn replaces_in_stasis(&mut self, now: Instant, key: Key, old: Key) {
         let event = Event::replacement(&self.channels[&key], &self.channels[&old]);
         let Some(channel) = self.channels.get_mut(&key) else { return };
@@ -284,7 +285,7 @@ impl Asterisk {
         self.publish(now, About::Channel(key), &event);
     }
 
-    /// Sets a channel's variable, and says so.
+    /// Sets a variable of a channel and publishes the event.
     pub(super) fn set_variable(&mut self, now: Instant, key: Key, name: &str, value: &str) {
         let Some(channel) = self.channels.get_mut(&key) else { return };
         match channel.variables.iter_mut().find(|(n, _)| n == name) {
@@ -295,7 +296,7 @@ impl Asterisk {
         self.publish(now, About::Channel(key), &event);
     }
 
-    /// The application answers.
+    /// The application answers the channel.
     pub(super) fn answer(&mut self, now: Instant, key: Key) {
         let Some(channel) = self.channels.get_mut(&key).filter(|channel| channel.state == State::Ring) else {
             return;
@@ -310,7 +311,8 @@ impl Asterisk {
         }
     }
 
-    /// `continue`: the caller leaves the application for the dialplan. A media leg has none, and is hung up.
+    /// `continue`: the caller leaves the application for the dialplan. A media leg has no dialplan and is
+    /// hung up.
     pub(super) fn continue_in_dialplan(&mut self, now: Instant, key: Key, to: (String, String, u32)) {
         if self.channels[&key].call().is_none() {
             self.hang_up(now, key, HangUp::by_application(), Ending::NowhereToGo);
@@ -320,14 +322,15 @@ impl Asterisk {
         self.goes_on(now, key, to.0, to.1, to.2);
     }
 
-    /// The dialplan goes on from there, as far as this fake is concerned with it.
+    /// The dialplan continues at this place, which ends the call for the fake.
     fn goes_on(&mut self, now: Instant, key: Key, context: String, extension: String, priority: u32) {
         let Some(channel) = self.channels.get_mut(&key) else { return };
         let call = channel.call();
         let elsewhere = channel.context != context || channel.extension != extension;
         let exists = !elsewhere || self.settings.has_extension(&context, &extension);
         if elsewhere && self.settings.version == Version::V16 {
-            // As recorded: StasisEnd of 16 shows the new place, one priority before it; that of 22 the old one.
+            // As recorded: `StasisEnd` of Asterisk 16 shows the new place, one priority before it; that of 22
+            // shows the old place.
             channel.context.clone_from(&context);
             channel.extension.clone_from(&extension);
             channel.priority = priority.saturating_sub(1);
@@ -340,7 +343,7 @@ impl Asterisk {
         }
     }
 
-    /// Hangs a channel up, with all that follows for it; its bridge and the other channels stay.
+    /// Hangs up a channel with all consequences for that channel. Its bridge and the other channels remain.
     pub(super) fn hang_up(&mut self, now: Instant, key: Key, how: HangUp, ending: Ending) {
         self.request_hang_up(now, key, how);
         self.ends(now, key, how, ending);
@@ -366,7 +369,7 @@ impl Asterisk {
         }
     }
 
-    /// Asterisk is going down: all channels are asked to hang up before the first has.
+    /// Asterisk shuts down: all channels are asked to hang up before the first one ends.
     pub(super) fn all_end_with_asterisk(&mut self, now: Instant) {
         let how = HangUp { cause: Some(4), soft: true, destroyed: 16, ..HangUp::default() };
         let channels: Vec<Key> = self.channels.keys().copied().collect();
@@ -387,7 +390,8 @@ impl Asterisk {
         self.set_variable(now, key, "STASISSTATUS", "SUCCESS");
     }
 
-    /// The channel is no more. Who asked for it hears so; the application of a caller is not asked.
+    /// Removes a channel. Subscribers of the channel receive the event; the application of a caller is not
+    /// subscribed by default.
     pub(super) fn remove(&mut self, now: Instant, key: Key, cause: u16) {
         let Some(mut channel) = self.channels.remove(&key) else { return };
         self.by_id.remove(&channel.id);
@@ -402,7 +406,7 @@ impl Asterisk {
                     channel.protocol_id.clear();
                     (channel.app_name, channel.app_data) = ("", String::new());
                 }
-                // The dialplan's own end, which only those see who asked for the channel.
+                // This is the end of the dialplan, which only subscribers of the channel see.
                 if cause == 16 {
                     let event = Event::hangup_request(&channel, Some(16), None, true);
                     self.publish(now, About::Channel(key), &event);

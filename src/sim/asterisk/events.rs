@@ -1,4 +1,5 @@
-//! ARI's JSON, member by member as Asterisk writes it: events, channels, bridges. Writes only; decides nothing.
+//! ARI's JSON, field by field as Asterisk writes it: events, channels and bridges. This module only writes;
+//! it makes no decisions.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -10,23 +11,23 @@ use super::world::Version;
 /// The `asterisk_id` of every message.
 pub(super) const ASTERISK_ID: &str = "00:00:00:00:00:00";
 
-/// An event before it is known who gets it.
+/// An event before its receivers are known.
 #[derive(Debug)]
 pub(super) struct Event {
     pub(super) kind: &'static str,
-    /// Members in front of `type`, each with its comma.
+    /// The fields before `type`, each with its comma.
     before: String,
-    /// Members behind `timestamp`, each with its comma.
+    /// The fields after `timestamp`, each with its comma.
     after: String,
 }
 
 impl Event {
-    /// An event that is about a channel and says nothing else.
+    /// An event that holds nothing but a channel.
     pub(super) fn channel(kind: &'static str, channel: &Channel) -> Self {
         Self::with(kind, "", channel)
     }
 
-    /// An event about a channel, with members (each with its comma) in front of it.
+    /// An event about a channel, with fields (each with its comma) before the channel.
     fn with(kind: &'static str, members: &str, channel: &Channel) -> Self {
         let after = format!("{members}\"channel\":{},", channel_json(channel));
         Self { kind, before: String::new(), after }
@@ -37,7 +38,7 @@ impl Event {
         Self::with("StasisStart", &format!("\"args\":{args},"), channel)
     }
 
-    /// The [`Self::stasis_start`] of a channel that takes another's place.
+    /// The [`Self::stasis_start`] of a channel that takes the place of another one.
     pub(super) fn replacement(channel: &Channel, old: &Channel) -> Self {
         let args = serde_json::to_string(&channel.args).expect("strings are always JSON");
         let mut event = Self::with("StasisStart", &format!("\"args\":{args},"), channel);
@@ -123,7 +124,7 @@ impl Event {
     }
 }
 
-/// What the first socket gets when a second one registers its application.
+/// The message that the first socket receives when a second socket registers the same application.
 pub(super) fn replaced(timestamp: &str, application: &str) -> String {
     let application = quote(application);
     format!(
@@ -132,7 +133,7 @@ pub(super) fn replaced(timestamp: &str, application: &str) -> String {
     )
 }
 
-/// A channel as it stands in events and replies.
+/// A channel as events and replies show it.
 pub(super) fn channel_json(channel: &Channel) -> String {
     let c = channel;
     format!(
@@ -154,7 +155,7 @@ pub(super) fn channel_json(channel: &Channel) -> String {
     )
 }
 
-/// The reply to `externalMedia`: the channel, and where its socket is.
+/// The reply to `externalMedia`: the channel with the address of its socket.
 pub(super) fn external_media_json(channel: &Channel, address: std::net::IpAddr) -> String {
     let mut json = channel_json(channel);
     if let Leg::Media(leg) = &channel.leg {
@@ -169,7 +170,7 @@ pub(super) fn external_media_json(channel: &Channel, address: std::net::IpAddr) 
     json
 }
 
-/// A bridge as it stands in events and replies.
+/// A bridge as events and replies show it.
 pub(super) fn bridge_json(bridge: &Bridge) -> String {
     let channels: Vec<&str> = bridge.members.iter().map(|(_, id)| id.as_str()).collect();
     let channels = serde_json::to_string(&channels).expect("strings are always JSON");
@@ -198,7 +199,7 @@ pub(super) fn info_json(version: Version, started: &str) -> String {
     )
 }
 
-/// Some of the modules of a real Asterisk, 16 and 22 alike, with their descriptions.
+/// Some of the modules of a real Asterisk with their descriptions, which are the same in 16 and 22.
 const MODULES: [(&str, &str); 19] = [
     ("acl", "Named ACL system"),
     ("app_stasis.so", "Stasis dialplan application"),
@@ -221,7 +222,7 @@ const MODULES: [(&str, &str); 19] = [
     ("res_stasis_answer.so", "Stasis application answer support"),
 ];
 
-/// `GET /asterisk/modules`.
+/// The answer to `GET /asterisk/modules`.
 pub(super) fn modules_json(unloaded: &[String]) -> String {
     let loaded = MODULES.iter().filter(|(name, _)| !unloaded.iter().any(|missing| missing == name));
     let modules: Vec<String> = loaded
@@ -234,7 +235,7 @@ pub(super) fn modules_json(unloaded: &[String]) -> String {
     format!("[{}]", modules.join(","))
 }
 
-/// An error as ARI words it.
+/// An error message as ARI writes it.
 pub(super) fn message(text: &str) -> String {
     format!("{{\"message\":{}}}", quote(text))
 }
@@ -248,7 +249,8 @@ pub(super) fn quote(text: &str) -> String {
 pub(super) fn timestamp(unix: Duration) -> String {
     let seconds = unix.as_secs();
     let (days, second) = (seconds / 86_400, seconds % 86_400);
-    // Days to a date: H. Hinnant, "chrono-compatible low-level date algorithms", for days since 1970 only.
+    // The conversion of days to a date follows H. Hinnant, "chrono-compatible low-level date algorithms", for
+    // days since 1970 only.
     let z = days + 719_468;
     let (era, day_of_era) = (z / 146_097, z % 146_097);
     let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;

@@ -1,11 +1,12 @@
-//! Transcoding between the two laws of G.711 (A-law callers, A-law packets on a µ-law leg). Via 16-bit linear.
+//! Transcoding between the two laws of G.711 through 16-bit linear samples, for A-law callers and for A-law
+//! packets on a µ-law leg.
 
-/// A-law to µ-law.
+/// Converts A-law to µ-law.
 pub(super) fn to_ulaw(alaw: &[u8]) -> Vec<u8> {
     alaw.iter().map(|code| encode_ulaw(decode_alaw(*code))).collect()
 }
 
-/// µ-law to A-law.
+/// Converts µ-law to A-law.
 pub(super) fn to_alaw(ulaw: &[u8]) -> Vec<u8> {
     ulaw.iter().map(|code| encode_alaw(decode_ulaw(*code))).collect()
 }

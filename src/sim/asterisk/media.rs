@@ -1,5 +1,5 @@
-//! RTP through the fake: packet by packet between a phone and the one media leg in its bridge, or between two media legs,
-//! as `simple_bridge` does. No pacing, no buffer, no mixing, no RTCP.
+//! RTP through the fake: packets are relayed one by one between a phone and the one media leg in its bridge,
+//! or between two media legs, as `simple_bridge` does. There is no pacing, buffer, mixing or RTCP.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -11,13 +11,14 @@ use super::{Asterisk, CallerId, Codec, Emit, Key, Version, g711};
 use crate::sim::chance::Chance;
 use crate::sim::rtp::{self, Header};
 
-/// How long strict RTP may still change its mind about a leg's source.
+/// The time for which strict RTP may still learn another source of a leg.
 const LEARNING: Duration = Duration::from_secs(5);
-/// So many packets in a row of a stranger are dropped before he is believed.
+/// The number of consecutive packets from another source that are dropped before that source is accepted.
 const PROBATION: u32 = 4;
-/// A sequence number further from its predecessor than this is taken for a new start and smoothed.
+/// A sequence number that differs from the previous one by more than this counts as a new start, and the
+/// outgoing numbers continue without a gap.
 const SEQUENCE_JUMP: u16 = 100;
-/// A key of 120 ms takes 9 packets: 6 while it is held, 3 for its end. `press` stands for them.
+/// A key of 120 ms takes 9 packets: 6 while it is held, 3 for its end. `press` replaces them.
 const KEY_PACKETS: u16 = 9;
 
 /// The caller's end of a channel.
@@ -26,13 +27,13 @@ pub(super) struct PhoneLeg {
     pub(super) call: CallerId,
     codec: Codec,
     pub(super) held: bool,
-    /// Towards the phone.
+    /// The outgoing stream to the phone.
     stream: Stream,
     received: u32,
     sent: u32,
-    /// The timestamp of the key heard last, by which the repeated ends of one key are told apart from a new key.
+    /// The timestamp of the last key, which distinguishes the repeated end packets of one key from a new key.
     last_key: Option<u32>,
-    /// `press`: audio is left out until then.
+    /// The end of a key pressed with `press`. Until then the audio is left out.
     pressed_until: Option<Instant>,
 }
 
@@ -46,13 +47,13 @@ impl PhoneLeg {
 /// The application's end of a channel.
 #[derive(Debug)]
 pub(super) struct MediaLeg {
-    /// Where the application hears.
+    /// The address to which the application's audio is sent.
     pub(super) host: SocketAddr,
-    /// The socket of this leg.
+    /// The port of this leg's socket.
     pub(super) port: u16,
     pub(super) heard_anything: bool,
     source: StrictSource,
-    /// Towards the application.
+    /// The outgoing stream to the application.
     stream: Stream,
 }
 
@@ -63,14 +64,15 @@ impl MediaLeg {
     }
 }
 
-/// Strict RTP: whose packets a leg takes. The application's `external_host` from the start; for some seconds a stranger
-/// too, if he alone talks; then never anybody else.
+/// Strict RTP, which decides whose packets a leg accepts: those from the application's `external_host` from
+/// the start, those from another source if only that source sends during the first seconds, and after that no
+/// other source.
 #[derive(Debug)]
 struct StrictSource {
     believed: SocketAddr,
     since: Instant,
     closed: bool,
-    /// Who is on probation, his last sequence number, and how many packets came in a row.
+    /// The source on probation, its last sequence number, and the number of its consecutive packets.
     stranger: Option<(SocketAddr, u16, u32)>,
 }
 
@@ -98,12 +100,13 @@ impl StrictSource {
     }
 }
 
-/// One outgoing RTP stream. It carries over the sequence numbers and timestamps of what it relays, shifted, so that
-/// loss, disorder and jumps show on the other side as they came.
+/// One outgoing RTP stream. The stream keeps the sequence numbers and timestamps of the relayed packets,
+/// shifted by a constant, so that loss, disorder and jumps arrive at the other side as they came.
 #[derive(Debug)]
 struct Stream {
     ssrc: u32,
-    /// The incoming SSRC, the last incoming sequence number, and what is added to each.
+    /// The incoming SSRC, the last incoming sequence number, and the number that is added to incoming
+    /// sequence numbers.
     source: Option<(u32, u16, u16)>,
     first_seq: u16,
     timestamp_shift: u32,
@@ -115,7 +118,8 @@ impl Stream {
         Self { ssrc, source: None, first_seq: rest as u16, timestamp_shift: (rest >> 16) as u32 }
     }
 
-    /// The header under which an incoming packet goes out. `renew`: a new incoming SSRC makes a new outgoing one.
+    /// The header under which an incoming packet is sent on. With `renew`, a new incoming SSRC causes this
+    /// new outgoing SSRC.
     fn relay(&mut self, incoming: Header, payload_type: u8, renew: Option<u32>) -> Header {
         let mut marker = false;
         let shift = match self.source {
@@ -142,7 +146,7 @@ impl Stream {
         }
     }
 
-    /// Packets that are not relayed, but count.
+    /// Counts packets that are not relayed.
     fn skip(&mut self, packets: u16) {
         if let Some((_, _, shift)) = &mut self.source {
             *shift = shift.wrapping_add(packets);
@@ -151,7 +155,7 @@ impl Stream {
 }
 
 impl Asterisk {
-    /// A datagram arrived at the socket of one of the media legs.
+    /// Receives a datagram at the socket of a media leg.
     pub fn media_datagram(&mut self, now: Instant, port: u16, from: SocketAddr, datagram: &[u8]) {
         self.advance(now);
         let Some(&key) = self.ports.get(&port) else { return };
@@ -192,7 +196,7 @@ impl Asterisk {
         self.out.push_back(Emit::ToCaller { call: phone.call, datagram: rtp::write(header, &payload) });
     }
 
-    /// A datagram came from a phone.
+    /// Receives a datagram from a phone.
     pub fn caller_datagram(&mut self, now: Instant, call: CallerId, datagram: &[u8]) {
         self.advance(now);
         let Some(key) = self.calls[call.0].channel else { return };
@@ -224,7 +228,7 @@ impl Asterisk {
         self.out.push_back(Emit::Media { from_port: leg.port, to: leg.host, datagram });
     }
 
-    /// The other one in a bridge of two.
+    /// The other member in a bridge of two.
     fn peer(&self, key: Key) -> Option<Key> {
         let bridge = self.bridges.get(&self.channels.get(&key)?.bridge?)?;
         match bridge.members.as_slice() {
@@ -239,14 +243,16 @@ impl Asterisk {
         }
     }
 
-    /// A key pressed with `press` ends: the event, and the jump its packets would have left.
+    /// Ends a key that was pressed with `press`: publishes the event, and makes the jump that the key's
+    /// packets would have left.
     pub(super) fn key_ends(&mut self, now: Instant, key: Key, digit: char) {
         self.tell_key(now, key, digit, 120);
         let Some(Leg::Phone(phone)) = self.channels.get_mut(&key).map(|channel| &mut channel.leg) else {
             return;
         };
         phone.pressed_until = None;
-        // The six audio packets left out have numbers of their own; the jump is to be that of nine key packets.
+        // The six audio packets that were left out have sequence numbers of their own, but the jump must be
+        // that of nine key packets.
         if let Some(Leg::Media(leg)) =
             self.peer(key).and_then(|peer| Some(&mut self.channels.get_mut(&peer)?.leg))
         {
@@ -261,7 +267,8 @@ impl Asterisk {
         }
     }
 
-    /// Asterisk 22 at the end of an answered call: what the RTP was like, for the phone and for its peer.
+    /// Asterisk 22 sets variables at the end of an answered call that describe the RTP, on the phone's
+    /// channel and on its peer.
     pub(super) fn tell_quality(&mut self, now: Instant, key: Key) {
         let Some(Leg::Phone(phone)) = self.channels.get(&key).map(|channel| &channel.leg) else { return };
         let (ssrc, received, sent) = (phone.stream.ssrc, phone.received, phone.sent);
@@ -299,7 +306,8 @@ const QUALITY: [(&str, &str); 5] = [
 ];
 
 impl PhoneLeg {
-    /// A telephone event packet: the digit and its duration when it is the first that says the key was let go.
+    /// Reads a telephone event packet. Returns the digit and its duration for the first packet that reports
+    /// the release of the key.
     fn key(&mut self, header: Header, payload: &[u8]) -> Option<(char, u32)> {
         let [code, flags, high, low, ..] = payload else { return None };
         if flags & 128 == 0 || self.last_key == Some(header.timestamp) {

@@ -1,15 +1,17 @@
-//! A fake Asterisk, sans-IO: ARI over HTTP, the event sockets, RTP of media legs, and callers that come and go.
+//! A fake Asterisk without sockets and clock: ARI over HTTP, the event sockets, the RTP of media legs, and
+//! callers.
 //!
-//! What it does was measured on Asterisk 16.28 and 22.10 and is held against recorded transcripts by the tests.
-//! Time is an argument, chance is seeded. It has no SIP (callers are calls of methods), no dialplan beyond
-//! `Answer(), …, Stasis(), Hangup()`, no mixing (a bridge of three is silent), no ARI beyond what a media bridge needs.
+//! Its behaviour was measured on Asterisk 16.28 and 22.10, and the tests compare it with recorded
+//! transcripts. Time is an argument, and chance is seeded. The fake has no SIP (method calls take its place),
+//! no dialplan beyond `Answer(), …, Stasis(), Hangup()`, no mixing (a bridge of three is silent), and no ARI
+//! beyond what a media bridge needs.
 //!
 //! ```text
 //!  request, connect ──► resources, channel_routes ─┐            ┌─► poll: Event, SocketClosed
 //!  incoming_call, press, hold, hang-up ────────────┼► channels ─┼─► poll: CallerAnswered, CallerReleased
 //!  media_datagram, caller_datagram ──► media ──────┘            └─► poll: Media, ToCaller, OpenPort, ClosePort
 //! ```
-//! After every call of a method, drain `poll`; call `advance` at `deadline`.
+//! The owner drains `poll` after every method call, and calls `advance` at `deadline`.
 
 mod applications;
 mod bridges;
@@ -35,37 +37,37 @@ pub use self::world::{
     SocketId, Stop, Version,
 };
 
-/// A channel or a bridge, by its place in the order of creation over the whole life of the fake.
+/// The number of a channel or a bridge in the order of creation over the whole life of the fake.
 type Key = u64;
 
-/// The fake. See the module's documentation.
+/// The fake Asterisk. See the documentation of the module.
 #[derive(Debug)]
 pub struct Asterisk {
     settings: Settings,
-    /// What the Authorization header must say.
+    /// The expected value of the Authorization header.
     authorization: String,
     born: Instant,
-    /// The last time.
+    /// The time of the last start.
     started: Instant,
     stage: Stage,
     chance: Chance,
-    /// Channels and bridges ever made.
+    /// The number of channels and bridges ever created.
     keys: Key,
-    /// Channels made since the last start: the N of `1795180048.N`.
+    /// The number of channels created since the last start: the N of `1795180048.N`.
     channel_count: u64,
-    /// Calls since the last start: the N of `PJSIP/voip-N`.
+    /// The number of calls since the last start: the N of `PJSIP/voip-N`.
     voip_count: u32,
-    /// Local channels since the last start.
+    /// The number of Local channels since the last start.
     local_count: u32,
     channels: BTreeMap<Key, Channel>,
     by_id: HashMap<String, Key>,
     bridges: BTreeMap<Key, Bridge>,
     /// The media legs by their port.
     ports: HashMap<u16, Key>,
-    /// How many ports were handed out.
+    /// The number of ports that were handed out.
     port_turn: u32,
     apps: BTreeMap<String, App>,
-    /// Asterisk 16: applications that once said `subscribeAll`.
+    /// Asterisk 16: the applications that once registered with `subscribeAll`.
     sticky: BTreeSet<String>,
     sockets: BTreeSet<SocketId>,
     socket_count: u64,
@@ -75,11 +77,11 @@ pub struct Asterisk {
     out: VecDeque<Emit>,
     journal: Vec<(Instant, String)>,
     faults: Vec<(String, String, Fault)>,
-    /// The ARI user may only read.
+    /// Whether the ARI user may only read.
     read_only: bool,
-    /// Requests for paths that begin so are not answered before this instant.
+    /// A start of paths, and the instant until which requests for such paths are not answered.
     hanging: Option<(String, Instant)>,
-    /// Removals that were answered and are not done yet, by path.
+    /// The paths of removals that were answered but are not yet carried out.
     removing: BTreeSet<String>,
 }
 
@@ -93,7 +95,7 @@ struct Line {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Up,
-    /// SIGTERM came; the sockets still live.
+    /// SIGTERM arrived; the sockets are still open.
     Stopping,
     Down,
     Starting {
@@ -101,7 +103,7 @@ enum Stage {
     },
 }
 
-/// What will happen by itself.
+/// Something that will happen at a later time.
 #[derive(Debug, Clone)]
 enum Later {
     /// The dialplan reaches `Stasis()` with a caller.
@@ -110,16 +112,16 @@ enum Later {
     MediaEnters(Key),
     /// Asterisk 16 has waited long enough for traffic on a channel.
     Joins { bridge: Key, channel: Key },
-    /// A key pressed with `press` is let go.
+    /// A key pressed with `press` is released.
     KeyEnds { channel: Key, digit: char },
-    /// A removal is carried out that was answered long ago.
+    /// A removal that was answered before is carried out.
     Removes { path: String },
     /// Asterisk has finished stopping.
     Stopped,
 }
 
 impl Asterisk {
-    /// An Asterisk that is up, without calls.
+    /// An Asterisk that is running, without calls.
     pub fn new(now: Instant, settings: Settings) -> Self {
         let authorization =
             format!("Basic {}", base64(format!("{}:{}", settings.user, settings.password).as_bytes()));
@@ -155,7 +157,8 @@ impl Asterisk {
         }
     }
 
-    /// One ARI request: `path` without `/ari`, `query` decoded, `auth` the Authorization header.
+    /// Answers one ARI request. `path` is without `/ari`, `query` is decoded, `auth` is the Authorization
+    /// header.
     pub fn request(
         &mut self,
         now: Instant,
@@ -196,7 +199,7 @@ impl Asterisk {
         response
     }
 
-    /// Lets time pass: what was due by now happens, each at its own time.
+    /// Lets time pass: everything that was due by now happens, each at its own time.
     pub fn advance(&mut self, now: Instant) {
         while let Some(entry) = self.later.first_entry() {
             let at = entry.key().0;
@@ -217,17 +220,17 @@ impl Asterisk {
         }
     }
 
-    /// When to call `advance` if nothing comes first.
+    /// The time at which to call `advance` if nothing else happens first.
     pub fn deadline(&self) -> Option<Instant> {
         self.later.first_key_value().map(|((at, _), _)| *at)
     }
 
-    /// The next thing to do for the world around.
+    /// The next action that the owner must take.
     pub fn poll(&mut self) -> Option<Emit> {
         self.out.pop_front()
     }
 
-    /// Goes down. Calls end as `Stop` says; everything but `journal` and `outcome` is forgotten.
+    /// Stops Asterisk. Calls end as `Stop` says; everything except `journal` and `outcome` is forgotten.
     pub fn stop(&mut self, now: Instant, how: Stop) {
         self.advance(now);
         if self.stage == Stage::Down || (self.stage, how) == (Stage::Stopping, Stop::Terminate) {
@@ -251,7 +254,7 @@ impl Asterisk {
         }
     }
 
-    /// Comes up again after `stop`: refuses connections, then answers 404, then 503, then works.
+    /// Starts Asterisk again after `stop`: it refuses connections, then answers 404, then 503, then works.
     pub fn start(&mut self, now: Instant) {
         self.advance(now);
         if self.stage == Stage::Stopping {
@@ -263,35 +266,35 @@ impl Asterisk {
         }
     }
 
-    /// The next request with this method and this text in its path fails so. Several wait in line. The event socket's
-    /// upgrade is a GET of `/events`.
+    /// Makes the next request with this method and this text in its path fail. Several faults wait in a
+    /// queue. The upgrade of the event socket is a GET of `/events`.
     pub fn fail_next(&mut self, method: &str, path_contains: &str, fault: Fault) {
         self.faults.push((method.to_owned(), path_contains.to_owned(), fault));
     }
 
-    /// What was answered as removed, and is not yet, stays, as a race inside Asterisk leaves it.
+    /// Never carries out the removals that were answered, as after a race inside Asterisk.
     pub fn forget_removals(&mut self) {
         self.removing.clear();
         self.later.retain(|_, later| !matches!(later, Later::Removes { .. }));
     }
 
-    /// The ARI user may only read from now on (`read_only = yes`), or do everything.
+    /// Sets whether the ARI user may only read (`read_only = yes`).
     pub fn set_read_only(&mut self, read_only: bool) {
         self.read_only = read_only;
     }
 
-    /// For so long, requests for paths that begin so are neither carried out nor answered.
+    /// For this time, requests whose path starts with `path` are neither carried out nor answered.
     pub fn hang(&mut self, now: Instant, path: &str, lasts: Duration) {
         self.hanging = Some((path.to_owned(), now + lasts));
     }
 
-    /// For how long this path hangs.
+    /// The time for which this path will still hang.
     fn hangs(&self, now: Instant, path: &str) -> Option<Duration> {
         let (begins, until) = self.hanging.as_ref()?;
         (path.starts_with(begins.as_str()) && now < *until).then(|| *until - now)
     }
 
-    /// The ids of the channels that are alive, in order of creation.
+    /// The ids of the existing channels, in order of creation.
     pub fn channels(&self) -> Vec<String> {
         self.channels.values().map(|channel| channel.id.clone()).collect()
     }
@@ -304,12 +307,13 @@ impl Asterisk {
         self.channels.values().filter(is_caller).map(|channel| channel.id.clone()).collect()
     }
 
-    /// The ids of the bridges that are alive, in order of creation.
+    /// The ids of the existing bridges, in order of creation.
     pub fn bridges(&self) -> Vec<String> {
         self.bridges.values().map(|bridge| bridge.id.clone()).collect()
     }
 
-    /// Every request with its status, like `POST /bridges 200`; `lost` for those without an answer.
+    /// Every request with its status, such as `POST /bridges 200`; `lost` stands for a request without an
+    /// answer.
     pub fn journal(&self) -> &[(Instant, String)] {
         &self.journal
     }
@@ -319,7 +323,7 @@ impl Asterisk {
         &self.calls[call.0].outcome
     }
 
-    /// What it answers while it is not up.
+    /// The answer while Asterisk is not running.
     fn not_ready(&mut self, now: Instant) -> Option<Response> {
         let since = match self.stage {
             Stage::Up | Stage::Stopping => return None,
@@ -339,7 +343,7 @@ impl Asterisk {
         }
     }
 
-    /// The process is gone: sockets end without a close frame, nothing is remembered.
+    /// Ends the process: sockets close without a close frame, and nothing is remembered.
     fn fall(&mut self) {
         self.stage = Stage::Down;
         for socket in std::mem::take(&mut self.sockets) {
@@ -380,7 +384,7 @@ impl Asterisk {
             || query.iter().any(|(name, value)| name == "api_key" && *value == key)
     }
 
-    /// This instant as a wall clock shows it.
+    /// The wall-clock time of an instant.
     fn timestamp(&self, now: Instant) -> String {
         events::timestamp(self.wall(now))
     }

@@ -1,5 +1,5 @@
-//! ARI's HTTP resources: which request means what, and the answers. Bridges, applications and `/asterisk` are here,
-//! channels next door. What a request changes is done by `channels` and `applications`.
+//! ARI's HTTP resources: what each request means, and the answers. Bridges, applications and `/asterisk` are
+//! here; channels are in `channel_routes`. `channels` and `applications` carry out the changes.
 
 use std::time::{Duration, Instant};
 
@@ -11,15 +11,15 @@ use super::channels::Leg;
 use super::events::{self, Event};
 use super::{Asterisk, Key, Later, Response, Version};
 
-/// Asterisk 16 waits so long in `addChannel` for a channel on which nothing has been received.
+/// The time that Asterisk 16 waits in `addChannel` for a channel on which nothing has been received.
 const QUIET_CHANNEL: Duration = Duration::from_millis(200);
-/// And so long where something has.
+/// The time that Asterisk 16 waits in `addChannel` for a channel on which something has been received.
 const BUSY_CHANNEL: Duration = Duration::from_millis(20);
 
-/// A request's parameters: those of the query, then those of a JSON body.
+/// The parameters of a request: those of the query, then those of a JSON body.
 pub(super) struct Params {
     values: Vec<(String, String)>,
-    /// `variables` of the body.
+    /// The `variables` of the body.
     pub(super) variables: Vec<(String, String)>,
 }
 
@@ -40,14 +40,14 @@ impl Params {
         Self { values, variables }
     }
 
-    /// The parameter, unless it is absent or empty.
+    /// The value of a parameter. None: the parameter is absent or empty.
     pub(super) fn get(&self, wanted: &str) -> Option<&str> {
         let (_, value) = self.values.iter().find(|(name, _)| name == wanted)?;
         Some(value.as_str()).filter(|value| !value.is_empty())
     }
 }
 
-/// A JSON value as a parameter: strings bare, lists with commas.
+/// A JSON value as a parameter: strings without quotes, lists separated by commas.
 fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -161,7 +161,7 @@ impl Asterisk {
         }
     }
 
-    /// All of them, or the error for the first that is not there or not in an application.
+    /// All of these channels, or the error for the first one that does not exist or is not in an application.
     fn channels_in_stasis(&self, ids: &str) -> Result<Vec<Key>, Response> {
         let mut channels = Vec::new();
         for id in ids.split(',') {
@@ -199,7 +199,7 @@ impl Asterisk {
         response
     }
 
-    /// Channels in it are put out, not hung up.
+    /// Removes a bridge. Its channels leave the bridge but are not hung up.
     fn destroy_bridge(&mut self, now: Instant, key: Key) {
         while let Some((channel, _)) = self.bridges[&key].members.last().cloned() {
             self.leave_bridge(now, channel);
@@ -231,7 +231,7 @@ pub(super) fn no_such_resource() -> Response {
     Response::error(404, "Resource not found")
 }
 
-/// A path's part without its percent signs.
+/// A part of a path with its percent-encoding decoded.
 fn decoded(part: &str) -> String {
     let mut bytes = Vec::with_capacity(part.len());
     let mut rest = part.as_bytes();

@@ -1,4 +1,4 @@
-//! The fake against the transcripts of real Asterisks, and against the measured facts one by one.
+//! Tests of the fake against the transcripts of real Asterisks, and against the measured facts one by one.
 
 mod ari;
 mod lifecycle;
@@ -13,22 +13,22 @@ use serde_json::Value;
 use super::*;
 
 const APP: &str = "openai-app";
-/// Where the application of these tests hears.
+/// The address at which the application of these tests receives audio.
 const OURS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 15_234);
 
-/// An Asterisk, a clock, and everything that came out so far.
+/// An Asterisk, a clock, and all output so far.
 struct World {
     asterisk: Asterisk,
     now: Instant,
-    /// Every event, with its socket, as text.
+    /// Every event as text, with its socket.
     events: Vec<(SocketId, String)>,
-    /// What else came out.
+    /// All other output.
     emitted: Vec<Emit>,
     media: Vec<(u16, SocketAddr, Vec<u8>)>,
     to_caller: Vec<(CallerId, Vec<u8>)>,
 }
 
-/// A call with bridge and media leg.
+/// A call with a bridge and a media leg.
 struct Answered {
     call: CallerId,
     caller: String,
@@ -54,7 +54,7 @@ impl World {
         }
     }
 
-    /// Takes out what is there.
+    /// Collects the output.
     fn drain(&mut self) {
         while let Some(emit) = self.asterisk.poll() {
             match emit {
@@ -77,7 +77,7 @@ impl World {
         self.drain();
     }
 
-    /// `ask("POST", "/bridges?type=mixing")`
+    /// Makes a request, for example `ask("POST", "/bridges?type=mixing")`.
     fn ask(&mut self, method: &str, target: &str) -> Response {
         self.ask_with(method, target, "")
     }
@@ -107,7 +107,7 @@ impl World {
         call
     }
 
-    /// Adds bridge and media leg to a call, as an application does.
+    /// Adds a bridge and a media leg to a call, as an application does.
     fn take(&mut self, call: CallerId) -> Answered {
         let caller = self.asterisk.outcome(call).channel.clone();
         let bridge = text(&json(&self.ask("POST", "/bridges?type=mixing"))["id"]);
@@ -123,14 +123,15 @@ impl World {
         Answered { call, caller, media, bridge, port }
     }
 
-    /// A whole call, from the socket on.
+    /// A whole call, starting with the event socket.
     fn answered(&mut self) -> Answered {
         self.connect();
         let call = self.call(IncomingCall::default());
         self.take(call)
     }
 
-    /// The types of the events since the last look, without the chatter.
+    /// The types of the events since the previous call of this function, without `ChannelVarset` and other
+    /// events that these tests ignore.
     fn kinds(&mut self) -> Vec<String> {
         let events = std::mem::take(&mut self.events);
         let kinds = events.iter().map(|(_, text)| text_of(text, "type"));

@@ -1,6 +1,7 @@
-//! Transfers: a phone that talks with the application connects somebody else in its place (REFER with Replaces, RFC 3891),
-//! as measured on both versions. Asterisk puts one end of a Local channel into the phone's place, in the bridge too; the
-//! number of whoever talks now is told to the other member of the bridge only.
+//! Transfers: a phone that talks with the application connects another party in its place (REFER with
+//! Replaces, RFC 3891), as measured on both versions. Asterisk puts one end of a Local channel in place of
+//! the phone, also in the bridge, and tells the number of the new party only to the other member of the
+//! bridge.
 
 use std::time::Instant;
 
@@ -11,8 +12,9 @@ use super::media::PhoneLeg;
 use super::{Asterisk, CallerId, Codec, Key};
 
 impl Asterisk {
-    /// The phone of this call, which talks with the application, transfers a customer with this number to it. From then on
-    /// the phone's sound is the customer's. Nothing happens before the phone is in a bridge.
+    /// The phone of this call, which talks with the application, transfers a customer with this number to the
+    /// application. From then on the audio of the phone is the customer's. The function does nothing before
+    /// the phone is in a bridge.
     pub fn transfer(&mut self, now: Instant, call: CallerId, number: &str) {
         self.advance(now);
         let Some(old) = self.calls[call.0].channel else { return };
@@ -27,7 +29,7 @@ impl Asterisk {
         self.remove(now, old, 0);
     }
 
-    /// One end of a Local channel, with the sound of the phone, which `old` loses.
+    /// Creates one end of a Local channel, which takes over the audio of the phone from `old`.
     fn stand_in(&mut self, now: Instant, call: CallerId, old: Key) -> Key {
         let nobody = Leg::Phone(PhoneLeg::new(call, Codec::Ulaw, &mut self.chance));
         let (id, created) = (self.new_id(now), self.timestamp(now));
@@ -57,7 +59,7 @@ impl Asterisk {
         self.add_channel(new)
     }
 
-    /// The other member of the bridge is told who talks, after it was told that nobody does.
+    /// Tells the other member of the bridge the number of the new party, after an empty number.
     fn tell_number(&mut self, now: Instant, bridge: Key, key: Key, number: &str) {
         let members: Vec<Key> = self.bridges[&bridge].members.iter().map(|(member, _)| *member).collect();
         for other in members.into_iter().filter(|other| *other != key) {

@@ -1,10 +1,10 @@
-//! What goes into the fake Asterisk and what comes out of it, as plain types. No behaviour.
+//! The input and output of the fake Asterisk as plain types, without behaviour.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::Range;
 use std::time::Duration;
 
-/// Which Asterisk to be. They differ in a few events, errors and delays.
+/// The version to imitate. The versions differ in a few events, errors and delays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Version {
     /// 16.28.0, as in Debian bullseye.
@@ -13,53 +13,56 @@ pub enum Version {
     V22,
 }
 
-/// How `externalMedia` is answered.
+/// The form of the reply to `externalMedia`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MediaReply {
-    /// The channel, its address in `channelvars`.
+    /// The channel with its address in `channelvars`.
     Channel,
-    /// 16.6.0 to 16.6.2: the channel inside, the address beside it.
+    /// The form of Asterisk 16.6.0 to 16.6.2: an object with the channel inside and the address beside it.
     Around,
 }
 
-/// How this Asterisk is configured, and how quick it is.
+/// The configuration of the fake Asterisk and its delays.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Which Asterisk to be.
+    /// The version to imitate.
     pub version: Version,
     /// The ARI user.
     pub user: String,
     /// The ARI user's password.
     pub password: String,
-    /// Where the media legs' sockets are bound (`UNICASTRTP_LOCAL_ADDRESS`).
+    /// The address of the media legs' sockets (`UNICASTRTP_LOCAL_ADDRESS`).
     pub media_address: IpAddr,
-    /// What ARI is told instead, as by an Asterisk behind a router, or one that lies.
+    /// Another address that ARI reports instead, as an Asterisk behind a router or a faulty one does.
     pub named_address: Option<IpAddr>,
-    /// The even ones of these ports are handed out in turn to media legs.
+    /// The range of media ports. Media legs take the even ports in turn.
     pub media_ports: Range<u16>,
-    /// Unix time at `Asterisk::new`, in seconds: channel ids and timestamps count from it.
+    /// Unix time at `Asterisk::new` in seconds. Channel ids and timestamps count from this time.
     pub start_wall: u64,
-    /// From a call's arrival, or the reply to `externalMedia`, to that channel's `StasisStart`.
-    /// Larger: whoever adds the media leg to a bridge too early is caught. Smaller than a round trip: the race is hidden.
+    /// The time from the arrival of a call, or from the reply to `externalMedia`, to the `StasisStart` of the
+    /// channel. A larger value reveals a client that adds the media leg to a bridge too early; a value below
+    /// a round trip hides that race.
     pub stasis_latency: Duration,
-    /// After `start`: how long connections are refused, then answered 404, then 503 (measured: 50 to 300 ms each).
+    /// After `start`: how long connections are refused, then answered with 404, then with 503 (measured: 50
+    /// to 300 ms each).
     pub starting: [Duration; 3],
-    /// After `stop(Terminate)`: how long until the event sockets end (measured: 1 to 6 s).
+    /// After `stop(Terminate)`: the time until the event sockets close (measured: 1 to 6 s).
     pub stopping: Duration,
-    /// How `externalMedia` is answered.
+    /// The form of the reply to `externalMedia`.
     pub media_reply: MediaReply,
-    /// The (context, extension) pairs `continue` can go to. `None`: any.
+    /// The (context, extension) pairs to which `continue` can go. None: any.
     pub dialplan: Option<Vec<(String, String)>>,
-    /// Modules that are not loaded, of those `GET /asterisk/modules` would list. Without `chan_rtp.so` no media leg is made.
+    /// Modules that are not loaded, of those that `GET /asterisk/modules` would list. Without `chan_rtp.so`
+    /// no media leg can be created.
     pub unloaded: Vec<String>,
-    /// Whether requests are written down for `journal`.
+    /// Whether requests are recorded for `journal`.
     pub keep_journal: bool,
-    /// For SSRCs, first sequence numbers and the like.
+    /// The seed for SSRCs, first sequence numbers and the like.
     pub seed: u64,
 }
 
 impl Settings {
-    /// Whether `continue` can go there.
+    /// Whether `continue` can go to this place.
     pub(super) fn has_extension(&self, context: &str, extension: &str) -> bool {
         let is_it = |(c, e): &(String, String)| c == context && e == extension;
         self.dialplan.as_ref().is_none_or(|known| known.iter().any(is_it))
@@ -91,48 +94,48 @@ impl Default for Settings {
 /// The answer to one HTTP request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Response {
-    /// The HTTP status; 0 when there is no answer.
+    /// The HTTP status; 0 if there is no answer.
     pub status: u16,
     /// JSON, or empty.
     pub body: String,
-    /// The IO layer waits so long before it answers.
+    /// The time that the IO layer waits before it answers.
     pub delay: Duration,
-    /// No answer at all: the connection is refused or cut.
+    /// Whether there is no answer at all: the connection is refused or cut.
     pub lost: bool,
 }
 
-/// One event socket.
+/// The id of one event socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SocketId(pub u64);
 
-/// One caller, for as long as the fake lives.
+/// The id of one caller, for as long as the fake lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CallerId(pub usize);
 
-/// What the caller's phone speaks. Towards the media leg everything is µ-law.
+/// The codec of the caller's phone. Towards the media leg everything is µ-law.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Codec {
     /// G.711 µ-law, payload type 0.
     #[default]
     Ulaw,
-    /// G.711 A-law, payload type 8: transcoded both ways.
+    /// G.711 A-law, payload type 8, which is transcoded in both directions.
     Alaw,
 }
 
-/// A call that comes in and runs through the dialplan to `Stasis()`.
+/// A call that arrives and passes through the dialplan to `Stasis()`.
 #[derive(Debug, Clone)]
 pub struct IncomingCall {
     /// The caller's number.
     pub number: String,
     /// The dialled number.
     pub extension: String,
-    /// The arguments of `Stasis()` behind the application.
+    /// The arguments of `Stasis()` after the application.
     pub args: Vec<String>,
     /// Whether the dialplan answers before `Stasis()`.
     pub answered: bool,
     /// The Stasis application.
     pub app: String,
-    /// The phone's codec.
+    /// The codec of the phone.
     pub codec: Codec,
 }
 
@@ -149,137 +152,143 @@ impl Default for IncomingCall {
     }
 }
 
-/// How Asterisk goes down.
+/// The way in which Asterisk stops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stop {
-    /// SIGTERM: callers get a BYE, the application its events, the sockets end later.
+    /// SIGTERM: callers get a BYE, the application gets its events, and the sockets close later.
     Terminate,
-    /// SIGKILL: sockets end at once, callers are told nothing.
+    /// SIGKILL: the sockets close at once, and callers are told nothing.
     Kill,
 }
 
 /// A scripted failure of one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// Nothing is done; this status is answered.
+    /// The request is not carried out and gets this status.
     Status(u16),
-    /// Nothing is done, nothing is answered.
+    /// The request is neither carried out nor answered.
     ConnectionLost,
-    /// All is done at once; the answer comes so much later.
+    /// The request is carried out at once, but the answer is delayed by this time.
     Delay(Duration),
-    /// All is done, nothing is answered.
+    /// The request is carried out but not answered.
     OkButReplyLost,
-    /// All is done; the answer is a page of HTML, as of a proxy.
+    /// The request is carried out, but the answer is an HTML page, as from a proxy.
     Unreadable,
-    /// 204 is answered; it is done so much later, as a busy Asterisk does with removals.
+    /// The request is answered with 204 but carried out only after this time, as a busy Asterisk does with
+    /// removals.
     DoneLater(Duration),
 }
 
-/// Where a call is.
+/// The state of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CallState {
-    /// Not answered yet.
+    /// The call is not answered yet.
     Ringing,
-    /// Answered.
+    /// The call is answered.
     Up,
-    /// Over, as far as this Asterisk's Stasis is concerned.
+    /// The call has ended, or has left Stasis.
     Gone,
 }
 
-/// How a call ended.
+/// The way in which a call ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
-    /// The application hung up; the Q.850 cause in the BYE, or the SIP status where it was never answered.
+    /// The application hung up.
     HungUp {
-        /// 16 normal, 17 busy, 19 no answer, 21 rejected, 26 answered elsewhere, 34 congestion.
+        /// The Q.850 cause: 16 normal, 17 busy, 19 no answer, 21 rejected, 26 answered elsewhere, 34
+        /// congestion.
         cause: u16,
-        /// 603, or 486 for busy.
+        /// The SIP status of a call that was never answered: 603, or 486 for busy.
         sip_status: Option<u16>,
     },
-    /// The dialplan goes on, because the application said so or because there is none (`STASISSTATUS=FAILED`).
+    /// The dialplan continues, because the application said so or because there is no application
+    /// (`STASISSTATUS=FAILED`).
     Continued {
-        /// The dialplan's context.
+        /// The context of the next step.
         context: String,
-        /// The dialplan's extension.
+        /// The extension of the next step.
         extension: String,
-        /// The dialplan's priority.
+        /// The priority of the next step.
         priority: u32,
     },
-    /// `continue` to a place that is not in the dialplan: Asterisk hung up.
+    /// `continue` named a place that is not in the dialplan, so Asterisk hung up.
     NowhereToGo,
     /// The caller hung up, or gave up before the answer.
     CallerHungUp,
-    /// Asterisk was stopped, and said BYE.
+    /// Asterisk was stopped and sent a BYE.
     Stopped,
-    /// Asterisk was killed; the caller does not know.
+    /// Asterisk was killed, and the caller was not told.
     Killed,
 }
 
 /// What became of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
-    /// Where it is.
+    /// The state of the call.
     pub state: CallState,
-    /// How it ended, if it did.
+    /// How the call ended. None: it has not ended.
     pub ended: Option<Ending>,
-    /// What the application set with `POST …/variable`, and `STASISSTATUS` where `Stasis()` failed; in order.
+    /// The variables that the application set with `POST …/variable`, in order, and `STASISSTATUS` if
+    /// `Stasis()` failed.
     pub variables: Vec<(String, String)>,
-    /// When it was answered, if ever.
+    /// When the call was answered. None: it was not answered.
     pub answered_at: Option<std::time::Instant>,
-    /// When it ended, if it did.
+    /// When the call ended. None: it has not ended.
     pub ended_at: Option<std::time::Instant>,
-    /// Whether the application had it ring (180).
+    /// Whether the application indicated ringing (180).
     pub rang: bool,
-    /// The channel's id, which tests need to find the call in requests.
+    /// The id of the channel, with which tests find the call in requests.
     pub channel: String,
 }
 
-/// Something the IO layer or the test world has to do.
+/// Something that the IO layer or the test must do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Emit {
     /// One text message on an event socket.
     Event {
         /// The socket.
         socket: SocketId,
-        /// The JSON.
+        /// The message as JSON.
         text: String,
     },
-    /// The event socket is closed by Asterisk.
+    /// Asterisk closes an event socket.
     SocketClosed {
         /// The socket.
         socket: SocketId,
-        /// With a close frame first; Asterisk stopping or dying sends none.
+        /// Whether a close frame comes first. An Asterisk that stops or dies sends none.
         close_frame: bool,
     },
-    /// RTP for the application.
+    /// RTP to the application.
     Media {
-        /// The media leg's port, from which it is sent.
+        /// The port of the media leg, from which the packet is sent.
         from_port: u16,
-        /// The leg's `external_host`.
+        /// The `external_host` of the leg.
         to: SocketAddr,
         /// The packet.
         datagram: Vec<u8>,
     },
-    /// RTP for a phone.
+    /// RTP to a phone.
     ToCaller {
         /// The phone.
         call: CallerId,
         /// The packet.
         datagram: Vec<u8>,
     },
-    /// The call is answered: the phone begins to send.
+    /// The call is answered, so the phone starts to send.
     CallerAnswered {
         /// The phone.
         call: CallerId,
     },
-    /// The call is over, however that came. Not told when Asterisk is killed: then nobody tells the phone.
+    /// The call has ended, for whatever reason. This is not emitted when Asterisk is killed, because nobody
+    /// then tells the phone.
     CallerReleased {
         /// The phone.
         call: CallerId,
-        /// How.
+        /// How the call ended.
         how: Ending,
     },
-    /// A media leg wants its socket. Comes out before the request's answer is given: drain `poll` first, then answer.
+    /// A media leg needs its socket. This is emitted before the answer to the request: the owner drains
+    /// `poll` first, then answers.
     OpenPort(u16),
     /// A media leg is gone.
     ClosePort(u16),

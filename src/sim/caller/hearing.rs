@@ -1,76 +1,80 @@
-//! The phone's ear: what arrived, when, how regularly, and whether it was speech. It sends nothing.
+//! The receiving side of the phone: what arrived, when and how regularly, and whether it was speech. This
+//! module sends nothing.
 
 use std::time::{Duration, Instant};
 
 use super::samples;
 use crate::sim::rtp;
 
-/// The mean amplitude (of 32 767) above which a frame counts as speech. Comfort noise is below 100, speech above 1000.
+/// The mean amplitude (of 32 767) above which a frame counts as speech. Comfort noise is below 100, speech
+/// above 1000.
 const LOUD: u32 = 300;
-/// A packet that comes so much later than the quickest one would miss an ordinary phone's jitter buffer.
+/// The delay relative to the quickest packet above which a packet counts as late. Such a packet would miss
+/// the jitter buffer of an ordinary phone.
 const LATE: Duration = Duration::from_millis(60);
-/// A timestamp that would put a packet further than this from its arrival is a jump: placing starts anew from it.
+/// A timestamp that would place a packet further than this from its arrival is a jump: placing starts anew
+/// from that packet.
 const JUMP: Duration = Duration::from_mins(1);
 
 /// One packet as it arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Heard {
-    /// When.
+    /// The time of arrival.
     pub at: Instant,
-    /// Its sequence number.
+    /// The sequence number.
     pub seq: u16,
-    /// Its timestamp.
+    /// The timestamp.
     pub timestamp: u32,
-    /// Its SSRC.
+    /// The SSRC.
     pub ssrc: u32,
-    /// Its marker bit.
+    /// The marker bit.
     pub marker: bool,
-    /// Its payload type.
+    /// The payload type.
     pub payload_type: u8,
-    /// Its sound.
+    /// The audio.
     pub payload: Box<[u8]>,
 }
 
-/// What was heard in figures.
+/// The statistics of the packets that were heard.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Statistics {
-    /// Packets of sound.
+    /// The number of audio packets.
     pub packets: u64,
-    /// Missing sequence numbers between the first and the last.
+    /// The number of missing sequence numbers between the first and the last packet.
     pub lost: u64,
-    /// Packets whose number came before.
+    /// The number of packets whose sequence number came before.
     pub duplicates: u64,
-    /// Packets that came behind a later one.
+    /// The number of packets that arrived after a later one.
     pub disordered: u64,
-    /// Packets more than 60 ms later than the quickest.
+    /// The number of packets that came more than 60 ms later than the quickest one.
     pub late: u64,
-    /// The latest packet's delay over the quickest.
+    /// The largest delay relative to the quickest packet.
     pub worst_delay: Duration,
     /// The longest time between two arrivals.
     pub longest_gap: Duration,
-    /// RFC 3550's interarrival jitter.
+    /// The interarrival jitter of RFC 3550 in milliseconds.
     pub jitter_ms: f64,
-    /// Packets with speech in them.
+    /// The number of packets with speech.
     pub loud: u64,
-    /// Packets of another size than 160 bytes.
+    /// The number of packets with another size than 160 bytes.
     pub odd_sizes: u64,
-    /// What was no G.711: other payload types, broken packets.
+    /// The number of datagrams without G.711: other payload types and broken packets.
     pub refused: u64,
-    /// When the first packet came.
+    /// When the first packet arrived.
     pub first_at: Option<Instant>,
-    /// When the first speech came.
+    /// When the first speech arrived.
     pub first_speech_at: Option<Instant>,
-    /// When the last packet came.
+    /// When the last packet arrived.
     pub last_at: Option<Instant>,
 }
 
-/// What the last packet left behind for the next one to be compared with.
+/// The data of the last packet, with which the next one is compared.
 #[derive(Debug)]
 struct Last {
     at: Instant,
     seq: u16,
     timestamp: u32,
-    /// Which of the 64 numbers up to `seq` came.
+    /// A bit for each of the 64 sequence numbers up to `seq`: whether that packet arrived.
     window: u64,
 }
 
@@ -81,10 +85,11 @@ pub(super) struct Ear {
     packets: Vec<Heard>,
     statistics: Statistics,
     last: Option<Last>,
-    /// Arrival and timestamp of the first packet since the last jump, and by how much (ms) the quickest beat it.
+    /// The arrival and the timestamp of the first packet since the last jump, and the smallest delay since
+    /// then in milliseconds.
     origin: Option<(Instant, u32, f64)>,
     last_loud: Option<Instant>,
-    /// Where the present run of speech began; ended by half a second without.
+    /// The start of the current run of speech. Half a second without speech ends a run.
     speech_began: Option<Instant>,
 }
 
@@ -185,12 +190,12 @@ impl Ear {
         self.last_loud
     }
 
-    /// Since when there is speech, if the last of it is no longer ago than `pause`.
+    /// Since when there is speech. None: the last speech is longer ago than `pause`.
     pub(super) fn speech_since(&self, now: Instant, pause: Duration) -> Option<Instant> {
         self.last_loud.filter(|last| now.saturating_duration_since(*last) <= pause).and(self.speech_began)
     }
 
-    /// Everything heard, by timestamp, on the time line that begins at `born`.
+    /// All audio that was heard, placed by timestamp on the timeline that starts at `born`.
     pub(super) fn audio(&self) -> Vec<u8> {
         let mut audio = Vec::new();
         let Some(first) = self.packets.first() else { return audio };

@@ -1,22 +1,22 @@
-//! The phone keeps its clock, its script and its books.
+//! Tests of the phone's clock, script and statistics.
 
 use super::*;
 
 const MS: Duration = Duration::from_millis(1);
-/// A loud frame's byte, and a quiet one's.
+/// The byte of a loud frame, and that of a quiet one.
 const LOUD: u8 = 0x90;
 
-/// A packet as sent, with the milliseconds since the answer.
+/// A packet that was sent, with the milliseconds since the answer.
 type Sent = (u128, Header, Vec<u8>);
 
-/// A phone on its virtual clock, and what it did.
+/// A phone on its virtual clock, and what it sent.
 struct Phone {
     caller: Caller,
     start: Instant,
     now: Instant,
     sent: Vec<Sent>,
     did: Vec<(u128, Doing)>,
-    /// Sequence number and timestamp of the assistant's stream.
+    /// The sequence number and the timestamp of the assistant's stream.
     assistant: (u16, u32),
 }
 
@@ -49,7 +49,7 @@ impl Phone {
         }
     }
 
-    /// Lets time pass, woken at every deadline as an IO layer would.
+    /// Lets time pass and wakes the phone at every deadline, as an IO layer would.
     fn pass(&mut self, milliseconds: u32) {
         let until = self.now + MS * milliseconds;
         while let Some(due) = self.caller.deadline().filter(|due| *due <= until) {
@@ -60,7 +60,7 @@ impl Phone {
         self.now = until;
     }
 
-    /// The assistant is heard for so long, in frames of this byte.
+    /// The phone hears the assistant for this time, in frames of this byte.
     fn hear(&mut self, milliseconds: u32, byte: u8) {
         for _ in 0..milliseconds / 20 {
             self.hear_frame(byte);
@@ -76,13 +76,13 @@ impl Phone {
         self.skip(1);
     }
 
-    /// Packets of the assistant that never come.
+    /// Skips packets of the assistant, which never arrive.
     fn skip(&mut self, packets: u16) {
         let (seq, timestamp) = self.assistant;
         self.assistant = (seq.wrapping_add(packets), timestamp.wrapping_add(160 * u32::from(packets)));
     }
 
-    /// Seconds and milliseconds of the first packet that is no silence.
+    /// The time of the first packet that is not silence, in milliseconds since the answer.
     fn first_word(&self) -> Option<u128> {
         self.sent
             .iter()
@@ -249,7 +249,7 @@ fn it_keeps_what_it_heard_in_its_place() {
     let mut phone = Phone::new(Vec::new());
     phone.pass(100);
     phone.hear(20, 1);
-    phone.skip(3); // lost
+    phone.skip(3); // These packets are lost.
     phone.pass(60);
     phone.hear(20, 2);
     let heard = phone.caller.heard_audio();

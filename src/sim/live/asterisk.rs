@@ -1,5 +1,5 @@
-//! The fake Asterisk behind sockets: ARI over HTTP, its event WebSockets, one UDP socket per media leg, and phones
-//! that call. It adds nothing to [`Asterisk`] but time and wires.
+//! The fake Asterisk behind sockets: ARI over HTTP, its event WebSockets, one UDP socket per media leg, and
+//! phones that call. This module adds only the clock and the sockets to [`Asterisk`].
 
 mod exchange;
 
@@ -26,10 +26,11 @@ use crate::sim::caller::Caller;
 
 pub use self::exchange::{Seen, What};
 
-/// Events that may wait for a slow reader; a real Asterisk cuts its socket at about so many.
+/// The number of events that may wait for a slow reader. A real Asterisk cuts its socket at about this
+/// number.
 const EVENTS: usize = 1_200;
 
-/// A running Asterisk. Ends when dropped.
+/// A running fake Asterisk. Dropping the value ends it.
 #[derive(Debug)]
 pub struct AsteriskServer {
     address: SocketAddr,
@@ -38,14 +39,15 @@ pub struct AsteriskServer {
     _tasks: JoinSet<()>,
 }
 
-/// What the handlers share.
+/// The state that the handlers share.
 type Shared = State<Arc<Exchange>>;
 
 impl AsteriskServer {
-    /// Starts one on a free port. With [`loopback_address`] as `media_address` its UDP ports are free too.
+    /// Starts a server on a free port. With [`loopback_address`] as `media_address` its UDP ports are free
+    /// too.
     ///
     /// # Errors
-    /// When no socket can be bound on loopback.
+    /// Returns an error if no socket can be bound on loopback.
     pub fn start(settings: Settings) -> io::Result<Self> {
         let (door, address, connections) = Door::open(None)?;
         let media_address = settings.media_address;
@@ -61,17 +63,17 @@ impl AsteriskServer {
         Ok(Self { address, exchange, connections, _tasks: tasks })
     }
 
-    /// Where its HTTP server listens.
+    /// The address of its HTTP server.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// A call comes in; `phone` makes the caller's phone for this instant.
+    /// Places a call. `phone` creates the caller's phone for this instant.
     pub fn call(&self, call: IncomingCall, phone: impl FnOnce(Instant) -> Caller) -> CallerId {
         self.exchange.with(|world, now| world.call(now, call, phone(now)))
     }
 
-    /// The caller hangs up, whatever his script says.
+    /// The caller hangs up, whatever their script says.
     pub fn hang_up(&self, call: CallerId) {
         self.exchange.with(|world, now| {
             world.asterisk.caller_hangs_up(now, call);
@@ -79,17 +81,18 @@ impl AsteriskServer {
         });
     }
 
-    /// The phone of this call transfers a customer with this number to the application, and is theirs from then on.
+    /// The phone of this call transfers a customer with this number to the application. From then on the
+    /// phone is the customer's.
     pub fn transfer(&self, call: CallerId, number: &str) {
         self.exchange.with(|world, now| world.asterisk.transfer(now, call, number));
     }
 
-    /// Looks at a caller's phone.
+    /// Gives access to a caller's phone.
     pub fn phone<T>(&self, call: CallerId, look: impl FnOnce(&Caller) -> T) -> T {
         self.exchange.with(|world, _| look(&world.phones[call.0]))
     }
 
-    /// Gives back the memory of a phone whose call is over: what it said and heard.
+    /// Frees the memory of a phone whose call has ended: the audio that was said and heard.
     pub fn forget(&self, call: CallerId) {
         self.exchange.with(|world, now| world.forget(now, call));
     }
@@ -99,42 +102,42 @@ impl AsteriskServer {
         self.exchange.with(|world, _| world.asterisk.outcome(call).clone())
     }
 
-    /// The channels that are alive.
+    /// The ids of the existing channels.
     pub fn channels(&self) -> Vec<String> {
         self.exchange.with(|world, _| world.asterisk.channels())
     }
 
-    /// The bridges that are alive.
+    /// The ids of the existing bridges.
     pub fn bridges(&self) -> Vec<String> {
         self.exchange.with(|world, _| world.asterisk.bridges())
     }
 
-    /// Every request with its status: `POST /bridges 200`.
+    /// Every request with its status, such as `POST /bridges 200`.
     pub fn journal(&self) -> Vec<(Instant, String)> {
         self.exchange.with(|world, _| world.asterisk.journal().to_vec())
     }
 
-    /// How many programs listen to events.
+    /// The number of programs that are connected to the events.
     pub fn listeners(&self) -> usize {
         self.exchange.with(|world, _| world.listeners.len())
     }
 
-    /// The next request with this method and this text in its path fails so.
+    /// Makes the next request with this method and this text in its path fail.
     pub fn fail_next(&self, method: &str, path_contains: &str, fault: Fault) {
         self.exchange.with(|world, _| world.asterisk.fail_next(method, path_contains, fault));
     }
 
-    /// The ARI user may only read from now on, or do everything.
+    /// Sets whether the ARI user may only read.
     pub fn set_read_only(&self, read_only: bool) {
         self.exchange.with(|world, _| world.asterisk.set_read_only(read_only));
     }
 
-    /// For so long, requests for paths that begin so are neither carried out nor answered.
+    /// For this time, requests whose path starts with `path` are neither carried out nor answered.
     pub fn hang(&self, path: &str, lasts: Duration) {
         self.exchange.with(|world, now| world.asterisk.hang(now, path, lasts));
     }
 
-    /// Goes down. Its port stays taken, but nobody is answered there.
+    /// Stops Asterisk. Its port stays in use, but requests are not answered.
     pub fn stop(&self, how: Stop) {
         self.exchange.with(|world, now| world.asterisk.stop(now, how));
         if how == Stop::Kill {
@@ -142,12 +145,12 @@ impl AsteriskServer {
         }
     }
 
-    /// Comes up again.
+    /// Starts Asterisk again.
     pub fn start_again(&self) {
         self.exchange.with(|world, now| world.asterisk.start(now));
     }
 
-    /// The network breaks: every event socket is cut, Asterisk lives on.
+    /// The network breaks: every event socket is cut while Asterisk keeps running.
     pub fn cut_events(&self) {
         self.exchange.with(|world, now| {
             for socket in world.listeners.keys().copied().collect::<Vec<_>>() {
@@ -156,30 +159,33 @@ impl AsteriskServer {
         });
     }
 
-    /// Sends this text on every event socket, whatever it is.
+    /// Sends this text on every event socket, whatever the text is.
     pub fn say(&self, text: &str) {
         self.exchange.with(|world, now| world.say_to_all(now, text));
     }
 
-    /// Sends this datagram to the application from every media leg, whatever it is.
+    /// Sends this datagram from every media leg to the application, whatever the datagram is.
     pub fn inject(&self, datagram: &[u8]) {
         self.exchange.with(|world, _| world.inject(datagram));
     }
 
-    /// Where the application hears the calls: the other ends of the media legs that have sent.
+    /// The addresses at which the application receives the audio of calls: the remote ends of the media legs
+    /// that have sent.
     pub fn media_hosts(&self) -> Vec<SocketAddr> {
         self.exchange.with(|world, _| world.media_hosts())
     }
 
-    /// The network loses the RTP to the application for which `loses` says so, by where it goes.
+    /// The network loses the RTP to the application for which `loses` returns true. The argument of `loses`
+    /// is the destination.
     pub fn lose_media(&self, loses: impl FnMut(SocketAddr) -> bool + Send + 'static) {
         self.exchange.with(|world, _| world.network.loses = Some(Box::new(loses)));
     }
 
-    /// From now on RTP to the application comes from another address, as through a router; which.
+    /// From now on RTP to the application comes from another address, as through a router. Returns that
+    /// address.
     ///
     /// # Errors
-    /// The system's, when there is no such socket to be had.
+    /// Returns the error of the system if the socket cannot be bound.
     pub fn route_media(&self) -> io::Result<SocketAddr> {
         let router = std::net::UdpSocket::bind((loopback_address(), 0))?;
         let address = router.local_addr()?;
@@ -192,18 +198,18 @@ impl AsteriskServer {
         self.exchange.with(|world, _| world.asterisk.applications())
     }
 
-    /// How much later than it was due each frame of the phones has gone out since the last time; nothing the first time.
-    /// It is how late these fakes are themselves.
+    /// How much later than due each frame of the phones was sent since the previous call. The first call
+    /// returns nothing. These delays show how late the fakes themselves are.
     pub fn delays(&self) -> Vec<Duration> {
         self.exchange.with(|world, _| world.delays.replace(Vec::new()).unwrap_or_default())
     }
 
-    /// From now on everything is noted for [`Self::seen`].
+    /// From now on every event is recorded for [`Self::seen`].
     pub fn watch(&self) {
         self.exchange.with(|world, _| world.seen = Some(Vec::new()));
     }
 
-    /// What happened since the last time, in order.
+    /// The events since the previous call, in order.
     pub fn seen(&self) -> Vec<Seen> {
         self.exchange.with(|world, _| world.seen.as_mut().map(std::mem::take).unwrap_or_default())
     }
@@ -215,8 +221,8 @@ impl Drop for AsteriskServer {
     }
 }
 
-/// An address of this machine on which, very probably, no other program has a socket: of 127.0.0.0/8 by chance,
-/// 127.0.0.1 where the system knows no other.
+/// An address of this machine on which very probably no other program has a socket: a random one of
+/// 127.0.0.0/8, or 127.0.0.1 if the system knows no other.
 pub fn loopback_address() -> IpAddr {
     let [a, b, c, ..] = chance().to_le_bytes();
     let address = IpAddr::V4(Ipv4Addr::new(127, a, b, c.clamp(1, 254)));
@@ -226,7 +232,7 @@ pub fn loopback_address() -> IpAddr {
     }
 }
 
-/// Any request but that for the events.
+/// Answers any request except the one for the events.
 async fn request(
     State(exchange): Shared,
     ConnectInfo(switch): ConnectInfo<Switch>,
@@ -248,7 +254,7 @@ async fn request(
     answer(response, &switch).await
 }
 
-/// The event socket.
+/// Opens the event socket.
 async fn events(
     State(exchange): Shared,
     ConnectInfo(switch): ConnectInfo<Switch>,
@@ -272,7 +278,7 @@ async fn events(
     }
 }
 
-/// Tells one listener, until either side ends it.
+/// Sends events to one listener until either side ends the connection.
 async fn tell(mut stream: WebSocket, mut orders: mpsc::Receiver<Told>, switch: &Switch) {
     loop {
         tokio::select! {
@@ -288,7 +294,7 @@ async fn tell(mut stream: WebSocket, mut orders: mpsc::Receiver<Told>, switch: &
                 }
                 Some(Told::Cut) | None => return switch.cut(),
             },
-            // Asterisk does not care what it is told there; the library answers pings.
+            // Asterisk ignores what it receives here; the library answers pings.
             message = stream.recv() => if !matches!(message, Some(Ok(_))) {
                 return;
             },
@@ -301,7 +307,7 @@ async fn answer(response: crate::sim::asterisk::Response, switch: &Switch) -> ax
         tokio::time::sleep(response.delay).await;
     }
     if response.lost {
-        // What is returned now has nowhere to go.
+        // The connection is cut, so the returned answer is never sent.
         switch.cut();
     }
     let status = StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

@@ -1,5 +1,5 @@
-//! TCP connections that can be cut from outside, as a dying process or a broken network cuts them: without an
-//! answer, without a close frame. For axum, which gives a handler no hold on its connection.
+//! TCP connections that can be cut from outside without an answer or a close frame, as a dying process or a
+//! broken network cuts them. axum needs this because its handlers have no access to their connection.
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
-/// The switch of one connection.
+/// The switch that cuts one connection.
 #[derive(Debug, Clone)]
 pub(super) struct Switch(Arc<State>);
 
@@ -24,12 +24,12 @@ struct State {
     cut: AtomicBool,
     reader: AtomicWaker,
     writer: AtomicWaker,
-    /// For who neither reads nor writes.
+    /// Notifies a task that neither reads nor writes.
     idle: Notify,
 }
 
 impl Switch {
-    /// Ends the connection: nothing more is read or written.
+    /// Cuts the connection: nothing more is read or written.
     pub(super) fn cut(&self) {
         self.0.cut.store(true, Ordering::SeqCst);
         self.0.reader.wake();
@@ -37,7 +37,7 @@ impl Switch {
         self.0.idle.notify_one();
     }
 
-    /// Waits until the connection has been cut from outside.
+    /// Waits until the connection is cut.
     pub(super) async fn is_cut(&self) {
         self.0.idle.notified().await;
     }
@@ -53,12 +53,12 @@ impl Connected<IncomingStream<'_, Door>> for Switch {
     }
 }
 
-/// All connections of a server, to be cut together.
+/// All connections of a server, which can be cut together.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Connections(Arc<Mutex<Vec<Weak<State>>>>);
 
 impl Connections {
-    /// Cuts every connection there is now.
+    /// Cuts every connection that is open now.
     pub(super) fn cut_all(&self) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for state in all.drain(..).filter_map(|state| state.upgrade()) {
@@ -83,11 +83,13 @@ pub(super) struct Door {
 }
 
 impl Door {
-    /// Listens on a free port of 127.0.0.1. `receive_buffer`: what the kernel holds of what is not read yet.
+    /// Listens on a free port of 127.0.0.1. `receive_buffer` is the size of the kernel's receive buffer in
+    /// bytes.
     pub(super) fn open(receive_buffer: Option<usize>) -> io::Result<(Self, SocketAddr, Connections)> {
         let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;
         if let Some(bytes) = receive_buffer {
-            // Inherited by the connections; after `listen` it would be too late for the window.
+            // The connections inherit the size. Setting it after `listen` would be too late for the TCP
+            // window.
             socket.set_recv_buffer_size(bytes)?;
         }
         socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())?;
@@ -105,7 +107,7 @@ impl Listener for Door {
 
     async fn accept(&mut self) -> (Connection, SocketAddr) {
         let (stream, address) = Listener::accept(&mut self.listener).await;
-        // Without it all works, later.
+        // Without this setting the connection works, but with more delay.
         drop(stream.set_nodelay(true));
         let switch = Switch(Arc::default());
         self.connections.add(&switch);

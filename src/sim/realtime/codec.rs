@@ -1,7 +1,7 @@
-//! The three sound formats of the API: how many bytes are a millisecond, how loud they are, and how scripted µ-law
-//! becomes them.
+//! The three audio formats of the API: their bytes per millisecond, their loudness, and the conversion of
+//! scripted µ-law to each of them.
 //!
-//! Good enough for a fake: PCM at 24 kHz is made by repeating samples, without a filter.
+//! The conversion is good enough for a fake: PCM at 24 kHz repeats each sample, without a filter.
 
 use serde_json::Value;
 
@@ -10,12 +10,12 @@ use serde_json::Value;
 pub(super) enum Codec {
     Ulaw,
     Alaw,
-    /// 16 bits, little endian, 24 kHz.
+    /// 16-bit linear samples, little endian, 24 kHz.
     Pcm,
 }
 
 impl Codec {
-    /// By its GA or beta name; whatever is unknown is PCM, the API's default.
+    /// The format with this GA or beta name. An unknown name means PCM, the default of the API.
     pub(super) fn named(name: &Value) -> Self {
         match name.as_str() {
             Some("audio/pcmu" | "g711_ulaw") => Self::Ulaw,
@@ -31,7 +31,7 @@ impl Codec {
         }
     }
 
-    /// Mean absolute amplitude, 0 to 32 767.
+    /// The mean absolute amplitude, 0 to 32 767.
     pub(super) fn loudness(self, sound: &[u8]) -> u32 {
         let (total, samples) = match self {
             Self::Ulaw => {
@@ -46,7 +46,7 @@ impl Codec {
         u32::try_from(total / samples.max(1) as u64).unwrap_or(u32::MAX)
     }
 
-    /// Scripted µ-law in this format.
+    /// Converts scripted µ-law to this format.
     pub(super) fn encode(self, sound: &[u8]) -> std::borrow::Cow<'_, [u8]> {
         match self {
             Self::Ulaw => sound.into(),
@@ -83,7 +83,7 @@ fn alaw_to_linear(byte: u8) -> i16 {
     if byte & 0x80 == 0 { -magnitude } else { magnitude }
 }
 
-/// The A-law byte whose sound is nearest; a search, since a fake may take its time.
+/// The nearest A-law byte. A search is fast enough for a fake.
 fn linear_to_alaw(sample: i16) -> u8 {
     let distance = |byte: &u8| i32::from(alaw_to_linear(*byte)).abs_diff(i32::from(sample));
     (0..=u8::MAX).min_by_key(distance).expect("there are 256 bytes to choose from")

@@ -1,7 +1,7 @@
-//! Reads client events: JSON, `type`, known fields (5, 6), then hands each to who understands it. `session.update`
-//! is answered here.
+//! Reads client events: checks the JSON, the `type` and the known fields (5, 6), and then passes each event
+//! to its handler. This module answers `session.update` itself.
 //!
-//! Appends come fifty times a second, so the plain shape of an append is read without building a tree.
+//! Appends arrive fifty times a second, so an append in its usual form is read without building a JSON tree.
 
 use std::borrow::Cow;
 
@@ -12,7 +12,7 @@ use super::schema::CLIENT_EVENTS;
 use super::validate::{Rejection, Shape, check};
 use super::{Phase, Session, What};
 
-/// An append as every client writes it. Anything else goes the long way.
+/// An append in the form that every client uses. Any other form takes the general path.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PlainAppend<'a> {
@@ -90,7 +90,7 @@ impl Session {
         }
     }
 
-    /// `session.update`: judged whole, merged whole, echoed whole (8–17).
+    /// Handles `session.update`: the update is validated, merged and echoed as a whole (8–17).
     fn update(&mut self, update: &Value, event_id: Option<&str>) -> Result<(), Rejection> {
         self.settings.judge(update, self.has_spoken())?;
         if self.has_spoken() && self.settings.voice_of(update).is_some() {
@@ -138,7 +138,7 @@ impl Session {
     }
 }
 
-/// What kind of event it is, if its fields are those of its kind.
+/// The type of the event, if its fields are valid for that type.
 fn judge(event: &Value) -> Result<&'static str, Rejection> {
     let Some(kind) = event.get("type") else {
         return Err(Rejection::new("invalid_event", "The 'type' field is missing.", None));

@@ -1,6 +1,6 @@
-//! Requests to change the conversation: create, truncate, delete, retrieve (30–34).
+//! Requests that change the conversation: create, truncate, delete and retrieve (30–34).
 //!
-//! ⚑ 31 compares truncations with what the test's phone really played, as far as the test has told.
+//! ⚑ 31 compares truncations with what the test's phone really played, as far as the test has reported it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,12 +11,12 @@ use super::schema::check_item;
 use super::validate::Rejection;
 use super::{Session, What};
 
-/// How far a truncation may be from what was played. Larger: a wrong clock passes. Smaller: one frame in flight and
-/// a jitter buffer are an error.
+/// The tolerated difference between a truncation and what was played. A larger value lets a wrong clock pass;
+/// with a smaller value one frame in flight and a jitter buffer are an error.
 const PLAYOUT_TOLERANCE_MS: u64 = 100;
 
 impl Session {
-    /// `conversation.item.create`.
+    /// Handles `conversation.item.create`.
     pub(super) fn create_item(&mut self, item: &Value, previous: Option<&str>) -> Result<(), Rejection> {
         check_item(item, "item", self.script.dialect.is_beta())?;
         let place = match previous {
@@ -78,7 +78,7 @@ impl Session {
         }
     }
 
-    /// `conversation.item.truncate`.
+    /// Handles `conversation.item.truncate`.
     pub(super) fn truncate(&mut self, event: &Value) -> Result<(), Rejection> {
         let id = event["item_id"].as_str().unwrap_or_default();
         let audio_end_ms = event["audio_end_ms"].as_u64().unwrap_or_default();
@@ -114,7 +114,7 @@ impl Session {
         Ok(())
     }
 
-    /// ⚑ 31.
+    /// ⚑ 31: checks a truncation.
     fn check_truncation(
         &mut self,
         id: &str,
@@ -137,7 +137,7 @@ impl Session {
         }
     }
 
-    /// `conversation.item.delete`.
+    /// Handles `conversation.item.delete`.
     pub(super) fn delete_item(&mut self, id: &str) -> Result<(), Rejection> {
         let Some(item) = self.items.find(id) else {
             let message = format!("Error deleting item: the item with id '{id}' does not exist.");
@@ -157,7 +157,7 @@ impl Session {
         Ok(())
     }
 
-    /// `conversation.item.retrieve`: with its sound, if it is the model's.
+    /// Handles `conversation.item.retrieve`. An item of the model is returned with its audio.
     pub(super) fn retrieve_item(&mut self, id: &str) -> Result<(), Rejection> {
         let Some(item) = self.items.find(id) else {
             let message = format!("Error retrieving item: the item with id '{id}' does not exist.");

@@ -1,6 +1,8 @@
-//! The upgrade request: who is let in, and the error frame and close code of who is not (1–4).
+//! The upgrade request: which clients are accepted, and the error frame and close code for those that are not
+//! (1–4).
 //!
-//! As on the real server, all but scripted refusals happen *after* `101`: one `error` frame, then a close.
+//! As on the real server, every refusal except a scripted one happens *after* `101`: one `error` frame, then
+//! a close.
 
 use std::time::Instant;
 
@@ -10,10 +12,10 @@ use super::script::{Dialect, FaultKind, Script};
 use super::validate::Rejection;
 use super::{Handshake, Refusal, Session};
 
-/// The Unix time of a session's begin when the script has no wall clock: 2026-11-20 12:50 UTC.
+/// The Unix time of the start of a session if the script has no wall clock: 2026-11-20 12:50 UTC.
 const SOME_DAY: u64 = 1_795_179_000;
 
-/// What is answered in HTTP: scripted refusals, and a path that is not there.
+/// The refusals in HTTP: scripted ones, and an unknown path.
 pub(super) fn refusal(handshake: &Handshake<'_>, script: &Script) -> Result<(), Refusal> {
     let scripted = script.faults.iter().find_map(|fault| fault.kind.refusal());
     let (status, scripted_code) = match scripted {
@@ -36,7 +38,7 @@ pub(super) fn refusal(handshake: &Handshake<'_>, script: &Script) -> Result<(), 
     Err(Refusal { status, body })
 }
 
-/// `GET /v1/models`: the status and the body. Transcription models are there too.
+/// Answers `GET /v1/models` with a status and a body. The list includes transcription models.
 pub fn models(script: &Script, authorization: Option<&str>) -> (u16, String) {
     let error = |status, code: &str, message: String| {
         let error = json!({"message": message, "type": "invalid_request_error", "param": null, "code": code});
@@ -62,7 +64,7 @@ pub fn models(script: &Script, authorization: Option<&str>) -> (u16, String) {
     (200, json!({"object": "list", "data": data}).to_string())
 }
 
-/// What is said of a key that is not the one expected.
+/// The message about a key that is not the expected one. None: the key is right.
 fn wrong_key(script: &Script, key: &str) -> Option<String> {
     let shown: String = key.chars().take(7).collect();
     let is_wrong = key.is_empty() || script.key.as_ref().is_some_and(|expected| expected != key);
@@ -91,7 +93,7 @@ pub(super) fn parameter<'a>(query: &'a str, name: &str) -> Option<&'a str> {
 }
 
 impl Session {
-    /// Whether the client is let in; otherwise the error and the close are queued.
+    /// Whether the client is accepted. If not, the error and the close frame are queued.
     pub(super) fn greet_or_close(&mut self, handshake: &Handshake<'_>) -> bool {
         let header = |name: &str| {
             let found = handshake.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));

@@ -1,6 +1,7 @@
-//! The caller's side: appended audio, the turns the VAD finds in it, their items and their transcripts (18–23, 38).
+//! The caller's side: appended audio, the turns that the VAD finds in it, their items and their transcripts
+//! (18–23, 38).
 //!
-//! Finding speech is [`vad`](super::vad)'s; answering it is [`respond`](super::respond)'s.
+//! [`vad`](super::vad) finds speech, and [`respond`](super::respond) answers it.
 
 use std::time::{Duration, Instant};
 
@@ -16,34 +17,34 @@ use super::vad::{Heard, Vad};
 use super::validate::Rejection;
 use super::{Due, Phase, Session, What};
 
-/// §8: of one append, decoded.
+/// The largest append, in decoded bytes (§8).
 const LARGEST_APPEND: usize = 15 * 1024 * 1024;
-/// §8: of a commit.
+/// The shortest audio that can be committed, in milliseconds (§8).
 const SHORTEST_COMMIT_MS: u64 = 100;
 
-/// What has been heard of the caller.
+/// The audio of the caller and what was found in it.
 #[derive(Debug)]
 pub(super) struct Ear {
     pub(super) appended: Vec<u8>,
-    /// When each append came, and where its sound ends in `appended`.
+    /// When each append arrived, and where its audio ends in `appended`.
     pub(super) arrivals: Vec<(Instant, usize)>,
-    /// The last append, decoded; kept for its memory.
+    /// The last append, decoded. The buffer is reused.
     decoded: Vec<u8>,
-    /// Microseconds that are not committed yet.
+    /// The length of the audio that is not committed yet, in microseconds.
     buffer_us: u64,
     vad: Vad,
     pace: Pace,
-    /// The timer that looks at the pace runs.
+    /// Whether the timer that checks the pace is running.
     is_watched: bool,
-    /// The turn in progress.
+    /// The current turn of the caller.
     turn: Option<Turn>,
     /// How often the caller has spoken.
     turns: u32,
-    /// How many turns have been given a transcript.
+    /// The number of turns that got a transcript.
     transcribed: usize,
-    /// Transcripts that wait for the next one to overtake them.
+    /// Transcripts that wait until the next one has overtaken them.
     held: Vec<Transcript>,
-    /// Counts whatever makes a waiting `idle_timeout_ms` void.
+    /// A counter. A waiting `idle_timeout_ms` is void if the counter has changed.
     pub(super) stamp: u64,
 }
 
@@ -54,11 +55,11 @@ struct Turn {
     faults: Vec<FaultKind>,
 }
 
-/// A transcript on its way.
+/// A transcript that is due later.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Transcript {
     item: String,
-    /// `None`: it will fail.
+    /// None: the transcription will fail.
     text: Option<String>,
     ms: u64,
     after_next: bool,
@@ -82,7 +83,7 @@ impl Ear {
         }
     }
 
-    /// Forgets the speech in progress, as when turn detection is switched off.
+    /// Forgets the current speech, as when turn detection is switched off.
     pub(super) fn forget_speech(&mut self) {
         self.vad.reset();
         self.turn = None;
@@ -90,7 +91,7 @@ impl Ear {
 }
 
 impl Session {
-    /// `input_audio_buffer.append`.
+    /// Handles `input_audio_buffer.append`.
     pub(super) fn append(&mut self, audio: Option<&str>, event_id: Option<&str>) {
         let mut sound = std::mem::take(&mut self.ear.decoded);
         sound.clear();
@@ -149,7 +150,7 @@ impl Session {
         }
     }
 
-    /// The client may have stopped sending altogether.
+    /// Checks the pace, because the client may have stopped sending.
     pub(super) fn look_at_pace(&mut self) {
         if let Some(percent) = self.ear.pace.look(self.now) {
             self.tell_pace(percent);
@@ -189,7 +190,7 @@ impl Session {
         }
     }
 
-    /// The buffer becomes an item; its transcript is on its way.
+    /// Turns the buffer into an item and schedules its transcript.
     fn commit(&mut self, turn: Turn, stopped_ms: u64) {
         let ms = stopped_ms.saturating_sub(turn.started_ms);
         self.ear.buffer_us = 0;
@@ -274,7 +275,7 @@ impl Session {
         self.emit("conversation.item.input_audio_transcription.completed", &body);
     }
 
-    /// `input_audio_buffer.commit` (21, 22).
+    /// Handles `input_audio_buffer.commit` (21, 22).
     pub(super) fn commit_by_client(&mut self) -> Result<(), Rejection> {
         if self.settings.turn_detection().is_some() {
             self.discipline("commit while the VAD commits by itself (22)");
@@ -299,14 +300,14 @@ impl Session {
         Ok(())
     }
 
-    /// `input_audio_buffer.clear`.
+    /// Handles `input_audio_buffer.clear`.
     pub(super) fn clear(&mut self) {
         self.ear.buffer_us = 0;
         self.ear.forget_speech();
         self.emit("input_audio_buffer.cleared", &json!({}));
     }
 
-    /// The caller has said nothing for `idle_timeout_ms`: the server makes a turn of the silence (§3.3).
+    /// The caller has been silent for `idle_timeout_ms`, so the server makes a turn of the silence (§3.3).
     pub(super) fn idle(&mut self, stamp: u64) {
         if stamp != self.ear.stamp || self.ear.vad.is_speaking() {
             return;
@@ -321,7 +322,8 @@ impl Session {
         self.respond_to_turn();
     }
 
-    /// A response the server makes by itself; refused, like the client's, while one is active (§5).
+    /// Starts a response that the server itself decides to make. Like a response of the client, it is refused
+    /// while another one is active (§5).
     fn respond_to_turn(&mut self) {
         if let Some(active) = self.active_response() {
             let message = active.in_the_way();

@@ -1,7 +1,7 @@
-//! The conversation: its items in order, and how each looks on the wire.
+//! The conversation: its items in order, and their form on the wire.
 //!
-//! It keeps deleted and out-of-band items too, unlisted, because `response.done` still shows them. Requests to
-//! change it are judged in [`edit`](super::edit).
+//! Deleted and out-of-band items are kept too, but not listed, because `response.done` still shows them.
+//! [`edit`](super::edit) validates requests that change the conversation.
 
 use std::sync::Arc;
 
@@ -10,32 +10,32 @@ use serde_json::{Value, json};
 /// An item of the conversation, for tests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConversationItem {
-    /// Its id.
+    /// The id of the item.
     pub id: String,
-    /// Whose it is.
+    /// The author of the item.
     pub role: Role,
-    /// Transcript, text, arguments or output. A truncated message has none, as on the real server.
+    /// The transcript, text, arguments or output. A truncated message has none, as on the real server.
     pub text: String,
-    /// How much sound the server has sent (assistant) or got (user).
+    /// The length of the audio that the server has sent (assistant) or received (user), in milliseconds.
     pub audio_ms: u64,
-    /// Where the client cut it.
+    /// Where the client truncated the audio, in milliseconds. None: the item was not truncated.
     pub truncated_ms: Option<u64>,
     /// `in_progress`, `completed` or `incomplete`.
     pub status: &'static str,
 }
 
-/// Whose an item is.
+/// The author of an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// The caller, in sound or in text.
+    /// The caller, in audio or in text.
     User,
     /// The model.
     Assistant,
-    /// A note by the client.
+    /// The client, as a system message.
     System,
-    /// A call of a tool.
+    /// A function call.
     FunctionCall,
-    /// Its answer.
+    /// The output of a function call.
     FunctionCallOutput,
 }
 
@@ -66,12 +66,12 @@ pub(super) enum Body {
         role: Role,
         text: String,
     },
-    /// What the caller said.
+    /// The caller's speech.
     Turn {
         ms: u64,
         transcript: Option<String>,
     },
-    /// What the model said; `sent` of `audio` (µ-law) has gone out.
+    /// The model's speech. `sent` bytes of `audio` (µ-law) have been sent.
     Speech {
         transcript: String,
         audio: Arc<[u8]>,
@@ -130,7 +130,7 @@ impl Item {
         }
     }
 
-    /// The item on the wire.
+    /// The item as JSON.
     pub(super) fn json(&self, beta: bool) -> Value {
         let mut item = json!({"id": self.id, "object": "realtime.item", "status": self.status});
         let body = match &self.body {
@@ -169,20 +169,20 @@ impl Item {
     }
 }
 
-/// All items of a session, the conversation's in its order.
+/// All items of a session. Those of the conversation are in its order.
 #[derive(Debug)]
 pub(super) struct Items {
     all: Vec<Item>,
     beta: bool,
 }
 
-/// Where a new item goes.
+/// The place of a new item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place<'a> {
     End,
     Root,
     After(&'a str),
-    /// Not in the conversation.
+    /// The item is not part of the conversation.
     Nowhere,
 }
 
@@ -191,7 +191,7 @@ impl Items {
         Self { all: Vec::new(), beta }
     }
 
-    /// Adds an item whose place has been checked.
+    /// Adds an item whose place has been validated.
     pub(super) fn insert(&mut self, mut item: Item, place: Place<'_>) {
         item.listed = place != Place::Nowhere;
         let index = match place {
@@ -213,7 +213,7 @@ impl Items {
         self.all.iter_mut().rev().find(|item| item.listed && item.id == id)
     }
 
-    /// Any item, even if it is not, or no longer, of the conversation.
+    /// Any item, even one that is not or no longer part of the conversation.
     pub(super) fn any_mut(&mut self, id: &str) -> Option<&mut Item> {
         self.all.iter_mut().rev().find(|item| item.id == id)
     }
@@ -232,7 +232,7 @@ impl Items {
         self.find(id).is_some()
     }
 
-    /// The id of the item before this one; of the last one, for an id that is not there.
+    /// The id of the item before this one. For an unknown id, the id of the last item.
     pub(super) fn previous(&self, id: &str) -> Option<&str> {
         let before = self.all.iter().take_while(|item| item.id != id);
         before.filter(|item| item.listed).last().map(|item| item.id.as_str())

@@ -1,6 +1,7 @@
-//! What a session remembers for the test that reads it: facts with their instant, and violations as sentences.
+//! The record of a session for the test that reads it: facts with their instants, and violations as
+//! sentences.
 //!
-//! It judges nothing; the checks live beside what they check.
+//! This module makes no judgements; the checks are beside what they check.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -10,7 +11,7 @@ use std::time::Instant;
 pub struct Fact {
     /// The instant.
     pub at: Instant,
-    /// What happened.
+    /// The event.
     pub what: What,
 }
 
@@ -19,113 +20,113 @@ pub struct Fact {
 pub enum What {
     /// `session.updated` was sent.
     SessionUpdated,
-    /// The VAD heard the caller begin; `ms` as reported, prefix padding included.
+    /// The VAD heard the caller start to speak.
     SpeechStarted {
-        /// The item this turn will become.
+        /// The id of the item that this turn becomes.
         item: String,
-        /// `audio_start_ms`.
+        /// `audio_start_ms`, as reported, prefix padding included.
         ms: u64,
     },
-    /// The VAD heard the caller end.
+    /// The VAD heard the caller stop speaking.
     SpeechStopped {
-        /// The turn's item.
+        /// The id of the item of the turn.
         item: String,
         /// `audio_end_ms`.
         ms: u64,
     },
     /// The caller's turn became an item.
     Committed {
-        /// The item.
+        /// The id of the item.
         item: String,
     },
     /// A transcript of the caller was sent.
     Transcript {
-        /// The turn's item.
+        /// The id of the item of the turn.
         item: String,
         /// The words.
         text: String,
     },
     /// A response began.
     ResponseCreated {
-        /// The response.
+        /// The id of the response.
         id: String,
-        /// Asked for by `response.create`, rather than made by the VAD.
+        /// Whether `response.create` asked for the response; otherwise the VAD started it.
         by_client: bool,
     },
     /// An audio delta was sent.
     AudioSent {
-        /// The response.
+        /// The id of the response.
         response: String,
-        /// The item.
+        /// The id of the item.
         item: String,
-        /// How much of the item has been sent, this delta included.
+        /// The length of the item's audio that has been sent, this delta included.
         ms: u64,
     },
     /// A response ended.
     ResponseDone {
-        /// The response.
+        /// The id of the response.
         id: String,
         /// `completed`, `cancelled`, `failed` or `incomplete`.
         status: &'static str,
     },
     /// A response was cancelled.
     Cancelled {
-        /// The response.
+        /// The id of the response.
         response: String,
-        /// By `response.cancel`, rather than by the caller's speech.
+        /// Whether `response.cancel` cancelled the response; otherwise the caller's speech did.
         by_client: bool,
     },
-    /// The client said how much of an item was heard.
+    /// The client truncated an item.
     Truncated {
-        /// The item.
+        /// The id of the item.
         item: String,
-        /// How much, in the client's opinion.
+        /// The length that the caller heard, according to the client.
         audio_end_ms: u64,
-        /// How much had been sent.
+        /// The length that had been sent.
         generated_ms: u64,
     },
     /// The client deleted an item.
     Deleted {
-        /// The item.
+        /// The id of the item.
         item: String,
     },
-    /// A function call was delivered complete.
+    /// A complete function call was delivered.
     ToolCalled {
-        /// Its id.
+        /// The id of the function call.
         call_id: String,
-        /// The tool.
+        /// The name of the function.
         name: String,
     },
     /// The client answered a function call.
     ToolOutput {
-        /// Its id.
+        /// The id of the function call.
         call_id: String,
-        /// The answer.
+        /// The output.
         output: String,
     },
-    /// The client created an item (tool outputs too).
+    /// The client created an item (outputs of functions too).
     ItemCreated {
-        /// The item.
+        /// The id of the item.
         item: String,
         /// `user`, `system`, `assistant`, `function_call` or `function_call_output`.
         role: &'static str,
-        /// Its text, arguments or output.
+        /// The text, arguments or output of the item.
         text: String,
     },
     /// An `error` event was sent.
     ErrorSent {
-        /// Its code, `""` for null.
+        /// The code of the error, `""` for null.
         code: String,
-        /// Excused: two messages crossed on the wire.
+        /// Whether the error is excused because two messages crossed on the wire.
         race: bool,
     },
-    /// A scripted fault struck.
+    /// A scripted fault happened.
     FaultStruck(String),
-    /// The client did what it must not.
+    /// The client did something that it must not do.
     Violation(String),
-    /// The session is over.
+    /// The session ended.
     Closed {
-        /// Who ended it.
+        /// Whether the client ended the session.
         by_client: bool,
     },
 }
@@ -135,7 +136,7 @@ pub enum What {
 pub(super) struct Journal {
     pub(super) facts: Vec<Fact>,
     pub(super) violations: Vec<String>,
-    /// Kinds that are told once, because they would repeat with every packet.
+    /// The violations that are reported only once, because they would repeat with every packet.
     told: BTreeSet<&'static str>,
     keep: bool,
 }
@@ -156,7 +157,7 @@ impl Journal {
         self.violations.push(words);
     }
 
-    /// Whether this is the first time, for what should be told only once.
+    /// Whether this is the first time, for violations that are reported only once.
     pub(super) fn first(&mut self, kind: &'static str) -> bool {
         self.told.insert(kind)
     }

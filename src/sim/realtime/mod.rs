@@ -1,11 +1,11 @@
-//! A strict, scripted fake of the `OpenAI` Realtime server, without sockets and without a clock.
+//! A strict, scripted fake of the OpenAI Realtime server, without sockets and without a clock.
 //!
-//! Frames go in, frames come out, and time is an argument; so the same fake sits on a virtual clock in tests and
-//! behind real sockets in the demo and the benchmark. It judges what the client sends as the documentation says the
-//! real server would, and remembers it for the test. It shares no type with the product: a wrong idea about the
-//! protocol must not be able to agree with itself.
+//! Frames go in, frames come out, and time is an argument. The same fake therefore runs on a virtual clock in
+//! tests and behind real sockets in the demo and the benchmark. The fake validates what the client sends as
+//! the documentation says the real server does, and records it for the test. The fake shares no type with the
+//! product, so that a wrong idea about the protocol cannot agree with itself.
 //!
-//! It does not understand sound or language. What it says, hears and breaks is written in a [`Script`].
+//! The fake does not understand audio or language. A [`Script`] says what the fake says, hears and breaks.
 //!
 //! ```text
 //!  accept ─► session.created      every call:  receive / advance ─► poll until None ─► wait until deadline()
@@ -58,53 +58,53 @@ use trouble::Troubles;
 /// The HTTP upgrade request as the server sees it.
 #[derive(Clone, Copy, Debug)]
 pub struct Handshake<'a> {
-    /// Without the query.
+    /// The path, without the query.
     pub path: &'a str,
-    /// What follows the `?`, without it; values are compared as they are, without percent-decoding.
+    /// The query, without the `?`. Values are compared as they are, without percent-decoding.
     pub query: &'a str,
-    /// Names in any case.
+    /// The headers. Their names may be in any case.
     pub headers: &'a [(String, String)],
 }
 
-/// Something that comes from the client.
+/// Something that the client sends.
 #[derive(Clone, Copy, Debug)]
 pub enum Incoming<'a> {
     /// A text frame.
     Text(&'a str),
     /// A binary frame.
     Binary(&'a [u8]),
-    /// A pong. The client's pings are the IO layer's to answer.
+    /// A pong. The IO layer answers the client's pings.
     Pong,
     /// A close frame, or the end of the connection.
     Closed,
 }
 
-/// Something the server does.
+/// Something that the server does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outgoing {
-    /// A text frame.
+    /// Sends a text frame.
     Text(String),
-    /// A binary frame, which the real server never sends.
+    /// Sends a binary frame, which the real server never does.
     Binary(Vec<u8>),
-    /// A ping, which must be answered by [`Incoming::Pong`].
+    /// Sends a ping, which [`Incoming::Pong`] must answer.
     Ping,
-    /// A close frame; nothing follows.
+    /// Sends a close frame; nothing follows.
     Close {
         /// The close code.
         code: u16,
         /// The close reason.
         reason: String,
     },
-    /// An abrupt end of the TCP connection, without a close frame; nothing follows.
+    /// Ends the TCP connection abruptly, without a close frame; nothing follows.
     Drop,
 }
 
-/// The upgrade is refused at the HTTP level.
+/// The refusal of an upgrade in HTTP.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// The HTTP status.
     pub status: u16,
-    /// The body, JSON unless a page for people is scripted.
+    /// The body: JSON, unless a web page is scripted.
     pub body: String,
 }
 
@@ -121,18 +121,18 @@ pub struct Session {
     dice: Dice,
     journal: Journal,
     settings: Settings,
-    /// What came before `session.created` went out, and waits for it.
+    /// The frames that arrived before `session.created` was sent; they are handled after it.
     early: Option<Vec<String>>,
     /// When the first `session.updated` was sent.
     configured: Option<Instant>,
-    /// When the ping went out that waits for its pong.
+    /// When the ping was sent that waits for its pong.
     pinged: Option<Instant>,
     ear: Ear,
     items: Items,
     responses: Vec<Response>,
     rounds: Rounds,
     troubles: Troubles,
-    /// What the test's phone played of each item.
+    /// How much of each item the test's phone has played, in milliseconds.
     playout: BTreeMap<String, u64>,
 }
 
@@ -140,12 +140,12 @@ pub struct Session {
 enum Phase {
     Open,
     Stalled,
-    /// It reads, and says nothing.
+    /// The server reads but sends nothing.
     Mute,
     Over,
 }
 
-/// What a timer is for.
+/// The purpose of a timer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Due {
     Created,
@@ -157,17 +157,17 @@ enum Due {
     Speak(String),
     RateLimits,
     Transcript(hear::Transcript),
-    /// The caller has been silent for long; void if anything happened since.
+    /// The caller has been silent for long. The timer is void if anything happened since.
     Idle(u64),
-    /// A call should have been answered.
+    /// The client should have answered a function call.
     Tool(String),
-    /// All outputs of a round are in; void if a response began since.
+    /// All outputs of a round have arrived. The timer is void if a response began since.
     Owed(u64),
     Pace,
 }
 
-/// The numbers behind the ids. Every id contains the seed, so that those of two sessions differ; with seed 0 they
-/// are short, for the reader of a test.
+/// The counters of the ids. Every id contains the seed, so that the ids of two sessions differ. With seed 0
+/// the ids are short and easy to read in a test.
 #[derive(Debug)]
 struct Ids {
     tag: String,
@@ -188,11 +188,12 @@ impl Ids {
 }
 
 impl Session {
-    /// Answers an upgrade request. Only scripted refusals and a wrong path are answered in HTTP; like the real
-    /// server, this one accepts a wrong key or model and says so in its first frame.
+    /// Answers an upgrade request. Only scripted refusals and a wrong path are answered in HTTP. Like the
+    /// real server, the fake accepts the upgrade with a wrong key or model and reports the error in its first
+    /// frame.
     ///
     /// # Errors
-    /// The refusal to send instead of `101 Switching Protocols`.
+    /// Returns the refusal to send instead of `101 Switching Protocols`.
     pub fn accept(
         now: Instant,
         handshake: &Handshake<'_>,
@@ -234,7 +235,7 @@ impl Session {
         Ok(session)
     }
 
-    /// Takes a frame.
+    /// Receives a frame.
     pub fn receive(&mut self, now: Instant, incoming: Incoming<'_>) {
         self.advance(now);
         match (self.phase, incoming) {
@@ -248,7 +249,7 @@ impl Session {
         }
     }
 
-    /// Lets time pass: what is due is done, each thing at its own instant.
+    /// Lets time pass: everything that is due happens, each at its own instant.
     pub fn advance(&mut self, now: Instant) {
         while let Some(entry) = self.timers.first_entry().filter(|entry| entry.key().0 <= now) {
             let ((at, _), due) = entry.remove_entry();
@@ -258,36 +259,36 @@ impl Session {
         self.now = self.now.max(now);
     }
 
-    /// When [`advance`](Self::advance) is wanted next; `None` when nothing will ever happen by itself.
+    /// When [`advance`](Self::advance) is needed next. None: nothing will happen by itself.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         self.timers.first_key_value().map(|((at, _), _)| *at)
     }
 
-    /// Takes the next thing to send; to be drained after every `accept`, `receive` and `advance`.
+    /// The next thing to send. The owner drains this after every `accept`, `receive` and `advance`.
     pub fn poll(&mut self) -> Option<Outgoing> {
         self.out.pop_front()
     }
 
-    /// What the client did wrong: every refusal that was not a mere race, and the ⚑ checks.
+    /// The mistakes of the client: every refusal that was not a mere race, and the failed ⚑ checks.
     #[must_use]
     pub fn violations(&self) -> &[String] {
         &self.journal.violations
     }
 
-    /// All audio the client appended, in the format it negotiated. Empty without [`Script::keep_audio`].
+    /// All audio that the client appended, in the negotiated format. Empty without [`Script::keep_audio`].
     #[must_use]
     pub fn appended(&self) -> &[u8] {
         &self.ear.appended
     }
 
-    /// When each append came, and where its sound ends in [`Self::appended`].
+    /// When each append arrived, and where its audio ends in [`Self::appended`].
     #[must_use]
     pub fn arrivals(&self) -> &[(Instant, usize)] {
         &self.ear.arrivals
     }
 
-    /// Everything worth telling, in order. Empty without [`Script::keep_journal`].
+    /// All facts in order. Empty without [`Script::keep_journal`].
     #[must_use]
     pub fn journal(&self) -> &[Fact] {
         &self.journal.facts
@@ -299,13 +300,14 @@ impl Session {
         self.items.conversation()
     }
 
-    /// The session object as it stands, in the dialect's shape.
+    /// The current session object, in the form of the dialect.
     #[must_use]
     pub fn settings(&self) -> &serde_json::Value {
         self.settings.echo()
     }
 
-    /// How much of an item the caller's phone has played so far. Optional: without it, ⚑ 31 cannot compare.
+    /// Reports how much of an item the caller's phone has played so far. Without such reports, ⚑ 31 cannot
+    /// compare.
     pub fn report_playout(&mut self, item: &str, ms: u64) {
         self.playout.insert(item.to_owned(), ms);
     }
@@ -316,7 +318,7 @@ impl Session {
         self.phase == Phase::Stalled
     }
 
-    /// Whether nothing more will come: closed by either side, or dropped.
+    /// Whether the session has ended: closed by either side, or dropped.
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.phase == Phase::Over
@@ -382,14 +384,14 @@ impl Session {
         self.journal.note(self.now, What::Closed { by_client });
     }
 
-    /// ⚑ A rule of ours was broken.
+    /// ⚑ Records that the client broke a rule of this project.
     fn discipline(&mut self, words: &str) {
         if self.script.dialect.is_strict() {
             self.journal.violation(self.now, words.to_owned());
         }
     }
 
-    /// ⚑ The same, for what would repeat with every packet.
+    /// ⚑ Records such a violation only once, because it would repeat with every packet.
     fn discipline_once(&mut self, words: &'static str) {
         if self.script.dialect.is_strict() && self.journal.first(words) {
             self.journal.violation(self.now, words.to_owned());

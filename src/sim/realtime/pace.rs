@@ -1,33 +1,35 @@
-//! ⚑ Whether the caller's audio comes at the speed of a clock: between 0.8 and 1.5 times real time over two seconds.
+//! ⚑ Checks whether the caller's audio arrives at the pace of a clock: between 0.8 and 1.5 times real time
+//! over two seconds.
 //!
-//! It begins with the first audio of a configured session. What arrives in the first 100 ms is exempt: that is the
-//! audio a client has rightly kept while the session was being set up.
+//! The check begins with the first audio of a configured session. The audio of the first 100 ms is exempt,
+//! because a client rightly keeps audio while the session is set up and then sends it at once.
 
 use std::time::{Duration, Instant};
 
-/// How long the first flush may last.
+/// The longest duration of the first flush.
 const FLUSH: Duration = Duration::from_millis(100);
-/// Larger: bursts hide. Smaller: ordinary jitter is a violation.
+/// The length of the window in milliseconds. A larger value hides bursts; with a smaller value ordinary
+/// jitter is a violation.
 const WINDOW_MS: u64 = 2_000;
 const SLOT_MS: u64 = 100;
 const SLOTS: usize = 20;
 
-/// A sliding window over what was appended.
+/// A sliding window over the appended audio.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
-    /// When measuring began; `None` before the first audio, and after a shortfall until there is audio again.
+    /// When the measurement began. None: there was no audio yet, or none since a shortfall.
     from: Option<Instant>,
-    /// The slot being filled, counted from `from`.
+    /// The slot that is being filled, counted from `from`.
     slot: u64,
-    /// Microseconds of audio in each of the last slots.
+    /// The microseconds of audio in each of the last slots.
     slots: [u64; SLOTS],
 }
 
 impl Pace {
-    /// How often a client that may have fallen silent should be looked at.
+    /// The interval at which a client that may have fallen silent is checked.
     pub(super) const LOOK_EVERY: Duration = Duration::from_millis(WINDOW_MS);
 
-    /// Counts audio; the speed, in percent of real time, when it is wrong.
+    /// Counts audio. Returns the pace in percent of real time if it is wrong.
     pub(super) fn add(&mut self, now: Instant, audio_us: u64) -> Option<u64> {
         let shortfall = self.look(now);
         self.from.get_or_insert(now + FLUSH);
@@ -41,8 +43,8 @@ impl Pace {
         shortfall
     }
 
-    /// Looks at the clock; the speed, in percent of real time, when too little has come. Only whole slots are
-    /// judged, so that the edge of a frame is no shortfall.
+    /// Checks the clock. Returns the pace in percent of real time if too little audio has arrived. Only whole
+    /// slots are judged, so that the edge of a frame is no shortfall.
     pub(super) fn look(&mut self, now: Instant) -> Option<u64> {
         let slot = self.slot_of(now)?;
         self.slot = self.slot.max(slot.saturating_sub(SLOTS as u64));

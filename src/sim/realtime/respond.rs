@@ -1,7 +1,7 @@
-//! Responses as wholes: who may begin one, how it is announced, how it ends (24–27, 40, 41).
+//! Whole responses: who may start one, how it is announced, and how it ends (24–27, 40, 41).
 //!
-//! What is said in between is [`speak`](super::speak)'s; what function calls oblige the client to is
-//! [`rounds`](super::rounds)'s.
+//! [`speak`](super::speak) says what comes between, and [`rounds`](super::rounds) checks what function calls
+//! require of the client.
 
 use std::time::{Duration, Instant};
 
@@ -25,29 +25,29 @@ pub(super) struct Response {
     pub(super) text_only: bool,
     pub(super) answer: Answer,
     pub(super) codec: Codec,
-    /// What is the same in every `response` object of it.
+    /// The fields that are the same in every `response` object of this response.
     constant: Value,
     pub(super) faults: Vec<FaultKind>,
-    /// The output items so far.
+    /// The ids of the output items so far.
     pub(super) items: Vec<String>,
-    /// The part being said, and how far.
+    /// The index of the part that is being said.
     pub(super) part: usize,
     pub(super) stage: Stage,
     pub(super) deltas_sent: usize,
-    /// The number of deltas after which what goes wrong midway goes wrong.
+    /// The number of deltas after which the faults that strike midway happen.
     pub(super) midway: usize,
-    /// It has been cancelled; this many more deltas follow.
+    /// The response has been cancelled, and this many more deltas follow.
     pub(super) ending: Option<(Ending, u32)>,
 }
 
-/// Who wanted a response.
+/// The party that asked for a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Asker {
     Client,
     Vad,
 }
 
-/// How a response ends.
+/// The way in which a response ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Ending {
     Completed,
@@ -87,7 +87,7 @@ impl Ending {
 }
 
 impl Response {
-    /// The complaint about a second response.
+    /// The error message about a second response.
     pub(super) fn in_the_way(&self) -> String {
         format!(
             "Conversation already has an active response in progress: {}. Wait until the response is finished before creating a new one.",
@@ -97,12 +97,12 @@ impl Response {
 }
 
 impl Session {
-    /// The active response of the conversation; there is at most one.
+    /// The active response of the conversation. There is at most one.
     pub(super) fn active_response(&self) -> Option<&Response> {
         self.responses.iter().find(|response| response.in_conversation)
     }
 
-    /// `response.create`.
+    /// Handles `response.create`.
     pub(super) fn create_response(
         &mut self,
         params: &Value,
@@ -133,7 +133,7 @@ impl Session {
         Ok(())
     }
 
-    /// Begins a response.
+    /// Starts a response.
     pub(super) fn respond(&mut self, asker: Asker, params: &Value) {
         self.ear.stamp += 1;
         self.rounds.begun += 1;
@@ -241,7 +241,7 @@ impl Session {
         }
     }
 
-    /// `response.cancel` (26, 27).
+    /// Handles `response.cancel` (26, 27).
     pub(super) fn cancel_by_client(&mut self, id: Option<&str>, event_id: Option<&str>) {
         let wanted = |response: &Response| match id {
             Some(id) => response.id == id,
@@ -288,7 +288,7 @@ impl Session {
         }
     }
 
-    /// Ends a response: its open item, `response.done`, and what follows from it.
+    /// Ends a response: closes its open item, sends `response.done`, and starts what follows.
     pub(super) fn finish(&mut self, mut response: Response, ending: Ending) {
         if matches!(response.stage, Stage::Delta(_) | Stage::Close) {
             let quietly = self.script.terse_cancel && ending.status() == "cancelled";
@@ -308,7 +308,7 @@ impl Session {
         if response.in_conversation {
             self.wait_for_the_caller();
             self.rounds.last_end = Some((self.now, ending));
-            // Of what had no sound the client may ask for more.
+            // After a response without audio the client may ask for another one.
             self.rounds.fresh |= response.faults.iter().any(FaultKind::is_without_sound);
         }
         self.deliver_calls(&response.id);
@@ -346,8 +346,8 @@ impl Session {
         body
     }
 
-    /// Rules of thumb of §7.1: four characters are a text token, 100 ms of caller and 50 ms of assistant an audio
-    /// token; the whole conversation is paid for again.
+    /// Estimates the usage by the rules of thumb of §7.1: four characters are a text token, 100 ms of the
+    /// caller or 50 ms of the assistant are an audio token, and the whole conversation counts as input again.
     fn usage(&self, response: &Response) -> Value {
         let (mut text_in, mut audio_in) = (self.settings.instructions().len() as u64 / 4, 0);
         let (mut text_out, mut audio_out) = (0, 0);

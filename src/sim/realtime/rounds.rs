@@ -1,11 +1,13 @@
-//! What function calls oblige the client to (34, 35): every call answered once, and one response after the answers.
+//! What function calls require of the client (34, 35): one output for every call, and one response after the
+//! outputs.
 //!
 //! ```text
 //!  response.done with calls ─► outputs, one per call ─► owed ─► response.create ─► begun
 //!        tool_within for each output                 tool_within
 //! ```
 //!
-//! Making the calls is [`speak`](super::speak)'s. Everything here but the unknown call id is discipline, ⚑.
+//! [`speak`](super::speak) makes the calls. Every rule here except the unknown call id is a rule of this
+//! project, ⚑.
 
 use std::time::Instant;
 
@@ -16,12 +18,12 @@ use super::respond::Ending;
 use super::validate::Rejection;
 use super::{Due, Session, What};
 
-/// What is known across responses.
+/// The state that continues from response to response.
 #[derive(Debug, Default)]
 pub(super) struct Rounds {
-    /// When the sound sent so far would have been played, were it played without a break.
+    /// When the audio sent so far would have been played, if it were played without a break.
     pub(super) spoken_until: Option<Instant>,
-    /// The conversation has changed since the last response began.
+    /// Whether the conversation has changed since the last response began.
     pub(super) fresh: bool,
     pub(super) begun: u32,
     pub(super) answered: usize,
@@ -29,11 +31,11 @@ pub(super) struct Rounds {
     pub(super) last_end: Option<(Instant, Ending)>,
     calls: Vec<Call>,
     calls_delivered: u32,
-    /// Counts the rounds whose outputs are all in.
+    /// The number of rounds whose outputs have all arrived.
     round: u64,
-    /// The outputs are in and no response has begun since.
+    /// Whether the outputs have arrived and no response has begun since.
     pub(super) owed: bool,
-    /// The client asked for the last response right after a round of outputs.
+    /// Whether the client asked for the last response right after a round of outputs.
     pub(super) after_tools: bool,
 }
 
@@ -41,7 +43,7 @@ pub(super) struct Rounds {
 struct Call {
     id: String,
     response: String,
-    /// Complete, and announced in a `response.done`.
+    /// Whether the call is complete and was announced in a `response.done`.
     delivered: bool,
     answered: bool,
 }
@@ -52,8 +54,8 @@ impl Session {
         self.rounds.spoken_until.is_some()
     }
 
-    /// ⚑ 35: exactly one `response.create` after all outputs of a round. One that carries its own instructions is
-    /// about something else.
+    /// ⚑ 35: exactly one `response.create` follows all outputs of a round. A `response.create` with its own
+    /// instructions does not count.
     pub(super) fn check_rounds(&mut self, params: &Value) {
         if params.get("instructions").is_some() {
             return;
@@ -72,7 +74,7 @@ impl Session {
         }
     }
 
-    /// Takes note of a function call the model has begun; its id.
+    /// Records a function call that the model has begun, and returns its id.
     pub(super) fn begin_call(&mut self, response: &str) -> String {
         let call_id = self.ids.next("call_");
         let call =
@@ -103,7 +105,7 @@ impl Session {
         self.close_round(response);
     }
 
-    /// A `function_call_output` arrived (34, 35).
+    /// Handles a `function_call_output` (34, 35).
     pub(super) fn answer_call(&mut self, call_id: &str, output: &str) -> Result<(), Rejection> {
         let of = |item: &&Item| matches!(&item.body, Body::Call { call_id: id, .. } if id == call_id);
         let Some(item) = self.items.listed().find(of) else {
@@ -127,7 +129,7 @@ impl Session {
         Ok(())
     }
 
-    /// When every call of a response is answered, a response is owed.
+    /// Records that a response is owed once every call of a response is answered.
     fn close_round(&mut self, response: &str) {
         let mut calls = self.rounds.calls.iter().filter(|call| call.response == response).peekable();
         if calls.peek().is_none() || !calls.all(|call| call.delivered && call.answered) {

@@ -1,17 +1,18 @@
-//! The documented shapes of everything a client may send, as tables: realtime.md §3 and §4.1.
+//! The documented form of everything that a client may send, as tables: realtime.md §3 and §4.1.
 //!
-//! Written from the documentation and from nothing in the product, so that both cannot be wrong in the same way.
-//! What depends on the state of the session (voice lock, models, ids) is checked where that state is.
+//! The tables are written from the documentation and from nothing in the product, so that both cannot be
+//! wrong in the same way. Rules that depend on the state of the session (voice lock, models, ids) are checked
+//! where that state is.
 
 use serde_json::Value;
 
 use super::validate::{Field, Rejection, Shape, check, nul, opt, req};
 use Shape::{Any, AnyObject, Bool, Int, List, Num, Object, OneOf, OneOfOr, Rule, Tagged, Text};
 
-/// No documented limit.
+/// The length of a text without a documented limit.
 const LONG: usize = usize::MAX;
 
-/// Every client event, and its fields.
+/// Every client event with its fields.
 pub(super) const CLIENT_EVENTS: &[(&str, &[Field])] = &[
     ("session.update", &[EVENT_ID, req("session", AnyObject)]),
     ("session.close", &[EVENT_ID]),
@@ -37,7 +38,7 @@ pub(super) const CLIENT_EVENTS: &[(&str, &[Field])] = &[
 
 const EVENT_ID: Field = nul("event_id", Text(512));
 
-/// `session` of a GA `session.update`: these 14 keys and no other (§3.1).
+/// The `session` of a GA `session.update`: these keys and no other (§3.1).
 pub(super) const GA_SESSION: Shape = Tagged(&[(
     "realtime",
     &[
@@ -166,7 +167,7 @@ const TRANSCRIBERS: &[&str] = &[
     "gpt-4o-transcribe-diarize",
 ];
 
-/// `session` of a beta `session.update`: flat, without `type` (§3.6).
+/// The `session` of a beta `session.update`: flat, without `type` (§3.6).
 pub(super) const BETA_SESSION: Shape = Object(&[
     opt("model", Text(LONG)),
     opt("instructions", Text(LONG)),
@@ -190,7 +191,7 @@ pub(super) const BETA_SESSION: Shape = Object(&[
     nul("prompt", PROMPT),
 ]);
 
-/// `response` of a GA `response.create`.
+/// The `response` of a GA `response.create`.
 pub(super) const GA_RESPONSE: Shape = Object(&[
     opt("output_modalities", Rule(ga_modalities)),
     opt("instructions", Text(LONG)),
@@ -212,7 +213,7 @@ pub(super) const GA_RESPONSE: Shape = Object(&[
     nul("prompt", PROMPT),
 ]);
 
-/// `response` of a beta `response.create`.
+/// The `response` of a beta `response.create`.
 pub(super) const BETA_RESPONSE: Shape = Object(&[
     opt("modalities", Rule(beta_modalities)),
     opt("instructions", Text(LONG)),
@@ -270,7 +271,7 @@ const SYSTEM_CONTENT: Shape = Tagged(&[("input_text", &[req("text", Text(LONG))]
 const GA_ASSISTANT_CONTENT: Shape = Tagged(&[("output_text", &[req("text", Text(LONG))])]);
 const BETA_ASSISTANT_CONTENT: Shape = Tagged(&[("text", &[req("text", Text(LONG))])]);
 
-/// `item` of a `conversation.item.create`: its content type must suit its role (33).
+/// Checks the `item` of a `conversation.item.create`. The type of its content must suit its role (33).
 pub(super) fn check_item(item: &Value, path: &str, beta: bool) -> Result<(), Rejection> {
     check(&ITEM, item, path)?;
     let content = match item.get("role").and_then(Value::as_str) {
@@ -292,7 +293,7 @@ fn beta_input_item(value: &Value, path: &str) -> Result<(), Rejection> {
     input_item(value, path, true)
 }
 
-/// An item of `response.input`: a whole one, or a reference to one of the conversation.
+/// Checks an item of `response.input`: a whole item, or a reference to one of the conversation.
 fn input_item(value: &Value, path: &str, beta: bool) -> Result<(), Rejection> {
     if value.get("type").and_then(Value::as_str) == Some("item_reference") {
         return check(&ITEM_REFERENCE, value, path);
@@ -300,7 +301,7 @@ fn input_item(value: &Value, path: &str, beta: bool) -> Result<(), Rejection> {
     check_item(value, path, beta)
 }
 
-/// Exactly one of the two (11).
+/// Exactly one of the two modalities is allowed (11).
 fn ga_modalities(value: &Value, path: &str) -> Result<(), Rejection> {
     check(&List(&OneOf(&["text", "audio"])), value, path)?;
     if value.as_array().is_some_and(|list| list.len() == 1) {
@@ -321,7 +322,7 @@ fn beta_modalities(value: &Value, path: &str) -> Result<(), Rejection> {
     Err(Rejection::new("invalid_value", message, Some(path)))
 }
 
-/// The live server wants 24 000 and says so in two ways (10).
+/// The live server requires 24 000 and reports a violation in two ways (10).
 fn pcm_rate(value: &Value, path: &str) -> Result<(), Rejection> {
     check(&Int(24_000, i64::MAX), value, path)?;
     if value.as_i64() == Some(24_000) {
@@ -343,7 +344,7 @@ fn tool_name(value: &Value, path: &str) -> Result<(), Rejection> {
     Err(Rejection::new("invalid_value", message, Some(path)))
 }
 
-/// At most 16 pairs, keys of 64 and values of 512 characters (§8).
+/// At most 16 pairs, with keys of 64 and values of 512 characters (§8).
 fn metadata(value: &Value, path: &str) -> Result<(), Rejection> {
     check(&AnyObject, value, path)?;
     let pairs = value.as_object().into_iter().flatten();

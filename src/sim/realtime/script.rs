@@ -1,20 +1,20 @@
-//! What the fake server will say and what will go wrong: plain data, written by a test or by `demo`.
+//! What the fake server says and what goes wrong: plain data, written by a test or by `demo`.
 //!
 //! Nothing here acts. [`Session`](super::Session) reads a [`Script`] and never changes it, so one script can
-//! serve a thousand sessions. A test that needs the second connection to differ from the first (503 twice, then
-//! success) hands a different script to each `accept`.
+//! serve a thousand sessions. A test in which the second connection differs from the first (503 twice, then
+//! success) passes a different script to each `accept`.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Which Realtime API is imitated, and how severe the judge is.
+/// The Realtime API that is imitated, and how strict the fake is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
-    /// The GA API as `OpenAI` serves it: only what the real server refuses is a violation.
+    /// The GA API as OpenAI serves it: only what the real server refuses is a violation.
     Ga,
-    /// The GA API, and our own discipline (the ⚑ checks of realtime.md §10) on top.
+    /// The GA API with the rules of this project (the ⚑ checks of realtime.md §10) in addition.
     GaStrict,
-    /// The API of before May 2026 that compatible servers still speak; the discipline applies too.
+    /// The API of before May 2026, which compatible servers still speak. The rules of this project apply too.
     Beta,
 }
 
@@ -23,72 +23,76 @@ impl Dialect {
         self == Self::Beta
     }
 
-    /// Whether the ⚑ checks count.
+    /// Whether the ⚑ checks apply.
     pub(super) fn is_strict(self) -> bool {
         self != Self::Ga
     }
 }
 
-/// Everything one session will do. `Script::default()` is a strict GA server that answers one sentence.
+/// Everything that one session does. `Script::default()` is a strict GA server that answers one sentence.
 #[derive(Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "settings, independent of each other")]
 pub struct Script {
-    /// The API spoken.
+    /// The API that the server speaks.
     pub dialect: Dialect,
-    /// The bearer token expected; `None` accepts any, as long as there is one.
+    /// The expected bearer token. None: any token is accepted, but there must be one.
     pub key: Option<String>,
     /// The models that exist.
     pub models: Vec<String>,
-    /// The days on which some of them are shut down, as `/v1/models` tells.
+    /// The models that are shut down and their dates, as `/v1/models` reports them.
     pub shutdowns: Vec<(String, String)>,
-    /// Whether `/v1/models` is served; compatible servers often have none.
+    /// Whether `/v1/models` is served. Compatible servers often lack it.
     pub lists_models: bool,
-    /// So many seconds the server's `Date` is ahead of this machine's clock.
+    /// By how many seconds the server's `Date` is ahead of this machine's clock.
     pub clock_ahead: i64,
-    /// From `response.create`, or the commit of a turn, to the first delta.
+    /// The time from `response.create`, or from the commit of a turn, to the first delta.
     pub think: Duration,
-    /// How many times faster than real time speech is generated. Larger: the whole answer is with the client
-    /// before its first word is heard, so nothing is left to cancel. Smaller (1.0): interruptions meet a
-    /// response that is still active.
+    /// How many times faster than real time speech is generated. With a larger value the client has the whole
+    /// answer before its first word is heard, so nothing is left to cancel. With a smaller value (1.0)
+    /// interruptions meet a response that is still active.
     pub burst: f64,
-    /// Sound per delta.
+    /// The milliseconds of audio per delta.
     pub delta_ms: u64,
-    /// µ-law bytes added to every delta, so that deltas are no whole number of frames (3, say).
+    /// The number of µ-law bytes added to every delta, so that deltas are not a whole number of frames (for
+    /// example 3).
     pub delta_extra_bytes: usize,
-    /// Answers to callers' turns and to plain `response.create`s, in turn; the last one repeats.
+    /// The answers to turns of the caller and to plain `response.create`s, in turn. The last one repeats.
     pub answers: Vec<Answer>,
-    /// The answer to a `response.create` that carries `instructions`; without it, `answers` serves these too.
+    /// The answer to a `response.create` with `instructions`. None: `answers` serves these too.
     pub greeting: Option<Answer>,
-    /// What the caller "said", turn by turn; the last one repeats, and an empty list is an empty transcript.
+    /// The transcripts of the caller's turns. The last one repeats, and an empty list gives empty
+    /// transcripts.
     pub transcripts: Vec<String>,
-    /// From the commit of a turn to its transcript.
+    /// The time from the commit of a turn to its transcript.
     pub transcript_delay: Duration,
     /// How speech is found in the appended audio.
     pub vad: VadScript,
-    /// How long the session lives; then `session_expired` and close 1001.
+    /// The lifetime of the session, which ends with `session_expired` and close code 1001.
     pub expires_in: Duration,
-    /// "This instant was that Unix second", for `expires_at`. `None` gives every session the same fixed date.
+    /// An instant and its Unix time in seconds, for `expires_at`. None: every session has the same fixed
+    /// date.
     pub wall: Option<(Instant, u64)>,
-    /// From `response.done` to `rate_limits.updated`.
+    /// The time from `response.done` to `rate_limits.updated`.
     pub rate_limits_after: Duration,
-    /// `session.updated` shows PCM whatever was asked, and PCM is what is spoken.
+    /// Whether `session.updated` shows PCM and PCM is spoken, whatever was requested.
     pub echo_wrong_format: bool,
-    /// A cancelled response ends with `response.done` alone, without the `done` events of its parts.
+    /// Whether a cancelled response ends with `response.done` alone, without the `done` events of its parts.
     pub terse_cancel: bool,
-    /// How often the server pings; `None`: never.
+    /// The interval of the server's pings. None: the server never pings.
     pub ping_every: Option<Duration>,
-    /// How soon a pong must follow.
+    /// The time within which a pong must follow.
     pub pong_within: Duration,
-    /// ⚑ How soon a function call must be answered, and its answer followed by a response.
+    /// ⚑ The time within which a function call must be answered, and its answer followed by a response.
     pub tool_within: Duration,
-    /// How long after the fact an error is excused as two messages crossing on the wire (a cancel meeting
-    /// `response.done`, a `response.create` meeting a response the VAD made). Larger: real mistakes pass.
+    /// The time after an event during which an error is excused as two messages that crossed on the wire (a
+    /// cancel that meets `response.done`, a `response.create` that meets a response of the VAD). A larger
+    /// value lets real mistakes pass; a smaller value reports races as mistakes.
     pub race_grace: Duration,
-    /// Keep what the client appended for [`Session::appended`](super::Session::appended).
+    /// Whether the appended audio is kept for [`Session::appended`](super::Session::appended).
     pub keep_audio: bool,
-    /// Keep the facts for [`Session::journal`](super::Session::journal).
+    /// Whether the facts are kept for [`Session::journal`](super::Session::journal).
     pub keep_journal: bool,
-    /// What goes wrong.
+    /// The faults.
     pub faults: Vec<Fault>,
 }
 
@@ -134,10 +138,10 @@ impl Default for Script {
     }
 }
 
-/// One response: its items, in order.
+/// One response: its items in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answer {
-    /// Each part becomes one output item.
+    /// The parts. Each part becomes one output item.
     pub parts: Vec<Part>,
 }
 
@@ -146,40 +150,41 @@ pub struct Answer {
 pub enum Part {
     /// A spoken message.
     Speech {
-        /// Its transcript.
+        /// The transcript.
         text: String,
-        /// Its sound, µ-law at 8 kHz, whatever format the session then asks for.
+        /// The audio, µ-law at 8 kHz, whatever format the session requests.
         audio: Arc<[u8]>,
     },
     /// A function call.
     Call {
-        /// The tool.
+        /// The name of the function.
         name: String,
-        /// A JSON text, which the fake does not check.
+        /// The arguments as JSON text, which the fake does not validate.
         arguments: String,
     },
 }
 
 impl Answer {
-    /// One spoken message whose sound is [`pattern`]`(ms, tag)`.
+    /// An answer of one spoken message whose audio is [`pattern`]`(ms, tag)`.
     #[must_use]
     pub fn pattern(text: &str, ms: u64, tag: u8) -> Self {
         Self::speech(text, pattern(ms, tag))
     }
 
-    /// One spoken message.
+    /// An answer of one spoken message.
     #[must_use]
     pub fn speech(text: &str, audio: Arc<[u8]>) -> Self {
         Self { parts: vec![Part::Speech { text: text.to_owned(), audio }] }
     }
 
-    /// One function call.
+    /// An answer of one function call.
     #[must_use]
     pub fn call(name: &str, arguments: &str) -> Self {
         Self { parts: vec![Part::Call { name: name.to_owned(), arguments: arguments.to_owned() }] }
     }
 
-    /// This answer, then the other's parts: a preamble and its tool call, two messages in one response.
+    /// This answer followed by the parts of the other one: a preamble and its function call, or two messages
+    /// in one response.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
         self.parts.extend(other.parts);
@@ -187,29 +192,33 @@ impl Answer {
     }
 }
 
-/// µ-law sound that is never silent and of which every 160-byte window, at any offset and of any tag, occurs only
-/// once: a test that finds a window in what the phone heard knows which millisecond of which item it was.
+/// µ-law audio that is never silent and in which every 160-byte window, at any offset and of any tag, occurs
+/// only once. A test that finds a window in what the phone heard therefore knows which millisecond of which
+/// item it was.
 #[must_use]
 pub fn pattern(ms: u64, tag: u8) -> Arc<[u8]> {
     let mut dice = Dice::new(0x0070_6174_7465_726e ^ (u64::from(tag) << 56));
-    // With bit 6 clear, a µ-law byte lies in the louder four of its eight segments, far from the zeros 0x7F and 0xFF.
+    // With bit 6 clear, a µ-law byte lies in the louder four of its eight segments, far from the zeros 0x7F
+    // and 0xFF.
     (0..ms * 8).map(|_| (dice.roll() & 0xBF).to_le_bytes()[0]).collect()
 }
 
-/// How the fake finds speech in the caller's audio. Positions are milliseconds of *appended* audio: without audio,
-/// no time passes here.
+/// How the fake finds speech in the caller's audio. Positions are milliseconds of *appended* audio: without
+/// audio, no time passes here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum VadScript {
     /// By loudness, in windows of 20 ms.
     Energy {
-        /// Mean absolute amplitude (of 32 767) from which a window is speech. Larger: quiet callers are not heard.
+        /// The mean absolute amplitude (of 32 767) from which a window is speech. With a larger value quiet
+        /// callers are not heard; with a smaller value noise is speech.
         level: u32,
-        /// How long it must stay loud. Larger: coughs pass unnoticed, and the start is reported later.
+        /// How long the audio must stay loud. With a larger value coughs pass unnoticed and the start is
+        /// reported later; with a smaller value a click is speech.
         onset_ms: u64,
     },
-    /// By position, whatever the sound is: `(from ms, to ms)`, in order.
+    /// By position, whatever the audio is: `(from ms, to ms)`, in order.
     Turns(Vec<(u64, u64)>),
-    /// Nobody ever speaks.
+    /// The caller never speaks.
     Never,
 }
 
@@ -219,33 +228,35 @@ impl Default for VadScript {
     }
 }
 
-/// One thing that goes wrong, and when.
+/// One fault and its trigger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// When.
+    /// When the fault happens.
     pub trigger: Trigger,
-    /// What.
+    /// What goes wrong.
     pub kind: FaultKind,
 }
 
 impl Fault {
-    /// A fault for this moment.
+    /// A fault with this trigger.
     #[must_use]
     pub fn new(trigger: Trigger, kind: FaultKind) -> Self {
         Self { trigger, kind }
     }
 }
 
-/// When a fault strikes. Counting starts at 1.
+/// When a fault happens. Counting starts at 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trigger {
-    /// At once. Faults of responses and turns then apply to every one of the session.
+    /// At once. Faults of responses and turns then apply to every response or turn of the session.
     OnConnect,
-    /// This long after the session began. Faults of responses and turns then apply to the next one.
+    /// This long after the session began. Faults of responses and turns then apply to the next response or
+    /// turn.
     At(Duration),
-    /// With the n-th response (whoever asked for it). What concerns the connection strikes midway through it.
+    /// With the n-th response, whoever asked for it. Faults of the connection happen midway through the
+    /// response.
     OnResponse(u32),
-    /// With the n-th time the caller speaks. What concerns the connection strikes when the turn is committed.
+    /// With the n-th turn of the caller. Faults of the connection happen when the turn is committed.
     OnTurn(u32),
     /// When the response with the n-th function call is done and the client owes its output.
     OnCall(u32),
@@ -254,88 +265,91 @@ pub enum Trigger {
 /// What can go wrong. The numbers are those of realtime.md §10.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FaultKind {
-    /// HTTP status instead of the upgrade: 401, 429, 503 (2, 42). Whatever the trigger.
+    /// This HTTP status instead of the upgrade: 401, 429, 503 (2, 42). The trigger is ignored.
     Refuse(u16),
-    /// The same with this code in the body: `insufficient_quota`, `model_not_found`. Whatever the trigger.
+    /// The same with this code in the body: `insufficient_quota`, `model_not_found`. The trigger is ignored.
     RefuseAs(u16, String),
-    /// The same with a page for people in the place of JSON, as a proxy or a firewall sends it. Whatever the trigger.
+    /// The same with a web page instead of JSON, as a proxy or a firewall sends it. The trigger is ignored.
     RefuseWithPage(u16),
-    /// `session.created` comes this much later (43). Whatever the trigger.
+    /// `session.created` comes this much later (43). The trigger is ignored.
     CreatedLate(Duration),
-    /// `session.update` is never answered (43). Whatever the trigger.
+    /// `session.update` is never answered (43). The trigger is ignored.
     UpdatedNever,
-    /// The first `session.update` is refused with this code (43). Whatever the trigger.
+    /// The first `session.update` is refused with this code (43). The trigger is ignored.
     UpdateRefused(String),
-    /// Unknown events, and unknown fields in known ones, from now on (37).
+    /// From now on the server sends unknown events, and unknown fields in known events (37).
     Unknowns,
-    /// `conversation.item.truncated` and `.deleted` are never sent, from now on (§2.4 d).
+    /// From now on `conversation.item.truncated` and `.deleted` are never sent (§2.4 d).
     NoAcks,
 
     /// The transcript comes this much later (38).
     TranscriptLate(Duration),
-    /// The transcript comes after the next turn's (38).
+    /// The transcript comes after that of the next turn (38).
     TranscriptAfterNext,
-    /// `…transcription.failed` instead of a transcript (38).
+    /// `…transcription.failed` comes instead of a transcript (38).
     TranscriptFailed,
-    /// No transcript (38).
+    /// No transcript comes (38).
     TranscriptNever,
-    /// An empty transcript (38).
+    /// The transcript is empty (38).
     TranscriptEmpty,
-    /// `speech_started` and `speech_stopped`, but nothing is committed (§4.3).
+    /// `speech_started` and `speech_stopped` come, but nothing is committed (§4.3).
     FalseStart,
 
-    /// `response.done` cancelled, without a `response.created` (40).
+    /// A cancelled `response.done` comes without a `response.created` (40).
     DoneWithoutCreated,
-    /// This many more deltas once the response has been cancelled (40).
+    /// This many more deltas come after the response has been cancelled (40).
     DeltasAfterCancel(u32),
-    /// No `rate_limits.updated` (40).
+    /// No `rate_limits.updated` comes (40).
     NoRateLimits,
-    /// `response.done` failed with this code: `rate_limit_exceeded`, `server_error`, `insufficient_quota` (41).
+    /// `response.done` fails with this code: `rate_limit_exceeded`, `server_error`, `insufficient_quota`
+    /// (41).
     ResponseFails(String),
-    /// The response ends midway, incomplete: `max_output_tokens` or `content_filter` (41).
+    /// The response ends midway as incomplete, for this reason: `max_output_tokens` or `content_filter` (41).
     ResponseIncomplete(String),
-    /// No response begins, and nothing is said about it.
+    /// No response begins, and nothing is sent about it.
     ResponseIgnored,
-    /// `response.created` and no more, until it is cancelled.
+    /// `response.created` comes and then nothing, until the response is cancelled.
     ResponseStuck,
-    /// The same after half of the sound.
+    /// The response stops after half of its audio, until it is cancelled.
     ResponseStalls,
-    /// `response.created`, then an `error` event of type `server_error`, and no `response.done`: the server has
-    /// forgotten the response.
+    /// `response.created` comes, then an `error` event of type `server_error`, and no `response.done`: the
+    /// server has forgotten the response.
     ResponseAbandoned,
-    /// Everything but `response.done`, which the server believes to have sent.
+    /// Everything except `response.done` comes. The server believes that it has sent `response.done`.
     DoneNever,
-    /// `response.done` completed, with an empty `output`.
+    /// `response.done` comes as completed with an empty `output`.
     ResponseEmpty,
-    /// The response ends incomplete for this reason when its words have begun, and before its sound does.
+    /// The response ends as incomplete for this reason, after its words have begun and before its audio
+    /// begins.
     ResponseMuteIncomplete(String),
-    /// The answer comes as text (`output_text`) although sound was asked for.
+    /// The answer comes as text (`output_text`) although audio was requested.
     ResponseInText,
-    /// Function calls carry arguments that are not JSON (45).
+    /// Function calls have arguments that are not JSON (45).
     BrokenArguments,
     /// Function calls end with status `incomplete` (45).
     CallIncomplete,
 
-    /// `session_expired` and close 1001 (42).
+    /// The session ends with `session_expired` and close code 1001 (42).
     Expire,
-    /// A close frame.
+    /// The server sends a close frame with this code and reason.
     Close(u16, String),
-    /// TCP ends without one (42).
+    /// The TCP connection ends without a close frame (42).
     Drop,
-    /// Nothing is sent or read any more, and the socket stays open.
+    /// The server sends and reads nothing any more, and the socket stays open.
     Stall,
-    /// Nothing is said any more, whatever the client says; the server still pings, and closes at the end of its hour.
+    /// The server says nothing any more, whatever the client says. It still pings, and closes at the end of
+    /// its hour.
     Mute,
-    /// An `error` event out of the blue, with this code (§4.3).
+    /// An `error` event with this code comes without a cause (§4.3).
     Error(String),
-    /// A text frame that is not JSON.
+    /// The server sends a text frame that is not JSON.
     InvalidJson,
-    /// A binary frame.
+    /// The server sends a binary frame.
     BinaryGarbage,
 }
 
 impl FaultKind {
-    /// Whether it is about one response rather than about the connection.
+    /// Whether the fault concerns one response rather than the connection.
     pub(super) fn concerns_response(&self) -> bool {
         matches!(
             self,
@@ -357,7 +371,7 @@ impl FaultKind {
         )
     }
 
-    /// Whether it is about one turn of the caller.
+    /// Whether the fault concerns one turn of the caller.
     pub(super) fn concerns_turn(&self) -> bool {
         matches!(
             self,
@@ -370,7 +384,7 @@ impl FaultKind {
         )
     }
 
-    /// The status, and the code if it is another than the usual one.
+    /// The status, and the code if it differs from the usual one.
     pub(super) fn refusal(&self) -> Option<(u16, Option<&str>)> {
         match self {
             Self::Refuse(status) | Self::RefuseWithPage(status) => Some((*status, None)),
@@ -399,12 +413,12 @@ impl FaultKind {
         if let Self::ResponseMuteIncomplete(reason) = self { Some(reason.clone()) } else { None }
     }
 
-    /// Whether a response with it has no sound.
+    /// Whether a response with this fault has no audio.
     pub(super) fn is_without_sound(&self) -> bool {
         matches!(self, Self::ResponseEmpty | Self::ResponseInText | Self::ResponseMuteIncomplete(_))
     }
 
-    /// Whether it is about how the session begins, and therefore needs no trigger.
+    /// Whether the fault concerns the opening of the session and therefore needs no trigger.
     pub(super) fn concerns_opening(&self) -> bool {
         matches!(
             self,
@@ -418,7 +432,7 @@ impl FaultKind {
     }
 }
 
-/// Chance from a seed (`SplitMix64`): the same seed, the same session.
+/// Random numbers from a seed (`SplitMix64`): the same seed gives the same session.
 #[derive(Clone, Debug)]
 pub(super) struct Dice(u64);
 

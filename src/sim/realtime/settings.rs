@@ -1,7 +1,8 @@
-//! The session object: its defaults, how an update is judged and merged, and what of it the fake acts upon.
+//! The session object: its defaults, how an update is validated and merged, and the settings on which the
+//! fake acts.
 //!
-//! It is kept as JSON in the dialect's own shape, because that is what is echoed. An update is judged whole before
-//! any of it is applied.
+//! The object is kept as JSON in the form of the dialect, because that form is echoed. An update is validated
+//! as a whole before any part of it is applied.
 
 use serde_json::{Map, Value, json};
 
@@ -10,17 +11,17 @@ use super::schema;
 use super::script::Dialect;
 use super::validate::{Rejection, check};
 
-/// The session as it stands.
+/// The current session.
 #[derive(Debug)]
 pub(super) struct Settings {
     session: Value,
     beta: bool,
-    /// What every append asks for, kept beside the JSON.
+    /// The input format, which every append needs, kept beside the JSON.
     input: Codec,
     turns: Option<TurnDetection>,
 }
 
-/// `turn_detection`, when it is on.
+/// The `turn_detection` object when turn detection is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TurnDetection {
     pub(super) prefix_ms: u64,
@@ -31,7 +32,7 @@ pub(super) struct TurnDetection {
 }
 
 impl Settings {
-    /// The defaults of a new session: PCM, and a VAD that answers by itself.
+    /// The defaults of a new session: PCM, and a VAD that starts responses.
     pub(super) fn new(dialect: Dialect, id: &str, model: &str, expires_at: u64) -> Self {
         let beta = dialect.is_beta();
         let common = json!({
@@ -69,7 +70,7 @@ impl Settings {
         self.turns = self.read_turn_detection();
     }
 
-    /// Judges an update without applying it (8–16).
+    /// Validates an update without applying it (8–16).
     pub(super) fn judge(&self, update: &Value, voice_is_set: bool) -> Result<(), Rejection> {
         check(if self.beta { &schema::BETA_SESSION } else { &schema::GA_SESSION }, update, "session")?;
         if update.get("model").is_some_and(|model| *model != self.session["model"]) {
@@ -94,7 +95,7 @@ impl Settings {
         Ok(())
     }
 
-    /// Applies a judged update.
+    /// Applies a validated update.
     pub(super) fn apply(&mut self, mut update: Value) {
         let path = if self.beta { "/turn_detection" } else { "/audio/input/turn_detection" };
         if let Some(vad) = update.pointer_mut(path).filter(|vad| !vad.is_null()) {
@@ -104,7 +105,7 @@ impl Settings {
         self.refresh();
     }
 
-    /// Puts both formats back to PCM, whatever was asked.
+    /// Sets both formats to PCM, whatever was requested.
     pub(super) fn force_pcm(&mut self) {
         let formats = if self.beta {
             json!({"input_audio_format": "pcm16", "output_audio_format": "pcm16"})
@@ -121,7 +122,7 @@ impl Settings {
         &self.session
     }
 
-    /// The voice an update names, if it names one.
+    /// The voice that an update names. None: it names none.
     pub(super) fn voice_of<'a>(&self, update: &'a Value) -> Option<&'a Value> {
         if self.beta { update.get("voice") } else { update.pointer("/audio/output/voice") }
     }
@@ -163,13 +164,13 @@ impl Settings {
         self.session["instructions"].as_str().unwrap_or_default()
     }
 
-    /// The transcription model, when transcription is on.
+    /// The transcription model. None: transcription is off.
     pub(super) fn transcriber(&self) -> Option<&str> {
         let transcription = self.at("/audio/input/transcription", "/input_audio_transcription");
         transcription.is_object().then(|| transcription["model"].as_str().unwrap_or("whisper-1"))
     }
 
-    /// The first language the client gave, for the transcript's `languages`.
+    /// The first language that the client gave, for the `languages` of the transcript.
     pub(super) fn language(&self) -> &str {
         let transcription = self.at("/audio/input/transcription", "/input_audio_transcription");
         transcription["languages"][0].as_str().or_else(|| transcription["language"].as_str()).unwrap_or("es")
@@ -195,7 +196,8 @@ impl Settings {
     }
 }
 
-/// Fills in what a `turn_detection` leaves out. The live default of `silence_duration_ms` is 200 (§3.1).
+/// Adds the defaults that a `turn_detection` leaves out. The live default of `silence_duration_ms` is 200
+/// (§3.1).
 fn full_turn_detection(given: Value) -> Value {
     let mut full = if given["type"] == "semantic_vad" {
         json!({"eagerness": "auto", "create_response": true, "interrupt_response": true})
@@ -209,8 +211,8 @@ fn full_turn_detection(given: Value) -> Value {
     full
 }
 
-/// Replaces the fields that are present. Only the groups (`audio`, `input`, `output`) are merged; a value such as
-/// `turn_detection` or `format` replaces the old one whole.
+/// Replaces the fields that are present. Only the groups (`audio`, `input`, `output`) are merged; a value
+/// such as `turn_detection` or `format` replaces the old value completely.
 fn merge(into: &mut Value, from: Value) {
     let (Value::Object(into), Value::Object(from)) = (into, from) else { return };
     for (key, value) in from {

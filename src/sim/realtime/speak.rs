@@ -1,12 +1,12 @@
-//! Says an answer, delta by delta, faster than anybody could listen (28, 29).
+//! Says an answer delta by delta, faster than a caller can listen (28, 29).
 //!
 //! ```text
 //!  per part:   Open ──► Delta(0) ─► Delta(1) ─► … ──► Close ──► next part, or response.done
 //!              at once    each takes its sound's length / burst
 //! ```
 //!
-//! Midway through, what a fault wants to go wrong goes wrong. When a response may begin and what its end means is
-//! [`respond`](super::respond)'s.
+//! Faults that strike midway happen here. [`respond`](super::respond) decides when a response may begin and
+//! what its end means.
 
 use std::time::Duration;
 
@@ -17,22 +17,22 @@ use super::respond::{Ending, Response};
 use super::script::{Answer, FaultKind, Part};
 use super::{Due, Phase, Session, What};
 
-/// Where in a part a response is.
+/// The progress of a response in its current part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// Its item is not announced yet.
+    /// The item is not announced yet.
     Open,
-    /// This delta is next.
+    /// The delta with this index is next.
     Delta(usize),
-    /// All deltas are out.
+    /// All deltas have been sent.
     Close,
 }
 
-/// Function arguments come in so many pieces.
+/// The number of pieces in which the arguments of a function arrive.
 const ARGUMENT_DELTAS: usize = 2;
 
 impl Session {
-    /// Does the next step of a response, and sets the timer for the one after.
+    /// Takes the next step of a response, and sets the timer for the one after.
     pub(super) fn speak(&mut self, id: &str) {
         let Some(position) = self.responses.iter().position(|response| response.id == id) else { return };
         let mut response = self.responses.remove(position);
@@ -74,7 +74,7 @@ impl Session {
         self.after(pause, Due::Speak(id.to_owned()));
     }
 
-    /// How many deltas an answer has.
+    /// The number of deltas of an answer.
     pub(super) fn count_deltas(&self, answer: &Answer) -> usize {
         answer.parts.iter().map(|part| self.deltas_of(part)).sum()
     }
@@ -128,7 +128,7 @@ impl Session {
         }
     }
 
-    /// Sends one delta; how long its sound took to be made.
+    /// Sends one delta, and returns how long its audio took to be generated.
     fn say(&mut self, response: &mut Response, n: usize) -> Duration {
         let part = response.answer.parts[response.part].clone();
         let count = self.deltas_of(&part);
@@ -152,7 +152,7 @@ impl Session {
         }
     }
 
-    /// The words that belong to the n-th of `count` deltas; they go out before its sound.
+    /// Sends the words that belong to the n-th of `count` deltas. They are sent before its audio.
     fn say_words(&mut self, response: &Response, text: &str, n: usize, count: usize) {
         let words: Vec<&str> = text.split_inclusive(' ').collect();
         let until = |n: usize| (words.len() * n).div_ceil(count);
@@ -208,7 +208,7 @@ impl Session {
         self.emit("response.function_call_arguments.delta", &body);
     }
 
-    /// Ends the open item; `quietly`, only its status changes.
+    /// Ends the open item. With `quietly`, only its status changes.
     pub(super) fn close_item(&mut self, response: &mut Response, status: &'static str, quietly: bool) {
         let id = current(response).to_owned();
         let Some(item) = self.items.any_mut(&id) else { return };
@@ -252,7 +252,7 @@ impl Session {
         self.emit("response.output_item.done", &done);
     }
 
-    /// Lets the connection's faults strike in the middle of a response; whether there were any.
+    /// Makes the faults of the connection happen in the middle of a response. Returns whether there were any.
     fn go_wrong_midway(&mut self, response: &Response) -> bool {
         if response.deltas_sent != response.midway {
             return false;
@@ -267,7 +267,7 @@ impl Session {
     }
 }
 
-/// How a response ends after the delta just sent, if it does not go on.
+/// How a response ends after the delta just sent. None: the response continues.
 fn early_end(response: &mut Response) -> Option<Ending> {
     if let Some((ending, left)) = &mut response.ending {
         *left -= 1;
@@ -284,17 +284,17 @@ fn early_end(response: &mut Response) -> Option<Ending> {
     (response.deltas_sent == response.midway).then_some(Ending::Incomplete(reason))
 }
 
-/// Why the response ends before its sound begins, if it does.
+/// Why the response ends before its audio begins. None: it does not.
 fn mute_reason(response: &Response) -> Option<String> {
     response.faults.iter().find_map(FaultKind::mute_incompleteness)
 }
 
-/// The item being said.
+/// The id of the current item.
 fn current(response: &Response) -> &str {
     response.items.last().map_or("", String::as_str)
 }
 
-/// The four fields that say where in a response something belongs.
+/// The four fields that give the place of something in a response.
 fn place_of(response: &Response) -> Value {
     json!({
         "response_id": response.id, "item_id": current(response),

@@ -1,6 +1,6 @@
-//! The fake, tested on a virtual clock: what it says, what it refuses, and what it breaks.
+//! Tests of the fake on a virtual clock: what it says, what it refuses and what it breaks.
 //!
-//! [`World`] is the tiny driver: it lets time pass and keeps every frame with its instant.
+//! [`World`] is a small driver: it lets time pass and records every frame with its instant.
 
 mod conversation;
 mod faults;
@@ -27,7 +27,7 @@ struct World {
     now: Instant,
     /// Every frame so far, with the milliseconds since the start.
     frames: Vec<(u64, Outgoing)>,
-    /// How many of them `take` has handed out.
+    /// The number of frames that `take` has returned.
     taken: usize,
 }
 
@@ -75,7 +75,7 @@ impl World {
         self.send(&json!({"type": "input_audio_buffer.append", "audio": STANDARD.encode(sound)}));
     }
 
-    /// Lets the caller be heard in real time, 20 ms per append.
+    /// Lets the server hear the caller in real time, 20 ms per append.
     fn hear(&mut self, ms: u64, frame: &[u8; 160]) {
         for _ in 0..ms / 20 {
             self.append(frame);
@@ -83,7 +83,7 @@ impl World {
         }
     }
 
-    /// Lets time pass, answering pings.
+    /// Lets time pass and answers pings.
     fn pass(&mut self, ms: u64) {
         let end = self.now + Duration::from_millis(ms);
         while let Some(due) = self.session.deadline().filter(|due| *due <= end) {
@@ -107,7 +107,7 @@ impl World {
         }
     }
 
-    /// What is new, as event names; runs of deltas are shown once.
+    /// The names of the new events. Consecutive deltas are shown once.
     fn take(&mut self) -> Vec<String> {
         let mut names: Vec<String> =
             self.frames[self.taken..].iter().filter_map(|(_, frame)| name(frame)).collect();
@@ -140,14 +140,14 @@ impl World {
         self.all(kind).pop().unwrap_or_else(|| panic!("no {kind}"))
     }
 
-    /// When the first event of a type was sent.
+    /// When the first event of a type was sent, in milliseconds since the start.
     fn when(&self, kind: &str) -> u64 {
         let found =
             self.frames.iter().find(|(_, frame)| event(frame).is_some_and(|event| event["type"] == kind));
         found.unwrap_or_else(|| panic!("no {kind}")).0
     }
 
-    /// Sends an event and returns the error it meets: code, message, param.
+    /// Sends an event and returns the error that it causes: code, message, param.
     fn refused(&mut self, event: &Value) -> (String, String, String) {
         let before = self.all("error").len();
         self.send(event);
@@ -158,7 +158,7 @@ impl World {
         (field("code"), field("message"), field("param"))
     }
 
-    /// The whole sound of an item, as sent.
+    /// The whole audio of an item, as sent.
     fn sound(&self, item: &str, kind: &str) -> Vec<u8> {
         let deltas = self.all(kind).into_iter().filter(|delta| delta["item_id"] == item);
         deltas

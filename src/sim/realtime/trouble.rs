@@ -1,7 +1,7 @@
 //! Makes the scripted faults happen.
 //!
-//! A fault that concerns the connection strikes at its trigger. One that concerns a response or a turn is handed to
-//! it when it begins; those without a number wait in `pending` for the next.
+//! A fault of the connection happens at its trigger. A fault of a response or a turn is handed to the
+//! response or turn when it begins; faults without a number wait in `pending` for the next one.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use serde_json::json;
 use super::script::{Fault, FaultKind, Script, Trigger};
 use super::{Due, Outgoing, Phase, Session, What};
 
-/// The faults that are on, and those that wait.
+/// The faults that are active, and those that wait.
 #[derive(Debug, Default)]
 pub(super) struct Troubles {
     pub(super) created_late: Duration,
@@ -18,7 +18,7 @@ pub(super) struct Troubles {
     pub(super) update_refused: Option<String>,
     pub(super) unknowns: bool,
     pub(super) no_acks: bool,
-    /// Responses of whose end the client has not been told: it may cancel them.
+    /// The responses of whose end the client has not been told, so that the client may cancel them.
     pub(super) abandoned: Vec<String>,
     pending: Vec<FaultKind>,
 }
@@ -58,7 +58,7 @@ impl Troubles {
 }
 
 impl Session {
-    /// The faults of the n-th response: its own, and the connection's that strike midway through it.
+    /// The faults of the n-th response: its own, and those of the connection that strike midway through it.
     pub(super) fn faults_of_response(&mut self, number: u32) -> Vec<FaultKind> {
         let mut faults = self.troubles.take_pending(FaultKind::concerns_response);
         faults.extend(self.faults_at(Trigger::OnResponse(number), |kind| !kind.concerns_turn()));
@@ -66,7 +66,7 @@ impl Session {
         faults
     }
 
-    /// The faults of the n-th turn: its own, and the connection's that strike when it is committed.
+    /// The faults of the n-th turn: its own, and those of the connection that strike when it is committed.
     pub(super) fn faults_of_turn(&mut self, number: u32) -> Vec<FaultKind> {
         let mut faults = self.troubles.take_pending(FaultKind::concerns_turn);
         faults.extend(self.faults_at(Trigger::OnTurn(number), |_| true));
@@ -91,7 +91,7 @@ impl Session {
         self.strike(self.script.faults[index].kind.clone());
     }
 
-    /// Makes a fault happen, or keeps it for the response or turn it is about.
+    /// Makes a fault happen, or keeps it for the response or turn that it concerns.
     pub(super) fn strike(&mut self, kind: FaultKind) {
         if self.phase != Phase::Open || kind.concerns_opening() {
             return;
@@ -149,14 +149,14 @@ impl Session {
         }
     }
 
-    /// The end of the hour.
+    /// The session reaches its maximum duration.
     pub(super) fn expire(&mut self) {
         let message = "Your session hit the maximum duration of 60 minutes.";
         self.send_scripted_error("session_expired", message, None);
         self.close(1001, message);
     }
 
-    /// An error that is not the client's fault.
+    /// Sends an error that the client did not cause.
     pub(super) fn send_scripted_error(&mut self, code: &str, message: &str, event_id: Option<&str>) {
         let kind = if code == "server_error" { code } else { "invalid_request_error" };
         let error =

@@ -1,7 +1,7 @@
 //! Finds the caller's speech on the clock of the appended audio.
 //!
-//! The clock moves only when audio arrives: a client that sends nothing never hears `speech_stopped`. It sends
-//! nothing and decides nothing about responses.
+//! The clock moves only when audio arrives: a client that sends nothing never receives `speech_stopped`. This
+//! module sends nothing and makes no decision about responses.
 //!
 //! ```text
 //!            loud for onset_ms                     quiet for silence_duration_ms
@@ -13,10 +13,10 @@ use super::codec::Codec;
 use super::script::VadScript;
 use super::settings::TurnDetection;
 
-/// What is judged at once.
+/// The length of the audio that is judged at once, in milliseconds.
 const WINDOW_MS: u64 = 20;
 
-/// Something the VAD heard, in milliseconds of appended audio.
+/// Something that the VAD heard, in milliseconds of appended audio.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Heard {
     Started { ms: u64 },
@@ -32,11 +32,11 @@ enum State {
 /// The detector and its clock.
 #[derive(Debug)]
 pub(super) struct Vad {
-    /// Microseconds of all audio ever appended, cleared audio included.
+    /// The microseconds of all audio ever appended, cleared audio included.
     clock_us: u64,
-    /// Where the windows judged so far end.
+    /// The end of the windows judged so far, in milliseconds.
     judged_ms: u64,
-    /// The begin of a window that is not full yet.
+    /// The start of a window that is not complete yet.
     rest: Vec<u8>,
     state: State,
 }
@@ -46,7 +46,7 @@ impl Vad {
         Self { clock_us: 0, judged_ms: 0, rest: Vec::new(), state: State::Quiet { loud_ms: 0 } }
     }
 
-    /// How much audio was ever appended.
+    /// The length of all audio ever appended, in milliseconds.
     pub(super) fn clock_ms(&self) -> u64 {
         self.clock_us / 1_000
     }
@@ -55,14 +55,14 @@ impl Vad {
         matches!(self.state, State::Speaking { .. })
     }
 
-    /// Forgets the speech in progress; the clock stays.
+    /// Forgets the current speech. The clock stays.
     pub(super) fn reset(&mut self) {
         self.state = State::Quiet { loud_ms: 0 };
         self.rest.clear();
         self.judged_ms = self.clock_ms();
     }
 
-    /// Appends audio; `turns` is `None` while turn detection is off.
+    /// Appends audio. `turns` is `None` while turn detection is off.
     pub(super) fn feed(
         &mut self,
         audio: &[u8],
@@ -129,7 +129,7 @@ impl Vad {
     }
 }
 
-/// Scripted turns begin where the script says, without waiting.
+/// Scripted turns start where the script says, without an onset.
 fn onset_ms(script: &VadScript) -> u64 {
     match script {
         VadScript::Energy { onset_ms, .. } => *onset_ms,

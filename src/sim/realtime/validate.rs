@@ -1,13 +1,13 @@
-//! Holds a JSON value against a documented shape and finds the first thing that is wrong with it, in the words of
-//! the real server.
+//! Validates a JSON value against a documented form and finds the first error, in the words of the real
+//! server.
 //!
-//! It knows no event and no field: those are the tables of [`schema`](super::schema). The order is: the `type` tag,
-//! what is missing, what is unknown, then each field in alphabetical order. The real server's order is not known;
-//! like it, this names one mistake at a time.
+//! This module knows no event and no field: those are the tables of [`schema`](super::schema). The order of
+//! the checks is: the `type` tag, missing fields, unknown fields, then each field in alphabetical order. The
+//! order of the real server is not known; like the real server, this module reports one error at a time.
 
 use serde_json::{Map, Value};
 
-/// Why something was refused: the insides of an `error` event.
+/// Why an event was refused: the content of an `error` event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Rejection {
     pub(super) code: Option<&'static str>,
@@ -54,27 +54,27 @@ impl Rejection {
     }
 }
 
-/// What a value must look like.
+/// The form that a value must have.
 pub(super) enum Shape {
-    /// A string of at most so many characters.
+    /// A string with at most this many characters.
     Text(usize),
     Bool,
     Int(i64, i64),
     Num(f64, f64),
     /// One of these strings.
     OneOf(&'static [&'static str]),
-    /// One of these strings, or something of another shape.
+    /// One of these strings, or a value of another form.
     OneOfOr(&'static [&'static str], &'static Self),
-    /// An object with these fields and no other.
+    /// An object with these fields and no others.
     Object(&'static [Field]),
-    /// An object whose `type` chooses the other fields.
+    /// An object whose `type` decides its other fields.
     Tagged(&'static [(&'static str, &'static [Field])]),
     List(&'static Self),
     /// An object of any kind, such as a JSON schema.
     AnyObject,
-    /// Judged elsewhere.
+    /// A value that is validated elsewhere.
     Any,
-    /// A rule of its own.
+    /// A value with a rule of its own.
     Rule(fn(&Value, &str) -> Result<(), Rejection>),
 }
 
@@ -96,12 +96,12 @@ pub(super) const fn nul(name: &'static str, shape: Shape) -> Field {
     Field { name, shape, required: false, nullable: true }
 }
 
-/// A field that must be there.
+/// A required field.
 pub(super) const fn req(name: &'static str, shape: Shape) -> Field {
     Field { name, shape, required: true, nullable: false }
 }
 
-/// Holds `value`, found at `path`, against `shape`.
+/// Validates `value`, found at `path`, against `shape`.
 pub(super) fn check(shape: &Shape, value: &Value, path: &str) -> Result<(), Rejection> {
     match shape {
         Shape::Any => Ok(()),

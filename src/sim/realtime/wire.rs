@@ -1,6 +1,6 @@
-//! Writes server events: names by dialect, ids, and the unknown things a fault sprinkles in.
+//! Writes server events: their names by dialect, their ids, and the unknown elements that a fault adds.
 //!
-//! It decides nothing about when; everyone else calls [`Session::emit`].
+//! This module does not decide when an event is sent; all others call [`Session::emit`].
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,8 +10,8 @@ use super::validate::Rejection;
 use super::{Outgoing, Phase, Session, What};
 
 impl Session {
-    /// Queues an event by its GA name. `body` holds the fields besides `type` and `event_id`, which are written
-    /// first, as the real server does.
+    /// Queues an event under its GA name. `body` holds the fields other than `type` and `event_id`, which are
+    /// written first, as on the real server.
     pub(super) fn emit(&mut self, ga_name: &'static str, body: &Value) {
         if self.phase != Phase::Open {
             return;
@@ -28,7 +28,7 @@ impl Session {
         self.push(text);
     }
 
-    /// Queues an audio delta, written by hand: this is most of what a bench sends.
+    /// Queues an audio delta, written by hand because a benchmark sends mostly audio deltas.
     pub(super) fn emit_audio(&mut self, response: &str, item: &str, output_index: usize, sound: &[u8]) {
         if self.phase != Phase::Open {
             return;
@@ -48,14 +48,14 @@ impl Session {
         self.push(text);
     }
 
-    /// Refuses what the client sent: the error frame, and a violation.
+    /// Refuses what the client sent: sends the error and records a violation.
     pub(super) fn refuse(&mut self, rejection: &Rejection, event_id: Option<&str>) {
         let code = rejection.code.unwrap_or("null");
         self.journal.violation(self.now, format!("{code}: {}", rejection.message));
         self.send_error(rejection, event_id, false);
     }
 
-    /// Refuses what the client could not know when it sent it: the error frame alone.
+    /// Refuses what the client could not know when it sent it: sends only the error.
     pub(super) fn excuse(&mut self, rejection: &Rejection, event_id: Option<&str>) {
         self.send_error(rejection, event_id, true);
     }
@@ -104,7 +104,7 @@ impl Session {
         }
     }
 
-    /// The name of an event in this dialect; `None` for what the dialect does not have (§4.2).
+    /// The name of an event in this dialect. None: the dialect does not have the event (§4.2).
     fn name(&self, ga: &'static str) -> Option<&'static str> {
         if !self.script.dialect.is_beta() {
             return Some(ga);
@@ -123,7 +123,7 @@ impl Session {
     }
 }
 
-/// The same event with fields nobody has heard of in its depth.
+/// The same event with unknown fields inside its objects.
 fn estranged(body: &Value) -> Value {
     let mut body = body.clone();
     if let Some(item) = body.get_mut("item").filter(|item| item.is_object()) {

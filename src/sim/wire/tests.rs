@@ -1,8 +1,9 @@
-//! What a wire does to datagrams, and that it does it again for the same seed.
+//! Tests of what a wire does to datagrams, and that the same seed repeats it.
 
 use super::*;
 
-/// Sends `count` datagrams, 20 ms apart, and gives what arrives as (milliseconds since the first was sent, number).
+/// Sends `count` datagrams, 20 ms apart, and returns what arrives as (milliseconds since the first was sent,
+/// number).
 fn run(seed: u64, impairment: Impairment, count: u32) -> Vec<(u128, u32)> {
     let start = crate::sim::epoch();
     let mut wire = Wire::new(seed, impairment);

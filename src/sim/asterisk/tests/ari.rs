@@ -1,4 +1,4 @@
-//! Requests and their answers.
+//! Tests of the requests and their answers.
 
 use super::*;
 

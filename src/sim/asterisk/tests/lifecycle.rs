@@ -1,8 +1,8 @@
-//! Calls without a listener, lost sockets, restarts, scripted faults.
+//! Tests with calls without a listener, lost sockets, restarts and scripted faults.
 
 use super::*;
 
-/// What `GET /applications/openai-app` says: its status, and its channels.
+/// The answer to `GET /applications/openai-app`: its status and the ids of the channels.
 fn application(world: &mut World) -> (u16, Vec<String>) {
     let response = world.ask("GET", &format!("/applications/{APP}"));
     let channels = json(&response)["channel_ids"].as_array().cloned().unwrap_or_default();
@@ -150,7 +150,7 @@ fn stopped_it_says_goodbye() {
     world.emitted.clear();
     world.asterisk.stop(world.now, Stop::Terminate);
     world.drain();
-    // Both are asked before the first of them has gone; measured on 22 and 16.
+    // Both channels are asked to hang up before the first of them ends, as measured on 22 and 16.
     let (asked, gone) = (["ChannelHangupRequest"; 2], ["ChannelLeftBridge", "StasisEnd"]);
     assert_eq!(world.kinds(), [&asked[..], &gone, &gone, &["ChannelDestroyed"]].concat());
     assert_eq!(world.asterisk.outcome(call.call).ended, Some(Ending::Stopped));

@@ -1,9 +1,9 @@
-//! RTP through the fake, and how it treats packets that are not as they should be.
+//! Tests of the RTP through the fake, and of the handling of unusual packets.
 
 use super::*;
 use crate::sim::rtp::{self, Header};
 
-/// A packet like those of a phone or of the application: number n of a stream.
+/// Packet number n of a stream, like those of a phone or of the application.
 fn packet(n: u16) -> Header {
     Header {
         marker: false,
@@ -29,12 +29,12 @@ impl World {
         self.drain();
     }
 
-    /// What we heard since the last look.
+    /// The packets that the application received since the previous call of this function.
     fn ours(&mut self) -> Vec<(Header, Vec<u8>)> {
         self.media.drain(..).map(|(_, _, datagram)| parsed(&datagram)).collect()
     }
 
-    /// What the caller heard since the last look.
+    /// The packets that the caller received since the previous call of this function.
     fn callers(&mut self) -> Vec<(Header, Vec<u8>)> {
         self.to_caller.drain(..).map(|(_, datagram)| parsed(&datagram)).collect()
     }
@@ -45,7 +45,7 @@ fn parsed(datagram: &[u8]) -> (Header, Vec<u8>) {
     (header, payload.to_vec())
 }
 
-/// Differences of sequence number and timestamp from packet to packet.
+/// The differences of sequence number and timestamp from packet to packet.
 fn steps(packets: &[(Header, Vec<u8>)]) -> Vec<(i16, i32)> {
     let step = |one: &Header, next: &Header| {
         (next.seq.wrapping_sub(one.seq) as i16, next.timestamp.wrapping_sub(one.timestamp) as i32)
@@ -85,7 +85,7 @@ fn nothing_flows_outside_a_bridge_of_two() {
     world.caller_sends(&call, packet(0), &[1; 160]);
     world.we_send(&call, packet(0), &[1; 160]);
     assert!(world.media.is_empty() && world.to_caller.is_empty());
-    // And a third in the bridge makes it a mix, which the fake does not do.
+    // A third member in the bridge would require mixing, which the fake does not do.
     world.ask("POST", &format!("/bridges/{}/addChannel?channel={}", call.bridge, call.caller));
     world.ask(
         "POST",
@@ -96,7 +96,7 @@ fn nothing_flows_outside_a_bridge_of_two() {
     assert_eq!(json(&world.ask("GET", &format!("/bridges/{}", call.bridge)))["technology"], "softmix");
     world.caller_sends(&call, packet(1), &[1; 160]);
     assert!(world.media.is_empty());
-    // The old leg is replaced by the new one.
+    // The new leg replaces the old one.
     world.ask("DELETE", &format!("/channels/{}", call.media));
     world.caller_sends(&call, packet(2), &[1; 160]);
     assert_eq!(world.media.len(), 1);
@@ -246,7 +246,7 @@ fn no_header_no_sound() {
     assert!(world.to_caller.is_empty());
 }
 
-/// A stranger's packets of which so many reach the caller.
+/// Sends `count` packets from another source, and returns how many of them reach the caller.
 fn of_stranger(world: &mut World, call: &Answered, count: u16) -> usize {
     let stranger = SocketAddr::from(([127, 0, 0, 1], 999));
     world.callers();

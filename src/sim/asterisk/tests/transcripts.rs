@@ -1,4 +1,4 @@
-//! The same calls as the recorded ones give the same events, member by member.
+//! Tests that the same calls as the recorded ones give the same events, field by field.
 
 use std::collections::HashMap;
 
@@ -10,8 +10,8 @@ macro_rules! recorded {
     };
 }
 
-/// Compares events with a transcript: types, order, members and their order, and values but for ids, times and RTP
-/// figures, which are replaced by the order in which they first appear.
+/// Compares events with a transcript: their types and order, their fields and the order of the fields, and
+/// the values. Ids, times and RTP figures are replaced by the order in which they first appear.
 #[track_caller]
 fn assert_like(events: &[(SocketId, String)], recorded: &str) {
     let fake: Vec<&str> = events.iter().map(|(_, text)| text.as_str()).collect();
@@ -26,13 +26,13 @@ fn assert_like(events: &[(SocketId, String)], recorded: &str) {
     assert_eq!(fake.len(), real.len(), "the fake's last: {:?}", fake.last());
 }
 
-/// The names of all members of a JSON text, in their order.
+/// The names of all fields of a JSON text, in their order.
 fn members(json: &str) -> Vec<&str> {
     let parts: Vec<&str> = json.split('"').collect();
     parts.windows(2).filter(|pair| pair[1].starts_with(':')).map(|pair| pair[0]).collect()
 }
 
-/// The value with everything neutral that differs from one call to the next.
+/// The value without everything that differs from one call to the next.
 fn neutral(member: &str, value: &Value, names: &mut HashMap<String, usize>) -> Value {
     match value {
         Value::Object(members) => {

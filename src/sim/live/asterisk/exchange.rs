@@ -1,7 +1,8 @@
-//! The machine, the phones and the media sockets under one lock, and the task that lets time pass for them.
+//! The fake Asterisk, the phones and the media sockets under one lock, and the task that lets time pass for
+//! them.
 //!
-//! A thousand calls are a thousand phones with a frame due every 20 ms: their next instants stand in one ordered set,
-//! and one timer serves them all.
+//! A thousand calls are a thousand phones with a frame due every 20 ms. Their next instants are in one
+//! ordered set, and one timer serves them all.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
@@ -17,12 +18,12 @@ use crate::daemon::clock::now;
 use crate::sim::asterisk::{Asterisk, CallerId, Emit, Ending, IncomingCall, SocketId};
 use crate::sim::caller::{Caller, Doing};
 
-/// Something that happened, for who watches.
+/// Something that happened, for a watcher.
 #[derive(Debug, Clone)]
 pub struct Seen {
-    /// When.
+    /// The instant.
     pub at: Instant,
-    /// What.
+    /// The event.
     pub what: What,
     /// The status of a request; 0 for everything else.
     pub status: u16,
@@ -31,30 +32,30 @@ pub struct Seen {
 /// What can happen at Asterisk.
 #[derive(Debug, Clone)]
 pub enum What {
-    /// A program listens to the events.
+    /// A program connected to the events.
     Listening,
-    /// A request of ARI.
+    /// A request to ARI.
     Request {
-        /// Its HTTP method.
+        /// The HTTP method.
         method: String,
-        /// Its path below `/ari`.
+        /// The path below `/ari`.
         path: String,
-        /// Its parameters.
+        /// The parameters.
         query: Vec<(String, String)>,
     },
     /// An event, as JSON.
     Event(String),
-    /// A call comes in.
+    /// A call arrived.
     Calling(CallerId),
-    /// A call is answered.
+    /// A call was answered.
     Answered(CallerId),
-    /// The caller hangs up.
+    /// The caller hung up.
     HungUp(CallerId),
-    /// A call is over for the phone.
+    /// A call ended for the phone.
     Released(CallerId, Ending),
 }
 
-/// What a listener's task is told.
+/// An order for the task of a listener.
 #[derive(Debug)]
 pub(super) enum Told {
     Event(String),
@@ -66,39 +67,40 @@ pub(super) enum Told {
 #[derive(Debug)]
 pub(super) struct Exchange {
     world: Mutex<World>,
-    /// The driver sleeps too long.
+    /// Wakes the driver before its deadline.
     earlier: Notify,
 }
 
-/// Everything the lock guards.
+/// Everything that the lock protects.
 #[derive(Debug)]
 pub(super) struct World {
     pub(super) asterisk: Asterisk,
-    /// In the order of their [`CallerId`]s.
+    /// The phones, in the order of their [`CallerId`]s.
     pub(super) phones: Vec<Caller>,
     pub(super) listeners: BTreeMap<SocketId, mpsc::Sender<Told>>,
     pub(super) seen: Option<Vec<Seen>>,
-    /// When each phone is due, soonest first.
+    /// The instants at which phones are due, soonest first.
     due: BTreeSet<(Instant, usize)>,
-    /// Under which instant each phone stands in `due`.
+    /// The instant under which each phone is in `due`.
     due_of: Vec<Option<Instant>>,
     legs: HashMap<u16, Leg>,
     media_address: IpAddr,
     pub(super) network: Network,
     readers: JoinSet<()>,
-    /// For the readers, which must not keep the exchange alive.
+    /// A weak reference for the readers, which must not keep the exchange alive.
     myself: Weak<Exchange>,
-    /// When the driver will look again.
+    /// When the driver wakes next.
     wakes: Option<Instant>,
-    /// How much later than it was due each frame of a phone went out, if somebody wants to know.
+    /// How much later than due each frame of a phone was sent. None: nobody asked.
     pub(super) delays: Option<Vec<Duration>>,
 }
 
-/// What becomes of RTP on its way to the application.
+/// What happens to RTP on its way to the application.
 #[derive(Default)]
 pub(super) struct Network {
     pub(super) loses: Option<Box<dyn FnMut(SocketAddr) -> bool + Send>>,
-    /// Through which the media legs' packets go, as through a router; None: they leave from the legs' own sockets.
+    /// The socket through which the packets of the media legs are sent, as through a router. None: they are
+    /// sent from the legs' own sockets.
     pub(super) router: Option<std::net::UdpSocket>,
 }
 
@@ -141,7 +143,7 @@ pub(super) async fn drive(exchange: Arc<Exchange>) {
 async fn read(socket: Arc<UdpSocket>, port: u16, exchange: Weak<Exchange>) {
     let mut datagram = [0; 2_048];
     loop {
-        // An error is an ICMP answer to something sent: it concerns nobody.
+        // An error is an ICMP answer to a packet that was sent, and is ignored.
         let Ok((length, from)) = socket.recv_from(&mut datagram).await else { continue };
         let Some(exchange) = exchange.upgrade() else { return };
         exchange.with(|world, now| world.asterisk.media_datagram(now, port, from, &datagram[..length]));
@@ -170,7 +172,7 @@ impl Exchange {
         })
     }
 
-    /// Does something to the world, and everything that follows from it.
+    /// Changes the world and carries out everything that follows.
     pub(super) fn with<T>(&self, act: impl FnOnce(&mut World, Instant) -> T) -> T {
         let mut world = self.lock();
         let now = now();
@@ -188,7 +190,8 @@ impl Exchange {
     }
 
     fn lock(&self) -> MutexGuard<'_, World> {
-        // A panic of a test's closure must not hide behind this one.
+        // The lock stays usable after a panic, so that the panic of a test's closure is not hidden by another
+        // one.
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -203,7 +206,7 @@ impl World {
         id
     }
 
-    /// The phone's line is dead.
+    /// Ends the call for the phone.
     pub(super) fn release(&mut self, now: Instant, call: CallerId) {
         self.note(now, || What::HungUp(call));
         self.phones[call.0].released(now);
@@ -228,7 +231,7 @@ impl World {
         }
     }
 
-    /// A listener went away by itself.
+    /// A listener closed the connection.
     pub(super) fn hang_up_listener(&mut self, now: Instant, socket: SocketId) {
         self.listeners.remove(&socket);
         self.asterisk.disconnect(now, socket);
@@ -271,7 +274,7 @@ impl World {
         [phones, self.asterisk.deadline()].into_iter().flatten().min()
     }
 
-    /// Does what the machine wants done, until it wants nothing more.
+    /// Carries out what the fake Asterisk requests until nothing is left.
     fn settle(&mut self, now: Instant) {
         while let Some(emit) = self.asterisk.poll() {
             match emit {
@@ -321,7 +324,7 @@ impl World {
         }
     }
 
-    /// Does what a phone wants done, and notes when it is due next.
+    /// Carries out what a phone requests, and records when the phone is due next.
     fn phone_acts(&mut self, now: Instant, call: CallerId) {
         while let Some(doing) = self.phones[call.0].poll() {
             match doing {
@@ -346,7 +349,8 @@ impl World {
 
     fn tell(&mut self, now: Instant, socket: SocketId, told: Told) {
         if self.listeners.get(&socket).is_some_and(|listener| listener.try_send(told).is_err()) {
-            // Asterisk cuts a listener who does not keep up. Without its sender the task does so.
+            // Asterisk cuts a listener that does not keep up. The task of the listener does so when its
+            // sender is dropped.
             self.listeners.remove(&socket);
             self.asterisk.disconnect(now, socket);
         }

@@ -1,4 +1,4 @@
-//! Items: create, truncate, delete, retrieve.
+//! Tests of items: create, truncate, delete, retrieve.
 
 use super::*;
 
@@ -14,7 +14,8 @@ fn truncate(item: &str, index: &Value, ms: &Value) -> Value {
     json!({"type": "conversation.item.truncate", "item_id": item, "content_index": index, "audio_end_ms": ms})
 }
 
-/// A session whose assistant has said two seconds (`item_1`) to a caller (`item_c1`), after calling a tool.
+/// A session whose assistant has said two seconds (`item_1`) to a caller (`item_c1`), and has then called a
+/// function.
 fn spoken() -> World {
     let answer = Answer::pattern("Le paso con ventas.", 2_000, 2).and(Answer::call("transfer_call", "{}"));
     let mut world = World::configured(Script { answers: vec![answer], ..Script::default() });

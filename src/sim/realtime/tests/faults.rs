@@ -1,4 +1,4 @@
-//! Each fault, once.
+//! Tests of each fault.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! The upgrade, the frames' form, pings, the end of the hour.
+//! Tests of the upgrade, the form of the frames, pings, and the end of the hour.
 
 use super::*;
 
@@ -6,7 +6,7 @@ const KEY: (&str, &str) = ("authorization", "Bearer sk-test");
 
 type Headers<'a> = &'a [(&'a str, &'a str)];
 
-/// The one error frame and the close of a client that is not let in.
+/// The error and the close code of a client that is not accepted.
 fn turned_away(script: Script, query: &str, headers: &[(&str, &str)]) -> (String, u16, String) {
     let world = World::connect(script, query, headers).expect("101");
     assert_eq!(world.frames.len(), 2, "{:?}", world.frames);

@@ -1,8 +1,8 @@
-//! Responses: order, shapes, speed, sound, and who may ask for one.
+//! Tests of responses: order, forms, pace, audio, and who may ask for one.
 
 use super::*;
 
-/// One message of a response, as Appendix A has it.
+/// The events of one message of a response, as in Appendix A.
 const MESSAGE: [&str; 10] = [
     "response.output_item.added",
     "conversation.item.added",

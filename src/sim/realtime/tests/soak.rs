@@ -1,9 +1,9 @@
-//! Random worlds: whatever a client sends, and whenever, the fake stands and speaks JSON.
+//! Random tests: whatever a client sends, and whenever, the fake survives and answers in JSON.
 
 use super::script::Dice;
 use super::*;
 
-/// Events a client might send, right and wrong.
+/// Events that a client might send, right and wrong.
 fn vocabulary() -> Vec<Value> {
     let item = |item: Value| json!({"type": "conversation.item.create", "item": item});
     let truncate = |id: &str, ms: u64| json!({"type": "conversation.item.truncate", "item_id": id, "content_index": 0, "audio_end_ms": ms});
@@ -78,7 +78,7 @@ fn script(dice: &mut Dice) -> Script {
     Script { faults, answers, burst, delta_extra_bytes, terse_cancel: pick(2) == 0, ..Script::default() }
 }
 
-/// Takes something out of an event, or puts something strange in.
+/// Removes a part of an event, or puts an unexpected value into it.
 fn spoil(value: &mut Value, dice: &mut Dice) {
     let strange = [json!(null), json!(-1), json!(1.5), json!("x"), json!([]), json!({"a": 1})];
     if let Value::Object(map) = value {
@@ -95,7 +95,8 @@ fn spoil(value: &mut Value, dice: &mut Dice) {
     }
 }
 
-/// The rules any server keeps: one end per beginning, nothing said outside, sound as announced.
+/// The rules that any server keeps: one end for each start, nothing outside of a response, audio as
+/// announced.
 fn check(world: &World, seed: u64) {
     let ids = |kind: &str| -> Vec<Value> {
         world.all(kind).iter().map(|event| event["response"]["id"].clone()).collect()
@@ -140,7 +141,7 @@ fn any_client_is_survived() {
                 }
             }
         }
-        // Without turn detection, no silence makes another response.
+        // Without turn detection, silence starts no further response.
         world.send(&vocabulary[17]);
         world.pass(100_000);
         check(&world, seed);

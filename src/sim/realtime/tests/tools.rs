@@ -1,4 +1,4 @@
-//! Function calls: delivered, answered once, and followed by one response.
+//! Tests of function calls: delivered, answered once, and followed by one response.
 
 use super::*;
 
@@ -13,7 +13,7 @@ fn plain() -> Value {
     json!({"type": "response.create"})
 }
 
-/// A session whose model calls as often as told, then speaks.
+/// A session whose model makes this number of calls and then speaks.
 fn calling(calls: usize) -> World {
     let round =
         (0..calls).fold(Answer::default(), |answer, _| answer.and(Answer::call("transfer_call", ARGUMENTS)));

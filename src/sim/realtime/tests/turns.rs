@@ -1,4 +1,4 @@
-//! The caller: turns, interruptions, transcripts, pace.
+//! Tests of the caller: turns, interruptions, transcripts and pace.
 
 use super::*;
 

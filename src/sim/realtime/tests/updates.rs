@@ -1,4 +1,4 @@
-//! `session.update`: what is refused, what is merged, what is echoed.
+//! Tests of `session.update`: what is refused, merged and echoed.
 
 use super::*;
 
@@ -6,7 +6,7 @@ fn update(session: &Value) -> Value {
     json!({"type": "session.update", "event_id": "c_5", "session": session})
 }
 
-/// A GA update with one thing at a path.
+/// A GA update with one value at a path.
 fn at(path: &str, value: Value) -> Value {
     let mut session = json!({});
     let mut keys: Vec<&str> = path.split('.').collect();
