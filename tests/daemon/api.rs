@@ -8,14 +8,14 @@ use serde_json::Value;
 
 use super::world::{PATIENCE, Program, ms};
 
-/// The API, to be asked.
+/// A client of the API.
 #[derive(Clone)]
 pub(crate) struct Api {
     url: String,
     client: reqwest::Client,
 }
 
-/// An answer, whole.
+/// A complete answer.
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) retry_after: Option<String>,
@@ -23,7 +23,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// Null if it is none.
+    /// The body as JSON; null if the body is not JSON.
     pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
@@ -40,7 +40,7 @@ impl Api {
         Self { url, client: builder.timeout(PATIENCE).build().expect("a client") }
     }
 
-    /// That of a program, as its log names it.
+    /// The API of a program, at the address that its log names.
     pub(crate) async fn of(program: &Program) -> Self {
         program.says("INFO", "API de grabaciones disponible en http://").await;
         let log = program.log();
@@ -74,12 +74,12 @@ impl Api {
         self.ask(Method::GET, path, None).await
     }
 
-    /// The recording that stands so, once there is one.
+    /// The first recording in this state, once there is one.
     pub(crate) async fn only(&self, state: &str) -> Value {
         self.wait_for(state, |recording| recording["state"] == state).await
     }
 
-    /// The recording of this channel that a crash cut off, once it is complete.
+    /// The recording of this channel that a crash cut off, once the recording is complete.
     pub(crate) async fn recovered(&self, channel: &str) -> Value {
         let is_it = |recording: &Value| recording["state"] == "recovered" && recording["call_id"] == channel;
         self.wait_for(channel, is_it).await
@@ -90,7 +90,7 @@ impl Api {
         let deadline = now() + PATIENCE;
         loop {
             let answer = self.get("/recordings").await;
-            // 503: the index is being opened.
+            // Status 503 means that the index is still being opened.
             assert!(matches!(answer.status, 200 | 503), "{}: {}", answer.status, answer.text());
             let list = answer.json();
             let all = list["recordings"].as_array().cloned().unwrap_or_default();

@@ -1,4 +1,5 @@
-//! ARI's requests against servers that limit, close and flood: what only sockets show.
+//! Tests of ARI requests against servers that limit, close and flood connections, which only real sockets can
+//! show.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,24 +14,24 @@ use tokio::task::JoinSet;
 
 use crate::world::{PATIENCE, ms};
 
-/// What the server does with the n-th request it reads, counted from 0.
+/// What the server does with the n-th request that it reads, counted from 0.
 #[derive(Debug, Clone)]
 enum Does {
-    /// Answers it, a while later.
+    /// Answers the request after a while.
     Answer(&'static str, Vec<u8>),
     /// Closes the connection.
     Close,
-    /// Sends so many bytes of a body that is said to be longer, as long as they are taken.
+    /// Sends up to this many bytes of a body that claims to be longer, as long as the client reads them.
     Flood(&'static str, usize),
 }
 
-/// A server of HTTP/1.1 with kept-alive connections.
+/// An HTTP/1.1 server that keeps connections alive.
 struct Server {
     rest: AriRest,
-    /// Connections it has now, and the most it ever had.
+    /// The number of connections that are open now, and the largest number so far.
     open: Arc<AtomicUsize>,
     most: Arc<AtomicUsize>,
-    /// Bytes of bodies it got rid of.
+    /// The number of body bytes that were sent.
     sent: Arc<AtomicUsize>,
     _tasks: JoinSet<()>,
 }
@@ -120,15 +121,15 @@ async fn a_burst_of_requests_leaves_asterisk_connections_for_others() {
     let replies = join_all((0..200).map(|_| server.perform(bridge()))).await;
     assert!(replies.iter().all(|reply| matches!(reply, Reply::Done(_))), "{replies:?}");
     let most = server.most.load(Ordering::SeqCst);
-    // 30 are in use. Each of the 30 requests may also have begun a connection in the moment in which another one came
-    // free, which it then took: that many more stand idle for a while.
+    // 30 connections are in use. Each of the 30 requests may also have opened a connection at the moment at
+    // which another one became free, and then used that one. So as many again may be idle for a while.
     assert!(most <= 2 * 30, "{most} connections of the 100 that Asterisk serves by default");
     assert!(server.open.load(Ordering::SeqCst) > 0, "and they are kept");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_whose_connection_is_closed_is_made_again() {
-    // As Asterisk does with one connection more than its `sessionlimit`.
+    // Asterisk does this with a connection beyond its `sessionlimit`.
     for request in [bridge(), hang_up()] {
         let server = Server::start(|n| if n < 3 { Does::Close } else { answer("200") }).await;
         assert_eq!(server.perform(request).await, Reply::Done(r#"{"message":"said"}"#.into()));
@@ -152,7 +153,7 @@ async fn an_answer_without_end_is_not_read_to_its_end() {
         let server = Server::start(move |_| Does::Flood(status, FLOOD)).await;
         let reply = server.perform(bridge()).await;
         assert!(matches!(&reply, Reply::Lost(cause) if cause.contains("more than 1048576")), "{reply:?}");
-        // What the kernel holds on the way counts as sent.
+        // Bytes that the kernel holds on the way count as sent.
         let sent = server.sent.load(Ordering::SeqCst);
         assert!(sent < 32 << 20, "{sent} bytes of {FLOOD} were taken");
     }

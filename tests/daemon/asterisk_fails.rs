@@ -1,5 +1,5 @@
-//! Requests that fail, get lost or come too late: whatever was made is unmade, and a caller who is still there is
-//! handed back.
+//! Tests of requests that fail, get lost or arrive too late: the daemon removes what it created, and a caller
+//! who is still there returns to the dialplan.
 
 use openai_inbound_calls::sim::asterisk::{CallState, Ending, Fault};
 use openai_inbound_calls::sim::caller::Step;
@@ -7,15 +7,16 @@ use openai_inbound_calls::sim::realtime::{Script, pattern};
 
 use crate::world::{World, contains, listen, ms, until};
 
-/// The requests that set a call up. The last may be made twice, so that its loss ends no call.
+/// The requests that set up a call. The last one may be repeated, so its loss ends no call.
 const SETUP: [(&str, &str); 3] =
     [("POST", "/bridges"), ("POST", "/channels/externalMedia"), ("POST", "/addChannel")];
 
-/// So often a request is made whose connection is closed in the place of an answer.
+/// The number of times that a request is made whose connection is closed instead of answered.
 const TRIES: usize = 5;
 
-/// Each of the requests always fails so, in a world of its own: of a call that fails early, other requests may still be under
-/// way when nothing is left of it. The callers are handed back for this reason.
+/// Makes each of the requests always fail in this way, in a world of its own, because other requests of a
+/// call that fails early may still be under way when the call is over. The callers return to the dialplan for
+/// this reason.
 async fn each_fails(fault: Fault, reason: &str, requests: &[(&str, &str)]) {
     for (method, path) in requests {
         let world = World::new(Script::default());
@@ -69,7 +70,7 @@ async fn a_caller_who_hangs_up_while_his_call_is_set_up_leaves_nothing() {
     for (method, path) in SETUP {
         let world = World::new(Script::default());
         let daemon = world.daemon().await;
-        // Done at once, answered late: by then the caller is gone.
+        // The request is carried out at once but answered late, when the caller is already gone.
         world.asterisk.fail_next(method, path, Fault::Delay(ms(500)));
         let done = || {
             let journal = world.asterisk.journal();

@@ -1,4 +1,4 @@
-//! What others send that they should not, and what the operator is told of it.
+//! Tests of invalid input from others, and of what the operator is told about it.
 
 use std::net::UdpSocket;
 
@@ -14,7 +14,7 @@ fn talk() -> Vec<Step> {
     [&listen()[..], &[Step::Say(pattern(1_500, 7))], &listen()[..], &[Step::HangUp]].concat()
 }
 
-/// An RTP packet that says it is of this payload type.
+/// An RTP packet with this payload type.
 fn packet(payload_type: u8, sequence: u16, payload: &[u8]) -> Vec<u8> {
     let [high, low] = sequence.to_be_bytes();
     [&[0x80, payload_type, high, low, 0, 0, 1, 0, 0, 0, 0, 9][..], payload].concat()
@@ -30,7 +30,7 @@ async fn garbage_and_strangers_at_the_rtp_port_change_nothing() {
     let stranger = UdpSocket::bind((loopback_address(), 0)).expect("a socket");
     let noise = pattern(20, 99);
     let mut sequence = 0;
-    // For as long as the call lasts, several times a frame.
+    // Sends them several times per frame, as long as the call lasts.
     until("the call is over", || {
         sequence += 1;
         for datagram in
@@ -91,7 +91,8 @@ async fn invalid_json_and_unknown_events_on_both_websockets_are_survived() {
     daemon.stop().await;
 }
 
-/// A call that is refused by the model's server: this line, and the caller back in the dialplan for this reason.
+/// A call that the Realtime server refuses: the log has this line, and the caller returns to the dialplan for
+/// this reason.
 async fn refused(script: Script, line: &str, reason: &str) {
     let world = World::new(script);
     let program = world.program(&[]).await;
@@ -168,7 +169,7 @@ async fn hundreds_of_events_at_once_cost_nobody_his_call() {
     for _ in 0..200 {
         world.asterisk.say(&event("ChannelDtmfReceived", r#","digit":"5""#));
     }
-    // The news of it comes behind all of them.
+    // The event of the hang-up comes after all the other events.
     world.asterisk.hang_up(call);
     world.over(call).await;
     program.says("INFO", "Motivo: el llamante colgó").await;

@@ -1,10 +1,10 @@
-//! `bench`: that it measures at all. How well is what it is there to tell.
+//! Tests that `bench` measures. The quality of the figures is not tested here.
 
 use std::process::Command;
 
 use serde_json::Value;
 
-/// What it measured, what it complained of, and its exit code.
+/// What the command measured, what it reported on stderr, and its exit code.
 #[expect(clippy::print_stdout, reason = "shown when the test fails")]
 fn bench(arguments: &[&str]) -> (Value, String, Option<i32>) {
     let output = Command::new(env!("CARGO_BIN_EXE_openai-inbound-calls"))
@@ -38,16 +38,16 @@ fn a_short_run_tells_of_both_programs_and_loses_nothing() {
         }
         assert_eq!(of["left"], Value::Array(vec![]), "{program}");
     }
-    // The pace is the machine's, when it is busy.
+    // On a busy machine the pace may be wrong.
     let violations = figures["daemon"]["violations"].as_array().expect("a list");
     assert!(violations.iter().all(|words| words.to_string().contains("of real time")), "{violations:?}");
 
-    // Than what took very much it is not worse, than what took nothing it is.
+    // A run is not worse than one that used very much, and worse than one that used nothing.
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("before.json");
     for (before, is_worse) in [("1e9", false), ("1e-9", true)] {
         let mut earlier = figures.clone();
-        // Of one call in one second the kernel may count no processor time.
+        // For a single call in one second the kernel may count no processor time.
         earlier["daemon"]["cpu_s_per_call_minute"] = 1e9.into();
         earlier["daemon"]["kb_per_call"] = serde_json::from_str(before).expect("a number");
         std::fs::write(&file, earlier.to_string()).expect("a file");

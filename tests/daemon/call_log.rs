@@ -1,5 +1,5 @@
-//! Every call of the real daemon is a row of its log: while it runs, when it is over, when it was not taken, and
-//! when the daemon is killed.
+//! Tests that every call of the real daemon is a row of the call log: while it runs, when it has ended, when
+//! it was not accepted, and when the daemon is killed.
 
 use openai_inbound_calls::sim::caller::Step;
 use openai_inbound_calls::sim::realtime::{Answer, Script, pattern};
@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::api::Api;
 use super::world::{PATIENCE, World, listen, ms};
 
-/// The calls, newest first, once they are so.
+/// The calls, newest first, once `are_so` holds for them.
 pub(crate) async fn calls(api: &Api, what: &str, are_so: impl Fn(&[Value]) -> bool) -> Vec<Value> {
     let until_they_are = async {
         loop {
@@ -22,7 +22,7 @@ pub(crate) async fn calls(api: &Api, what: &str, are_so: impl Fn(&[Value]) -> bo
     tokio::time::timeout(PATIENCE, until_they_are).await.unwrap_or_else(|_| panic!("never {what}"))
 }
 
-/// It is over.
+/// Whether the call has ended.
 pub(crate) fn ended(call: &Value) -> bool {
     !call["end_reason"].is_null()
 }
@@ -75,7 +75,7 @@ async fn a_call_is_a_row_while_it_runs_and_afterwards_and_so_is_one_that_is_not_
         (&"caller_hung_up".into(), &1.into(), &3.into())
     );
     assert_eq!(row["offered_at"], running["offered_at"]);
-    // The numbers of the call are the same wherever they are.
+    // The figures of the call are the same in the row and in the recording.
     let id = row["recording_id"].as_str().expect("a recording");
     let document = api.get(&format!("/recordings/{id}/conversation")).await.json();
     let (usage, latency) = (&document["usage"], &document["latency"]);
@@ -119,7 +119,7 @@ async fn the_last_calls_of_a_daemon_that_stops_and_those_a_kill_cuts_off_are_in_
     calls(&api, "a second that runs", |calls| calls.len() == 2 && !ended(&calls[0])).await;
     program.signal("KILL");
     program.exit().await;
-    // Who is still there would be served again, in a row of that stay.
+    // A caller who is still there would be served again, in a row for that second stay.
     world.asterisk.hang_up(cut_off);
     world.gone(cut_off).await;
 

@@ -1,4 +1,4 @@
-//! The call log on a real MariaDB that is killed in the middle of a hundred calls.
+//! Tests the call log on a real MariaDB server that is killed in the middle of a hundred calls.
 
 use openai_inbound_calls::sim::caller::Step;
 use openai_inbound_calls::sim::realtime::Script;
@@ -9,7 +9,7 @@ use super::world::{PATIENCE, World, ms, until};
 
 const CALLS: u32 = 100;
 
-/// How many rows the server has of calls that are over.
+/// The number of rows of calls that have ended on the server.
 async fn ended(pool: &MySqlPool) -> i64 {
     let sql = "SELECT COUNT(*) FROM calls WHERE end_reason = 'caller_hung_up'";
     sqlx::query_scalar(sql).fetch_one(pool).await.expect("the table")

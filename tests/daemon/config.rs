@@ -1,4 +1,4 @@
-//! What the program says about its environment before it begins.
+//! Tests of what the program says about its environment before it starts.
 
 use crate::world::Program;
 
@@ -39,7 +39,7 @@ async fn all_that_is_malformed_is_said_at_once_and_no_secret_with_it() {
     assert!(program.log().contains("Invalid value in OPENAI_SPEED"), "the log has it too: {}", program.log());
 }
 
-/// As a file of a text editor of the classic Mac OS, and a password in the address.
+/// The file has the line ends of a text editor of the classic Mac OS, and an address contains a password.
 #[tokio::test]
 async fn no_password_of_an_env_file_gets_into_the_log() {
     let settings = "ASTERISK_USERNAME=asterisk\rASTERISK_PASSWORD=geheim\rASTERISK_HOST=user:hunter2@127.0.0.1\r\

@@ -1,5 +1,5 @@
-//! `config`: what it shows of each variable, what it hides, and that nothing written in `.env` reaches a terminal as more
-//! than text.
+//! Tests of `config`: what it shows of each variable, what it hides, and that text from `.env` cannot control
+//! a terminal.
 
 use std::process::{Command, Output};
 
@@ -7,7 +7,7 @@ use openai_inbound_calls::config::VARIABLES;
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// Seven lines with which a daemon could start.
+/// The seven lines with which a daemon can start.
 const REQUIRED: &str = "ASTERISK_USERNAME=Asterisk
 ASTERISK_PASSWORD=geheim99
 ASTERISK_HOST=localhost
@@ -30,7 +30,7 @@ impl Case {
         Self { folder, process: Vec::new() }
     }
 
-    /// With the required variables and these lines, which begin at line 8.
+    /// The required variables and these lines, which begin at line 8.
     fn with(more: &str) -> Self {
         Self::new(format!("{REQUIRED}{more}").as_bytes())
     }
@@ -46,14 +46,14 @@ impl Case {
         command.current_dir(self.folder.path()).output().expect("the program")
     }
 
-    /// What it prints for people, and its exit code.
+    /// The output for people, and the exit code.
     fn text(&self) -> (String, Option<i32>) {
         let output = self.output(&[]);
         assert_eq!(String::from_utf8_lossy(&output.stderr), "");
         (String::from_utf8(output.stdout).expect("text"), output.status.code())
     }
 
-    /// What it prints for programs.
+    /// The output for programs.
     fn json(&self) -> Value {
         let output = self.output(&["--json"]);
         assert_eq!(String::from_utf8_lossy(&output.stderr), "");
@@ -62,7 +62,7 @@ impl Case {
         report
     }
 
-    /// Value and origin of a variable, as programs see them.
+    /// The value and origin of a variable in the output for programs.
     fn row(&self, name: &str) -> Value {
         let report = self.json();
         let rows = report["variables"].as_array().expect("a list");

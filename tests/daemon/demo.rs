@@ -1,9 +1,9 @@
-//! `demo --once`, as the README tells to run it: code 0, a recording, a verdict.
+//! Tests `demo --once` as the README describes it: exit code 0, a recording and a verdict.
 
 use std::io::{self, BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
-/// The program's output and exit code, in a folder of its own with this environment.
+/// The output and exit code of the program in a folder of its own with this environment.
 fn demo(language: &str, folder: &std::path::Path) -> (String, Option<i32>) {
     let output = Command::new(env!("CARGO_BIN_EXE_openai-inbound-calls"))
         .args(["demo", "--once"])
@@ -55,7 +55,7 @@ fn it_shows_a_call_judges_it_and_leaves_a_recording() {
     assert!(log.contains(" - INFO - ARI connection established"), "{log}");
 }
 
-/// What the shell shows for a program that SIGPIPE has ended.
+/// The exit code that a shell reports for a program that SIGPIPE has ended.
 const UNREAD: i32 = 141;
 
 #[test]

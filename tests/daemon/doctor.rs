@@ -1,6 +1,6 @@
-//! `doctor` between the fakes: a healthy set-up, and every way in which one is broken.
+//! Tests of `doctor` between the fakes: a healthy set-up, and every way in which a set-up is broken.
 //!
-//! After each run nothing of it is left in Asterisk.
+//! After each run nothing of the doctor remains in Asterisk.
 
 mod asterisk;
 mod model;
@@ -19,7 +19,7 @@ use tokio::process::Command;
 
 use crate::world::{World, assert_no_violations, until};
 
-/// Every check's id, in the order of the report.
+/// The ids of all checks in the order of the report.
 const IDS: [&str; 15] = [
     "variables",
     "log",
@@ -38,7 +38,7 @@ const IDS: [&str; 15] = [
     "clock",
 ];
 
-/// What a real Asterisk's console shows, shortened.
+/// The output of a real Asterisk's console, shortened.
 const CONSOLE: &str = "#!/bin/sh
 case $2 in
     'dialplan show') echo \"[ Context 'stasis-other' created by 'res_stasis' ]
@@ -52,7 +52,7 @@ case $2 in
 esac
 ";
 
-/// A set-up, whole until a test breaks it.
+/// A set-up that is healthy until a test breaks it.
 struct SetUp {
     world: World,
     folder: TempDir,
@@ -74,7 +74,7 @@ impl SetUp {
         set_up
     }
 
-    /// What `asterisk -rx` is there.
+    /// Defines what `asterisk -rx` prints.
     fn console(&self, script: &str) {
         let path = self.folder.path().join("asterisk");
         std::fs::write(&path, script).expect("a file");
@@ -101,7 +101,7 @@ impl SetUp {
         command
     }
 
-    /// What it prints, and its exit code.
+    /// The output of the doctor, and its exit code.
     async fn run(&self, arguments: &str) -> (String, Option<i32>) {
         let output = self.command(arguments).output().await.expect("the program");
         assert_eq!(String::from_utf8_lossy(&output.stderr), "");
@@ -122,8 +122,8 @@ impl SetUp {
         until("its session is closed", || sessions.sessions().iter().all(LiveSession::is_over)).await;
     }
 
-    /// Runs it; exactly these checks must have this status, all others pass. The disk and the evenness of RTP are the
-    /// machine's, not judged here.
+    /// Runs the doctor. Exactly these checks must have these statuses, and all others must pass. The free
+    /// disk space and the jitter of RTP depend on the machine and are not judged.
     async fn finds(&self, expected: &[(&str, &str)]) -> Vec<Value> {
         let (text, code) = self.run("--json").await;
         let report: Value = serde_json::from_str(&text).expect("JSON");
@@ -231,7 +231,7 @@ async fn nothing_is_made_on_the_disk() {
 #[tokio::test]
 async fn few_open_files() {
     if Path::new("/etc/systemd/system/openai-inbound-calls.service").exists() {
-        // There the unit's limit counts.
+        // On such a machine the limit in the unit applies.
         return;
     }
     let mut set_up = healthy();
@@ -257,7 +257,7 @@ async fn the_running_daemon_is_seen() {
     assert!(text.contains("El servicio está en marcha"), "{text}");
 }
 
-/// A port at which nobody listens.
+/// A port on which no program listens.
 async fn free_port() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
     listener.local_addr().expect("bound").port().to_string()

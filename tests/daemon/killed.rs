@@ -1,5 +1,5 @@
-//! SIGKILL under twenty calls: the next start finds the callers waiting and serves them again, and removes what the first
-//! one left. What their recordings hold is tried in `recording`.
+//! SIGKILL during twenty calls: the next daemon finds the waiting callers, serves them again, and removes
+//! what the first daemon left. `recording` tests the content of their recordings.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,16 +13,16 @@ use serde_json::Value;
 use crate::recording::documents;
 use crate::world::{World, contains, ms, until};
 
-/// Who has heard the whole greeting when the daemon is killed.
+/// The number of callers who have heard the whole greeting when the daemon is killed.
 const TALKING: usize = 14;
-/// Who has just called: their calls are being set up.
+/// The number of callers who have just called, so that their calls are being set up.
 const ARRIVING: usize = 6;
-/// Of those who talk, who hang up while there is no daemon.
+/// The number of talking callers who hang up while there is no daemon.
 const LEAVING: usize = 3;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn twenty_callers_of_a_killed_daemon_are_served_again_by_the_next() {
-    // Each life greets with a sound of its own.
+    // The two daemons greet with different audio.
     let is_second = Arc::new(AtomicBool::new(false));
     let second_life = Arc::clone(&is_second);
     let world = World::choosing(move |_| {
@@ -70,7 +70,7 @@ async fn twenty_callers_of_a_killed_daemon_are_served_again_by_the_next() {
         let deleted = |line: &str| line.starts_with("DELETE ") && line.ends_with(&format!("/{orphan} 204"));
         assert!(journal[killed..].iter().any(|(_, line)| deleted(line)), "{orphan} was not deleted");
     }
-    // One caller, one media channel, one bridge for each.
+    // Each call has one caller's channel, one media channel and one bridge.
     assert_eq!(world.asterisk.channels().len(), 2 * waiting.len(), "{:?}", world.asterisk.channels());
     assert_eq!(world.asterisk.bridges().len(), waiting.len(), "{:?}", world.asterisk.bridges());
 
@@ -94,11 +94,11 @@ async fn twenty_callers_of_a_killed_daemon_are_served_again_by_the_next() {
     }
 }
 
-/// Recordings of this channel that ended so.
+/// The number of recordings of this channel with this end reason.
 fn how_many_ended(recordings: &[(Value, Vec<u8>)], reason: &str, channel: &str) -> usize {
     let is_it = |document: &Value| {
         let of = document["call_id"].as_str().expect("an id");
-        // So is a call named whose channel has another recording of the same second.
+        // The name of a call gets this suffix if its channel has another recording of the same second.
         document["end_reason"] == reason && of.strip_suffix("-2").unwrap_or(of) == channel
     };
     recordings.iter().filter(|(document, _)| is_it(document)).count()

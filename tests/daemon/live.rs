@@ -1,4 +1,4 @@
-//! The calls of the real daemon, watched and taken from the assistant.
+//! Tests of watching the calls of the real daemon, and of taking them from the assistant.
 
 use openai_inbound_calls::sim::asterisk::Ending;
 use openai_inbound_calls::sim::caller::Step;
@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 use super::api::Api;
 use super::world::{PATIENCE, World, ms};
 
-/// The only live call, once it is so.
+/// The only live call, once `is_so` holds for it.
 async fn live(api: &Api, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
     until(api, "/calls/live", what, |told| is_so(&told["calls"][0])).await["calls"][0].clone()
 }
 
-/// What is at this path, once it is so.
+/// The answer at this path, once `is_so` holds for it.
 async fn until(api: &Api, path: &str, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
     let until_it_is = async {
         loop {

@@ -1,8 +1,8 @@
-//! The real daemon on loopback, between the fakes behind real sockets: what only sockets, tasks, signals and files
-//! can break.
+//! Tests of the real daemon on loopback, between the fakes behind real sockets. They test what only sockets,
+//! tasks, signals and files can break.
 //!
-//! Every test has an Asterisk, a Realtime server, addresses and folders of its own. Nothing waits for a fixed time:
-//! what is waited for is a condition, with a deadline.
+//! Every test has an Asterisk, a Realtime server, addresses and folders of its own. No test waits for a fixed
+//! time: each wait is for a condition, with a deadline.
 
 mod api;
 mod ari_rest;

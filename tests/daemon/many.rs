@@ -1,4 +1,4 @@
-//! Ten calls at once, none of which hears another.
+//! Tests ten calls at once, none of which hears another.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ async fn one_caller_more_than_there_may_be_goes_on_at_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_calls_at_once_and_none_hears_another() {
-    // The n-th session greets and answers with sounds that are nobody else's.
+    // The n-th session greets and answers with audio that no other session has.
     let world = World::choosing(|n| {
         let tag = n as u8;
         Arc::new(Script {

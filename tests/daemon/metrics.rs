@@ -1,4 +1,5 @@
-//! One call's figures are the same wherever they are told: metrics, call log, conversation and operator's lines.
+//! Tests that the figures of a call are the same everywhere: metrics, call log, conversation and operator's
+//! lines.
 
 use std::collections::BTreeMap;
 
@@ -9,13 +10,13 @@ use serde_json::Value;
 use super::api::Api;
 use super::world::{PATIENCE, World, listen, ms};
 
-/// The model that transcribes unless configured otherwise.
+/// The transcription model without other configuration.
 const TRANSCRIPTION: &str = "gpt-transcribe";
 
-/// Samples, by name and labels as they are written.
+/// The samples by their name and labels, as the metrics write them.
 type Samples = BTreeMap<String, Value>;
 
-/// Ours.
+/// The samples of this program.
 async fn samples(api: &Api) -> Samples {
     let answer = api.get("/metrics").await;
     let ours = answer.text().lines().filter_map(|line| line.strip_prefix("openai_inbound_calls_"));
@@ -26,7 +27,7 @@ async fn samples(api: &Api) -> Samples {
     ours.map(sample).collect()
 }
 
-/// They, once they are so; nothing that is counted ever shrinks on the way.
+/// The samples once `are_so` holds for them. No counter may decrease meanwhile.
 async fn until(api: &Api, what: &str, are_so: impl Fn(&Samples) -> bool) -> Samples {
     let until_they_are = async {
         let mut before = Samples::new();
@@ -49,7 +50,8 @@ fn number(value: &Value) -> f64 {
     value.as_f64().unwrap_or_else(|| panic!("a number, not {value}"))
 }
 
-/// Answers of six seconds and one; the caller cuts the first off, listens to the second, and hangs up.
+/// The answers take six seconds and one second. The caller interrupts the first one, listens to the second
+/// one, and hangs up.
 async fn call(world: &World, api: &Api) -> Samples {
     let script = [
         &listen()[..],
@@ -123,7 +125,7 @@ async fn the_figures_of_a_call_are_the_same_wherever_they_are_told() {
         ("barge_in", all("barge_ins", "ms")),
     ] {
         assert_eq!(told[&format!("{family}_seconds_count")], waited.len(), "{family}");
-        // The document has whole milliseconds.
+        // The document holds whole milliseconds.
         let sum = number(&told[&format!("{family}_seconds_sum")]) * 1_000.0;
         let ms: f64 = waited.iter().sum();
         assert!((ms - 0.001..ms + waited.len() as f64).contains(&sum), "{family}: {sum} is not {waited:?}");

@@ -1,4 +1,5 @@
-//! One call over real sockets: every sample arrives, both ways, and an interruption is measured right.
+//! Tests one call over real sockets: every sample arrives in both directions, and an interruption is measured
+//! correctly.
 
 use openai_inbound_calls::sim::asterisk::Ending;
 use openai_inbound_calls::sim::caller::Step;
@@ -8,7 +9,7 @@ use crate::world::{World, assert_no_violations, contains, heard_ms, listen, ms, 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_caller_is_greeted_understood_and_answered_to_the_sample() {
-    // The server pings often, and counts an unanswered one as a violation.
+    // The server pings often and counts an unanswered ping as a violation.
     let pings = Script { ping_every: Some(ms(400)), pong_within: ms(300), ..Script::default() };
     let world = World::new(pings);
     let daemon = world.daemon().await;

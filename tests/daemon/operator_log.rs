@@ -1,4 +1,4 @@
-//! The lines that operators grep for: each of them, verbatim, in the log file of a real call.
+//! Tests that the lines for which operators grep are in the log file of a real call, verbatim.
 
 use openai_inbound_calls::sim::caller::Step;
 use openai_inbound_calls::sim::realtime::{Script, pattern};
@@ -40,7 +40,8 @@ async fn every_promised_line_is_in_the_log_of_a_call() {
     }
 }
 
-/// `journalctl -p err` shows priority 3 and graver: the number in `<3>` (sd-daemon(3)), which the journal takes off.
+/// `journalctl -p err` shows priority 3 and more severe ones: the number in `<3>` (sd-daemon(3)), which the
+/// journal removes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn in_the_journal_errors_have_their_priority_and_a_calls_lines_its_id() {
     let world = World::new(Script::default());

@@ -1,5 +1,5 @@
-//! OpenAI serves nobody: after three callers who waited in vain the others are handed back at once, one in ten tries, and
-//! the operator hears of it once at the beginning and once at the end.
+//! Tests an OpenAI that serves no call. After three callers who waited in vain, all others but one in ten are
+//! handed back at once, and the operator hears of the outage once at its start and once at its end.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -12,11 +12,11 @@ use crate::api::Api;
 use crate::ready::becomes;
 use crate::world::{Program, World, contains, listen, ms, until};
 
-/// A server that is broken until it is mended.
+/// A server that is broken until it is repaired.
 struct Server {
     world: World,
     is_mended: Arc<AtomicBool>,
-    /// How often somebody has connected.
+    /// The number of connections so far.
     tries: Arc<AtomicUsize>,
 }
 
@@ -42,14 +42,14 @@ impl Server {
         self.world.call(vec![Step::Pause(ms(600_000))])
     }
 
-    /// The caller goes on in the dialplan, for this reason.
+    /// Waits until the caller continues in the dialplan for this reason.
     async fn hands_back(&self, call: CallerId, reason: &str) {
         until("the caller goes on", || self.world.asterisk.outcome(call).state == CallState::Gone).await;
         assert!(matches!(self.world.asterisk.outcome(call).ended, Some(Ending::Continued { .. })));
         assert_eq!(self.world.end_reason(call).as_deref(), Some(reason));
     }
 
-    /// So many callers, one after the other, are handed back, and nobody asks the server.
+    /// Hands back this many callers, one after the other, without a connection to the server.
     async fn hands_back_at_once(&self, callers: usize, reason: &str) {
         let before = self.tries();
         for _ in 0..callers {
@@ -65,7 +65,8 @@ impl Server {
     }
 }
 
-/// Three callers in a row, and what follows, with a server that fails so. The reason why they are handed back.
+/// Three callers in a row, and what follows, with a server that fails in this way. `handed_back` is the
+/// reason for which the others are handed back.
 async fn an_outage(fault: FaultKind, reason: &str, cause: &str, handed_back: &str) {
     let server = Server::broken(fault);
     let program = server.world.program(&[]).await;

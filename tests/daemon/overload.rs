@@ -1,5 +1,5 @@
-//! A daemon that does not get as much of the processors as its calls need: new callers go on, those that are served stay,
-//! until there is room. A machine that stands still now and then refuses nobody.
+//! Tests of a daemon that gets less processor time than its calls need: new callers return to the dialplan,
+//! and calls in progress continue until there is room. A machine that stops for short times refuses no call.
 
 use std::fs;
 use std::sync::Arc;
@@ -17,14 +17,16 @@ use crate::api::Api;
 use crate::ready::becomes;
 use crate::world::{Program, World, listen, ms, until};
 
-/// Calls that are served before the processor is taken away: one frame late among the few of a single call says little.
+/// The number of calls in progress before the processor is taken away. With a single call, one late frame
+/// says little.
 const SERVED: usize = 5;
-/// Threads that want the daemon's processor for themselves. Each weighs as much as 68 of the daemon's.
+/// The number of threads that compete for the daemon's processor. Each has 68 times the weight of a thread of
+/// the daemon.
 const RIVALS: usize = 4;
-/// For so long the machine stands still, and then runs. Longer than the 20 ms that count as late.
+/// The time for which the machine stops, and then runs again. The time exceeds the 20 ms that count as late.
 const PAUSE: Duration = Duration::from_millis(60);
 
-/// Goes on in a thread of its own until it is dropped.
+/// Continues in a thread of its own until it is dropped.
 struct Trouble {
     is_over: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
@@ -40,7 +42,7 @@ impl Trouble {
         Self { threads: (0..threads).map(start).collect(), is_over }
     }
 
-    /// The daemon's processor is wanted by others too, who weigh more.
+    /// Others with more weight compete for the daemon's processor.
     fn of_rivals(program: &Program) -> Self {
         let mut one = CpuSet::new();
         let ours = sched_getaffinity(None).expect("the kernel tells");
@@ -49,7 +51,7 @@ impl Trouble {
         {
             let name = thread.expect("a thread").file_name();
             let number = name.to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw);
-            // Linux has both per thread.
+            // Linux keeps both settings per thread.
             setpriority_process(number, 19).expect("a lower priority is always allowed");
             sched_setaffinity(number, &one).expect("our own processor");
         }
@@ -61,7 +63,7 @@ impl Trouble {
         })
     }
 
-    /// The machine stands still, and goes on, in turns.
+    /// The machine stops and continues in turns.
     fn of_pauses(program: &Program) -> Self {
         let pid = program.pid();
         Self::new(1, move |is_over| {
@@ -79,7 +81,8 @@ impl Drop for Trouble {
     fn drop(&mut self) {
         self.is_over.store(true, Ordering::Relaxed);
         for thread in self.threads.drain(..) {
-            let _a_panic_is_the_tests = thread.join();
+            // A panic of that thread does not concern the test.
+            thread.join().ok();
         }
     }
 }
@@ -119,7 +122,8 @@ async fn a_machine_that_stands_still_now_and_then_refuses_nobody() {
     let stays = world.call(WAIT.to_vec());
     program.says("INFO", "Conexión WebSocket con OpenAI").await;
     let trouble = Trouble::of_pauses(&program);
-    // One after the other, so that there is always another to be refused: more than ten seconds altogether.
+    // One call follows the other, so that there is always another one to be refused: more than ten seconds in
+    // all.
     for _ in 0..5 {
         let call = world.call([&listen()[..], &[Step::HangUp]].concat());
         until("the call is over", || world.asterisk.outcome(call).state == CallState::Gone).await;

@@ -1,4 +1,4 @@
-//! Fifty calls record while fifty readers read: neither costs the other anything.
+//! Tests fifty calls that are recorded while fifty readers read: neither disturbs the other.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -19,17 +19,18 @@ use super::world::{World, assert_no_violations, contains, ms, until};
 
 const CALLS: usize = 50;
 const READERS: usize = 50;
-/// Finished before the first call, so that there is something to read from the beginning.
+/// The number of recordings that are finished before the first call, so that there is something to read from
+/// the start.
 const OLD: usize = 5;
 
-/// What they sound like.
+/// The audio of these recordings.
 static SOUND: LazyLock<Vec<u8>> = LazyLock::new(|| wav::stereo(&pattern(10_000, 200), &pattern(10_000, 201)));
 
 fn old(n: usize) -> String {
     format!("20251020_14302{n}_1.{n}")
 }
 
-/// A finished recording: ten seconds of sound.
+/// Writes a finished recording with ten seconds of audio.
 fn record(folder: &Path, n: usize) {
     let id = old(n);
     let write = |suffix: &str, bytes: &[u8]| {
@@ -44,17 +45,17 @@ fn record(folder: &Path, n: usize) {
     write("_conversation.json", conversation.to_string().as_bytes());
 }
 
-/// One who reads: whatever is finished, again and again.
+/// A reader who reads finished recordings again and again.
 struct Reader {
     api: Api,
-    /// Whether the index has answered: before that it may be on its way.
+    /// Whether the index has answered. Before that it may still be opening.
     index_is_open: bool,
-    /// What he has read whole.
+    /// The number of recordings that this reader has read completely.
     read: Arc<AtomicUsize>,
 }
 
 impl Reader {
-    /// The answer to this, or none while the index is being opened.
+    /// The answer to a request. None: the index is still being opened.
     async fn get(&mut self, path: &str, range: Option<&str>) -> Option<api::Answer> {
         let answer = self.api.ask(Method::GET, path, range).await;
         if answer.status == 503 && !self.index_is_open {
@@ -66,7 +67,7 @@ impl Reader {
         Some(answer)
     }
 
-    /// The recordings that are finished, newest first.
+    /// The finished recordings, newest first.
     async fn finished(&mut self) -> Option<Vec<Value>> {
         let list = self.get("/recordings?limit=100", None).await?.json();
         self.index_is_open = true;
@@ -76,10 +77,10 @@ impl Reader {
         Some(all.into_iter().filter(|one| one["state"] == "finished").collect())
     }
 
-    /// A list, and of one recording in it the conversation and a piece of the sound.
+    /// Reads a list and, of one recording in it, the conversation and a part of the audio.
     async fn round(&mut self, n: usize) {
         let Some(finished) = self.finished().await else { return };
-        // Empty while the index is being made.
+        // The list is empty while the index is being built.
         let Some(one) = finished.get(n % finished.len().max(1)) else { return };
         let id = one["id"].as_str().expect("an id");
         let conversation = self.get(&format!("/recordings/{id}/conversation"), None).await;
@@ -94,8 +95,8 @@ impl Reader {
     }
 }
 
-/// Reads until it is enough, on a thread of its own: the readers are on other machines as a rule, so here they must
-/// not compete with the calls.
+/// Reads until it is enough, on a thread of its own. Readers are normally on other machines, so here they
+/// must not compete with the calls.
 fn read_all_the_while(url: &str, enough: &AtomicBool, read: &Arc<AtomicUsize>) {
     rustix::process::setpriority_process(None, 19).expect("a lower priority");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -113,7 +114,7 @@ fn read_all_the_while(url: &str, enough: &AtomicBool, read: &Arc<AtomicUsize>) {
     runtime.block_on(futures_util::future::join_all(readers));
 }
 
-/// Both heard all of each other: no frame missing, none twice.
+/// Both sides heard each other completely: no frame is missing, and none came twice.
 fn assert_heard(world: &World, calls: &[CallerId]) {
     for call in calls.iter().copied() {
         let figures = world.asterisk.phone(call, |phone| phone.statistics());
@@ -122,7 +123,7 @@ fn assert_heard(world: &World, calls: &[CallerId]) {
             (0, 0, 0),
             "{call:?}: {figures:?}"
         );
-        // Without the pauses a starved machine makes: they delay sound, and cost none.
+        // The comparison leaves out the pauses of a busy machine, which delay audio but lose none.
         let heard = loud(world.heard(call).into_iter());
         assert!(
             contains(&heard, &pattern(1_000, 1)) && contains(&heard, &pattern(1_500, 2)),
@@ -143,9 +144,9 @@ async fn fifty_readers_beside_fifty_calls_cost_no_frame_and_get_what_they_ask_fo
         ..Script::default()
     });
     (0..OLD).for_each(|n| record(world.recordings.path(), n));
-    // A port nobody else has: that of an address nobody else has.
+    // The address is used by nobody else, so its port is free.
     let address = format!("{}:5001", loopback_address());
-    // One user alone may not have so many connections; everybody behind a proxy may.
+    // A single user may not have this many connections; the users behind a proxy may.
     let settings = [("API_LISTEN", &*address), ("API_TRUSTED_PROXIES", "127.0.0.0/8"), ("MAX_CALLS", "50")];
     let daemon = world.daemon_with(&settings).await;
     until("the API listens", || std::net::TcpStream::connect(&address).is_ok()).await;
@@ -162,7 +163,7 @@ async fn fifty_readers_beside_fifty_calls_cost_no_frame_and_get_what_they_ask_fo
         Step::WaitForSilence { quiet: ms(1_000), at_most: ms(20_000) },
     ];
     let steps = [&listen[..], &[Step::Say(pattern(1_000, 7))], &listen[..], &[Step::HangUp]].concat();
-    // A telephone exchange never sees fifty in one millisecond.
+    // A telephone exchange never delivers fifty calls in one millisecond.
     let mut apart = tokio::time::interval(ms(20));
     let mut calls = Vec::new();
     for _ in 0..CALLS {

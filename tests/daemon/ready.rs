@@ -1,4 +1,4 @@
-//! `/ready` follows what happens to the daemon.
+//! Tests that `/ready` follows the state of the daemon.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ pub(crate) async fn becomes(api: &Api, reasons: &[&str]) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ready_is_who_would_serve_a_caller() {
-    // The first call is refused, the second served.
+    // The first call is refused, the second one is served.
     let world = World::choosing(|n| {
         let key = if n == 0 { "sk-another" } else { "sk-test" };
         Arc::new(Script { key: Some(key.into()), ..Script::default() })
@@ -64,13 +64,13 @@ async fn ready_says_when_there_is_no_room_and_when_there_is_again() {
     becomes(&api, &[]).await;
     let second = world.call(wait());
     becomes(&api, &["max_calls_reached"]).await;
-    // What it says is true: the next caller goes on.
+    // The answer is true: the next caller returns to the dialplan.
     let third = world.call(wait());
     until("the third goes on", || world.end_reason(third).as_deref() == Some("busy")).await;
     world.asterisk.hang_up(first);
     becomes(&api, &[]).await;
 
-    // A reload can take the room, and make it again.
+    // A reload can take the room away and give it back.
     for (most, reasons) in [("1", &["max_calls_reached"][..]), ("2", &[])] {
         program.change_env_file(&[("MAX_CALLS", most)]);
         program.signal("HUP");

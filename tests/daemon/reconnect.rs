@@ -1,4 +1,5 @@
-//! Asterisk comes and goes: the daemon says so, comes back, and live calls talk on meanwhile.
+//! Tests of an Asterisk that goes and returns: the daemon reports it and reconnects, and live calls continue
+//! meanwhile.
 
 use openai_inbound_calls::sim::asterisk::{Ending, Fault, Stop};
 use openai_inbound_calls::sim::caller::Step;
@@ -93,7 +94,7 @@ async fn a_connection_that_stood_gets_no_advice_for_wrong_settings() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_not_ari_is_told_once_with_the_remedy() {
-    // As with `prefix` in http.conf: there is an HTTP server, and no ARI where it is looked for.
+    // This happens with `prefix` in http.conf: there is an HTTP server, but no ARI at the expected path.
     let world = World::new(Script::default());
     for _ in 0..14 {
         world.asterisk.fail_next("GET", "/events", Fault::Status(404));
@@ -121,7 +122,7 @@ async fn an_asterisk_that_is_killed_and_started_again_is_served_again() {
     .await;
     world.asterisk.stop(Stop::Kill);
     program.says("ERROR", LOST).await;
-    // Its port stays taken; but nobody is there.
+    // The port of Asterisk stays in use, but no one answers.
     program.says("ERROR", "se acepta la conexión y se cierra sin respuesta").await;
     world.asterisk.start_again();
     program.says_times(2, "INFO", CONNECTED).await;
@@ -131,7 +132,7 @@ async fn an_asterisk_that_is_killed_and_started_again_is_served_again() {
     assert!(contains(&world.heard(call), &pattern(1_500, 1)), "the greeting");
 }
 
-/// The only call there was is lost with Asterisk, and everything that tells of it says so.
+/// The only call is lost with Asterisk, and the log, the call log and the recording say so.
 async fn lost_with_asterisk(program: &Program) {
     program.says("INFO", "Motivo: se perdió Asterisk").await;
     program.says("WARNING", "Asterisk se reinició y estuvo ausente ").await;
@@ -160,8 +161,8 @@ async fn an_asterisk_that_is_stopped_in_order_ends_its_calls_and_is_served_again
     assert!(contains(&world.heard(call), &pattern(1_500, 1)), "the greeting");
 }
 
-/// Lets connections through to `behind` until `frozen`; then the old ones hang, as behind a dead router, and new
-/// ones pass.
+/// Relays connections to `behind` until `frozen`. From then on the old connections hang, as behind a dead
+/// router, and new ones pass.
 async fn router(
     routes: &mut JoinSet<()>,
     behind: std::net::SocketAddr,
@@ -193,10 +194,10 @@ async fn an_event_socket_that_hangs_is_noticed_and_who_called_meanwhile_is_serve
     let mut routes = JoinSet::new();
     let port = router(&mut routes, world.asterisk.address(), frozen).await.to_string();
     let program = world.program(&[("ASTERISK_PORT", &port)]).await;
-    // What it asked after connecting has been answered, and does not hang too.
+    // The requests after connecting have been answered, so they do not hang too.
     program.says("INFO", CONNECTED).await;
     freeze.send(true).expect("the router listens");
-    // Asterisk believes that the daemon listens, and lets the caller in.
+    // Asterisk believes that the daemon listens, so it lets the caller in.
     let call = world.call([&listen_long()[..], &[Step::HangUp]].concat());
     program.says("ERROR", "no pong").await;
     program.says_times(2, "INFO", CONNECTED).await;
@@ -205,7 +206,7 @@ async fn an_event_socket_that_hangs_is_noticed_and_who_called_meanwhile_is_serve
     assert_eq!(world.asterisk.outcome(call).ended, Some(Ending::CallerHungUp));
 }
 
-/// As [`listen`], by a caller who waits longer than the daemon needs to notice.
+/// The same as [`listen`] for a caller who waits longer than the daemon needs to notice.
 fn listen_long() -> [Step; 2] {
     [Step::WaitForSpeech { at_most: PATIENCE }, listen()[1].clone()]
 }

@@ -1,4 +1,4 @@
-//! A call of the real daemon leaves its recording.
+//! Tests the recording that a call of the real daemon leaves.
 
 use std::sync::Arc;
 
@@ -11,12 +11,12 @@ use serde_json::Value;
 use super::api::Api;
 use super::world::{World, ms, until};
 
-/// What of a side is no silence.
+/// The samples of one side that are not silence.
 pub(crate) fn loud(sound: impl Iterator<Item = u8>) -> Vec<u8> {
     sound.filter(|byte| *byte != 0xFF).collect()
 }
 
-/// Every recording's conversation and sound, header and all. None is unfinished.
+/// The conversation and the WAV file of every recording. No recording is unfinished.
 pub(crate) fn documents(world: &World) -> Vec<(Value, Vec<u8>)> {
     let names = std::fs::read_dir(world.recordings.path()).expect("the folder");
     let names: Vec<_> =
@@ -107,13 +107,13 @@ async fn the_api_shows_a_running_call_and_gives_and_deletes_what_it_left() {
     assert_eq!(api.get(&one).await.status, 404);
 }
 
-/// Calls that run when the daemon is killed.
+/// The number of calls that run when the daemon is killed.
 const KILLED_CALLS: usize = 4;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_crash_at_any_moment_the_next_start_completes_the_recordings() {
     for _ in 0..3 {
-        // Of the greeting, 20 ms each; at most five seconds.
+        // The number of frames of the greeting, 20 ms each; at most five seconds.
         let frames = 20 + chance() % 230;
         println!("killed after {frames} frames");
         let greeting = |n: usize| Answer::pattern("Hola.", 20_000, 1 + n as u8);
@@ -125,7 +125,7 @@ async fn after_a_crash_at_any_moment_the_next_start_completes_the_recordings() {
         until("a while of every greeting is heard", || calls.iter().all(|call| loud_frames(*call) > frames))
             .await;
         first.signal("KILL");
-        // Until it is dead, its recordings are its own.
+        // Until the daemon is dead, the recordings belong to it.
         first.exit().await;
         let heard: Vec<_> = calls.iter().map(|call| loud_frames(*call) as usize * 160).collect();
         let second = world.program(&[]).await;
@@ -136,12 +136,12 @@ async fn after_a_crash_at_any_moment_the_next_start_completes_the_recordings() {
     }
 }
 
-/// The recording of the call that a kill cut off is there, up to two seconds before.
+/// The recording of a call that a kill cut off is there, up to two seconds before the kill.
 async fn completed(world: &World, api: &Api, channel: &str, heard: usize) {
     let recording = api.recovered(channel).await;
     let id = recording["id"].as_str().expect("an id");
     let file = |part: &str| world.recordings.path().join(format!("{id}_{part}"));
-    // It is listed from its folder until its files are made; of those this is the last.
+    // The recording is listed from its folder until its files are made. This file is the last one.
     until("the recording is completed", || file("conversation.json").exists()).await;
     let wav = std::fs::read(file("audio.wav")).expect("the sound");
     let recorded = loud(wav[58..].iter().skip(1).step_by(2).copied());

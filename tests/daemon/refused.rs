@@ -1,5 +1,5 @@
-//! A Realtime server that refuses: whom a person must help is handed back at once, with a line that says what to do; what
-//! passes by itself is tried again, and the caller is answered.
+//! Tests of a Realtime server that refuses. If a person must act, the caller is handed back at once, and a
+//! line says what to do. If the refusal is temporary, the daemon tries again, and the caller is answered.
 
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -15,7 +15,7 @@ use crate::api::Api;
 use crate::ready::becomes;
 use crate::world::{World, assert_no_violations, contains, listen, ms, until};
 
-/// Cases tried at once; each has a daemon of its own.
+/// The number of cases that run at once. Each has a daemon of its own.
 const AT_ONCE: usize = 6;
 
 const KEY: &str = "OpenAI rechaza la clave: revise OPENAI_API_KEY";
@@ -26,7 +26,7 @@ const COUNTRY: &str = "OpenAI no atiende a este país o región";
 const PROXY: &str = "Respondió un proxy o firewall en lugar de OpenAI";
 const BETA: &str = "OpenAI ya no admite el dialecto beta: ponga OPENAI_REALTIME_DIALECT=ga";
 
-/// A server that does this, always.
+/// A server that always fails in this way.
 fn always(kind: FaultKind) -> Script {
     Script { faults: vec![Fault::new(Trigger::OnConnect, kind)], ..Script::default() }
 }
@@ -43,7 +43,8 @@ fn close(code: u16, word: &str) -> FaultKind {
     FaultKind::Close(code, format!("invalid_request_error.{word}"))
 }
 
-/// One call with this server: handed back for this reason, and the operator and `/ready` say so.
+/// Places one call with this server. The caller is handed back for this reason, and the operator and `/ready`
+/// say so.
 async fn is_handed_back(world: World, url: Option<&str>, reason: &str, level_and_line: [(&str, &str); 2]) {
     let changes: Vec<_> = url.into_iter().map(|url| ("OPENAI_REALTIME_URL", url)).collect();
     let program = world.program(&changes).await;
@@ -107,7 +108,7 @@ async fn what_a_person_must_mend_is_named_with_its_remedy_and_the_caller_handed_
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_never_lets_us_in_is_waited_for_eight_seconds() {
-    // Bound, so that nobody else gets the port; but nobody listens.
+    // The port is bound, so that no other program gets it, but nobody listens on it.
     let nobody = TcpSocket::new_v4().expect("a socket");
     nobody.bind(([127, 0, 0, 1], 0).into()).expect("loopback");
     let refused = format!("ws://{}/v1/realtime", nobody.local_addr().expect("bound"));
@@ -230,7 +231,7 @@ async fn who_is_told_to_slow_down_waits_longer_each_time() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn answers_that_the_rate_limit_refuses_are_asked_for_again() {
-    // The greeting fails twice; what the caller asks, once.
+    // The greeting fails twice, and the answer to the caller once.
     let fails = |number| {
         Fault::new(Trigger::OnResponse(number), FaultKind::ResponseFails("rate_limit_exceeded".into()))
     };

@@ -1,5 +1,6 @@
-//! Asterisk forbids or does not answer what it is asked for, or sound cannot be connected: nobody is said to be handed
-//! back who is not, the log names what is refused, and `/ready` says so for as long as it is so.
+//! Tests of an Asterisk that forbids requests or does not answer them, and of audio that cannot be connected.
+//! The daemon reports only callers as handed back who are, the log names what is refused, and `/ready` says
+//! so as long as it lasts.
 
 use openai_inbound_calls::sim::asterisk::{Ending, Fault};
 use openai_inbound_calls::sim::caller::Step;
@@ -76,14 +77,14 @@ async fn an_asterisk_whose_channels_hang_is_not_ready() {
     assert_eq!(program.count("WARNING", HANDED_BACK), 0, "{}", program.log());
     world.over(call).await;
     program.says("WARNING", HANDED_BACK).await;
-    // That call had no sound; but Asterisk answers.
+    // That call had no audio, but Asterisk answers.
     becomes(&api, &["sound_failing"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_address_that_is_not_of_this_machine_is_named_at_the_start() {
     let world = World::new(Script::default());
-    // TEST-NET-1 (RFC 5737).
+    // This address is of TEST-NET-1 (RFC 5737).
     let program = world.program(&[("LOCAL_IP_ADDRESS", "192.0.2.1")]).await;
     let api = Api::of(&program).await;
     program.says("ERROR", "No se puede abrir un socket RTP en 192.0.2.1").await;

@@ -1,4 +1,4 @@
-//! SIGHUP: the log file is opened again, and new calls follow the configuration as it is now, if it is valid.
+//! Tests of SIGHUP: the log file is reopened, and new calls follow the current configuration if it is valid.
 
 use openai_inbound_calls::sim::asterisk::CallState;
 use openai_inbound_calls::sim::caller::Step;
@@ -9,7 +9,7 @@ use crate::world::{Program, World, assert_no_violations, ms, until};
 const RELOADED: &str = "Configuración leída de nuevo";
 const REFUSED: &str = "La configuración nueva no es válida: sigue en vigor la anterior";
 
-/// A call that hears the greeting, and what the model was told at its beginning: all its settings, as JSON.
+/// Places a call that hears the greeting. Returns the settings that the model got at its start, as JSON.
 async fn session_of_a_call(world: &World) -> serde_json::Value {
     let earlier = world.openai.sessions().len();
     let call = world.call(vec![Step::Pause(ms(60_000))]);
@@ -29,7 +29,7 @@ async fn session_of_a_call(world: &World) -> serde_json::Value {
     updates.next().expect("it was told its settings")["session"].clone()
 }
 
-/// Writes the `.env` anew and has it read.
+/// Writes a new `.env` and has the program read it.
 async fn reload(program: &Program, changes: &[(&'static str, &str)], answer: (&str, &str)) {
     let (level, line) = answer;
     let before = program.count(level, line);
@@ -73,7 +73,7 @@ async fn the_next_call_follows_the_new_instructions_and_a_live_one_is_left_alone
     );
     assert_eq!(program.count("WARNING", "reiniciar"), 0, "{}", program.log());
 
-    // The file alone has changed.
+    // Only the file has changed.
     std::fs::write(program.path("who.txt"), "Sea muy breve.").expect("a file");
     reload(&program, &changes, ("INFO", RELOADED)).await;
     assert_eq!(session_of_a_call(&world).await["instructions"], "Sea muy breve.");

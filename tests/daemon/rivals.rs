@@ -1,5 +1,6 @@
-//! Another program registers our application, or another daemon shares our Asterisk: it is said, its calls are left to
-//! it, and ours are looked after without their events.
+//! Tests of another program that registers the same application, and of another daemon on the same Asterisk.
+//! The log says so, the other program keeps its calls, and the daemon looks after its own calls without their
+//! events.
 
 use futures_util::StreamExt as _;
 use openai_inbound_calls::ari::request::{Reply, Request};
@@ -34,7 +35,7 @@ async fn another_program_that_takes_the_application_is_said_and_not_fought() {
     drop(other);
 }
 
-/// A model that never stops, so that what is heard shows who serves the caller.
+/// A model that never stops speaking, so that the audio shows who serves the caller.
 fn monologue() -> Script {
     Script { greeting: Some(Answer::pattern("", 60_000, 1)), ..Script::default() }
 }
@@ -47,7 +48,7 @@ async fn a_caller_whose_end_only_the_other_program_is_told_is_noticed() {
     until("the caller hears us", || world.asterisk.phone(call, |phone| phone.statistics().loud > 5)).await;
     let (mut other, _) = connect_async(events_url(&world, "openai-app")).await.expect("it is let in");
     program.says("ERROR", TAKEN).await;
-    // The call goes on until the caller hangs up.
+    // The call continues until the caller hangs up.
     let loud = world.asterisk.phone(call, |phone| phone.statistics().loud);
     until("and still does", || world.asterisk.phone(call, |phone| phone.statistics().loud > loud + 200))
         .await;

@@ -1,5 +1,5 @@
-//! RTP that comes from elsewhere, over real sockets: learned or refused, the socket connected to its source; and the
-//! addresses Asterisk may name.
+//! Tests of RTP from another source, over real sockets: the source is learned or refused, and the socket is
+//! connected to its source. Also tests the addresses that Asterisk may name.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use openai_inbound_calls::sim::realtime::{Script, pattern};
 
 use crate::world::{World, assert_no_violations_but_of_pace, contains, listen, ms, until};
 
-/// A caller who listens, speaks, listens, waits so long and hangs up.
+/// A caller who listens, speaks, listens, takes the step `then` and hangs up.
 fn talk(then: Step) -> Vec<Step> {
     [&listen()[..], &[Step::Say(pattern(1_500, 7))], &listen()[..], &[then, Step::HangUp]].concat()
 }
@@ -22,8 +22,8 @@ fn naming(address: &str) -> World {
     World::with(Settings { named_address, ..Settings::default() }, |_| Arc::new(Script::default()))
 }
 
-/// Whom the kernel lets send to a UDP socket of this machine: "ADDRESS:PORT" as `/proc/net/udp` writes it, all zeros for
-/// everybody. None: there is no such socket.
+/// The address from which the kernel accepts packets on a UDP socket of this machine: "ADDRESS:PORT" as in
+/// `/proc/net/udp`, all zeros for any address. None: there is no such socket.
 fn peer_of(local: SocketAddr) -> Option<String> {
     let SocketAddr::V4(local) = local else { return None };
     let local = format!("{:08X}:{:04X}", u32::from_ne_bytes(local.ip().octets()), local.port());

@@ -1,4 +1,5 @@
-//! A call of the real daemon is recorded encrypted: who has the identity reads it, who has not finds nothing.
+//! Tests a call of the real daemon that is recorded encrypted: with the identity the recording can be read,
+//! without it nothing can be found.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -15,12 +16,12 @@ use super::api::Api;
 use super::recording::loud;
 use super::world::{Program, World, listen, until};
 
-/// The assistant's words and the caller's: as they are and as JSON may have them, which is the same for ASCII.
+/// The words of the assistant and the caller. They are ASCII, so JSON does not change them.
 const WORDS: [&str; 3] = ["Bienvenida a la clinica", "Quiero una cita secreta", "Con mucho gusto"];
-/// Of the sound, enough not to be there by chance: seven random bits a byte.
+/// The number of audio bytes that cannot occur by chance: each byte has seven random bits.
 const WINDOW: usize = 16;
 
-/// A key, its file, and a place for what is exported.
+/// A key pair, its file, and a folder for exported files.
 struct Keys {
     folder: tempfile::TempDir,
     public: String,
@@ -38,7 +39,7 @@ impl Keys {
     }
 }
 
-/// What the assistant and the caller say: [`WORDS`] with these sounds.
+/// What the assistant and the caller say: [`WORDS`] with this audio.
 fn script() -> Script {
     Script {
         greeting: Some(Answer::pattern(WORDS[0], 1_000, 1)),
@@ -48,17 +49,17 @@ fn script() -> Script {
     }
 }
 
-/// The two sides of the WAV.
+/// The two sides of the WAV file.
 fn sides() -> [Vec<u8>; 2] {
     [pattern(1_000, 100).to_vec(), [pattern(1_000, 1), pattern(1_000, 2)].concat()]
 }
 
-/// Looks for the call in what is on the disk.
+/// Searches the disk for content of the call.
 struct Spy {
     texts: Vec<String>,
     windows: HashSet<Vec<u8>>,
     seen: HashSet<PathBuf>,
-    /// With their lengths: what has not grown need not be read again.
+    /// The files that were read, with their lengths. A file that has not grown need not be read again.
     read: HashSet<(PathBuf, u64)>,
 }
 
@@ -71,7 +72,8 @@ impl Spy {
         Self { texts, windows, seen: HashSet::new(), read: HashSet::new() }
     }
 
-    /// What of the call is in these bytes: its words, its numbers, its sound, mono or as one side of stereo.
+    /// The content of the call in these bytes: its words, its numbers, or its audio, mono or as one side of
+    /// stereo. None: there is none.
     fn found(&self, bytes: &[u8]) -> Option<String> {
         let has = |text: &&String| bytes.windows(text.len()).any(|window| window == text.as_bytes());
         if let Some(text) = self.texts.iter().find(has) {
@@ -82,9 +84,10 @@ impl Spy {
         (heard(bytes) || heard(&side(0)) || heard(&side(1))).then(|| "its sound".to_owned())
     }
 
-    /// Nothing of the call is in any file of the folder, however deep, but the index and the call log.
+    /// Checks that no file of the folder or its subfolders holds content of the call, except the index and
+    /// the call log.
     fn look(&mut self, folder: &Path) {
-        // What is there may be gone, or finished under another name, a moment later.
+        // A file may be deleted or renamed at any moment.
         let Ok(entries) = std::fs::read_dir(folder) else { return };
         for path in entries.flatten().map(|entry| entry.path()) {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -101,7 +104,7 @@ impl Spy {
     }
 }
 
-/// A call, spied on all the while; its finished recording.
+/// Places a call while the spy searches all the time. Returns its finished recording.
 async fn recorded(world: &World, program: &Program, spy: &mut Spy) -> (Api, String) {
     let api = Api::of(program).await;
     let question = Step::Say(pattern(1_000, 100));
@@ -121,13 +124,13 @@ async fn recorded(world: &World, program: &Program, spy: &mut Spy) -> (Api, Stri
     (api, id)
 }
 
-/// The sound is the call's, to the bit.
+/// Checks that the audio is that of the call, bit by bit.
 fn assert_sound(wav: &[u8]) {
     let side = |side: usize| loud(wav[58..].iter().skip(side).step_by(2).copied());
     assert!([side(0), side(1)] == sides(), "caller left, assistant right");
 }
 
-/// The words are the call's, in the order of the talk.
+/// Checks that the words are those of the call, in the order in which they were said.
 fn assert_words(conversation: &[u8]) {
     let conversation: Value = serde_json::from_slice(conversation).expect("JSON");
     let said = conversation["conversation"].as_array().expect("a list");
@@ -136,7 +139,7 @@ fn assert_words(conversation: &[u8]) {
     assert_eq!(conversation["caller"], IncomingCall::default().number);
 }
 
-/// `recordings export` by whoever holds the key: somewhere else, with nothing else set.
+/// Runs `recordings export` as the holder of the key does: in another folder, with no other variables.
 fn export(world: &World, keys: &Keys) -> PathBuf {
     let to = keys.folder.path().join("plain");
     let done = Command::new(env!("CARGO_BIN_EXE_openai-inbound-calls"))
@@ -150,7 +153,8 @@ fn export(world: &World, keys: &Keys) -> PathBuf {
     to
 }
 
-/// What the standard tool makes of a file; `None`, said aloud, where it is not installed. In CI it has to be.
+/// The plain text that the standard tool makes of a file. None: the tool is not installed, and a line says
+/// so. In CI the tool must be installed.
 #[expect(clippy::print_stdout, reason = "that something was left out is to be seen")]
 fn opened_by_age(keys: &Keys, sealed: &Path) -> Option<Vec<u8>> {
     match Command::new("age").arg("-d").arg("-i").arg(keys.file()).arg(sealed).output() {
@@ -186,7 +190,7 @@ async fn without_the_identity_nothing_of_a_call_is_readable_and_its_holder_expor
     let summary = String::from_utf8(read("_summary.txt")).expect("text");
     assert!(WORDS.iter().all(|words| summary.contains(words)), "{summary}");
 
-    // Who looks so finds what is there.
+    // This shows that the spy finds what is there.
     for suffix in ["_audio.wav", "_audio.bin", "_conversation.json", "_summary.txt"] {
         assert!(spy.found(&read(suffix)).is_some(), "{suffix}");
     }
@@ -196,7 +200,7 @@ async fn without_the_identity_nothing_of_a_call_is_readable_and_its_holder_expor
             assert!(opened == read(suffix), "{suffix}");
         }
     }
-    // With what was asked and exported noted in the access log.
+    // The access log holds what was requested and exported.
     until("the access log is written", || {
         let log = std::fs::read_to_string(world.recordings.path().join("access.log")).unwrap_or_default();
         log.contains("/recordings?caller=") && log.contains(" EXPORT ")
@@ -223,7 +227,7 @@ async fn with_the_identity_the_api_decrypts_and_the_disk_tells_as_little() {
     let sound = api.get(&path("audio")).await;
     assert_eq!(sound.status, 200);
     assert_sound(&sound.body);
-    // Within a piece of age, across two of them, and to the end.
+    // The ranges lie within a chunk of age, across two chunks, and at the end.
     let length = sound.body.len();
     assert!(length > 66_000, "longer than a piece: {length}");
     for (range, part) in [("0-99", 0..100), ("65000-65999", 65_000..66_000), ("-500", length - 500..length)] {

@@ -1,4 +1,4 @@
-//! What systemd is told: the real program with a socket in systemd's place.
+//! Tests of the messages to systemd: the real program with a socket in systemd's place.
 
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
@@ -65,7 +65,7 @@ async fn systemd_hears_of_the_start_the_calls_the_heartbeat_and_the_end() {
     assert_eq!(manager.count("STOPPING=1"), 0, "{:?}", manager.heard);
     program.signal("TERM");
     manager.hears(1, "STOPPING=1").await;
-    // An hour of grace, and what the end itself takes.
+    // An hour of grace, and the time that ending takes.
     manager.hears(1, "EXTEND_TIMEOUT_USEC=3630000000").await;
     let beats = manager.count("WATCHDOG=1");
     manager.hears(beats + 3, "WATCHDOG=1").await;
@@ -112,7 +112,8 @@ async fn an_abstract_socket_will_do_too() {
     assert!(message.starts_with(b"READY=1\0"), "{message:?}");
 }
 
-/// The queue of a socket that nobody reads is full after a second; the loop must not wait for room in it.
+/// The queue of a socket that nobody reads is full after a second. The loop must not wait for room in the
+/// queue.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_manager_that_does_not_read_holds_up_no_call() {
     let world = World::new(Script::default());

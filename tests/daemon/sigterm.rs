@@ -1,4 +1,4 @@
-//! SIGTERM: live calls may finish, new ones are sent on, and the exit code is 0.
+//! Tests of SIGTERM: live calls may finish, new callers return to the dialplan, and the exit code is 0.
 
 use openai_inbound_calls::sim::asterisk::{CallState, CallerId, Ending, Fault};
 use openai_inbound_calls::sim::caller::Step;
@@ -9,9 +9,9 @@ use crate::world::{
     World, assert_no_violations, assert_no_violations_but_of_pace, contains, listen, ms, until,
 };
 
-/// Live calls when the daemon is told to stop.
+/// The number of live calls when the daemon is told to stop.
 const CALLS: usize = 20;
-/// What the assistant says when it is told what to say: 75 frames.
+/// The length of the greeting: 75 frames.
 const GREETING_FRAMES: u64 = 75;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -75,7 +75,7 @@ async fn a_caller_who_is_just_being_sent_on_is_not_left_behind() {
     .await;
     program.signal("TERM");
     program.says("INFO", "Deteniendo el servicio").await;
-    // Asterisk is slow to answer the first of the two requests; meanwhile the last call ends.
+    // Asterisk is slow to answer the first of the two requests, and the last call ends meanwhile.
     world.asterisk.fail_next("POST", "/variable", Fault::Delay(ms(1_000)));
     let late = world.call(vec![Step::Pause(ms(60_000))]);
     until("the late caller's variable is set", || world.end_reason(late).is_some()).await;

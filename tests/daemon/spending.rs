@@ -1,4 +1,5 @@
-//! What calls cost, behind sockets: the line in the log, the recording, the day's limit, other prices with SIGHUP.
+//! Tests of the cost of calls, behind sockets: the line in the log, the recording, the day's limit, and other
+//! prices after SIGHUP.
 
 use openai_inbound_calls::daemon::clock::now;
 use openai_inbound_calls::sim::asterisk::{CallState, CallerId, Ending, IncomingCall};
@@ -10,11 +11,11 @@ use crate::api::Api;
 use crate::call_log::{calls, ended};
 use crate::world::{PATIENCE, Program, World, listen, ms, until};
 
-/// Dearer than OpenAI: the greeting alone costs cents.
+/// These prices are higher than OpenAI's: the greeting alone costs cents.
 const PRICES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/prices.toml");
 const REACHED: &str = "Las llamadas de hoy han llegado a MAX_DAY_COST (0.0100 USD)";
 
-/// What the running call has used, once something of it is known.
+/// The usage of the running call, once a part of it is known.
 async fn used_so_far(api: &Api) -> Value {
     let live = api.only("live").await;
     let path = format!("/recordings/{}/conversation", live["id"].as_str().expect("an id"));
@@ -105,7 +106,7 @@ async fn a_call_without_a_session_has_used_nothing_and_says_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn over_the_days_limit_new_callers_go_on_and_the_operator_hears_of_it_once() {
     let world = World::new(Script::default());
-    // Who is refused takes no place: with two, there is one beside the live call to the end.
+    // A refused caller takes no place: with two places, one stays free beside the live call to the end.
     let limit = [("MAX_DAY_COST", "0.01"), ("PRICES_FILE", PRICES), ("MAX_CALLS", "2")];
     let program = world.program_with_env_file(&limit).await;
     let api = Api::of(&program).await;
@@ -174,7 +175,7 @@ async fn what_was_spent_today_is_not_forgotten_by_a_restart() {
     assert_eq!(world.openai.sessions().len(), 1, "nothing more is spent");
 }
 
-/// A call from this number, from a phone that waits.
+/// Places a call from this number, from a phone that waits.
 fn call_from(world: &World, number: &str) -> CallerId {
     let call = IncomingCall { number: number.into(), ..IncomingCall::default() };
     world.asterisk.call(call, |now| Caller::new(now, vec![Step::Pause(ms(600_000))], 7))

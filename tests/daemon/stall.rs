@@ -1,4 +1,5 @@
-//! A Realtime server that stops reading, or breaks: the call goes on with another session, and no frame is late for it.
+//! Tests of a Realtime server that stops reading, or breaks: the call continues with another session, and no
+//! frame is late because of it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use openai_inbound_calls::sim::realtime::{Fact, Fault, FaultKind, Script, Trigge
 
 use crate::world::{Program, World, assert_no_violations, contains, ms, until};
 
-/// A world in which only the first session goes wrong, a second after it began.
+/// A world in which only the first session fails, a second after its start.
 pub(crate) fn world(kind: FaultKind) -> World {
     World::choosing(move |n| {
         let faults = if n == 0 { vec![Fault::new(Trigger::At(ms(1_000)), kind.clone())] } else { Vec::new() };
@@ -17,7 +18,7 @@ pub(crate) fn world(kind: FaultKind) -> World {
     })
 }
 
-/// From the moment the first session went wrong to the second one's begin.
+/// The time from the failure of the first session to the start of the second one.
 pub(crate) async fn replaced_after(world: &World, program: &Program) -> Duration {
     program.says("INFO", "la llamada continúa").await;
     let sessions = world.openai.sessions();
@@ -27,7 +28,7 @@ pub(crate) async fn replaced_after(world: &World, program: &Program) -> Duration
     sessions[1].journal().first().expect("it began").at - wrong
 }
 
-/// One greeting, and no frame lost or late.
+/// Checks that there was one greeting, and that no frame was lost or late.
 fn assert_undisturbed(world: &World, call: CallerId) {
     let heard = world.heard(call);
     let greeting = pattern(1_500, 1);
@@ -35,7 +36,8 @@ fn assert_undisturbed(world: &World, call: CallerId) {
     assert_eq!(heard.windows(800).filter(|window| **window == greeting[..800]).count(), 1, "once");
     let figures = world.asterisk.phone(call, |phone| phone.statistics());
     assert_eq!((figures.lost, figures.duplicates, figures.disordered), (0, 0, 0));
-    // On a busy machine a frame is late now and then; a daemon that waits for the server sends none at all.
+    // On a busy machine a frame is late now and then; a daemon that waits for the server sends no frames at
+    // all.
     assert!(figures.longest_gap < ms(1_000), "{figures:?}");
 }
 

@@ -1,6 +1,6 @@
-//! `wss://` and `https://` with a certificate authority of our own, named by `SSL_CERT_FILE`.
+//! Tests of `wss://` and `https://` with a certificate authority of their own, named by `SSL_CERT_FILE`.
 //!
-//! The fakes speak plain TCP; a small front door in this file speaks TLS for them.
+//! The fakes speak plain TCP; a small proxy in this file adds TLS.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -18,10 +18,10 @@ use tokio_rustls::TlsAcceptor;
 use crate::stall;
 use crate::world::{Program, World, assert_no_violations, contains, listen, ms};
 
-/// Bytes the kernel holds on each side of the door.
+/// The size of the kernel's buffers on each side of the proxy, in bytes.
 const BUFFER: usize = 16 * 1024;
 
-/// An authority, in PEM, and a server's configuration with a certificate of its for `localhost`.
+/// An authority in PEM, and a server configuration with a certificate of that authority for `localhost`.
 fn certificates() -> (String, Arc<ServerConfig>) {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -33,7 +33,8 @@ fn certificates() -> (String, Arc<ServerConfig>) {
     (authority.pem(), server(certificate.der().clone(), &key))
 }
 
-/// A certificate as `openssl req -x509 -subj /CN=pbx` makes it, in PEM, and a server's configuration with it.
+/// A certificate in PEM as `openssl req -x509 -subj /CN=pbx` makes it, and a server configuration with that
+/// certificate.
 fn self_signed() -> (String, Arc<ServerConfig>) {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -42,7 +43,7 @@ fn self_signed() -> (String, Arc<ServerConfig>) {
     (certificate.pem(), server(certificate.der().clone(), &key))
 }
 
-/// A server's configuration with this certificate.
+/// A server configuration with this certificate.
 fn server(certificate: CertificateDer<'static>, key: &KeyPair) -> Arc<ServerConfig> {
     let chain = vec![certificate];
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
@@ -67,7 +68,8 @@ async fn door(doors: &mut JoinSet<()>, config: &Arc<ServerConfig>, behind: Socke
             let acceptor = acceptor.clone();
             guests.spawn(async move {
                 let Ok(mut inside) = TcpStream::connect(behind).await else { return };
-                // As little of its own as possible: what the fake does not read, the daemon shall feel.
+                // The buffers are as small as possible, so that the daemon notices when the fake does not
+                // read.
                 drop(socket2::SockRef::from(&tcp).set_recv_buffer_size(BUFFER));
                 drop(socket2::SockRef::from(&inside).set_send_buffer_size(BUFFER));
                 let Ok(mut outside) = acceptor.accept(tcp).await else { return };
@@ -78,7 +80,7 @@ async fn door(doors: &mut JoinSet<()>, config: &Arc<ServerConfig>, behind: Socke
     port
 }
 
-/// The fakes behind TLS: variables for a program that trusts the authority in the folder.
+/// Puts the fakes behind TLS. Returns the variables for a program that trusts the authority in the folder.
 async fn secured(
     world: &World,
     doors: &mut JoinSet<()>,
@@ -98,7 +100,7 @@ async fn secured(
     ]
 }
 
-/// A program with these variables in the place of the usual ones, or beside them.
+/// A program with these variables, which replace or extend the usual ones.
 fn program(world: &World, changes: &[(&'static str, String)]) -> Program {
     let changes: Vec<_> = changes.iter().map(|(name, value)| (*name, value.as_str())).collect();
     Program::start(world.variables_with(&changes))

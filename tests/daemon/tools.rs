@@ -1,4 +1,4 @@
-//! The assistant hangs up and transfers, over real sockets.
+//! Tests of the assistant's functions to hang up and to transfer, over real sockets.
 
 use openai_inbound_calls::sim::asterisk::Ending;
 use openai_inbound_calls::sim::caller::Step;
@@ -6,7 +6,7 @@ use openai_inbound_calls::sim::realtime::{Answer, Script, pattern};
 
 use crate::world::{World, assert_no_violations, contains, listen};
 
-/// One call whose caller asks once and is answered so.
+/// Places one call whose caller asks once and gets this answer.
 async fn call(answer: Answer) -> (World, Ending, Vec<(String, String)>) {
     let world = World::new(Script { answers: vec![answer], ..Script::default() });
     let program =

@@ -1,5 +1,5 @@
-//! The model's server ends sessions at random moments, in whatever way, under callers who speak: nobody hangs, and nobody
-//! is left in silence.
+//! Tests a Realtime server that ends sessions at random moments, in every way, while callers speak: no caller
+//! hangs, and no caller stays in silence.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::world::{PATIENCE, World, assert_no_violations_but_of_pace, contains, 
 
 const CALLS: usize = 10;
 
-/// What happens to the n-th session: three of four end within five seconds of their begin.
+/// The script of the n-th session: three of four sessions end within five seconds of their start.
 fn script(seed: u64, n: usize) -> Script {
     let mut hasher = DefaultHasher::new();
     (seed, n).hash(&mut hasher);
@@ -33,7 +33,7 @@ fn script(seed: u64, n: usize) -> Script {
     Script { faults: vec![Fault::new(Trigger::At(at), kind)], ..Script::default() }
 }
 
-/// Asks twice and hangs up. Whoever is not answered waits for longer than the test does.
+/// Asks twice and hangs up. A caller who gets no answer waits longer than the test lasts.
 fn asking() -> Vec<Step> {
     let listen = [
         Step::WaitForSpeech { at_most: 2 * PATIENCE },
@@ -45,7 +45,7 @@ fn asking() -> Vec<Step> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sessions_that_end_at_random_leave_nobody_hanging_and_nobody_in_silence() {
-    // To see a failure again, put its seed here.
+    // To reproduce a failure, put its seed here.
     let seed = chance();
     println!("seed {seed}");
     let calm = Arc::new(AtomicBool::new(false));
@@ -67,9 +67,9 @@ async fn sessions_that_end_at_random_leave_nobody_hanging_and_nobody_in_silence(
     );
     world.openai.sessions().iter().for_each(assert_no_violations_but_of_pace);
 
-    // The storm has left nothing behind in the daemon either.
+    // The failures have left nothing behind in the daemon either.
     calm.store(true, Ordering::SeqCst);
-    // After three failures in a row only one caller in ten tries.
+    // After three failures in a row only one caller in ten is tried.
     let mut greeted = false;
     for _ in 0..10 {
         let call = world.call([&listen()[..], &[Step::HangUp]].concat());

@@ -1,4 +1,5 @@
-//! A customer who is transferred to the assistant: one call, one session, one row, with the customer's number.
+//! Tests a customer who is transferred to the assistant: one call, one session and one row, with the
+//! customer's number.
 
 use openai_inbound_calls::sim::caller::Step;
 use openai_inbound_calls::sim::realtime::Script;

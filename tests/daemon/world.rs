@@ -1,4 +1,5 @@
-//! What the tests share: the fakes, the daemon between them – in this process or as a child –, and waiting.
+//! What the tests share: the fakes, the daemon between them (in this process or as a child process), and
+//! functions that wait.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -21,7 +22,7 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-/// Longer than anything that goes right takes, on a busy machine too.
+/// The time limit of a wait: longer than anything that works takes, even on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) const fn ms(milliseconds: u64) -> Duration {
@@ -44,12 +45,12 @@ impl World {
         Self::choosing(move |_| Arc::clone(&script))
     }
 
-    /// With a script of its own for each connection, counted from 0.
+    /// A world with a separate script for each connection, counted from 0.
     pub(crate) fn choosing(choose: impl Fn(usize) -> Arc<Script> + Send + Sync + 'static) -> Self {
         Self::with(Settings::default(), choose)
     }
 
-    /// With other settings of Asterisk.
+    /// A world with other settings of Asterisk.
     pub(crate) fn with(
         settings: Settings,
         choose: impl Fn(usize) -> Arc<Script> + Send + Sync + 'static,
@@ -62,7 +63,7 @@ impl World {
         }
     }
 
-    /// What the daemon must be told to find the fakes.
+    /// The variables with which the daemon finds the fakes.
     pub(crate) fn variables(&self) -> Variables {
         let of_asterisk = Settings::default();
         vec![
@@ -77,14 +78,14 @@ impl World {
             ("LOG_FILE_PATH", "calls.log".to_owned()),
             ("RECORDINGS_DIR", self.recordings.path().display().to_string()),
             ("API_LISTEN", "127.0.0.1:0".to_owned()),
-            // A daemon without it warns, and so does its doctor.
+            // Without this variable the daemon and its doctor warn.
             ("MAX_DAY_COST", "100000".to_owned()),
-            // What a busy machine does to frames must not decide whether a test's caller is served.
+            // The delays of a busy machine must not decide whether a caller is served.
             ("MAX_FRAME_LATENESS_MS", "0".to_owned()),
         ]
     }
 
-    /// The same, with others in their place or added.
+    /// The same variables with these replaced or added.
     pub(crate) fn variables_with(&self, changes: &[(&'static str, &str)]) -> Variables {
         changed(self.variables(), changes)
     }
@@ -94,7 +95,7 @@ impl World {
         self.daemon_with(&[]).await
     }
 
-    /// The same, with other variables.
+    /// Starts the daemon in this process with other variables.
     pub(crate) async fn daemon_with(&self, changes: &[(&'static str, &str)]) -> Daemon {
         let variables = self.variables_with(changes);
         let variable =
@@ -117,7 +118,7 @@ impl World {
         program
     }
 
-    /// The same, with all variables in its `.env` and none in its environment.
+    /// Starts the real program with all variables in its `.env` and none in its environment.
     pub(crate) async fn program_with_env_file(&self, changes: &[(&'static str, &str)]) -> Program {
         let folder = tempfile::tempdir().expect("a folder");
         let variables = self.variables_with(changes);
@@ -138,12 +139,12 @@ impl World {
         .await;
     }
 
-    /// A call from a phone with this script.
+    /// Places a call from a phone with this script.
     pub(crate) fn call(&self, script: Vec<Step>) -> CallerId {
         self.asterisk.call(IncomingCall::default(), |now| Caller::new(now, script, 7))
     }
 
-    /// Waits until the call is over and nothing is left of it anywhere.
+    /// Waits until the call has ended and nothing of it remains anywhere.
     pub(crate) async fn over(&self, call: CallerId) {
         self.over_but_sessions(call).await;
         until("the sessions are closed", || self.openai.sessions().iter().all(LiveSession::is_over)).await;
@@ -154,7 +155,7 @@ impl World {
         until("the caller is gone", || self.asterisk.outcome(call).state == CallState::Gone).await;
     }
 
-    /// Waits until the call is over and nothing is left of it in Asterisk.
+    /// Waits until the call has ended and nothing of it remains in Asterisk.
     pub(crate) async fn over_but_sessions(&self, call: CallerId) {
         let over = holds(|| self.asterisk.outcome(call).state == CallState::Gone).await;
         assert!(
@@ -169,20 +170,20 @@ impl World {
         .await;
     }
 
-    /// The only session there was.
+    /// The only session so far.
     pub(crate) fn session(&self) -> LiveSession {
         let mut sessions = self.openai.sessions();
         assert_eq!(sessions.len(), 1, "sessions");
         sessions.remove(0)
     }
 
-    /// What the caller heard, packet after packet.
+    /// The audio that the caller heard, packet after packet.
     pub(crate) fn heard(&self, call: CallerId) -> Vec<u8> {
         self.asterisk
             .phone(call, |phone| phone.heard().iter().flat_map(|packet| packet.payload.to_vec()).collect())
     }
 
-    /// The variables Asterisk was told for this caller.
+    /// The end reason that Asterisk was told for this caller.
     pub(crate) fn end_reason(&self, call: CallerId) -> Option<String> {
         let variables = self.asterisk.outcome(call).variables;
         variables.into_iter().find(|(name, _)| name == "AI_END_REASON").map(|(_, value)| value)
@@ -196,7 +197,7 @@ pub(crate) struct Daemon {
 }
 
 impl Daemon {
-    /// Stops it in order.
+    /// Stops the daemon in order.
     pub(crate) async fn stop(mut self) {
         drop(self.stop.take());
         let ended = tokio::time::timeout(PATIENCE, self.task.join_next()).await.expect("it stops in time");
@@ -204,28 +205,29 @@ impl Daemon {
     }
 }
 
-/// The real program in a folder of its own. Killed when dropped.
+/// The real program in a folder of its own. Dropping the value kills the program.
 pub(crate) struct Program {
     child: std::process::Child,
     folder: TempDir,
-    /// What was in its `.env` at the start.
+    /// The variables in its `.env` at the start.
     in_file: Variables,
 }
 
 impl Program {
-    /// Starts it with these variables and no others.
+    /// Starts the program with these variables and no others.
     pub(crate) fn start(variables: Variables) -> Self {
         Self::start_in(tempfile::tempdir().expect("a folder"), variables)
     }
 
-    /// The same with an `.env` of this text, and no variables.
+    /// Starts the program with this text as `.env` and no variables.
     pub(crate) fn start_with_env_file(text: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::write(folder.path().join(".env"), text).expect("a file");
         Self::start_in(folder, Vec::new())
     }
 
-    /// The same as systemd does it: stdout and stderr are the journal's, here a file, and a variable says so.
+    /// Starts the program as systemd does: stdout and stderr belong to the journal, here to a file, and a
+    /// variable says so.
     pub(crate) fn start_under_systemd(mut variables: Variables) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let journal = std::fs::File::create(folder.path().join("stderr")).expect("a file");
@@ -235,7 +237,7 @@ impl Program {
         Self::spawn(folder, variables, out.into(), journal.into())
     }
 
-    /// The same in a folder that is there already.
+    /// Starts the program in an existing folder.
     fn start_in(folder: TempDir, variables: Variables) -> Self {
         let stderr = std::fs::File::create(folder.path().join("stderr")).expect("a file");
         Self::spawn(folder, variables, Stdio::null(), stderr.into())
@@ -253,7 +255,7 @@ impl Program {
         Self { child, folder, in_file: Vec::new() }
     }
 
-    /// Writes its `.env` anew: as at the start, but for these.
+    /// Writes a new `.env`: the variables of the start with these changes.
     pub(crate) fn change_env_file(&self, changes: &[(&'static str, &str)]) {
         write_env_file(self.folder.path(), &changed(self.in_file.clone(), changes));
     }
@@ -274,18 +276,18 @@ impl Program {
         std::fs::read_to_string(self.folder.path().join("stderr")).unwrap_or_default()
     }
 
-    /// How often a line with this text, and with this level, is in the log.
+    /// The number of lines in the log with this level and this text.
     pub(crate) fn count(&self, level: &str, text: &str) -> usize {
         let marked = format!(" - {level} - ");
         self.log().lines().filter(|line| line.contains(&marked) && line.contains(text)).count()
     }
 
-    /// Waits for such a line.
+    /// Waits for a line with this level and this text.
     pub(crate) async fn says(&self, level: &str, text: &str) {
         self.says_times(1, level, text).await;
     }
 
-    /// Waits until there are so many.
+    /// Waits until there are this many such lines.
     pub(crate) async fn says_times(&self, times: usize, level: &str, text: &str) {
         let what = || format!("{times} × {level} {text}\nin:\n{}", self.log());
         assert!(holds(|| self.count(level, text) >= times).await, "no {}", what());
@@ -296,7 +298,7 @@ impl Program {
     }
 
     pub(crate) fn signal(&self, name: &str) {
-        // The shell's own `kill`: a machine without procps has no other.
+        // The shell has its own `kill`; a machine without procps has no other.
         let status = Command::new("sh").args(["-c", &format!("kill -{name} {}", self.child.id())]).status();
         assert!(status.expect("a shell").success());
     }
@@ -305,7 +307,7 @@ impl Program {
         self.child.try_wait().expect("the child").is_none()
     }
 
-    /// Waits for its end.
+    /// Waits until the program ends.
     pub(crate) async fn exit(&mut self) -> ExitStatus {
         until("the program ends", || !self.is_running()).await;
         self.child.wait().expect("the child")
@@ -334,12 +336,12 @@ fn write_env_file(folder: &Path, variables: &Variables) {
     std::fs::write(folder.join(".env"), lines.join("\n")).expect("a file");
 }
 
-/// Waits for a condition; fails the test when it does not come about.
+/// Waits for a condition. The test fails if the condition does not hold in time.
 pub(crate) async fn until(what: &str, condition: impl FnMut() -> bool) {
     assert!(holds(condition).await, "waited in vain until {what}");
 }
 
-/// Whether the condition comes about within [`PATIENCE`].
+/// Whether the condition holds within [`PATIENCE`].
 async fn holds(mut condition: impl FnMut() -> bool) -> bool {
     let deadline = now() + PATIENCE;
     while !condition() {
@@ -351,12 +353,12 @@ async fn holds(mut condition: impl FnMut() -> bool) -> bool {
     true
 }
 
-/// Whether `clip` is somewhere in `sound`, whole.
+/// Whether `sound` contains all of `clip`.
 pub(crate) fn contains(sound: &[u8], clip: &[u8]) -> bool {
     sound.windows(clip.len()).any(|window| window == clip)
 }
 
-/// How many milliseconds of `clip` are in `sound`, from the clip's beginning.
+/// The milliseconds of `clip`, from its start, that are in `sound`.
 pub(crate) fn heard_ms(sound: &[u8], clip: &[u8]) -> u64 {
     let begins = sound.windows(160).position(|window| window == &clip[..160]);
     let same =
@@ -364,7 +366,7 @@ pub(crate) fn heard_ms(sound: &[u8], clip: &[u8]) -> u64 {
     same as u64 / 8
 }
 
-/// `audio_end_ms` of every truncation.
+/// The `audio_end_ms` of every truncation.
 pub(crate) fn truncations(session: &LiveSession) -> Vec<u64> {
     let facts = session.journal().into_iter();
     facts
@@ -375,7 +377,7 @@ pub(crate) fn truncations(session: &LiveSession) -> Vec<u64> {
         .collect()
 }
 
-/// The caller waits until the assistant has begun to speak, and has finished.
+/// The caller waits until the assistant has started to speak, and has finished.
 pub(crate) fn listen() -> [Step; 2] {
     [
         Step::WaitForSpeech { at_most: Duration::from_secs(10) },
@@ -383,12 +385,13 @@ pub(crate) fn listen() -> [Step; 2] {
     ]
 }
 
-/// Nothing was done that the strict server minds.
+/// Checks that the strict server found no violation.
 pub(crate) fn assert_no_violations(session: &LiveSession) {
     assert_eq!(session.violations(), Vec::<String>::new(), "{:#?}", session.journal());
 }
 
-/// The same, but for how evenly the caller's sound came: with many calls, a moment's halt of the machine shows there.
+/// Checks that the strict server found no violation, except of the pace of the caller's audio, which shows
+/// each short stop of a machine with many calls.
 pub(crate) fn assert_no_violations_but_of_pace(session: &LiveSession) {
     let mut violations = session.violations();
     violations.retain(|violation| !violation.contains("% of real time"));

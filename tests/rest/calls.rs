@@ -1,4 +1,5 @@
-//! The call log over HTTP: the list, one call, the sums, as JSON and as tables; and who forgets whom.
+//! Tests of the call log over HTTP: the list, one call and the sums, as JSON and as tables; and of erasing
+//! numbers.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +10,7 @@ use serde_json::{Value, json};
 use crate::commands::run;
 use crate::world::{With, World, record, token};
 
-/// 2025-10-20T14:30:25.123456Z.
+/// 2025-10-20T14:30:25.123456Z in microseconds.
 const AT: i64 = 1_760_970_625_123_456;
 
 fn call(id: &str, seconds: i64) -> Row {
@@ -46,7 +47,7 @@ fn ended(id: &str, seconds: i64) -> Row {
     }
 }
 
-/// A world whose log has these calls.
+/// A world whose call log has these calls.
 fn with(rows: Vec<Row>) -> World {
     let world = World::empty();
     put(&world, rows);
@@ -103,7 +104,7 @@ fn a_caller_who_comes_back_has_another_row_and_the_id_means_the_newest() {
         recording_id: Some("20251020_143225_17.1".into()),
         ..ended("17.1", 120)
     };
-    // From an earlier version, with the name of its machine.
+    // This row comes from an earlier version, with the name of its machine.
     let old = Row { row_id: "pbx.example:17.0".into(), ..ended("17.0", -9) };
     let world = with(vec![old, ended("17.2", 60), first, again]);
     assert_eq!(world.get("/calls/17.1").json()["recording_id"], "20251020_143225_17.1");
@@ -232,7 +233,7 @@ fn a_reader_may_read_the_log_and_nobody_else() {
 
 #[test]
 fn a_server_that_is_away_is_said_to_be() {
-    // Nobody listens there.
+    // No server listens on this address.
     let server = Some("mysql://calls:secret@127.0.0.1:1/calls".parse().unwrap());
     let world = World::over(tempfile::tempdir().unwrap(), With { server, ..With::default() });
     for path in ["/calls", "/calls/17.1", "/stats"] {
@@ -242,7 +243,7 @@ fn a_server_that_is_away_is_said_to_be() {
     }
 }
 
-/// Caller and called number of a call.
+/// The caller and the called number of a call.
 fn who(world: &World, id: &str) -> (String, String) {
     let call = world.get(&format!("/calls/{id}")).json();
     (call["caller"].as_str().unwrap().to_owned(), call["called"].as_str().unwrap().to_owned())
@@ -268,7 +269,7 @@ fn a_deleted_recording_takes_its_callers_number_with_it() {
     assert_eq!(other["erased"], false);
 }
 
-/// The files below the folder in which this text is.
+/// The files below the folder that contain this text.
 fn holding(folder: &Path, text: &str) -> Vec<String> {
     let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let holds = |path: &PathBuf| {
@@ -296,7 +297,7 @@ fn a_number_that_was_purged_is_in_no_file_from_then_on() {
     put(&world, vec![ended("17.1", 0), Row { recording_id: None, ..ended("17.2", 1) }]);
     let folder = world.folder.path().to_owned();
     std::fs::write(folder.join("calls.db.corrupt-2"), "damaged, with 573001234567 in it").unwrap();
-    // The daemon's connections are open all the while.
+    // The connections of the daemon are open all the time.
     assert!(run(&folder, &["purge", "--caller", "3001234567", "--yes"]).status.success());
     assert_eq!(holding(&folder, "001234567"), [""; 0]);
 }

@@ -1,4 +1,4 @@
-//! `openai-inbound-calls recordings …`, with nothing set but the recordings' own variables.
+//! Tests of `openai-inbound-calls recordings …` with only the variables of recordings.
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -16,7 +16,7 @@ fn run_with(folder: &Path, more: &[(&str, &str)], arguments: &[&str]) -> Output 
 fn command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_openai-inbound-calls"));
     let variables = [("RECORDINGS_DIR", folder), ("LOG_LANGUAGE", Path::new("en")), ("TZ", Path::new("UTC"))];
-    // In the folder of the recordings, so that no .env of the developer's is read.
+    // The command runs in the folder of the recordings, so that it reads no `.env` of the developer.
     command.env_clear().envs(variables).current_dir(folder).arg("recordings").args(arguments);
     command
 }
@@ -66,7 +66,7 @@ fn a_reader_who_has_seen_enough_ends_a_command_quietly() {
         drop(reader);
         let ended = command(folder.path(), arguments).stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
         let ended = ended.wait_with_output().unwrap();
-        // What would go is shown to people, elsewhere.
+        // The preview for people is on stderr and is left out here.
         let said: Vec<_> =
             lines(&ended.stderr).into_iter().filter(|line| !line.starts_with("  recording  ")).collect();
         assert_eq!((ended.status.code(), said), (Some(141), vec![]), "{arguments:?}");

@@ -1,5 +1,5 @@
-//! The dashboard's files, and the login that keeps a token in a cookie. What the page does is tried in a browser, in
-//! `tests/dashboard`.
+//! Tests of the dashboard's files, and of the login that keeps a token in a cookie. `tests/dashboard` tests
+//! the page itself in a browser.
 
 use openai_inbound_calls::config::Role;
 use serde_json::json;
@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::world::{Answer, With, World, record, token};
 
 const ID: &str = "20251020_143025_a";
-/// Characters that a cookie cannot have.
+/// A token with characters that a cookie cannot have.
 const SECRET: &str = "sécret; of, the \"boss\"=";
 
 fn guarded() -> World {
@@ -17,7 +17,7 @@ fn guarded() -> World {
     World::over(folder, With { tokens, ..With::default() })
 }
 
-/// Logs in; the cookie as a browser sends it back.
+/// Logs in. Returns the cookie as a browser sends it back.
 fn log_in(world: &World, secret: &str) -> String {
     let answer = world.ask_with("POST", "/login", &[], &json!({ "token": secret }).to_string());
     assert_eq!(answer.status, 204, "{}", answer.text());
@@ -128,7 +128,7 @@ fn a_wrong_login_opens_nothing() {
     ] {
         world.ask("GET", "/recordings", &[("Cookie", cookie)]).is_problem(401, "token_needed");
     }
-    // What is in Authorization counts, and no cookie beside it.
+    // The Authorization header applies, and a cookie beside it does not.
     let cookie = log_in(&world, "secret-of-ana");
     let both = [("Cookie", cookie.as_str()), ("Authorization", "Bearer wrong")];
     world.ask("GET", "/recordings", &both).is_problem(401, "token_needed");
@@ -148,7 +148,7 @@ fn no_other_page_uses_the_cookie() {
         ("Origin", "http://127.0.0.1:3000"),
         ("Origin", "http://evil.example"),
         ("Origin", "null"),
-        // A browser always says one of them before it changes something.
+        // A browser always sends one of them before it changes something.
         ("Accept", "*/*"),
     ] {
         delete(header).is_problem(403, "wrong_origin");
@@ -156,7 +156,8 @@ fn no_other_page_uses_the_cookie() {
     let other = [("Cookie", cookie.as_str()), ("Sec-Fetch-Site", "same-site")];
     world.ask("GET", "/recordings", &other).is_problem(403, "wrong_origin");
     world.ask("POST", "/logout", &other).is_problem(403, "wrong_origin");
-    // Over plain HTTP to another machine a browser says nothing when it reads, and its origin when it does not.
+    // Over plain HTTP to another machine a browser sends neither when it reads, and its origin when it
+    // writes.
     assert_eq!(world.ask("GET", "/recordings", &[("Cookie", &cookie)]).status, 200);
     assert_eq!(world.files().len(), 4);
     assert_eq!(delete(("Origin", &own)).status, 204);

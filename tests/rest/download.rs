@@ -1,4 +1,4 @@
-//! A large download: all of it comes, and what has to be on time beside it is.
+//! Tests a large download: it is complete, and everything beside it stays on time.
 
 use std::fs::OpenOptions;
 use std::io::{Read as _, Write as _};
@@ -12,15 +12,15 @@ use openai_inbound_calls::daemon::clock::now;
 use crate::world::{With, World, record};
 
 const ID: &str = "20251020_143025_a";
-/// Bytes of the download.
+/// The bytes of the download.
 const LARGE: u64 = if cfg!(debug_assertions) { 64 << 20 } else { 1 << 30 };
-/// Calls whose frames are to be on time.
+/// The number of calls whose frames must be on time.
 const CALLS: usize = 50;
-/// Frames of each call that are measured at least: ten seconds, as the latest of more frames are later.
+/// The least number of measured frames of each call: ten seconds. With more frames the latest one is later.
 const FRAMES: usize = if cfg!(debug_assertions) { 25 } else { 500 };
 const FRAME: Duration = Duration::from_millis(20);
 
-/// How late frames left: in the middle, of a hundred, of a thousand, and the latest.
+/// The lateness of frames: the median, the 99th and the 99.9th percentile, and the latest one.
 #[derive(Debug)]
 #[expect(dead_code, reason = "they are printed")]
 struct Late {
@@ -30,7 +30,7 @@ struct Late {
     most: Duration,
 }
 
-/// The lateness of the frames of all calls until it is enough; a task per call, as in the daemon.
+/// The lateness of the frames of all calls until it is enough. There is one task per call, as in the daemon.
 fn lateness(enough: &Arc<AtomicBool>) -> Late {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let mut late: Vec<Duration> = runtime.block_on(async {
@@ -55,7 +55,7 @@ fn lateness(enough: &Arc<AtomicBool>) -> Late {
     Late { half: at(2), of_100: at(100), of_1000: at(1_000), most: at(usize::MAX) }
 }
 
-/// Reads the body and throws it away; says how long it was.
+/// Reads the body and discards it. Returns its length.
 fn download(world: &World) -> u64 {
     let mut stream = TcpStream::connect(world.address).unwrap();
     let head = format!("GET /recordings/{ID}/audio HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
@@ -92,7 +92,7 @@ fn frames_beside_a_download() {
     enough.store(false, Ordering::Relaxed);
     let (beside, seconds) = std::thread::scope(|scope| {
         let measured = scope.spawn(|| lateness(&enough));
-        // The reader is on another machine as a rule: here it must not compete with the calls.
+        // The reader is normally on another machine, so here it must not compete with the calls.
         rustix::process::setpriority_process(None, 19).unwrap();
         let began = now();
         let body = download(&world);
@@ -105,7 +105,8 @@ fn frames_beside_a_download() {
         "{} MB in {seconds:.2} s; frames of {CALLS} calls, alone: {alone:?}; beside it: {beside:?}",
         LARGE >> 20
     );
-    // How late frames are is the machine's affair, and only printed. What keeps them on time is the pace of downloads.
+    // The lateness of frames depends on the machine and is only printed. The pace of downloads keeps frames
+    // on time.
     let least = LARGE as f64 / (16 << 20) as f64;
     assert!(seconds > least - 0.1, "{LARGE} bytes in {seconds:.2} s, not in {least} s or more");
 }
@@ -129,7 +130,7 @@ fn a_reader_who_goes_away_or_stalls_leaves_the_others_alone() {
     assert_eq!(world.ids(""), [ID]);
     assert_eq!(download(&world), 58 + (64 << 20));
     drop(stalled);
-    // Each is noted when it is gone, with what it got.
+    // The access log notes each connection when it ends, with the bytes that it got.
     let lines = world.accesses(32);
     assert_eq!(lines.iter().filter(|line| line.contains("/audio 200 ")).count(), 31, "{lines:?}");
 }

@@ -1,4 +1,4 @@
-//! Who is let in, and who was.
+//! Tests of who is admitted, and of the access log.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
@@ -23,7 +23,7 @@ fn guarded_behind(trusted_proxies: &'static [&'static str]) -> World {
 
 #[test]
 fn without_a_token_nobody_reads() {
-    // Each from an address of its own: wrong tokens of one address are counted.
+    // Each request has an address of its own, because wrong tokens are counted per address.
     let world = guarded_behind(&["127.0.0.1/32"]);
     for (n, header) in [
         "-",
@@ -221,7 +221,8 @@ fn the_access_log_shows_who_asks_through_a_trusted_proxy() {
     assert!(behind.accesses(2)[1].contains(" ana 203.0.113.7 GET "), "{:?}", behind.accesses(2));
 }
 
-/// Asks as the user `nobody`, with `curl`: the body, and the status behind it. None: nobody but root can become another user.
+/// Asks as the user `nobody`, with `curl`. Returns the body and the status. None: only root can become
+/// another user.
 #[expect(clippy::print_stderr, reason = "a test that does nothing says so")]
 fn ask_as_nobody(world: &World, method: &str, path: &str) -> Option<(String, u16)> {
     if !rustix::process::geteuid().is_root() {

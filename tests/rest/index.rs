@@ -1,4 +1,4 @@
-//! The list and its index: order, pages, filters, and the files staying the truth.
+//! Tests of the list and its index: order, pages and filters. The files decide if the index differs.
 
 use std::fs;
 use std::path::Path;
@@ -16,7 +16,7 @@ use serde_json::json;
 use crate::commands::run;
 use crate::world::{With, World, conversation, ids, opening, record, settings};
 
-/// Walks all pages.
+/// Reads all pages.
 fn walk(world: &World, query: &str) -> Vec<Vec<String>> {
     let (mut pages, mut cursor) = (Vec::new(), String::new());
     loop {
@@ -32,7 +32,7 @@ fn walk(world: &World, query: &str) -> Vec<Vec<String>> {
 
 #[test]
 fn pages_follow_each_other_even_through_calls_of_the_same_moment() {
-    // The fraction of a second is the same in all of them, so only the id tells those of a second apart.
+    // The fraction of a second is the same in all of them, so only the id distinguishes those of one second.
     let mut all: Vec<_> = (0..23).map(|n| format!("20251020_1430{:02}_{}", n / 7, 100 + n)).collect();
     let world = World::of(&all.iter().map(String::as_str).collect::<Vec<_>>());
     all.reverse();
@@ -63,7 +63,7 @@ fn a_list_is_narrowed_by_time_and_caller() {
     record(folder.path(), "20251021_000000_d", "");
     let world = World::over(folder, With::default());
     let [a, b, c, d] = ["20251019_235959_a", "20251020_000000_b", "20251020_120000_c", "20251021_000000_d"];
-    // Each began 123 ms after the second in its id, at UTC-5.
+    // Each recording began 123 ms after the second in its id, at UTC-5.
     for (query, wanted) in [
         ("?from=2025-10-20T12:00:00-05:00", vec![d, c]),
         ("?from=2025-10-20T12:00:00.124-05:00", vec![d]),
@@ -85,7 +85,7 @@ fn a_list_is_narrowed_by_time_and_caller() {
 fn a_date_stands_for_its_whole_day_on_this_machine() {
     let folder = tempfile::tempdir().unwrap();
     for id in ["20251019_235959_a", "20251020_000000_b", "20251020_235959_c", "20251021_000000_d"] {
-        // As the original system wrote them, without an offset: local time of this machine.
+        // The original system wrote them like this, without an offset: in the local time of this machine.
         let mut text: serde_json::Value = serde_json::from_str(&conversation(id, "x")).unwrap();
         text.as_object_mut().unwrap().remove("utc_offset");
         let text = text.to_string();
@@ -133,7 +133,7 @@ fn an_entry_whose_files_are_gone_disappears_when_it_is_touched() {
         fs::remove_file(world.path(name)).unwrap();
     }
     world.get("/recordings/20251020_143022_b").is_problem(404, "no_such_recording");
-    // The list would find out by itself, so the index is looked into.
+    // The list would repair this by itself, so the test looks into the index.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let index = Index::new(&world.path("calls-index.db"));
     runtime.block_on(index.open()).unwrap();
@@ -160,7 +160,7 @@ fn a_damaged_index_is_put_aside_and_made_again() {
         let folder = World::of(&["20251020_143021_a"]).stop();
         let path = folder.path().join("calls-index.db");
         let mut bytes = fs::read(&path).unwrap();
-        // Once nothing like a database, once one that is broken inside.
+        // The first time the file is no database at all, the second time it is damaged inside.
         if damage.len() == 8192 {
             let end = bytes.len().min(4096 + damage.len());
             bytes[4096..end].copy_from_slice(&damage[..end - 4096]);
@@ -191,7 +191,7 @@ fn the_index_of_an_earlier_version_gives_its_name_to_the_call_log() {
             done.is_ok()
         })
     };
-    // Of an encrypted recording the index may know what no file tells.
+    // The index may know facts about an encrypted recording that no file holds.
     assert!(run(&old, "UPDATE recordings SET agent = 'only the index knows'"));
     let world = World::over(folder, With::default());
     let list = world.get("/recordings").json();
@@ -248,7 +248,7 @@ fn more_than_half_of_the_recordings_is_never_deleted_by_age_unless_somebody_says
     let purge = ["purge", "--older-than", "30d", "--yes"];
     assert!(run(world.folder.path(), &purge).status.success());
     assert_eq!(world.ids(""), ["20990101_000000_c"]);
-    // The next look finds nothing to delete.
+    // The next check finds nothing to delete.
     let world = World::over(world.stop(), With { retention_days: Some(30), ..With::default() });
     world.until("it has looked", |world| world.get("/health").json()["retention"] == "working");
     assert_eq!((world.get("/health").status, world.files().len()), (200, 4));
@@ -268,7 +268,8 @@ fn nothing_is_deleted_by_a_clock_that_nobody_has_set() {
     let world = World::over(recorded(), with(|| Clock::Unsynchronised));
     world.until("it has looked", |world| world.get("/health").json()["retention"] == "clock_unsynchronised");
     assert_eq!((world.get("/health").status, world.files().len()), (503, 12));
-    // Where nothing seems old, a wrong clock does no harm, and where the machine does not tell, only the half protects.
+    // If nothing seems old, a wrong clock does no harm. If the machine does not tell the state of its clock,
+    // only the limit of one half protects.
     let folder = world.stop();
     for part in ["conversation.json", "summary.txt", "audio.wav", "audio.bin"] {
         fs::remove_file(folder.path().join(format!("20200101_000000_a_{part}"))).unwrap();
@@ -308,12 +309,13 @@ fn an_encrypted_call_keeps_in_the_index_what_was_known_while_it_ran() {
     world.get(&format!("/recordings/{id}/conversation")).is_problem(403, "sealed");
     world.get(&format!("/recordings/{id}/summary")).is_problem(403, "sealed");
     let folder = world.stop();
-    // A start later nobody can read it, but whose it is stands in the index: enough to be erased.
+    // After the next start nobody can read it, but the index holds whose recording it is, which is enough to
+    // erase it.
     let world = World::over(folder, With::default());
     let one = world.get(&format!("/recordings/{id}")).json();
     assert_eq!((&one["encrypted"], &one["caller"]), (&json!(true), &json!("+573009999999")));
     assert_eq!(one["duration_seconds"], 7.0);
-    // Nor does it forget that when it hears again of a file that tells nothing.
+    // The index keeps this even when a file without facts is reported again.
     let id_read = id.parse().unwrap();
     world.feed().put(Facts { id: id_read, state: State::Finished, sealed: true, bytes: 5, told: None });
     world.until("the index has heard it", |world| {
@@ -325,7 +327,7 @@ fn an_encrypted_call_keeps_in_the_index_what_was_known_while_it_ran() {
     assert_eq!((world.files(), world.ids("")), (vec![], vec![]));
 }
 
-/// How many recordings the list is measured with.
+/// The number of recordings with which the list is measured.
 const MANY: usize = if cfg!(debug_assertions) { 2_000 } else { 100_000 };
 
 #[test]

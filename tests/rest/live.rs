@@ -1,4 +1,4 @@
-//! The calls that run, as the API shows them, and what a supervisor may do to them.
+//! Tests of the live calls in the API, and of what a supervisor may do to them.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpStream;
@@ -17,7 +17,7 @@ use tokio::sync::watch;
 
 use crate::world::{Answer, PATIENCE, With, World, token};
 
-/// The API beside a daemon that has calls as it is told.
+/// The API beside a daemon whose calls the test defines.
 pub(crate) struct Scene {
     pub(crate) world: World,
     pub(crate) board: Board,
@@ -39,7 +39,7 @@ pub(crate) fn scene(with: With) -> Scene {
 }
 
 impl Scene {
-    /// A call that listens, or one that does not.
+    /// Adds a call that listens to requests, or one that does not.
     pub(crate) fn call(&self, id: &str, listens: bool) -> Seat {
         let place = "from-internal,200,1".parse().unwrap();
         let facts = Facts {
@@ -70,7 +70,7 @@ impl Scene {
         world.send(head.as_bytes(), false)
     }
 
-    /// The stream of events, to be read one after the other.
+    /// The stream of events, which the test reads one after the other.
     fn watch(&self) -> Events {
         let stream = TcpStream::connect(self.world.address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -82,7 +82,7 @@ impl Scene {
 struct Events(BufReader<TcpStream>);
 
 impl Events {
-    /// What the next event tells; None: the stream is over.
+    /// The content of the next event. None: the stream has ended.
     fn next(&mut self) -> Option<Value> {
         loop {
             let mut line = String::new();
@@ -95,7 +95,7 @@ impl Events {
         }
     }
 
-    /// The first event that is so.
+    /// The first event for which `is_so` holds.
     fn until(&mut self, is_so: impl Fn(&Value) -> bool) -> Value {
         loop {
             let event = self.next().expect("the stream goes on");
@@ -147,7 +147,7 @@ fn live_calls_are_shown_as_they_are() {
 
 #[test]
 fn streams_pass_a_proxy_as_they_come_and_are_bounded() {
-    // A proxy is everybody behind it: its connections have no bound of their own.
+    // A proxy carries many users, so its connections have no limit of their own.
     let scene = scene(With { trusted_proxies: &["127.0.0.1/32"], ..With::default() });
     let head = |stream: &TcpStream| {
         let mut lines = BufReader::new(stream).lines().map(Result::unwrap);
@@ -225,7 +225,7 @@ fn a_supervisor_hangs_up_and_hands_over() {
         scene.post("/calls/17.1/transfer", body, "").is_problem(400, "bad_body");
     }
     scene.post("/calls/17.2/hangup", "", "").is_problem(503, "call_does_not_listen");
-    // A page of another site is no supervisor.
+    // A page of another site is not a supervisor.
     scene.post("/calls/17.1/hangup", "", "Origin: http://evil.example\r\n").is_problem(403, "wrong_origin");
     assert_eq!(scene.wishes.lock().unwrap().len(), 3, "the third is the deaf one's");
 }

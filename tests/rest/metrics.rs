@@ -1,4 +1,5 @@
-//! The figures for Prometheus: what they say, who reads them, and that Prometheus' own tool finds nothing to mend.
+//! Tests of the figures for Prometheus: their values, who may read them, and that Prometheus' own tool finds
+//! no fault.
 
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Write as _};
@@ -22,7 +23,7 @@ use openai_inbound_calls::registry::Row;
 use crate::live::scene;
 use crate::world::{With, World, token};
 
-/// The samples, by name and labels as they are written.
+/// The samples by their name and labels, as the metrics write them.
 type Samples = BTreeMap<String, f64>;
 
 fn samples(world: &World) -> Samples {
@@ -36,7 +37,7 @@ fn samples(world: &World) -> Samples {
     lines.map(sample).collect()
 }
 
-/// Ours of this name, in whole numbers.
+/// The value of this program's sample with this name, as a whole number.
 fn ours(samples: &Samples, name: &str) -> u64 {
     let name = format!("openai_inbound_calls_{name}");
     *samples.get(&name).unwrap_or_else(|| panic!("no {name} in {samples:#?}")) as u64
@@ -46,12 +47,12 @@ const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-/// So many tokens are left of 50 000.
+/// Rate limits of which this many of 50 000 tokens remain.
 fn left(tokens: u64) -> RateLimits {
     RateLimits { requests: None, tokens: Some(RateLimit { limit: Some(50_000), remaining: tokens }) }
 }
 
-/// A call with something of everything.
+/// A call with a value for every figure.
 fn glance() -> Glance {
     let mut counters =
         Counters { barge_ins: 2, foreign_packets: 3, sessions_opened: 1, ..Counters::default() };
@@ -204,7 +205,7 @@ fn what_is_in_the_way_of_callers_is_a_figure_too() {
 fn the_figures_need_a_readers_token_and_tell_nothing_about_anybody() {
     let tokens = vec![token("ana", Role::Reader, "read-0123456789ab")];
     let scene = scene(With { tokens, ..With::default() });
-    // No figure is as long as this id, which a shorter one could be a part of.
+    // This id is longer than any figure, so no figure can contain it by chance.
     let seat = scene.call("1795180048.171", true);
     seat.show(glance());
     scene.world.get("/metrics").is_problem(401, "token_needed");
@@ -239,7 +240,7 @@ fn rows_that_wait_for_a_server_are_counted() {
     for row_id in ["1", "2", "1"] {
         world.log().offer(Row { row_id: row_id.to_owned(), ..Row::default() });
     }
-    // The file may still be being opened: then nothing is told.
+    // The file may still be opening; then there are no values.
     world.until("both are in the file", |world| samples(world).get(name) == Some(&2.0));
 }
 

@@ -1,4 +1,4 @@
-//! Parts of a file, and conditions: RFC 9110, sections 13 and 14.
+//! Tests of partial and conditional requests: RFC 9110, sections 13 and 14.
 
 use std::fs::File;
 use std::time::{Duration, SystemTime};
@@ -10,7 +10,7 @@ const BEFORE: &str = "Mon, 20 Oct 2025 19:35:09 GMT";
 const DATE: &str = "Mon, 20 Oct 2025 19:35:10 GMT";
 const AFTER: &str = "Mon, 20 Oct 2025 19:35:11 GMT";
 
-/// The sound was written at this time, and a bit.
+/// Sets the time at which the audio was written to this date and a fraction of a second.
 fn written(world: &World, date: &str) {
     let file = File::options().write(true).open(world.path(&format!("{ID}_audio.wav"))).unwrap();
     let time: SystemTime = chrono::DateTime::parse_from_rfc2822(date).unwrap().into();
@@ -103,7 +103,7 @@ fn sound_that_the_client_has_is_not_sent_again() {
             let known = world.ask(method, &path, &[(name, value)]);
             assert_eq!((known.status, known.header("etag")), (304, Some(tag)), "{method} {name}: {value}");
             assert_eq!((known.body.len(), known.header("content-type")), (0, None));
-            // A part of what it has is nothing new either.
+            // A part of a known version is not new either.
             let part = world.ask(method, &path, &[(name, value), ("Range", "bytes=0-9")]);
             assert_eq!((part.status, part.body.len()), (304, 0), "{method} {name}: {value}");
         }
@@ -132,7 +132,7 @@ fn sound_in_another_state_than_the_one_meant_is_412() {
         &[("If-Match", &format!("W/{tag}"))],
         &[("If-Match", "")],
         &[("If-Unmodified-Since", BEFORE)],
-        // What may fail comes before what may be known, and both before the range.
+        // Preconditions that may fail come before those about known versions, and both come before the range.
         &[("If-Match", "\"other\""), ("If-None-Match", &tag)],
         &[("If-Unmodified-Since", BEFORE), ("If-Modified-Since", AFTER)],
         &[("If-Match", "\"other\""), ("Range", "bytes=99999-")],
@@ -150,7 +150,7 @@ fn sound_in_another_state_than_the_one_meant_is_412() {
         let part = [headers, &[("Range", "bytes=0-9"), ("If-Range", DATE)]].concat();
         assert_eq!(world.ask("GET", &path, &part).status, 206, "{headers:?}");
     }
-    // What is not there is in no state.
+    // A missing file matches no precondition.
     let missing = format!("/recordings/{ID}x/audio");
     world.ask("GET", &missing, &[("If-Match", "*")]).is_problem(404, "no_such_recording");
 }
@@ -159,7 +159,7 @@ fn sound_in_another_state_than_the_one_meant_is_412() {
 fn a_date_does_not_vouch_for_a_file_that_may_still_change_within_its_second() {
     let world = World::of(&[ID]);
     let path = format!("/recordings/{ID}/audio");
-    // Any file of the future is such a file.
+    // The same holds for any file with a date in the future.
     written(&world, "Fri, 20 Oct 2090 19:35:10 GMT");
     let date = world.get(&path).header("last-modified").unwrap().to_owned();
     assert_eq!(world.ask("GET", &path, &[("Range", "bytes=0-9"), ("If-Range", &date)]).status, 200);

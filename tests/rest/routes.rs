@@ -1,4 +1,4 @@
-//! Every route and every error.
+//! Tests of every route and every error.
 
 use std::fs;
 use std::sync::{Arc, Mutex};
@@ -159,7 +159,7 @@ fn a_running_call_is_listed_read_and_not_deleted() {
     let (recorder, handle) =
         running_call(world.folder.path(), "1795180048.12", "2025-10-20T15:00:00.5-05:00");
     let id = "20251020_150000_1795180048.12";
-    // Its folder is there a moment before its first line.
+    // The folder of the recording exists a moment before its first line.
     let is_known =
         |world: &World| world.get(&format!("/recordings/{id}")).json()["caller"] == "+573009999999";
     world.until("the recording is there and says whose", is_known);
@@ -178,7 +178,7 @@ fn a_running_call_is_listed_read_and_not_deleted() {
 #[test]
 fn a_deletion_takes_every_file_or_none() {
     let world = World::of(&[ID]);
-    // A file that cannot be renamed: something is mounted on it.
+    // This file cannot be renamed, because something is mounted on it.
     let stuck = world.path(&format!("{ID}_audio.bin"));
     let mount = |arguments: &[&std::ffi::OsStr]| {
         std::process::Command::new("mount").args(arguments).output().is_ok_and(|done| done.status.success())

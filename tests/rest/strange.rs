@@ -1,4 +1,4 @@
-//! A folder in which somebody else has put things: pipes, links, files without an end.
+//! Tests of a folder into which another program has put things: pipes, links and files without an end.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -29,7 +29,7 @@ fn pipes_in_the_place_of_recordings_keep_neither_the_list_nor_health_waiting() {
     }
     let world = World::over(folder, With::default());
     assert_eq!(world.ids(""), [OTHER, ID]);
-    // More than there are threads that wait for the disk.
+    // There are more requests than threads that wait for the disk.
     let asked: Vec<_> = (0..16)
         .map(|_| {
             let mut stream = TcpStream::connect(world.address).unwrap();
@@ -72,7 +72,7 @@ fn a_link_shows_no_file_of_the_machine_as_a_recording() {
 fn a_text_larger_than_any_is_not_read_into_memory() {
     let folder = tempfile::tempdir().unwrap();
     record(folder.path(), ID, "1");
-    // A hole: it takes nothing on disk.
+    // The file is sparse, so it takes no space on the disk.
     let endless = File::create(folder.path().join(format!("{ID}_conversation.json"))).unwrap();
     endless.set_len(1 << 40).unwrap();
     let world = World::over(folder, With::default());

@@ -1,4 +1,4 @@
-//! A folder of recordings, the API over it, and a client that sends exactly what it is told.
+//! A folder of recordings, the API over it, and a client that sends exactly what a test says.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -24,7 +24,7 @@ use openai_inbound_calls::recordings::{Handle, Recorder, RecordingSettings};
 use openai_inbound_calls::registry::{self, Log, Server};
 use serde_json::{Value, json};
 
-/// The longest anything here may take; what takes longer never happens.
+/// The time limit of every wait.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A running API.
@@ -34,24 +34,24 @@ pub(crate) struct World {
     archive: Option<Archive>,
 }
 
-/// How a world differs from the plainest.
+/// The differences of a world from the default.
 #[derive(Default)]
 pub(crate) struct With {
     pub(crate) tokens: Vec<ApiToken>,
-    /// The group whose members are let in without a token.
+    /// The group whose members are admitted without a token.
     pub(crate) group: Option<String>,
-    /// Addresses of reverse proxies.
+    /// The addresses of reverse proxies.
     pub(crate) trusted_proxies: &'static [&'static str],
     pub(crate) retention_days: Option<u32>,
     pub(crate) database: Option<PathBuf>,
     pub(crate) server: Option<Server>,
     pub(crate) recorder: Option<Arc<Mutex<RecorderHealth>>>,
     pub(crate) daemon: Option<live::Daemon>,
-    /// Whether the machine's clock is set; it is, otherwise.
+    /// The state of the machine's clock. None: the clock is set.
     pub(crate) clock: Option<fn() -> Clock>,
 }
 
-/// The token of this role.
+/// A token with this role.
 pub(crate) fn token(name: &str, role: Role, secret: &str) -> ApiToken {
     let secret = openai_inbound_calls::config::Secret::new(secret.to_owned());
     ApiToken { name: name.to_owned(), role, secret }
@@ -83,7 +83,7 @@ impl World {
         Self::over(folder, With::default())
     }
 
-    /// The API over this folder; its index is ready.
+    /// The API over this folder, with its index ready.
     pub(crate) fn over(folder: tempfile::TempDir, with: With) -> Self {
         let With {
             tokens,
@@ -121,7 +121,7 @@ impl World {
         self.folder.path().join(name)
     }
 
-    /// The names in the folder that are of recordings, sorted.
+    /// The names of the recordings' files in the folder, sorted.
     pub(crate) fn files(&self) -> Vec<String> {
         let names = fs::read_dir(self.folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
         let mut names: Vec<_> = names.map(|name| name.into_string().unwrap()).collect();
@@ -138,7 +138,7 @@ impl World {
         self.ask_with(method, path, headers, "")
     }
 
-    /// The same with a body.
+    /// Makes a request with a body.
     pub(crate) fn ask_with(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         let mut head = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
         if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
@@ -170,7 +170,7 @@ impl World {
         ids(&list.json())
     }
 
-    /// Asks until it is so.
+    /// Repeats the check until it succeeds.
     pub(crate) fn until(&self, what: &str, is_so: impl Fn(&Self) -> bool) {
         let end = now() + PATIENCE;
         while !is_so(self) {
@@ -179,12 +179,12 @@ impl World {
         }
     }
 
-    /// The lines of the access log, once there are so many.
+    /// The lines of the access log, once there are this many.
     pub(crate) fn accesses(&self, count: usize) -> Vec<String> {
         self.lines("access.log", count)
     }
 
-    /// The lines of the log of what was refused, once there are so many.
+    /// The lines of the log of refused requests, once there are this many.
     pub(crate) fn refusals(&self, count: usize) -> Vec<String> {
         self.lines("refused.log", count)
     }
@@ -195,17 +195,17 @@ impl World {
         read().lines().map(ToOwned::to_owned).collect()
     }
 
-    /// What a recorder tells the index through.
+    /// The feed through which a recorder updates the index.
     pub(crate) fn feed(&self) -> Feed {
         self.archive.as_ref().unwrap().feed()
     }
 
-    /// What a daemon offers rows to.
+    /// The log to which a daemon offers rows.
     pub(crate) fn log(&self) -> Log {
         self.archive.as_ref().unwrap().log()
     }
 
-    /// Ends the API, keeps the folder.
+    /// Ends the API and keeps the folder.
     pub(crate) fn stop(mut self) -> tempfile::TempDir {
         self.archive.take().unwrap().stop();
         self.folder
@@ -252,7 +252,7 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
     }
 
-    /// Holds it to be the problem of this status and code, complete.
+    /// Checks that the answer is the complete problem document of this status and code.
     #[track_caller]
     pub(crate) fn is_problem(&self, status: u16, code: &str) {
         assert_eq!(self.status, status, "{}", self.text());
@@ -267,12 +267,12 @@ impl Answer {
     }
 }
 
-/// The stereo sound of a made-up recording: one second, no two neighbours alike.
+/// The stereo audio of a made-up recording: one second in which no two neighbours are equal.
 pub(crate) fn sound() -> Vec<u8> {
     (0..16_000_u32).map(|n| (n % 251) as u8).collect()
 }
 
-/// Puts a finished recording there.
+/// Writes a finished recording.
 pub(crate) fn record(folder: &Path, id: &str, caller: &str) {
     let write = |suffix: &str, bytes: &[u8]| fs::write(folder.join(format!("{id}{suffix}")), bytes).unwrap();
     let mut file = wav::header(2, Some(16_000)).to_vec();
@@ -308,14 +308,14 @@ pub(crate) fn conversation(id: &str, caller: &str) -> String {
     .to_string()
 }
 
-/// A call that runs for as long as both are kept.
+/// A call that runs for as long as both values are kept.
 pub(crate) fn running_call(folder: &Path, channel: &str, started: &str) -> (Recorder, Handle) {
     let recorder = Recorder::start(settings(folder), now, |_| ()).unwrap();
     let handle = recorder.open(opening(channel, started));
     (recorder, handle)
 }
 
-/// A call of +573009999999.
+/// A call from +573009999999.
 pub(crate) fn opening(channel: &str, started: &str) -> Opening {
     Opening {
         channel: ChannelId::from(channel),

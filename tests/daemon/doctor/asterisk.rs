@@ -1,4 +1,4 @@
-//! What the doctor finds in Asterisk, and in the sound through it.
+//! Tests of what the doctor finds in Asterisk and in the audio through Asterisk.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -29,7 +29,7 @@ async fn an_asterisk_that_never_answers_takes_ten_seconds_at_most() {
     let set_up = healthy().but("ASTERISK_PORT", &port).but("OPENAI_REALTIME_URL", &url);
     set_up.finds(&[("ari", "failure"), ("key", "failure"), ("session", "failure")]).await;
     assert!(now() - begun < Duration::from_secs(10), "{:?}", now() - begun);
-    // One that answers, and hangs while it makes the channels.
+    // This Asterisk answers but hangs while it creates the channels.
     let set_up = healthy();
     for _ in 0..2 {
         set_up.world.asterisk.fail_next("POST", "externalMedia", Fault::Delay(Duration::from_secs(60)));
@@ -76,7 +76,7 @@ async fn places_of_the_dialplan_without_the_module_that_knows_them() {
         let is_it = |check: &&Value| check["id"] == "modules" && check["status"] == "warning";
         let warning = checks.iter().find(is_it).expect("the warning")["detail"].to_string();
         assert!(warning.contains("func_dialplan.so") && warning.contains(variable), "{warning}");
-        // With the module all is well.
+        // With the module the check passes.
         healthy().but(variable, value).finds(&[]).await;
     }
 }
@@ -95,7 +95,7 @@ async fn a_dialplan_that_leads_elsewhere_or_cannot_be_seen() {
 async fn ports_that_overlap_asterisks_own() {
     let checks = healthy().but("RTP_PORTS", "39000-39999").finds(&[("rtp-ports", "warning")]).await;
     assert!(detail(&checks, "rtp-ports").contains("30000-39999"));
-    // Without the console, those seen in use tell.
+    // Without the console, the ports seen in use decide.
     let set_up = healthy().but("RTP_PORTS", "30000-30199");
     set_up.console("#!/bin/sh\nexit 1\n");
     if !Path::new("/etc/asterisk/rtp.conf").exists() {
@@ -143,7 +143,7 @@ async fn rtp_is_lost_here_and_there() {
         let mut packets = 0;
         set_up.world.asterisk.lose_media(move |_| {
             packets += 1;
-            // Both ways in turn: the direction must not decide.
+            // Both directions lose packets in turn, so that the direction does not decide.
             packets / 2 % every == 0
         });
         let checks = set_up.finds(&[("rtp", status)]).await;
@@ -169,7 +169,7 @@ async fn asterisk_refuses_or_loses_a_request_on_the_way() {
         ("GET", "/applications/", Fault::Status(404)),
     ] {
         let set_up = healthy();
-        // One whose connection is closed is made again.
+        // A request whose connection is closed is repeated.
         for _ in 0..5 {
             set_up.world.asterisk.fail_next(method, path, fault);
         }

@@ -1,4 +1,4 @@
-//! What the doctor finds at the model's server: key, model, session, and the time it tells.
+//! Tests of what the doctor finds at the Realtime server: the key, the model, the session and the time.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ async fn a_wrong_key() {
 #[tokio::test]
 async fn a_model_that_does_not_exist() {
     let set_up = healthy().but("OPENAI_REALTIME_MODEL", "gpt-nix").but("OPENAI_TRANSCRIPTION_MODEL", "nix");
-    // Nor does anybody know what they cost.
+    // The prices of these models are unknown too.
     let unpriced = [("variables", "warning"); 2];
     let missing = [("model", "failure"), ("model", "warning"), ("session", "failure")];
     set_up.finds(&[&unpriced[..], &missing].concat()).await;
