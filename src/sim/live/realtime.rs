@@ -1,5 +1,5 @@
-//! The fake Realtime server behind a WebSocket: one [`Session`] for each connection, each with a task of its own
-//! that reads, sends and lets time pass. It adds nothing to [`Session`] but time and wires.
+//! The fake Realtime server behind a WebSocket: one [`Session`] per connection, each with a task that reads,
+//! sends and lets time pass. This module adds only the clock and the sockets to [`Session`].
 
 use std::io;
 use std::net::SocketAddr;
@@ -20,16 +20,17 @@ use super::connection::{Connections, Door, Switch};
 use crate::daemon::clock::{now, wall};
 use crate::sim::realtime::{self, Fact, Handshake, Incoming, Outgoing, Script, Session};
 
-/// What the kernel takes of what is not read yet. Larger hides from the client for long that a stalled server reads
-/// nothing; smaller throttles the first flush of kept audio.
+/// The size of the kernel's receive buffer in bytes. A larger value hides from the client for longer that a
+/// stalled server reads nothing; a smaller value slows down the first flush of kept audio.
 const RECEIVE_BUFFER: usize = 16 * 1024;
-/// How long the server waits for the client's answer to its close frame.
+/// The time for which the server waits for the client's answer to its close frame. A larger value delays the
+/// end of the connection; a smaller value may cut off the answer.
 const GOODBYE: Duration = Duration::from_secs(1);
 
-/// Which script the n-th connection gets, counted from 0.
+/// Chooses the script of the n-th connection, counted from 0.
 type Choose = dyn Fn(usize) -> Arc<Script> + Send + Sync;
 
-/// A running server. Ends when dropped.
+/// A running server. Dropping the value ends it.
 #[derive(Debug)]
 pub struct RealtimeServer {
     address: SocketAddr,
@@ -38,13 +39,13 @@ pub struct RealtimeServer {
     _tasks: JoinSet<()>,
 }
 
-/// What the handlers share.
+/// The state that the handlers share.
 struct House {
     choose: Box<Choose>,
     state: Mutex<Guests>,
 }
 
-/// Everyone who came.
+/// All connections so far.
 #[derive(Debug, Default)]
 struct Guests {
     knocks: usize,
@@ -52,7 +53,7 @@ struct Guests {
     watched: bool,
 }
 
-/// One connection, living or over.
+/// One connection, open or closed.
 #[derive(Debug, Clone)]
 pub struct LiveSession {
     inner: Arc<Mutex<Inner>>,
@@ -64,22 +65,22 @@ struct Inner {
     said: Option<Vec<Said>>,
 }
 
-/// One text frame, for who watches.
+/// One text frame, for a watcher.
 #[derive(Debug, Clone)]
 pub struct Said {
-    /// When it was read, or given to the socket.
+    /// When the frame was read, or passed to the socket.
     pub at: Instant,
-    /// The client said it, not the server.
+    /// Whether the client sent the frame; otherwise the server did.
     pub by_client: bool,
-    /// What.
+    /// The text of the frame.
     pub text: String,
 }
 
 impl RealtimeServer {
-    /// Starts one on a free port; `choose` gives the script of the n-th connection.
+    /// Starts a server on a free port. `choose` returns the script of the n-th connection.
     ///
     /// # Errors
-    /// When no socket can be bound on loopback.
+    /// Returns an error if no socket can be bound on loopback.
     pub fn start(choose: impl Fn(usize) -> Arc<Script> + Send + Sync + 'static) -> io::Result<Self> {
         let (door, address, connections) = Door::open(Some(RECEIVE_BUFFER))?;
         let house = Arc::new(House { choose: Box::new(choose), state: Mutex::default() });
@@ -93,10 +94,10 @@ impl RealtimeServer {
         Ok(Self { address, house, connections, _tasks: tasks })
     }
 
-    /// Starts one that gives every connection the same script.
+    /// Starts a server that gives every connection the same script.
     ///
     /// # Errors
-    /// When no socket can be bound on loopback.
+    /// Returns an error if no socket can be bound on loopback.
     pub fn with_script(script: Script) -> io::Result<Self> {
         let script = Arc::new(script);
         Self::start(move |_| Arc::clone(&script))
@@ -107,27 +108,27 @@ impl RealtimeServer {
         format!("ws://{}/v1/realtime", self.address)
     }
 
-    /// Where it listens.
+    /// The address on which the server listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// How many connections were tried, the refused ones too.
+    /// The number of connections that were tried, including refused ones.
     pub fn knocks(&self) -> usize {
         self.house.guests().knocks
     }
 
-    /// Every session there was, in order; refused connections have none.
+    /// Every session so far, in order. Refused connections have none.
     pub fn sessions(&self) -> Vec<LiveSession> {
         self.house.guests().sessions.clone()
     }
 
-    /// Forgets the sessions that are over.
+    /// Forgets the sessions that have ended.
     pub fn forget_finished(&self) {
         self.house.guests().sessions.retain(|session| !session.is_over());
     }
 
-    /// Sessions from now on note every text frame for [`LiveSession::said`].
+    /// From now on new sessions record every text frame for [`LiveSession::said`].
     pub fn watch(&self) {
         self.house.guests().watched = true;
     }
@@ -145,32 +146,32 @@ impl Drop for RealtimeServer {
 }
 
 impl LiveSession {
-    /// What the client did wrong.
+    /// The mistakes of the client.
     pub fn violations(&self) -> Vec<String> {
         self.look(|session| session.violations().to_vec())
     }
 
-    /// Everything worth telling, in order.
+    /// All facts in order.
     pub fn journal(&self) -> Vec<Fact> {
         self.look(|session| session.journal().to_vec())
     }
 
-    /// All audio the client appended.
+    /// All audio that the client appended.
     pub fn appended(&self) -> Vec<u8> {
         self.look(|session| session.appended().to_vec())
     }
 
-    /// Whether nothing more will come.
+    /// Whether the session has ended.
     pub fn is_over(&self) -> bool {
         self.look(Session::is_over)
     }
 
-    /// Looks at the session as it stands.
+    /// Gives access to the session.
     pub fn look<T>(&self, look: impl FnOnce(&Session) -> T) -> T {
         look(&self.lock().session)
     }
 
-    /// The text frames since the last time, if the server is watched.
+    /// The text frames since the previous call. Empty if the server is not watched.
     pub fn said(&self) -> Vec<Said> {
         self.lock().said.as_mut().map(std::mem::take).unwrap_or_default()
     }
@@ -179,7 +180,7 @@ impl LiveSession {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a frame of the client.
+    /// Receives a frame of the client.
     fn receive(&self, incoming: Incoming<'_>) {
         let mut inner = self.lock();
         let now = now();
@@ -216,7 +217,7 @@ impl House {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets someone in, or not.
+    /// Accepts or refuses a connection.
     fn accept(&self, uri: &Uri, headers: &HeaderMap) -> Result<LiveSession, realtime::Refusal> {
         let headers: Vec<(String, String)> = headers
             .iter()
@@ -264,7 +265,7 @@ async fn enter(
     }
 }
 
-/// The list of models, as the first connection's script has it.
+/// The list of models in the script of the first connection.
 async fn models(State(house): State<Arc<House>>, headers: HeaderMap) -> axum::response::Response {
     let script = (house.choose)(0);
     let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
@@ -305,28 +306,28 @@ async fn converse(mut stream: WebSocket, session: &LiveSession, switch: &Switch)
                 Some(Ok(Message::Ping(_))) => {}
                 Some(Ok(Message::Close(_))) => {
                     session.receive(Incoming::Closed);
-                    // The answer to it is the library's; it waits to be sent.
+                    // The library has queued its answer to the close frame, which must still be sent.
                     drop(timeout(GOODBYE, stream.flush()).await);
                     return;
                 }
                 Some(Err(_)) | None => return session.receive(Incoming::Closed),
             },
             () = &mut timer, if deadline.is_some() => session.advance(),
-            // A stalled server notices nothing but its own end.
+            // A stalled server notices nothing except that its connection is cut.
             () = switch.is_cut(), if stalled => return,
         }
     }
 }
 
-/// Whether the connection goes on.
+/// How the connection continues.
 enum Goes {
     On,
-    /// A close frame is out.
+    /// A close frame has been sent.
     Goodbye,
     Cut,
 }
 
-/// Sends everything the session has to say.
+/// Sends everything that the session has queued.
 async fn send_all(stream: &mut WebSocket, session: &LiveSession) -> Result<Goes, axum::Error> {
     while let Some(outgoing) = session.poll() {
         let message = match outgoing {
