@@ -1,11 +1,12 @@
-//! Holds the sources to the plan of `src/lib.rs`: who may use whom, and what the pure floors must not know.
+//! Checks the sources against the plan in `src/lib.rs`: which module may use which, and what the pure floors
+//! must not use.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The floors, lowest first. A module uses lower floors and its own folder; a new module belongs on one of them.
-/// (The plan has call and exchange on one floor; the exchange knows calls, calls know no exchange.
-/// Likewise what is kept in SQLite knows SQLite's files.)
+/// The floors, lowest first. A module may use lower floors and its own folder; a new module belongs on one of
+/// them. (The plan has call and exchange on one floor: the exchange knows calls, but calls know no exchange.
+/// Likewise the modules that store data in SQLite know the SQLite files.)
 const FLOORS: [&[&str]; 7] = [
     &["media", "number", "operator"],
     &["ari", "realtime"],
@@ -17,9 +18,9 @@ const FLOORS: [&[&str]; 7] = [
 ];
 /// The floors below this one are pure.
 const FIRST_IMPURE: usize = 4;
-/// The part of the fakes that puts them behind sockets: floor 4, with tokio and all.
+/// The part of the fakes that puts them behind sockets. It may use tokio and everything else.
 const LIVE: &str = "sim/live";
-/// What the pure floors, and the fakes, must not name.
+/// What the pure floors and the fakes must not name.
 const IMPURE: [&str; 11] = [
     "tokio",
     "reqwest",
@@ -33,7 +34,8 @@ const IMPURE: [&str; 11] = [
     "rand::",
     "async fn",
 ];
-/// Where words of another language than the code's may stand: the operator's table, and what is only shown.
+/// The files that may hold words of other languages than English: the operator's table, and texts that are
+/// only shown.
 const WORDS: [&str; 9] = [
     "operator/",
     "doctor/words.rs",
@@ -46,9 +48,9 @@ const WORDS: [&str; 9] = [
     "bench/",
 ];
 
-/// One file of the sources.
+/// One source file.
 struct Source {
-    /// Below `src`, with slashes.
+    /// The path below `src`, with slashes.
     path: String,
     text: String,
     /// The text without comments and without its test module.
@@ -56,7 +58,7 @@ struct Source {
 }
 
 impl Source {
-    /// The top-level module it belongs to.
+    /// The top-level module of the file.
     fn module(&self) -> &str {
         let first = self.path.split('/').next().unwrap_or_default();
         first.strip_suffix(".rs").unwrap_or(first)
@@ -70,7 +72,7 @@ impl Source {
         self.module() == "sim" && !self.path.starts_with(LIVE)
     }
 
-    /// Which floor it is on; None for the fakes, which stand beside the house.
+    /// The floor of the file. None: the fakes, which are beside the floors.
     fn floor(&self) -> Option<usize> {
         if self.module() == "sim" {
             return self.path.starts_with(LIVE).then_some(FLOORS.len() - 1);
@@ -79,7 +81,7 @@ impl Source {
         Some(floor.unwrap_or_else(|| panic!("{}: on which floor is it? Say so in FLOORS.", self.path)))
     }
 
-    /// The top-level modules it names.
+    /// The top-level modules that the file names.
     fn uses(&self) -> Vec<String> {
         let mut names = Vec::new();
         for root in ["crate::", "openai_inbound_calls::"] {
@@ -140,7 +142,7 @@ fn a_module_uses_only_lower_floors_and_its_own_folder() {
             let below = FLOORS.iter().position(|modules| modules.contains(&used.as_str()));
             let allowed = match below {
                 Some(_) if used == "operator" => true,
-                // Tasks, files and commands know each other.
+                // Tasks, files and commands may use each other.
                 Some(below) => below < floor || floor == FLOORS.len() - 1,
                 None => used != "sim" || floor == FLOORS.len() - 1,
             };
@@ -170,7 +172,7 @@ fn the_pure_floors_and_the_fakes_know_no_clock_socket_file_or_task() {
         if source.floor().is_some_and(|floor| floor >= FIRST_IMPURE) {
             continue;
         }
-        // The fakes' own tests begin their virtual time there.
+        // The tests of the fakes start their virtual time with it.
         let code = source.code.split("#[cfg(test)]").next().unwrap_or_default();
         for word in IMPURE.iter().filter(|word| names(code, word)) {
             faults.push(format!("{} names {word}", source.path));
@@ -179,7 +181,7 @@ fn the_pure_floors_and_the_fakes_know_no_clock_socket_file_or_task() {
     nothing(&faults);
 }
 
-/// Whether the code has this name, and not only one that ends like it.
+/// Whether the code contains this name as a whole, and not as the end of a longer one.
 fn names(code: &str, name: &str) -> bool {
     code.match_indices(name).any(|(at, _)| !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_'))
 }

@@ -1,12 +1,13 @@
-//! Every fuzz target over its corpus, and over inputs made of it: a few in every run, as many as there is time for with
-//! `FUZZ_SECONDS` (`tests/run fuzz --minutes N`).
+//! Runs every fuzz target on its corpus and on inputs derived from the corpus: a few in every run, and as
+//! many as the time allows with `FUZZ_SECONDS` (`tests/run fuzz --minutes N`).
 //!
-//! Inputs are made of the corpus by chance alone, not by what the code does with them: this runs on the toolchain of the
-//! project, and needs no instrumented build of all crates, which takes longer than the minute it is for. `cargo fuzz`, which
-//! does look at the code, runs the same bodies on the same corpus (`tests/fuzz/Cargo.toml`).
+//! The inputs are random changes of the corpus and do not depend on what the code does with them. This needs
+//! only the project's toolchain and no instrumented build of all crates, which takes longer than the minute
+//! in question. `cargo fuzz`, which does follow the code, runs the same bodies on the same corpus
+//! (`tests/fuzz/Cargo.toml`).
 //!
-//! A seed is a whole run: `FUZZ_SEED` repeats one, and `FUZZ_TARGET` runs one target alone. An input that fails is written to `target/fuzz/`, whose files belong
-//! into the corpus once the fault is mended.
+//! A seed determines a whole run: `FUZZ_SEED` repeats a run, and `FUZZ_TARGET` runs a single target. An input
+//! that fails is written to `target/fuzz/`. Such a file belongs in the corpus once the fault is corrected.
 
 #[path = "fuzz/bodies.rs"]
 mod bodies;
@@ -19,20 +20,21 @@ use std::time::{Duration, Instant};
 use bodies::{TARGETS, Target};
 use openai_inbound_calls::daemon::clock;
 
-/// Inputs of each target in an ordinary run.
+/// The number of derived inputs per target in an ordinary run. A larger value finds more and takes longer; a
+/// smaller value does the opposite.
 const A_FEW: u32 = 150;
-/// Longest input that is made; longer ones only take longer.
+/// The largest derived input in bytes. Longer inputs only take longer.
 const MOST_BYTES: usize = 4_096;
-/// Most changes to one input.
+/// The largest number of changes to one input.
 const MOST_CHANGES: u64 = 8;
-/// Bytes that mean something in what is read here.
+/// The bytes that have a meaning in the formats that are read.
 const MARKS: &[u8] = b"\0\t\n\r \"'$%&*+,-./0123456789:;<=>?@[\\]_`{|}~\x7f\x80\xc3\xe2\xff";
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus")
 }
 
-/// Every file of a target's corpus, in the order of their names; there must be some.
+/// Every file of a target's corpus, in the order of their names. There must be at least one.
 fn corpus(target: &str) -> Vec<Vec<u8>> {
     let folder = folder().join(target);
     let mut paths: Vec<_> = std::fs::read_dir(&folder)
@@ -44,7 +46,7 @@ fn corpus(target: &str) -> Vec<Vec<u8>> {
     paths.iter().map(|path| std::fs::read(path).expect("a readable file")).collect()
 }
 
-/// SplitMix64: every seed is another run, and the same seed the same one.
+/// SplitMix64: each seed gives another run, and the same seed gives the same run.
 struct Chance(u64);
 
 impl Chance {
@@ -55,17 +57,17 @@ impl Chance {
         mixed ^ (mixed >> 31)
     }
 
-    /// Less than this, which is not 0.
+    /// A number below `end`, which must not be 0.
     fn below(&mut self, end: usize) -> usize {
         (self.next() % end as u64) as usize
     }
 
-    /// A place in it, its end included.
+    /// A position in the bytes, their end included.
     fn place(&mut self, bytes: &[u8]) -> usize {
         self.below(bytes.len() + 1)
     }
 
-    /// A piece of it.
+    /// A piece of the bytes.
     fn piece<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
         let (one, other) = (self.place(bytes), self.place(bytes));
         &bytes[one.min(other)..one.max(other)]
@@ -97,7 +99,7 @@ impl Chance {
                 let end = (at + self.below(16)).min(bytes.len());
                 bytes.drain(at..end);
             }
-            // Something of another input, or of this one once more.
+            // Inserts a piece of another input, or of this one again.
             5 | 6 => {
                 let other = &corpus[self.below(corpus.len())];
                 let piece = self.piece(other).to_vec();
@@ -108,7 +110,7 @@ impl Chance {
     }
 }
 
-/// Runs one input; a panic is told with the input, which is kept.
+/// Runs one input. A panic is reported with the input, which is saved.
 fn survive((name, body): Target, bytes: &[u8]) {
     if catch_unwind(AssertUnwindSafe(|| body(bytes))).is_err() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/fuzz");
@@ -131,11 +133,11 @@ fn setting(name: &str) -> Option<u64> {
     Some(text.parse().unwrap_or_else(|_| panic!("{name} is a whole number, not {text}")))
 }
 
-/// What one target is given.
+/// The share of one target.
 enum Share {
-    /// So many inputs.
+    /// This many inputs.
     Inputs(u32),
-    /// As many as there is time for.
+    /// As many inputs as the time until then allows.
     Until(Instant),
 }
 
@@ -148,7 +150,7 @@ impl Share {
     }
 }
 
-/// The corpus, then inputs made of it. Returns how many there were.
+/// Runs the corpus and then derived inputs. Returns the number of inputs.
 fn explore(target: Target, seed: u64, share: &Share) -> u32 {
     let corpus = corpus(target.0);
     for bytes in &corpus {
@@ -180,7 +182,7 @@ fn every_target_survives_its_corpus_and_what_is_made_of_it() {
         for _ in 0..threads {
             scope.spawn(|| {
                 while let Some(target) = next() {
-                    // They share the time, and so many run at once.
+                    // The targets share the time, and this many run at once.
                     let share = seconds.map_or(Share::Inputs(A_FEW), |seconds| {
                         let each = Duration::from_secs(seconds) * threads.min(count as usize) as u32 / count;
                         Share::Until(clock::now() + each)

@@ -1,5 +1,6 @@
-//! `install_service.sh` in a folder that it takes for `/`: what it puts there, and what it leaves alone. What only a
-//! running systemd can show is not here; `tests/run unit` has systemd judge the unit.
+//! Tests of `install_service.sh` with a folder that takes the place of `/`: what the script installs, and
+//! what it leaves alone. Tests that need a running systemd are not here; `tests/run unit` has systemd verify
+//! the unit.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,11 +15,11 @@ const ENV: &str = "/usr/local/asterisk/.env";
 const UNIT: &str = "/etc/systemd/system/openai-inbound-calls.service";
 const LOGROTATE: &str = "/etc/logrotate.d/openai-inbound-calls";
 
-/// The settings of an operator who has filled in everything.
+/// The settings of an operator who has set everything.
 const FILLED_IN: &str = "ASTERISK_USERNAME=Asterisk\nASTERISK_PASSWORD='pa ss'\nASTERISK_HOST=localhost\n\
     ASTERISK_PORT=8088\nOPENAI_API_KEY=\"sk-test\"\nLOCAL_IP_ADDRESS=192.168.1.100\nexport LOG_FILE_PATH=/srv/log/calls.log # here\n";
 
-/// A machine to install on, of which there is nothing but its files.
+/// A machine for the installation, of which only the files exist.
 struct Machine {
     folder: TempDir,
 }
@@ -30,7 +31,7 @@ impl Machine {
         for folder in ["root", "checkout"] {
             fs::create_dir(machine.folder.path().join(folder)).expect("a folder");
         }
-        // Of its own: a developer's may have an .env in it.
+        // The folder is separate, because that of a developer may contain an `.env`.
         for file in ["install_service.sh", ".env.example", "openai-inbound-calls.service"] {
             let original = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
             fs::copy(original, machine.checkout(file)).expect("it is in the checkout");
@@ -43,7 +44,7 @@ impl Machine {
         self.folder.path().join("checkout").join(file)
     }
 
-    /// The file of this path on the machine.
+    /// The file with this path on the machine.
     fn path(&self, path: &str) -> PathBuf {
         self.folder.path().join("root").join(path.trim_start_matches('/'))
     }
@@ -61,14 +62,14 @@ impl Machine {
         fs::metadata(self.path(path)).unwrap_or_else(|error| panic!("{path}: {error}")).mode() & 0o7777
     }
 
-    /// What is built: a program that says this.
+    /// Writes the built program, which prints this text.
     fn program(&self, text: &str) {
         let path = self.folder.path().join("built");
         fs::write(&path, text).expect("a file");
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("a mode");
     }
 
-    /// Runs the script, from a folder that is not its own. What it said.
+    /// Runs the script from a folder that is not its own. Returns its output.
     fn install(&self, options: &[&str]) -> String {
         let (said, success) = self.try_install(options);
         assert!(success, "{options:?}: {said}");
@@ -87,7 +88,7 @@ impl Machine {
         (String::from_utf8(said).expect("text"), ran.status.success())
     }
 
-    /// Everything there is: mode, which file it is, content.
+    /// All files: mode, inode and content.
     fn everything(&self) -> BTreeMap<PathBuf, (u32, u64, Vec<u8>)> {
         let mut found = BTreeMap::new();
         let mut folders = vec![self.path("/")];
@@ -152,14 +153,14 @@ fn an_upgrade_replaces_the_program_and_touches_neither_settings_nor_recordings()
     machine.write("/usr/local/asterisk/recordings/call.txt", "words");
     let before = machine.everything();
     machine.program("two");
-    // A program that runs stays the file it is, under no name.
+    // A running program keeps its file, which then has no name.
     let running = fs::File::open(machine.path(PROGRAM)).expect("the program");
     let said = machine.install(&[]);
     assert_eq!(machine.read(PROGRAM), "two");
     assert_eq!(std::io::read_to_string(running).expect("the old one"), "one");
     assert_eq!(machine.read(ENV), FILLED_IN);
     assert!(!said.contains("Siguiente paso"), "{said}");
-    // The operator has moved the log: its folder is there, and may be written to.
+    // The operator has moved the log: its folder exists and is writable.
     assert_eq!(machine.mode("/srv/log"), 0o750);
     assert!(
         machine.read(UNIT).contains("\nReadWritePaths=\"/srv/log\" \"/usr/local/asterisk/recordings\"\n")
@@ -211,7 +212,7 @@ fn uninstalling_keeps_settings_recordings_and_log_and_says_so() {
     wanted.sort();
     assert_eq!(files, wanted, "{said}");
     assert!(said.contains("Se conservan /usr/local/asterisk/.env, las grabaciones, los logs"), "{said}");
-    // And once more, with nothing left to do.
+    // A second run finds nothing to do.
     machine.install(&["--uninstall"]);
 }
 
@@ -254,7 +255,7 @@ fn folders_the_operator_has_chosen_may_be_written_to() {
     );
 }
 
-/// What the PBX's user may have written into an `.env` of their own, to have root write it elsewhere.
+/// Paths that the PBX's user may have written into an `.env` of their own, to make root write elsewhere.
 #[test]
 fn a_folder_that_is_none_is_refused_before_anything_is_done() {
     let unit = "x\"\\nUser=root\\nExecStartPre=/tmp/evil\\n#";
@@ -273,13 +274,13 @@ fn a_folder_that_is_none_is_refused_before_anything_is_done() {
         "/srv/ñ".into(),
         "~/x".into(),
         "/".into(),
-        // Folders of the system in which the service's user must not get one of its own.
+        // In these folders of the system the service's user must not get a folder.
         "/etc/systemd/system/ssh.service.d".into(),
         "/usr/lib/x".into(),
         "/lib64/x".into(),
         "/run/systemd/system/ssh.service.d".into(),
         "/root/.ssh".into(),
-        // Folders that are hidden from the service.
+        // These folders are hidden from the service.
         "/home/me/calls".into(),
         "/tmp/calls".into(),
     ];
@@ -359,7 +360,7 @@ const PROMISED_LOG: &str = "/var/log/asterisk/inbound_openai.log";
 fn the_log_is_found_where_the_original_system_had_it() {
     let link = |machine: &Machine| fs::read_link(machine.path(PROMISED_LOG)).expect("a link");
     let real = "/var/log/openai-inbound-calls/inbound_openai.log";
-    // Installed for the first time.
+    // The first installation.
     let machine = Machine::new();
     let said = machine.install(&[]);
     assert_eq!(link(&machine), Path::new(real));
@@ -367,7 +368,7 @@ fn the_log_is_found_where_the_original_system_had_it() {
     assert!(machine.read(ENV).contains(&format!("\nLOG_FILE_PATH={real}\n")));
     machine.install(&["--uninstall"]);
     assert!(fs::symlink_metadata(machine.path(PROMISED_LOG)).is_err(), "a link to nothing is left");
-    // With the settings and the log of the original system.
+    // The settings and the log of the original system.
     let machine = Machine::new();
     machine.write(ENV, &FILLED_IN.replace("/srv/log/calls.log", PROMISED_LOG));
     machine.write(PROMISED_LOG, "older lines\n");
@@ -385,20 +386,20 @@ fn the_log_is_found_where_the_original_system_had_it() {
     let before = machine.everything();
     machine.install(&[]);
     assert!(machine.everything() == before);
-    // Somewhere else by the operator's choice.
+    // The operator has chosen another place.
     let machine = Machine::new();
     machine.write(ENV, FILLED_IN);
     machine.install(&[]);
     assert_eq!(link(&machine), Path::new("/srv/log/calls.log"));
     assert!(!machine.read(UNIT).contains("Environment="));
-    // Something of somebody else's is left alone.
+    // A folder of another program is left alone.
     let machine = Machine::new();
     fs::create_dir_all(machine.path(PROMISED_LOG)).expect("a folder");
     let said = machine.install(&[]);
     assert!(said.contains("ATENCIÓN") && machine.path(PROMISED_LOG).is_dir(), "{said}");
 }
 
-/// What Asterisk's own entry rotates: as Debian's packages have it, and as many guides do.
+/// The files that Asterisk's own entry rotates, in the form of Debian's packages and of many guides.
 const ASTERISKS_FILES: [&str; 2] =
     ["/var/log/asterisk/*.log /var/log/asterisk/*_log", "/var/log/asterisk/messages /var/log/asterisk/*log"];
 
@@ -415,7 +416,7 @@ fn logrotate_rotates_the_log_once_whether_asterisk_has_an_entry_or_not() {
         let machine = Machine::new();
         machine.install(&[]);
         machine.write(real, "old\n");
-        // The link as it would be seen on that machine.
+        // The link has the target that it would have on that machine.
         fs::remove_file(machine.path(PROMISED_LOG)).expect("the link");
         std::os::unix::fs::symlink(machine.path(real), machine.path(PROMISED_LOG)).expect("a link");
         let asterisks = others.map_or_else(String::new, |files| {

@@ -1,10 +1,13 @@
-//! A small load: fifty calls at once through the real daemon, a process of its own, and the live fakes in this one;
-//! without and with recording, and with recording while a client downloads a recording of 1 GB, again and again.
+//! A small load: fifty calls at once through the real daemon, which is a separate process, and the live fakes
+//! in this process; without and with recording, and with recording while a client downloads a recording of 1
+//! GB again and again.
 //!
-//! Then two hundred calls that go on, with and without a page that watches them all: what the page costs.
+//! After that two hundred calls continue, with and without a page that watches all of them, to show what the
+//! page costs.
 //!
-//! `cargo test --release --test load -- --nocapture` prints the figures; processor and memory are the daemon's alone.
-//! Only what must hold on any machine is asserted: nothing lost, nothing left.
+//! `cargo test --release --test load -- --nocapture` prints the figures. Processor and memory are those of
+//! the daemon alone. The tests assert only what must hold on any machine: nothing is lost, and nothing is
+//! left behind.
 
 use std::fs::OpenOptions;
 use std::io::{Read as _, Write as _};
@@ -25,13 +28,14 @@ use openai_inbound_calls::sim::live::{AsteriskServer, RealtimeServer};
 use openai_inbound_calls::sim::realtime::{Answer, Script, pattern};
 
 const CALLS: usize = 50;
-/// The calls begin so far apart: a telephone exchange never sees fifty in one millisecond.
+/// The interval between the starts of calls. A telephone exchange never delivers fifty calls in one
+/// millisecond.
 const APART: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_mins(1);
-/// The recording that is downloaded, and the bytes of its sound.
+/// The recording that is downloaded, and the bytes of its audio.
 const LARGE: (&str, u64) = ("20251020_143025_1.1", 1 << 30);
 
-/// About ten seconds: greeted, asks, is answered, hangs up.
+/// A call of about ten seconds: the caller is greeted, asks, gets an answer and hangs up.
 fn caller() -> Vec<Step> {
     let listen = [
         Step::WaitForSpeech { at_most: Duration::from_secs(10) },
@@ -64,7 +68,7 @@ fn variables(
     ]
 }
 
-/// The daemon, as systemd would run it.
+/// The daemon as systemd runs it.
 struct Program {
     child: Child,
     _folder: tempfile::TempDir,
@@ -83,23 +87,23 @@ impl Program {
         Self { child, _folder: folder }
     }
 
-    /// Its processor seconds so far (proc(5): user and system time, in hundredths).
+    /// The processor seconds so far (proc(5): user and system time, in hundredths).
     fn processor_seconds(&self) -> f64 {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
         let behind_name = stat.rsplit(')').next().unwrap_or_default();
         let ticks: Vec<f64> = behind_name.split_whitespace().filter_map(|field| field.parse().ok()).collect();
-        // The state is no number: user and system time are the 11th and 12th behind it.
+        // The state is not a number; user and system time are the 11th and 12th number after it.
         ticks.get(10..12).map_or(0.0, |times| times.iter().sum::<f64>() / 100.0)
     }
 
-    /// Its memory, kB (proc(5)): `VmRSS` is now, `VmHWM` the most there was.
+    /// The memory in kB (proc(5)): `VmRSS` is the current value, `VmHWM` the largest one.
     fn memory_kb(&self, which: &str) -> f64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
         let line = status.lines().find_map(|line| line.strip_prefix(which)?.strip_prefix(':'));
         line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or_default()
     }
 
-    /// SIGTERM; its exit code.
+    /// Sends SIGTERM. Returns the exit code.
     fn stop(mut self) -> Option<i32> {
         let kill = Command::new("sh").args(["-c", &format!("kill -TERM {}", self.child.id())]).status();
         assert!(kill.expect("a shell").success());
@@ -109,7 +113,7 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // Already over, if all went well.
+        // Normally the program has ended before.
         drop(self.child.kill());
         drop(self.child.wait());
     }
@@ -123,7 +127,7 @@ async fn until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// What the files of a folder take, MB.
+/// The size of the files in a folder, in MB.
 fn megabytes(folder: &Path) -> f64 {
     let files = std::fs::read_dir(folder).expect("the folder").flatten();
     let bytes: u64 = files
@@ -134,7 +138,7 @@ fn megabytes(folder: &Path) -> f64 {
     bytes as f64 / 1e6
 }
 
-/// Puts a finished recording of 1 GB there, which takes no room.
+/// Writes a finished recording of 1 GB as a sparse file, which takes no space.
 fn fabricate(folder: &Path) {
     let (id, bytes) = LARGE;
     let path = |suffix: &str| folder.join(format!("{id}{suffix}"));
@@ -149,7 +153,7 @@ fn fabricate(folder: &Path) {
     std::fs::write(path("_conversation.json"), conversation).expect("the conversation");
 }
 
-/// One who downloads that recording, over and over, on a thread of his own.
+/// A client that downloads that recording again and again, on a thread of its own.
 struct Downloader {
     enough: Arc<AtomicBool>,
     thread: JoinHandle<u64>,
@@ -160,7 +164,7 @@ impl Downloader {
         let enough = Arc::new(AtomicBool::new(false));
         let until = Arc::clone(&enough);
         let thread = std::thread::spawn(move || {
-            // He is on another machine as a rule: here he must not compete with the calls.
+            // The client is normally on another machine, so here it must not compete with the calls.
             rustix::process::setpriority_process(None, 19).expect("a lower priority");
             let mut bytes = 0;
             while !until.load(Ordering::Relaxed) {
@@ -171,14 +175,14 @@ impl Downloader {
         Self { enough, thread }
     }
 
-    /// Ends him; the bytes he got.
+    /// Ends the client. Returns the bytes that it received.
     fn stop(self) -> u64 {
         self.enough.store(true, Ordering::Relaxed);
         self.thread.join().expect("every download goes well")
     }
 }
 
-/// One download, to its end or until it is enough; its bytes, with the head.
+/// One download, to its end or until it is enough. Returns its bytes, including the head.
 fn download(api: SocketAddr, enough: &AtomicBool) -> u64 {
     let mut stream = TcpStream::connect(api).expect("the API");
     stream.set_read_timeout(Some(PATIENCE)).expect("a limit");
@@ -199,7 +203,7 @@ fn download(api: SocketAddr, enough: &AtomicBool) -> u64 {
     bytes
 }
 
-/// A page that watches all live calls, on a thread of its own; it counts the events and their bytes.
+/// A page that watches all live calls, on a thread of its own, and counts the events and their bytes.
 struct Page {
     stream: TcpStream,
     thread: JoinHandle<(usize, usize)>,
@@ -223,14 +227,14 @@ impl Page {
         Self { stream, thread }
     }
 
-    /// Closes it; the events it got, and their bytes.
+    /// Closes the page. Returns the events that it received, and their bytes.
     fn close(self) -> (usize, usize) {
         self.stream.shutdown(std::net::Shutdown::Both).expect("it is open");
         self.thread.join().expect("no panic")
     }
 }
 
-/// How much later than the quickest packet of its call each packet came, milliseconds, in order of size.
+/// How many milliseconds later than the quickest packet of its call each packet came, in ascending order.
 fn lateness(asterisk: &AsteriskServer, calls: &[CallerId]) -> Vec<f64> {
     let mut all = Vec::new();
     for call in calls {
@@ -249,7 +253,7 @@ fn lateness(asterisk: &AsteriskServer, calls: &[CallerId]) -> Vec<f64> {
     all
 }
 
-/// What the run was like.
+/// The figures of the run as text.
 fn figures(asterisk: &AsteriskServer, calls: &[CallerId], processor: f64, disk: f64) -> String {
     let late = lateness(asterisk, calls);
     let at = |part: f64| late.get((late.len() as f64 * part) as usize).copied().unwrap_or_default();
@@ -289,7 +293,7 @@ async fn run(record: &str, is_downloaded: bool) {
     let answers = vec![Answer::pattern("Sí.", 4_000, 2)];
     let openai = RealtimeServer::with_script(Script { answers, ..Script::default() }).expect("loopback");
     let recordings = tempfile::TempDir::new().expect("a folder");
-    // A port nobody else has: that of an address nobody else has.
+    // The address is used by nobody else, so its port is free.
     let api = SocketAddr::new(loopback_address(), 5_001);
     if is_downloaded {
         fabricate(recordings.path());
@@ -328,7 +332,7 @@ async fn run(record: &str, is_downloaded: bool) {
     assert_eq!(program.stop(), Some(0));
 }
 
-/// Callers who talk with the assistant until they are hung up on.
+/// Callers who talk with the assistant until the call is ended.
 fn talker() -> Vec<Step> {
     let listen = [
         Step::WaitForSpeech { at_most: Duration::from_secs(10) },
@@ -363,7 +367,7 @@ async fn a_page_watches_two_hundred_calls() {
         calls.iter().all(|call| asterisk.phone(*call, |phone| phone.statistics().loud > 5))
     })
     .await;
-    // In turns, so that whatever else the machine does is in both.
+    // Both cases alternate, so that other load on the machine affects both.
     let (mut spent, mut events, mut bytes) = ([0.0; 2], 0, 0);
     for _ in 0..3 {
         for watched in [0, 1] {
@@ -395,7 +399,7 @@ async fn a_page_watches_two_hundred_calls() {
     assert_eq!(program.stop(), Some(0));
 }
 
-/// Nothing was lost or came twice on either side, and nothing is left.
+/// Checks that nothing was lost or came twice on either side, and that nothing is left.
 async fn assert_all_heard(asterisk: &AsteriskServer, openai: &RealtimeServer, calls: &[CallerId]) {
     until("all sessions are closed", || openai.sessions().iter().all(|session| session.is_over())).await;
     assert_eq!((asterisk.channels(), asterisk.bridges()), (vec![], vec![]));

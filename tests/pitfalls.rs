@@ -1,4 +1,5 @@
-//! Holds the list of what breaks elsewhere (`pitfalls.md`) to the tests: each that it names is there.
+//! Checks the list of known faults (`pitfalls.md`) against the tests: each test that the list names must
+//! exist.
 
 use std::path::Path;
 
@@ -7,7 +8,7 @@ fn read(path: &str) -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The faults of the list: their text, and the tests that hold each, as file and name.
+/// The faults of the list: the text, and the tests that cover each of them, as file and name.
 fn faults(list: &str) -> Vec<(&str, Vec<(&str, &str)>)> {
     let entries = list.split("\n- ").skip(1);
     let entries = entries.map(|entry| entry.split("\n\n").next().unwrap_or(entry));
@@ -31,7 +32,7 @@ fn every_fault_of_the_list_is_held_by_tests_that_exist() {
         assert!(!tests.is_empty(), "no test holds: {fault}");
         for (file, name) in tests {
             let text = read(file);
-            // A function, or a scenario of a macro that makes a test for each Asterisk.
+            // A test is a function, or a scenario of a macro that defines a test for each Asterisk.
             let found =
                 [format!("fn {name}()"), format!(" {name}(testbed: ")].iter().any(|form| text.contains(form));
             assert!(found, "{file} has no test {name}, which is to hold: {fault}");

@@ -1,5 +1,5 @@
-//! Holds both READMEs and `docs/` to the program: the variables with their defaults and meanings, the promised log lines
-//! verbatim, every other line they quote, every end reason, every link.
+//! Checks both READMEs and `docs/` against the program: the variables with their defaults and meanings, the
+//! promised log lines verbatim, every other line that they quote, every end reason, every link.
 //!
 //! `BLESS=1 cargo test --test readme` writes the tables of variables anew.
 
@@ -20,7 +20,7 @@ fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
-/// The name of a page of `docs/` in both languages.
+/// The file names of a page of `docs/` in both languages.
 fn page(name: &str) -> [String; 2] {
     [format!("docs/{name}.md"), format!("docs/{name}.es.md")]
 }
@@ -35,7 +35,7 @@ fn pages() -> Vec<String> {
     pages
 }
 
-/// What stands between a marker and the text that ends it.
+/// The text between a marker and the text that ends it.
 fn marked<'a>(text: &'a str, marker: &str, end: &str) -> &'a str {
     let (_, rest) = text.split_once(marker).unwrap_or_else(|| panic!("no {marker}"));
     rest.split_once(end).unwrap_or_else(|| panic!("no {end} after {marker}")).0
@@ -88,7 +88,7 @@ fn usual(language: Language) -> String {
     table(USUAL.iter().map(find), language)
 }
 
-/// Compares, or writes with BLESS.
+/// Compares the text with the file, or writes the file with BLESS.
 fn hold(name: &str, wanted: &str) {
     if std::env::var_os("BLESS").is_some() {
         std::fs::write(path(name), wanted).expect("the page can be written");
@@ -119,7 +119,7 @@ fn the_variables_of_the_first_call_are_the_required_ones() {
     }
 }
 
-/// The lines the operators of the original system grep for.
+/// The lines for which operators of the original system grep.
 fn promised() -> Vec<String> {
     [
         Notice::AriConnected,
@@ -150,18 +150,19 @@ fn the_log_lines_are_the_programs() {
     }
 }
 
-/// The pieces of code in a line of a page: what stands between grave accents.
+/// The code in a line of a page: what is between grave accents.
 fn spans(line: &str) -> Vec<&str> {
     line.split('`').skip(1).step_by(2).collect()
 }
 
-/// The table of the operator's lines, as it is written.
+/// The source of the table of the operator's lines.
 fn notices() -> String {
     let folder = std::fs::read_dir(path("src/operator/notices")).expect("the table");
     folder.map(|entry| std::fs::read_to_string(entry.expect("an entry").path()).expect("text")).collect()
 }
 
-/// Pages quote lines with `…`, `N` and `X` in place of what varies: every piece between these is in the table.
+/// Pages quote lines with `…`, `N` and `X` in place of variable parts. Every piece between these must be in
+/// the table.
 #[test]
 fn the_lines_that_are_to_be_recognised_are_the_programs() {
     let table = notices();
@@ -206,7 +207,7 @@ fn every_reason_a_caller_is_handed_back_for_is_named() {
     }
 }
 
-/// The keys of a conversation that were promised, in the order of the original documents.
+/// The promised keys of a conversation, in the order of the original documents.
 const KEYS: [&str; 7] = [
     "call_id",
     "start_time",
@@ -233,7 +234,8 @@ fn the_conversation_is_shown_with_the_keys_that_were_promised() {
     }
 }
 
-/// What looks like a variable of ours and is none: those of the dialplan and of OpenSSL, and the form of a date.
+/// Words that look like variables of the program but are not: those of the dialplan and of OpenSSL, and the
+/// form of a date.
 const FOREIGN: [&str; 5] =
     ["AI_END_REASON", "AI_TRANSFER_DESTINATION", "AI_TRANSFER_SUMMARY", "SSL_CERT_FILE", "YYYYMMDD_HHMMSS"];
 
@@ -300,7 +302,7 @@ fn both_languages_have_the_same_sections() {
     }
 }
 
-/// A README that takes longer than a few minutes is not read. What does not fit belongs into `docs/`.
+/// People do not read a README that takes longer than a few minutes. Further text belongs in `docs/`.
 #[test]
 fn the_readmes_stay_short() {
     for (name, _) in READMES {

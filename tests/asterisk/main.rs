@@ -1,9 +1,9 @@
-//! The real daemon on a real Asterisk, with calls placed by SIPp: what only they can show.
+//! Tests of the real daemon on a real Asterisk, with calls that SIPp places: what only they can show.
 //!
-//! Run by `tests/run` (step `end_to_end`), or by hand:
-//! `OIC_E2E=22,16 cargo test --release --test asterisk`. Each test starts an Asterisk, a daemon and a fake Realtime
-//! server of its own, on ports of its own, and looks at the end whether Asterisk still holds a channel or a bridge.
-//! The sound of the callers is sent and compared here, sample by sample; SIPp speaks the SIP.
+//! `tests/run` (step `end_to_end`) runs them, or by hand: `OIC_E2E=22,16 cargo test --release --test
+//! asterisk`. Each test starts an Asterisk, a daemon and a fake Realtime server of its own on ports of its
+//! own, and checks at the end whether Asterisk still holds a channel or a bridge. The tests send and compare
+//! the callers' audio here, sample by sample; SIPp speaks SIP.
 
 mod phone;
 mod sip;
@@ -19,7 +19,7 @@ use openai_inbound_calls::sim::realtime::{
 
 use testbed::{Suite, Testbed, loud};
 
-/// Makes a test for each Asterisk; they share nothing but the machine.
+/// Defines a test for each Asterisk. The tests share nothing but the machine.
 macro_rules! on_both {
     ($($number:literal $name:ident($testbed:ident: $script:expr) $body:block)*) => { $(
         mod $name {
@@ -50,12 +50,12 @@ macro_rules! on_both {
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Says so much, then nothing; never takes a turn.
+/// Speaks for this time and then stays silent, without ever taking a turn.
 fn monologue(ms: u64, tag: u8) -> Script {
     Script { greeting: Some(Answer::pattern("", ms, tag)), vad: VadScript::Never, ..Script::default() }
 }
 
-/// Greets the caller, and answers him so.
+/// Greets the caller, and gives this answer.
 fn answering(answer: Answer) -> Script {
     let greeting = Some(Answer::pattern("", 300, 1));
     Script { greeting, answers: vec![answer, Answer::pattern("", 900, 3)], ..Script::default() }
@@ -66,7 +66,8 @@ fn transfer(destination: &str) -> Answer {
     Answer::call("transfer_call", &arguments)
 }
 
-/// A caller who speaks this pattern, as soon as he can be heard: before that Asterisk has nobody to send it to.
+/// A caller who speaks this pattern as soon as they can be heard. Before that Asterisk has no peer to which
+/// it could send the audio.
 fn speaks(ms: u64, tag: u8) -> Vec<Step> {
     vec![Step::Pause(SECOND), Step::Say(pattern(ms, tag))]
 }
@@ -142,7 +143,8 @@ on_both! {
 
     6 a_ringing_caller_is_answered_when_the_assistant_is_ready(testbed: monologue(1_000, 1)) {
         let call = testbed.call("talk", "602", 3.0, vec![speaks(500, 100)]).remove(0);
-        // Before it a frame of Asterisk's own ringing tone may slip through: 160 bytes that are none of ours.
+        // Before the greeting a frame of Asterisk's own ringing tone may pass: 160 bytes that the fake did
+        // not send.
         let heard = loud(&call.heard());
         assert!(heard.ends_with(&pattern(1_000, 1)), "the greeting is heard from its first byte");
         assert!(heard.len() <= 8_000 + 160, "{} bytes", heard.len());
@@ -192,7 +194,8 @@ on_both! {
             What::Truncated { audio_end_ms, .. } => Some(audio_end_ms),
             _ => None,
         }).collect();
-        // Both answers are the same pattern: the first was cut, the second begins anew.
+        // Both answers are the same pattern: the first one was cut, and the second one starts from the
+        // beginning.
         let heard = loud(&call.heard());
         let second = heard.windows(480).rposition(|window| *window == pattern(8_000, 2)[..480]).expect("a second answer");
         assert_eq!(truncated.len(), 1, "{truncated:?}");
@@ -278,7 +281,7 @@ on_both! {
     }
 
     20 an_assistant_that_is_sent_to_itself_does_not_talk_for_ever(testbed: monologue(60_000, 1)) {
-        // Asterisk 16 does not tell the phone how the transfer has ended.
+        // Asterisk 16 does not tell the phone how the transfer ended.
         if testbed.is_sixteen() {
             return;
         }
@@ -297,7 +300,8 @@ on_both! {
             let (mut customer, _) = testbed.sip_phones();
             let call = customer.dial("3241000752");
             customer.is_answered(call);
-            // Bridge and media stand: what is refused to a call that is still being set up has other reasons.
+            // The bridge and the media channel exist. A call that is still being set up would be refused for
+            // other reasons.
             testbed.log_says_times("ARI request=AddChannels", n);
             if kills { testbed.kill_asterisk() } else { testbed.stop_asterisk() }
             testbed.start_asterisk();
@@ -320,7 +324,7 @@ on_both! {
     }
 
     23 a_burst_of_callers_finds_room_in_asterisks_session_limit(testbed: monologue(1_000, 1)) {
-        // As 120 callers at once with the 100 connections that Asterisk serves by default.
+        // The ratio is that of 120 calls at once to the 100 connections that Asterisk serves by default.
         testbed.limit_sessions(33);
         testbed.call("talk", "3241000752", 8.0, vec![vec![]; 18]);
         testbed.log_does_not_say("Llamada devuelta al dialplan");
@@ -366,8 +370,8 @@ on_both! {
     }
 }
 
-/// The status and id of what is not right in the doctor's report. The disk is the machine's, and so is how evenly sound
-/// flows; that it flows both ways is not.
+/// The status and the id of every failed check in the doctor's report. The free disk space and the jitter of
+/// RTP depend on the machine; that RTP flows in both directions does not.
 fn bad(report: &str) -> Vec<String> {
     let words = report.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
     let bad = words.filter(|words| match words[..] {

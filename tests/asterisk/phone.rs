@@ -1,4 +1,4 @@
-//! The sound of one SIPp call: the simulated phone behind a real UDP socket.
+//! The audio of one SIPp call: the simulated phone behind a real UDP socket.
 
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -9,13 +9,13 @@ use tokio::net::UdpSocket;
 use tokio::sync::watch;
 use tokio::time::sleep_until;
 
-/// Where a phone's call stands, as SIPp tells it.
+/// The state of a phone's call, as SIPp reports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Standing {
     Calling,
-    /// Answered; Asterisk's RTP port.
+    /// The call is answered. The value is Asterisk's RTP port.
     Answered(u16),
-    /// How it ended.
+    /// The call has ended. The value says how.
     Ended(String),
 }
 
@@ -27,13 +27,13 @@ pub(crate) struct Finished {
 }
 
 impl Finished {
-    /// Everything that arrived, packet after packet.
+    /// The audio that arrived, packet after packet.
     pub(crate) fn heard(&self) -> Vec<u8> {
         self.caller.heard().iter().flat_map(|heard| heard.payload.iter().copied()).collect()
     }
 }
 
-/// Sends and hears until the call has ended.
+/// Sends and receives until the call has ended.
 pub(crate) async fn run(
     socket: UdpSocket,
     script: Vec<Step>,

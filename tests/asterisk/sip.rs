@@ -1,10 +1,11 @@
-//! A telephone that can transfer (REFER, RFC 3515; Replaces, RFC 3891), which SIPp's scenarios cannot across two calls. It
-//! sends no sound. Enough of SIP for one Asterisk on loopback: no retransmissions, no authentication.
+//! A telephone that can transfer calls (REFER, RFC 3515; Replaces, RFC 3891), which SIPp's scenarios cannot
+//! do across two calls. The telephone sends no audio. It knows enough of SIP for one Asterisk on loopback: no
+//! retransmissions and no authentication.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
-/// Longer than anything that goes right takes.
+/// The time limit of a wait: longer than anything that works takes.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A telephone.
@@ -12,15 +13,15 @@ pub(crate) struct SipPhone {
     socket: UdpSocket,
     asterisk: SocketAddr,
     user: &'static str,
-    /// Numbers calls, requests and tags.
+    /// The counter for calls, requests and tags.
     count: u32,
 }
 
-/// One call of a phone.
+/// One call of a telephone.
 #[derive(Debug, Clone)]
 pub(crate) struct Dialog {
     call_id: String,
-    /// The values of From and To in our requests.
+    /// The values of From and To in the telephone's requests.
     local: String,
     remote: String,
     target: String,
@@ -33,7 +34,7 @@ impl SipPhone {
         Self { socket, asterisk: ([127, 0, 0, 1], asterisk_port).into(), user, count: 0 }
     }
 
-    /// Begins a call; [`Self::is_answered`] ends this.
+    /// Starts a call; [`Self::is_answered`] completes it.
     pub(crate) fn dial(&mut self, number: &str) -> Dialog {
         self.count += 1;
         let (user, count) = (self.user, self.count);
@@ -74,7 +75,7 @@ impl SipPhone {
         dialog
     }
 
-    /// Connects whoever is at the other end of `call` with whoever is at the other end of `consultation`.
+    /// Connects the party at the other end of `call` with the party at the other end of `consultation`.
     pub(crate) fn transfers(&mut self, call: &Dialog, consultation: &Dialog) {
         let tag = |value: &str| value.split("tag=").nth(1).expect("a tag").to_owned();
         let (call_id, to, from) =
@@ -83,7 +84,7 @@ impl SipPhone {
         self.refer(call, &format!("{uri}?Replaces={call_id}%3Bto-tag%3D{to}%3Bfrom-tag%3D{from}"));
     }
 
-    /// Sends whoever is at the other end of `call` to this number.
+    /// Transfers the party at the other end of `call` to this number.
     pub(crate) fn sends_to(&mut self, call: &Dialog, number: &str) {
         let uri = format!("sip:{number}@{}", self.asterisk);
         self.refer(call, &uri);
@@ -113,14 +114,14 @@ impl SipPhone {
         self.receive(is_final)
     }
 
-    /// Waits for a message; requests meanwhile are answered.
+    /// Waits for a message, and answers requests meanwhile.
     fn receive(&self, is_it: impl Fn(&str) -> bool) -> String {
         let mut datagram = [0; 4_096];
         loop {
             let (length, _) = self.socket.recv_from(&mut datagram).expect("Asterisk says something");
             let message = String::from_utf8_lossy(&datagram[..length]).into_owned();
             let is_request = !message.starts_with("SIP/2.0 ") && !message.starts_with("ACK ");
-            // A new call is for whoever waits for one.
+            // A new call is for the function that waits for one.
             let is_new = || message.starts_with("INVITE ") && !header(&message, "To").contains("tag=");
             if is_request && !is_new() {
                 self.answer(&message, &header(&message, "To"));
@@ -171,7 +172,7 @@ impl SipPhone {
     }
 
     fn sdp(&self) -> String {
-        // Where nobody listens: the sound is not what is tested.
+        // The port has no listener, because these tests do not use the audio.
         let port = self.socket.local_addr().expect("bound").port() + 1_000;
         format!(
             "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
@@ -184,7 +185,7 @@ impl SipPhone {
     }
 }
 
-/// The value of a message's first header of this name.
+/// The value of the first header of a message with this name.
 fn header(message: &str, name: &str) -> String {
     let mut lines =
         message.lines().map_while(|line| line.split_once(": ").or((!line.is_empty()).then_some((line, ""))));

@@ -1,6 +1,7 @@
-//! One Asterisk, one daemon, one fake Realtime server, for one test.
+//! One Asterisk, one daemon and one fake Realtime server for one test.
 //!
-//! Waits only for conditions, each with a deadline. Ends what it started, by its process id.
+//! The testbed waits only for conditions, each with a deadline, and ends every process that it started by its
+//! process id.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -29,19 +30,19 @@ use serde_json::Value;
 use crate::phone::{self, Finished, Standing};
 use crate::sip::SipPhone;
 
-/// How long anything may take that should come at once.
+/// The time limit for everything that should happen at once.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How often a condition is looked at.
+/// The interval at which a condition is checked.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// Which Asterisk.
+/// The release of Debian from which Asterisk comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Suite {
     TwentyTwo,
     Sixteen,
 }
 
-/// What the fake Realtime server says, connection by connection.
+/// The scripts of the fake Realtime server, one per connection or one for all.
 pub(crate) trait Scripts {
     fn server(self) -> RealtimeServer;
 }
@@ -58,17 +59,17 @@ impl Scripts for fn(usize) -> Arc<Script> {
     }
 }
 
-/// Calls under way.
+/// Calls in progress.
 pub(crate) struct Calls {
     phones: JoinSet<(usize, Finished)>,
     sipp: JoinSet<bool>,
 }
 
-/// Everything a test needs; gone when dropped.
+/// Everything that a test needs. Dropping the value removes it.
 pub(crate) struct Testbed {
     environment: HashMap<&'static str, String>,
     folder: tempfile::TempDir,
-    /// Of the daemon's RTP ports.
+    /// The first of the daemon's RTP ports.
     first_port: u16,
     runtime: Runtime,
     pub(crate) realtime: RealtimeServer,
@@ -76,7 +77,7 @@ pub(crate) struct Testbed {
 }
 
 impl Testbed {
-    /// Starts all three. None, with a word about it, where this Asterisk is not to be tested.
+    /// Starts all three programs. None: this Asterisk is not to be tested, and a line says so.
     #[expect(clippy::print_stdout, reason = "what is skipped is said")]
     pub(crate) fn start(suite: Suite, number: u16, name: &str, scripts: impl Scripts) -> Option<Self> {
         let (version, debian) = match suite {
@@ -113,7 +114,7 @@ impl Testbed {
         Some(testbed)
     }
 
-    /// Places calls, one a script, and waits for their end.
+    /// Places calls, one per script, and waits for their end.
     pub(crate) fn call(
         &self,
         scenario: &str,
@@ -125,8 +126,8 @@ impl Testbed {
         self.finish(calls)
     }
 
-    /// The phone of extension 200, which answers one call, repeats what it hears, and waits for the other side to
-    /// hang up. It rings until it is dropped.
+    /// The phone of extension 200, which answers one call, repeats what it hears, and waits for the other
+    /// side to hang up. The phone is ready until it is dropped.
     pub(crate) fn colleague(&self) -> Running {
         let port: u16 = self.environment["COLLEAGUE_PORT"].parse().expect("a port");
         let arguments = ["-sn", "uas", "-rtp_echo", "-i", "127.0.0.1", "-m", "1", "-nostdin"];
@@ -143,14 +144,14 @@ impl Testbed {
         Running(sipp)
     }
 
-    /// A customer's and a colleague's phone, which can transfer. The colleague's extension is 201.
+    /// The phones of a customer and of a colleague, which can transfer. The colleague's extension is 201.
     pub(crate) fn sip_phones(&self) -> (SipPhone, SipPhone) {
         let port = |name: &str| self.environment[name].parse::<u16>().expect("a port");
         let (asterisk, colleague) = (port("SIP_PORT"), port("COLLEAGUE_PORT"));
         (SipPhone::new("3001234567", colleague + 200, asterisk), SipPhone::new("201", colleague, asterisk))
     }
 
-    /// Waits until the call log, newest first, is so.
+    /// Waits until `are_so` holds for the calls of the call log, newest first.
     pub(crate) fn calls_say(&self, are_so: impl Fn(&[Value]) -> bool) {
         let calls = || {
             let answer: Value = serde_json::from_str(&self.curl(&[], "/calls")).expect("JSON");
@@ -159,7 +160,7 @@ impl Testbed {
         assert!(wait(|| are_so(&calls())), "not in the call log: {:?}", calls());
     }
 
-    /// Places calls and does not wait.
+    /// Places calls without waiting for their end.
     pub(crate) fn place(&self, scenario: &str, number: &str, seconds: f64, scripts: Vec<Vec<Step>>) -> Calls {
         let _inside = self.runtime.enter();
         let (mut phones, mut standings, mut csv) =
@@ -191,7 +192,7 @@ impl Testbed {
         Calls { phones, sipp }
     }
 
-    /// Waits for the end of calls; they must have gone as their scenario says.
+    /// Waits for the end of calls, which must have gone as their scenario says.
     pub(crate) fn finish(&self, mut calls: Calls) -> Vec<Finished> {
         self.runtime.block_on(async {
             let went_well = calls.sipp.join_next().await.expect("one SIPp").expect("it does not panic");
@@ -202,19 +203,19 @@ impl Testbed {
         })
     }
 
-    /// The session of the only call.
+    /// The only session.
     pub(crate) fn only_session(&self) -> LiveSession {
         let mut sessions = self.realtime.sessions();
         assert_eq!(sessions.len(), 1);
         sessions.remove(0)
     }
 
-    /// Waits until the daemon's log has this text.
+    /// Waits until the daemon's log contains this text.
     pub(crate) fn log_says(&self, text: &str) {
         self.log_says_times(text, 1);
     }
 
-    /// Waits until the daemon's log has this text so often.
+    /// Waits until the daemon's log contains this text this many times.
     pub(crate) fn log_says_times(&self, text: &str, times: usize) {
         let log = self.folder.path().join("daemon.log");
         let said = || std::fs::read_to_string(&log).unwrap_or_default();
@@ -222,7 +223,7 @@ impl Testbed {
         assert!(found, "not in the log: {text}\n{}", said());
     }
 
-    /// What the daemon's log must not have by now.
+    /// Checks that the daemon's log does not contain this text.
     pub(crate) fn log_does_not_say(&self, text: &str) {
         let log = std::fs::read_to_string(self.folder.path().join("daemon.log")).unwrap_or_default();
         assert!(!log.contains(text), "in the log: {text}\n{log}");
@@ -233,7 +234,7 @@ impl Testbed {
         self.environment["ASTERISK_SUITE"] == "bullseye"
     }
 
-    /// How many connections Asterisk's HTTP server serves at once, from now on.
+    /// Sets the number of connections that Asterisk's HTTP server serves at once.
     pub(crate) fn limit_sessions(&self, most: u32) {
         let conf = self.asterisk_folder().join("etc/http.conf");
         let text = std::fs::read_to_string(&conf).expect("http.conf");
@@ -242,7 +243,7 @@ impl Testbed {
         self.console("module reload http");
     }
 
-    /// Whether the daemon's ARI user may only read, from now on.
+    /// Sets whether the daemon's ARI user may only read.
     pub(crate) fn ari_user_may_only_read(&self, only: bool) {
         let conf = self.asterisk_folder().join("etc/ari.conf");
         let [now, wanted] = if only { ["no", "yes"] } else { ["yes", "no"] };
@@ -253,14 +254,14 @@ impl Testbed {
         self.console("module reload res_ari.so");
     }
 
-    /// Waits until Asterisk's log has this text.
+    /// Waits until Asterisk's log contains this text.
     pub(crate) fn asterisk_says(&self, text: &str) {
         let log = self.asterisk_folder().join("log/full");
         let found = wait(|| std::fs::read_to_string(&log).unwrap_or_default().contains(text));
         assert!(found, "not in Asterisk's log: {text}");
     }
 
-    /// Waits until Asterisk has neither channel nor bridge.
+    /// Waits until Asterisk has neither a channel nor a bridge.
     pub(crate) fn nothing_is_left(&self) {
         let left = || (self.console("core show channels concise"), self.console("bridge show all"));
         let empty = wait(|| {
@@ -281,14 +282,14 @@ impl Testbed {
         name().expect("it was there")
     }
 
-    /// The sound of the only recording: caller, assistant.
+    /// The audio of the only recording: the caller's side and the assistant's side.
     pub(crate) fn recorded_sides(&self) -> (Vec<u8>, Vec<u8>) {
         let file = format!("recordings/{}_audio.wav", self.recording_id());
         let wav = std::fs::read(self.folder.path().join(file)).expect("the sound");
         wav[wav::HEADER_BYTES..].chunks_exact(2).map(|both| (both[0], both[1])).unzip()
     }
 
-    /// What an operator's curl says of the daemon's API.
+    /// The output of an operator's curl to the daemon's API.
     pub(crate) fn curl(&self, options: &[&str], path: &str) -> String {
         let line = "API de grabaciones disponible en ";
         self.log_says(line);
@@ -302,7 +303,7 @@ impl Testbed {
         String::from_utf8_lossy(&answer.stdout).into_owned()
     }
 
-    /// Ends the daemon as systemd would; its exit code.
+    /// Stops the daemon as systemd does. Returns its exit code.
     pub(crate) fn stop_daemon(&self) -> Option<i32> {
         let mut daemon = self.daemon.borrow_mut().take()?;
         signal("TERM", daemon.id());
@@ -322,7 +323,8 @@ impl Testbed {
         self.start_daemon();
     }
 
-    /// Starts a second daemon of the same application, as somebody might by mistake. It is gone when dropped.
+    /// Starts a second daemon with the same application, as an operator might by mistake. Dropping the value
+    /// ends it.
     pub(crate) fn second_daemon(&self) -> Running {
         let mut program = self.program();
         program.env("LOG_FILE_PATH", self.folder.path().join("second.log"));
@@ -330,7 +332,7 @@ impl Testbed {
         Running(program.stdout(Stdio::null()).spawn().expect("the daemon starts"))
     }
 
-    /// Makes a bridge in Asterisk, with an id such as a daemon gives one that it is about to join.
+    /// Creates a bridge in Asterisk with an id such as a daemon gives to a bridge that it is about to join.
     pub(crate) fn make_bridge(&self, id: &str) {
         let port = &self.environment["ASTERISK_PORT"];
         let url = format!("http://127.0.0.1:{port}/ari/bridges?type=mixing&bridgeId={id}");
@@ -345,7 +347,7 @@ impl Testbed {
         assert!(self.script("stop").arg("-k").status().expect("a script").success());
     }
 
-    /// Stops Asterisk as systemd would.
+    /// Stops Asterisk as systemd does.
     pub(crate) fn stop_asterisk(&self) {
         assert!(self.script("stop").status().expect("a script").success());
     }
@@ -361,7 +363,7 @@ impl Testbed {
         self.daemon.replace(Some(daemon));
     }
 
-    /// The program with everything it needs to know.
+    /// The program with all variables that it needs.
     fn program(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_openai-inbound-calls"));
         command
@@ -379,11 +381,11 @@ impl Testbed {
             ])
             .env("ASTERISK_PORT", &self.environment["ASTERISK_PORT"])
             .env("OPENAI_REALTIME_URL", self.realtime.url())
-            // What a busy machine does to frames must not decide whether a test's caller is served.
+            // The delays of a busy machine must not decide whether a caller is served.
             .env("MAX_FRAME_LATENESS_MS", "0")
-            // A daemon without it warns, and so does its doctor.
+            // Without this variable the daemon and its doctor warn.
             .env("MAX_DAY_COST", "100000")
-            // As many as the ports of this Asterisk carry.
+            // This is as many calls as the ports of this Asterisk carry.
             .env("MAX_CALLS", "20")
             .env("RTP_PORTS", format!("{}-{}", self.first_port, self.first_port + 99))
             .env("TRANSFER_DESTINATIONS", "ventas:from-internal,200;nadie:from-internal,999")
@@ -391,7 +393,8 @@ impl Testbed {
         command
     }
 
-    /// What the doctor says, and its exit code. It finds this Asterisk's console under the usual name.
+    /// The output of the doctor, and its exit code. The doctor finds this Asterisk's console under the usual
+    /// name.
     pub(crate) fn doctor(&self, changes: &[(&str, &str)]) -> (String, Option<i32>) {
         let shim = self.folder.path().join("asterisk");
         let cli = self.script("cli").get_program().to_owned();
@@ -415,18 +418,18 @@ impl Testbed {
         (report, output.status.code())
     }
 
-    /// One command on Asterisk's console; what it prints.
+    /// Runs one command on Asterisk's console and returns its output.
     pub(crate) fn console(&self, command: &str) -> String {
         let output = self.script("cli").args(command.split(' ')).output().expect("a console");
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    /// Asterisk's own RTP ports.
+    /// The RTP ports of Asterisk.
     pub(crate) fn asterisks_ports(&self) -> String {
         format!("{}-{}", self.environment["RTP_START"], self.environment["RTP_END"])
     }
 
-    /// Waits until Asterisk knows no application but the daemon's.
+    /// Waits until Asterisk knows no application except the daemon's.
     pub(crate) fn no_application_but_the_daemons(&self) {
         let apps = || {
             let shown = self.console("ari show apps");
@@ -458,8 +461,8 @@ impl Testbed {
 pub(crate) struct Running(Child);
 
 impl Running {
-    /// Whether it ends by itself, and well: of the colleague's phone, that its call went as it should, from the ringing
-    /// to the other side's hanging up.
+    /// Whether the program ends by itself and successfully. For the colleague's phone this means that its
+    /// call went as it should, from the ringing to the hang-up by the other side.
     pub(crate) fn ends_well(mut self) -> bool {
         let mut status = None;
         wait(|| {
@@ -492,7 +495,7 @@ impl Drop for Testbed {
     }
 }
 
-/// Runs the script that runs SIPp, and tells the phones what it says. Whether all calls went well.
+/// Runs the script that runs SIPp, and passes its output to the phones. Returns whether all calls went well.
 async fn follow(
     mut command: tokio::process::Command,
     standings: HashMap<u16, watch::Sender<Standing>>,
@@ -513,7 +516,7 @@ async fn follow(
     sipp.wait().await.is_ok_and(|status| status.success())
 }
 
-/// Whether the condition came true in time.
+/// Whether the condition holds in time.
 fn wait(mut condition: impl FnMut() -> bool) -> bool {
     let until = now() + PATIENCE;
     loop {
@@ -532,8 +535,8 @@ fn signal(name: &str, pid: u32) {
     assert!(sent.success());
 }
 
-/// The sound without the frames of silence: what was said, whatever pauses a busy machine put between.
+/// The audio without its silent frames: what was said, whatever pauses a busy machine inserted.
 pub(crate) fn loud(audio: &[u8]) -> Vec<u8> {
-    let _flushed = std::io::stdout().flush();
+    std::io::stdout().flush().ok();
     audio.chunks(160).filter(|frame| frame.iter().any(|byte| *byte != 0xFF)).flatten().copied().collect()
 }

@@ -1,7 +1,8 @@
-//! What one frame costs: `cargo bench --bench core`.
+//! The cost of one frame: `cargo bench --bench core`.
 //!
-//! Times on a shared machine vary; instructions hardly do. `tests/bench/instructions` counts them with callgrind: this
-//! program does one thing N times when it is told `--times N NAME`, and what is the same for two N is left out.
+//! Times on a shared machine vary; instruction counts hardly do. `tests/bench/instructions` counts
+//! instructions with callgrind: with `--times N NAME` this program does one thing N times, and the difference
+//! between two values of N leaves out the constant cost.
 
 mod stage;
 
@@ -11,35 +12,36 @@ use openai_inbound_calls::media::Frame;
 use openai_inbound_calls::realtime::{client, server};
 use stage::{Stage, delta};
 
-/// A packet of the caller in, his packet out, and a tenth of an audio delta of 200 ms.
+/// Receives a packet of the caller, sends a packet to the caller, and receives a tenth of an audio delta of
+/// 200 ms.
 #[divan::bench]
 fn frame_each_way(bencher: divan::Bencher<'_, '_>) {
     let mut stage = Stage::new(Keep::NOTHING);
     bencher.bench_local(|| stage.frame_each_way());
 }
 
-/// The same, recorded.
+/// The same with recording.
 #[divan::bench]
 fn frame_each_way_recorded(bencher: divan::Bencher<'_, '_>) {
     let mut stage = Stage::new(Keep::ALL);
     bencher.bench_local(|| stage.frame_each_way());
 }
 
-/// JSON to event: 200 ms of audio.
+/// Parses an audio delta of 200 ms from JSON to an event.
 #[divan::bench]
 fn parse_audio_delta(bencher: divan::Bencher<'_, '_>) {
     let text = delta(200);
     bencher.bench(|| server::parse(divan::black_box(&text)).is_ok());
 }
 
-/// 20 ms of audio to JSON.
+/// Builds the JSON of an append of 20 ms of audio.
 #[divan::bench]
 fn build_append(bencher: divan::Bencher<'_, '_>) {
     let frame = Frame([0x55; 160]);
     bencher.bench(|| client::append(divan::black_box(&frame.0)));
 }
 
-/// 20 ms of both sides onto the tape, as the WAV file has them.
+/// Mixes 20 ms of both sides for the WAV file.
 #[divan::bench]
 fn mix_to_wav(bencher: divan::Bencher<'_, '_>) {
     let mut tape = Tape::default();

@@ -1,4 +1,5 @@
-//! A call in the middle of its conversation, without anything else: whoever is asked answers at once and as it should be.
+//! A call in the middle of its conversation, without anything else. Every request is answered at once and
+//! successfully.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use openai_inbound_calls::realtime::dialect::{Dialect, SessionSettings, TurnDete
 use openai_inbound_calls::realtime::server;
 use serde_json::json;
 
-/// Speech that one delta carries.
+/// The length of the audio in one delta, in milliseconds.
 const DELTA_MS: usize = 200;
 
 /// The call, its clock, and the caller's packets.
@@ -29,7 +30,7 @@ pub(crate) struct Stage {
     caller: Stream,
     voice: Frame,
     delta: String,
-    /// Ticks until the next delta comes.
+    /// The number of ticks until the next delta comes.
     until_delta: u32,
 }
 
@@ -66,7 +67,7 @@ fn settings(keep: Keep) -> Settings {
     }
 }
 
-/// Something like speech: a tone that never repeats within a frame.
+/// Audio like speech: a tone that never repeats within a frame.
 fn voice() -> Frame {
     Frame(std::array::from_fn(|at| (at as u8).wrapping_mul(37) | 0x10))
 }
@@ -106,15 +107,15 @@ impl Stage {
         let created = json!({"type": "response.created", "event_id": "e",
             "response": {"id": "resp_1", "status": "in_progress", "output": [], "metadata": null}});
         stage.hear(&created.to_string());
-        // Until everything has the room that it needs.
+        // These rounds let every buffer grow to the size that it needs.
         for _ in 0..1_000 {
             stage.frame_each_way();
         }
         stage
     }
 
-    /// 20 ms: a packet of the caller comes in, one for him goes out, and now and then a delta of the assistant comes.
-    /// How many outputs that made.
+    /// Simulates 20 ms: a packet of the caller arrives, a packet for the caller leaves, and now and then a
+    /// delta of the assistant arrives. Returns the number of outputs.
     pub(crate) fn frame_each_way(&mut self) -> usize {
         self.now += FRAME_DURATION;
         let mut outputs = 0;
@@ -134,7 +135,7 @@ impl Stage {
         self.call.handle(self.now, Input::Session(event)).collect()
     }
 
-    /// Answers whatever the call asks for, until it asks for nothing more.
+    /// Answers everything that the call requests, until nothing is left.
     fn set_up(&mut self) {
         let mut outputs: Vec<_> = self.call.handle(self.now, Input::Tick).collect();
         while !outputs.is_empty() {

@@ -27,7 +27,7 @@ def call(tag, operation, *path, expect=200, **query):
 
 
 def table(tag, operation, **query):
-    """The same as CSV: the client knows one reader for each status, so only the request is its own."""
+    """The same as CSV. The client has one parser per status, so only the request comes from the client."""
     module = importlib.import_module(f"generated_client.api.{tag}.{operation}")
     answer = client.get_httpx_client().request(**module._get_kwargs(**query))
     assert answer.status_code == 200 and answer.headers["content-type"].startswith("text/csv"), answer
@@ -35,7 +35,7 @@ def table(tag, operation, **query):
 
 
 def until(what, look):
-    """What `look` finds, once it finds something."""
+    """Waits until `look` finds something and returns it."""
     end = time.monotonic() + 60
     while time.monotonic() < end:
         found = look()
@@ -46,7 +46,7 @@ def until(what, look):
 
 
 def watched():
-    """The first event of the stream, which the client would wait for without end."""
+    """The first event of the stream, for whose end the client would wait forever."""
     module = importlib.import_module("generated_client.api.calls.watch_live_calls")
     with client.get_httpx_client().stream(**module._get_kwargs()) as answer:
         called.add("watch_live_calls")
@@ -57,7 +57,7 @@ def watched():
 
 
 def with_words():
-    """A call in which somebody has been heard."""
+    """A call in which someone has spoken."""
     return next((live for live in call("calls", "list_live_calls").calls if live.words), None)
 
 

@@ -1,4 +1,5 @@
-//! A Chromium, driven by WebDriver over HTTP. Waits by looking again, never by the clock alone.
+//! A Chromium that WebDriver controls over HTTP. A wait always checks a condition again and never relies on
+//! the clock alone.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -14,20 +15,20 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-/// Longer than anything that goes right takes, on a busy machine too.
+/// The time limit of a wait: longer than anything that works takes, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How often a condition is looked at.
+/// The interval at which a condition is checked.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// Set by `tests/run dashboard`: a missing Chromium is a failure.
+/// Set by `tests/run dashboard`: a missing Chromium is then a failure.
 const REQUIRED: &str = "DASHBOARD_TESTS";
-/// A folder for pictures.
+/// The folder for screenshots.
 const PICTURES: &str = "DASHBOARD_SCREENSHOTS";
 const PROGRAMS: [&str; 2] = ["/usr/bin", "/usr/local/bin"];
-/// By which JSON names an element (W3C WebDriver, 12.1).
+/// The key under which JSON names an element (W3C WebDriver, 12.1).
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
-/// Runs chromedriver until its standard input ends, which is when this process does. It cannot listen on a port that it
-/// chooses and be told to end otherwise.
+/// Runs chromedriver until the standard input of this script ends, which happens when this process ends.
+/// chromedriver has no such option while it chooses its port itself.
 const KEEPER: &str = r#""$@" & driver=$!; while read -r line; do :; done; kill $driver; wait $driver"#;
 
 struct Driver {
@@ -41,7 +42,7 @@ fn program(name: &str) -> Option<PathBuf> {
     PROGRAMS.iter().map(|folder| Path::new(folder).join(name)).find(|path| path.exists())
 }
 
-/// Starts chromedriver, if it and a Chromium are installed.
+/// Starts chromedriver if chromedriver and a Chromium are installed.
 fn start() -> Option<Driver> {
     let (driver, _) = (program("chromedriver")?, program("chromium")?);
     let mut keeper = Command::new("sh")
@@ -61,12 +62,12 @@ fn start() -> Option<Driver> {
             line.split_once("successfully on port ")?.1.trim_end_matches('.').parse().ok()
         })
         .expect("it says where it listens");
-    // What else it says must not fill the pipe.
+    // Further output must not fill the pipe.
     std::thread::spawn(move || lines.for_each(drop));
     Some(Driver { url: format!("http://127.0.0.1:{port}"), _keeper: (keeper, input) })
 }
 
-/// How a browser differs from the plainest: English, light, a desk's screen.
+/// The differences of a browser from the default: English, light colours, a desktop screen.
 #[derive(Clone, Copy)]
 pub(crate) struct With {
     pub(crate) languages: &'static str,
@@ -80,18 +81,18 @@ impl Default for With {
     }
 }
 
-/// One window of a profile of its own. Closed when dropped.
+/// One window with a profile of its own. Dropping the value closes the window.
 pub(crate) struct Browser {
     runtime: Runtime,
     client: Client,
     session: String,
-    /// The daemon, without a slash at the end.
+    /// The address of the daemon without a slash at the end.
     site: String,
     pub(crate) downloads: TempDir,
 }
 
 impl Browser {
-    /// A window that shows nothing yet. None, with a word about it, where there is no Chromium.
+    /// A window that shows nothing yet. None: there is no Chromium, and a line says so.
     pub(crate) fn new(site: &str, with: With) -> Option<Self> {
         let Some(driver) = DRIVER.get_or_init(start) else {
             assert!(std::env::var_os(REQUIRED).is_none(), "there is no chromium or chromedriver");
@@ -124,7 +125,7 @@ impl Browser {
         Some(browser)
     }
 
-    /// Another width, another colour scheme.
+    /// Sets another width and another colour scheme.
     pub(crate) fn looks(&self, with: With) {
         let metrics =
             json!({"width": with.width, "height": 900, "deviceScaleFactor": 1, "mobile": with.width < 500});
@@ -134,13 +135,13 @@ impl Browser {
         self.cdp("Emulation.setEmulatedMedia", &media);
     }
 
-    /// A command of Chromium's own protocol.
+    /// Sends a command of Chromium's own protocol.
     pub(crate) fn cdp(&self, command: &str, parameters: &Value) -> Value {
         let body = json!({"cmd": command, "params": parameters});
         self.ask(Method::POST, "/goog/cdp/execute", Some(&body))
     }
 
-    /// Asks the driver; an error of it fails the test.
+    /// Sends a request to the driver. An error fails the test.
     fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Value {
         self.try_ask(method, path, body).unwrap_or_else(|error| panic!("{path}: {error}"))
     }
@@ -162,7 +163,7 @@ impl Browser {
         }
     }
 
-    /// Goes to this path of the daemon, the part after `#` included, as if typed.
+    /// Opens this path of the daemon, including the part after `#`, as if it were typed.
     pub(crate) fn go(&self, path: &str) {
         self.ask(Method::POST, "/url", Some(&json!({"url": format!("{}{path}", self.site)})));
     }
@@ -171,12 +172,13 @@ impl Browser {
         self.ask(Method::GET, "/url", None).as_str().expect("an address").to_owned()
     }
 
-    /// What this function body returns in the page; `arguments` is what it says.
+    /// Runs this function body in the page and returns its result. `arguments` are the arguments of the
+    /// function.
     pub(crate) fn run(&self, script: &str, arguments: &[Value]) -> Value {
         self.ask(Method::POST, "/execute/sync", Some(&json!({"script": script, "args": arguments})))
     }
 
-    /// Looks again until this expression is true.
+    /// Waits until this expression is true.
     #[track_caller]
     pub(crate) fn until(&self, expression: &str) {
         let script = format!("return Boolean({expression})");
@@ -187,7 +189,7 @@ impl Browser {
         }
     }
 
-    /// Looks again until something matches, and is this text or has it within.
+    /// Waits until an element matches and is this text or contains it.
     #[track_caller]
     pub(crate) fn shows(&self, selector: &str, text: &str) {
         self.until(&format!(
@@ -197,14 +199,14 @@ impl Browser {
         ));
     }
 
-    /// The texts of all that match.
+    /// The texts of all elements that match.
     pub(crate) fn texts(&self, selector: &str) -> Vec<String> {
         let script = "return [...document.querySelectorAll(arguments[0])].map((e) => e.textContent)";
         let texts = self.run(script, &[json!(selector)]);
         texts.as_array().expect("a list").iter().map(|text| text.as_str().expect("text").to_owned()).collect()
     }
 
-    /// The text of the first that matches, as it is seen.
+    /// The visible text of the first element that matches.
     pub(crate) fn text(&self, selector: &str) -> String {
         let script = "return document.querySelector(arguments[0])?.innerText ?? ''";
         self.run(script, &[json!(selector)]).as_str().expect("text").to_owned()
@@ -215,7 +217,7 @@ impl Browser {
         count.as_u64().expect("a number")
     }
 
-    /// Waits until it is there, and names it.
+    /// Waits until the element is there, and returns its reference.
     #[track_caller]
     fn find(&self, selector: &str) -> String {
         self.until(&format!("document.querySelector({})?.checkVisibility()", json!(selector)));
@@ -224,14 +226,14 @@ impl Browser {
         found[ELEMENT].as_str().expect("an element").to_owned()
     }
 
-    /// Clicks on it as a mouse does: what lies under something else cannot be clicked.
+    /// Clicks on the element as a mouse does: an element under another one cannot be clicked.
     #[track_caller]
     pub(crate) fn click(&self, selector: &str) {
         let element = self.find(selector);
         self.ask(Method::POST, &format!("/element/{element}/click"), Some(&json!({})));
     }
 
-    /// Clicks on the button of these words.
+    /// Clicks on the button with these words.
     #[track_caller]
     pub(crate) fn press(&self, within: &str, words: &str) {
         let mark = "for (const e of document.querySelectorAll(arguments[0])) \
@@ -249,14 +251,14 @@ impl Browser {
         self.click("[data-pressed]");
     }
 
-    /// Types into it.
+    /// Types into the element.
     #[track_caller]
     pub(crate) fn type_into(&self, selector: &str, text: &str) {
         let element = self.find(selector);
         self.ask(Method::POST, &format!("/element/{element}/value"), Some(&json!({"text": text})));
     }
 
-    /// Sets the value of a field, of a date or a list too, as a hand does.
+    /// Sets the value of a field, including dates and lists, as a user does.
     #[track_caller]
     pub(crate) fn set(&self, selector: &str, value: &str) {
         self.find(selector);
@@ -266,7 +268,7 @@ impl Browser {
         assert_eq!(self.run(script, &[json!(selector), json!(value)]), json!(value), "{selector} takes it");
     }
 
-    /// Presses these keys, one after another, on whatever has the focus (W3C WebDriver, 17.4.2).
+    /// Presses these keys one after another on the focused element (W3C WebDriver, 17.4.2).
     pub(crate) fn keys(&self, keys: &[&str]) {
         let strokes =
             keys.iter().flat_map(|key| ["keyDown", "keyUp"].map(|kind| json!({"type": kind, "value": key})));
@@ -275,7 +277,8 @@ impl Browser {
         self.ask(Method::POST, "/actions", Some(&actions));
     }
 
-    /// Saves a picture of the page, or of the window where it is very long, if a folder is named for them.
+    /// Saves a screenshot of the page, or of the window if the page is very long, if a folder for screenshots
+    /// is set.
     pub(crate) fn picture(&self, name: &str) {
         let Some(folder) = std::env::var_os(PICTURES) else { return };
         let is_long = self.run("return document.scrollingElement.scrollHeight > 5000", &[]);
@@ -285,8 +288,8 @@ impl Browser {
         std::fs::write(Path::new(&folder).join(format!("{name}.png")), png).expect("a file");
     }
 
-    /// What the browser complains of: errors of scripts, what the policy forbids. Not that a request was answered with
-    /// an error, which it notes too.
+    /// The complaints of the browser: errors of scripts, and what the policy forbids. Failed requests, which
+    /// the browser notes too, are left out.
     pub(crate) fn complaints(&self) -> Vec<String> {
         let log = self.ask(Method::POST, "/se/log", Some(&json!({"type": "browser"})));
         let lines = log.as_array().expect("a list").iter();
@@ -300,7 +303,7 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // Only the session's end ends the Chromium; that this fails too must not hide why the test did.
+        // Only the end of the session ends Chromium. A failure here must not hide why the test failed.
         drop(self.try_ask(Method::DELETE, "", None));
     }
 }

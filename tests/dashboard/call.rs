@@ -1,4 +1,4 @@
-//! One call: its sound, its words, what happened, its deletion.
+//! Tests of the page of one call: its audio, its words, its events and its deletion.
 
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ fn recorded() -> Option<World> {
     })
 }
 
-/// The second the player is at.
+/// The position of the player in seconds.
 fn at(browser: &Browser) -> f64 {
     browser.run("return document.querySelector('audio').currentTime", &[]).as_f64().expect("a number")
 }
@@ -29,7 +29,8 @@ fn both_sides_are_drawn_where_they_spoke() {
     let Some(world) = recorded() else { return };
     let browser = &world.browser;
     open(browser);
-    // How many dots of a column are drawn, at a second of each side: speech is tall, silence a line.
+    // The number of pixels that are drawn in a column, at a given second of each side: speech is high,
+    // silence is a line.
     let tall = |seconds: f64, side: u32| {
         let script = "const c = document.querySelector('canvas'); const x = Math.floor((arguments[0] / 22.5) * c.width); \
             const lane = c.height / 2; let tall = 0; \
@@ -61,12 +62,12 @@ fn the_sound_plays_from_any_line_and_lights_it() {
         "document.querySelector('audio').currentTime >= 12 && !document.querySelector('audio').paused",
     );
     browser.shows(".line[aria-current]", "Perdón, mejor el miércoles.");
-    // It plays on, and so does the light.
+    // The player continues, and so does the highlighted line.
     browser.until("document.querySelector('audio').currentTime > 14.6");
     browser.shows(".line[aria-current]", "Claro. El miércoles");
     browser.run("document.querySelector('audio').pause()", &[]);
 
-    // The drawing, by mouse and by keys.
+    // The drawing is used by mouse and by keyboard.
     browser.click(".wave");
     browser.until("Math.abs(document.querySelector('audio').currentTime - 11.25) < 0.1");
     assert_eq!(browser.count(".line[aria-current]"), 1);
@@ -119,7 +120,7 @@ fn what_was_not_heard_what_happened_and_how_fast_are_told() {
     browser.shows("ul.plain li", "0:12 180 ms");
     let links = "return [...document.querySelectorAll('a.button')].map((e) => new URL(e.href).pathname.split('/').pop())";
     assert_eq!(browser.run(links, &[]), json!(["audio", "conversation", "summary"]));
-    // A number is in no address and no title.
+    // The number is in no address and in no title.
     let places = browser.run("return location.href + document.title", &[]);
     assert!(!places.as_str().expect("text").contains("3001234567"), "{places}");
 }
@@ -138,7 +139,7 @@ fn a_recording_is_deleted_when_that_has_been_asked_once() {
     browser.press("dialog", "Delete");
     browser.shows("#said", "Recording deleted.");
     browser.shows(".note", "The recording was deleted.");
-    // And the numbers are gone from the call log.
+    // The numbers are also erased from the call log.
     browser.shows("h1", "Number erased");
     assert_eq!((world.files().len(), browser.count("audio")), (0, 0));
 }
@@ -156,7 +157,7 @@ fn a_call_without_sound_words_or_row_says_so() {
     std::fs::remove_file(world.folder.path().join(format!("{}_audio.wav", crate::world::RECORDING)))
         .expect("removed");
     let browser = &world.browser;
-    // As the original system wrote it: no times, no events, no latency.
+    // This is the form of the original system: without times, events and latency.
     browser.go(&format!("/#/call/{ID}"));
     browser.shows(".transcript", "Hola");
     browser.shows(".note", "The sound of this call was not kept.");

@@ -1,11 +1,11 @@
-//! Calls: the history, what is sought in it, and its table.
+//! Tests of the page of calls: the history, its filters and its table.
 
 use openai_inbound_calls::registry::Row;
 
 use crate::browser::With;
 use crate::world::{Setting, World, days_ago, row, until};
 
-/// Sixty calls of sixty days, the newest of today.
+/// Sixty calls of sixty days. The newest one is of today.
 fn sixty() -> Vec<Row> {
     let one = |n: i64| {
         let mut row = row(&format!("17.{n}"), &format!("+5730012{n:05}"), days_ago(n));
@@ -51,7 +51,7 @@ fn calls_are_listed_page_by_page_and_found() {
         browser.until("document.querySelector('#found').ariaBusy === 'false'");
         assert_eq!(browser.count("tbody tr"), count);
         assert_eq!(browser.run("return document.querySelector('tbody tr').dataset.id", &[]), first);
-        // What is sought is in no address, and no number is in the title either.
+        // The filter is in no address, and no number is in the title either.
         assert!(browser.address().ends_with("/#/calls"), "{}", browser.address());
     };
     browser.set("[name=caller]", "573001200012");
@@ -69,7 +69,7 @@ fn calls_are_listed_page_by_page_and_found() {
     browser.set("[name=to]", &days_ago(11).format("%F").to_string());
     finds(10, "17.11");
 
-    // From a call back to what was sought.
+    // The way back from a call leads to the same filter.
     browser.click("tbody tr:nth-child(2) a");
     browser.shows("h1", "+573001200012");
     assert!(browser.address().ends_with("/#/call/row-17.12"), "{}", browser.address());
@@ -96,7 +96,7 @@ fn every_stay_of_a_caller_who_came_back_can_be_opened() {
         let facts = browser.texts("dl.facts dd");
         assert!(facts.iter().any(|fact| fact == turns), "{facts:?}");
     }
-    // From one to the other.
+    // A link leads from one to the other.
     browser.click("dl.facts a");
     browser.until("location.hash.endsWith('/call/row-again')");
     assert_eq!(browser.complaints(), [""; 0]);
@@ -113,7 +113,7 @@ fn all_that_is_found_is_saved_as_one_table() {
     browser.until("document.querySelector('#found')?.dataset.count === '50'");
     browser.click("#csv");
     let saved = browser.downloads.path().join("calls.csv");
-    // The browser makes the file before it fills it.
+    // The browser creates the file before it writes the content.
     let text = || std::fs::read_to_string(&saved).unwrap_or_default();
     until("a head and a line for every call are saved", || text().lines().count() == 701);
     let text = text();

@@ -1,5 +1,5 @@
-//! Stands before the real API and answers `/calls/live`, its stream and its two posts as a test wants it; all else is
-//! the API's.
+//! A proxy before the real API, which answers `/calls/live`, its stream and its two posts as a test defines.
+//! The API answers everything else.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,14 +19,14 @@ use tokio::net::TcpListener;
 use tokio::sync::{broadcast, oneshot};
 use tokio::time::timeout;
 
-/// Events that may wait for the browser.
+/// The number of events that may wait for the browser.
 const WAITING: usize = 1_024;
-/// How often a stream on which nothing happens shows that it is alive.
+/// The interval at which a stream without events shows that it is alive.
 const SIGN_OF_LIFE: Duration = Duration::from_millis(500);
-/// Longest body that is handed on.
+/// The longest body that is relayed, in bytes.
 const BODY_BYTES: usize = 64 << 20;
 
-/// The calls that run.
+/// The live calls.
 #[derive(Clone)]
 pub(crate) struct Live(Arc<Mutex<Now>>);
 
@@ -51,59 +51,59 @@ impl Live {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// These calls are there now, and who connects gets them.
+    /// Sets the live calls, which every new connection receives.
     pub(crate) fn set(&self, calls: &[Value]) {
         self.now().calls = calls.to_vec();
     }
 
-    /// The daemon stands so, and who connects hears it.
+    /// Sets the state of the daemon, which every new connection receives.
     pub(crate) fn stands(&self, state: Value) {
         self.now().state = state;
     }
 
-    /// Tells all that listen that these have changed, and these are gone.
+    /// Sends to all connections that these calls have changed and those have gone.
     pub(crate) fn tell(&self, calls: &[Value], gone: &[&str], state: Option<&Value>) {
         let mut told = json!({"calls": calls, "gone": gone});
         if let Some(state) = state {
             told["state"] = state.clone();
         }
-        // Nobody may be listening.
+        // There may be no connection.
         drop(self.now().events.send(event(&told)));
     }
 
-    /// Cuts all streams off, as a daemon that is stopped does.
+    /// Cuts all streams, as a daemon that stops does.
     pub(crate) fn cut(&self) {
         self.now().events = broadcast::channel(WAITING).0;
     }
 
-    /// From now on the streams stand and tell nothing, as they do when the machine at the other end is gone; or they do.
+    /// Sets whether the streams stay open but send nothing, as when the machine at the other end is gone.
     pub(crate) fn falls_silent(&self, is_silent: bool) {
         self.now().is_silent = is_silent;
     }
 
-    /// How often somebody has connected.
+    /// The number of connections so far.
     pub(crate) fn streams(&self) -> usize {
         self.now().streams
     }
 
-    /// How many listen now.
+    /// The number of connections now.
     pub(crate) fn listeners(&self) -> usize {
         self.now().events.receiver_count()
     }
 
-    /// What was asked for, path and body.
+    /// The requests that were posted: path and body.
     pub(crate) fn posts(&self) -> Vec<(String, String)> {
         self.now().posts.clone()
     }
 }
 
-/// A daemon that is well, with two destinations.
+/// The state of a healthy daemon with two destinations.
 pub(crate) fn state() -> Value {
     json!({"asterisk": "connected", "ready": true, "reasons": [], "disk_writing": true,
         "destinations": ["ventas", "soporte"], "max_calls": 100})
 }
 
-/// A call that runs.
+/// A live call.
 pub(crate) fn call(id: &str, caller: &str, more: &Value) -> Value {
     let mut call = json!({
         "id": id, "recording_id": null, "caller": caller, "called": "200", "model": "gpt-realtime-2.1",
@@ -122,7 +122,7 @@ fn event(told: &Value) -> Bytes {
     format!("event: live\ndata: {told}\n\n").into()
 }
 
-/// The front door.
+/// The proxy.
 pub(crate) struct Front {
     pub(crate) address: SocketAddr,
     pub(crate) live: Live,
@@ -131,14 +131,14 @@ pub(crate) struct Front {
 }
 
 impl Front {
-    /// Before the API at this address.
+    /// Starts the proxy before the API at this address.
     pub(crate) fn before(api: SocketAddr) -> Self {
         let live = Live::new();
         let (stop, stopped) = oneshot::channel::<()>();
         let (bound, address) = std::sync::mpsc::sync_channel(1);
         let tls = openai_inbound_calls::net::tls::client_config().expect("a trust store");
         let client = reqwest::Client::builder().tls_backend_preconfigured(tls.as_ref().clone()).no_proxy();
-        // A kept connection may be closed by the API at the moment it is used again.
+        // The API may close a kept connection at the moment at which it is used again.
         let client = client.pool_max_idle_per_host(0);
         let behind = Behind { api, client: client.build().expect("a client") };
         let router = Router::new()
@@ -166,7 +166,7 @@ impl Front {
 }
 
 impl Front {
-    /// Ends, as a daemon that is killed.
+    /// Ends abruptly, like a daemon that is killed.
     pub(crate) fn kill(&mut self) {
         drop(self.stop.take());
         drop(self.thread.take().map(JoinHandle::join));

@@ -1,4 +1,5 @@
-//! The login: the token goes into a cookie that no script sees, and opens what it opens.
+//! Tests of the login: the token goes into a cookie that no script can read, and gives the rights of its
+//! role.
 
 use openai_inbound_calls::config::Role;
 use serde_json::json;
@@ -30,7 +31,7 @@ fn a_token_opens_the_page_and_stays_where_no_script_sees_it() {
     browser.shows(".failure", "There is no such token.");
     browser.set("#token", "");
     browser.type_into("#token", "secret of the bóss; =1\u{E007}");
-    // Where one wanted to go.
+    // After the login the page shows what the user wanted to open.
     browser.shows("h1", "+573001234567");
     browser.until("document.querySelector('audio').readyState >= 1");
     let seen =
@@ -38,7 +39,7 @@ fn a_token_opens_the_page_and_stays_where_no_script_sees_it() {
     assert_eq!(seen, json!("{}"));
     browser.shows("button.danger", "Delete");
 
-    // It is still open when the page is loaded again, and shut after leaving.
+    // The session survives a reload of the page, and ends with the logout.
     browser.run("location.reload()", &[]);
     browser.shows("h1", "+573001234567");
     browser.click("#logout");

@@ -1,4 +1,5 @@
-//! For everybody: contrast, a telephone's screen, targets for a finger, the keyboard, names for screen readers.
+//! Tests of accessibility: contrast, the screen of a phone, touch targets, the keyboard, and names for screen
+//! readers.
 
 use openai_inbound_calls::config::Role;
 use serde_json::{Value, json};
@@ -35,7 +36,7 @@ fn world(languages: &'static str) -> Option<World> {
     Some(world)
 }
 
-/// Shows each view, and does this with it. Usage from the beginning of the recorded calls.
+/// Opens each view and calls `with` for it. The usage starts with the first recorded call.
 fn each_view(browser: &Browser, mut with: impl FnMut(&str)) {
     for (path, is_there) in VIEWS {
         browser.go(path);
@@ -51,7 +52,7 @@ fn list(value: &Value) -> Vec<String> {
     value.as_array().expect("a list").iter().map(|one| one.as_str().expect("text").to_owned()).collect()
 }
 
-/// Every text with less contrast to what is behind it than WCAG 2.2 demands at its size (1.4.3).
+/// The texts whose contrast to their background is below what WCAG 2.2 demands for their size (1.4.3).
 const FAINT: &str = "
     const parse = (color) => { const n = color.match(/[\\d.]+/g).map(Number); return { rgb: n.slice(0, 3), a: n[3] ?? 1 } };
     const light = (rgb) => { const [r, g, b] = rgb.map((v) => { v /= 255; return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4 });
@@ -89,7 +90,8 @@ fn every_text_stands_out_by_day_and_by_night() {
     }
 }
 
-/// What sticks out at the side, and what is too small for a finger: 44 dots, but for links within a text.
+/// The elements that stick out at the side, and those that are too small for a finger: 44 pixels, except
+/// links within a text.
 const CRAMPED: &str = "
     const wide = document.scrollingElement.scrollWidth - innerWidth;
     const small = [...document.querySelectorAll('main button, main input, main select, main summary, main a, nav a')]
@@ -115,7 +117,7 @@ fn everything_fits_a_telephone_and_a_finger() {
     }
 }
 
-/// What a screen reader would have no name for.
+/// The elements for which a screen reader would have no name.
 const NAMELESS: &str = "
     const nameless = [...document.querySelectorAll('a, button, input, select, audio ~ *, [role=meter], [role=slider], svg, summary')]
         .filter((e) => e.matches('a, button, summary') ? !e.textContent.trim() :
@@ -136,8 +138,8 @@ fn everything_has_a_name_and_a_place_for_those_who_do_not_see_it() {
     });
 }
 
-/// What scrolls and cannot be reached with the keyboard, or has no name when one gets there (axe:
-/// `scrollable-region-focusable`).
+/// The elements that scroll but cannot be reached with the keyboard, or that have no name when they are
+/// reached (axe: `scrollable-region-focusable`).
 const STUCK: &str = "
     for (const details of document.querySelectorAll('main details')) details.open = true;
     return [...document.querySelectorAll('main *')]
@@ -177,7 +179,7 @@ fn the_keyboard_is_enough() {
     browser.keys(&secret.iter().map(String::as_str).collect::<Vec<_>>());
     browser.keys(&[enter]);
     browser.shows("h1", "Now");
-    // Through the links at the top to the history.
+    // The links at the top lead to the history.
     browser.run("document.activeElement.blur(); getSelection().collapse(document.body, 0)", &[]);
     browser.keys(&[tab]);
     assert_eq!(focused(), "Skip to content");
@@ -189,7 +191,7 @@ fn the_keyboard_is_enough() {
     assert_eq!(browser.run(ring, &[]), "solid", "where one is can be seen");
     browser.keys(&[enter]);
     browser.until("document.querySelectorAll('tbody tr').length === 1");
-    // The focus is in the view; the next is its first field.
+    // The focus is in the view; the next element is its first field.
     browser.keys(&[tab]);
     assert_eq!(browser.run("return document.activeElement.name", &[]), "from");
     browser.run("document.querySelector('tbody a').focus()", &[]);
@@ -199,7 +201,7 @@ fn the_keyboard_is_enough() {
     browser.run("document.querySelector('.wave').focus()", &[]);
     browser.keys(&["\u{E014}", "\u{E014}", down]);
     browser.until("Math.round(document.querySelector('audio').currentTime) === 5");
-    // A line, by Enter.
+    // Enter selects a line.
     browser.run("document.querySelector('.transcript button').focus()", &[]);
     browser.keys(&[tab, enter]);
     browser.until("document.querySelector('audio').currentTime >= 3.2");

@@ -1,12 +1,13 @@
-//! The dashboard in a real Chromium, driven by WebDriver, over the real API: live calls, the
-//! history, one call, usage, the login; both languages, light and dark, a telephone's screen, the keyboard; words and
-//! numbers that are scripts; two hundred live calls.
+//! Tests of the dashboard in a real Chromium that WebDriver controls, over the real API: live calls, the
+//! history, one call, usage and the login; both languages, light and dark, the screen of a phone, the
+//! keyboard; words and numbers that are scripts; two hundred live calls.
 //!
-//! `simulated` is about the real program between the fakes; the others have the real API over what they put there, and
-//! `live` in place of its live calls.
+//! `simulated` tests the real program between the fakes. The others have the real API over data of their own,
+//! and `live` instead of its live calls.
 //!
-//! Without a Chromium they are skipped and say so; `tests/run dashboard` installs it, and then that fails
-//! (`DASHBOARD_TESTS`). With `DASHBOARD_SCREENSHOTS=FOLDER` they leave pictures there, to be looked at.
+//! Without a Chromium the tests are skipped and say so. `tests/run dashboard` installs Chromium, and a
+//! missing Chromium is then a failure (`DASHBOARD_TESTS`). With `DASHBOARD_SCREENSHOTS=FOLDER` the tests save
+//! screenshots there.
 
 #![expect(
     clippy::print_stdout,

@@ -1,4 +1,4 @@
-//! Now: live calls, live.
+//! Tests of the page "Now" with its live calls.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ fn said(n: u64, speaker: &str, text: &str, is_final: bool) -> Value {
     json!({"item": format!("item_{n}"), "speaker": speaker, "text": text, "final": is_final})
 }
 
-/// Three calls, at three points.
+/// Three calls in three states.
 fn three() -> [Value; 3] {
     let talk = [
         said(0, "assistant", "Hola, gracias por llamar. ¿En qué puedo ayudarle?", true),
@@ -69,7 +69,7 @@ fn live_calls_come_change_and_go() {
     );
     browser.picture("now");
 
-    // It goes on; words that have not changed do not come again, and nothing is made anew.
+    // The call continues. Words that have not changed are not sent again, and no element is created anew.
     browser.run("document.querySelector('[data-id=\"17.1\"]').marked = true", &[]);
     first["turn"] = json!("listening");
     first["caller_speaks"] = json!(true);
@@ -114,7 +114,7 @@ fn a_stream_that_broke_is_opened_again_and_what_is_over_is_forgotten() {
     browser.shows("#count", "2 calls running");
     assert_eq!(browser.texts(".call h2"), ["+34600111222", "+4930123456"]);
     assert_eq!((live.streams(), browser.count(".failure"), browser.count(".is-stale")), (2, 0, 0));
-    // Nowhere to hand a call over to.
+    // There is no destination to hand the call over to.
     browser.until("![...document.querySelectorAll('.call button')].some((e) => e.textContent === 'Hand over' && e.checkVisibility())");
 }
 
@@ -165,12 +165,12 @@ fn words_stand_in_the_order_in_which_they_were_said() {
     browser.go("/");
     let words = "[data-id='17.1'] .words li";
     browser.shows(words, "Con mucho gusto.");
-    // What the caller had asked is put into words only now.
+    // The caller's question is transcribed only now.
     live.tell(&talk(&[greeting, said(1, "user", "¿Una cita?", true), answer(true)]), &[], None);
     browser.shows(words, "¿Una cita?");
     let all = ["Assistant: Hola.", "Caller: ¿Una cita?", "Assistant: Con mucho gusto."];
     assert_eq!(browser.texts(words), all);
-    // The server moves an utterance; the first one is not among the last any more.
+    // The server moves an utterance, and the first one is no longer among the last ones.
     live.tell(&talk(&[answer(true), said(1, "user", "¿Una cita?", true)]), &[], None);
     browser.until("document.querySelectorAll('.words li').length === 2");
     assert_eq!(browser.texts(words), ["Assistant: Con mucho gusto.", "Caller: ¿Una cita?"]);
@@ -189,7 +189,7 @@ fn a_page_that_nobody_looks_at_holds_no_stream() {
         browser.run(script, &[json!(hidden)]);
     };
     look(true);
-    // The server finds out that nobody listens when it next has something to say.
+    // The server notices a closed connection when it next sends something.
     until("the stream is closed", || {
         live.tell(&[], &[], None);
         live.listeners() == 0
@@ -197,7 +197,7 @@ fn a_page_that_nobody_looks_at_holds_no_stream() {
     live.set(&three()[..1]);
     look(false);
     browser.shows("#count", "1 call running");
-    // Nor does a page that shows something else.
+    // A page that shows another view holds no stream either.
     browser.click("nav a[href='#/calls']");
     until("the stream is closed", || {
         live.tell(&[], &[], None);
@@ -214,7 +214,7 @@ fn hanging_up_and_handing_over_are_asked_once() {
     browser.press("[data-id='17.2']", "Hang up");
     browser.shows("dialog", "The call of +34600111222 will end now.");
     browser.picture("hang-up");
-    // No has the focus.
+    // The button "No" has the focus.
     browser.keys(&["\u{E007}"]);
     browser.until("!document.querySelector('dialog')");
     browser.press("[data-id='17.2']", "Hang up");
@@ -233,7 +233,7 @@ fn hanging_up_and_handing_over_are_asked_once() {
         ("/calls/17.1/transfer".to_owned(), json!({"destination": "soporte"}).to_string()),
     ];
     assert_eq!(live.posts(), asked);
-    // It ended meanwhile.
+    // The call ended meanwhile.
     live.set(&[]);
     browser.press("[data-id='17.2']", "Hang up");
     browser.press("dialog", "Hang up");
@@ -263,7 +263,8 @@ fn two_hundred_live_calls_leave_the_page_alive() {
     live.set(&calls(0));
     browser.go("/");
     browser.shows("#count", "200 calls running");
-    // Frames that are drawn, nodes that are added or removed, and how long the page was busy at a stretch.
+    // The number of drawn frames, of added or removed nodes, and the longest time for which the page was
+    // busy.
     browser.run(
         "window.frames_drawn = 0; window.nodes = 0; window.longest = 0; window.cards = [...document.querySelectorAll('.call')]; \
          const count = () => { window.frames_drawn += 1; requestAnimationFrame(count) }; count(); \
@@ -277,7 +278,7 @@ fn two_hundred_live_calls_leave_the_page_alive() {
     );
     for event in 1..=EVENTS {
         live.tell(&calls(event), &[], None);
-        // While it draws them, the page still answers.
+        // While the page draws them, it still answers.
         let text = format!("Pregunta 199, {event} palabras.");
         browser.until(&format!(
             "document.querySelector('[data-id=\"17.199\"] .words li:last-child').textContent.endsWith({})",
@@ -314,9 +315,9 @@ fn a_daemon_that_is_well_says_so_in_spanish() {
     );
     assert_eq!(world.browser.texts("nav a"), ["Ahora", "Llamadas", "Uso"]);
     assert_eq!(world.browser.run("return document.documentElement.lang", &[]), json!("es"));
-    // 1,200 in Colombia.
+    // This is the Colombian form of 1,200.
     world.browser.shows("[data-id='17.1'] dd", "1.200 ms");
-    // Not "$", which is a peso there.
+    // The currency is not "$", which means a peso in Colombia.
     world.browser.shows("[data-id='17.1'] dd", "USD\u{A0}0,0123");
     world.browser.looks(With { languages: "", width: 360, dark: true });
     world.browser.picture("now-es-dark-360");

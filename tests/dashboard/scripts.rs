@@ -1,4 +1,4 @@
-//! What callers say, call themselves, and make models say is text, even if it is a script.
+//! Tests that the text of callers and of models is shown as text, even if it is a script.
 
 use std::cell::RefCell;
 
@@ -8,7 +8,7 @@ use crate::browser::Browser;
 use crate::live::call;
 use crate::world::{ID, Setting, World, conversation, recorded_row, until};
 
-/// Each way into a page that there is.
+/// Every way of injecting a script into a page.
 const EVIL: [&str; 5] = [
     "<script>window.hacked = 1</script>",
     "<img src=x onerror=\"window.hacked = 1\">",
@@ -17,7 +17,7 @@ const EVIL: [&str; 5] = [
     "javascript:window.hacked=1",
 ];
 
-/// As text, all of it; and nothing of it has become an element, nor run.
+/// Checks that all of it is text, and that no part of it has become an element or has run.
 #[track_caller]
 fn is_text(browser: &Browser, within: &str) {
     for evil in EVIL {
@@ -53,7 +53,7 @@ fn a_live_caller_who_is_a_script_is_text() {
     browser.press("[data-id='17.1']", "Hand over");
     is_text(browser, "dialog p");
     is_text(browser, "dialog select");
-    // Where its link leads is a call, whatever is in its id.
+    // The link leads to a call, whatever is in its id.
     browser.press("dialog", "Cancel");
     let link = browser.run("return document.querySelectorAll('.call h2 a')[1].getAttribute('href')", &[]);
     assert!(link.as_str().expect("text").starts_with("#/call/17%2F2%3Cscript%3E"), "{link}");
@@ -99,7 +99,7 @@ fn the_policy_lets_nothing_else_run() {
     let browser = &world.browser;
     browser.go("/");
     browser.shows("h1", "Now");
-    // As if the page had been talked into it.
+    // This simulates a page into which a script was injected.
     browser.run(
         "const script = document.createElement('script'); script.textContent = 'window.hacked = 1'; document.body.append(script); \
          const image = document.createElement('img'); image.setAttribute('onerror', 'window.hacked = 2'); \

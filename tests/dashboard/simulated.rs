@@ -1,4 +1,5 @@
-//! The real program between the fakes: a call from a simulated telephone, seen on the page it serves.
+//! Tests of the real program between the fakes: a call from a simulated phone, seen on the page that the
+//! program serves.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,17 +24,18 @@ const WEDNESDAY: (&str, &[u8]) = (
 );
 const QUESTION: (&str, &[u8]) =
     ("Quiero agendar una cita.", include_bytes!("../../src/sim/speech/caller_question.ulaw"));
-/// A transcript is whatever the server says it is.
+/// The transcript of the interruption is a script, because a transcript may be any text.
 const INTERRUPTION: (&str, &[u8]) =
     ("<script>window.hacked = 1</script>", include_bytes!("../../src/sim/speech/caller_interrupt.ulaw"));
 
-/// A model that greets, offers, is cut off and agrees.
+/// A model that greets, makes an offer, is interrupted and agrees.
 fn model() -> Script {
     let say = |(text, sound): (&str, &'static [u8])| Answer::speech(text, Arc::from(sound));
     Script {
         greeting: Some(say(GREETING)),
         answers: vec![say(OFFER), say(WEDNESDAY)],
-        // Slow enough for the interruption to meet an answer that is still being made.
+        // The audio arrives slowly enough for the interruption to come while the response is still being
+        // produced.
         burst: 3.0,
         transcripts: [QUESTION, INTERRUPTION].map(|(text, _)| text.to_owned()).to_vec(),
         ..Script::default()
@@ -111,7 +113,7 @@ fn a_call_is_seen_from_the_telephone_to_the_page() {
 
     browser.click("tbody tr a");
     browser.until("document.querySelector('.wave')?.dataset.drawn === 'true'");
-    // Of the offer as much as the model had made.
+    // The page shows as much of the offer as the model had produced.
     let offered = "Con mucho gusto. Para el martes tengo";
     for text in [GREETING.0, QUESTION.0, offered, INTERRUPTION.0, WEDNESDAY.0] {
         browser.shows(".transcript .text", text);

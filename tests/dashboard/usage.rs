@@ -1,11 +1,11 @@
-//! Usage: sums as plots and as a table.
+//! Tests of the usage page: sums as charts and as a table.
 
 use openai_inbound_calls::registry::Row;
 
 use crate::browser::With;
 use crate::world::{Setting, World, days_ago, row};
 
-/// Calls of ten days, more on some than on others and none on two; two agents.
+/// Calls of ten days, with different numbers per day, none on two days, and two agents.
 fn ten_days() -> Vec<Row> {
     let mut rows = Vec::new();
     for day in (0..10).filter(|day| ![4, 5].contains(day)) {
@@ -38,7 +38,7 @@ fn sums_are_drawn_over_time_and_told_in_a_table() {
     );
     assert_eq!(browser.count(".plots .card:nth-child(5) circle"), 24);
     assert_eq!(browser.count(".plots .card:nth-child(5) path"), 3);
-    // A gap where nobody called: the line begins anew.
+    // The line has a gap where there were no calls.
     let path = "return document.querySelector('.plots .card:nth-child(5) path').getAttribute('d')";
     let path = browser.run(path, &[]);
     assert_eq!(path.as_str().expect("text").matches('M').count(), 2, "{path}");
@@ -57,7 +57,7 @@ fn sums_are_drawn_over_time_and_told_in_a_table() {
     assert_eq!(browser.texts("details tbody td:first-child"), ["default", "ventas"]);
     browser.set("[name=by]", "model");
     browser.until("document.querySelector('#plots').dataset.drawn === 'model'");
-    // Two days of hours.
+    // The hours of two days.
     browser.set("[name=by]", "hour");
     browser.until("document.querySelector('#plots').dataset.drawn === 'hour'");
     assert_eq!(bars(1), 2);
@@ -76,6 +76,6 @@ fn plots_fit_a_telephone() {
     browser.until("document.querySelectorAll('.plot svg').length === 5");
     browser.picture("usage-es-dark-360");
     browser.looks(With { width: 1280, ..With::default() });
-    // Drawn anew for the room there is.
+    // The chart is drawn again for the available width.
     browser.until("document.querySelector('.plot svg').clientWidth > 400");
 }

@@ -1,4 +1,5 @@
-//! The API over a folder of made-up recordings and a call log of made-up calls, the live calls before it, and a browser.
+//! The API over a folder of made-up recordings and a call log of made-up calls, the live calls before it, and
+//! a browser.
 
 use std::path::Path;
 use std::time::Duration;
@@ -20,19 +21,19 @@ use tempfile::TempDir;
 use crate::browser::{Browser, With};
 use crate::live::{Front, Live};
 
-/// Longer than anything here takes on a busy machine.
+/// The time limit of a wait: longer than anything here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How often a condition is looked at.
+/// The interval at which a condition is checked.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
-/// The recorded call.
+/// The id of the recorded call.
 pub(crate) const ID: &str = "1795180048.12";
 pub(crate) const RECORDING: &str = "20261120_143025_1795180048.12";
 pub(crate) const CALLER: &str = "+573001234567";
 
-/// Bytes of G.711 in a millisecond.
+/// The bytes of G.711 in a millisecond.
 const BYTES_PER_MS: usize = 8;
 
-/// All of it. What it has is dropped in this order.
+/// The whole set-up. Its fields are dropped in this order.
 pub(crate) struct World {
     pub(crate) browser: Browser,
     front: Front,
@@ -40,23 +41,23 @@ pub(crate) struct World {
     pub(crate) folder: TempDir,
 }
 
-/// How a world differs from the plainest.
+/// The differences of a world from the default.
 #[derive(Default)]
 pub(crate) struct Setting {
     pub(crate) tokens: Vec<ApiToken>,
     pub(crate) browser: With,
     pub(crate) rows: Vec<Row>,
-    /// The conversation of [`RECORDING`], if there is to be one.
+    /// The conversation of [`RECORDING`]. None: there is no recording.
     pub(crate) conversation: Option<Value>,
 }
 
-/// A token.
+/// A token with this role.
 pub(crate) fn token(name: &str, role: Role, secret: &str) -> ApiToken {
     ApiToken { name: name.to_owned(), role, secret: Secret::new(secret.to_owned()) }
 }
 
 impl World {
-    /// None where there is no browser.
+    /// None: there is no browser.
     pub(crate) fn new(setting: Setting) -> Option<Self> {
         let folder = tempfile::tempdir().expect("a folder");
         let secret = setting.tokens.first().map_or(String::new(), |token| token.secret.expose().to_owned());
@@ -116,7 +117,7 @@ impl World {
         &self.front.live
     }
 
-    /// The daemon is dead.
+    /// Kills the daemon.
     pub(crate) fn kill(&mut self) {
         self.front.kill();
     }
@@ -129,7 +130,7 @@ impl World {
     }
 }
 
-/// Asks until it is so.
+/// Repeats the check until it succeeds.
 #[track_caller]
 pub(crate) fn until(what: &str, is_so: impl Fn() -> bool) {
     let end = now() + PATIENCE;
@@ -147,13 +148,13 @@ impl Drop for World {
     }
 }
 
-/// Noon of the day so many days ago.
+/// Noon of the day this many days ago.
 pub(crate) fn days_ago(days: i64) -> DateTime<Utc> {
     let day = wall().date_naive() - TimeDelta::days(days);
     day.and_hms_opt(12, 0, 0).expect("noon").and_utc()
 }
 
-/// A call that is over.
+/// A call that has ended.
 pub(crate) fn row(call_id: &str, caller: &str, at: DateTime<Utc>) -> Row {
     let offered_us = at.timestamp_micros();
     Row {
@@ -197,10 +198,10 @@ pub(crate) fn recorded_row() -> Row {
     }
 }
 
-/// What was said, by whom, from when to when in milliseconds, and its sound.
+/// A sentence: the speaker, the audio, its start and end in milliseconds, and the text.
 type Clip = (&'static str, &'static [u8], u64, u64, &'static str);
 
-/// The talk of the recording: real speech.
+/// The conversation of the recording in real speech.
 const TALK: [Clip; 7] = [
     (
         "assistant",
@@ -253,7 +254,7 @@ const TALK: [Clip; 7] = [
     ),
 ];
 
-/// The words of it, the third cut off.
+/// The words of the conversation. The third utterance was cut off.
 pub(crate) fn conversation() -> Value {
     let talk = TALK.iter().enumerate().map(|(n, (speaker, _, start, end, text))| {
         let kind = if *speaker == "user" { "transcript_completed" } else { "transcript_delta" };
@@ -286,7 +287,7 @@ pub(crate) fn conversation() -> Value {
     })
 }
 
-/// Puts the recording there, with these words.
+/// Writes the recording with this conversation.
 fn record(folder: &Path, conversation: &Value) {
     let mut sides = [vec![0xFF; 22_500 * BYTES_PER_MS], vec![0xFF; 22_500 * BYTES_PER_MS]];
     for (speaker, clip, start, end, _) in TALK {

@@ -1,7 +1,7 @@
-//! What the fuzz targets do with their bytes. Used by the targets of `tests/fuzz/fuzz_targets` (explored with
-//! `cargo fuzz`) and by `tests/fuzz.rs` (replayed, with the committed corpus, by `cargo test`).
+//! What the fuzz targets do with their bytes. The targets of `tests/fuzz/fuzz_targets` (explored with `cargo
+//! fuzz`) and `tests/fuzz.rs` (replayed with the committed corpus by `cargo test`) use these functions.
 //!
-//! Nothing is compared here but promises that hold for all bytes: no panic, and what is read makes sense.
+//! The functions check only promises that hold for all bytes: no panic, and results that make sense.
 
 #[path = "bodies/files.rs"]
 pub(crate) mod files;
@@ -23,10 +23,10 @@ use openai_inbound_calls::operator::LinkFault;
 use openai_inbound_calls::realtime::dialect::{Dialect, SessionSettings, TurnDetection};
 use openai_inbound_calls::realtime::server;
 
-/// A target: its name, which is that of its corpus and of its binary too, and what it does with any bytes.
+/// A target: its name, which is also that of its corpus and its binary, and its function for any bytes.
 pub(crate) type Target = (&'static str, fn(&[u8]));
 
-/// All of them.
+/// All targets.
 pub(crate) const TARGETS: [Target; 15] = [
     ("rtp", rtp),
     ("ari_event", ari_event),
@@ -62,14 +62,14 @@ pub(crate) fn ari_event(bytes: &[u8]) {
     assert!(media_address(text).is_none_or(|address| address.port() != 0));
 }
 
-/// Any text of the model's server.
+/// Any text of the Realtime server.
 pub(crate) fn realtime_event(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     drop(server::parse(text));
 }
 
-/// A call whose world does what the bytes say: the first byte of each step picks the input and the time that
-/// passes, a line of text or datagram follows.
+/// A call whose surroundings do what the bytes say: the first byte of each step selects the input and the
+/// time that passes, and a line of text or a datagram follows.
 pub(crate) fn call(bytes: &[u8]) {
     let (mut now, media) = (epoch(), ([127, 0, 0, 1], 30_000).into());
     let mut call = Call::new(now, Arc::new(settings_of_call()), seed());

@@ -1,4 +1,5 @@
-//! A disk that takes nothing: said once, calls untouched, silence of the right length, and it goes on by itself.
+//! Tests of a disk that accepts no data: one report, undisturbed calls, silence of the right length, and a
+//! recovery without help.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -14,7 +15,7 @@ use openai_inbound_calls::recordings::{Library, News, RecordingSettings};
 
 use crate::scene::*;
 
-/// A small disk of its own. None where this process may not mount one.
+/// A small disk. None: this process may not mount one.
 struct SmallDisk(PathBuf);
 
 impl SmallDisk {
@@ -67,7 +68,7 @@ fn full_disk(settings_of: impl Fn(&Path) -> RecordingSettings) {
     assert!(matches!(news.recv_timeout(PATIENCE), Ok(News::Opened(_))));
 
     let filler = disk.0.join("filler");
-    // What fails here is what this is for.
+    // A failure to write is the purpose of this file.
     drop(fs::write(&filler, vec![0; 4 << 20]));
     let batches = 150;
     let mut later = Vec::new();
@@ -75,8 +76,8 @@ fn full_disk(settings_of: impl Fn(&Path) -> RecordingSettings) {
         handle.push(Entry::Sound(vec![2; 3_200].into()));
         if batch % 30 == 0 {
             handle.push(said(&batch.to_string(), &format!("palabra {batch}")));
-            // This is about the disk, not about the queue: that the writer knows of a later call shows that it has taken
-            // everything before.
+            // This test concerns the disk and not the queue. The writer has taken everything before once it
+            // knows of a later call.
             later.push(recorder.open(opening(&format!("18.{batch}"))));
             until("the queue is empty", || recorder.health().live == 1 + later.len());
         }
@@ -102,7 +103,7 @@ fn full_disk(settings_of: impl Fn(&Path) -> RecordingSettings) {
     assert_eq!(sound[..3_200], [1; 3_200]);
     assert_eq!(sound[sound.len() - 3_200..], [3; 3_200]);
     let gap = &sound[3_200..sound.len() - 3_200];
-    // What was pushed is there or is silence, 200 ms at a time, and there is some of both.
+    // What was pushed is there or is silence, in units of 200 ms, and there is some of both.
     assert!(gap.chunks(3_200).all(|batch| batch == [2; 3_200] || batch == [0xFF; 3_200]));
     let kept = 3_200 * gap.chunks(3_200).filter(|batch| batch[0] == 2).count();
     assert!(kept > 0 && kept < gap.len(), "{kept}");
@@ -156,7 +157,7 @@ fn a_recording_that_somebody_removed_is_said_to_be_lost_and_the_others_go_on() {
 fn a_folder_that_cannot_be_made_holds_nobody_up_and_is_used_when_it_can() {
     let place = tempfile::tempdir().unwrap();
     let folder = place.path().join("recordings");
-    // A file where the folder should be: refused for root too.
+    // A file is in the place of the folder, which stops root too.
     fs::write(&folder, "").unwrap();
     let (recorder, news) = start(&settings(&folder));
     let mut handle = recorder.open(opening("17.3"));

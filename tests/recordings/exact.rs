@@ -1,4 +1,4 @@
-//! Whatever a call hands over is in its files, byte by byte and in order.
+//! Tests that everything that a call hands over is in its files, byte by byte and in order.
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
@@ -37,7 +37,7 @@ fn answer(first_frame: Duration) -> Answer {
     Answer { at: none, speech_stopped: none, first_delta: none, first_frame, own: none }
 }
 
-/// What the files should hold.
+/// The expected content of the files.
 #[derive(Default)]
 struct Expected {
     sound: Vec<u8>,
@@ -77,7 +77,7 @@ impl Expected {
         expected
     }
 
-    /// The rule of `call::transcript`, written another way.
+    /// The rule of `call::transcript`, written in another way.
     fn say(&mut self, item: &str, after: Option<&str>) {
         let is_known = self.order.iter().any(|known| known == item);
         let follows = after.filter(|after| *after != item && self.order.iter().any(|known| known == after));

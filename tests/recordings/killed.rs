@@ -1,8 +1,8 @@
-//! SIGKILL at random moments: what a call handed over more than two seconds before is in its recording, five
-//! seconds if it is encrypted.
+//! Tests of SIGKILL at random moments: what a call handed over more than two seconds before is in its
+//! recording (five seconds if the recording is encrypted).
 //!
-//! The test binary starts itself again as the child, which records calls at their real pace and says what it
-//! has handed over; the parent kills it, starts a recorder on the same folder, and looks.
+//! The test binary starts itself again as the child, which records calls in real time and reports what it has
+//! handed over. The parent kills the child, starts a recorder on the same folder, and checks the recordings.
 
 use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -18,12 +18,12 @@ use openai_inbound_calls::recordings::{Library, News, RecordingSettings, Side, S
 
 use crate::scene::*;
 
-/// Set in the child: the folder, and the recipient or nothing.
+/// The variables of the child: the folder, and the recipient or nothing.
 const CHILD: &str = "RECORDINGS_TEST_FOLDER";
 const RECIPIENT: &str = "RECORDINGS_TEST_RECIPIENT";
 const CALLS: usize = 6;
 
-/// The child: does nothing when it runs as one of the tests.
+/// The child. It does nothing when it runs as one of the tests.
 #[test]
 fn child() {
     let Some(folder) = std::env::var_os(CHILD) else { return };
@@ -31,14 +31,14 @@ fn child() {
     settings.recipient = std::env::var_os(RECIPIENT).map(|key| key.to_str().unwrap().parse().unwrap());
     let (recorder, _news) = start(&settings);
     let call = |call: usize| {
-        // One call keeps its words only: no sound hurries them to the disk.
+        // One call keeps only its words, so no audio makes the recorder write them to the disk early.
         let keep = if call == CALLS - 1 { Keep { audio: false, ..Keep::ALL } } else { Keep::ALL };
         recorder.open(Opening { keep, ..opening(&call.to_string()) })
     };
     let mut calls: Vec<_> = (0..CALLS).map(call).collect();
     let began = clock::now();
     for batch in 0u32.. {
-        // 200 ms of sound come each 200 ms: the pace of a call is what this is about.
+        // 200 ms of audio come every 200 ms, because this test depends on the pace of a call.
         thread::sleep((began + Duration::from_millis(200) * batch).saturating_duration_since(clock::now()));
         for (call, handle) in calls.iter_mut().enumerate() {
             // Some calls end, and others begin.
@@ -56,7 +56,8 @@ fn child() {
     }
 }
 
-/// Runs a child for so long, kills it, and returns what it said with the time before the end at which it did.
+/// Runs a child for this time and kills it. Returns the batches that it reported, each with the time before
+/// its end.
 fn kill_after(settings: &RecordingSettings, lifetime: Duration) -> Vec<(u32, Duration)> {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "killed::child", "--nocapture"]).env(CHILD, &settings.folder);
@@ -84,7 +85,8 @@ fn kill_after(settings: &RecordingSettings, lifetime: Duration) -> Vec<(u32, Dur
         .collect()
 }
 
-/// The whole story for one moment; returns how much older than the kill the oldest lost batch was.
+/// Runs the whole test for one moment. Returns how long before the kill the oldest lost batch was handed
+/// over.
 fn killed(
     settings: &RecordingSettings,
     reader: &RecordingSettings,
@@ -127,7 +129,7 @@ fn killed(
         }
     }
     assert!(worst < bound, "lost what was {worst:?} old");
-    // Calls that had ended before are whole.
+    // Calls that ended before are complete.
     if age.get(&7).is_some_and(|age| *age > bound) {
         assert_eq!(library.state(&id("0")).unwrap(), State::Finished);
     }
@@ -139,7 +141,7 @@ fn killed(
     worst
 }
 
-/// Random moments, one in each second or so from the second on, in milliseconds.
+/// Random moments in milliseconds, about one in each second from the second one on.
 fn moments(count: usize) -> Vec<u64> {
     use std::hash::{BuildHasher as _, Hasher as _};
     let chance = || std::collections::hash_map::RandomState::new().build_hasher().finish();
@@ -185,7 +187,7 @@ fn encrypted_without_identity_it_stays_is_listed_and_completed_by_export() {
     let keys = keys();
     let (blind, seeing) = (sealed(folder.path(), &keys, false), sealed(folder.path(), &keys, true));
     kill_after(&blind, Duration::from_millis(4_500));
-    // Somebody else's identity is as good as none.
+    // The identity of another key is as good as none.
     let (recorder, _news) = start(&sealed(folder.path(), &crate::scene::keys(), true));
     assert!(recorder.stop(PATIENCE));
     let (recorder, news) = start(&blind);

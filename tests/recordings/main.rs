@@ -1,7 +1,8 @@
-//! The recordings layer as the daemon uses it: real files, real threads, real crashes.
+//! Tests of the recordings layer as the daemon uses it: real files, real threads, real crashes.
 //!
-//! `exact` – every byte at its place; `killed` – SIGKILL at random moments; `disk` – full and read-only; `shelf` –
-//! the library; `tools` – what sox and age of the distribution think of the files. No network, no Asterisk.
+//! `exact`: every byte is in its place. `killed`: SIGKILL at random moments. `disk`: full and read-only
+//! disks. `shelf`: the library. `tools`: what sox and age of the distribution make of the files. The tests
+//! need no network and no Asterisk.
 
 #[cfg(test)]
 mod disk;

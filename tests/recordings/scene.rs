@@ -1,4 +1,4 @@
-//! What the tests have in common: keys, settings, a call, and what its files hold.
+//! What the tests share: keys, settings, a call, and the content of its files.
 
 use std::io::Read as _;
 use std::path::Path;
@@ -15,10 +15,10 @@ use openai_inbound_calls::recordings::{
     Identity, Library, News, Recorder, RecordingId, RecordingSettings, Side,
 };
 
-/// Longer than anything here takes on a busy machine.
+/// The time limit of a wait: longer than anything here takes on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A pair of keys, as text.
+/// A key pair as text.
 pub(crate) struct Keys {
     pub(crate) secret: String,
     pub(crate) public: String,
@@ -41,7 +41,7 @@ pub(crate) fn settings(folder: &Path) -> RecordingSettings {
     }
 }
 
-/// The same, encrypted; with the identity if `reads`.
+/// The same settings with encryption, and with the identity if `reads` is true.
 pub(crate) fn sealed(folder: &Path, keys: &Keys, reads: bool) -> RecordingSettings {
     let identity = reads.then(|| Arc::new(keys.secret.parse::<Identity>().unwrap()));
     RecordingSettings { recipient: Some(keys.public.parse().unwrap()), identity, ..settings(folder) }
@@ -92,7 +92,7 @@ pub(crate) fn said(item: &str, text: &str) -> Entry {
     Entry::Utterance { utterance: utterance(item, text, 0), after: None }
 }
 
-/// A bill of this cost, micro-USD; no two of its counts are the same.
+/// A bill of this cost in micro-USD. All of its counts differ.
 pub(crate) fn bill(cost: Option<u64>) -> Bill {
     let tokens = |first| Tokens {
         text_in: first,
@@ -113,7 +113,7 @@ pub(crate) fn bill(cost: Option<u64>) -> Bill {
     }
 }
 
-/// The sound of a recording, without its header.
+/// The audio of a recording without its header.
 pub(crate) fn sound(library: &Library, id: &RecordingId) -> Vec<u8> {
     let mut bytes = Vec::new();
     library.audio(id, Side::Both).unwrap().read_to_end(&mut bytes).unwrap();

@@ -1,4 +1,4 @@
-//! The library: listing, reading, deleting, exporting, while calls run and after them.
+//! Tests of the library: listing, reading, deleting and exporting, during calls and after them.
 
 use std::fs;
 use std::io::Read as _;
@@ -15,7 +15,7 @@ use openai_inbound_calls::recordings::{
 
 use crate::scene::*;
 
-/// Records one short call of this number.
+/// Records one short call from this number.
 fn record(settings: &RecordingSettings, channel: &str, caller: &str) {
     let (recorder, _news) = start(settings);
     let mut handle = recorder.open(Opening { caller: caller.into(), ..opening(channel) });
@@ -32,7 +32,7 @@ fn a_running_call_is_listed_read_and_heard_but_not_deleted() {
     let (recorder, news) = start(&settings);
     let mut handle = recorder.open(opening("17.3"));
     assert!(matches!(news.recv_timeout(PATIENCE), Ok(News::Opened(_))));
-    // More than is kept in memory: it is written at once.
+    // This is more than the recorder keeps in memory, so it is written at once.
     for _ in 0..21 {
         handle.push(Entry::Sound(vec![1; 3_200].into()));
     }
@@ -89,7 +89,7 @@ fn what_a_crash_left_of_a_recording_goes_with_it() {
     library.delete(&id).unwrap();
     assert_eq!(names(folder.path()), [""; 0]);
 
-    // The crash of a deletion that had come no further than the folder's name.
+    // This is the state after a crash during a deletion that had renamed only the folder.
     record(&settings, "17.3", "600");
     fs::create_dir(folder.path().join(format!(".{id}.live.deleted"))).unwrap();
     let (recorder, _news) = start(&settings);
@@ -104,7 +104,7 @@ fn what_cannot_be_deleted_whole_is_not_deleted_in_part() {
     record(&settings, "17.3", "600");
     let (library, id) = (Library::new(settings), id("17.3"));
     let before = names(folder.path());
-    // A folder with something in it where the third file's hidden name would be: it cannot be renamed.
+    // A folder with content is in the place of the third file's hidden name, so that file cannot be renamed.
     let obstacle = folder.path().join(format!(".{id}_audio.wav.deleted/x"));
     fs::create_dir_all(&obstacle).unwrap();
     assert!(matches!(library.delete(&id), Err(LibraryError::Io(_))));
@@ -185,7 +185,7 @@ fn a_link_to_a_folder_is_no_unfinished_recording_and_nothing_in_it_is_touched() 
     fs::write(elsewhere.path().join("audio.wav"), [0; 1_000]).unwrap();
     let linked = folder.path().join(format!("{}.live", id("17.3")));
     std::os::unix::fs::symlink(elsewhere.path(), &linked).unwrap();
-    // One that is a link where a recording's file would be written.
+    // A link is in the place where a file of the recording would be written.
     let torn = folder.path().join(format!("{}.live", id("17.4")));
     fs::create_dir(&torn).unwrap();
     fs::write(torn.join("log.jsonl"), "{").unwrap();
@@ -194,7 +194,8 @@ fn a_link_to_a_folder_is_no_unfinished_recording_and_nothing_in_it_is_touched() 
     std::os::unix::fs::symlink(&victim, torn.join("unfinished")).unwrap();
     std::os::unix::fs::symlink(&victim, folder.path().join(".probe")).unwrap();
     let (recorder, _news) = start(&settings);
-    let _something_is_left = recorder.stop(PATIENCE);
+    // The link remains, so the recorder may report that it has not finished.
+    let _stopped = recorder.stop(PATIENCE);
     assert_eq!(names(elsewhere.path()), ["audio.wav", "log.jsonl", "victim"]);
     assert_eq!(fs::read_to_string(victim).unwrap(), "precious");
     let library = Library::new(settings);

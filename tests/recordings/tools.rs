@@ -1,4 +1,5 @@
-//! What the tools of the distribution make of the files: sox of the WAV, age of the encrypted ones.
+//! Tests of what the tools of the distribution make of the files: sox of the WAV file, age of the encrypted
+//! files.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,7 +9,8 @@ use openai_inbound_calls::recordings::RecordingSettings;
 
 use crate::scene::*;
 
-/// The output of a tool; None, said aloud, where it is not installed. In CI it has to be.
+/// The output of a tool. None: the tool is not installed, and a line says so. In CI the tool must be
+/// installed.
 fn run(command: &mut Command) -> Option<Vec<u8>> {
     match command.output() {
         Ok(output) => {
@@ -39,7 +41,7 @@ fn record(settings: &RecordingSettings) -> Vec<u8> {
     whole
 }
 
-/// The raw µ-law that sox finds in a file.
+/// The µ-law bytes that sox finds in a file.
 fn heard_by_sox(wav: &Path) -> Option<Vec<u8>> {
     let mut sox = Command::new("sox");
     sox.arg(wav).args(["-t", "ul", "-"]);
@@ -58,7 +60,7 @@ fn sox_reads_the_wav_without_complaint_and_sample_by_sample() {
         assert_eq!(String::from_utf8_lossy(&said).trim(), expected, "soxi {option}");
     }
     let Some(heard) = heard_by_sox(&wav) else { return };
-    // sox decodes and encodes again; only negative zero is not the same afterwards.
+    // sox decodes and encodes again; only negative zero differs afterwards.
     let same = |(one, other): (&u8, &u8)| one == other || (*one == 0x7F && *other == 0xFF);
     assert!(heard.len() == whole.len() && whole.iter().zip(&heard).all(same));
 }

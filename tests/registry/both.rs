@@ -1,4 +1,4 @@
-//! What is true of the log wherever it is: each test runs in a file and on the server.
+//! Tests of what holds for the call log in a file and on the server. Each test runs with both.
 
 use openai_inbound_calls::number::Sought;
 use openai_inbound_calls::registry::stats::{Asked, By, Group, Latency};
@@ -9,7 +9,7 @@ use sqlx::sqlite::SqlitePool;
 use crate::mariadb::Database;
 use crate::world::{MONDAY, SECOND, World, ended, running, sought, until};
 
-/// A log in an empty folder, with a server or without.
+/// A call log in an empty folder, with or without a server.
 struct Place {
     folder: tempfile::TempDir,
     database: Option<Database>,
@@ -22,7 +22,7 @@ impl Place {
 }
 
 impl Place {
-    /// The four texts of one row, as an administrator asks for them.
+    /// Four text columns of one row, as an administrator selects them.
     async fn one(&self, sql: &str) -> [Option<String>; 4] {
         let sql = AssertSqlSafe(sql.to_owned());
         let (a, b, c, d) = if let Some(database) = &self.database {
@@ -144,7 +144,7 @@ on_both! {
         }
         assert_eq!(found("+583001234567", Some("57")).await, ["4"]);
         assert_eq!(found("1001", None).await, ["5"]);
-        // What would be erased is what is.
+        // The preview of an erasure shows what the erasure erases.
         let colombian = Sought::new("3001234567", Some(&"57".parse().unwrap())).unwrap();
         let whose = [Whose::Caller(colombian.clone()), Whose::Recording("20251020_143025_2".into())];
         let would: Vec<_> = world.reader.of(&whose).await.unwrap().into_iter().map(|row| row.call_id).collect();
@@ -160,7 +160,7 @@ on_both! {
 
     async fn pages_go_on_where_they_ended_whatever_comes_meanwhile(place) {
         let world = place.start();
-        // Two at a time, and some at the same.
+        // The pages have two rows, and some calls began at the same time.
         world.put((0..7).map(|n| ended(&format!("call-{n}"), n / 3)).collect()).await;
         let mut filter = Filter { limit: 2, ..Filter::default() };
         let (mut seen, mut pages) = (Vec::new(), 0);
@@ -170,7 +170,7 @@ on_both! {
             pages += 1;
             assert!(pages < 10, "the list never ends: {seen:?}");
             let Some(next) = page.next else { break };
-            // A cursor goes through a URL.
+            // A cursor passes through a URL.
             filter.after = Some(next.to_string().parse().unwrap());
             world.put(vec![ended(&format!("newer-{pages}"), 100 + pages)]).await;
         }
@@ -201,7 +201,7 @@ on_both! {
         let all = Filter::default;
         assert_eq!(ids(Filter { caller: Some(sought("34-600-111-222")), ..all() }).await, ["e", "b", "a"]);
         assert_eq!(ids(Filter { end_reason: Some("transferred".into()), ..all() }).await, ["c", "b"]);
-        // Text is compared to the letter in both.
+        // Both compare texts case-sensitively.
         assert_eq!(ids(Filter { agent: Some("sales".into()), ..all() }).await, ["b", "a"]);
         let (from_us, to_us) = (MONDAY + SECOND, MONDAY + 3 * SECOND);
         assert_eq!(ids(Filter { from_us, to_us, ..all() }).await, ["d", "c", "b"]);
@@ -228,7 +228,7 @@ on_both! {
         let mut rows: Vec<_> = (1..=20)
             .map(|n| Row { greeting_ms: Some(100 * n), ..of("sales", ended(&format!("s{n}"), 0)) })
             .collect();
-        // Unknown is not nothing: it is counted, and does not pull a figure down.
+        // An unknown value is not zero: it is counted separately and does not lower an average.
         for n in 0..5 {
             let (tokens, cost_micro_usd, greeting_ms) = (None, None, None);
             rows.push(of(
@@ -286,7 +286,7 @@ on_both! {
         );
         let midnight = -(14 * 3_600 + half_past_two);
         assert_eq!(ask(By::Day, 0).await, [(midnight, 4)]);
-        // In Madrid the last of them was on Tuesday, and half an hour matters in Delhi.
+        // In Madrid the last call was on Tuesday, and in Delhi the half hour of the offset matters.
         assert_eq!(
             ask(By::Day, 7_200).await,
             [(midnight - 7_200, 3), (midnight - 7_200 + 86_400, 1)]
@@ -315,14 +315,14 @@ on_both! {
             who("live").await == Some((String::new(), String::new(), false))
         })
         .await;
-        // Its end knows the caller still.
+        // The end of the call still knows the caller.
         world.offer([ended("live", 2)]);
         until("it is over", async || who("live").await.is_some_and(|(.., over)| over)).await;
         assert_eq!(who("live").await, forgotten);
         let of_caller = Filter { caller: Some(sought("34600111222")), ..Filter::default() };
         assert_eq!(world.ids(&of_caller).await.unwrap(), [""; 0]);
 
-        // Nobody's number is nobody.
+        // A call without a number matches no caller.
         world.log.erase(Whose::Caller(Sought::none())).await.unwrap();
         world.put(vec![ended("later", 9)]).await;
         for row in [withheld, known] {

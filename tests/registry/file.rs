@@ -1,4 +1,4 @@
-//! The file: full queues, disks that fail, files that are damaged or gone, and SIGKILL.
+//! Tests of the file: full queues, disks that fail, files that are damaged or gone, and SIGKILL.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -10,14 +10,14 @@ use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 
 use crate::world::{World, ended, idle, running, sought, until};
 
-/// Set in the child: the folder.
+/// The variable of the child: the folder.
 const CHILD: &str = "REGISTRY_TEST_FOLDER";
 
 #[tokio::test]
 async fn what_does_not_fit_into_the_queue_is_counted_and_said() {
     let folder = tempfile::tempdir().unwrap();
     let (log, reader, writer, said) = idle(&folder.path().join("calls.db"), None, Opener::Daemon);
-    // Nobody takes them out.
+    // Nothing takes the rows out of the queue.
     (0..1_027).for_each(|n| log.offer(ended(&n.to_string(), n)));
     assert_eq!(log.backlog(), Backlog { waiting: 1_024, lost: 3 });
     let mut task = tokio::task::JoinSet::new();
@@ -62,7 +62,7 @@ async fn a_damaged_file_is_put_aside_and_a_new_one_begun() {
     assert!(lines.len() == 1 && lines[0].starts_with(&line), "{lines:?}");
 }
 
-/// The files in the folder in which these bytes are.
+/// The files in the folder that contain these bytes.
 fn holding(folder: &Path, bytes: &str) -> Vec<String> {
     let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let holds = |path: &std::path::PathBuf| {
@@ -176,7 +176,7 @@ async fn a_guest_does_not_end_the_calls_of_a_daemon_that_may_be_running() {
     assert_eq!(guest.find("a").await, Some(running("a", 0)));
 }
 
-/// The child: does nothing when it runs as one of the tests.
+/// The child. It does nothing when it runs as one of the tests.
 #[test]
 fn child() {
     let Some(folder) = std::env::var_os(CHILD) else { return };
@@ -205,7 +205,7 @@ async fn sigkill_takes_no_row_that_was_accepted() {
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let accepted =
         lines.map_while(Result::ok).filter_map(|line| line.strip_prefix("accepted ")?.parse().ok());
-    // Somewhere in the next one.
+    // The kill comes somewhere in the next row.
     let last: i64 = accepted.take(100).last().unwrap();
     child.kill().unwrap();
     child.wait().unwrap();

@@ -1,7 +1,8 @@
-//! The call log, in a file and on a real MariaDB.
+//! Tests of the call log in a file and on a real MariaDB.
 //!
-//! `both` asks the same of both; `file` and `outage` are about what only one of them has. Without `mariadbd` on this
-//! machine the tests that want one say that they are skipped; `tests/run database` installs it, and then they must not.
+//! `both` runs the same tests with both; `file` and `outage` test what only one of them has. Without
+//! `mariadbd` on this machine, the tests that need a server say that they are skipped. `tests/run database`
+//! installs `mariadbd`, and skipping is then a failure.
 
 #![expect(
     clippy::unwrap_used,

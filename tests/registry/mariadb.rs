@@ -1,5 +1,6 @@
-//! A real MariaDB for all tests of this binary, each with a database of its own: on a loopback port, in a folder of
-//! its own, gone when the binary ends, however it ends. And a door to it that can be shut.
+//! A real MariaDB for all tests of this binary, each with a database of its own: on a loopback port and in a
+//! folder of its own, which are removed when the binary ends, however it ends. A proxy before the server can
+//! be closed.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -16,18 +17,18 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// Longer than a server takes to start on a busy machine.
+/// The time limit of a wait: longer than a server takes to start on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How often it is looked whether it has.
+/// The interval at which a condition is checked.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-/// Set by `tests/run database`: a missing server is a failure.
+/// Set by `tests/run database`: a missing server is then a failure.
 const REQUIRED: &str = "DATABASE_TESTS";
 const PROGRAMS: [&str; 2] = ["/usr/sbin", "/usr/bin"];
-/// With characters that an address must write in another way.
+/// The password, and its form in an address, where some of its characters are escaped.
 const PASSWORD: (&str, &str) = ("p@ss/w?rd", "p%40ss%2Fw%3Frd");
 
-/// Runs the server until its standard input ends, which is when this process does; then removes its folder. Kills it
-/// and starts it again when told to.
+/// Runs the server until the standard input of this script ends, which happens when this process ends; then
+/// removes its folder. On command it kills the server and starts it again.
 const KEEPER: &str = r#"
 run() { "$@" >>"$FOLDER/log" 2>&1 & server=$!; }
 run "$@"
@@ -44,7 +45,7 @@ rm -rf "$FOLDER"
 struct Running {
     port: u16,
     certificate: PathBuf,
-    /// Its standard input holds the server.
+    /// The standard input of this process keeps the server running.
     keeper: Mutex<Child>,
 }
 
@@ -65,12 +66,12 @@ pub(crate) struct Database {
 }
 
 impl Database {
-    /// An empty one. None, with a word about it, where there is no MariaDB.
+    /// An empty database. None: there is no MariaDB, and a line says so.
     pub(crate) async fn new() -> Option<Self> {
         Self::on(SERVER.get_or_init(start).clone()).await
     }
 
-    /// One on a server of its own, that can be killed.
+    /// A database on a server of its own, which can be killed.
     pub(crate) async fn with_its_server() -> Option<Self> {
         let server = tokio::task::spawn_blocking(start).await.expect("no panic");
         Self::on(server).await
@@ -96,7 +97,7 @@ impl Database {
         Some(database)
     }
 
-    /// Kills its server, in whatever it does.
+    /// Kills the server, whatever it is doing.
     pub(crate) async fn kill_server(&self) {
         self.server.tell("kill");
         while connect(self.server.port).await.is_ok() {
@@ -104,7 +105,7 @@ impl Database {
         }
     }
 
-    /// Starts it again, and waits for it.
+    /// Starts the server again, and waits until it is ready.
     pub(crate) async fn start_server(&self) {
         self.server.tell("start");
         let until_it_runs = async {
@@ -115,7 +116,7 @@ impl Database {
         tokio::time::timeout(PATIENCE, until_it_runs).await.expect("MariaDB starts again");
     }
 
-    /// Takes a right from its user.
+    /// Takes a privilege from the user of the database.
     pub(crate) async fn refuse(&self, right: &str) {
         let name = &self.name;
         let revoke = AssertSqlSafe(format!("REVOKE {right} ON {name}.* FROM {name}"));
@@ -126,7 +127,7 @@ impl Database {
         self.address_at(self.server.port)
     }
 
-    /// The same with these parameters; it lets nobody in without TLS then.
+    /// The address with these parameters. The server then admits no connection without TLS.
     pub(crate) async fn address_with_tls(&self, parameters: &str) -> Server {
         let name = &self.name;
         let only = AssertSqlSafe(format!("ALTER USER {name} REQUIRE SSL"));
@@ -134,7 +135,7 @@ impl Database {
         format!("{}?{parameters}", self.url(self.server.port)).parse().expect("an address")
     }
 
-    /// What its certificate is signed with: itself.
+    /// The certificate of the server, which is self-signed.
     pub(crate) fn certificate(&self) -> String {
         self.server.certificate.display().to_string()
     }
@@ -143,7 +144,7 @@ impl Database {
         self.url(port).parse().expect("an address")
     }
 
-    /// As `DATABASE_URL` has it.
+    /// The address as `DATABASE_URL` has it.
     pub(crate) fn database_url(&self) -> String {
         self.url(self.server.port)
     }
@@ -153,7 +154,7 @@ impl Database {
         format!("mysql://{name}:{}@127.0.0.1:{port}/{name}", PASSWORD.1)
     }
 
-    /// As an administrator sees it.
+    /// A connection with the rights of an administrator.
     pub(crate) async fn pool(&self) -> MySqlPool {
         let url = format!("mysql://root@127.0.0.1:{}/{}", self.server.port, self.name);
         MySqlPool::connect(&url).await.expect("it runs")
@@ -168,7 +169,7 @@ fn program(name: &str) -> Option<PathBuf> {
     PROGRAMS.iter().map(|folder| Path::new(folder).join(name)).find(|path| path.exists())
 }
 
-/// Starts it, if it is installed.
+/// Starts the server if it is installed.
 fn start() -> Option<Arc<Running>> {
     let (server, install) = (program("mariadbd")?, program("mariadb-install-db")?);
     let folder = tempfile::Builder::new().prefix("mariadb").tempdir().expect("a folder").keep();
@@ -176,7 +177,7 @@ fn start() -> Option<Arc<Running>> {
     let mut options =
         vec!["--no-defaults".to_owned(), format!("--datadir={}", folder.join("data").display())];
     if is_root {
-        // It refuses to run as root.
+        // The server refuses to run as root.
         options.push("--user=nobody".into());
         assert!(Command::new("chown").arg("nobody").arg(&folder).status().expect("chown").success());
     }
@@ -220,7 +221,7 @@ fn start() -> Option<Arc<Running>> {
     Some(Arc::new(Running { port, certificate, keeper: Mutex::new(keeper) }))
 }
 
-/// A port before the server, which can be shut: then nobody gets in, and who is in is thrown out.
+/// A proxy before the server. While it is closed, it refuses connections and cuts those that are open.
 pub(crate) struct Door {
     port: u16,
     is_open: watch::Sender<bool>,
@@ -257,7 +258,7 @@ impl Door {
         self.is_open.send_replace(open);
     }
 
-    /// The database, through the door.
+    /// The address of the database through the proxy.
     pub(crate) fn address(&self, database: &Database) -> Server {
         database.address_at(self.port)
     }
@@ -265,6 +266,7 @@ impl Door {
 
 async fn forward(mut guest: TcpStream, server: u16) {
     if let Ok(mut server) = TcpStream::connect(("127.0.0.1", server)).await {
-        let _until_one_goes = tokio::io::copy_bidirectional(&mut guest, &mut server).await;
+        // The connection may end in any way.
+        tokio::io::copy_bidirectional(&mut guest, &mut server).await.ok();
     }
 }

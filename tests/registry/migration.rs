@@ -1,4 +1,5 @@
-//! Files and servers whose tables an earlier version made: with the key `call_id` alone, as it was published.
+//! Tests of files and servers whose tables an earlier version created: with the key `call_id` alone, as that
+//! version was published.
 
 use openai_inbound_calls::registry::{Filter, Row, Tokens};
 use openai_inbound_calls::sqlite::{self, Commit, Migrations};
@@ -12,7 +13,7 @@ use crate::world::{MONDAY, World, ended, running, sought, until};
 const FILE: Migrations = &[(1, "calls", include_str!("../../src/registry/0001_calls.sqlite.sql"))];
 const SERVER: Migrations = &[(1, "calls", include_str!("../../src/registry/0001_calls.mysql.sql"))];
 
-/// What the version before wrote into its columns; `values`: from `end_reason` on.
+/// The row that the earlier version wrote. `values` are those of the columns from `end_reason` on.
 fn insert(call_id: &str, host: &str, seconds: i64, values: &str) -> String {
     let at = MONDAY + seconds * 1_000_000;
     format!(
@@ -26,7 +27,7 @@ fn insert(call_id: &str, host: &str, seconds: i64, values: &str) -> String {
     .replace("model_too, ", "")
 }
 
-/// The rows of the version before: a call that is over, one that was not taken, and one that runs.
+/// The rows of the earlier version: a call that has ended, one that was not accepted, and one that runs.
 fn rows(host: &str) -> [String; 3] {
     [
         insert("a", host, 0, "'caller_hung_up', 1000, 43210"),
@@ -35,14 +36,14 @@ fn rows(host: &str) -> [String; 3] {
     ]
 }
 
-/// What they are since.
+/// The rows after the migration.
 fn since(host: &str) -> [Row; 3] {
     let of = |row: Row| Row { row_id: format!("{host}:{}", row.call_id), host: host.to_owned(), ..row };
     let refused = Row {
         model: String::new(),
         agent: String::new(),
         end_reason: Some("busy".into()),
-        // It used nothing, which an earlier version called unknown.
+        // The call used nothing, which the earlier version called unknown.
         tokens: Some(Tokens::default()),
         cost_micro_usd: Some(0),
         ..ended("refused", 1)
@@ -89,7 +90,8 @@ async fn a_server_of_the_version_before_keeps_its_rows_and_takes_those_that_stil
     write_server(&server, &rows("pbx")).await;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("calls.db");
-    // This daemon is another, whose Asterisk gave the same id; and the end of `b` is in its file still, as is its start.
+    // This daemon runs on another machine, whose Asterisk assigned the same id. The end of `b` is still in
+    // its file, and so is its start.
     let pool = sqlite::open(&file, FILE, Commit::Durable).await.unwrap();
     write_file(&pool, &[insert("a", "other", 5, "'transferred', 1000, 43210")]).await;
     write_file(&pool, &[insert("b", "pbx", 2, "'caller_hung_up', 1000, 43210")]).await;

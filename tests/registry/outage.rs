@@ -1,4 +1,4 @@
-//! A server that is away, comes back, or refuses: nothing that was accepted is lost, and nothing is there twice.
+//! Tests of a server that is away, returns, or refuses: no accepted row is lost, and no row is there twice.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use sqlx::sqlite::SqlitePool;
 use crate::mariadb::{Database, Door};
 use crate::world::{World, ended, running, sought, until};
 
-/// How many rows are in a file.
+/// The number of rows in a file.
 async fn waiting(file: &Path) -> i64 {
     let pool = SqlitePool::connect(&format!("sqlite:{}", file.display())).await.expect("a file");
     let rows = sqlx::query_scalar("SELECT COUNT(*) FROM calls").fetch_one(&pool).await.expect("the table");
@@ -22,7 +22,8 @@ async fn on(server: &MySqlPool) -> Vec<String> {
     ids.expect("the table")
 }
 
-/// Waits until the log has written all it was offered: an erasure is answered when what came before it is in the file.
+/// Waits until the log has written everything that was offered. An erasure is answered once everything before
+/// it is in the file.
 async fn accepted(world: &World) {
     world.log.erase(Whose::Caller(sought("1"))).await.expect("the file is fine");
 }
@@ -65,7 +66,7 @@ async fn a_server_that_goes_away_in_between_gets_the_rest_of_a_killed_daemon_fro
     accepted(&world).await;
     world.kill().await;
 
-    // Its successor does not know what became of the call that was running.
+    // The next daemon does not know what became of the running call.
     let world = World::start(&file, Some(door.address(&database)));
     world.offer([ended("d", 3)]);
     accepted(&world).await;
@@ -83,7 +84,7 @@ async fn a_delivery_that_was_cut_off_before_it_was_noted_is_repeated_without_har
     let Some(database) = Database::new().await else { return };
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("calls.db");
-    // What a file looks like whose rows had reached the server when its daemon was killed.
+    // This is a file whose rows had reached the server when its daemon was killed.
     World::start(&file, None).put(vec![ended("a", 0), ended("b", 1)]).await;
     let copy = folder.path().join("before.db");
     std::fs::copy(&file, &copy).unwrap();
@@ -135,7 +136,7 @@ async fn an_erasure_reaches_a_server_that_was_away_and_rows_of_other_machines() 
         })
         .await;
     }
-    // Nothing of the number stays on this machine.
+    // No trace of the number stays on this machine.
     until("the file is empty", async || waiting(&file).await == 0).await;
     world.stop().await;
     let pool = SqlitePool::connect(&format!("sqlite:{}", file.display())).await.unwrap();
@@ -160,7 +161,7 @@ async fn a_row_the_server_refuses_holds_up_no_other() {
     assert!(world.said.lines()[0].contains(" refuses 1 rows: "), "{:?}", world.said.lines());
     world.put(vec![ended("later", 3)]).await;
     assert_eq!(world.said.lines().len(), 1, "once");
-    // Nothing is lost: when the server will have it, it has it.
+    // No row is lost: the server has it as soon as the server accepts it.
     let constraint: String = sqlx::query_scalar(
         "SELECT CONSTRAINT_NAME FROM information_schema.CHECK_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = DATABASE()",
     )
@@ -194,13 +195,13 @@ async fn a_server_that_refuses_the_connection_is_said_with_that_cause() {
     let world = World::start(&folder.path().join("calls.db"), Some(database.address()));
     world.put(vec![ended("a", 0)]).await;
     database.kill_server().await;
-    // One that connected before, and one that never did.
+    // One log connected before, and the other never did.
     let other = World::start(&folder.path().join("other.db"), Some(database.address()));
     world.offer([ended("b", 1)]);
     for world in [&world, &other] {
         until("the operator hears of it", async || !world.said.lines().is_empty()).await;
         let lines = world.said.lines();
-        // One that knocks in the moment in which the server dies is not refused, but reset.
+        // A connection at the moment at which the server dies is reset instead of refused.
         let is_told = ["Connection refused", "Connection reset"].iter().any(|cause| lines[0].contains(cause));
         assert!(is_told && !lines[0].contains("pool"), "{lines:?}");
     }

@@ -1,4 +1,4 @@
-//! A call log that runs, what it told the operator, and calls to put in.
+//! A running call log, what it told the operator, and calls to add.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,11 +12,11 @@ use openai_inbound_calls::registry::{
 };
 use tokio::task::JoinSet;
 
-/// Longer than anything here takes on a busy machine.
+/// The time limit of a wait: longer than anything here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How often a condition is looked at.
+/// The interval at which a condition is checked.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
-/// 2025-10-20T14:30:25Z, a Monday.
+/// 2025-10-20T14:30:25Z, a Monday, in microseconds.
 pub(crate) const MONDAY: i64 = 1_760_970_625_000_000;
 pub(crate) const SECOND: i64 = 1_000_000;
 
@@ -28,7 +28,7 @@ pub(crate) struct World {
     task: JoinSet<()>,
 }
 
-/// What the operator was told.
+/// The notices to the operator.
 #[derive(Clone, Default)]
 pub(crate) struct Said(Arc<Mutex<Vec<Notice>>>);
 
@@ -43,13 +43,13 @@ impl Said {
         said.iter().map(|notice| notice.line(Language::English)).collect()
     }
 
-    /// How often something was said that begins like this.
+    /// The number of notices whose line starts like this.
     pub(crate) fn times(&self, beginning: &str) -> usize {
         self.lines().iter().filter(|line| line.starts_with(beginning)).count()
     }
 }
 
-/// A log whose task does not run yet.
+/// A log whose task is not running yet.
 pub(crate) fn idle(file: &Path, server: Option<Server>, opener: Opener) -> (Log, Reader, Writer, Said) {
     let said = Said::default();
     let (log, reader, writer) =
@@ -73,7 +73,7 @@ impl World {
         rows.into_iter().for_each(|row| self.log.offer(row));
     }
 
-    /// Offers these and waits until the last of them is there as it is.
+    /// Offers these rows and waits until the last one is there with its content.
     pub(crate) async fn put(&self, rows: Vec<Row>) {
         let last = rows.last().cloned().expect("some");
         self.offer(rows);
@@ -84,7 +84,7 @@ impl World {
         until("the row is there", async || self.find(&row.row_id).await.as_ref() == Some(row)).await;
     }
 
-    /// The row or call, if the log answers and has it.
+    /// The row or call. None: the log does not answer, or does not have it.
     pub(crate) async fn find(&self, id: &str) -> Option<Row> {
         self.reader.find(id).await.ok().flatten()
     }
@@ -94,7 +94,7 @@ impl World {
         Ok(self.reader.page(filter).await?.calls.into_iter().map(|row| row.call_id).collect())
     }
 
-    /// Ends it in order: what was offered is in the file.
+    /// Ends the log in order, so that everything offered is in the file.
     pub(crate) async fn stop(mut self) -> Said {
         drop(self.log);
         while let Some(ended) = self.task.join_next().await {
@@ -103,13 +103,13 @@ impl World {
         self.said
     }
 
-    /// Ends it where it stands.
+    /// Ends the log abruptly.
     pub(crate) async fn kill(mut self) {
         self.task.shutdown().await;
     }
 }
 
-/// Asks until it is so.
+/// Repeats the check until it succeeds.
 pub(crate) async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
     let end = now() + PATIENCE;
     while !is_so().await {
@@ -118,12 +118,12 @@ pub(crate) async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
     }
 }
 
-/// Whose calls these are.
+/// The calls of this number.
 pub(crate) fn sought(number: &str) -> Sought {
     Sought::new(number, None).expect("a number")
 }
 
-/// A call that runs, `seconds` after [`MONDAY`].
+/// A running call that began `seconds` after [`MONDAY`].
 pub(crate) fn running(call_id: &str, seconds: i64) -> Row {
     Row {
         row_id: format!("row-{call_id}"),
@@ -139,7 +139,7 @@ pub(crate) fn running(call_id: &str, seconds: i64) -> Row {
     }
 }
 
-/// The same call, over.
+/// The same call after its end.
 pub(crate) fn ended(call_id: &str, seconds: i64) -> Row {
     let row = running(call_id, seconds);
     Row {

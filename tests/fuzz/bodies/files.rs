@@ -1,5 +1,5 @@
-//! What may lie in the folder of the recordings, whoever put it there: the log of an unfinished recording, sound, sealed
-//! pieces and their names.
+//! What may be in the folder of the recordings, whoever put it there: the log of an unfinished recording,
+//! audio, sealed pieces and their names.
 
 use std::cell::RefCell;
 use std::fs;
@@ -14,12 +14,12 @@ use openai_inbound_calls::recordings::{Library, LibraryError, RecordingId, Recor
 use tempfile::TempDir;
 
 const ID: &str = "20251020_143025_1795180048.12";
-/// Made for this: it has sealed nothing but made-up sound.
+/// An identity for these tests, which has sealed nothing but made-up audio.
 const IDENTITY: &str = "AGE-SECRET-KEY-1VE6H57NFDENJQMMXYPKKZER9946HQGRJV43K7UNYD9HXWUEQXQCS7F6YQU";
-/// More than any input here can be worth on disk.
+/// More bytes than any input here can need on the disk.
 const MOST_BYTES: u64 = 256 << 20;
 
-/// A folder, emptied for each input, and one for what is exported.
+/// A folder that is emptied for each input, and one for exported files.
 struct Shelf {
     folder: TempDir,
     library: Library,
@@ -29,7 +29,7 @@ thread_local! {
     static SHELF: RefCell<Option<Shelf>> = const { RefCell::new(None) };
 }
 
-/// A folder in memory where there is one: a disk would be what is tried here.
+/// A folder in memory if there is one; otherwise these tests would mostly measure the disk.
 pub(crate) fn folder() -> TempDir {
     let memory = Path::new("/dev/shm");
     if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.expect("a folder")
@@ -50,7 +50,7 @@ impl Shelf {
         Self { folder, library }
     }
 
-    /// Does it with an empty folder of recordings.
+    /// Calls `act` with an empty folder of recordings.
     fn with(act: impl FnOnce(&Self, &Path)) {
         SHELF.with_borrow_mut(|shelf| {
             let shelf = shelf.get_or_insert_with(Self::new);
@@ -65,7 +65,7 @@ impl Shelf {
         });
     }
 
-    /// Everything that can be asked of the recording; none of it may be an error of ours.
+    /// Asks for everything about the recording. No answer may be an error of the program itself.
     fn look(&self) {
         let id: RecordingId = ID.parse().expect("an id");
         let library = &self.library;
@@ -90,7 +90,7 @@ impl Shelf {
     }
 }
 
-/// Puts a finished recording with this sound there.
+/// Writes a finished recording with this audio.
 pub(crate) fn record(folder: &Path, id: &str, sound: &[u8]) {
     let conversation = serde_json::json!({
         "call_id": &id[16..], "start_time": "2025-10-20T14:30:25.123456", "end_time": "2025-10-20T14:30:26.123456",
@@ -115,8 +115,8 @@ pub(crate) fn event_log(bytes: &[u8]) {
     });
 }
 
-/// A file of sound, of a finished recording and of an unfinished one: what is served of it is a WAV file of the length it
-/// says.
+/// An audio file of a finished recording and of an unfinished one. The API must serve a WAV file of the
+/// length that its header states.
 pub(crate) fn wav_file(bytes: &[u8]) {
     Shelf::with(|shelf, folder| {
         record(folder, ID, bytes);
@@ -143,7 +143,8 @@ pub(crate) fn wav_file(bytes: &[u8]) {
     });
 }
 
-/// Sealed pieces: each line is a name, a colon, and what is in the file: sealed if the line ends in `!`, as it is if not.
+/// Sealed pieces: each line is a name, a colon, and the content of the file, which is sealed if the line ends
+/// in `!`.
 pub(crate) fn sealed_pieces(bytes: &[u8]) {
     Shelf::with(|shelf, folder| {
         let live = folder.join(format!("{ID}.live"));

@@ -1,4 +1,4 @@
-//! What strangers say to the API: paths, queries and cursors, and the headers that say who asks.
+//! What strangers send to the API: paths, queries and cursors, and the headers that say who asks.
 
 use std::cell::RefCell;
 use std::convert::Infallible;
@@ -30,19 +30,19 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 use tower_service::Service as _;
 
-/// The token of the API that asks for one.
+/// The token of the API that requires one.
 const SECRET: &str = "full-token-0123456789";
-/// The recording that is there.
+/// The recording that exists.
 const ID: &str = "20251020_143025_1795180048.12";
 
-/// Which of the two routers has no token, and which has one.
+/// The indexes of the router without tokens and of the router with one.
 const OPEN: usize = 0;
 const GUARDED: usize = 1;
 
 /// The API as the daemon serves it, without its sockets.
 struct Api {
     runtime: Runtime,
-    /// Without a token, and with one.
+    /// The routers without a token and with one.
     routers: Option<[Router; 2]>,
     tasks: JoinSet<()>,
     _folder: TempDir,
@@ -50,7 +50,7 @@ struct Api {
 
 impl Drop for Api {
     fn drop(&mut self) {
-        // The databases close themselves with tasks.
+        // The databases need tasks to close.
         let _inside = self.runtime.enter();
         self.routers = None;
         self.tasks.abort_all();
@@ -58,11 +58,12 @@ impl Drop for Api {
 }
 
 thread_local! {
-    // Not dropped with the thread: what the runtime needs to end is gone by then.
+    // The value is not dropped with the thread, because what the runtime needs to end is gone by then.
     static API: ManuallyDrop<RefCell<Option<Api>>> = const { ManuallyDrop::new(RefCell::new(None)) };
 }
 
-/// Ends the API of this thread and removes its folder. Who fuzzes in a process of its own need not.
+/// Ends the API of this thread and removes its folder. A fuzzer in a process of its own need not call this
+/// function.
 pub(crate) fn end() {
     API.with(|api| drop(api.take()));
 }
@@ -79,10 +80,10 @@ impl Api {
             [Vec::new(), vec![token]].map(|tokens| router(folder.path(), tokens, &mut tasks))
         };
         let api = Self { runtime, routers: Some(routers), tasks, _folder: folder };
-        // Both databases are opened, and the calls written, by tasks of their own.
+        // Tasks of their own open both databases and write the calls.
         let ready = |path: &str| api.ask(OPEN, request(path)).0 == StatusCode::OK;
         while !ready("/recordings?limit=1") || !ready("/calls/17.3") {
-            // What is ready at once gives those tasks no turn.
+            // A request that is ready at once would give those tasks no turn.
             api.runtime.block_on(async {
                 for _ in 0..16 {
                     tokio::task::yield_now().await;
@@ -93,7 +94,8 @@ impl Api {
     }
 
     fn ask(&self, which: usize, mut request: Request<Body>) -> (StatusCode, Option<String>, Bytes) {
-        // Root asks where there is no token; else each request has an address of its own, as wrong tokens are counted.
+        // Without a token the user is root; otherwise each request has an address of its own, because wrong
+        // tokens are counted per address.
         static ASKED: AtomicU32 = AtomicU32::new(0x0a00_0000);
         let address = Ipv4Addr::from_bits(ASKED.fetch_add(1, Ordering::Relaxed));
         let uid = (which == OPEN).then_some(0);
@@ -104,7 +106,7 @@ impl Api {
             let (head, body) = answer.expect("a router always answers").into_parts();
             let kind = head.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
             let kind = kind.map(ToOwned::to_owned);
-            // The stream of live calls ends with its first event, as there is no daemon.
+            // The stream of live calls ends with its first event, because there is no daemon.
             (head.status, kind, axum::body::to_bytes(body, 8 << 20).await.expect("a body"))
         })
     }
@@ -114,7 +116,7 @@ impl Api {
     }
 }
 
-/// The routes over this folder, and the tasks that keep their databases, in the current runtime.
+/// The routes over this folder and the tasks of their databases, in the current runtime.
 fn router(folder: &Path, tokens: Vec<ApiToken>, tasks: &mut JoinSet<()>) -> Router {
     let settings = RecordingSettings {
         folder: folder.to_owned(),
@@ -171,7 +173,7 @@ fn request(path: &str) -> Request<Body> {
     built.expect("a path")
 }
 
-/// The routes that take parameters, or headers that say which part.
+/// The routes that take parameters, or headers that select a part.
 const ROUTES: [&str; 8] = [
     "/recordings",
     "/calls",
@@ -183,7 +185,7 @@ const ROUTES: [&str; 8] = [
     "/metrics",
 ];
 
-/// Any path and query, and what `Range` and the conditional headers may say: the lines after the first.
+/// Any path and query. The lines after the first are `Range` and the conditional headers.
 pub(crate) fn query(bytes: &[u8]) {
     let mut lines = bytes.split(|byte| *byte == b'\n');
     let first = lines.next().unwrap_or_default();
@@ -222,8 +224,8 @@ pub(crate) fn query(bytes: &[u8]) {
     }
 }
 
-/// Host, Origin, cookies and tokens: the first byte says whether the API has a token and what is asked for, each line
-/// after it is a header. Whoever is let in has said what was to be said.
+/// Host, Origin, cookies and tokens: the first byte says whether the API has a token and what is requested,
+/// and each following line is a header. A request that is admitted must have the required headers.
 pub(crate) fn admission(bytes: &[u8]) {
     let Some((&kind, rest)) = bytes.split_first() else { return };
     let is_guarded = kind & 1 == 1;
@@ -237,7 +239,7 @@ pub(crate) fn admission(bytes: &[u8]) {
             headers.append(name, value);
         }
     }
-    // What is not there is neither read nor deleted, but the guard comes before that is found out.
+    // The path does not exist, so nothing is read or deleted. The guard decides before that is known.
     let mut request = Request::builder()
         .method(&method)
         .uri("/recordings/20251020_143025_none")
@@ -265,7 +267,7 @@ pub(crate) fn admission(bytes: &[u8]) {
     }
     let [host] = &values(header::HOST)[..] else { panic!("not one Host: {headers:?}") };
     assert!(is_loopback(host), "{host}");
-    // Of another site's page no browser says this.
+    // No browser sends this from a page of another site.
     for site in values(header::HeaderName::from_static("sec-fetch-site")) {
         assert!(site == "same-origin" || site == "none", "{headers:?}");
     }
@@ -275,7 +277,7 @@ pub(crate) fn admission(bytes: &[u8]) {
     }
 }
 
-/// Whether it names this machine, with or without a port: judged by its text alone.
+/// Whether the text names this machine, with or without a port.
 fn is_loopback(host: &str) -> bool {
     let host = host.rsplit_once('@').map_or(host, |(_, host)| host).to_ascii_lowercase();
     let name = match host.strip_prefix('[') {
@@ -287,10 +289,11 @@ fn is_loopback(host: &str) -> bool {
         || name.parse::<std::net::Ipv6Addr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
 }
 
-/// A number that nobody may find in the access log.
+/// A number that must not be in the access log.
 const NUMBER: &str = "3001234567";
 
-/// Any path and query in the access log: one word on its line, and no number in it that a caller may have.
+/// Any path and query in the access log: they are one word on its line, and hold no number that a caller may
+/// have.
 pub(crate) fn masked(bytes: &[u8]) {
     let text: String =
         String::from_utf8_lossy(bytes).chars().filter(|c| c.is_ascii_graphic() && *c != '#').collect();
@@ -307,14 +310,14 @@ pub(crate) fn masked(bytes: &[u8]) {
         let shown = masking::masked(&uri);
         assert!(shown.bytes().all(|byte| byte.is_ascii_graphic()), "{target}: {shown}");
         assert!(shown.chars().count() <= 310, "{target}: {shown}");
-        // Whoever puts the number into a time or an id as well shows it there.
+        // A number that is also part of a time or an id is shown there.
         if !text.contains("30012345") && target.contains(NUMBER) {
             assert!(!shown.contains("30012345"), "{target}: {shown}");
         }
     }
 }
 
-/// Any text in a cell of a table: one cell for whoever reads CSV, with nothing but the text in it, and no formula.
+/// Any text in a cell of a table: a reader of CSV finds one cell with nothing but the text, and no formula.
 pub(crate) fn csv_cell(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let cell = csv::text_cell(text);
@@ -322,13 +325,13 @@ pub(crate) fn csv_cell(bytes: &[u8]) {
     let [before, read, after] = &read[..] else { panic!("{text:?} is {} cells: {cell:?}", read.len()) };
     assert_eq!((before.as_str(), after.as_str()), ("before", "after"), "{cell:?}");
     assert_eq!(read.replace('\'', ""), text.replace('\'', ""), "{cell:?}");
-    // Wherever a spreadsheet of another country may begin a cell.
+    // A spreadsheet may start a cell after each of these characters, depending on its country.
     for part in read.split([',', ';', '|', '\t', '\r', '\n']) {
         assert!(!part.trim_start().starts_with(['=', '+', '-', '@']), "{cell:?}");
     }
 }
 
-/// One line of RFC 4180, by its grammar.
+/// Reads one line by the grammar of RFC 4180.
 fn read_cells(line: &str) -> Vec<String> {
     let mut cells = vec![String::new()];
     let (mut is_quoted, mut rest) = (false, line.chars().peekable());

@@ -1,4 +1,5 @@
-//! What may stand in the operator's files and variables: it is taken or refused with a line, and no line tells a secret.
+//! What may be in the operator's files and variables: it is accepted or refused with a line, and no line
+//! shows a secret.
 
 use std::cell::RefCell;
 use std::fs;
@@ -9,14 +10,14 @@ use tempfile::TempDir;
 
 use super::files::folder;
 
-/// What nobody may find in a line. No other word of the corpus has it in it.
+/// The secret that must not be in any line. No other word of the corpus contains it.
 const SECRET: &str = "hunter2secret";
 
 thread_local! {
     static FOLDER: RefCell<Option<TempDir>> = const { RefCell::new(None) };
 }
 
-/// A file with these bytes.
+/// Calls `act` with a file of these bytes.
 fn with_file(bytes: &[u8], act: impl FnOnce(&std::path::Path)) {
     FOLDER.with_borrow_mut(|kept| {
         let path = kept.get_or_insert_with(folder).path().join("file");
@@ -25,7 +26,7 @@ fn with_file(bytes: &[u8], act: impl FnOnce(&std::path::Path)) {
     });
 }
 
-/// What the operator is told: lines, each of them one.
+/// The operator's notices, each of which must be one line.
 fn lines(notices: &[Notice]) -> Vec<String> {
     let both = [Language::Spanish, Language::English];
     let lines: Vec<_> =
@@ -36,7 +37,7 @@ fn lines(notices: &[Notice]) -> Vec<String> {
     lines
 }
 
-/// The variables of a daemon that starts, with this one in its place.
+/// The configuration of a daemon that starts, with this variable replaced.
 fn start(name: &str, value: &str) -> Result<Config, Vec<Problem>> {
     Config::from_variables(&|asked| {
         Some(
@@ -65,14 +66,15 @@ pub(crate) fn env_file(bytes: &[u8]) {
         };
         let said = lines(&said);
         let survey = Survey::load_from(path, &nothing);
-        // A secret that stands in its own variable, on a line of its own, is never told.
+        // A secret in its own variable on its own line is never shown.
         let text = String::from_utf8_lossy(bytes);
         let own = ["ASTERISK_PASSWORD=", "OPENAI_API_KEY=", "API_TOKEN=", "DATABASE_URL=mysql://calls:"];
         let is_at_home = |line: &str| own.iter().any(|name| line.starts_with(name));
         if text.lines().filter(|line| line.contains(SECRET)).all(is_at_home) {
             assert!(!said.iter().any(|line| line.contains(SECRET)), "{said:?}");
         }
-        // Nor is it shown by `config`. (Names of tokens and hosts of databases are: they are no secrets.)
+        // `config` does not show it either. (Names of tokens and hosts of databases are shown, because they
+        // are no secrets.)
         let is_whole = |line: &str| own[..2].iter().any(|name| line.starts_with(name));
         if text.lines().filter(|line| line.contains(SECRET)).all(is_whole) {
             for setting in &survey.settings {
@@ -94,7 +96,7 @@ pub(crate) fn prices(bytes: &[u8]) {
     });
 }
 
-/// Any `API_TOKEN`: its tokens are taken as they are written, or refused untold.
+/// Any `API_TOKEN`: its tokens are accepted as they are written, or refused without being shown.
 pub(crate) fn api_token(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     match start("API_TOKEN", text) {
@@ -110,12 +112,12 @@ pub(crate) fn api_token(bytes: &[u8]) {
     }
 }
 
-/// Any `DATABASE_URL`: its password is in no line, and not in what is shown of the address.
+/// Any `DATABASE_URL`: its password is in no line, and not in the address that is shown.
 pub(crate) fn database_url(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     match start("DATABASE_URL", text) {
         Ok(config) => {
-            // Somebody whose host or database has the same name as their password shows it themselves.
+            // A host or database with the same name as the password is shown.
             let is_password = text.matches(SECRET).count() == 1 && text.contains(&format!(":{SECRET}@"));
             if let Some(server) = config.archive.call_log.server.as_ref().filter(|_| is_password) {
                 let shown = format!("{server:?}");
