@@ -1,43 +1,46 @@
 #!/bin/bash
-# install_service.sh [OPTION...]: installs openai-inbound-calls as a systemd service, or upgrades it. As root, from any
-# folder, as often as you like. It asks nothing and says what it did and what is left to do.
+# install_service.sh [OPTION...]: installs openai-inbound-calls as a systemd service, or upgrades it. Run it
+# as root, from any folder, as often as you like. It asks nothing, and says what it did and what is left to
+# do.
 #
-#   sudo ./install_service.sh               builds what is missing and installs it; starts it once .env is filled in
-#   sudo ./install_service.sh --uninstall   stops it and takes it out; .env, recordings and logs stay
+#   sudo ./install_service.sh               builds what is missing and installs it; starts it once .env is complete
+#   sudo ./install_service.sh --uninstall   stops and removes the service; .env, recordings and logs stay
 #
-#   --prefix DIR     folder of the program, .env and recordings (/usr/local/asterisk, or where it is installed already)
+#   --prefix DIR     folder of the program, .env and recordings (default: the installed one, or /usr/local/asterisk)
 #   --program FILE   installs this program and builds nothing
-#   --root DIR       takes DIR for /: no user, no owners, no running service (for packages and tests; needs no root)
+#   --root DIR       uses DIR as /: no user, no owners, no running service (for packages and tests; needs no root)
 #   --dry-run        says what it would do, and does nothing
 #
-# What is written in an .env that is there is never touched; a new one comes from the .env beside this script, or from
-# .env.example. If you move recordings or log to other folders, or change MAX_CALLS (.env), run this again: the service may
-# write nowhere else, and its memory is limited by its calls.
+# An existing .env keeps its content. A new one is a copy of the .env beside this script, or of .env.example.
+# If you move the recordings or the log to other folders, or change MAX_CALLS (.env), run this script again:
+# the service may write only to its own folders, and its memory limit follows from its number of calls.
 #
-# The service has a user of its own. Earlier versions ran it as the PBX's, "asterisk": what they have left there is handed
-# over. Neither of the two may get root's rights through this script: what comes from .env, or from a folder that one of
-# them can change, is looked at before it is used, and refused if it does not fit.
+# The service has a user of its own. Earlier versions ran as the PBX's user "asterisk"; the script hands their
+# files over to the new user. Neither of these users may gain root's rights through this script: it checks
+# every value from .env, and every folder that one of them can change, before it uses them, and refuses what
+# does not fit.
 #
-# LOG_LANGUAGE=en (environment or .env): messages in English.
+# LOG_LANGUAGE=en (environment or .env) selects messages in English.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 name=openai-inbound-calls
 user=openai-inbound-calls
 pbx_user=asterisk
 umask 022
-# Of the patterns below: a letter is one of ASCII.
+# In the patterns below, a letter is an ASCII letter.
 export LC_ALL=C
 
 prefix='' program='' root='' dry='' task=install
-# say SPANISH ENGLISH
+# say SPANISH ENGLISH: prints the text in the operator's language.
 say() { if [ "${language:-}" = en ]; then echo "$2"; else echo "$1"; fi; }
 fail() { say "$@" >&2; exit 1; }
-# setting NAME FILE: its value in an .env file, without quotes; nothing if it is not set.
+# setting NAME FILE: prints the value of a variable in an .env file, without quotes. Prints nothing if it is
+# not set.
 setting() {
     [ ! -r "$2" ] || tr '\r' '\n' <"$2" | sed -n "s/^ *\(export  *\)\{0,1\}$1 *= *//p" | tail -n 1 \
         | sed -e "s/^'\([^']*\)'.*/\1/;t" -e 's/^"\([^"]*\)".*/\1/;t' -e 's/ #.*//' -e 's/ *$//'
 }
-# Whether a path can stand in a unit and in a logrotate entry and mean itself there.
+# Whether a unit and a logrotate entry can hold this path without escaping.
 is_plain() { [[ $1 =~ ^(/[A-Za-z0-9._-]+)+$ && $1/ != */./* && $1/ != */../* ]]; }
 language=${LOG_LANGUAGE:-$(setting LOG_LANGUAGE "$here/.env")}
 
@@ -64,7 +67,7 @@ cd "$here"
 unit=/etc/systemd/system/$name.service
 logrotate=/etc/logrotate.d/$name
 log_folder=/var/log/$name
-# Where the original system kept its log, and where its users look for it.
+# The place where the original system kept its log, and where its users look for it.
 promised_log=/var/log/asterisk/inbound_openai.log
 if [ -z "$prefix" ] && [ -r "$root$unit" ]; then
     prefix=$(sed -n 's/^WorkingDirectory=//p' "$root$unit" | tail -n 1)
@@ -78,42 +81,44 @@ language=${language:-$(setting LOG_LANGUAGE .env)}
 [ -n "$root$dry" ] || [ "$(id -u)" -eq 0 ] \
     || fail "Hace falta ser root: sudo $0" "This needs root: sudo $0"
 
-# ---- Doing things, or only saying so -------------------------------------------------------------------------------
-# run COMMAND...: does it, unless --dry-run.
+# ---- Changing files, or only saying so
+# -----------------------------------------------------------------------------
+# run COMMAND...: runs the command, unless --dry-run is given.
 run() { if [ -n "$dry" ]; then echo "    $*"; else "$@"; fi; }
-# put MODE FILE: writes stdin there, whole or not at all. Succeeds if that changed anything.
+# put MODE FILE: writes stdin to the file, completely or not at all. Succeeds if that changed anything.
 put() {
     local mode=$1 file=$2 new=$work/new
     cat >"$new"
     if cmp -s "$new" "$root$file" && [ ! -L "$root$file" ] && { ! has_owners || [ "$(owner "$file")" = root ]; }; then return 1; fi
     say "Instalado: $file" "Installed: $file"
-    # Said here: who asks whether something changed must not take a full disk for no.
+    # The error is handled here, because the caller takes a failure for "nothing changed".
     { run install -D -m "$mode" "$new" "$root$file.new" && run mv -fT "$root$file.new" "$root$file"; } \
         || fail "No se pudo escribir $root$file" "Could not write $root$file"
 }
-# Whether systemd runs here, and concerns us.
+# Whether systemd runs here and the installation concerns it.
 is_booted() { [ -z "$root" ] && [ -d /run/systemd/system ]; }
 has() { command -v "$1" >/dev/null; }
-# Whether owners are our business: not in a folder that stands for another machine's /.
+# Whether the script sets owners: not in a folder that stands for the / of another machine.
 has_owners() { [ -z "$root" ] && [ "$(id -u)" -eq 0 ]; }
 
-# ---- Whom not to trust ---------------------------------------------------------------------------------------------
+# ---- Users that are not trusted
+# ------------------------------------------------------------------------------------
 exists() { getent passwd "$1" >/dev/null; }
-# as USER COMMAND...: runs it with that user's rights.
+# as USER COMMAND...: runs the command with the rights of that user.
 as() {
     local who=$1
     shift
     setpriv --reuid "$who" --regid "$(id -g "$who")" --init-groups -- "$@"
 }
 owner() { stat -L -c %U -- "$1" 2>/dev/null || true; }
-# changeable PATH: prints which of the PBX's and the service's users could exchange it, or a folder above it, for
-# something else; nothing if neither could.
+# changeable PATH: prints which of the PBX's user and the service's user could replace the path or a folder
+# above it. Prints nothing if neither could.
 changeable() {
     local who path sticky
     for who in "$pbx_user" "$user"; do
         if ! exists "$who"; then continue; fi
         for path in "$1" "$(realpath -m -- "$1")"; do
-            # In a folder like /tmp one may make new files, but not touch those of others.
+            # In a folder like /tmp a user may create files, but not change those of others.
             sticky=
             while :; do
                 if [ "$(owner "$path")" = "$who" ] || { { [ -z "$sticky" ] || [ ! -k "$path" ]; } && as "$who" test -w "$path"; }; then
@@ -127,14 +132,15 @@ changeable() {
         done
     done
 }
-# own FILE...: gives it to the service's user. Only in folders that nobody but root can change.
+# own FILE...: makes the service's user the owner. Use this only in folders that nobody but root can change.
 own() { if has_owners; then run chown -h "$user:$user" "$@"; fi; }
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 if [ -n "$dry" ]; then say "Simulación: no se cambia nada." "Dry run: nothing is changed."; fi
 
-# ---- Taking it out -------------------------------------------------------------------------------------------------
+# ---- Uninstalling
+# --------------------------------------------------------------------------------------------------
 uninstall() {
     if [ -z "$root" ] && has systemctl && [ -e "$unit" ]; then
         if is_booted; then
@@ -146,7 +152,7 @@ uninstall() {
         fi
     fi
     local file
-    # A link to the log that the logrotate entry names is this script's.
+    # A link to the log that the logrotate entry names was made by this script.
     file=$(readlink "$root$promised_log") || true
     if [ -n "$file" ] && grep -qsxF -- "\"$file\" {" "$root$logrotate"; then run rm -f "$root$promised_log"; fi
     for file in "$unit" "$prefix/$name" "$logrotate"; do
@@ -174,7 +180,8 @@ if has_owners; then
     [ -z "$who" ] || fail "El usuario $who puede cambiar lo que hay en $here, y con ello ser root: $remedy" \
         "The user $who can change what is in $here, and so become root: $remedy"
 fi
-# start_inbound_calls.sh knows how to build it; under sudo it builds as who called, whose cargo and files these are.
+# start_inbound_calls.sh builds the program. Under sudo it builds as the calling user, who owns cargo and
+# these files.
 build() {
     local caller=()
     if [ "$(id -u)" -eq 0 ] && [ -n "${SUDO_USER:-}" ] && [ "$SUDO_USER" != root ]; then
@@ -200,14 +207,15 @@ if has_owners; then
         if has setfacl; then run setfacl -b "$prefix"; fi
     fi
 fi
-# refuse_links FILE: neither a link nor a second name of some other file may become the .env.
+# refuse_links FILE: fails if the file is a link or has a second name, because such a file must not become the
+# .env.
 refuse_links() {
     if [ ! -L "$1" ] && [ ! -e "$1" ]; then return; fi
     if [ ! -L "$1" ] && [ -f "$1" ] && [ "$(stat -c %h -- "$1")" -eq 1 ]; then return; fi
     fail "$1 es un enlace o no es un archivo: ponga ahí el archivo mismo" \
         "$1 is a link or no file: put the file itself there"
 }
-# The address with which this machine reaches others.
+# The address from which this machine reaches others.
 local_address() {
     local found=''
     if has ip; then found=$(ip -4 route get 192.0.2.1 2>/dev/null | sed -n 's/.* src \([0-9.]*\).*/\1/p'); fi
@@ -216,7 +224,7 @@ local_address() {
     fi
     echo "$found"
 }
-# new_settings: those on stdin, with what this script knows filled in.
+# new_settings: prints the settings from stdin, completed with what this script knows.
 new_settings() {
     local line
     while IFS= read -r line || [ -n "$line" ]; do
@@ -233,14 +241,14 @@ if [ -e "$env_file" ]; then
 elif [ -e .env ]; then
     new_settings <.env >"$settings"
 else
-    # Asterisk's own logrotate entry often has /var/log/asterisk/*log: this log has a folder of its own.
+    # Asterisk's own logrotate entry often covers /var/log/asterisk/*log, so this log has a folder of its own.
     sed "s|^LOG_FILE_PATH=.*|LOG_FILE_PATH=$log_folder/inbound_openai.log|" .env.example | new_settings >"$settings"
 fi
 
-# at PATH: as the daemon takes it, from its working directory.
+# at PATH: prints the path as the daemon resolves it, from its working directory.
 at() { case $1 in /*) echo "${1%/}" ;; *) echo "$prefix/${1%/}" ;; esac; }
-# check VARIABLE FOLDER: whether the folder named in that variable may be the service's. Its value is not shown: it may be
-# a password that got into the wrong line.
+# check VARIABLE FOLDER: fails if the folder in that variable cannot belong to the service. The value is not
+# printed, because it may be a password on the wrong line.
 check() {
     is_plain "$2" || fail \
         "La ruta de $1 en .env no sirve: letras sin tilde, cifras, . _ - y / (nada se ha instalado)" \
@@ -259,7 +267,7 @@ named_log=$(setting LOG_FILE_PATH "$settings")
 named_log=$(at "${named_log:-$log_folder/inbound_openai.log}")
 check LOG_FILE_PATH "$named_log"
 case $named_log in
-    # Asterisk's folder: only a link to the log is there.
+    # In Asterisk's folder there is only a link to the log.
     /var/log/asterisk/*) log=$log_folder/${named_log##*/} ;;
     *) log=$named_log ;;
 esac
@@ -268,7 +276,7 @@ recordings=$(at "${recordings:-recordings}")
 check RECORDINGS_DIR "$recordings"
 writable=("$recordings" "$(dirname "$log")")
 database=$(setting DATABASE_URL "$settings")
-case $database in sqlite:?*)    # a server's address names no folder
+case $database in sqlite:?*)    # the address of a server names no folder
     database=${database#sqlite:}
     database=$(dirname "$(at "${database#//}")")
     check DATABASE_URL "$database"
@@ -284,13 +292,13 @@ elif ! exists "$user"; then
     getent group "$user" >/dev/null || run groupadd --system "$user"
     run useradd --system --gid "$user" --home-dir "$prefix" --no-create-home --shell /usr/sbin/nologin "$user"
 fi
-# The earlier service, as the PBX's user, could not go on with what it hands over.
+# The earlier service runs as the PBX's user and could not continue with the files that it hands over.
 if is_booted && systemctl --quiet is-active "$name" && [ "$(systemctl show -P User "$name")" = "$pbx_user" ]; then
     say "El servicio pasa del usuario $pbx_user al usuario $user; deteniéndolo (las llamadas en curso tienen su plazo)…" \
         "The service goes from the user $pbx_user to the user $user; stopping it (calls in progress have their time)…"
     run systemctl stop "$name"
 fi
-# join REASON: the service's user gets into the PBX's group, because of that file or folder.
+# join REASON: adds the service's user to the PBX's group, because of that file or folder.
 join() {
     if id -nG "$user" | tr ' ' '\n' | grep -qx "$pbx_user"; then return; fi
     say "El usuario $user entra en el grupo $pbx_user, por $1" "The user $user joins the group $pbx_user, because of $1"
@@ -298,7 +306,8 @@ join() {
 }
 
 # ---- .env ----------------------------------------------------------------------------------------------------------
-# Read by the service, written by root alone. A copy takes its place: whoever has the old file open keeps the old file.
+# The service reads the file, and only root writes it. A copy takes its place, because another process may
+# have the old file open.
 if [ ! -e "$env_file" ]; then
     put 640 "$prefix/.env" <"$settings" || true
     if has_owners; then run chown -h "root:$user" "$env_file"; fi
@@ -313,7 +322,7 @@ for variable in ASSISTANT_INSTRUCTIONS_FILE APOLOGY_FILE PRICES_FILE RECORDINGS_
     if [ -z "$file" ] || ! has_owners || ! exists "$user"; then continue; fi
     file=$(at "$file")
     if [ ! -e "$file" ] || as "$user" test -r "$file"; then continue; fi
-    # Beside .env, of the earlier user, and where nobody can exchange it.
+    # The file is beside .env, belongs to the earlier user, and cannot be replaced by anyone.
     if [[ $file == "$prefix"/* ]] && [ ! -L "$file" ] && [ -f "$file" ] \
         && [ "$(stat -c '%U %h' "$file")" = "$pbx_user 1" ] && [ -z "$(changeable "$(dirname "$file")")" ]; then
         say "$variable: ahora es del usuario $user" "$variable: the user $user owns it now"
@@ -327,30 +336,33 @@ for variable in ASSISTANT_INSTRUCTIONS_FILE APOLOGY_FILE PRICES_FILE RECORDINGS_
 done
 
 # ---- Folders -------------------------------------------------------------------------------------------------------
-# hand_over FOLDER: what is the earlier user's in it becomes the service's. That user may run programs meanwhile, and
-# exchange files for links to others: so the folders become root's first, from the top down; from then on nobody else can
-# put anything into them. Links, and files that have a second name, keep their owner.
+# hand_over FOLDER: gives the earlier user's files in the folder to the service. That user may run programs
+# meanwhile and replace files by links. Therefore the folders become root's first, from the top down, and from
+# then on nobody else can put anything into them. Links, and files that have a second name, keep their owner.
 hand_over() {
     say "Pasa al usuario $user: $1" "Handed over to the user $user: $1"
     run find "$1" -xdev -type d -user "$pbx_user" -exec chown -h root:root {} \; -exec chmod 700 {} \;
     if has setfacl; then run find "$1" -xdev -type d -user root -perm 700 -exec setfacl -b -k {} +; fi
     run find "$1" -xdev -type f -user "$pbx_user" -links 1 -exec chown -h "$user:$user" {} +
-    # And back, from the bottom up. 700 are also those that an interrupted run has left.
+    # Now the folders become the service's, from the bottom up. Mode 700 also marks folders that an
+    # interrupted run has left.
     run find "$1" -xdev -depth -type d -user root -perm 700 -exec chmod 750 {} \; -exec chown -h "$user:$user" {} \;
     if [ -n "$dry" ]; then return; fi
     find "$1" -xdev ! -type d -user "$pbx_user" | while IFS= read -r left; do
         say "ATENCIÓN: sigue siendo del usuario $pbx_user: ${left@Q}" "WARNING: still of the user $pbx_user: ${left@Q}"
     done
 }
-# share FOLDER: it stays the PBX's, whose group may write. Done with the PBX's rights, as the folder is not in our hands.
+# share FOLDER: leaves the folder to the PBX's user and lets the group write. This runs with the PBX's rights,
+# because root does not control the folder.
 share() {
     join "$1"
     run as "$pbx_user" chmod g+rwx "$1" || true
     run as "$pbx_user" find "$1" -maxdepth 1 -type f \( -name 'calls*.db*' -o -name 'access.log*' \) -exec chmod g+rw {} + || true
 }
-# Whether the installed unit names this folder: an earlier run of this script has given it to the service.
+# Whether the installed unit names this folder, which means that an earlier run of this script gave it to the
+# service.
 is_known() { sed -n 's/^ReadWritePaths=//p' "$unit" 2>/dev/null | tr -d '"' | tr ' ' '\n' | grep -qxF -- "$1"; }
-# make FOLDER: a new one, for the service.
+# make FOLDER: creates a folder for the service.
 make() {
     local above who=''
     above=$(dirname "$1")
@@ -373,7 +385,7 @@ for folder in "${writable[@]}"; do
     fi
     if ! has_owners || ! exists "$user"; then continue; fi
     if { [ "$folder" = "$prefix/recordings" ] || [ "$folder" = "$log_folder" ]; } && [ ! -L "$folder" ]; then
-        # The service's by their names, in folders that are root's.
+        # These folders belong to the service by their names and are in folders of root.
         if [ "$(owner "$folder")" != "$user" ]; then
             hand_over "$folder"
             own "$folder"
@@ -390,8 +402,9 @@ for folder in "${writable[@]}"; do
             "WARNING: the user $user cannot write to $folder"
 done
 
-# link PATH: where people look for the log, a link to it. logrotate leaves links alone, whoever's entry matches them. The
-# folder may be the PBX's: names are made and changed in it, and nothing is followed, opened or given away.
+# link PATH: creates a link to the log where people look for the log. logrotate ignores links, whichever entry
+# matches them. The folder may belong to the PBX's user, so names are created and changed in it, but nothing
+# is followed, opened or given away.
 link() {
     if [ "$1" = "$log" ] || [ "$(readlink "$root$1")" = "$log" ]; then return; fi
     if [ -f "$root$1" ] && [ ! -L "$root$1" ]; then
@@ -416,9 +429,10 @@ fi
 changed=
 if put 755 "$prefix/$name" <"$program"; then changed=yes; fi
 
-# What the service may take at most, so that Asterisk beside it goes on whatever happens: 256 MB and 2 MB for each call, ten
-# times what they need, but no more than half of the machine's memory; 128 threads and one for each call, of which the
-# daemon never has more than 512. Where MAX_CALLS is not set, as many calls count as the daemon would take on this machine.
+# The limits of the service, which keep Asterisk running whatever happens. Memory: 256 MB and 2 MB per call,
+# ten times what is needed, but no more than half of the machine's memory. Threads: 128 and one per call; the
+# daemon never has more than 512. Without MAX_CALLS the limits count as many calls as the daemon would accept
+# on this machine.
 calls=$(setting MAX_CALLS "$settings")
 [[ $calls =~ ^[1-9][0-9]{0,4}$ ]] || calls=0
 if [ "$calls" -eq 0 ] && [ -z "$root" ]; then calls=$((120 * $(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1))); fi
@@ -437,14 +451,15 @@ if [ -e "$root$unit" ] && ! grep -q install_service.sh "$root$unit"; then
     say "El archivo de servicio anterior queda en $unit.before" "The service file there was is now $unit.before"
     run mv -f "$root$unit" "$root$unit.before"
 fi
-# The unit beside this script with the folders and limits of this machine, line by line.
+# Copies the unit beside this script line by line, with the folders and limits of this machine.
 unit_here() {
     local line
     while IFS= read -r line; do
         case $line in
             ReadWritePaths=*)
                 line="ReadWritePaths=$(printf '"%s"\n' "${writable[@]}" | sort -u | paste -sd ' ')"
-                # .env names a path in Asterisk's folder, which the service's user need not even be able to enter.
+                # .env names a path in Asterisk's folder, which the service's user may not even be able to
+                # enter.
                 if [ "$log" != "$named_log" ]; then line+=$'\n'"Environment=\"LOG_FILE_PATH=$log\""; fi ;;
             MemoryMax=*) line=MemoryMax=$memory ;;
             TasksMax=*) line=TasksMax=$tasks ;;

@@ -1,15 +1,15 @@
 #!/bin/bash
-# start_inbound_calls.sh [ARGUMENTS]: builds what is missing and runs openai-inbound-calls, in this folder.
+# start_inbound_calls.sh [ARGUMENTS]: builds what is missing and runs openai-inbound-calls in this folder.
 #
-#   ./start_inbound_calls.sh          the daemon, with the settings of .env
-#   ./start_inbound_calls.sh demo     a call to look at, without Asterisk and without a key
-#   ./start_inbound_calls.sh --help   what else there is
+#   ./start_inbound_calls.sh          runs the daemon with the settings of .env
+#   ./start_inbound_calls.sh demo     shows a call without Asterisk and without a key
+#   ./start_inbound_calls.sh --help   lists the other commands
 #
-# It makes sure of a C compiler and of cargo, says what it installs and how, and builds only when the program is missing
-# or older than its sources. It never runs a script from the network. Without cargo it uses a ready-made program beside
-# it. It is no service: install_service.sh makes one.
+# The script ensures that a C compiler and cargo are available, says what it installs and how, and builds only
+# if the program is missing or older than its sources. It never runs a script from the network. Without cargo
+# it uses a ready-made program in the same folder. It does not install a service: install_service.sh does.
 #
-# LOG_LANGUAGE=en (environment or .env): messages in English. CARGO_TARGET_DIR is honoured.
+# LOG_LANGUAGE=en (environment or .env) selects messages in English. CARGO_TARGET_DIR is respected.
 set -euo pipefail
 cd "$(dirname "$0")"
 name=openai-inbound-calls
@@ -20,12 +20,12 @@ language=${LOG_LANGUAGE:-}
 if [ -z "$language" ] && [ -r .env ]; then
     language=$(sed -n "s/^ *\(export  *\)\{0,1\}LOG_LANGUAGE *= *[\"']\{0,1\}\([A-Za-z]*\).*/\2/p" .env | tail -n 1)
 fi
-# say SPANISH ENGLISH. On stderr: stdout is the program's.
+# say SPANISH ENGLISH: prints to stderr, because stdout belongs to the program.
 say() { if [ "$language" = en ]; then echo "$2" >&2; else echo "$1" >&2; fi; }
 
 at_least() { [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1)" = "$1" ]; }    # at_least NEEDED FOUND
 
-# How to become root for apt-get; fails where that is not possible.
+# Finds a way to become root for apt-get. Fails if there is none.
 as_root=()
 can_install() {
     command -v apt-get >/dev/null || return 1
@@ -39,7 +39,8 @@ install() {     # install PACKAGE...
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends "$@" >&2
 }
 
-# rustup does not always get into PATH (a shell opened before it, a service, sudo).
+# rustup may be missing from PATH (in a shell that was opened before its installation, in a service, with
+# sudo).
 if ! command -v cargo >/dev/null && [ -x "${CARGO_HOME:-$HOME/.cargo}/bin/cargo" ]; then
     PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
 fi
@@ -52,7 +53,8 @@ if ! command -v cargo >/dev/null; then
     for ready in "./$name" "$program"; do
         if [ -x "$ready" ]; then exec "$ready" "$@"; fi
     done
-    # The distribution's cargo, if it is new enough; otherwise its owner decides where cargo comes from.
+    # The distribution's cargo is used if it is new enough. Otherwise the owner of the machine decides where
+    # cargo comes from.
     packaged=
     if can_install; then
         packaged=$(LC_ALL=C apt-cache policy rustc 2>/dev/null | sed -n 's/^ *Candidate: *\([0-9.]*[0-9]\).*/\1/p')
@@ -95,8 +97,8 @@ if ! up_to_date; then
         say "La compilación falló." "The build failed."
         exit 1
     fi
-    # cargo leaves the program alone when what changed does not concern it; without this every start would build.
-    # As of the start of the build: what was edited meanwhile is newer.
+    # cargo does not touch the program if a change does not affect it, and then every start would build again.
+    # The time is that of the start of the build, because files edited meanwhile are newer.
     touch -c -d "@$began" "$program"
 fi
 exec "$program" "$@"
