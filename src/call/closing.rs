@@ -125,7 +125,7 @@ impl Call {
             stops_at: (reason == EndReason::Shutdown).then_some(until),
             words: if waits { LastWords::AwaitedUntil(self.now + WORDS_PATIENCE) } else { LastWords::Over },
         });
-        self.playout.stop();
+        self.stop_playing();
         self.agent.close();
         self.leaving = None;
         self.legs.undo(reason, exit, &mut self.outputs);

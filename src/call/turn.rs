@@ -238,12 +238,8 @@ impl Call {
             self.delete(&heard.item);
             return;
         }
-        let born = self.born;
-        let began = heard.begun.map_or(Duration::ZERO, |begun| begun.saturating_duration_since(born));
-        if let Some(utterance) = self.utterance(&heard.item, Speaker::Assistant, None) {
-            utterance.was_cut_off(began, heard.ms, heard.received_ms);
-        }
-        self.tell(&heard.item, None);
+        self.utterance(&heard.item, Speaker::Assistant, None);
+        self.heard_in_part(&heard);
         if !self.sessions.knows(&heard.item) {
             return;
         }
@@ -256,11 +252,37 @@ impl Call {
         }));
     }
 
-    pub(super) fn delete(&mut self, item: &ItemId) {
+    /// The call is over for its caller: what the caller has heard of the answer that is being played is noted, and what
+    /// nobody has heard is forgotten. The session is not told, because it ends.
+    pub(super) fn stop_playing(&mut self) {
+        self.playout.stop();
+        for heard in self.playout.interrupt(None) {
+            if heard.ms > 0 {
+                self.heard_in_part(&heard);
+            } else {
+                self.forget(&heard.item);
+            }
+        }
+    }
+
+    fn heard_in_part(&mut self, heard: &Heard) {
+        let born = self.born;
+        let began = heard.begun.map_or(Duration::ZERO, |begun| begun.saturating_duration_since(born));
+        if let Some(utterance) = self.transcript.find(&heard.item) {
+            utterance.was_cut_off(began, heard.ms, heard.received_ms);
+            self.tell(&heard.item, None);
+        }
+    }
+
+    fn forget(&mut self, item: &ItemId) {
         self.transcript.forget(item);
         if self.settings.keep.transcript {
             self.outputs.push(Output::Record(Entry::Forgotten(item.clone())));
         }
+    }
+
+    pub(super) fn delete(&mut self, item: &ItemId) {
+        self.forget(item);
         if !self.sessions.knows(item) {
             return;
         }

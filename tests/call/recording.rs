@@ -155,10 +155,11 @@ fn words_are_told_with_their_times_and_what_was_heard_of_them() {
     let recorded = &world.tasks[0].recorded;
     let words = recorded.words();
     let cut: Vec<_> = words.iter().filter(|word| word.heard_ms.is_some()).collect();
-    assert_eq!(cut.len(), 1, "{words:?}");
+    assert_eq!(cut.len(), 2, "by the caller's voice, and by their hanging up: {words:?}");
     assert_eq!(cut[0].text, "Una respuesta larga.");
-    let (began, ended) = (cut[0].began.expect("heard"), cut[0].ended.expect("heard"));
-    assert_eq!(ended.abs_diff(began).as_millis() as u64, cut[0].heard_ms.expect("cut"));
+    for word in cut {
+        assert_eq!(word.length().map(|length| length.as_millis() as u64), word.heard_ms);
+    }
     assert!(words.iter().all(|word| word.text.is_empty() || word.began.is_some()), "{words:?}");
     let events = recorded.events();
     for kind in [
@@ -192,4 +193,28 @@ fn the_last_words_are_waited_for_when_the_caller_hangs_up() {
     };
     assert_eq!(late(1_000), (true, true));
     assert_eq!(late(9_000), (true, false), "not for ever");
+}
+
+/// Of an answer that the end of the call cuts off, the recording tells when it began and how much of it was heard. What
+/// nobody has heard is not in it.
+#[test]
+fn an_answer_that_the_end_cuts_off_is_recorded_as_far_as_it_was_heard() {
+    let mut world = World::new();
+    world.set(|settings| settings.greeting = None);
+    let answer = Answer::pattern("Una respuesta larga.", 3_000, 2).and(Answer::pattern("Y otra.", 2_000, 3));
+    world.model(|script| script.answers = vec![answer]);
+    world.dial(vec![
+        Step::Pause(300 * MS),
+        Step::Say(pattern(600, 101)),
+        Step::AfterHearing(1_000 * MS),
+        Step::HangUp,
+    ]);
+    world.run_to(9_000);
+    let heard = world.heard_of(0, &pattern(3_000, 2));
+    let words = world.tasks[0].recorded.words();
+    let answers: Vec<_> = words.iter().filter(|said| said.speaker == Speaker::Assistant).collect();
+    let [answer] = answers[..] else { panic!("{words:?}") };
+    assert_eq!((answer.text.as_str(), answer.heard_ms), ("Una respuesta larga.", Some(heard)));
+    assert_eq!(answer.length(), Some(Duration::from_millis(heard)));
+    assert!((900..1_200).contains(&heard), "{heard}");
 }
