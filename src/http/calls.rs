@@ -17,7 +17,9 @@ use crate::registry::Page;
 /// cursor.
 const NEXT_CURSOR: HeaderName = HeaderName::from_static("next-cursor");
 
-/// Lists the calls, newest first: running calls, ended calls, and calls that the daemon did not accept.
+/// Lists the calls, newest first.
+///
+/// The list contains running calls, ended calls, and calls that the daemon did not accept.
 #[utoipa::path(
     get, path = "/calls", operation_id = "list_calls", tag = "calls", params(CallsQuery),
     responses(
@@ -46,9 +48,10 @@ pub(super) async fn list(
     }
 }
 
-/// Describes one call. A caller may enter the application several times in the same call; each time is a stay.
-/// Asterisk's unique id selects the newest stay of the call, and a `row_id` selects one stay. `/calls?id=` lists all
-/// stays of a call.
+/// Describes one call.
+///
+/// A caller may enter the application several times in the same call; each time is a stay. Asterisk's unique id
+/// selects the newest stay of the call, and a `row_id` selects one stay. `/calls?id=` lists all stays of a call.
 #[utoipa::path(
     get, path = "/calls/{id}", operation_id = "get_call", tag = "calls", params(CallPath),
     responses(
@@ -66,7 +69,9 @@ pub(super) async fn one(
     Ok(json(&Call::from(row)))
 }
 
-/// Sums over the calls: their number, duration, token usage and cost, and how fast the assistant answered.
+/// Sums up the calls.
+///
+/// The sums are the number of calls, their duration, token usage and cost, and how fast the assistant answered.
 #[utoipa::path(
     get, path = "/stats", operation_id = "get_stats", tag = "calls", params(StatsQuery),
     responses(

@@ -263,10 +263,12 @@ pub(super) async fn list(
     Ok(json(&LiveCalls { calls, state: api.standing() }))
 }
 
-/// Streams the calls in progress as server-sent events named `live`. The first event holds everything. After it, the
-/// server sends the changes twice a second: `calls` (with `words` only if there are new ones), `gone` (the ids of the
-/// calls that have ended) and `state`. If nothing changes, an empty event follows every two seconds. The stream ends
-/// when the daemon stops. If the API runs without the daemon, the stream ends after the first event.
+/// Streams the calls in progress as server-sent events.
+///
+/// All events are named `live`. The first event holds everything. After it, the server sends the changes twice a
+/// second: `calls` (with `words` only if there are new ones), `gone` (the ids of the calls that have ended) and
+/// `state`. If nothing changes, an empty event follows every two seconds. The stream ends when the daemon stops. If
+/// the API runs without the daemon, the stream ends after the first event.
 #[utoipa::path(
     get, path = "/calls/live/events", operation_id = "watch_live_calls", tag = "calls",
     responses(

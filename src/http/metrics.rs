@@ -19,8 +19,9 @@ use crate::live::Totals;
 use crate::operator::EndReason;
 use crate::registry::Backlog;
 
-/// Returns the daemon's metrics for Prometheus: totals since the start, running calls included, and the present
-/// state.
+/// Returns the daemon's metrics for Prometheus.
+///
+/// The metrics are totals since the start, running calls included, and the present state.
 #[utoipa::path(
     get, path = "/metrics", operation_id = "get_metrics", tag = "daemon",
     responses((status = 200, description = "The metrics in the text format of Prometheus", content((String = "text/plain"))))

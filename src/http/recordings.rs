@@ -176,9 +176,10 @@ pub(super) async fn bin(
     audio::respond(&method, &headers, offer, api.pace(), api.now().into())
 }
 
-/// Deletes all files of a recording; if one file cannot be deleted, none is. The call log erases the numbers of the
-/// caller and the callee. Damaged databases that were set aside are removed as well, because they may hold these
-/// numbers.
+/// Deletes all files of a recording, or none.
+///
+/// If one file cannot be deleted, none is. The call log erases the numbers of the caller and the callee. Damaged
+/// databases that were set aside are removed as well, because they may hold these numbers.
 #[utoipa::path(
     delete, path = "/recordings/{id}", operation_id = "delete_recording", tag = "recordings", params(IdPath),
     responses(
