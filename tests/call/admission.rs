@@ -51,6 +51,23 @@ fn while_the_daemon_is_overloaded_nobody_is_taken_and_those_who_are_served_stay(
 }
 
 #[test]
+fn no_more_are_taken_than_the_processor_has_room_for() {
+    let mut world = World::new();
+    is_served(&mut world);
+    is_served(&mut world);
+    world.burden(Machine::Full);
+    world.run_for(3_000);
+    let readiness = &world.daemons[0].readiness;
+    assert!(readiness.full && !readiness.overloaded, "nobody hears anything of it: {readiness:?}");
+    assert_eq!(world.daemons[0].exchange.status(), Notice::Strained { calls: 2 });
+    goes_on(&mut world, EndReason::Busy);
+    world.burden(Machine::Idle);
+    world.run_for(3_000);
+    is_served(&mut world);
+    assert_eq!(world.daemons[0].exchange.status(), Notice::Serving { calls: 3 });
+}
+
+#[test]
 fn overload_is_over_even_when_the_last_call_has_ended() {
     let mut world = World::new();
     let first = is_served(&mut world);

@@ -42,9 +42,10 @@ pub(crate) struct Daemon {
     pub(crate) readiness: Readiness,
     /// Who was not taken, and why.
     pub(crate) refused: Vec<(ChannelId, EndReason)>,
-    /// When its counters were read, and for how long its threads had run by then.
+    /// When its counters were read, and for how long its threads had run and waited by then.
     measured_at: Instant,
     ran: Duration,
+    waited: Duration,
     /// Whether its requests are refused, as `net::ari_rest` sees it.
     refuses: bool,
 }
@@ -54,8 +55,10 @@ pub(crate) struct Daemon {
 pub(crate) enum Machine {
     /// It has plenty of room.
     Idle,
-    /// The daemon wants all of it, and one frame in ten is late.
+    /// Other programs take most of it from the daemon, and one frame in ten is late.
     Overloaded,
+    /// The daemon runs for nearly all the time, and its frames are on time.
+    Full,
 }
 
 /// Who made a request.
@@ -81,6 +84,7 @@ impl World {
             refused: Vec::new(),
             measured_at: self.now,
             ran: Duration::ZERO,
+            waited: Duration::ZERO,
             refuses: false,
         });
         let daemon = self.daemons.len() - 1;
@@ -153,14 +157,16 @@ impl World {
     /// Reads what the machine counts, for a daemon that was measured a turn ago.
     fn measure(&mut self, daemon: usize) {
         let calls = self.daemons[daemon].exchange.calls();
-        let (share, late) = match self.machine {
-            Machine::Idle => (0.1, 0),
-            Machine::Overloaded => (0.98, 10),
+        let (runs, waits, late) = match self.machine {
+            Machine::Idle => (0.1, 0.0, 0),
+            Machine::Overloaded => (0.3, 0.68, 10),
+            Machine::Full => (0.96, 0.0, 0),
         };
         let it = &mut self.daemons[daemon];
         let passed = self.now.saturating_duration_since(it.measured_at);
-        (it.measured_at, it.ran) = (self.now, it.ran + passed.mul_f64(share));
-        let thread = ThreadTime { ran: it.ran, waited: Duration::ZERO };
+        (it.measured_at, it.ran) = (self.now, it.ran + passed.mul_f64(runs));
+        it.waited += passed.mul_f64(waits);
+        let thread = ThreadTime { ran: it.ran, waited: it.waited };
         let threads = Some(ThreadTimes::of([(1, thread)]));
         let (ran_on_each, stolen) = (it.ran, Duration::ZERO);
         let counters = Counters { at: self.now, calls, threads, ran_on_each, stolen };
