@@ -4,7 +4,7 @@
 //!   the fakes, in this process,          the program, alone on a core
 //!   on the other cores
 //!   fake Asterisk, callers  ◄── ARI, RTP ──►  the daemon, everything on,
-//!   fake Realtime server    ◄─ WebSocket ──►  or the floor: the least code for the same sound
+//!   fake Realtime server    ◄─ WebSocket ──►  or the floor: the least code for the same audio
 //! ```
 //! Every frame carries a mark with its number (`marks`), so that the frames that arrive can be counted and
 //! timed. A run in which the fakes themselves were late measures nothing about the program and counts as

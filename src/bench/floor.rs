@@ -99,7 +99,7 @@ async fn take_calls() -> anyhow::Result<()> {
 async fn say_ready(listener: TcpListener) {
     while let Ok((mut stream, _)) = listener.accept().await {
         let mut request = [0; 1_024];
-        // Whoever has gone away asks again.
+        // A client that has gone away asks again.
         if stream.read(&mut request).await.is_ok_and(|read| read > 0) {
             let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
             stream.write_all(answer).await.ok();

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  per part:   Open ──► Delta(0) ─► Delta(1) ─► … ──► Close ──► next part, or response.done
-//!              at once    each takes its sound's length / burst
+//!              at once    each takes the length of its audio / burst
 //! ```
 //!
 //! Faults that strike midway happen here. [`respond`](super::respond) decides when a response may begin and
