@@ -1,10 +1,12 @@
 //! The events of the ARI WebSocket that a call acts on, and the parser that reads them.
 //!
-//! Every other event becomes [`Event::Other`]. The parser ignores the fields that the program does not use.
+//! Every other event becomes [`Event::Other`]. The parser ignores the fields that the program does not use, and bounds the
+//! texts of an event: a call keeps what it is told of its channel.
 
 use std::net::SocketAddr;
 
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 use super::{ChannelId, Place};
 
@@ -85,6 +87,14 @@ impl Channel {
     }
 }
 
+/// The longest id of a channel, in bytes. Asterisk's own ids have at most 149 bytes (`AST_MAX_UNIQUEID`, channel.h); the ids of our
+/// media channels are longer by a prefix. A smaller bound would refuse real callers. A larger one would only cost memory.
+const ID_BYTES: usize = 256;
+/// The longest other text of a channel, in bytes. Asterisk's names of channels and numbers have about 80 (`AST_CHANNEL_NAME`,
+/// `AST_MAX_EXTENSION`, channel.h), and the names of Local channels twice as many. A smaller bound would cut names. A larger one
+/// would let each call hold more memory and write more to the disk.
+const TEXT_BYTES: usize = 256;
+
 /// The text is not a valid ARI event. The value says why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not an ARI event: {0}")]
@@ -108,7 +118,7 @@ pub fn parse(text: &str) -> Result<Event, Malformed> {
         "ChannelHold" => Event::Hold(channel(text)?.id),
         "ChannelUnhold" => Event::Unhold(channel(text)?.id),
         "ApplicationReplaced" => Event::ApplicationReplaced,
-        _ => Event::Other(kind.kind),
+        _ => Event::Other(cut(kind.kind)),
     };
     Ok(event)
 }
@@ -146,8 +156,9 @@ struct WithChannel {
 
 #[derive(Deserialize)]
 struct WireChannel {
+    #[serde(deserialize_with = "id")]
     id: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "cut_text")]
     name: String,
     #[serde(default)]
     state: String,
@@ -162,16 +173,44 @@ struct WireChannel {
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct Party {
+    #[serde(deserialize_with = "cut_text")]
     number: String,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct Dialplan {
+    #[serde(deserialize_with = "place_name")]
     context: String,
+    #[serde(deserialize_with = "place_name")]
     exten: String,
     priority: u32,
     app_name: String,
+}
+
+/// An id; one that is too long names no channel of an Asterisk.
+fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let id = String::deserialize(deserializer)?;
+    if id.len() > ID_BYTES { Err(D::Error::custom("the id of a channel is too long")) } else { Ok(id) }
+}
+
+/// A text of which the beginning tells enough.
+fn cut_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    String::deserialize(deserializer).map(cut)
+}
+
+/// A name in the dialplan; one that is too long is none, because its beginning would name another place.
+fn place_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    Ok(if name.len() > TEXT_BYTES { String::new() } else { name })
+}
+
+fn cut(mut text: String) -> String {
+    if text.len() > TEXT_BYTES {
+        text.truncate(text.floor_char_boundary(TEXT_BYTES));
+        text.shrink_to_fit();
+    }
+    text
 }
 
 impl From<WireChannel> for Channel {
@@ -245,6 +284,27 @@ mod tests {
             in_stasis: true,
         };
         assert_eq!(event, Ok(Event::StasisStart(channel)));
+    }
+
+    #[test]
+    fn what_an_asterisk_writes_without_end_is_bounded() {
+        let long = "ñ".repeat(1 << 20);
+        let entered = |id: &str| {
+            parse(&format!(
+                r#"{{"type":"StasisStart","channel":{{"id":"{id}","name":"PJSIP/{long}","caller":{{"number":"{long}"}},
+                    "dialplan":{{"context":"{long}","exten":"{long}","priority":1,"app_name":"Stasis"}}}}}}"#
+            ))
+        };
+        let Ok(Event::StasisStart(channel)) = entered("1.0") else { panic!("a caller all the same") };
+        assert!(channel.name.starts_with("PJSIP/ñ") && channel.name.len() <= TEXT_BYTES);
+        assert!(channel.caller.starts_with('ñ') && channel.caller.capacity() <= TEXT_BYTES);
+        assert_eq!(channel.called, "", "its beginning would be another place");
+        let system_name = "pbx-".repeat(34);
+        assert!(entered(&format!("{system_name}1795180048.12")).is_ok());
+        assert!(entered(&long).is_err(), "no Asterisk has a channel of such a name");
+        assert!(
+            matches!(parse(&format!(r#"{{"type":"{long}"}}"#)), Ok(Event::Other(kind)) if kind.len() <= TEXT_BYTES)
+        );
     }
 
     #[test]
