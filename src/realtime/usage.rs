@@ -4,9 +4,17 @@
 //! were cut off. Such a field is `None`. This module neither adds nor estimates: the ledger in `call` does
 //! that.
 //!
+//! Figures are bounded, so that a server that counts wrong, or lies, spoils no sum over calls.
+//!
 //! Source: the API's event reference.
 
 use serde_json::Value;
+
+/// The most tokens that count for one response or transcription. The largest context of a model has about a million tokens. With
+/// a larger bound, few responses would make the sums of a day meaningless. A smaller one would count too few of a future model.
+const MOST_TOKENS: u64 = 100_000_000;
+/// The longest audio that counts for one transcription, in milliseconds: a day, which is longer than a call may last.
+const MOST_AUDIO_MS: u64 = 24 * 60 * 60 * 1_000;
 
 /// The reported usage of one response or one transcription, in tokens unless a field says otherwise. None:
 /// not reported.
@@ -53,7 +61,7 @@ impl Usage {
             output: count(&usage["output_tokens"]),
             text_out: count(&output["text_tokens"]),
             audio_out: count(&output["audio_tokens"]),
-            audio_ms: usage["seconds"].as_f64().map(|seconds| (seconds * 1_000.0).round() as u64),
+            audio_ms: usage["seconds"].as_f64().map(audio_ms),
         }
     }
 
@@ -76,7 +84,13 @@ impl Usage {
 
 /// Reads a count. Some servers write whole numbers with a decimal point.
 fn count(value: &Value) -> Option<u64> {
-    value.as_u64().or_else(|| value.as_f64().filter(|count| *count >= 0.0).map(|count| count as u64))
+    let count =
+        value.as_u64().or_else(|| value.as_f64().filter(|count| *count >= 0.0).map(|count| count as u64));
+    count.map(|count| count.min(MOST_TOKENS))
+}
+
+fn audio_ms(seconds: f64) -> u64 {
+    ((seconds * 1_000.0).round() as u64).min(MOST_AUDIO_MS)
 }
 
 #[cfg(test)]
@@ -124,6 +138,16 @@ mod tests {
         );
         assert_eq!((tokens.audio_in, tokens.output, tokens.audio_ms), (Some(17), Some(6), None));
         assert!(tokens.is_in_tokens() && read(r#"{"total_tokens":0}"#).is_in_tokens());
+    }
+
+    #[test]
+    fn what_no_response_can_use_is_bounded() {
+        for huge in ["18446744073709551615", "1e300", "184467440737095516150"] {
+            let usage =
+                read(&format!(r#"{{"total_tokens":{huge},"output_tokens":{huge},"seconds":{huge}}}"#));
+            let [most, longest] = [Some(MOST_TOKENS), Some(MOST_AUDIO_MS)];
+            assert_eq!((usage.total, usage.output, usage.audio_ms), (most, most, longest), "{huge}");
+        }
     }
 
     #[test]

@@ -14,6 +14,11 @@ const TEXT_BYTES: usize = 255;
 /// The longest id, in bytes. An id is part of keys, whose size is limited. Asterisk's ids have at most 149 bytes.
 const ID_BYTES: usize = 160;
 
+/// The largest figure in a row, one million dollars as a cost: more than any call costs. The sum over a million calls still fits
+/// into a column. Without this bound, one call of a server that counts wrong would make the sums over all calls overflow, and
+/// both databases report an overflow as an error.
+const MOST: i64 = 1_000_000_000_000;
+
 /// One stay of a caller in the application. A caller who returns, after a crash of the daemon or through the
 /// dialplan, has another row with the same `call_id`. A caller of another Asterisk may have the same `call_id` as
 /// well.
@@ -225,7 +230,7 @@ impl Row {
         let text = |text: &str| Value::Text(Some(cut(text, TEXT_BYTES)));
         let personal = |value: &str| text(if self.erased { "" } else { value });
         let id = |id: &str| cut(id, ID_BYTES);
-        let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        let number = |number: u64| i64::try_from(number).unwrap_or(MOST).min(MOST);
         let known = |value: Option<u64>| Value::Integer(value.map(number));
         let tokens = |kind: fn(&Tokens) -> u64| known(self.tokens.as_ref().map(kind));
         vec![
@@ -256,7 +261,8 @@ impl Row {
             tokens(|tokens| tokens.text_out),
             tokens(|tokens| tokens.audio_out),
             i64::from(self.tokens.is_some_and(|tokens| tokens.estimated)).into(),
-            Value::Integer(self.cost_micro_usd),
+            // Below 0 is what did not fit.
+            Value::Integer(self.cost_micro_usd.map(|cost| if cost < 0 { MOST } else { cost.min(MOST) })),
             i64::from(self.erased).into(),
         ]
     }

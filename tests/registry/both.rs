@@ -9,6 +9,9 @@ use sqlx::sqlite::SqlitePool;
 use crate::mariadb::Database;
 use crate::world::{MONDAY, SECOND, World, ended, running, sought, until};
 
+/// The largest figure that is written.
+const MOST: u64 = 1_000_000_000_000;
+
 /// A call log in an empty folder, with or without a server.
 struct Place {
     folder: tempfile::TempDir,
@@ -92,7 +95,30 @@ on_both! {
         world.put(vec![ended("after", 1)]).await;
         let read = world.find("long").await.unwrap();
         assert_eq!((read.caller.len(), read.called, read.agent.len()), (255, "ñ".repeat(127), 255));
-        assert_eq!((read.turns, read.duration_ms), (i64::MAX as u64, Some(i64::MAX as u64)));
+        assert_eq!((read.turns, read.duration_ms), (MOST, Some(MOST)));
+    }
+
+    async fn calls_of_a_server_that_counts_wrong_leave_the_sums_readable(place) {
+        let world = place.start();
+        let tokens = Some(Tokens { text_in: u64::MAX, audio_out: u64::MAX, ..Tokens::default() });
+        let costs = [i64::MAX, i64::MAX, i64::MIN, -1];
+        let odd = |(n, cost): (usize, i64)| Row {
+            agent: "odd".into(),
+            tokens,
+            cost_micro_usd: Some(cost),
+            duration_ms: Some(u64::MAX),
+            ..ended(&format!("o{n}"), 0)
+        };
+        world.offer(costs.into_iter().enumerate().map(odd));
+        world.put(vec![Row { agent: "even".into(), cost_micro_usd: Some(1), ..ended("after", 0) }]).await;
+        let asked = Asked { from_us: MONDAY - SECOND, to_us: MONDAY + SECOND, by: By::Agent, utc_offset_s: 0 };
+        let sums = world.reader.stats(&asked).await.unwrap();
+        let odd = &sums[1];
+        assert_eq!((odd.calls, odd.tokens.text_in, odd.duration_ms), (4, 4 * MOST, 4 * MOST));
+        assert_eq!(odd.cost_micro_usd as u64, 4 * MOST, "a cost that did not fit is not free");
+        let after_all = MONDAY + 24 * 3_600 * SECOND;
+        let spent = world.reader.spent(&ended("o0", 0).host, MONDAY - SECOND, after_all).await;
+        assert_eq!(spent.unwrap(), 4 * MOST + 1, "and MAX_DAY_COST holds after a restart");
     }
 
     async fn a_call_is_one_row_however_often_it_is_offered(place) {
