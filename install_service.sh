@@ -173,10 +173,15 @@ if has_owners; then
     who=$(changeable "$here")
     for suspect in "$pbx_user" "$user"; do
         if exists "$suspect" && [ -z "$who" ]; then
-            who=$(find ./*.sh ./*.service .env.example Cargo.* src target "$name" -user "$suspect" -printf %u -quit 2>/dev/null) || true
+            # Their own files, and those that a group or an access list lets them write.
+            parts=(./*.sh ./*.service .env.example Cargo.* src target "$name")
+            if [ -n "$(find "${parts[@]}" -user "$suspect" -print -quit 2>/dev/null)" ] \
+                || [ -n "$(as "$suspect" find "${parts[@]}" ! -type l -writable -print -quit 2>/dev/null)" ]; then
+                who=$suspect
+            fi
         fi
     done
-    remedy="sudo find $here -path $here/recordings -prune -o -user $who -exec chown -h root: {} +"
+    remedy="sudo find $here -path $here/recordings -prune -o -user $who -exec chown -h root: {} +; sudo chmod -R go-w $here"
     [ -z "$who" ] || fail "El usuario $who puede cambiar lo que hay en $here, y con ello ser root: $remedy" \
         "The user $who can change what is in $here, and so become root: $remedy"
 fi
@@ -407,6 +412,12 @@ done
 # is followed, opened or given away.
 link() {
     if [ "$1" = "$log" ] || [ "$(readlink "$root$1")" = "$log" ]; then return; fi
+    # A folder below may be a link to any other, such as /etc: whoever may write to Asterisk's folder can make one.
+    if [ "${1%/*}" != "${promised_log%/*}" ]; then
+        say "ATENCIÓN: en $1 no se hace ningún enlace: el log está en $log" \
+            "WARNING: no link is made at $1: the log is $log"
+        return
+    fi
     if [ -f "$root$1" ] && [ ! -L "$root$1" ]; then
         say "El log anterior queda en $1.before" "The log there was is now $1.before"
         run mv --backup=numbered -T "$root$1" "$root$1.before" || true

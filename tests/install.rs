@@ -403,6 +403,23 @@ fn the_log_is_found_where_the_original_system_had_it() {
 const ASTERISKS_FILES: [&str; 2] =
     ["/var/log/asterisk/*.log /var/log/asterisk/*_log", "/var/log/asterisk/messages /var/log/asterisk/*log"];
 
+/// Asterisk's folder is that of the PBX's user, who can put links to other folders into it.
+#[test]
+fn a_folder_below_asterisks_that_leads_elsewhere_is_not_entered() {
+    let machine = Machine::new();
+    machine.write("/etc/shadow", "root:*:1:::::");
+    machine.write("/var/log/asterisk/messages.log", "");
+    std::os::unix::fs::symlink(machine.path("/etc"), machine.path("/var/log/asterisk/calls"))
+        .expect("a link");
+    let in_link = "/var/log/asterisk/calls/shadow";
+    machine.write(ENV, &FILLED_IN.replace("/srv/log/calls.log", in_link));
+    let said = machine.install(&[]);
+    assert_eq!(machine.read("/etc/shadow"), "root:*:1:::::");
+    assert!(fs::symlink_metadata(machine.path("/etc/shadow")).expect("it is there").is_file());
+    assert!(!machine.path("/etc/shadow.before").exists());
+    assert!(said.contains("/var/log/openai-inbound-calls/shadow"), "the log is where it can be: {said}");
+}
+
 #[test]
 fn logrotate_rotates_the_log_once_whether_asterisk_has_an_entry_or_not() {
     let is_there = Command::new("logrotate").arg("--version").output().is_ok();
