@@ -17,6 +17,13 @@ use super::usage::Usage;
 use super::wire::{Text, Wire, WireItem, WireResponse, WireSession, count};
 use super::{ItemId, ResponseId};
 
+/// The longest id or name, in bytes. The API's ids have about 30 bytes, and names of functions 64. A call keeps ids until it ends:
+/// a larger bound would let a server fill the memory, and a smaller one would refuse compatible servers with long ids.
+const NAME_BYTES: usize = 256;
+/// The longest arguments of a function call, in bytes. A destination and a summary of one paragraph have less than 4 kB. A call
+/// keeps the arguments, to repeat them to the next session: a larger bound would let a server fill the memory.
+const ARGUMENTS_BYTES: usize = 16 * 1024;
+
 /// A server event that a call acts on.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event<'a> {
@@ -266,13 +273,13 @@ fn session_or_caller_event(wire: Wire<'_>) -> Result<Event<'_>, &'static str> {
         },
         "input_audio_buffer.committed" => Event::Committed {
             item: id(&wire.item_id, "item_id")?,
-            previous: wire.previous_item_id.0.map(|id| ItemId::from(&*id)),
+            previous: id(&wire.previous_item_id, "previous_item_id").ok(),
         },
         "conversation.item.added" | "conversation.item.created" => {
             let item = WireItem::read(wire.item).ok_or("item")?;
             Event::ItemAdded {
                 item: Item::of(&item, Untold::Unfinished)?,
-                previous: wire.previous_item_id.0.map(|id| ItemId::from(&*id)),
+                previous: id(&wire.previous_item_id, "previous_item_id").ok(),
             }
         }
         "conversation.item.input_audio_transcription.completed" => Event::CallerTranscript {
@@ -325,12 +332,17 @@ impl Item {
     fn of(item: &WireItem<'_>, untold: Untold) -> Result<Self, &'static str> {
         let kind = item.kind.0.as_deref().unwrap_or_default();
         let status = item.status.0.as_deref();
-        let function = item.call_id.0.as_ref().filter(|_| kind == "function_call").map(|call_id| {
+        let is_name = |text: &Cow<'_, str>| text.len() <= NAME_BYTES;
+        let call_id = item.call_id.0.as_ref().filter(|call_id| kind == "function_call" && is_name(call_id));
+        let function = call_id.map(|call_id| {
             let complete = status.map_or(untold == Untold::Finished, |status| status == "completed");
             FunctionCall {
                 call_id: call_id.clone().into_owned(),
-                name: item.name.0.clone().unwrap_or_default().into_owned(),
-                arguments: item.arguments(),
+                name: item.name.0.clone().filter(is_name).unwrap_or_default().into_owned(),
+                // Of too many none are right.
+                arguments: Some(item.arguments())
+                    .filter(|arguments| arguments.len() <= ARGUMENTS_BYTES)
+                    .unwrap_or_else(|| "{}".to_owned()),
                 complete,
             }
         });
@@ -348,7 +360,7 @@ impl Item {
 }
 
 fn id<T: for<'s> From<&'s str>>(text: &Text<'_>, field: &'static str) -> Result<T, &'static str> {
-    text.0.as_deref().map(T::from).ok_or(field)
+    text.0.as_deref().filter(|text| text.len() <= NAME_BYTES).map(T::from).ok_or(field)
 }
 
 fn api_error(raw: Option<&RawValue>) -> ApiError {

@@ -112,3 +112,27 @@ fn a_response_and_a_transcription_tell_what_they_used_or_nothing() {
         [true; 3]
     );
 }
+
+#[test]
+fn ids_and_arguments_without_end_are_not_kept() {
+    let long = "x".repeat(1 << 20);
+    let delta = |item: &str| {
+        let text = format!(
+            r#"{{"type":"response.output_audio.delta","response_id":"r","item_id":"{item}","delta":"ICAg"}}"#
+        );
+        parse(&text).map(drop).map_err(|malformed| malformed.missing)
+    };
+    assert_eq!((delta("item_1"), delta(&long)), (Ok(()), Err("item_id")));
+    let call = |call_id: &str, name: &str, arguments: &str| {
+        let text = format!(
+            r#"{{"type":"response.output_item.done","item":{{"id":"i","type":"function_call","status":"completed",
+                "call_id":"{call_id}","name":"{name}","arguments":"{arguments}"}}}}"#
+        );
+        let Ok(Event::OutputItemDone { item }) = parse(&text) else { panic!("an item") };
+        item.function.map(|function| (function.name, function.arguments))
+    };
+    assert_eq!(call("c", "end_call", "[]"), Some(("end_call".into(), "[]".into())));
+    assert_eq!(call("c", "end_call", &long), Some(("end_call".into(), "{}".into())));
+    assert_eq!(call("c", &long, "{}"), Some((String::new(), "{}".into())));
+    assert_eq!(call(&long, "end_call", "{}"), None);
+}
