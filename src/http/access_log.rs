@@ -28,6 +28,7 @@ use super::origin::Client;
 use super::refusals::Refusals;
 use crate::operator::foreign::plain;
 use crate::operator::{Detail, Notice};
+use crate::recordings;
 
 /// The name of the file for reads and deletions.
 const ACCESSES: &str = "access.log";
@@ -193,7 +194,7 @@ impl Writer {
 
     fn write(&mut self, text: &[u8]) -> io::Result<()> {
         // logrotate or a person may have renamed or removed the file.
-        let in_place = fs::metadata(&self.path).ok().map(|now| (now.dev(), now.ino(), now.size()));
+        let in_place = fs::symlink_metadata(&self.path).ok().map(|now| (now.dev(), now.ino(), now.size()));
         let open = self
             .file
             .as_ref()
@@ -220,7 +221,8 @@ impl Writer {
         if let Some(folder) = self.path.parent() {
             DirBuilder::new().recursive(true).mode(0o750).create(folder)?;
         }
-        OpenOptions::new().append(true).create(true).mode(0o640).open(&self.path)
+        // Root runs `recordings purge` in a folder that the service's user may write to: a link there is not followed.
+        recordings::file::open(&self.path, OpenOptions::new().append(true).create(true).mode(0o640))
     }
 
     fn put_aside(&self) -> io::Result<()> {
@@ -305,6 +307,16 @@ mod tests {
         writer.write(b"four\n").unwrap();
         assert_eq!((written("elsewhere").as_str(), written(ACCESSES).as_str()), ("three\n", "four\n"));
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_the_log_leads_nowhere() {
+        let folder = tempfile::tempdir().unwrap();
+        let elsewhere = folder.path().join("elsewhere");
+        std::os::unix::fs::symlink(&elsewhere, folder.path().join(ACCESSES)).unwrap();
+        let refused = append(folder.path(), &[line("/a")]);
+        assert!(matches!(refused, Err(Notice::AccessLogUnwritable { .. })));
+        assert!(!elsewhere.exists());
     }
 
     #[test]

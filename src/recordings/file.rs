@@ -25,7 +25,7 @@ pub(super) const TEXT_BYTES: u64 = 64 << 20;
 /// # Errors
 /// Those of [`OpenOptions::open`]. If the path is a link, a pipe, a folder or a device, the error contains
 /// [`LibraryError::Damaged`].
-pub(super) fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+pub(crate) fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     // Without O_NONBLOCK, opening a pipe would wait. The flag has no effect on regular files.
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = match options.custom_flags(flags.bits() as i32).open(path) {

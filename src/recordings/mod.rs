@@ -36,7 +36,7 @@ mod audio;
 mod clerk;
 mod conversation;
 mod delete;
-mod file;
+pub(crate) mod file;
 mod finish;
 mod id;
 pub mod index;
