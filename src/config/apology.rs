@@ -3,10 +3,9 @@
 //! The announcement is raw G.711 µ-law, as it goes on the wire and as Asterisk keeps its own `.ulaw` sounds. Nothing
 //! must be decoded, so nothing can go wrong while a caller waits.
 
-use std::fs::File;
-use std::io::Read;
 use std::sync::Arc;
 
+use super::file;
 use super::reader::{Reader, is_none};
 use crate::media::frame::BYTES_PER_MS;
 use crate::operator::{Allowed, Detail};
@@ -39,14 +38,12 @@ pub(super) fn apology(reader: &mut Reader<'_>, language: Option<&str>) -> Option
         return Some(Some(if is_english { ENGLISH } else { SPANISH }.into()));
     }
     let most = MAX_SECONDS * 1_000 * BYTES_PER_MS;
-    let mut clip = Vec::new();
-    let read = File::open(&path).and_then(|file| file.take(most as u64 + 1).read_to_end(&mut clip));
-    let allowed = match read {
+    let allowed = match file::read(&path, most as u64) {
         Err(error) => Allowed::AudioFile { cause: Detail::new(error) },
-        Ok(size) if size == 0 || size > most || clip.starts_with(WAV) => {
+        Ok(clip) if clip.is_empty() || clip.len() > most || clip.starts_with(WAV) => {
             Allowed::AudioFileSize { seconds: MAX_SECONDS }
         }
-        Ok(_) => return Some(Some(clip.into())),
+        Ok(clip) => return Some(Some(clip.into())),
     };
     reader.invalid(name, &path, allowed);
     None

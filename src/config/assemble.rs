@@ -4,8 +4,6 @@
 //! variables before it gives up because of one (`?`), so that one run finds all problems.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -13,6 +11,7 @@ use std::time::Duration;
 
 use super::archive::archive;
 use super::calls::calls;
+use super::file;
 use super::media::media;
 use super::models::{self, Fate};
 use super::prices;
@@ -250,15 +249,15 @@ fn instructions(reader: &mut Reader<'_>) -> Option<String> {
     if path.is_empty() {
         return Some(INSTRUCTIONS.to_owned());
     }
-    let mut text = String::new();
     let limit = MAX_INSTRUCTIONS_KIB * 1024;
-    let read = File::open(&path).and_then(|file| file.take(limit + 1).read_to_string(&mut text));
+    let is_too_long = |bytes: &Vec<u8>| bytes.len() as u64 > limit;
+    let read = file::read(&path, limit).map(|bytes| (is_too_long(&bytes), String::from_utf8(bytes)));
     let allowed = match read {
         Err(error) => Allowed::TextFile { cause: Detail::new(error) },
-        Ok(size) if size as u64 > limit || text.trim().is_empty() => {
-            Allowed::TextFileSize { kib: MAX_INSTRUCTIONS_KIB }
-        }
-        Ok(_) => return Some(text.trim_start_matches('\u{feff}').trim().to_owned()),
+        Ok((true, _)) => Allowed::TextFileSize { kib: MAX_INSTRUCTIONS_KIB },
+        Ok((_, Err(error))) => Allowed::TextFile { cause: Detail::new(error.utf8_error()) },
+        Ok((_, Ok(text))) if text.trim().is_empty() => Allowed::TextFileSize { kib: MAX_INSTRUCTIONS_KIB },
+        Ok((_, Ok(text))) => return Some(text.trim_start_matches('\u{feff}').trim().to_owned()),
     };
     reader.invalid(name, &path, allowed);
     None

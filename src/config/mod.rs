@@ -15,6 +15,7 @@ mod archive;
 mod assemble;
 mod calls;
 mod env_file;
+mod file;
 mod load;
 mod log_filter;
 mod media;

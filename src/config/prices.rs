@@ -5,19 +5,21 @@
 //! ledger in `call` computes the cost of a call.
 
 use std::collections::BTreeMap;
-use std::fs;
 
 use chrono::NaiveDate;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
 use super::reader::Reader;
-use super::{CallsConfig, RealtimeConfig};
+use super::{CallsConfig, RealtimeConfig, file};
 use crate::call::ledger::{Price, Prices, Rates};
 use crate::operator::{Allowed, Detail, Notice};
 
 /// The table that is used unless the operator names another.
 const BUILT_IN: &str = include_str!("prices.toml");
+/// The largest table that is read, in bytes: room for a thousand models. A larger value would let a file take more memory
+/// at each reload. A smaller one could refuse the table of an operator.
+const TABLE_BYTES: u64 = 256 * 1024;
 /// The highest price that is accepted, in US dollars. Nothing costs as much, so a higher price is a typo. A smaller
 /// value might reject future prices.
 const MOST_USD: f64 = 100_000.0;
@@ -125,7 +127,7 @@ pub(super) fn table(reader: &mut Reader<'_>) -> Option<Table> {
     if path.is_empty() {
         return Some(Table::read(BUILT_IN).expect("a test reads the table in the binary"));
     }
-    let read = fs::read_to_string(&path).map_err(|error| error.to_string());
+    let read = file::text(&path, TABLE_BYTES).map_err(|error| error.to_string());
     match read.and_then(|text| Table::read(&text)) {
         Ok(table) => Some(table),
         Err(cause) => {
