@@ -48,6 +48,8 @@ pub use survey::{Parts, Survey};
 pub use variables::{USUAL, VARIABLES, Variable, env_example};
 pub use words::Scheme;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use ipnet::IpNet;
 
 use crate::ari::Place;
@@ -90,13 +92,16 @@ pub struct Config {
 }
 
 impl Config {
-    /// All passwords and keys of the configuration, which must not appear in a log.
+    /// All passwords and keys of the configuration, which must not appear in a log. User and password of Asterisk are included
+    /// also in the form in which they are sent (Basic, RFC 7617), because a server may echo it.
     #[must_use]
     pub fn secrets(&self) -> Vec<Secret> {
         let tokens = self.archive.api.tokens.iter().map(|token| token.secret.clone());
         let of_server = self.archive.call_log.server.as_ref().and_then(|server| server.password());
         let of_server = of_server.map(|password| Secret::new(password.to_owned()));
-        [self.asterisk.password.clone(), self.realtime.key.clone()]
+        let credentials = format!("{}:{}", self.asterisk.username, self.asterisk.password.expose());
+        let basic = Secret::new(STANDARD_NO_PAD.encode(credentials));
+        [self.asterisk.password.clone(), basic, self.realtime.key.clone()]
             .into_iter()
             .chain(tokens)
             .chain(of_server)

@@ -169,6 +169,9 @@ fn secrets_are_never_shown() {
         config(&[("ASTERISK_PASSWORD", "hunter2"), ("OPENAI_API_KEY", "sk-hunter2")]).unwrap()
     );
     assert!(!shown.contains("hunter2"), "{shown}");
+    let config = config(&[("ASTERISK_USERNAME", "ana"), ("ASTERISK_PASSWORD", "hunter2")]).unwrap();
+    let hidden: Vec<_> = config.secrets().iter().map(|secret| secret.expose().to_owned()).collect();
+    assert!(hidden.contains(&"YW5hOmh1bnRlcjI".to_owned()), "as it travels: {hidden:?}");
 }
 
 #[test]
