@@ -164,7 +164,7 @@ impl Guard {
         let known = if has_token {
             self.try_token(source(request), bearer(&request.headers)).map_err(nobody)?
         } else {
-            self.logged_in(&request.headers)
+            self.logged_in(source(request), &request.headers)
         };
         if is_login && is_of_other_page(request) {
             let who = known.map_or_else(Who::nobody, |known| known.who.clone());
@@ -198,8 +198,12 @@ impl Guard {
     }
 
     /// Returns the role of the token or login in these headers. `None` if there is no valid one.
-    pub fn role(&self, headers: &HeaderMap) -> Option<Role> {
-        if self.asks_for_tokens() { self.known(headers).map(|known| known.role) } else { Some(Role::Full) }
+    pub(super) fn role(&self, source: Option<Source>, headers: &HeaderMap) -> Option<Role> {
+        if self.asks_for_tokens() {
+            self.known(source, headers).map(|known| known.role)
+        } else {
+            Some(Role::Full)
+        }
     }
 
     /// Begins a login for the holder of a token. Returns the holder's name and the id for the cookie.
@@ -208,7 +212,7 @@ impl Guard {
             .try_token(source, Some(token))?
             .ok_or_else(|| Problem::new(StatusCode::UNAUTHORIZED, "wrong_token", "there is no such token"))?;
         let place = self.tokens.iter().position(|token| std::ptr::eq(token, known)).unwrap_or_default();
-        let id = self.logins().sessions.begin(place, (self.now)());
+        let id = self.logins().sessions.begin(place, source.and_then(Source::user), (self.now)());
         let id = id.ok_or_else(|| Problem::internal("the system has no random numbers"))?;
         Ok((known.who.clone(), id))
     }
@@ -244,16 +248,17 @@ impl Guard {
     }
 
     /// Finds the token or the login in these headers. A cookie counts only if there is no `Authorization`.
-    fn known(&self, headers: &HeaderMap) -> Option<&Known> {
+    fn known(&self, source: Option<Source>, headers: &HeaderMap) -> Option<&Known> {
         if headers.contains_key(header::AUTHORIZATION) {
             self.holder(bearer(headers)?)
         } else {
-            self.logged_in(headers)
+            self.logged_in(source, headers)
         }
     }
 
-    fn logged_in(&self, headers: &HeaderMap) -> Option<&Known> {
-        let place = self.logins().sessions.holder(login::session_of(headers)?, (self.now)())?;
+    fn logged_in(&self, source: Option<Source>, headers: &HeaderMap) -> Option<&Known> {
+        let (cookie, user) = (login::session_of(headers)?, source.and_then(Source::user));
+        let place = self.logins().sessions.holder(cookie, user, (self.now)())?;
         self.tokens.get(place)
     }
 

@@ -43,8 +43,13 @@ struct Session {
 }
 
 /// Says whether a login is needed and which role the request has.
-pub(super) async fn session(State(api): State<Api>, headers: HeaderMap) -> Response {
-    let role = api.guard().role(&headers).map(|role| match role {
+pub(super) async fn session(
+    State(api): State<Api>,
+    source: Option<Extension<Source>>,
+    headers: HeaderMap,
+) -> Response {
+    let source = source.map(|Extension(source)| source);
+    let role = api.guard().role(source, &headers).map(|role| match role {
         Role::Full => "full",
         Role::Reader => "reader",
     });

@@ -90,6 +90,14 @@ pub(super) struct Source {
 }
 
 impl Source {
+    /// Returns the user of this machine who asks. `None` if the request comes from another machine, or the user is not known.
+    pub(super) fn user(self) -> Option<u32> {
+        match self.share {
+            Share::User(uid) => Some(uid),
+            Share::Network(_) | Share::Proxy(_) => None,
+        }
+    }
+
     /// Determines the origin of a request that came over this connection. `proxies` are the trusted networks.
     pub(super) fn of(peer: &Peer, headers: &HeaderMap, proxies: &[IpNet]) -> Self {
         let client = client(peer.address, headers, proxies);
