@@ -37,7 +37,8 @@ fail() { say "$@" >&2; exit 1; }
 # setting NAME FILE: prints the value of a variable in an .env file, without quotes. Prints nothing if it is
 # not set.
 setting() {
-    [ ! -r "$2" ] || tr '\r' '\n' <"$2" | sed -n "s/^ *\(export  *\)\{0,1\}$1 *= *//p" | tail -n 1 \
+    # Nothing of a link, a pipe or a device: the latter two may have no end. What else is wrong with it is said below.
+    [ ! -r "$2" ] || [ ! -f "$2" ] || [ -L "$2" ] || head -c 1000000 -- "$2" | tr '\r' '\n' | sed -n "s/^ *\(export  *\)\{0,1\}$1 *= *//p" | tail -n 1 \
         | sed -e "s/^'\([^']*\)'.*/\1/;t" -e 's/^"\([^"]*\)".*/\1/;t' -e 's/ #.*//' -e 's/ *$//'
 }
 # Whether a unit and a logrotate entry can hold this path without escaping.
@@ -216,7 +217,12 @@ fi
 # .env.
 refuse_links() {
     if [ ! -L "$1" ] && [ ! -e "$1" ]; then return; fi
-    if [ ! -L "$1" ] && [ -f "$1" ] && [ "$(stat -c %h -- "$1")" -eq 1 ]; then return; fi
+    if [ ! -L "$1" ] && [ -f "$1" ] && [ "$(stat -c %h -- "$1")" -eq 1 ]; then
+        # A copy of a huge one would fill the disk.
+        [ "$(stat -c %s -- "$1")" -le 1000000 ] \
+            || fail "$1 es demasiado grande (más de 1 MB)" "$1 is too large (more than 1 MB)"
+        return
+    fi
     fail "$1 es un enlace o no es un archivo: ponga ahí el archivo mismo" \
         "$1 is a link or no file: put the file itself there"
 }

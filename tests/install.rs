@@ -326,8 +326,26 @@ fn an_env_that_is_a_link_is_refused() {
     fs::hard_link(machine.path("/etc/shadow"), machine.path(ENV)).expect("a second name");
     refused();
     fs::remove_file(machine.path(ENV)).expect("the second name");
+    std::os::unix::fs::symlink("/dev/zero", machine.path(ENV)).expect("a link");
+    refused();
+    fs::remove_file(machine.path(ENV)).expect("the link");
     std::os::unix::fs::symlink(machine.path("/etc/shadow"), machine.checkout(".env")).expect("a link");
     refused();
+}
+
+/// Whoever may write to the folder of the program can leave anything there before it is root's.
+#[test]
+fn an_env_without_end_is_not_waited_for() {
+    let machine = Machine::new();
+    fs::create_dir_all(machine.path("/usr/local/asterisk")).expect("a folder");
+    let made = Command::new("mkfifo").arg(machine.path(ENV)).status().expect("mkfifo runs");
+    assert!(made.success());
+    let (said, success) = machine.try_install(&[]);
+    assert!(!success && said.contains(".env es un enlace o no es un archivo"), "{said}");
+    fs::remove_file(machine.path(ENV)).expect("the pipe");
+    fs::File::create(machine.path(ENV)).and_then(|file| file.set_len(1 << 40)).expect("a file of holes");
+    let (said, success) = machine.try_install(&[]);
+    assert!(!success && said.contains("demasiado grande"), "{said}");
 }
 
 #[test]
