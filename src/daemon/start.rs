@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use futures_util::Stream;
 use futures_util::stream::FuturesUnordered;
+use rustls::ClientConfig;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -15,7 +16,7 @@ use super::clock::wall;
 use super::peers::{ari_headers, ari_rest, endpoint, events_url};
 use super::rules::rules;
 use super::{Daemon, Reload, call_log, media_networks, moment, recording};
-use crate::config::Config;
+use crate::config::{AsteriskConfig, Config};
 use crate::exchange::Exchange;
 use crate::http::live;
 use crate::live::Board;
@@ -44,12 +45,7 @@ pub async fn run(
     let asterisk = &config.asterisk;
     let rest = ari_rest(asterisk, &tls)?;
     let again = Arc::new(Notify::new());
-    let link = AriLink {
-        url: events_url(asterisk, &asterisk.app),
-        headers: ari_headers(asterisk)?,
-        tls: Arc::clone(&tls),
-        again: Arc::clone(&again),
-    };
+    let link = link(asterisk, &tls, &again)?;
     let endpoint = Arc::new(endpoint(&config.realtime, tls)?);
     operator.say(&Notice::DaemonStarted {
         version: env!("CARGO_PKG_VERSION"),
@@ -96,4 +92,14 @@ pub async fn run(
     recording::stop(recorder, archive).await;
     operator.say(&Notice::DaemonStopped);
     Ok(())
+}
+
+/// The way to Asterisk's events; `again` tells it to connect again.
+fn link(asterisk: &AsteriskConfig, tls: &Arc<ClientConfig>, again: &Arc<Notify>) -> anyhow::Result<AriLink> {
+    Ok(AriLink {
+        url: events_url(asterisk, &asterisk.app),
+        headers: ari_headers(asterisk)?,
+        tls: Arc::clone(tls),
+        again: Arc::clone(again),
+    })
 }
