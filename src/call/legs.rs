@@ -3,7 +3,7 @@
 //! ```text
 //!   caller ── bridge ── media channel ══ RTP ══ our socket
 //! ```
-//! Bridge and media channel ([`Thing`]) are asked for together, and joined ([`Join`]) once both stand and the media channel has
+//! Bridge and media channel (`Thing`) are asked for together, and joined (`Join`) once both stand and the media channel has
 //! entered the application by itself (Asterisk refuses it earlier):
 //!
 //! ```text

@@ -46,7 +46,7 @@ pub enum Output {
     OpenSession,
     /// Close it.
     CloseSession,
-    /// Make this request; its end comes back as [`Input::Ari`].
+    /// Make this request; its end comes back as [`Input::Ari`](super::Input::Ari).
     Ari(Request),
     /// Tell the operator.
     Notice(Notice),

@@ -21,6 +21,7 @@ impl Exchange {
                 Purpose::Connect { before } => self.reunited(errand, before, &inquiry),
                 Purpose::Sweep => self.swept(&inquiry),
                 Purpose::Leave => self.looked_last(&inquiry),
+                Purpose::Return => self.take_back(&inquiry),
             },
             Finding::Cleared(waiting) => {
                 for caller in waiting {
@@ -96,6 +97,15 @@ impl Exchange {
         let application = connection::application(inquiry).unwrap_or_default();
         for channel in application.channels().filter(|channel| channel.caller().is_none()) {
             self.errands.look_at(channel, self.at.now);
+        }
+    }
+
+    /// Connects again if the program that had our application has ended. A program that still has the application keeps it:
+    /// two daemons that took it from each other would serve nobody.
+    fn take_back(&mut self, inquiry: &Inquiry) {
+        if self.connection.link() == AsteriskLink::Replaced && inquiry.application_is_gone() {
+            self.say(None, Notice::AriReturning { app: self.rules.settings.app.clone() });
+            self.outputs.push(Output::Reconnect);
         }
     }
 

@@ -258,6 +258,11 @@ impl Exchange {
         if self.connection.link() == AsteriskLink::Replaced && !self.errands.polls() {
             self.poll();
         }
+        let is_replaced = self.connection.link() == AsteriskLink::Replaced && !self.shutdown.is_on();
+        if is_replaced && !self.errands.may_return() {
+            let (at, app) = (now + errands::RETURN_EVERY, self.rules.settings.app.clone());
+            self.errands.begin(Errand::Inquiry(Inquiry::for_return(at, app)));
+        }
         if self.may_sweep() && self.sweep_at.is_some_and(|at| at <= now) {
             self.sweep_at = None;
             let app = self.rules.settings.app.clone();

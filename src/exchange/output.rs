@@ -11,19 +11,19 @@ use crate::operator::{EndReason, Notice};
 /// Something the exchange wants done.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Output {
-    /// Start a call for this caller. What comes of it comes back as [`Input::Started`] or [`Input::NotStarted`].
+    /// Start a call for this caller. What comes of it comes back as [`Input::Started`](super::Input::Started) or [`Input::NotStarted`](super::Input::NotStarted).
     Start(Channel),
     /// This caller is not taken: they are counted and logged. They are sent on without that.
     Refused(Channel, EndReason),
     /// Tell the call of this caller.
     Tell(ChannelId, Order),
-    /// Make this request; its end comes back as [`Input::Ari`].
+    /// Make this request; its end comes back as [`Input::Ari`](super::Input::Ari).
     Ari(ErrandId, Request),
     /// Connect to Asterisk's events again.
     Reconnect,
     /// Close the event socket: callers who come from now on go on in the dialplan.
     Leave,
-    /// Try whether RTP sockets can be bound on our address; the answer comes back as [`Input::AddressTried`].
+    /// Try whether RTP sockets can be bound on our address; the answer comes back as [`Input::AddressTried`](super::Input::AddressTried).
     TryAddress,
     /// Read the counters; they come back as [`super::Input::Measured`].
     Measure,

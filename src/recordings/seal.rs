@@ -1,6 +1,6 @@
 //! Encryption at rest: encrypting for a recipient and decrypting with an identity.
 //!
-//! The format is that of [`age`](super::age), so the `age` tool opens all files that this module writes. This module
+//! The format is that of [`age`](mod@super::age), so the `age` tool opens all files that this module writes. This module
 //! knows nothing of the content of the files.
 
 use std::fmt;

@@ -109,3 +109,23 @@ fn a_caller_who_comes_in_the_moment_in_which_the_daemon_ends_is_let_go() {
         assert_eq!(world.left_over(), [""; 0], "at {ms} ms");
     }
 }
+
+#[test]
+fn the_first_takes_the_application_back_when_the_second_has_ended() {
+    let mut world = World::new();
+    world.run_to(3_000);
+    world.start_daemon(rules());
+    world.run_to(30_000);
+    assert_eq!(world.daemons[0].readiness.asterisk, AsteriskLink::Replaced, "it is not fought for");
+    world.stop(1, 0);
+    world.run_for(10_000);
+    assert!(world.daemons[1].is_gone);
+    let app = "openai-app".to_owned();
+    assert!(world.daemons[0].notices.contains(&Notice::AriReturning { app }));
+    assert_eq!(world.daemons[0].readiness.asterisk, AsteriskLink::Connected);
+    world.dial(vec![Step::Pause(5_000 * MS), Step::HangUp]);
+    world.run_for(4_000);
+    assert!(world.live.keys().all(|(daemon, _)| *daemon == 0) && world.live.len() == 1);
+    world.run_for(5_000);
+    assert_eq!(world.left_over(), [""; 0]);
+}

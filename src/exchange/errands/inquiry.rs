@@ -17,6 +17,8 @@ pub(in crate::exchange) enum Purpose {
     Sweep,
     /// The daemon is about to end: somebody may have come in the last moment.
     Leave,
+    /// Another program has our application: it may have ended since.
+    Return,
 }
 
 /// Several questions that are asked at once.
@@ -43,6 +45,11 @@ impl Inquiry {
     /// Asks what the application holds.
     pub(in crate::exchange) fn before_the_end(now: Instant, app: String) -> Self {
         Self::new(now, Purpose::Leave, [Request::Application(app)])
+    }
+
+    /// Asks at this instant whether anybody has the application.
+    pub(in crate::exchange) fn for_return(at: Instant, app: String) -> Self {
+        Self::new(at, Purpose::Return, [Request::Application(app)])
     }
 
     fn new(now: Instant, purpose: Purpose, requests: impl IntoIterator<Item = Request>) -> Self {
@@ -82,6 +89,13 @@ impl Inquiry {
     /// What the application holds; None: there was no answer.
     pub(in crate::exchange) fn application(&self) -> Option<&str> {
         self.done(|request| matches!(request, Request::Application(_)))
+    }
+
+    /// Whether Asterisk knows no such application: no program is connected for it, and no channel is in it.
+    pub(in crate::exchange) fn application_is_gone(&self) -> bool {
+        let is_it = |request: &Request| matches!(request, Request::Application(_));
+        let mut replies = self.questions.iter().filter(|(request, _)| is_it(request)).map(|(_, reply)| reply);
+        replies.any(|reply| matches!(reply, Some(Reply::Refused { status: 404, .. })))
     }
 
     /// All bridges, if there was an answer.

@@ -34,6 +34,9 @@ pub(super) const ASK_AGAIN_AFTER: Duration = Duration::from_millis(500);
 /// How often the exchange tries whether Asterisk still refuses what it is asked for, or this machine still lacks its
 /// address. A longer pause keeps callers away for longer than needed; a shorter one disturbs an Asterisk in trouble.
 pub(super) const PROBE_EVERY: Duration = Duration::from_secs(2);
+/// How often the exchange asks whether the program that has our application has ended. A longer pause keeps callers away
+/// for longer than needed; a shorter one asks an Asterisk that has nothing new to tell.
+pub(super) const RETURN_EVERY: Duration = Duration::from_secs(5);
 /// The channel that is probed with. It does not exist: whoever may remove channels is told so (404), others that they may
 /// not.
 const PROBED: &str = "oic-probe";
@@ -251,6 +254,11 @@ impl Errands {
 
     pub(super) fn probes(&self) -> bool {
         self.has(|errand| matches!(errand, Errand::Probe(_)))
+    }
+
+    /// Whether one asks, or is about to ask, if the program that has our application has ended.
+    pub(super) fn may_return(&self) -> bool {
+        self.has(|errand| matches!(errand, Errand::Inquiry(Inquiry { purpose: Purpose::Return, .. })))
     }
 
     /// Whether the daemon stops only after one of them.

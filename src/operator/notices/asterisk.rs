@@ -46,8 +46,12 @@ macro_rules! of_asterisk {
         "Asterisk at {address} refuses the ARI user or password: check ASTERISK_USERNAME and ASTERISK_PASSWORD (ari.conf). Still trying";
     /// Another program has registered the application `app`: calls go to it now.
     AriReplaced { app: String } => Error,
-        "Otro programa ha tomado la aplicación ARI {app} y recibe ahora las llamadas: deténgalo, o use otro nombre en ASTERISK_APP y en Stasis(), y reinicie este servicio",
-        "Another program has taken the ARI application {app} and receives the calls now: stop it, or use another name in ASTERISK_APP and in Stasis(), and restart this daemon";
+        "Otro programa ha tomado la aplicación ARI {app} y recibe ahora las llamadas: deténgalo, y este servicio vuelve a recibirlas; o use otro nombre en ASTERISK_APP y en Stasis(), y reinicie este servicio",
+        "Another program has taken the ARI application {app} and receives the calls now: stop it, and this daemon receives them again; or use another name in ASTERISK_APP and in Stasis(), and restart this daemon";
+    /// The program that had the application `app` has ended: the daemon connects again.
+    AriReturning { app: String } => Info,
+        "El otro programa ya no tiene la aplicación ARI {app}: se conecta de nuevo",
+        "The other program no longer has the ARI application {app}: connecting again";
     /// Asterisk accepted the connection but does not list `app`.
     AriAppMissing { app: String } => Warn,
         "Asterisk no muestra la aplicación ARI {app} después de conectar: se conecta de nuevo",
