@@ -1,4 +1,4 @@
-//! Checks both READMEs and `docs/` against the program: the variables with their defaults and meanings, the
+//! Checks both READMEs and `src/docs` against the program: the variables with their defaults and meanings, the
 //! promised log lines verbatim, every other line that they quote, every end reason, every link.
 //!
 //! `BLESS=1 cargo test --test readme` writes the tables of variables anew.
@@ -20,16 +20,16 @@ fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
-/// The file names of a page of `docs/` in both languages.
+/// The file names of a page of `src/docs` in both languages.
 fn page(name: &str) -> [String; 2] {
-    [format!("docs/{name}.md"), format!("docs/{name}.es.md")]
+    [format!("src/docs/{name}.md"), format!("src/docs/{name}.es.md")]
 }
 
-/// Every page that people read: both READMEs, `docs/`, and the figures.
+/// Every page that people read: both READMEs, `src/docs`, and the figures.
 fn pages() -> Vec<String> {
-    let folder = std::fs::read_dir(path("docs")).expect("docs/ is there");
+    let folder = std::fs::read_dir(path("src/docs")).expect("src/docs is there");
     let names = folder.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned());
-    let mut pages: Vec<_> = names.map(|name| format!("docs/{name}")).collect();
+    let mut pages: Vec<_> = names.map(|name| format!("src/docs/{name}")).collect();
     pages.sort();
     pages.extend(["README.md", "README.es.md", "tests/bench/README.md"].map(str::to_owned));
     pages
@@ -288,7 +288,7 @@ fn every_link_leads_somewhere() {
     }
 }
 
-/// A page of `docs/` has the same sections in both languages, and so have the READMEs.
+/// A page of `src/docs` has the same sections in both languages, and so have the READMEs.
 #[test]
 fn both_languages_have_the_same_sections() {
     let shape = |name: &str| {
@@ -302,7 +302,7 @@ fn both_languages_have_the_same_sections() {
     }
 }
 
-/// People do not read a README that takes longer than a few minutes. Further text belongs in `docs/`.
+/// People do not read a README that takes longer than a few minutes. Further text belongs in `src/docs`.
 #[test]
 fn the_readmes_stay_short() {
     for (name, _) in READMES {

@@ -27,6 +27,9 @@ use crate::realtime::server::Malformed;
 /// How long a caller waits for the session before they are given back. Longer is dead air; shorter gives up on a
 /// slow but living server.
 pub(super) const SESSION_PATIENCE: Duration = Duration::from_secs(8);
+/// So many errors of a call's sessions are told and recorded, the others counted. Fewer could hide the cause behind its
+/// consequences; more would let a broken server fill the log and the disk.
+const TOLD_ERRORS: u64 = 20;
 /// Pause before the session is tried again; doubled each time.
 const REOPEN_AFTER: Duration = Duration::from_millis(250);
 /// The pause is doubled no more often than this.
@@ -283,7 +286,9 @@ impl Call {
                 self.outputs.push(Output::Notice(Notice::SettingsRefused { complaint }));
                 return self.apologise(EndReason::SessionFailed);
             }
-            ErrorClass::OurFault => self.outputs.push(Output::Notice(Notice::SessionComplains { complaint })),
+            ErrorClass::OurFault if self.counters.session_errors < TOLD_ERRORS => {
+                self.outputs.push(Output::Notice(Notice::SessionComplains { complaint }));
+            }
             ErrorClass::Race if error.is_server_busy() => self.responses.owe(),
             _ => {}
         }
@@ -293,7 +298,9 @@ impl Call {
 
     /// An error after which the call goes on: for the record and the figures.
     pub(super) fn error_survived(&mut self, error: &ApiError) {
-        self.note(EventKind::Error, error.complaint().code.to_string());
+        if self.counters.session_errors < TOLD_ERRORS {
+            self.note(EventKind::Error, error.complaint().code.to_string());
+        }
         self.counters.session_errors += 1;
     }
 

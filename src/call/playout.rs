@@ -22,6 +22,9 @@ const BURST_FRAMES: u32 = 5;
 /// Most speech that may wait: 10 minutes. A model that produces more than that is not being listened to;
 /// less could cut a very long answer.
 const QUEUE_BYTES: usize = 10 * 60 * 8_000;
+/// Most items and content parts of which sound may wait. An answer has one or two; a server that sends a new item with every
+/// piece would fill the memory with ids. Fewer could cut an answer of very many parts.
+const SEGMENTS: usize = 1_024;
 /// When the queue has run dry it keeps this much room; the rest of its memory is given back.
 const KEPT_BYTES: usize = 4_096;
 
@@ -91,7 +94,7 @@ pub enum Left<'a> {
 pub enum Dropped {
     /// Not base64.
     Malformed,
-    /// More than ten minutes were waiting.
+    /// More than ten minutes, or more items than [`SEGMENTS`], were waiting.
     Full,
 }
 
@@ -215,6 +218,13 @@ impl Playout {
         content_index: u32,
         base64: &str,
     ) -> Result<usize, Dropped> {
+        let goes_on = self
+            .segments
+            .back()
+            .is_some_and(|last| last.item == *item && last.content_index == content_index);
+        if !goes_on && self.segments.len() >= SEGMENTS {
+            return Err(Dropped::Full);
+        }
         let before = self.queue.len();
         let queue = &mut self.queue;
         let mut room = QUEUE_BYTES - before;

@@ -131,3 +131,16 @@ fn bad_base64_and_too_much_speech_are_refused() {
     assert_eq!(playout.push(&"r".into(), &"i".into(), 0, &minute), Err(Dropped::Full));
     assert_eq!(playout.waiting(), Duration::from_mins(10));
 }
+
+#[test]
+fn a_server_that_begins_an_item_with_every_piece_is_not_followed_without_end() {
+    let (mut playout, _) = playout(&[]);
+    let piece = STANDARD.encode([7; 3]);
+    let mut queued = 0;
+    for n in 0..2 * SEGMENTS {
+        queued += usize::from(playout.push(&"r".into(), &(&*format!("item_{n}")).into(), 0, &piece).is_ok());
+    }
+    assert_eq!(queued, SEGMENTS);
+    let last = format!("item_{}", SEGMENTS - 1);
+    assert!(playout.push(&"r".into(), &(&*last).into(), 0, &piece).is_ok(), "the last item goes on");
+}

@@ -78,6 +78,10 @@ pub fn offered(may_hang_up: bool, destinations: &[Destination]) -> Vec<Tool> {
     tools
 }
 
+/// Most function calls of one call that are carried out. A model that calls more is talking with itself: what it calls would
+/// be kept, and told to each new session, without end. Fewer could refuse a transfer at the end of a long talk.
+const MOST_CALLS: usize = 256;
+
 /// The functions that the model has called.
 #[derive(Debug, Default)]
 pub(super) struct Tools {
@@ -116,7 +120,8 @@ impl Tools {
 impl Call {
     /// The model calls a function.
     pub(super) fn function_called(&mut self, call: &FunctionCall) {
-        if !call.complete || self.tools.seen.contains(&call.call_id) {
+        let seen = &self.tools.seen;
+        if !call.complete || seen.contains(&call.call_id) || seen.len() >= MOST_CALLS {
             return;
         }
         self.tools.seen.push(call.call_id.clone());

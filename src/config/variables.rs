@@ -1,5 +1,5 @@
 //! Every variable of the daemon: name, default and meaning. The parser takes its defaults from this table.
-//! `.env.example`, `docs/variables.md` and the tables of the READMEs are printed from it, so that none of them can
+//! `.env.example`, `src/docs/variables.md` and the tables of the READMEs are printed from it, so that none of them can
 //! differ from the others.
 //!
 //! This table does not say which values are permitted. The parser in `assemble` does.
@@ -309,7 +309,7 @@ pub fn env_example() -> String {
         "# Configuración de openai-inbound-calls. Copie este archivo como .env y complete las variables requeridas.\n\
          # Una variable del proceso (systemd, shell) prevalece sobre este archivo. Cada valor ocupa una sola línea.\n\
          # Ponga entre comillas simples los valores con espacios, comillas, # o $.\n\
-         # «openai-inbound-calls config» muestra el valor en vigor de cada variable. (English: docs/variables.md.)\n\
+         # «openai-inbound-calls config» muestra el valor en vigor de cada variable. (English: src/docs/variables.md.)\n\
          \n\
          # --- Requeridas ---\n",
     );

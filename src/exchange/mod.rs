@@ -312,6 +312,7 @@ impl Exchange {
             // When the daemon stops, the next one finds the caller.
             Directive::LookAgain(_) if self.shutdown.is_on() => {}
             Directive::LookAgain(caller) => self.errands.look_at(caller, self.at.now + ASK_AGAIN_AFTER),
+            Directive::Replaced if self.connection.link() == AsteriskLink::Replaced => {}
             Directive::Replaced => {
                 self.connection.replaced();
                 self.say(None, Notice::AriReplaced { app: self.rules.settings.app.clone() });

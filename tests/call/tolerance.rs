@@ -1,6 +1,7 @@
 //! A server that writes its events otherwise than OpenAI documents them: other types of numbers, other base64, sound
 //! that nobody can decode. The caller notices none of it.
 
+use openai_inbound_calls::call::record::EventKind;
 use openai_inbound_calls::call::tools::offered;
 use openai_inbound_calls::operator::{Detail, EndReason, Notice};
 use openai_inbound_calls::sim::asterisk::Ending;
@@ -188,4 +189,24 @@ fn what_cannot_be_read_is_said_once_and_hurts_nothing_else() {
     assert_eq!(unreadable(&world), [&Notice::EventUnreadable { event, missing: "item_id" }]);
     assert_eq!(world.tasks[0].call.report().counters.unreadable_events, 3);
     assert_eq!(world.heard(0), *pattern(1_500, 1));
+}
+
+#[test]
+fn a_flood_of_errors_is_told_and_recorded_in_part_and_counted_whole() {
+    let mut world = World::new();
+    world.dial(vec![]);
+    world.run_to(2_000);
+    let error = json!({
+        "type": "error", "event_id": "event_1",
+        "error": {"type": "invalid_request_error", "code": "invalid_value", "message": "no", "param": null},
+    });
+    for _ in 0..1_000 {
+        world.happen(0, Happened::Text(error.to_string()));
+    }
+    world.run_to(4_000);
+    let told = world.tasks[0].notices.iter().filter(|told| matches!(told, Notice::SessionComplains { .. }));
+    assert_eq!(told.count(), 20);
+    let recorded = world.tasks[0].recorded.events().into_iter().filter(|kind| *kind == EventKind::Error);
+    assert_eq!(recorded.count(), 20);
+    assert_eq!(world.tasks[0].call.report().counters.session_errors, 1_000);
 }
