@@ -70,12 +70,12 @@ fn row(variable: &Variable, language: Language) -> String {
 fn all_variables(language: Language) -> String {
     let head = match language {
         Language::English => {
-            "# All variables\n\n*(En español: [variables.es.md](variables.es.md). Back to the [README](../README.md#configure).)*\n\n\
+            "# All variables\n\n*(En español: [variables.es.md](variables.es.md). Back to the [README](../../README.md#configure).)*\n\n\
              They come from the environment or from `.env` in the working directory; a variable of the environment wins over the file. Each value is\n\
              one line; put values with spaces, quotes, `#` or `$` in single quotes. `openai-inbound-calls config` shows the values in force.\n\n"
         }
         Language::Spanish => {
-            "# Todas las variables\n\n*(English: [variables.md](variables.md). Volver al [README](../README.es.md#configurar).)*\n\n\
+            "# Todas las variables\n\n*(English: [variables.md](variables.md). Volver al [README](../../README.es.md#configurar).)*\n\n\
              Vienen del entorno o de `.env` en la carpeta de trabajo; una variable del entorno prevalece sobre el archivo. Cada valor ocupa una sola\n\
              línea; ponga entre comillas simples los valores con espacios, comillas, `#` o `$`. `openai-inbound-calls config` muestra los valores en vigor.\n\n"
         }
