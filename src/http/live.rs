@@ -244,7 +244,7 @@ impl Api {
             spending_unlimited: readiness.as_ref().is_some_and(|now| now.spending_unlimited),
             max_calls: readiness.as_ref().map(|now| now.max_calls),
             destinations: readiness.map(|now| now.destinations).unwrap_or_default().to_vec(),
-            disk_writing: !reasons.contains(&Obstacle::DiskFailing),
+            disk_writing: super::ready::disk_is_writing(self),
             reasons,
         }
     }

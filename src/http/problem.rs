@@ -127,7 +127,8 @@ impl From<RegistryError> for Problem {
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "call_log_unavailable",
-            "the database of the call log does not answer now; no call is missing in it when it does",
+            "the database of the call log does not answer now; it receives the calls of this time once it does, except those \
+             that wait in the memory of a daemon which is stopped before",
         )
         .with(header::RETRY_AFTER, HeaderValue::from_static("30"))
     }

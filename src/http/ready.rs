@@ -41,8 +41,6 @@ pub enum Obstacle {
     OpenaiOutage,
     /// The cost of today's calls has reached its limit (`MAX_DAY_COST`).
     DayCostReached,
-    /// Recorded data does not reach the disk. Calls are still served.
-    DiskFailing,
     /// The number of calls has reached its limit (`MAX_CALLS`): the next caller continues in the dialplan.
     MaxCallsReached,
     /// The daemon is overloaded and sends audio frames late: the next caller continues in the dialplan.
@@ -53,7 +51,7 @@ pub enum Obstacle {
 
 impl Obstacle {
     /// All obstacles, in the order of the enum.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 12] = [
         Self::NoDaemon,
         Self::AsteriskAway,
         Self::ApplicationReplaced,
@@ -63,7 +61,6 @@ impl Obstacle {
         Self::OpenaiFailing,
         Self::OpenaiOutage,
         Self::DayCostReached,
-        Self::DiskFailing,
         Self::MaxCallsReached,
         Self::Overloaded,
         Self::Draining,
@@ -82,7 +79,6 @@ impl Obstacle {
             Self::OpenaiFailing => "openai_failing",
             Self::OpenaiOutage => "openai_outage",
             Self::DayCostReached => "day_cost_reached",
-            Self::DiskFailing => "disk_failing",
             Self::MaxCallsReached => "max_calls_reached",
             Self::Overloaded => "overloaded",
             Self::Draining => "draining",
@@ -90,20 +86,31 @@ impl Obstacle {
     }
 }
 
+/// A fault with which callers are still served, so that it does not make the daemon not ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Warning {
+    /// Recorded data does not reach the disk. `/health` answers 503 meanwhile.
+    DiskFailing,
+}
+
 /// The readiness of the daemon.
 #[derive(Debug, Serialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "clients know the field by this name")]
 pub struct Ready {
     /// Whether nothing prevents the daemon from serving a caller who arrives now.
     ready: bool,
     /// Everything that prevents it. Empty if `ready` is true.
     reasons: Vec<Obstacle>,
+    /// The faults with which callers are still served. They do not change `ready`.
+    warnings: Vec<Warning>,
 }
 
 /// Reports whether a caller who arrives now would be served.
 #[utoipa::path(
     get, path = "/ready", operation_id = "get_readiness", tag = "daemon", security(()),
     responses(
-        (status = 200, description = "A caller who arrives now would be served", body = Ready),
+        (status = 200, description = "A caller who arrives now would be served; `warnings` names faults that do not prevent it", body = Ready),
         (status = 503, description = "Something prevents the daemon from serving callers; `reasons` says what", body = Ready),
     )
 )]
@@ -114,17 +121,21 @@ pub(super) async fn ready(
     let reasons = reasons(&api);
     let ready = reasons.is_empty();
     let code = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    Ok((code, json(&Ready { ready, reasons })).into_response())
+    Ok((code, json(&Ready { ready, reasons, warnings: warnings(&api) })).into_response())
 }
 
 /// Everything that prevents the daemon from serving a caller who arrives now.
 pub(super) fn reasons(api: &Api) -> Vec<Obstacle> {
-    let mut reasons =
-        api.readiness().map_or_else(|| vec![Obstacle::NoDaemon], |now| obstacles(&now, api.now()));
-    if api.recorder().is_some_and(|recorder| !recorder.writing) {
-        reasons.push(Obstacle::DiskFailing);
-    }
-    reasons
+    api.readiness().map_or_else(|| vec![Obstacle::NoDaemon], |now| obstacles(&now, api.now()))
+}
+
+fn warnings(api: &Api) -> Vec<Warning> {
+    if disk_is_writing(api) { Vec::new() } else { vec![Warning::DiskFailing] }
+}
+
+/// Whether recorded data reaches the disk. True also if the API runs without the daemon.
+pub(super) fn disk_is_writing(api: &Api) -> bool {
+    api.recorder().is_none_or(|recorder| recorder.writing)
 }
 
 fn obstacles(readiness: &Readiness, now: DateTime<FixedOffset>) -> Vec<Obstacle> {

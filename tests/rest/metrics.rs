@@ -187,13 +187,12 @@ fn what_is_in_the_way_of_callers_is_a_figure_too() {
     };
     assert_eq!(of(&well), [1, 2, 1, 9, 1]);
     recorder.lock().unwrap().writing = false;
+    assert_eq!(of(&samples(&scene.world)), [0, 2, 1, 9, 1], "callers are served without the disk");
     let replaced = scene.daemon.as_ref().unwrap();
     replaced.send_modify(|now| (now.asterisk, now.full) = (AsteriskLink::Replaced, true));
     let ill = samples(&scene.world);
     assert_eq!(of(&ill), [0, 2, 1, 9, 0]);
-    for (reason, is_there) in
-        [("application_replaced", 1), ("disk_failing", 1), ("max_calls_reached", 1), ("draining", 0)]
-    {
+    for (reason, is_there) in [("application_replaced", 1), ("max_calls_reached", 1), ("draining", 0)] {
         assert_eq!(ours(&ill, &format!("obstacle{{reason=\"{reason}\"}}")), is_there, "{reason}");
     }
     assert_eq!((ours(&ill, "ari_connected"), ours(&ill, "ari_replaced")), (1, 1));

@@ -235,20 +235,27 @@ fn health_tells_of_the_recorder_the_disk_and_the_index() {
 #[test]
 fn ready_names_what_is_in_the_way() {
     let (daemon, readiness) = watch::channel(Readiness::default());
-    let world = World::over(
-        tempfile::tempdir().unwrap(),
-        With { daemon: Some(live::Daemon { readiness, board: Board::default() }), ..With::default() },
-    );
-    let told = |status, reasons: &[&str]| {
+    let recorder = Arc::new(Mutex::new(RecorderHealth { writing: true, live: 0, unfinished: 0, missed: 0 }));
+    let with = With {
+        daemon: Some(live::Daemon { readiness, board: Board::default() }),
+        recorder: Some(Arc::clone(&recorder)),
+        ..With::default()
+    };
+    let world = World::over(tempfile::tempdir().unwrap(), with);
+    let told = |status, reasons: &[&str], warnings: &[&str]| {
         let answer = world.get("/ready");
-        let expected = json!({"ready": reasons.is_empty(), "reasons": reasons});
+        let expected = json!({"ready": reasons.is_empty(), "reasons": reasons, "warnings": warnings});
         assert_eq!((answer.status, answer.json()), (status, expected));
     };
-    told(503, &["asterisk_away"]);
+    told(503, &["asterisk_away"], &[]);
     daemon.send_modify(|now| now.asterisk = AsteriskLink::Connected);
-    told(200, &[]);
+    told(200, &[], &[]);
+    // A full disk costs recordings, and no caller.
+    recorder.lock().unwrap().writing = false;
+    told(200, &[], &["disk_failing"]);
+    assert_eq!(world.get("/calls/live").json()["state"]["disk_writing"], json!(false));
     daemon.send_modify(|now| now.draining = true);
-    told(503, &["draining"]);
+    told(503, &["draining"], &["disk_failing"]);
     let alone = World::empty().get("/ready");
     assert_eq!((alone.status, &alone.json()["reasons"]), (503, &json!(["no_daemon"])));
 }

@@ -165,7 +165,7 @@ export function show(place, { mayChange }) {
 function drawState(chips, { asterisk, ready, reasons = [], disk_writing: disk, spending_unlimited: unlimited }) {
   const openai = ["openai_outage", "openai_failing"].find((reason) => reasons.includes(reason));
   // Obstacles that have a chip of their own are not listed again.
-  const own = ["asterisk_away", "application_replaced", "openai_failing", "openai_outage", "disk_failing"];
+  const own = ["asterisk_away", "application_replaced", "openai_failing", "openai_outage"];
   const others = reasons.filter((reason) => !own.includes(reason));
   const service = ready
     ? word("ready")
