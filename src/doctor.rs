@@ -13,6 +13,7 @@ mod findings;
 mod judge;
 mod machine;
 mod media;
+mod obstacles;
 mod openai;
 mod report;
 mod service;

@@ -36,10 +36,11 @@ const IMPURE: [&str; 11] = [
 ];
 /// The files that may hold words of other languages than English: the operator's table, and texts that are
 /// only shown.
-const WORDS: [&str; 9] = [
+const WORDS: [&str; 10] = [
     "operator/",
     "doctor/words.rs",
     "doctor/findings.rs",
+    "doctor/obstacles.rs",
     "config/variables.rs",
     "config/assemble.rs",
     "recordings/summary.rs",

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use chrono::{NaiveDate, TimeDelta};
 
+use super::obstacles::Reasons;
 use crate::call::source::Trust;
 use crate::config::Survey;
 use crate::operator::{Code, Detail, LinkFault, Notice};
@@ -75,7 +76,13 @@ pub(super) enum Api {
     /// No program answers.
     Silent,
     /// The daemon answers.
-    Daemon { version: Detail, well: bool },
+    Daemon {
+        version: Detail,
+        /// `/health` reports no fault.
+        well: bool,
+        /// The reasons of `/ready`. Empty: a caller would be served.
+        reasons: Reasons,
+    },
     /// Another program answers.
     Foreign,
 }

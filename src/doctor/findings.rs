@@ -4,6 +4,7 @@
 //! The texts are for people and may change between versions. Text from outside is a [`Detail`], which is shortened
 //! and masked.
 
+use super::obstacles::Reasons;
 use super::words::{Both, Check, Decimal, InBrackets, Said, Status};
 use crate::operator::{Detail, Language, LinkFault, Notice};
 
@@ -126,6 +127,16 @@ findings! {
     DaemonRuns { address: String, version: Detail } => Daemon Note,
         "El servicio está en marcha: versión {version}, API en {address}",
         "The daemon is running: version {version}, API at {address}";
+    DaemonServesNobody { address: String, reasons: Reasons } => Daemon Failure,
+        "El servicio está en marcha, pero ahora no atiende llamadas: {reasons}",
+        "The daemon is running, but serves no calls now: {reasons}",
+        "El log del servicio da la causa; curl http://{address}/ready muestra si sigue así",
+        "The log of the daemon gives the cause; curl http://{address}/ready shows whether it lasts";
+    DaemonNotReady { address: String, reasons: Reasons } => Daemon Warning,
+        "El servicio está en marcha, pero quizá no atienda la próxima llamada: {reasons}",
+        "The daemon is running, but may not serve the next call: {reasons}",
+        "El log del servicio da la causa; curl http://{address}/ready muestra si sigue así",
+        "The log of the daemon gives the cause; curl http://{address}/ready shows whether it lasts";
     DaemonDegraded { address: String } => Daemon Warning,
         "El servicio está en marcha, pero avisa de un problema con las grabaciones (API en {address})",
         "The daemon is running, but reports a problem with recordings (API at {address})",
@@ -408,6 +419,11 @@ findings! {
         "The session does not open: {cause}",
         "Revise Internet, DNS y firewall (TCP 443, WebSocket), y OPENAI_REALTIME_URL",
         "Check Internet, DNS and firewall (TCP 443, WebSocket), and OPENAI_REALTIME_URL";
+    SessionUnserved { cause: LinkFault } => Session Failure,
+        "El servidor responde, pero no abre la sesión: {cause}",
+        "The server answers, but opens no session: {cause}",
+        "OpenAI está saturado o limita la cuenta: vea status.openai.com y platform.openai.com/settings/organization/limits, y repita. La red no es la causa",
+        "OpenAI is overloaded or limits the account: see status.openai.com and platform.openai.com/settings/organization/limits, and try again. The network is not the cause";
     SessionLate { seconds: u64 } => Session Failure,
         "La sesión no estuvo lista en {seconds} s",
         "The session was not ready within {seconds} s",

@@ -10,7 +10,7 @@ use super::facts::{
     OpenFiles, Place, Session, Tally,
 };
 use super::findings::Finding;
-use super::words::{Both, Decimal, InBrackets};
+use super::words::{Both, Decimal, InBrackets, Status};
 use crate::call::source::Trust;
 use crate::config::{CallsConfig, Survey};
 use crate::operator::{Detail, Level, LinkFault, Notice};
@@ -78,7 +78,7 @@ const CLOCK_SLACK: TimeDelta = TimeDelta::seconds(30);
 pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     let mut findings = variables(&facts.survey);
     findings.extend(machine(&facts.machine));
-    findings.extend(facts.daemon.iter().map(daemon));
+    findings.extend(facts.daemon.iter().flat_map(daemon));
     match &facts.asterisk {
         Some(asterisk) => findings.extend(of_asterisk(asterisk, &naming_places(&facts.survey))),
         None => findings.push(Finding::AriUnchecked),
@@ -170,14 +170,24 @@ fn open_files(OpenFiles { limit, calls }: OpenFiles) -> Finding {
     Finding::OpenFilesFew { limit, calls, enough_for, needed }
 }
 
-fn daemon(daemon: &Daemon) -> Finding {
+fn daemon(daemon: &Daemon) -> Vec<Finding> {
     let address = daemon.address.to_string();
-    match daemon.answer.clone() {
-        Api::Silent => Finding::DaemonAbsent { address },
-        Api::Daemon { version, well: true } => Finding::DaemonRuns { address, version },
-        Api::Daemon { well: false, .. } => Finding::DaemonDegraded { address },
-        Api::Foreign => Finding::ApiTaken { address },
+    let (version, well, reasons) = match daemon.answer.clone() {
+        Api::Silent => return vec![Finding::DaemonAbsent { address }],
+        Api::Foreign => return vec![Finding::ApiTaken { address }],
+        Api::Daemon { version, well, reasons } => (version, well, reasons),
+    };
+    let mut findings = match reasons.status() {
+        Status::Failure => vec![Finding::DaemonServesNobody { address: address.clone(), reasons }],
+        Status::Warning => vec![Finding::DaemonNotReady { address: address.clone(), reasons }],
+        Status::Ok | Status::Note => Vec::new(),
+    };
+    if !well {
+        findings.push(Finding::DaemonDegraded { address });
+    } else if findings.is_empty() {
+        findings.push(Finding::DaemonRuns { address, version });
     }
+    findings
 }
 
 /// The variables that are set and name places of the dialplan.
@@ -423,8 +433,23 @@ fn session(session: &Session) -> Finding {
         Session::Configured { others, .. } => Finding::SessionDiffers { paths: others },
         Session::WrongFormats(paths) => Finding::SessionFormats { paths },
         Session::Refused(notice) => Finding::SessionRefused { notice },
+        Session::Lost(cause) if has_answered(&cause) => Finding::SessionUnserved { cause },
         Session::Lost(cause) => Finding::SessionLost { cause },
         Session::Late(limit) => Finding::SessionLate { seconds: limit.as_secs() },
+    }
+}
+
+/// Whether the server itself answered, so that the network is not to blame. A status below 500 other than 429 comes
+/// from the way to the server, for example from a proxy.
+const fn has_answered(cause: &LinkFault) -> bool {
+    match cause {
+        LinkFault::Http { status, .. } => *status == 429 || *status >= 500,
+        LinkFault::Told(_) | LinkFault::Closed { .. } => true,
+        LinkFault::Broken
+        | LinkFault::TooSlow
+        | LinkFault::Unanswered
+        | LinkFault::Late { .. }
+        | LinkFault::System(_) => false,
     }
 }
 

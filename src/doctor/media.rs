@@ -191,6 +191,8 @@ impl Trial<'_> {
         let own = media_networks::own(self.asterisk, self.media).await;
         let networks = media_networks::all(own.as_deref(), self.media);
         let answers = join_all(asked).await;
+        let made = channels.iter().zip(&answers).filter(|(_, answer)| may_exist(answer));
+        self.made.channels = made.map(|(channel, _)| channel.clone()).collect();
         for (socket, end) in sockets.into_iter().zip(answers) {
             let (end, random) = (end?, chance());
             self.ends.push(end);
@@ -209,10 +211,12 @@ impl Trial<'_> {
         *self.step = Step::Bridge;
         let bridge = BridgeId::from(&*id("bridge"));
         self.made.bridge = Some(bridge.clone());
-        done(
-            bench.until(self.rest.perform(&Request::CreateBridge { bridge: bridge.clone() })).await,
-            Step::Bridge,
-        )?;
+        let request = Request::CreateBridge { bridge: bridge.clone() };
+        let created = done(bench.until(self.rest.perform(&request)).await, Step::Bridge);
+        if !may_exist(&created) {
+            self.made.bridge = None;
+        }
+        created?;
         let join = Request::AddChannels { bridge, channels };
         done(bench.until(self.rest.perform(&join)).await, Step::Bridge)?;
 
@@ -235,6 +239,12 @@ fn done(reply: Reply, step: Step) -> Result<String, MediaFault> {
         }
         Reply::Lost(_) => Err(MediaFault::Stalled(step)),
     }
+}
+
+/// Whether the object may exist after this answer to the request for its creation. With a status 4xx Asterisk has
+/// created nothing; with another failure it may have.
+const fn may_exist<T>(answer: &Result<T, MediaFault>) -> bool {
+    !matches!(answer, Err(MediaFault::Refused { status: 400..500, .. }))
 }
 
 /// Waits until all of these channels are in the application. Before that, Asterisk refuses to put them into a

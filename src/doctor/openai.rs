@@ -159,11 +159,12 @@ async fn session(config: &RealtimeConfig, endpoint: Arc<Endpoint>) -> Session {
     result
 }
 
-/// Treats every error before the session is ready as a refusal.
+/// Treats an error before the session is ready as a refusal, unless the error is temporary.
 fn complaint(config: &RealtimeConfig, error: &ApiError) -> Session {
     let told = LinkFault::Told(error.complaint());
     Session::Refused(match error.class() {
         ErrorClass::Permanent(refusal) => refusal.notice(&config.model, told),
+        ErrorClass::Transient => return Session::Lost(told),
         _ => Notice::SessionRefused { cause: told },
     })
 }

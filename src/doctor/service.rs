@@ -1,4 +1,4 @@
-//! Asks whether the daemon runs, by a request to API_LISTEN.
+//! Asks whether the daemon runs and would serve a caller, by requests to API_LISTEN.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::facts::{Api, Daemon};
+use super::obstacles::Reasons;
 use crate::net::answer::body;
 use crate::operator::Detail;
 
@@ -15,16 +16,35 @@ const LIMIT: Duration = Duration::from_secs(2);
 /// to another program.
 const HEALTH_BYTES: usize = 64 << 10;
 
-/// Sends the request. None: API_LISTEN has port 0, so the port of the daemon is unknown.
+/// Sends the requests. None: API_LISTEN has port 0, so the port of the daemon is unknown.
 pub(super) async fn look(listen: SocketAddr) -> Option<Daemon> {
     let address = reachable(listen);
     let client = reqwest::Client::builder().no_proxy().timeout(LIMIT).build().ok()?;
     let answer = match client.get(format!("http://{address}/health")).send().await {
-        Ok(response) => body(response, HEALTH_BYTES).await.map_or(Api::Foreign, |body| who(&body)),
+        Ok(response) => {
+            let told = body(response, HEALTH_BYTES).await.map_or(Api::Foreign, |body| who(&body));
+            with_reasons(told, &client, address).await
+        }
         Err(error) if error.is_connect() => Api::Silent,
         Err(_) => Api::Foreign,
     };
     (listen.port() != 0).then_some(Daemon { address, answer })
+}
+
+/// Adds the reasons of `/ready`. A daemon that does not answer this request as well keeps the reasons empty.
+async fn with_reasons(told: Api, client: &reqwest::Client, address: SocketAddr) -> Api {
+    #[derive(Deserialize)]
+    struct Ready {
+        reasons: Vec<String>,
+    }
+    let Api::Daemon { version, well, .. } = told else { return told };
+    let asked = async {
+        let response = client.get(format!("http://{address}/ready")).send().await.ok()?;
+        let body = body(response, HEALTH_BYTES).await.ok()?;
+        serde_json::from_slice::<Ready>(&body).ok()
+    };
+    let reasons = asked.await.map_or_else(Vec::new, |ready| ready.reasons);
+    Api::Daemon { version, well, reasons: Reasons(reasons) }
 }
 
 /// The address at which to reach a server that listens on all addresses.
@@ -45,7 +65,9 @@ fn who(body: &[u8]) -> Api {
         version: String,
     }
     match serde_json::from_slice(body) {
-        Ok(Health { status, version }) => Api::Daemon { version: Detail::new(version), well: status == "ok" },
+        Ok(Health { status, version }) => {
+            Api::Daemon { version: Detail::new(version), well: status == "ok", reasons: Reasons(Vec::new()) }
+        }
         Err(_) => Api::Foreign,
     }
 }
@@ -57,8 +79,9 @@ mod tests {
     #[test]
     fn the_daemon_is_known_by_its_health() {
         let well = r#"{"status":"ok","version":"0.1.0","recorder":null,"disk":null,"index":"ready"}"#;
-        assert_eq!(who(well.as_bytes()), Api::Daemon { version: Detail::new("0.1.0"), well: true });
-        assert!(matches!(who(well.replace("ok", "degraded").as_bytes()), Api::Daemon { well: false, .. }));
+        let daemon = |well| Api::Daemon { version: Detail::new("0.1.0"), well, reasons: Reasons(Vec::new()) };
+        assert_eq!(who(well.as_bytes()), daemon(true));
+        assert_eq!(who(well.replace("ok", "degraded").as_bytes()), daemon(false));
         assert_eq!(who(b"<html>It works!</html>"), Api::Foreign);
         assert_eq!(reachable(([0, 0, 0, 0], 5001).into()), ([127, 0, 0, 1], 5001).into());
     }

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use openai_inbound_calls::sim::asterisk::Settings;
+use openai_inbound_calls::sim::caller::Step;
 use openai_inbound_calls::sim::live::realtime::LiveSession;
 use openai_inbound_calls::sim::realtime::Script;
 use serde_json::Value;
@@ -17,7 +18,7 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::process::Command;
 
-use crate::world::{World, assert_no_violations, until};
+use crate::world::{World, assert_no_violations, ms, until};
 
 /// The ids of all checks in the order of the report.
 const IDS: [&str; 15] = [
@@ -255,6 +256,35 @@ async fn the_running_daemon_is_seen() {
     let (text, _) = set_up.run("").await;
     daemon.stop().await;
     assert!(text.contains("El servicio está en marcha"), "{text}");
+}
+
+#[tokio::test]
+async fn what_keeps_the_running_daemon_from_serving_is_repeated() {
+    let set_up = healthy().but("API_LISTEN", &format!("127.0.0.1:{}", free_port().await));
+    let api = set_up.changes[0].1.clone();
+    let daemon = set_up.world.daemon_with(&[("API_LISTEN", &api), ("MAX_CALLS", "1")]).await;
+    let call = set_up.world.call(vec![Step::Pause(ms(60_000))]);
+    until("it is served", || set_up.world.asterisk.outcome(call).answered_at.is_some()).await;
+    let report = async || {
+        let output = set_up.command("--json").output().await.expect("the program");
+        let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let checks = report["checks"].as_array().expect("a list").clone();
+        checks.into_iter().find(|check| check["id"] == "daemon").expect("the check")
+    };
+    let full = report().await;
+    assert_eq!(full["status"], "warning", "{full}");
+    assert!(full["detail"].to_string().contains("max_calls_reached"), "{full}");
+    let url = format!(
+        "ws://{}/ari/events?app=openai-app&api_key=asterisk:testbed",
+        set_up.world.asterisk.address()
+    );
+    let (other, _) = tokio_tungstenite::connect_async(url).await.expect("it is let in");
+    let replaced = report().await;
+    assert_eq!(replaced["status"], "failure", "{replaced}");
+    assert!(replaced["detail"].to_string().contains("application_replaced"), "{replaced}");
+    set_up.world.asterisk.hang_up(call);
+    drop(other);
+    drop(daemon);
 }
 
 /// A port on which no program listens.

@@ -1,6 +1,7 @@
 //! Tests of each judgement, without sockets.
 
 use super::super::facts::Step;
+use super::super::obstacles::Reasons;
 use super::super::words::{Check, Status};
 use super::*;
 use crate::operator::{Code, Language, Notice};
@@ -51,6 +52,23 @@ fn asterisk_as_it_should_be() {
     let found = of_asterisk(&asterisk(), &[]);
     let expected = [Check::Ari, Check::Asterisk, Check::Modules, Check::Dialplan];
     assert_eq!(statuses(&found), expected.map(|check| (check, Status::Ok)));
+}
+
+#[test]
+fn a_daemon_that_is_not_ready_is_judged_by_its_reasons() {
+    let found = |well, reasons: &[&str]| {
+        let reasons = Reasons(reasons.iter().map(ToString::to_string).collect());
+        let answer = Api::Daemon { version: Detail::new("0.1.0"), well, reasons };
+        statuses(&daemon(&Daemon { address: ([127, 0, 0, 1], 5001).into(), answer }))
+    };
+    let daemon = |status| (Check::Daemon, status);
+    assert_eq!(found(true, &[]), [daemon(Status::Note)]);
+    assert_eq!(found(true, &["application_replaced"]), [daemon(Status::Failure)]);
+    assert_eq!(found(true, &["max_calls_reached", "openai_outage"]), [daemon(Status::Failure)]);
+    assert_eq!(found(true, &["max_calls_reached"]), [daemon(Status::Warning)]);
+    assert_eq!(found(true, &["of_a_newer_version"]), [daemon(Status::Warning)]);
+    assert_eq!(found(false, &[]), [daemon(Status::Warning)]);
+    assert_eq!(found(false, &["asterisk_away"]), [daemon(Status::Failure), daemon(Status::Warning)]);
 }
 
 #[test]

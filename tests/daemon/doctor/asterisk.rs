@@ -178,6 +178,18 @@ async fn asterisk_refuses_or_loses_a_request_on_the_way() {
 }
 
 #[tokio::test]
+async fn a_user_who_may_only_read_leaves_nothing_to_delete() {
+    let set_up = healthy();
+    for (method, path) in [("POST", "externalMedia"), ("DELETE", "/channels/")] {
+        for _ in 0..5 {
+            set_up.world.asterisk.fail_next(method, path, Fault::Status(403));
+        }
+    }
+    let checks = set_up.finds(&[("rtp", "failure")]).await;
+    assert!(detail(&checks, "rtp").contains("HTTP 403"), "{}", detail(&checks, "rtp"));
+}
+
+#[tokio::test]
 async fn what_cannot_be_deleted_is_named() {
     let set_up = healthy();
     set_up.world.asterisk.fail_next("DELETE", "/bridges/", Fault::Status(500));

@@ -90,3 +90,20 @@ async fn a_clock_that_is_wrong() {
         assert!(detail(&checks, "clock").ends_with(word), "{}", detail(&checks, "clock"));
     }
 }
+
+#[tokio::test]
+async fn a_server_that_answers_and_opens_no_session_is_not_a_matter_of_the_network() {
+    for fault in [
+        FaultKind::RefuseAs(429, "rate_limit_exceeded".into()),
+        FaultKind::Refuse(500),
+        FaultKind::Refuse(503),
+        FaultKind::UpdateRefused("server_error".into()),
+    ] {
+        let faults = vec![SessionFault::new(Trigger::OnConnect, fault.clone())];
+        let checks =
+            SetUp::new(Script { faults, ..Script::default() }).finds(&[("session", "failure")]).await;
+        let session = checks.iter().find(|check| check["id"] == "session").expect("the check");
+        let remedy = session["remedy"].as_str().expect("a remedy");
+        assert!(remedy.contains("status.openai.com") && !remedy.contains("DNS"), "{fault:?}: {session}");
+    }
+}
