@@ -436,7 +436,7 @@ link() {
     fi
 }
 link "$promised_log"
-link "$named_log"
+if [ "$named_log" != "$promised_log" ]; then link "$named_log"; fi
 if [ "$log" != "$named_log" ]; then
     say "LOG_FILE_PATH: el servicio escribe en $log; póngalo así en .env para que doctor mire lo mismo" \
         "LOG_FILE_PATH: the service writes to $log; put that into .env, so that doctor looks at the same"

@@ -390,6 +390,8 @@ fn the_log_is_found_where_the_original_system_had_it() {
     let machine = Machine::new();
     machine.write(ENV, &FILLED_IN.replace("/srv/log/calls.log", PROMISED_LOG));
     machine.write(PROMISED_LOG, "older lines\n");
+    let said = machine.install(&["--dry-run"]);
+    assert_eq!(said.matches(&format!("queda en {PROMISED_LOG}.before\n")).count(), 1, "said once: {said}");
     machine.install(&[]);
     assert_eq!(link(&machine), Path::new(real));
     assert_eq!(machine.read(&format!("{PROMISED_LOG}.before")), "older lines\n");
