@@ -368,9 +368,12 @@ fn free_api_port() -> u16 {
     listener.and_then(|free| free.local_addr().ok()).map_or(API_PORT, |address| address.port())
 }
 
-/// The folder `recordings` in the working directory if it is writable, otherwise a temporary folder.
+/// The folder `recordings/demo` in the working directory if it is writable, otherwise a temporary folder. A daemon in
+/// the same working directory keeps its recordings and its call log in `recordings`, so that the calls of the
+/// demonstration are none of the daemon's.
 fn folder() -> io::Result<PathBuf> {
-    let candidates = [PathBuf::from("recordings"), std::env::temp_dir().join("openai-inbound-calls-demo")];
+    let candidates =
+        [PathBuf::from("recordings/demo"), std::env::temp_dir().join("openai-inbound-calls-demo")];
     let mut last = None;
     for folder in candidates {
         let probe = folder.join("demo.log");

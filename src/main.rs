@@ -31,7 +31,7 @@ enum Command {
     /// Shows a call from beginning to end on this machine alone, without Asterisk and without a key.
     ///
     /// The real daemon runs between a simulated Asterisk and a simulated OpenAI. The call is drawn as it happens, kept
-    /// as a WAV file under recordings/, and judged. LOG_LANGUAGE=en shows it in English.
+    /// as a WAV file in recordings/demo/, and judged. LOG_LANGUAGE=en shows it in English.
     Demo {
         /// Ends after the first call, with code 0 if all went right and 1 otherwise.
         #[arg(long)]

@@ -42,7 +42,12 @@ fn it_shows_a_call_judges_it_and_leaves_a_recording() {
         rest = &rest[at..];
     }
     assert!(!shown.contains('✗') && !shown.contains('\x1b'), "{shown}");
-    let recordings = folder.path().join("recordings");
+    // A daemon in the same folder must find nothing of the demonstration in its own.
+    let ours = std::fs::read_dir(folder.path().join("recordings")).expect("the folder");
+    let ours: Vec<_> = ours.filter_map(|entry| Some(entry.ok()?.file_name())).collect();
+    assert_eq!(ours, ["demo"]);
+    let recordings = folder.path().join("recordings/demo");
+    assert!(recordings.join("calls.db").is_file(), "with a call log of its own");
     let wav = std::fs::read_dir(&recordings)
         .expect("the folder")
         .filter_map(|entry| Some(entry.ok()?.path()))
