@@ -62,6 +62,23 @@ pub enum RegistryError {
     Database(#[from] sqlx::Error),
 }
 
+impl RegistryError {
+    /// Whether the disk of the file is full.
+    fn is_full_disk(&self) -> bool {
+        match self {
+            Self::Database(sqlx::Error::Database(error)) => {
+                error.code().is_some_and(|code| FULL_DISK.contains(&&*code))
+            }
+            Self::Database(sqlx::Error::Io(error)) => error.kind() == std::io::ErrorKind::StorageFull,
+            Self::Closed | Self::Late | Self::Database(_) => false,
+        }
+    }
+}
+
+/// The result codes of SQLite for a full disk: `SQLITE_FULL` and, for its shared memory, `SQLITE_IOERR_SHMSIZE`
+/// (sqlite.org/rescode.html).
+const FULL_DISK: [&str; 2] = ["13", "4874"];
+
 /// The rows whose phone numbers are to be erased.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Whose {

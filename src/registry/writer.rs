@@ -6,6 +6,7 @@
 //!    counted and reported    retried; rows stay queued     retried more and more rarely; rows stay in the file
 //! ```
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -173,7 +174,7 @@ impl Disk<'_> {
             if let Err(error) = self.write(&mut news).await {
                 self.failed(&error);
                 if self.inbox.is_closed() {
-                    return self.give_up(&news);
+                    return self.give_up(&news, &error);
                 }
                 tokio::time::sleep(DISK_AGAIN).await;
                 continue;
@@ -255,18 +256,35 @@ impl Disk<'_> {
 
     fn failed(&mut self, error: &RegistryError) {
         if !std::mem::replace(&mut self.failing, true) {
-            (self.tell)(Notice::CallLogFailing { path: self.path(), cause: Detail::new(error) });
+            let (path, cause) = (self.path(), Detail::new(error));
+            (self.tell)(if error.is_full_disk() {
+                Notice::CallLogDiskFull { path, cause }
+            } else {
+                Notice::CallLogFailing { path, cause }
+            });
         }
     }
 
-    /// Counts all waiting rows as lost: the daemon ends and the disk does not accept them.
-    fn give_up(&mut self, news: &[News]) {
-        let mut rows = news.iter().filter(|news| matches!(news, News::Row(_))).count() as u64;
-        while let Ok(news) = self.inbox.try_recv() {
-            rows += u64::from(matches!(news, News::Row(_)));
-        }
-        self.lost.fetch_add(rows, Ordering::Relaxed);
+    /// Counts all waiting rows as lost: the daemon ends and the disk does not accept them. The operator is told the
+    /// number of calls, of which each may have two rows.
+    fn give_up(&mut self, news: &[News], error: &RegistryError) {
         self.say_lost();
+        let (mut rows, mut calls) = (0, HashSet::new());
+        let mut count = |news: &News| {
+            if let News::Row(row) = news {
+                rows += 1;
+                calls.insert(row.row_id.clone());
+            }
+        };
+        news.iter().for_each(&mut count);
+        while let Ok(news) = self.inbox.try_recv() {
+            count(&news);
+        }
+        if rows > 0 {
+            self.lost.fetch_add(rows, Ordering::Relaxed);
+            let (path, cause) = (self.path(), Detail::new(error));
+            (self.tell)(Notice::CallLogUnsaved { path, calls: calls.len(), cause });
+        }
     }
 
     fn say_lost(&mut self) {

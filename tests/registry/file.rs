@@ -26,7 +26,8 @@ async fn what_does_not_fit_into_the_queue_is_counted_and_said() {
     assert_eq!(log.backlog(), Backlog { waiting: 0, lost: 3 }, "what is said is lost all the same");
     drop(log);
     task.join_next().await.unwrap().unwrap();
-    let line = "The disk could not keep up with the call log - Rows lost: 3. Calls are not affected";
+    let line =
+        "The disk did not take the rows of the call log in time - Rows lost: 3. Calls are not affected";
     assert_eq!(said.lines(), [line]);
     let world = World::start(&folder.path().join("calls.db"), None);
     world.put(vec![ended("new", 0)]).await;
@@ -143,9 +144,37 @@ async fn what_no_disk_took_until_the_end_is_said_to_be_lost() {
     let file = folder.path().join("calls.db");
     fs::create_dir(&file).unwrap();
     let world = World::start(&file, None);
-    world.offer((0..300).map(|n| ended(&n.to_string(), n)));
+    // Each call has two rows.
+    world.offer((0..300).flat_map(|n| [running(&n.to_string(), n), ended(&n.to_string(), n)]));
     let said = world.stop().await;
-    assert_eq!(said.times("The disk could not keep up with the call log - Rows lost: 300."), 1);
+    let lines = said.lines();
+    assert!(lines[1].ends_with("Calls that are missing in it or lack their end: 300"), "{lines:?}");
+    assert_eq!(lines.len(), 2, "{lines:?}");
+}
+
+#[tokio::test]
+async fn a_full_disk_is_called_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let mount =
+        Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(folder.path()).output();
+    if !mount.is_ok_and(|output| output.status.success()) {
+        println!("skipped: no small disk can be mounted here");
+        return;
+    }
+    let file = folder.path().join("calls.db");
+    let world = World::start(&file, None);
+    world.put(vec![ended("first", 0)]).await;
+    let room =
+        std::io::copy(&mut std::io::repeat(0), &mut fs::File::create(folder.path().join("full")).unwrap());
+    assert!(room.is_err(), "it is full");
+    world.offer((0..200).map(|n| ended(&n.to_string(), n)));
+    until("the operator hears of it", async || !world.said.lines().is_empty()).await;
+    let said = world.stop().await;
+    drop(Command::new("umount").arg("-l").arg(folder.path()).status());
+    let lines = said.lines();
+    assert!(lines[0].contains("the disk is full") && lines[0].ends_with("Free some space"), "{lines:?}");
+    assert!(lines[1].ends_with("Calls that are missing in it or lack their end: 200"), "{lines:?}");
+    assert!(!lines.iter().any(|line| line.contains("DATABASE_URL")), "{lines:?}");
 }
 
 #[tokio::test]

@@ -9,8 +9,8 @@ macro_rules! of_the_archive {
         "The index of recordings was damaged: it was moved to {path} and is made anew from the files";
     /// The index's file cannot be had; a list made from the files serves meanwhile.
     IndexInMemory { cause: Detail } => Warn,
-        "No se puede usar el archivo del índice de grabaciones ({cause}): el índice queda en memoria hasta que se pueda. Revise DATABASE_URL",
-        "The file of the index of recordings cannot be used ({cause}): the index is kept in memory until it can. Check DATABASE_URL";
+        "No se puede usar el archivo del índice de grabaciones ({cause}): el índice queda en memoria hasta que se pueda. Revise el espacio libre, los permisos del archivo, y DATABASE_URL si la definió",
+        "The file of the index of recordings cannot be used ({cause}): the index is kept in memory until it can. Check the free space, the permissions of the file, and DATABASE_URL if you set it";
     /// The API answers at `address`.
     ApiReady { address: SocketAddr } => Info,
         "API de grabaciones disponible en http://{address}",
@@ -51,16 +51,24 @@ macro_rules! of_the_archive {
         "The call log was damaged: it was moved to {path} and a new one is begun. Copy it if you need it: it is removed after 30 days, or earlier, with the first recording that somebody deletes";
     /// The file of the call log cannot be written; calls go on and rows wait.
     CallLogFailing { path: String, cause: Detail } => Error,
-        "No se puede escribir en el registro de llamadas {path}: {cause}. Las llamadas se atienden; sus filas esperan en memoria. Revise DATABASE_URL",
-        "Cannot write to the call log {path}: {cause}. Calls are served; their rows wait in memory. Check DATABASE_URL";
+        "No se puede escribir en el registro de llamadas {path}: {cause}. Las llamadas se atienden; sus filas esperan en memoria hasta que el servicio se detenga. Revise los permisos del archivo, el disco, y DATABASE_URL si la definió",
+        "Cannot write to the call log {path}: {cause}. Calls are served; their rows wait in memory until the daemon stops. Check the permissions of the file, the disk, and DATABASE_URL if you set it";
+    /// The disk of the call log is full; calls go on and rows wait.
+    CallLogDiskFull { path: String, cause: Detail } => Error,
+        "No se puede escribir en el registro de llamadas {path}: el disco está lleno ({cause}). Las llamadas se atienden; sus filas esperan en memoria hasta que el servicio se detenga. Libere espacio",
+        "Cannot write to the call log {path}: the disk is full ({cause}). Calls are served; their rows wait in memory until the daemon stops. Free some space";
+    /// The daemon ended while the call log could not be written: what waited in memory is lost.
+    CallLogUnsaved { path: String, calls: usize, cause: Detail } => Error,
+        "El servicio se detuvo sin poder escribir en el registro de llamadas {path} ({cause}) - Llamadas que faltan en él o quedan sin su final: {calls}",
+        "The daemon stopped while the call log {path} could not be written ({cause}) - Calls that are missing in it or lack their end: {calls}";
     /// It can be written again.
     CallLogResumed { path: String } => Warn,
         "Se puede escribir de nuevo en el registro de llamadas {path}",
         "The call log {path} can be written again";
     /// More rows came than could wait for the disk.
     CallLogOverflowed { rows: u64 } => Error,
-        "El disco no daba abasto con el registro de llamadas - Filas perdidas: {rows}. Las llamadas no se ven afectadas",
-        "The disk could not keep up with the call log - Rows lost: {rows}. Calls are not affected";
+        "El disco no admitió a tiempo las filas del registro de llamadas - Filas perdidas: {rows}. Las llamadas no se ven afectadas",
+        "The disk did not take the rows of the call log in time - Rows lost: {rows}. Calls are not affected";
     /// The database server of the call log (host:port/database) does not answer; rows wait in the file.
     CallLogServerAway { server: String, cause: Detail } => Warn,
         "La base de datos del registro de llamadas no responde ({server}): {cause}. Las filas esperan en este equipo y se entregan después. Revise DATABASE_URL",
@@ -96,6 +104,10 @@ macro_rules! of_the_archive {
     RecordingUndeletable { id: String, cause: Detail } => Error,
         "No se puede eliminar la grabación {id}: {cause}",
         "Cannot delete the recording {id}: {cause}";
+    /// There is no such recording.
+    RecordingUnknown { id: String } => Error,
+        "No existe la grabación {id}: vea openai-inbound-calls recordings list",
+        "There is no recording {id}: see openai-inbound-calls recordings list";
     /// A recording cannot be exported.
     RecordingUnexportable { id: String, cause: Detail } => Error,
         "No se puede exportar la grabación {id}: {cause}",
