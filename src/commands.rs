@@ -27,7 +27,7 @@ use crate::logging;
 use crate::operator::foreign::plain;
 use crate::operator::{Detail, Language, Notice};
 use crate::output::{self, print};
-use crate::recordings::{Facts, Identity, Library, RecordingId, RecordingSettings, State};
+use crate::recordings::{Facts, Identity, Library, LibraryError, RecordingId, RecordingSettings, State};
 use purge::Consent;
 pub use purge::Which;
 
@@ -49,7 +49,7 @@ pub enum Recordings {
         #[arg(long)]
         identity: Option<PathBuf>,
         /// The recordings; none: all that are not running.
-        ids: Vec<RecordingId>,
+        ids: Vec<String>,
     },
     /// Delete recordings, never of running calls, and print their ids. What would go is shown first.
     Purge {
@@ -142,7 +142,7 @@ pub fn run(command: Recordings) -> ExitCode {
         }
         Recordings::List { limit } => list(&Library::new(recordings), limit),
         Recordings::Export { to, identity, ids } => {
-            with_identity(recordings, identity).and_then(|recordings| export(recordings, &to, ids))
+            with_identity(recordings, identity).and_then(|recordings| export(recordings, &to, &ids))
         }
         Recordings::Purge { which, identity, dry_run, yes } => {
             let consent = match (dry_run, yes) {
@@ -189,16 +189,17 @@ fn list(library: &Library, limit: usize) -> Result<(), Failed> {
     Ok(())
 }
 
-fn export(settings: RecordingSettings, to: &Path, ids: Vec<RecordingId>) -> Result<(), Failed> {
+fn export(settings: RecordingSettings, to: &Path, ids: &[String]) -> Result<(), Failed> {
     let language = settings.language;
     let library = Library::new(settings);
-    let ids = if ids.is_empty() {
-        let all = library.list().map_err(|error| unreadable(&library, &error))?;
-        all.into_iter().filter(|(_, state)| *state != State::Live).map(|(id, _)| id).collect()
-    } else {
-        ids
-    };
+    let unknown = |id: &str| Notice::RecordingUnknown { id: plain(id).into_owned() };
     let (mut exported, mut failed) = (Vec::new(), Vec::new());
+    let ids = if ids.is_empty() {
+        library.ended().map_err(|error| unreadable(&library, &error))?
+    } else {
+        let parsed = ids.iter().filter_map(|id| id.parse().map_err(|_| failed.push(unknown(id))).ok());
+        parsed.collect()
+    };
     for id in ids {
         match library.export(&id, to) {
             Ok(paths) => {
@@ -207,6 +208,7 @@ fn export(settings: RecordingSettings, to: &Path, ids: Vec<RecordingId>) -> Resu
                 }
                 exported.push(id);
             }
+            Err(LibraryError::NotFound) => failed.push(unknown(&id.to_string())),
             Err(error) => {
                 let cause = Detail::new(error);
                 failed.push(Notice::RecordingUnexportable { id: id.to_string(), cause });

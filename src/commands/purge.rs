@@ -20,7 +20,7 @@ use crate::number::Sought;
 use crate::operator::{Detail, Language, Notice, is_yes};
 use crate::output::print;
 use crate::recordings::index::Index;
-use crate::recordings::{Library, LibraryError, RecordingId, RecordingSettings, retention};
+use crate::recordings::{Library, LibraryError, OfCaller, RecordingId, RecordingSettings, retention};
 use crate::registry::{self, Log, Opener, Reader, RegistryError, Row, Whose};
 use crate::sqlite;
 
@@ -65,6 +65,8 @@ struct Found {
     /// The rows of the call log that would be cleared. None: the call log does not answer now.
     rows: Option<Vec<Row>>,
     by_caller: bool,
+    /// The number of calls in progress whose recordings stay.
+    running: usize,
 }
 
 impl Found {
@@ -100,9 +102,8 @@ impl Found {
         if self.rows.is_none() {
             said.push(Notice::CallLogUnseen);
         }
-        let running = self.rows.iter().flatten().filter(|row| row.end_reason.is_none()).count();
-        if running > 0 {
-            said.push(Notice::PurgeLeavesRunning { calls: running });
+        if self.running > 0 {
+            said.push(Notice::PurgeLeavesRunning { calls: self.running });
         }
         logging::say_without_log(language, None, &said);
     }
@@ -132,7 +133,7 @@ pub(super) fn purge(
         return Ok(());
     }
     may_go(&found, consent, language)?;
-    let rows = found.rows();
+    let (rows, leaves_nothing) = (found.rows(), found.running == 0);
     let purged = retention::purge(&library, found.recordings);
     note(&library, "PURGE", &purged.gone, language);
     let mut whose: Vec<_> = purged.gone.iter().map(|id| Whose::Recording(id.to_string())).collect();
@@ -154,7 +155,7 @@ pub(super) fn purge(
         Notice::RecordingUndeletable { id, cause }
     }));
     logging::say_without_log(language, None, &said);
-    if purged.kept.is_empty() && forgotten { Ok(()) } else { Err(Failed::Said) }
+    if purged.kept.is_empty() && forgotten && leaves_nothing { Ok(()) } else { Err(Failed::Said) }
 }
 
 /// Asks the user at the terminal. Without a terminal, a purge that needs a yes is refused.
@@ -207,16 +208,15 @@ async fn find(
 ) -> Result<Found, Failed> {
     let ended = library.ended().map_err(|error| unreadable(library, &error))?;
     let of = ended.len();
-    let (recordings, unknown, whose) = match (sought, which.older_than) {
+    let (OfCaller { ids: recordings, unknown, running }, whose) = match (sought, which.older_than) {
         (Some(Some(caller)), _) => {
-            let (ids, unknown) = of_caller(library, index, caller).await?;
-            (ids, unknown, vec![Whose::Caller(caller.clone())])
+            (of_caller(library, index, caller).await?, vec![Whose::Caller(caller.clone())])
         }
         (None, Some(Age(age))) => {
             let cutoff = clock::wall().naive_local().checked_sub_signed(age).unwrap_or(NaiveDateTime::MIN);
-            (retention::before(ended, cutoff), 0, Vec::new())
+            (OfCaller { ids: retention::before(ended, cutoff), ..OfCaller::default() }, Vec::new())
         }
-        (Some(None), _) | (None, None) => (Vec::new(), 0, Vec::new()),
+        (Some(None), _) | (None, None) => (OfCaller::default(), Vec::new()),
     };
     let of_recordings = recordings.iter().map(|id| Whose::Recording(id.to_string()));
     let whose: Vec<_> = whose.into_iter().chain(of_recordings).collect();
@@ -224,31 +224,39 @@ async fn find(
         Some(call_log) => call_log.rows(&whose).await,
         None => Some(Vec::new()),
     };
-    Ok(Found { recordings, of, unknown, rows, by_caller: which.caller.is_some() })
+    let running = in_progress(&running, rows.as_deref().unwrap_or_default());
+    Ok(Found { recordings, of, unknown: unknown.len(), rows, by_caller: which.caller.is_some(), running })
 }
 
-/// The recordings of a caller, and the number of recordings whose caller neither the files nor the index
-/// show.
-async fn of_caller(
-    library: &Library,
-    index: Option<&Index>,
-    caller: &Sought,
-) -> Result<(Vec<RecordingId>, usize), Failed> {
+/// The number of calls in progress among the recordings and the rows, of which both may show the same call.
+fn in_progress(recordings: &[RecordingId], rows: &[Row]) -> usize {
+    let is_shown = |row: &&Row| {
+        let id = row.recording_id.as_ref();
+        id.is_some_and(|id| recordings.iter().any(|shown| shown.to_string() == *id))
+    };
+    let of_rows = rows.iter().filter(|row| row.end_reason.is_none());
+    recordings.len() + of_rows.filter(|row| !is_shown(row)).count()
+}
+
+/// The recordings of a caller, and those whose caller neither the files nor the index show.
+async fn of_caller(library: &Library, index: Option<&Index>, caller: &Sought) -> Result<OfCaller, Failed> {
     let found = library.of_caller(caller).map_err(|error| unreadable(library, &error))?;
-    let (mut ids, unknown) = (found.ids, found.unknown);
-    let Some(index) = index else { return Ok((ids, unknown.len())) };
+    let Some(index) = index else { return Ok(found) };
+    let OfCaller { mut ids, unknown, running } = found;
     for id in index.of_caller(caller).await.unwrap_or_default() {
         let there = !ids.contains(&id) && !matches!(library.state(&id), Err(LibraryError::NotFound));
         if there {
             ids.push(id);
         }
     }
-    let mut untold = 0;
-    for id in &unknown {
-        let known = index.find(id).await.ok().flatten().is_some_and(|facts| facts.told.is_some());
-        untold += usize::from(!known);
+    let mut untold = Vec::new();
+    for id in unknown {
+        let known = index.find(&id).await.ok().flatten().is_some_and(|facts| facts.told.is_some());
+        if !known {
+            untold.push(id);
+        }
     }
-    Ok((ids, untold))
+    Ok(OfCaller { ids, unknown: untold, running })
 }
 
 /// Opens the index if its file exists. Only the daemon creates the index.

@@ -72,6 +72,8 @@ pub struct OfCaller {
     pub ids: Vec<RecordingId>,
     /// Encrypted recordings whose caller cannot be determined without the secret key. An index may know it.
     pub unknown: Vec<RecordingId>,
+    /// The recordings of the caller's running calls.
+    pub running: Vec<RecordingId>,
 }
 
 /// The recordings in one folder.
@@ -263,8 +265,13 @@ impl Library {
     /// The folder cannot be read.
     pub fn of_caller(&self, caller: &Sought) -> io::Result<OfCaller> {
         let mut found = OfCaller::default();
-        for id in self.ended()?.into_iter().rev() {
+        for (id, state) in self.list()?.into_iter().rev() {
+            let is_running = state == State::Live;
             match self.facts(&id) {
+                Ok(Facts { told: Some(told), .. }) if is_running && caller.is(&told.caller) => {
+                    found.running.push(id);
+                }
+                _ if is_running => {}
                 Ok(Facts { told: Some(told), .. }) if caller.is(&told.caller) => {
                     found.ids.push(id);
                 }

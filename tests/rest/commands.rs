@@ -113,7 +113,10 @@ fn purge_by_caller_deletes_all_of_his_however_the_number_is_written_and_leaves_a
     assert_eq!(lines(&purged.stdout), ["20200101_000000_a", "20990101_000000_c"], "{purged:?}");
     assert_eq!(world.ids("?limit=10"), ["20200102_000000_b"], "gone from the list too");
     let purged = run(world.folder.path(), &["purge", "--caller", "+573009999999"]);
-    assert!(purged.status.success() && purged.stdout.is_empty(), "his call is running: {purged:?}");
+    assert!(purged.stdout.is_empty(), "their call is running: {purged:?}");
+    assert_eq!(purged.status.code(), Some(1), "what was asked for is not done: {purged:?}");
+    let said = String::from_utf8(purged.stderr).unwrap();
+    assert!(said.contains("Calls among them that are in progress: 1"), "{said}");
     assert_eq!(world.get("/recordings/20251020_150000_9.1").status, 200);
     drop(handle);
     assert!(recorder.stop(std::time::Duration::from_secs(10)));
@@ -156,15 +159,20 @@ fn what_cannot_be_done_is_said_and_fails() {
     let missing = run(folder.path(), &["export", "20200101_000000_other"]);
     let said = String::from_utf8(missing.stderr).unwrap();
     assert!(
-        !missing.status.success() && said.contains("Cannot export the recording 20200101_000000_other"),
+        !missing.status.success() && said.contains("There is no recording 20200101_000000_other"),
         "{said}"
     );
+    for id in ["NOPE", "../../etc/passwd"] {
+        let missing = run_with(folder.path(), &[("LOG_LANGUAGE", "es")], &["export", id]);
+        let said = String::from_utf8(missing.stderr).unwrap();
+        assert_eq!(missing.status.code(), Some(1), "{said}");
+        assert!(said.contains(&format!("No existe la grabación {id}:")), "{said}");
+    }
     for wrong in [
         &["purge"][..],
         &["purge", "--older-than", "30"],
         &["purge", "--older-than", "-1d"],
         &["purge", "--older-than", "30d", "--caller", "1"],
-        &["export", "../../etc/passwd"],
     ] {
         assert_eq!(run(folder.path(), wrong).status.code(), Some(2), "{wrong:?}");
     }
