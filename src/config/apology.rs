@@ -18,8 +18,11 @@ const ENGLISH: &[u8] = include_bytes!("apology/en.ulaw");
 /// The longest announcement, in seconds. A longer one would keep the caller from a person who could help, and would
 /// not fit into the time that a call has to end.
 const MAX_SECONDS: usize = 20;
-/// The beginning of a WAV file. Such a file is rejected, because its header would be heard as noise.
-const WAV: &[u8] = b"RIFF";
+/// A shorter clip says nothing to a caller. A larger value would refuse short words; a smaller one would accept files
+/// that were cut off.
+const MIN_MS: usize = 200;
+/// How other audio files begin: WAV, Ogg, FLAC, MP3 with a tag, AU, AIFF. Such a file would be heard as noise.
+const OTHER_FORMATS: [&[u8]; 6] = [b"RIFF", b"OggS", b"fLaC", b"ID3", b".snd", b"FORM"];
 
 /// Reads the announcement, which may be none. The outer option says whether the value is valid, as everywhere in this
 /// module.
@@ -40,13 +43,20 @@ pub(super) fn apology(reader: &mut Reader<'_>, language: Option<&str>) -> Option
     let most = MAX_SECONDS * 1_000 * BYTES_PER_MS;
     let allowed = match file::read(&path, most as u64) {
         Err(error) => Allowed::AudioFile { cause: Detail::new(error) },
-        Ok(clip) if clip.is_empty() || clip.len() > most || clip.starts_with(WAV) => {
+        Ok(clip) if !(MIN_MS * BYTES_PER_MS..=most).contains(&clip.len()) || !may_be_ulaw(&clip) => {
             Allowed::AudioFileSize { seconds: MAX_SECONDS }
         }
         Ok(clip) => return Some(Some(clip.into())),
     };
     reader.invalid(name, &path, allowed);
     None
+}
+
+/// Whether the bytes may be raw µ-law: no other audio format, and no text. Speech and silence in µ-law are never UTF-8,
+/// because half of all samples are bytes above 0x7F in no order that UTF-8 has.
+fn may_be_ulaw(clip: &[u8]) -> bool {
+    let is_other = OTHER_FORMATS.iter().any(|start| clip.starts_with(start));
+    !is_other && std::str::from_utf8(clip).is_err()
 }
 
 #[cfg(test)]
@@ -80,10 +90,12 @@ mod tests {
             std::fs::write(&path, contents).unwrap();
             read(path.to_str().unwrap(), None)
         };
-        assert_eq!(read(&[0x7E; 333]).unwrap().unwrap().len(), 333);
-        assert!(read(&vec![0x7E; 160_000]).is_ok());
-        for wrong in [&b""[..], &vec![0x7E; 160_001], b"RIFF\x24\0\0\0WAVEfmt "] {
-            assert_eq!(read(wrong), Err(1));
+        assert_eq!(read(&[0xFE; 1_601]).unwrap().unwrap().len(), 1_601);
+        assert!(read(&vec![0xFE; 160_000]).is_ok());
+        let wav = [&b"RIFF\x24\0\0\0WAVEfmt "[..], &[0xFE; 8_000]].concat();
+        let text = "# Lo sentimos: nuestro asistente no está disponible\n".repeat(100);
+        for wrong in [&b""[..], &[0xFE; 1_599], &vec![0xFE; 160_001], &wav, text.as_bytes()] {
+            assert_eq!(read(wrong), Err(1), "{} bytes", wrong.len());
         }
         assert_eq!(self::read("/nowhere/sorry.ulaw", None), Err(1));
         assert_eq!(self::read(folder.path().to_str().unwrap(), None), Err(1), "a folder");

@@ -132,7 +132,7 @@ pub enum Allowed {
         /// The system's words.
         cause: Detail,
     },
-    /// A file of raw µ-law audio, 8 kHz, with something in it, of at most `seconds`.
+    /// A file of raw µ-law audio, 8 kHz, with at least 0.2 s in it, and at most `seconds`.
     AudioFileSize {
         /// Longest.
         seconds: usize,
@@ -248,9 +248,9 @@ impl Said for Allowed {
                 format!("un archivo de audio .ulaw que se pueda leer, none, o vacío ({cause})"),
                 format!("a .ulaw audio file that can be read, none, or empty ({cause})")),
             Self::AudioFileSize { seconds } => say(
-                format!("un archivo de audio no vacío de hasta {seconds} s, G.711 µ-law de 8 kHz sin cabecera, \
+                format!("un archivo de audio de 0,2 a {seconds} s, G.711 µ-law de 8 kHz sin cabecera, \
                     como lo escribe «sox VOZ.wav -r 8000 -c 1 VOZ.ulaw»"),
-                format!("an audio file that is not empty, of at most {seconds} s, G.711 µ-law at 8 kHz without header, \
+                format!("an audio file of 0.2 to {seconds} s, G.711 µ-law at 8 kHz without header, \
                     as \"sox VOICE.wav -r 8000 -c 1 VOICE.ulaw\" writes it")),
             Self::PricesFile { cause } => say(
                 format!("un archivo TOML con precios ({cause})"),
