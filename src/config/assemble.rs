@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::archive::archive;
 use super::calls::calls;
 use super::file;
-use super::media::media;
+use super::media::{self, media};
 use super::models::{self, Fate};
 use super::prices;
 use super::privacy;
@@ -72,6 +72,9 @@ pub(super) fn parts(variables: Variables<'_>) -> Assembled {
     let shutdown_grace = reader.integer("SHUTDOWN_GRACE_SECONDS", 0..=3600).map(Duration::from_secs);
     if let (Some(realtime), Some(calls)) = (&realtime, &calls) {
         reader.remarks.extend(prices::remarks(realtime, calls));
+    }
+    if let (Some(media), Some(calls)) = (&media, &calls) {
+        reader.remarks.extend(media::remark(media, calls));
     }
     let places = [
         asterisk.as_ref().and_then(|asterisk| privacy::of_asterisk(asterisk, media.as_ref())),

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use super::Problem;
@@ -36,6 +37,9 @@ impl EnvFile {
         match std::fs::read(path) {
             Ok(bytes) => {
                 let mut file = Self::parse(&shown, &bytes);
+                if file.holds_secret() && is_readable_by_all(path) {
+                    file.remarks.insert(0, Notice::EnvFileExposed { path: shown.clone() });
+                }
                 file.remarks.insert(0, Notice::EnvFileRead { path: shown });
                 file
             }
@@ -48,6 +52,12 @@ impl EnvFile {
                 Self { problems: vec![problem], ..Self::default() }
             }
         }
+    }
+
+    /// Whether a key or a password stands in the file.
+    fn holds_secret(&self) -> bool {
+        let is_set = |name| self.lines.get(name).is_some_and(|line| !line.value.trim().is_empty());
+        VARIABLES.iter().any(|row| row.secret && is_set(row.name))
     }
 
     /// Replaces bytes that are not UTF-8 by U+FFFD, which the parser rejects in the variables that matter.
@@ -87,6 +97,12 @@ impl EnvFile {
         }
         self.lines.insert(name, Line { number, value });
     }
+}
+
+/// Whether every user of this machine may read the file.
+fn is_readable_by_all(path: &Path) -> bool {
+    const READ_BY_OTHERS: u32 = 0o004;
+    std::fs::metadata(path).is_ok_and(|file| file.permissions().mode() & READ_BY_OTHERS != 0)
 }
 
 fn parse_alone(line: &str) -> Option<dotenvy::Result<(String, String)>> {
@@ -253,6 +269,22 @@ mod tests {
             file.remarks,
             [misspelt("ASTERISK_PASWORD", "ASTERISK_PASSWORD"), misspelt("OPENIA_API_KEY", "OPENAI_API_KEY")]
         );
+    }
+
+    #[test]
+    fn a_file_with_a_key_that_everybody_may_read_is_pointed_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(".env");
+        let exposed = |text: &str, mode| {
+            std::fs::write(&path, text).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            let remarks = EnvFile::read(&path).remarks;
+            remarks.contains(&Notice::EnvFileExposed { path: path.display().to_string() })
+        };
+        let key = "OPENAI_API_KEY=sk-1\n";
+        assert!(exposed(key, 0o644) && exposed("ASTERISK_PASSWORD=x\n", 0o604));
+        assert!(!exposed(key, 0o640) && !exposed(key, 0o600));
+        assert!(!exposed("OPENAI_API_KEY=\nLOG_LEVEL=info\n", 0o644), "nothing secret is in it");
     }
 
     #[test]

@@ -4,12 +4,12 @@
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
-use super::MediaConfig;
 use super::archive::networks;
 use super::reader::Reader;
 use super::words::Word;
+use super::{CallsConfig, MediaConfig};
 use crate::call::source::Trust;
-use crate::operator::Allowed;
+use crate::operator::{Allowed, Notice};
 
 impl Word for Trust {
     const WORDS: &'static [&'static str] = &["learn", "strict"];
@@ -22,6 +22,19 @@ impl MediaConfig {
     pub fn advertised_ip(&self) -> IpAddr {
         self.advertised.unwrap_or(self.local_ip)
     }
+
+    /// The number of calls for which `RTP_PORTS` has ports: its even ports.
+    #[must_use]
+    pub fn calls_carried(&self) -> usize {
+        self.ports.clone().filter(|port| port % 2 == 0).count()
+    }
+}
+
+/// What is said if more calls are allowed than the ports can carry.
+pub(super) fn remark(media: &MediaConfig, calls: &CallsConfig) -> Option<Notice> {
+    let (max_calls, carried) = (calls.max_calls?, media.calls_carried());
+    let (first, last) = (*media.ports.start(), *media.ports.end());
+    (max_calls > carried).then_some(Notice::MaxCallsBeyondPorts { max_calls, first, last, carried })
 }
 
 /// Reads this section.

@@ -72,6 +72,20 @@ fn the_required_variables_suffice_and_the_rest_has_its_documented_default() {
 }
 
 #[test]
+fn more_calls_than_ports_are_pointed_out_with_both_numbers() {
+    let said = |ports, calls| {
+        let remarks = config(&[("RTP_PORTS", ports), ("MAX_CALLS", calls)]).unwrap().remarks;
+        remarks.iter().map(|notice| notice.line(Language::English)).collect::<Vec<_>>()
+    };
+    let line = "MAX_CALLS=5 allows more calls than the 2 for which RTP_PORTS=10000-10003 has even ports: \
+        widen RTP_PORTS or lower MAX_CALLS";
+    assert_eq!(said("10000-10003", "5"), [line]);
+    assert_eq!(said("10000-10003", "2"), [""; 0]);
+    assert_eq!(said("10000-10003", "0"), [""; 0]);
+    assert_eq!(said("10001-10002", "2").len(), 1, "one even port");
+}
+
+#[test]
 fn all_missing_variables_are_named_in_one_line_in_the_documented_order() {
     let problems = Config::from_variables(&|name| (name == "ASTERISK_HOST").then(String::new)).unwrap_err();
     let lines: Vec<_> =

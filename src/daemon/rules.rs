@@ -53,5 +53,5 @@ fn settings(config: &Config, own_networks: Option<&[IpNet]>) -> Settings {
 
 /// How many calls are taken at once.
 pub fn max_calls(media: &MediaConfig, calls: &CallsConfig) -> usize {
-    calls.max_calls.unwrap_or_else(|| capacity::derived(&media.ports))
+    calls.max_calls.unwrap_or_else(|| capacity::derived(media.ports.len(), media.calls_carried()))
 }

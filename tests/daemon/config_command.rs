@@ -1,6 +1,7 @@
 //! Tests of `config`: what it shows of each variable, what it hides, and that text from `.env` cannot control
 //! a terminal.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Output};
 
 use openai_inbound_calls::config::VARIABLES;
@@ -26,7 +27,9 @@ struct Case {
 impl Case {
     fn new(env: &[u8]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        std::fs::write(folder.path().join(".env"), env).expect("a file");
+        let path = folder.path().join(".env");
+        std::fs::write(&path, env).expect("a file");
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o640)).expect("its mode");
         Self { folder, process: Vec::new() }
     }
 

@@ -1,5 +1,7 @@
 //! Tests the sources of variables: `.env`, and the process, which has precedence.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use super::*;
 
 #[test]
@@ -39,6 +41,7 @@ fn env_file(more: &str) -> (tempfile::TempDir, PathBuf) {
     let path = folder.path().join(".env");
     let required = REQUIRED.iter().map(|(name, value)| format!("{name}='{value}'\n"));
     fs::write(&path, required.collect::<String>() + more).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
     (folder, path)
 }
 

@@ -47,6 +47,10 @@ macro_rules! of_the_daemon {
     EnvFileRead { path: String } => Info,
         "Configuración leída de {path}",
         "Configuration read from {path}";
+    /// `.env` holds keys or passwords, and every user of the machine may read it.
+    EnvFileExposed { path: String } => Warn,
+        "Cualquier usuario de este equipo puede leer {path}, donde hay claves o contraseñas: chmod 640 .env",
+        "Every user of this machine may read {path}, which holds keys or passwords: chmod 640 .env";
     /// There is no `.env` in the working directory `folder`.
     EnvFileAbsent { folder: String } => Info,
         "No hay archivo .env en {folder}: se usan solo las variables del proceso",
@@ -93,6 +97,10 @@ macro_rules! of_the_daemon {
     SettingMisspelt { found: String, known: &'static str } => Warn,
         "Variable desconocida en .env: {found}. ¿Quiso decir {known}?",
         "Unknown variable in .env: {found}. Did you mean {known}?";
+    /// More calls are allowed than the RTP ports can carry.
+    MaxCallsBeyondPorts { max_calls: usize, first: u16, last: u16, carried: usize } => Warn,
+        "MAX_CALLS={max_calls} admite más llamadas que las {carried} para las que RTP_PORTS={first}-{last} tiene puertos pares: amplíe RTP_PORTS o baje MAX_CALLS",
+        "MAX_CALLS={max_calls} allows more calls than the {carried} for which RTP_PORTS={first}-{last} has even ports: widen RTP_PORTS or lower MAX_CALLS";
     /// OpenAI has no such `voice`, as far as we know.
     VoiceUnknown { voice: Detail, known: String } => Warn,
         "OPENAI_VOICE={voice} no es una voz conocida de OpenAI, que puede rechazar la sesión. Voces conocidas: {known}",
