@@ -94,7 +94,7 @@ pub enum Left<'a> {
 pub enum Dropped {
     /// Not base64.
     Malformed,
-    /// More than ten minutes, or more items than [`SEGMENTS`], were waiting.
+    /// More than ten minutes, or more items than `SEGMENTS`, were waiting.
     Full,
 }
 
