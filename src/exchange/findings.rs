@@ -135,7 +135,7 @@ impl Exchange {
 
     pub(super) fn remove(&mut self, requests: impl IntoIterator<Item = Request>) {
         let chain = Chain::new(self.at.now, requests);
-        if !chain.is_over() {
+        if !chain.is_over() && self.errands.has_room() {
             self.errands.begin(Errand::Remove(chain));
         }
     }
@@ -154,7 +154,11 @@ impl Exchange {
         }
     }
 
+    /// Lets this caller go on in the dialplan. Of an Asterisk that announces more callers than it can hold, the rest stay.
     pub(super) fn hand_back(&mut self, caller: ChannelId, reason: EndReason) {
+        if !self.errands.has_room() {
+            return;
+        }
         let place = self.rules.settings.fallback.clone();
         self.errands.begin(Errand::HandBack(HandBack::new(self.at.now, caller, reason, place)));
     }

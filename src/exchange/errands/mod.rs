@@ -34,6 +34,10 @@ pub(super) const ASK_AGAIN_AFTER: Duration = Duration::from_millis(500);
 /// How often the exchange tries whether Asterisk still refuses what it is asked for, or this machine still lacks its
 /// address. A longer pause keeps callers away for longer than needed; a shorter one disturbs an Asterisk in trouble.
 pub(super) const PROBE_EVERY: Duration = Duration::from_secs(2);
+/// Most errands at once. Each is gone through at every input, so more would let an Asterisk that announces callers without
+/// end, and answers nothing, take memory and time without end. Fewer could leave callers waiting whom a real Asterisk holds: it
+/// has no more channels than the files it may open.
+const MOST_ERRANDS: usize = 4_096;
 /// How often the exchange asks whether the program that has our application has ended. A longer pause keeps callers away
 /// for longer than needed; a shorter one asks an Asterisk that has nothing new to tell.
 pub(super) const RETURN_EVERY: Duration = Duration::from_secs(5);
@@ -183,6 +187,11 @@ impl Errands {
         id
     }
 
+    /// Whether there may be one more errand about a caller. The errands of the exchange itself are few.
+    pub(super) fn has_room(&self) -> bool {
+        self.all.len() < MOST_ERRANDS
+    }
+
     /// When [`Self::advance`] has something to do.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.all.values().filter_map(Errand::due).min()
@@ -215,7 +224,9 @@ impl Errands {
 
     /// Looks after a caller who may be waiting, at this instant, unless somebody does already.
     pub(super) fn look_at(&mut self, caller: ChannelId, at: Instant) {
-        if !self.has(|errand| matches!(errand, Errand::Look(look) if look.caller == caller)) {
+        if self.has_room()
+            && !self.has(|errand| matches!(errand, Errand::Look(look) if look.caller == caller))
+        {
             self.begin(Errand::Look(Look::new(caller, at)));
         }
     }
@@ -273,5 +284,24 @@ impl Errands {
 
     fn has(&self, is_it: impl Fn(&Errand) -> bool) -> bool {
         self.all.values().any(is_it)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_asterisk_that_announces_callers_without_end_is_not_followed_without_end() {
+        #[expect(clippy::disallowed_methods, reason = "a test needs some instant to begin at")]
+        let now = Instant::now();
+        let mut errands = Errands::default();
+        for n in 0..2 * MOST_ERRANDS {
+            errands.look_at((&*format!("{n}")).into(), now);
+        }
+        let mut out = Vec::new();
+        errands.advance(now, &mut out);
+        assert_eq!(out.len(), MOST_ERRANDS);
+        assert!(!errands.has_room());
     }
 }
