@@ -36,13 +36,13 @@ use run::{Contender, Figures, Plan};
 /// What to measure.
 #[derive(Debug, Clone, Args)]
 pub struct Options {
-    /// Calls at once; with --ramp, to begin with.
+    /// The number of calls at once; with --ramp, the number to begin with.
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=5_000))]
     calls: u16,
-    /// How long they are measured.
+    /// For how many seconds the calls are measured.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=3_600))]
     seconds: u16,
-    /// Finds the most calls of which 99 % of the frames come within 10 ms and nothing is lost.
+    /// Finds the largest number of calls of which 99 % of the frames are at most 10 ms late and nothing is lost.
     #[arg(long)]
     ramp: bool,
     /// Measures the floor too: the least code that carries the same sound, to compare with.
@@ -61,10 +61,10 @@ pub struct Options {
     /// Prints JSON.
     #[arg(long)]
     json: bool,
-    /// A variable of the program, NAME=VALUE; as often as wanted: RECORD=none, UPLINK_FRAMES_PER_APPEND=3, MAX_CALLS=100.
+    /// Sets a variable of the program, NAME=VALUE; can be given several times: RECORD=none, MAX_CALLS=100.
     #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
     set: Vec<(String, String)>,
-    /// Is the floor, for the real bench that started it.
+    /// Runs as the floor. The bench itself starts the floor in this way.
     #[arg(long, hide = true)]
     as_floor: bool,
 }

@@ -34,35 +34,36 @@ pub use purge::Which;
 /// What to do with recordings.
 #[derive(Debug, Subcommand)]
 pub enum Recordings {
-    /// Show them, newest first: id, state, seconds, bytes, caller; tabs between.
+    /// List recordings, newest first: id, state, seconds, bytes and caller, separated by tabs.
     List {
-        /// So many; 0: all.
+        /// How many recordings to list; 0 lists all of them.
         #[arg(long, default_value_t = 50)]
         limit: usize,
     },
-    /// Write their files, decrypted, into a folder; those a crash cut off are completed.
+    /// Write the files of recordings, decrypted, into a folder. Recordings that a crash cut off are completed first.
     Export {
-        /// The folder; made where missing.
+        /// The folder to write to. It is created if it is missing.
         #[arg(long, default_value = "export")]
         to: PathBuf,
-        /// The age identity that opens them, in place of RECORDINGS_IDENTITY_FILE.
+        /// The file with the age identity that opens encrypted recordings, in place of RECORDINGS_IDENTITY_FILE.
         #[arg(long)]
         identity: Option<PathBuf>,
-        /// The recordings; none: all that are not running.
+        /// The ids of the recordings; without ids, all recordings of calls that have ended.
         ids: Vec<String>,
     },
-    /// Delete recordings, never of running calls, and print their ids. What would go is shown first.
+    /// Delete recordings of calls that have ended, and print their ids. What would be deleted is shown first.
     Purge {
-        /// Which.
+        /// Which recordings to delete.
         #[command(flatten)]
         which: Which,
-        /// The age identity that tells the callers of encrypted ones, in place of RECORDINGS_IDENTITY_FILE.
+        /// The file with the age identity that opens encrypted recordings, in place of RECORDINGS_IDENTITY_FILE.
         #[arg(long)]
         identity: Option<PathBuf>,
-        /// Only show what would go.
+        /// Only show what would be deleted.
         #[arg(long, conflicts_with = "yes")]
         dry_run: bool,
-        /// Delete without asking. Where nobody can be asked, needed for --caller and for more than half of all recordings.
+        /// Delete without asking. Without a terminal, --caller needs this, and so does deleting more than half of all
+        /// recordings.
         #[arg(long)]
         yes: bool,
     },

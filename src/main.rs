@@ -37,7 +37,7 @@ enum Command {
         #[arg(long)]
         once: bool,
     },
-    /// Tries everything a call needs – variables, files, Asterisk, RTP both ways, the key, the model – and says what to do.
+    /// Tries everything that a call needs (variables, files, Asterisk, RTP, the key, the model) and says what to do.
     ///
     /// Takes ten seconds at most, disturbs no call and costs nothing. The exit code says the worst: 0 all is well,
     /// 1 there are warnings, 2 something fails.
@@ -48,9 +48,9 @@ enum Command {
     },
     /// Shows every variable with the value in force, where that comes from, and what it means; passwords and keys are hidden.
     ///
-    /// It reads the environment and `.env` as the daemon does, in the folder it is run in: run it in the daemon's. A service
-    /// has the environment of its unit, not that of your shell. The exit code is 0 if a daemon could start with it, and 1 if
-    /// something is missing or wrong.
+    /// The command reads the environment and the `.env` of the current folder, as the daemon does: run the command in the
+    /// daemon's folder. A service has the environment of its unit, not that of your shell. The exit code is 0 if a daemon
+    /// could start with these values, and 1 if something is missing or wrong.
     Config {
         /// Prints JSON, whose fields do not change between versions.
         #[arg(long)]

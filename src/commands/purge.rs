@@ -34,11 +34,12 @@ const OPENING: Duration = Duration::from_secs(10);
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub struct Which {
-    /// Those of calls that began so long ago or longer: 30d, 12h, 8w.
+    /// The recordings of calls that began at least this long ago: 30d, 12h or 8w.
     #[arg(long, value_name = "AGE")]
     older_than: Option<Age>,
-    /// Those of this caller, however the number is written; the call log forgets the number, with recordings or without.
-    /// With COUNTRY_CODE the number must be the same; without it, its last nine digits.
+    /// The recordings of this caller, however the number is written. The call log forgets the number, even if there are no
+    /// recordings.
+    /// With COUNTRY_CODE the whole number must be the same; without COUNTRY_CODE, its last nine digits.
     #[arg(long, value_name = "NUMBER")]
     caller: Option<String>,
 }
