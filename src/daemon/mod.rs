@@ -219,7 +219,6 @@ impl Daemon {
             Output::Measure => {
                 let counters = Counters {
                     at: now(),
-                    calls: self.live.len(),
                     threads: thread_times(),
                     ran_on_each: ran_on_each(),
                     stolen: stolen(),

@@ -98,8 +98,7 @@ impl Exchange {
 
     /// Whether there are as many calls as there may be, or as the processor has room for.
     pub(super) fn is_full(&self) -> bool {
-        let most = self.strain.room().unwrap_or(usize::MAX).min(self.rules.max_calls);
-        self.calls() >= most
+        self.strain.is_full() || self.calls() >= self.rules.max_calls
     }
 
     /// Sends a caller on who is not taken. `why` is the operator's line, if there is one beside the call's own.

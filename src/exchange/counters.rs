@@ -4,13 +4,11 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// The counters at one moment.
+/// The counters at one moment. They only grow.
 #[derive(Debug, Clone)]
 pub struct Counters {
     /// When they were read.
     pub at: Instant,
-    /// How many calls there are. The only one that may fall.
-    pub calls: usize,
     /// What the threads that carry calls have had; None where the kernel does not tell.
     pub threads: Option<ThreadTimes>,
     /// Processor time of the whole daemon for each of its processors, in the mean: recording and API have threads too.

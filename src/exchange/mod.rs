@@ -332,7 +332,7 @@ impl Exchange {
     /// Whether there are calls whose frames can be late, or a judgement that can change.
     fn is_judged(&self) -> bool {
         let has_calls = self.rules.judges_strain && self.calls() > 0;
-        has_calls || self.strain.is_on() || self.strain.room().is_some()
+        has_calls || self.strain.is_on() || self.strain.is_full()
     }
 
     /// The counters have been read: whether the daemon carries the calls it has.

@@ -1,11 +1,11 @@
 //! How many calls this daemon can carry, as measured while it carries them. Two judgements, of the last two seconds:
 //!
-//! - **Room** ([`Strain::room`]): when the daemon runs for most of the time, what it spends on a call tells how many calls would fill
-//!   a processor. No more are taken than fit, so that those who are served hear nothing of it.
-//! - **Overload** ([`Strain::is_on`]): the daemon wants more of the processors than it gets, and callers hear it. While that is
-//!   so, no more callers are taken. It happens where the forecast was wrong, or where others take the processors away.
+//! - **Full** ([`Strain::is_full`]): the daemon runs for most of the time. No caller is taken until the daemon runs for less of
+//!   the time, so that those who are served hear nothing of it.
+//! - **Overload** ([`Strain::is_on`]): the daemon wants more of the processors than it gets, and callers hear it, again and
+//!   again. No caller is taken until there is room. It happens where others take the processors away.
 //!
-//! Room counts only the time in which the daemon's threads were running, which no pause of the machine makes longer.
+//! Full counts only the time in which the daemon's threads were running, which no pause of the machine makes longer.
 //! Overload needs both of these:
 //! - **The daemon is saturated.** The busiest of the threads that carry calls was running, or waiting for a processor, for
 //!   nearly all the time in which the machine was there (`/proc/self/task/*/schedstat`).
@@ -34,28 +34,29 @@ use super::counters::{Counters, ThreadTime};
 
 /// How often the counters are read. Longer: more callers are taken before overload shows. Shorter: reading them costs more.
 pub(super) const TURN: Duration = Duration::from_millis(250);
-/// Of more frames than one in so many being late, callers hear something: 1 %.
+/// Callers hear something when more than one frame in this number is late: 1 %.
 const ONE_IN: u32 = 100;
-/// Overload is judged over so many turns: two seconds. Fewer would take a machine's hiccup for overload, more would let
-/// callers in who make it worse.
+/// Overload is judged over this many turns: two seconds. Fewer would take a short pause of the machine for overload; more
+/// would let callers in who make the overload worse.
 const TURNS: usize = 8;
-/// So many of these turns have late frames. Fewer would let two single moments count.
+/// Overload needs late frames in at least this many of these turns. Fewer would let two single moments count.
 const LATE_TURNS: usize = 4;
-/// So many frames are late at least: of few calls, a single one is more than 1 %.
+/// Overload needs at least this many late frames: with few calls, a single frame is more than 1 %.
 const LATE_TICKS: u32 = 10;
 /// Saturation, as a share of the time in which the machine was there. Nearer to 1, a thread that sleeps for a moment
 /// between two bursts is missed; lower, a machine that has room is called full.
 const SATURATED: f64 = 0.85;
 /// Overload is over when the same share has fallen below this. Nearer to [`SATURATED`], the judgement flaps.
 const HAS_ROOM: f64 = 0.75;
-/// The share of the time in which the machine was there that the calls' threads may be running. Higher, and frames wait for
-/// each other when many are due at once: at 0.85 of a core, 1 % of them for more than 10 ms. Lower, and callers are turned
-/// away who could be served.
-const MOST_RUNNING: f64 = 0.75;
-/// Below this share, how many calls fit is not forecast. Lower, and the cost of connecting a few callers at once is taken for
-/// the cost of carrying them; higher, and the forecast comes too late for calls that come fast.
-const FORECAST_FROM: f64 = 0.6;
-/// It is over, too, when no turn of so many had late frames: 30 s. Shorter lets callers in again who make it worse.
+/// The daemon is full when it was running for this share of the time in which the machine was there. Higher, and callers who
+/// come fast are taken before it shows what they cost, so that frames are late; lower, and callers are turned away who could
+/// be served.
+const FULL_FROM: f64 = 0.8;
+/// The daemon has room again below this share. Nearer to [`FULL_FROM`], callers come in waves that are too large; lower, and
+/// room is left that nobody gets.
+const FULL_UNTIL: f64 = 0.7;
+/// Overload is also over after this many turns without late frames: 30 s. Fewer would let callers in again who make the
+/// overload worse.
 const QUIET_TURNS: u32 = 120;
 
 /// What happened between two looks.
@@ -63,8 +64,6 @@ const QUIET_TURNS: u32 = 120;
 struct Turn {
     ticks: u32,
     late: u32,
-    /// How many calls there were at its end.
-    calls: usize,
     /// What the busiest thread had; None: the kernel does not tell.
     busiest: Option<ThreadTime>,
     /// For how long the daemon ran on each of its processors, in the mean.
@@ -80,7 +79,6 @@ impl Turn {
         Self {
             ticks,
             late,
-            calls: now.calls,
             busiest: threads.map(|(now, before)| now.busiest_since(before)),
             ran_on_each: now.ran_on_each.saturating_sub(before.ran_on_each),
             had: passed.saturating_sub(now.stolen.saturating_sub(before.stolen)),
@@ -95,9 +93,9 @@ impl Turn {
 /// What the last turns came to.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Load {
-    /// Of the frames, so many per cent were late.
+    /// The share of the frames that were late, per cent.
     pub(super) late_percent: u64,
-    /// For so many per cent of the time, the busiest thread was running or waiting; None: the kernel does not tell.
+    /// The share of the time in which the busiest thread was running or waiting, per cent. None: the kernel does not tell.
     pub(super) busy_percent: Option<u64>,
 }
 
@@ -113,14 +111,16 @@ pub(super) struct Strain {
 enum State {
     #[default]
     Carries,
-    /// For so many turns no frame has been late.
+    /// The daemon runs for most of the time.
+    Full,
+    /// The daemon is overloaded. No frame has been late for `quiet_turns` turns.
     Overloaded { quiet_turns: u32 },
 }
 
 impl Strain {
     /// Whether the daemon is overloaded.
     pub(super) fn is_on(&self) -> bool {
-        self.state != State::Carries
+        matches!(self.state, State::Overloaded { .. })
     }
 
     /// What the last two seconds came to.
@@ -132,15 +132,9 @@ impl Strain {
         }
     }
 
-    /// How many calls fit; None: the threads have so much time left that it cannot be told, or nobody has looked for two
-    /// seconds.
-    pub(super) fn room(&self) -> Option<usize> {
-        if self.turns.len() < TURNS {
-            return None;
-        }
-        let share = self.running_share().filter(|share| *share >= FORECAST_FROM)?;
-        let calls = self.turns.iter().map(|turn| turn.calls).sum::<usize>() as f64 / self.turns.len() as f64;
-        Some((calls * MOST_RUNNING / share) as usize)
+    /// Whether one more call would make callers hear it, although the daemon is not overloaded.
+    pub(super) fn is_full(&self) -> bool {
+        self.state == State::Full
     }
 
     /// Takes the counters as they are now, and the ticks since the last time, all and late. Whether the judgement has
@@ -153,9 +147,14 @@ impl Strain {
             self.turns.pop_front();
         }
         self.turns.push_back(turn);
+        let runs = |share| self.is_running_for(share);
         let next = match self.state {
-            State::Carries if self.is_late() && self.is_saturated() => State::Overloaded { quiet_turns: 0 },
-            State::Carries => State::Carries,
+            State::Carries | State::Full if self.is_late() && self.is_saturated() => {
+                State::Overloaded { quiet_turns: 0 }
+            }
+            State::Carries if runs(FULL_FROM) => State::Full,
+            State::Full if runs(FULL_UNTIL) => State::Full,
+            State::Carries | State::Full => State::Carries,
             State::Overloaded { quiet_turns } => {
                 let quiet_turns = if turn.is_late() { 0 } else { quiet_turns + 1 };
                 if self.has_room() || quiet_turns >= QUIET_TURNS {
@@ -183,6 +182,11 @@ impl Strain {
         let (ticks, late) = self.ticks();
         let late_turns = self.turns.iter().filter(|turn| turn.is_late()).count();
         late > ticks / ONE_IN && late >= LATE_TICKS && late_turns >= LATE_TURNS
+    }
+
+    /// Over two seconds at least.
+    fn is_running_for(&self, least: f64) -> bool {
+        self.turns.len() == TURNS && self.running_share().is_some_and(|share| share >= least)
     }
 
     /// Over two seconds at least.
@@ -250,7 +254,6 @@ mod tests {
             let threads = Some(ThreadTimes::of([(7, ThreadTime::default())]));
             let now = Counters {
                 at: crate::daemon::clock::now(),
-                calls: 0,
                 threads,
                 ran_on_each: Duration::ZERO,
                 stolen: Duration::ZERO,
@@ -267,7 +270,6 @@ mod tests {
                 self.now.at += TURN;
                 self.now.stolen += ms(quarter.stolen_ms);
                 self.now.ran_on_each += ms(quarter.all_run_ms);
-                self.now.calls = quarter.ticks.0 as usize * 2 / 25;
                 let so_far =
                     self.now.threads.take().map(|times| times.busiest_since(&ThreadTimes::default()));
                 self.now.threads = so_far.map(|ThreadTime { ran, waited }| {
@@ -333,47 +335,44 @@ mod tests {
         }
     }
 
-    /// 200 calls, whose frames are on time.
-    const ON_TIME: Quarter = Quarter { ticks: (2_500, 0), ..FINE };
+    /// A quarter of a second in which the busiest thread runs for so long, and every frame is on time.
+    fn running(busy_ms: u64) -> Quarter {
+        Quarter { ticks: (2_500, 0), busy_ms, ..FINE }
+    }
 
     #[test]
-    fn what_the_calls_take_tells_how_many_fit() {
+    fn a_daemon_that_runs_for_most_of_the_time_is_full_until_it_does_not() {
         let mut machine = Machine::new();
-        assert_eq!(machine.changes_after(seconds(3, ON_TIME)), None);
-        assert_eq!(machine.strain.room(), None, "40 % of the time: there is a lot of room");
-        let mut room_at = |busy_ms, waits_ms| {
-            let quarter = Quarter { busy_ms, waits_ms, ..ON_TIME };
-            assert_eq!(machine.changes_after(seconds(3, quarter)), None);
-            machine.strain.room()
+        let mut is_full_after = |quarters: Vec<Quarter>| {
+            assert_eq!(machine.changes_after(quarters), None, "that is no overload");
+            machine.strain.is_full()
         };
-        assert_eq!(room_at(200, 0), Some(187), "200 calls run for 80 % of the time");
-        assert_eq!(room_at(240, 0), Some(156), "for 96 %: more than fit");
-        assert_eq!(room_at(240, 140), None, "for 40 %; other programs had the rest");
-        let beside_the_recorder = Quarter { busy_ms: 240, waits_ms: 90, all_run_ms: 240, ..ON_TIME };
-        assert_eq!(machine.changes_after(seconds(3, beside_the_recorder)), None);
-        assert_eq!(machine.strain.room(), Some(156), "for 60 %; our own recorder had the rest");
+        assert!(!is_full_after(vec![running(240); 7]), "for less than two seconds");
+        assert!(is_full_after(vec![running(240)]));
+        assert!(is_full_after(vec![running(180); 20]), "for 72 %");
+        assert!(!is_full_after(vec![running(150); 8]), "for 60 %: there is room again");
+        assert!(!is_full_after(vec![running(190); 20]), "for 76 %: there still is");
     }
 
     #[test]
-    fn calls_that_come_fast_are_weighed_with_the_time_in_which_they_came() {
-        let mut machine = Machine::new();
-        let growing = (1..=8).map(|n| Quarter { ticks: (312 * n, 0), busy_ms: 30 * u64::from(n), ..FINE });
-        assert_eq!(machine.changes_after(growing.clone().take(7)), None);
-        assert_eq!(machine.strain.room(), None, "two seconds are not over");
-        let mut machine = Machine::new();
-        assert_eq!(machine.changes_after(seconds(1, FINE).chain(growing)), None);
-        assert!(machine.strain.room().is_none(), "54 % in the mean of these two seconds");
+    fn time_of_our_own_recorder_counts_and_that_of_other_programs_does_not() {
+        for (all_run_ms, is_full) in [(0, false), (240, true)] {
+            let mut machine = Machine::new();
+            let quarter = Quarter { waits_ms: 140, all_run_ms, ..running(200) };
+            assert_eq!(machine.changes_after(seconds(2, quarter)), None);
+            assert_eq!(machine.strain.is_full(), is_full, "{all_run_ms}");
+        }
     }
 
-    /// The machines of the table at the top take nobody's room.
+    /// The machines of the table at the top.
     #[test]
-    fn a_pause_of_the_machine_takes_no_room() {
+    fn a_pause_of_the_machine_makes_the_daemon_not_full() {
         for stolen_ms in [31, 0] {
             let busy_ms = if stolen_ms == 0 { 131 } else { 100 };
             let stolen = Quarter { ticks: (375, 47), busy_ms, waits_ms: 0, all_run_ms: 0, stolen_ms };
             let mut machine = Machine::new();
             assert_eq!(machine.changes_after(seconds(10, stolen)), None);
-            assert_eq!(machine.strain.room(), None);
+            assert!(!machine.strain.is_full());
         }
     }
 

@@ -156,7 +156,6 @@ impl World {
 
     /// Reads what the machine counts, for a daemon that was measured a turn ago.
     fn measure(&mut self, daemon: usize) {
-        let calls = self.daemons[daemon].exchange.calls();
         let (runs, waits, late) = match self.machine {
             Machine::Idle => (0.1, 0.0, 0),
             Machine::Overloaded => (0.3, 0.68, 10),
@@ -169,7 +168,7 @@ impl World {
         let thread = ThreadTime { ran: it.ran, waited: it.waited };
         let threads = Some(ThreadTimes::of([(1, thread)]));
         let (ran_on_each, stolen) = (it.ran, Duration::ZERO);
-        let counters = Counters { at: self.now, calls, threads, ran_on_each, stolen };
+        let counters = Counters { at: self.now, threads, ran_on_each, stolen };
         self.feed(daemon, Input::Measured(counters, (100, late)));
     }
 
