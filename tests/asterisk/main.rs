@@ -251,10 +251,10 @@ on_both! {
         }
     }
 
-    18 a_second_daemon_takes_the_calls_and_the_first_does_not_touch_them(testbed: monologue(60_000, 1)) {
+    18 a_second_daemon_takes_the_calls_and_the_first_has_them_back_after_it(testbed: monologue(60_000, 1)) {
         let calls = testbed.place("talk", "3241000752", 10.0, vec![speaks(500, 100); 2]);
         testbed.log_says_times("Codec detectado: ulaw", 2);
-        let _second = testbed.second_daemon();
+        let second = testbed.second_daemon();
         testbed.log_says("Otro programa ha tomado la aplicación ARI openai-app");
         testbed.log_says_times("Motivo: otro programa se hizo cargo de la llamada", 2);
         for call in testbed.finish(calls) {
@@ -262,6 +262,11 @@ on_both! {
             let gap = call.caller.statistics().longest_gap;
             assert!(gap < 3 * SECOND, "{gap:?} without a packet");
         }
+        drop(second);
+        testbed.log_says("El otro programa ya no tiene la aplicación ARI openai-app");
+        let calls = testbed.place("talk", "3241000752", 5.0, vec![speaks(500, 100)]);
+        testbed.log_says_times("Codec detectado: ulaw", 3);
+        assert!(testbed.finish(calls).iter().all(|call| call.ended == "by-caller"));
     }
 
     19 a_customer_is_transferred_to_the_assistant(testbed: monologue(1_000, 1)) {
