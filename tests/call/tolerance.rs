@@ -210,3 +210,23 @@ fn a_flood_of_errors_is_told_and_recorded_in_part_and_counted_whole() {
     assert_eq!(recorded.count(), 20);
     assert_eq!(world.tasks[0].call.report().counters.session_errors, 1_000);
 }
+
+#[test]
+fn a_model_that_calls_functions_without_end_is_answered_in_part() {
+    let mut world = World::new();
+    world.dial(vec![]);
+    world.run_to(2_000);
+    for n in 0..1_000 {
+        let item = json!({
+            "type": "function_call", "id": format!("item_f{n}"), "status": "completed",
+            "call_id": format!("call_f{n}"), "name": "no_such_function", "arguments": "{}",
+        });
+        let done =
+            json!({"type": "response.output_item.done", "event_id": "e", "response_id": "r", "item": item});
+        world.happen(0, Happened::Text(done.to_string()));
+    }
+    world.run_to(4_000);
+    // The strict server knows nothing of these calls, and complains of each answer.
+    let answers = world.violations().iter().filter(|told| told.contains("call_f")).count();
+    assert_eq!(answers, 256);
+}
