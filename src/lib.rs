@@ -6,7 +6,7 @@
 //! A call is a fold over its inputs. Everything that can happen to a call – a packet, an Asterisk event, an
 //! event of the model, the passing of time, SIGTERM – is one value of one enum, [`call::Input`]. Everything a
 //! call does is one value of another, [`call::Output`]. Between them, [`call::Call::handle`] is plain code:
-//! no clock, socket, task, lock or `Result`.
+//! no clock, socket, task, lock or `Result`. [`exchange::Exchange`] is the same for Asterisk and all calls together.
 //!
 //! # The floors
 //!
@@ -14,9 +14,11 @@
 //!
 //! | floor | modules | what |
 //! |---|---|---|
-//! | 4 | [`daemon`], [`http`], [`config`], [`logging`], [`output`], [`commands`], [`demo`], [`mod@bench`], [`doctor`], `main` | tasks, files, the environment |
-//! | 3 | [`live`], [`net`], [`sqlite`], [`recordings`], [`registry`] | the calls that run, and their totals; sockets; database files; the files of recorded calls; the log of all calls |
-//! | 2 | [`call`], [`exchange`] | behaviour of one call, and of all of them together; pure |
+//! | 6 | [`daemon`], [`http`], [`config`], [`logging`], [`output`], [`commands`], [`demo`], [`mod@bench`], [`doctor`], `main` | tasks, files, the environment; these modules know each other |
+//! | 5 | [`recordings`], [`registry`] | the files of recorded calls; the log of all calls |
+//! | 4 | [`live`], [`net`], [`sqlite`] | the calls that run, and their totals; sockets; database files |
+//! | 3 | [`exchange`] | behaviour towards Asterisk and all calls together, pure |
+//! | 2 | [`call`] | behaviour of one call, pure |
 //! | 1 | [`ari`], [`realtime`] | the two languages, bytes ⇄ types, pure |
 //! | 0 | [`media`], [`number`], [`operator`] | sound; telephone numbers; the operator's lines, pure |
 //!
@@ -54,7 +56,7 @@
 //!
 //! # Where to begin
 //!
-//! README, this page, [`call`], a test of `tests/call/`, `daemon/call_task.rs`.
+//! README, this page, [`call`], a test of `tests/call/`, [`exchange`], `daemon/call_task.rs`.
 
 pub mod media;
 pub mod number;
