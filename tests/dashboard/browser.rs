@@ -178,13 +178,21 @@ impl Browser {
         self.ask(Method::POST, "/execute/sync", Some(&json!({"script": script, "args": arguments})))
     }
 
-    /// Waits until this expression is true.
+    /// Waits until this expression is true. An expression that reads an element which the page has not
+    /// drawn yet is not true yet.
     #[track_caller]
     pub(crate) fn until(&self, expression: &str) {
-        let script = format!("return Boolean({expression})");
+        let script = format!(
+            "try {{ return Boolean({expression}) }} \
+             catch (error) {{ if (error instanceof TypeError) return error.message; throw error }}"
+        );
         let end = now() + PATIENCE;
-        while self.run(&script, &[]) != json!(true) {
-            assert!(now() < end, "waited in vain until {expression}, in:\n{}", self.text("body"));
+        loop {
+            let seen = self.run(&script, &[]);
+            if seen == json!(true) {
+                return;
+            }
+            assert!(now() < end, "waited in vain until {expression} ({seen}), in:\n{}", self.text("body"));
             std::thread::sleep(LOOK_EVERY);
         }
     }
