@@ -12,9 +12,9 @@ use crate::operator::{Allowed, Detail};
 
 /// "Lo sentimos. En este momento, nuestro asistente no está disponible." `sim/speech/make` made this clip and
 /// [`ENGLISH`].
-const SPANISH: &[u8] = include_bytes!("apology/es.ulaw");
+const SPANISH: &[u8] = include_bytes!("es.ulaw");
 /// "We are sorry. Our assistant is not available at the moment."
-const ENGLISH: &[u8] = include_bytes!("apology/en.ulaw");
+const ENGLISH: &[u8] = include_bytes!("en.ulaw");
 /// The longest announcement, in seconds. A longer one would keep the caller from a person who could help, and would
 /// not fit into the time that a call has to end.
 const MAX_SECONDS: usize = 20;
