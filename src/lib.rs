@@ -14,13 +14,23 @@
 //!
 //! | floor | modules | what |
 //! |---|---|---|
-//! | 6 | [`daemon`], [`http`], [`config`], [`logging`], [`output`], [`commands`], [`demo`], [`mod@bench`], [`doctor`], `main` | tasks, files, the environment; these modules know each other |
-//! | 5 | [`recordings`], [`registry`] | the files of recorded calls; the log of all calls |
-//! | 4 | [`live`], [`net`], [`sqlite`] | the calls that run, and their totals; sockets; database files |
-//! | 3 | [`exchange`] | behaviour towards Asterisk and all calls together, pure |
-//! | 2 | [`call`] | behaviour of one call, pure |
-//! | 1 | [`ari`], [`realtime`] | the two languages, bytes ⇄ types, pure |
-//! | 0 | [`media`], [`number`], [`operator`] | sound; telephone numbers; the operator's lines, pure |
+//! | 16 | `main` | the program: signals, exit codes |
+//! | 15 | [`commands`] | the commands of the command line |
+//! | 14 | [`mod@bench`], [`demo`], [`doctor`] | measures the daemon; shows it without PBX and key; tries what a call needs |
+//! | 13 | [`sim`] | the fakes of Asterisk, the caller and OpenAI, behind sockets |
+//! | 12 | [`daemon`] | sockets in, sockets out: Asterisk's events, one task per call, SIGHUP and SIGTERM |
+//! | 11 | [`archive`] | the thread of the index, the call log, the API and the retention |
+//! | 10 | [`http`] | the API and the page |
+//! | 9 | [`logging`], [`peers`] | the log; how Asterisk and OpenAI are reached |
+//! | 8 | [`config`], [`output`] | what the operator has configured; what commands print |
+//! | 7 | [`recordings`], [`registry`] | the files of recorded calls; the log of all calls |
+//! | 6 | [`live`], [`machine`], [`net`], [`sqlite`] | the calls that run, and their totals; the machine; sockets; database files |
+//! | 5 | [`clock`] | the time and random numbers |
+//! | 4 | [`exchange`] | behaviour towards Asterisk and all calls together, pure |
+//! | 3 | [`call`] | behaviour of one call, pure |
+//! | 2 | [`ari`], [`realtime`] | the two languages, bytes ⇄ types, pure |
+//! | 1 | [`operator`] | the operator's lines, pure |
+//! | 0 | [`end_reason`], [`media`], [`number`] | why calls end; sound; telephone numbers, pure |
 //!
 //! [`sim`] holds the fakes: a fake Asterisk, caller and Realtime server, described once without sockets or
 //! clock, used by the tests on a virtual clock and behind real sockets by `demo`.
@@ -58,6 +68,7 @@
 //!
 //! README, this page, [`call`], a test of `tests/call/`, [`exchange`], `daemon/call_task.rs`.
 
+pub mod end_reason;
 pub mod media;
 pub mod number;
 pub mod operator;
@@ -68,13 +79,16 @@ pub mod realtime;
 pub mod call;
 pub mod exchange;
 
+pub mod clock;
 pub mod live;
+pub mod machine;
 pub mod net;
 pub mod sqlite;
 
 pub mod recordings;
 pub mod registry;
 
+pub mod archive;
 pub mod bench;
 pub mod commands;
 pub mod config;
@@ -84,4 +98,5 @@ pub mod doctor;
 pub mod http;
 pub mod logging;
 pub mod output;
+pub mod peers;
 pub mod sim;

@@ -11,7 +11,7 @@ use futures_util::{Stream, stream};
 use openai_inbound_calls::commands::config::Form;
 use openai_inbound_calls::config::Config;
 use openai_inbound_calls::operator::{Detail, Language, Notice};
-use openai_inbound_calls::{bench, commands, daemon, demo, doctor, logging, output};
+use openai_inbound_calls::{bench, commands, daemon, demo, doctor, logging, machine, output};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Answers telephone calls of an Asterisk PBX with the OpenAI Realtime API.
@@ -68,7 +68,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let command = Cli::parse().command;
-    if let Err(error) = daemon::dumps::forbid() {
+    if let Err(error) = machine::dumps::forbid() {
         return failed(&error.into(), Language::default(), ExitCode::FAILURE);
     }
     match command {
@@ -136,7 +136,7 @@ fn run<T, F: Future<Output = anyhow::Result<T>>>(
     task: impl FnOnce(Pin<Box<dyn Future<Output = ()> + Send>>) -> F,
 ) -> anyhow::Result<T> {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    let runtime = runtime.enable_all().thread_name(daemon::process::CALL_THREADS).build()?;
+    let runtime = runtime.enable_all().thread_name(machine::process::CALL_THREADS).build()?;
     let ended = runtime.block_on(async {
         let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let stop = async move {

@@ -18,7 +18,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use bodies::{TARGETS, Target};
-use openai_inbound_calls::daemon::clock;
+use openai_inbound_calls::clock;
 
 /// The number of derived inputs per target in an ordinary run. A larger value finds more and takes longer; a
 /// smaller value does the opposite.

@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use openai_inbound_calls::daemon::clock::now;
+use openai_inbound_calls::clock::now;
 use openai_inbound_calls::media::wav;
 use openai_inbound_calls::sim::asterisk::{CallState, CallerId, IncomingCall, Settings};
 use openai_inbound_calls::sim::caller::{Caller, Step};

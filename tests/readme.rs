@@ -7,7 +7,8 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use openai_inbound_calls::config::{USUAL, VARIABLES, Variable};
-use openai_inbound_calls::operator::{EndReason, Language, Notice};
+use openai_inbound_calls::end_reason::EndReason;
+use openai_inbound_calls::operator::{Language, Notice};
 
 const READMES: [(&str, Language); 2] =
     [("README.md", Language::English), ("README.es.md", Language::Spanish)];

@@ -20,15 +20,15 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::ari::event::{self, Event};
 use crate::ari::request::{Reply, Request, media_address};
 use crate::ari::{BridgeId, ChannelId};
+use crate::clock::chance;
 use crate::config::Config;
-use crate::daemon::clock::chance;
-use crate::daemon::peers::{ari_headers, ari_rest, endpoint, events_url};
 use crate::media::rtp::{Packet, Stream};
 use crate::media::{FRAME_BYTES, FRAME_DURATION, Frame};
 use crate::net::ari_rest::AriRest;
 use crate::net::realtime_link::Endpoint;
 use crate::net::websocket::connect;
 use crate::net::{rtp_socket, tls};
+use crate::peers::{ari_headers, ari_rest, endpoint, events_url};
 use crate::realtime::client::{self, ClientEvent};
 use crate::realtime::server;
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-use crate::daemon::process::Process;
+use crate::machine::process::Process;
 
 /// The time limit for an answer of the program's API.
 const ANSWER: Duration = Duration::from_secs(5);

@@ -6,7 +6,8 @@ use super::record::Keep;
 use super::source::Trust;
 use super::*;
 use crate::ari::ChannelId;
-use crate::operator::{EndReason, LinkFault};
+use crate::end_reason::EndReason;
+use crate::operator::LinkFault;
 use crate::realtime::dialect::{Dialect, SessionSettings, TurnDetection};
 
 fn settings() -> Settings {

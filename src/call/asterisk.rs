@@ -6,7 +6,8 @@ use super::replies::Progress;
 use super::{Call, Hold, LegEvent, Output, keys};
 use crate::ari::request::{Reply, Request};
 use crate::ari::{ChannelId, Place};
-use crate::operator::{EndReason, Notice};
+use crate::end_reason::EndReason;
+use crate::operator::Notice;
 
 impl Call {
     /// News of one of our channels.

@@ -20,7 +20,8 @@ use super::attempt::Attempt;
 use super::replies::{Departure, Progress, RETRY_AFTER, complaint, failure, missing};
 use crate::ari::request::{Reply, Request};
 use crate::ari::{ChannelId, Place};
-use crate::operator::{EndReason, Notice};
+use crate::end_reason::EndReason;
+use crate::operator::Notice;
 
 /// A ringing caller is answered after this time even if the session is not ready: longer and callers think
 /// the line is dead, shorter and they hear silence instead of ringing.

@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use super::caller::Exit;
 use super::record::EventKind;
 use super::{Call, Output};
-use crate::operator::{EndReason, Notice};
+use crate::end_reason::EndReason;
+use crate::operator::Notice;
 
 /// How long a call may take to undo what it made, before it is given up; and when the daemon stops, how long to let its
 /// caller go. Longer than a request's time-out and its repetition; shorter than anyone's patience with `systemctl stop`.

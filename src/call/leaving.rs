@@ -19,7 +19,8 @@ use super::record::EventKind;
 use super::responses::Purpose;
 use super::tools::{DESTINATION_VARIABLE, Destination};
 use super::{Call, Output, Standing, Wish};
-use crate::operator::{EndReason, Level, Notice};
+use crate::end_reason::EndReason;
+use crate::operator::{Level, Notice};
 use crate::realtime::ResponseId;
 
 /// Silence behind the last frame, so that it is not cut by the far end's jitter buffer. Longer is dead air.

@@ -23,7 +23,8 @@ use super::caller::{Caller, Exit};
 use super::replies::{Progress, RETRY_AFTER, complaint, failure};
 use crate::ari::request::{Reply, Request, media_address};
 use crate::ari::{BridgeId, ChannelId, Place};
-use crate::operator::{Detail, EndReason, Notice};
+use crate::end_reason::EndReason;
+use crate::operator::{Detail, Notice};
 
 /// How long bridge and media channel may take. Asterisk needs milliseconds (16: 220); longer is dead air.
 pub(super) const SETUP_PATIENCE: Duration = Duration::from_secs(8);

@@ -18,7 +18,8 @@ use super::caller::Exit;
 use super::responses::Purpose;
 use super::watch::{Counts, NO_PACKET, Remedy};
 use super::{Call, Output};
-use crate::operator::{EndReason, Notice};
+use crate::end_reason::EndReason;
+use crate::operator::Notice;
 use crate::realtime::client::{ClientEvent, NewItem, Role};
 use crate::realtime::server::Response;
 

@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 
 use super::record::Entry;
 use crate::ari::request::Request;
+use crate::end_reason::EndReason;
 use crate::media::Frame;
 use crate::media::rtp::PACKET_BYTES;
-use crate::operator::{EndReason, Notice};
+use crate::operator::Notice;
 use crate::realtime::client::ClientEvent;
 
 /// How the model's server stands, as a call has found out: the next one would fare the same.

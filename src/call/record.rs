@@ -11,7 +11,7 @@ use super::latency::Waited;
 use super::ledger::Bill;
 use super::transcript::Utterance;
 use crate::ari::ChannelId;
-use crate::operator::EndReason;
+use crate::end_reason::EndReason;
 use crate::realtime::ItemId;
 
 /// What is kept of a call (`RECORD`); decided when it begins.

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::ari::Place;
 use crate::ari::request::{self, Reply, Request};
-use crate::operator::{Detail, EndReason, Notice};
+use crate::end_reason::EndReason;
+use crate::operator::{Detail, Notice};
 
 /// Pause before a request that got no answer, or a refusal that may pass, is made again.
 pub(super) const RETRY_AFTER: Duration = Duration::from_millis(500);

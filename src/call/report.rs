@@ -8,7 +8,7 @@ use super::ledger::Bill;
 use super::transcript::Utterance;
 use super::uplink::UplinkCounters;
 use super::{Call, playout};
-use crate::operator::EndReason;
+use crate::end_reason::EndReason;
 use crate::realtime::error::Refusal;
 
 /// Why a session was not to be had, or not any more.

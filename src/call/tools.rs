@@ -17,7 +17,7 @@ use super::responses::Purpose;
 use super::{Call, Output};
 use crate::ari::Place;
 use crate::ari::request::{Reply, Request};
-use crate::operator::EndReason;
+use crate::end_reason::EndReason;
 use crate::realtime::client::NewItem;
 use crate::realtime::dialect::Tool;
 use crate::realtime::server::FunctionCall;

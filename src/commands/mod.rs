@@ -18,9 +18,9 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use clap::Subcommand;
 
+use crate::archive::Archive;
+use crate::clock;
 use crate::config::{ArchiveConfig, LogConfig, RecordingsConfig};
-use crate::daemon::archive::Archive;
-use crate::daemon::clock;
 use crate::http::access_log::{self, Line};
 use crate::http::guard::Who;
 use crate::logging;

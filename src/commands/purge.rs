@@ -13,8 +13,8 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
 use super::{Age, Failed, note, unreadable};
+use crate::clock;
 use crate::config::ArchiveConfig;
-use crate::daemon::clock;
 use crate::logging;
 use crate::number::Sought;
 use crate::operator::{Detail, Language, Notice, is_yes};

@@ -6,7 +6,7 @@ use chrono::{DateTime, FixedOffset};
 
 use crate::ari::event::Channel;
 use crate::call::Report;
-use crate::operator::EndReason;
+use crate::end_reason::EndReason;
 use crate::recordings::RecordingId;
 use crate::registry::{Row, Tokens, row_id};
 

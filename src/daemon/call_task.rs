@@ -16,12 +16,12 @@ use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-use super::clock::now;
 use super::ticks::Ticks;
 use crate::ari::ChannelId;
 use crate::ari::request::{Reply, Request};
 use crate::call::record::{Ending, Entry};
 use crate::call::{Call, Input, Output, Report, SessionEnd, Standing};
+use crate::clock::now;
 use crate::exchange::Order;
 use crate::live::Seat;
 use crate::logging::Operator;

@@ -13,17 +13,18 @@ use tracing::Instrument as _;
 
 use super::backlog::Backlog;
 use super::call_task::{Io, Spent};
-use super::clock::{chance, now, wall};
 use super::{Daemon, Done, call_log, call_task};
 use crate::ari::ChannelId;
 use crate::ari::event::Channel;
 use crate::call::record::{Keep, Opening};
 use crate::call::{Call, Report, Seed};
+use crate::clock::{chance, now, wall};
+use crate::end_reason::EndReason;
 use crate::exchange::{Input, NoSocket, Order};
 use crate::live::{Facts, Seat};
 use crate::net::realtime_link::RealtimeLink;
 use crate::net::rtp_socket::PortError;
-use crate::operator::{Detail, EndReason, Notice};
+use crate::operator::{Detail, Notice};
 use crate::recordings::Handle;
 use crate::registry::Row;
 

@@ -13,26 +13,14 @@
 //! | `calls`, `call_task`, `backlog` | a call's socket, task and row; its input and output; what it is still to be told |
 //! | `start` | what a daemon is made of, from its configuration |
 //! | `rules`, `reload` | what the exchange goes by, made of the configuration; a configuration that was read again |
-//! | `peers` | how Asterisk and the model's server are reached |
-//! | `media_networks` | where Asterisk may have sound sent |
-//! | `capacity` | how many calls this machine can carry |
-//! | `call_log`, `recording`, `archive` | rows of the call log; the recorder; everything about recordings that is not recording |
-//! | `ticks`, `process` | how often a call's clock was late; what the daemon takes of the machine, read from `/proc` |
-//! | `service_manager`, `clock` | systemd; the only clocks and chance |
-//! | `dumps` | keeps the memory out of core files |
+//! | `call_log` | rows of the call log |
+//! | `ticks` | how often the clock of a call was late |
+//! | `service_manager` | what systemd is told |
 
-pub mod archive;
 mod backlog;
 mod call_log;
 mod call_task;
 mod calls;
-mod capacity;
-pub mod clock;
-pub mod dumps;
-pub mod media_networks;
-pub mod peers;
-pub mod process;
-mod recording;
 mod reload;
 mod rules;
 mod service_manager;
@@ -57,8 +45,6 @@ use tokio::time::Instant;
 
 use call_task::{Admission, Told};
 use calls::Live;
-use clock::{chance, now, wall};
-use process::{ran_on_each, stolen, thread_times};
 pub use reload::Reload;
 pub use rules::max_calls;
 use service_manager::ServiceManager;
@@ -68,16 +54,19 @@ use ticks::Ticks;
 use crate::ari::ChannelId;
 use crate::ari::request::{Reply, Request};
 use crate::call::Report;
+use crate::clock::{chance, now, wall};
 use crate::config::Config;
 use crate::exchange::counters::Counters;
 use crate::exchange::{ErrandId, Exchange, Input, Moment, Output};
 use crate::http::ready::Readiness;
 use crate::live::Board;
 use crate::logging::Operator;
+use crate::machine::process::{ran_on_each, stolen, thread_times};
 use crate::net::ari_link::{AriLink, News};
 use crate::net::ari_rest::AriRest;
 use crate::net::realtime_link::Endpoint;
 use crate::net::rtp_socket::PortPool;
+use crate::peers::media_networks;
 use crate::recordings::Recorder;
 use crate::registry::Log;
 

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::Daemon;
-use super::peers::endpoint;
 use super::rules::rules;
 use crate::config::{Config, LoadError};
 use crate::exchange::Input;
 use crate::operator::{Detail, Notice};
+use crate::peers::endpoint;
 
 /// A configuration that was read while the daemon runs: the whole of it, or what is wrong with it.
 pub type Reload = Result<Config, LoadError>;

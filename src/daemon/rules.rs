@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::{capacity, media_networks};
 use crate::call::{Settings, tools};
 use crate::config::{CallsConfig, Config, MediaConfig};
 use crate::exchange::Rules;
+use crate::machine::capacity;
+use crate::peers::media_networks;
 use crate::realtime::dialect::SessionSettings;
 
 /// What the operator has decided. `own_networks` are Asterisk's own addresses, if they are known.

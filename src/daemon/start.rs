@@ -12,10 +12,10 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::call_task::Admission;
-use super::clock::wall;
-use super::peers::{ari_headers, ari_rest, endpoint, events_url};
 use super::rules::rules;
-use super::{Daemon, Reload, call_log, media_networks, moment, recording};
+use super::{Daemon, Reload, call_log, moment};
+use crate::archive::recording;
+use crate::clock::wall;
 use crate::config::{AsteriskConfig, Config};
 use crate::exchange::Exchange;
 use crate::http::live;
@@ -25,6 +25,7 @@ use crate::net::ari_link::AriLink;
 use crate::net::rtp_socket::PortPool;
 use crate::net::tls;
 use crate::operator::Notice;
+use crate::peers::{ari_headers, ari_rest, endpoint, events_url, media_networks};
 
 /// What calls tell the loop and may wait for it. Of how OpenAI stands, more waiting tells nothing new; of what a call has
 /// cost, the call tells again.

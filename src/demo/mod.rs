@@ -28,9 +28,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
+use crate::clock::{chance, now, wall};
 use crate::config::Config;
 use crate::daemon;
-use crate::daemon::clock::{chance, now, wall};
 use crate::logging;
 use crate::media::{FRAME_BYTES, FRAME_DURATION, wav};
 use crate::operator::Language;

@@ -319,7 +319,7 @@ mod tests {
 
     #[test]
     fn speech_is_one_run_over_short_pauses_and_two_over_a_long_one() {
-        let start = crate::daemon::clock::now();
+        let start = crate::clock::now();
         let at = |ms: u64| start + Duration::from_millis(ms);
         let frame = |ms: u64| if matches!(ms, 100..200 | 400..500 | 1_100..1_200) { 0x90 } else { 0xFF };
         let frames: Vec<_> = (0..100).map(|n| (at(n * 20), [frame(n * 20); 160])).collect();
@@ -334,7 +334,7 @@ mod tests {
     #[test]
     fn a_line_of_the_log_is_shown_without_time_level_and_call() {
         let mut story = Story::new(Language::Spanish);
-        let now = crate::daemon::clock::now();
+        let now = crate::clock::now();
         story.log(now, "2026-11-20 14:30:25,123 - INFO - [1795.12] Codec detectado: ulaw - x\n");
         let rows = story.take(now, Duration::ZERO);
         assert!(matches!(&rows[0].kind, Kind::Log(text) if text == "Codec detectado: ulaw - x"), "{rows:?}");

@@ -25,16 +25,16 @@ use super::tally::Direction;
 use crate::ari::event::{self, Event};
 use crate::ari::request::{Reply, Request, media_address};
 use crate::ari::{BridgeId, ChannelId, OUR_PREFIX};
+use crate::clock::{chance, now};
 use crate::config::{AsteriskConfig, MediaConfig};
-use crate::daemon::clock::{chance, now};
-use crate::daemon::media_networks;
-use crate::daemon::peers::{ari_headers, events_url};
 use crate::media::rtp::{Packet, Stream};
 use crate::media::{FRAME_BYTES, FRAME_DURATION, Frame};
 use crate::net::ari_rest::AriRest;
 use crate::net::rtp_socket;
 use crate::net::websocket::{WebSocket, connect};
 use crate::operator::Detail;
+use crate::peers::media_networks;
+use crate::peers::{ari_headers, events_url};
 
 /// The time limit of the measurement without the deletion. A healthy Asterisk needs 0.2 s and the audio needs
 /// [`SOUND`]; the rest allows a slow machine to be told from an Asterisk that does not answer.

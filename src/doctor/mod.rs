@@ -29,12 +29,12 @@ use futures_util::FutureExt as _;
 use rustls::ClientConfig;
 use tokio::time::timeout;
 
+use crate::clock::wall;
 use crate::config::{Parts, Survey};
-use crate::daemon::clock::wall;
-use crate::daemon::peers::ari_rest;
 use crate::net::tls;
 use crate::operator::Language;
 use crate::output::print;
+use crate::peers::ari_rest;
 use facts::{Asterisk, Facts, Machine, Media, MediaFault};
 use words::Status;
 

@@ -12,13 +12,13 @@ use serde::Deserialize;
 use tokio::time::timeout;
 
 use super::facts::{Listed, OpenAi, Session};
+use crate::clock::{now, wall};
 use crate::config::RealtimeConfig;
-use crate::daemon::clock::{now, wall};
-use crate::daemon::peers::endpoint;
 use crate::net::answer::{self, Unread};
 use crate::net::realtime_link::{Endpoint, News, RealtimeLink};
 use crate::net::root_cause;
 use crate::operator::{Detail, LinkFault, Notice};
+use crate::peers::endpoint;
 use crate::realtime::client::ClientEvent;
 use crate::realtime::dialect::Differences;
 use crate::realtime::error::{ApiError, ErrorClass, Refusal};

@@ -5,7 +5,8 @@
 use std::time::Instant;
 
 use crate::call::LegEvent;
-use crate::operator::{EndReason, Notice};
+use crate::end_reason::EndReason;
+use crate::operator::Notice;
 
 /// What is known of Asterisk's last absence.
 #[derive(Debug, Default)]
@@ -68,7 +69,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::daemon::clock::now;
+    use crate::clock::now;
 
     const SEVEN: Duration = Duration::from_secs(7);
 

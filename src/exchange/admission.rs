@@ -13,7 +13,8 @@ use crate::ari::ChannelId;
 use crate::ari::event::Channel;
 use crate::ari::request::Request;
 use crate::call::{Report, Standing};
-use crate::operator::{Cost, Detail, EndReason, Notice};
+use crate::end_reason::EndReason;
+use crate::operator::{Cost, Detail, Notice};
 
 /// What is asked before a caller is taken for whom there is room.
 #[derive(Debug, Default)]

@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, FixedOffset};
 
 use crate::call::Standing;
-use crate::operator::{EndReason, Notice};
+use crate::end_reason::EndReason;
+use crate::operator::Notice;
 
 /// So many calls in a row that were not served are an outage. Fewer takes two lost packets for one; more lets callers wait.
 const IN_A_ROW: u32 = 3;
@@ -133,7 +134,7 @@ impl Breaker {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::daemon::clock::now;
+    use crate::clock::now;
 
     /// A clock, and what happens at each of its moments.
     struct Day {

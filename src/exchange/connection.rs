@@ -17,7 +17,8 @@ use super::readiness::AsteriskLink;
 use crate::ari::request::{self, Application};
 use crate::ari::{ChannelId, Unreached};
 use crate::call::LegEvent;
-use crate::operator::{Detail, EndReason, Notice};
+use crate::end_reason::EndReason;
+use crate::operator::{Detail, Notice};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum State {

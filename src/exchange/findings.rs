@@ -11,7 +11,8 @@ use super::switchboard::Directive;
 use super::{Exchange, Order, Output};
 use crate::ari::ChannelId;
 use crate::ari::request::{Request, idle_bridges};
-use crate::operator::{EndReason, Notice};
+use crate::end_reason::EndReason;
+use crate::operator::Notice;
 
 impl Exchange {
     /// An errand is over, and has found this.

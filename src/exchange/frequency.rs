@@ -61,7 +61,7 @@ impl Frequency {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::daemon::clock::now;
+    use crate::clock::now;
 
     const MINUTE: Duration = Duration::from_mins(1);
 

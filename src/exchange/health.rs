@@ -8,7 +8,8 @@ use chrono::{DateTime, FixedOffset};
 use super::errands::PROBE_EVERY;
 use super::rules::Rules;
 use super::shutdown::Shutdown;
-use crate::operator::{Detail, EndReason, Notice};
+use crate::end_reason::EndReason;
+use crate::operator::{Detail, Notice};
 
 /// Why there is no RTP socket for a call.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,7 +6,8 @@ use crate::ari::event::Channel;
 use crate::ari::request::Request;
 use crate::ari::{ChannelId, Place};
 use crate::call::{LegEvent, Wish};
-use crate::operator::{EndReason, Notice};
+use crate::end_reason::EndReason;
+use crate::operator::Notice;
 
 /// Something the exchange wants done.
 #[derive(Debug, Clone, PartialEq)]

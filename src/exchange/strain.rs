@@ -253,7 +253,7 @@ mod tests {
         fn new() -> Self {
             let threads = Some(ThreadTimes::of([(7, ThreadTime::default())]));
             let now = Counters {
-                at: crate::daemon::clock::now(),
+                at: crate::clock::now(),
                 threads,
                 ran_on_each: Duration::ZERO,
                 stolen: Duration::ZERO,

@@ -60,7 +60,7 @@ impl Guesses {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::daemon::clock;
+    use crate::clock;
 
     #[test]
     fn after_ten_wrong_tokens_a_minute_is_waited_for_and_said_once() {

@@ -14,9 +14,9 @@ use super::listing::{NoQuery, Params};
 use super::ready::{AsteriskLink, Obstacle};
 use super::{Api, Problem};
 use crate::call::ledger::Tokens;
-use crate::daemon::process::Process;
+use crate::end_reason::EndReason;
 use crate::live::Totals;
-use crate::operator::EndReason;
+use crate::machine::process::Process;
 use crate::registry::Backlog;
 
 /// Returns the daemon's metrics for Prometheus.

@@ -7,7 +7,7 @@
 //!                                    what           Host, Origin   calls, stats ──► registry::Reader
 //! ```
 //! The API must never delay an audio frame of a call. The API therefore runs on a thread of its own
-//! (`daemon::archive`) with a lower priority than the calls' threads, reads files in small pieces, and holds no lock
+//! (`archive`) with a lower priority than the calls' threads, reads files in small pieces, and holds no lock
 //! that a call might need.
 //!
 //! | file | holds |

@@ -84,7 +84,7 @@ fn id(cookie: &str) -> Option<Id> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::daemon::clock;
+    use crate::clock;
 
     #[test]
     fn a_login_ends_when_its_holder_leaves_or_in_time() {

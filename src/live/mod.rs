@@ -22,7 +22,7 @@ use crate::ari::ChannelId;
 use crate::call::Wish;
 use crate::call::glance::Glance;
 use crate::call::tools::Destination;
-use crate::operator::EndReason;
+use crate::end_reason::EndReason;
 pub use totals::{BOUNDS, Histogram, Totals, Use};
 
 /// What is known of a call when it begins.

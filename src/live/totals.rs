@@ -10,7 +10,7 @@ use crate::call::glance::Glance;
 use crate::call::latency::Latencies;
 use crate::call::ledger::Tokens;
 use crate::call::uplink::UplinkCounters;
-use crate::operator::EndReason;
+use crate::end_reason::EndReason;
 use crate::realtime::rate_limits::RateLimits;
 
 use super::Facts;

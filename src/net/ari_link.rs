@@ -200,7 +200,7 @@ mod tests {
     use tokio_tungstenite::tungstenite::protocol::Role;
 
     use super::*;
-    use crate::daemon::clock::now;
+    use crate::clock::now;
     use crate::net::tls;
     use crate::net::websocket::Duplex;
 

@@ -15,7 +15,6 @@ mod notices;
 mod setting;
 mod words;
 
-pub use end_reason::EndReason;
 pub use notices::Notice;
 pub use setting::{Allowed, Found, Origin, Place, Remark};
 pub use words::{Code, Complaint, Cost, Detail, LinkFault, Remedy, is_yes};
@@ -46,6 +45,7 @@ mod tests {
     use std::net::SocketAddr;
 
     use super::*;
+    use crate::end_reason::EndReason;
 
     #[test]
     fn the_promised_lines_are_verbatim() {

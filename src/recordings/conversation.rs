@@ -10,7 +10,7 @@ use super::log::{Used, Wait};
 use super::story::Story;
 use super::{RecordingId, State, Told};
 use crate::call::transcript::{Flaw, Speaker, Utterance};
-use crate::operator::EndReason;
+use crate::end_reason::EndReason;
 
 /// The content of the conversation document.
 #[derive(Debug, Clone, PartialEq, Serialize)]

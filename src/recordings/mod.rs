@@ -143,7 +143,7 @@ pub struct Told {
     pub model: String,
     /// The name of the agent that served the call. Empty if it is unknown.
     pub agent: String,
-    /// Why the call ended, as a code of [`EndReason`](crate::operator::EndReason). Empty while the call is running.
+    /// Why the call ended, as a code of [`EndReason`](crate::end_reason::EndReason). Empty while the call is running.
     pub end_reason: String,
     /// How many times the caller interrupted the assistant.
     pub interruptions: u64,

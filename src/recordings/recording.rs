@@ -23,8 +23,8 @@ use super::seal::Recipient;
 use super::track::Track;
 use crate::call::record::{Ending, Entry, EventKind, Opening};
 use crate::call::transcript::Utterance;
+use crate::end_reason::EndReason;
 use crate::media::{FRAME_BYTES, wav};
-use crate::operator::EndReason;
 use crate::realtime::ItemId;
 
 /// How long data waits in memory before it is handed to the kernel. Together with the call's batches and the writer's
@@ -354,7 +354,7 @@ mod tests {
             keep: Keep::ALL,
         };
         let queued = Arc::new(AtomicUsize::new(usize::MAX / 2));
-        (Recording::new(Box::new(opening), queued), crate::daemon::clock::now())
+        (Recording::new(Box::new(opening), queued), crate::clock::now())
     }
 
     fn said(item: &str, text: &str, after: Option<&str>) -> Entry {

@@ -19,17 +19,6 @@ use super::{Library, LibraryError, RecordingId};
 /// more recordings.
 const JUMP: TimeDelta = TimeDelta::hours(2);
 
-/// Whether the machine's clock can be trusted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Clock {
-    /// A time server has set the clock.
-    Synchronised,
-    /// No time server has set the clock since the machine started.
-    Unsynchronised,
-    /// The machine does not say.
-    Unknown,
-}
-
 /// The state of the retention.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Standing {
@@ -183,7 +172,7 @@ mod tests {
 
     #[test]
     fn more_than_half_is_never_deleted_at_once() {
-        let now = crate::daemon::clock::now();
+        let now = crate::clock::now();
         let verdict = |days: &[u32]| {
             let cutoff = at("2026-03-03 00:00:00");
             Judge::default().judge(now, cutoff, due_of(days, cutoff))
@@ -197,7 +186,7 @@ mod tests {
 
     #[test]
     fn what_comes_to_be_past_its_time_under_watch_goes_and_what_a_jump_of_the_clock_makes_old_stays() {
-        let begin = crate::daemon::clock::now();
+        let begin = crate::clock::now();
         let hour = Duration::from_hours(1);
         let mut judge = Judge::default();
         let mut look = |hours: u32, cutoff: &str, days: &[u32]| {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::log::{End, Happened, Line, Opened, Said, Used, Wait};
 use crate::call::record::EventKind;
 use crate::call::transcript::{Flaw, Transcript, Utterance};
-use crate::operator::EndReason;
+use crate::end_reason::EndReason;
 
 /// A call as its log describes it.
 #[derive(Debug)]

@@ -10,8 +10,9 @@ use super::conversation::{Conversation, Message};
 use super::{RecordingId, State};
 use crate::call::record::EventKind;
 use crate::call::transcript::Flaw;
+use crate::end_reason::EndReason;
+use crate::operator::Language;
 use crate::operator::foreign::plain;
-use crate::operator::{EndReason, Language};
 
 /// Writes the summary.
 pub(super) fn summary(id: &RecordingId, told: &Conversation, state: State, language: Language) -> String {

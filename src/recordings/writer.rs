@@ -187,7 +187,7 @@ impl Recorder {
     }
 
     /// Finishes all recordings within `patience`, and ends. Recordings of calls that are still running end with
-    /// [`EndReason::Shutdown`](crate::operator::EndReason::Shutdown). Blocks. Returns false if work is left for the
+    /// [`EndReason::Shutdown`](crate::end_reason::EndReason::Shutdown). Blocks. Returns false if work is left for the
     /// next start.
     #[must_use]
     pub fn stop(self, patience: Duration) -> bool {

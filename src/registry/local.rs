@@ -8,7 +8,7 @@ use sqlx::sqlite::{SqlitePool, SqliteRow};
 
 use super::row::{self, COLUMNS, Cells as _, PERSONAL, Row};
 use super::{Column, RegistryError, Whose};
-use crate::operator::EndReason;
+use crate::end_reason::EndReason;
 use crate::sqlite::{self, Commit, Migrations};
 
 const MIGRATIONS: Migrations = &[

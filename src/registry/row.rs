@@ -52,7 +52,7 @@ pub struct Row {
     pub ended_us: Option<i64>,
     /// How long the call lasted, in milliseconds. `None` while the call is running, and after a crash.
     pub duration_ms: Option<u64>,
-    /// Why the call ended, as a code of [`EndReason`](crate::operator::EndReason). `None` while the call is running.
+    /// Why the call ended, as a code of [`EndReason`](crate::end_reason::EndReason). `None` while the call is running.
     pub end_reason: Option<String>,
     /// The number of answers that the assistant gave.
     pub turns: u64,

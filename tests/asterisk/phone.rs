@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use openai_inbound_calls::daemon::clock::now;
+use openai_inbound_calls::clock::now;
 use openai_inbound_calls::sim::caller::{Caller, Doing, Step};
 use tokio::net::UdpSocket;
 use tokio::sync::watch;

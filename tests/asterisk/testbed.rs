@@ -13,7 +13,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use openai_inbound_calls::daemon::clock::now;
+use openai_inbound_calls::clock::now;
 use openai_inbound_calls::media::wav;
 use openai_inbound_calls::sim::caller::Step;
 use openai_inbound_calls::sim::live::RealtimeServer;

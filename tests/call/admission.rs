@@ -1,7 +1,8 @@
 //! Who is taken, and who goes on in the dialplan at once.
 
+use openai_inbound_calls::end_reason::EndReason;
 use openai_inbound_calls::exchange::readiness::AsteriskLink;
-use openai_inbound_calls::operator::{Cost, EndReason, Notice};
+use openai_inbound_calls::operator::{Cost, Notice};
 use openai_inbound_calls::sim::asterisk::{self, Ending, IncomingCall};
 use openai_inbound_calls::sim::caller::Step;
 use openai_inbound_calls::sim::realtime::{Fault, FaultKind, Trigger};

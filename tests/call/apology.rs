@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use openai_inbound_calls::call::record::EventKind;
-use openai_inbound_calls::operator::EndReason;
+use openai_inbound_calls::end_reason::EndReason;
 use openai_inbound_calls::sim::asterisk::{self, Ending};
 use openai_inbound_calls::sim::caller::Step;
 use openai_inbound_calls::sim::realtime::{Fault, FaultKind, Trigger, pattern};

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use openai_inbound_calls::operator::{Detail, EndReason, Notice};
+use openai_inbound_calls::end_reason::EndReason;
+use openai_inbound_calls::operator::{Detail, Notice};
 use openai_inbound_calls::sim::asterisk::{Ending, Fault, MediaReply, Settings};
 use openai_inbound_calls::sim::caller::Step;
 use openai_inbound_calls::sim::realtime::{Answer, pattern};

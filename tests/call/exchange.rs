@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 use openai_inbound_calls::ari::event;
 use openai_inbound_calls::ari::request::{Reply, Request};
 use openai_inbound_calls::ari::{ChannelId, Unreached};
+use openai_inbound_calls::end_reason::EndReason;
 use openai_inbound_calls::exchange::counters::{Counters, ThreadTime, ThreadTimes};
 use openai_inbound_calls::exchange::readiness::{AsteriskLink, Readiness};
 use openai_inbound_calls::exchange::{ErrandId, Exchange, Input, Moment, Output, Rules};
-use openai_inbound_calls::operator::{EndReason, Notice};
+use openai_inbound_calls::operator::Notice;
 use openai_inbound_calls::sim::asterisk::SocketId;
 
 use super::ladder::Lane;

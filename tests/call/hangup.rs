@@ -1,6 +1,6 @@
 //! The end, whoever makes it and whenever it comes.
 
-use openai_inbound_calls::operator::EndReason;
+use openai_inbound_calls::end_reason::EndReason;
 use openai_inbound_calls::sim::asterisk::{self, Ending, Stop, Version};
 use openai_inbound_calls::sim::caller::Step;
 use openai_inbound_calls::sim::realtime::pattern;

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use openai_inbound_calls::call::ledger::Prices;
 use openai_inbound_calls::call::limits::Limits;
-use openai_inbound_calls::operator::{Cost, EndReason, Notice};
+use openai_inbound_calls::end_reason::EndReason;
+use openai_inbound_calls::operator::{Cost, Notice};
 use openai_inbound_calls::sim::asterisk::Ending;
 use openai_inbound_calls::sim::caller::Step;
 use openai_inbound_calls::sim::realtime::{Answer, Fault, FaultKind, Trigger, VadScript, pattern};

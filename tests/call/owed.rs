@@ -5,7 +5,8 @@ use std::sync::Arc;
 use openai_inbound_calls::call::SessionFault;
 use openai_inbound_calls::call::record::{Entry, EventKind, Keep};
 use openai_inbound_calls::call::transcript::{Flaw, Speaker};
-use openai_inbound_calls::operator::{EndReason, LinkFault, Notice, Remedy};
+use openai_inbound_calls::end_reason::EndReason;
+use openai_inbound_calls::operator::{LinkFault, Notice, Remedy};
 use openai_inbound_calls::realtime::dialect::Dialect;
 use openai_inbound_calls::sim::caller::Step;
 use openai_inbound_calls::sim::realtime::{

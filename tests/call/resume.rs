@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use openai_inbound_calls::call::SessionFault;
 use openai_inbound_calls::call::tools::{Destination, offered};
-use openai_inbound_calls::operator::{EndReason, Notice};
+use openai_inbound_calls::end_reason::EndReason;
+use openai_inbound_calls::operator::Notice;
 use openai_inbound_calls::sim::asterisk::Ending;
 use openai_inbound_calls::sim::caller::Step;
 use openai_inbound_calls::sim::realtime::{Answer, Fault, FaultKind, Script, Trigger, pattern};

@@ -1,7 +1,8 @@
 //! Two daemons fight over one application: the one that registers it last serves the callers, and the other lets them go.
 
+use openai_inbound_calls::end_reason::EndReason;
 use openai_inbound_calls::exchange::readiness::AsteriskLink;
-use openai_inbound_calls::operator::{EndReason, Notice};
+use openai_inbound_calls::operator::Notice;
 use openai_inbound_calls::sim::asterisk::{Ending, Fault};
 use openai_inbound_calls::sim::caller::Step;
 use openai_inbound_calls::sim::realtime::pattern;

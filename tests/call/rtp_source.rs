@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 
 use openai_inbound_calls::call::source::Trust;
-use openai_inbound_calls::operator::{EndReason, Notice};
+use openai_inbound_calls::end_reason::EndReason;
+use openai_inbound_calls::operator::Notice;
 use openai_inbound_calls::sim::caller::Step;
 use openai_inbound_calls::sim::realtime::{VadScript, pattern};
 

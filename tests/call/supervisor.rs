@@ -2,8 +2,8 @@
 
 use openai_inbound_calls::call::Wish;
 use openai_inbound_calls::call::tools::Destination;
+use openai_inbound_calls::end_reason::EndReason;
 use openai_inbound_calls::exchange::Order;
-use openai_inbound_calls::operator::EndReason;
 use openai_inbound_calls::sim::asterisk::Ending;
 use openai_inbound_calls::sim::caller::Step;
 

@@ -3,7 +3,8 @@
 
 use openai_inbound_calls::call::record::EventKind;
 use openai_inbound_calls::call::tools::offered;
-use openai_inbound_calls::operator::{Detail, EndReason, Notice};
+use openai_inbound_calls::end_reason::EndReason;
+use openai_inbound_calls::operator::{Detail, Notice};
 use openai_inbound_calls::sim::asterisk::Ending;
 use openai_inbound_calls::sim::caller::Step;
 use openai_inbound_calls::sim::realtime::{Answer, pattern};

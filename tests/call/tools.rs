@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use openai_inbound_calls::call::tools::{Destination, offered};
-use openai_inbound_calls::operator::{EndReason, Language, Notice};
+use openai_inbound_calls::end_reason::EndReason;
+use openai_inbound_calls::operator::{Language, Notice};
 use openai_inbound_calls::sim::asterisk::{self, Ending, Fault};
 use openai_inbound_calls::sim::caller::Step;
 use openai_inbound_calls::sim::realtime::{self, Answer, FaultKind, Script, Trigger, pattern};

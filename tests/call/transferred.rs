@@ -1,7 +1,7 @@
 //! A colleague who talks with the assistant transfers a customer to it: the same call goes on, with the customer.
 
 use openai_inbound_calls::call::record::{Entry, EventKind};
-use openai_inbound_calls::operator::EndReason;
+use openai_inbound_calls::end_reason::EndReason;
 use openai_inbound_calls::sim::asterisk::Ending;
 use openai_inbound_calls::sim::caller::Step;
 use openai_inbound_calls::sim::realtime::pattern;

@@ -1,7 +1,8 @@
 //! One answer at a time, failures of the model, and who said what.
 
 use openai_inbound_calls::call::transcript::Speaker;
-use openai_inbound_calls::operator::{EndReason, Notice};
+use openai_inbound_calls::end_reason::EndReason;
+use openai_inbound_calls::operator::Notice;
 use openai_inbound_calls::sim::asterisk::Ending;
 use openai_inbound_calls::sim::caller::Step;
 use openai_inbound_calls::sim::realtime::{Answer, Fault, FaultKind, Trigger, pattern};

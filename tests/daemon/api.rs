@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use openai_inbound_calls::daemon::clock::now;
+use openai_inbound_calls::clock::now;
 use reqwest::{Method, header};
 use serde_json::Value;
 

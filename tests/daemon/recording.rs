@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use openai_inbound_calls::daemon::clock::chance;
+use openai_inbound_calls::clock::chance;
 use openai_inbound_calls::sim::caller::Step;
 use openai_inbound_calls::sim::realtime::{Answer, Script, pattern};
 use reqwest::Method;

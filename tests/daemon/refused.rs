@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use futures_util::{StreamExt as _, stream};
-use openai_inbound_calls::daemon::clock::now;
+use openai_inbound_calls::clock::now;
 use openai_inbound_calls::sim::asterisk::Ending;
 use openai_inbound_calls::sim::caller::Step;
 use openai_inbound_calls::sim::realtime::{Fault, FaultKind, Script, Trigger, pattern};

@@ -1,7 +1,7 @@
 //! Tests of the cost of calls, behind sockets: the line in the log, the recording, the day's limit, and other
 //! prices after SIGHUP.
 
-use openai_inbound_calls::daemon::clock::now;
+use openai_inbound_calls::clock::now;
 use openai_inbound_calls::sim::asterisk::{CallState, CallerId, Ending, IncomingCall};
 use openai_inbound_calls::sim::caller::{Caller, Step};
 use openai_inbound_calls::sim::realtime::{Script, pattern};

@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use openai_inbound_calls::daemon::clock::chance;
+use openai_inbound_calls::clock::chance;
 use openai_inbound_calls::sim::asterisk::{CallerId, Ending};
 use openai_inbound_calls::sim::caller::Step;
 use openai_inbound_calls::sim::realtime::{Fault, FaultKind, Script, Trigger, pattern};

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream;
+use openai_inbound_calls::clock::now;
 use openai_inbound_calls::config::Config;
-use openai_inbound_calls::daemon::{self, clock::now};
+use openai_inbound_calls::daemon;
 use openai_inbound_calls::logging::Operator;
 use openai_inbound_calls::operator::Language;
 use openai_inbound_calls::sim::asterisk::{CallState, CallerId, IncomingCall, Settings};

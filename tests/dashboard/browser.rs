@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use openai_inbound_calls::daemon::clock::now;
+use openai_inbound_calls::clock::now;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use tempfile::TempDir;

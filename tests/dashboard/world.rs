@@ -5,15 +5,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use openai_inbound_calls::archive::Archive;
 use openai_inbound_calls::call::record::Keep;
+use openai_inbound_calls::clock::Clock;
+use openai_inbound_calls::clock::{now, wall};
 use openai_inbound_calls::config::{ApiConfig, ApiToken, ArchiveConfig, Role, Secret};
-use openai_inbound_calls::daemon::archive::Archive;
-use openai_inbound_calls::daemon::clock::{now, wall};
 use openai_inbound_calls::logging::Operator;
 use openai_inbound_calls::media::wav;
 use openai_inbound_calls::operator::Language;
 use openai_inbound_calls::recordings::RecordingSettings;
-use openai_inbound_calls::recordings::retention::Clock;
 use openai_inbound_calls::registry::{self, Row, Tokens};
 use serde_json::{Value, json};
 use tempfile::TempDir;

@@ -9,7 +9,7 @@ use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use openai_inbound_calls::call::record::Entry;
-use openai_inbound_calls::daemon::clock::now;
+use openai_inbound_calls::clock::now;
 use openai_inbound_calls::operator::Notice;
 use openai_inbound_calls::recordings::{Library, News, RecordingSettings};
 

@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use openai_inbound_calls::call::record::{Entry, Keep, Opening};
-use openai_inbound_calls::daemon::clock;
+use openai_inbound_calls::clock;
 use openai_inbound_calls::operator::Notice;
 use openai_inbound_calls::recordings::{Library, News, RecordingSettings, Side, State};
 

@@ -9,8 +9,9 @@ use std::time::Duration;
 use openai_inbound_calls::call::ledger::{Bill, Tokens};
 use openai_inbound_calls::call::record::{Ending, Entry, Keep, Opening};
 use openai_inbound_calls::call::transcript::{Speaker, Utterance};
-use openai_inbound_calls::daemon::clock;
-use openai_inbound_calls::operator::{EndReason, Language};
+use openai_inbound_calls::clock;
+use openai_inbound_calls::end_reason::EndReason;
+use openai_inbound_calls::operator::Language;
 use openai_inbound_calls::recordings::{
     Identity, Library, News, Recorder, RecordingId, RecordingSettings, Side,
 };

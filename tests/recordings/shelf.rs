@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use openai_inbound_calls::call::record::{Entry, Opening};
-use openai_inbound_calls::daemon::clock;
+use openai_inbound_calls::clock;
 use openai_inbound_calls::number::Sought;
 use openai_inbound_calls::recordings::retention::{Due, due};
 use openai_inbound_calls::recordings::{

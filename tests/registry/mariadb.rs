@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use openai_inbound_calls::daemon::clock::now;
+use openai_inbound_calls::clock::now;
 use openai_inbound_calls::registry::Server;
 use sqlx::mysql::MySqlPool;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, MySqlConnection};

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use openai_inbound_calls::daemon::clock::now;
+use openai_inbound_calls::clock::now;
 use openai_inbound_calls::number::Sought;
 use openai_inbound_calls::operator::{Language, Notice};
 use openai_inbound_calls::registry::{

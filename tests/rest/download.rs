@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use openai_inbound_calls::daemon::clock::now;
+use openai_inbound_calls::clock::now;
 
 use crate::world::{With, World, record};
 

@@ -5,11 +5,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use openai_inbound_calls::call::record::Ending;
-use openai_inbound_calls::daemon::clock::{now, wall};
+use openai_inbound_calls::clock::{now, wall};
 
-use openai_inbound_calls::operator::EndReason;
+use openai_inbound_calls::clock::Clock;
+use openai_inbound_calls::end_reason::EndReason;
 use openai_inbound_calls::recordings::index::Index;
-use openai_inbound_calls::recordings::retention::Clock;
 use openai_inbound_calls::recordings::{Facts, News, Recorder, RecordingSettings, State};
 use serde_json::json;
 

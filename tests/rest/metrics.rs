@@ -12,11 +12,11 @@ use openai_inbound_calls::call::latency::{Answer, BargeIn, Latencies};
 use openai_inbound_calls::call::ledger::{Bill, Tokens};
 use openai_inbound_calls::call::uplink::UplinkCounters;
 use openai_inbound_calls::call::{Counters, SessionFault};
+use openai_inbound_calls::clock::now;
 use openai_inbound_calls::config::Role;
-use openai_inbound_calls::daemon::clock::now;
+use openai_inbound_calls::end_reason::EndReason;
 use openai_inbound_calls::http::health::RecorderHealth;
 use openai_inbound_calls::http::ready::AsteriskLink;
-use openai_inbound_calls::operator::EndReason;
 use openai_inbound_calls::realtime::rate_limits::{RateLimit, RateLimits};
 use openai_inbound_calls::registry::Row;
 

@@ -31,7 +31,7 @@ fn heard(base: Instant, ms: u32, speaker: u32, frames: Range<u32>) -> Vec<(Insta
 
 #[test]
 fn an_answer_ends_with_its_last_frame_or_with_an_interruption() {
-    let base = crate::daemon::clock::now();
+    let base = crate::clock::now();
     let end = base + 60_000 * MS;
     let greeting = heard(base, 0, GREETING, 0..GREETING_FRAMES);
     let cut = heard(base, 3_000, ASSISTANT, 0..50);

@@ -16,8 +16,9 @@ use crate::ari::request::{Reply, Request};
 use crate::ari::{ChannelId, Place};
 use crate::call::legs::END_REASON_VARIABLE;
 use crate::call::replies::{Departure, complaint, missing};
+use crate::end_reason::EndReason;
 use crate::exchange::Output;
-use crate::operator::{EndReason, Notice};
+use crate::operator::Notice;
 
 /// Where the errand stands.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::call::record::EventKind;
-use crate::operator::EndReason;
+use crate::end_reason::EndReason;
 
 fn file(name: &str) -> &'static str {
     FILES.iter().find(|(known, ..)| *known == name).expect("the file is there").2

@@ -21,7 +21,8 @@ mod session;
 use std::net::{IpAddr, SocketAddr};
 
 use super::words::Said;
-use super::{Allowed, Code, Complaint, Cost, Detail, EndReason, Found, Language, Level, LinkFault, Remedy};
+use super::{Allowed, Code, Complaint, Cost, Detail, Found, Language, Level, LinkFault, Remedy};
+use crate::end_reason::EndReason;
 
 /// Builds [`Notice`], its levels and its lines from one table, so that none of the three can miss a row.
 macro_rules! notices {

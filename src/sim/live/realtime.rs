@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep_until, timeout};
 
 use super::connection::{Connections, Door, Switch};
-use crate::daemon::clock::{now, wall};
+use crate::clock::{now, wall};
 use crate::sim::realtime::{self, Fact, Handshake, Incoming, Outgoing, Script, Session};
 
 /// The size of the kernel's receive buffer in bytes. A larger value hides from the client for longer that a

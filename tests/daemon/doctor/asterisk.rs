@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use openai_inbound_calls::daemon::clock::now;
+use openai_inbound_calls::clock::now;
 use openai_inbound_calls::sim::asterisk::{Fault, Settings};
 use openai_inbound_calls::sim::realtime::Script;
 use serde_json::Value;

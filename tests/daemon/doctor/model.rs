@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use openai_inbound_calls::daemon::clock::{now, wall};
+use openai_inbound_calls::clock::{now, wall};
 use openai_inbound_calls::sim::realtime::{Fault as SessionFault, FaultKind, Script, Trigger};
 use serde_json::Value;
 

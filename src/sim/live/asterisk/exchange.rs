@@ -14,7 +14,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::sleep_until;
 
-use crate::daemon::clock::now;
+use crate::clock::now;
 use crate::sim::asterisk::{Asterisk, CallerId, Emit, Ending, IncomingCall, SocketId};
 use crate::sim::caller::{Caller, Doing};
 

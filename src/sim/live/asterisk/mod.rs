@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 
 use self::exchange::{Exchange, Told};
 use super::connection::{Connections, Door, Switch};
-use crate::daemon::clock::{chance, now};
+use crate::clock::{chance, now};
 use crate::sim::asterisk::{Asterisk, CallerId, Fault, IncomingCall, Outcome, Settings, Stop};
 use crate::sim::caller::Caller;
 

@@ -1,4 +1,5 @@
-//! The one home of what is ambient: the clock and chance. Everything else gets them as arguments.
+//! The only module that reads the clock of the machine and its source of random numbers. All other modules get
+//! times and random numbers as arguments.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher as _, Hasher as _};
@@ -7,7 +8,16 @@ use std::time::Instant;
 
 use chrono::{DateTime, FixedOffset, Local};
 
-use crate::recordings::retention::Clock;
+/// Whether the machine's clock can be trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clock {
+    /// A time server has set the clock.
+    Synchronised,
+    /// No time server has set the clock since the machine started.
+    Unsynchronised,
+    /// The machine does not say.
+    Unknown,
+}
 
 /// Now, on the runtime's clock (which a test may pause).
 #[expect(clippy::disallowed_methods, reason = "the one place that asks the clock")]
@@ -44,7 +54,7 @@ fn kernel_clock() -> Option<i32> {
     (state >= 0).then_some(clock.status)
 }
 
-/// A number nobody can foresee well: for RTP identifiers and back-off, not for secrets.
+/// A random number that is hard to predict: for RTP identifiers and back-off, not for secrets.
 pub fn chance() -> u64 {
     // The standard library seeds its hash maps from the system's randomness.
     RandomState::new().build_hasher().finish()

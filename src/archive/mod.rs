@@ -11,6 +11,12 @@
 //! The thread has a runtime of its own, so that no call's task ever queues behind a request, and a lower
 //! priority than the calls' threads, which its helpers – the disk's readers, SQLite's – inherit: where there are
 //! not enough cores, a download waits, not a frame.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`recording`] | starts and stops the recorder together with the archive |
+
+pub mod recording;
 
 use std::fs::Metadata;
 use std::io;
@@ -28,7 +34,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::clock;
+use crate::clock::{self, Clock};
 use crate::config::{ApiConfig, ArchiveConfig};
 use crate::http::access_log::{AccessLog, Line};
 use crate::http::guard::{Guard, Who};
@@ -40,7 +46,7 @@ use crate::logging::Operator;
 use crate::operator::{Detail, Notice};
 use crate::recordings::index::Index;
 use crate::recordings::index::keeper::{Feed, Keeper};
-use crate::recordings::retention::{self, Clock, Judge, Purged, Standing, Verdict};
+use crate::recordings::retention::{self, Judge, Purged, Standing, Verdict};
 use crate::recordings::{Library, RecordingSettings};
 use crate::registry::{self, Log, Opener, Reader, Whose};
 use crate::sqlite;

@@ -1,4 +1,10 @@
 //! How Asterisk and the model's server are reached: addresses and headers, made of the configuration.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`media_networks`] | the networks to which Asterisk may have audio sent |
+
+pub mod media_networks;
 
 use std::sync::Arc;
 

@@ -18,7 +18,7 @@ const KIB_PER_CALL: usize = 512;
 /// As many calls as the ports of the range, the memory that is available and the cores allow; one at least.
 ///
 /// `ports` is the length of the range, `carried` the number of calls that its even ports can carry.
-pub(super) fn derived(ports: usize, carried: usize) -> usize {
+pub fn derived(ports: usize, carried: usize) -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let memory = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| available_kib(&text));
     least(ports, carried, cores, memory)

@@ -3,8 +3,8 @@
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-use super::archive::Archive;
-use super::clock::{self, now};
+use super::Archive;
+use crate::clock::{self, now};
 use crate::config::Config;
 use crate::http::live;
 use crate::logging::Operator;
@@ -14,7 +14,7 @@ use crate::recordings::{self, Recorder};
 const RECORDER_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Starts what keeps recordings: the recorder, and the index and API that are told of its work.
-pub(super) fn start(
+pub fn start(
     config: &Config,
     operator: Operator,
     view: live::Daemon,
@@ -35,7 +35,7 @@ pub(super) fn start(
 }
 
 /// What was said in the last seconds is still on its way to the disk, and then to the index.
-pub(super) async fn stop(recorder: Arc<Recorder>, archive: Archive) {
+pub async fn stop(recorder: Arc<Recorder>, archive: Archive) {
     let ended = tokio::task::spawn_blocking(move || {
         let ended = Arc::into_inner(recorder).is_some_and(|recorder| recorder.stop(RECORDER_PATIENCE));
         archive.stop();

@@ -50,7 +50,7 @@ pub const CALL_THREADS: &str = "calls";
 
 /// What each of the threads that carry calls has had since it began. None: the kernel does not count (it lacks
 /// `CONFIG_SCHED_INFO`), or the runtime is not the program's own.
-pub(super) fn thread_times() -> Option<ThreadTimes> {
+pub fn thread_times() -> Option<ThreadTimes> {
     let mut times = Vec::new();
     for thread in fs::read_dir("/proc/self/task").ok()?.flatten() {
         let told = |file| fs::read_to_string(thread.path().join(file));
@@ -67,7 +67,7 @@ pub(super) fn thread_times() -> Option<ThreadTimes> {
 
 /// Processor time of all threads of this process since its start, as a share for each processor that it may use. Nothing where
 /// the kernel does not tell.
-pub(super) fn ran_on_each() -> Duration {
+pub fn ran_on_each() -> Duration {
     let ticks =
         fs::read_to_string("/proc/self/stat").ok().and_then(|stat| cpu_ticks(&stat)).unwrap_or_default();
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
@@ -76,7 +76,7 @@ pub(super) fn ran_on_each() -> Duration {
 
 /// What the hypervisor has taken of each of the machine's processors since it was started, in the mean. Nothing where the
 /// kernel does not tell.
-pub(super) fn stolen() -> Duration {
+pub fn stolen() -> Duration {
     fs::read_to_string("/proc/stat")
         .ok()
         .and_then(|stat| stolen_ticks(&stat))
@@ -149,8 +149,8 @@ mod tests {
     #[test]
     fn a_thread_that_works_is_seen_to_work() {
         let seen = std::thread::Builder::new().name(CALL_THREADS.into()).spawn(|| {
-            let until = super::super::clock::now() + Duration::from_millis(20);
-            while super::super::clock::now() < until {
+            let until = crate::clock::now() + Duration::from_millis(20);
+            while crate::clock::now() < until {
                 std::hint::spin_loop();
             }
             thread_times().map(|now| now.busiest_since(&ThreadTimes::default()))
