@@ -190,6 +190,140 @@ fn names(code: &str, name: &str) -> bool {
     code.match_indices(name).any(|(at, _)| !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_'))
 }
 
+/// The most lines of a file of the product. A longer file has a second purpose.
+const FILE_LINES: usize = 500;
+/// The most lines of a function of the product. A longer function does not fit on a screen.
+const FUNCTION_LINES: usize = 60;
+
+#[test]
+fn no_file_and_no_function_is_too_long_to_be_read_at_once() {
+    let mut faults = Vec::new();
+    for source in sources().iter().filter(|source| !source.is_test()) {
+        let lines = source.text.lines().count();
+        if lines > FILE_LINES {
+            faults.push(format!("{} has {lines} lines", source.path));
+        }
+        for (name, lines) in functions(&source.text) {
+            if lines > FUNCTION_LINES {
+                faults.push(format!("{}: fn {name} has {lines} lines", source.path));
+            }
+        }
+    }
+    nothing(&faults);
+}
+
+/// The functions in a source that rustfmt has formatted, each with its number of lines: from the line with `fn` to the
+/// closing brace with the same indentation.
+fn functions(text: &str) -> Vec<(String, usize)> {
+    let lines: Vec<&str> = text.lines().collect();
+    let mut found = Vec::new();
+    for (at, line) in lines.iter().enumerate() {
+        let code = line.trim_start();
+        let indentation = &line[..line.len() - code.len()];
+        let words: Vec<&str> = code.split(' ').take_while(|word| !word.starts_with("//")).collect();
+        let Some(position) = words.iter().position(|word| *word == "fn") else { continue };
+        let qualifiers = &words[..position];
+        if !qualifiers
+            .iter()
+            .all(|word| word.starts_with("pub") || ["async", "const", "unsafe"].contains(word))
+        {
+            continue;
+        }
+        let end = lines[at..].iter().position(|line| *line == format!("{indentation}}}"));
+        let ends_at_once = line.ends_with('}') || line.ends_with(';');
+        let length = if ends_at_once { 1 } else { end.map_or(1, |end| end + 1) };
+        found.push((first_word(words.get(position + 1).unwrap_or(&"")), length));
+    }
+    found
+}
+
+#[test]
+fn functions_are_found_with_their_lengths() {
+    let text =
+        "pub const fn a(\n    b: u8,\n) -> u8 {\n    b\n}\n\nmod m {\n    fn c() {}\n    // fn d() {\n}\n";
+    assert_eq!(functions(text), [("a".to_owned(), 5), ("c".to_owned(), 1)]);
+}
+
+/// The modules that a file declares, without modules of tests.
+fn declared(source: &Source) -> Vec<String> {
+    let after = |line: &str| {
+        let line = line.strip_prefix("pub(crate) ").or(line.strip_prefix("pub ")).unwrap_or(line).to_owned();
+        Some(line.strip_prefix("mod ")?.strip_suffix(';')?.to_owned())
+    };
+    let mut lines = source.text.lines().peekable();
+    let mut modules = Vec::new();
+    let mut is_test = false;
+    while let Some(line) = lines.next() {
+        if let Some(module) = after(line).filter(|_| !is_test) {
+            modules.push(module);
+        }
+        is_test = line == "#[cfg(test)]";
+    }
+    modules
+}
+
+/// The names of modules in this column of the table of modules in a file's doc comment. None: the file has no such table.
+fn told(source: &Source, column: usize) -> Option<Vec<String>> {
+    let rows: Vec<&str> = source.text.lines().filter_map(|line| line.strip_prefix("//! | ")).collect();
+    let heads = ["file | ", "module | ", "floor | modules | "];
+    rows.first().filter(|head| heads.iter().any(|start| head.starts_with(start)))?;
+    let cells = rows.iter().skip(1).filter_map(|row| row.split(" | ").nth(column));
+    let names = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2));
+    Some(names.map(|name| name.trim_start_matches("mod@").to_owned()).collect())
+}
+
+fn sorted(mut names: Vec<String>) -> Vec<String> {
+    names.sort();
+    names
+}
+
+#[test]
+fn the_tables_of_modules_name_the_modules_that_exist() {
+    let mut faults = Vec::new();
+    for source in sources().iter().filter(|source| source.path.ends_with("mod.rs") && !source.is_test()) {
+        let modules = sorted(declared(source));
+        match told(source, 0).map(sorted) {
+            Some(told) if told != modules => {
+                faults.push(format!("{} tells of {told:?}, and declares {modules:?}", source.path));
+            }
+            None if modules.len() > MODULES_WITHOUT_TABLE => {
+                faults.push(format!("{} has {} modules and no table", source.path, modules.len()));
+            }
+            _ => {}
+        }
+    }
+    nothing(&faults);
+}
+
+/// A folder with more modules than this needs a table that says what is where.
+const MODULES_WITHOUT_TABLE: usize = 5;
+
+#[test]
+fn the_floors_in_lib_are_the_floors_of_this_test() {
+    let all = sources();
+    let lib = all.iter().find(|source| source.path == "lib.rs").expect("a library");
+    let shown = told(lib, 1).expect("a table of floors");
+    let mut held: Vec<String> =
+        FLOORS.iter().rev().flat_map(|floor| floor.iter().map(|name| (*name).to_owned())).collect();
+    held.retain(|name| name != "lib");
+    assert_eq!(shown, held, "the table in lib.rs, and FLOORS");
+    let mut existing = declared(lib);
+    existing.push("main".to_owned());
+    assert_eq!(sorted(shown), sorted(existing), "the modules in the table, and those that exist");
+}
+
+#[test]
+fn every_folder_has_its_mod_rs() {
+    let mut faults = Vec::new();
+    for source in sources().iter().filter(|source| !["lib.rs", "main.rs"].contains(&source.path.as_str())) {
+        let folder = Path::new(&source.path).with_extension("");
+        if Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(&folder).is_dir() {
+            faults.push(format!("{} stands beside its folder", source.path));
+        }
+    }
+    nothing(&faults);
+}
+
 #[test]
 fn every_file_says_what_it_is_for() {
     let silent = sources().into_iter().filter(|source| !source.text.starts_with("//! "));

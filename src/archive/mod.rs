@@ -31,6 +31,7 @@ use std::time::Duration;
 use chrono::{DateTime, FixedOffset, NaiveDate, NaiveTime, TimeDelta};
 use futures_util::future::join_all;
 use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -81,8 +82,58 @@ pub struct Archive {
     thread: JoinHandle<()>,
 }
 
+/// What the thread does beside serving the API.
+struct Work {
+    /// The file of the call log. An earlier version kept the index there.
+    call_log: PathBuf,
+    index: Index,
+    writer: registry::Writer,
+    keeper: Keeper,
+    retention: Retention,
+}
+
+impl Work {
+    /// Does the work until `serving` has ended, and then writes what is left.
+    async fn run_beside(self, serving: impl Future<Output = ()>) {
+        let Self { call_log, index, writer, keeper, retention } = self;
+        index.adopt(&call_log).await;
+        let (mut tasks, mut writing) = (JoinSet::new(), JoinSet::new());
+        writing.spawn(writer.run());
+        tasks.spawn(keeper.run());
+        tasks.spawn(retention.run());
+        serving.await;
+        tasks.shutdown().await;
+        // The writer ends when no task can offer a row any more. It has then written all rows.
+        while writing.join_next().await.is_some() {}
+        // An index that is closed in order needs no recovery at the next start.
+        index.close().await;
+    }
+}
+
+/// Runs `work` on a thread of its own. The receiver tells that the thread has ended.
+fn spawn(
+    runtime: Runtime,
+    work: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<(JoinHandle<()>, Receiver<()>)> {
+    let (ended, done) = sync_channel(1);
+    let thread = thread::Builder::new().name("archive".into()).spawn(move || {
+        gently();
+        runtime.block_on(work);
+        runtime.shutdown_background();
+        // The daemon may have stopped waiting.
+        ended.try_send(()).ok();
+    })?;
+    Ok((thread, done))
+}
+
+/// Gives the calling thread, and the threads that it starts, a lower priority than the threads of the calls. Where the
+/// system refuses, the archive works with the ordinary priority.
+fn gently() {
+    rustix::process::setpriority_process(None, NICE).ok();
+}
+
 /// The runtime of the archive's thread, which may wait for the disk on a few others.
-fn runtime() -> io::Result<tokio::runtime::Runtime> {
+fn runtime() -> io::Result<Runtime> {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     builder.enable_all().max_blocking_threads(DISK_THREADS).build()
 }
@@ -122,22 +173,31 @@ impl Archive {
         };
         let (keeper, feed) = Keeper::new(index.clone(), library.clone(), Box::new(tell));
         let access_log = AccessLog::start(library.folder(), tell)?;
-        let guard = guard(&config.api, operator);
-        let noted = access_log.clone();
-        let (standing, retention) = watch::channel(Standing::Off);
+        let (standing, shown) = watch::channel(Standing::Off);
+        let retention = Retention {
+            library: Arc::new(library.clone()),
+            index: index.clone(),
+            log: log.clone(),
+            days,
+            operator,
+            access_log: access_log.clone(),
+            databases: config.databases(),
+            ask_clock,
+            standing,
+        };
         let parts = Parts {
-            library: library.clone(),
+            library,
             index: index.clone(),
             feed: feed.clone(),
             log: log.clone(),
             calls: calls.clone(),
             databases: config.databases(),
             country: config.country.clone(),
-            guard,
+            guard: guard(&config.api, operator),
             access_log,
             trusted_proxies: config.api.trusted_proxies.clone(),
             recorder,
-            retention,
+            retention: shown,
             daemon,
             pace: Pace::new(clock::now),
             started: clock::wall(),
@@ -145,39 +205,12 @@ impl Archive {
         };
         let (stop, stopping) = watch::channel(());
         let (bound, address) = watch::channel(None);
-        let (ended, done) = sync_channel(1);
-        let retention = Retention {
-            library: Arc::new(library),
-            index: index.clone(),
-            log: log.clone(),
-            days,
-            operator,
-            access_log: noted,
-            databases: config.databases(),
-            ask_clock,
-            standing,
-        };
-        let call_log = config.call_log.file.clone();
-        let (listen, proxies) = (config.api.listen, config.api.trusted_proxies.clone());
-        let thread = thread::Builder::new().name("archive".into()).spawn(move || {
-            // On Linux this is of the calling thread and of those it starts. Without it all works, less gently.
-            let _gentler_or_not = rustix::process::setpriority_process(None, NICE);
-            runtime.block_on(async move {
-                index.adopt(&call_log).await;
-                let (mut tasks, mut writing) = (JoinSet::new(), JoinSet::new());
-                writing.spawn(writer.run());
-                tasks.spawn(keeper.run());
-                tasks.spawn(retention.run());
-                let routes = Routes { router: http::router(parts), proxies };
-                serve(listen, routes, operator, &bound, stopping).await;
-                tasks.shutdown().await;
-                // It ends when nobody is left who could offer a row, and has then written them all.
-                while writing.join_next().await.is_some() {}
-                // Orderly, so that nothing is left for the next start to recover.
-                index.close().await;
-            });
-            runtime.shutdown_background();
-            let _nobody_waits_or_somebody_does = ended.try_send(());
+        let listen = config.api.listen;
+        let proxies = config.api.trusted_proxies.clone();
+        let work = Work { call_log: config.call_log.file.clone(), index, writer, keeper, retention };
+        let (thread, done) = spawn(runtime, async move {
+            let routes = Routes { router: http::router(parts), proxies };
+            work.run_beside(serve(listen, routes, operator, bound, stopping)).await;
         })?;
         Ok(Self { feed, log, calls, stop, address, done, thread })
     }
@@ -217,17 +250,18 @@ impl Archive {
         }
     }
 
-    /// Where the API listens, when it does.
+    /// The address on which the API listens, as soon as it does.
     pub async fn address(&mut self) -> Option<SocketAddr> {
         self.address.wait_for(Option::is_some).await.ok().and_then(|address| *address)
     }
 
-    /// Ends it: answers under way have a moment. Blocks.
+    /// Ends the archive and blocks until the thread has ended. Answers that are being sent have a moment to finish.
     pub fn stop(self) {
         let Self { feed, log, stop, done, thread, .. } = self;
         drop((feed, log, stop));
         if done.recv_timeout(PATIENCE).is_ok() {
-            let _panicked_or_not = thread.join();
+            // A panic of the thread is in the log already.
+            thread.join().ok();
         }
     }
 }
@@ -237,7 +271,7 @@ async fn serve(
     listen: SocketAddr,
     routes: Routes,
     operator: Operator,
-    bound: &watch::Sender<Option<SocketAddr>>,
+    bound: watch::Sender<Option<SocketAddr>>,
     mut stopping: watch::Receiver<()>,
 ) {
     let mut said = false;
@@ -259,8 +293,8 @@ async fn serve(
     operator.say(&Notice::ApiReady { address });
     bound.send_replace(Some(address));
     http::server::serve(listener, routes, async move {
-        // An error is the sender's end, which is what is waited for.
-        let _ended = stopping.changed().await;
+        // The sender is dropped when the archive ends. That is an error here, and means the same as a change.
+        stopping.changed().await.ok();
     })
     .await;
 }

@@ -30,6 +30,7 @@ use crate::net::websocket::connect;
 use crate::net::{rtp_socket, tls};
 use crate::peers::{ari_headers, ari_rest, endpoint, events_url};
 use crate::realtime::client::{self, ClientEvent};
+use crate::realtime::dialect::SessionSettings;
 use crate::realtime::server;
 
 /// The prefix of the ids of the floor's media channels, which tells them from callers.
@@ -159,7 +160,6 @@ async fn talk(
 ) -> anyhow::Result<()> {
     let mut session = connect(&house.endpoint.url, &house.endpoint.headers, &house.endpoint.tls).await?;
     let settings = &house.config.realtime.session;
-    let asked = settings.session(settings.interrupt);
     let mut stream = Stream::new(chance() as u32, 0, 0);
     let mut queue: VecDeque<u8> = VecDeque::new();
     let (mut sound, mut datagram, mut append) = (Vec::new(), [0; 2_048], Vec::new());
@@ -188,29 +188,39 @@ async fn talk(
             message = session.next() => {
                 let message = message.context("the session is over")??;
                 let Ok(text) = message.to_text() else { continue };
-                match server::parse(text) {
-                    Ok(server::Event::AudioDelta { audio, .. }) => {
+                let event = server::parse(text).ok();
+                is_configured |= matches!(event, Some(server::Event::SessionUpdated { .. }));
+                match event {
+                    Some(server::Event::AudioDelta { audio, .. }) => {
                         sound.clear();
                         STANDARD.decode_vec(audio.as_bytes(), &mut sound)?;
                         queue.extend(&sound);
                     }
-                    Ok(server::Event::SpeechStarted { .. }) => queue.clear(),
-                    Ok(server::Event::SessionCreated) => {
-                        let update = ClientEvent::SessionUpdate { event_id: "floor".into(), session: asked.clone() };
-                        session.send(Message::text(update.to_json())).await?;
+                    Some(server::Event::SpeechStarted { .. }) => queue.clear(),
+                    Some(event) => {
+                        if let Some(said) = answer(&event, settings) {
+                            session.send(Message::text(said.to_json())).await?;
+                        }
                     }
-                    Ok(server::Event::SessionUpdated { .. }) => {
-                        is_configured = true;
-                        let greet = ClientEvent::ResponseCreate {
-                            event_id: "floor-greeting".into(),
-                            instructions: Some("Salude.".into()),
-                        };
-                        session.send(Message::text(greet.to_json())).await?;
-                    }
-                    _ => {}
+                    None => {}
                 }
             }
             _ = ended.changed() => return Ok(session.close(None).await?),
         }
+    }
+}
+
+/// What the floor says to the server when the session begins: the settings, then that the model should greet.
+fn answer(event: &server::Event<'_>, settings: &SessionSettings) -> Option<ClientEvent> {
+    match event {
+        server::Event::SessionCreated => Some(ClientEvent::SessionUpdate {
+            event_id: "floor".into(),
+            session: settings.session(settings.interrupt),
+        }),
+        server::Event::SessionUpdated { .. } => Some(ClientEvent::ResponseCreate {
+            event_id: "floor-greeting".into(),
+            instructions: Some("Salude.".into()),
+        }),
+        _ => None,
     }
 }

@@ -9,6 +9,15 @@
 //! Every frame carries a mark with its number (`marks`), so that the frames that arrive can be counted and
 //! timed. A run in which the fakes themselves were late measures nothing about the program and counts as
 //! invalid.
+//!
+//! | file | what |
+//! |---|---|
+//! | `run`, `program` | one run; the measured program, a process on a processor core of its own |
+//! | `floor` | the least code that carries the same audio |
+//! | `script`, `marks` | what both sides say; the numbered frames in which they say it |
+//! | `ramp` | the search for the largest number of calls |
+//! | `door` | TLS in front of the fake Realtime server |
+//! | `figures`, `report`, `check` | the results; how they are printed; how they are compared with an earlier run |
 
 mod check;
 mod door;

@@ -154,42 +154,22 @@ fn realtime(reader: &mut Reader<'_>) -> Option<RealtimeConfig> {
     let dialect = reader.word("OPENAI_REALTIME_DIALECT");
     let model = reader.token("OPENAI_REALTIME_MODEL");
     let model = model.map(|model| current_model(reader, "OPENAI_REALTIME_MODEL", model, at_openai));
-    let voice = voice(reader, dialect, at_openai);
-    let instructions = instructions(reader);
+    let session = session(reader, dialect, at_openai);
     let greeting = reader.text_or_empty("ASSISTANT_GREETING");
     let recording_notice = reader.text_or_empty("RECORDING_NOTICE");
-    let transcription = transcription(reader, dialect, at_openai);
-    let turn_detection = turn_detection(reader);
-    let interrupt = reader.word("OPENAI_VAD_INTERRUPT");
-    let noise_reduction = reader.word_or_none("OPENAI_NOISE_REDUCTION");
-    let speed = reader.decimal("OPENAI_SPEED", 0.25..=1.5);
-    let reasoning_effort = reader.word_or_none("OPENAI_REASONING_EFFORT");
-    let max_output_tokens = max_output_tokens(reader);
     let organization = reader.token("OPENAI_ORGANIZATION");
     let project = reader.token("OPENAI_PROJECT");
 
     let table = prices::table(reader);
-    let (model, transcription) = (model?, transcription?);
-    let prices = table?.prices(&model, transcription.as_ref().map(|words| words.model.as_str()));
+    let (model, session) = (model?, session?);
+    let prices = table?.prices(&model, session.transcription.as_ref().map(|words| words.model.as_str()));
 
     let mut config = RealtimeConfig {
         url: url?,
         model,
         prices,
         key: key?,
-        session: SessionSettings {
-            dialect: dialect?,
-            instructions: instructions?.into(),
-            voice: voice?,
-            transcription,
-            turn_detection: turn_detection?,
-            interrupt: interrupt?,
-            noise_reduction: noise_reduction?,
-            speed: speed?,
-            reasoning_effort: reasoning_effort?,
-            max_output_tokens: max_output_tokens?,
-            tools: Vec::new(),
-        },
+        session,
         greeting: unless_empty(greeting?),
         recording_notice: unless_empty(recording_notice?),
         organization: unless_empty(organization?),
@@ -204,6 +184,33 @@ fn realtime(reader: &mut Reader<'_>) -> Option<RealtimeConfig> {
         reader.remarks.push(Notice::SettingIgnored { variable, model });
     }
     Some(config)
+}
+
+/// Reads what is asked of the session with the model. The reasoning effort is read for every model, and the caller removes
+/// it for models that do not accept it.
+fn session(reader: &mut Reader<'_>, dialect: Option<Dialect>, at_openai: bool) -> Option<SessionSettings> {
+    let voice = voice(reader, dialect, at_openai);
+    let instructions = instructions(reader);
+    let transcription = transcription(reader, dialect, at_openai);
+    let turn_detection = turn_detection(reader);
+    let interrupt = reader.word("OPENAI_VAD_INTERRUPT");
+    let noise_reduction = reader.word_or_none("OPENAI_NOISE_REDUCTION");
+    let speed = reader.decimal("OPENAI_SPEED", 0.25..=1.5);
+    let reasoning_effort = reader.word_or_none("OPENAI_REASONING_EFFORT");
+    let max_output_tokens = max_output_tokens(reader);
+    Some(SessionSettings {
+        dialect: dialect?,
+        instructions: instructions?.into(),
+        voice: voice?,
+        transcription: transcription?,
+        turn_detection: turn_detection?,
+        interrupt: interrupt?,
+        noise_reduction: noise_reduction?,
+        speed: speed?,
+        reasoning_effort: reasoning_effort?,
+        max_output_tokens: max_output_tokens?,
+        tools: Vec::new(),
+    })
 }
 
 /// Returns the model to use in place of `model`. Only OpenAI's own models are checked: elsewhere, an old name may be

@@ -9,6 +9,17 @@
 //!                    ├── load ── reader (one variable) ── assemble (what goes together) ── Config, or Survey
 //! process ───────────┘               └── variables (names, defaults, meanings)
 //! ```
+//!
+//! | file | what |
+//! |---|---|
+//! | `load`, `env_file`, `file` | the two sources of variables; `.env`; the files that settings name |
+//! | `reader`, `words`, `url` | how one variable is read: values of a few words; the address of the Realtime server |
+//! | `assemble` | what fits together |
+//! | `calls`, `media`, `recordings`, `archive`, `apology`, `models`, `prices`, `log_filter` | the sections of the configuration and their values |
+//! | `variables`, `settings` | every variable with its default and meaning; the values in force |
+//! | `survey`, `problem` | the configuration as far as it is valid; what can be wrong with it |
+//! | `privacy`, `secrecy` | what leaves this machine without encryption; what must not appear in a log line |
+//! | `reload` | what takes effect when the configuration is read again |
 
 mod apology;
 mod archive;

@@ -151,38 +151,7 @@ pub(super) async fn run(mut call: Call, mut orders: mpsc::Receiver<Order>, mut i
         {
             ticks.note(now - deadline >= *most);
         }
-        let outputs = match &happened {
-            Happened::Time | Happened::Nothing => call.handle(now, Input::Tick),
-            Happened::Told(Order::Leg(event)) => call.handle(now, Input::Leg(*event)),
-            Happened::Told(Order::Replaced(by, next_step)) => {
-                call.handle(now, Input::CallerReplaced { by, next_step: next_step.as_ref() })
-            }
-            Happened::Told(Order::Renumbered(number)) => call.handle(now, Input::CallerRenumbered(number)),
-            Happened::Told(Order::Supervisor(wish)) => call.handle(now, Input::Supervisor(wish)),
-            Happened::Told(Order::Shutdown) => call.handle(now, Input::Shutdown),
-            Happened::Packet(length, from) => {
-                call.handle(now, Input::Rtp { from: *from, datagram: &datagram[..*length] })
-            }
-            Happened::Replied(request, reply) => call.handle(now, Input::Ari { request, reply }),
-            Happened::Session(News::Opened) => call.handle(now, Input::SessionOpened),
-            Happened::Session(News::Ended { refusal, cause }) => {
-                let end = SessionEnd { refusal: *refusal, cause: cause.clone() };
-                call.handle(now, Input::SessionEnded(end))
-            }
-            Happened::Session(News::Text(text)) => match server::parse(text) {
-                Ok(event) => {
-                    if let Event::Error(error) = &event {
-                        tracing::debug!(%error, param = error.param, "error of the model's server");
-                    }
-                    call.handle(now, Input::Session(event))
-                }
-                Err(error) => {
-                    tracing::debug!(%error, "unreadable event from the model's server");
-                    call.handle(now, Input::Unreadable(&error))
-                }
-            },
-        };
-        io.perform_all(outputs);
+        io.perform_all(handle(&mut call, now, &happened, &*datagram));
         if now >= show_at {
             show_at = now + SHOW_EVERY;
             io.seat.show(call.glance());
@@ -196,6 +165,46 @@ pub(super) async fn run(mut call: Call, mut orders: mpsc::Receiver<Order>, mut i
         recording.close(Ending { reason: report.reason, duration: report.duration, interruptions });
     }
     report
+}
+
+/// Hands to the call what has happened, and returns what the call wants done.
+fn handle<'call>(
+    call: &'call mut Call,
+    now: std::time::Instant,
+    happened: &Happened,
+    datagram: &[u8],
+) -> std::vec::Drain<'call, Output> {
+    match happened {
+        Happened::Time | Happened::Nothing => call.handle(now, Input::Tick),
+        Happened::Told(Order::Leg(event)) => call.handle(now, Input::Leg(*event)),
+        Happened::Told(Order::Replaced(by, next_step)) => {
+            call.handle(now, Input::CallerReplaced { by, next_step: next_step.as_ref() })
+        }
+        Happened::Told(Order::Renumbered(number)) => call.handle(now, Input::CallerRenumbered(number)),
+        Happened::Told(Order::Supervisor(wish)) => call.handle(now, Input::Supervisor(wish)),
+        Happened::Told(Order::Shutdown) => call.handle(now, Input::Shutdown),
+        Happened::Packet(length, from) => {
+            call.handle(now, Input::Rtp { from: *from, datagram: &datagram[..*length] })
+        }
+        Happened::Replied(request, reply) => call.handle(now, Input::Ari { request, reply }),
+        Happened::Session(News::Opened) => call.handle(now, Input::SessionOpened),
+        Happened::Session(News::Ended { refusal, cause }) => {
+            let end = SessionEnd { refusal: *refusal, cause: cause.clone() };
+            call.handle(now, Input::SessionEnded(end))
+        }
+        Happened::Session(News::Text(text)) => match server::parse(text) {
+            Ok(event) => {
+                if let Event::Error(error) = &event {
+                    tracing::debug!(%error, param = error.param, "error of the model's server");
+                }
+                call.handle(now, Input::Session(event))
+            }
+            Err(error) => {
+                tracing::debug!(%error, "unreadable event from the model's server");
+                call.handle(now, Input::Unreadable(&error))
+            }
+        },
+    }
 }
 
 impl Io {

@@ -89,51 +89,57 @@ pub(super) fn checks(evidence: &Evidence, language: Language) -> Vec<Check> {
         };
         check(contains(&evidence.heard, clip.sound), text);
     }
-    check(
-        contains(&evidence.appended, words::QUESTION.sound),
-        say(
-            language,
-            "OpenAI recibió la pregunta, muestra a muestra",
-            "OpenAI got the question, sample by sample",
-        )
-        .to_owned(),
+    let question = say(
+        language,
+        "OpenAI recibió la pregunta, muestra a muestra",
+        "OpenAI got the question, sample by sample",
     );
+    check(contains(&evidence.appended, words::QUESTION.sound), question.to_owned());
+    checks.push(barge_in(evidence, language));
+    checks.extend(nothing_wrong(evidence, language));
+    checks
+}
+
+/// Whether the model was told as much of its interrupted answer as the caller had heard.
+fn barge_in(evidence: &Evidence, language: Language) -> Check {
     let heard = heard_ms(&evidence.heard, words::OFFER.sound);
     let told = evidence.truncated_ms.first().copied();
     let told_text = told.map_or("-".to_owned(), |ms| ms.to_string());
     let interrupted = evidence.truncated_ms.len() == 1 && heard > 0;
-    check(
-        interrupted && told.is_some_and(|told| told.abs_diff(heard) <= TOLERANCE_MS),
-        if es {
-            format!("interrupción: audio_end_ms = {told_text}; el teléfono oyó {heard} ms (± {TOLERANCE_MS})")
-        } else {
-            format!("barge-in: audio_end_ms = {told_text}; the phone heard {heard} ms (± {TOLERANCE_MS})")
+    Check {
+        passed: interrupted && told.is_some_and(|told| told.abs_diff(heard) <= TOLERANCE_MS),
+        text: match language {
+            Language::Spanish => {
+                format!(
+                    "interrupción: audio_end_ms = {told_text}; el teléfono oyó {heard} ms (± {TOLERANCE_MS})"
+                )
+            }
+            Language::English => {
+                format!("barge-in: audio_end_ms = {told_text}; the phone heard {heard} ms (± {TOLERANCE_MS})")
+            }
         },
-    );
+    }
+}
+
+/// Whether the strict server complained, whether anything is left in Asterisk, and whether the caller finished.
+fn nothing_wrong(evidence: &Evidence, language: Language) -> [Check; 3] {
     let faults = evidence.violations.join("; ");
-    check(
-        faults.is_empty(),
-        if es {
-            format!("servidor estricto: sin faltas {faults}")
-        } else {
-            format!("strict server: no violation {faults}")
-        },
-    );
     let left = evidence.left.join(", ");
-    check(
-        left.is_empty(),
-        if es {
-            format!("no queda nada en Asterisk {left}")
-        } else {
-            format!("nothing is left in Asterisk {left}")
-        },
-    );
-    check(
-        evidence.finished,
-        say(language, "el llamante llegó al final y colgó", "the caller came to the end and hung up")
-            .to_owned(),
-    );
-    checks
+    let (server, asterisk) = match language {
+        Language::Spanish => {
+            (format!("servidor estricto: sin faltas {faults}"), format!("no queda nada en Asterisk {left}"))
+        }
+        Language::English => {
+            (format!("strict server: no violation {faults}"), format!("nothing is left in Asterisk {left}"))
+        }
+    };
+    let caller =
+        say(language, "el llamante llegó al final y colgó", "the caller came to the end and hung up");
+    [
+        Check { passed: faults.is_empty(), text: server },
+        Check { passed: left.is_empty(), text: asterisk },
+        Check { passed: evidence.finished, text: caller.to_owned() },
+    ]
 }
 
 /// The delays that a caller notices: the name and the duration of each.

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
+use ipnet::IpNet;
 use rustls::ClientConfig;
 use tokio::net::UdpSocket;
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep, timeout};
@@ -33,8 +34,7 @@ use crate::net::ari_rest::AriRest;
 use crate::net::rtp_socket;
 use crate::net::websocket::{WebSocket, connect};
 use crate::operator::Detail;
-use crate::peers::media_networks;
-use crate::peers::{ari_headers, events_url};
+use crate::peers::{ari_headers, events_url, media_networks};
 
 /// The time limit of the measurement without the deletion. A healthy Asterisk needs 0.2 s and the audio needs
 /// [`SOUND`]; the rest allows a slow machine to be told from an Asterisk that does not answer.
@@ -187,24 +187,12 @@ impl Trial<'_> {
                 message: Detail::new("no UNICASTRTP_LOCAL_PORT"),
             })
         });
-        let mut legs = Vec::new();
-        let own = media_networks::own(self.asterisk, self.media).await;
-        let networks = media_networks::all(own.as_deref(), self.media);
         let answers = join_all(asked).await;
         let made = channels.iter().zip(&answers).filter(|(_, answer)| may_exist(answer));
         self.made.channels = made.map(|(channel, _)| channel.clone()).collect();
-        for (socket, end) in sockets.into_iter().zip(answers) {
-            let (end, random) = (end?, chance());
-            self.ends.push(end);
-            if let Some(all) = &networks
-                && !all.iter().any(|network| network.contains(&end.ip()))
-            {
-                return Err(MediaFault::ForeignAddress(end.ip()));
-            }
-            let stream = Stream::new(random as u32, (random >> 32) as u16, (random >> 16) as u32);
-            legs.push(Leg { socket, asterisk: end, stream });
-        }
-        let mut bench = Bench::new(legs);
+        let own = media_networks::own(self.asterisk, self.media).await;
+        let networks = media_networks::all(own.as_deref(), self.media);
+        let mut bench = Bench::new(legs(sockets, answers, networks.as_deref(), self.ends)?);
 
         *self.step = Step::Stasis;
         bench.until(entered(events, &channels)).await?;
@@ -228,6 +216,29 @@ impl Trial<'_> {
         *self.elsewhere = bench.elsewhere;
         Ok([bench.directions[0].tally(), bench.directions[1].tally()])
     }
+}
+
+/// Pairs each socket with the media address that Asterisk has named for its channel, if calls may send there. The addresses
+/// go into `ends` also when one of them is refused.
+fn legs(
+    sockets: [UdpSocket; 2],
+    answers: Vec<Result<SocketAddr, MediaFault>>,
+    networks: Option<&[IpNet]>,
+    ends: &mut Vec<SocketAddr>,
+) -> Result<Vec<Leg>, MediaFault> {
+    let mut legs = Vec::new();
+    for (socket, end) in sockets.into_iter().zip(answers) {
+        let (end, random) = (end?, chance());
+        ends.push(end);
+        if let Some(all) = networks
+            && !all.iter().any(|network| network.contains(&end.ip()))
+        {
+            return Err(MediaFault::ForeignAddress(end.ip()));
+        }
+        let stream = Stream::new(random as u32, (random >> 32) as u16, (random >> 16) as u32);
+        legs.push(Leg { socket, asterisk: end, stream });
+    }
+    Ok(legs)
 }
 
 /// The body of the reply, or the fault.

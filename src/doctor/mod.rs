@@ -6,6 +6,15 @@
 //! ```
 //! The doctor places no call, leaves the events of a running daemon alone, sends the model no audio, and deletes
 //! everything that it creates.
+//!
+//! | file | what |
+//! |---|---|
+//! | `machine`, `service`, `asterisk`, `media`, `openai` | the checks of the machine, the running daemon, Asterisk, the audio and OpenAI |
+//! | `tally` | the packets of one direction, counted |
+//! | `facts` | the results of the checks, as data |
+//! | `judge`, `obstacles` | what the results mean; what the reasons of `/ready` mean |
+//! | `findings`, `words` | the texts of the findings, and the parts of the texts |
+//! | `report` | how findings are printed |
 
 mod asterisk;
 mod facts;

@@ -2,6 +2,14 @@
 //!
 //! A link never blocks its owner. The link queues outgoing data within a bound and reports the loss of the
 //! connection as an event. No module here makes a decision about a call.
+//!
+//! | file | what |
+//! |---|---|
+//! | `websocket`, `tls`, `backoff`, `answer` | opening a WebSocket; TLS for all connections; pauses before retries; bodies of HTTP answers |
+//! | `ari_link`, `ari_rest` | events from Asterisk; requests to Asterisk |
+//! | `realtime_link` | the session with OpenAI |
+//! | `rtp_socket` | the UDP ports of calls |
+//! | `peer_uid` | which user of this machine has opened a connection |
 
 pub mod answer;
 pub mod ari_link;

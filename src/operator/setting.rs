@@ -149,10 +149,79 @@ pub enum Allowed {
     },
 }
 
+impl Allowed {
+    /// The Spanish and the English words, where they contain no value. The others are made in [`Said::said`].
+    #[rustfmt::skip]
+    const fn fixed(&self) -> Option<(&'static str, &'static str)> {
+        Some(match self {
+            Self::LocalIp => ("la dirección IP de este equipo a la que Asterisk envía el audio, p. ej. 192.168.1.100 (no 0.0.0.0)",
+                "the IP address of this machine to which Asterisk sends the audio, e.g. 192.168.1.100 (not 0.0.0.0)"),
+            Self::Host => ("un nombre de equipo o una dirección IP, sin http:// ni puerto",
+                "a host name or an IP address, without http:// or port"),
+            Self::PortRange => ("primero-último, de 1024 a 65535, con al menos un puerto par, p. ej. 10000-20000",
+                "first-last, from 1024 to 65535, with at least one even port, e.g. 10000-20000"),
+            Self::Url => ("una dirección wss://, ws://, https:// o http://, sin usuario ni #",
+                "a wss://, ws://, https:// or http:// address, without user or #"),
+            Self::Name => ("letras y cifras ASCII, guion, guion bajo y punto",
+                "ASCII letters and digits, hyphen, underscore and dot"),
+            Self::Token => ("letras, cifras y signos ASCII, sin espacios",
+                "ASCII letters, digits and signs, without spaces"),
+            Self::AgeRecipient => ("una clave pública de age (age1…), como la escribe age-keygen",
+                "a public key of age (age1…), as age-keygen writes it"),
+            Self::DialplanName => ("letras y cifras ASCII y los signos - _ . + * #",
+                "ASCII letters and digits and the signs - _ . + * #"),
+            Self::Destinations => ("NOMBRE:contexto,extensión,prioridad, y punto y coma entre varios; cada nombre una sola vez",
+                "NAME:context,extension,priority, and semicolons between several; each name only once"),
+            Self::UserName => ("texto sin dos puntos ni caracteres de control",
+                "text without colons or control characters"),
+            Self::Database => ("sqlite:RUTA, mysql://USUARIO:CLAVE@EQUIPO:PUERTO/BASE (signos especiales de la clave como %40), o vacío",
+                "sqlite:PATH, mysql://USER:PASSWORD@HOST:PORT/DATABASE (special characters of the password as %40), or empty"),
+            Self::SocketAddress => ("dirección IP y puerto, p. ej. 127.0.0.1:5001 o [::1]:5001",
+                "IP address and port, e.g. 127.0.0.1:5001 or [::1]:5001"),
+            Self::Networks => ("direcciones IP o redes separadas por comas, p. ej. 127.0.0.1,10.0.0.0/8",
+                "IP addresses or networks separated by commas, e.g. 127.0.0.1,10.0.0.0/8"),
+            Self::Tokens => ("tokens separados por comas, cada uno SECRETO, reader:SECRETO o reader/NOMBRE:SECRETO; sin espacios ni dos puntos en SECRETO",
+                "tokens separated by commas, each SECRET, reader:SECRET or reader/NAME:SECRET; no spaces or colons in SECRET"),
+            Self::Line => ("texto UTF-8 en una sola línea",
+                "UTF-8 text in a single line"),
+            Self::NoKey => ("cualquier cosa menos una clave secreta, que aquí se mostraría",
+                "anything but a secret key, which would be shown here"),
+            Self::Path => ("una ruta completa; «~» no se sustituye por la carpeta personal",
+                "a full path; ~ is not replaced by the home folder"),
+            Self::LanguageCode => ("un código de idioma como es o en, o vacío",
+                "a language code such as es or en, or empty"),
+            Self::CountryCode => ("el código de un país, de una a tres cifras, como 57, o vacío",
+                "the code of a country, one to three digits, such as 57, or empty"),
+            Self::LogFilter => ("off, error, warn, info, debug, trace, o un filtro como openai_inbound_calls=debug",
+                "off, error, warn, info, debug, trace, or a filter such as openai_inbound_calls=debug"),
+            Self::OneOf(..)
+            | Self::NoneOrOneOf(..)
+            | Self::Integer { .. }
+            | Self::ZeroOrInteger { .. }
+            | Self::IntegerOrInf { .. }
+            | Self::Decimal { .. }
+            | Self::ZeroOrDecimal { .. }
+            | Self::NoneOrSomeOf(..)
+            | Self::AgeIdentityFile { .. }
+            | Self::TextFile { .. }
+            | Self::AudioFile { .. }
+            | Self::AudioFileSize { .. }
+            | Self::PricesFile { .. }
+            | Self::TextFileSize { .. } => return None,
+        })
+    }
+}
+
 impl Said for Allowed {
     #[rustfmt::skip]
-    #[expect(clippy::too_many_lines, reason = "a table")]
     fn said(&self, language: Language) -> String {
+        if let Some((spanish, english)) = self.fixed() {
+            return match language {
+                Language::Spanish => spanish,
+                Language::English => english,
+            }
+            .to_owned();
+        }
         let say = |spanish: String, english: String| match language {
             Language::Spanish => spanish,
             Language::English => english,
@@ -175,72 +244,12 @@ impl Said for Allowed {
             Self::ZeroOrDecimal { from, to } => say(
                 format!("0, o un número de {from} a {to}, con punto decimal"),
                 format!("0, or a number from {from} to {to}, with a decimal point")),
-            Self::LocalIp => say(
-                "la dirección IP de este equipo a la que Asterisk envía el audio, p. ej. 192.168.1.100 (no 0.0.0.0)".into(),
-                "the IP address of this machine to which Asterisk sends the audio, e.g. 192.168.1.100 (not 0.0.0.0)".into()),
-            Self::Host => say(
-                "un nombre de equipo o una dirección IP, sin http:// ni puerto".into(),
-                "a host name or an IP address, without http:// or port".into()),
-            Self::PortRange => say(
-                "primero-último, de 1024 a 65535, con al menos un puerto par, p. ej. 10000-20000".into(),
-                "first-last, from 1024 to 65535, with at least one even port, e.g. 10000-20000".into()),
-            Self::Url => say(
-                "una dirección wss://, ws://, https:// o http://, sin usuario ni #".into(),
-                "a wss://, ws://, https:// or http:// address, without user or #".into()),
-            Self::Name => say(
-                "letras y cifras ASCII, guion, guion bajo y punto".into(),
-                "ASCII letters and digits, hyphen, underscore and dot".into()),
-            Self::Token => say(
-                "letras, cifras y signos ASCII, sin espacios".into(),
-                "ASCII letters, digits and signs, without spaces".into()),
             Self::NoneOrSomeOf(words) => say(
                 format!("none, o una o varias de estas palabras separadas por comas: {}", words.join(", ")),
                 format!("none, or one or several of these words, separated by commas: {}", words.join(", "))),
-            Self::AgeRecipient => say(
-                "una clave pública de age (age1…), como la escribe age-keygen".into(),
-                "a public key of age (age1…), as age-keygen writes it".into()),
             Self::AgeIdentityFile { cause } => say(
                 format!("un archivo legible con una clave secreta de age (AGE-SECRET-KEY-1…), como lo escribe age-keygen ({cause})"),
                 format!("a readable file with a secret key of age (AGE-SECRET-KEY-1…), as age-keygen writes it ({cause})")),
-            Self::DialplanName => say(
-                "letras y cifras ASCII y los signos - _ . + * #".into(),
-                "ASCII letters and digits and the signs - _ . + * #".into()),
-            Self::Destinations => say(
-                "NOMBRE:contexto,extensión,prioridad, y punto y coma entre varios; cada nombre una sola vez".into(),
-                "NAME:context,extension,priority, and semicolons between several; each name only once".into()),
-            Self::UserName => say(
-                "texto sin dos puntos ni caracteres de control".into(),
-                "text without colons or control characters".into()),
-            Self::Database => say(
-                "sqlite:RUTA, mysql://USUARIO:CLAVE@EQUIPO:PUERTO/BASE (signos especiales de la clave como %40), o vacío".into(),
-                "sqlite:PATH, mysql://USER:PASSWORD@HOST:PORT/DATABASE (special characters of the password as %40), or empty".into()),
-            Self::SocketAddress => say(
-                "dirección IP y puerto, p. ej. 127.0.0.1:5001 o [::1]:5001".into(),
-                "IP address and port, e.g. 127.0.0.1:5001 or [::1]:5001".into()),
-            Self::Networks => say(
-                "direcciones IP o redes separadas por comas, p. ej. 127.0.0.1,10.0.0.0/8".into(),
-                "IP addresses or networks separated by commas, e.g. 127.0.0.1,10.0.0.0/8".into()),
-            Self::Tokens => say(
-                "tokens separados por comas, cada uno SECRETO, reader:SECRETO o reader/NOMBRE:SECRETO; sin espacios ni dos puntos en SECRETO".into(),
-                "tokens separated by commas, each SECRET, reader:SECRET or reader/NAME:SECRET; no spaces or colons in SECRET".into()),
-            Self::Line => say(
-                "texto UTF-8 en una sola línea".into(),
-                "UTF-8 text in a single line".into()),
-            Self::NoKey => say(
-                "cualquier cosa menos una clave secreta, que aquí se mostraría".into(),
-                "anything but a secret key, which would be shown here".into()),
-            Self::Path => say(
-                "una ruta completa; «~» no se sustituye por la carpeta personal".into(),
-                "a full path; ~ is not replaced by the home folder".into()),
-            Self::LanguageCode => say(
-                "un código de idioma como es o en, o vacío".into(),
-                "a language code such as es or en, or empty".into()),
-            Self::CountryCode => say(
-                "el código de un país, de una a tres cifras, como 57, o vacío".into(),
-                "the code of a country, one to three digits, such as 57, or empty".into()),
-            Self::LogFilter => say(
-                "off, error, warn, info, debug, trace, o un filtro como openai_inbound_calls=debug".into(),
-                "off, error, warn, info, debug, trace, or a filter such as openai_inbound_calls=debug".into()),
             Self::TextFile { cause } => say(
                 format!("un archivo de texto UTF-8 que se pueda leer ({cause})"),
                 format!("a UTF-8 text file that can be read ({cause})")),
@@ -258,6 +267,7 @@ impl Said for Allowed {
             Self::TextFileSize { kib } => say(
                 format!("un archivo de texto no vacío de hasta {kib} KiB"),
                 format!("a text file that is not empty, of at most {kib} KiB")),
+            _ => unreachable!("the words without a value are in `fixed`"),
         }
     }
 }

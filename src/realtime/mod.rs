@@ -4,6 +4,13 @@
 //! events of the program. [`dialect`] writes the session settings for the GA interface and for servers that
 //! still speak the beta interface. [`usage`] reads the tokens that a response has used, and [`rate_limits`]
 //! reads what remains of the rate limits.
+//!
+//! | file | what |
+//! |---|---|
+//! | `client`, `server`, `wire` | events to the server; events from the server, and their fields |
+//! | `dialect` | the settings of a session, for the GA and the beta interface |
+//! | `error` | what an error means for the program |
+//! | `usage`, `rate_limits` | the tokens of a response; what remains of the rate limits |
 
 pub mod client;
 pub mod dialect;

@@ -18,15 +18,17 @@
 //! | file | holds |
 //! |---|---|
 //! | `id` | [`RecordingId`], and the names of files |
-//! | `writer`, `queue` | [`Recorder`] and [`Handle`]: how calls hand data over, and the thread that writes it |
-//! | `syncer` | the thread that syncs written files to the disk |
+//! | `writer`, `queue`, `recording` | [`Recorder`] and [`Handle`]: how calls hand data over, the thread that writes it, one recording in it |
+//! | `clerk`, `syncer` | the threads that finish recordings and sync written files to the disk |
 //! | `live`, `track` | the folder of an unfinished recording; its files, plain or encrypted |
 //! | `log`, `story` | the lines of the log, and the call that they describe when folded |
 //! | `finish`, `conversation`, `summary` | the finished files |
 //! | `recover` | what a start does after a crash |
 //! | `seal`, `age` | encryption in the file format of age |
 //! | `file` | opening only regular files, and reading no more than fits into memory |
-//! | `library`, `audio` | listing, reading, deleting and exporting recordings |
+//! | `library`, `audio`, `delete` | listing, reading, deleting and exporting recordings |
+//! | `index` | the database for questions about very many recordings |
+//! | `retention` | the deletion of recordings that are too old |
 //!
 //! This module has no HTTP, no database and no async code. Its functions block, so callers on the runtime use
 //! `spawn_blocking`, except for [`Recorder::open`], [`Handle::push`] and [`Handle::close`], which never wait.

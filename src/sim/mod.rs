@@ -1,6 +1,12 @@
 //! The fakes: an Asterisk, an OpenAI Realtime server, a caller with a phone, and the network between them.
 //! Each is a description without IO or clock. Apart from the clock that `live` reads, the fakes share no code
 //! with the product, so that they cannot share its mistakes.
+//!
+//! | file | what |
+//! |---|---|
+//! | `asterisk`, `realtime`, `caller` | the three fakes |
+//! | `live` | the fakes behind sockets |
+//! | `wire`, `rtp`, `chance` | the network between them; RTP packets; reproducible random numbers |
 
 pub mod asterisk;
 pub mod caller;

@@ -1,7 +1,7 @@
 //! ARI's `/channels`: the requests about one channel, and `externalMedia`, which creates a channel. The steps
 //! themselves are in `channels`. Originate, snoop and recording do not exist here.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Instant;
 
 use super::applications::About;
@@ -163,6 +163,12 @@ impl Asterisk {
         let json_name = format!("UnicastRTP/{host}-0x7f{:010x}", self.chance.number() >> 24);
         let leg = MediaLeg::new(now, host, port, &mut self.chance);
         let app = app.to_owned();
+        let address = self.settings.named_address.unwrap_or(self.settings.media_address);
+        let mut variables = params.variables.clone();
+        variables.extend(
+            [("UNICASTRTP_LOCAL_ADDRESS", address.to_string()), ("UNICASTRTP_LOCAL_PORT", port.to_string())]
+                .map(|(name, value)| (name.to_owned(), value)),
+        );
         let key = self.add_channel(Channel {
             id,
             name: json_name,
@@ -176,7 +182,7 @@ impl Asterisk {
             app_name: "AppDial2",
             app_data: "(Outgoing Line)".into(),
             created: self.timestamp(now),
-            variables: params.variables.clone(),
+            variables,
             app: app.clone(),
             args: Vec::new(),
             in_stasis: false,
@@ -186,16 +192,14 @@ impl Asterisk {
         self.ports.insert(port, key);
         self.out.push_back(Emit::OpenPort(port));
         self.follow(&app, key);
-        let address = self.settings.named_address.unwrap_or(self.settings.media_address);
-        let variables =
-            [("UNICASTRTP_LOCAL_ADDRESS", address.to_string()), ("UNICASTRTP_LOCAL_PORT", port.to_string())];
-        if let Some(channel) = self.channels.get_mut(&key) {
-            channel.variables.extend(variables.map(|(name, value)| (name.to_owned(), value)));
-        }
         let event = Event::channel("ChannelCreated", &self.channels[&key]);
         self.publish(now, About::Everything, &event);
         self.later(now + self.settings.stasis_latency, Later::MediaEnters(key));
-        let channel = &self.channels[&key];
+        self.media_reply(&self.channels[&key], address, port)
+    }
+
+    /// The answer to the request for a media channel, in the form that this Asterisk uses.
+    fn media_reply(&self, channel: &Channel, address: IpAddr, port: u16) -> Response {
         Response::ok(match self.settings.media_reply {
             MediaReply::Channel => events::external_media_json(channel, address),
             MediaReply::Around => format!(

@@ -12,6 +12,14 @@
 //!  media_datagram, caller_datagram ──► media ──────┘            └─► poll: Media, ToCaller, OpenPort, ClosePort
 //! ```
 //! The owner drains `poll` after every method call, and calls `advance` at `deadline`.
+//!
+//! | file | what |
+//! |---|---|
+//! | `world` | its input and output |
+//! | `resources`, `channel_routes`, `events` | the HTTP resources of ARI; the JSON of events |
+//! | `applications` | which application receives which events |
+//! | `channels`, `bridges`, `transfers` | the life of channels; who hears whom; one caller put in place of another |
+//! | `media`, `g711` | RTP through bridges; A-law |
 
 mod applications;
 mod bridges;

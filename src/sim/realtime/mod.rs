@@ -15,6 +15,16 @@
 //!     └─ append ─► hear ─► vad ─► turns, transcripts ─┐
 //!     └─ response.create ─────────────────────────────┴► respond ─► speak ─► wire ─► poll()
 //! ```
+//!
+//! | file | what |
+//! |---|---|
+//! | `script`, `journal` | what the fake does; what it records for the test |
+//! | `handshake`, `dispatch`, `schema`, `validate`, `settings` | which clients and events are accepted |
+//! | `hear`, `vad`, `pace`, `codec` | the audio of the caller, its turns and its formats |
+//! | `items`, `edit`, `rounds` | the conversation; requests that change it; function calls |
+//! | `respond`, `speak` | responses, and how they are spoken |
+//! | `trouble` | the scripted faults |
+//! | `wire` | how events are written |
 
 mod codec;
 mod dispatch;
