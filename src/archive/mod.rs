@@ -205,8 +205,7 @@ impl Archive {
         };
         let (stop, stopping) = watch::channel(());
         let (bound, address) = watch::channel(None);
-        let listen = config.api.listen;
-        let proxies = config.api.trusted_proxies.clone();
+        let (listen, proxies) = (config.api.listen, config.api.trusted_proxies.clone());
         let work = Work { call_log: config.call_log.file.clone(), index, writer, keeper, retention };
         let (thread, done) = spawn(runtime, async move {
             let routes = Routes { router: http::router(parts), proxies };
