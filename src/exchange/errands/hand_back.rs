@@ -61,9 +61,14 @@ impl HandBack {
         Self { caller, reason, place, is_told: false, tries: 0, stage }
     }
 
-    /// Whether this caller is in the application for all we know, and is being sent on.
-    pub(super) fn holds(&self, caller: &ChannelId) -> bool {
-        self.caller == *caller && !matches!(self.stage, Stage::Left)
+    /// The caller's channel.
+    pub(super) fn caller(&self) -> &ChannelId {
+        &self.caller
+    }
+
+    /// Whether the caller is in the application for all we know, and is being sent on.
+    pub(super) fn holds_caller(&self) -> bool {
+        !matches!(self.stage, Stage::Left)
     }
 
     pub(super) fn due(&self) -> Option<Instant> {
@@ -141,12 +146,9 @@ impl HandBack {
         Step::GoesOn
     }
 
-    /// A channel has left the application. Whether that ends this errand: it is this caller's, and no answer is awaited that
-    /// tells whether the caller has gone on.
-    pub(super) fn left(&mut self, channel: &ChannelId) -> bool {
-        if self.caller != *channel {
-            return false;
-        }
+    /// The caller's channel has left the application. Returns whether this ends the errand. It does not while an answer is awaited
+    /// that tells whether the caller has gone on.
+    pub(super) fn left(&mut self) -> bool {
         let awaits_answer = matches!(self.stage, Stage::Continuing(Turn::UnderWay) | Stage::Left);
         self.stage = Stage::Left;
         !awaits_answer

@@ -8,20 +8,23 @@
 //! | `hand_back` | a caller who is to go on in the dialplan |
 //! | `removal` | what an earlier daemon left; bridges that nobody is in |
 //! | `poll` | live calls whose events another program gets |
+//! | `register` | all errands that are not over, found by their deadlines and by the callers they are about |
 
 mod chain;
 mod hand_back;
 mod inquiry;
 mod poll;
+mod register;
 mod removal;
 
-use std::collections::BTreeMap;
+use std::slice;
 use std::time::{Duration, Instant};
 
 pub(super) use chain::Chain;
 pub(super) use hand_back::HandBack;
 pub(super) use inquiry::{Inquiry, Look, Purpose};
 pub(super) use poll::{Poll, Polled};
+pub(super) use register::Errands;
 pub(super) use removal::{Clearing, Sweep};
 
 use super::Output;
@@ -34,10 +37,6 @@ pub(super) const ASK_AGAIN_AFTER: Duration = Duration::from_millis(500);
 /// How often the exchange tries whether Asterisk still refuses what it is asked for, or this machine still lacks its
 /// address. A longer pause keeps callers away for longer than needed; a shorter one disturbs an Asterisk in trouble.
 pub(super) const PROBE_EVERY: Duration = Duration::from_secs(2);
-/// Most errands at once. Each is gone through at every input, so more would let an Asterisk that announces callers without
-/// end, and answers nothing, take memory and time without end. Fewer could leave callers waiting whom a real Asterisk holds: it
-/// has no more channels than the files it may open.
-const MOST_ERRANDS: usize = 4_096;
 /// How often the exchange asks whether the program that has our application has ended. A longer pause keeps callers away
 /// for longer than needed; a shorter one asks an Asterisk that has nothing new to tell.
 pub(super) const RETURN_EVERY: Duration = Duration::from_secs(5);
@@ -129,6 +128,21 @@ impl Errand {
         }
     }
 
+    /// The callers whom this errand is about. They stay the same as long as the errand is not over.
+    fn callers(&self) -> &[ChannelId] {
+        match self {
+            Self::Look(look) => slice::from_ref(&look.caller),
+            Self::HandBack(hand_back) => slice::from_ref(hand_back.caller()),
+            Self::Clear(clearing) => clearing.waiting(),
+            Self::Inquiry(_) | Self::Remove(_) | Self::Sweep(_) | Self::Poll(_) | Self::Probe(_) => &[],
+        }
+    }
+
+    /// Whether this errand is about Asterisk as a whole. There are few of this kind at once.
+    fn is_general(&self) -> bool {
+        matches!(self, Self::Inquiry(_) | Self::Poll(_) | Self::Probe(_))
+    }
+
     /// The requests that are due.
     fn requests(&mut self, now: Instant) -> Vec<Request> {
         let request = match self {
@@ -168,140 +182,5 @@ impl Errand {
             Self::Inquiry(inquiry) => inquiry.is_owed(),
             Self::Poll(_) | Self::Probe(_) => false,
         }
-    }
-}
-
-/// All errands that are not over.
-#[derive(Debug, Default)]
-pub(super) struct Errands {
-    last: u64,
-    all: BTreeMap<ErrandId, Errand>,
-}
-
-impl Errands {
-    /// Begins an errand. Its requests come with the next [`Self::advance`].
-    pub(super) fn begin(&mut self, errand: Errand) -> ErrandId {
-        self.last += 1;
-        let id = ErrandId(self.last);
-        self.all.insert(id, errand);
-        id
-    }
-
-    /// Whether there may be one more errand about a caller. The errands of the exchange itself are few.
-    pub(super) fn has_room(&self) -> bool {
-        self.all.len() < MOST_ERRANDS
-    }
-
-    /// When [`Self::advance`] has something to do.
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        self.all.values().filter_map(Errand::due).min()
-    }
-
-    /// Makes the requests that are due.
-    pub(super) fn advance(&mut self, now: Instant, out: &mut Vec<Output>) {
-        for (id, errand) in &mut self.all {
-            out.extend(errand.requests(now).into_iter().map(|request| Output::Ari(*id, request)));
-        }
-    }
-
-    /// A request of an errand has ended. What the errand has found out, if it is over.
-    pub(super) fn replied(
-        &mut self,
-        now: Instant,
-        id: ErrandId,
-        request: &Request,
-        reply: &Reply,
-        out: &mut Vec<Output>,
-    ) -> Option<Finding> {
-        match self.all.get_mut(&id)?.replied(now, request, reply, out) {
-            Step::GoesOn => None,
-            Step::Over(finding) => {
-                self.all.remove(&id);
-                finding
-            }
-        }
-    }
-
-    /// Looks after a caller who may be waiting, at this instant, unless somebody does already.
-    pub(super) fn look_at(&mut self, caller: ChannelId, at: Instant) {
-        if self.has_room()
-            && !self.has(|errand| matches!(errand, Errand::Look(look) if look.caller == caller))
-        {
-            self.begin(Errand::Look(Look::new(caller, at)));
-        }
-    }
-
-    /// Whether an errand lets this caller go on in the dialplan.
-    pub(super) fn hands_back(&self, caller: &ChannelId) -> bool {
-        self.has(|errand| matches!(errand, Errand::HandBack(hand_back) if hand_back.holds(caller)))
-    }
-
-    /// Whether an errand is about this caller.
-    pub(super) fn cares_for(&self, caller: &ChannelId) -> bool {
-        self.has(|errand| match errand {
-            Errand::Look(look) => look.caller == *caller,
-            Errand::HandBack(hand_back) => hand_back.holds(caller),
-            Errand::Clear(clearing) => clearing.waits_for(caller),
-            _ => false,
-        })
-    }
-
-    /// A channel has left the application: nobody has to send that caller on any more.
-    pub(super) fn left(&mut self, channel: &ChannelId) {
-        self.all.retain(|_, errand| match errand {
-            Errand::HandBack(hand_back) => !hand_back.left(channel),
-            _ => true,
-        });
-    }
-
-    pub(super) fn polls(&self) -> bool {
-        self.has(|errand| matches!(errand, Errand::Poll(_)))
-    }
-
-    /// Events tell again what happens to calls, and what a poll is about to find may be out of date.
-    pub(super) fn end_polls(&mut self) {
-        self.all.retain(|_, errand| !matches!(errand, Errand::Poll(_)));
-    }
-
-    pub(super) fn probes(&self) -> bool {
-        self.has(|errand| matches!(errand, Errand::Probe(_)))
-    }
-
-    /// Whether one asks, or is about to ask, if the program that has our application has ended.
-    pub(super) fn may_return(&self) -> bool {
-        self.has(|errand| matches!(errand, Errand::Inquiry(Inquiry { purpose: Purpose::Return, .. })))
-    }
-
-    /// Whether the daemon stops only after one of them.
-    pub(super) fn are_owed(&self) -> bool {
-        self.has(Errand::is_owed)
-    }
-
-    /// Gives all of them up: whom Asterisk has not let go by now is left to the next start.
-    pub(super) fn give_up(&mut self) {
-        self.all.clear();
-    }
-
-    fn has(&self, is_it: impl Fn(&Errand) -> bool) -> bool {
-        self.all.values().any(is_it)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_asterisk_that_announces_callers_without_end_is_not_followed_without_end() {
-        #[expect(clippy::disallowed_methods, reason = "a test needs some instant to begin at")]
-        let now = Instant::now();
-        let mut errands = Errands::default();
-        for n in 0..2 * MOST_ERRANDS {
-            errands.look_at((&*format!("{n}")).into(), now);
-        }
-        let mut out = Vec::new();
-        errands.advance(now, &mut out);
-        assert_eq!(out.len(), MOST_ERRANDS);
-        assert!(!errands.has_room());
     }
 }

@@ -33,9 +33,9 @@ impl Clearing {
         Self { leftovers, waiting, stage: Stage::Asking, chain }
     }
 
-    /// Whether this caller is looked at afterwards.
-    pub(super) fn waits_for(&self, caller: &ChannelId) -> bool {
-        self.waiting.contains(caller)
+    /// The callers who are looked at afterwards.
+    pub(super) fn waiting(&self) -> &[ChannelId] {
+        &self.waiting
     }
 
     pub(super) fn due(&self) -> Option<Instant> {
@@ -56,7 +56,7 @@ impl Clearing {
                 self.chain = Chain::until_gone(now, std::mem::take(&mut self.leftovers));
                 Step::GoesOn
             }
-            Stage::Waiting => Step::Over(Some(Finding::Cleared(std::mem::take(&mut self.waiting)))),
+            Stage::Waiting => Step::Over(Some(Finding::Cleared(self.waiting.clone()))),
         }
     }
 }
