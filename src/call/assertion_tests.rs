@@ -55,6 +55,7 @@ fn call() -> (Call, Instant) {
         answered: true,
         local,
         advertised: local,
+        other_ports: [].into(),
         ssrc: 1,
         sequence: 1,
         timestamp: 1,

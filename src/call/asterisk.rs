@@ -88,6 +88,10 @@ impl Call {
                 self.outputs.push(Output::Notice(Notice::MediaAddressRefused { address: address.ip() }));
                 self.end(EndReason::SetupFailed);
             }
+            Progress::Media(address) if self.sockets.contain(address) => {
+                self.outputs.push(Output::Notice(Notice::MediaAddressOurs { address }));
+                self.end(EndReason::SetupFailed);
+            }
             Progress::Media(address) => {
                 self.source.named(address);
                 self.outputs.push(Output::MediaAddress(address));

@@ -121,6 +121,7 @@ use record::{Entry, EventKind};
 pub use report::{Counters, Report, SessionFault, SessionFaults};
 use responses::Responses;
 use resume::Sessions;
+use seed::OwnSockets;
 pub use seed::{Seed, Settings};
 use source::Source;
 use stopwatch::Stopwatch;
@@ -169,6 +170,7 @@ pub struct Call {
     keys: Keys,
     stopwatch: Stopwatch,
     shown: Shown,
+    sockets: OwnSockets,
     source: Source,
     codec_said: CodecSaid,
     events_said: u64,
@@ -180,6 +182,7 @@ impl Call {
     /// A call that begins now: a caller has entered the application. The first [`Self::handle`] gives out the
     /// requests that set it up.
     pub fn new(now: Instant, settings: Arc<Settings>, seed: Seed) -> Self {
+        let sockets = seed.sockets();
         let mut outputs = vec![
             Output::Notice(Notice::CallReceived { channel: seed.channel_name }),
             Output::Notice(Notice::RtpBound { address: seed.local }),
@@ -210,7 +213,8 @@ impl Call {
             keys: Keys::default(),
             stopwatch: Stopwatch::new(seed.answered),
             shown: Shown::default(),
-            source: Source::new(settings.trust),
+            sockets,
+            source: Source::new(settings.trust, settings.media_networks.clone()),
             codec_said: CodecSaid::default(),
             events_said: 0,
             settings,

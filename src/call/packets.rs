@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::source::Change;
+use super::source::{Change, Refusal};
 use super::tape::Tape;
 use super::{Call, Output};
 use crate::media::Frame;
@@ -70,7 +70,12 @@ impl Call {
     fn source_changed(&mut self, change: Change) {
         self.outputs.push(match change {
             Change::Learned { named, source } => Output::Notice(Notice::RtpSourceLearned { named, source }),
-            Change::Refused { named, source } => Output::Notice(Notice::RtpSourceRefused { named, source }),
+            Change::Refused { why: Refusal::Strict, named, source } => {
+                Output::Notice(Notice::RtpSourceRefused { named, source })
+            }
+            Change::Refused { why: Refusal::ForeignNetwork, named, source } => {
+                Output::Notice(Notice::RtpSourceForeign { named, source })
+            }
             Change::Locked(source) => Output::MediaSource(source),
         });
     }

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use super::ledger::Prices;
 use super::limits::Limits;
 use super::record::Keep;
-use super::source::Trust;
+use super::source::{Trust, contain};
 use super::tools::Destination;
 use crate::ari::{ChannelId, Place};
 use crate::realtime::dialect::SessionSettings;
@@ -46,15 +46,46 @@ pub struct Settings {
     pub destinations: Vec<Destination>,
     /// Whose packets are the caller's.
     pub trust: Trust,
-    /// Where Asterisk may have the sound sent; None: its addresses are not known, and it may name any.
+    /// Where Asterisk may have the sound sent, and where the caller's sound may come from; None: Asterisk's addresses are not known,
+    /// and any will do.
     pub media_networks: Option<Arc<[IpNet]>>,
 }
 
 impl Settings {
     /// Whether sound may be sent to this address.
     pub(super) fn may_send_to(&self, address: IpAddr) -> bool {
-        let address = address.to_canonical();
-        self.media_networks.as_ref().is_none_or(|all| all.iter().any(|network| network.contains(&address)))
+        contain(self.media_networks.as_deref(), address)
+    }
+}
+
+impl Seed {
+    /// Which addresses are RTP sockets of this daemon.
+    pub(super) fn sockets(&self) -> OwnSockets {
+        OwnSockets {
+            local: self.local,
+            advertised: self.advertised,
+            other_ports: Arc::clone(&self.other_ports),
+        }
+    }
+}
+
+/// The RTP sockets of this daemon, as far as they were bound when a call began. Sound that is sent to one of them comes back to an
+/// assistant: two assistants would talk with each other. Of two calls the later one knows the socket of the earlier, and therefore
+/// no circle of calls can be closed.
+#[derive(Debug)]
+pub(super) struct OwnSockets {
+    local: SocketAddr,
+    advertised: SocketAddr,
+    other_ports: Arc<[u16]>,
+}
+
+impl OwnSockets {
+    /// Whether one of them has this address.
+    pub(super) fn contain(&self, address: SocketAddr) -> bool {
+        let ip = address.ip().to_canonical();
+        let is_any = self.local.ip().is_unspecified();
+        let is_here = ip == self.local.ip() || ip == self.advertised.ip() || (is_any && ip.is_loopback());
+        is_here && (address.port() == self.local.port() || self.other_ports.contains(&address.port()))
     }
 }
 
@@ -73,6 +104,8 @@ pub struct Seed {
     pub local: SocketAddr,
     /// The same, as Asterisk reaches it.
     pub advertised: SocketAddr,
+    /// The ports of the RTP sockets of the calls that run already, at the same addresses.
+    pub other_ports: Arc<[u16]>,
     /// RTP synchronisation source of what we send.
     pub ssrc: u32,
     /// First RTP sequence number.

@@ -2,13 +2,14 @@
 //!
 //! Asterisk names the address it sends from. Where a router or a container port stands between, the packets come from
 //! another one. As Asterisk's own "strict RTP" does, the source is then learned: a stranger is on probation, then
-//! trusted, and then nobody else is heard any more.
+//! trusted, and then nobody else is heard any more. Only strangers from the networks to which Asterisk may have sound sent are
+//! learned: anybody else who sends packets is not Asterisk.
 //!
 //! ```text
 //!            named()
 //!   Unnamed ─────────► Waiting ── a packet from the named address ──────────────► Locked
 //!                         │                                                         ▲  ▲
-//!                         │ a stranger passes probation                             │  │
+//!                         │ a stranger of Asterisk's networks passes probation      │  │
 //!                         ▼                                                         │  │
 //!                      Trusting ── a packet from the named address after all ───────┘  │
 //!                         │                                                            │
@@ -21,8 +22,11 @@
 //! Says nothing about order, gaps and rate: that is `uplink`'s. Sources: RFC 3550 §8.2 (collisions of SSRCs) and appendix A.1
 //! (probation); Asterisk's `res_rtp_asterisk` (strict RTP).
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use ipnet::IpNet;
 
 use crate::media::rtp::Packet;
 
@@ -44,11 +48,21 @@ const RENEW_AFTER: Duration = Duration::from_millis(200);
 /// Whom the daemon takes for the caller.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Trust {
-    /// The address Asterisk names; if nothing comes from there, the first source that passes probation.
+    /// The address Asterisk names; if nothing comes from there, the first source of Asterisk's networks that passes
+    /// probation.
     #[default]
     Learn,
     /// The address Asterisk names, and no other.
     Strict,
+}
+
+/// Why packets are dropped that come from elsewhere than Asterisk named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// [`Trust::Strict`] forbids to learn a source.
+    Strict,
+    /// The source is in none of the networks of Asterisk.
+    ForeignNetwork,
 }
 
 /// What a packet or the time has changed.
@@ -61,8 +75,10 @@ pub enum Change {
         /// Where the packets come from.
         source: SocketAddr,
     },
-    /// Packets come from elsewhere only, and [`Trust::Strict`] forbids to take them.
+    /// Packets come from elsewhere only, and are not taken.
     Refused {
+        /// Why not.
+        why: Refusal,
         /// What Asterisk named.
         named: SocketAddr,
         /// Where the packets come from.
@@ -96,7 +112,9 @@ enum State {
     Unnamed,
     Waiting {
         named: SocketAddr,
-        stranger: Option<Stranger>,
+        /// The one of Asterisk's networks, whose probation no packet from elsewhere disturbs.
+        near: Option<Stranger>,
+        foreign: Option<Stranger>,
     },
     Trusting {
         named: SocketAddr,
@@ -110,21 +128,23 @@ enum State {
 #[derive(Debug, Default)]
 pub struct Source {
     trust: Trust,
+    /// The networks of Asterisk; None: they are not known, and a source may be anywhere.
+    networks: Option<Arc<[IpNet]>>,
     state: State,
     /// The operator knows that packets of a stranger are refused.
     refusal_said: bool,
 }
 
 impl Source {
-    /// A source of which nothing is known yet.
-    pub fn new(trust: Trust) -> Self {
-        Self { trust, ..Self::default() }
+    /// A source of which nothing is known yet. It is learned from `networks` only; None: from anywhere.
+    pub fn new(trust: Trust, networks: Option<Arc<[IpNet]>>) -> Self {
+        Self { trust, networks, ..Self::default() }
     }
 
     /// Asterisk says where it will send from. What is known already stays.
     pub fn named(&mut self, named: SocketAddr) {
         if self.state == State::Unnamed {
-            self.state = State::Waiting { named, stranger: None };
+            self.state = State::Waiting { named, near: None, foreign: None };
         }
     }
 
@@ -145,7 +165,13 @@ impl Source {
                 }
                 (takes, locked.then_some(Change::Locked(from)))
             }
-            State::Waiting { named, stranger } => {
+            State::Waiting { named, near, foreign } => {
+                let is_near = contain(self.networks.as_deref(), from.ip());
+                let (stranger, refusal) = match self.trust {
+                    _ if !is_near => (foreign, Some(Refusal::ForeignNetwork)),
+                    Trust::Strict => (near, Some(Refusal::Strict)),
+                    Trust::Learn => (near, None),
+                };
                 let known = stranger.filter(|known| known.is_followed_by(from, packet));
                 let fresh = Stranger { from, ssrc: packet.ssrc, sequence: 0, since: now, packets: 0 };
                 let mut this = known.unwrap_or(fresh);
@@ -154,9 +180,9 @@ impl Source {
                 if this.packets < PROBATION || now.saturating_duration_since(this.since) < PROBATION_LASTS {
                     return (false, None);
                 }
-                if self.trust == Trust::Strict {
+                if let Some(why) = refusal {
                     let first = !std::mem::replace(&mut self.refusal_said, true);
-                    return (false, first.then_some(Change::Refused { named: *named, source: from }));
+                    return (false, first.then_some(Change::Refused { why, named: *named, source: from }));
                 }
                 let named = *named;
                 let stream = Stream { from, ssrc: packet.ssrc, last_at: now };
@@ -165,6 +191,12 @@ impl Source {
             }
         }
     }
+}
+
+/// Whether one of these networks contains the address. If the networks are not known, every address will do.
+pub(super) fn contain(networks: Option<&[IpNet]>, address: IpAddr) -> bool {
+    let address = address.to_canonical();
+    networks.is_none_or(|all| all.iter().any(|network| network.contains(&address)))
 }
 
 impl Stream {

@@ -24,7 +24,7 @@ impl Bench {
     fn new(trust: Trust) -> Self {
         #[expect(clippy::disallowed_methods, reason = "a test needs some instant to begin at")]
         let now = Instant::now();
-        let mut source = Source::new(trust);
+        let mut source = Source::new(trust, None);
         source.named(NAMED);
         Self { source, now, changes: Vec::new() }
     }
@@ -113,14 +113,41 @@ fn a_stranger_passes_probation_with_few_losses_at_a_live_pace_only() {
 fn a_strict_source_learns_nobody_and_says_so_once() {
     let mut bench = Bench::new(Trust::Strict);
     assert_eq!(bench.stream(ROUTER, 1, 0..500), 0);
-    assert_eq!(bench.changes, [Change::Refused { named: NAMED, source: ROUTER }]);
+    assert_eq!(bench.changes, [Change::Refused { why: Refusal::Strict, named: NAMED, source: ROUTER }]);
     assert_eq!(bench.stream(NAMED, 2, 0..10), 10);
+}
+
+#[test]
+fn a_source_is_learned_from_asterisks_networks_only() {
+    let networks = || Some(["127.0.0.0/8", "172.17.0.0/16"].map(|text| text.parse().unwrap()).into());
+    let mut bench = Bench::new(Trust::Learn);
+    bench.source = Source::new(Trust::Learn, networks());
+    bench.source.named(NAMED);
+    assert_eq!(
+        bench.stream(FORGER, 1, 0..500),
+        0,
+        "a stranger is not heard, however long Asterisk is silent"
+    );
+    assert_eq!(
+        bench.changes,
+        [Change::Refused { why: Refusal::ForeignNetwork, named: NAMED, source: FORGER }]
+    );
+    // The packets of a stranger do not disturb the probation of a source that can be learned.
+    let mut taken = 0;
+    for sequence in 0..20 {
+        taken += usize::from(bench.packet(ROUTER, 2, sequence));
+        for n in 0..3 {
+            assert!(!bench.packet(FORGER, 3, 3 * sequence + n));
+        }
+        bench.pass(20);
+    }
+    assert_eq!((taken, bench.changes.last()), (16, Some(&LEARNED)));
 }
 
 #[test]
 fn before_asterisk_has_named_an_address_nobody_is_heard() {
     let mut bench = Bench::new(Trust::Learn);
-    bench.source = Source::new(Trust::Learn);
+    bench.source = Source::new(Trust::Learn, None);
     assert_eq!(bench.stream(NAMED, 1, 0..50), 0);
     bench.source.named(NAMED);
     assert_eq!(bench.stream(NAMED, 1, 50..60), 10);

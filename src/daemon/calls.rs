@@ -99,6 +99,7 @@ impl Daemon {
             answered: channel.up,
             local: (self.config.media.local_ip, port).into(),
             advertised: (self.config.media.advertised_ip(), port).into(),
+            other_ports: self.live.values().map(|live| live.port).collect(),
             ssrc: first as u32,
             sequence: (first >> 32) as u16,
             timestamp: second as u32,

@@ -179,6 +179,8 @@ pub(super) enum MediaFault {
     Refused { step: Step, status: u16, message: Detail },
     /// Asterisk stated an address for its end to which calls send no RTP.
     ForeignAddress(IpAddr),
+    /// RTP came from an address that calls take for a stranger's.
+    ForeignSource { named: SocketAddr, source: SocketAddr },
     /// The step was not finished within the time limit.
     Stalled(Step),
 }

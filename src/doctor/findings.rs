@@ -289,6 +289,11 @@ findings! {
         "RTP comes from {source} and not from {named}, as Asterisk says, and RTP_SOURCE=strict drops it: callers are not heard",
         "Ponga RTP_SOURCE=learn, o quite el NAT entre Asterisk y este equipo",
         "Set RTP_SOURCE=learn, or remove the NAT between Asterisk and this machine";
+    RtpSourceForeign { named: String, source: String } => Rtp Failure,
+        "RTP llega de {source} y no de {named}, como dice Asterisk, y esa dirección no es una de las suyas: las llamadas lo descartan, y no se oye al llamante",
+        "RTP comes from {source} and not from {named}, as Asterisk says, and the address is none of its own: calls drop it, and callers are not heard",
+        "Si es una dirección por la que pasa el audio de Asterisk (contenedor, NAT o varias redes), agréguela a RTP_MEDIA_ADDRESSES",
+        "If the audio of Asterisk passes through this address (a container, NAT or several networks), add it to RTP_MEDIA_ADDRESSES";
     RtpAddressRefused { address: String } => Rtp Failure,
         "Asterisk pide el audio en {address}, que no es una de sus direcciones conocidas: las llamadas no envían nada allí",
         "Asterisk asks for the audio at {address}, which is none of its known addresses: calls send nothing there",

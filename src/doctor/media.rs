@@ -214,6 +214,12 @@ impl Trial<'_> {
         bench.probes_left = 0;
         bench.until(sleep(LATE)).await;
         *self.elsewhere = bench.elsewhere;
+        if let Some((named, source)) = bench.elsewhere
+            && let Some(all) = &networks
+            && !all.iter().any(|network| network.contains(&source.ip()))
+        {
+            return Err(MediaFault::ForeignSource { named, source });
+        }
         Ok([bench.directions[0].tally(), bench.directions[1].tally()])
     }
 }

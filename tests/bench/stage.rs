@@ -95,6 +95,7 @@ impl Stage {
             answered: true,
             local: ([127, 0, 0, 1], 10_000).into(),
             advertised: ([127, 0, 0, 1], 10_000).into(),
+            other_ports: [].into(),
             ssrc: 1,
             sequence: 1,
             timestamp: 1,

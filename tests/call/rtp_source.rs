@@ -1,10 +1,13 @@
 //! Whose packets are the caller's: Asterisk behind a router, strangers, forgers, and where Asterisk may have sound sent.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
+use ipnet::IpNet;
 use openai_inbound_calls::call::source::Trust;
 use openai_inbound_calls::end_reason::EndReason;
 use openai_inbound_calls::operator::Notice;
+use openai_inbound_calls::sim::asterisk;
 use openai_inbound_calls::sim::caller::Step;
 use openai_inbound_calls::sim::realtime::{VadScript, pattern};
 
@@ -14,9 +17,17 @@ use super::world::{MS, World};
 /// A world in which nobody but the caller speaks.
 fn listening() -> World {
     let mut world = World::new();
-    world.set(|settings| settings.greeting = None);
+    world.set(|settings| {
+        settings.greeting = None;
+        settings.media_networks = networks(&["127.0.0.0/8", "172.17.0.0/16"]);
+    });
     world.model(|script| script.vad = VadScript::Never);
     world
+}
+
+/// The networks of Asterisk.
+fn networks(texts: &[&str]) -> Option<Arc<[IpNet]>> {
+    Some(texts.iter().map(|text| text.parse().expect("a network")).collect())
 }
 
 fn router() -> SocketAddr {
@@ -139,8 +150,7 @@ fn no_more_than_real_time_and_two_seconds_is_appended_whatever_comes() {
 fn asterisk_may_not_name_any_address() {
     let mut world = listening();
     world.set(|settings| {
-        settings.media_networks =
-            Some(["10.0.0.0/8", "127.0.0.2/32"].map(|text| text.parse().expect("a network")).into());
+        settings.media_networks = networks(&["10.0.0.0/8", "127.0.0.2/32"]);
     });
     world.dial(vec![]);
     world.run_to(20_000);
@@ -149,6 +159,52 @@ fn asterisk_may_not_name_any_address() {
     assert!(world.tasks[0].notices.contains(&refused));
     assert_eq!(world.tasks[0].media, None, "not one packet went there");
     assert_eq!(world.left_over(), [""; 0]);
+}
+
+#[test]
+fn a_stranger_is_not_taken_for_an_asterisk_that_is_silent() {
+    let mut world = listening();
+    world.set(|settings| {
+        settings.limits.no_audio = Some(20_000 * MS);
+        settings.media_networks = networks(&["127.0.0.0/8"]);
+    });
+    world.router = Some(router());
+    world.dial(vec![Step::Say(pattern(9_000, 101))]);
+    world.run_to(15_000);
+    assert!(voice(&world).is_empty(), "nothing of it");
+    assert_eq!(world.tasks[0].heard_from, None);
+    let named = world.tasks[0].media.expect("it is known");
+    let refused = Notice::RtpSourceForeign { named, source: router() };
+    assert_eq!(world.tasks[0].notices.iter().filter(|notice| **notice == refused).count(), 1);
+    world.run_to(25_000);
+    assert_eq!(world.report(0).reason, EndReason::NoAudio);
+}
+
+#[test]
+fn asterisk_may_not_have_the_sound_sent_to_a_call_of_ours() {
+    // The first call's own socket, and then the socket of a call that runs.
+    for (port, mut world) in [10_000, 10_002].map(|port| (port, naming_our_port(port))) {
+        world.dial(vec![]);
+        world.dial(vec![]);
+        world.run_to(5_000);
+        let is_refused = |call: &usize| {
+            let address = SocketAddr::from(([10, 0, 0, 1], port));
+            let is_said = world.tasks[*call].notices.contains(&Notice::MediaAddressOurs { address });
+            assert_eq!(is_said, world.tasks[*call].media.is_none(), "call {call} of port {port}");
+            is_said
+        };
+        let refused: Vec<_> = (0..2).filter(is_refused).collect();
+        assert_eq!(refused, if port == 10_000 { vec![0, 1] } else { vec![1] }, "no circle is closed");
+    }
+}
+
+/// A world whose Asterisk names an RTP port of the daemon for its media.
+fn naming_our_port(port: u16) -> World {
+    let named_address = Some([10, 0, 0, 1].into());
+    let named_port = Some(port);
+    let mut world = World::with(1, asterisk::Settings { named_address, named_port, ..<_>::default() });
+    world.set(|settings| settings.media_networks = networks(&["10.0.0.0/8"]));
+    world
 }
 
 #[test]

@@ -36,6 +36,14 @@ pub(crate) enum Happened {
 }
 
 impl World {
+    /// The ports of the calls of this daemon that run.
+    fn ports_in_use(&self, daemon: usize) -> Arc<[u16]> {
+        let life = self.daemons[daemon].life;
+        let runs =
+            |task: &&Task| task.daemon == daemon && task.life == life && task.call.deadline().is_some();
+        self.tasks.iter().filter(runs).map(|task| task.local.port()).collect()
+    }
+
     /// Starts a call of this daemon for a caller. Its RTP socket.
     pub(crate) fn start_call(&mut self, daemon: usize, channel: Channel) -> SocketAddr {
         let caller = channel.id.clone();
@@ -50,6 +58,7 @@ impl World {
             answered: channel.up,
             local,
             advertised: local,
+            other_ports: self.ports_in_use(daemon),
             ssrc: first as u32,
             sequence: (first >> 32) as u16,
             timestamp: second as u32,

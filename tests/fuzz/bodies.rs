@@ -133,6 +133,7 @@ fn seed() -> Seed {
         answered: true,
         local: ([127, 0, 0, 1], 10_000).into(),
         advertised: ([127, 0, 0, 1], 10_000).into(),
+        other_ports: [].into(),
         ssrc: 1,
         sequence: u16::MAX,
         timestamp: u32::MAX,

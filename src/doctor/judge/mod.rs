@@ -364,6 +364,9 @@ fn unmeasured(fault: MediaFault, local: String, ports: &RangeInclusive<u16>) -> 
         MediaFault::Refused { step, status, message } => {
             Finding::RtpRefused { step: step.name(), status, message }
         }
+        MediaFault::ForeignSource { named, source } => {
+            Finding::RtpSourceForeign { named: named.to_string(), source: source.to_string() }
+        }
         MediaFault::ForeignAddress(address) => Finding::RtpAddressRefused { address: address.to_string() },
         MediaFault::Stalled(step) => Finding::RtpStalled { step: step.name() },
     }

@@ -293,6 +293,9 @@ fn rtp_from_another_source_is_told_and_is_a_failure_where_it_would_be_dropped() 
     assert_eq!(refused.status(), Status::Failure);
     let foreign = Media { outcome: Err(MediaFault::ForeignAddress([192, 0, 2, 7].into())), ..whole() };
     assert_eq!(sound(&foreign).status(), Status::Failure);
+    let (named, source) = elsewhere.unwrap();
+    let foreign = Media { outcome: Err(MediaFault::ForeignSource { named, source }), ..whole() };
+    assert_eq!(sound(&foreign).status(), Status::Failure);
 }
 
 #[test]

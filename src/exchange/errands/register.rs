@@ -171,9 +171,8 @@ impl Errands {
 
     /// Whether one asks, or is about to ask, if the program that has our application has ended.
     pub(in crate::exchange) fn may_return(&self) -> bool {
-        self.general().any(|(_, errand)| {
-            matches!(errand, Errand::Inquiry(Inquiry { purpose: Purpose::Return, .. }))
-        })
+        self.general()
+            .any(|(_, errand)| matches!(errand, Errand::Inquiry(Inquiry { purpose: Purpose::Return, .. })))
     }
 
     /// Whether the daemon stops only after one of them.
@@ -216,7 +215,7 @@ impl Errands {
 mod tests {
     use super::super::{Chain, Clearing, HandBack, Turn};
     use super::*;
-    use crate::operator::EndReason;
+    use crate::end_reason::EndReason;
 
     /// Errands about as many callers as there may be. Asterisk has answered none of their requests.
     fn as_many_as_there_may_be(now: Instant) -> Errands {

@@ -91,6 +91,14 @@ macro_rules! of_calls {
     RtpSourceRefused { named: SocketAddr, source: SocketAddr } => Warn,
         "Llega audio de {source}, pero Asterisk dijo {named}: se descarta por RTP_SOURCE=strict. Si es del llamante (NAT o contenedor), use RTP_SOURCE=learn",
         "Audio comes from {source}, but Asterisk said {named}: it is dropped because of RTP_SOURCE=strict. If it is the caller's (NAT or a container), use RTP_SOURCE=learn";
+    /// The same, because they come from an address that is not known to be Asterisk's; said once a call.
+    RtpSourceForeign { named: SocketAddr, source: SocketAddr } => Warn,
+        "Llega audio de {source}, pero Asterisk dijo {named} y esa dirección no es una de las suyas: se descarta. Si es del llamante (NAT o contenedor), agréguela a RTP_MEDIA_ADDRESSES",
+        "Audio comes from {source}, but Asterisk said {named}, and the address is none of its own: it is dropped. If it is the caller's (NAT or a container), add the address to RTP_MEDIA_ADDRESSES";
+    /// Asterisk wants the sound of a call sent to the socket of this call or of another one of ours.
+    MediaAddressOurs { address: SocketAddr } => Error,
+        "Asterisk pide enviar el audio a {address}, que es un puerto RTP de este mismo programa: no se envía. Revise LOCAL_IP_ADDRESS y que nada más responda por Asterisk",
+        "Asterisk asks for the audio at {address}, which is an RTP port of this program itself: nothing is sent there. Check LOCAL_IP_ADDRESS, and that nothing else answers in Asterisk's place";
     /// Asterisk wants the sound sent to an address that is not known to be its own.
     MediaAddressRefused { address: IpAddr } => Error,
         "Asterisk pide enviar el audio a {address}, que no es una de sus direcciones conocidas: no se envía. Si es correcta (contenedor, NAT o varias redes), agréguela a RTP_MEDIA_ADDRESSES",

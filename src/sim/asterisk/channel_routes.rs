@@ -164,9 +164,10 @@ impl Asterisk {
         let leg = MediaLeg::new(now, host, port, &mut self.chance);
         let app = app.to_owned();
         let address = self.settings.named_address.unwrap_or(self.settings.media_address);
+        let named_port = self.settings.named_port.unwrap_or(port);
         let mut variables = params.variables.clone();
         variables.extend(
-            [("UNICASTRTP_LOCAL_ADDRESS", address.to_string()), ("UNICASTRTP_LOCAL_PORT", port.to_string())]
+            [("UNICASTRTP_LOCAL_ADDRESS", address.to_string()), ("UNICASTRTP_LOCAL_PORT", named_port.to_string())]
                 .map(|(name, value)| (name.to_owned(), value)),
         );
         let key = self.add_channel(Channel {
@@ -195,13 +196,13 @@ impl Asterisk {
         let event = Event::channel("ChannelCreated", &self.channels[&key]);
         self.publish(now, About::Everything, &event);
         self.later(now + self.settings.stasis_latency, Later::MediaEnters(key));
-        self.media_reply(&self.channels[&key], address, port)
+        self.media_reply(&self.channels[&key], address, named_port)
     }
 
     /// The answer to the request for a media channel, in the form that this Asterisk uses.
     fn media_reply(&self, channel: &Channel, address: IpAddr, port: u16) -> Response {
         Response::ok(match self.settings.media_reply {
-            MediaReply::Channel => events::external_media_json(channel, address),
+            MediaReply::Channel => events::external_media_json(channel, address, port),
             MediaReply::Around => format!(
                 "{{\"channel\":{},\"local_address\":\"{address}\",\"local_port\":{port}}}",
                 events::channel_json(channel)

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::bridges::Bridge;
-use super::channels::{Channel, Leg};
+use super::channels::Channel;
 use super::world::Version;
 
 /// The `asterisk_id` of every message.
@@ -156,17 +156,14 @@ pub(super) fn channel_json(channel: &Channel) -> String {
 }
 
 /// The reply to `externalMedia`: the channel with the address of its socket.
-pub(super) fn external_media_json(channel: &Channel, address: std::net::IpAddr) -> String {
+pub(super) fn external_media_json(channel: &Channel, address: std::net::IpAddr, port: u16) -> String {
     let mut json = channel_json(channel);
-    if let Leg::Media(leg) = &channel.leg {
-        json.pop();
-        write!(
-            json,
-            ",\"channelvars\":{{\"UNICASTRTP_LOCAL_ADDRESS\":\"{address}\",\"UNICASTRTP_LOCAL_PORT\":\"{}\"}}}}",
-            leg.port
-        )
-        .expect("writing to a String cannot fail");
-    }
+    json.pop();
+    write!(
+        json,
+        ",\"channelvars\":{{\"UNICASTRTP_LOCAL_ADDRESS\":\"{address}\",\"UNICASTRTP_LOCAL_PORT\":\"{port}\"}}}}"
+    )
+    .expect("writing to a String cannot fail");
     json
 }
 

@@ -35,6 +35,8 @@ pub struct Settings {
     pub media_address: IpAddr,
     /// Another address that ARI reports instead, as an Asterisk behind a router or a faulty one does.
     pub named_address: Option<IpAddr>,
+    /// Another port that ARI reports instead, as a faulty Asterisk does.
+    pub named_port: Option<u16>,
     /// The range of media ports. Media legs take the even ports in turn.
     pub media_ports: Range<u16>,
     /// Unix time at `Asterisk::new` in seconds. Channel ids and timestamps count from this time.
@@ -77,6 +79,7 @@ impl Default for Settings {
             password: "testbed".into(),
             media_address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             named_address: None,
+            named_port: None,
             media_ports: 30_000..40_000,
             start_wall: 1_795_180_048,
             stasis_latency: Duration::from_millis(3),
