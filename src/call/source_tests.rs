@@ -5,11 +5,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::media::rtp::PAYLOAD_ULAW;
 
-const NAMED: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 30_000);
-const ROUTER: SocketAddr =
-    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(172, 17, 0, 1)), 41_234);
-const FORGER: SocketAddr =
-    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 66)), 30_000);
+const NAMED: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 30_000);
+const ROUTER: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::new(172, 17, 0, 1)), 41_234);
+const FORGER: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 66)), 30_000);
 
 const LEARNED: Change = Change::Learned { named: NAMED, source: ROUTER };
 
