@@ -9,7 +9,7 @@
 //!            named()
 //!   Unnamed ─────────► Waiting ── a packet from the named address ──────────────► Locked
 //!                         │                                                         ▲  ▲
-//!                         │ a stranger of Asterisk's networks passes probation      │  │
+//!                         │ a stranger of a known network passes probation          │  │
 //!                         ▼                                                         │  │
 //!                      Trusting ── a packet from the named address after all ───────┘  │
 //!                         │                                                            │

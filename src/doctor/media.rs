@@ -209,19 +209,15 @@ impl Trial<'_> {
         done(bench.until(self.rest.perform(&join)).await, Step::Bridge)?;
 
         *self.step = Step::Sound;
-        bench.probes_left = PACKETS;
-        bench.until(sleep(SOUND)).await;
-        bench.probes_left = 0;
-        bench.until(sleep(LATE)).await;
+        bench.measure().await;
         *self.elsewhere = bench.elsewhere;
-        if let Some((named, source)) = bench.elsewhere
-            && let Some(all) = &networks
-            && !all.iter().any(|network| network.contains(&source.ip()))
-        {
-            return Err(MediaFault::ForeignSource { named, source });
-        }
-        Ok([bench.directions[0].tally(), bench.directions[1].tally()])
+        bench.outcome(networks.as_deref())
     }
+}
+
+/// Whether calls neither send sound to this address nor take sound from it.
+fn is_foreign(networks: Option<&[IpNet]>, address: IpAddr) -> bool {
+    networks.is_some_and(|all| !all.iter().any(|network| network.contains(&address)))
 }
 
 /// Pairs each socket with the media address that Asterisk has named for its channel, if calls may send there. The addresses
@@ -236,9 +232,7 @@ fn legs(
     for (socket, end) in sockets.into_iter().zip(answers) {
         let (end, random) = (end?, chance());
         ends.push(end);
-        if let Some(all) = networks
-            && !all.iter().any(|network| network.contains(&end.ip()))
-        {
+        if is_foreign(networks, end.ip()) {
             return Err(MediaFault::ForeignAddress(end.ip()));
         }
         let stream = Stream::new(random as u32, (random >> 32) as u16, (random >> 16) as u32);
@@ -302,6 +296,24 @@ impl Bench {
         clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let directions = [Direction::default(), Direction::default()];
         Self { legs, directions, probes_left: 0, run: chance().to_le_bytes(), clock, elsewhere: None }
+    }
+
+    /// Sends the marked packets, and waits for the late ones.
+    async fn measure(&mut self) {
+        self.probes_left = PACKETS;
+        self.until(sleep(SOUND)).await;
+        self.probes_left = 0;
+        self.until(sleep(LATE)).await;
+    }
+
+    /// What has arrived of both directions, unless calls would not take it.
+    fn outcome(&self, networks: Option<&[IpNet]>) -> Result<[Tally; 2], MediaFault> {
+        match self.elsewhere {
+            Some((named, source)) if is_foreign(networks, source.ip()) => {
+                Err(MediaFault::ForeignSource { named, source })
+            }
+            _ => Ok([self.directions[0].tally(), self.directions[1].tally()]),
+        }
     }
 
     /// Sends and records until `task` is done.

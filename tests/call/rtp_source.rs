@@ -19,15 +19,15 @@ fn listening() -> World {
     let mut world = World::new();
     world.set(|settings| {
         settings.greeting = None;
-        settings.media_networks = networks(&["127.0.0.0/8", "172.17.0.0/16"]);
+        settings.media_networks = Some(networks(&["127.0.0.0/8", "172.17.0.0/16"]));
     });
     world.model(|script| script.vad = VadScript::Never);
     world
 }
 
 /// The networks of Asterisk.
-fn networks(texts: &[&str]) -> Option<Arc<[IpNet]>> {
-    Some(texts.iter().map(|text| text.parse().expect("a network")).collect())
+fn networks(texts: &[&str]) -> Arc<[IpNet]> {
+    texts.iter().map(|text| text.parse().expect("a network")).collect()
 }
 
 fn router() -> SocketAddr {
@@ -150,7 +150,7 @@ fn no_more_than_real_time_and_two_seconds_is_appended_whatever_comes() {
 fn asterisk_may_not_name_any_address() {
     let mut world = listening();
     world.set(|settings| {
-        settings.media_networks = networks(&["10.0.0.0/8", "127.0.0.2/32"]);
+        settings.media_networks = Some(networks(&["10.0.0.0/8", "127.0.0.2/32"]));
     });
     world.dial(vec![]);
     world.run_to(20_000);
@@ -166,7 +166,7 @@ fn a_stranger_is_not_taken_for_an_asterisk_that_is_silent() {
     let mut world = listening();
     world.set(|settings| {
         settings.limits.no_audio = Some(20_000 * MS);
-        settings.media_networks = networks(&["127.0.0.0/8"]);
+        settings.media_networks = Some(networks(&["127.0.0.0/8"]));
     });
     world.router = Some(router());
     world.dial(vec![Step::Say(pattern(9_000, 101))]);
@@ -203,7 +203,7 @@ fn naming_our_port(port: u16) -> World {
     let named_address = Some([10, 0, 0, 1].into());
     let named_port = Some(port);
     let mut world = World::with(1, asterisk::Settings { named_address, named_port, ..<_>::default() });
-    world.set(|settings| settings.media_networks = networks(&["10.0.0.0/8"]));
+    world.set(|settings| settings.media_networks = Some(networks(&["10.0.0.0/8"])));
     world
 }
 

@@ -285,7 +285,8 @@ fn open_files_must_do_for_every_port() {
 
 #[test]
 fn rtp_from_another_source_is_told_and_is_a_failure_where_it_would_be_dropped() {
-    let elsewhere = Some((([192, 168, 1, 2], 30_000).into(), ([172, 17, 0, 1], 41_234).into()));
+    let (named, source) = (([192, 168, 1, 2], 30_000).into(), ([172, 17, 0, 1], 41_234).into());
+    let elsewhere = Some((named, source));
     let learned = sound(&Media { elsewhere, ..whole() });
     assert_eq!(learned.status(), Status::Note);
     assert!(learned.words(Language::English).0.contains("172.17.0.1:41234"));
@@ -293,7 +294,6 @@ fn rtp_from_another_source_is_told_and_is_a_failure_where_it_would_be_dropped() 
     assert_eq!(refused.status(), Status::Failure);
     let foreign = Media { outcome: Err(MediaFault::ForeignAddress([192, 0, 2, 7].into())), ..whole() };
     assert_eq!(sound(&foreign).status(), Status::Failure);
-    let (named, source) = elsewhere.unwrap();
     let foreign = Media { outcome: Err(MediaFault::ForeignSource { named, source }), ..whole() };
     assert_eq!(sound(&foreign).status(), Status::Failure);
 }

@@ -161,7 +161,9 @@ impl Errands {
     pub(in crate::exchange) fn end_polls(&mut self) {
         let polls = self.general().filter(|(_, errand)| matches!(errand, Errand::Poll(_)));
         let polls: Vec<ErrandId> = polls.map(|(id, _)| id).collect();
-        polls.into_iter().for_each(|id| self.end(id));
+        for id in polls {
+            self.end(id);
+        }
     }
 
     /// Whether Asterisk is asked if it still refuses requests.

@@ -163,13 +163,10 @@ impl Asterisk {
         let json_name = format!("UnicastRTP/{host}-0x7f{:010x}", self.chance.number() >> 24);
         let leg = MediaLeg::new(now, host, port, &mut self.chance);
         let app = app.to_owned();
-        let address = self.settings.named_address.unwrap_or(self.settings.media_address);
-        let named_port = self.settings.named_port.unwrap_or(port);
+        let named = self.named_end(port);
         let mut variables = params.variables.clone();
-        variables.extend(
-            [("UNICASTRTP_LOCAL_ADDRESS", address.to_string()), ("UNICASTRTP_LOCAL_PORT", named_port.to_string())]
-                .map(|(name, value)| (name.to_owned(), value)),
-        );
+        variables.push(("UNICASTRTP_LOCAL_ADDRESS".to_owned(), named.ip().to_string()));
+        variables.push(("UNICASTRTP_LOCAL_PORT".to_owned(), named.port().to_string()));
         let key = self.add_channel(Channel {
             id,
             name: json_name,
@@ -196,7 +193,13 @@ impl Asterisk {
         let event = Event::channel("ChannelCreated", &self.channels[&key]);
         self.publish(now, About::Everything, &event);
         self.later(now + self.settings.stasis_latency, Later::MediaEnters(key));
-        self.media_reply(&self.channels[&key], address, named_port)
+        self.media_reply(&self.channels[&key], named.ip(), named.port())
+    }
+
+    /// The end of a media leg with this port, as ARI reports it.
+    fn named_end(&self, port: u16) -> SocketAddr {
+        let address = self.settings.named_address.unwrap_or(self.settings.media_address);
+        SocketAddr::new(address, self.settings.named_port.unwrap_or(port))
     }
 
     /// The answer to the request for a media channel, in the form that this Asterisk uses.
