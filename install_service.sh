@@ -368,7 +368,7 @@ hand_over() {
 share() {
     join "$1"
     run as "$pbx_user" chmod g+rwx "$1" || true
-    run as "$pbx_user" find "$1" -maxdepth 1 -type f \( -name 'calls*.db*' -o -name 'access.log*' \) -exec chmod g+rw {} + || true
+    run as "$pbx_user" find "$1" -maxdepth 1 -type f \( -name 'calls*.db*' -o -name 'access.log*' -o -name 'refused.log*' \) -exec chmod g+rw {} + || true
 }
 # Whether the installed unit names this folder, which means that an earlier run of this script gave it to the
 # service.
@@ -490,6 +490,9 @@ unit_here() {
 unit_here >"$work/unit"
 if put 644 "$unit" <"$work/unit"; then changed=yes; fi
 
+# Whoever owns the folder of the recordings may rename the files in it.
+rotator=$user
+if has_owners && [ "$(owner "$recordings")" = "$pbx_user" ]; then rotator=$pbx_user; fi
 put 644 "$logrotate" <<END || true
 # By install_service.sh of openai-inbound-calls.
 "$log" {
@@ -505,6 +508,17 @@ put 644 "$logrotate" <<END || true
     postrotate
         systemctl reload $name.service >/dev/null 2>&1 || true
     endscript
+}
+# The daemon creates these files and notices by itself that they were renamed.
+"$recordings/access.log" "$recordings/refused.log" {
+    weekly
+    maxsize 10M
+    rotate 12
+    missingok
+    notifempty
+    nocompress
+    su $rotator $(id -gn "$rotator" 2>/dev/null || echo "$rotator")
+    nocreate
 }
 END
 others=$(grep -ls "$(dirname "$log")/.*[*]" "$root"/etc/logrotate.d/* | grep -v "$logrotate\$") || true

@@ -22,9 +22,9 @@
 //! | 11 | [`archive`] | the thread of the index, the call log, the API and the retention |
 //! | 10 | [`http`] | the API and the page |
 //! | 9 | [`logging`], [`peers`] | the log; how Asterisk and OpenAI are reached |
-//! | 8 | [`config`], [`output`] | what the operator has configured; what commands print |
+//! | 8 | [`access_log`], [`config`], [`output`] | who read or deleted what; what the operator has configured; what commands print |
 //! | 7 | [`recordings`], [`registry`] | the files of recorded calls; the log of all calls |
-//! | 6 | [`live`], [`machine`], [`net`], [`sqlite`] | the calls that run, and their totals; the machine; sockets; database files |
+//! | 6 | [`live`], [`log_file`], [`machine`], [`net`], [`sqlite`] | the calls that run, and their totals; files of log lines; the machine; sockets; database files |
 //! | 5 | [`clock`] | the time and random numbers |
 //! | 4 | [`exchange`] | behaviour towards Asterisk and all calls together, pure |
 //! | 3 | [`call`] | behaviour of one call, pure |
@@ -81,6 +81,7 @@ pub mod exchange;
 
 pub mod clock;
 pub mod live;
+pub mod log_file;
 pub mod machine;
 pub mod net;
 pub mod sqlite;
@@ -88,6 +89,7 @@ pub mod sqlite;
 pub mod recordings;
 pub mod registry;
 
+pub mod access_log;
 pub mod archive;
 pub mod bench;
 pub mod commands;

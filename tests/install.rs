@@ -453,6 +453,11 @@ fn logrotate_rotates_the_log_once_whether_asterisk_has_an_entry_or_not() {
         let machine = Machine::new();
         machine.install(&[]);
         machine.write(real, "old\n");
+        let requests =
+            ["access.log", "refused.log"].map(|name| format!("/usr/local/asterisk/recordings/{name}"));
+        for path in &requests {
+            machine.write(path, "old\n");
+        }
         // The link has the target that it would have on that machine.
         fs::remove_file(machine.path(PROMISED_LOG)).expect("the link");
         std::os::unix::fs::symlink(machine.path(real), machine.path(PROMISED_LOG)).expect("a link");
@@ -462,7 +467,9 @@ fn logrotate_rotates_the_log_once_whether_asterisk_has_an_entry_or_not() {
             )
         });
         let on_that_machine = |entry: &str| {
-            let entry = entry.replace("/var/log", machine.path("/var/log").to_str().expect("text"));
+            let entry = ["/var/log", "/usr/local"].into_iter().fold(entry.to_owned(), |entry, folder| {
+                entry.replace(folder, machine.path(folder).to_str().expect("text"))
+            });
             let is_owners = |line: &&str| !line.trim_start().starts_with("su ");
             let lines: Vec<_> = entry.lines().filter(is_owners).collect();
             lines.join("\n").replace("create 0640 openai-inbound-calls openai-inbound-calls", "create 0640")
@@ -482,6 +489,10 @@ fn logrotate_rotates_the_log_once_whether_asterisk_has_an_entry_or_not() {
         assert!(ran.status.success() && said.is_empty(), "{said}");
         assert_eq!(machine.read(&format!("{real}.1")), "old\n");
         assert_eq!(machine.read(real), "");
+        for path in &requests {
+            assert_eq!(machine.read(&format!("{path}.1")), "old\n");
+            assert!(!machine.path(path).exists(), "the daemon creates {path}");
+        }
         machine.write(real, "new\n");
         assert_eq!(machine.read(PROMISED_LOG), "new\n");
         let beside = fs::read_dir(machine.path("/var/log/asterisk")).expect("a folder").count();

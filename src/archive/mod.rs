@@ -35,10 +35,10 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::access_log::{AccessLog, Line, Who};
 use crate::clock::{self, Clock};
 use crate::config::{ApiConfig, ArchiveConfig};
-use crate::http::access_log::{AccessLog, Line};
-use crate::http::guard::{Guard, Who};
+use crate::http::guard::Guard;
 use crate::http::live;
 use crate::http::local_users::LocalUsers;
 use crate::http::server::Routes;

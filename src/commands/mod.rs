@@ -18,11 +18,10 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use clap::Subcommand;
 
+use crate::access_log::{self, Line, Who};
 use crate::archive::Archive;
 use crate::clock;
 use crate::config::{ArchiveConfig, LogConfig, RecordingsConfig};
-use crate::http::access_log::{self, Line};
-use crate::http::guard::Who;
 use crate::logging;
 use crate::operator::foreign::plain;
 use crate::operator::{Detail, Language, Notice};

@@ -32,6 +32,7 @@ use super::problem::Problem;
 use super::server::Peer;
 use super::sessions::Sessions;
 use super::{dashboard, login};
+use crate::access_log::Who;
 use crate::config::{ApiConfig, Role};
 use crate::logging::Operator;
 use crate::operator::Notice;
@@ -73,24 +74,6 @@ struct Known {
     hash: [u8; 32],
     role: Role,
     who: Who,
-}
-
-/// The name of the client in the access log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Who(pub Arc<str>);
-
-impl Who {
-    /// A client that has not identified itself.
-    #[must_use]
-    pub fn nobody() -> Self {
-        Self("-".into())
-    }
-
-    /// A user of this machine, by uid.
-    #[must_use]
-    pub fn user(uid: u32) -> Self {
-        Self(format!("uid-{uid}").into())
-    }
 }
 
 impl Guard {

@@ -14,7 +14,7 @@
 //! |---|---|
 //! | `server`, `connections` | the accept loop, time limits and the orderly end; the number of connections, of each client too |
 //! | `guard`, `local_users`, `origin` | who may use the API; which users of this machine; which client sent a request |
-//! | `access_log`, `refusals`, `masking` | the log of requests; the log of refused ones; the masking of phone numbers |
+//! | `masking` | the masking of phone numbers in [`access_log`](crate::access_log) |
 //! | `recordings`, `listing`, `audio`, `range`, `conditional` | the routes of recordings and their parts |
 //! | `calls`, `call_listing`, `stats`, `csv` | the routes of the call log, their types, and the answers as tables |
 //! | `live` | the calls in progress, and the commands of a supervisor |
@@ -24,7 +24,6 @@
 //! | `on_disk` | access to the disk with a limit on the wait |
 //! | `health`, `ready`, `problem`, `openapi`, `body` | health and readiness; errors; the OpenAPI document; request bodies |
 
-pub mod access_log;
 mod audio;
 mod body;
 mod call_listing;
@@ -50,7 +49,6 @@ pub mod problem;
 mod range;
 pub mod ready;
 mod recordings;
-mod refusals;
 pub mod server;
 mod sessions;
 mod stats;
@@ -75,15 +73,15 @@ use tokio::sync::{Semaphore, watch};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::access_log::{AccessLog, Line, Who};
 use crate::number::CountryCode;
 use crate::recordings::index::Index;
 use crate::recordings::index::keeper::Feed;
 use crate::recordings::{Library, LibraryError, RecordingId, retention};
 use crate::registry::{Log, Reader};
 use crate::sqlite;
-use access_log::{AccessLog, Line};
 pub use audio::Pace;
-use guard::{Guard, Who};
+use guard::Guard;
 use health::RecorderHealth;
 use on_disk::OnDisk;
 use origin::Source;

@@ -10,44 +10,15 @@
 //! header with any content. The list is therefore read from the right for as long as the addresses belong to trusted
 //! proxies.
 
-use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use axum::http::{HeaderMap, HeaderName, header};
 use ipnet::IpNet;
 
 use super::server::Peer;
+use crate::access_log::Client;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-
-/// The client that a request came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Client {
-    /// The other end of the connection.
-    Direct(SocketAddr),
-    /// An address that a trusted proxy names.
-    Forwarded(IpAddr),
-}
-
-impl Client {
-    /// The IP address of the client. An IPv4-mapped IPv6 address is returned as IPv4.
-    #[must_use]
-    pub fn ip(self) -> IpAddr {
-        match self {
-            Self::Direct(peer) => peer.ip().to_canonical(),
-            Self::Forwarded(ip) => ip,
-        }
-    }
-}
-
-impl fmt::Display for Client {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Direct(peer) => peer.fmt(f),
-            Self::Forwarded(ip) => ip.fmt(f),
-        }
-    }
-}
 
 /// The party for which connections and wrong tokens are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

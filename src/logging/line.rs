@@ -19,7 +19,7 @@ use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::hidden::Hidden;
-use super::writer::Queue;
+use super::writer::{Order, Queue};
 use super::{CALL_SPAN, OPERATOR_TARGET};
 use crate::operator::foreign::plain;
 use crate::operator::{self, Language, Notice};
@@ -131,11 +131,11 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
         event.record(&mut fields);
         body.push_str(&fields.message);
         body.push_str(&fields.others);
-        self.queue.push(Line {
+        self.queue.push(Order::Line(Line {
             at: now(),
             level: *event.metadata().level(),
             body: one_line(&self.hidden.mask(&body)),
-        });
+        }));
     }
 }
 
@@ -198,17 +198,18 @@ fn one_line(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc::Receiver;
+    use std::time::Duration;
 
     use tracing_subscriber::layer::SubscriberExt;
 
     use super::*;
+    use crate::log_file::Waiting;
     use crate::logging::Operator;
-    use crate::logging::writer::Order;
+    use crate::logging::writer::QUEUE_LINES;
 
     /// Returns the lines that `work` logs under the filter of `level`, in the format of the file without the time.
     fn logged(level: &str, work: impl FnOnce(Operator)) -> Vec<String> {
-        let (queue, orders) = Queue::new();
+        let (queue, orders) = Queue::new(QUEUE_LINES);
         let level = crate::config::log_directives(level).unwrap();
         let subscriber = tracing_subscriber::registry()
             .with(crate::logging::filtered(Lines { queue, hidden: Hidden::default() }, &level).unwrap());
@@ -216,13 +217,16 @@ mod tests {
         lines(&orders)
     }
 
-    fn lines(orders: &Receiver<Order>) -> Vec<String> {
+    fn lines(orders: &Waiting<Order>) -> Vec<String> {
         let as_line = |order| match order {
             Order::Line(line) => Some(line.render(Style::File)),
             Order::Reopen | Order::Flush(_) => None,
         };
         let time = "2026-11-20 14:30:25,123 - ".len();
-        orders.try_iter().filter_map(as_line).map(|line| line[time..].to_owned()).collect()
+        std::iter::from_fn(|| orders.next_within(Duration::ZERO).ok())
+            .filter_map(as_line)
+            .map(|line| line[time..].to_owned())
+            .collect()
     }
 
     fn received(channel: &str) -> Notice {

@@ -32,7 +32,7 @@ use crate::config::{LogConfig, Secret};
 use crate::operator::{Detail, Language, Level, Notice};
 use hidden::Hidden;
 use line::{Line, Lines, Style};
-use writer::{LogFile, Order, Queue, Writer};
+use writer::{Order, QUEUE_LINES, Queue, Writer};
 
 /// The target of the operator's lines. No filter drops this target.
 pub const OPERATOR_TARGET: &str = "operator";
@@ -72,20 +72,16 @@ fn start<Out: Write + Send + 'static>(
     out: Out,
     out_style: Style,
 ) -> Result<Guard, InitError> {
-    let file = LogFile::open(&config.path)
-        .map_err(|source| InitError::File { path: config.path.clone(), source })?;
-    let (queue, orders) = Queue::new();
-    let hidden = Hidden::default();
-    let lines = Lines { queue: queue.clone(), hidden: hidden.clone() };
-    let lines = filtered(lines, &config.level).ok_or(InitError::Filter)?;
+    let file =
+        writer::open(&config.path).map_err(|source| InitError::File { path: config.path.clone(), source })?;
     let err = io::stderr();
     let err_style = writer::style_of(&err);
     let writer = Writer { file, out, out_style, err, err_style, language: config.language };
-    let lost = queue.lost();
-    thread::Builder::new()
-        .name("log".to_owned())
-        .spawn(move || writer.run(&lost, &orders))
-        .map_err(InitError::Thread)?;
+    let queue =
+        Queue::start("log", QUEUE_LINES, move |orders| writer.run(&orders)).map_err(InitError::Thread)?;
+    let hidden = Hidden::default();
+    let lines = Lines { queue: queue.clone(), hidden: hidden.clone() };
+    let lines = filtered(lines, &config.level).ok_or(InitError::Filter)?;
     tracing_subscriber::registry().with(lines).try_init().map_err(|_| InitError::AlreadyThere)?;
     Ok(Guard { queue, hidden, operator: Operator::new(config.language) })
 }
@@ -150,7 +146,8 @@ impl Guard {
 
     /// Opens the log file again at the same path, for SIGHUP after logrotate. A failure is reported in the log.
     pub fn reopen(&self) {
-        self.queue.order(Order::Reopen);
+        // If the queue is full, the next SIGHUP opens the file.
+        self.queue.offer(Order::Reopen);
     }
 }
 
@@ -158,7 +155,7 @@ impl Drop for Guard {
     fn drop(&mut self) {
         let (done, is_done) = mpsc::sync_channel(1);
         for _ in 0..FLUSH_TRIES {
-            if self.queue.order(Order::Flush(done.clone())) {
+            if self.queue.offer(Order::Flush(done.clone())) {
                 // Lines that are not written in this time are lost.
                 is_done.recv_timeout(FLUSH_LIMIT).ok();
                 return;
@@ -197,7 +194,7 @@ impl Operator {
 pub fn say_without_log(language: Language, log_path: Option<&Path>, notices: &[Notice]) {
     let err = io::stderr();
     let style = writer::style_of(&err);
-    let mut file = log_path.and_then(|path| LogFile::open(path).ok());
+    let mut file = log_path.and_then(|path| writer::open(path).ok());
     for notice in notices {
         let line = Line::of_notice(notice, language);
         // Nobody can be told if stderr fails.

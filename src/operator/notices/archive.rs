@@ -39,10 +39,6 @@ macro_rules! of_the_archive {
     TokenTooShort { position: usize, characters: usize } => Error,
         "El token n.º {position} de API_TOKEN tiene menos de {characters} caracteres: no se admite desde otros equipos. Genere uno con: openssl rand -hex 32",
         "Token no. {position} of API_TOKEN has fewer than {characters} characters: it is not admitted from other machines. Generate one with: openssl rand -hex 32";
-    /// The access log cannot be written.
-    AccessLogUnwritable { path: String, cause: Detail } => Error,
-        "No se puede escribir en el registro de accesos {path}: {cause}",
-        "Cannot write to the access log {path}: {cause}";
 
     // ── the call log ─────────────────────────────────────────────────────────────────────────────────────
     /// The file of the call log was damaged, or none of ours: it was moved to `path`, and a new one begun.

@@ -127,7 +127,7 @@ macro_rules! of_the_daemon {
         "OpenAI shuts down the model {model} on {date}: change {variable} to {replacement} before that date";
 
     // ── the log itself ───────────────────────────────────────────────────────────────────────────────────
-    /// The log file cannot be opened or written.
+    /// A log file cannot be opened or written: the operator's log, the access log or the log of refused requests.
     LogUnwritable { path: String, cause: Detail } => Error,
         "No se puede escribir en el archivo de log {path}: {cause}",
         "Cannot write to the log file {path}: {cause}";

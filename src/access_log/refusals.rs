@@ -14,7 +14,7 @@ use std::net::IpAddr;
 
 use chrono::{DateTime, FixedOffset, TimeDelta};
 
-use super::access_log::{Line, render};
+use super::{Line, render};
 
 /// The number of addresses that are counted separately; all others are counted together. With a larger value,
 /// somebody with many addresses could fill the disk faster: at 150 bytes a line, 64 addresses write 10 kB a second. A
@@ -102,8 +102,7 @@ impl Refusals {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::guard::Who;
-    use crate::http::origin::Client;
+    use crate::access_log::{Client, Who};
 
     fn line(ms: i64, address: u8, status: u16) -> Line {
         let at = DateTime::parse_from_rfc3339("2026-11-20T14:30:25.000-05:00").unwrap();
