@@ -7,6 +7,11 @@ use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Response};
 
+use super::guard::MONITORED;
+
+/// The beginning of the paths that need the content of a recording's files.
+const FILES: &str = "/recordings/{id}/";
+
 #[derive(utoipa::OpenApi)]
 #[openapi(info(
     title = "openai-inbound-calls",
@@ -26,40 +31,69 @@ pub(super) fn finish(mut document: OpenApi, asks_for_tokens: bool) -> Bytes {
         document.components.get_or_insert_default().add_security_scheme("token", bearer);
         document.security = Some(vec![SecurityRequirement::new("token", [""; 0])]);
     }
-    for path in document.paths.paths.values_mut() {
-        for operation in operations(path) {
+    for (path, item) in &mut document.paths.paths {
+        for (is_safe, operation) in operations(item) {
             leave_events_open(operation);
-            let mut also = vec![
-                ("400", "A parameter is invalid or unknown"),
-                ("500", "The disk failed or a file is damaged. The technical log holds the cause"),
-            ];
-            if operation.security.is_none() && asks_for_tokens {
-                also.push(("401", "The request needs a valid token"));
-                also.push(("403", "The token permits only reading, or the recording is encrypted"));
-                also.push(("429", "This address has sent too many wrong tokens within a minute"));
-            }
-            if !asks_for_tokens {
-                also.push(("401", "This user of the machine may not use the API"));
-                also.push((
-                    "403",
-                    "The request comes from a page of another site, or the recording is encrypted",
-                ));
-                also.push(("421", "The Host header does not name this machine"));
-            }
-            for (status, description) in also {
+            let asked = Asked { path, is_safe, is_open: operation.security.is_some() };
+            for (status, description) in asked.shared_answers(asks_for_tokens) {
                 operation
                     .responses
                     .responses
                     .entry(status.to_owned())
-                    .or_insert_with(|| problem(description).into());
+                    .or_insert_with(|| problem(&description).into());
             }
         }
     }
     Bytes::from(document.to_json().unwrap_or_default())
 }
 
-fn operations(path: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    [&mut path.get, &mut path.post, &mut path.delete].into_iter().filter_map(Option::as_mut)
+/// The operations of a path, each with whether it only reads.
+fn operations(path: &mut PathItem) -> impl Iterator<Item = (bool, &mut Operation)> {
+    let all = [(true, &mut path.get), (false, &mut path.post), (false, &mut path.delete)];
+    all.into_iter()
+        .filter_map(|(is_safe, operation)| operation.as_mut().map(|operation| (is_safe, operation)))
+}
+
+/// What decides which answers of the guard and the server an operation can have.
+struct Asked<'a> {
+    path: &'a str,
+    /// Whether the operation only reads.
+    is_safe: bool,
+    /// Whether the operation never needs a token.
+    is_open: bool,
+}
+
+impl Asked<'_> {
+    /// The answers that the guard and the server give in place of the route.
+    fn shared_answers(&self, asks_for_tokens: bool) -> Vec<(&'static str, String)> {
+        let is_monitored = MONITORED.contains(&self.path);
+        let mut answers = vec![("400", "A parameter is invalid or unknown".to_owned())];
+        if !is_monitored {
+            let text = "The disk failed or a file is damaged. The technical log holds the cause";
+            answers.push(("500", text.to_owned()));
+        }
+        let mut forbidden = Vec::new();
+        if asks_for_tokens && !self.is_open {
+            answers.push(("401", "The request needs a valid token".to_owned()));
+            answers.push(("429", "This address has sent too many wrong tokens within a minute".to_owned()));
+            forbidden.extend((!self.is_safe).then_some("the token permits only reading"));
+            forbidden.push("the request has a login's cookie and comes from a page of another site");
+        }
+        if !asks_for_tokens {
+            if !is_monitored {
+                answers.push(("401", "This user of the machine may not use the API".to_owned()));
+            }
+            answers.push(("421", "The Host header does not name this machine".to_owned()));
+            forbidden.push("the request comes from a page of another site");
+        }
+        if self.path.starts_with(FILES) {
+            forbidden.push("the recording is encrypted and its key is not on this machine");
+        }
+        if !forbidden.is_empty() {
+            answers.push(("403", format!("Refused for one of these reasons: {}", forbidden.join("; "))));
+        }
+        answers
+    }
 }
 
 /// Removes the schema of a stream of events. OpenAPI 3.1 cannot describe the events of a stream, so some tools would

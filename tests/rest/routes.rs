@@ -3,14 +3,15 @@
 use std::fs;
 use std::sync::{Arc, Mutex};
 
+use openai_inbound_calls::config::Role;
 use openai_inbound_calls::http::health::RecorderHealth;
 use openai_inbound_calls::http::live;
 use openai_inbound_calls::http::ready::{AsteriskLink, Readiness};
 use openai_inbound_calls::live::Board;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use crate::world::{With, World, conversation, record, running_call, sound};
+use crate::world::{With, World, conversation, record, running_call, sound, token};
 
 const ID: &str = "20251020_143025_rtc_abc123";
 
@@ -290,6 +291,38 @@ fn the_document_names_every_route_and_its_errors() {
     let delete = &document["paths"]["/recordings/{id}"]["delete"]["responses"];
     for status in ["204", "404", "409", "421", "500", "503"] {
         assert!(delete[status].is_object(), "{status}");
+    }
+}
+
+#[test]
+fn the_document_names_only_refusals_that_an_operation_can_give() {
+    let user = World::empty().get("/openapi.json").json();
+    let with = With { tokens: vec![token("ana", Role::Full, "secret-of-ana")], ..With::default() };
+    let token = World::over(tempfile::tempdir().unwrap(), with).get("/openapi.json").json();
+    let statuses = |document: &Value, path: &str, method: &str| {
+        let named = document["paths"][path][method]["responses"].as_object().unwrap().keys();
+        named
+            .filter(|status| ["401", "403", "421", "429"].contains(&status.as_str()))
+            .cloned()
+            .collect::<Vec<_>>()
+    };
+    for path in ["/health", "/ready"] {
+        assert_eq!(statuses(&user, path, "get"), ["403", "421"], "{path}");
+        assert_eq!(statuses(&token, path, "get"), [""; 0], "{path}");
+    }
+    assert_eq!(statuses(&user, "/metrics", "get"), ["403", "421"]);
+    assert_eq!(statuses(&token, "/metrics", "get"), ["401", "403", "429"]);
+    assert_eq!(statuses(&user, "/calls", "get"), ["401", "403", "421"]);
+    for document in [&user, &token] {
+        let paths = document["paths"].as_object().unwrap();
+        for (path, method, told) in paths.iter().flat_map(|(path, item)| {
+            item.as_object().unwrap().iter().map(move |(method, told)| (path, method, told))
+        }) {
+            let forbidden = told["responses"]["403"]["description"].as_str().unwrap_or_default();
+            assert_eq!(forbidden.contains("encrypted"), path.starts_with("/recordings/{id}/"), "{path}");
+            let may_be_read_only = document == &token && method != "get";
+            assert_eq!(forbidden.contains("only reading"), may_be_read_only, "{method} {path}");
+        }
     }
 }
 
