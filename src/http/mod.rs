@@ -22,7 +22,8 @@
 //! | `dashboard`, `login`, `sessions` | the page at `/`; how a browser logs in, and for how long |
 //! | `guesses` | the counts of wrong tokens, and who is shut out because of them |
 //! | `on_disk` | access to the disk with a limit on the wait |
-//! | `health`, `ready`, `problem`, `openapi`, `body` | health and readiness; errors; the OpenAPI document; request bodies |
+//! | `health`, `ready`, `problem`, `said` | health and readiness; errors; which failures are in the log |
+//! | `openapi`, `body` | the OpenAPI document; request bodies |
 
 mod audio;
 mod body;
@@ -49,6 +50,7 @@ pub mod problem;
 mod range;
 pub mod ready;
 mod recordings;
+mod said;
 pub mod server;
 mod sessions;
 mod stats;
@@ -87,6 +89,7 @@ use on_disk::OnDisk;
 use origin::Source;
 use problem::Problem;
 use ready::Readiness;
+use said::Said;
 use server::Peer;
 
 /// Returns the state of the recorder, or `None` if there is no recorder.
@@ -128,10 +131,10 @@ pub struct Parts {
     pub clock: fn() -> DateTime<FixedOffset>,
 }
 
-/// The state of the routes: the parts, the permits for streams of events, and the access to the disk. Clones are
-/// cheap.
+/// The state of the routes: the parts, the permits for streams of events, the access to the disk, and the recordings
+/// whose failure is in the log. Clones are cheap.
 #[derive(Clone)]
-pub struct Api(Arc<Parts>, Arc<Semaphore>, OnDisk);
+pub struct Api(Arc<Parts>, Arc<Semaphore>, OnDisk, Arc<Said>);
 
 impl fmt::Debug for Api {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -210,6 +213,7 @@ impl Api {
             if matches!(error, LibraryError::NotFound) {
                 self.feed().gone(id.clone());
             }
+            self.3.log(id, &error);
             error.into()
         })
     }
@@ -218,7 +222,7 @@ impl Api {
 /// Builds the router with all routes.
 pub fn router(parts: Parts) -> Router {
     let asks_for_tokens = parts.guard.asks_for_tokens();
-    let api = Api(Arc::new(parts), Arc::new(Semaphore::new(live::STREAMS)), OnDisk::new());
+    let api = Api(Arc::new(parts), Arc::new(Semaphore::new(live::STREAMS)), OnDisk::new(), Arc::default());
     let (router, document) = OpenApiRouter::with_openapi(openapi::begin())
         .routes(routes!(recordings::list))
         .routes(routes!(recordings::one, recordings::delete))

@@ -74,6 +74,10 @@ impl Problem {
     #[must_use]
     pub fn internal(cause: impl std::fmt::Display) -> Self {
         tracing::warn!(%cause, "a request failed");
+        Self::failed()
+    }
+
+    fn failed() -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "it failed; the technical log tells more")
     }
 
@@ -99,6 +103,7 @@ impl IntoResponse for Problem {
     }
 }
 
+/// The log receives the cause separately ([`Said`](super::said::Said)).
 impl From<LibraryError> for Problem {
     fn from(error: LibraryError) -> Self {
         match error {
@@ -112,11 +117,10 @@ impl From<LibraryError> for Problem {
             LibraryError::NotKept => {
                 Self::new(StatusCode::NOT_FOUND, "not_kept", "this was not kept of the recording")
             }
-            LibraryError::Damaged(what) => {
-                tracing::warn!(%what, "a damaged recording");
+            LibraryError::Damaged(_) => {
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "damaged", "the recording's file is damaged")
             }
-            LibraryError::Io(error) => Self::internal(error),
+            LibraryError::Io(_) => Self::failed(),
         }
     }
 }
