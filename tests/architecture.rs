@@ -250,10 +250,9 @@ fn declared(source: &Source) -> Vec<String> {
         let line = line.strip_prefix("pub(crate) ").or(line.strip_prefix("pub ")).unwrap_or(line).to_owned();
         Some(line.strip_prefix("mod ")?.strip_suffix(';')?.to_owned())
     };
-    let mut lines = source.text.lines().peekable();
     let mut modules = Vec::new();
     let mut is_test = false;
-    while let Some(line) = lines.next() {
+    for line in source.text.lines() {
         if let Some(module) = after(line).filter(|_| !is_test) {
             modules.push(module);
         }
