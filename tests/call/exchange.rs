@@ -24,6 +24,11 @@ const RETRY: Duration = Duration::from_millis(500);
 const DAY: i64 = 86_400;
 /// After so long a call of an overloaded machine has shown that it is.
 const OVERLOAD_SHOWS: Duration = Duration::from_millis(2_500);
+/// After so long a machine that is busy all the time has shown that the daemon is full.
+const FULL_SHOWS: Duration = Duration::from_millis(2_500);
+/// A daemon whose application another program had may be without the application for so long after that program has ended:
+/// the pause between two questions, and answers that are late or lost.
+const MOST_DEAF: Duration = Duration::from_secs(20);
 /// A caller may be in the application for so long without a call or an errand while a daemon is connected: until the event
 /// of their coming has arrived.
 const MOST_ALONE: Duration = Duration::from_secs(1);
@@ -49,6 +54,10 @@ pub(crate) struct Daemon {
     waited: Duration,
     /// Whether its requests are refused, as `net::ari_rest` sees it.
     refuses: bool,
+    /// What the call log has told of calls of an earlier daemon: the day of the wall clock, and micro-USD.
+    earlier: (i64, u64),
+    /// For how long nobody has had the application although this daemon could have it, and until when that was counted.
+    deaf: (Duration, Instant),
 }
 
 /// What the machine has to do.
@@ -87,6 +96,8 @@ impl World {
             ran: Duration::ZERO,
             waited: Duration::ZERO,
             refuses: false,
+            earlier: (0, 0),
+            deaf: (Duration::ZERO, self.now),
         });
         let daemon = self.daemons.len() - 1;
         self.feed(daemon, Input::Tick);
@@ -132,7 +143,10 @@ impl World {
                 let rtp = self.start_call(daemon, channel);
                 self.feed(daemon, Input::Started(caller, rtp));
             }
-            Output::Refused(channel, reason) => self.daemons[daemon].refused.push((channel.id, reason)),
+            Output::Refused(channel, reason) => {
+                self.hold_refusal(daemon, reason);
+                self.daemons[daemon].refused.push((channel.id, reason));
+            }
             Output::Tell(caller, order) => {
                 if let Some(task) = self.live.get(&(daemon, caller)) {
                     self.happen(*task, Happened::Told(order));
@@ -298,6 +312,7 @@ impl World {
         let rules = self.daemons[daemon].rules.clone();
         let (at, it) = (self.moment(), &mut self.daemons[daemon]);
         (it.exchange, it.is_gone, it.refuses) = (Exchange::new(at, rules), false, false);
+        it.earlier = (0, 0);
         self.feed(daemon, Input::Tick);
         self.connect_after(daemon, Duration::from_millis(ms));
     }
@@ -367,24 +382,45 @@ impl World {
         assert!(!exchange.is_stopping(), "nobody is taken while the daemon stops");
         let running = self.live.keys().filter(|(of, _)| *of == daemon).count();
         assert!(running < rules.max_calls, "no more are taken than there may be");
-        let of_it = self.tasks.iter().filter(|task| task.daemon == daemon && task.life == *life);
-        let mut spent = 0;
-        let mut longest = Duration::ZERO;
-        for task in of_it {
-            // A call counts on the day on which it ends.
-            let is_todays = task.over_at.is_none_or(|at| at / DAY == self.wall() / DAY);
-            spent += if is_todays { task.spent } else { 0 };
-            if task.report.is_none() {
-                longest = longest.max(task.glance.duration);
-            }
-        }
+        let spent = self.spent_today(daemon);
         assert!(
             rules.max_day_cost.is_none_or(|most| spent < most),
             "nobody is taken when the day's cost is reached"
         );
-        let overloaded = self.now.saturating_duration_since(self.machine_since).min(longest);
-        let is_overloaded = self.machine == Machine::Overloaded && overloaded > OVERLOAD_SHOWS;
+        let of_it = self.tasks.iter().filter(|task| task.daemon == daemon && task.life == *life);
+        let running = of_it.filter(|task| task.report.is_none()).map(|task| task.glance.duration);
+        let lasts =
+            self.now.saturating_duration_since(self.machine_since).min(running.max().unwrap_or_default());
+        let is_overloaded = self.machine == Machine::Overloaded && lasts > OVERLOAD_SHOWS;
         assert!(!is_overloaded, "nobody is taken while the daemon is overloaded");
+        let is_full = self.machine == Machine::Full && lasts > FULL_SHOWS;
+        assert!(!is_full, "nobody is taken while the daemon is full");
+    }
+
+    /// What must be true when a daemon does not take a caller.
+    fn hold_refusal(&self, daemon: usize, reason: EndReason) {
+        let most = self.daemons[daemon].rules.max_day_cost;
+        let is_reached = most.is_some_and(|most| self.spent_today(daemon) >= most);
+        assert!(
+            reason != EndReason::DayCostLimit || is_reached,
+            "a caller is refused although the day's cost is not reached"
+        );
+    }
+
+    /// What the calls of a daemon have cost today, micro-USD. A call counts on the day on which it ends.
+    fn spent_today(&self, daemon: usize) -> u64 {
+        let Daemon { life, earlier, .. } = &self.daemons[daemon];
+        let today = self.wall() / DAY;
+        let of_it = self.tasks.iter().filter(|task| task.daemon == daemon && task.life == *life);
+        let todays = of_it.filter(|task| task.over_at.is_none_or(|at| at / DAY == today));
+        todays.map(|task| task.spent).sum::<u64>() + if earlier.0 == today { earlier.1 } else { 0 }
+    }
+
+    /// The call log tells a daemon what calls of an earlier daemon have cost today.
+    pub(crate) fn tell_earlier_cost(&mut self, daemon: usize, micro_usd: u64) {
+        self.daemons[daemon].earlier = (self.wall() / DAY, micro_usd);
+        let today = self.moment().wall.date_naive();
+        self.feed(daemon, Input::SpentEarlier(today, micro_usd));
     }
 
     /// What must be true of every daemon at any moment.
@@ -397,6 +433,7 @@ impl World {
             may_care |= it.readiness.asterisk == AsteriskLink::Connected && it.link.is_some();
         }
         may_care &= !self.ari_down();
+        self.hold_applications();
         let waiting = self.asterisk.waiting(&self.settings.app);
         self.alone.retain(|channel, _| waiting.contains(channel));
         for channel in waiting {
@@ -413,6 +450,23 @@ impl World {
             assert!(
                 *alone <= MOST_ALONE,
                 "{id} is in the application, and neither in a call nor in an errand"
+            );
+        }
+    }
+
+    /// No daemon stays without the application for long when nobody else has it.
+    fn hold_applications(&mut self) {
+        let is_up = !self.ari_down();
+        let listening: Vec<_> = self.daemons.iter().map(|it| !it.is_gone && it.link.is_some()).collect();
+        for (daemon, it) in self.daemons.iter_mut().enumerate() {
+            let others = listening.iter().enumerate().any(|(other, listens)| *listens && other != daemon);
+            let is_deaf = it.readiness.asterisk == AsteriskLink::Replaced && listening[daemon];
+            let passed = self.now.saturating_duration_since(it.deaf.1);
+            let is_counted = is_deaf && is_up && !others && !it.exchange.is_stopping();
+            it.deaf = (if is_counted { it.deaf.0 + passed } else { Duration::ZERO }, self.now);
+            assert!(
+                it.deaf.0 <= MOST_DEAF,
+                "nobody has the application, and daemon {daemon} does not take it"
             );
         }
     }

@@ -151,9 +151,12 @@ impl Oracle {
                 }
             }
         }
+        let books = |said: &Said| format!("{}: {} of {} bytes", said.item, said.played, said.sound.len());
         panic!(
-            "the caller hears something the model did not say, or not next: {:?}",
-            &bytes[..bytes.len().min(8)]
+            "the caller hears something the model did not say, or not next: {:?}, from item {} of {:?}",
+            &bytes[..bytes.len().min(8)],
+            self.first,
+            self.said.iter().map(books).collect::<Vec<_>>()
         );
     }
 

@@ -21,16 +21,17 @@ use openai_inbound_calls::sim::wire::Impairment;
 
 use super::exchange::Machine;
 use super::task::Happened;
-use super::world::{Dice, MS, Network, World, mark};
+use super::world::{Dice, MS, Network, WALL, World, mark};
 
 /// Enough to meet every kind of trouble, few enough for every `cargo test`.
 const WORLDS: u64 = 600;
 /// What so many worlds must have met, or they prove nothing: ends of calls, and troubles.
-const TO_BE_MET: [&str; 37] = [
+const TO_BE_MET: [&str; 38] = [
     "overload",
     "end of overload",
     "take-over",
     "return",
+    "the application taken back",
     "day's cost",
     "drain of calls",
     "busy",
@@ -65,6 +66,8 @@ const TO_BE_MET: [&str; 37] = [
     "unheard answer",
     "cut answer",
 ];
+/// A midnight of the wall clock, Unix seconds.
+const MIDNIGHT: i64 = (WALL / 86_400 + 1) * 86_400;
 /// After this time everybody is sent home.
 const LAST_MS: u64 = 9_000;
 /// The same in the few worlds that are there for what takes long: answers that are owed and do not come.
@@ -243,6 +246,7 @@ fn told(notice: &Notice) -> Option<&'static str> {
         Notice::DayCostReached { .. } => Some("day's cost"),
         Notice::Draining { calls: 1.., .. } => Some("drain of calls"),
         Notice::AriBack { .. } => Some("return"),
+        Notice::AriReturning { .. } => Some("the application taken back"),
         _ => None,
     }
 }
@@ -303,8 +307,15 @@ fn create(seed: u64, dice: &mut Dice, watched: bool) -> World {
     };
     world.reloads = dice.one_in(4);
     if dice.one_in(4) {
+        world.born = MIDNIGHT - dice.below(LAST_MS / 1_000) as i64;
+    }
+    if dice.one_in(4) {
         let most = 300 + dice.below(3_000);
         world.decide(|rules| rules.max_day_cost = Some(most));
+        if dice.one_in(2) {
+            let earlier = dice.below(most + most / 4);
+            world.tell_earlier_cost(0, earlier);
+        }
     }
     if dice.one_in(3) {
         world.take_at_most(1 + dice.below(2) as usize);
@@ -407,7 +418,8 @@ fn exchange_troubles(dice: &mut Dice) -> Vec<(u64, Trouble)> {
     }
     if dice.one_in(4) {
         let begins = dice.below(LAST_MS - 2_000);
-        troubles.push((begins, Trouble::Burden { machine: Machine::Overloaded }));
+        let machine = if dice.one_in(3) { Machine::Full } else { Machine::Overloaded };
+        troubles.push((begins, Trouble::Burden { machine }));
         troubles.push((begins + dice.below(5_000), Trouble::Burden { machine: Machine::Idle }));
         // Somebody calls while the daemon is overloaded.
         troubles.push((begins + 2_600 + dice.below(1_500), late_call(dice)));

@@ -212,6 +212,8 @@ pub(crate) type Restamp = Box<dyn Fn(u32, u32) -> u32>;
 /// Everything. See the module's documentation.
 pub(crate) struct World {
     pub(crate) start: Instant,
+    /// What the wall clock shows at the start, Unix seconds.
+    pub(crate) born: i64,
     pub(crate) now: Instant,
     pub(crate) dice: Dice,
     pub(crate) network: Network,
@@ -351,6 +353,7 @@ impl World {
         let start = now + 1_000 * MS;
         let mut world = Self {
             start,
+            born: WALL,
             now,
             dice: Dice(seed),
             network: Network::default(),
@@ -481,7 +484,7 @@ impl World {
 
     /// The wall clock, Unix seconds.
     pub(crate) fn wall(&self) -> i64 {
-        WALL + self.now.saturating_duration_since(self.start).as_secs() as i64
+        self.born + self.now.saturating_duration_since(self.start).as_secs() as i64
     }
 
     /// A delay with chance in it.
