@@ -6,6 +6,7 @@
 //! id alone, and after a crash the ids show which objects must be removed.
 
 pub mod event;
+pub mod lists;
 pub mod request;
 
 use std::fmt;

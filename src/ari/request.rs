@@ -65,13 +65,13 @@ pub enum Request {
     DeleteBridge(BridgeId),
     /// Asks whether an application is registered, and which channels and bridges belong to that application.
     Application(String),
-    /// Lists all bridges of all programs; see [`Application::add_bridges`] and [`idle_bridges`].
+    /// Lists all bridges of all programs; see [`Bridges`](super::lists::Bridges).
     Bridges,
     /// Asks for the description of one channel.
     Channel(ChannelId),
     /// Asks for the description of Asterisk itself; see [`version`] and [`started_at`].
     Info,
-    /// Lists the modules of Asterisk; see [`running_modules`].
+    /// Lists the modules of Asterisk; see [`running_modules`](super::lists::running_modules).
     Modules,
 }
 
@@ -243,10 +243,10 @@ fn path(segments: &[&str], query: &[(&str, &str)]) -> String {
 /// None: the reply holds no usable address, so no audio can be sent to Asterisk.
 pub fn media_address(body: &str) -> Option<SocketAddr> {
     #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Body {
-        Channel { channelvars: Variables },
-        Around { local_address: String, local_port: u16 },
+    struct Body {
+        channelvars: Option<Variables>,
+        local_address: Option<String>,
+        local_port: Option<u16>,
     }
     #[derive(Deserialize)]
     struct Variables {
@@ -256,8 +256,8 @@ pub fn media_address(body: &str) -> Option<SocketAddr> {
         port: String,
     }
     let (address, port) = match serde_json::from_str(body).ok()? {
-        Body::Channel { channelvars: Variables { address, port } } => (address, port.parse().ok()?),
-        Body::Around { local_address, local_port } => (local_address, local_port),
+        Body { channelvars: Some(Variables { address, port }), .. } => (address, port.parse().ok()?),
+        Body { local_address, local_port, .. } => (local_address?, local_port?),
     };
     (port != 0).then_some(SocketAddr::new(address.parse().ok()?, port))
 }
@@ -269,17 +269,6 @@ pub fn exists(body: &str) -> bool {
         value: String,
     }
     serde_json::from_str::<Body>(body).is_ok_and(|body| body.value == "1")
-}
-
-/// The bridges that have no channels, from the reply to [`Request::Bridges`].
-pub fn idle_bridges(body: &str) -> Vec<BridgeId> {
-    #[derive(Deserialize)]
-    struct Bridge {
-        id: String,
-        channels: Vec<String>,
-    }
-    let all: Vec<Bridge> = serde_json::from_str(body).unwrap_or_default();
-    all.iter().filter(|bridge| bridge.channels.is_empty()).map(|bridge| BridgeId::from(&*bridge.id)).collect()
 }
 
 /// The version of Asterisk, from the reply to [`Request::Info`].
@@ -309,64 +298,6 @@ pub fn started_at(body: &str) -> Option<String> {
     serde_json::from_str(body).ok().map(|Body { status: Status { startup_time } }| startup_time)
 }
 
-/// The names of the modules that are running, from the reply to [`Request::Modules`].
-pub fn running_modules(body: &str) -> Option<Vec<String>> {
-    #[derive(Deserialize)]
-    struct Module {
-        name: String,
-        status: String,
-    }
-    let all: Vec<Module> = serde_json::from_str(body).ok()?;
-    Some(all.into_iter().filter(|module| module.status == "Running").map(|module| module.name).collect())
-}
-
-/// The channels and bridges of an application, from the reply to [`Request::Application`].
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-pub struct Application {
-    /// The ids of the channels that are in the application, or to which the application is subscribed.
-    #[serde(default)]
-    channel_ids: Vec<String>,
-    /// The ids of the bridges to which the application is subscribed.
-    #[serde(default)]
-    bridge_ids: Vec<String>,
-}
-
-impl Application {
-    /// Reads the body of the reply. None: the body does not describe an application.
-    pub fn parse(body: &str) -> Option<Self> {
-        serde_json::from_str(body).ok()
-    }
-
-    /// Adds the bridges that are named after channels of this application, from the reply to
-    /// [`Request::Bridges`]. Asterisk lists a bridge with the application only once a channel of the
-    /// application has joined that bridge.
-    pub fn add_bridges(&mut self, body: &str) {
-        #[derive(Deserialize)]
-        struct Bridge {
-            id: String,
-        }
-        let all: Vec<Bridge> = serde_json::from_str(body).unwrap_or_default();
-        let ours = all.into_iter().map(|bridge| bridge.id).filter(|id| {
-            let caller = BridgeId::from(&**id).caller();
-            let is_here =
-                caller.is_some_and(|caller| self.channel_ids.iter().any(|id| *id == caller.as_str()));
-            is_here && !self.bridge_ids.contains(id)
-        });
-        let ours: Vec<_> = ours.collect();
-        self.bridge_ids.extend(ours);
-    }
-
-    /// The channels that belong to the application.
-    pub fn channels(&self) -> impl Iterator<Item = ChannelId> {
-        self.channel_ids.iter().map(|id| ChannelId::from(&**id))
-    }
-
-    /// The bridges that belong to the application.
-    pub fn bridges(&self) -> impl Iterator<Item = BridgeId> {
-        self.bridge_ids.iter().map(|id| BridgeId::from(&**id))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -393,34 +324,11 @@ mod tests {
     }
 
     #[test]
-    fn bridges_named_after_an_applications_channels_are_its_too() {
-        let mut application = Application::parse(
-            r#"{"name":"openai-app","channel_ids":["1.1","1.2"],"bridge_ids":["oic-bridge-1.1"]}"#,
-        )
-        .expect("an application");
-        application.add_bridges(
-            r#"[{"id":"oic-bridge-1.1","channels":["1.1"]},{"id":"oic-bridge-1.2","channels":[]},
-                {"id":"oic-bridge-9.9","channels":[]},{"id":"a conference"}]"#,
-        );
-        let bridges: Vec<_> = application.bridges().collect();
-        assert_eq!(bridges, ["oic-bridge-1.1", "oic-bridge-1.2"].map(BridgeId::from));
-        application.add_bridges("[]");
-        application.add_bridges("");
-        assert_eq!(application.bridges().count(), 2);
-    }
-
-    #[test]
     fn asterisk_is_asked_about_itself() {
         let info =
             r#"{"build":{"os":"Linux"},"system":{"version":"16.28.0~dfsg-0+deb11u4","entity_id":"0"}}"#;
         assert_eq!(version(info).as_deref(), Some("16.28.0~dfsg-0+deb11u4"));
         assert_eq!(version("{}"), None);
-        let bridges = r#"[{"id":"oic-bridge-1.0","technology":"simple_bridge","channels":[]},
-            {"id":"oic-bridge-2.0","technology":"simple_bridge","channels":["2.0","oic-media-2.0"]}]"#;
-        assert_eq!((idle_bridges(bridges), idle_bridges("{}")), (vec!["oic-bridge-1.0".into()], vec![]));
-        let modules = r#"[{"name":"acl","description":"","use_count":2,"status":"Running","support_level":"core"},
-            {"name":"chan_rtp.so","description":"","use_count":0,"status":"Not Running","support_level":"core"}]"#;
-        assert_eq!(running_modules(modules), Some(vec!["acl".to_owned()]));
         assert_eq!(
             (Request::Info.path(), Request::Modules.path()),
             ("/asterisk/info".into(), "/asterisk/modules".into())

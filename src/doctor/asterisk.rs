@@ -11,7 +11,8 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use super::facts::{AriFault, Asterisk, Dialplan};
-use crate::ari::request::{Reply, Request, running_modules, version};
+use crate::ari::lists::running_modules;
+use crate::ari::request::{Reply, Request, version};
 use crate::config::AsteriskConfig;
 use crate::net::ari_rest::AriRest;
 use crate::operator::Detail;

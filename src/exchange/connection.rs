@@ -14,7 +14,8 @@ use std::time::Instant;
 use super::absence::Absence;
 use super::errands::{ErrandId, Inquiry};
 use super::readiness::AsteriskLink;
-use crate::ari::request::{self, Application};
+use crate::ari::lists::Application;
+use crate::ari::request;
 use crate::ari::{ChannelId, Unreached};
 use crate::call::LegEvent;
 use crate::end_reason::EndReason;
@@ -147,7 +148,7 @@ impl Connection {
 
 /// What Asterisk says that our application holds; None: it does not say.
 pub(super) fn application(inquiry: &Inquiry) -> Option<Application> {
-    let mut application = Application::parse(inquiry.application()?).unwrap_or_default();
+    let mut application = inquiry.application()?.clone();
     if let Some(bridges) = inquiry.bridges() {
         application.add_bridges(bridges);
     }

@@ -10,7 +10,7 @@ use super::readiness::AsteriskLink;
 use super::switchboard::Directive;
 use super::{Exchange, Order, Output};
 use crate::ari::ChannelId;
-use crate::ari::request::{Request, idle_bridges};
+use crate::ari::request::Request;
 use crate::end_reason::EndReason;
 use crate::operator::Notice;
 
@@ -117,7 +117,7 @@ impl Exchange {
 
     /// Removes idle bridges whose callers are gone.
     pub(super) fn sweep(&mut self, inquiry: &Inquiry) {
-        let idle = inquiry.bridges().map(idle_bridges).unwrap_or_default();
+        let idle = inquiry.bridges().map(|bridges| bridges.idle().collect()).unwrap_or_default();
         if let Some(sweep) = Sweep::new(self.at.now, idle) {
             self.errands.begin(Errand::Sweep(sweep));
         }

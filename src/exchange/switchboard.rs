@@ -7,7 +7,8 @@ use std::net::SocketAddr;
 
 use super::Order;
 use crate::ari::event::{Channel, Event, parse_channel};
-use crate::ari::request::{Application, Reply, Request};
+use crate::ari::lists::Application;
+use crate::ari::request::{Reply, Request};
 use crate::ari::{ChannelId, OUR_PREFIX};
 use crate::call::{Hold, LegEvent};
 

@@ -6,12 +6,14 @@
 //! but did not answer in time is not repeated here, because only the caller of this module knows whether a
 //! repetition is safe. The length of an answer is bounded.
 
+use std::borrow::Cow;
 use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::StatusCode;
 use rustls::ClientConfig;
+use serde::Deserialize;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
@@ -49,6 +51,10 @@ const ANSWER_BYTES: usize = 1 << 20;
 /// The largest list that is read, in bytes. The list of the bridges of 1 000 calls has 0.7 MB. A larger value
 /// allows a faulty server to use more memory; a smaller value limits the number of calls.
 const LIST_BYTES: usize = 4 << 20;
+
+/// The number of characters of a refusal's message that are kept. Asterisk's messages are shorter. A larger value lets a faulty
+/// server write more into the log; a smaller one cuts messages.
+const MESSAGE_CHARS: usize = 200;
 
 /// The address of Asterisk's HTTP server, the credentials and the shared pool of connections.
 #[derive(Debug, Clone)]
@@ -173,7 +179,7 @@ impl AriRest {
         let status = response.status();
         let bound = if request.answers_a_list() { LIST_BYTES } else { ANSWER_BYTES };
         Attempt::Over(match answer::body(response, bound).await {
-            Ok(body) => reply(status, String::from_utf8_lossy(&body).into_owned()),
+            Ok(body) => reply(status, text(body)),
             Err(unread) => Reply::Lost(unread.to_string()),
         })
     }
@@ -201,10 +207,18 @@ fn reply(status: StatusCode, body: String) -> Reply {
     }
 }
 
-/// The `message` of Asterisk's JSON answer, or the first 200 characters of any other answer.
+/// The body as a text, which is not copied if it is valid.
+fn text(body: Vec<u8>) -> String {
+    String::from_utf8(body).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+/// The beginning of the `message` of Asterisk's JSON answer, or of any other answer.
 fn message(body: &str) -> String {
-    serde_json::from_str::<serde_json::Value>(body)
-        .ok()
-        .and_then(|json| Some(json.get("message")?.as_str()?.to_owned()))
-        .unwrap_or_else(|| body.chars().take(200).collect())
+    #[derive(Deserialize)]
+    struct Refusal<'a> {
+        #[serde(borrow)]
+        message: Cow<'a, str>,
+    }
+    let message = serde_json::from_str::<Refusal<'_>>(body).map(|refusal| refusal.message);
+    message.as_deref().unwrap_or(body).chars().take(MESSAGE_CHARS).collect()
 }

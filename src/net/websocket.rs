@@ -36,9 +36,10 @@ const WRITE_BACKLOG_BYTES: usize = 32 * 1024;
 /// The size of the kernel's send buffer in bytes. The kernel's larger default would hide a stalled peer for a
 /// minute; a smaller value blocks the socket sooner.
 const SEND_BUFFER_BYTES: usize = 16 * 1024;
-/// The largest message that is accepted, in bytes. The largest audio deltas have about 100 kB. A larger value
-/// allows a faulty server to use more memory; a smaller value may end the session at a long message.
-const MESSAGE_BYTES: usize = 16 * 1024 * 1024;
+/// The largest message that is accepted, in bytes. The largest audio deltas have about 100 kB, the events of Asterisk a few
+/// kB. A larger value allows a faulty server to use more memory; a smaller value may end the session at a long message, such as a
+/// `session.updated` that repeats very long instructions.
+const MESSAGE_BYTES: usize = 4 * 1024 * 1024;
 
 /// A byte stream: TCP or TLS.
 pub trait Duplex: AsyncRead + AsyncWrite + Send {}

@@ -326,7 +326,7 @@ pub(crate) fn rules() -> Rules {
 }
 
 #[expect(clippy::disallowed_methods, reason = "virtual time has to begin at some instant")]
-fn epoch() -> Instant {
+pub(crate) fn epoch() -> Instant {
     Instant::now()
 }
 

@@ -13,7 +13,8 @@ pub(crate) mod settings;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use openai_inbound_calls::ari::request::{Application, Reply, Request, media_address};
+use openai_inbound_calls::ari::lists::Application;
+use openai_inbound_calls::ari::request::{Reply, Request, media_address};
 use openai_inbound_calls::ari::{ChannelId, event};
 use openai_inbound_calls::call::ledger::{Price, Prices, Rates};
 use openai_inbound_calls::call::limits::Limits;

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::{Finding, PROBED, Step, Turn};
 use crate::ari::ChannelId;
+use crate::ari::lists::{Application, Bridges};
 use crate::ari::request::{Reply, Request};
 use crate::call::replies::complaint;
 use crate::operator::Notice;
@@ -25,8 +26,28 @@ pub(in crate::exchange) enum Purpose {
 #[derive(Debug)]
 pub(in crate::exchange) struct Inquiry {
     pub(in crate::exchange) purpose: Purpose,
-    questions: Vec<(Request, Option<Reply>)>,
+    questions: Vec<(Request, Option<Answer>)>,
     turn: Turn,
+}
+
+/// What Asterisk has answered. Of long answers only what is used is kept.
+#[derive(Debug)]
+enum Answer {
+    Application(Application),
+    Bridges(Bridges),
+    Other(Reply),
+}
+
+impl Answer {
+    fn new(request: &Request, reply: &Reply) -> Self {
+        match (request, reply) {
+            (Request::Application(_), Reply::Done(body)) => {
+                Self::Application(Application::parse(body).unwrap_or_default())
+            }
+            (Request::Bridges, Reply::Done(body)) => Self::Bridges(Bridges::parse(body)),
+            _ => Self::Other(reply.clone()),
+        }
+    }
 }
 
 impl Inquiry {
@@ -68,7 +89,7 @@ impl Inquiry {
 
     pub(super) fn replied(&mut self, request: &Request, reply: &Reply) -> Step {
         for (_, answer) in self.questions.iter_mut().filter(|(asked, _)| asked == request) {
-            *answer = Some(reply.clone());
+            *answer = Some(Answer::new(request, reply));
         }
         if self.questions.iter().any(|(_, answer)| answer.is_none()) {
             return Step::GoesOn;
@@ -87,40 +108,49 @@ impl Inquiry {
     }
 
     /// What the application holds; None: there was no answer.
-    pub(in crate::exchange) fn application(&self) -> Option<&str> {
-        self.done(|request| matches!(request, Request::Application(_)))
+    pub(in crate::exchange) fn application(&self) -> Option<&Application> {
+        self.answers().find_map(|(_, answer)| match answer {
+            Answer::Application(application) => Some(application),
+            Answer::Bridges(_) | Answer::Other(_) => None,
+        })
     }
 
     /// Whether Asterisk knows no such application: no program is connected for it, and no channel is in it.
     pub(in crate::exchange) fn application_is_gone(&self) -> bool {
-        let is_it = |request: &Request| matches!(request, Request::Application(_));
-        let mut replies = self.questions.iter().filter(|(request, _)| is_it(request)).map(|(_, reply)| reply);
-        replies.any(|reply| matches!(reply, Some(Reply::Refused { status: 404, .. })))
+        self.answers().any(|answer| {
+            matches!(answer, (Request::Application(_), Answer::Other(Reply::Refused { status: 404, .. })))
+        })
     }
 
-    /// All bridges, if there was an answer.
-    pub(in crate::exchange) fn bridges(&self) -> Option<&str> {
-        self.done(|request| *request == Request::Bridges)
+    /// The bridges, if there was an answer.
+    pub(in crate::exchange) fn bridges(&self) -> Option<&Bridges> {
+        self.answers().find_map(|(_, answer)| match answer {
+            Answer::Bridges(bridges) => Some(bridges),
+            Answer::Application(_) | Answer::Other(_) => None,
+        })
     }
 
     /// What Asterisk says of itself, if there was an answer.
     pub(in crate::exchange) fn info(&self) -> Option<&str> {
-        self.done(|request| *request == Request::Info)
+        self.answers().find_map(|answer| match answer {
+            (Request::Info, Answer::Other(Reply::Done(body))) => Some(&**body),
+            _ => None,
+        })
     }
 
     /// The operator's line, if we may not change a channel.
     pub(in crate::exchange) fn forbidden(&self) -> Option<Notice> {
-        let is_change = |(request, _): &&(Request, Option<Reply>)| matches!(request, Request::Hangup(_));
-        let (request, reply) = self.questions.iter().find(is_change)?;
-        let reply = reply.as_ref()?;
-        matches!(reply, Reply::Refused { status: 401 | 403, .. }).then(|| complaint(request, reply)).flatten()
-    }
-
-    fn done(&self, is_it: impl Fn(&Request) -> bool) -> Option<&str> {
-        self.questions.iter().find_map(|(request, reply)| match reply {
-            Some(Reply::Done(body)) if is_it(request) => Some(&**body),
+        self.answers().find_map(|answer| match answer {
+            (
+                request @ Request::Hangup(_),
+                Answer::Other(reply @ Reply::Refused { status: 401 | 403, .. }),
+            ) => complaint(request, reply),
             _ => None,
         })
+    }
+
+    fn answers(&self) -> impl Iterator<Item = (&Request, &Answer)> {
+        self.questions.iter().filter_map(|(request, answer)| Some((request, answer.as_ref()?)))
     }
 }
 

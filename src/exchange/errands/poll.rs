@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use super::{Finding, Step, Turn};
 use crate::ari::ChannelId;
 use crate::ari::event::parse_channel;
-use crate::ari::request::{Application, Reply, Request};
+use crate::ari::lists::Application;
+use crate::ari::request::{Reply, Request};
 use crate::call::LegEvent;
 
 /// How often live calls are looked at while their events go elsewhere. A longer pause leaves more of a caller who has hung up
