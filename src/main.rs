@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand};
 use futures_util::{Stream, stream};
 use openai_inbound_calls::commands::config::Form;
 use openai_inbound_calls::config::Config;
+use openai_inbound_calls::daemon::lock::{self, Lock};
 use openai_inbound_calls::operator::{Detail, Language, Notice};
 use openai_inbound_calls::{bench, commands, daemon, demo, doctor, logging, machine, output};
 use tokio::signal::unix::{SignalKind, signal};
@@ -190,8 +191,23 @@ fn serve() -> ExitCode {
         operator.say(&remark);
     }
     let guard = &guard;
-    match run(|stop| async move { daemon::run(config, operator, stop, reloads(guard)?).await }) {
-        Ok(()) => ExitCode::SUCCESS,
+    let alone = async |stop| {
+        let _lock = match lock::take(&config).await {
+            Lock::Held(file) => Some(file),
+            Lock::Refused(notice) => {
+                operator.say(&notice);
+                return Ok(ExitCode::FAILURE);
+            }
+            Lock::Unknown(notice) => {
+                operator.say(&notice);
+                None
+            }
+        };
+        daemon::run(config, operator, stop, reloads(guard)?).await?;
+        Ok(ExitCode::SUCCESS)
+    };
+    match run(alone) {
+        Ok(code) => code,
         Err(error) => {
             operator.say(&Notice::Unexpected { detail: Detail::new(format!("{error:#}")) });
             ExitCode::FAILURE

@@ -14,6 +14,7 @@
 //! | `start` | what a daemon is made of, from its configuration |
 //! | `rules`, `reload` | what the exchange goes by, made of the configuration; a configuration that was read again |
 //! | `call_log` | rows of the call log |
+//! | `lock` | keeps a second daemon from the application of the first |
 //! | `ticks` | how often the clock of a call was late |
 //! | `service_manager` | what systemd is told |
 
@@ -21,6 +22,7 @@ mod backlog;
 mod call_log;
 mod call_task;
 mod calls;
+pub mod lock;
 mod reload;
 mod rules;
 mod service_manager;

@@ -81,6 +81,52 @@ async fn a_second_daemon_started_by_mistake_takes_the_calls_and_the_first_does_n
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_daemon_of_the_same_folder_does_not_start() {
+    let world = World::new(Script::default());
+    let mut first = world.program(&[]).await;
+    let pid = first.pid().as_raw_nonzero();
+    for (language, line) in [
+        (
+            "es",
+            format!(
+                "Ya hay un servicio para la aplicación ARI openai-app con la misma carpeta de grabaciones (proceso {pid})"
+            ),
+        ),
+        (
+            "en",
+            format!(
+                "A daemon already serves the ARI application openai-app with the same folder of recordings (process {pid})"
+            ),
+        ),
+    ] {
+        let mut second = Program::start(world.variables_with(&[("LOG_LANGUAGE", language)]));
+        assert_eq!(second.exit().await.code(), Some(1));
+        assert!(second.log().contains(&line), "{}", second.log());
+    }
+    let connects = world.asterisk.journal().iter().filter(|(_, line)| line == "GET /events 101").count();
+    assert_eq!(connects, 1, "the application stays with the first");
+    // Another application may have its daemon over the same folder. The kernel releases the lock of a daemon that is killed.
+    let other = Program::start(world.variables_with(&[("ASTERISK_APP", "other-app")]));
+    other.says("INFO", "Conexión ARI establecida").await;
+    first.signal("KILL");
+    assert!(!first.exit().await.success());
+    let third = Program::start(world.variables());
+    third.says("INFO", "Conexión ARI establecida").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_daemon_whose_lock_cannot_be_had_says_so_and_starts() {
+    let world = World::new(Script::default());
+    let address = world.asterisk.address();
+    let lock = format!(".openai-app@{}_{}.lock", address.ip(), address.port());
+    let elsewhere = world.recordings.path().join("elsewhere");
+    std::os::unix::fs::symlink(&elsewhere, world.recordings.path().join(&lock)).expect("a link");
+    let program = world.program(&[]).await;
+    program.says("WARNING", "un segundo servicio para la misma aplicación no se notaría al iniciarse").await;
+    assert!(!elsewhere.exists(), "no link is followed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_bridges_that_were_never_joined_those_without_a_caller_are_removed() {
     let world = World::new(Script::default());
     let tls = tls::client_config().expect("a trust store");

@@ -55,6 +55,14 @@ macro_rules! of_the_daemon {
     EnvFileAbsent { folder: String } => Info,
         "No hay archivo .env en {folder}: se usan solo las variables del proceso",
         "No .env file in {folder}: only the variables of the process are used";
+    /// Another daemon with the same recordings folder has the same application; `pid` is its process.
+    AlreadyRunning { app: String, pid: String } => Error,
+        "Ya hay un servicio para la aplicación ARI {app} con la misma carpeta de grabaciones (proceso {pid}): este no se inicia. Detenga el otro, o use otros ASTERISK_APP y RECORDINGS_DIR",
+        "A daemon already serves the ARI application {app} with the same folder of recordings (process {pid}): this one does not start. Stop the other one, or use another ASTERISK_APP and RECORDINGS_DIR";
+    /// It cannot be told whether another daemon runs.
+    LockUnavailable { path: String, cause: Detail } => Warn,
+        "No se puede bloquear {path} ({cause}): un segundo servicio para la misma aplicación no se notaría al iniciarse",
+        "{path} cannot be locked ({cause}): a second daemon for the same application would not be noticed at its start";
     /// A defect of the daemon itself.
     Unexpected { detail: Detail } => Error,
         "Error interno inesperado: {detail}",
