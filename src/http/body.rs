@@ -1,9 +1,12 @@
-//! Reads the body of a request: small JSON, within a time limit.
+//! Reads the body of a request: small JSON, within a time limit. Of senders who have not proven who they are, few are waited for at
+//! once.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use serde::de::DeserializeOwned;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The largest body, in bytes. It is larger than any token or name with the JSON around it. A larger value would let
 /// strangers use more memory.
@@ -11,6 +14,26 @@ const BYTES: usize = 16 * 1024;
 /// How long the whole body may take to arrive. A longer time lets strangers hold connections; a shorter one fails on
 /// slow lines.
 const TIME: Duration = Duration::from_secs(10);
+
+/// How many bodies of unknown senders may be on their way at once. More would let strangers who send slowly take the connections of
+/// everybody else; fewer would refuse logins that come at the same moment.
+const UNKNOWN_SENDERS: usize = 16;
+
+/// The turns to send a body without having proven who one is. Clones share the turns.
+#[derive(Debug, Clone)]
+pub(super) struct Turns(Arc<Semaphore>);
+
+impl Turns {
+    /// All turns are free.
+    pub(super) fn new() -> Self {
+        Self(Arc::new(Semaphore::new(UNKNOWN_SENDERS)))
+    }
+
+    /// The turn for one body; None: too many are on their way. Dropping it frees the turn.
+    pub(super) fn take(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.0).try_acquire_owned().ok()
+    }
+}
 
 /// Reads and parses the body. Returns `None` if the body is not the expected JSON, is too large, or does not arrive
 /// in time.

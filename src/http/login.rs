@@ -63,9 +63,15 @@ pub(super) async fn login(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
+    let turn = api.logins().take().ok_or_else(|| {
+        let detail = "too many others are logging in at this moment; try again";
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_logins", detail)
+            .with(header::RETRY_AFTER, HeaderValue::from_static("10"))
+    })?;
     let login = body::read::<Login>(body).await.ok_or_else(|| {
         Problem::new(StatusCode::BAD_REQUEST, "bad_login", "send JSON: {\"token\": \"TOKEN\"}")
     })?;
+    drop(turn);
     let source = source.map(|Extension(source)| source);
     let (who, id) = api.guard().log_in(source, login.token.as_bytes())?;
     let secure = headers.get("x-forwarded-proto").is_some_and(|proto| proto.as_bytes() == b"https");

@@ -131,10 +131,10 @@ pub struct Parts {
     pub clock: fn() -> DateTime<FixedOffset>,
 }
 
-/// The state of the routes: the parts, the permits for streams of events, the access to the disk, and the recordings
-/// whose failure is in the log. Clones are cheap.
+/// The state of the routes: the parts, the permits for streams of events, the access to the disk, the recordings
+/// whose failure is in the log, and the turns of those who log in. Clones are cheap.
 #[derive(Clone)]
-pub struct Api(Arc<Parts>, Arc<Semaphore>, OnDisk, Arc<Said>);
+pub struct Api(Arc<Parts>, Arc<Semaphore>, OnDisk, Arc<Said>, body::Turns);
 
 impl fmt::Debug for Api {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -143,6 +143,11 @@ impl fmt::Debug for Api {
 }
 
 impl Api {
+    /// The turns of those who log in.
+    fn logins(&self) -> &body::Turns {
+        &self.4
+    }
+
     fn guard(&self) -> &Guard {
         &self.0.guard
     }
@@ -222,7 +227,13 @@ impl Api {
 /// Builds the router with all routes.
 pub fn router(parts: Parts) -> Router {
     let asks_for_tokens = parts.guard.asks_for_tokens();
-    let api = Api(Arc::new(parts), Arc::new(Semaphore::new(live::STREAMS)), OnDisk::new(), Arc::default());
+    let api = Api(
+        Arc::new(parts),
+        Arc::new(Semaphore::new(live::STREAMS)),
+        OnDisk::new(),
+        Arc::default(),
+        body::Turns::new(),
+    );
     let (router, document) = OpenApiRouter::with_openapi(openapi::begin())
         .routes(routes!(recordings::list))
         .routes(routes!(recordings::one, recordings::delete))

@@ -3,8 +3,10 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 
+use openai_inbound_calls::config::Role;
+
 use crate::live::scene;
-use crate::world::{PATIENCE, With, World};
+use crate::world::{PATIENCE, With, World, token};
 
 fn connect(world: &World) -> TcpStream {
     let stream = TcpStream::connect(world.address).unwrap();
@@ -39,6 +41,35 @@ fn idle_connections_of_one_address_keep_nobody_waiting() {
         stream.set_nonblocking(true).unwrap();
         assert_eq!(stream.read(&mut [0]).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
     }
+}
+
+/// Behind a proxy one share has all connections; strangers at many addresses would have as many.
+#[test]
+fn logins_whose_bodies_do_not_come_keep_nobody_out() {
+    let secret = "full-0123456789ab";
+    let tokens = vec![token("boss", Role::Full, secret)];
+    let with = With { tokens, trusted_proxies: &["127.0.0.1/32"], ..With::default() };
+    let world = World::over(tempfile::tempdir().unwrap(), with);
+    let slow: Vec<_> = (0..256).map(|_| connect(&world)).collect();
+    for stream in &slow {
+        let head = format!("POST /login HTTP/1.1\r\nHost: {}\r\nContent-Length: 40\r\n\r\n{{", world.address);
+        let mut stream = stream;
+        stream.write_all(head.as_bytes()).unwrap();
+    }
+    // Only a few are waited for; the answer to the others, which comes at once, frees their connections.
+    let mut answers = Vec::new();
+    for stream in &slow {
+        stream.set_nonblocking(true).unwrap();
+    }
+    world.until("the others are answered", |_| {
+        let mut start = [0; 12];
+        let read = |mut stream: &TcpStream| stream.read(&mut start).ok().map(|_| start);
+        answers.extend(slow.iter().filter_map(read).filter(|start| start.starts_with(b"HTTP")));
+        answers.len() >= 240
+    });
+    assert!(answers.iter().all(|start| start.ends_with(b"503")));
+    let bearer = format!("Bearer {secret}");
+    assert_eq!(world.ask("GET", "/calls", &[("Authorization", &bearer)]).status, 200);
 }
 
 #[test]

@@ -171,7 +171,7 @@ impl World {
     }
 
     /// Repeats the check until it succeeds.
-    pub(crate) fn until(&self, what: &str, is_so: impl Fn(&Self) -> bool) {
+    pub(crate) fn until(&self, what: &str, mut is_so: impl FnMut(&Self) -> bool) {
         let end = now() + PATIENCE;
         while !is_so(self) {
             assert!(now() < end, "waited in vain until {what}");
