@@ -27,9 +27,9 @@ pub enum EndReason {
     DayCostLimit,
     /// The caller had called as often as one caller may within an hour: they were not taken at all.
     CallerLimit,
-    /// There were as many calls as there may be, or the daemon stops: the caller was not taken at all.
+    /// There were as many calls as there may be: the caller was not taken at all.
     Busy,
-    /// The daemon stops and the time for live calls is over.
+    /// The daemon stops: the time for live calls was over, or the caller was not taken at all.
     Shutdown,
     /// The model refused the session for good: key, quota, model, settings.
     SessionFailed,
@@ -39,6 +39,8 @@ pub enum EndReason {
     SessionLost,
     /// No RTP port was free.
     NoPort,
+    /// `LOCAL_IP_ADDRESS` is not an address of this machine: no RTP port could be bound.
+    LocalAddressMissing,
     /// Asterisk refused or lost the bridge or the media channel.
     SetupFailed,
     /// The media channel went away in the middle of the call.
@@ -57,7 +59,7 @@ pub enum EndReason {
 
 impl EndReason {
     /// Every reason, for tables and tests.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::CallerHungUp,
         Self::AssistantHungUp,
         Self::Transferred,
@@ -76,6 +78,7 @@ impl EndReason {
         Self::SessionLate,
         Self::SessionLost,
         Self::NoPort,
+        Self::LocalAddressMissing,
         Self::SetupFailed,
         Self::MediaLost,
         Self::ModelFailed,
@@ -113,6 +116,7 @@ impl EndReason {
             Self::SessionLate => "session_late",
             Self::SessionLost => "session_lost",
             Self::NoPort => "no_port",
+            Self::LocalAddressMissing => "local_address_missing",
             Self::SetupFailed => "setup_failed",
             Self::MediaLost => "media_lost",
             Self::ModelFailed => "model_failed",

@@ -36,6 +36,7 @@ const fn severity(obstacle: Obstacle) -> Status {
     match obstacle {
         Obstacle::NoDaemon
         | Obstacle::AsteriskAway
+        | Obstacle::AsteriskCredentialsRefused
         | Obstacle::ApplicationReplaced
         | Obstacle::AsteriskRefuses
         | Obstacle::LocalAddressMissing
@@ -56,6 +57,9 @@ const fn words(obstacle: Obstacle, language: Language) -> &'static str {
             "the process serves the API only, and no calls",
         ),
         Obstacle::AsteriskAway => ("sin conexión con Asterisk", "no connection to Asterisk"),
+        Obstacle::AsteriskCredentialsRefused => {
+            ("Asterisk rechaza el usuario o la contraseña", "Asterisk refuses the user or the password")
+        }
         Obstacle::ApplicationReplaced => (
             "otro programa ha tomado la aplicación ARI: ciérrelo y reinicie el servicio",
             "another program has taken the ARI application: stop it and restart the daemon",

@@ -85,7 +85,9 @@ impl Admission {
 impl Exchange {
     /// A caller who is in no call has entered the application.
     pub(super) fn arrived(&mut self, channel: Channel) {
-        let refused = if self.shutdown.is_on() || self.strain.is_on() || self.is_full() {
+        let refused = if self.shutdown.is_on() {
+            Some(EndReason::Shutdown)
+        } else if self.strain.is_on() || self.is_full() {
             Some(EndReason::Busy)
         } else {
             self.admission.refuses(self.at, &self.rules, &channel.caller)
@@ -126,10 +128,11 @@ impl Exchange {
 
     /// There is no RTP socket for a call of this caller.
     pub(super) fn not_started(&mut self, channel: Channel, why: &NoSocket) {
-        self.health.call_ended(self.at.wall, EndReason::NoPort, false);
+        let reason = why.reason();
+        self.health.call_ended(self.at.wall, reason, false);
         self.switchboard.ended(&channel.id);
         let why = why.notice(&self.rules);
-        self.refuse(channel, Some(why), EndReason::NoPort);
+        self.refuse(channel, Some(why), reason);
     }
 
     /// A call has cost so much by now.

@@ -67,6 +67,11 @@ impl Connection {
         }
     }
 
+    /// Whether Asterisk refuses user or password, as far as the last attempt to connect tells.
+    pub(super) fn are_credentials_refused(&self) -> bool {
+        self.unreached == Some(Unreached::Credentials)
+    }
+
     /// The event socket stands, and this errand asks what Asterisk holds.
     pub(super) fn connected(&mut self, errand: ErrandId) {
         self.unreached = None;

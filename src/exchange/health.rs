@@ -21,6 +21,14 @@ pub enum NoSocket {
 }
 
 impl NoSocket {
+    /// Why the caller goes on.
+    pub(super) const fn reason(&self) -> EndReason {
+        match self {
+            Self::Exhausted => EndReason::NoPort,
+            Self::Unbindable(_) => EndReason::LocalAddressMissing,
+        }
+    }
+
     /// The operator's line.
     pub(super) fn notice(&self, rules: &Rules) -> Notice {
         match self {
@@ -114,11 +122,13 @@ impl Health {
 
     /// A call is over, in which caller and media channel heard each other (`joined`) or did not.
     pub(super) fn call_ended(&mut self, wall: DateTime<FixedOffset>, reason: EndReason, joined: bool) {
-        use EndReason::{AsteriskLost, MediaLost, NoPort, SetupFailed};
+        use EndReason::{AsteriskLost, LocalAddressMissing, MediaLost, NoPort, SetupFailed};
         match reason {
             // Lost with Asterisk itself, which is away, or another one since.
             AsteriskLost if joined => {}
-            AsteriskLost | MediaLost | NoPort | SetupFailed => self.sound_failed = Some(wall),
+            AsteriskLost | LocalAddressMissing | MediaLost | NoPort | SetupFailed => {
+                self.sound_failed = Some(wall);
+            }
             _ if joined => self.sound_failed = None,
             // Over before it could tell.
             _ => {}

@@ -27,6 +27,8 @@ pub struct Readiness {
     pub asterisk: AsteriskLink,
     /// Asterisk forbids what it is asked for, or does not answer in time.
     pub asterisk_refuses: bool,
+    /// Asterisk refuses user or password.
+    pub credentials_refused: bool,
     /// `LOCAL_IP_ADDRESS` is no address of this machine.
     pub address_missing: bool,
     /// When the sound of a call could last not be connected, if it could of none since.
@@ -61,6 +63,7 @@ impl Exchange {
         Readiness {
             asterisk: self.connection.link(),
             asterisk_refuses: health.asterisk_refuses,
+            credentials_refused: self.connection.are_credentials_refused(),
             address_missing: health.is_address_missing(),
             sound_failed: health.sound_failed(),
             openai_failed: admission.openai().failed_at(),

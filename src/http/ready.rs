@@ -25,6 +25,8 @@ pub enum Obstacle {
     NoDaemon,
     /// The daemon has no connection to Asterisk.
     AsteriskAway,
+    /// Asterisk refuses `ASTERISK_USERNAME` or `ASTERISK_PASSWORD`, so the daemon has no connection to it.
+    AsteriskCredentialsRefused,
     /// Another program has taken over the ARI application.
     ApplicationReplaced,
     /// Asterisk refuses the daemon's requests (for example because of `read_only` in ari.conf), or does not answer in
@@ -51,9 +53,10 @@ pub enum Obstacle {
 
 impl Obstacle {
     /// All obstacles, in the order of the enum.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::NoDaemon,
         Self::AsteriskAway,
+        Self::AsteriskCredentialsRefused,
         Self::ApplicationReplaced,
         Self::AsteriskRefuses,
         Self::LocalAddressMissing,
@@ -72,6 +75,7 @@ impl Obstacle {
         match self {
             Self::NoDaemon => "no_daemon",
             Self::AsteriskAway => "asterisk_away",
+            Self::AsteriskCredentialsRefused => "asterisk_credentials_refused",
             Self::ApplicationReplaced => "application_replaced",
             Self::AsteriskRefuses => "asterisk_refuses",
             Self::LocalAddressMissing => "local_address_missing",
@@ -142,6 +146,7 @@ fn obstacles(readiness: &Readiness, now: DateTime<FixedOffset>) -> Vec<Obstacle>
     let Readiness { asterisk, openai_failed, openai_out, full, overloaded, day_spent, draining, .. } =
         *readiness;
     let link = match asterisk {
+        AsteriskLink::Away if readiness.credentials_refused => Some(Obstacle::AsteriskCredentialsRefused),
         AsteriskLink::Away => Some(Obstacle::AsteriskAway),
         AsteriskLink::Connected => None,
         AsteriskLink::Replaced => Some(Obstacle::ApplicationReplaced),
@@ -239,5 +244,7 @@ mod tests {
         ];
         assert_eq!(obstacles(&readiness, now), all);
         assert_eq!(obstacles(&Readiness::default(), now), [Obstacle::AsteriskAway]);
+        let refused = Readiness { credentials_refused: true, ..Readiness::default() };
+        assert_eq!(obstacles(&refused, now), [Obstacle::AsteriskCredentialsRefused]);
     }
 }

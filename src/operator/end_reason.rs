@@ -36,6 +36,7 @@ impl EndReason {
             Self::SessionLate => ("OpenAI no respondió a tiempo", "OpenAI did not answer in time"),
             Self::SessionLost => ("se perdió la conexión con OpenAI", "the connection with OpenAI was lost"),
             Self::NoPort => ("no quedaba ningún puerto RTP libre", "no RTP port was free"),
+            Self::LocalAddressMissing => ("LOCAL_IP_ADDRESS no es una dirección de este equipo", "LOCAL_IP_ADDRESS is not an address of this machine"),
             Self::SetupFailed => ("Asterisk no pudo conectar el audio", "Asterisk could not connect the audio"),
             Self::MediaLost => ("se perdió el canal de audio", "the audio channel was lost"),
             Self::ModelFailed => ("el modelo no respondió", "the model did not answer"),

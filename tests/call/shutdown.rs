@@ -29,7 +29,7 @@ fn a_live_call_may_finish_while_new_callers_go_on_in_the_dialplan() {
         ",
     );
     assert!(matches!(world.outcome(late).ended, Some(Ending::Continued { .. })));
-    assert_eq!(world.outcome(late).variables, [("AI_END_REASON".to_owned(), "busy".to_owned())]);
+    assert_eq!(world.outcome(late).variables, [("AI_END_REASON".to_owned(), "shutdown".to_owned())]);
     assert!(world.live.is_empty());
     assert_eq!(world.left_over(), [""; 0]);
 }

@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::api::Api;
 use crate::call_log::{calls, ended};
+use crate::ready::becomes;
 use crate::world::{PATIENCE, Program, World, assert_no_violations, contains, listen, ms, until};
 
 const LOST: &str = "Conexión cerrada, reintentando...";
@@ -78,6 +79,7 @@ async fn a_wrong_password_is_said_plainly_and_tried_again() {
             "rechaza el usuario o la contraseña de ARI: revise ASTERISK_USERNAME y ASTERISK_PASSWORD",
         )
         .await;
+    becomes(&Api::of(&program).await, &["asterisk_credentials_refused"]).await;
     assert!(!program.log().contains("wrong"), "{}", program.log());
     assert_eq!(program.count("INFO", CONNECTED), 0);
 }

@@ -90,7 +90,7 @@ async fn an_address_that_is_not_of_this_machine_is_named_at_the_start() {
     program.says("ERROR", "No se puede abrir un socket RTP en 192.0.2.1").await;
     becomes(&api, &["local_address_missing"]).await;
     let call = world.call(waits());
-    until("the caller goes on", || world.end_reason(call).as_deref() == Some("no_port")).await;
+    until("the caller goes on", || world.end_reason(call).as_deref() == Some("local_address_missing")).await;
     becomes(&api, &["local_address_missing", "sound_failing"]).await;
 }
 

@@ -31,7 +31,7 @@ async fn a_live_call_finishes_and_a_new_one_is_sent_on() {
     until("the late caller is sent on", || world.asterisk.outcome(late).state == CallState::Gone).await;
     let at = Ending::Continued { context: "humans".into(), extension: "100".into(), priority: 1 };
     assert_eq!(world.asterisk.outcome(late).ended, Some(at));
-    assert_eq!(world.end_reason(late).as_deref(), Some("busy"));
+    assert_eq!(world.end_reason(late).as_deref(), Some("shutdown"));
     world.over(call).await;
     assert!(contains(&world.heard(call), &pattern(2_000, 2)), "answered after SIGTERM");
     assert_eq!(world.asterisk.outcome(call).ended, Some(Ending::CallerHungUp));
@@ -100,7 +100,7 @@ async fn of_twenty_live_calls_some_finish_and_the_rest_are_told_goodbye_and_ever
     let late = world.call(vec![Step::Pause(ms(60_000))]);
     until("the late caller is sent on", || world.asterisk.outcome(late).state == CallState::Gone).await;
     assert!(matches!(world.asterisk.outcome(late).ended, Some(Ending::Continued { .. })));
-    assert_eq!(world.end_reason(late).as_deref(), Some("busy"));
+    assert_eq!(world.end_reason(late).as_deref(), Some("shutdown"));
     let before: Vec<_> = calls.iter().map(|call| figures(call).packets).collect();
     until("everybody is still served", || {
         calls.iter().zip(&before).all(|(call, before)| figures(call).packets > *before)
