@@ -123,7 +123,7 @@ function totals(stats) {
     { class: "card", "aria-label": word("total") },
     facts([
       [word("calls"), number(sum((row) => row.calls))],
-      [word("minutes"), number(sum((row) => row.minutes))],
+      [word("minutes"), decimal(sum((row) => row.minutes))],
       [word("cost"), usd(sum((row) => row.cost_usd))],
       [word("cost_unknown"), unknown > 0 ? number(unknown) : null],
       [word("tokens_in"), number(sum(({ tokens }) => fresh(tokens)))],
