@@ -169,7 +169,7 @@ fn the_longest_lists_of_an_asterisk_cost_twice_their_length() {
 
 /// An exchange connects to an Asterisk that answers with these bodies: what the application holds, and all bridges.
 fn connect(bodies: &[String; 2]) -> Exchange {
-    let at = Moment { now: epoch(), wall: Default::default() };
+    let at = Moment { now: epoch(), wall: chrono::DateTime::default() };
     let mut exchange = Exchange::new(at, rules());
     let outputs: Vec<_> = exchange.handle(at, Input::Connected).collect();
     for output in outputs {
