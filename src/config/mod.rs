@@ -17,7 +17,7 @@
 //! | `assemble` | what fits together |
 //! | `calls`, `media`, `recordings`, `archive`, `apology`, `models`, `prices`, `log_filter` | the sections of the configuration and their values |
 //! | `variables`, `settings` | every variable with its default and meaning; the values in force |
-//! | `survey`, `problem` | the configuration as far as it is valid; what can be wrong with it |
+//! | `parts`, `survey`, `problem` | the sections; the configuration as far as it is valid; what can be wrong with it |
 //! | `privacy`, `secrecy` | what leaves this machine without encryption; what must not appear in a log line |
 //! | `reload` | what takes effect when the configuration is read again |
 
@@ -31,6 +31,7 @@ mod load;
 mod log_filter;
 mod media;
 mod models;
+mod parts;
 mod prices;
 mod privacy;
 mod problem;
@@ -53,9 +54,10 @@ use std::time::Duration;
 
 pub use archive::{ApiConfig, ApiToken, ArchiveConfig, Role};
 pub use log_filter::directives as log_directives;
+pub use parts::Parts;
 pub use problem::{LoadError, Problem};
 pub use settings::{Setting, Shown};
-pub use survey::{Parts, Survey};
+pub use survey::Survey;
 pub use variables::{USUAL, VARIABLES, Variable, env_example};
 pub use words::Scheme;
 

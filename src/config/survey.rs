@@ -2,48 +2,10 @@
 
 use std::cell::RefCell;
 use std::path::Path;
-use std::time::Duration;
 
-use super::{
-    ArchiveConfig, AsteriskConfig, CallsConfig, Config, LogConfig, MediaConfig, Problem, RealtimeConfig,
-    Setting, Sources, Variables, assemble, env_path, load_with, process, settings,
-};
+use super::parts::Parts;
+use super::{Problem, Setting, Sources, Variables, assemble, env_path, load_with, process, settings};
 use crate::operator::{Language, Notice};
-use crate::recordings::RecordingSettings;
-
-/// The sections of a [`Config`]. A section that has a problem is absent.
-#[derive(Clone, Debug, Default, PartialEq)]
-#[expect(missing_docs, reason = "the fields are those of Config, which documents them")]
-pub struct Parts {
-    pub asterisk: Option<AsteriskConfig>,
-    pub media: Option<MediaConfig>,
-    pub realtime: Option<RealtimeConfig>,
-    pub uplink_frames_per_append: Option<u8>,
-    pub calls: Option<CallsConfig>,
-    pub recordings: Option<RecordingSettings>,
-    pub archive: Option<ArchiveConfig>,
-    pub log: Option<LogConfig>,
-    pub shutdown_grace: Option<Duration>,
-    pub remarks: Vec<Notice>,
-}
-
-impl Parts {
-    /// Returns the whole configuration if every section is present.
-    pub(super) fn whole(self) -> Option<Config> {
-        Some(Config {
-            asterisk: self.asterisk?,
-            media: self.media?,
-            realtime: self.realtime?,
-            uplink_frames_per_append: self.uplink_frames_per_append?,
-            calls: self.calls?,
-            recordings: self.recordings?,
-            archive: self.archive?,
-            log: self.log?,
-            shutdown_grace: self.shutdown_grace?,
-            remarks: self.remarks,
-        })
-    }
-}
 
 /// The configuration that the variables make, and everything that is wrong with them.
 #[derive(Clone, Debug, PartialEq)]

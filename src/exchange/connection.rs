@@ -12,7 +12,8 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use super::absence::Absence;
-use super::errands::{ErrandId, Inquiry};
+use super::errands::Inquiry;
+use super::output::ErrandId;
 use super::readiness::AsteriskLink;
 use crate::ari::lists::Application;
 use crate::ari::request;

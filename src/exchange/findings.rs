@@ -3,12 +3,10 @@
 use std::net::SocketAddr;
 
 use super::connection::{self, Reunion};
-use super::errands::{
-    Chain, Clearing, Errand, ErrandId, Finding, HandBack, Inquiry, Poll, Polled, Purpose, Sweep,
-};
+use super::errands::{Chain, Clearing, Errand, Finding, HandBack, Inquiry, Poll, Polled, Purpose, Sweep};
 use super::readiness::AsteriskLink;
 use super::switchboard::Directive;
-use super::{Exchange, Order, Output};
+use super::{ErrandId, Exchange, Order, Output};
 use crate::ari::ChannelId;
 use crate::ari::request::Request;
 use crate::end_reason::EndReason;

@@ -1,6 +1,5 @@
 //! What the exchange wants done, and what a call is told.
 
-use super::ErrandId;
 use super::readiness::Readiness;
 use crate::ari::event::Channel;
 use crate::ari::request::Request;
@@ -8,6 +7,10 @@ use crate::ari::{ChannelId, Place};
 use crate::call::{LegEvent, Wish};
 use crate::end_reason::EndReason;
 use crate::operator::Notice;
+
+/// Names an errand, so that the answer to its request finds the way back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ErrandId(pub(super) u64);
 
 /// Something the exchange wants done.
 #[derive(Debug, Clone, PartialEq)]

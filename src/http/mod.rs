@@ -12,7 +12,7 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `server`, `connections` | the accept loop, time limits and the orderly end; the number of connections, of each client too |
+//! | `server`, `connections`, `peer` | the accept loop, time limits and the orderly end; the number of connections, of each client too; the other end of a connection |
 //! | `guard`, `local_users`, `origin` | who may use the API; which users of this machine; which client sent a request |
 //! | `masking` | the masking of phone numbers in [`access_log`](crate::access_log) |
 //! | `recordings`, `listing`, `audio`, `range`, `conditional` | the routes of recordings and their parts |
@@ -46,6 +46,7 @@ mod metrics;
 mod on_disk;
 mod openapi;
 pub mod origin;
+pub mod peer;
 pub mod problem;
 mod range;
 pub mod ready;
@@ -87,10 +88,10 @@ use guard::Guard;
 use health::RecorderHealth;
 use on_disk::OnDisk;
 use origin::Source;
+use peer::Peer;
 use problem::Problem;
 use ready::Readiness;
 use said::Said;
-use server::Peer;
 
 /// Returns the state of the recorder, or `None` if there is no recorder.
 pub type AskRecorder = Box<dyn Fn() -> Option<RecorderHealth> + Send + Sync>;

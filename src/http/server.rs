@@ -4,9 +4,7 @@
 //! The server does not speak TLS. Access from other machines needs a reverse proxy that does.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -22,14 +20,14 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use ipnet::IpNet;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OnceCell, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
 use super::connections::{Busy, Kind, Place, Room};
 use super::guard;
 use super::origin::Share;
+use super::peer::Peer;
 use super::problem::Problem;
-use crate::net::peer_uid;
 
 /// How long the head of a request may take to arrive, and how long a connection may stay idle between two requests. A
 /// shorter time breaks requests over slow lines; a longer one lets strangers hold connections.
@@ -46,34 +44,6 @@ const LAST_ANSWERS: Duration = Duration::from_secs(2);
 /// The pause after a failed accept. File descriptors have run out, and without a pause the next attempt would fail at
 /// once.
 const PAUSE: Duration = Duration::from_millis(200);
-
-/// The other end of a connection, as an extension of every request.
-#[derive(Debug, Clone)]
-pub struct Peer {
-    pub(super) address: SocketAddr,
-    /// The user of this machine who opened the connection. `None` if the connection comes from another machine or its
-    /// user is unknown.
-    pub(super) uid: Option<u32>,
-    /// Whether this user may use the API without a token. Looked up once per connection, when first needed.
-    pub(super) is_let_in: Arc<OnceCell<bool>>,
-}
-
-impl Peer {
-    /// Describes a connection from this address that this user of the machine has opened.
-    #[must_use]
-    pub fn new(address: SocketAddr, uid: Option<u32>) -> Self {
-        Self { address, uid, is_let_in: Arc::default() }
-    }
-
-    /// Determines the user of a connection that has just been accepted. This must happen at once: after the other end
-    /// has closed its socket, the kernel no longer knows its user.
-    fn of(stream: &TcpStream, address: SocketAddr) -> Self {
-        let is_here = address.ip().to_canonical().is_loopback();
-        let local = stream.local_addr().ok().filter(|_| is_here);
-        let uid = local.and_then(|local| peer_uid::of(local, address));
-        Self::new(address, uid)
-    }
-}
 
 /// What the server serves.
 #[derive(Debug, Clone)]

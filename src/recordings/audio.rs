@@ -10,7 +10,7 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::time::SystemTime;
 
 use super::age;
-use super::library::LibraryError;
+use super::error::LibraryError;
 use super::seal::{self, Identity};
 use crate::media::wav::{self, HEADER_BYTES};
 

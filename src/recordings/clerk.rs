@@ -9,12 +9,12 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
+use super::error::LibraryError;
 use super::finish::{After, Finish, discard};
-use super::library::LibraryError;
 use super::live::Live;
 use super::recover;
 use super::seal::Recipient;
-use super::writer::{News, Shared};
+use super::shared::{News, Shared};
 use super::{Facts, State};
 use crate::operator::{Detail, Notice};
 

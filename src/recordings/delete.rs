@@ -10,10 +10,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::RecordingId;
+use super::error::LibraryError;
+use super::id::DELETED;
 use super::id::Part;
-use super::library::{Library, LibraryError};
+use super::library::Library;
 use super::live::{Folder, Live};
-use super::recover::DELETED;
 
 impl Library {
     /// Deletes all files of a recording, or none.

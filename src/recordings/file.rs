@@ -12,9 +12,10 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-use super::library::LibraryError;
-use super::track::FILE_MODE;
+use super::error::LibraryError;
 
+/// The mode of every file. The files contain phone numbers and spoken words, so not everybody may read them.
+pub(super) const FILE_MODE: u32 = 0o640;
 /// The longest text (conversation, summary or log) that is read, in bytes. A call of a whole day with constant speech
 /// takes a tenth of it. A larger value would cost each reader that much memory; a smaller one could refuse long
 /// calls.

@@ -16,9 +16,9 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use super::conversation::Conversation;
+use super::error::LibraryError;
 use super::file;
 use super::id::{Part, RecordingId};
-use super::library::LibraryError;
 use super::live::{BIN, Folder, LOG, Source, WAV};
 use super::log::{Kept, Opened};
 use super::seal::{self, Identity, Recipient};

@@ -14,6 +14,10 @@ use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime};
 pub(super) const LIVE: &str = ".live";
 /// The ending of the name of an encrypted file.
 pub(super) const SEALED: &str = ".age";
+/// The ending of the hidden name of a folder that is about to become a recording's folder.
+pub(super) const NEW: &str = ".new";
+/// The ending of the hidden name of a file that is being deleted.
+pub(super) const DELETED: &str = ".deleted";
 
 /// The length of `YYYYMMDD_HHMMSS_`.
 const STAMP_CHARS: usize = 16;

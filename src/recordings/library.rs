@@ -15,6 +15,7 @@ use serde_json::value::RawValue;
 
 use super::audio::{Audio, Side};
 use super::conversation::{Conversation, Head};
+use super::error::LibraryError;
 use super::file::{self, TEXT_BYTES};
 use super::finish::{After, Finish};
 use super::id::{Name, Part};
@@ -25,36 +26,6 @@ use super::story::Story;
 use super::summary::summary;
 use super::{Facts, RecordingId, RecordingSettings, State};
 use crate::number::Sought;
-
-/// Why a recording is not available.
-#[derive(Debug, thiserror::Error)]
-pub enum LibraryError {
-    /// There is no such recording.
-    #[error("no such recording")]
-    NotFound,
-    /// The call is running, or its recording is being finished.
-    #[error("the call is still running")]
-    Live,
-    /// The recording is encrypted, and the secret key is not here.
-    #[error("encrypted, and no identity here opens it")]
-    Sealed,
-    /// The recording exists, but this part of it was not kept (`RECORD`).
-    #[error("not kept of this recording")]
-    NotKept,
-    /// The file is damaged.
-    #[error("damaged: {0}")]
-    Damaged(String),
-    /// The disk reported an error.
-    #[error(transparent)]
-    Io(io::Error),
-}
-
-impl From<io::Error> for LibraryError {
-    /// Restores an error of this type that was passed through a reader as an I/O error.
-    fn from(error: io::Error) -> Self {
-        error.downcast().unwrap_or_else(Self::Io)
-    }
-}
 
 /// A text file of a recording.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -15,12 +15,11 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::file::{self, TEXT_BYTES};
-use super::id::{Part, RecordingId, SEALED};
-use super::library::LibraryError;
-use super::recover::NEW;
+use super::error::LibraryError;
+use super::file::{self, FILE_MODE, TEXT_BYTES};
+use super::id::{NEW, Part, RecordingId, SEALED};
 use super::seal::{self, Identity, Recipient};
-use super::track::{FILE_MODE, PIECE_BYTES, PLACE_DIGITS};
+use super::track::{PIECE_BYTES, PLACE_DIGITS};
 use crate::media::SILENCE_BYTE;
 
 /// The mode of every folder.

@@ -19,14 +19,14 @@
 //! |---|---|
 //! | `id` | [`RecordingId`], and the names of files |
 //! | `writer`, `queue`, `recording` | [`Recorder`] and [`Handle`]: how calls hand data over, the thread that writes it, one recording in it |
-//! | `clerk`, `syncer` | the threads that finish recordings and sync written files to the disk |
+//! | `clerk`, `syncer`, `shared` | the threads that finish recordings and sync written files to the disk; what the threads share |
 //! | `live`, `track` | the folder of an unfinished recording; its files, plain or encrypted |
 //! | `log`, `story` | the lines of the log, and the call that they describe when folded |
 //! | `finish`, `conversation`, `summary` | the finished files |
 //! | `recover` | what a start does after a crash |
 //! | `seal`, `age` | encryption in the file format of age |
 //! | `file` | opening only regular files, and reading no more than fits into memory |
-//! | `library`, `audio`, `delete` | listing, reading, deleting and exporting recordings |
+//! | `library`, `audio`, `delete`, `error` | listing, reading, deleting and exporting recordings; why one is not available |
 //! | `index` | the database for questions about very many recordings |
 //! | `retention` | the deletion of recordings that are too old |
 //!
@@ -38,6 +38,7 @@ mod audio;
 mod clerk;
 mod conversation;
 mod delete;
+mod error;
 pub(crate) mod file;
 mod finish;
 mod id;
@@ -50,6 +51,7 @@ mod recording;
 mod recover;
 pub mod retention;
 mod seal;
+mod shared;
 mod story;
 mod summary;
 mod syncer;
@@ -62,11 +64,13 @@ use std::sync::Arc;
 use chrono::{FixedOffset, NaiveDateTime};
 
 pub use audio::{Audio, Side};
+pub use error::LibraryError;
 pub use id::{IdError, Part, RecordingId};
-pub use library::{Document, Library, LibraryError, OfCaller};
+pub use library::{Document, Library, OfCaller};
 pub use queue::Handle;
 pub use seal::{Identity, KeyError, Recipient};
-pub use writer::{Health, News, Recorder};
+pub use shared::News;
+pub use writer::{Health, Recorder};
 
 use crate::call::record::Keep;
 use crate::operator::Language;

@@ -7,13 +7,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::id::{Name, Part};
+use super::id::{DELETED, NEW, Name, Part};
 use super::live::{Folder, Live};
-
-/// The ending of the hidden name of a folder that is about to become a recording's folder.
-pub(super) const NEW: &str = ".new";
-/// The ending of the hidden name of a file that is being deleted.
-pub(super) const DELETED: &str = ".deleted";
 
 /// Takes over every unfinished recording that has no owner. A missing folder contains none.
 ///

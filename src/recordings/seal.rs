@@ -9,7 +9,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 use super::age::{self, OpenError, Reader, Writer};
-use super::library::LibraryError;
+use super::error::LibraryError;
 
 /// The text or file is not a key of age.
 #[derive(Debug, thiserror::Error)]

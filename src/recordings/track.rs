@@ -13,13 +13,11 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::file;
+use super::file::{self, FILE_MODE};
 use super::id::SEALED;
 use super::seal::{self, Recipient};
 use crate::media::SILENCE_BYTE;
 
-/// The mode of every file. The files contain phone numbers and spoken words, so not everybody may read them.
-pub(super) const FILE_MODE: u32 = 0o640;
 /// The number of waiting bytes from which a track is written before its time. A chunk of age has the same length. A
 /// larger value uses more memory; a smaller one makes more system calls.
 pub(super) const WRITE_BYTES: usize = 64 * 1024;

@@ -27,6 +27,7 @@ use super::clerk::Clerk;
 use super::live::Live;
 use super::queue::{Handle, Message, Missed};
 use super::recording::Recording;
+use super::shared::{News, Shared};
 use super::{Facts, RecordingSettings, State, Told, live, recover, syncer};
 use crate::call::record::Opening;
 use crate::operator::{Detail, Notice};
@@ -48,19 +49,6 @@ const JOBS: usize = 1_024;
 /// this number are lost. A larger value uses more memory.
 const STUCK: usize = 128;
 
-/// News for the keeper of an index and for the operator. The receiver runs on the recorder's threads and must not
-/// wait.
-#[derive(Debug, Clone, PartialEq)]
-pub enum News {
-    /// A recording begins: [`State::Live`].
-    Opened(Facts),
-    /// The files of a recording are complete: [`State::Finished`] or, at a start, [`State::Recovered`]. An encrypted
-    /// recording whose secret key is not here reveals nothing, and what an index holds of it stays.
-    Finished(Facts),
-    /// A notice for the operator.
-    Notice(Notice),
-}
-
 /// The state of the recorder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Health {
@@ -72,23 +60,6 @@ pub struct Health {
     pub unfinished: usize,
     /// The number of pieces (200 ms of audio, deltas, words) dropped since the start because there was no room.
     pub missed: u64,
-}
-
-/// What the threads share.
-pub(super) struct Shared {
-    pub(super) settings: RecordingSettings,
-    pub(super) clock: fn() -> Instant,
-    news: Box<dyn Fn(News) + Send + Sync>,
-    pub(super) unfinished: AtomicUsize,
-    refused: AtomicBool,
-    live: AtomicUsize,
-    missed: AtomicU64,
-}
-
-impl Shared {
-    pub(super) fn tell(&self, news: News) {
-        (self.news)(news);
-    }
 }
 
 /// Records calls until it is stopped.

@@ -27,7 +27,7 @@ pub(super) use poll::{Poll, Polled};
 pub(super) use register::Errands;
 pub(super) use removal::{Clearing, Sweep};
 
-use super::Output;
+use super::{ErrandId, Output};
 use crate::ari::ChannelId;
 use crate::ari::request::{Reply, Request};
 use crate::call::LegEvent;
@@ -43,10 +43,6 @@ pub(super) const RETURN_EVERY: Duration = Duration::from_secs(5);
 /// The channel that is probed with. It does not exist: whoever may remove channels is told so (404), others that they may
 /// not.
 const PROBED: &str = "oic-probe";
-
-/// Names an errand, so that the answer to its request finds the way back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ErrandId(u64);
 
 /// A request that is under way, or that is made (again) at this instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

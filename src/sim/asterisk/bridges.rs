@@ -7,28 +7,6 @@ use super::applications::About;
 use super::events::Event;
 use super::{Asterisk, Key};
 
-/// A bridge.
-#[derive(Debug)]
-pub(super) struct Bridge {
-    pub(super) id: String,
-    pub(super) name: String,
-    /// The type, for example `mixing` or `holding`.
-    pub(super) kind: String,
-    pub(super) created: String,
-    /// The members in the order of joining, with their ids.
-    pub(super) members: Vec<(Key, String)>,
-}
-
-impl Bridge {
-    pub(super) fn technology(&self) -> &'static str {
-        match self.members.len() {
-            _ if self.kind.contains("holding") => "holding_bridge",
-            0..=2 => "simple_bridge",
-            _ => "softmix",
-        }
-    }
-}
-
 impl Asterisk {
     /// Lets a channel join a bridge. A channel that is in another bridge leaves that one first.
     pub(super) fn joins(&mut self, now: Instant, bridge: Key, key: Key) {

@@ -5,9 +5,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Instant;
 
 use super::applications::About;
-use super::channels::{Channel, HangUp, Leg, State};
+use super::channels::HangUp;
 use super::events::{self, Event};
-use super::media::MediaLeg;
+use super::legs::MediaLeg;
+use super::objects::{Channel, Leg, State};
 use super::resources::{Params, no_such_resource};
 use super::{Asterisk, Emit, Ending, Key, Later, MediaReply, Response, Version};
 

@@ -1,79 +1,18 @@
 //! The lifecycle of channels: what each step changes, and the events that it causes, in the order measured on
 //! a real Asterisk. This module handles neither HTTP nor RTP; bridges are in `bridges`.
 
-use std::fmt;
 use std::time::{Duration, Instant};
 
 use super::applications::About;
 use super::events::Event;
-use super::media::{MediaLeg, PhoneLeg};
+use super::legs::PhoneLeg;
+use super::objects::{Channel, Leg, State};
 use super::{
     Asterisk, CallState, CallerId, Emit, Ending, IncomingCall, Key, Later, Line, Outcome, Stage, Version,
 };
 
 /// The time for which a key pressed with `press` is held, as in the transcripts.
 const KEY: Duration = Duration::from_millis(120);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum State {
-    Down,
-    Ring,
-    Up,
-}
-
-impl fmt::Display for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
-    }
-}
-
-/// A channel with all fields that its JSON shows.
-#[derive(Debug)]
-pub(super) struct Channel {
-    pub(super) id: String,
-    pub(super) name: String,
-    pub(super) state: State,
-    /// The SIP Call-ID. Empty on a media leg.
-    pub(super) protocol_id: String,
-    /// The caller's number. Empty on a media leg.
-    pub(super) number: String,
-    /// The number at the other end of the bridge.
-    pub(super) connected: String,
-    pub(super) context: String,
-    pub(super) extension: String,
-    pub(super) priority: u32,
-    pub(super) app_name: &'static str,
-    pub(super) app_data: String,
-    pub(super) created: String,
-    pub(super) variables: Vec<(String, String)>,
-    /// The application that the channel enters.
-    pub(super) app: String,
-    pub(super) args: Vec<String>,
-    /// Whether the channel has had its `StasisStart` but not its `StasisEnd`.
-    pub(super) in_stasis: bool,
-    pub(super) bridge: Option<Key>,
-    pub(super) leg: Leg,
-}
-
-/// What is at the other end of the channel.
-#[derive(Debug)]
-pub(super) enum Leg {
-    Phone(PhoneLeg),
-    Media(MediaLeg),
-}
-
-impl Channel {
-    pub(super) fn variable(&self, name: &str) -> Option<&str> {
-        self.variables.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
-    }
-
-    fn call(&self) -> Option<CallerId> {
-        match &self.leg {
-            Leg::Phone(phone) => Some(phone.call),
-            Leg::Media(_) => None,
-        }
-    }
-}
 
 /// Why a channel is hung up, as its events state the reason.
 #[derive(Debug, Clone, Copy, Default)]

@@ -4,8 +4,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::bridges::Bridge;
-use super::channels::Channel;
+use super::objects::{Bridge, Channel};
 use super::world::Version;
 
 /// The `asterisk_id` of every message.

@@ -19,6 +19,7 @@
 //! | `resources`, `channel_routes`, `events` | the HTTP resources of ARI; the JSON of events |
 //! | `applications` | which application receives which events |
 //! | `channels`, `bridges`, `transfers` | the life of channels; who hears whom; one caller put in place of another |
+//! | `objects`, `legs` | channels and bridges as data; the ends of a channel with their RTP state |
 //! | `media`, `g711` | RTP through bridges; A-law |
 
 mod applications;
@@ -27,7 +28,9 @@ mod channel_routes;
 mod channels;
 mod events;
 mod g711;
+mod legs;
 mod media;
+mod objects;
 mod resources;
 mod transfers;
 mod world;
@@ -36,8 +39,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use self::applications::App;
-use self::bridges::Bridge;
-use self::channels::Channel;
+use self::objects::{Bridge, Channel, Leg};
 use super::chance::Chance;
 
 pub use self::world::{
@@ -310,7 +312,7 @@ impl Asterisk {
     /// The ids of the callers who are in this application.
     pub fn waiting(&self, app: &str) -> Vec<String> {
         let is_caller = |channel: &&Channel| {
-            channel.in_stasis && channel.app == app && matches!(channel.leg, channels::Leg::Phone(_))
+            channel.in_stasis && channel.app == app && matches!(channel.leg, Leg::Phone(_))
         };
         self.channels.values().filter(is_caller).map(|channel| channel.id.clone()).collect()
     }

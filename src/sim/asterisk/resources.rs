@@ -6,9 +6,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::applications::About;
-use super::bridges::Bridge;
-use super::channels::Leg;
 use super::events::{self, Event};
+use super::objects::{Bridge, Leg};
 use super::{Asterisk, Key, Later, Response, Version};
 
 /// The time that Asterisk 16 waits in `addChannel` for a channel on which nothing has been received.

@@ -6,9 +6,9 @@
 use std::time::Instant;
 
 use super::applications::About;
-use super::channels::{Channel, Leg, State};
 use super::events::Event;
-use super::media::PhoneLeg;
+use super::legs::PhoneLeg;
+use super::objects::{Channel, Leg, State};
 use super::{Asterisk, CallerId, Codec, Key};
 
 impl Asterisk {

@@ -11,7 +11,6 @@ use super::codec::Codec;
 use super::items::{Body, Item};
 use super::schema::{BETA_RESPONSE, GA_RESPONSE};
 use super::script::{Answer, FaultKind, Part};
-use super::speak::Stage;
 use super::validate::{Rejection, check};
 use super::{Due, Session, What};
 
@@ -38,6 +37,17 @@ pub(super) struct Response {
     pub(super) midway: usize,
     /// The response has been cancelled, and this many more deltas follow.
     pub(super) ending: Option<(Ending, u32)>,
+}
+
+/// The progress of a response in its current part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// The item is not announced yet.
+    Open,
+    /// The delta with this index is next.
+    Delta(usize),
+    /// All deltas have been sent.
+    Close,
 }
 
 /// The party that asked for a response.

@@ -13,20 +13,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::items::{Body, Item, Place, Role};
-use super::respond::{Ending, Response};
+use super::respond::{Ending, Response, Stage};
 use super::script::{Answer, FaultKind, Part};
 use super::{Due, Phase, Session, What};
-
-/// The progress of a response in its current part.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
-    /// The item is not announced yet.
-    Open,
-    /// The delta with this index is next.
-    Delta(usize),
-    /// All deltas have been sent.
-    Close,
-}
 
 /// The number of pieces in which the arguments of a function arrive.
 const ARGUMENT_DELTAS: usize = 2;

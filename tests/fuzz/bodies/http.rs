@@ -16,7 +16,7 @@ use openai_inbound_calls::clock;
 use openai_inbound_calls::config::{ApiConfig, ApiToken, Role, Secret};
 use openai_inbound_calls::http::guard::Guard;
 use openai_inbound_calls::http::local_users::LocalUsers;
-use openai_inbound_calls::http::server::Peer;
+use openai_inbound_calls::http::peer::Peer;
 use openai_inbound_calls::http::{self, Pace, Parts, csv, masking};
 use openai_inbound_calls::logging::Operator;
 use openai_inbound_calls::operator::Language;
