@@ -10,7 +10,7 @@
 //!
 //! # The floors
 //!
-//! A module uses only lower floors and its own folder; `tests/architecture.rs` holds the sources to it.
+//! A module uses only lower floors and its own folder; `tests/architecture` holds the sources to it.
 //!
 //! | floor | modules | what |
 //! |---|---|---|

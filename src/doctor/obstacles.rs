@@ -1,7 +1,7 @@
 //! What the doctor says about each reason for which `/ready` of the running daemon is not ready.
 
 use super::words::{Said, Status};
-use crate::http::ready::Obstacle;
+use crate::exchange::obstacles::Obstacle;
 use crate::operator::Language;
 
 /// The reasons of `/ready`, in its order. A reason may be one that only a newer version knows.

@@ -22,7 +22,7 @@
 //! | `strain`, `counters` | how many calls the daemon can carry; what that is judged by |
 //! | `health` | whether a caller's sound could be connected |
 //! | `shutdown` | how far the daemon is with its end |
-//! | `readiness` | whether a caller who came now would be served |
+//! | `readiness`, `obstacles` | whether a caller who came now would be served; everything that prevents it |
 //! | `rules` | what the operator has decided |
 //! | `input`, `output` | what can happen; what is to be done |
 
@@ -36,6 +36,7 @@ mod findings;
 mod frequency;
 mod health;
 mod input;
+pub mod obstacles;
 mod output;
 pub mod readiness;
 mod rules;

@@ -1,12 +1,17 @@
-//! Reads the body of a request: small JSON, within a time limit. Of senders who have not proven who they are, few are waited for at
-//! once.
+//! The bodies of requests and answers: reads small JSON within a time limit, and writes JSON. Of senders who have not proven who
+//! they are, few are waited for at once.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse as _, Response};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::problem::Problem;
 
 /// The largest body, in bytes. It is larger than any token or name with the JSON around it. A larger value would let
 /// strangers use more memory.
@@ -40,6 +45,16 @@ impl Turns {
 pub(super) async fn read<T: DeserializeOwned>(body: Body) -> Option<T> {
     let bytes = tokio::time::timeout(TIME, to_bytes(body, BYTES)).await.ok()?.ok()?;
     serde_json::from_slice(&bytes).ok()
+}
+
+/// Builds a JSON answer.
+pub(super) fn json(value: &impl Serialize) -> Response {
+    match serde_json::to_vec(value) {
+        Ok(body) => {
+            ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
+        }
+        Err(error) => Problem::internal(error).into_response(),
+    }
 }
 
 #[cfg(test)]

@@ -5,11 +5,11 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::Response;
 
 use super::Api;
+use super::body::json;
 use super::call_listing::{COLUMNS, Call, CallId, CallPath, Calls, CallsQuery, no_such_call};
 use super::csv::{self, Format};
-use super::listing::{NoQuery, Params};
 use super::problem::Problem;
-use super::recordings::json;
+use super::query::{NoQuery, Params};
 use super::stats::{self, Stat, Stats, StatsQuery};
 use crate::registry::Page;
 

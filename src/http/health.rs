@@ -7,8 +7,8 @@ use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::listing::{NoQuery, Params};
-use super::recordings::json;
+use super::body::json;
+use super::query::{NoQuery, Params};
 use super::{Api, Problem};
 use crate::recordings::index::Standing;
 

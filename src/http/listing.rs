@@ -1,9 +1,8 @@
 //! The recordings as the API shows them, and the parameters of the routes that list and read them.
 
-use axum::extract::{FromRequestParts, Path, Query};
+use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use chrono::{DateTime, NaiveDate, NaiveDateTime};
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -291,25 +290,6 @@ pub(super) struct PartHeaders {
 #[schema(value_type = String, format = Binary)]
 #[expect(dead_code, reason = "the struct only documents a body, which `audio` sends")]
 pub(super) struct Bytes(Vec<u8>);
-
-/// The query of a route that has no parameters. Every parameter is an error.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct NoQuery {}
-
-/// Extracts the query of a request. A query that cannot be parsed becomes a problem with status 400.
-pub(super) struct Params<T>(pub(super) T);
-
-impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        match Query::from_request_parts(parts, state).await {
-            Ok(Query(params)) => Ok(Self(params)),
-            Err(rejection) => Err(Problem::bad_parameter(rejection.body_text())),
-        }
-    }
-}
 
 /// Extracts the recording's id from the path. A path that holds no valid id becomes a problem with status 404.
 pub(super) struct Id(pub(super) RecordingId);

@@ -18,15 +18,15 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 use utoipa::ToSchema;
 
 use super::Api;
-use super::body;
+use super::body::{self, json};
 use super::call_listing::{CallId, CallPath, TokenCounts, no_such_call, usd};
-use super::listing::{NoQuery, Params};
 use super::problem::Problem;
-use super::ready::{AsteriskLink, Obstacle, Readiness};
-use super::recordings::json;
+use super::query::{NoQuery, Params};
 use crate::call::glance::{Glance, Stage};
 use crate::call::transcript::{Speaker, Utterance};
 use crate::call::{Turn, Wish};
+use crate::exchange::obstacles::Obstacle;
+use crate::exchange::readiness::{AsteriskLink, Readiness};
 use crate::live::{Board, LiveCall};
 use crate::registry::Tokens;
 

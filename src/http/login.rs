@@ -17,10 +17,9 @@ use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
 
 use super::Api;
-use super::body;
+use super::body::{self, json};
 use super::origin::Source;
 use super::problem::Problem;
-use super::recordings::json;
 use crate::config::Role;
 
 /// The name of the cookie.

@@ -10,11 +10,12 @@ use axum::response::{IntoResponse as _, Response};
 
 use super::exposition::{CONTENT_TYPE, Exposition};
 use super::health::RecorderHealth;
-use super::listing::{NoQuery, Params};
-use super::ready::{AsteriskLink, Obstacle};
+use super::query::{NoQuery, Params};
 use super::{Api, Problem};
 use crate::call::ledger::Tokens;
 use crate::end_reason::EndReason;
+use crate::exchange::obstacles::Obstacle;
+use crate::exchange::readiness::AsteriskLink;
 use crate::live::Totals;
 use crate::machine::process::Process;
 use crate::registry::Backlog;

@@ -23,7 +23,7 @@
 //! | `guesses` | the counts of wrong tokens, and who is shut out because of them |
 //! | `on_disk` | access to the disk with a limit on the wait |
 //! | `health`, `ready`, `problem`, `said` | health and readiness; errors; which failures are in the log |
-//! | `openapi`, `body` | the OpenAPI document; request bodies |
+//! | `openapi`, `body`, `query` | the OpenAPI document; bodies and queries |
 
 mod audio;
 mod body;
@@ -48,6 +48,7 @@ mod openapi;
 pub mod origin;
 pub mod peer;
 pub mod problem;
+mod query;
 mod range;
 pub mod ready;
 mod recordings;
@@ -77,6 +78,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::access_log::{AccessLog, Line, Who};
+use crate::exchange::readiness::Readiness;
 use crate::number::CountryCode;
 use crate::recordings::index::Index;
 use crate::recordings::index::keeper::Feed;
@@ -90,7 +92,6 @@ use on_disk::OnDisk;
 use origin::Source;
 use peer::Peer;
 use problem::Problem;
-use ready::Readiness;
 use said::Said;
 
 /// Returns the state of the recorder, or `None` if there is no recorder.

@@ -3,14 +3,13 @@
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use serde::Serialize;
 
 use super::Api;
 use super::audio::{self, Offer};
-use super::listing::{
-    AudioQuery, Bytes, Channel, Id, IdPath, List, ListQuery, NoQuery, Params, PartHeaders, Recording,
-};
+use super::body::json;
+use super::listing::{AudioQuery, Bytes, Channel, Id, IdPath, List, ListQuery, PartHeaders, Recording};
 use super::problem::Problem;
+use super::query::{NoQuery, Params};
 use crate::recordings::{Audio, Document, Side};
 use crate::registry::Whose;
 
@@ -204,16 +203,6 @@ pub(super) async fn delete(
     api.log().erase(Whose::Recording(id.to_string())).await?;
     api.remove_aside().await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// Builds a JSON answer.
-pub(super) fn json(value: &impl Serialize) -> Response {
-    match serde_json::to_vec(value) {
-        Ok(body) => {
-            ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
-        }
-        Err(error) => Problem::internal(error).into_response(),
-    }
 }
 
 fn document(read: Document, content_type: &'static str) -> Response {

@@ -15,8 +15,8 @@ use openai_inbound_calls::call::{Counters, SessionFault};
 use openai_inbound_calls::clock::now;
 use openai_inbound_calls::config::Role;
 use openai_inbound_calls::end_reason::EndReason;
+use openai_inbound_calls::exchange::readiness::AsteriskLink;
 use openai_inbound_calls::http::health::RecorderHealth;
-use openai_inbound_calls::http::ready::AsteriskLink;
 use openai_inbound_calls::realtime::rate_limits::{RateLimit, RateLimits};
 use openai_inbound_calls::registry::Row;
 

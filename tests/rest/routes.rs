@@ -4,9 +4,9 @@ use std::fs;
 use std::sync::{Arc, Mutex};
 
 use openai_inbound_calls::config::Role;
+use openai_inbound_calls::exchange::readiness::{AsteriskLink, Readiness};
 use openai_inbound_calls::http::health::RecorderHealth;
 use openai_inbound_calls::http::live;
-use openai_inbound_calls::http::ready::{AsteriskLink, Readiness};
 use openai_inbound_calls::live::Board;
 use serde_json::{Value, json};
 use tokio::sync::watch;
