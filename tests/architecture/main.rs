@@ -1,6 +1,8 @@
 //! Checks the sources against the plan in `src/lib.rs`: which module may use which, and what the pure floors
 //! must not use.
 
+mod circles;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
