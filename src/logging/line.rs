@@ -10,6 +10,7 @@
 //! ```
 
 use std::fmt::{self, Write};
+use std::sync::mpsc::SyncSender;
 
 use chrono::{DateTime, Local};
 use tracing::field::{Field, Visit};
@@ -19,14 +20,28 @@ use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::hidden::Hidden;
-use super::writer::{Order, Queue};
 use super::{CALL_SPAN, OPERATOR_TARGET};
+use crate::log_file;
 use crate::operator::foreign::plain;
 use crate::operator::{self, Language, Notice};
 
 /// The longest body of a line, in bytes; the rest is cut. A smaller value would cut JSON events that a developer
 /// needs; a larger one makes lines that nobody can read.
 const MAX_BODY_BYTES: usize = 8192;
+
+/// An order for the writer.
+#[derive(Debug)]
+pub(super) enum Order {
+    /// Write this line.
+    Line(Line),
+    /// Open the file again at the same path.
+    Reopen,
+    /// Write everything that was queued before, and then answer.
+    Flush(SyncSender<()>),
+}
+
+/// The queue of orders.
+pub(super) type Queue = log_file::Queue<Order>;
 
 /// One event, ready to be rendered.
 #[derive(Clone, Debug)]

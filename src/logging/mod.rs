@@ -31,8 +31,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::config::{LogConfig, Secret};
 use crate::operator::{Detail, Language, Level, Notice};
 use hidden::Hidden;
-use line::{Line, Lines, Style};
-use writer::{Order, QUEUE_LINES, Queue, Writer};
+use line::{Line, Lines, Order, Queue, Style};
+use writer::{QUEUE_LINES, Writer};
 
 /// The target of the operator's lines. No filter drops this target.
 pub const OPERATOR_TARGET: &str = "operator";

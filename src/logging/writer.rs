@@ -8,10 +8,9 @@ use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
-use std::sync::mpsc::SyncSender;
 
-use super::line::{Line, Style};
-use crate::log_file::{self, LogFile, Waiting};
+use super::line::{Line, Order, Style};
+use crate::log_file::{LogFile, Waiting};
 use crate::operator::{Language, Notice};
 
 /// The number of lines that may wait for a slow disk or journal. A smaller value loses lines in a burst of developer
@@ -23,20 +22,6 @@ pub(super) const QUEUE_LINES: usize = 8192;
 /// runs, which is once a day; a smaller one would leave a busy day at LOG_LEVEL=debug incomplete. The installed
 /// logrotate entry rotates from a tenth of this size.
 const MAX_FILE_BYTES: u64 = 1 << 30;
-
-/// An order for the writer.
-#[derive(Debug)]
-pub(super) enum Order {
-    /// Write this line.
-    Line(Line),
-    /// Open the file again at the same path.
-    Reopen,
-    /// Write everything that was queued before, and then answer.
-    Flush(SyncSender<()>),
-}
-
-/// The queue of orders.
-pub(super) type Queue = log_file::Queue<Order>;
 
 /// The state of the writer's thread.
 pub(super) struct Writer<Out, Err> {
@@ -51,7 +36,7 @@ pub(super) struct Writer<Out, Err> {
 }
 
 impl<Out: Write, Err: Write> Writer<Out, Err> {
-    /// Works until the last [`Queue`] has been dropped.
+    /// Works until the last [`Queue`](super::line::Queue) has been dropped.
     pub(super) fn run(mut self, orders: &Waiting<Order>) {
         while let Some(order) = orders.next() {
             match order {
@@ -141,6 +126,7 @@ fn is_journal(stream: &impl AsFd) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::logging::line::Queue;
 
     fn line(text: &str) -> Line {
         Line::of_notice(&Notice::CodecDetected { codec: text.into() }, Language::Spanish)
