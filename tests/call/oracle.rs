@@ -134,7 +134,22 @@ impl Oracle {
     }
 
     /// The item these bytes continue, and how many of them are its.
-    fn find(&self, bytes: &[u8]) -> (usize, usize) {
+    fn find(&mut self, bytes: &[u8]) -> (usize, usize) {
+        if self.continued(bytes).is_none() {
+            self.prefer_a_twin(bytes);
+        }
+        let books = |said: &Said| format!("{}: {} of {} bytes", said.item, said.played, said.sound.len());
+        self.continued(bytes).unwrap_or_else(|| {
+            panic!(
+                "the caller hears something the model did not say, or not next: {:?}, from item {} of {:?}",
+                &bytes[..bytes.len().min(8)],
+                self.first,
+                self.said.iter().map(books).collect::<Vec<_>>()
+            )
+        })
+    }
+
+    fn continued(&self, bytes: &[u8]) -> Option<(usize, usize)> {
         let continues = |said: &Said| {
             let next = &said.sound[said.played..];
             let length = next.len().min(bytes.len());
@@ -147,17 +162,26 @@ impl Oracle {
                 if is_over(said) == over
                     && let Some(length) = continues(said)
                 {
-                    return (index, length);
+                    return Some((index, length));
                 }
             }
         }
-        let books = |said: &Said| format!("{}: {} of {} bytes", said.item, said.played, said.sound.len());
-        panic!(
-            "the caller hears something the model did not say, or not next: {:?}, from item {} of {:?}",
-            &bytes[..bytes.len().min(8)],
-            self.first,
-            self.said.iter().map(books).collect::<Vec<_>>()
-        );
+        None
+    }
+
+    /// Two sessions of the same script begin with the same sound. What was taken for the words of a session that was lost were
+    /// those of the next one, if only these go on with `bytes`.
+    fn prefer_a_twin(&mut self, bytes: &[u8]) {
+        let Some((heard, later)) = self.said.get_mut(self.first..).and_then(<[Said]>::split_first_mut) else {
+            return;
+        };
+        let begin = &heard.sound[..heard.played];
+        let goes_on = |said: &&mut Said| {
+            said.played == 0 && said.sound.strip_prefix(begin).is_some_and(|rest| rest.starts_with(bytes))
+        };
+        if let Some(twin) = later.iter_mut().find(goes_on).filter(|_| heard.gone) {
+            (twin.played, heard.played) = (heard.played, 0);
+        }
     }
 
     /// The model's server said something; the call has not seen it yet.
