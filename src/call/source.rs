@@ -2,8 +2,9 @@
 //!
 //! Asterisk names the address it sends from. Where a router or a container port stands between, the packets come from
 //! another one. As Asterisk's own "strict RTP" does, the source is then learned: a stranger is on probation, then
-//! trusted, and then nobody else is heard any more. Only strangers from the networks to which Asterisk may have sound sent are
-//! learned: anybody else who sends packets is not Asterisk.
+//! trusted, and then nobody else is heard any more. Only sources within the
+//! internal networks (a router, a container, another interface of Asterisk's machine) and the networks of Asterisk are
+//! learned, and no source of the Internet.
 //!
 //! ```text
 //!            named()
@@ -48,8 +49,8 @@ const RENEW_AFTER: Duration = Duration::from_millis(200);
 /// Whom the daemon takes for the caller.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Trust {
-    /// The address Asterisk names; if nothing comes from there, the first source of Asterisk's networks that passes
-    /// probation.
+    /// The address Asterisk names; if nothing comes from there, the first source within the internal networks and
+    /// Asterisk's own that passes probation.
     #[default]
     Learn,
     /// The address Asterisk names, and no other.
@@ -61,7 +62,7 @@ pub enum Trust {
 pub enum Refusal {
     /// [`Trust::Strict`] forbids to learn a source.
     Strict,
-    /// The source is in none of the networks of Asterisk.
+    /// The source is in none of the networks of Asterisk, and in no internal network.
     ForeignNetwork,
 }
 
@@ -112,7 +113,7 @@ enum State {
     Unnamed,
     Waiting {
         named: SocketAddr,
-        /// The one of Asterisk's networks, whose probation no packet from elsewhere disturbs.
+        /// The one that may be learned, whose probation no packet from elsewhere disturbs.
         near: Option<Stranger>,
         foreign: Option<Stranger>,
     },
@@ -136,7 +137,8 @@ pub struct Source {
 }
 
 impl Source {
-    /// A source of which nothing is known yet. It is learned from `networks` only; None: from anywhere.
+    /// A source of which nothing is known yet. It is learned from `networks` and the internal networks only; None: from
+    /// anywhere.
     pub fn new(trust: Trust, networks: Option<Arc<[IpNet]>>) -> Self {
         Self { trust, networks, ..Self::default() }
     }
@@ -166,7 +168,7 @@ impl Source {
                 (takes, locked.then_some(Change::Locked(from)))
             }
             State::Waiting { named, near, foreign } => {
-                let is_near = contain(self.networks.as_deref(), from.ip());
+                let is_near = contain(self.networks.as_deref(), from.ip()) || is_internal(from.ip());
                 let (stranger, refusal) = match self.trust {
                     _ if !is_near => (foreign, Some(Refusal::ForeignNetwork)),
                     Trust::Strict => (near, Some(Refusal::Strict)),
@@ -197,6 +199,21 @@ impl Source {
 pub(super) fn contain(networks: Option<&[IpNet]>, address: IpAddr) -> bool {
     let address = address.to_canonical();
     networks.is_none_or(|all| all.iter().any(|network| network.contains(&address)))
+}
+
+/// Whether the address belongs to an internal network, where routers and containers stand between Asterisk and the daemon: RFC
+/// 1918, RFC 6598 (shared addresses), RFC 4193 (unique local), link-local addresses and loopback.
+fn is_internal(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(address) => {
+            let [first, second, ..] = address.octets();
+            let is_shared = first == 100 && (64..128).contains(&second);
+            address.is_private() || address.is_loopback() || address.is_link_local() || is_shared
+        }
+        IpAddr::V6(address) => {
+            address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local()
+        }
+    }
 }
 
 impl Stream {

@@ -116,8 +116,8 @@ fn a_strict_source_learns_nobody_and_says_so_once() {
 }
 
 #[test]
-fn a_source_is_learned_from_asterisks_networks_only() {
-    let networks = || Some(["127.0.0.0/8", "172.17.0.0/16"].map(|text| text.parse().unwrap()).into());
+fn a_source_is_learned_from_internal_networks_and_asterisks_own_only() {
+    let networks = || Some(["127.0.0.0/8", "198.51.100.0/24"].map(|text| text.parse().unwrap()).into());
     let mut bench = Bench::new(Trust::Learn);
     bench.source = Source::new(Trust::Learn, networks());
     bench.source.named(NAMED);
@@ -140,6 +140,22 @@ fn a_source_is_learned_from_asterisks_networks_only() {
         bench.pass(20);
     }
     assert_eq!((taken, bench.changes.last()), (16, Some(&LEARNED)));
+}
+
+#[test]
+fn behind_routers_and_containers_a_source_is_learned_although_asterisks_address_is_another() {
+    let near = ["172.17.0.1", "10.9.8.7", "192.168.1.20", "100.64.3.2", "fd00::5", "fe80::1", "198.51.100.7"];
+    let far = ["192.0.2.66", "8.8.8.8", "100.128.0.1", "172.32.0.1", "2001:db8::1"];
+    for (addresses, is_heard) in [(&near[..], true), (&far[..], false)] {
+        for address in addresses {
+            let mut bench = Bench::new(Trust::Learn);
+            let networks = Some(["127.0.0.0/8", "198.51.100.0/24"].map(|text| text.parse().unwrap()).into());
+            bench.source = Source::new(Trust::Learn, networks);
+            bench.source.named(NAMED);
+            let heard = bench.stream(SocketAddr::new(address.parse().unwrap(), 4_000), 1, 0..50);
+            assert_eq!(heard > 0, is_heard, "{address}");
+        }
+    }
 }
 
 #[test]
