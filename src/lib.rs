@@ -22,7 +22,7 @@
 //! | 11 | [`archive`] | the thread of the index, the call log, the API and the retention of recordings |
 //! | 10 | [`http`] | the API and the page |
 //! | 9 | [`logging`], [`peers`] | the log; how Asterisk and OpenAI are reached |
-//! | 8 | [`access_log`], [`config`], [`output`] | who read or deleted what; what the operator has configured; what commands print |
+//! | 8 | [`access_log`], [`config`], [`erasure`], [`output`] | who read or deleted what; what the operator has configured; how recordings are forgotten; what commands print |
 //! | 7 | [`recordings`], [`registry`] | the files of recorded calls; the log of all calls |
 //! | 6 | [`live`], [`log_file`], [`machine`], [`net`], [`sqlite`] | the calls that run, and their totals; files of log lines; the machine; sockets; database files |
 //! | 5 | [`clock`] | the time and random numbers |
@@ -97,6 +97,7 @@ pub mod config;
 pub mod daemon;
 pub mod demo;
 pub mod doctor;
+pub mod erasure;
 pub mod http;
 pub mod logging;
 pub mod output;

@@ -29,7 +29,6 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use chrono::{DateTime, FixedOffset, NaiveDate, NaiveTime, TimeDelta};
-use futures_util::future::join_all;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
@@ -38,6 +37,7 @@ use tokio::task::JoinSet;
 use crate::access_log::{AccessLog, Line, Who};
 use crate::clock::{self, Clock};
 use crate::config::{ApiConfig, ArchiveConfig};
+use crate::erasure::{Erasure, Forgotten, Unerased, Waiting};
 use crate::http::guard::Guard;
 use crate::http::live;
 use crate::http::local_users::LocalUsers;
@@ -47,9 +47,9 @@ use crate::logging::Operator;
 use crate::operator::{Detail, Notice};
 use crate::recordings::index::Index;
 use crate::recordings::index::keeper::{Feed, Keeper};
-use crate::recordings::retention::{self, Judge, Purged, Standing, Verdict};
-use crate::recordings::{Library, RecordingSettings};
-use crate::registry::{self, Log, Opener, Reader, Whose};
+use crate::recordings::retention::{self, Judge, Standing, Verdict};
+use crate::recordings::{Library, LibraryError, RecordingId, RecordingSettings};
+use crate::registry::{self, Log, Opener, Reader};
 use crate::sqlite;
 
 /// How long the call log is left alone that could not tell what was spent today.
@@ -147,6 +147,18 @@ fn guard(config: &ApiConfig, operator: Operator) -> Guard {
     Guard::new(config, users, clock::now, operator)
 }
 
+/// Forgets recordings in the files, the index and the call log.
+fn erasure(library: &Library, config: &ArchiveConfig, index: &Index, feed: &Feed, log: &Log) -> Erasure {
+    Erasure {
+        library: library.clone(),
+        index: Some(index.clone()),
+        feed: Some(feed.clone()),
+        log: Some(log.clone()),
+        databases: config.databases(),
+        waiting: Waiting::default(),
+    }
+}
+
 impl Archive {
     /// Starts it. A taken port, an unreadable folder or a broken database are no errors: they are said, and
     /// tried again. `ask_clock` tells retention whether to trust the wall clock.
@@ -174,10 +186,10 @@ impl Archive {
         let (keeper, feed) = Keeper::new(index.clone(), library.clone(), Box::new(tell));
         let access_log = AccessLog::start(library.folder(), tell)?;
         let (standing, shown) = watch::channel(Standing::Off);
+        let erasure = erasure(&library, config, &index, &feed, &log);
         let retention = Retention {
             library: Arc::new(library.clone()),
-            index: index.clone(),
-            log: log.clone(),
+            erasure: erasure.clone(),
             days,
             operator,
             access_log: access_log.clone(),
@@ -191,7 +203,7 @@ impl Archive {
             feed: feed.clone(),
             log: log.clone(),
             calls: calls.clone(),
-            databases: config.databases(),
+            erasure,
             country: config.country.clone(),
             guard: guard(&config.api, operator),
             access_log,
@@ -301,8 +313,7 @@ async fn serve(
 /// Deletes what is past its time, at the start and hourly.
 struct Retention {
     library: Arc<Library>,
-    index: Index,
-    log: Log,
+    erasure: Erasure,
     days: Option<u32>,
     operator: Operator,
     access_log: AccessLog,
@@ -323,6 +334,7 @@ impl Retention {
             if clock != Clock::Unsynchronised {
                 self.remove_aside().await;
             }
+            self.tell_of_unerased(self.erasure.retry().await);
             if let Some(days) = self.days {
                 self.look(days, clock, &mut judge).await;
             }
@@ -348,9 +360,8 @@ impl Retention {
         match judge.judge(now, cutoff, due) {
             Verdict::Delete(ids) => {
                 self.stands(Standing::Working, None);
-                if let Some(purged) = self.on_disk(|library| retention::purge(library, ids)).await {
-                    self.report(purged, days).await;
-                }
+                let forgotten = self.erasure.forget(ids, Vec::new(), |gone| self.note(gone)).await;
+                self.report(forgotten, days);
             }
             Verdict::Keep(due) => {
                 let (recordings, of) = (due.ids.len(), due.of);
@@ -388,9 +399,9 @@ impl Retention {
         done.inspect_err(|error| tracing::warn!(%error, "retention panicked")).ok()
     }
 
-    /// Tells the index, the access log and the operator.
-    async fn report(&self, purged: Purged, days: u32) {
-        for id in &purged.gone {
+    /// Tells the access log which recordings were deleted.
+    fn note(&self, gone: &[RecordingId]) {
+        for id in gone {
             self.access_log.note(Line {
                 at: clock::wall(),
                 who: Who("retention".into()),
@@ -401,20 +412,26 @@ impl Retention {
                 bytes: 0,
             });
         }
-        // The index finds out by itself otherwise.
-        drop(self.index.remove(&purged.gone).await);
-        let whose = purged.gone.iter().map(|id| Whose::Recording(id.to_string()));
-        for done in join_all(whose.map(|whose| self.log.erase(whose))).await {
-            if let Err(error) = done {
-                tracing::warn!(%error, "the call log has not forgotten a caller yet");
+    }
+
+    /// Tells the operator what was deleted and what was not.
+    fn report(&self, forgotten: Forgotten, days: u32) {
+        if !forgotten.gone.is_empty() {
+            self.operator.say(&Notice::RecordingsExpired { recordings: forgotten.gone.len(), days });
+        }
+        for (id, error) in forgotten.kept {
+            // Somebody else may have deleted the recording meanwhile.
+            if !matches!(error, LibraryError::NotFound) {
+                let (id, cause) = (id.to_string(), Detail::new(error));
+                self.operator.say(&Notice::RecordingUndeletable { id, cause });
             }
         }
-        if !purged.gone.is_empty() {
-            self.operator.say(&Notice::RecordingsExpired { recordings: purged.gone.len(), days });
-        }
-        for (id, error) in purged.kept {
-            let (id, cause) = (id.to_string(), Detail::new(error));
-            self.operator.say(&Notice::RecordingUndeletable { id, cause });
+        self.tell_of_unerased(forgotten.unerased);
+    }
+
+    fn tell_of_unerased(&self, unerased: Option<Unerased>) {
+        if let Some(Unerased { erasures, error }) = unerased {
+            self.operator.say(&Notice::CallLogUnerased { erasures, cause: Detail::new(error) });
         }
     }
 }

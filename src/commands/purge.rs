@@ -8,13 +8,12 @@ use std::time::Duration;
 
 use chrono::{DateTime, NaiveDateTime, SecondsFormat};
 use clap::Args;
-use futures_util::future::join_all;
-use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
 use super::{Age, Failed, note, unreadable};
 use crate::clock;
 use crate::config::ArchiveConfig;
+use crate::erasure::{Erasure, Forgotten, Waiting};
 use crate::logging;
 use crate::number::Sought;
 use crate::operator::{Detail, Language, Notice, is_yes};
@@ -22,7 +21,6 @@ use crate::output::print;
 use crate::recordings::index::Index;
 use crate::recordings::{Library, LibraryError, OfCaller, RecordingId, RecordingSettings, retention};
 use crate::registry::{self, Log, Opener, Reader, RegistryError, Row, Whose};
-use crate::sqlite;
 
 /// The interval at which the command checks whether the call log is open.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -135,28 +133,34 @@ pub(super) fn purge(
     }
     may_go(&found, consent, language)?;
     let (rows, leaves_nothing) = (found.rows(), found.running == 0);
-    let purged = retention::purge(&library, found.recordings);
-    note(&library, "PURGE", &purged.gone, language);
-    let mut whose: Vec<_> = purged.gone.iter().map(|id| Whose::Recording(id.to_string())).collect();
-    whose.extend(sought.flatten().map(Whose::Caller));
-    let is_erasure = !whose.is_empty();
-    let forgotten = erase(&runtime, index, call_log, &purged.gone, whose);
-    if is_erasure {
-        // Damaged databases that were set aside may hold the erased data too, and nothing can be erased
-        // in them.
-        archive.databases().iter().for_each(|path| sqlite::remove_aside(path, |_| true));
-    }
-    for id in &purged.gone {
+    let erasure = Erasure {
+        library: library.clone(),
+        index: index.clone(),
+        feed: None,
+        log: call_log.as_ref().map(|call_log| call_log.log.clone()),
+        databases: archive.databases(),
+        waiting: Waiting::default(),
+    };
+    let callers = sought.flatten().map(Whose::Caller).into_iter().collect();
+    let noted = |gone: &[RecordingId]| note(&library, "PURGE", gone, language);
+    let forgotten = runtime.block_on(erasure.forget(found.recordings, callers, noted));
+    let Forgotten { gone, mut kept, unerased } = forgotten;
+    drop(erasure);
+    // The call log says by itself why it cannot be written.
+    runtime.block_on(close(index, call_log));
+    // Somebody else may have deleted a recording meanwhile.
+    kept.retain(|(_, error)| !matches!(error, LibraryError::NotFound));
+    for id in &gone {
         print(&id.to_string())?;
     }
-    let mut said = vec![Notice::RecordingsPurged { recordings: purged.gone.len(), rows }];
-    let kept = purged.kept.iter();
-    said.extend(kept.map(|(id, error)| {
+    let rows = if unerased.is_none() { rows } else { 0 };
+    let mut said = vec![Notice::RecordingsPurged { recordings: gone.len(), rows }];
+    said.extend(kept.iter().map(|(id, error)| {
         let (id, cause) = (id.to_string(), Detail::new(error));
         Notice::RecordingUndeletable { id, cause }
     }));
     logging::say_without_log(language, None, &said);
-    if purged.kept.is_empty() && forgotten && leaves_nothing { Ok(()) } else { Err(Failed::Said) }
+    if kept.is_empty() && unerased.is_none() && leaves_nothing { Ok(()) } else { Err(Failed::Said) }
 }
 
 /// Asks the user at the terminal. Without a terminal, a purge that needs a yes is refused.
@@ -178,26 +182,15 @@ fn may_go(found: &Found, consent: Consent, language: Language) -> Result<(), Fai
     if is_yes(&answer) { Ok(()) } else { Err(Notice::PurgeLeft.into()) }
 }
 
-/// Removes the deleted recordings from the index and erases the numbers in the call log. Returns whether the
-/// call log has erased them; if not, the call log has already reported why.
-fn erase(
-    runtime: &Runtime,
-    index: Option<Index>,
-    call_log: Option<CallLog>,
-    gone: &[RecordingId],
-    whose: Vec<Whose>,
-) -> bool {
-    runtime.block_on(async {
-        if let Some(index) = index {
-            // An entry that cannot be removed now leaves the index when it is next used.
-            drop(index.remove(gone).await);
-            index.close().await;
-        }
-        match call_log {
-            Some(call_log) => call_log.forget(whose).await,
-            None => true,
-        }
-    })
+/// Closes the databases in order, after the call log has written what it accepted.
+async fn close(index: Option<Index>, call_log: Option<CallLog>) {
+    if let Some(index) = index {
+        index.close().await;
+    }
+    if let Some(CallLog { log, reader, mut writing }) = call_log {
+        drop((log, reader));
+        while writing.join_next().await.is_some() {}
+    }
 }
 
 async fn find(
@@ -300,16 +293,5 @@ impl CallLog {
             }
         };
         tokio::time::timeout(OPENING, until_open).await.ok()?.ok()
-    }
-
-    /// Erases the numbers and returns whether all are erased. If a database server is away, the daemon erases
-    /// them later.
-    async fn forget(self, whose: Vec<Whose>) -> bool {
-        let Self { log, reader, mut writing } = self;
-        // All run at the same time, so that they share the waiting for the disk.
-        let forgotten = join_all(whose.into_iter().map(|whose| log.erase(whose))).await;
-        drop((log, reader));
-        while writing.join_next().await.is_some() {}
-        forgotten.iter().all(Result::is_ok)
     }
 }

@@ -58,7 +58,6 @@ mod sessions;
 mod stats;
 
 use std::fmt;
-use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -78,13 +77,13 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::access_log::{AccessLog, Line, Who};
+use crate::erasure::Erasure;
 use crate::exchange::readiness::Readiness;
 use crate::number::CountryCode;
 use crate::recordings::index::Index;
 use crate::recordings::index::keeper::Feed;
 use crate::recordings::{Library, LibraryError, RecordingId, retention};
 use crate::registry::{Log, Reader};
-use crate::sqlite;
 pub use audio::Pace;
 use guard::Guard;
 use health::RecorderHealth;
@@ -105,12 +104,12 @@ pub struct Parts {
     pub index: Index,
     /// Tells the keeper of the index which recordings have changed.
     pub feed: Feed,
-    /// Erases callers from the call log when their recordings are deleted.
+    /// The queue of the call log.
     pub log: Log,
     /// Reads the call log.
     pub calls: Reader,
-    /// The paths of the two databases. Damaged databases are kept beside them.
-    pub databases: [PathBuf; 2],
+    /// Forgets recordings.
+    pub erasure: Erasure,
     /// The country of the telephone line, which decides when two numbers are the same.
     pub country: Option<CountryCode>,
     /// Decides who may use the API.
@@ -194,13 +193,6 @@ impl Api {
         (self.0.recorder)()
     }
 
-    /// Removes damaged databases that were set aside. They may hold data that must be erased, and no single row can
-    /// be erased in them.
-    async fn remove_aside(&self) -> Result<(), Problem> {
-        let databases = self.0.databases.clone();
-        self.on_disk(move |_| databases.iter().for_each(|path| sqlite::remove_aside(path, |_| true))).await
-    }
-
     /// Runs work on files beside the runtime, with a limit on the wait.
     async fn on_disk<T: Send + 'static>(
         &self,
@@ -216,13 +208,29 @@ impl Api {
         id: &RecordingId,
         work: impl FnOnce(&Library) -> Result<T, LibraryError> + Send + 'static,
     ) -> Result<T, Problem> {
-        self.on_disk(work).await?.map_err(|error| {
-            if matches!(error, LibraryError::NotFound) {
-                self.feed().gone(id.clone());
-            }
-            self.3.log(id, &error);
-            error.into()
-        })
+        self.on_disk(work).await?.map_err(|error| self.failed(id, error))
+    }
+
+    /// Returns the answer about a recording that cannot be read or deleted. If its files are gone, the index is told.
+    fn failed(&self, id: &RecordingId, error: LibraryError) -> Problem {
+        if matches!(error, LibraryError::NotFound) {
+            self.feed().gone(id.clone());
+        }
+        self.3.log(id, &error);
+        error.into()
+    }
+
+    /// Deletes a recording and forgets what else is known of it, even if the client goes away meanwhile.
+    async fn forget(&self, id: &RecordingId) -> Result<(), Problem> {
+        let (erasure, ids) = (self.0.erasure.clone(), vec![id.clone()]);
+        let forgotten = self.2.complete(async move { erasure.forget(ids, Vec::new(), |_| ()).await }).await?;
+        if let Some((id, error)) = forgotten.kept.into_iter().next() {
+            return Err(self.failed(&id, error));
+        }
+        match forgotten.unerased {
+            Some(unerased) => Err(unerased.error.into()),
+            None => Ok(()),
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::task::JoinError;
 use tokio::time::timeout;
 
 use super::Problem;
@@ -47,22 +48,36 @@ impl OnDisk {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Problem> {
-        let done = timeout(WAIT, async {
+        answer(async {
             let place = place(&self.room).await;
             tokio::task::spawn_blocking(move || {
                 let _place = place;
                 work()
             })
             .await
+        })
+        .await
+    }
+
+    /// Runs work that uses the disk and must not end halfway. It continues when the wait ends or the client goes
+    /// away, and keeps its place until then.
+    ///
+    /// # Errors
+    /// Status 503 if the work takes too long, 500 if it panics.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the work must outlive the request, and its place bounds it"
+    )]
+    pub(super) async fn complete<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let room = Arc::clone(&self.room);
+        let task = tokio::spawn(async move {
+            let _place = place(&room).await;
+            work.await
         });
-        match done.await {
-            Ok(done) => done.map_err(Problem::internal),
-            Err(_) => Err(Problem::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "disk_hangs",
-                "the disk does not answer in time",
-            )),
-        }
+        answer(task).await
     }
 
     /// Examines the disk on a thread of its own, one examination at a time. Returns `None` if it takes too long.
@@ -83,6 +98,18 @@ impl OnDisk {
             told.await.ok()
         });
         looked.await.ok().flatten()
+    }
+}
+
+/// Waits a limited time for work on the disk.
+async fn answer<T>(work: impl Future<Output = Result<T, JoinError>>) -> Result<T, Problem> {
+    match timeout(WAIT, work).await {
+        Ok(done) => done.map_err(Problem::internal),
+        Err(_) => Err(Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "disk_hangs",
+            "the disk does not answer in time",
+        )),
     }
 }
 

@@ -11,7 +11,6 @@ use super::listing::{AudioQuery, Bytes, Channel, Id, IdPath, List, ListQuery, Pa
 use super::problem::Problem;
 use super::query::{NoQuery, Params};
 use crate::recordings::{Audio, Document, Side};
-use crate::registry::Whose;
 
 /// Lists the recordings, newest first.
 #[utoipa::path(
@@ -193,15 +192,7 @@ pub(super) async fn delete(
     Id(id): Id,
     Params(NoQuery {}): Params<NoQuery>,
 ) -> Result<StatusCode, Problem> {
-    let asked = id.clone();
-    api.read(&id, move |library| library.delete(&asked)).await?;
-    // A list that is requested after this answer must not show the recording. If the removal from the index fails,
-    // the list itself notices that the files are gone.
-    if api.index().remove(std::slice::from_ref(&id)).await.is_err() {
-        api.feed().gone(id.clone());
-    }
-    api.log().erase(Whose::Recording(id.to_string())).await?;
-    api.remove_aside().await?;
+    api.forget(&id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

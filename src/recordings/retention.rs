@@ -123,8 +123,7 @@ pub fn purge(library: &Library, ids: Vec<RecordingId>) -> Purged {
     let mut purged = Purged::default();
     for id in ids {
         match library.delete(&id) {
-            // If the recording does not exist, somebody else has already deleted it.
-            Ok(()) | Err(LibraryError::NotFound) => purged.gone.push(id),
+            Ok(()) => purged.gone.push(id),
             Err(error) => purged.kept.push((id, error)),
         }
     }

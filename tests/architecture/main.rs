@@ -17,7 +17,7 @@ const FLOORS: [&[&str]; 17] = [
     &["clock"],
     &["live", "log_file", "machine", "net", "sqlite"],
     &["recordings", "registry"],
-    &["access_log", "config", "output"],
+    &["access_log", "config", "erasure", "output"],
     &["logging", "peers"],
     &["http"],
     &["archive"],

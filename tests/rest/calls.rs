@@ -28,7 +28,7 @@ fn call(id: &str, seconds: i64) -> Row {
     }
 }
 
-fn ended(id: &str, seconds: i64) -> Row {
+pub(crate) fn ended(id: &str, seconds: i64) -> Row {
     let row = call(id, seconds);
     Row {
         answered_us: Some(row.offered_us + 40_000),
@@ -54,7 +54,7 @@ fn with(rows: Vec<Row>) -> World {
     world
 }
 
-fn put(world: &World, rows: Vec<Row>) {
+pub(crate) fn put(world: &World, rows: Vec<Row>) {
     let last = format!("/calls/{}", rows.last().unwrap().call_id);
     for row in rows {
         world.log().offer(row);
@@ -244,12 +244,12 @@ fn a_server_that_is_away_is_said_to_be() {
 }
 
 /// The caller and the called number of a call.
-fn who(world: &World, id: &str) -> (String, String) {
+pub(crate) fn who(world: &World, id: &str) -> (String, String) {
     let call = world.get(&format!("/calls/{id}")).json();
     (call["caller"].as_str().unwrap().to_owned(), call["called"].as_str().unwrap().to_owned())
 }
 
-fn nobody() -> (String, String) {
+pub(crate) fn nobody() -> (String, String) {
     Default::default()
 }
 

@@ -13,6 +13,7 @@ mod commands;
 mod connections;
 mod dashboard;
 mod download;
+mod erasure;
 mod guard;
 mod index;
 mod live;

@@ -100,6 +100,10 @@ macro_rules! of_the_archive {
     RecordingUndeletable { id: String, cause: Detail } => Error,
         "No se puede eliminar la grabación {id}: {cause}",
         "Cannot delete the recording {id}: {cause}";
+    /// The call log has not erased numbers yet: those of deleted recordings, or of callers who are to be forgotten.
+    CallLogUnerased { erasures: usize, cause: Detail } => Error,
+        "El registro de llamadas no ha borrado aún números que debía borrar - Pendientes: {erasures} ({cause}). El servicio lo intenta de nuevo cada hora",
+        "The call log has not erased numbers that it should have erased - Pending: {erasures} ({cause}). The daemon tries again every hour";
     /// There is no such recording.
     RecordingUnknown { id: String } => Error,
         "No existe la grabación {id}: vea openai-inbound-calls recordings list",

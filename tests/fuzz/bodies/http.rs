@@ -14,6 +14,7 @@ use openai_inbound_calls::access_log::AccessLog;
 use openai_inbound_calls::call::record::Keep;
 use openai_inbound_calls::clock;
 use openai_inbound_calls::config::{ApiConfig, ApiToken, Role, Secret};
+use openai_inbound_calls::erasure::{Erasure, Waiting};
 use openai_inbound_calls::http::guard::Guard;
 use openai_inbound_calls::http::local_users::LocalUsers;
 use openai_inbound_calls::http::peer::Peer;
@@ -148,6 +149,14 @@ fn router(folder: &Path, tokens: Vec<ApiToken>, tasks: &mut JoinSet<()>) -> Rout
     let (users, _) = LocalUsers::new(None);
     let guard = Guard::new(&config, users, clock::now, Operator::new(Language::English));
     let access_log = AccessLog::start(folder, |_| ()).expect("a thread");
+    let erasure = Erasure {
+        library: library.clone(),
+        index: Some(index.clone()),
+        feed: Some(feed.clone()),
+        log: Some(log.clone()),
+        databases,
+        waiting: Waiting::default(),
+    };
     http::router(Parts {
         library,
         index,
@@ -157,7 +166,7 @@ fn router(folder: &Path, tokens: Vec<ApiToken>, tasks: &mut JoinSet<()>) -> Rout
         guard,
         access_log,
         trusted_proxies: Vec::new(),
-        databases,
+        erasure,
         country: None,
         recorder: Box::new(|| None),
         retention: tokio::sync::watch::channel(Standing::Off).1,
