@@ -9,7 +9,7 @@
 //! counted, and the log says how many are missing.
 //!
 //! logrotate rotates both files, and the next line opens the new file. Between two rotations a file does not exceed
-//! [`MAX_FILE_BYTES`].
+//! `MAX_FILE_BYTES`.
 //!
 //! Refused requests and requests of unknown clients go into `refused.log`, through a queue and a thread of their own,
 //! in lines that `refusals` limits. Strangers must not be able to push the record of who read what out of the log.

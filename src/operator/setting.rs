@@ -150,7 +150,7 @@ pub enum Allowed {
 }
 
 impl Allowed {
-    /// The Spanish and the English words, where they contain no value. The others are made in [`Said::said`].
+    /// The Spanish and the English words, where they contain no value. The others are made in `Said::said`.
     #[rustfmt::skip]
     const fn fixed(&self) -> Option<(&'static str, &'static str)> {
         Some(match self {

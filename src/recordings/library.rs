@@ -76,7 +76,7 @@ impl Library {
 
     /// Lists all recordings, newest first, from one scan of the folder's names. A missing folder is an empty one.
     /// Only the conversation file says whether a finished recording was recovered; here such a recording is
-    /// [`State::Finished`].
+    /// `State::Finished`.
     ///
     /// # Errors
     /// The folder cannot be read.

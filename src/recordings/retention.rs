@@ -3,7 +3,7 @@
 //!
 //! The age of a recording depends on the machine's clock, which may be wrong: a clock that is a year ahead makes
 //! every recording old. Therefore nothing deletes more than half of all recordings at once without an explicit
-//! command ([`is_most`]), and the hourly task waits until a time server has set the clock ([`Clock`]). Recordings
+//! command ([`is_most`]), and the hourly task waits until a time server has set the clock (`Clock`). Recordings
 //! that grow too old while the daemon observes the clock ([`Judge`]) are deleted whatever their share is; otherwise
 //! the last recordings of a line with few calls would never be deleted.
 

@@ -10,9 +10,9 @@ use crate::operator::Notice;
 /// wait.
 #[derive(Debug, Clone, PartialEq)]
 pub enum News {
-    /// A recording begins: [`State::Live`].
+    /// A recording begins: `State::Live`.
     Opened(Facts),
-    /// The files of a recording are complete: [`State::Finished`] or, at a start, [`State::Recovered`]. An encrypted
+    /// The files of a recording are complete: `State::Finished` or, at a start, `State::Recovered`. An encrypted
     /// recording whose secret key is not here reveals nothing, and what an index holds of it stays.
     Finished(Facts),
     /// A notice for the operator.

@@ -80,8 +80,7 @@ fn a_strict_daemon_hears_no_other_source_and_says_so_once() {
         settings.trust = Trust::Strict;
         settings.limits.no_audio = Some(20_000 * MS);
     });
-    let stranger = SocketAddr::from(([203, 0, 113, 9], 41_234));
-    world.router = Some(stranger);
+    world.router = Some(router());
     world.dial(vec![Step::Say(pattern(9_000, 101))]);
     world.run_to(15_000);
     assert!(voice(&world).is_empty(), "nothing of it");
