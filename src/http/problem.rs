@@ -103,7 +103,7 @@ impl IntoResponse for Problem {
     }
 }
 
-/// The log receives the cause separately ([`Said`](super::said::Said)).
+/// The log receives the cause separately (`http::said`).
 impl From<LibraryError> for Problem {
     fn from(error: LibraryError) -> Self {
         match error {
