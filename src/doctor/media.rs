@@ -24,6 +24,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval, sleep, timeout};
 use super::facts::{Media, MediaFault, Step, Tally};
 use super::tally::Direction;
 use crate::ari::event::{self, Event};
+use crate::ari::lists::Application;
 use crate::ari::request::{Reply, Request, media_address};
 use crate::ari::{BridgeId, ChannelId, OUR_PREFIX};
 use crate::clock::{chance, now};
@@ -49,15 +50,20 @@ const SOUND: Duration = FRAME_DURATION.saturating_mul(PACKETS as u32 + 1);
 const LATE: Duration = Duration::from_millis(300);
 /// The time limit of the deletion.
 const DELETION: Duration = Duration::from_secs(2);
-/// The time limit of closing the WebSocket.
-const GOODBYE: Duration = Duration::from_millis(500);
+/// The time limit of closing the WebSocket. With a shorter one, a machine that stands still for a moment leaves an application
+/// in Asterisk's list; with a longer one, the command waits longer for an Asterisk that does not answer.
+const GOODBYE: Duration = Duration::from_secs(2);
+/// The pause between two questions whether the application is empty. With a longer one the command takes longer; with a
+/// shorter one, it asks Asterisk more often than its list changes.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// The length of the mark at the start of the payload, in bytes: the run, the leg that sent the packet and
 /// the number of the packet.
 const MARK_BYTES: usize = 11;
 
 /// The objects in Asterisk that must be deleted again.
-#[derive(Default)]
 struct Made {
+    /// The application of the events.
+    app: String,
     events: Option<WebSocket>,
     channels: Vec<ChannelId>,
     bridge: Option<BridgeId>,
@@ -99,7 +105,8 @@ pub(super) async fn measure(
             return facts;
         }
     };
-    let mut made = Made::default();
+    let app = format!("{}-doctor-{}", asterisk.app, std::process::id());
+    let mut made = Made { app, events: None, channels: Vec::new(), bridge: None };
     let mut step = Step::Events;
     let trial = Trial {
         rest,
@@ -161,7 +168,7 @@ struct Trial<'a> {
 impl Trial<'_> {
     async fn run(self, sockets: [UdpSocket; 2]) -> Result<[Tally; 2], MediaFault> {
         let pid = std::process::id();
-        let app = format!("{}-doctor-{pid}", self.asterisk.app);
+        let app = self.made.app.clone();
         let id = |name: &str| format!("{OUR_PREFIX}doctor-{pid}-{name}");
         let headers = ari_headers(self.asterisk).map_err(|error| MediaFault::Events(Detail::new(error)))?;
         let events = connect(&events_url(self.asterisk, &app), &headers, self.tls).await;
@@ -368,7 +375,7 @@ impl Bench {
 impl Made {
     /// Deletes all objects and returns the names of those that remain.
     async fn delete(self, rest: &AriRest) -> Vec<String> {
-        let Self { events, channels, bridge } = self;
+        let Self { app, events, channels, bridge } = self;
         let bridge = bridge.map(|bridge| (bridge.as_str().to_owned(), Request::DeleteBridge(bridge)));
         let of_channels = channels.iter().map(|id| (id.as_str().to_owned(), Request::Hangup(id.clone())));
         let deleted = of_channels.chain(bridge).map(async |(name, request)| {
@@ -380,22 +387,24 @@ impl Made {
         let left = join_all(deleted).await.into_iter().flatten().collect();
         // If Asterisk creates a channel only after this, the channel finds no application and ends by itself.
         if let Some(mut events) = events {
-            drop(timeout(GOODBYE, say_goodbye(&mut events, channels)).await);
+            timeout(GOODBYE, say_goodbye(rest, &mut events, &app)).await.ok();
         }
         left
     }
 }
 
-/// Waits until the channels are gone, then closes the WebSocket. If an application is closed while it has
-/// channels, Asterisk lists it until another application registers.
-async fn say_goodbye(events: &mut WebSocket, mut channels: Vec<ChannelId>) {
-    while !channels.is_empty() {
-        let Some(Ok(message)) = events.next().await else { return };
-        let event = message.to_text().ok().and_then(|text| event::parse(text).ok());
-        if let Some(Event::Destroyed(gone)) = event {
-            channels.retain(|id| *id != gone);
+/// Waits until the application holds nothing, then closes the WebSocket. If an application is closed while it holds
+/// channels or bridges, Asterisk lists it until another application registers. The events of their ends come too early: Asterisk
+/// sends them before it takes the channel or the bridge from the application.
+async fn say_goodbye(rest: &AriRest, events: &mut WebSocket, app: &str) {
+    let request = Request::Application(app.to_owned());
+    while let Reply::Done(body) = rest.perform(&request).await {
+        let holds = Application::parse(&body).unwrap_or_default();
+        if holds.channels().next().is_none() && holds.bridges().next().is_none() {
+            break;
         }
+        sleep(LOOK_AGAIN).await;
     }
-    drop(events.close(None).await);
+    events.close(None).await.ok();
     while let Some(Ok(_)) = events.next().await {}
 }
