@@ -170,8 +170,8 @@ impl Source {
             State::Waiting { named, near, foreign } => {
                 let is_near = contain(self.networks.as_deref(), from.ip()) || is_internal(from.ip());
                 let (stranger, refusal) = match self.trust {
-                    _ if !is_near => (foreign, Some(Refusal::ForeignNetwork)),
                     Trust::Strict => (near, Some(Refusal::Strict)),
+                    Trust::Learn if !is_near => (foreign, Some(Refusal::ForeignNetwork)),
                     Trust::Learn => (near, None),
                 };
                 let known = stranger.filter(|known| known.is_followed_by(from, packet));

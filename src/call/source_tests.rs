@@ -113,6 +113,12 @@ fn a_strict_source_learns_nobody_and_says_so_once() {
     assert_eq!(bench.stream(ROUTER, 1, 0..500), 0);
     assert_eq!(bench.changes, [Change::Refused { why: Refusal::Strict, named: NAMED, source: ROUTER }]);
     assert_eq!(bench.stream(NAMED, 2, 0..10), 10);
+    // RTP_MEDIA_ADDRESSES would not help: the reason is the same for a source of the Internet.
+    let mut bench = Bench::new(Trust::Strict);
+    bench.source = Source::new(Trust::Strict, Some(["127.0.0.0/8".parse().unwrap()].into()));
+    bench.source.named(NAMED);
+    assert_eq!(bench.stream(FORGER, 1, 0..500), 0);
+    assert_eq!(bench.changes, [Change::Refused { why: Refusal::Strict, named: NAMED, source: FORGER }]);
 }
 
 #[test]

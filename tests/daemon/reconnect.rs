@@ -88,6 +88,7 @@ async fn a_wrong_password_is_said_plainly_and_tried_again() {
 async fn a_connection_that_stood_gets_no_advice_for_wrong_settings() {
     let world = World::new(Script::default());
     let program = world.program(&[]).await;
+    program.says("INFO", CONNECTED).await;
     world.asterisk.cut_events();
     program.says("ERROR", "Se perdió la conexión con Asterisk en 127.0.0.1:").await;
     program.says_times(2, "INFO", CONNECTED).await;
