@@ -30,7 +30,7 @@
 //! | 3 | [`call`] | behaviour of one call, pure |
 //! | 2 | [`ari`], [`realtime`] | the two languages, bytes ⇄ types, pure |
 //! | 1 | [`operator`] | the operator's lines, pure |
-//! | 0 | [`end_reason`], [`media`], [`number`] | why calls end; sound; telephone numbers, pure |
+//! | 0 | [`end_reason`], [`media`], [`number`], [`paging`] | why calls end; sound; telephone numbers; pages of long lists, pure |
 //!
 //! [`sim`] holds the fakes: a fake Asterisk, caller and Realtime server, described once without sockets or
 //! clock, used by the tests on a virtual clock and behind real sockets by `demo`.
@@ -72,6 +72,7 @@ pub mod end_reason;
 pub mod media;
 pub mod number;
 pub mod operator;
+pub mod paging;
 
 pub mod ari;
 pub mod realtime;

@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::csv::Format;
-use super::listing::{limit, sought, span, when};
+use super::listing::{after, limit, sought, span, when};
 use super::problem::Problem;
 use crate::number::CountryCode;
-use crate::registry::{Cursor, Filter, Row, Tokens};
+use crate::registry::{CURSOR, Filter, Row, Tokens};
 
 /// The longest text of a filter, in characters. The columns of the database hold 255, so a longer text can match
 /// nothing.
@@ -239,7 +239,6 @@ impl CallsQuery {
                 "end_reason and agent have at most {TEXT_CHARS} characters"
             )));
         }
-        let after = self.cursor.map(|text| text.parse::<Cursor>()).transpose();
         Ok(Filter {
             from_us,
             to_us,
@@ -247,7 +246,7 @@ impl CallsQuery {
             call_id: self.id,
             end_reason: self.end_reason,
             agent: self.agent,
-            after: after.map_err(|error| Problem::bad_parameter(error.to_string()))?,
+            after: after(self.cursor.as_deref(), &CURSOR)?,
             limit,
         })
     }

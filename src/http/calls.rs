@@ -11,7 +11,7 @@ use super::csv::{self, Format};
 use super::problem::Problem;
 use super::query::{NoQuery, Params};
 use super::stats::{self, Stat, Stats, StatsQuery};
-use crate::registry::Page;
+use crate::paging::Page;
 
 /// The header that holds the cursor of the next page when the answer is a CSV table, which has no field for the
 /// cursor.
@@ -33,8 +33,8 @@ pub(super) async fn list(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let format = Format::of(query.format, &headers);
-    let Page { calls, next } = api.calls().page(&query.filter(api.country())?).await?;
-    let calls: Vec<_> = calls.into_iter().map(Call::from).collect();
+    let Page { entries, next } = api.calls().page(&query.filter(api.country())?).await?;
+    let calls: Vec<_> = entries.into_iter().map(Call::from).collect();
     let next_cursor = next.map(|next| next.to_string());
     match format {
         Format::Json => Ok(json(&Calls { calls, next_cursor })),

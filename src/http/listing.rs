@@ -8,7 +8,8 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::problem::Problem;
 use crate::number::{CountryCode, Sought};
-use crate::recordings::index::{Cursor, Filter, Page, utc_ms};
+use crate::paging::{Cursor, CursorForm, Page};
+use crate::recordings::index::{CURSOR, Filter, utc_ms};
 use crate::recordings::{Facts, RecordingId, State};
 
 /// Recordings on a page if the request sets no `limit`. A larger default makes the usual answer slower; a smaller one
@@ -118,10 +119,10 @@ pub(super) struct List {
     next_cursor: Option<String>,
 }
 
-impl From<&Page> for List {
-    fn from(page: &Page) -> Self {
+impl From<&Page<Facts>> for List {
+    fn from(page: &Page<Facts>) -> Self {
         Self {
-            recordings: page.recordings.iter().map(Recording::from).collect(),
+            recordings: page.entries.iter().map(Recording::from).collect(),
             next_cursor: page.next.as_ref().map(ToString::to_string),
         }
     }
@@ -156,15 +157,20 @@ impl ListQuery {
     pub(super) fn filter(self, country: Option<&CountryCode>) -> Result<Filter, Problem> {
         let limit = limit(self.limit)?;
         let caller = self.caller.map(|number| sought(&number, country)).transpose()?;
-        let after = self.cursor.map(|text| text.parse::<Cursor>()).transpose();
         Ok(Filter {
             from_ms: time(self.from.as_deref(), false, "from")?.unwrap_or(i64::MIN),
             to_ms: time(self.to.as_deref(), true, "to")?.unwrap_or(i64::MAX),
             caller,
-            after: after.map_err(|error| Problem::bad_parameter(error.to_string()))?,
+            after: after(self.cursor.as_deref(), &CURSOR)?,
             limit,
         })
     }
+}
+
+/// Parses the cursor of a list.
+pub(super) fn after(cursor: Option<&str>, form: &CursorForm) -> Result<Option<Cursor>, Problem> {
+    let cursor = cursor.map(|text| Cursor::parse(text, form)).transpose();
+    cursor.map_err(|error| Problem::bad_parameter(error.to_string()))
 }
 
 /// Parses a number to search for. An empty number finds the callers who withheld theirs.

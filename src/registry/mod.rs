@@ -32,7 +32,7 @@ mod writer;
 
 use std::path::PathBuf;
 
-pub use reader::{Cursor, CursorError, Filter, Page, Reader};
+pub use reader::{CURSOR, Filter, Reader};
 pub use row::{Row, Tokens, row_id};
 pub use server::{Server, ServerError};
 pub use writer::{Backlog, Log, Tell, Writer};

@@ -1,8 +1,6 @@
 //! Reads the call log: lists, single calls and sums. With a server, only the server is asked, because the rows that
 //! wait in the file are a fragment that nobody should mistake for the whole log. Without a server, the file is asked.
 
-use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::AssertSqlSafe;
@@ -15,6 +13,7 @@ use super::server::{ANSWER, Remote};
 use super::stats::{self, Sums};
 use super::{Column, RegistryError, Whose, stats::Asked};
 use crate::number::Sought;
+use crate::paging::{self, Cursor, CursorForm, Page};
 
 /// How long counting the file's rows may take. Prometheus waits 10 s for all metrics and should get the others. A
 /// shorter time drops the figure when the disk is busy.
@@ -72,46 +71,9 @@ impl Default for Filter {
     }
 }
 
-/// A position in the list: directly after the call that the cursor names, even if this call no longer exists.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cursor {
-    offered_us: i64,
-    row_id: String,
-}
-
-/// The text is not a cursor of the call log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a cursor: use next_cursor of the page before")]
-pub struct CursorError;
-
-impl FromStr for Cursor {
-    type Err = CursorError;
-
-    fn from_str(text: &str) -> Result<Self, CursorError> {
-        let (offered, row_id) = text.split_once('~').ok_or(CursorError)?;
-        let is_id = (1..=255).contains(&row_id.len()) && row_id.bytes().all(|byte| byte.is_ascii_graphic());
-        if !is_id || !(1..=18).contains(&offered.len()) || !offered.bytes().all(|byte| byte.is_ascii_digit())
-        {
-            return Err(CursorError);
-        }
-        Ok(Self { offered_us: offered.parse().map_err(|_| CursorError)?, row_id: row_id.to_owned() })
-    }
-}
-
-impl fmt::Display for Cursor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}~{}", self.offered_us.max(0), self.row_id)
-    }
-}
-
-/// One page of calls, newest first.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Page {
-    /// The calls of this page.
-    pub calls: Vec<Row>,
-    /// Where the next page begins, if there is one. Calls that arrive in the meantime come before it.
-    pub next: Option<Cursor>,
-}
+/// The form of a cursor of the call log.
+pub const CURSOR: CursorForm =
+    CursorForm { time_digits: 18, id_bytes: 255, is_id_byte: u8::is_ascii_graphic };
 
 impl Reader {
     pub(super) const fn new(local: Local, server: Option<Remote>) -> Self {
@@ -122,13 +84,12 @@ impl Reader {
     ///
     /// # Errors
     /// The database is not available, or fails.
-    pub async fn page(&self, filter: &Filter) -> Result<Page, RegistryError> {
+    pub async fn page(&self, filter: &Filter) -> Result<Page<Row>, RegistryError> {
         let mut sql = format!(
             "SELECT {} FROM calls WHERE offered_us >= ? AND offered_us <= ? AND (offered_us < ? OR row_id < ?)",
             COLUMNS.join(", ")
         );
-        let after =
-            filter.after.as_ref().map_or((i64::MAX, ""), |after| (after.offered_us, after.row_id.as_str()));
+        let after = Cursor::begin(filter.after.as_ref());
         let mut values: Vec<Value> = vec![
             filter.from_us.into(),
             filter.to_us.min(after.0).into(),
@@ -151,14 +112,11 @@ impl Reader {
             values.extend(any_of.iter().map(|value| value.clone().into()));
         }
         sql.push_str(" ORDER BY offered_us DESC, row_id DESC LIMIT ?");
-        // One row more than requested shows whether another page follows.
-        values.push((i64::from(filter.limit) + 1).into());
-        let mut calls = self.fetch(sql, values, row::read).await?;
-        let more = calls.len() > filter.limit as usize;
-        calls.truncate(filter.limit as usize);
-        let behind = |row: &Row| Cursor { offered_us: row.offered_us, row_id: row.row_id.clone() };
-        let next = calls.last().filter(|_| more).map(behind);
-        Ok(Page { calls, next })
+        values.push(paging::rows_of(filter.limit).into());
+        let mut entries = self.fetch(sql, values, row::read).await?;
+        let cursor = |row: &Row| Cursor { time: row.offered_us, id: row.row_id.clone() };
+        let next = paging::cut(&mut entries, filter.limit).map(cursor);
+        Ok(Page { entries, next })
     }
 
     /// Finds the row with this key, or the newest row with this call id.

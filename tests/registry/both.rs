@@ -1,8 +1,9 @@
 //! Tests of what holds for the call log in a file and on the server. Each test runs with both.
 
 use openai_inbound_calls::number::Sought;
+use openai_inbound_calls::paging::Cursor;
 use openai_inbound_calls::registry::stats::{Asked, By, Group, Latency};
-use openai_inbound_calls::registry::{Filter, Row, Tokens, Whose};
+use openai_inbound_calls::registry::{CURSOR, Filter, Row, Tokens, Whose};
 use sqlx::AssertSqlSafe;
 use sqlx::sqlite::SqlitePool;
 
@@ -146,9 +147,9 @@ on_both! {
         }
         let filter = Filter { call_id: Some("a".into()), limit: 2, ..Filter::default() };
         let page = world.reader.page(&filter).await.unwrap();
-        assert_eq!(page.calls, [again, theirs]);
+        assert_eq!(page.entries, [again, theirs]);
         let rest = world.reader.page(&Filter { after: page.next, ..filter }).await.unwrap();
-        assert_eq!((rest.calls, rest.next), (vec![first], None));
+        assert_eq!((rest.entries, rest.next), (vec![first], None));
         assert_eq!(world.reader.spent("pbx", MONDAY, i64::MAX).await.unwrap(), 43_217, "each has its cost");
     }
 
@@ -177,7 +178,7 @@ on_both! {
         assert_eq!(would, ["0", "1", "2", "3"]);
         world.log.erase(Whose::Caller(colombian)).await.unwrap();
         until("they are erased", async || {
-            world.reader.page(&Filter::default()).await.is_ok_and(|page| page.calls.iter().filter(|row| row.erased).count() == 4)
+            world.reader.page(&Filter::default()).await.is_ok_and(|page| page.entries.iter().filter(|row| row.erased).count() == 4)
         })
         .await;
         assert_eq!(world.find("4").await.unwrap().caller, "+583001234567");
@@ -192,12 +193,12 @@ on_both! {
         let (mut seen, mut pages) = (Vec::new(), 0);
         loop {
             let page = world.reader.page(&filter).await.unwrap();
-            seen.extend(page.calls.into_iter().map(|row| row.call_id));
+            seen.extend(page.entries.into_iter().map(|row| row.call_id));
             pages += 1;
             assert!(pages < 10, "the list never ends: {seen:?}");
             let Some(next) = page.next else { break };
             // A cursor passes through a URL.
-            filter.after = Some(next.to_string().parse().unwrap());
+            filter.after = Some(Cursor::parse(&next.to_string(), &CURSOR).unwrap());
             world.put(vec![ended(&format!("newer-{pages}"), 100 + pages)]).await;
         }
         assert_eq!(seen, ["call-6", "call-5", "call-4", "call-3", "call-2", "call-1", "call-0"]);

@@ -76,7 +76,7 @@ async fn a_file_of_the_version_before_keeps_its_rows_and_takes_a_second_stay() {
     world.put(vec![again.clone()]).await;
     let [a, refused, b] = since("pbx");
     let page = world.reader.page(&Filter::default()).await.unwrap();
-    assert_eq!(page.calls, [again, b, refused, a]);
+    assert_eq!(page.entries, [again, b, refused, a]);
     let of_caller = Filter { caller: Some(sought("0034600111222")), ..Filter::default() };
     assert_eq!(world.ids(&of_caller).await.unwrap().len(), 4);
     assert_eq!(world.stop().await.lines(), [""; 0], "no file was put aside");
@@ -110,7 +110,7 @@ async fn a_server_of_the_version_before_keeps_its_rows_and_takes_those_that_stil
     let b = Row { row_id: "pbx:b".into(), ..ended("b", 2) };
     world.until_there(&b).await;
     let page = world.reader.page(&Filter::default()).await.unwrap();
-    assert_eq!(page.calls, [theirs, b, refused, a]);
+    assert_eq!(page.entries, [theirs, b, refused, a]);
     assert_eq!(world.stop().await.lines(), [""; 0]);
 }
 
@@ -127,7 +127,7 @@ async fn a_daemon_of_the_version_before_may_go_on_using_the_server() {
     };
     write_server(&server, &[upsert("NULL, NULL, NULL"), upsert("'caller_hung_up', 1000, 43210")]).await;
     let page = world.reader.page(&Filter::default()).await.unwrap();
-    let keys: Vec<_> = page.calls.iter().map(|row| (&*row.row_id, row.end_reason.as_deref())).collect();
+    let keys: Vec<_> = page.entries.iter().map(|row| (&*row.row_id, row.end_reason.as_deref())).collect();
     assert_eq!(keys, [("pbx:old", Some("caller_hung_up")), ("row-new", Some("caller_hung_up"))]);
 }
 

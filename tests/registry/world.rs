@@ -91,7 +91,7 @@ impl World {
 
     /// The ids of a list, in its order.
     pub(crate) async fn ids(&self, filter: &Filter) -> Result<Vec<String>, RegistryError> {
-        Ok(self.reader.page(filter).await?.calls.into_iter().map(|row| row.call_id).collect())
+        Ok(self.reader.page(filter).await?.entries.into_iter().map(|row| row.call_id).collect())
     }
 
     /// Ends the log in order, so that everything offered is in the file.

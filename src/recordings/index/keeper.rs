@@ -17,8 +17,9 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
-use super::{Index, IndexError, Opened, Page, Standing};
+use super::{Index, IndexError, Opened, Standing};
 use crate::operator::{Detail, Notice};
+use crate::paging::Page;
 use crate::recordings::{Facts, Library, LibraryError, Part, RecordingId, State};
 
 /// The number of news that may wait. A call makes two. If more wait, the disk hangs, and a comparison follows anyway.
@@ -232,12 +233,12 @@ const fn agree(index: State, folder: State) -> bool {
     )
 }
 
-impl Page {
+impl Page<Facts> {
     /// Corrects the page by the files: removes recordings that are gone and reads changed ones anew. The index is
     /// told of both. Blocks.
     #[must_use]
     pub fn held_to_files(mut self, library: &Library, feed: &Feed) -> Self {
-        self.recordings.retain_mut(|facts| match look(library, &facts.id) {
+        self.entries.retain_mut(|facts| match look(library, &facts.id) {
             Ok(Some(state)) if agree(facts.state, state) => true,
             Ok(Some(_)) => match library.facts(&facts.id) {
                 Ok(read) => {

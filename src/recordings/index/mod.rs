@@ -10,9 +10,7 @@ pub mod keeper;
 #[macro_use]
 mod rows;
 
-use std::fmt;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -22,6 +20,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 use super::{Facts, RecordingId, State};
 use crate::number::Sought;
 use crate::operator::Detail;
+use crate::paging::{self, Cursor, CursorForm, Page};
 use crate::sqlite::{self, Commit, Migrations, is_corrupt};
 pub(crate) use rows::utc_ms;
 
@@ -114,48 +113,12 @@ impl Default for Filter {
     }
 }
 
-/// A position in the list: directly after the recording that the cursor names, even if this recording no longer
-/// exists.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cursor {
-    started_ms: i64,
-    id: String,
-}
-
-/// The text is not a cursor of the index.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a cursor: use next_cursor of the page before")]
-pub struct CursorError;
-
-impl FromStr for Cursor {
-    type Err = CursorError;
-
-    fn from_str(text: &str) -> Result<Self, CursorError> {
-        let (started, id) = text.split_once('~').ok_or(CursorError)?;
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-        let fits =
-            (1..=15).contains(&started.len()) && (1..=160).contains(&id.len()) && id.bytes().all(plain);
-        if !fits || !started.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(CursorError);
-        }
-        Ok(Self { started_ms: started.parse().map_err(|_| CursorError)?, id: id.to_owned() })
-    }
-}
-
-impl fmt::Display for Cursor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}~{}", self.started_ms.max(0), self.id)
-    }
-}
-
-/// One page of recordings, newest first.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Page {
-    /// The recordings of this page.
-    pub recordings: Vec<Facts>,
-    /// Where the next page begins, if there is one.
-    pub next: Option<Cursor>,
-}
+/// The form of a cursor of the recordings.
+pub const CURSOR: CursorForm = CursorForm {
+    time_digits: 15,
+    id_bytes: 160,
+    is_id_byte: |byte| byte.is_ascii_alphanumeric() || b"._-".contains(byte),
+};
 
 impl Index {
     /// Describes the index in the file at `path` without opening it.
@@ -179,7 +142,6 @@ impl Index {
     ///
     /// # Errors
     /// Not even a database in memory can be created.
-    /// Not even a database in memory can be had.
     pub async fn open(&self) -> Result<Opened, IndexError> {
         self.close().await;
         let (pool, opened) = match sqlite::open(&self.path, MIGRATIONS, Commit::Soon).await {
@@ -219,9 +181,8 @@ impl Index {
     ///
     /// # Errors
     /// The index is closed, or the database fails.
-    pub async fn page(&self, filter: &Filter) -> Result<Page, IndexError> {
-        let after =
-            filter.after.as_ref().map_or((i64::MAX, ""), |after| (after.started_ms, after.id.as_str()));
+    pub async fn page(&self, filter: &Filter) -> Result<Page<Facts>, IndexError> {
+        let after = Cursor::begin(filter.after.as_ref());
         let (of_caller, keys) = filter.caller.as_ref().map_or_else(Default::default, rows::of_caller);
         let sql = format!("{PAGE}{of_caller} ORDER BY started_ms DESC, id DESC LIMIT ?");
         let query = sqlx::query(AssertSqlSafe(sql))
@@ -229,13 +190,10 @@ impl Index {
             .bind(filter.to_ms.min(after.0))
             .bind(after.0)
             .bind(after.1);
-        // One row more than requested shows whether another page follows.
         let query = keys.iter().fold(query, |query, key| query.bind(key));
-        let rows = query.bind(i64::from(filter.limit) + 1).fetch_all(&self.pool()?).await?;
-        let more = rows.len() > filter.limit as usize;
-        let shown = &rows[..rows.len().min(filter.limit as usize)];
-        let next = shown.last().filter(|_| more).map(rows::cursor).transpose()?;
-        Ok(Page { recordings: rows::facts(shown)?, next })
+        let mut rows = query.bind(paging::rows_of(filter.limit)).fetch_all(&self.pool()?).await?;
+        let next = paging::cut(&mut rows, filter.limit).map(rows::cursor).transpose()?;
+        Ok(Page { entries: rows::facts(&rows)?, next })
     }
 
     /// Returns what the index knows of one recording.

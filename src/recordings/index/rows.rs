@@ -4,8 +4,9 @@ use chrono::{FixedOffset, Local, NaiveDateTime, TimeZone as _};
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{Row as _, Transaction};
 
-use super::{Cursor, IndexError};
+use super::IndexError;
 use crate::number::{self, Sought};
+use crate::paging::Cursor;
 use crate::recordings::{Facts, RecordingId, State, Told};
 use crate::sqlite::cut;
 
@@ -30,7 +31,7 @@ pub(super) fn facts(rows: &[SqliteRow]) -> Result<Vec<Facts>, IndexError> {
 
 /// The position in the list after this row.
 pub(super) fn cursor(row: &SqliteRow) -> Result<Cursor, IndexError> {
-    Ok(Cursor { id: row.try_get("id")?, started_ms: row.try_get("started_ms")? })
+    Ok(Cursor { id: row.try_get("id")?, time: row.try_get("started_ms")? })
 }
 
 /// The SQL that restricts a query to the rows of this caller, and the values of its `?`.

@@ -21,6 +21,7 @@ use openai_inbound_calls::http::peer::Peer;
 use openai_inbound_calls::http::{self, Pace, Parts, csv, masking};
 use openai_inbound_calls::logging::Operator;
 use openai_inbound_calls::operator::Language;
+use openai_inbound_calls::paging::Cursor;
 use openai_inbound_calls::recordings::index::keeper::Keeper;
 use openai_inbound_calls::recordings::index::{self, Index};
 use openai_inbound_calls::recordings::retention::Standing;
@@ -204,11 +205,10 @@ pub(crate) fn query(bytes: &[u8]) {
     let Ok(uri) = Uri::try_from(target) else { return };
     let text = String::from_utf8_lossy(query);
     for cursor in text.split(['&', '=']) {
-        if let Ok(cursor) = cursor.parse::<index::Cursor>() {
-            assert_eq!(cursor.to_string().parse(), Ok(cursor), "{text}");
-        }
-        if let Ok(cursor) = cursor.parse::<registry::Cursor>() {
-            assert_eq!(cursor.to_string().parse(), Ok(cursor), "{text}");
+        for form in [&index::CURSOR, &registry::CURSOR] {
+            if let Ok(cursor) = Cursor::parse(cursor, form) {
+                assert_eq!(Cursor::parse(&cursor.to_string(), form), Ok(cursor), "{text}");
+            }
         }
     }
     let mut built = Request::builder().uri(uri).header("host", "localhost:5001");
