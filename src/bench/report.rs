@@ -5,17 +5,9 @@ use super::figures::{Faults, Spread};
 use super::run::Figures;
 use crate::operator::Language;
 
-/// Selects the text in the given language.
-const fn say(language: Language, spanish: &'static str, english: &'static str) -> &'static str {
-    match language {
-        Language::Spanish => spanish,
-        Language::English => english,
-    }
-}
-
 /// The whole report: the run of the daemon and, if measured, the run of the floor with a comparison.
 pub(super) fn text(measured: &Measured, language: Language) -> String {
-    let name = |spanish, english| say(language, spanish, english);
+    let name = |spanish, english| language.choose(spanish, english);
     let daemon = &measured.daemon;
     let mut text = String::new();
     if !measured.core_of_its_own {
@@ -44,7 +36,7 @@ pub(super) fn text(measured: &Measured, language: Language) -> String {
 
 /// The report of one run.
 fn of_one(figures: &Figures, language: Language) -> String {
-    let name = |spanish, english| say(language, spanish, english);
+    let name = |spanish, english| language.choose(spanish, english);
     let rows = [price(figures, language), times(figures, language), faults(figures, language)].concat();
     let verdict = match (figures.is_valid(), figures.is_whole()) {
         (false, _) => name(
@@ -65,7 +57,7 @@ fn of_one(figures: &Figures, language: Language) -> String {
 type Row = (&'static str, String);
 
 fn price(figures: &Figures, language: Language) -> Vec<Row> {
-    let name = |spanish, english| say(language, spanish, english);
+    let name = |spanish, english| language.choose(spanish, english);
     let processor = format!(
         "{:.1} %, {:.4} {}",
         figures.cpu_percent,
@@ -88,7 +80,7 @@ fn price(figures: &Figures, language: Language) -> Vec<Row> {
 }
 
 fn times(figures: &Figures, language: Language) -> Vec<Row> {
-    let name = |spanish, english| say(language, spanish, english);
+    let name = |spanish, english| language.choose(spanish, english);
     vec![
         (name("de la llegada al primer append", "arrival to first append"), spread(&figures.set_up_ms)),
         (name("retraso de las tramas", "frame lateness"), spread(&figures.lateness_ms)),
@@ -102,7 +94,7 @@ fn times(figures: &Figures, language: Language) -> Vec<Row> {
 }
 
 fn faults(figures: &Figures, language: Language) -> Vec<Row> {
-    let name = |spanish, english| say(language, spanish, english);
+    let name = |spanish, english| language.choose(spanish, english);
     let counts = |of: Faults| format!("{} / {} / {}", of.lost, of.doubled, of.disordered);
     let frames = format!(
         "{} {}, {} {}",

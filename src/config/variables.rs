@@ -30,10 +30,7 @@ impl Variable {
     /// The explanation in the given language.
     #[must_use]
     pub const fn meaning(&self, language: Language) -> &'static str {
-        match language {
-            Language::Spanish => self.meaning_es,
-            Language::English => self.meaning_en,
-        }
+        language.choose(self.meaning_es, self.meaning_en)
     }
 }
 

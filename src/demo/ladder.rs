@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::operator::Language;
 
-use super::words::{say, seconds};
+use super::words::seconds;
 
 /// A lifeline. The order is from left to right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,9 +67,9 @@ impl Pen {
         let mut canvas = vec![' '; WIDTH + 6];
         for lane in Lane::ALL {
             let name = match lane {
-                Lane::Caller => say(self.language, "llamante", "caller"),
+                Lane::Caller => self.language.choose("llamante", "caller"),
                 Lane::Asterisk => "Asterisk",
-                Lane::Daemon => say(self.language, "servicio", "daemon"),
+                Lane::Daemon => self.language.choose("servicio", "daemon"),
                 Lane::OpenAi => "OpenAI",
             };
             write(&mut canvas, lane.column() - name.chars().count() / 2, name);
@@ -91,8 +91,8 @@ impl Pen {
             }
             Kind::Words { who, text } => {
                 let (colour, name) = match who {
-                    Lane::Caller => ("36", say(self.language, "llamante", "caller")),
-                    _ => ("33", say(self.language, "asistente", "assistant")),
+                    Lane::Caller => ("36", self.language.choose("llamante", "caller")),
+                    _ => ("33", self.language.choose("asistente", "assistant")),
                 };
                 format!("{time}  {}", self.paint(colour, &format!("  {name}: «{text}»")))
             }

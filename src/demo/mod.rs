@@ -42,7 +42,6 @@ use crate::sim::live::{AsteriskServer, RealtimeServer};
 use ladder::Pen;
 use story::Story;
 use verdict::Evidence;
-use words::say;
 
 /// The key that the fake server accepts.
 const KEY: &str = "sk-demo";
@@ -257,8 +256,7 @@ impl Stage {
         let path = self.folder.join(format!("demo-{}.wav", wall().format("%Y%m%d-%H%M%S")));
         std::fs::write(&path, wav::stereo(&evidence.said, &evidence.heard))
             .with_context(|| path.display().to_string())?;
-        let words = say(
-            language,
+        let words = language.choose(
             "Grabación (izquierda: llamante, derecha: asistente)",
             "Recording (left: caller, right: assistant)",
         );
@@ -293,7 +291,7 @@ impl Stage {
     }
 
     fn farewell(&self) -> io::Result<()> {
-        let words = say(self.pen.language, "El log completo está en", "The whole log is in");
+        let words = self.pen.language.choose("El log completo está en", "The whole log is in");
         print(&format!("\n{words} {}", self.log.display()))
     }
 }
@@ -341,7 +339,7 @@ fn config(
         ("LOG_FILE_PATH", log.display().to_string()),
         ("RECORDINGS_DIR", log.parent().map_or_else(String::new, |folder| folder.display().to_string())),
         ("API_LISTEN", format!("{}:{}", Ipv4Addr::LOCALHOST, free_api_port())),
-        ("LOG_LANGUAGE", say(language, "es", "en").to_owned()),
+        ("LOG_LANGUAGE", language.choose("es", "en").to_owned()),
         ("ASSISTANT_GREETING", words::GREETING.text.to_owned()),
         ("SHUTDOWN_GRACE_SECONDS", "1".to_owned()),
         ("MAX_DAY_COST", "1".to_owned()),

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::ladder::{Kind, Lane, Row};
-use super::words::{say, seconds};
+use super::words::seconds;
 use crate::media::ulaw;
 use crate::operator::Language;
 use crate::sim::asterisk::Ending;
@@ -138,7 +138,7 @@ impl Story {
     /// Adds a frame that the caller heard.
     pub(super) fn heard(&mut self, at: Instant, frame: &[u8]) {
         if !std::mem::replace(&mut self.heard_anything, true) {
-            let label = say(self.language, "RTP, una trama cada 20 ms", "RTP, a frame every 20 ms");
+            let label = self.language.choose("RTP, una trama cada 20 ms", "RTP, a frame every 20 ms");
             self.sounding(at, Lane::Daemon, Lane::Caller, label.to_owned());
         }
         let change = self.assistant.hear(at, frame);
@@ -247,7 +247,7 @@ impl Story {
             return;
         }
         let id = json["channel"]["id"].as_str().unwrap_or_default();
-        let whose = if id.starts_with("oic-") { "media" } else { say(self.language, "llamante", "caller") };
+        let whose = if id.starts_with("oic-") { "media" } else { self.language.choose("llamante", "caller") };
         self.step(at, Lane::Asterisk, Lane::Daemon, &format!("{kind} {whose}"));
     }
 
@@ -266,7 +266,7 @@ impl Story {
             }
             Some(Change::Ended(run)) => {
                 let length = seconds(self.language, run.length());
-                let text = say(self.language, "s de voz", "s of speech");
+                let text = self.language.choose("s de voz", "s of speech");
                 self.sounding(run.ended, who, to, format!("{length} {text}"));
             }
         }

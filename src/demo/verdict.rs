@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use super::story::{Run, Runs};
-use super::words::{self, say, seconds};
+use super::words::{self, seconds};
 use crate::media::{FRAME_BYTES, FRAME_DURATION, frame};
 use crate::operator::Language;
 use crate::sim::caller::Caller;
@@ -89,11 +89,8 @@ pub(super) fn checks(evidence: &Evidence, language: Language) -> Vec<Check> {
         };
         check(contains(&evidence.heard, clip.sound), text);
     }
-    let question = say(
-        language,
-        "OpenAI recibió la pregunta, muestra a muestra",
-        "OpenAI got the question, sample by sample",
-    );
+    let question = language
+        .choose("OpenAI recibió la pregunta, muestra a muestra", "OpenAI got the question, sample by sample");
     check(contains(&evidence.appended, words::QUESTION.sound), question.to_owned());
     checks.push(barge_in(evidence, language));
     checks.extend(nothing_wrong(evidence, language));
@@ -134,7 +131,7 @@ fn nothing_wrong(evidence: &Evidence, language: Language) -> [Check; 3] {
         }
     };
     let caller =
-        say(language, "el llamante llegó al final y colgó", "the caller came to the end and hung up");
+        language.choose("el llamante llegó al final y colgó", "the caller came to the end and hung up");
     [
         Check { passed: faults.is_empty(), text: server },
         Check { passed: left.is_empty(), text: asterisk },
@@ -155,9 +152,9 @@ pub(super) fn delays(evidence: &Evidence, language: Language) -> Vec<(&'static s
         Some(cut.ended - interruption.began)
     });
     vec![
-        (say(language, "respuesta → primera palabra", "answer → first word"), first_word),
-        (say(language, "fin de la pregunta → respuesta", "end of the question → answer"), answer),
-        (say(language, "interrupción → silencio", "barge-in → silence"), silence),
+        (language.choose("respuesta → primera palabra", "answer → first word"), first_word),
+        (language.choose("fin de la pregunta → respuesta", "end of the question → answer"), answer),
+        (language.choose("interrupción → silencio", "barge-in → silence"), silence),
     ]
 }
 

@@ -72,19 +72,7 @@ pub(super) fn model(key: &str) -> Script {
     }
 }
 
-/// Selects the text in the given language.
-pub(super) const fn say<T: Copy>(language: Language, spanish: T, english: T) -> T {
-    match language {
-        Language::Spanish => spanish,
-        Language::English => english,
-    }
-}
-
 /// A duration in seconds with two decimals: `2,98` or `2.98`.
 pub(super) fn seconds(language: Language, time: Duration) -> String {
-    let text = format!("{:.2}", time.as_secs_f64());
-    match language {
-        Language::Spanish => text.replace('.', ","),
-        Language::English => text,
-    }
+    language.decimal(time.as_secs_f64(), 2)
 }

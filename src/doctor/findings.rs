@@ -5,54 +5,15 @@
 //! and masked.
 
 use super::obstacles::Reasons;
-use super::words::{Both, Check, Decimal, InBrackets, Said, Status};
+use super::words::{Both, Check, Decimal, InBrackets, Status};
+use crate::operator::lines::lines;
 use crate::operator::{Detail, Language, LinkFault, Notice};
 
-/// Builds [`Finding`] with its checks, statuses and texts from one table, so that no row can lack one of them. A row
-/// holds the check, the status, the result in Spanish and English, and the remedy in Spanish and English.
-macro_rules! findings {
-    ($(
-        $name:ident $({ $($field:ident: $kind:ty),* $(,)? })? => $check:ident $status:ident,
-            $spanish:literal,
-            $english:literal
-            $(, $spanish_remedy:literal, $english_remedy:literal)?;
-    )*) => {
-        /// One result of a check.
-        #[derive(Debug, Clone, PartialEq)]
-        pub(super) enum Finding {
-            $( $name $({ $($field: $kind),* })?, )*
-        }
+lines! {
+    /// One result of a check.
+    #[derive(Debug, Clone, PartialEq)]
+    pub(super) enum Finding of Check, Status;
 
-        impl Finding {
-            pub(super) const fn check(&self) -> Check {
-                match self {
-                    $( Self::$name { .. } => Check::$check, )*
-                }
-            }
-
-            pub(super) const fn status(&self) -> Status {
-                match self {
-                    $( Self::$name { .. } => Status::$status, )*
-                }
-            }
-
-            /// The result and, if there is one, the remedy, in this language.
-            pub(super) fn words(&self, language: Language) -> (String, Option<String>) {
-                match self {
-                    $( Self::$name $({ $($field),* })? => {
-                        $( $( let $field = $field.said(language); )* )?
-                        match language {
-                            Language::Spanish => (format!($spanish), None $(.or(Some(format!($spanish_remedy))))?),
-                            Language::English => (format!($english), None $(.or(Some(format!($english_remedy))))?),
-                        }
-                    } )*
-                }
-            }
-        }
-    };
-}
-
-findings! {
     // ── the variables ────────────────────────────────────────────────────────────────────────────────────
     VariablesRight => Variables Ok,
         "Las variables están completas y son válidas",
@@ -450,4 +411,19 @@ findings! {
     ClockUnknown => Clock Note,
         "El reloj no se ha comprobado: ningún servidor dio la hora",
         "The clock was not checked: no server told the time";
+}
+
+impl Finding {
+    pub(super) const fn check(&self) -> Check {
+        self.kind().0
+    }
+
+    pub(super) const fn status(&self) -> Status {
+        self.kind().1
+    }
+
+    /// The result and, if there is one, the remedy, in this language.
+    pub(super) fn words(&self, language: Language) -> (String, Option<String>) {
+        self.texts(language)
+    }
 }

@@ -1,8 +1,8 @@
 //! What the doctor says about each reason for which `/ready` of the running daemon is not ready.
 
-use super::words::{Said, Status};
+use super::words::Status;
 use crate::exchange::obstacles::Obstacle;
-use crate::operator::Language;
+use crate::operator::{Language, Said};
 
 /// The reasons of `/ready`, in its order. A reason may be one that only a newer version knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,8 +92,5 @@ const fn words(obstacle: Obstacle, language: Language) -> &'static str {
         Obstacle::Overloaded => ("sobrecarga", "overloaded"),
         Obstacle::Draining => ("el servicio se detiene", "the daemon is being stopped"),
     };
-    match language {
-        Language::Spanish => spanish,
-        Language::English => english,
-    }
+    language.choose(spanish, english)
 }

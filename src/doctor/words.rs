@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use crate::operator::{Detail, Language, LinkFault, Notice};
+use crate::operator::{Language, Said};
 
 /// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -85,46 +85,13 @@ impl Check {
     }
 }
 
-/// A value that a sentence can contain.
-pub(super) trait Said {
-    fn said(&self, language: Language) -> String;
-}
-
-macro_rules! said_as_displayed {
-    ($($kind:ty),*) => { $(
-        impl Said for $kind {
-            fn said(&self, _language: Language) -> String {
-                self.to_string()
-            }
-        }
-    )* };
-}
-
-said_as_displayed!(String, &'static str, u16, u32, u64, i64, usize, Detail);
-
-impl Said for LinkFault {
-    fn said(&self, language: Language) -> String {
-        self.words(language)
-    }
-}
-
-impl Said for Notice {
-    fn said(&self, language: Language) -> String {
-        self.line(language)
-    }
-}
-
 /// A number with one decimal place.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Decimal(pub(super) f64);
 
 impl Said for Decimal {
     fn said(&self, language: Language) -> String {
-        let text = format!("{:.1}", self.0);
-        match language {
-            Language::Spanish => text.replace('.', ","),
-            Language::English => text,
-        }
+        language.decimal(self.0, 1)
     }
 }
 
@@ -135,10 +102,7 @@ pub(super) struct Both(pub(super) [(u32, u32); 2]);
 impl Said for Both {
     fn said(&self, language: Language) -> String {
         let [(one, of_one), (other, of_other)] = self.0;
-        let and = match language {
-            Language::Spanish => "y",
-            Language::English => "and",
-        };
+        let and = language.choose("y", "and");
         format!("{one}/{of_one} {and} {other}/{of_other}")
     }
 }

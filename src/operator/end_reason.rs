@@ -9,10 +9,7 @@ impl EndReason {
     #[must_use]
     pub const fn words(self, language: Language) -> &'static str {
         let (spanish, english) = self.row();
-        match language {
-            Language::Spanish => spanish,
-            Language::English => english,
-        }
+        language.choose(spanish, english)
     }
 
     #[rustfmt::skip]

@@ -8,15 +8,25 @@
 //! A notice never carries a key, a spoken word or a phone number, except for the channel's name in its
 //! promised line. Text that comes from outside (a server's message, the system's cause) enters only as
 //! [`Detail`], which is cut and masked.
+//!
+//! | file | what |
+//! |---|---|
+//! | `notices` | the table of the lines |
+//! | `lines` | the macro that builds such a table; the doctor's findings use it too |
+//! | `words` | the parts of a line that have words of their own in each language |
+//! | `setting`, `end_reason` | what is said of settings, and of why calls end |
+//! | `foreign` | text that strangers wrote, made fit to be shown to a person |
 
 mod end_reason;
 pub mod foreign;
+pub(crate) mod lines;
 mod notices;
 mod setting;
 mod words;
 
 pub use notices::Notice;
 pub use setting::{Allowed, Found, Origin, Place, Remark};
+pub(crate) use words::Said;
 pub use words::{Code, Complaint, Cost, Detail, LinkFault, Remedy, is_yes};
 
 /// The language of the operator's lines.
@@ -27,6 +37,23 @@ pub enum Language {
     Spanish,
     /// The same lines, translated.
     English,
+}
+
+impl Language {
+    /// Selects the value of this language.
+    #[must_use]
+    pub const fn choose<T: Copy>(self, spanish: T, english: T) -> T {
+        match self {
+            Self::Spanish => spanish,
+            Self::English => english,
+        }
+    }
+
+    /// Formats a number with this many decimal places: `2,98` in Spanish, `2.98` in English.
+    #[must_use]
+    pub fn decimal(self, number: f64, places: usize) -> String {
+        format!("{number:.places$}").replace('.', self.choose(",", "."))
+    }
 }
 
 /// How serious a notice is.

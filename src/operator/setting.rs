@@ -216,11 +216,7 @@ impl Said for Allowed {
     #[rustfmt::skip]
     fn said(&self, language: Language) -> String {
         if let Some((spanish, english)) = self.fixed() {
-            return match language {
-                Language::Spanish => spanish,
-                Language::English => english,
-            }
-            .to_owned();
+            return language.choose(spanish, english).to_owned();
         }
         let say = |spanish: String, english: String| match language {
             Language::Spanish => spanish,
@@ -362,9 +358,6 @@ impl Remark {
             Self::Valid => ("La configuración es válida", "The configuration is valid"),
             Self::Invalid => ("La configuración no es válida", "The configuration is not valid"),
         };
-        match language {
-            Language::Spanish => spanish,
-            Language::English => english,
-        }
+        language.choose(spanish, english)
     }
 }

@@ -15,7 +15,8 @@ pub fn is_yes(answer: &str) -> bool {
 }
 
 /// Anything that can stand in a sentence.
-pub(super) trait Said {
+pub(crate) trait Said {
+    /// The words in this language.
     fn said(&self, language: Language) -> String;
 }
 
@@ -29,7 +30,7 @@ macro_rules! said_as_displayed {
     )* };
 }
 
-said_as_displayed!(String, &'static str, u8, u16, u32, u64, usize, IpAddr, SocketAddr, Detail, Code);
+said_as_displayed!(String, &'static str, u8, u16, u32, u64, i64, usize, IpAddr, SocketAddr, Detail, Code);
 
 impl Said for Vec<&'static str> {
     fn said(&self, _language: Language) -> String {
@@ -229,10 +230,7 @@ impl LinkFault {
     /// The words for people.
     #[must_use]
     pub fn words(&self, language: Language) -> String {
-        let say = |spanish: &str, english: &str| match language {
-            Language::Spanish => spanish.to_owned(),
-            Language::English => english.to_owned(),
-        };
+        let say = |spanish: &str, english: &str| language.choose(spanish, english).to_owned();
         match self {
             Self::Broken => say("la conexión se cortó", "the connection broke"),
             Self::TooSlow => say("el servidor lee demasiado despacio", "the server reads too slowly"),

@@ -16,10 +16,7 @@ use crate::operator::foreign::plain;
 
 /// Writes the summary.
 pub(super) fn summary(id: &RecordingId, told: &Conversation, state: State, language: Language) -> String {
-    let say = |spanish: &'static str, english: &'static str| match language {
-        Language::Spanish => spanish,
-        Language::English => english,
-    };
+    let say = |spanish: &'static str, english: &'static str| language.choose(spanish, english);
     let mut text = String::new();
     title(&mut text, say("RESUMEN DE LA LLAMADA", "CALL SUMMARY"), '=');
     let unknown = say("desconocido", "unknown");
@@ -30,10 +27,7 @@ pub(super) fn summary(id: &RecordingId, told: &Conversation, state: State, langu
         (Some(reason), _) => reason.words(language).to_owned(),
         (None, _) => or_unknown(reason),
     };
-    let started = id.started().format(match language {
-        Language::Spanish => "%d/%m/%Y %H:%M:%S",
-        Language::English => "%Y-%m-%d %H:%M:%S",
-    });
+    let started = id.started().format(language.choose("%d/%m/%Y %H:%M:%S", "%Y-%m-%d %H:%M:%S"));
     let rows = [
         (say("Grabación", "Recording"), id.to_string()),
         (say("Fecha y hora", "Date and time"), format!("{started} (UTC{})", told.utc_offset)),
@@ -120,10 +114,7 @@ fn totals(text: &mut String, told: &Conversation, language: Language) {
 
 /// The remarks that a reader should know before trusting the text.
 fn remarks(text: &mut String, told: &Conversation, state: State, language: Language) {
-    let say = |spanish: &'static str, english: &'static str| match language {
-        Language::Spanish => spanish,
-        Language::English => english,
-    };
+    let say = |spanish: &'static str, english: &'static str| language.choose(spanish, english);
     let count = |kind: EventKind| told.events.iter().filter(|event| event.kind == kind.code()).count();
     let mut remarks = Vec::new();
     if state == State::Recovered {
@@ -200,10 +191,7 @@ fn clock(ms: u64) -> String {
 /// Formats seconds with one decimal and the decimal separator of the language.
 fn seconds(ms: u64, language: Language) -> String {
     let tenths = ms.saturating_add(50) / 100;
-    let sign = match language {
-        Language::Spanish => ',',
-        Language::English => '.',
-    };
+    let sign = language.choose(',', '.');
     format!("{}{sign}{}", tenths / 10, tenths % 10)
 }
 

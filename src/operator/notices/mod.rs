@@ -1,7 +1,7 @@
 //! The table of the operator's lines: one row for each [`Notice`], with its level and its sentence in both languages.
 //!
 //! The table has a file for each subject. A Rust enum must be written in one place, so each file is a macro that adds its
-//! rows to those it is given and hands all of them to the next macro; the last of them, `notices`, builds the enum.
+//! rows to those it is given and hands all of them to the next macro; the last of them, `notices`, builds the enum with [`lines`].
 //!
 //! ```text
 //!  of_the_daemon ─► of_asterisk ─► of_calls ─► of_sessions ─► of_the_archive ─► notices ─► enum Notice
@@ -20,53 +20,34 @@ mod session;
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::words::Said;
-use super::{Allowed, Code, Complaint, Cost, Detail, Found, Language, Level, LinkFault, Remedy};
+use super::lines::lines;
+use super::{Allowed, Code, Complaint, Cost, Detail, Found, Language, Level, LinkFault, Remedy, Said};
 use crate::end_reason::EndReason;
 
-/// Builds [`Notice`], its levels and its lines from one table, so that none of the three can miss a row.
 macro_rules! notices {
-    ({ $(
-        $(#[$comment:meta])*
-        $name:ident $({ $($field:ident: $kind:ty),* $(,)? })? => $level:ident,
-            $spanish:literal,
-            $english:literal;
-    )* }) => {
+    ({ $($rows:tt)* }) => { lines! {
         /// Something worth telling the operator.
         #[derive(Clone, Debug, PartialEq)]
         #[expect(missing_docs, reason = "the comment of a row explains its fields")]
-        pub enum Notice {
-            $( $(#[$comment])* $name $({ $($field: $kind),* })?, )*
-        }
-
-        impl Notice {
-            /// How serious it is; the same for every notice of a kind.
-            #[must_use]
-            pub const fn level(&self) -> Level {
-                match self {
-                    $( Self::$name { .. } => Level::$level, )*
-                }
-            }
-
-            /// The sentence, without time, level or call.
-            #[must_use]
-            pub fn line(&self, language: Language) -> String {
-                match self {
-                    $( Self::$name $({ $($field),* })? => {
-                        $( $( let $field = $field.said(language); )* )?
-                        match language {
-                            Language::Spanish => format!($spanish),
-                            Language::English => format!($english),
-                        }
-                    } )*
-                }
-            }
-        }
-    };
+        pub enum Notice of Level;
+        $($rows)*
+    } };
 }
 of_the_daemon! { of_asterisk of_calls of_sessions of_the_archive notices { } }
 
 impl Notice {
+    /// How serious it is; the same for every notice of a kind.
+    #[must_use]
+    pub const fn level(&self) -> Level {
+        self.kind().0
+    }
+
+    /// The sentence, without time, level or call.
+    #[must_use]
+    pub fn line(&self, language: Language) -> String {
+        self.texts(language).0
+    }
+
     /// Whether it tells of a session that was not to be had, or failed: in an outage every call that tries would say so.
     #[must_use]
     pub const fn tells_of_a_failing_session(&self) -> bool {
@@ -88,8 +69,14 @@ impl Notice {
 }
 
 /// A sentence within another.
-impl Said for Box<Notice> {
+impl Said for Notice {
     fn said(&self, language: Language) -> String {
         self.line(language)
+    }
+}
+
+impl<T: Said> Said for Box<T> {
+    fn said(&self, language: Language) -> String {
+        self.as_ref().said(language)
     }
 }
