@@ -68,6 +68,7 @@
 //!
 //! README, this page, [`call`], a test of `tests/call/`, [`exchange`], `daemon/call_task.rs`.
 
+pub mod agents;
 pub mod end_reason;
 pub mod media;
 pub mod number;

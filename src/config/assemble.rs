@@ -9,6 +9,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::agents::agents;
 use super::archive::archive;
 use super::calls::calls;
 use super::file;
@@ -76,6 +77,7 @@ pub(super) fn parts(variables: Variables<'_>) -> Assembled {
     if let (Some(media), Some(calls)) = (&media, &calls) {
         reader.remarks.extend(media::remark(media, calls));
     }
+    let agents = agents(&mut reader, variables);
     let places = [
         asterisk.as_ref().and_then(|asterisk| privacy::of_asterisk(asterisk, media.as_ref())),
         realtime.as_ref().and_then(privacy::of_realtime),
@@ -93,6 +95,7 @@ pub(super) fn parts(variables: Variables<'_>) -> Assembled {
         archive,
         log,
         shutdown_grace,
+        agents,
         remarks,
     };
     Assembled { parts, problems, in_force }
@@ -141,7 +144,8 @@ fn log(reader: &mut Reader<'_>, language: Option<Language>) -> Option<LogConfig>
     Some(LogConfig { path: path?, language: language?, level: level? })
 }
 
-fn realtime(reader: &mut Reader<'_>) -> Option<RealtimeConfig> {
+/// Reads the section of the session with the model.
+pub(super) fn realtime(reader: &mut Reader<'_>) -> Option<RealtimeConfig> {
     let key = reader.parsed("OPENAI_API_KEY", Allowed::Token, |text| {
         let text = text.trim();
         text.bytes().all(|byte| byte.is_ascii_graphic()).then(|| Secret::new(text.to_owned()))

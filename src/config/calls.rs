@@ -19,7 +19,7 @@ pub(super) fn calls(reader: &mut Reader<'_>, callers_speak: Option<&str>) -> Opt
     let extension = reader.parsed("FALLBACK_EXTEN", Allowed::DialplanName, dialplan_name);
     let may_hang_up = reader.word("ASSISTANT_MAY_HANG_UP");
     let tells_keys = reader.word("ASSISTANT_HEARS_KEYS");
-    let destinations = reader.parsed("TRANSFER_DESTINATIONS", Allowed::Destinations, destinations);
+    let destinations = destinations(reader);
     let duration = seconds(reader, "MAX_CALL_SECONDS", 10..=86_400);
     let silence = seconds(reader, "CALLER_SILENCE_SECONDS", 5..=3_600);
     let no_audio = seconds(reader, "NO_AUDIO_SECONDS", 5..=3_600);
@@ -94,9 +94,14 @@ fn zero_or_usd(
     })
 }
 
+/// Reads the destinations to which the assistant may transfer callers.
+pub(super) fn destinations(reader: &mut Reader<'_>) -> Option<Vec<Destination>> {
+    reader.parsed("TRANSFER_DESTINATIONS", Allowed::Destinations, parse_destinations)
+}
+
 /// Parses destinations such as `ventas:from-internal,200,1;soporte:…`. Names have no control characters, and each
 /// occurs once.
-fn destinations(text: &str) -> Option<Vec<Destination>> {
+fn parse_destinations(text: &str) -> Option<Vec<Destination>> {
     let mut all: Vec<Destination> = Vec::new();
     for part in text.split(';').filter(|part| !part.trim().is_empty()) {
         let (name, place) = part.split_once(':')?;
@@ -122,7 +127,7 @@ mod tests {
     #[test]
     fn destinations_have_a_name_and_a_place() {
         let read = |text| {
-            let all = destinations(text)?;
+            let all = parse_destinations(text)?;
             Some(all.into_iter().map(|one| format!("{}={}", one.name, one.place)).collect::<Vec<_>>())
         };
         assert_eq!(read(""), Some(vec![]));

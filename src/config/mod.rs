@@ -18,9 +18,11 @@
 //! | `calls`, `media`, `recordings`, `archive`, `apology`, `models`, `prices`, `log_filter` | the sections of the configuration and their values |
 //! | `variables`, `settings` | every variable with its default and meaning; the values in force |
 //! | `parts`, `survey`, `problem` | the sections; the configuration as far as it is valid; what can be wrong with it |
+//! | `agents` | the agents in the files of a folder |
 //! | `privacy`, `secrecy` | what leaves this machine without encryption; what must not appear in a log line |
 //! | `reload` | what takes effect when the configuration is read again |
 
+mod agents;
 mod apology;
 mod archive;
 mod assemble;
@@ -52,6 +54,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use agents::{AgentConfig, Agents, Fault, Position};
 pub use archive::{ApiConfig, ApiToken, ArchiveConfig, Role};
 pub use log_filter::directives as log_directives;
 pub use parts::Parts;
@@ -99,6 +102,8 @@ pub struct Config {
     pub log: LogConfig,
     /// How long running calls may continue after SIGTERM, 0–3600 s.
     pub shutdown_grace: Duration,
+    /// The agents in files, besides the one that the environment describes.
+    pub agents: Agents,
     /// Notices for the operator, which are logged when the log is open: the file that was read, retired models,
     /// typos.
     pub remarks: Vec<Notice>,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{ArchiveConfig, AsteriskConfig, CallsConfig, Config, LogConfig, MediaConfig, RealtimeConfig};
+use super::{Agents, ArchiveConfig, AsteriskConfig, CallsConfig, Config, LogConfig, MediaConfig, RealtimeConfig};
 use crate::operator::Notice;
 use crate::recordings::RecordingSettings;
 
@@ -19,6 +19,7 @@ pub struct Parts {
     pub archive: Option<ArchiveConfig>,
     pub log: Option<LogConfig>,
     pub shutdown_grace: Option<Duration>,
+    pub agents: Option<Agents>,
     pub remarks: Vec<Notice>,
 }
 
@@ -35,6 +36,7 @@ impl Parts {
             archive: self.archive?,
             log: self.log?,
             shutdown_grace: self.shutdown_grace?,
+            agents: self.agents?,
             remarks: self.remarks,
         })
     }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use super::agents::Fault;
 use super::variables::VARIABLES;
 use crate::operator::{Allowed, Detail, Found, Language, Notice};
 
@@ -44,6 +45,8 @@ pub enum Problem {
         /// The number of characters that a token needs.
         characters: usize,
     },
+    /// Something is wrong in a file of `AGENTS_DIR`.
+    Agent(Fault),
     /// `.env` exists but cannot be read.
     UnreadableFile {
         /// The path of the file.
@@ -62,6 +65,7 @@ impl Problem {
             | Self::Invalid { .. }
             | Self::ApiOpenToAll { .. }
             | Self::TokenTooShort { .. }
+            | Self::Agent(_)
             | Self::UnreadableFile { .. } => None,
         }
     }
@@ -73,6 +77,7 @@ impl Problem {
             Self::MalformedLine { variable, .. } => *variable,
             Self::ApiOpenToAll { .. } => Some("API_LISTEN"),
             Self::TokenTooShort { .. } => Some("API_TOKEN"),
+            Self::Agent(_) => Some("AGENTS_DIR"),
             Self::UnreadableFile { .. } => None,
         }
     }
@@ -95,6 +100,7 @@ impl Problem {
                 Self::TokenTooShort { position, characters } => {
                     others.push(Notice::TokenTooShort { position, characters });
                 }
+                Self::Agent(fault) => others.push(fault.notice()),
                 Self::UnreadableFile { path, cause } => {
                     others.push(Notice::EnvFileUnreadable { path, cause });
                 }

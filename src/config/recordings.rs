@@ -18,7 +18,7 @@ const MAX_DAYS: u64 = 36_500;
 /// first request.
 pub(super) fn recordings(reader: &mut Reader<'_>, language: Option<Language>) -> Option<RecordingSettings> {
     let folder = reader.path("RECORDINGS_DIR").map(PathBuf::from);
-    let keep = reader.parsed("RECORD", Allowed::NoneOrSomeOf(KEPT), keep);
+    let keep = kept(reader);
     let retention_days = retention_days(reader);
     let recipient = recipient(reader);
     let identity = identity(reader);
@@ -39,6 +39,11 @@ pub(super) fn recordings(reader: &mut Reader<'_>, language: Option<Language>) ->
     })
 }
 
+/// Reads what is recorded.
+pub(super) fn kept(reader: &mut Reader<'_>) -> Option<Keep> {
+    reader.parsed("RECORD", Allowed::NoneOrSomeOf(KEPT), keep)
+}
+
 fn keep(text: &str) -> Option<Keep> {
     let mut keep = Keep::NOTHING;
     if is_none(text) {
@@ -57,11 +62,12 @@ fn keep(text: &str) -> Option<Keep> {
     Some(keep)
 }
 
+/// Reads for how many days recordings are kept, or that they are kept for ever.
 #[expect(
     clippy::option_option,
     reason = "the outer option says whether the value is valid, the inner one whether it is set"
 )]
-fn retention_days(reader: &mut Reader<'_>) -> Option<Option<u32>> {
+pub(super) fn retention_days(reader: &mut Reader<'_>) -> Option<Option<u32>> {
     let (name, to) = ("RECORDING_RETENTION_DAYS", MAX_DAYS);
     reader.parsed(name, Allowed::Integer { from: 1, to }, |text| {
         if text.is_empty() {

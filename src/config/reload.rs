@@ -1,7 +1,7 @@
 //! Decides what takes effect when a running daemon reads its configuration again, and what needs a restart.
 //!
 //! These settings take effect for new calls: the session with the model, its prices, the frames per append, limits
-//! and destinations, what is recorded, the trusted sources and networks of audio, and the grace period of a stop. All
+//! and destinations, agents, what is recorded, the trusted sources and networks of audio, and the grace period of a stop. All
 //! other settings belong to sockets, files and threads that already exist. Each struct is destructured by name, so
 //! that a new setting does not compile until somebody decides what a reload does with it.
 
@@ -23,6 +23,7 @@ impl Config {
             archive,
             log,
             shutdown_grace,
+            agents,
             remarks: _,
         } = new;
         let differing = [
@@ -39,6 +40,7 @@ impl Config {
         self.uplink_frames_per_append = uplink_frames_per_append;
         self.calls = calls;
         self.shutdown_grace = shutdown_grace;
+        self.agents = agents;
         differing.concat()
     }
 }

@@ -14,9 +14,10 @@
 //! | `notices` | the table of the lines |
 //! | `lines` | the macro that builds such a table; the doctor's findings use it too |
 //! | `words` | the parts of a line that have words of their own in each language |
-//! | `setting`, `end_reason` | what is said of settings, and of why calls end |
+//! | `setting`, `agent_fault`, `end_reason` | what is said of settings, of the files of agents, and of why calls end |
 //! | `foreign` | text that strangers wrote, made fit to be shown to a person |
 
+mod agent_fault;
 mod end_reason;
 pub mod foreign;
 pub(crate) mod lines;
@@ -24,6 +25,7 @@ mod notices;
 mod setting;
 mod words;
 
+pub use agent_fault::{AgentFault, ValueKind};
 pub use notices::Notice;
 pub use setting::{Allowed, Found, Origin, Place, Remark};
 pub(crate) use words::Said;

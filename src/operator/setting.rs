@@ -110,6 +110,11 @@ pub enum Allowed {
     Networks,
     /// The tokens of the API.
     Tokens,
+    /// A folder we can read; `cause` says what is wrong with this one.
+    Folder {
+        /// The system's words.
+        cause: Detail,
+    },
     /// UTF-8 text in one line.
     Line,
     /// Anything but a key: the variable's value is shown.
@@ -203,6 +208,7 @@ impl Allowed {
             | Self::ZeroOrDecimal { .. }
             | Self::NoneOrSomeOf(..)
             | Self::AgeIdentityFile { .. }
+            | Self::Folder { .. }
             | Self::TextFile { .. }
             | Self::AudioFile { .. }
             | Self::AudioFileSize { .. }
@@ -246,6 +252,9 @@ impl Said for Allowed {
             Self::AgeIdentityFile { cause } => say(
                 format!("un archivo legible con una clave secreta de age (AGE-SECRET-KEY-1…), como lo escribe age-keygen ({cause})"),
                 format!("a readable file with a secret key of age (AGE-SECRET-KEY-1…), as age-keygen writes it ({cause})")),
+            Self::Folder { cause } => say(
+                format!("una carpeta que se pueda leer ({cause})"),
+                format!("a folder that can be read ({cause})")),
             Self::TextFile { cause } => say(
                 format!("un archivo de texto UTF-8 que se pueda leer ({cause})"),
                 format!("a UTF-8 text file that can be read ({cause})")),

@@ -28,6 +28,7 @@ const OTHERS: &[(&str, &str, bool)] = &[
     ("OPENAI_REASONING_EFFORT", "low", true),
     ("OPENAI_MAX_OUTPUT_TOKENS", "100", true),
     ("ASSISTANT_INSTRUCTIONS_FILE", "README.md", true),
+    ("AGENTS_DIR", "examples/agents/office-hours", true),
     ("ASSISTANT_GREETING", "Buenas", true),
     ("RECORDING_NOTICE", "Se graba", true),
     ("MAX_CALLS", "3", true),

@@ -21,7 +21,7 @@ mod session;
 use std::net::{IpAddr, SocketAddr};
 
 use super::lines::lines;
-use super::{Allowed, Code, Complaint, Cost, Detail, Found, Language, Level, LinkFault, Remedy, Said};
+use super::{AgentFault, Allowed, Code, Complaint, Cost, Detail, Found, Language, Level, LinkFault, Remedy, Said};
 use crate::end_reason::EndReason;
 
 macro_rules! notices {

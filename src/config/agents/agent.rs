@@ -1,0 +1,190 @@
+//! One agent: what its file says, and the environment where the file says nothing.
+
+use std::sync::Arc;
+
+use super::file::{Fault, File};
+use super::folder::Source;
+use super::keys::{self, Overlay};
+use crate::agents::{Holiday, OpeningHours, Pattern};
+use crate::call::record::Keep;
+use crate::call::tools::Destination;
+use crate::config::assemble::realtime;
+use crate::config::calls;
+use crate::config::reader::Reader;
+use crate::config::recordings::{kept, retention_days};
+use crate::config::{CallsConfig, Problem, RealtimeConfig, Variables, prices};
+use crate::operator::{AgentFault, Detail, Notice};
+
+/// An agent of a file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AgentConfig {
+    /// The name: that of the file without `.toml`.
+    pub name: Arc<str>,
+    /// The first 12 hexadecimal digits of the SHA-256 of the agent's files: another text is another version.
+    pub version: String,
+    /// The session with the model.
+    pub realtime: RealtimeConfig,
+    /// What happens to callers. The limits of all calls together ([`CallsConfig::max_calls`] and others) are those of the
+    /// environment.
+    pub calls: CallsConfig,
+    /// What this agent's calls of a day may cost, in millionths of a US dollar. `None`: no limit besides that of all calls.
+    pub max_day_cost: Option<u64>,
+    /// What is recorded.
+    pub keep: Keep,
+    /// For how many days this agent's recordings are kept. `None`: as long as all others.
+    pub retention_days: Option<u32>,
+}
+
+/// What a file says about the choice of the agent.
+#[derive(Default)]
+pub(super) struct Choosing {
+    /// The numbers, each with its place in the file.
+    pub(super) numbers: Vec<(Pattern, Place)>,
+    pub(super) hours: Vec<OpeningHours>,
+    pub(super) holidays: Vec<Holiday>,
+    /// The agent that takes the calls when this one is closed.
+    pub(super) closed: Option<(String, Place)>,
+}
+
+/// A place in the file, for faults that are found when all files have been read.
+pub(super) type Place = std::ops::Range<usize>;
+
+/// What a file describes.
+pub(super) struct Agent {
+    pub(super) choosing: Choosing,
+    /// `None` if something in it is wrong.
+    pub(super) config: Option<AgentConfig>,
+}
+
+/// What was found in a file.
+pub(super) struct Found {
+    pub(super) agent: Agent,
+    pub(super) faults: Vec<Fault>,
+    pub(super) remarks: Vec<Notice>,
+}
+
+/// Reads one agent. `environment` has the variables of the daemon.
+pub(super) fn agent(source: &Source, environment: Variables<'_>) -> Found {
+    let mut file = File::parse(&source.path, &source.text);
+    if !file.is_whole() {
+        // Everything else would be about keys that the parser skipped.
+        let agent = Agent { choosing: Choosing::default(), config: None };
+        return Found { agent, faults: file.faults, remarks: Vec::new() };
+    }
+    let overlay = Overlay::take(&mut file);
+    let choosing = choosing(&mut file);
+    let transfers = file.texts("transfers");
+    file.unknown_keys(keys::nearest);
+
+    let instructions = source.instructions.as_ref().map(|path| path.display().to_string());
+    let variables = |name: &str| match name {
+        "ASSISTANT_INSTRUCTIONS_FILE" if instructions.is_some() => instructions.clone(),
+        name => overlay.value(name).map(str::to_owned).or_else(|| environment(name)),
+    };
+    let mut reader = Reader::new(&variables);
+    let realtime = realtime(&mut reader);
+    let calls = calls::calls(&mut reader, realtime.as_ref().and_then(RealtimeConfig::callers_language));
+    let keep = kept(&mut reader);
+    let retention_days = retention_days(&mut reader);
+    if let (Some(realtime), Some(calls)) = (&realtime, &calls) {
+        reader.remarks.extend(prices::remarks(realtime, calls));
+    }
+    let Reader { problems, remarks, .. } = reader;
+    for problem in problems {
+        value_fault(&mut file, &overlay, source, problem);
+    }
+    let known = calls::destinations(&mut Reader::new(environment));
+    let destinations = known.map(|known| destinations(&mut file, transfers, known));
+    let config = (|| {
+        let calls = calls?;
+        let sets = |variable: &str| overlay.value(variable).is_some();
+        Some(AgentConfig {
+            name: Arc::clone(&source.name),
+            version: source.version.clone(),
+            realtime: realtime?,
+            max_day_cost: calls.max_day_cost.filter(|_| sets("MAX_DAY_COST")),
+            calls: CallsConfig { destinations: destinations?, ..calls },
+            keep: keep?,
+            retention_days: retention_days?.filter(|_| sets("RECORDING_RETENTION_DAYS")),
+        })
+    })();
+    let config = config.filter(|_| file.faults.is_empty());
+    Found { agent: Agent { choosing, config }, faults: file.faults, remarks }
+}
+
+/// Reads the keys that concern the choice of the agent.
+fn choosing(file: &mut File<'_>) -> Choosing {
+    let mut choosing = Choosing::default();
+    for (place, text) in file.texts("numbers").unwrap_or_default() {
+        match text.parse() {
+            Ok(pattern) => choosing.numbers.push((pattern, place)),
+            Err(cause) => file.fault(place, AgentFault::Pattern { found: Detail::new(&text), cause }),
+        }
+    }
+    for (place, text) in file.texts("hours").unwrap_or_default() {
+        match text.parse() {
+            Ok(hours) => choosing.hours.push(hours),
+            Err(_) => file.fault(place, AgentFault::Hours { found: Detail::new(&text) }),
+        }
+    }
+    for (place, text) in file.texts("holidays").unwrap_or_default() {
+        match text.parse() {
+            Ok(holiday) => choosing.holidays.push(holiday),
+            Err(_) => file.fault(place, AgentFault::Holiday { found: Detail::new(&text) }),
+        }
+    }
+    choosing.closed = file.text("closed").map(|(place, name)| (name, place));
+    let closes = choosing.closes();
+    match (&choosing.closed, file.get("hours").or_else(|| file.get("holidays"))) {
+        (None, Some((place, _))) if closes => file.fault(place, AgentFault::ClosedMissing),
+        (Some((_, place)), None) => {
+            let place = place.clone();
+            file.fault(place, AgentFault::ClosedUnused);
+        }
+        _ => {}
+    }
+    choosing
+}
+
+impl Choosing {
+    /// Whether there are times at which the agent takes no calls.
+    pub(super) fn closes(&self) -> bool {
+        !self.hours.is_empty() || !self.holidays.is_empty()
+    }
+}
+
+/// Turns a problem of a variable into a fault of the file, if the file sets the variable. All other problems are reported
+/// with those of the environment.
+fn value_fault(file: &mut File<'_>, overlay: &Overlay, source: &Source, problem: Problem) {
+    let Problem::Invalid { variable, found, allowed } = problem else { return };
+    match (keys::key(variable), overlay.place(variable), &source.instructions) {
+        (Some(key), Some(place), _) => file.fault(place, AgentFault::Value { key, found, allowed }),
+        (None, None, Some(path)) if variable == "ASSISTANT_INSTRUCTIONS_FILE" => {
+            let what = AgentFault::Value { key: "instructions", found, allowed };
+            file.faults.push(Fault::of_file(path, what));
+        }
+        _ => {}
+    }
+}
+
+/// The destinations that the agent may transfer callers to: all of them, or those that the file names.
+fn destinations(
+    file: &mut File<'_>,
+    transfers: Option<Vec<(Place, String)>>,
+    all: Vec<Destination>,
+) -> Vec<Destination> {
+    let Some(transfers) = transfers else { return all };
+    let mut chosen: Vec<Destination> = Vec::new();
+    for (place, name) in transfers {
+        match all.iter().find(|known| known.name.eq_ignore_ascii_case(name.trim())) {
+            Some(known) if chosen.contains(known) => {}
+            Some(known) => chosen.push(known.clone()),
+            None => {
+                let known: Vec<_> = all.iter().map(|known| known.name.as_str()).collect();
+                let (name, known) = (Detail::new(&name), known.join(", "));
+                file.fault(place, AgentFault::TransferUnknown { name, known });
+            }
+        }
+    }
+    chosen
+}

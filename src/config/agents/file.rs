@@ -1,0 +1,176 @@
+//! One file of an agent: its values with their positions, and what is wrong with it.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::operator::{AgentFault, Detail, Notice, ValueKind};
+
+/// A place in a file, counted from 1.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// The line.
+    pub line: usize,
+    /// The column, in characters.
+    pub column: usize,
+    /// The text of the line. It may hold whatever the operator has written, so it is for the operator's terminal only.
+    pub text: String,
+}
+
+impl Position {
+    /// The position of a byte of the text.
+    fn of(text: &str, at: usize) -> Self {
+        let at = text.floor_char_boundary(at);
+        let before = &text[..at];
+        let begin = before.rfind('\n').map_or(0, |end| end + 1);
+        let line = before.matches('\n').count() + 1;
+        let column = text[begin..at].chars().count() + 1;
+        Self { line, column, text: text[begin..].lines().next().unwrap_or_default().to_owned() }
+    }
+}
+
+/// Something wrong in a file of an agent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fault {
+    /// The path of the file.
+    pub path: PathBuf,
+    /// Where in the file. `None`: the fault concerns the whole file.
+    pub position: Option<Position>,
+    /// What is wrong.
+    pub what: AgentFault,
+}
+
+impl Fault {
+    /// A fault that concerns a whole file.
+    pub(super) fn of_file(path: &Path, what: AgentFault) -> Self {
+        Self { path: path.to_owned(), position: None, what }
+    }
+
+    /// A fault at a place of the text of a file.
+    pub(super) fn at(path: &Path, text: &str, place: &Range<usize>, what: AgentFault) -> Self {
+        Self { path: path.to_owned(), position: Some(Position::of(text, place.start)), what }
+    }
+
+    /// The order in which faults are reported: by file and position.
+    pub(super) fn order(&self) -> (&Path, Option<&Position>) {
+        (&self.path, self.position.as_ref())
+    }
+
+    /// The line for the operator.
+    #[must_use]
+    pub fn notice(&self) -> Notice {
+        let path = self.path.display();
+        let place = match &self.position {
+            Some(Position { line, column, .. }) => format!("{path}:{line}:{column}"),
+            None => path.to_string(),
+        };
+        Notice::AgentFileWrong { place, fault: self.what.clone() }
+    }
+}
+
+/// The keys of a file that are still to be read, and the faults so far.
+pub(super) struct File<'a> {
+    path: &'a Path,
+    text: &'a str,
+    table: DeTable<'a>,
+    /// The keys that were asked for.
+    known: Vec<&'static str>,
+    pub(super) faults: Vec<Fault>,
+}
+
+impl<'a> File<'a> {
+    /// Parses the text. Faults of the syntax are kept, and the rest of the file is read.
+    pub(super) fn parse(path: &'a Path, text: &'a str) -> Self {
+        let (table, errors) = DeTable::parse_recoverable(text);
+        let mut file = Self { path, text, table: table.into_inner(), known: Vec::new(), faults: Vec::new() };
+        for error in errors {
+            let message = Detail::new(error.message());
+            file.fault(error.span().unwrap_or_default(), AgentFault::Syntax { message });
+        }
+        file
+    }
+
+    /// Whether the text can be read at all. What is missing from a text with wrong syntax may be in the wrong part.
+    pub(super) fn is_whole(&self) -> bool {
+        self.faults.is_empty()
+    }
+
+    /// The value of a key, if the file has it.
+    pub(super) fn get(&mut self, key: &'static str) -> Option<(Range<usize>, DeValue<'a>)> {
+        self.known.push(key);
+        let spanned: &Spanned<DeValue<'a>> = self.table.get(key)?;
+        Some((spanned.span(), spanned.get_ref().clone()))
+    }
+
+    /// The text of a key.
+    pub(super) fn text(&mut self, key: &'static str) -> Option<(Range<usize>, String)> {
+        match self.get(key)? {
+            (span, DeValue::String(text)) => Some((span, text.into_owned())),
+            (span, _) => {
+                self.fault(span, AgentFault::Kind { key, wanted: ValueKind::Text });
+                None
+            }
+        }
+    }
+
+    /// The texts of a list, each with its place. `None`: the file does not have the key, or there is no list of texts.
+    pub(super) fn texts(&mut self, key: &'static str) -> Option<Vec<(Range<usize>, String)>> {
+        let (span, value) = self.get(key)?;
+        let DeValue::Array(array) = value else {
+            self.fault(span, AgentFault::Kind { key, wanted: ValueKind::Texts });
+            return None;
+        };
+        let mut texts = Vec::new();
+        for item in array {
+            let span = item.span();
+            match item.into_inner() {
+                DeValue::String(text) => texts.push((span, text.into_owned())),
+                _ => self.fault(span, AgentFault::Kind { key, wanted: ValueKind::Texts }),
+            }
+        }
+        Some(texts)
+    }
+
+    /// The text that a variable of the environment would have in place of this key.
+    pub(super) fn scalar(&mut self, key: &'static str) -> Option<(Range<usize>, String)> {
+        let (span, value) = self.get(key)?;
+        let text = match value {
+            DeValue::String(text) => text.into_owned(),
+            DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
+                .map_or_else(|_| number.to_string(), |number| number.to_string()),
+            DeValue::Float(number) => number.as_str().to_owned(),
+            DeValue::Boolean(word) => word.to_string(),
+            // A variable has a list as one text.
+            DeValue::Array(list) if list.iter().all(|item| item.get_ref().is_str()) => {
+                let texts: Vec<_> = list.iter().filter_map(|item| item.get_ref().as_str()).collect();
+                texts.join(",")
+            }
+            DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => {
+                self.fault(span, AgentFault::Kind { key, wanted: ValueKind::Scalar });
+                return None;
+            }
+        };
+        Some((span, text))
+    }
+
+    /// Records a fault at this place.
+    pub(super) fn fault(&mut self, span: Range<usize>, what: AgentFault) {
+        self.faults.push(Fault::at(self.path, self.text, &span, what));
+    }
+
+    /// Records every key that nobody asked for. `nearest` finds the key that was probably meant.
+    pub(super) fn unknown_keys(&mut self, nearest: impl Fn(&str) -> Option<&'static str>) {
+        let unknown: Vec<_> = self
+            .table
+            .keys()
+            .filter(|key| !self.known.contains(&&**key.get_ref()))
+            .map(|key| (key.span(), key.get_ref().clone().into_owned()))
+            .collect();
+        for (span, key) in unknown {
+            let meant = nearest(&key);
+            self.fault(span, AgentFault::UnknownKey { key: Detail::new(&key), meant });
+        }
+    }
+}

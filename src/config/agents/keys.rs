@@ -1,0 +1,95 @@
+//! The keys of an agent's file that set a variable of the environment for this agent.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use super::file::File;
+
+/// Each key with its variable. The other keys of a file have no variable: `numbers`, `hours`, `holidays`, `closed`,
+/// `transfers`.
+pub(super) const KEYS: &[(&str, &str)] = &[
+    ("model", "OPENAI_REALTIME_MODEL"),
+    ("dialect", "OPENAI_REALTIME_DIALECT"),
+    ("organization", "OPENAI_ORGANIZATION"),
+    ("project", "OPENAI_PROJECT"),
+    ("voice", "OPENAI_VOICE"),
+    ("speed", "OPENAI_SPEED"),
+    ("reasoning_effort", "OPENAI_REASONING_EFFORT"),
+    ("max_output_tokens", "OPENAI_MAX_OUTPUT_TOKENS"),
+    ("transcription_model", "OPENAI_TRANSCRIPTION_MODEL"),
+    ("transcription_language", "OPENAI_TRANSCRIPTION_LANGUAGE"),
+    ("noise_reduction", "OPENAI_NOISE_REDUCTION"),
+    ("vad", "OPENAI_VAD"),
+    ("vad_threshold", "OPENAI_VAD_THRESHOLD"),
+    ("vad_prefix_padding_ms", "OPENAI_VAD_PREFIX_PADDING_MS"),
+    ("vad_silence_ms", "OPENAI_VAD_SILENCE_MS"),
+    ("vad_eagerness", "OPENAI_VAD_EAGERNESS"),
+    ("vad_interrupt", "OPENAI_VAD_INTERRUPT"),
+    ("greeting", "ASSISTANT_GREETING"),
+    ("notice", "RECORDING_NOTICE"),
+    ("may_hang_up", "ASSISTANT_MAY_HANG_UP"),
+    ("hears_keys", "ASSISTANT_HEARS_KEYS"),
+    ("max_call_seconds", "MAX_CALL_SECONDS"),
+    ("caller_silence_seconds", "CALLER_SILENCE_SECONDS"),
+    ("no_audio_seconds", "NO_AUDIO_SECONDS"),
+    ("max_call_tokens", "MAX_CALL_TOKENS"),
+    ("max_call_cost", "MAX_CALL_COST"),
+    ("max_day_cost", "MAX_DAY_COST"),
+    ("fallback_context", "FALLBACK_CONTEXT"),
+    ("fallback_exten", "FALLBACK_EXTEN"),
+    ("record", "RECORD"),
+    ("retention_days", "RECORDING_RETENTION_DAYS"),
+];
+
+/// The keys without a variable.
+pub(super) const OTHERS: [&str; 5] = ["numbers", "hours", "holidays", "closed", "transfers"];
+
+/// The number of edits between similar keys. Two cover transposed, missing and wrong letters. A larger value would find keys
+/// similar that are both right; a smaller one would miss typos.
+const MAX_EDITS: usize = 2;
+
+/// The variables that a file sets.
+#[derive(Default)]
+pub(super) struct Overlay {
+    values: HashMap<&'static str, (Range<usize>, String)>,
+}
+
+impl Overlay {
+    /// Takes the keys that set variables out of the file.
+    pub(super) fn take(file: &mut File<'_>) -> Self {
+        let mut values = HashMap::new();
+        for (key, variable) in KEYS {
+            if let Some(value) = file.scalar(key) {
+                values.insert(*variable, value);
+            }
+        }
+        Self { values }
+    }
+
+    /// The value of a variable, if the file sets it.
+    pub(super) fn value(&self, variable: &str) -> Option<&str> {
+        self.values.get(variable).map(|(_, text)| &**text)
+    }
+
+    /// Where the file sets a variable.
+    pub(super) fn place(&self, variable: &str) -> Option<Range<usize>> {
+        self.values.get(variable).map(|(span, _)| span.clone())
+    }
+}
+
+/// The key of a variable.
+pub(super) fn key(variable: &str) -> Option<&'static str> {
+    KEYS.iter().find(|(_, known)| *known == variable).map(|(key, _)| *key)
+}
+
+/// The key that was probably meant. The name of a variable stands for its key.
+pub(super) fn nearest(found: &str) -> Option<&'static str> {
+    let variable = KEYS.iter().find(|(_, variable)| variable.eq_ignore_ascii_case(found));
+    let similar = || {
+        let keys = KEYS.iter().map(|(key, _)| *key).chain(OTHERS);
+        let (nearest, edits) =
+            keys.map(|key| (key, strsim::levenshtein(found, key))).min_by_key(|(_, edits)| *edits)?;
+        (edits <= MAX_EDITS).then_some(nearest)
+    };
+    variable.map(|(key, _)| *key).or_else(similar)
+}

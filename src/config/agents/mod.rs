@@ -1,0 +1,115 @@
+//! The agents of `AGENTS_DIR`: one file `NAME.toml` for each agent, with its instructions in `NAME.md` beside it.
+//!
+//! A key of a file sets a variable of the environment for this agent alone, so that both have the same rules. What a file does
+//! not say is as in the environment. All files are valid, or none is used: one examination finds every fault, with file, line
+//! and column.
+//!
+//! ```text
+//!  folder ── file (TOML with positions) ── keys (key ⇄ variable) ── agent ── AgentConfig
+//!                                                                     └── together (numbers, `closed`) ── Agents
+//! ```
+//!
+//! | file | what |
+//! |---|---|
+//! | `folder` | which files of the folder belong to which agent, and the hash of their contents |
+//! | `file` | one file: values with their positions, and unknown keys |
+//! | `keys` | the keys that set variables |
+//! | `agent` | one agent |
+//! | `together` | what must hold among all agents |
+
+mod agent;
+mod file;
+mod folder;
+mod keys;
+mod together;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+use std::sync::Arc;
+
+pub use agent::AgentConfig;
+pub use file::{Fault, Position};
+
+use super::Variables;
+use super::reader::Reader;
+use crate::agents::Roster;
+use crate::operator::{Allowed, Detail, Notice};
+
+/// The agents of `AGENTS_DIR`. Without this variable there are none: the environment describes the only agent.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Agents {
+    /// The agents, by name.
+    pub all: Vec<AgentConfig>,
+    /// The choice among them.
+    pub roster: Roster,
+}
+
+/// What was read, and what was found in it.
+pub(super) struct Read {
+    pub(super) agents: Agents,
+    pub(super) faults: Vec<Fault>,
+    pub(super) remarks: Vec<Notice>,
+}
+
+/// Reads the section. Faults of files become problems of the configuration.
+pub(super) fn agents(reader: &mut Reader<'_>, variables: Variables<'_>) -> Option<Agents> {
+    let name = "AGENTS_DIR";
+    let path = reader.path(name)?;
+    if path.is_empty() {
+        return Some(Agents::default());
+    }
+    match read(Path::new(&path), variables) {
+        Ok(Read { agents, faults, remarks }) => {
+            // What an agent has from the environment has been said of the environment.
+            let is_new = |remark: &Notice| match remark {
+                Notice::AgentRemark { remark, .. } => !reader.remarks.contains(remark),
+                _ => true,
+            };
+            let remarks: Vec<_> = remarks.into_iter().filter(is_new).collect();
+            reader.remarks.extend(remarks);
+            let is_valid = faults.is_empty();
+            reader.problems.extend(faults.into_iter().map(super::Problem::Agent));
+            is_valid.then_some(agents)
+        }
+        Err(error) => {
+            reader.invalid(name, &path, Allowed::Folder { cause: Detail::new(error) });
+            None
+        }
+    }
+}
+
+/// Reads all files of a folder. `variables` are those of the environment.
+fn read(folder: &Path, variables: Variables<'_>) -> std::io::Result<Read> {
+    let folder::Folder { sources, mut faults, mut remarks } = folder::read(folder)?;
+    let mut found = Vec::new();
+    for source in sources {
+        let agent::Found { agent, faults: of_agent, remarks: of_values } = agent::agent(&source, variables);
+        remarks.extend(of_values.into_iter().map(|remark| Notice::AgentRemark {
+            agent: source.name.to_string(),
+            remark: Box::new(remark),
+        }));
+        // An agent with faults still counts where others are compared with it.
+        found.push((source, agent));
+        faults.extend(of_agent);
+    }
+    let (roster, of_all) = together::roster(&found);
+    faults.extend(of_all);
+    faults.sort_by(|first, second| first.order().cmp(&second.order()));
+    let all = found.into_iter().filter_map(|(_, agent)| agent.config).collect();
+    Ok(Read { agents: Agents { all, roster }, faults, remarks })
+}
+
+impl Agents {
+    /// The agent of this name, if a file describes it.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<&AgentConfig> {
+        self.all.iter().find(|agent| *agent.name == *name)
+    }
+
+    /// The names of all agents in files.
+    pub fn names(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.all.iter().map(|agent| &agent.name)
+    }
+}
