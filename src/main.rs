@@ -57,6 +57,9 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Examines the files of agents (AGENTS_DIR), and tells which agent takes a call. Nothing is connected to.
+    #[command(subcommand)]
+    Agents(commands::agents::Command),
     /// Measures how many calls this machine carries, how exactly, and at what price; without Asterisk and without a key.
     ///
     /// The real daemon runs on a processor core of its own, simulated calls and a simulated OpenAI on the others. The exit
@@ -77,6 +80,7 @@ fn main() -> ExitCode {
         Some(Command::Demo { once }) => show(once),
         Some(Command::Doctor { json }) => examine(json),
         Some(Command::Config { json }) => show_config(json),
+        Some(Command::Agents(command)) => examine_agents(&command),
         Some(Command::Bench(options)) => measure(options),
         Some(Command::Recordings(command)) => commands::run(command),
     }
@@ -126,6 +130,15 @@ fn examine(json: bool) -> ExitCode {
 fn show_config(json: bool) -> ExitCode {
     let form = if json { Form::Json } else { Form::Text };
     match commands::config::show(form) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => failed(&error.into(), doctor::language(), ExitCode::FAILURE),
+    }
+}
+
+/// Examines the files of agents.
+fn examine_agents(command: &commands::agents::Command) -> ExitCode {
+    match commands::agents::run(command) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => failed(&error.into(), doctor::language(), ExitCode::FAILURE),

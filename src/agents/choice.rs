@@ -99,8 +99,10 @@ impl Roster {
             .collect();
         let conflict = |index: usize| {
             let (entry, at, pattern) = &all[index];
-            let (first, _, taken) = all[..index].iter().find(|(_, _, earlier)| earlier.conflicts_with(pattern))?;
-            let (second, first) = ((Arc::clone(&entry.name), *at), (Arc::clone(&first.name), (*taken).clone()));
+            let (first, _, taken) =
+                all[..index].iter().find(|(_, _, earlier)| earlier.conflicts_with(pattern))?;
+            let (second, first) =
+                ((Arc::clone(&entry.name), *at), (Arc::clone(&first.name), (*taken).clone()));
             Some(Conflict { second, first })
         };
         let conflicts: Vec<_> = (0..all.len()).filter_map(conflict).collect();
@@ -123,9 +125,7 @@ impl Roster {
         };
         let closed = self.entry(&name).and_then(|entry| entry.closed.as_ref());
         match closed.filter(|closed| closed.is_closed(asked.at)) {
-            Some(closed) => {
-                Ok(Choice { name: Arc::clone(&closed.instead), why, instead_of: Some(name) })
-            }
+            Some(closed) => Ok(Choice { name: Arc::clone(&closed.instead), why, instead_of: Some(name) }),
             None => Ok(Choice { name, why, instead_of: None }),
         }
     }
@@ -236,7 +236,8 @@ mod tests {
 
     #[test]
     fn no_number_belongs_to_two_agents() {
-        let conflicts = Roster::new(vec![entry("a", &["1", "_2X"]), entry("b", &["_1", "_[23]X", "_2[1-9]"])]);
+        let conflicts =
+            Roster::new(vec![entry("a", &["1", "_2X"]), entry("b", &["_1", "_[23]X", "_2[1-9]"])]);
         let conflicts = conflicts.expect_err("1 belongs to both");
         let (second, first) = (("b".into(), 0), ("a".into(), "1".parse().expect("a pattern")));
         assert_eq!(conflicts, [Conflict { second, first }]);

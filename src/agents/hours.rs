@@ -183,8 +183,19 @@ mod tests {
     #[test]
     fn what_is_no_time_is_refused() {
         for text in [
-            "", "Mon", "08:00-18:00", "Mon 8-18", "Mon 08:00", "Mon 24:00-25:00", "Mon 08:60-09:00", "Mon-Xyz 08:00-09:00",
-            "Mon 08:0-09:00", "Mon +8:00-09:00", "Mo 08:00-09:00", "Monnnnnnnn 08:00-09:00", "é 08:00-09:00",
+            "",
+            "Mon",
+            "08:00-18:00",
+            "Mon 8-18",
+            "Mon 08:00",
+            "Mon 24:00-25:00",
+            "Mon 08:60-09:00",
+            "Mon-Xyz 08:00-09:00",
+            "Mon 08:0-09:00",
+            "Mon +8:00-09:00",
+            "Mo 08:00-09:00",
+            "Monnnnnnnn 08:00-09:00",
+            "é 08:00-09:00",
         ] {
             assert_eq!(text.parse::<OpeningHours>(), Err(HoursError), "{text}");
         }

@@ -203,7 +203,11 @@ mod tests {
     fn a_pattern_stands_for_the_numbers_that_asterisk_takes_for_it() {
         for (text, yes, no) in [
             ("324", &["324"][..], &["3240", "32", "", "X24"][..]),
-            ("_32410007[6-9]X", &["3241000760", "3241000799"], &["3241000750", "324100076", "_32410007[6-9]X"]),
+            (
+                "_32410007[6-9]X",
+                &["3241000760", "3241000799"],
+                &["3241000750", "324100076", "_32410007[6-9]X"],
+            ),
             ("_NZX", &["210", "999"], &["110", "200", "21"]),
             ("_[13-5*]1", &["11", "41", "*1"], &["21", "61"]),
             ("_9.", &["90", "9123"], &["9", "8123"]),
@@ -224,9 +228,14 @@ mod tests {
 
     #[test]
     fn the_more_specific_pattern_decides() {
-        for (first, second) in
-            [("324", "_32X"), ("_32X", "_3XX"), ("_3[12]X", "_3NX"), ("_3XX", "_3."), ("_3XX.", "_3."), ("_3.", "_3!")]
-        {
+        for (first, second) in [
+            ("324", "_32X"),
+            ("_32X", "_3XX"),
+            ("_3[12]X", "_3NX"),
+            ("_3XX", "_3."),
+            ("_3XX.", "_3."),
+            ("_3.", "_3!"),
+        ] {
             assert_eq!(pattern(first).specificity(&pattern(second)), Ordering::Less, "{first} {second}");
             assert_eq!(pattern(second).specificity(&pattern(first)), Ordering::Greater, "{second} {first}");
         }

@@ -1,10 +1,11 @@
-//! The commands that need no daemon: `config` shows the configuration, and `recordings` lists, exports and
-//! deletes recordings.
+//! The commands that need no daemon: `config` shows the configuration, `agents` examines the agents, and `recordings`
+//! lists, exports and deletes recordings.
 //!
 //! The commands on recordings need only the variables of recordings: neither Asterisk nor a key nor a log.
 //! The recordings go to stdout for scripts, one per line; messages go to stderr in the operator's language.
 //! The access log records what is read or deleted, as it records requests to the API.
 
+pub mod agents;
 pub mod config;
 mod purge;
 

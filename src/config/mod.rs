@@ -15,9 +15,9 @@
 //! | `load`, `env_file`, `file` | the two sources of variables; `.env`; the files that settings name |
 //! | `reader`, `words`, `url` | how one variable is read: values of a few words; the address of the Realtime server |
 //! | `assemble` | what fits together |
-//! | `calls`, `media`, `recordings`, `archive`, `apology`, `models`, `prices`, `log_filter` | the sections of the configuration and their values |
+//! | `realtime`, `calls`, `media`, `recordings`, `archive`, `apology`, `models`, `prices`, `log_filter` | the sections of the configuration and their values |
 //! | `variables`, `settings` | every variable with its default and meaning; the values in force |
-//! | `parts`, `survey`, `problem` | the sections; the configuration as far as it is valid; what can be wrong with it |
+//! | `parts`, `survey`, `problem`, `fault` | the sections; the configuration as far as it is valid; what can be wrong with it |
 //! | `agents` | the agents in the files of a folder |
 //! | `privacy`, `secrecy` | what leaves this machine without encryption; what must not appear in a log line |
 //! | `reload` | what takes effect when the configuration is read again |
@@ -28,6 +28,7 @@ mod archive;
 mod assemble;
 mod calls;
 mod env_file;
+mod fault;
 mod file;
 mod load;
 mod log_filter;
@@ -38,6 +39,7 @@ mod prices;
 mod privacy;
 mod problem;
 mod reader;
+mod realtime;
 mod recordings;
 mod reload;
 mod secrecy;
@@ -54,8 +56,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use agents::{AgentConfig, Agents, Fault, Position};
+pub use agents::{AgentConfig, Agents};
 pub use archive::{ApiConfig, ApiToken, ArchiveConfig, Role};
+pub use fault::{Fault, Position};
 pub use log_filter::directives as log_directives;
 pub use parts::Parts;
 pub use problem::{LoadError, Problem};

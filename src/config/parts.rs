@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Agents, ArchiveConfig, AsteriskConfig, CallsConfig, Config, LogConfig, MediaConfig, RealtimeConfig};
+use super::{
+    Agents, ArchiveConfig, AsteriskConfig, CallsConfig, Config, LogConfig, MediaConfig, RealtimeConfig,
+};
 use crate::operator::Notice;
 use crate::recordings::RecordingSettings;
 

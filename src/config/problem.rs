@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::agents::Fault;
+use super::fault::Fault;
 use super::variables::VARIABLES;
 use crate::operator::{Allowed, Detail, Found, Language, Notice};
 

@@ -4,7 +4,9 @@ use std::cell::RefCell;
 use std::path::Path;
 
 use super::parts::Parts;
-use super::{Problem, Setting, Sources, Variables, assemble, env_path, load_with, process, settings};
+use super::{
+    Fault, LoadError, Problem, Setting, Sources, Variables, assemble, env_path, load_with, process, settings,
+};
 use crate::operator::{Language, Notice};
 
 /// The configuration that the variables make, and everything that is wrong with them.
@@ -16,6 +18,8 @@ pub struct Survey {
     pub parts: Parts,
     /// The problems, in the words of [`Problem::notices`].
     pub problems: Vec<Notice>,
+    /// Those of the problems that are faults in files of agents, in the order of the files.
+    pub faults: Vec<Fault>,
     /// Remarks about the file, and which file was read.
     pub remarks: Vec<Notice>,
     /// Every variable, in the order of the table.
@@ -44,12 +48,15 @@ impl Survey {
         let language = parts.log.as_ref().map(|log| log.language);
         match loaded {
             Ok(((), remarks)) => {
-                let (language, problems) = (language.unwrap_or_default(), Vec::new());
-                Self { language, parts, problems, remarks, settings }
+                let (language, problems, faults) = (language.unwrap_or_default(), Vec::new(), Vec::new());
+                Self { language, parts, problems, faults, remarks, settings }
             }
             Err(error) => {
                 let problems = Problem::notices(&error.problems);
-                Self { language: error.language, parts, problems, remarks: error.remarks, settings }
+                let LoadError { language, remarks, problems: found, .. } = error;
+                let fault = |problem| if let Problem::Agent(fault) = problem { Some(fault) } else { None };
+                let faults = found.into_iter().filter_map(fault).collect();
+                Self { language, parts, problems, faults, remarks, settings }
             }
         }
     }

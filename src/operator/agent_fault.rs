@@ -111,10 +111,13 @@ impl Said for ValueKind {
     fn said(&self, language: Language) -> String {
         let (spanish, english) = match self {
             Self::Text => ("un texto entre comillas", "a text in quotes"),
-            Self::Texts => ("una lista de textos, como [\"a\", \"b\"]", "a list of texts, such as [\"a\", \"b\"]"),
-            Self::Scalar => {
-                ("un texto entre comillas, un número, true o false", "a text in quotes, a number, true or false")
+            Self::Texts => {
+                ("una lista de textos, como [\"a\", \"b\"]", "a list of texts, such as [\"a\", \"b\"]")
             }
+            Self::Scalar => (
+                "un texto entre comillas, un número, true o false",
+                "a text in quotes, a number, true or false",
+            ),
         };
         language.choose(spanish, english).to_owned()
     }

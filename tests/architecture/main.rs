@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// The floors, lowest first. A module may use lower floors and its own folder. Every module has a floor, and the table in
 /// `src/lib.rs` shows the same floors.
 const FLOORS: [&[&str]; 17] = [
-    &["end_reason", "media", "number", "paging"],
+    &["agents", "end_reason", "media", "number", "paging"],
     &["operator"],
     &["ari", "realtime"],
     &["call"],
@@ -53,7 +53,7 @@ const WORDS: [&str; 10] = [
     "doctor/findings.rs",
     "doctor/obstacles.rs",
     "config/variables.rs",
-    "config/assemble.rs",
+    "config/realtime.rs",
     "recordings/summary.rs",
     "sim/",
     "demo",

@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use super::file::{Fault, File};
+use super::file::File;
 use super::folder::Source;
 use super::keys::{self, Overlay};
 use crate::agents::{Holiday, OpeningHours, Pattern};
 use crate::call::record::Keep;
 use crate::call::tools::Destination;
-use crate::config::assemble::realtime;
 use crate::config::calls;
+use crate::config::fault::Fault;
 use crate::config::reader::Reader;
+use crate::config::realtime::realtime;
 use crate::config::recordings::{kept, retention_days};
 use crate::config::{CallsConfig, Problem, RealtimeConfig, Variables, prices};
 use crate::operator::{AgentFault, Detail, Notice};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
-use super::file::Fault;
+use crate::config::fault::Fault;
 use crate::config::file;
 use crate::operator::{AgentFault, Detail, Notice};
 
@@ -102,6 +102,12 @@ fn source(name: &str, path: PathBuf, instructions: Option<PathBuf>) -> io::Resul
         hash.update([0]);
         hash.update(file::read(instructions, FILE_BYTES).unwrap_or_default());
     }
-    let version = hash.finalize().iter().take(HASH_BYTES).map(|byte| format!("{byte:02x}")).collect();
+    let version = hex(&hash.finalize()[..HASH_BYTES]);
     Ok(Source { name: name.into(), path, text, instructions, version })
+}
+
+/// The bytes in hexadecimal digits.
+fn hex(bytes: &[u8]) -> String {
+    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).expect("four bits are a digit");
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xF)]).collect()
 }

@@ -30,9 +30,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use agent::AgentConfig;
-pub use file::{Fault, Position};
 
 use super::Variables;
+use super::fault::Fault;
 use super::reader::Reader;
 use crate::agents::Roster;
 use crate::operator::{Allowed, Detail, Notice};
@@ -86,10 +86,12 @@ fn read(folder: &Path, variables: Variables<'_>) -> std::io::Result<Read> {
     let mut found = Vec::new();
     for source in sources {
         let agent::Found { agent, faults: of_agent, remarks: of_values } = agent::agent(&source, variables);
-        remarks.extend(of_values.into_iter().map(|remark| Notice::AgentRemark {
-            agent: source.name.to_string(),
-            remark: Box::new(remark),
-        }));
+        remarks.extend(
+            of_values.into_iter().map(|remark| Notice::AgentRemark {
+                agent: source.name.to_string(),
+                remark: Box::new(remark),
+            }),
+        );
         // An agent with faults still counts where others are compared with it.
         found.push((source, agent));
         faults.extend(of_agent);

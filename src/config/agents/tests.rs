@@ -21,11 +21,7 @@ fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
 
 /// The configuration with these files and variables, or what is said of it in this language, without the path of the
 /// folder.
-fn load(
-    files: &[(&str, &str)],
-    others: &[(&str, &str)],
-    language: Language,
-) -> Result<Config, Vec<String>> {
+fn load(files: &[(&str, &str)], others: &[(&str, &str)], language: Language) -> Result<Config, Vec<String>> {
     let folder = folder(files);
     let path = folder.path().display().to_string();
     let mut map: HashMap<&str, &str> = HashMap::from([
@@ -72,7 +68,10 @@ fn what_a_file_does_not_say_is_as_in_the_environment() {
     let others = [("ASSISTANT_GREETING", "Hola"), ("MAX_CALL_SECONDS", "600"), ("MAX_DAY_COST", "100")];
     let config = load(&files, &others, Language::English).unwrap();
     let [citas, recado] = &config.agents.all[..] else { panic!("two agents") };
-    assert_eq!((&*citas.name, citas.realtime.greeting.as_deref()), ("citas", Some("Clínica Sol, buenos días.")));
+    assert_eq!(
+        (&*citas.name, citas.realtime.greeting.as_deref()),
+        ("citas", Some("Clínica Sol, buenos días."))
+    );
     assert_eq!(&*citas.realtime.session.instructions, "Eres la recepción.");
     assert_eq!((citas.realtime.session.voice.as_str(), citas.realtime.session.speed), ("cedar", 1.25));
     assert!(!citas.realtime.session.interrupt);
@@ -84,7 +83,11 @@ fn what_a_file_does_not_say_is_as_in_the_environment() {
 
     assert_eq!(recado.realtime, config.realtime);
     assert_eq!((recado.calls.clone(), recado.keep), (config.calls, config.recordings.keep));
-    assert_eq!((recado.max_day_cost, recado.retention_days), (None, None), "these are for all agents together");
+    assert_eq!(
+        (recado.max_day_cost, recado.retention_days),
+        (None, None),
+        "these are for all agents together"
+    );
     assert_eq!(recado.calls.limits.duration.map(|time| time.as_secs()), Some(600));
 }
 
@@ -94,11 +97,15 @@ fn the_roster_chooses_by_number_and_time() {
     let roster = load(&files, &[], Language::English).unwrap().agents.roster;
     let chosen = |at: &str| {
         let at: NaiveDateTime = at.parse().unwrap();
-        let choice = roster.choose(&Asked { argument: None, variable: None, dialled: "3241000765", at }).unwrap();
+        let choice =
+            roster.choose(&Asked { argument: None, variable: None, dialled: "3241000765", at }).unwrap();
         assert!(matches!(choice.why, Why::Number(_)));
         choice.name.to_string()
     };
-    assert_eq!((chosen("2026-11-28T12:59:00"), chosen("2026-11-28T13:00:00")), ("citas".into(), "recado".into()));
+    assert_eq!(
+        (chosen("2026-11-28T12:59:00"), chosen("2026-11-28T13:00:00")),
+        ("citas".into(), "recado".into())
+    );
     assert_eq!(chosen("2026-12-25T10:00:00"), "recado");
 }
 
@@ -160,9 +167,14 @@ fn all_faults_of_all_files_are_found_with_their_places() {
 
 #[test]
 fn a_fault_of_the_environment_is_said_once() {
-    let said = load(&[("a.toml", ""), ("b.toml", "")], &[("OPENAI_SPEED", "9")], Language::English).unwrap_err();
+    let said =
+        load(&[("a.toml", ""), ("b.toml", "")], &[("OPENAI_SPEED", "9")], Language::English).unwrap_err();
     assert_eq!(said.len(), 1, "{said:?}");
-    let config = load(&[("a.toml", ""), ("b.toml", "voice = \"nadie\"")], &[("OPENAI_VOICE", "otra")], Language::English);
+    let config = load(
+        &[("a.toml", ""), ("b.toml", "voice = \"nadie\"")],
+        &[("OPENAI_VOICE", "otra")],
+        Language::English,
+    );
     let said: Vec<_> = config.unwrap().remarks.iter().map(|remark| remark.line(Language::English)).collect();
     assert_eq!(said.iter().filter(|line| line.contains("otra")).count(), 1, "{said:?}");
     assert!(said.iter().any(|line| line.starts_with("Agent b: ") && line.contains("nadie")), "{said:?}");
@@ -170,7 +182,8 @@ fn a_fault_of_the_environment_is_said_once() {
 
 #[test]
 fn what_lies_beside_the_agents_does_not_count() {
-    let files = [("a.toml", ""), ("README.md", "Notas"), ("viejo.md", "Eres…"), ("notas.txt", "x"), (".b.toml", "?")];
+    let files =
+        [("a.toml", ""), ("README.md", "Notas"), ("viejo.md", "Eres…"), ("notas.txt", "x"), (".b.toml", "?")];
     let config = load(&files, &[], Language::Spanish).unwrap();
     assert_eq!(config.agents.names().map(|name| &**name).collect::<Vec<_>>(), ["a"]);
     let said: Vec<_> = config.remarks.iter().map(|remark| remark.line(Language::Spanish)).collect();
@@ -181,7 +194,10 @@ fn what_lies_beside_the_agents_does_not_count() {
 #[test]
 fn a_folder_that_cannot_be_read_is_a_problem_and_no_folder_is_none() {
     let said = load(&[], &[("AGENTS_DIR", "/nowhere/agents")], Language::English).unwrap_err();
-    assert!(said[0].starts_with("Invalid value in AGENTS_DIR: \"/nowhere/agents\". Allowed: a folder"), "{said:?}");
+    assert!(
+        said[0].starts_with("Invalid value in AGENTS_DIR: \"/nowhere/agents\". Allowed: a folder"),
+        "{said:?}"
+    );
     assert_eq!(load(&[], &[("AGENTS_DIR", "")], Language::English).unwrap().agents, Agents::default());
     assert_eq!(load(&[], &[], Language::English).unwrap().agents, Agents::default(), "an empty folder");
 }

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use super::agent::{Agent, Choosing, Place};
-use super::file::Fault;
 use super::folder::Source;
 use crate::agents::{Closed, Conflict, DEFAULT, Entry, Roster};
+use crate::config::fault::Fault;
 use crate::operator::{AgentFault, Detail};
 
 /// Makes the roster of all agents, and finds what does not fit together. With faults, the roster is empty.
 pub(super) fn roster(found: &[(Source, Agent)]) -> (Roster, Vec<Fault>) {
-    let mut faults: Vec<_> = found.iter().filter_map(|(source, agent)| closed_fault(source, agent, found)).collect();
+    let mut faults: Vec<_> =
+        found.iter().filter_map(|(source, agent)| closed_fault(source, agent, found)).collect();
     match Roster::new(found.iter().map(|(source, agent)| entry(source, &agent.choosing)).collect()) {
         Ok(roster) => (roster, faults),
         Err(conflicts) => {

@@ -77,18 +77,6 @@ macro_rules! of_the_daemon {
     SettingInvalid { variable: &'static str, found: Found, allowed: Allowed } => Error,
         "Valor no válido en {variable}: {found}. Se admite: {allowed}",
         "Invalid value in {variable}: {found}. Allowed: {allowed}";
-    /// Something is wrong in a file of an agent; `place` is the path, with line and column if there are any.
-    AgentFileWrong { place: String, fault: AgentFault } => Error,
-        "Archivo de agente {place}: {fault}",
-        "File of an agent {place}: {fault}";
-    /// What an operator should know about the values of an agent.
-    AgentRemark { agent: String, remark: Box<Notice> } => Warn,
-        "Agente {agent}: {remark}",
-        "Agent {agent}: {remark}";
-    /// There are instructions in the folder of the agents that belong to no agent.
-    AgentInstructionsUnused { path: String } => Warn,
-        "{path} no se usa: no hay un archivo .toml con el mismo nombre",
-        "{path} is not used: there is no .toml file with the same name";
     /// The `.env` file exists but cannot be read.
     EnvFileUnreadable { path: String, cause: Detail } => Error,
         "No se puede leer {path}: {cause}",

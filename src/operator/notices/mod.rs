@@ -4,9 +4,19 @@
 //! rows to those it is given and hands all of them to the next macro; the last of them, `notices`, builds the enum with [`lines`].
 //!
 //! ```text
-//!  of_the_daemon ─► of_asterisk ─► of_calls ─► of_sessions ─► of_the_archive ─► notices ─► enum Notice
+//!  of_the_daemon ─► of_agents ─► of_asterisk ─► of_calls ─► of_sessions ─► of_the_archive ─► notices ─► enum Notice
 //! ```
+//!
+//! | file | the lines about |
+//! |---|---|
+//! | `daemon` | the daemon, its configuration and its log |
+//! | `agents` | agents, and the commands about them |
+//! | `asterisk` | the connection with Asterisk |
+//! | `call`, `session` | calls; the sessions with the model |
+//! | `archive` | what is kept of calls |
 
+#[macro_use]
+mod agents;
 #[macro_use]
 mod archive;
 #[macro_use]
@@ -21,7 +31,9 @@ mod session;
 use std::net::{IpAddr, SocketAddr};
 
 use super::lines::lines;
-use super::{AgentFault, Allowed, Code, Complaint, Cost, Detail, Found, Language, Level, LinkFault, Remedy, Said};
+use super::{
+    AgentFault, Allowed, Code, Complaint, Cost, Detail, Found, Language, Level, LinkFault, Remedy, Said,
+};
 use crate::end_reason::EndReason;
 
 macro_rules! notices {
@@ -33,7 +45,7 @@ macro_rules! notices {
         $($rows)*
     } };
 }
-of_the_daemon! { of_asterisk of_calls of_sessions of_the_archive notices { } }
+of_the_daemon! { of_agents of_asterisk of_calls of_sessions of_the_archive notices { } }
 
 impl Notice {
     /// How serious it is; the same for every notice of a kind.

@@ -1,0 +1,193 @@
+//! `openai-inbound-calls agents`: examines the files of agents, and tells which agent takes a call.
+//!
+//! The commands read the variables and the files as the daemon does, and connect to nothing.
+
+use std::io;
+
+use chrono::NaiveDateTime;
+use clap::Subcommand;
+
+use crate::agents::{Asked, Choice, DEFAULT, Entry, Roster, UnknownAgent, Why};
+use crate::clock;
+use crate::config::{Agents, Fault, Position, RealtimeConfig, Survey};
+use crate::operator::foreign::plain;
+use crate::operator::{Detail, Language, Notice};
+use crate::output::print;
+
+/// The characters of a token, in tenths: an average over Spanish and English text. A larger value would promise room that is
+/// not there, a smaller one would worry without reason.
+const TENTHS_PER_TOKEN: usize = 35;
+/// The longest part of a line that is shown under a fault, in characters.
+const LINE_CHARS: usize = 120;
+
+/// What to do with agents.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Examine all files of AGENTS_DIR and show every agent. The exit code is 0 if the daemon would take the files.
+    Check,
+    /// Tell which agent takes a call to a number, and why.
+    Who {
+        /// The dialled number, as the dialplan has it.
+        number: String,
+        /// The time of the call, as "2026-12-25 10:00" in the time of this machine, in place of now.
+        #[arg(long, value_parser = time)]
+        at: Option<NaiveDateTime>,
+        /// The agent that the dialplan names: Stasis(openai-app,agent=NAME), or AI_AGENT.
+        #[arg(long, value_name = "NAME")]
+        agent: Option<String>,
+    },
+}
+
+/// Reads a time.
+fn time(text: &str) -> Result<NaiveDateTime, String> {
+    let forms = ["%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S"];
+    let read = |form: &&str| NaiveDateTime::parse_from_str(text, form).ok();
+    forms.iter().find_map(read).ok_or_else(|| "a time has the form 2026-12-25 10:00".to_owned())
+}
+
+/// Runs the command with the environment and the `.env` of the working directory. Returns whether all is well.
+///
+/// # Errors
+/// Returns an error if stdout cannot be written; see [`crate::output::is_unread`].
+pub fn run(command: &Command) -> io::Result<bool> {
+    let survey = Survey::load();
+    match command {
+        Command::Check => check(&survey),
+        Command::Who { number, at, agent } => {
+            let at = at.unwrap_or_else(|| clock::wall().naive_local());
+            who(&survey, &Asked { argument: agent.as_deref(), variable: None, dialled: number, at })
+        }
+    }
+}
+
+/// Shows all agents, or what is wrong with them.
+fn check(survey: &Survey) -> io::Result<bool> {
+    let say = |notice: &Notice| print(&plain(&notice.line(survey.language)));
+    for remark in survey.parts.remarks.iter().filter(|remark| is_of_agents(remark)) {
+        print(&format!("! {}", plain(&remark.line(survey.language))))?;
+    }
+    let Some(agents) = &survey.parts.agents else {
+        refuse(survey)?;
+        return Ok(false);
+    };
+    if agents.all.is_empty() {
+        say(&Notice::AgentsAbsent)?;
+    }
+    for agent in &agents.all {
+        say(&listed(&agent.name, &agent.version, &agent.realtime))?;
+        if let Some(entry) = agents.roster.entries().iter().find(|entry| entry.name == agent.name) {
+            for notice in choosing(entry) {
+                say(&notice)?;
+            }
+        }
+    }
+    if agents.all.len() < agents.roster.entries().len() {
+        // The files are valid, and what they do not say is missing in the environment.
+        for problem in &survey.problems {
+            print(&format!("✗ {}", plain(&problem.line(survey.language))))?;
+        }
+        return Ok(false);
+    }
+    if let (None, Some(realtime)) = (agents.find(DEFAULT), &survey.parts.realtime) {
+        say(&listed(DEFAULT, "-", realtime))?;
+    }
+    say(&Notice::AgentsValid { agents: agents.all.len() })?;
+    Ok(true)
+}
+
+/// Whether a warning concerns the files of agents.
+const fn is_of_agents(remark: &Notice) -> bool {
+    matches!(remark, Notice::AgentRemark { .. } | Notice::AgentInstructionsUnused { .. })
+}
+
+/// Says what is wrong with the files of agents, or with the variable that names their folder.
+fn refuse(survey: &Survey) -> io::Result<()> {
+    for fault in &survey.faults {
+        print(&format!("✗ {}", plain(&fault.notice().line(survey.language))))?;
+        for line in excerpt(fault) {
+            print(&plain(&line))?;
+        }
+    }
+    let others = survey.problems.iter().filter(|notice| match notice {
+        Notice::SettingInvalid { variable, .. } => *variable == "AGENTS_DIR",
+        _ => false,
+    });
+    for notice in others {
+        print(&format!("✗ {}", plain(&notice.line(survey.language))))?;
+    }
+    print(&Notice::AgentsInvalid { faults: survey.faults.len().max(1) }.line(survey.language))
+}
+
+/// The line of the file in which the fault is, and a mark below it.
+fn excerpt(fault: &Fault) -> Vec<String> {
+    let Some(Position { line, column, text }) = &fault.position else { return Vec::new() };
+    // A tab is one character of the file, and would be several of the screen.
+    let shown: String = text.replace('\t', " ").chars().take(LINE_CHARS).collect();
+    let mark = " ".repeat(column.saturating_sub(1).min(LINE_CHARS));
+    vec![format!("{line:>5} | {shown}"), format!("      | {mark}^")]
+}
+
+/// The line about an agent.
+fn listed(name: &str, version: &str, realtime: &RealtimeConfig) -> Notice {
+    let characters = realtime.session.instructions.chars().count();
+    Notice::AgentListed {
+        name: name.to_owned(),
+        version: version.to_owned(),
+        model: realtime.model.clone(),
+        voice: realtime.session.voice.clone(),
+        tokens: (characters * 10).div_ceil(TENTHS_PER_TOKEN),
+    }
+}
+
+/// The lines about when an agent takes calls.
+fn choosing(entry: &Entry) -> Vec<Notice> {
+    let numbers: Vec<_> = entry.numbers.iter().map(ToString::to_string).collect();
+    let numbers = if numbers.is_empty() {
+        Notice::AgentWithoutNumbers
+    } else {
+        Notice::AgentNumbers { numbers: numbers.join(", ") }
+    };
+    let closed = entry.closed.as_ref();
+    let closes = closed.map(|closed| Notice::AgentCloses { instead: closed.instead.to_string() });
+    [numbers].into_iter().chain(closes).collect()
+}
+
+/// Tells which agent takes the call.
+fn who(survey: &Survey, asked: &Asked<'_>) -> io::Result<bool> {
+    let Some(Agents { roster, .. }) = &survey.parts.agents else {
+        refuse(survey)?;
+        return Ok(false);
+    };
+    let (is_well, lines) = chosen(roster, asked, survey.language);
+    for line in lines {
+        print(&plain(&line))?;
+    }
+    Ok(is_well)
+}
+
+/// Whether there is an agent for the call, and the lines that say which.
+fn chosen(roster: &Roster, asked: &Asked<'_>, language: Language) -> (bool, Vec<String>) {
+    let number = asked.dialled.to_owned();
+    let notices = match roster.choose(asked) {
+        Err(UnknownAgent(name)) => {
+            return (false, vec![Notice::AgentUnknown { name: Detail::new(name) }.line(language)]);
+        }
+        Ok(Choice { name, why, instead_of }) => {
+            let first = instead_of.as_ref().unwrap_or(&name).to_string();
+            let chosen = match why {
+                Why::Number(pattern) => {
+                    Notice::AgentByNumber { number, pattern: pattern.to_string(), name: first.clone() }
+                }
+                Why::Argument | Why::Variable => Notice::AgentByName { number, name: first.clone() },
+                Why::Default => Notice::AgentByDefault { number, name: first.clone() },
+            };
+            let closed = instead_of.map(|_| Notice::AgentClosedAt {
+                name: first,
+                at: asked.at.format("%Y-%m-%d %H:%M").to_string(),
+                instead: name.to_string(),
+            });
+            [chosen].into_iter().chain(closed)
+        }
+    };
+    (true, notices.map(|notice| notice.line(language)).collect())
+}

@@ -1,0 +1,77 @@
+//! The lines about agents: their files, and what the commands about them answer.
+
+macro_rules! of_agents {
+    ($next:ident $($then:ident)* { $($before:tt)* }) => { $next! { $($then)* { $($before)*
+    // ── the files ────────────────────────────────────────────────────────────────────────────────────────
+    /// Something is wrong in a file of an agent; `place` is the path, with line and column if there are any.
+    AgentFileWrong { place: String, fault: AgentFault } => Error,
+        "Archivo de agente {place}: {fault}",
+        "File of an agent {place}: {fault}";
+    /// What an operator should know about the values of an agent.
+    AgentRemark { agent: String, remark: Box<Notice> } => Warn,
+        "Agente {agent}: {remark}",
+        "Agent {agent}: {remark}";
+    /// There are instructions in the folder of the agents that belong to no agent.
+    AgentInstructionsUnused { path: String } => Warn,
+        "{path} no se usa: no hay un archivo .toml con el mismo nombre",
+        "{path} is not used: there is no .toml file with the same name";
+
+    // ── calls ────────────────────────────────────────────────────────────────────────────────────────────
+    /// The dialplan names an agent that does not exist: the caller goes on there.
+    AgentUnknown { name: Detail } => Error,
+        "El dialplan pide el agente {name}, que no existe: el llamante sigue en el dialplan (AI_END_REASON=no_agent)",
+        "The dialplan asks for the agent {name}, which does not exist: the caller goes on in the dialplan (AI_END_REASON=no_agent)";
+    /// This agent's calls of the day have cost what they may.
+    AgentDayCostReached { agent: String, limit: Cost } => Error,
+        "Costo máximo del día del agente {agent} alcanzado ({limit}): sus llamadas nuevas siguen en el dialplan hasta medianoche",
+        "The day's cost limit of the agent {agent} was reached ({limit}): its new calls go on in the dialplan until midnight";
+
+    // ── `agents check` ───────────────────────────────────────────────────────────────────────────────────
+    /// There is no folder of agents.
+    AgentsAbsent => Info,
+        "AGENTS_DIR está vacía: solo hay el agente default, el de las variables",
+        "AGENTS_DIR is empty: there is only the agent default, that of the variables";
+    /// An agent, in one line.
+    AgentListed { name: String, version: String, model: String, voice: String, tokens: usize } => Info,
+        "{name} - Versión: {version} - Modelo: {model} - Voz: {voice} - Instrucciones: unos {tokens} tokens",
+        "{name} - Version: {version} - Model: {model} - Voice: {voice} - Instructions: about {tokens} tokens";
+    /// The numbers of the agent above.
+    AgentNumbers { numbers: String } => Info,
+        "    Números: {numbers}",
+        "    Numbers: {numbers}";
+    /// The agent above has no numbers.
+    AgentWithoutNumbers => Info,
+        "    Sin números: solo se llega a este agente con agent= o AI_AGENT, o cuando otro está cerrado",
+        "    Without numbers: this agent is reached only by agent= or AI_AGENT, or when another one is closed";
+    /// Who takes the calls of the agent above when it is closed.
+    AgentCloses { instead: String } => Info,
+        "    Fuera de horario y en feriados atiende: {instead}",
+        "    Outside its hours and on holidays, calls are taken by: {instead}";
+    /// All files are valid.
+    AgentsValid { agents: usize } => Info,
+        "Los archivos de agentes son válidos ({agents})",
+        "The files of agents are valid ({agents})";
+    /// Some files are not.
+    AgentsInvalid { faults: usize } => Error,
+        "Los archivos de agentes no son válidos: {faults} errores. El servicio no los toma",
+        "The files of agents are not valid: {faults} faults. The daemon does not take them";
+
+    // ── `agents who` ─────────────────────────────────────────────────────────────────────────────────────
+    /// The agent is responsible for the number.
+    AgentByNumber { number: String, pattern: String, name: String } => Info,
+        "{number} → {name}: es uno de sus números ({pattern})",
+        "{number} → {name}: it is one of its numbers ({pattern})";
+    /// No agent is responsible for the number.
+    AgentByDefault { number: String, name: String } => Info,
+        "{number} → {name}: ningún agente tiene este número",
+        "{number} → {name}: no agent has this number";
+    /// The dialplan names the agent.
+    AgentByName { number: String, name: String } => Info,
+        "{number} → {name}: lo nombra el dialplan",
+        "{number} → {name}: the dialplan names it";
+    /// That agent is closed at this time.
+    AgentClosedAt { name: String, at: String, instead: String } => Info,
+        "{name} está cerrado el {at} → {instead}",
+        "{name} is closed on {at} → {instead}";
+    } } };
+}
