@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use sqlx::AssertSqlSafe;
 use sqlx::sqlite::{SqlitePool, SqliteRow};
+use sqlx::{AssertSqlSafe, FromRow};
 
 use super::row::{self, COLUMNS, Cells as _, PERSONAL, Row};
 use super::{Column, RegistryError, Whose};
@@ -38,6 +38,12 @@ pub(super) struct Due {
     pub(super) row: Row,
     /// The row's position in the order of delivery. Every change of the row gives it a new position.
     pub(super) place: i64,
+}
+
+impl FromRow<'_, SqliteRow> for Due {
+    fn from_row(cells: &SqliteRow) -> sqlx::Result<Self> {
+        Ok(Self { row: Row::from_row(cells)?, place: cells.integer("due")?.unwrap_or_default() })
+    }
 }
 
 /// An erasure that the server has not confirmed.
@@ -133,12 +139,8 @@ impl Local {
     pub(super) async fn due(&self, after: i64, limit: usize) -> Result<Vec<Due>, RegistryError> {
         let columns = COLUMNS.join(", ");
         let sql = format!("SELECT {columns}, due FROM calls WHERE due > ? ORDER BY due LIMIT ?");
-        let query = sqlx::query(AssertSqlSafe(sql)).bind(after).bind(limit as i64);
-        let due = |cells: &SqliteRow| -> sqlx::Result<Due> {
-            let place = cells.integer(COLUMNS.len())?.unwrap_or_default();
-            Ok(Due { row: row::read(cells)?, place })
-        };
-        Ok(query.fetch_all(&self.pool()?).await?.iter().map(due).collect::<Result<_, _>>()?)
+        let query = sqlx::query_as(AssertSqlSafe(sql)).bind(after).bind(limit as i64);
+        Ok(query.fetch_all(&self.pool()?).await?)
     }
 
     /// The number of rows that wait for the server.
@@ -167,9 +169,9 @@ impl Local {
         let rows = rows.fetch_all(&self.pool()?).await?;
         let mut erasures = Vec::with_capacity(rows.len());
         for cells in &rows {
-            let id = cells.integer(0)?.unwrap_or_default();
-            for (place, column) in Column::ALL.into_iter().enumerate() {
-                let value = cells.text(1 + place)?;
+            let id = cells.integer("id")?.unwrap_or_default();
+            for column in Column::ALL {
+                let value = cells.text(column.name())?;
                 erasures.extend(value.map(|value| Erasure { id, column, value }));
             }
         }

@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use sqlx::AssertSqlSafe;
-use sqlx::mysql::MySqlPool;
-use sqlx::sqlite::SqlitePool;
+use sqlx::mysql::{MySqlPool, MySqlRow};
+use sqlx::sqlite::{SqlitePool, SqliteRow};
+use sqlx::{AssertSqlSafe, FromRow};
 
 use super::local::Local;
-use super::row::{self, COLUMNS, Cells, Row, Value};
+use super::row::{self, COLUMNS, Row, Value};
 use super::server::{ANSWER, Remote};
 use super::stats::{self, Sums};
 use super::{Column, RegistryError, Whose, stats::Asked};
@@ -113,7 +113,7 @@ impl Reader {
         }
         sql.push_str(" ORDER BY offered_us DESC, row_id DESC LIMIT ?");
         values.push(paging::rows_of(filter.limit).into());
-        let mut entries = self.fetch(sql, values, row::read).await?;
+        let mut entries = self.fetch(sql, values).await?;
         let cursor = |row: &Row| Cursor { time: row.offered_us, id: row.row_id.clone() };
         let next = paging::cut(&mut entries, filter.limit).map(cursor);
         Ok(Page { entries, next })
@@ -129,7 +129,7 @@ impl Reader {
             let sql = format!(
                 "SELECT {columns} FROM calls WHERE {column} = ? ORDER BY offered_us DESC, row_id DESC LIMIT 1"
             );
-            let found = self.fetch(sql, vec![id.to_owned().into()], row::read).await?.pop();
+            let found = self.fetch(sql, vec![id.to_owned().into()]).await?.pop();
             if found.is_some() {
                 return Ok(found);
             }
@@ -148,8 +148,8 @@ impl Reader {
         let sql = "SELECT CAST(SUM(cost_micro_usd) AS SIGNED) FROM calls \
              WHERE offered_us >= ? AND offered_us < ? AND ended_us >= ? AND host = ?";
         let values = vec![earliest.into(), before_us.into(), from_us.into(), host.to_owned().into()];
-        let sums = self.fetch(sql.to_owned(), values, |cells| cells.integer(0)).await?;
-        Ok(sums.into_iter().flatten().sum::<i64>().max(0) as u64)
+        let sums = self.fetch::<(Option<i64>,)>(sql.to_owned(), values).await?;
+        Ok(sums.into_iter().filter_map(|(sum,)| sum).sum::<i64>().max(0) as u64)
     }
 
     /// Returns the rows to erase that are not erased yet, oldest first.
@@ -169,7 +169,7 @@ impl Reader {
                     column.name(),
                     vec!["?"; values.len()].join(", ")
                 );
-                rows.extend(self.fetch(sql, values.to_vec(), row::read).await?);
+                rows.extend(self.fetch(sql, values.to_vec()).await?);
             }
         }
         rows.sort_by(|one: &Row, other| {
@@ -185,8 +185,7 @@ impl Reader {
     /// The database is not available, or fails.
     pub async fn stats(&self, asked: &Asked) -> Result<Vec<Sums>, RegistryError> {
         let (sql, values) = stats::query(asked);
-        let read = if asked.by.is_time() { stats::read_by_time } else { stats::read_by_name };
-        self.fetch(sql, values, read).await
+        self.fetch(sql, values).await
     }
 
     /// Returns the number of rows that the server has not confirmed. `None` if there is no server or the file does
@@ -196,38 +195,33 @@ impl Reader {
         tokio::time::timeout(AT_ONCE, self.local.count_due()).await.ok()?.ok()
     }
 
-    async fn fetch<T>(
-        &self,
-        sql: String,
-        values: Vec<Value>,
-        read: fn(&dyn Cells) -> sqlx::Result<T>,
-    ) -> Result<Vec<T>, RegistryError> {
+    async fn fetch<T: FromEither>(&self, sql: String, values: Vec<Value>) -> Result<Vec<T>, RegistryError> {
         let pool = match &self.server {
             Some(server) => Pool::Server(server.pool()?),
             None => Pool::File(self.local.pool()?),
         };
-        let fetched = tokio::time::timeout(ANSWER, pool.fetch(sql, &values, read)).await;
+        let fetched = tokio::time::timeout(ANSWER, pool.fetch(sql, &values)).await;
         Ok(fetched.map_err(|_| RegistryError::Late)??)
     }
 }
 
+/// What the rows of both databases can be read into.
+trait FromEither: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, MySqlRow> {}
+
+impl<T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, MySqlRow>> FromEither for T {}
+
 impl Pool {
-    async fn fetch<T>(
-        &self,
-        sql: String,
-        values: &[Value],
-        read: fn(&dyn Cells) -> sqlx::Result<T>,
-    ) -> sqlx::Result<Vec<T>> {
+    async fn fetch<T: FromEither>(&self, sql: String, values: &[Value]) -> sqlx::Result<Vec<T>> {
         // The SQL consists of constants of this program. Everything that a user enters is a bound value.
         let sql = AssertSqlSafe(sql);
         match self {
             Self::File(pool) => {
                 let rows = row::bind(sqlx::query(sql), values).fetch_all(pool).await?;
-                rows.iter().map(|cells| read(cells)).collect()
+                rows.iter().map(T::from_row).collect()
             }
             Self::Server(pool) => {
                 let rows = row::bind(sqlx::query(sql), values).fetch_all(pool).await?;
-                rows.iter().map(|cells| read(cells)).collect()
+                rows.iter().map(T::from_row).collect()
             }
         }
     }

@@ -2,7 +2,7 @@
 //! MySQL.
 
 use sqlx::query::Query;
-use sqlx::{Database, Encode, Row as _, Type};
+use sqlx::{Database, Encode, FromRow, Row as _, Type};
 
 use crate::call::ledger::{self, Bill};
 use crate::number;
@@ -118,7 +118,7 @@ pub fn row_id(offered_us: i64, chance: [u64; 2]) -> String {
     )
 }
 
-/// All columns that are written, in the order of [`Row::values`] and [`read`].
+/// All columns that are written, in the order of [`Row::values`].
 pub(super) const COLUMNS: [&str; 29] = [
     "row_id",
     "call_id",
@@ -202,20 +202,20 @@ where
     query
 }
 
-/// Access to the cells of a database row by position.
-pub(super) trait Cells {
-    fn integer(&self, column: usize) -> sqlx::Result<Option<i64>>;
-    fn text(&self, column: usize) -> sqlx::Result<Option<String>>;
+/// A row of either database, whose cells are read by the name of their column.
+pub(super) trait Cells: sqlx::Row {
+    fn integer(&self, column: &str) -> sqlx::Result<Option<i64>>;
+    fn text(&self, column: &str) -> sqlx::Result<Option<String>>;
 }
 
 macro_rules! cells {
     ($($row:ty),*) => { $(
         impl Cells for $row {
-            fn integer(&self, column: usize) -> sqlx::Result<Option<i64>> {
+            fn integer(&self, column: &str) -> sqlx::Result<Option<i64>> {
                 self.try_get(column)
             }
 
-            fn text(&self, column: usize) -> sqlx::Result<Option<String>> {
+            fn text(&self, column: &str) -> sqlx::Result<Option<String>> {
                 self.try_get(column)
             }
         }
@@ -268,45 +268,47 @@ impl Row {
     }
 }
 
-/// Reads a row that was selected with all [`COLUMNS`].
-pub(super) fn read(cells: &dyn Cells) -> sqlx::Result<Row> {
-    let text = |column| cells.text(column).map(Option::unwrap_or_default);
-    let known = |column| cells.integer(column).map(|number| number.map(|number| number.max(0) as u64));
-    let number = |column| known(column).map(Option::unwrap_or_default);
-    let tokens = match known(20)? {
-        None => None,
-        Some(text_in) => Some(Tokens {
-            text_in,
-            audio_in: number(21)?,
-            cached_text_in: number(22)?,
-            cached_audio_in: number(23)?,
-            text_out: number(24)?,
-            audio_out: number(25)?,
-            estimated: number(26)? != 0,
-        }),
-    };
-    Ok(Row {
-        row_id: text(0)?,
-        call_id: text(1)?,
-        recording_id: cells.text(2)?,
-        host: text(3)?,
-        caller: text(4)?,
-        called: text(6)?,
-        erased: cells.integer(28)? == Some(1),
-        model: text(7)?,
-        agent: text(8)?,
-        offered_us: cells.integer(9)?.unwrap_or_default(),
-        answered_us: cells.integer(10)?,
-        first_audio_us: cells.integer(11)?,
-        ended_us: cells.integer(12)?,
-        duration_ms: known(13)?,
-        end_reason: cells.text(14)?,
-        turns: number(15)?,
-        interruptions: number(16)?,
-        greeting_ms: known(17)?,
-        turn_p50_ms: known(18)?,
-        turn_p95_ms: known(19)?,
-        tokens,
-        cost_micro_usd: cells.integer(27)?,
-    })
+impl<R: Cells> FromRow<'_, R> for Row {
+    /// Reads a row that was selected with all [`COLUMNS`].
+    fn from_row(cells: &R) -> sqlx::Result<Self> {
+        let text = |column| cells.text(column).map(Option::unwrap_or_default);
+        let known = |column| cells.integer(column).map(|number| number.map(|number| number.max(0) as u64));
+        let number = |column| known(column).map(Option::unwrap_or_default);
+        let tokens = match known("text_in")? {
+            None => None,
+            Some(text_in) => Some(Tokens {
+                text_in,
+                audio_in: number("audio_in")?,
+                cached_text_in: number("cached_text_in")?,
+                cached_audio_in: number("cached_audio_in")?,
+                text_out: number("text_out")?,
+                audio_out: number("audio_out")?,
+                estimated: number("estimated")? != 0,
+            }),
+        };
+        Ok(Self {
+            row_id: text("row_id")?,
+            call_id: text("call_id")?,
+            recording_id: cells.text("recording_id")?,
+            host: text("host")?,
+            caller: text("caller")?,
+            called: text("called")?,
+            erased: cells.integer("erased")? == Some(1),
+            model: text("model")?,
+            agent: text("agent")?,
+            offered_us: cells.integer("offered_us")?.unwrap_or_default(),
+            answered_us: cells.integer("answered_us")?,
+            first_audio_us: cells.integer("first_audio_us")?,
+            ended_us: cells.integer("ended_us")?,
+            duration_ms: known("duration_ms")?,
+            end_reason: cells.text("end_reason")?,
+            turns: number("turns")?,
+            interruptions: number("interruptions")?,
+            greeting_ms: known("greeting_ms")?,
+            turn_p50_ms: known("turn_p50_ms")?,
+            turn_p95_ms: known("turn_p95_ms")?,
+            tokens,
+            cost_micro_usd: cells.integer("cost_micro_usd")?,
+        })
+    }
 }

@@ -1,6 +1,8 @@
 //! Sums over calls: their number, duration, token usage and cost, and how fast the assistant answered. One query
 //! serves both databases. Percentiles use the nearest-rank method, so each is a value that some call had.
 
+use sqlx::FromRow;
+
 use super::row::{Cells, Tokens, Value};
 
 /// The question: which calls, and how they are grouped.
@@ -28,14 +30,6 @@ pub enum By {
     Agent,
     /// By model.
     Model,
-}
-
-impl By {
-    /// Whether the groups are periods of time, and therefore ordered by time.
-    #[must_use]
-    pub const fn is_time(self) -> bool {
-        matches!(self, Self::Hour | Self::Day)
-    }
 }
 
 /// What the calls of a group have in common.
@@ -118,13 +112,17 @@ pub(super) fn query(asked: &Asked) -> (String, Vec<Value>) {
         By::Model => ("model", Vec::new()),
     };
     values.extend([asked.from_us.into(), asked.to_us.into()]);
+    let shown = match asked.by {
+        By::Hour | By::Day => "grp AS since, NULL AS name",
+        By::Agent | By::Model => "NULL AS since, grp AS name",
+    };
     let places = LATENCIES.map(|column| {
         format!(
             "COUNT({column}) OVER (PARTITION BY grp) AS {column}_n, \
              ROW_NUMBER() OVER (PARTITION BY grp ORDER BY {column}) AS {column}_i"
         )
     });
-    let sums = ADDED.map(|column| format!("CAST(SUM({column}) AS SIGNED)"));
+    let sums = ADDED.map(|column| format!("CAST(SUM({column}) AS SIGNED) AS {column}"));
     let latencies = LATENCIES.map(|column| {
         // NULL values sort first. Their number is `all_n` minus the count of the column.
         let percentile = |percent: u32| {
@@ -133,15 +131,20 @@ pub(super) fn query(asked: &Asked) -> (String, Vec<Value>) {
                  AND ({column}_i + {column}_n) * 100 >= {column}_n * {percent} + all_n * 100 THEN {column} END)"
             )
         };
-        format!("CAST(SUM({column}) AS SIGNED), COUNT({column}), {}, {}", percentile(50), percentile(95))
+        format!(
+            "CAST(SUM({column}) AS SIGNED) AS {column}_sum, COUNT({column}) AS {column}_count, \
+             {} AS {column}_p50, {} AS {column}_p95",
+            percentile(50),
+            percentile(95)
+        )
     });
     let sql = format!(
         "WITH picked AS (SELECT {group} AS grp, end_reason, {columns} FROM calls \
          WHERE offered_us >= ? AND offered_us <= ?), \
          placed AS (SELECT picked.*, COUNT(*) OVER (PARTITION BY grp) AS all_n, {places} FROM picked) \
-         SELECT grp, COUNT(*), COUNT(end_reason), \
-         COUNT(CASE WHEN end_reason IS NOT NULL AND text_in IS NULL THEN 1 END), \
-         COUNT(CASE WHEN end_reason IS NOT NULL AND cost_micro_usd IS NULL THEN 1 END), \
+         SELECT {shown}, COUNT(*) AS calls, COUNT(end_reason) AS ended, \
+         COUNT(CASE WHEN end_reason IS NOT NULL AND text_in IS NULL THEN 1 END) AS unknown_tokens, \
+         COUNT(CASE WHEN end_reason IS NOT NULL AND cost_micro_usd IS NULL THEN 1 END) AS unknown_cost, \
          {sums}, {latencies} FROM placed GROUP BY grp ORDER BY grp",
         columns = [&ADDED[..], &LATENCIES[..]].concat().join(", "),
         places = places.join(", "),
@@ -151,46 +154,45 @@ pub(super) fn query(asked: &Asked) -> (String, Vec<Value>) {
     (sql, values)
 }
 
-pub(super) fn read_by_time(cells: &dyn Cells) -> sqlx::Result<Sums> {
-    read(cells, Group::Since(cells.integer(0)?.unwrap_or_default()))
-}
-
-pub(super) fn read_by_name(cells: &dyn Cells) -> sqlx::Result<Sums> {
-    read(cells, Group::Name(cells.text(0)?.unwrap_or_default()))
-}
-
-fn read(cells: &dyn Cells, group: Group) -> sqlx::Result<Sums> {
-    let sum = |column| cells.integer(column).map(Option::unwrap_or_default);
-    let number = |column| sum(column).map(|number| number.max(0) as u64);
-    let latency = |first| -> sqlx::Result<Latency> {
-        let known = |column| cells.integer(column).map(|number| number.map(|number| number.max(0) as u64));
-        let count = number(first + 1)?;
-        Ok(Latency {
-            mean_ms: (count > 0).then_some(number(first)? as f64 / count as f64),
-            p50_ms: known(first + 2)?,
-            p95_ms: known(first + 3)?,
+impl<R: Cells> FromRow<'_, R> for Sums {
+    /// Reads a row of the answer to [`query`].
+    fn from_row(cells: &R) -> sqlx::Result<Self> {
+        let sum = |column| cells.integer(column).map(Option::unwrap_or_default);
+        let known =
+            |column: &str| cells.integer(column).map(|number| number.map(|number| number.max(0) as u64));
+        let number = |column: &str| known(column).map(Option::unwrap_or_default);
+        let latency = |of: &str| -> sqlx::Result<Latency> {
+            let count = number(&format!("{of}_count"))?;
+            Ok(Latency {
+                mean_ms: (count > 0).then_some(number(&format!("{of}_sum"))? as f64 / count as f64),
+                p50_ms: known(&format!("{of}_p50"))?,
+                p95_ms: known(&format!("{of}_p95"))?,
+            })
+        };
+        let calls = number("calls")?;
+        Ok(Self {
+            group: match cells.integer("since")? {
+                Some(since_us) => Group::Since(since_us),
+                None => Group::Name(cells.text("name")?.unwrap_or_default()),
+            },
+            calls,
+            running: calls - number("ended")?.min(calls),
+            unknown_tokens: number("unknown_tokens")?,
+            unknown_cost: number("unknown_cost")?,
+            duration_ms: number("duration_ms")?,
+            tokens: Tokens {
+                text_in: number("text_in")?,
+                audio_in: number("audio_in")?,
+                cached_text_in: number("cached_text_in")?,
+                cached_audio_in: number("cached_audio_in")?,
+                text_out: number("text_out")?,
+                audio_out: number("audio_out")?,
+                estimated: number("estimated")? > 0,
+            },
+            cost_micro_usd: sum("cost_micro_usd")?,
+            greeting: latency("greeting_ms")?,
+            turn_p50: latency("turn_p50_ms")?,
+            turn_p95: latency("turn_p95_ms")?,
         })
-    };
-    let calls = number(1)?;
-    Ok(Sums {
-        group,
-        calls,
-        running: calls - number(2)?.min(calls),
-        unknown_tokens: number(3)?,
-        unknown_cost: number(4)?,
-        duration_ms: number(5)?,
-        tokens: Tokens {
-            text_in: number(6)?,
-            audio_in: number(7)?,
-            cached_text_in: number(8)?,
-            cached_audio_in: number(9)?,
-            text_out: number(10)?,
-            audio_out: number(11)?,
-            estimated: number(12)? > 0,
-        },
-        cost_micro_usd: sum(13)?,
-        greeting: latency(14)?,
-        turn_p50: latency(18)?,
-        turn_p95: latency(22)?,
-    })
+    }
 }

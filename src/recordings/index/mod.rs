@@ -15,13 +15,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, FromRow as _};
 
 use super::{Facts, RecordingId, State};
 use crate::number::Sought;
 use crate::operator::Detail;
 use crate::paging::{self, Cursor, CursorForm, Page};
 use crate::sqlite::{self, Commit, Migrations, is_corrupt};
+use rows::Entry;
 pub(crate) use rows::utc_ms;
 
 /// The tables. Data that a power cut takes from the index is restored from the files by the next start.
@@ -185,15 +186,16 @@ impl Index {
         let after = Cursor::begin(filter.after.as_ref());
         let (of_caller, keys) = filter.caller.as_ref().map_or_else(Default::default, rows::of_caller);
         let sql = format!("{PAGE}{of_caller} ORDER BY started_ms DESC, id DESC LIMIT ?");
-        let query = sqlx::query(AssertSqlSafe(sql))
+        let query = sqlx::query_as(AssertSqlSafe(sql))
             .bind(filter.from_ms)
             .bind(filter.to_ms.min(after.0))
             .bind(after.0)
             .bind(after.1);
         let query = keys.iter().fold(query, |query, key| query.bind(key));
-        let mut rows = query.bind(paging::rows_of(filter.limit)).fetch_all(&self.pool()?).await?;
-        let next = paging::cut(&mut rows, filter.limit).map(rows::cursor).transpose()?;
-        Ok(Page { entries: rows::facts(&rows)?, next })
+        let query = query.bind(paging::rows_of(filter.limit));
+        let mut rows: Vec<Entry> = query.fetch_all(&self.pool()?).await?;
+        let next = paging::cut(&mut rows, filter.limit).map(|last| last.cursor.clone());
+        Ok(Page { entries: rows.into_iter().filter_map(|row| row.facts).collect(), next })
     }
 
     /// Returns what the index knows of one recording.
@@ -201,8 +203,8 @@ impl Index {
     /// # Errors
     /// The index is closed, or the database fails.
     pub async fn find(&self, id: &RecordingId) -> Result<Option<Facts>, IndexError> {
-        let row = sqlx::query(FIND).bind(id.as_str()).fetch_optional(&self.pool()?).await?;
-        Ok(rows::facts(row.as_slice())?.pop())
+        let row: Option<Entry> = sqlx::query_as(FIND).bind(id.as_str()).fetch_optional(&self.pool()?).await?;
+        Ok(row.and_then(|row| row.facts))
     }
 
     /// Returns all recordings of one caller that are not running, oldest first.
@@ -212,9 +214,10 @@ impl Index {
     pub async fn of_caller(&self, caller: &Sought) -> Result<Vec<RecordingId>, IndexError> {
         let (of_caller, keys) = rows::of_caller(caller);
         let sql = format!("{OF_CALLER}{of_caller} ORDER BY started_ms, id");
-        let query = sqlx::query(AssertSqlSafe(sql)).bind(State::Live.code());
+        let query = sqlx::query_scalar(AssertSqlSafe(sql)).bind(State::Live.code());
         let query = keys.iter().fold(query, |query, key| query.bind(key));
-        rows::ids(&query.fetch_all(&self.pool()?).await?)
+        let ids: Vec<String> = query.fetch_all(&self.pool()?).await?;
+        Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
     }
 
     /// Removes these recordings, all or none, so that nothing of them stays in the file. Unknown recordings are no
@@ -257,7 +260,14 @@ impl Index {
 
     /// Returns every recording in the index with its state.
     async fn all(&self) -> Result<Vec<(RecordingId, State)>, IndexError> {
-        rows::standing(&sqlx::query("SELECT id, state FROM recordings").fetch_all(&self.pool()?).await?)
+        let rows = sqlx::query("SELECT id, state FROM recordings").fetch_all(&self.pool()?).await?;
+        let mut all = Vec::with_capacity(rows.len());
+        for row in &rows {
+            // Borrowed texts: there may be hundreds of thousands of rows.
+            let (id, state) = <(&str, &str)>::from_row(row)?;
+            all.extend(id.parse().ok().zip(rows::state_of(state)));
+        }
+        Ok(all)
     }
 
     /// Records that the index agrees with the files.

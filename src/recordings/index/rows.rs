@@ -2,15 +2,14 @@
 
 use chrono::{FixedOffset, Local, NaiveDateTime, TimeZone as _};
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
-use sqlx::{Row as _, Transaction};
+use sqlx::{FromRow, Row as _, Transaction};
 
-use super::IndexError;
 use crate::number::{self, Sought};
 use crate::paging::Cursor;
 use crate::recordings::{Facts, RecordingId, State, Told};
 use crate::sqlite::cut;
 
-/// All columns, in the order in which [`facts`] reads them.
+/// All columns that an [`Entry`] is read from.
 macro_rules! columns {
     () => {
         "id, state, sealed, bytes, started_ms, told, started, utc_offset, duration_ms, caller, called, model, \
@@ -23,15 +22,12 @@ const LOCAL: &str = "%Y-%m-%dT%H:%M:%S%.6f";
 /// The longest text in a row, in bytes, as in the call log. A smaller value would cut the names of models and agents.
 const TEXT_BYTES: usize = 255;
 
-/// Reads the rows. Rows that this program cannot have written are skipped.
-pub(super) fn facts(rows: &[SqliteRow]) -> Result<Vec<Facts>, IndexError> {
-    let read = |row| one(row).map_err(IndexError::from);
-    rows.iter().map(read).filter_map(Result::transpose).collect()
-}
-
-/// The position in the list after this row.
-pub(super) fn cursor(row: &SqliteRow) -> Result<Cursor, IndexError> {
-    Ok(Cursor { id: row.try_get("id")?, time: row.try_get("started_ms")? })
+/// A row that was selected with all columns.
+pub(super) struct Entry {
+    /// The position in the list after this row.
+    pub(super) cursor: Cursor,
+    /// What is known of the recording. `None` if this program cannot have written the row.
+    pub(super) facts: Option<Facts>,
 }
 
 /// The SQL that restricts a query to the rows of this caller, and the values of its `?`.
@@ -41,25 +37,6 @@ pub(super) fn of_caller(caller: &Sought) -> (String, &[String]) {
         Sought::Tail(tail) => ("caller_tail", std::slice::from_ref(tail)),
     };
     (format!(" AND {column} IN ({})", vec!["?"; any_of.len()].join(", ")), any_of)
-}
-
-/// Reads the ids in the first column.
-pub(super) fn ids(rows: &[SqliteRow]) -> Result<Vec<RecordingId>, IndexError> {
-    let mut ids = Vec::with_capacity(rows.len());
-    for row in rows {
-        ids.extend(row.try_get::<&str, _>(0)?.parse::<RecordingId>());
-    }
-    Ok(ids)
-}
-
-/// Reads the id and the state in the first two columns.
-pub(super) fn standing(rows: &[SqliteRow]) -> Result<Vec<(RecordingId, State)>, IndexError> {
-    let mut standing = Vec::with_capacity(rows.len());
-    for row in rows {
-        let (id, state): (&str, &str) = (row.try_get(0)?, row.try_get(1)?);
-        standing.extend(id.parse().ok().zip(state_of(state)));
-    }
-    Ok(standing)
 }
 
 /// Writes a row. What is known of an encrypted recording from the time of its call is kept.
@@ -115,32 +92,43 @@ pub(crate) fn utc_ms(local: NaiveDateTime, offset: Option<FixedOffset>) -> i64 {
     at.unwrap_or_else(|| local.and_utc().fixed_offset()).timestamp_millis()
 }
 
-fn one(row: &SqliteRow) -> sqlx::Result<Option<Facts>> {
-    let (id, state): (&str, &str) = (row.try_get(0)?, row.try_get(1)?);
-    let (Ok(id), Some(state)) = (id.parse::<RecordingId>(), state_of(state)) else { return Ok(None) };
-    let number = |column: usize| row.try_get::<i64, _>(column).map(|number| number.max(0) as u64);
-    let text = |column: usize| row.try_get::<String, _>(column);
-    let told = if row.try_get::<i64, _>(5)? == 0 {
-        None
-    } else {
-        let started = NaiveDateTime::parse_from_str(row.try_get(6)?, LOCAL);
-        let offset: Option<i64> = row.try_get(7)?;
-        Some(Told {
-            started: started.unwrap_or_else(|_| id.started()),
-            utc_offset: offset.and_then(|seconds| FixedOffset::east_opt(seconds as i32)),
-            duration_ms: number(8)?,
-            caller: text(9)?,
-            called: text(10)?,
-            model: text(11)?,
-            agent: text(12)?,
-            end_reason: text(13)?,
-            interruptions: number(14)?,
-            messages: number(15)?,
-        })
-    };
-    Ok(Some(Facts { id, state, sealed: row.try_get::<i64, _>(2)? != 0, bytes: number(3)?, told }))
+impl FromRow<'_, SqliteRow> for Entry {
+    fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
+        let id: &str = row.try_get("id")?;
+        let cursor = Cursor { time: row.try_get("started_ms")?, id: id.to_owned() };
+        let (Ok(id), Some(state)) = (id.parse::<RecordingId>(), state_of(row.try_get("state")?)) else {
+            return Ok(Self { cursor, facts: None });
+        };
+        let sealed = row.try_get::<i64, _>("sealed")? != 0;
+        let told = if row.try_get::<i64, _>("told")? == 0 { None } else { Some(told(row, &id)?) };
+        let facts = Some(Facts { id, state, sealed, bytes: number(row, "bytes")?, told });
+        Ok(Self { cursor, facts })
+    }
 }
 
-fn state_of(code: &str) -> Option<State> {
+fn told(row: &SqliteRow, id: &RecordingId) -> sqlx::Result<Told> {
+    let text = |column: &str| row.try_get::<String, _>(column);
+    let started = NaiveDateTime::parse_from_str(row.try_get("started")?, LOCAL);
+    let offset: Option<i64> = row.try_get("utc_offset")?;
+    Ok(Told {
+        started: started.unwrap_or_else(|_| id.started()),
+        utc_offset: offset.and_then(|seconds| FixedOffset::east_opt(seconds as i32)),
+        duration_ms: number(row, "duration_ms")?,
+        caller: text("caller")?,
+        called: text("called")?,
+        model: text("model")?,
+        agent: text("agent")?,
+        end_reason: text("end_reason")?,
+        interruptions: number(row, "interruptions")?,
+        messages: number(row, "messages")?,
+    })
+}
+
+fn number(row: &SqliteRow, column: &str) -> sqlx::Result<u64> {
+    Ok(row.try_get::<i64, _>(column)?.max(0) as u64)
+}
+
+/// The state with this code.
+pub(super) fn state_of(code: &str) -> Option<State> {
     [State::Live, State::Finished, State::Recovered].into_iter().find(|state| state.code() == code)
 }
