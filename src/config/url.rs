@@ -1,7 +1,9 @@
 //! The address of the Realtime server: accepts what people write, and returns the address to which the daemon
 //! connects.
 //!
-//! This module only handles text. It resolves no names and connects to nothing.
+//! This module only handles text. It resolves no names and connects to nothing. It does not use the crate `url`, which
+//! rewrites addresses (it drops the port 443 of `wss`, resolves `..`, and lowers the case of hosts): log lines and the
+//! server would see another address than the one that was configured.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 

@@ -1,5 +1,8 @@
 //! The bodies of requests and answers: reads small JSON within a time limit, and writes JSON. Of senders who have not proven who
 //! they are, few are waited for at once.
+//!
+//! The routes do not use axum's `Json`: it answers with plain text, not with a problem, when a body cannot be read or
+//! written, and it waits for a body without a time limit.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -24,7 +24,7 @@ const NEXT_CURSOR: HeaderName = HeaderName::from_static("next-cursor");
     get, path = "/calls", operation_id = "list_calls", tag = "calls", params(CallsQuery),
     responses(
         (status = 200, description = "One page of calls", content((Calls = "application/json"), (String = "text/csv"))),
-        (status = 503, description = "The database of the call log does not answer", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The database of the call log does not answer"),
     )
 )]
 pub(super) async fn list(
@@ -56,8 +56,8 @@ pub(super) async fn list(
     get, path = "/calls/{id}", operation_id = "get_call", tag = "calls", params(CallPath),
     responses(
         (status = 200, description = "The call", body = Call),
-        (status = 404, description = "There is no such call", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The database of the call log does not answer", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such call"),
+        (status = 503, description = "The database of the call log does not answer"),
     )
 )]
 pub(super) async fn one(
@@ -76,7 +76,7 @@ pub(super) async fn one(
     get, path = "/stats", operation_id = "get_stats", tag = "calls", params(StatsQuery),
     responses(
         (status = 200, description = "The sums", content((Stats = "application/json"), (String = "text/csv"))),
-        (status = 503, description = "The database of the call log does not answer", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The database of the call log does not answer"),
     )
 )]
 pub(super) async fn stats(

@@ -277,7 +277,7 @@ pub(super) async fn list(
             description = "Server-sent events. The data of each event is JSON with `calls` (as in `/calls/live`), `gone` and `state`",
             body = String, content_type = "text/event-stream"
         ),
-        (status = 503, description = "Too many streams of events are open", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "Too many streams of events are open"),
     )
 )]
 pub(super) async fn events(
@@ -354,8 +354,8 @@ impl Watcher {
     post, path = "/calls/{id}/hangup", operation_id = "hang_up_call", tag = "calls", params(CallPath),
     responses(
         (status = 202, description = "The call is being ended"),
-        (status = 404, description = "There is no such call, or it has ended", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The call does not accept commands: it is about to end, or it hangs", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such call, or it has ended"),
+        (status = 503, description = "The call does not accept commands: it is about to end, or it hangs"),
     )
 )]
 pub(super) async fn hang_up(
@@ -380,10 +380,10 @@ pub(super) struct HandOver {
     post, path = "/calls/{id}/transfer", operation_id = "transfer_call", tag = "calls", params(CallPath), request_body = HandOver,
     responses(
         (status = 202, description = "The call is being transferred"),
-        (status = 400, description = "The body is not the expected JSON", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such call, or it has ended", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "There is no such destination", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The call does not accept commands: it is about to end, or it hangs", body = Problem, content_type = "application/problem+json"),
+        (status = 400, description = "The body is not the expected JSON"),
+        (status = 404, description = "There is no such call, or it has ended"),
+        (status = 422, description = "There is no such destination"),
+        (status = 503, description = "The call does not accept commands: it is about to end, or it hangs"),
     )
 )]
 pub(super) async fn transfer(

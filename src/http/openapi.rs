@@ -1,5 +1,8 @@
 //! Builds the document at `/openapi.json` from the routes and the types of their answers. It adds the answers that
-//! the guard and the server give in place of any route.
+//! the guard and the server give in place of any route, and the body of errors, which all routes share.
+//!
+//! The routes name their answers themselves, without `utoipa::IntoResponses`: the two routes that share most answers
+//! share five, and a type for these five would take more lines than it saves.
 
 use bytes::Bytes;
 use utoipa::OpenApi as _;
@@ -8,15 +11,23 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement
 use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Response};
 
 use super::guard::MONITORED;
+use super::problem::Problem;
 
+/// The beginning of the paths that use the disk of the recordings.
+const DISK: &str = "/recordings";
+/// The beginning of the paths that use the files of one recording.
+const RECORDING: &str = "/recordings/{id}";
 /// The beginning of the paths that need the content of a recording's files.
 const FILES: &str = "/recordings/{id}/";
 
 #[derive(utoipa::OpenApi)]
-#[openapi(info(
-    title = "openai-inbound-calls",
-    description = "List, read, play and delete the recordings of calls; list the call log and sum it up; watch and control calls in progress. Errors are problems in the format of RFC 9457."
-))]
+#[openapi(
+    info(
+        title = "openai-inbound-calls",
+        description = "List, read, play and delete the recordings of calls; list the call log and sum it up; watch and control calls in progress. Errors are problems in the format of RFC 9457."
+    ),
+    components(schemas(Problem))
+)]
 struct Document;
 
 /// The document without routes; the router adds them.
@@ -36,12 +47,9 @@ pub(super) fn finish(mut document: OpenApi, asks_for_tokens: bool) -> Bytes {
             leave_events_open(operation);
             let asked = Asked { path, is_safe, is_open: operation.security.is_some() };
             for (status, description) in asked.shared_answers(asks_for_tokens) {
-                operation
-                    .responses
-                    .responses
-                    .entry(status.to_owned())
-                    .or_insert_with(|| problem(&description).into());
+                add(operation, status, description);
             }
+            give_errors_their_body(operation);
         }
     }
     Bytes::from(document.to_json().unwrap_or_default())
@@ -68,9 +76,15 @@ impl Asked<'_> {
     fn shared_answers(&self, asks_for_tokens: bool) -> Vec<(&'static str, String)> {
         let is_monitored = MONITORED.contains(&self.path);
         let mut answers = vec![("400", "A parameter is invalid or unknown".to_owned())];
-        if !is_monitored {
+        if self.path.starts_with(RECORDING) {
             let text = "The disk failed or a file is damaged. The technical log holds the cause";
             answers.push(("500", text.to_owned()));
+        }
+        if self.path.starts_with(DISK) {
+            answers.push(("503", "The disk does not answer in time".to_owned()));
+        }
+        if !is_monitored {
+            answers.push(("503", "Too many connections are busy".to_owned()));
         }
         let mut forbidden = Vec::new();
         if asks_for_tokens && !self.is_open {
@@ -108,10 +122,27 @@ fn leave_events_open(operation: &mut Operation) {
     }
 }
 
-fn problem(description: &str) -> Response {
-    let schema = Some(Ref::from_schema_name("Problem"));
-    Response::builder()
-        .description(description)
-        .content("application/problem+json", Content::new(schema))
-        .build()
+/// Adds a reason for an answer with this status, beside the reasons that the operation already has.
+fn add(operation: &mut Operation, status: &str, reason: String) {
+    match operation.responses.responses.get_mut(status) {
+        Some(RefOr::T(answer)) => answer.description = format!("{}. Or: {reason}", answer.description),
+        Some(RefOr::Ref(_)) => {}
+        None => {
+            let answer = Response::builder().description(reason).build();
+            operation.responses.responses.insert(status.to_owned(), answer.into());
+        }
+    }
+}
+
+/// Gives every error whose body the route does not describe the body of a problem.
+fn give_errors_their_body(operation: &mut Operation) {
+    for (status, response) in &mut operation.responses.responses {
+        if let RefOr::T(response) = response
+            && status.starts_with(['4', '5'])
+            && response.content.is_empty()
+        {
+            let body = Content::new(Some(Ref::from_schema_name("Problem")));
+            response.content.insert("application/problem+json".to_owned(), body.into());
+        }
+    }
 }

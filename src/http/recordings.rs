@@ -17,7 +17,7 @@ use crate::recordings::{Audio, Document, Side};
     get, path = "/recordings", operation_id = "list_recordings", tag = "recordings", params(ListQuery),
     responses(
         (status = 200, description = "One page of recordings", body = List),
-        (status = 503, description = "The index of recordings is being opened and cannot be searched yet", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The index of recordings is being opened and cannot be searched yet"),
     )
 )]
 pub(super) async fn list(
@@ -41,7 +41,7 @@ pub(super) async fn list(
     get, path = "/recordings/{id}", operation_id = "get_recording", tag = "recordings", params(IdPath),
     responses(
         (status = 200, description = "The recording", body = Recording),
-        (status = 404, description = "There is no such recording", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such recording"),
     )
 )]
 pub(super) async fn one(
@@ -64,7 +64,7 @@ pub(super) async fn one(
     get, path = "/recordings/{id}/conversation", operation_id = "get_conversation", tag = "recordings", params(IdPath),
     responses(
         (status = 200, description = "What was said, with the details of the call", body = serde_json::Value, content_type = "application/json"),
-        (status = 404, description = "There is no such recording", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such recording"),
     )
 )]
 pub(super) async fn conversation(
@@ -82,7 +82,7 @@ pub(super) async fn conversation(
     get, path = "/recordings/{id}/summary", operation_id = "get_summary", tag = "recordings", params(IdPath),
     responses(
         (status = 200, description = "The participants, the time, the reason why the call ended, and the dialogue", body = String, content_type = "text/plain"),
-        (status = 404, description = "There is no such recording", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such recording"),
     )
 )]
 pub(super) async fn summary(
@@ -100,7 +100,7 @@ pub(super) async fn summary(
     get, path = "/recordings/{id}/events", operation_id = "get_events", tag = "recordings", params(IdPath),
     responses(
         (status = 200, description = "The events, in the order in which they happened", body = Vec<serde_json::Value>, content_type = "application/json"),
-        (status = 404, description = "There is no such recording, or its events were not kept", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such recording, or its events were not kept"),
     )
 )]
 pub(super) async fn events(
@@ -121,10 +121,10 @@ pub(super) async fn events(
         (status = 200, description = "The whole file", body = inline(Bytes), content_type = "audio/wav"),
         (status = 206, description = "The requested part of the file", body = inline(Bytes), content_type = "audio/wav"),
         (status = 304, description = "The file has not changed: the client's copy is current"),
-        (status = 404, description = "There is no such recording, or its audio was not kept", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "The recording is encrypted and the call is still running", body = Problem, content_type = "application/problem+json"),
-        (status = 412, description = "The file is not in the state that the request requires", body = Problem, content_type = "application/problem+json"),
-        (status = 416, description = "The requested range is beyond the end of the file", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such recording, or its audio was not kept"),
+        (status = 409, description = "The recording is encrypted and the call is still running"),
+        (status = 412, description = "The file is not in the state that the request requires"),
+        (status = 416, description = "The requested range is beyond the end of the file"),
     )
 )]
 pub(super) async fn audio(
@@ -154,10 +154,10 @@ pub(super) async fn audio(
         (status = 200, description = "The whole file", body = inline(Bytes), content_type = "application/octet-stream"),
         (status = 206, description = "The requested part of the file", body = inline(Bytes), content_type = "application/octet-stream"),
         (status = 304, description = "The file has not changed: the client's copy is current"),
-        (status = 404, description = "There is no such recording, or its audio was not kept", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "The recording is encrypted and the call is still running", body = Problem, content_type = "application/problem+json"),
-        (status = 412, description = "The file is not in the state that the request requires", body = Problem, content_type = "application/problem+json"),
-        (status = 416, description = "The requested range is beyond the end of the file", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such recording, or its audio was not kept"),
+        (status = 409, description = "The recording is encrypted and the call is still running"),
+        (status = 412, description = "The file is not in the state that the request requires"),
+        (status = 416, description = "The requested range is beyond the end of the file"),
     )
 )]
 pub(super) async fn bin(
@@ -182,9 +182,9 @@ pub(super) async fn bin(
     delete, path = "/recordings/{id}", operation_id = "delete_recording", tag = "recordings", params(IdPath),
     responses(
         (status = 204, description = "The recording is deleted"),
-        (status = 404, description = "There is no such recording", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "The call is still running", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The files are deleted, but the call log cannot be written now. It erases the numbers as soon as it can", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such recording"),
+        (status = 409, description = "The call is still running"),
+        (status = 503, description = "The files are deleted, but the call log cannot be written now. It erases the numbers as soon as it can"),
     )
 )]
 pub(super) async fn delete(

@@ -3,6 +3,9 @@
 //! One event makes one line, whatever it contains: names of channels and messages of servers come from outside and
 //! must neither end a line nor move a terminal's cursor. `writer` decides where the line goes.
 //!
+//! [`Lines`] is a layer of its own, not a `FormatEvent` of `tracing_subscriber`'s layer: that layer makes text for one
+//! output, and here one line is rendered differently for the file, the terminal and the journal, after the queue.
+//!
 //! ```text
 //! 2026-11-20 14:30:25,123 - INFO - [1795180048.12] Nueva llamada recibida - Canal: PJSIP/…       operator
 //! 2026-11-20 14:30:25,131 - DEBUG - [1795180048.12] openai_inbound_calls::call: answered rtt_ms=8  developer

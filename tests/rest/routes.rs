@@ -322,6 +322,12 @@ fn the_document_names_only_refusals_that_an_operation_can_give() {
             assert_eq!(forbidden.contains("encrypted"), path.starts_with("/recordings/{id}/"), "{path}");
             let may_be_read_only = document == &token && method != "get";
             assert_eq!(forbidden.contains("only reading"), may_be_read_only, "{method} {path}");
+            let reads_a_recording = path.starts_with("/recordings/{id}");
+            assert_eq!(told["responses"]["500"].is_object(), reads_a_recording, "{method} {path}");
+            let unavailable = told["responses"]["503"]["description"].as_str().unwrap_or_default();
+            let is_monitored = ["/health", "/metrics", "/ready"].contains(&path.as_str());
+            assert_eq!(unavailable.contains("connections"), !is_monitored, "{method} {path}");
+            assert_eq!(unavailable.contains("disk"), path.starts_with("/recordings"), "{method} {path}");
         }
     }
 }
