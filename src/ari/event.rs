@@ -9,6 +9,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
 use super::{ChannelId, Place};
+use crate::number::{CallerNumber, ChannelName, mask_numbers};
 
 /// An event of the ARI WebSocket.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,8 +30,8 @@ pub enum Event {
     Connected {
         /// The channel whose other end changed.
         channel: ChannelId,
-        /// The number of the other end. It may be empty, and it is private.
-        number: String,
+        /// The number of the other end. It may be empty.
+        number: CallerNumber,
     },
     /// A channel left the application: it was hung up, or it continued in the dialplan.
     StasisEnd(ChannelId),
@@ -67,11 +68,11 @@ pub struct Channel {
     /// The unique id of the channel.
     pub id: ChannelId,
     /// The name of the channel, for example `PJSIP/trunk-00000012`.
-    pub name: String,
+    pub name: ChannelName,
     /// Whether the channel has been answered.
     pub up: bool,
-    /// The caller's number. It may be empty, and it is private.
-    pub caller: String,
+    /// The caller's number. It may be empty.
+    pub caller: CallerNumber,
     /// The number that the caller dialled.
     pub called: String,
     /// Whether the dialplan is executing `Stasis()` on the channel, as opposed to any other application.
@@ -82,7 +83,7 @@ impl Channel {
     /// The address to which Asterisk sends the audio of an ExternalMedia channel. Asterisk 16 to 22 put the
     /// address into the name of the channel (`UnicastRTP/127.0.0.1:10000-0x7f…`).
     pub fn external_host(&self) -> Option<SocketAddr> {
-        let (host, _) = self.name.strip_prefix("UnicastRTP/")?.rsplit_once('-')?;
+        let (host, _) = self.name.expose().strip_prefix("UnicastRTP/")?.rsplit_once('-')?;
         host.parse().ok()
     }
 }
@@ -100,13 +101,28 @@ const TEXT_BYTES: usize = 256;
 #[error("not an ARI event: {0}")]
 pub struct Malformed(String);
 
+impl From<serde_json::Error> for Malformed {
+    /// Takes the message without the text that it quotes, because any text of an event may be the number or the name of a
+    /// caller.
+    fn from(error: serde_json::Error) -> Self {
+        let message = mask_numbers(&error.to_string());
+        let quoted = message.find('"').zip(message.rfind('"'));
+        Self(match quoted {
+            Some((from, to)) => {
+                format!("{}\"…\"{}", &message[..from], message.get(to + 1..).unwrap_or_default())
+            }
+            None => message,
+        })
+    }
+}
+
 /// Reads one text frame of the event WebSocket.
 ///
 /// # Errors
 /// Returns [`Malformed`] if the text is not a JSON object with a `type`, or if a known event lacks its
 /// channel.
 pub fn parse(text: &str) -> Result<Event, Malformed> {
-    let kind: Kind = serde_json::from_str(text).map_err(|error| Malformed(error.to_string()))?;
+    let kind: Kind = serde_json::from_str(text).map_err(Malformed::from)?;
     let event = match kind.kind.as_str() {
         "StasisStart" => entered(text)?,
         "ChannelConnectedLine" => connected(text)?,
@@ -128,7 +144,7 @@ pub fn parse(text: &str) -> Result<Event, Malformed> {
 /// # Errors
 /// Returns [`Malformed`] if the text is not a channel object.
 pub fn parse_channel(text: &str) -> Result<Channel, Malformed> {
-    serde_json::from_str::<WireChannel>(text).map(Channel::from).map_err(|error| Malformed(error.to_string()))
+    serde_json::from_str::<WireChannel>(text).map(Channel::from).map_err(Malformed::from)
 }
 
 /// The cause in a `ChannelHangupRequest` when Asterisk shuts down and hangs up softly
@@ -217,9 +233,9 @@ impl From<WireChannel> for Channel {
     fn from(channel: WireChannel) -> Self {
         Self {
             id: ChannelId::from(&*channel.id),
-            name: channel.name,
+            name: channel.name.into(),
             up: channel.state == "Up",
-            caller: channel.caller.number,
+            caller: channel.caller.number.into(),
             called: channel.dialplan.exten,
             in_stasis: channel.dialplan.app_name == "Stasis",
         }
@@ -227,13 +243,11 @@ impl From<WireChannel> for Channel {
 }
 
 fn channel(text: &str) -> Result<Channel, Malformed> {
-    serde_json::from_str::<WithChannel>(text)
-        .map(|event| event.channel.into())
-        .map_err(|error| Malformed(error.to_string()))
+    serde_json::from_str::<WithChannel>(text).map(|event| event.channel.into()).map_err(Malformed::from)
 }
 
 fn entered(text: &str) -> Result<Event, Malformed> {
-    let event: WithChannel = serde_json::from_str(text).map_err(|error| Malformed(error.to_string()))?;
+    let event: WithChannel = serde_json::from_str(text).map_err(Malformed::from)?;
     let new = Channel::from(event.channel);
     let Some(old) = event.replace_channel else { return Ok(Event::StasisStart(new)) };
     let Dialplan { context, exten: extension, priority, .. } = old.dialplan;
@@ -244,13 +258,13 @@ fn entered(text: &str) -> Result<Event, Malformed> {
 }
 
 fn connected(text: &str) -> Result<Event, Malformed> {
-    let event: WithChannel = serde_json::from_str(text).map_err(|error| Malformed(error.to_string()))?;
+    let event: WithChannel = serde_json::from_str(text).map_err(Malformed::from)?;
     let WireChannel { id, connected, .. } = event.channel;
-    Ok(Event::Connected { channel: ChannelId::from(&*id), number: connected.number })
+    Ok(Event::Connected { channel: ChannelId::from(&*id), number: connected.number.into() })
 }
 
 fn hangup_requested(text: &str) -> Result<Event, Malformed> {
-    let event: WithChannel = serde_json::from_str(text).map_err(|error| Malformed(error.to_string()))?;
+    let event: WithChannel = serde_json::from_str(text).map_err(Malformed::from)?;
     let id = ChannelId::from(&*event.channel.id);
     Ok(if event.soft && event.cause == SHUTDOWN {
         Event::AsteriskStops(id)
@@ -260,7 +274,7 @@ fn hangup_requested(text: &str) -> Result<Event, Malformed> {
 }
 
 fn dtmf(text: &str) -> Result<Event, Malformed> {
-    let event: WithChannel = serde_json::from_str(text).map_err(|error| Malformed(error.to_string()))?;
+    let event: WithChannel = serde_json::from_str(text).map_err(Malformed::from)?;
     let digit = event.digit.chars().next().ok_or_else(|| Malformed("no digit".into()))?;
     Ok(Event::Dtmf { channel: ChannelId::from(&*event.channel.id), digit })
 }
@@ -296,8 +310,8 @@ mod tests {
             ))
         };
         let Ok(Event::StasisStart(channel)) = entered("1.0") else { panic!("a caller all the same") };
-        assert!(channel.name.starts_with("PJSIP/ñ") && channel.name.len() <= TEXT_BYTES);
-        assert!(channel.caller.starts_with('ñ') && channel.caller.capacity() <= TEXT_BYTES);
+        assert!(channel.name.expose().starts_with("PJSIP/ñ") && channel.name.expose().len() <= TEXT_BYTES);
+        assert!(channel.caller.expose().starts_with('ñ') && channel.caller.expose().len() <= TEXT_BYTES);
         assert_eq!(channel.called, "", "its beginning would be another place");
         let system_name = "pbx-".repeat(34);
         assert!(entered(&format!("{system_name}1795180048.12")).is_ok());
@@ -316,7 +330,7 @@ mod tests {
                 "dialplan":{"context":"from-voip","exten":"324","priority":4,"app_name":"Stasis"}}}"#,
         );
         let Ok(Event::Replaced { old, next_step, new }) = event else { panic!("{event:?}") };
-        assert_eq!((old.as_str(), new.id.as_str(), new.caller.as_str()), ("1.2", "1.5", ""));
+        assert_eq!((old.as_str(), new.id.as_str(), new.caller.expose()), ("1.2", "1.5", ""));
         assert_eq!(next_step.map(|place| place.to_string()), Some("from-voip,324,5".to_owned()));
         assert_eq!(
             parse(r#"{"type":"ChannelConnectedLine","channel":{"id":"1","connected":{"number":"300"}}}"#),
@@ -341,5 +355,15 @@ mod tests {
         assert!(parse(r#"{"type":"StasisStart"}"#).is_err());
         assert!(parse("[1]").is_err());
         assert!(parse(r#"{"type":"ChannelDtmfReceived","channel":{"id":"1"},"digit":""}"#).is_err());
+    }
+
+    #[test]
+    fn what_is_wrong_with_an_event_is_told_without_a_number_or_a_name() {
+        for caller in [r#""3001234567""#, r#""Ana \" López""#, "3001234567", r#"{"number":3001234567}"#] {
+            let event = format!(r#"{{"type":"StasisStart","channel":{{"id":"1.0","caller":{caller}}}}}"#);
+            let told = parse(&event).unwrap_err().to_string();
+            assert!(told.contains("invalid type") && told.contains("column"), "{told}");
+            assert!(!told.contains("300123") && !told.contains("Ana") && !told.contains("López"), "{told}");
+        }
     }
 }

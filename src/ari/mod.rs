@@ -13,6 +13,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use crate::number::mask_numbers;
+
 /// The prefix of the id of every object that the program creates in Asterisk.
 pub const OUR_PREFIX: &str = "oic-";
 const MEDIA: &str = "oic-media-";
@@ -27,7 +29,9 @@ pub struct ChannelId(Arc<str>);
 pub struct BridgeId(Arc<str>);
 
 /// A place in the dialplan, at which a channel can continue.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// The extension may be a phone number, and its `Debug` form masks one.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Place {
     /// The name of the context.
     pub context: String,
@@ -82,6 +86,12 @@ impl FromStr for Place {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{},{},{}", self.context, self.extension, self.priority)
+    }
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Place({},{},{})", self.context, mask_numbers(&self.extension), self.priority)
     }
 }
 

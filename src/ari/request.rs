@@ -1,11 +1,13 @@
 //! The ARI requests that the program makes, as data, and the answers of Asterisk.
 
+use std::fmt;
 use std::net::SocketAddr;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
 use super::{BridgeId, ChannelId, Place};
+use crate::number::mask_numbers;
 
 /// One ARI request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,7 +89,9 @@ pub enum Method {
 }
 
 /// The outcome of a [`Request`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// Its `Debug` form holds no number: it tells only how long a body is, and masks the numbers in a message.
+#[derive(Clone, PartialEq, Eq)]
 pub enum Reply {
     /// Asterisk answered 2xx. The value is the body.
     Done(String),
@@ -100,6 +104,16 @@ pub enum Reply {
     },
     /// No answer arrived, so it is unknown whether Asterisk carried out the request. The value says why.
     Lost(String),
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Done(body) => write!(f, "Done({} bytes)", body.len()),
+            Self::Refused { status, message } => write!(f, "Refused({status}, {:?})", mask_numbers(message)),
+            Self::Lost(cause) => f.debug_tuple("Lost").field(cause).finish(),
+        }
+    }
 }
 
 impl Request {

@@ -77,12 +77,13 @@ fn ended() -> (Call, Instant) {
 fn nothing_comes_out_of_a_call_that_has_ended() {
     let (mut call, now) = ended();
     let (channel, end) = (ChannelId::from("1795180048.13"), LinkFault::Broken);
+    let number = "200".into();
     let inputs = [
         Input::Tick,
         Input::Leg(LegEvent::Key('1')),
         Input::Leg(LegEvent::CallerLeft),
         Input::CallerReplaced { by: &channel, next_step: None },
-        Input::CallerRenumbered("200"),
+        Input::CallerRenumbered(&number),
         Input::SessionOpened,
         Input::SessionEnded(SessionEnd { refusal: None, cause: end }),
         Input::Supervisor(&Wish::HangUp),

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use super::tools::Destination;
 use crate::ari::request::{Reply, Request};
 use crate::ari::{ChannelId, Place};
+use crate::number::CallerNumber;
 use crate::operator::LinkFault;
 use crate::realtime::error::Refusal;
 use crate::realtime::server::{Event, Malformed};
@@ -31,7 +32,7 @@ pub enum Input<'a> {
         next_step: Option<&'a Place>,
     },
     /// The one who talks has this number.
-    CallerRenumbered(&'a str),
+    CallerRenumbered(&'a CallerNumber),
     /// The end of a request we made.
     Ari {
         /// The request.

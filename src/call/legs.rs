@@ -351,7 +351,7 @@ impl Legs {
         let Reply::Done(body) = reply else { return failure(reply) };
         self.media_address = media_address(body);
         if self.media_address.is_none() {
-            let (request, answer) = (request.name(), Detail::new(body));
+            let (request, answer) = (request.name(), Detail::of_asterisk(body));
             out.push(Output::Notice(Notice::AnswerUnreadable { request, answer }));
         }
         self.media_address.map_or(Progress::Failed(EndReason::SetupFailed), Progress::Media)

@@ -265,7 +265,7 @@ impl Call {
             Input::Leg(event) => self.leg(event),
             Input::CallerReplaced { by, next_step } => self.caller_replaced(by, next_step),
             Input::CallerRenumbered(number) => {
-                self.outputs.push(Output::Record(Entry::Caller(number.to_owned())));
+                self.outputs.push(Output::Record(Entry::Caller(number.clone())));
             }
             Input::Ari { request, reply } => self.replied(request, reply),
             Input::SessionOpened => self.session_opened(),

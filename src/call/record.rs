@@ -12,6 +12,7 @@ use super::ledger::Bill;
 use super::transcript::Utterance;
 use crate::ari::ChannelId;
 use crate::end_reason::EndReason;
+use crate::number::CallerNumber;
 use crate::realtime::ItemId;
 
 /// What is kept of a call (`RECORD`); decided when it begins.
@@ -43,7 +44,7 @@ pub struct Opening {
     /// The caller's channel.
     pub channel: ChannelId,
     /// The caller's number; empty if withheld.
-    pub caller: String,
+    pub caller: CallerNumber,
     /// The number dialled.
     pub called: String,
     /// The model that answers.
@@ -92,8 +93,8 @@ pub enum Entry {
     Usage(Bill),
     /// The caller had to wait so long for something.
     Waited(Waited),
-    /// The one who talks has this number: they were transferred to us. Private.
-    Caller(String),
+    /// The one who talks has this number: they were transferred to us.
+    Caller(CallerNumber),
 }
 
 /// What an [`Entry::Event`] tells.

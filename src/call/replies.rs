@@ -67,10 +67,10 @@ pub fn complaint(request: &Request, reply: &Reply) -> Option<Notice> {
     match reply {
         Reply::Done(_) => None,
         Reply::Refused { status: status @ (401 | 403), message } => {
-            Some(Notice::RequestForbidden { request, status: *status, message: Detail::new(message) })
+            Some(Notice::RequestForbidden { request, status: *status, message: Detail::of_asterisk(message) })
         }
         Reply::Refused { status, message } => {
-            Some(Notice::RequestRefused { request, status: *status, message: Detail::new(message) })
+            Some(Notice::RequestRefused { request, status: *status, message: Detail::of_asterisk(message) })
         }
         Reply::Lost(cause) => Some(Notice::RequestUnanswered { request, cause: Detail::new(cause) }),
     }
@@ -83,9 +83,10 @@ pub fn missing(place: &Place, reply: &Reply) -> Option<Notice> {
     match reply {
         Reply::Done(body) if request::exists(body) => None,
         Reply::Done(_) => Some(Notice::PlaceMissing { place }),
-        Reply::Refused { message: cause, .. } | Reply::Lost(cause) => {
-            Some(Notice::PlaceUnknown { place, cause: Detail::new(cause) })
+        Reply::Refused { message, .. } => {
+            Some(Notice::PlaceUnknown { place, cause: Detail::of_asterisk(message) })
         }
+        Reply::Lost(cause) => Some(Notice::PlaceUnknown { place, cause: Detail::new(cause) }),
     }
 }
 

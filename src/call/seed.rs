@@ -11,6 +11,7 @@ use super::record::Keep;
 use super::source::{Trust, contain};
 use super::tools::Destination;
 use crate::ari::{ChannelId, Place};
+use crate::number::ChannelName;
 use crate::realtime::dialect::SessionSettings;
 
 /// What every call of this daemon has in common.
@@ -97,7 +98,7 @@ pub struct Seed {
     /// When it comes in, Unix seconds.
     pub wall: i64,
     /// Its name, for the operator: `PJSIP/trunk-00000012`.
-    pub channel_name: String,
+    pub channel_name: ChannelName,
     /// Whether the dialplan has answered it.
     pub answered: bool,
     /// Our RTP socket.

@@ -184,7 +184,7 @@ fn list(library: &Library, limit: usize) -> Result<(), Failed> {
         let Ok(Facts { state, bytes, told, .. }) = library.facts(&id) else { continue };
         let ended = told.as_ref().filter(|_| state != State::Live);
         let seconds = ended.map_or_else(|| "-".to_owned(), |told| (told.duration_ms / 1000).to_string());
-        let caller = told.as_ref().map_or("-", |told| &told.caller);
+        let caller = told.as_ref().map_or("-", |told| told.caller.expose());
         print(&format!("{id}\t{}\t{seconds}\t{bytes}\t{}", state.code(), plain(caller)))?;
     }
     Ok(())

@@ -3,7 +3,7 @@
 //!
 //! The ids of the deleted recordings go to stdout for scripts. The preview and all messages go to stderr.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDateTime, SecondsFormat};
@@ -15,7 +15,7 @@ use crate::clock;
 use crate::config::ArchiveConfig;
 use crate::erasure::{Erasure, Forgotten, Waiting};
 use crate::logging;
-use crate::number::Sought;
+use crate::number::{CallerNumber, Sought};
 use crate::operator::{Detail, Language, Notice, is_yes};
 use crate::output::print;
 use crate::recordings::index::Index;
@@ -27,6 +27,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// The time limit for opening the call log. If a database server does not answer within this time, the daemon
 /// erases the numbers once the server is back.
 const OPENING: Duration = Duration::from_secs(10);
+/// In place of a number: it is on the standard input.
+const ON_STDIN: &str = "-";
+/// The longest line with a number, in bytes. A smaller value could cut a number that is written with many signs; a larger
+/// one would let an endless input take memory.
+const NUMBER_BYTES: u64 = 1_024;
 
 /// Which recordings to delete.
 #[derive(Debug, Args)]
@@ -38,8 +43,9 @@ pub struct Which {
     /// The recordings of this caller, however the number is written. The call log forgets the number, even if there are no
     /// recordings.
     /// With COUNTRY_CODE the whole number must be the same; without COUNTRY_CODE, its last nine digits.
+    /// With -, the number is the first line of the standard input: other users of the machine see the arguments of a command.
     #[arg(long, value_name = "NUMBER")]
-    caller: Option<String>,
+    caller: Option<CallerNumber>,
 }
 
 /// Whether the command may delete what it found.
@@ -91,7 +97,7 @@ impl Found {
             let at = DateTime::from_timestamp_micros(row.offered_us).unwrap_or_default();
             let at = at.to_rfc3339_opts(SecondsFormat::Secs, true);
             let called = if row.called.is_empty() { "-" } else { &row.called };
-            line(format!("  call       {at}  {} -> {called}  {}", row.caller, row.call_id));
+            line(format!("  call       {at}  {} -> {called}  {}", row.caller.expose(), row.call_id));
         }
         drop(err);
         let mut said = Vec::new();
@@ -115,11 +121,12 @@ pub(super) fn purge(
     consent: Consent,
 ) -> Result<(), Failed> {
     let language = settings.language;
+    let number = number(which)?;
     let library = Library::new(settings);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let index = runtime.block_on(open_index(archive));
     let call_log = runtime.block_on(async { CallLog::open(&archive.call_log, language) });
-    let sought = which.caller.as_deref().map(|number| Sought::new(number, archive.country.as_ref()));
+    let sought = number.map(|number| Sought::new(number.expose(), archive.country.as_ref()));
     let found =
         runtime.block_on(find(&library, index.as_ref(), call_log.as_ref(), which, sought.as_ref()))?;
     found.show(language);
@@ -161,6 +168,17 @@ pub(super) fn purge(
     }));
     logging::say_without_log(language, None, &said);
     if kept.is_empty() && unerased.is_none() && leaves_nothing { Ok(()) } else { Err(Failed::Said) }
+}
+
+/// The number of the caller, which may be on the standard input.
+fn number(which: &Which) -> Result<Option<CallerNumber>, Failed> {
+    if which.caller.as_ref().is_none_or(|number| number.expose() != ON_STDIN) {
+        return Ok(which.caller.clone());
+    }
+    let mut line = String::new();
+    io::stdin().lock().take(NUMBER_BYTES).read_line(&mut line)?;
+    let number = line.trim();
+    if number.is_empty() { Err(Notice::PurgeNumberMissing.into()) } else { Ok(Some(number.into())) }
 }
 
 /// Asks the user at the terminal. Without a terminal, a purge that needs a yes is refused.

@@ -24,6 +24,7 @@ use crate::exchange::{Input, NoSocket, Order};
 use crate::live::{Facts, Seat};
 use crate::net::realtime_link::RealtimeLink;
 use crate::net::rtp_socket::PortError;
+use crate::number::CallerNumber;
 use crate::operator::{Detail, Notice};
 use crate::recordings::Handle;
 use crate::registry::Row;
@@ -129,7 +130,7 @@ impl Daemon {
     fn record(
         &self,
         caller: &ChannelId,
-        number: String,
+        number: CallerNumber,
         called: String,
         started: DateTime<FixedOffset>,
     ) -> Option<Handle> {

@@ -14,6 +14,7 @@ use crate::ari::event::Channel;
 use crate::ari::request::Request;
 use crate::call::{Report, Standing};
 use crate::end_reason::EndReason;
+use crate::number::CallerNumber;
 use crate::operator::{Cost, Detail, Notice};
 
 /// What is asked before a caller is taken for whom there is room.
@@ -26,7 +27,7 @@ pub(super) struct Admission {
 
 impl Admission {
     /// Why this caller is not taken; None: they are.
-    fn refuses(&mut self, at: Moment, rules: &Rules, number: &str) -> Option<EndReason> {
+    fn refuses(&mut self, at: Moment, rules: &Rules, number: &CallerNumber) -> Option<EndReason> {
         if self.day_cost_is_reached(at, rules) {
             Some(EndReason::DayCostLimit)
         } else if self.frequency.is_reached(at.now, number, rules.max_calls_per_caller_hour) {

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use crate::number::caller;
+use crate::number::{CallerNumber, Identity};
 
 const HOUR: Duration = Duration::from_hours(1);
 /// Calls that are remembered, of all callers together: about 10 MB. More than that in an hour, and the oldest are
@@ -17,22 +17,22 @@ const REMEMBERED: usize = 100_000;
 #[derive(Debug, Default)]
 pub(super) struct Frequency {
     /// In the order of their coming.
-    calls: VecDeque<(Instant, String)>,
+    calls: VecDeque<(Instant, Identity)>,
     /// How many of them each caller has made.
-    of_caller: HashMap<String, u32>,
+    of_caller: HashMap<Identity, u32>,
 }
 
 impl Frequency {
     /// Whether this caller has made `most` calls within the last hour.
-    pub(super) fn is_reached(&mut self, now: Instant, number: &str, most: Option<u32>) -> bool {
+    pub(super) fn is_reached(&mut self, now: Instant, number: &CallerNumber, most: Option<u32>) -> bool {
         self.forget_until(now);
-        let made = caller(number).and_then(|caller| self.of_caller.get(&caller));
+        let made = number.identity().and_then(|caller| self.of_caller.get(&caller));
         most.is_some_and(|most| made.is_some_and(|made| *made >= most))
     }
 
     /// A call of this caller is taken.
-    pub(super) fn count(&mut self, now: Instant, number: &str) {
-        let Some(caller) = caller(number) else { return };
+    pub(super) fn count(&mut self, now: Instant, number: &CallerNumber) {
+        let Some(caller) = number.identity() else { return };
         if self.calls.len() == REMEMBERED {
             self.forget_oldest();
         }
@@ -41,7 +41,7 @@ impl Frequency {
     }
 
     fn forget_until(&mut self, now: Instant) {
-        let is_old = |(at, _): &(Instant, String)| now.saturating_duration_since(*at) >= HOUR;
+        let is_old = |(at, _): &(Instant, Identity)| now.saturating_duration_since(*at) >= HOUR;
         while self.calls.front().is_some_and(is_old) {
             self.forget_oldest();
         }
@@ -68,9 +68,10 @@ mod tests {
     #[test]
     fn a_caller_may_call_so_often_in_any_hour_however_the_number_is_written() {
         let (mut calls, start) = (Frequency::default(), now());
-        calls.count(start, "+573001234567");
-        calls.count(start + 30 * MINUTE, "3001234567");
-        let mut is_reached = |minutes, number| calls.is_reached(start + minutes * MINUTE, number, Some(2));
+        calls.count(start, &"+573001234567".into());
+        calls.count(start + 30 * MINUTE, &"3001234567".into());
+        let mut is_reached =
+            |minutes, number: &str| calls.is_reached(start + minutes * MINUTE, &number.into(), Some(2));
         assert!(is_reached(31, "00573001234567") && is_reached(59, "300 123 4567"));
         assert!(!is_reached(59, "3001234568"), "another caller");
         assert!(!is_reached(60, "3001234567"), "the first call is an hour old");
@@ -80,22 +81,24 @@ mod tests {
     fn without_a_limit_or_a_number_nobody_is_refused() {
         let (mut calls, now) = (Frequency::default(), now());
         for number in ["", "anonymous", "3001234567", "Ana", "ana"] {
-            calls.count(now, number);
+            calls.count(now, &number.into());
         }
-        assert!(["", "Anonymous"].iter().all(|number| !calls.is_reached(now, number, Some(1))));
-        assert!(!calls.is_reached(now, "3001234567", None) && calls.is_reached(now, "3001234567", Some(1)));
-        assert!(calls.is_reached(now, "ANA", Some(2)));
+        let mut is_reached = |number: &str, most| calls.is_reached(now, &number.into(), most);
+        assert!(["", "Anonymous"].iter().all(|number| !is_reached(number, Some(1))));
+        assert!(!is_reached("3001234567", None) && is_reached("3001234567", Some(1)));
+        assert!(is_reached("ANA", Some(2)));
     }
 
     #[test]
     fn strangers_do_not_make_it_grow_for_ever() {
         let (mut calls, now) = (Frequency::default(), now());
         for number in 0..REMEMBERED + 10 {
-            calls.count(now, &format!("{number:09}"));
+            calls.count(now, &format!("{number:09}").into());
         }
         assert_eq!((calls.calls.len(), calls.of_caller.len()), (REMEMBERED, REMEMBERED));
-        assert!(!calls.is_reached(now, "000000009", Some(1)) && calls.is_reached(now, "000000010", Some(1)));
-        assert!(!calls.is_reached(now + HOUR, "000000010", Some(1)));
+        let (forgotten, known) = ("000000009".into(), "000000010".into());
+        assert!(!calls.is_reached(now, &forgotten, Some(1)) && calls.is_reached(now, &known, Some(1)));
+        assert!(!calls.is_reached(now + HOUR, &known, Some(1)));
         assert_eq!((calls.calls.len(), calls.of_caller.len()), (0, 0));
     }
 }

@@ -6,6 +6,7 @@ use crate::ari::request::Request;
 use crate::ari::{ChannelId, Place};
 use crate::call::{LegEvent, Wish};
 use crate::end_reason::EndReason;
+use crate::number::CallerNumber;
 use crate::operator::Notice;
 
 /// Names an errand, so that the answer to its request finds the way back.
@@ -45,7 +46,7 @@ pub enum Order {
     /// Another channel stands in the caller's place, and where the dialplan would have gone on with the one before.
     Replaced(ChannelId, Option<Place>),
     /// The one who talks has this number.
-    Renumbered(String),
+    Renumbered(CallerNumber),
     /// What a supervisor wants.
     Supervisor(Wish),
     /// End now.

@@ -11,6 +11,7 @@ use crate::ari::lists::Application;
 use crate::ari::request::{Reply, Request};
 use crate::ari::{ChannelId, OUR_PREFIX};
 use crate::call::{Hold, LegEvent};
+use crate::number::{CallerNumber, ChannelName};
 
 /// What an event means.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,9 +21,9 @@ pub(super) enum Directive {
     /// The call of this caller is told something.
     Tell(ChannelId, Order),
     /// Whoever talks in the call of this caller has this number.
-    Renumber(ChannelId, String),
+    Renumber(ChannelId, CallerNumber),
     /// Another channel stands in the place of this caller's. The call is told this, and the number if it is not empty.
-    Replace(ChannelId, Order, String),
+    Replace(ChannelId, Order, CallerNumber),
     /// Something of ours belongs to no call and is removed.
     Remove(Request),
     /// A caller waits of whom no event has told: the caller's channel is asked for, then [`Switchboard::looked_at`].
@@ -38,14 +39,14 @@ pub(super) enum Directive {
 struct StandIn {
     caller: ChannelId,
     /// Its name: of a Local channel both ends have the same but for `;1` and `;2`.
-    name: String,
+    name: ChannelName,
 }
 
 /// A caller who is being served.
 #[derive(Debug)]
 pub(super) struct Served {
-    /// The number with which the call began; may be empty. Private.
-    pub(super) number: String,
+    /// The number with which the call began; may be empty.
+    pub(super) number: CallerNumber,
     /// The caller's channel, if it has come back (sent round by the dialplan) before its last call was over.
     back: Option<Channel>,
     /// The call's RTP socket, once it is bound.
@@ -252,7 +253,8 @@ impl Switchboard {
 }
 
 /// Whether these are the two ends of one Local channel: `Local/200@sales-00000000;1` and the same with `;2`.
-fn are_ends_of_one(name: &str, other: &str) -> bool {
+fn are_ends_of_one(name: &ChannelName, other: &ChannelName) -> bool {
+    let (name, other) = (name.expose(), other.expose());
     let ends = name.rsplit_once(';').zip(other.rsplit_once(';'));
     name.starts_with("Local/") && ends.is_some_and(|((name, one), (other, end))| name == other && one != end)
 }
@@ -266,7 +268,7 @@ mod tests {
             id: "1.0".into(),
             name: "PJSIP/voip-0".into(),
             up,
-            caller: String::new(),
+            caller: CallerNumber::default(),
             called: String::new(),
             in_stasis: true,
         }
@@ -314,7 +316,11 @@ mod tests {
     }
 
     fn local(id: &str, end: u8) -> Channel {
-        Channel { id: id.into(), name: format!("Local/_attended@transfer-00000000;{end}"), ..caller(true) }
+        Channel {
+            id: id.into(),
+            name: format!("Local/_attended@transfer-00000000;{end}").into(),
+            ..caller(true)
+        }
     }
 
     /// A switchboard with one caller, and a channel in their place.
@@ -322,7 +328,10 @@ mod tests {
         let (mut switchboard, id) = one();
         let event = Event::Replaced { old: id.clone(), next_step: None, new: local("1.5", 2) };
         let order = Order::Replaced("1.5".into(), None);
-        assert_eq!(switchboard.event(event), Some(Directive::Replace(id.clone(), order, String::new())));
+        assert_eq!(
+            switchboard.event(event),
+            Some(Directive::Replace(id.clone(), order, CallerNumber::default()))
+        );
         (switchboard, id)
     }
 

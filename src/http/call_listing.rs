@@ -10,7 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::csv::Format;
 use super::listing::{after, limit, sought, span, when};
 use super::problem::Problem;
-use crate::number::CountryCode;
+use crate::number::{self, CallerNumber, CountryCode};
 use crate::registry::{CURSOR, Filter, Row, Tokens};
 
 /// The longest text of a filter, in characters. The columns of the database hold 255, so a longer text can match
@@ -31,8 +31,9 @@ pub(super) struct Call {
     /// The name of the machine that served the call.
     host: String,
     /// The caller's number. Empty if the caller withheld it or if it was erased.
-    #[schema(example = "+573001234567")]
-    caller: String,
+    #[serde(serialize_with = "number::expose")]
+    #[schema(value_type = String, example = "+573001234567")]
+    caller: CallerNumber,
     /// The number that the caller dialled. Empty if it is unknown or was erased.
     called: String,
     /// The model that served the call. Empty if the daemon did not accept the call.
@@ -210,8 +211,8 @@ pub(super) struct CallsQuery {
     id: Option<String>,
     /// Only calls from this number. Spaces and punctuation do not matter. With `COUNTRY_CODE` set, the national and
     /// the international form of a number are the same; without it, the last nine digits decide.
-    #[param(max_length = 64, example = "+573001234567")]
-    caller: Option<String>,
+    #[param(value_type = Option<String>, max_length = 64, example = "+573001234567")]
+    caller: Option<CallerNumber>,
     /// Only calls that ended for this reason.
     #[param(max_length = 255, example = "transferred")]
     end_reason: Option<String>,
@@ -228,7 +229,7 @@ impl CallsQuery {
     pub(super) fn filter(self, country: Option<&CountryCode>) -> Result<Filter, Problem> {
         let limit = limit(self.limit)?;
         let (from_us, to_us) = span(self.from.as_deref(), self.to.as_deref())?;
-        let caller = self.caller.map(|number| sought(&number, country)).transpose()?;
+        let caller = self.caller.map(|number| sought(number.expose(), country)).transpose()?;
         if self.id.as_ref().is_some_and(|id| id.chars().count() > ID_CHARS) {
             return Err(Problem::bad_parameter(format!("id has at most {ID_CHARS} characters")));
         }

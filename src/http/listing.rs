@@ -3,11 +3,11 @@
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use chrono::{DateTime, NaiveDate, NaiveDateTime};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use utoipa::{IntoParams, ToSchema};
 
 use super::problem::Problem;
-use crate::number::{CountryCode, Sought};
+use crate::number::{self, CallerNumber, CountryCode, Sought};
 use crate::paging::{Cursor, CursorForm, Page};
 use crate::recordings::index::{CURSOR, Filter, utc_ms};
 use crate::recordings::{Facts, RecordingId, State};
@@ -48,8 +48,9 @@ pub(super) struct Recording {
     duration_seconds: Option<f64>,
     /// The caller's number. Empty if the caller withheld it. Null if only an encrypted file holds the value; the same
     /// is true of every field from here to `total_messages`.
-    #[schema(example = "+573001234567")]
-    caller: Option<String>,
+    #[serde(serialize_with = "exposed")]
+    #[schema(value_type = Option<String>, example = "+573001234567")]
+    caller: Option<CallerNumber>,
     /// The number that the caller dialled.
     called: Option<String>,
     /// The model that answered the caller.
@@ -148,15 +149,15 @@ pub(super) struct ListQuery {
     to: Option<String>,
     /// Only calls from this number. Spaces and punctuation do not matter. With `COUNTRY_CODE` set, the national and the
     /// international form of a number are the same; without it, the last nine digits decide.
-    #[param(max_length = 64, example = "+573001234567")]
-    caller: Option<String>,
+    #[param(value_type = Option<String>, max_length = 64, example = "+573001234567")]
+    caller: Option<CallerNumber>,
 }
 
 impl ListQuery {
     /// Translates the parameters into a filter for the index, or says which parameter is wrong.
     pub(super) fn filter(self, country: Option<&CountryCode>) -> Result<Filter, Problem> {
         let limit = limit(self.limit)?;
-        let caller = self.caller.map(|number| sought(&number, country)).transpose()?;
+        let caller = self.caller.map(|number| sought(number.expose(), country)).transpose()?;
         Ok(Filter {
             from_ms: time(self.from.as_deref(), false, "from")?.unwrap_or(i64::MIN),
             to_ms: time(self.to.as_deref(), true, "to")?.unwrap_or(i64::MAX),
@@ -171,6 +172,15 @@ impl ListQuery {
 pub(super) fn after(cursor: Option<&str>, form: &CursorForm) -> Result<Option<Cursor>, Problem> {
     let cursor = cursor.map(|text| Cursor::parse(text, form)).transpose();
     cursor.map_err(|error| Problem::bad_parameter(error.to_string()))
+}
+
+/// Serialises a caller's number, or null.
+#[expect(clippy::ref_option, reason = "serde hands over a reference to the field")]
+fn exposed<S: Serializer>(caller: &Option<CallerNumber>, serializer: S) -> Result<S::Ok, S::Error> {
+    match caller {
+        Some(caller) => number::expose(caller, serializer),
+        None => serializer.serialize_none(),
+    }
 }
 
 /// Parses a number to search for. An empty number finds the callers who withheld theirs.

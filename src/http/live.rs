@@ -28,6 +28,7 @@ use crate::call::{Turn, Wish};
 use crate::exchange::obstacles::Obstacle;
 use crate::exchange::readiness::{AsteriskLink, Readiness};
 use crate::live::{Board, LiveCall};
+use crate::number::{self, CallerNumber};
 use crate::registry::Tokens;
 
 /// How often a stream sends an event. The calls publish their state at the same interval, so a shorter one would cost
@@ -63,7 +64,9 @@ pub(super) struct Live {
     /// The id of the call's recording. Null if nothing of the call is recorded.
     recording_id: Option<String>,
     /// The caller's number. Empty if the caller withheld it.
-    caller: String,
+    #[serde(serialize_with = "number::expose")]
+    #[schema(value_type = String)]
+    caller: CallerNumber,
     /// The number that the caller dialled.
     called: String,
     /// The model that serves the call.

@@ -23,6 +23,7 @@ use crate::call::Wish;
 use crate::call::glance::Glance;
 use crate::call::tools::Destination;
 use crate::end_reason::EndReason;
+use crate::number::CallerNumber;
 pub use totals::{BOUNDS, Histogram, Totals, Use};
 
 /// What is known of a call when it begins.
@@ -33,7 +34,7 @@ pub struct Facts {
     /// The id of the recording. `None` if nothing of the call is recorded.
     pub recording_id: Option<String>,
     /// The caller's number. Empty if the caller withheld it.
-    pub caller: String,
+    pub caller: CallerNumber,
     /// The number that the caller dialled.
     pub called: String,
     /// The model that serves the call.
@@ -182,7 +183,7 @@ mod tests {
         Facts {
             id: id.into(),
             recording_id: None,
-            caller: String::new(),
+            caller: CallerNumber::default(),
             called: String::new(),
             model: String::new(),
             transcription_model: None,

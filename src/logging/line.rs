@@ -248,7 +248,7 @@ mod tests {
     }
 
     fn received(channel: &str) -> Notice {
-        Notice::CallReceived { channel: channel.to_owned() }
+        Notice::CallReceived { channel: channel.into() }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
 
 use super::Language;
+use crate::number::{ChannelName, mask_numbers};
 
 /// Whether this is a yes, in either language: the answer to a question such as [`Notice::PurgeAsks`](super::Notice::PurgeAsks).
 #[must_use]
@@ -49,6 +50,12 @@ impl Said for Option<&'static str> {
 impl Said for Option<u64> {
     fn said(&self, _language: Language) -> String {
         self.map_or_else(|| "?".to_owned(), |number| number.to_string())
+    }
+}
+
+impl Said for ChannelName {
+    fn said(&self, _language: Language) -> String {
+        self.expose().to_owned()
     }
 }
 
@@ -106,6 +113,13 @@ impl Detail {
             clean.pop();
         }
         Self(clean)
+    }
+}
+
+impl Detail {
+    /// Cleans what Asterisk says, and masks the phone numbers in it: Asterisk quotes extensions and the names of channels.
+    pub fn of_asterisk(text: &str) -> Self {
+        Self::new(mask_numbers(text))
     }
 }
 

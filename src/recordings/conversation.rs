@@ -11,6 +11,7 @@ use super::story::Story;
 use super::{RecordingId, State, Told};
 use crate::call::transcript::{Flaw, Speaker, Utterance};
 use crate::end_reason::EndReason;
+use crate::number::{self, CallerNumber};
 
 /// The content of the conversation document.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -24,7 +25,8 @@ pub(super) struct Conversation {
     pub(super) total_messages: usize,
     pub(super) audio_chunks_count: u64,
     pub(super) utc_offset: String,
-    pub(super) caller: String,
+    #[serde(serialize_with = "number::expose")]
+    pub(super) caller: CallerNumber,
     pub(super) called: String,
     pub(super) end_reason: Option<String>,
     pub(super) recovered: bool,
@@ -226,7 +228,7 @@ pub(super) struct Head {
     #[serde(default)]
     utc_offset: Option<String>,
     #[serde(default)]
-    caller: String,
+    caller: CallerNumber,
     #[serde(default)]
     called: String,
     #[serde(default)]
@@ -330,7 +332,7 @@ mod tests {
         assert_eq!((&talk[1]["start_ms"], &talk[1]["end_ms"]), (&2_000.into(), &3_750.into()));
         assert_eq!(json["events"][0]["at_ms"], 0);
         let told = document.told().unwrap();
-        assert_eq!((told.duration_ms, told.messages, &*told.caller), (285_500, 3, "+34600111222"));
+        assert_eq!((told.duration_ms, told.messages, told.caller.expose()), (285_500, 3, "+34600111222"));
         assert_eq!(told.utc_offset, FixedOffset::west_opt(5 * 3_600));
     }
 

@@ -13,6 +13,7 @@ use crate::call::latency::Waited;
 use crate::call::ledger::{Bill, Tokens};
 use crate::call::record::{Keep, Opening};
 use crate::call::transcript::{Speaker, Utterance};
+use crate::number::{self, CallerNumber};
 
 /// One line of the log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,7 +34,10 @@ pub(super) enum Line {
     /// How long the caller waited for something.
     Waited(Wait),
     /// The caller's number has changed since the opening, for example because of a transfer.
-    Caller { number: String },
+    Caller {
+        #[serde(serialize_with = "number::expose")]
+        number: CallerNumber,
+    },
     /// The call has ended. This is the last line.
     End(End),
 }
@@ -51,7 +55,8 @@ impl Line {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Opened {
     pub(super) started: DateTime<FixedOffset>,
-    pub(super) caller: String,
+    #[serde(serialize_with = "number::expose")]
+    pub(super) caller: CallerNumber,
     pub(super) called: String,
     pub(super) model: String,
     pub(super) agent: String,
@@ -73,7 +78,7 @@ impl Opened {
     pub(super) fn unknown(id: &RecordingId) -> Self {
         Self {
             started: id.started().and_utc().fixed_offset(),
-            caller: String::new(),
+            caller: CallerNumber::default(),
             called: String::new(),
             model: String::new(),
             agent: String::new(),

@@ -73,6 +73,7 @@ pub use shared::News;
 pub use writer::{Health, Recorder};
 
 use crate::call::record::Keep;
+use crate::number::CallerNumber;
 use crate::operator::Language;
 
 /// Where and how recordings are kept.
@@ -142,7 +143,7 @@ pub struct Told {
     /// How long the call lasted, in milliseconds.
     pub duration_ms: u64,
     /// The caller's number. Empty if it is withheld or unknown.
-    pub caller: String,
+    pub caller: CallerNumber,
     /// The number that the caller dialled. Empty if it is unknown.
     pub called: String,
     /// The model that served the call. Empty if it is unknown.

@@ -139,7 +139,7 @@ pub(super) fn weight(entry: &Entry) -> usize {
             Entry::Sound(bytes) | Entry::Delta(bytes) => bytes.len(),
             Entry::Utterance { utterance, .. } => utterance.text.len(),
             Entry::Event { detail, .. } => detail.len(),
-            Entry::Caller(number) => number.len(),
+            Entry::Caller(number) => number.expose().len(),
             Entry::Silence { .. } | Entry::Forgotten(_) | Entry::Usage(_) | Entry::Waited(_) => 0,
         }
 }
@@ -180,13 +180,14 @@ fn missed(entry: &Entry) -> Missed {
 mod tests {
     use super::*;
     use crate::call::record::EventKind;
+    use crate::number::CallerNumber;
     use std::sync::mpsc::{self, Receiver};
 
     fn handle(keep: Keep) -> (Handle, Receiver<Message>) {
         let (queue, messages) = mpsc::channel();
         let opening = Opening {
             channel: "17.3".into(),
-            caller: String::new(),
+            caller: CallerNumber::default(),
             called: String::new(),
             model: String::new(),
             agent: String::new(),

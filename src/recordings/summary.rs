@@ -31,7 +31,7 @@ pub(super) fn summary(id: &RecordingId, told: &Conversation, state: State, langu
     let rows = [
         (say("Grabación", "Recording"), id.to_string()),
         (say("Fecha y hora", "Date and time"), format!("{started} (UTC{})", told.utc_offset)),
-        (say("Llamante", "Caller"), or_unknown(&told.caller)),
+        (say("Llamante", "Caller"), or_unknown(told.caller.expose())),
         (say("Número marcado", "Number dialled"), or_unknown(&told.called)),
         (say("Duración", "Duration"), length((told.duration_seconds * 1_000.0) as u64)),
         (say("Fin de la llamada", "End of the call"), reason),
@@ -234,7 +234,7 @@ mod tests {
             total_messages: 3,
             audio_chunks_count: 1,
             utc_offset: "-05:00".into(),
-            caller: String::new(),
+            caller: crate::number::CallerNumber::default(),
             called: "900".into(),
             end_reason: Some("caller_hung_up".into()),
             recovered: false,

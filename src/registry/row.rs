@@ -5,7 +5,7 @@ use sqlx::query::Query;
 use sqlx::{Database, Encode, FromRow, Row as _, Type};
 
 use crate::call::ledger::{self, Bill};
-use crate::number;
+use crate::number::CallerNumber;
 use crate::sqlite::cut;
 
 /// The longest text in a row, in bytes. MySQL rejects longer texts, and a smaller value would cut model and agent
@@ -33,7 +33,7 @@ pub struct Row {
     /// The name of the machine on which the daemon runs.
     pub host: String,
     /// The caller's number. Empty if it is withheld, unknown or erased.
-    pub caller: String,
+    pub caller: CallerNumber,
     /// The number that the caller dialled. Empty if it is unknown or erased.
     pub called: String,
     /// Whether the numbers were erased. An erased number is never written again.
@@ -166,7 +166,7 @@ pub(super) fn insert(more: Option<(&str, &str)>) -> String {
 }
 
 /// A value that is bound to a `?`.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) enum Value {
     Text(Option<String>),
     Integer(Option<i64>),
@@ -238,8 +238,8 @@ impl Row {
             id(&self.call_id).into(),
             Value::Text(self.recording_id.as_deref().map(id)),
             text(&self.host),
-            personal(&self.caller),
-            personal(&number::key(&self.caller)),
+            personal(self.caller.expose()),
+            personal(&self.caller.key()),
             personal(&self.called),
             text(&self.model),
             text(&self.agent),
@@ -291,7 +291,7 @@ impl<R: Cells> FromRow<'_, R> for Row {
             call_id: text("call_id")?,
             recording_id: cells.text("recording_id")?,
             host: text("host")?,
-            caller: text("caller")?,
+            caller: text("caller")?.into(),
             called: text("called")?,
             erased: cells.integer("erased")? == Some(1),
             model: text("model")?,

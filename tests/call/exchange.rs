@@ -124,7 +124,9 @@ impl World {
                 self.carry_out(daemon, output);
             }
         }
+        self.print(&input);
         let outputs: Vec<Output> = self.daemons[daemon].exchange.handle(at, input).collect();
+        self.print(&outputs);
         for output in outputs {
             self.carry_out(daemon, output);
         }

@@ -29,6 +29,7 @@ mod latency;
 mod limits;
 mod owed;
 mod packet_loss;
+mod private;
 mod recording;
 mod resume;
 mod rivals;

@@ -2,6 +2,7 @@
 //! out. Where the daemon waits, the world's queue does.
 
 use std::collections::VecDeque;
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,6 +64,7 @@ impl World {
             sequence: (first >> 32) as u16,
             timestamp: second as u32,
         };
+        self.print(&seed);
         self.tasks.push(Task {
             oracle: Oracle::new(&settings),
             call: Call::new(self.now, settings, seed),
@@ -181,9 +183,17 @@ impl World {
         }
     }
 
+    /// Keeps the `Debug` form of a value, if the test wants it.
+    pub(crate) fn print(&mut self, value: &dyn std::fmt::Debug) {
+        if let Some(printed) = &mut self.printed {
+            writeln!(printed, "{value:?}").expect("writing to a String cannot fail");
+        }
+    }
+
     /// As `call_task::run`: gives it to the call, and performs what comes out.
     fn handle(&mut self, index: usize, happened: Option<Happened>) {
         let now = self.now;
+        self.print(&happened);
         let task = &mut self.tasks[index];
         if task.report.is_some() {
             return;
@@ -263,6 +273,7 @@ impl World {
     }
 
     fn perform_all(&mut self, index: usize, outputs: Vec<Output>) {
+        self.print(&outputs);
         for output in outputs {
             self.perform(index, output);
         }

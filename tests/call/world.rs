@@ -248,6 +248,8 @@ pub(crate) struct World {
     /// Until then the model's server cannot be reached.
     pub(crate) model_down_until: Option<Instant>,
     pub(crate) ladder: Ladder,
+    /// The `Debug` forms of everything that happens to calls and exchanges and comes out of them, if a test wants them.
+    pub(crate) printed: Option<String>,
     pub(crate) queue: BTreeMap<(Instant, u64), Due>,
     queued: u64,
     steps: u32,
@@ -377,6 +379,7 @@ impl World {
             ari_down_until: None,
             model_down_until: None,
             ladder: Ladder::new(start),
+            printed: None,
             queue: BTreeMap::new(),
             queued: 0,
             steps: 0,

@@ -30,6 +30,7 @@ mod one_call;
 mod operator_log;
 mod outage;
 mod overload;
+mod private;
 mod readers;
 mod ready;
 mod reconnect;

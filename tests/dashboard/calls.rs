@@ -12,8 +12,8 @@ fn sixty() -> Vec<Row> {
         match n {
             3 => (row.end_reason, row.agent) = (Some("transferred".into()), "ventas".into()),
             7 => (row.end_reason, row.ended_us, row.duration_ms) = (None, None, None),
-            9 => row.caller = String::new(),
-            10 => (row.caller, row.called, row.erased) = (String::new(), String::new(), true),
+            9 => row.caller = "".into(),
+            10 => (row.caller, row.called, row.erased) = ("".into(), String::new(), true),
             _ => {}
         }
         row

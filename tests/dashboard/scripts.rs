@@ -71,7 +71,8 @@ fn a_recorded_caller_who_is_a_script_is_text() {
     let event = |evil| json!({"at_ms": 1, "timestamp": "x", "type": evil, "detail": evil});
     talk["events"] = EVIL.map(event).to_vec().into();
     let mut row = recorded_row();
-    (row.caller, row.called, row.agent, row.model) = (all.clone(), all.clone(), all.clone(), all.clone());
+    (row.caller, row.called, row.agent, row.model) =
+        (all.clone().into(), all.clone(), all.clone(), all.clone());
     (row.end_reason, row.host) = (Some(all.clone()), all);
     let Some(world) = World::new(Setting { rows: vec![row], conversation: Some(talk), ..Setting::default() })
     else {

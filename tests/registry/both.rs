@@ -67,7 +67,7 @@ on_both! {
         let world = place.start();
         let odd = Row {
             recording_id: None,
-            caller: String::new(),
+            caller: "".into(),
             called: "señal 😀 'x'; DROP TABLE calls".into(),
             tokens: Some(Tokens { estimated: true, ..Tokens::default() }),
             cost_micro_usd: Some(0),
@@ -85,7 +85,7 @@ on_both! {
     async fn what_does_not_fit_is_cut_and_not_refused(place) {
         let world = place.start();
         let long = Row {
-            caller: "9".repeat(1_000),
+            caller: "9".repeat(1_000).into(),
             called: "ñ".repeat(400),
             agent: "x".repeat(256),
             turns: u64::MAX,
@@ -95,7 +95,7 @@ on_both! {
         world.offer([long]);
         world.put(vec![ended("after", 1)]).await;
         let read = world.find("long").await.unwrap();
-        assert_eq!((read.caller.len(), read.called, read.agent.len()), (255, "ñ".repeat(127), 255));
+        assert_eq!((read.caller.expose().len(), read.called, read.agent.len()), (255, "ñ".repeat(127), 255));
         assert_eq!((read.turns, read.duration_ms), (MOST, Some(MOST)));
     }
 
@@ -181,7 +181,7 @@ on_both! {
             world.reader.page(&Filter::default()).await.is_ok_and(|page| page.entries.iter().filter(|row| row.erased).count() == 4)
         })
         .await;
-        assert_eq!(world.find("4").await.unwrap().caller, "+583001234567");
+        assert_eq!(world.find("4").await.unwrap().caller, "+583001234567".into());
         assert_eq!(world.reader.of(&whose).await.unwrap(), []);
     }
 
@@ -325,13 +325,13 @@ on_both! {
     async fn who_called_whom_is_forgotten_and_does_not_come_back(place) {
         let world = place.start();
         let known = Row { caller: "5".into(), ..ended("known", 3) };
-        let withheld = Row { caller: String::new(), ..ended("withheld", 4) };
+        let withheld = Row { caller: "".into(), ..ended("withheld", 4) };
         let rows = vec![ended("a", 0), ended("b", 1), running("live", 2), withheld.clone(), known.clone()];
         world.put(rows).await;
         let who = async |call: &str| {
             world.find(call).await.map(|row| (row.caller, row.called, row.end_reason.is_some()))
         };
-        let forgotten = Some((String::new(), String::new(), true));
+        let forgotten = Some(("".into(), String::new(), true));
         world.log.erase(Whose::Recording("20251020_143025_b".into())).await.unwrap();
         until("the recording's call is forgotten", async || who("b").await == forgotten).await;
         assert_eq!(world.find("a").await, Some(ended("a", 0)), "only that one");
@@ -339,7 +339,7 @@ on_both! {
         world.log.erase(Whose::Caller(sought("34 600 111 222"))).await.unwrap();
         until("the caller is forgotten", async || who("a").await == forgotten).await;
         until("the running call too", async || {
-            who("live").await == Some((String::new(), String::new(), false))
+            who("live").await == Some(("".into(), String::new(), false))
         })
         .await;
         // The end of the call still knows the caller.

@@ -1,5 +1,6 @@
 //! Tests of `openai-inbound-calls recordings …` with only the variables of recordings.
 
+use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -120,6 +121,27 @@ fn purge_by_caller_deletes_all_of_his_however_the_number_is_written_and_leaves_a
     assert_eq!(world.get("/recordings/20251020_150000_9.1").status, 200);
     drop(handle);
     assert!(recorder.stop(std::time::Duration::from_secs(10)));
+}
+
+/// The arguments of a command are visible to every user of the machine.
+#[test]
+fn purge_reads_the_number_from_the_standard_input() {
+    let folder = three();
+    let purge = |input: &str| {
+        let mut command = command(folder.path(), &["purge", "--caller", "-", "--yes"]);
+        let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut purging = piped.spawn().unwrap();
+        purging.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        purging.wait_with_output().unwrap()
+    };
+    let none = purge("\n573007654321\n");
+    let said = String::from_utf8(none.stderr).unwrap();
+    assert_eq!((none.status.code(), none.stdout.len()), (Some(1), 0), "{said}");
+    assert!(said.contains("its first line is empty"), "{said}");
+    let purged = purge(" +57 (300) 123-45-67\r\n573007654321\n");
+    assert_eq!(lines(&purged.stdout), ["20200101_000000_a", "20990101_000000_c"], "{purged:?}");
+    let said = String::from_utf8(purged.stderr).unwrap();
+    assert!(!said.contains("123-45-67"), "{said}");
 }
 
 #[test]

@@ -319,7 +319,7 @@ pub(crate) fn running_call(folder: &Path, channel: &str, started: &str) -> (Reco
 pub(crate) fn opening(channel: &str, started: &str) -> Opening {
     Opening {
         channel: ChannelId::from(channel),
-        caller: "+573009999999".to_owned(),
+        caller: "+573009999999".into(),
         called: "100".to_owned(),
         model: "m".to_owned(),
         agent: "default".to_owned(),

@@ -136,6 +136,10 @@ macro_rules! of_the_archive {
     PurgeNeedsYes { recordings: usize, of: usize, rows: usize } => Error,
         "Nada se ha eliminado: serían {recordings} de {of} grabaciones y los números de {rows} filas del registro de llamadas. Revise la lista y repita con --yes",
         "Nothing was deleted: it would be {recordings} of {of} recordings and the numbers of {rows} rows of the call log. Check the list and repeat with --yes";
+    /// The number was to be on the standard input, and its first line is empty.
+    PurgeNumberMissing => Error,
+        "Nada se ha eliminado: con --caller - el número se lee de la entrada estándar, y su primera línea está vacía",
+        "Nothing was deleted: with --caller - the number is read from the standard input, and its first line is empty";
     /// Calls of the number are running: their recordings are not among those that go.
     PurgeLeavesRunning { calls: usize } => Warn,
         "Llamadas en curso entre ellas: {calls}. Sus grabaciones se conservan: repita cuando terminen",

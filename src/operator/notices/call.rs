@@ -8,7 +8,7 @@ macro_rules! of_calls {
         "Llamadas simultáneas admitidas (MAX_CALLS): {calls}",
         "Calls taken at once (MAX_CALLS): {calls}";
     /// A caller entered the application.
-    CallReceived { channel: String } => Info,
+    CallReceived { channel: ChannelName } => Info,
         "Nueva llamada recibida - Canal: {channel}",
         "New call received - Channel: {channel}";
     /// A call is over after `seconds`.

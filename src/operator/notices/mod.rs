@@ -35,6 +35,7 @@ use super::{
     AgentFault, Allowed, Code, Complaint, Cost, Detail, Found, Language, Level, LinkFault, Remedy, Said,
 };
 use crate::end_reason::EndReason;
+use crate::number::ChannelName;
 
 macro_rules! notices {
     ({ $($rows:tt)* }) => { lines! {

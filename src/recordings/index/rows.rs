@@ -4,7 +4,7 @@ use chrono::{FixedOffset, Local, NaiveDateTime, TimeZone as _};
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{FromRow, Row as _, Transaction};
 
-use crate::number::{self, Sought};
+use crate::number::Sought;
 use crate::paging::Cursor;
 use crate::recordings::{Facts, RecordingId, State, Told};
 use crate::sqlite::cut;
@@ -70,14 +70,14 @@ pub(super) async fn put(transaction: &mut Transaction<'_, sqlx::Sqlite>, facts: 
     .bind(started.format(LOCAL).to_string())
     .bind(told.and_then(|told| told.utc_offset).map(|offset| i64::from(offset.local_minus_utc())))
     .bind(told.map_or(0, |told| told.duration_ms as i64))
-    .bind(text(|told| &told.caller))
+    .bind(text(|told| told.caller.expose()))
     .bind(text(|told| &told.called))
     .bind(text(|told| &told.model))
     .bind(text(|told| &told.agent))
     .bind(text(|told| &told.end_reason))
     .bind(told.map_or(0, |told| told.interruptions as i64))
     .bind(told.map_or(0, |told| told.messages as i64))
-    .bind(number::key(told.map_or("", |told| &told.caller)));
+    .bind(told.map(|told| told.caller.key()).unwrap_or_default());
     insert.execute(connection).await.map(drop)
 }
 
@@ -114,7 +114,7 @@ fn told(row: &SqliteRow, id: &RecordingId) -> sqlx::Result<Told> {
         started: started.unwrap_or_else(|_| id.started()),
         utc_offset: offset.and_then(|seconds| FixedOffset::east_opt(seconds as i32)),
         duration_ms: number(row, "duration_ms")?,
-        caller: text("caller")?,
+        caller: text("caller")?.into(),
         called: text("called")?,
         model: text("model")?,
         agent: text("agent")?,

@@ -54,7 +54,7 @@ impl Asterisk {
         }
         let app_data = [std::slice::from_ref(&call.app), &call.args].concat().join(",");
         let protocol_id = format!("{:x}@phone", self.chance.number() >> 4);
-        let name = format!("PJSIP/voip-{:08x}", self.voip_count);
+        let name = format!("PJSIP/{}-{:08x}", call.endpoint, self.voip_count);
         self.voip_count += 1;
         let leg = Leg::Phone(PhoneLeg::new(id, call.codec, &mut self.chance));
         let key = self.add_channel(Channel {

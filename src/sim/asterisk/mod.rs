@@ -183,7 +183,7 @@ impl Asterisk {
         let fault = if not_ready.is_none() { self.take_fault(method, path) } else { None };
         let mut response = match (fault, not_ready) {
             (_, Some(response)) => response,
-            (Some(Fault::Status(status)), None) => Response::error(status, "Scripted fault"),
+            (Some(Fault::Status(status)), None) => Response::error(status, &self.fault_message()),
             (Some(Fault::ConnectionLost), None) => Response::lost(),
             (None, None) if method == "DELETE" && self.removing.contains(path) => Response::done(),
             (Some(Fault::DoneLater(delay)), None) => {
@@ -207,6 +207,13 @@ impl Asterisk {
         }
         self.note(now, method, path, &response);
         response
+    }
+
+    /// The message of a scripted fault. Like some messages of Asterisk, it quotes a channel and an extension.
+    fn fault_message(&self) -> String {
+        let caller = self.channels.values().find(|channel| !channel.number.is_empty());
+        let quoted = caller.map(|caller| format!(": {} from {}", caller.name, caller.number));
+        format!("Scripted fault{}", quoted.unwrap_or_default())
     }
 
     /// Lets time pass: everything that was due by now happens, each at its own time.

@@ -140,6 +140,8 @@ pub struct IncomingCall {
     pub app: String,
     /// The codec of the phone.
     pub codec: Codec,
+    /// The endpoint of the phone, which is in the name of the channel: `PJSIP/{endpoint}-00000000`.
+    pub endpoint: String,
 }
 
 impl Default for IncomingCall {
@@ -151,6 +153,7 @@ impl Default for IncomingCall {
             answered: true,
             app: "openai-app".into(),
             codec: Codec::Ulaw,
+            endpoint: "voip".into(),
         }
     }
 }
@@ -167,7 +170,7 @@ pub enum Stop {
 /// A scripted failure of one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// The request is not carried out and gets this status.
+    /// The request is not carried out and gets this status. The message quotes the name and the number of a caller.
     Status(u16),
     /// The request is neither carried out nor answered.
     ConnectionLost,

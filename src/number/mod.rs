@@ -1,14 +1,27 @@
-//! Phone numbers: decides when two numbers are the same, no matter how they are written.
+//! Phone numbers: decides when two numbers are the same, no matter how they are written, and keeps them out of what is
+//! printed.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `private` | texts that identify a caller and are printed only on purpose |
+//! | `masking` | the masking of numbers in texts of any kind |
 //!
 //! A network may present a caller's number with or without `+`, `00`, the country code, or a leading `0`. If the
 //! country of the line is known (`COUNTRY_CODE`), a number stands for its E.164 form and equals every other notation
 //! of that form. Otherwise the last nine digits decide, which may also match a stranger whose number ends with the
 //! same digits.
 //!
-//! A row holds the [`key`] of its number. The key does not depend on a setting, so a change of the country code makes
+//! A row holds the [key](CallerNumber::key) of its number. The key does not depend on a setting, so a change of the country code makes
 //! no row wrong.
 
+mod masking;
+mod private;
+
+use std::fmt;
 use std::str::FromStr;
+
+pub use masking::mask_numbers;
+pub use private::{CallerNumber, ChannelName, Identity, expose};
 
 /// The longest key, in characters. The database column holds 255; a larger value would not fit.
 const KEY_CHARS: usize = 250;
@@ -24,20 +37,8 @@ const INTERNATIONAL_NORTH_AMERICA: &str = "011";
 const TRUNK: &str = "0";
 
 /// The form of a number in the database: its digits and letters, so that spaces, brackets and the `+` do not matter.
-#[must_use]
-pub fn key(number: &str) -> String {
+fn key(number: &str) -> String {
     number.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).take(KEY_CHARS).collect()
-}
-
-/// Identifies a caller without regard to the country of the line. `None` if the number is withheld.
-#[must_use]
-pub fn caller(number: &str) -> Option<String> {
-    let key = key(number);
-    match key.as_str() {
-        "" | "anonymous" => None,
-        digits if digits.bytes().all(|byte| byte.is_ascii_digit()) => Some(tail(digits).to_owned()),
-        _ => Some(key),
-    }
 }
 
 /// The country code of a line (ITU-T E.164): one to three digits, the first of which is not 0.
@@ -61,8 +62,8 @@ impl FromStr for CountryCode {
     }
 }
 
-/// The rows that a search for a number finds.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The rows that a search for a number finds. Its `Debug` form shows nothing of the number.
+#[derive(Clone, PartialEq, Eq)]
 pub enum Sought {
     /// The rows with one of these keys.
     Keys(Vec<String>),
@@ -97,12 +98,18 @@ impl Sought {
 
     /// Whether the search finds `number`.
     #[must_use]
-    pub fn is(&self, number: &str) -> bool {
-        let key = key(number);
+    pub fn is(&self, number: &CallerNumber) -> bool {
+        let key = number.key();
         match self {
             Self::Keys(keys) => keys.contains(&key),
             Self::Tail(wanted) => tail(&key) == wanted,
         }
+    }
+}
+
+impl fmt::Debug for Sought {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sought(…)")
     }
 }
 
@@ -151,7 +158,7 @@ mod tests {
 
     fn same(one: &str, other: &str, country: Option<&str>) -> bool {
         let country = country.map(|code| code.parse().unwrap());
-        Sought::new(one, country.as_ref()).unwrap().is(other)
+        Sought::new(one, country.as_ref()).unwrap().is(&other.into())
     }
 
     #[test]
