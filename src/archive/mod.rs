@@ -51,6 +51,7 @@ use crate::recordings::retention::{self, Judge, Standing, Verdict};
 use crate::recordings::{Library, LibraryError, RecordingId, RecordingSettings};
 use crate::registry::{self, Log, Opener, Reader};
 use crate::sqlite;
+use crate::units::MicroUsd;
 
 /// How long the call log is left alone that could not tell what was spent today.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
@@ -238,13 +239,13 @@ impl Archive {
         self.log.clone()
     }
 
-    /// The day of `now`, and what calls that came before have cost on it, micro-USD, as far as that is known: once the
+    /// The day of `now`, and what calls that came before have cost on it, as far as that is known: once the
     /// call log can tell.
     pub fn spent_before(
         &self,
         now: DateTime<FixedOffset>,
         host: &str,
-    ) -> impl Future<Output = (NaiveDate, u64)> + use<> {
+    ) -> impl Future<Output = (NaiveDate, MicroUsd)> + use<> {
         let (calls, host) = (self.calls.clone(), host.to_owned());
         let today = now.date_naive();
         let midnight =

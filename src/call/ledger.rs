@@ -17,8 +17,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::operator::Cost;
 use crate::realtime::usage::Usage;
+use crate::units::{Cost, MicroUsd};
 
 /// Tokens by kind. The cached ones are a part of those read, and counted among them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -37,21 +37,21 @@ pub struct Tokens {
     pub audio_out: u64,
 }
 
-/// What a model takes for each kind of token, micro-USD per million.
+/// What a model takes for a million tokens of each kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Rates {
     /// For text that is read and not cached.
-    pub text_in: u64,
+    pub text_in: MicroUsd,
     /// For sound that is read and not cached.
-    pub audio_in: u64,
+    pub audio_in: MicroUsd,
     /// For cached text.
-    pub cached_text_in: u64,
+    pub cached_text_in: MicroUsd,
     /// For cached sound.
-    pub cached_audio_in: u64,
+    pub cached_audio_in: MicroUsd,
     /// For text that is written.
-    pub text_out: u64,
+    pub text_out: MicroUsd,
     /// For sound that is spoken.
-    pub audio_out: u64,
+    pub audio_out: MicroUsd,
 }
 
 /// What a model costs.
@@ -59,8 +59,8 @@ pub struct Rates {
 pub enum Price {
     /// By tokens.
     Tokens(Rates),
-    /// By the minute of sound, micro-USD.
-    Minute(u64),
+    /// By the minute of sound.
+    Minute(MicroUsd),
 }
 
 /// What the two models of a call cost; `None`: nobody knows.
@@ -83,10 +83,10 @@ pub struct Bill {
     pub transcription: Tokens,
     /// Sound that was transcribed, milliseconds.
     pub transcribed_ms: u64,
-    /// All of it, micro-USD; `None`: unknown.
-    pub cost: Option<u64>,
-    /// What of it is known, micro-USD: it costs that or more.
-    pub at_least: u64,
+    /// All of it; `None`: unknown.
+    pub cost: Option<MicroUsd>,
+    /// What of it is known: it costs that or more.
+    pub at_least: MicroUsd,
     /// Something had to be guessed.
     pub estimated: bool,
     /// Of which day the prices are, `YYYY-MM-DD`.
@@ -103,7 +103,7 @@ impl Bill {
 
     /// For the operator's lines.
     pub fn said(&self) -> Cost {
-        Cost { micro_usd: self.cost, estimated: self.estimated }
+        Cost { amount: self.cost, estimated: self.estimated }
     }
 }
 
@@ -206,7 +206,7 @@ impl Tokens {
             (self.audio_out, rates.audio_out),
         ]
         .iter()
-        .map(|(tokens, rate)| u128::from(*tokens) * u128::from(*rate))
+        .map(|(tokens, rate)| u128::from(*tokens) * u128::from(rate.get()))
         .sum()
     }
 }
@@ -234,7 +234,7 @@ impl Account {
         let (counted, cost) = match price? {
             Price::Tokens(rates) => (self.in_tokens, self.tokens.cost(rates)),
             Price::Minute(rate) => {
-                (self.in_time, u128::from(self.audio_ms) * u128::from(*rate) * 1_000_000 / 60_000)
+                (self.in_time, u128::from(self.audio_ms) * u128::from(rate.get()) * 1_000_000 / 60_000)
             }
         };
         (counted > 0 || self.times == 0).then_some(cost)
@@ -276,7 +276,8 @@ impl Ledger {
         let cost = conversation.cost(prices.conversation.as_ref());
         // Of what was not used the price does not matter.
         let cost_of_words = if transcription.times == 0 { Some(0) } else { transcription.cost(of_words) };
-        let micro = |pico: u128| u64::try_from((pico + 500_000) / 1_000_000).unwrap_or(u64::MAX);
+        let micro =
+            |pico: u128| u64::try_from((pico + 500_000) / 1_000_000).map_or(MicroUsd::MAX, MicroUsd::new);
         Bill {
             conversation: conversation.tokens,
             transcription: transcription.tokens,

@@ -6,16 +6,16 @@ use crate::realtime::server::{Event, parse};
 /// Prices of `gpt-realtime-2.1` and `gpt-transcribe`, as the ledger has them.
 fn prices() -> Prices {
     let rates = Rates {
-        text_in: 4_000_000,
-        audio_in: 32_000_000,
-        cached_text_in: 400_000,
-        cached_audio_in: 400_000,
-        text_out: 24_000_000,
-        audio_out: 64_000_000,
+        text_in: MicroUsd::new(4_000_000),
+        audio_in: MicroUsd::new(32_000_000),
+        cached_text_in: MicroUsd::new(400_000),
+        cached_audio_in: MicroUsd::new(400_000),
+        text_out: MicroUsd::new(24_000_000),
+        audio_out: MicroUsd::new(64_000_000),
     };
     Prices {
         conversation: Some(Price::Tokens(rates)),
-        transcription: Some(Price::Minute(4_500)),
+        transcription: Some(Price::Minute(MicroUsd::new(4_500))),
         dated: "2026-11-20".into(),
     }
 }
@@ -34,7 +34,7 @@ fn ledger(usages: &[&str]) -> Ledger {
 /// What these responses come to, micro-USD, and whether that is estimated.
 fn cost(usages: &[&str]) -> (Option<u64>, bool) {
     let bill = ledger(usages).bill(&prices());
-    (bill.cost, bill.estimated)
+    (bill.cost.map(MicroUsd::get), bill.estimated)
 }
 
 const CACHED: &str = r#"{"total_tokens":253,"input_tokens":132,"output_tokens":121,
@@ -102,12 +102,19 @@ fn a_transcription_is_priced_apart_by_the_time_told_or_the_time_spoken() {
     ledger.transcription(&told(20), Some(Duration::from_secs(99)));
     ledger.transcription(&told(20), None);
     let bill = ledger.bill(&prices());
-    assert_eq!((bill.cost, bill.estimated, bill.transcribed_ms), (Some(1_200 + 3_000), false, 40_000));
+    assert_eq!(
+        (bill.cost.map(MicroUsd::get), bill.estimated, bill.transcribed_ms),
+        (Some(1_200 + 3_000), false, 40_000)
+    );
     ledger.transcription(&Usage::default(), Some(Duration::from_secs(20)));
     let bill = ledger.bill(&prices());
-    assert_eq!((bill.cost, bill.estimated), (Some(1_200 + 4_500), true));
+    assert_eq!((bill.cost.map(MicroUsd::get), bill.estimated), (Some(1_200 + 4_500), true));
     ledger.transcription(&Usage::default(), None);
-    assert_eq!(ledger.bill(&prices()).cost, Some(1_200 + 4_500), "of this one nobody knows");
+    assert_eq!(
+        ledger.bill(&prices()).cost.map(MicroUsd::get),
+        Some(1_200 + 4_500),
+        "of this one nobody knows"
+    );
 }
 
 #[test]
@@ -125,9 +132,16 @@ fn a_transcription_that_is_counted_in_tokens_reads_sound_and_writes_text() {
     let by_tokens = Prices { transcription: prices().conversation, ..prices() };
     let bill = ledger.bill(&by_tokens);
     // 3 × 4 + 17 × 32 + 6 × 24.
-    assert_eq!((bill.cost, bill.estimated, bill.transcription.text_out), (Some(700), false, 6));
+    assert_eq!(
+        (bill.cost.map(MicroUsd::get), bill.estimated, bill.transcription.text_out),
+        (Some(700), false, 6)
+    );
     let by_minutes = ledger.bill(&prices());
-    assert_eq!((by_minutes.cost, by_minutes.estimated), (Some(150), true), "2 s at 0.0045 a minute");
+    assert_eq!(
+        (by_minutes.cost.map(MicroUsd::get), by_minutes.estimated),
+        (Some(150), true),
+        "2 s at 0.0045 a minute"
+    );
     let mut in_time = Ledger::default();
     in_time.transcription(&Usage { audio_ms: Some(2_000), ..Usage::default() }, None);
     assert_eq!(in_time.bill(&by_tokens).cost, None, "seconds have no price in tokens");
@@ -138,12 +152,12 @@ fn without_a_price_the_tokens_are_counted_and_the_cost_is_unknown_and_not_zero()
     let mut ledger = ledger(&[CACHED]);
     let unpriced = Prices { conversation: None, ..prices() };
     let bill = ledger.bill(&unpriced);
-    assert_eq!((bill.cost, bill.at_least, bill.conversation.written()), (None, 0, 121));
+    assert_eq!((bill.cost, bill.at_least.get(), bill.conversation.written()), (None, 0, 121));
     let no_words = Prices { transcription: None, ..prices() };
-    assert_eq!(ledger.bill(&no_words).cost, Some(7_206), "nothing was transcribed");
+    assert_eq!(ledger.bill(&no_words).cost.map(MicroUsd::get), Some(7_206), "nothing was transcribed");
     ledger.transcription(&Usage { audio_ms: Some(2_000), ..Usage::default() }, None);
     let bill = ledger.bill(&no_words);
-    assert_eq!((bill.cost, bill.at_least, bill.estimated), (None, 7_206, false));
+    assert_eq!((bill.cost, bill.at_least.get(), bill.estimated), (None, 7_206, false));
 }
 
 #[test]
@@ -169,5 +183,5 @@ fn numbers_of_any_size_are_survived() {
     ledger.response(&huge);
     ledger.transcription(&Usage { audio_ms: Some(most), ..Usage::default() }, None);
     ledger.transcription(&Usage { audio_ms: Some(most), ..Usage::default() }, None);
-    assert_eq!(ledger.bill(&prices()).cost, Some(most));
+    assert_eq!(ledger.bill(&prices()).cost.map(MicroUsd::get), Some(most));
 }

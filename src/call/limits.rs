@@ -22,6 +22,7 @@ use crate::end_reason::EndReason;
 use crate::operator::Notice;
 use crate::realtime::client::{ClientEvent, NewItem, Role};
 use crate::realtime::server::Response;
+use crate::units::MicroUsd;
 
 /// So long before the end of its time the model is told. Shorter, and it cannot finish what it explains.
 const WARNING: Duration = Duration::from_mins(1);
@@ -37,8 +38,8 @@ pub struct Limits {
     pub no_audio: Option<Duration>,
     /// Tokens of all kinds, as the server counts them.
     pub tokens: Option<u64>,
-    /// What it costs, micro-USD, as far as that is known.
-    pub cost: Option<u64>,
+    /// What it costs, as far as that is known.
+    pub cost: Option<MicroUsd>,
 }
 
 impl Call {
@@ -63,12 +64,12 @@ impl Call {
         self.response_paid(response);
     }
 
-    /// The call has cost so much by now, micro-USD.
-    pub(super) fn watch_cost(&mut self, spent: u64) {
+    /// The call has cost so much by now.
+    pub(super) fn watch_cost(&mut self, spent: MicroUsd) {
         let Some(most) = self.settings.limits.cost.filter(|_| self.phase.is_serving()) else { return };
         if spent >= most {
             self.part(EndReason::CostLimit, self.fallback());
-        } else if spent >= most / 5 * 4 && self.leaving.is_none() && self.watch.warn_of_cost() {
+        } else if spent.get() >= most.get() / 5 * 4 && self.leaving.is_none() && self.watch.warn_of_cost() {
             let text = "The call has nearly used up what it may cost. Bring it to a close with your next answers, and do \
                 not speak of costs."
                 .to_owned();

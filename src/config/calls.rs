@@ -11,6 +11,7 @@ use crate::ari::Place;
 use crate::call::limits::Limits;
 use crate::call::tools::Destination;
 use crate::operator::Allowed;
+use crate::units::MicroUsd;
 
 /// Reads this section. `callers_speak` is the language of the callers, if it is set.
 pub(super) fn calls(reader: &mut Reader<'_>, callers_speak: Option<&str>) -> Option<CallsConfig> {
@@ -74,7 +75,7 @@ fn zero_or(reader: &mut Reader<'_>, name: &'static str, range: RangeInclusive<u6
     })
 }
 
-/// Reads an amount in US dollars within the range, or 0 for no limit. The result is in millionths of a US dollar.
+/// Reads an amount in US dollars within the range, or 0 for no limit.
 #[expect(
     clippy::option_option,
     reason = "the outer option says whether the value is valid, the inner one whether it is set"
@@ -83,14 +84,11 @@ fn zero_or_usd(
     reader: &mut Reader<'_>,
     name: &'static str,
     range: RangeInclusive<f64>,
-) -> Option<Option<u64>> {
+) -> Option<Option<MicroUsd>> {
     let (from, to) = (*range.start(), *range.end());
-    reader.parsed(name, Allowed::ZeroOrDecimal { from, to }, |text| {
-        let micro_usd = |usd: f64| (usd * 1e6).round() as u64;
-        match text.parse().ok()? {
-            0.0 => Some(None),
-            usd => range.contains(&usd).then(|| Some(micro_usd(usd))),
-        }
+    reader.parsed(name, Allowed::ZeroOrDecimal { from, to }, |text| match text.parse().ok()? {
+        0.0 => Some(None),
+        usd => range.contains(&usd).then(|| Some(MicroUsd::from_usd(usd))),
     })
 }
 

@@ -79,6 +79,7 @@ use crate::call::tools::Destination;
 use crate::operator::{Language, Notice};
 use crate::realtime::dialect::SessionSettings;
 use crate::recordings::RecordingSettings;
+use crate::units::MicroUsd;
 use load::{Sources, env_path, load_with, process};
 
 /// A source of variables: returns the value of a name if it is set.
@@ -140,7 +141,7 @@ pub struct CallsConfig {
     /// The limits of a single call.
     pub limits: Limits,
     /// The limit for the cost of all calls of a day, in millionths of a US dollar. `None`: no limit.
-    pub max_day_cost: Option<u64>,
+    pub max_day_cost: Option<MicroUsd>,
     /// The maximum number of calls that one caller may make within an hour. `None`: no limit.
     pub max_calls_per_caller_hour: Option<u32>,
     /// The maximum number of simultaneous calls. `None`: as many as the machine and the ports permit.

@@ -14,6 +14,7 @@ use super::reader::Reader;
 use super::{CallsConfig, RealtimeConfig, file};
 use crate::call::ledger::{Price, Prices, Rates};
 use crate::operator::{Allowed, Detail, Notice};
+use crate::units::MicroUsd;
 
 /// The table that is used unless the operator names another.
 const BUILT_IN: &str = include_str!("prices.toml");
@@ -47,16 +48,16 @@ struct Row {
     audio_out: Usd,
 }
 
-/// An amount that is written in US dollars and kept in millionths of a US dollar.
+/// An amount that is written in US dollars.
 #[derive(Debug, Clone, Copy)]
-struct Usd(u64);
+struct Usd(MicroUsd);
 
 impl<'de> Deserialize<'de> for Usd {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let usd = f64::deserialize(deserializer)?;
         let is_price = (0.0..=MOST_USD).contains(&usd);
         is_price
-            .then(|| Self((usd * 1e6).round() as u64))
+            .then(|| Self(MicroUsd::from_usd(usd)))
             .ok_or_else(|| D::Error::custom(format!("a price is a number from 0 to {MOST_USD}")))
     }
 }
@@ -170,14 +171,17 @@ mod tests {
         let Prices { conversation, transcription, dated } =
             table.prices("gpt-realtime-2.1", Some("gpt-transcribe"));
         let rates = Rates {
-            text_in: 4_000_000,
-            audio_in: 32_000_000,
-            cached_text_in: 400_000,
-            cached_audio_in: 400_000,
-            text_out: 24_000_000,
-            audio_out: 64_000_000,
+            text_in: MicroUsd::new(4_000_000),
+            audio_in: MicroUsd::new(32_000_000),
+            cached_text_in: MicroUsd::new(400_000),
+            cached_audio_in: MicroUsd::new(400_000),
+            text_out: MicroUsd::new(24_000_000),
+            audio_out: MicroUsd::new(64_000_000),
         };
-        assert_eq!((conversation, transcription), (Some(Price::Tokens(rates)), Some(Price::Minute(4_500))));
+        assert_eq!(
+            (conversation, transcription),
+            (Some(Price::Tokens(rates)), Some(Price::Minute(MicroUsd::new(4_500))))
+        );
         assert_eq!(&*dated, "2026-11-20");
     }
 
@@ -201,7 +205,10 @@ mod tests {
             assert_eq!(price(unknown), None, "{unknown}");
         }
         let own = format!("dated = \"2027-01-01\"\n{ROW}[minutes]\n\"a-1-2025-08-28\" = 0.01\n");
-        assert_eq!(Table::read(&own).unwrap().price("a-1-2025-08-28"), Some(Price::Minute(10_000)));
+        assert_eq!(
+            Table::read(&own).unwrap().price("a-1-2025-08-28"),
+            Some(Price::Minute(MicroUsd::new(10_000)))
+        );
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::call::Report;
 use crate::end_reason::EndReason;
 use crate::recordings::RecordingId;
 use crate::registry::{Row, Tokens, row_id};
+use crate::units::MicroUsd;
 
 /// This machine, as rows name it.
 pub(super) fn host() -> String {
@@ -35,7 +36,7 @@ pub(super) fn refused(row: Row, reason: EndReason) -> Row {
         duration_ms: Some(0),
         end_reason: Some(reason.code().to_owned()),
         tokens: Some(Tokens::default()),
-        cost_micro_usd: Some(0),
+        cost: Some(MicroUsd::ZERO),
         ..row
     }
 }
@@ -51,11 +52,11 @@ pub(super) fn ended(row: Row, report: &Report) -> Row {
     let at = |after: Duration| row.offered_us.saturating_add(after.as_micros() as i64);
     let ms = |waited: Duration| waited.as_millis() as u64;
     let latencies = &report.latencies;
-    let (tokens, cost_micro_usd) = if report.session_stood {
-        ((&report.bill).into(), report.bill.cost.map(|cost| cost as i64))
+    let (tokens, cost) = if report.session_stood {
+        ((&report.bill).into(), report.bill.cost)
     } else {
         // Without a session there was nothing to use.
-        (Tokens::default(), Some(0))
+        (Tokens::default(), Some(MicroUsd::ZERO))
     };
     Row {
         ended_us: Some(at(report.duration)),
@@ -69,7 +70,7 @@ pub(super) fn ended(row: Row, report: &Report) -> Row {
         turn_p50_ms: latencies.answer_percentile(50).map(ms),
         turn_p95_ms: latencies.answer_percentile(95).map(ms),
         tokens: Some(tokens),
-        cost_micro_usd,
+        cost,
         ..row
     }
 }

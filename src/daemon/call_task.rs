@@ -30,6 +30,7 @@ use crate::net::realtime_link::{News, RealtimeLink};
 use crate::operator::Notice;
 use crate::realtime::server::{self, Event};
 use crate::recordings::Handle;
+use crate::units::MicroUsd;
 
 /// Larger than any packet Asterisk sends for a telephone (20–60 ms of µ-law and a header).
 const DATAGRAM_BYTES: usize = 2_048;
@@ -41,8 +42,8 @@ const SHOW_EVERY: Duration = Duration::from_millis(500);
 pub(super) enum Told {
     /// How the model's server stands.
     Standing(Standing),
-    /// What the call of this caller has cost by now, micro-USD.
-    Spent(ChannelId, u64),
+    /// What the call of this caller has cost by now.
+    Spent(ChannelId, MicroUsd),
 }
 
 /// What a call shares with whoever admits callers.
@@ -69,25 +70,25 @@ impl Admission {
 /// What a call has cost so far, and whether the daemon knows.
 pub(super) struct Spent {
     caller: ChannelId,
-    micro_usd: u64,
+    cost: MicroUsd,
     is_told: bool,
 }
 
 impl Spent {
     /// Nothing, by the call of this caller.
     pub(super) fn new(caller: ChannelId) -> Self {
-        Self { caller, micro_usd: 0, is_told: true }
+        Self { caller, cost: MicroUsd::ZERO, is_told: true }
     }
 
-    fn is(&mut self, micro_usd: u64) {
-        self.is_told &= self.micro_usd == micro_usd;
-        self.micro_usd = micro_usd;
+    fn is(&mut self, cost: MicroUsd) {
+        self.is_told &= self.cost == cost;
+        self.cost = cost;
     }
 
     /// Tells the daemon what it does not know, if there is room.
     fn tell(&mut self, admission: &Admission) {
         if !self.is_told {
-            let told = admission.tell.try_send(Told::Spent(self.caller.clone(), self.micro_usd));
+            let told = admission.tell.try_send(Told::Spent(self.caller.clone(), self.cost));
             self.is_told = told.is_ok();
         }
     }

@@ -71,6 +71,7 @@ use crate::net::rtp_socket::PortPool;
 use crate::peers::media_networks;
 use crate::recordings::Recorder;
 use crate::registry::Log;
+use crate::units::MicroUsd;
 
 /// News of Asterisk that may wait for the loop.
 const ARI_NEWS: usize = 1_024;
@@ -130,7 +131,7 @@ impl Daemon {
         link: AriLink,
         stop: impl Future<Output = ()>,
         reloads: impl Stream<Item = Reload>,
-        earlier: impl Future<Output = (NaiveDate, u64)>,
+        earlier: impl Future<Output = (NaiveDate, MicroUsd)>,
         mut told: mpsc::Receiver<Told>,
     ) {
         let mut manager = ServiceManager::of_this_process(self.config.log.language);
@@ -270,7 +271,7 @@ impl Daemon {
     fn told(&mut self, told: Told) {
         match told {
             Told::Standing(standing) => self.feed(Input::Standing(&standing)),
-            Told::Spent(caller, micro_usd) => self.feed(Input::Spent(caller, micro_usd)),
+            Told::Spent(caller, cost) => self.feed(Input::Spent(caller, cost)),
         }
     }
 }

@@ -15,7 +15,8 @@ use crate::ari::request::Request;
 use crate::call::{Report, Standing};
 use crate::end_reason::EndReason;
 use crate::number::CallerNumber;
-use crate::operator::{Cost, Detail, Notice};
+use crate::operator::{Detail, Notice};
+use crate::units::{Cost, MicroUsd};
 
 /// What is asked before a caller is taken for whom there is room.
 #[derive(Debug, Default)]
@@ -51,14 +52,14 @@ impl Admission {
     /// The operator's line about it, once a day.
     pub(super) fn day_cost_is_news(&mut self, at: Moment, rules: &Rules) -> Option<Notice> {
         let is_news = self.day_cost_is_reached(at, rules) && self.spending.is_news(at.wall.date_naive());
-        let limit = Cost { micro_usd: rules.max_day_cost, estimated: false };
+        let limit = Cost { amount: rules.max_day_cost, estimated: false };
         is_news.then_some(Notice::DayCostReached { limit })
     }
 
     /// What calls of an earlier daemon have cost on this day. Yesterday's costs are no concern of today's limit.
-    pub(super) fn spent_earlier(&mut self, at: Moment, day: NaiveDate, micro_usd: u64) {
+    pub(super) fn spent_earlier(&mut self, at: Moment, day: NaiveDate, cost: MicroUsd) {
         if day == at.wall.date_naive() {
-            self.spending.add(day, micro_usd);
+            self.spending.add(day, cost);
         }
     }
 
@@ -72,8 +73,8 @@ impl Admission {
         self.breaker.try_next();
     }
 
-    /// What calls that run have cost so far, micro-USD.
-    pub(super) fn running_cost(&self) -> u64 {
+    /// What calls that run have cost so far.
+    pub(super) fn running_cost(&self) -> MicroUsd {
         self.spending.running()
     }
 
@@ -137,10 +138,10 @@ impl Exchange {
     }
 
     /// A call has cost so much by now.
-    pub(super) fn spent(&mut self, caller: &ChannelId, micro_usd: u64) {
+    pub(super) fn spent(&mut self, caller: &ChannelId, cost: MicroUsd) {
         if let Some(served) = self.switchboard.served(caller) {
-            let more = micro_usd.saturating_sub(served.spent);
-            served.spent += more;
+            let more = cost.saturating_sub(served.spent);
+            served.spent = served.spent.saturating_add(more);
             self.admission.spending.grows(more);
         }
     }
@@ -171,7 +172,7 @@ impl Exchange {
     }
 
     /// A call is over that has cost so much.
-    fn settle(&mut self, spent: u64) {
+    fn settle(&mut self, spent: MicroUsd) {
         self.admission.spending.ends(self.at.wall.date_naive(), spent);
         self.sweep_at.get_or_insert(self.at.now + SWEEP_AFTER);
     }

@@ -13,6 +13,7 @@ use crate::ari::request::{Reply, Request};
 use crate::ari::{ChannelId, Unreached};
 use crate::call::{Report, Standing};
 use crate::operator::Detail;
+use crate::units::MicroUsd;
 
 /// Something that happens on the PBX side.
 #[derive(Debug)]
@@ -42,16 +43,16 @@ pub enum Input<'a> {
     Started(ChannelId, SocketAddr),
     /// There is no RTP socket for a call of this caller.
     NotStarted(Channel, NoSocket),
-    /// The call of this caller has cost so much by now, micro-USD.
-    Spent(ChannelId, u64),
+    /// The call of this caller has cost so much by now.
+    Spent(ChannelId, MicroUsd),
     /// A call has found out how OpenAI stands.
     Standing(&'a Standing),
     /// The call of this caller is over.
     Ended(ChannelId, &'a Report),
     /// The call of this caller was lost to a defect of ours, which left this message.
     Panicked(ChannelId, Detail),
-    /// What calls of an earlier daemon have cost on this day, micro-USD.
-    SpentEarlier(NaiveDate, u64),
+    /// What calls of an earlier daemon have cost on this day.
+    SpentEarlier(NaiveDate, MicroUsd),
     /// It was tried whether RTP sockets can be bound on our address.
     AddressTried(Result<(), String>),
     /// Asterisk may have the sound of new calls sent there; None: anywhere.

@@ -151,14 +151,14 @@ impl Exchange {
             Input::Refuses(refuses) => self.health.asterisk_refuses = refuses,
             Input::Started(caller, rtp) => self.started(&caller, rtp),
             Input::NotStarted(channel, why) => self.not_started(channel, &why),
-            Input::Spent(caller, micro_usd) => self.spent(&caller, micro_usd),
+            Input::Spent(caller, cost) => self.spent(&caller, cost),
             Input::Standing(standing) => {
                 let notice = self.admission.learn(standing, self.at);
                 self.say_all(notice);
             }
             Input::Ended(caller, report) => self.ended(&caller, report),
             Input::Panicked(caller, detail) => self.panicked(&caller, detail),
-            Input::SpentEarlier(day, micro_usd) => self.admission.spent_earlier(self.at, day, micro_usd),
+            Input::SpentEarlier(day, cost) => self.admission.spent_earlier(self.at, day, cost),
             Input::AddressTried(tried) => {
                 let notice = self.health.address_tried(now, tried, &self.rules);
                 self.say_all(notice);
@@ -224,9 +224,12 @@ impl Exchange {
 
     /// What is known twice and not the same; None: nothing. The tests ask after every step.
     pub fn contradiction(&self) -> Option<String> {
-        let spent: u64 = self.switchboard.spent();
+        let spent = self.switchboard.spent();
         if self.admission.running_cost() != spent {
-            return Some(format!("calls that run have cost {spent}, not {}", self.admission.running_cost()));
+            return Some(format!(
+                "calls that run have cost {spent:?}, not {:?}",
+                self.admission.running_cost()
+            ));
         }
         let callers = self.switchboard.callers();
         let twice =

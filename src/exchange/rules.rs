@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::call::Settings;
+use crate::units::MicroUsd;
 
 /// What the operator has decided.
 #[derive(Debug, Clone)]
@@ -14,8 +15,8 @@ pub struct Rules {
     pub settings: Arc<Settings>,
     /// Most calls at once.
     pub max_calls: usize,
-    /// What the calls of a day may cost, micro-USD; None: no limit.
-    pub max_day_cost: Option<u64>,
+    /// What the calls of a day may cost; None: no limit.
+    pub max_day_cost: Option<MicroUsd>,
     /// Calls one caller may make within an hour; None: no limit.
     pub max_calls_per_caller_hour: Option<u32>,
     /// Whether callers are turned away when frames leave late, or the processor has no room for another call.

@@ -12,6 +12,7 @@ use crate::ari::request::{Reply, Request};
 use crate::ari::{ChannelId, OUR_PREFIX};
 use crate::call::{Hold, LegEvent};
 use crate::number::{CallerNumber, ChannelName};
+use crate::units::MicroUsd;
 
 /// What an event means.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,8 +52,8 @@ pub(super) struct Served {
     back: Option<Channel>,
     /// The call's RTP socket, once it is bound.
     pub(super) rtp: Option<SocketAddr>,
-    /// What the call has cost so far, micro-USD, as far as that is known.
-    pub(super) spent: u64,
+    /// What the call has cost so far, as far as that is known.
+    pub(super) spent: MicroUsd,
 }
 
 /// All callers being served.
@@ -120,7 +121,7 @@ impl Switchboard {
 
     /// This caller is served from now on.
     pub(super) fn take(&mut self, channel: &Channel) {
-        let served = Served { number: channel.caller.clone(), back: None, rtp: None, spent: 0 };
+        let served = Served { number: channel.caller.clone(), back: None, rtp: None, spent: MicroUsd::ZERO };
         self.callers.insert(channel.id.clone(), served);
     }
 
@@ -158,9 +159,9 @@ impl Switchboard {
         self.callers.iter().filter_map(|(caller, served)| Some((caller, served.rtp?)))
     }
 
-    /// What the calls that run have cost so far, micro-USD.
-    pub(super) fn spent(&self) -> u64 {
-        self.callers.values().map(|served| served.spent).sum()
+    /// What the calls that run have cost so far.
+    pub(super) fn spent(&self) -> MicroUsd {
+        self.callers.values().fold(MicroUsd::ZERO, |sum, served| sum.saturating_add(served.spent))
     }
 
     /// Whether this caller is being served.

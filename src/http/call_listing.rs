@@ -12,6 +12,7 @@ use super::listing::{after, limit, sought, span, when};
 use super::problem::Problem;
 use crate::number::{self, CallerNumber, CountryCode};
 use crate::registry::{CURSOR, Filter, Row, Tokens};
+use crate::units::MicroUsd;
 
 /// The longest text of a filter, in characters. The columns of the database hold 255, so a longer text can match
 /// nothing.
@@ -161,16 +162,11 @@ impl From<Row> for Call {
             turn_p50_ms: row.turn_p50_ms,
             turn_p95_ms: row.turn_p95_ms,
             tokens: row.tokens.map(TokenCounts::from),
-            cost_usd: row.cost_micro_usd.map(usd),
+            cost_usd: row.cost.map(MicroUsd::usd),
             erased: row.erased,
             row_id: row.row_id,
         }
     }
-}
-
-/// Converts millionths of a US dollar to US dollars.
-pub(super) fn usd(micro: i64) -> f64 {
-    micro as f64 / 1_000_000.0
 }
 
 fn utc(us: i64) -> String {

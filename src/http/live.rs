@@ -19,7 +19,7 @@ use utoipa::ToSchema;
 
 use super::Api;
 use super::body::{self, json};
-use super::call_listing::{CallId, CallPath, TokenCounts, no_such_call, usd};
+use super::call_listing::{CallId, CallPath, TokenCounts, no_such_call};
 use super::problem::Problem;
 use super::query::{NoQuery, Params};
 use crate::call::glance::{Glance, Stage};
@@ -30,6 +30,7 @@ use crate::exchange::readiness::{AsteriskLink, Readiness};
 use crate::live::{Board, LiveCall};
 use crate::number::{self, CallerNumber};
 use crate::registry::Tokens;
+use crate::units::MicroUsd;
 
 /// How often a stream sends an event. The calls publish their state at the same interval, so a shorter one would cost
 /// CPU time and show nothing new; a longer one would show changes later.
@@ -185,7 +186,7 @@ impl Live {
             turn_p50_ms: latencies.answer_percentile(50).map(ms),
             turn_p95_ms: latencies.answer_percentile(95).map(ms),
             tokens: glance.bill.as_ref().map(|bill| Tokens::from(bill).into()),
-            cost_usd: glance.bill.as_ref().and_then(|bill| bill.cost).map(|micro| usd(micro as i64)),
+            cost_usd: glance.bill.as_ref().and_then(|bill| bill.cost).map(MicroUsd::usd),
             words: Some(glance.words.iter().map(Words::from).collect()),
         }
     }

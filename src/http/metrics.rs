@@ -137,7 +137,7 @@ fn model(to: &mut Exposition, totals: &Totals) {
     let seconds = totals.transcribed_ms as f64 / 1_000.0;
     to.counter("transcribed_seconds_total", "Sound that was transcribed.", seconds);
     let help = "What the models cost, as far as that is known.";
-    to.counter("cost_usd_total", help, totals.micro_usd as f64 / 1e6);
+    to.counter("cost_usd_total", help, totals.cost.usd());
     let help = "Calls that are over of which the cost is not known, or not all of it.";
     to.counter("cost_unknown_calls_total", help, totals.unpriced);
 }

@@ -4,7 +4,7 @@ use chrono::{DateTime, FixedOffset, SecondsFormat};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::call_listing::{TokenCounts, usd};
+use super::call_listing::TokenCounts;
 use super::csv::Format;
 use super::listing::{span, when};
 use super::problem::Problem;
@@ -98,7 +98,7 @@ impl Stat {
             minutes: sums.duration_ms as f64 / 60_000.0,
             tokens: sums.tokens.into(),
             unknown_tokens_calls: sums.unknown_tokens,
-            cost_usd: usd(sums.cost_micro_usd),
+            cost_usd: sums.cost.usd(),
             unknown_cost_calls: sums.unknown_cost,
             greeting: sums.greeting.into(),
             turn_p50: sums.turn_p50.into(),

@@ -14,6 +14,7 @@ use crate::end_reason::EndReason;
 use crate::realtime::rate_limits::RateLimits;
 
 use super::Facts;
+use crate::units::MicroUsd;
 
 /// The upper bounds of a [`Histogram`] in milliseconds. The smallest covers the daemon's own share, one frame; the
 /// largest covers a caller who has given up.
@@ -101,8 +102,8 @@ pub struct Totals {
     pub rate_limits: BTreeMap<String, (Instant, RateLimits)>,
     /// The duration of the transcribed audio, in milliseconds.
     pub transcribed_ms: u64,
-    /// The known part of the cost, in millionths of a US dollar.
-    pub micro_usd: u64,
+    /// The known part of the cost.
+    pub cost: MicroUsd,
     /// The number of ended calls whose cost is unknown, wholly or in part.
     pub unpriced: u64,
 }
@@ -146,7 +147,7 @@ impl Totals {
             }
             // These numbers come from OpenAI and may have any value.
             self.transcribed_ms = self.transcribed_ms.saturating_add(bill.transcribed_ms);
-            self.micro_usd = self.micro_usd.saturating_add(bill.at_least);
+            self.cost = self.cost.saturating_add(bill.at_least);
         }
     }
 

@@ -29,7 +29,7 @@ pub use agent_fault::{AgentFault, ValueKind};
 pub use notices::Notice;
 pub use setting::{Allowed, Found, Origin, Place, Remark};
 pub(crate) use words::Said;
-pub use words::{Code, Complaint, Cost, Detail, LinkFault, Remedy, is_yes};
+pub use words::{Code, Complaint, Detail, LinkFault, Remedy, is_yes};
 
 /// The language of the operator's lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -8,6 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::Language;
 use crate::number::{ChannelName, mask_numbers};
+use crate::units::Cost;
 
 /// Whether this is a yes, in either language: the answer to a question such as [`Notice::PurgeAsks`](super::Notice::PurgeAsks).
 #[must_use]
@@ -59,24 +60,15 @@ impl Said for ChannelName {
     }
 }
 
-/// An amount of money.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cost {
-    /// Millionths of a US dollar; `None`: unknown.
-    pub micro_usd: Option<u64>,
-    /// Something of it was guessed.
-    pub estimated: bool,
-}
-
 impl Said for Cost {
     fn said(&self, language: Language) -> String {
         let (unknown, estimated) = match language {
             Language::Spanish => ("desconocido", " (estimado)"),
             Language::English => ("unknown", " (estimated)"),
         };
-        self.micro_usd.map_or_else(
+        self.amount.map_or_else(
             || unknown.to_owned(),
-            |micro| format!("{:.4} USD{}", micro as f64 / 1e6, if self.estimated { estimated } else { "" }),
+            |amount| format!("{:.4} USD{}", amount.usd(), if self.estimated { estimated } else { "" }),
         )
     }
 }

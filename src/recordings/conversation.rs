@@ -267,6 +267,7 @@ mod tests {
     use super::*;
     use crate::call::ledger::Bill;
     use crate::recordings::log::{End, Happened, Line, Opened, Said};
+    use crate::units::MicroUsd;
 
     fn said(item: &str, caller: bool, text: &str, began_ms: u64, ended_ms: u64, after: Option<&str>) -> Line {
         Line::Said(Said {
@@ -338,7 +339,7 @@ mod tests {
 
     #[test]
     fn a_log_without_end_is_recovered_and_as_long_as_what_it_holds() {
-        let used = |cost| Line::Usage(Bill { cost: Some(cost), ..Bill::default() }.into());
+        let used = |cost| Line::Usage(Bill { cost: Some(MicroUsd::new(cost)), ..Bill::default() }.into());
         let story = story(&[used(1_000), said("a", true, "Hola", 500, 1_500, None), used(2_000)]);
         let id = "20251020_143025_17.3".parse().unwrap();
         let document = Conversation::new(&id, &story, State::Recovered, 9_000);

@@ -14,6 +14,7 @@ use crate::call::ledger::{Bill, Tokens};
 use crate::call::record::{Keep, Opening};
 use crate::call::transcript::{Speaker, Utterance};
 use crate::number::{self, CallerNumber};
+use crate::units::MicroUsd;
 
 /// One line of the log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -232,7 +233,7 @@ impl From<Bill> for Used {
                 seconds: bill.transcribed_ms as f64 / 1e3,
                 tokens: bill.transcription.into(),
             },
-            cost_usd: bill.cost.map(|micro| micro as f64 / 1e6),
+            cost_usd: bill.cost.map(MicroUsd::usd),
             estimated: bill.estimated,
             prices_dated: bill.prices_dated.as_ref().to_owned(),
         }

@@ -14,6 +14,7 @@ use super::stats::{self, Sums};
 use super::{Column, RegistryError, Whose, stats::Asked};
 use crate::number::Sought;
 use crate::paging::{self, Cursor, CursorForm, Page};
+use crate::units::MicroUsd;
 
 /// How long counting the file's rows may take. Prometheus waits 10 s for all metrics and should get the others. A
 /// shorter time drops the figure when the disk is busy.
@@ -142,14 +143,15 @@ impl Reader {
     ///
     /// # Errors
     /// The database is not available, or fails.
-    pub async fn spent(&self, host: &str, from_us: i64, before_us: i64) -> Result<u64, RegistryError> {
+    pub async fn spent(&self, host: &str, from_us: i64, before_us: i64) -> Result<MicroUsd, RegistryError> {
         // No call lasts longer than a day, so calls that were offered earlier need not be examined.
         let earliest = from_us.saturating_sub(stats::DAY_US);
         let sql = "SELECT CAST(SUM(cost_micro_usd) AS SIGNED) FROM calls \
              WHERE offered_us >= ? AND offered_us < ? AND ended_us >= ? AND host = ?";
         let values = vec![earliest.into(), before_us.into(), from_us.into(), host.to_owned().into()];
         let sums = self.fetch::<(Option<i64>,)>(sql.to_owned(), values).await?;
-        Ok(sums.into_iter().filter_map(|(sum,)| sum).sum::<i64>().max(0) as u64)
+        let sum: i64 = sums.into_iter().filter_map(|(sum,)| sum).sum();
+        Ok(MicroUsd::new(sum.max(0) as u64))
     }
 
     /// Returns the rows to erase that are not erased yet, oldest first.

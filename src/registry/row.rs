@@ -7,6 +7,7 @@ use sqlx::{Database, Encode, FromRow, Row as _, Type};
 use crate::call::ledger::{self, Bill};
 use crate::number::CallerNumber;
 use crate::sqlite::cut;
+use crate::units::MicroUsd;
 
 /// The longest text in a row, in bytes. MySQL rejects longer texts, and a smaller value would cut model and agent
 /// names.
@@ -68,8 +69,8 @@ pub struct Row {
     /// The tokens that the call used; all zero if the call had no session with the model. `None` if the usage is
     /// unknown.
     pub tokens: Option<Tokens>,
-    /// The cost of the call in millionths of a US dollar. `None` if the cost is unknown.
-    pub cost_micro_usd: Option<i64>,
+    /// The cost of the call. `None` if the cost is unknown.
+    pub cost: Option<MicroUsd>,
 }
 
 /// The tokens of a call, by kind.
@@ -262,7 +263,7 @@ impl Row {
             tokens(|tokens| tokens.audio_out),
             i64::from(self.tokens.is_some_and(|tokens| tokens.estimated)).into(),
             // Below 0 is what did not fit.
-            Value::Integer(self.cost_micro_usd.map(|cost| if cost < 0 { MOST } else { cost.min(MOST) })),
+            known(self.cost.map(MicroUsd::get)),
             i64::from(self.erased).into(),
         ]
     }
@@ -308,7 +309,7 @@ impl<R: Cells> FromRow<'_, R> for Row {
             turn_p50_ms: known("turn_p50_ms")?,
             turn_p95_ms: known("turn_p95_ms")?,
             tokens,
-            cost_micro_usd: cells.integer("cost_micro_usd")?,
+            cost: known("cost_micro_usd")?.map(MicroUsd::new),
         })
     }
 }

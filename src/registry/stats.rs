@@ -4,6 +4,7 @@
 use sqlx::FromRow;
 
 use super::row::{Cells, Tokens, Value};
+use crate::units::MicroUsd;
 
 /// The question: which calls, and how they are grouped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,8 +57,8 @@ pub struct Sums {
     pub tokens: Tokens,
     /// The number of ended calls whose usage is unknown. The sum of tokens does not include them.
     pub unknown_tokens: u64,
-    /// The cost in millionths of a US dollar.
-    pub cost_micro_usd: i64,
+    /// The cost.
+    pub cost: MicroUsd,
     /// The number of ended calls whose cost is unknown. The sum of costs does not include them.
     pub unknown_cost: u64,
     /// The time from the caller's arrival to the first word that the caller heard.
@@ -157,7 +158,6 @@ pub(super) fn query(asked: &Asked) -> (String, Vec<Value>) {
 impl<R: Cells> FromRow<'_, R> for Sums {
     /// Reads a row of the answer to [`query`].
     fn from_row(cells: &R) -> sqlx::Result<Self> {
-        let sum = |column| cells.integer(column).map(Option::unwrap_or_default);
         let known =
             |column: &str| cells.integer(column).map(|number| number.map(|number| number.max(0) as u64));
         let number = |column: &str| known(column).map(Option::unwrap_or_default);
@@ -189,7 +189,7 @@ impl<R: Cells> FromRow<'_, R> for Sums {
                 audio_out: number("audio_out")?,
                 estimated: number("estimated")? > 0,
             },
-            cost_micro_usd: sum("cost_micro_usd")?,
+            cost: MicroUsd::new(number("cost_micro_usd")?),
             greeting: latency("greeting_ms")?,
             turn_p50: latency("turn_p50_ms")?,
             turn_p95: latency("turn_p95_ms")?,

@@ -2,10 +2,11 @@
 
 use openai_inbound_calls::end_reason::EndReason;
 use openai_inbound_calls::exchange::readiness::AsteriskLink;
-use openai_inbound_calls::operator::{Cost, Notice};
+use openai_inbound_calls::operator::Notice;
 use openai_inbound_calls::sim::asterisk::{self, Ending, IncomingCall};
 use openai_inbound_calls::sim::caller::Step;
 use openai_inbound_calls::sim::realtime::{Fault, FaultKind, Trigger};
+use openai_inbound_calls::units::{Cost, MicroUsd};
 
 use super::exchange::Machine;
 use super::world::{MS, World};
@@ -84,12 +85,12 @@ fn overload_is_over_even_when_the_last_call_has_ended() {
 #[test]
 fn what_a_day_may_cost_is_reached_in_mid_call_and_another_day_begins_at_nothing() {
     let mut world = World::new();
-    world.decide(|rules| rules.max_day_cost = Some(10));
+    world.decide(|rules| rules.max_day_cost = Some(MicroUsd::new(10)));
     let first = is_served(&mut world);
     world.run_for(3_000);
     // With the prices of tests, the greeting alone costs more.
     assert!(world.daemons[0].readiness.day_spent.is_some());
-    let limit = Cost { micro_usd: Some(10), estimated: false };
+    let limit = Cost { amount: Some(MicroUsd::new(10)), estimated: false };
     assert_eq!(said(&world, |notice| *notice == Notice::DayCostReached { limit }), 1);
     goes_on(&mut world, EndReason::DayCostLimit);
     assert!(world.outcome(first).ended.is_none(), "the call that runs goes on");

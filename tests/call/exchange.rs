@@ -12,6 +12,7 @@ use openai_inbound_calls::exchange::readiness::{AsteriskLink, Readiness};
 use openai_inbound_calls::exchange::{ErrandId, Exchange, Input, Moment, Output, Rules};
 use openai_inbound_calls::operator::Notice;
 use openai_inbound_calls::sim::asterisk::SocketId;
+use openai_inbound_calls::units::MicroUsd;
 
 use super::ladder::Lane;
 use super::task::Happened;
@@ -386,7 +387,7 @@ impl World {
         assert!(running < rules.max_calls, "no more are taken than there may be");
         let spent = self.spent_today(daemon);
         assert!(
-            rules.max_day_cost.is_none_or(|most| spent < most),
+            rules.max_day_cost.is_none_or(|most| spent < most.get()),
             "nobody is taken when the day's cost is reached"
         );
         let of_it = self.tasks.iter().filter(|task| task.daemon == daemon && task.life == *life);
@@ -402,7 +403,7 @@ impl World {
     /// What must be true when a daemon does not take a caller.
     fn hold_refusal(&self, daemon: usize, reason: EndReason) {
         let most = self.daemons[daemon].rules.max_day_cost;
-        let is_reached = most.is_some_and(|most| self.spent_today(daemon) >= most);
+        let is_reached = most.is_some_and(|most| self.spent_today(daemon) >= most.get());
         assert!(
             reason != EndReason::DayCostLimit || is_reached,
             "a caller is refused although the day's cost is not reached"
@@ -422,7 +423,7 @@ impl World {
     pub(crate) fn tell_earlier_cost(&mut self, daemon: usize, micro_usd: u64) {
         self.daemons[daemon].earlier = (self.wall() / DAY, micro_usd);
         let today = self.moment().wall.date_naive();
-        self.feed(daemon, Input::SpentEarlier(today, micro_usd));
+        self.feed(daemon, Input::SpentEarlier(today, MicroUsd::new(micro_usd)));
     }
 
     /// What must be true of every daemon at any moment.

@@ -5,10 +5,11 @@ use std::time::Duration;
 use openai_inbound_calls::call::ledger::Prices;
 use openai_inbound_calls::call::limits::Limits;
 use openai_inbound_calls::end_reason::EndReason;
-use openai_inbound_calls::operator::{Cost, Notice};
+use openai_inbound_calls::operator::Notice;
 use openai_inbound_calls::sim::asterisk::Ending;
 use openai_inbound_calls::sim::caller::Step;
 use openai_inbound_calls::sim::realtime::{Answer, Fault, FaultKind, Trigger, VadScript, pattern};
+use openai_inbound_calls::units::{Cost, MicroUsd};
 
 use super::ladder::{Show, check};
 use super::world::{MS, World};
@@ -206,7 +207,7 @@ fn a_call_that_has_cost_enough_goes_on_to_a_person() {
 
 #[test]
 fn a_call_that_nears_its_cost_is_brought_to_a_close_and_at_its_cost_goes_on_to_a_person() {
-    let mut world = limited(Limits { cost: Some(3_600), ..Limits::default() });
+    let mut world = limited(Limits { cost: Some(MicroUsd::new(3_600)), ..Limits::default() });
     let ask = [
         Step::WaitForSilence { quiet: 700 * MS, at_most: 10_000 * MS },
         Step::Say(pattern(500, 101)),
@@ -266,7 +267,7 @@ fn a_call_that_nears_its_cost_is_brought_to_a_close_and_at_its_cost_goes_on_to_a
 
 #[test]
 fn where_nobody_knows_the_price_a_limit_of_cost_holds_nothing() {
-    let mut world = limited(Limits { cost: Some(100), ..Limits::default() });
+    let mut world = limited(Limits { cost: Some(MicroUsd::new(100)), ..Limits::default() });
     world.set(|settings| settings.prices = Prices::default());
     world.dial(vec![Step::Pause(3_000 * MS), Step::Say(pattern(800, 100))]);
     world.run_to(8_000);
@@ -275,7 +276,7 @@ fn where_nobody_knows_the_price_a_limit_of_cost_holds_nothing() {
     world.run_for(3_000);
     in_order(&world, EndReason::CallerHungUp, &Ending::CallerHungUp);
     let bill = &world.report(0).bill;
-    assert_eq!((bill.cost, bill.at_least), (None, 0));
+    assert_eq!((bill.cost, bill.at_least), (None, MicroUsd::ZERO));
     assert!(bill.conversation.audio_out == 70 && bill.transcribed_ms >= 800, "{bill:?}");
 }
 
@@ -298,9 +299,12 @@ fn what_is_told_after_the_caller_has_hung_up_counts_and_what_is_not_is_guessed()
         (world.report(0).bill.clone(), world.tasks[0].charged)
     };
     let (bill, charged) = hangs_up_during_the_answer(1_000);
-    assert_eq!((bill.cost, bill.estimated), (Some(charged), false));
+    assert_eq!((bill.cost, bill.estimated), (Some(MicroUsd::new(charged)), false));
     let (bill, charged) = hangs_up_during_the_answer(9_000);
-    assert!(bill.estimated && bill.cost.is_some_and(|cost| cost >= charged + 800), "{charged}: {bill:?}");
+    assert!(
+        bill.estimated && bill.cost.is_some_and(|cost| cost.get() >= charged + 800),
+        "{charged}: {bill:?}"
+    );
 }
 
 #[test]
@@ -318,7 +322,10 @@ fn what_a_lost_session_did_not_tell_is_guessed_and_the_cost_an_estimate() {
     world.hang_up(0);
     world.run_for(3_000);
     let (bill, charged) = (&world.report(0).bill, world.tasks[0].charged);
-    assert!(bill.estimated && bill.cost.is_some_and(|cost| cost >= charged + 800), "{charged}: {bill:?}");
+    assert!(
+        bill.estimated && bill.cost.is_some_and(|cost| cost.get() >= charged + 800),
+        "{charged}: {bill:?}"
+    );
 }
 
 #[test]
@@ -332,13 +339,13 @@ fn what_a_call_costs_is_said_once_and_is_the_sum_of_what_the_server_told() {
         Step::HangUp,
     ]);
     world.run_to(20_000);
-    let told = world.tasks[0].charged;
+    let told = MicroUsd::new(world.tasks[0].charged);
     let bill = &world.report(0).bill;
     assert_eq!((bill.cost, bill.at_least, bill.estimated), (Some(told), told, false));
     let said = |notice: &&Notice| matches!(notice, Notice::CallSpent { .. });
     let said: Vec<_> = world.tasks[0].notices.iter().filter(said).collect();
     let tokens = bill.conversation;
-    let cost = Cost { micro_usd: Some(told), estimated: false };
+    let cost = Cost { amount: Some(told), estimated: false };
     let (read, cached, written) = (tokens.read(), tokens.cached(), tokens.written());
     assert_eq!(said, [&Notice::CallSpent { read, cached, written, cost }]);
     assert!(read > cached && written > 0);

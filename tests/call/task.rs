@@ -16,6 +16,7 @@ use openai_inbound_calls::exchange::{self, Order};
 use openai_inbound_calls::operator::Level;
 use openai_inbound_calls::realtime::server;
 use openai_inbound_calls::sim::wire::Wire;
+use openai_inbound_calls::units::MicroUsd;
 
 use super::allocations::counted;
 use super::asterisk::short;
@@ -296,8 +297,11 @@ impl World {
             task.recorded.hold();
             if self.settings.prices == prices() {
                 let (bill, charged) = (&report.bill, task.charged);
-                assert!(bill.at_least >= charged, "{charged} were told: {bill:?}");
-                assert!(bill.estimated || bill.cost == Some(charged), "{charged} were told: {bill:?}");
+                assert!(bill.at_least.get() >= charged, "{charged} were told: {bill:?}");
+                assert!(
+                    bill.estimated || bill.cost == Some(MicroUsd::new(charged)),
+                    "{charged} were told: {bill:?}"
+                );
             }
             assert!(!report.session_stood || task.recorded.bill() == Some(&report.bill));
             task.report = Some(report.clone());
@@ -348,7 +352,7 @@ impl World {
                 let spent = if let Entry::Usage(bill) = &entry { Some(bill.at_least) } else { None };
                 task.recorded.take(entry);
                 if let Some(spent) = spent {
-                    task.spent = spent;
+                    task.spent = spent.get();
                     let (daemon, caller) = (task.daemon, task.channel.clone());
                     self.feed(daemon, exchange::Input::Spent(caller, spent));
                 }
@@ -391,7 +395,7 @@ fn kind(sound: &[u8]) -> &'static str {
 fn never_less(before: &Glance, after: &Glance) {
     let counts = |glance: &Glance| {
         let Glance { counters, uplink, latencies, .. } = glance;
-        let spent = glance.bill.as_ref().map_or(0, |bill| bill.at_least);
+        let spent = glance.bill.as_ref().map_or(0, |bill| bill.at_least.get());
         let tokens = glance.bill.as_ref().map_or(0, |bill| bill.tokens().read() + bill.tokens().written());
         let waited = (latencies.answers.len() + latencies.barge_ins.len()) as u64;
         let sound = [glance.frames, glance.late_frames, glance.underruns, glance.turns];

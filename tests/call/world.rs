@@ -26,6 +26,7 @@ use openai_inbound_calls::sim::asterisk::{
 use openai_inbound_calls::sim::caller::{Caller, Doing, Step};
 use openai_inbound_calls::sim::realtime::{Outgoing, Script, Session};
 use openai_inbound_calls::sim::wire::{Impairment, Wire};
+use openai_inbound_calls::units::MicroUsd;
 
 use super::exchange::{Asker, Daemon, Machine};
 use super::ladder::{Ladder, Lane, Show};
@@ -257,7 +258,7 @@ pub(crate) struct World {
 
 /// A micro-dollar for each token and for each millisecond of transcribed sound.
 pub(crate) fn prices() -> Prices {
-    let rate = 1_000_000;
+    let rate = MicroUsd::from_usd(1.0);
     let rates = Rates {
         text_in: rate,
         audio_in: rate,
@@ -268,7 +269,7 @@ pub(crate) fn prices() -> Prices {
     };
     Prices {
         conversation: Some(Price::Tokens(rates)),
-        transcription: Some(Price::Minute(60_000)),
+        transcription: Some(Price::Minute(MicroUsd::new(60_000))),
         dated: "2026-11-20".into(),
     }
 }

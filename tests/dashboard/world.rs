@@ -15,6 +15,7 @@ use openai_inbound_calls::media::wav;
 use openai_inbound_calls::operator::Language;
 use openai_inbound_calls::recordings::RecordingSettings;
 use openai_inbound_calls::registry::{self, Row, Tokens};
+use openai_inbound_calls::units::MicroUsd;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -184,7 +185,7 @@ pub(crate) fn row(call_id: &str, caller: &str, at: DateTime<Utc>) -> Row {
             audio_out: 400,
             estimated: false,
         }),
-        cost_micro_usd: Some(43_210),
+        cost: Some(MicroUsd::new(43_210)),
         ..Row::default()
     }
 }

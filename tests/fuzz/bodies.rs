@@ -23,6 +23,7 @@ use openai_inbound_calls::media::rtp::Packet;
 use openai_inbound_calls::operator::LinkFault;
 use openai_inbound_calls::realtime::dialect::{Dialect, SessionSettings, TurnDetection};
 use openai_inbound_calls::realtime::server;
+use openai_inbound_calls::units::MicroUsd;
 
 /// A target: its name, which is also that of its corpus and its binary, and its function for any bytes.
 pub(crate) type Target = (&'static str, fn(&[u8]));
@@ -164,9 +165,12 @@ fn settings_of_call() -> Settings {
         keep: openai_inbound_calls::call::record::Keep::ALL,
         apology: None,
         fallback: None,
-        limits: Limits { cost: Some(1_000_000), ..Limits::default() },
+        limits: Limits { cost: Some(MicroUsd::from_usd(1.0)), ..Limits::default() },
         prices: Prices {
-            conversation: Some(Price::Tokens(Rates { audio_out: 64_000_000, ..Rates::default() })),
+            conversation: Some(Price::Tokens(Rates {
+                audio_out: MicroUsd::from_usd(64.0),
+                ..Rates::default()
+            })),
             ..Prices::default()
         },
         tells_keys: false,

@@ -15,6 +15,7 @@ use openai_inbound_calls::operator::Language;
 use openai_inbound_calls::recordings::{
     Identity, Library, News, Recorder, RecordingId, RecordingSettings, Side,
 };
+use openai_inbound_calls::units::MicroUsd;
 
 /// The time limit of a wait: longer than anything here takes on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -107,8 +108,8 @@ pub(crate) fn bill(cost: Option<u64>) -> Bill {
         conversation: tokens(cost.unwrap_or(7)),
         transcription: tokens(11),
         transcribed_ms: 12_345,
-        cost,
-        at_least: cost.unwrap_or(0),
+        cost: cost.map(MicroUsd::new),
+        at_least: MicroUsd::new(cost.unwrap_or(0)),
         estimated: cost.is_none(),
         prices_dated: "2026-11-20".into(),
     }

@@ -4,6 +4,7 @@ use openai_inbound_calls::number::Sought;
 use openai_inbound_calls::paging::Cursor;
 use openai_inbound_calls::registry::stats::{Asked, By, Group, Latency};
 use openai_inbound_calls::registry::{CURSOR, Filter, Row, Tokens, Whose};
+use openai_inbound_calls::units::MicroUsd;
 use sqlx::AssertSqlSafe;
 use sqlx::sqlite::SqlitePool;
 
@@ -70,7 +71,7 @@ on_both! {
             caller: "".into(),
             called: "señal 😀 'x'; DROP TABLE calls".into(),
             tokens: Some(Tokens { estimated: true, ..Tokens::default() }),
-            cost_micro_usd: Some(0),
+            cost: Some(MicroUsd::ZERO),
             ..ended("odd", 1)
         };
         let unknown = Row { end_reason: Some("no_port".into()), ..running("unknown", 2) };
@@ -102,24 +103,24 @@ on_both! {
     async fn calls_of_a_server_that_counts_wrong_leave_the_sums_readable(place) {
         let world = place.start();
         let tokens = Some(Tokens { text_in: u64::MAX, audio_out: u64::MAX, ..Tokens::default() });
-        let costs = [i64::MAX, i64::MAX, i64::MIN, -1];
-        let odd = |(n, cost): (usize, i64)| Row {
+        let costs = [i64::MAX as u64, i64::MAX as u64, 1 << 63, u64::MAX];
+        let odd = |(n, cost): (usize, u64)| Row {
             agent: "odd".into(),
             tokens,
-            cost_micro_usd: Some(cost),
+            cost: Some(MicroUsd::new(cost)),
             duration_ms: Some(u64::MAX),
             ..ended(&format!("o{n}"), 0)
         };
         world.offer(costs.into_iter().enumerate().map(odd));
-        world.put(vec![Row { agent: "even".into(), cost_micro_usd: Some(1), ..ended("after", 0) }]).await;
+        world.put(vec![Row { agent: "even".into(), cost: Some(MicroUsd::new(1)), ..ended("after", 0) }]).await;
         let asked = Asked { from_us: MONDAY - SECOND, to_us: MONDAY + SECOND, by: By::Agent, utc_offset_s: 0 };
         let sums = world.reader.stats(&asked).await.unwrap();
         let odd = &sums[1];
         assert_eq!((odd.calls, odd.tokens.text_in, odd.duration_ms), (4, 4 * MOST, 4 * MOST));
-        assert_eq!(odd.cost_micro_usd as u64, 4 * MOST, "a cost that did not fit is not free");
+        assert_eq!(odd.cost.get(), 4 * MOST, "a cost that did not fit is not free");
         let after_all = MONDAY + 24 * 3_600 * SECOND;
         let spent = world.reader.spent(&ended("o0", 0).host, MONDAY - SECOND, after_all).await;
-        assert_eq!(spent.unwrap(), 4 * MOST + 1, "and MAX_DAY_COST holds after a restart");
+        assert_eq!(spent.unwrap().get(), 4 * MOST + 1, "and MAX_DAY_COST holds after a restart");
     }
 
     async fn a_call_is_one_row_however_often_it_is_offered(place) {
@@ -138,7 +139,7 @@ on_both! {
     async fn a_caller_who_comes_back_has_another_row_and_so_has_another_asterisk(place) {
         let world = place.start();
         let first = Row { recording_id: Some("20251020_143025_a".into()), ..ended("a", 0) };
-        let again = Row { row_id: "row-a-again".into(), cost_micro_usd: Some(7), ..ended("a", 90) };
+        let again = Row { row_id: "row-a-again".into(), cost: Some(MicroUsd::new(7)), ..ended("a", 90) };
         let theirs = Row { row_id: "row-a-theirs".into(), host: "other".into(), ..ended("a", 30) };
         world.put(vec![first.clone(), running("b", 10), theirs.clone(), again.clone()]).await;
         assert_eq!(world.find("a").await, Some(again.clone()), "the newest");
@@ -150,7 +151,7 @@ on_both! {
         assert_eq!(page.entries, [again, theirs]);
         let rest = world.reader.page(&Filter { after: page.next, ..filter }).await.unwrap();
         assert_eq!((rest.entries, rest.next), (vec![first], None));
-        assert_eq!(world.reader.spent("pbx", MONDAY, i64::MAX).await.unwrap(), 43_217, "each has its cost");
+        assert_eq!(world.reader.spent("pbx", MONDAY, i64::MAX).await.unwrap(), MicroUsd::new(43_217), "each has its cost");
     }
 
     async fn a_caller_is_found_however_the_number_is_written(place) {
@@ -257,10 +258,10 @@ on_both! {
             .collect();
         // An unknown value is not zero: it is counted separately and does not lower an average.
         for n in 0..5 {
-            let (tokens, cost_micro_usd, greeting_ms) = (None, None, None);
+            let (tokens, cost, greeting_ms) = (None, None, None);
             rows.push(of(
                 "sales",
-                Row { tokens, cost_micro_usd, greeting_ms, ..ended(&format!("u{n}"), 0) },
+                Row { tokens, cost, greeting_ms, ..ended(&format!("u{n}"), 0) },
             ));
         }
         rows.push(of("sales", running("r", 0)));
@@ -277,7 +278,7 @@ on_both! {
         assert_eq!(names, ["other", "quiet", "sales"].map(|name| Group::Name(name.into())));
         let [other, quiet, sales] = &sums[..] else { panic!("{sums:?}") };
         assert_eq!((sales.calls, sales.running, sales.duration_ms), (26, 1, 25 * 60_000));
-        assert_eq!((sales.cost_micro_usd, sales.unknown_cost, sales.unknown_tokens), (20 * 43_210, 5, 5));
+        assert_eq!((sales.cost.get(), sales.unknown_cost, sales.unknown_tokens), (20 * 43_210, 5, 5));
         assert_eq!((sales.tokens.text_in, sales.tokens.audio_out), (20_000, 8_000));
         assert!(!sales.tokens.estimated && other.tokens.estimated);
         assert_eq!(

@@ -3,6 +3,7 @@
 
 use openai_inbound_calls::registry::{Filter, Row, Tokens};
 use openai_inbound_calls::sqlite::{self, Commit, Migrations};
+use openai_inbound_calls::units::MicroUsd;
 use sqlx::AssertSqlSafe;
 use sqlx::mysql::MySqlPool;
 use sqlx::sqlite::SqlitePool;
@@ -45,7 +46,7 @@ fn since(host: &str) -> [Row; 3] {
         end_reason: Some("busy".into()),
         // The call used nothing, which the earlier version called unknown.
         tokens: Some(Tokens::default()),
-        cost_micro_usd: Some(0),
+        cost: Some(MicroUsd::new(0)),
         ..ended("refused", 1)
     };
     [of(ended("a", 0)), of(refused), of(Row { end_reason: Some("recovered".into()), ..ended("b", 2) })]

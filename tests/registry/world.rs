@@ -10,6 +10,7 @@ use openai_inbound_calls::operator::{Language, Notice};
 use openai_inbound_calls::registry::{
     self, Filter, Log, Opener, Reader, RegistryError, Row, Server, Settings, Tokens, Writer,
 };
+use openai_inbound_calls::units::MicroUsd;
 use tokio::task::JoinSet;
 
 /// The time limit of a wait: longer than anything here takes on a busy machine.
@@ -162,7 +163,7 @@ pub(crate) fn ended(call_id: &str, seconds: i64) -> Row {
             audio_out: 400,
             estimated: false,
         }),
-        cost_micro_usd: Some(43_210),
+        cost: Some(MicroUsd::new(43_210)),
         ..row
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use openai_inbound_calls::config::Role;
 use openai_inbound_calls::registry::{Row, Tokens};
+use openai_inbound_calls::units::MicroUsd;
 use serde_json::{Value, json};
 
 use crate::commands::run;
@@ -42,7 +43,7 @@ pub(crate) fn ended(id: &str, seconds: i64) -> Row {
         turn_p50_ms: Some(640),
         turn_p95_ms: Some(1_200),
         tokens: Some(Tokens { text_in: 1_000, audio_out: 400, ..Tokens::default() }),
-        cost_micro_usd: Some(43_210),
+        cost: Some(MicroUsd::new(43_210)),
         ..row
     }
 }
@@ -191,7 +192,7 @@ fn tables_are_for_spreadsheets_and_hold_no_formula() {
 
 #[test]
 fn sums_are_by_day_unless_asked_otherwise() {
-    let sales = Row { agent: "sales".into(), cost_micro_usd: None, tokens: None, ..ended("3", 0) };
+    let sales = Row { agent: "sales".into(), cost: None, tokens: None, ..ended("3", 0) };
     let world = with(vec![ended("1", 0), ended("2", 1), sales]);
     let stats = |query: &str| world.get(&format!("/stats?{query}")).json()["stats"].clone();
     let days = stats("");

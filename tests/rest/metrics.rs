@@ -19,6 +19,7 @@ use openai_inbound_calls::exchange::readiness::AsteriskLink;
 use openai_inbound_calls::http::health::RecorderHealth;
 use openai_inbound_calls::realtime::rate_limits::{RateLimit, RateLimits};
 use openai_inbound_calls::registry::Row;
+use openai_inbound_calls::units::MicroUsd;
 
 use crate::live::scene;
 use crate::world::{With, World, token};
@@ -63,8 +64,8 @@ fn glance() -> Glance {
         conversation: Tokens { audio_in: 500, cached_audio_in: 100, ..Tokens::default() },
         transcription: Tokens { text_out: 7, ..Tokens::default() },
         transcribed_ms: 1_500,
-        cost: Some(2_500_000),
-        at_least: 2_500_000,
+        cost: Some(MicroUsd::from_usd(2.5)),
+        at_least: MicroUsd::from_usd(2.5),
         ..Bill::default()
     };
     let answers = vec![Answer {

@@ -15,6 +15,7 @@ use crate::config::realtime::realtime;
 use crate::config::recordings::{kept, retention_days};
 use crate::config::{CallsConfig, Problem, RealtimeConfig, Variables, prices};
 use crate::operator::{AgentFault, Detail, Notice};
+use crate::units::MicroUsd;
 
 /// An agent of a file.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,8 +29,8 @@ pub struct AgentConfig {
     /// What happens to callers. The limits of all calls together ([`CallsConfig::max_calls`] and others) are those of the
     /// environment.
     pub calls: CallsConfig,
-    /// What this agent's calls of a day may cost, in millionths of a US dollar. `None`: no limit besides that of all calls.
-    pub max_day_cost: Option<u64>,
+    /// What this agent's calls of a day may cost. `None`: no limit besides that of all calls.
+    pub max_day_cost: Option<MicroUsd>,
     /// What is recorded.
     pub keep: Keep,
     /// For how many days this agent's recordings are kept. `None`: as long as all others.

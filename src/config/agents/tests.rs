@@ -9,6 +9,7 @@ use super::*;
 use crate::agents::{Asked, Why};
 use crate::config::{Config, Problem};
 use crate::operator::Language;
+use crate::units::MicroUsd;
 
 /// A folder with these files. Each name has its ending.
 fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
@@ -77,7 +78,10 @@ fn what_a_file_does_not_say_is_as_in_the_environment() {
     assert!(!citas.realtime.session.interrupt);
     let transfers: Vec<_> = citas.calls.destinations.iter().map(|known| known.name.as_str()).collect();
     assert_eq!(transfers, ["recepcion"]);
-    assert_eq!((citas.calls.limits.cost, citas.max_day_cost), (Some(800_000), Some(40_000_000)));
+    assert_eq!(
+        (citas.calls.limits.cost, citas.max_day_cost),
+        (Some(MicroUsd::from_usd(0.8)), Some(MicroUsd::from_usd(40.0)))
+    );
     assert!(citas.keep.audio && citas.keep.events && !citas.keep.transcript);
     assert_eq!(citas.retention_days, Some(30));
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::call::ledger::Price;
+use crate::units::MicroUsd;
 
 #[test]
 fn an_empty_text_switches_off_what_can_be_switched_off() {
@@ -110,7 +111,10 @@ fn instructions_come_from_the_file_and_must_be_text_of_reasonable_size() {
 fn limits_of_cost_are_in_dollars_and_say_so_if_nobody_knows_what_a_model_costs() {
     let limits = [("MAX_CALL_COST", "0.25"), ("MAX_DAY_COST", "20")];
     let priced = config(&limits).unwrap();
-    assert_eq!((priced.calls.limits.cost, priced.calls.max_day_cost), (Some(250_000), Some(20_000_000)));
+    assert_eq!(
+        (priced.calls.limits.cost, priced.calls.max_day_cost),
+        (Some(MicroUsd::from_usd(0.25)), Some(MicroUsd::from_usd(20.0)))
+    );
     assert_eq!(priced.remarks, []);
     let unlimited = config(&[("MAX_CALL_COST", "0.0"), ("OPENAI_REALTIME_MODEL", "mine")]).unwrap();
     assert_eq!((unlimited.calls.limits.cost, unlimited.remarks), (None, vec![]));
@@ -143,7 +147,7 @@ fn a_file_of_prices_replaces_the_built_in_ones_and_is_named_with_line_and_key_if
     };
     let prices = read("dated = \"2027-03-01\"\n[minutes]\ngpt-transcribe = 0.01\n").unwrap().realtime.prices;
     assert_eq!((&*prices.dated, prices.conversation), ("2027-03-01", None), "nothing of ours is left");
-    assert_eq!(prices.transcription, Some(Price::Minute(10_000)));
+    assert_eq!(prices.transcription, Some(Price::Minute(MicroUsd::new(10_000))));
     let problems = read("dated = \"2027-03-01\"\n[minutes]\ngpt-transcribe = \"0.01\"\n").unwrap_err();
     let lines: Vec<_> =
         Problem::notices(&problems).iter().map(|notice| notice.line(Language::English)).collect();

@@ -18,6 +18,7 @@ use openai_inbound_calls::realtime::dialect::TurnDetection;
 use openai_inbound_calls::sim::asterisk::{self, Version};
 use openai_inbound_calls::sim::realtime::pattern;
 use openai_inbound_calls::sim::wire::Impairment;
+use openai_inbound_calls::units::MicroUsd;
 
 use super::world::{Dice, MS, Network, WALL, World, mark};
 use troubles::{LAST_MS, LONG_MS, happen, troubles};
@@ -216,7 +217,7 @@ fn create(seed: u64, dice: &mut Dice, watched: bool) -> World {
         silence: dice.one_in(3).then(|| MS * (800 + dice.below(1_500) as u32)),
         no_audio: dice.one_in(3).then(|| MS * (500 + dice.below(3_000) as u32)),
         tokens: dice.one_in(4).then(|| 50 + dice.below(400)),
-        cost: dice.one_in(4).then(|| 500 + dice.below(4_000)),
+        cost: dice.one_in(4).then(|| MicroUsd::new(500 + dice.below(4_000))),
     };
     world.reloads = dice.one_in(4);
     if dice.one_in(4) {
@@ -224,7 +225,7 @@ fn create(seed: u64, dice: &mut Dice, watched: bool) -> World {
     }
     if dice.one_in(4) {
         let most = 300 + dice.below(3_000);
-        world.decide(|rules| rules.max_day_cost = Some(most));
+        world.decide(|rules| rules.max_day_cost = Some(MicroUsd::new(most)));
         if dice.one_in(2) {
             let earlier = dice.below(most + most / 4);
             world.tell_earlier_cost(0, earlier);

@@ -9,6 +9,7 @@ use openai_inbound_calls::exchange::Order;
 use openai_inbound_calls::sim::asterisk::{self, Codec, IncomingCall, Stop};
 use openai_inbound_calls::sim::caller::Step;
 use openai_inbound_calls::sim::realtime::{Answer, Fault, FaultKind, Script, Trigger, pattern};
+use openai_inbound_calls::units::MicroUsd;
 
 use crate::exchange::Machine;
 use crate::task::Happened;
@@ -373,7 +374,7 @@ pub(super) fn happen(world: &mut World, trouble: Trouble) {
         }
         Trouble::Burden { machine } => world.burden(machine),
         Trouble::Decide { max_calls, max_day_cost } => world.decide(|rules| {
-            (rules.max_calls, rules.max_day_cost) = (max_calls, max_day_cost);
+            (rules.max_calls, rules.max_day_cost) = (max_calls, max_day_cost.map(MicroUsd::new));
         }),
         Trouble::Stall { .. }
         | Trouble::HoldUp { .. }
