@@ -233,7 +233,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn of_a_recording_whose_files_stay_nothing_is_erased() {
         let (folder, settings) = folder();
-        let (log, _reader, _away) = registry::open(&settings, Opener::Guest, Box::new(|_| ()));
+        let (log, _reader, _idle_writer) = registry::open(&settings, Opener::Guest, Box::new(|_| ()));
         // A file cannot get the name of a folder.
         std::fs::create_dir(folder.path().join(format!(".{ID}_audio.wav.deleted"))).unwrap();
         let forgotten =

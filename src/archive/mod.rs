@@ -180,7 +180,7 @@ impl Archive {
         let tell = move |notice: Notice| operator.say(&notice);
         let runtime = runtime()?;
         let (log, calls, writer) = {
-            let _inside = runtime.enter();
+            let _runtime_context = runtime.enter();
             let opener = if daemon.is_some() { Opener::Daemon } else { Opener::Guest };
             registry::open(&config.call_log, opener, Box::new(tell))
         };

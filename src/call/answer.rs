@@ -140,7 +140,7 @@ impl Call {
 
     /// A response ended after the call had closed its session: it only has to be paid for.
     pub(super) fn last_response(&mut self, response: &Response) {
-        let _over = self.responses.done(self.now, response, Outcome::Given);
+        self.responses.done(self.now, response, Outcome::Given);
         self.response_paid(response);
     }
 

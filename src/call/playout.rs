@@ -7,7 +7,7 @@
 //! asking [`rtp::Stream`] for the next packet.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::media::base64;
 use crate::media::frame::ms_of;
@@ -200,11 +200,6 @@ impl Playout {
     /// Whether all the audio of this response that was queued has its end.
     pub fn is_complete(&self, response: &ResponseId) -> bool {
         self.segments.iter().all(|segment| segment.response != *response || segment.complete)
-    }
-
-    /// The item being heard (or next to be heard).
-    pub fn item(&self) -> Option<&ItemId> {
-        self.segments.front().map(|segment| &segment.item)
     }
 
     /// Queues a piece of an item's audio, as it came. How many bytes of sound it is; [`Self::newest`] gives them back.
@@ -440,11 +435,6 @@ impl Playout {
         if self.queue.is_empty() && self.queue.capacity() > 2 * KEPT_BYTES {
             self.queue.shrink_to(KEPT_BYTES);
         }
-    }
-
-    /// How long what waits would take to be heard.
-    pub fn waiting(&self) -> Duration {
-        Duration::from_millis(ms_of(self.queue.len() as u64))
     }
 }
 

@@ -1,5 +1,7 @@
 //! What leaves for the caller at each tick, what was heard of an item, and what may not happen to the queue.
 
+use std::time::Duration;
+
 use ::base64::Engine as _;
 use ::base64::engine::general_purpose::STANDARD;
 
@@ -123,13 +125,13 @@ fn bad_base64_and_too_much_speech_are_refused() {
     assert_eq!(playout.push(&"r".into(), &"i".into(), 0, "%%%%"), Err(Dropped::Malformed));
     let half = format!("{}%%%%", STANDARD.encode([1; 1_200]));
     assert_eq!(playout.push(&"r".into(), &"i".into(), 0, &half), Err(Dropped::Malformed));
-    assert_eq!((playout.waiting(), playout.item()), (Duration::ZERO, None), "nothing of it is queued");
+    assert_eq!((playout.queue.len(), playout.segments.len()), (0, 0), "nothing of it is queued");
     let minute = STANDARD.encode(vec![1; 60 * 8_000]);
     for _ in 0..10 {
         playout.push(&"r".into(), &"i".into(), 0, &minute).expect("there is room");
     }
     assert_eq!(playout.push(&"r".into(), &"i".into(), 0, &minute), Err(Dropped::Full));
-    assert_eq!(playout.waiting(), Duration::from_mins(10));
+    assert_eq!(playout.queue.len(), 10 * 60 * 8_000);
 }
 
 #[test]

@@ -270,7 +270,7 @@ fn disorder_and_loss_are_mended_by_numbers_too() {
 #[test]
 fn what_the_clock_has_filled_is_not_filled_again_though_timestamps_stand_still() {
     let mut bench = Bench::open();
-    let _begin = bench.stamped(&[0], |_| 77);
+    bench.stamped(&[0], |_| 77);
     bench.pass(260);
     bench.heard();
     for n in 1..=10 {

@@ -83,7 +83,7 @@ mod tests {
     #[test]
     fn calls_outlive_a_lost_connection_but_no_restart() {
         let (mut absence, now) = (Absence::default(), now());
-        let _first = absence.ends(now, Some("a".to_owned()), 0, 0);
+        absence.ends(now, Some("a".to_owned()), 0, 0);
         absence.begins(now);
         absence.begins(now + SEVEN);
         let back = Notice::AriBack { seconds: 7, kept: 2, ended: 1 };
@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn an_asterisk_that_does_not_tell_is_taken_for_the_same() {
         let (mut absence, now) = (Absence::default(), now());
-        let _first = absence.ends(now, Some("a".to_owned()), 0, 0);
+        absence.ends(now, Some("a".to_owned()), 0, 0);
         absence.begins(now);
         let (left, _) = absence.ends(now, None, 1, 0);
         assert_eq!(left, LegEvent::CallerLeft);

@@ -288,7 +288,7 @@ pub(super) async fn events(
     State(api): State<Api>,
     Params(NoQuery {}): Params<NoQuery>,
 ) -> Result<Response, Problem> {
-    let room = Arc::clone(&api.1).try_acquire_owned().map_err(|_| {
+    let permit = Arc::clone(&api.1).try_acquire_owned().map_err(|_| {
         let detail =
             format!("{STREAMS} streams of events are open already; GET /calls/live tells the same once");
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_streams", detail)
@@ -296,7 +296,7 @@ pub(super) async fn events(
     })?;
     let mut every = interval(EVERY);
     every.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let watcher = Watcher { api, every, shown: HashMap::new(), state: None, _room: room };
+    let watcher = Watcher { api, every, shown: HashMap::new(), state: None, _permit: permit };
     let news = stream::unfold(watcher, |mut watcher| async move {
         let event = watcher.next().await?;
         Some((Ok::<_, Infallible>(event), watcher))
@@ -307,7 +307,7 @@ pub(super) async fn events(
 /// One open stream, with what the client has been told so far.
 struct Watcher {
     api: Api,
-    _room: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
     every: Interval,
     shown: HashMap<String, Arc<[Utterance]>>,
     state: Option<DaemonState>,

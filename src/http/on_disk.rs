@@ -49,10 +49,11 @@ impl OnDisk {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Problem> {
         answer(async {
-            let place = place(&self.room).await;
+            let permit = permit(&self.room).await;
             tokio::task::spawn_blocking(move || {
-                let _place = place;
-                work()
+                let done = work();
+                drop(permit);
+                done
             })
             .await
         })
@@ -74,8 +75,10 @@ impl OnDisk {
     ) -> Result<T, Problem> {
         let room = Arc::clone(&self.room);
         let task = tokio::spawn(async move {
-            let _place = place(&room).await;
-            work.await
+            let permit = permit(&room).await;
+            let done = work.await;
+            drop(permit);
+            done
         });
         answer(task).await
     }
@@ -86,11 +89,11 @@ impl OnDisk {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Option<T> {
         let looked = timeout(LOOK, async {
-            let place = place(&self.looking).await;
+            let permit = permit(&self.looking).await;
             let (tell, told) = oneshot::channel();
             let look = move || {
                 let seen = work();
-                drop(place);
+                drop(permit);
                 // The request may have timed out meanwhile; then nobody needs the result.
                 tell.send(seen).ok();
             };
@@ -113,7 +116,7 @@ async fn answer<T>(work: impl Future<Output = Result<T, JoinError>>) -> Result<T
     }
 }
 
-async fn place(of: &Arc<Semaphore>) -> OwnedSemaphorePermit {
+async fn permit(of: &Arc<Semaphore>) -> OwnedSemaphorePermit {
     Arc::clone(of).acquire_owned().await.expect("the semaphore is never closed")
 }
 

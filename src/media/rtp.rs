@@ -15,8 +15,6 @@ pub const PACKET_BYTES: usize = HEADER_BYTES + FRAME_BYTES;
 pub const PAYLOAD_ULAW: u8 = 0;
 /// The payload type of G.711 A-law (RFC 3551 table 4).
 pub const PAYLOAD_ALAW: u8 = 8;
-/// The payload type of comfort noise (RFC 3389).
-pub const PAYLOAD_COMFORT_NOISE: u8 = 13;
 
 /// Why a datagram is not a usable RTP packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -194,7 +194,7 @@ mod tests {
             ("::1", "::1"),
             ("::", "127.0.0.1"),
         ] {
-            let (here, _there) = connection(listen, connect);
+            let (here, _other_end) = connection(listen, connect);
             assert_eq!(both_ways(&here), [own; 2], "{listen} {connect}");
             assert_eq!(of(here.local_addr().unwrap(), here.peer_addr().unwrap()), own);
         }

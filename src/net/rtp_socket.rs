@@ -41,12 +41,6 @@ impl PortPool {
         Self { free: range.filter(|port| port % 2 == 0).collect(), resting: VecDeque::new() }
     }
 
-    /// The number of calls that could start now.
-    pub fn available(&mut self, now: Instant) -> usize {
-        self.wake(now);
-        self.free.len()
-    }
-
     /// Binds the next free port. Ports that another program holds move to the end of the queue; they are
     /// returned too, so that the owner of the pool can log them.
     ///

@@ -24,7 +24,7 @@ impl Library {
     /// system refuses to remove a file that it has renamed, the recording has left the library, and the next start
     /// removes the file.
     pub fn delete(&self, id: &RecordingId) -> Result<(), LibraryError> {
-        let _ours = match Folder::of(self.folder(), id).is_owned() {
+        let _lock = match Folder::of(self.folder(), id).is_owned() {
             Ok(true) => return Err(LibraryError::Live),
             // A crash left this folder. The lock prevents others from completing it now.
             Ok(false) => Some(Live::adopt(self.folder(), id)?.ok_or(LibraryError::Live)?),

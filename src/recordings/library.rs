@@ -271,7 +271,7 @@ impl Library {
         };
         // The lock is held until the export is complete, so that a daemon that starts meanwhile does not finish the
         // recording.
-        let _ours = Live::adopt(&self.settings.folder, id)?.ok_or(LibraryError::Live)?;
+        let _lock = Live::adopt(&self.settings.folder, id)?.ok_or(LibraryError::Live)?;
         let language = self.settings.language;
         let finish =
             Finish { id, folder: &folder, identity, target, recipients: &[], language, after: After::Kept };

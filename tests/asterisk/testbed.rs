@@ -102,7 +102,7 @@ impl Testbed {
         ]);
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
         let realtime = {
-            let _inside = runtime.enter();
+            let _runtime_context = runtime.enter();
             scripts.server()
         };
         let folder = tempfile::Builder::new().prefix(name).tempdir().expect("a folder");
@@ -162,7 +162,7 @@ impl Testbed {
 
     /// Places calls without waiting for their end.
     pub(crate) fn place(&self, scenario: &str, number: &str, seconds: f64, scripts: Vec<Vec<Step>>) -> Calls {
-        let _inside = self.runtime.enter();
+        let _runtime_context = self.runtime.enter();
         let (mut phones, mut standings, mut csv) =
             (JoinSet::new(), HashMap::new(), "SEQUENTIAL\n".to_owned());
         let count = scripts.len();

@@ -40,7 +40,7 @@ fn a_caller_who_hangs_up_is_noticed_although_the_other_program_is_told() {
     world.dial(vec![Step::Pause(120_000 * MS)]);
     world.run_to(3_000);
     // A program that does nothing with the application.
-    let _other = world.connect_to_asterisk().expect("it is let in");
+    let _other_connection = world.connect_to_asterisk().expect("it is let in");
     world.run_to(6_000);
     assert_eq!(world.live.len(), 1, "the call goes on without its events");
     world.hang_up(0);

@@ -133,7 +133,7 @@ async fn of_bridges_that_were_never_joined_those_without_a_caller_are_removed() 
     let base = format!("http://{}/ari", world.asterisk.address());
     let rest = AriRest::new(&base, "asterisk", "testbed", &tls).expect("a client");
     // A caller of another daemon, whose bridge is about to be joined.
-    let (_other, _) = connect_async(events_url(&world, "other-app")).await.expect("it is let in");
+    let (_other_connection, _) = connect_async(events_url(&world, "other-app")).await.expect("it is let in");
     let incoming = IncomingCall { app: "other-app".into(), ..IncomingCall::default() };
     let call = world.asterisk.call(incoming, |now| Caller::new(now, vec![Step::Pause(ms(60_000))], 7));
     let others = ChannelId::from(world.asterisk.outcome(call).channel.as_str()).bridge();

@@ -60,7 +60,7 @@ pub(crate) fn ari_event(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     drop(event::parse(text));
     drop(event::parse_channel(text));
-    let _application = Application::parse(text);
+    drop(Application::parse(text));
     assert!(media_address(text).is_none_or(|address| address.port() != 0));
 }
 
@@ -113,7 +113,7 @@ pub(crate) fn call(bytes: &[u8]) {
         }));
         assert!(call.deadline().is_none_or(|at| at > now), "a deadline in the past");
     }
-    let _report = call.report();
+    drop(call.report());
 }
 
 fn leg(argument: &[u8]) -> LegEvent {

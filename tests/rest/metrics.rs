@@ -94,7 +94,7 @@ fn glance() -> Glance {
 fn a_call_counts_while_it_runs_and_no_less_when_it_is_over() {
     let scene = scene(With::default());
     let seat = scene.call("17.1", true);
-    let _other = scene.call("17.2", true);
+    let _other_call = scene.call("17.2", true);
     seat.show(glance());
     let live = samples(&scene.world);
     for (name, value) in [

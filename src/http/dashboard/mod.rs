@@ -52,9 +52,9 @@ const FILES: [(&str, &str, &str); 16] = [
     ("plot.js", JS, include_str!("plot.js")),
 ];
 
-/// Permits scripts, styles, data and audio from this server only. `blob:` covers objects that the page itself creates.
+/// Permits scripts, styles, pictures, data and audio from this server only.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
-    media-src 'self' blob:; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+    media-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// Whether the path is the page or one of its files, which need no token.
 pub(super) fn is_page(path: &str) -> bool {

@@ -73,16 +73,16 @@ impl Shelf {
         let fine = |error: LibraryError| {
             assert!(!matches!(error, LibraryError::NotFound | LibraryError::Io(_)), "{error}");
         };
-        let _facts = library.facts(&id).map_err(fine);
+        library.facts(&id).map_err(fine).ok();
         if let Ok(document) = library.conversation(&id) {
             let told: serde_json::Value = serde_json::from_str(&document.text).expect("JSON");
             assert_eq!(told["call_id"], "1795180048.12");
             assert!(told["conversation"].is_array() && told["duration_seconds"].is_number(), "{told}");
         }
-        let _summary = library.summary(&id).map_err(fine);
-        let _events = library.events(&id).map_err(fine);
+        library.summary(&id).map_err(fine).ok();
+        library.events(&id).map_err(fine).ok();
         let target = self.folder.path().join("export");
-        let _exported = library.export(&id, &target).map_err(fine);
+        library.export(&id, &target).map_err(fine).ok();
         let sizes =
             fs::read_dir(&target).expect("a folder").map(|file| file.and_then(|file| file.metadata()));
         let bytes: u64 = sizes.map(|size| size.expect("a file").len()).sum();

@@ -53,7 +53,7 @@ struct Api {
 impl Drop for Api {
     fn drop(&mut self) {
         // The databases need tasks to close.
-        let _inside = self.runtime.enter();
+        let _runtime_context = self.runtime.enter();
         self.routers = None;
         self.tasks.abort_all();
     }
@@ -78,7 +78,7 @@ impl Api {
         let token = ApiToken { name: "full".into(), role: Role::Full, secret: Secret::new(SECRET.into()) };
         let mut tasks = JoinSet::new();
         let routers = {
-            let _inside = runtime.enter();
+            let _runtime_context = runtime.enter();
             [Vec::new(), vec![token]].map(|tokens| router(folder.path(), tokens, &mut tasks))
         };
         let api = Self { runtime, routers: Some(routers), tasks, _folder: folder };
