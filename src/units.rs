@@ -1,7 +1,10 @@
-//! Quantities that must not be mixed up where one module hands them to another: money, for the time being.
+//! Quantities that must not be mixed up where one module hands them to another: money, and lengths of time in whole
+//! milliseconds.
 //!
 //! Each is a whole number of its unit, and is written into files and answers as that number. Sums and differences never
 //! overflow: what servers and files tell may have any value.
+
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -62,6 +65,48 @@ pub struct Cost {
     pub estimated: bool,
 }
 
+/// A length of time in whole milliseconds, as files, databases and answers hold it. What is measured or waited for in the
+/// program is a [`Duration`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Milliseconds(u64);
+
+impl Milliseconds {
+    /// No time.
+    pub const ZERO: Self = Self(0);
+
+    /// So many milliseconds.
+    #[must_use]
+    pub const fn new(ms: u64) -> Self {
+        Self(ms)
+    }
+
+    /// The number of milliseconds.
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+
+    /// The length in seconds.
+    #[must_use]
+    pub fn seconds(self) -> f64 {
+        self.0 as f64 / 1e3
+    }
+
+    /// The sum, at most what fits.
+    #[must_use]
+    pub const fn saturating_add(self, more: Self) -> Self {
+        Self(self.0.saturating_add(more.0))
+    }
+}
+
+impl From<Duration> for Milliseconds {
+    /// Rounds down.
+    fn from(length: Duration) -> Self {
+        Self(length.as_millis().try_into().unwrap_or(u64::MAX))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,5 +124,15 @@ mod tests {
         );
         assert_eq!(serde_json::to_string(&cent).unwrap(), "10000");
         assert_eq!(serde_json::from_str::<MicroUsd>("10000").unwrap(), cent);
+    }
+
+    #[test]
+    fn time_is_written_as_a_number_and_never_overflows() {
+        let length = Milliseconds::from(Duration::from_micros(1_500_999));
+        assert_eq!((length, length.seconds()), (Milliseconds::new(1_500), 1.5));
+        let most = Milliseconds::from(Duration::MAX);
+        assert_eq!((most.get(), most.saturating_add(length)), (u64::MAX, most));
+        assert_eq!(serde_json::to_string(&length).unwrap(), "1500");
+        assert_eq!(serde_json::from_str::<Milliseconds>("1500").unwrap(), length);
     }
 }

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::realtime::usage::Usage;
-use crate::units::{Cost, MicroUsd};
+use crate::units::{Cost, MicroUsd, Milliseconds};
 
 /// Tokens by kind. The cached ones are a part of those read, and counted among them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -81,8 +81,8 @@ pub struct Bill {
     pub conversation: Tokens,
     /// Of the model that transcribes, if it counts tokens.
     pub transcription: Tokens,
-    /// Sound that was transcribed, milliseconds.
-    pub transcribed_ms: u64,
+    /// Sound that was transcribed.
+    pub transcribed: Milliseconds,
     /// All of it; `None`: unknown.
     pub cost: Option<MicroUsd>,
     /// What of it is known: it costs that or more.
@@ -111,7 +111,7 @@ impl Bill {
 #[derive(Debug, Clone, Copy, Default)]
 struct Account {
     tokens: Tokens,
-    audio_ms: u64,
+    audio: Milliseconds,
     /// How often it was used, how often that was told in tokens, and how often it is known for how much sound.
     times: u64,
     in_tokens: u64,
@@ -223,9 +223,9 @@ impl Account {
     }
 
     /// So much sound was for it; `told` by the server, or guessed.
-    fn time(&mut self, ms: u64, told: bool) {
+    fn time(&mut self, sound: Milliseconds, told: bool) {
         self.in_time += 1;
-        self.audio_ms = self.audio_ms.saturating_add(ms);
+        self.audio = self.audio.saturating_add(sound);
         self.guessed_time |= !told;
     }
 
@@ -234,7 +234,7 @@ impl Account {
         let (counted, cost) = match price? {
             Price::Tokens(rates) => (self.in_tokens, self.tokens.cost(rates)),
             Price::Minute(rate) => {
-                (self.in_time, u128::from(self.audio_ms) * u128::from(rate.get()) * 1_000_000 / 60_000)
+                (self.in_time, u128::from(self.audio.get()) * u128::from(rate.get()) * 1_000_000 / 60_000)
             }
         };
         (counted > 0 || self.times == 0).then_some(cost)
@@ -263,9 +263,8 @@ impl Ledger {
     /// Something the caller said is text now, or was to become it; `spoken`: how long they spoke, if that is known.
     pub fn transcription(&mut self, usage: &Usage, spoken: Option<Duration>) {
         self.transcription.count(Tokens::of_transcription(usage), usage);
-        let spoken = spoken.map(|spoken| spoken.as_millis().try_into().unwrap_or(u64::MAX));
-        if let Some(ms) = usage.audio_ms.or(spoken) {
-            self.transcription.time(ms, usage.audio_ms.is_some());
+        if let Some(sound) = usage.audio.or(spoken.map(Milliseconds::from)) {
+            self.transcription.time(sound, usage.audio.is_some());
         }
     }
 
@@ -281,7 +280,7 @@ impl Ledger {
         Bill {
             conversation: conversation.tokens,
             transcription: transcription.tokens,
-            transcribed_ms: transcription.audio_ms,
+            transcribed: transcription.audio,
             cost: cost.zip(cost_of_words).map(|(one, other)| micro(one + other)),
             at_least: micro(cost.unwrap_or(0) + cost_of_words.unwrap_or(0)),
             estimated: conversation.is_estimated(prices.conversation.as_ref())

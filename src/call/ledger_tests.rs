@@ -97,13 +97,13 @@ fn a_response_of_which_nothing_is_told_makes_the_cost_an_estimate_and_nothing_el
 
 #[test]
 fn a_transcription_is_priced_apart_by_the_time_told_or_the_time_spoken() {
-    let told = |seconds: u64| Usage { audio_ms: Some(seconds * 1_000), ..Usage::default() };
+    let told = |seconds: u64| Usage { audio: Some(Milliseconds::new(seconds * 1_000)), ..Usage::default() };
     let mut ledger = ledger(&[GREETING]);
     ledger.transcription(&told(20), Some(Duration::from_secs(99)));
     ledger.transcription(&told(20), None);
     let bill = ledger.bill(&prices());
     assert_eq!(
-        (bill.cost.map(MicroUsd::get), bill.estimated, bill.transcribed_ms),
+        (bill.cost.map(MicroUsd::get), bill.estimated, bill.transcribed.get()),
         (Some(1_200 + 3_000), false, 40_000)
     );
     ledger.transcription(&Usage::default(), Some(Duration::from_secs(20)));
@@ -143,7 +143,7 @@ fn a_transcription_that_is_counted_in_tokens_reads_sound_and_writes_text() {
         "2 s at 0.0045 a minute"
     );
     let mut in_time = Ledger::default();
-    in_time.transcription(&Usage { audio_ms: Some(2_000), ..Usage::default() }, None);
+    in_time.transcription(&Usage { audio: Some(Milliseconds::new(2_000)), ..Usage::default() }, None);
     assert_eq!(in_time.bill(&by_tokens).cost, None, "seconds have no price in tokens");
 }
 
@@ -155,7 +155,7 @@ fn without_a_price_the_tokens_are_counted_and_the_cost_is_unknown_and_not_zero()
     assert_eq!((bill.cost, bill.at_least.get(), bill.conversation.written()), (None, 0, 121));
     let no_words = Prices { transcription: None, ..prices() };
     assert_eq!(ledger.bill(&no_words).cost.map(MicroUsd::get), Some(7_206), "nothing was transcribed");
-    ledger.transcription(&Usage { audio_ms: Some(2_000), ..Usage::default() }, None);
+    ledger.transcription(&Usage { audio: Some(Milliseconds::new(2_000)), ..Usage::default() }, None);
     let bill = ledger.bill(&no_words);
     assert_eq!((bill.cost, bill.at_least.get(), bill.estimated), (None, 7_206, false));
 }
@@ -176,12 +176,12 @@ fn numbers_of_any_size_are_survived() {
         output: all,
         text_out: all,
         audio_out: all,
-        audio_ms: None,
+        audio: None,
     };
     let mut ledger = Ledger::default();
     ledger.response(&huge);
     ledger.response(&huge);
-    ledger.transcription(&Usage { audio_ms: Some(most), ..Usage::default() }, None);
-    ledger.transcription(&Usage { audio_ms: Some(most), ..Usage::default() }, None);
+    ledger.transcription(&Usage { audio: Some(Milliseconds::new(most)), ..Usage::default() }, None);
+    ledger.transcription(&Usage { audio: Some(Milliseconds::new(most)), ..Usage::default() }, None);
     assert_eq!(ledger.bill(&prices()).cost.map(MicroUsd::get), Some(most));
 }

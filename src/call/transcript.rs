@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::realtime::ItemId;
+use crate::units::Milliseconds;
 
 /// Who speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,10 +58,10 @@ pub struct Utterance {
     pub began: Option<Duration>,
     /// Since the call began.
     pub ended: Option<Duration>,
-    /// The caller cut it off after hearing so many milliseconds.
-    pub heard_ms: Option<u64>,
-    /// Of so many milliseconds that had arrived by then.
-    pub said_ms: Option<u64>,
+    /// The caller cut it off after hearing so much of it.
+    pub heard: Option<Milliseconds>,
+    /// Of so much that had arrived by then.
+    pub said: Option<Milliseconds>,
     /// What the caller did not get of it.
     pub flaw: Option<Flaw>,
     /// The turn is over, and the server is putting it into words.
@@ -76,8 +77,8 @@ impl Utterance {
             text: String::new(),
             began: None,
             ended: None,
-            heard_ms: None,
-            said_ms: None,
+            heard: None,
+            said: None,
             flaw: None,
             awaits_words: false,
         }
@@ -103,7 +104,7 @@ impl Utterance {
     pub(super) fn was_cut_off(&mut self, began: Duration, heard_ms: u64, said_ms: u64) {
         self.begins(began);
         self.ends(began + Duration::from_millis(heard_ms));
-        (self.heard_ms, self.said_ms) = (Some(heard_ms), Some(said_ms));
+        (self.heard, self.said) = (Some(Milliseconds::new(heard_ms)), Some(Milliseconds::new(said_ms)));
     }
 
     /// The caller did not get all of it.
@@ -128,8 +129,8 @@ impl Utterance {
 
     /// What the caller knows of it: all of it, or, of what they cut off, the words they have about heard.
     pub fn heard_text(&self) -> String {
-        match self.heard_ms.zip(self.said_ms) {
-            Some((heard, said)) => heard_words(&self.text, heard, said),
+        match self.heard.zip(self.said) {
+            Some((heard, said)) => heard_words(&self.text, heard.get(), said.get()),
             None => self.text.clone(),
         }
     }

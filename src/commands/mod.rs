@@ -183,7 +183,7 @@ fn list(library: &Library, limit: usize) -> Result<(), Failed> {
         // The recording may have been deleted in the meantime.
         let Ok(Facts { state, bytes, told, .. }) = library.facts(&id) else { continue };
         let ended = told.as_ref().filter(|_| state != State::Live);
-        let seconds = ended.map_or_else(|| "-".to_owned(), |told| (told.duration_ms / 1000).to_string());
+        let seconds = ended.map_or_else(|| "-".to_owned(), |told| (told.duration.get() / 1_000).to_string());
         let caller = told.as_ref().map_or("-", |told| told.caller.expose());
         print(&format!("{id}\t{}\t{seconds}\t{bytes}\t{}", state.code(), plain(caller)))?;
     }

@@ -9,7 +9,7 @@ use crate::call::Report;
 use crate::end_reason::EndReason;
 use crate::recordings::RecordingId;
 use crate::registry::{Row, Tokens, row_id};
-use crate::units::MicroUsd;
+use crate::units::{MicroUsd, Milliseconds};
 
 /// This machine, as rows name it.
 pub(super) fn host() -> String {
@@ -33,7 +33,7 @@ pub(super) fn offered(channel: &Channel, at: DateTime<FixedOffset>, host: &str, 
 pub(super) fn refused(row: Row, reason: EndReason) -> Row {
     Row {
         ended_us: Some(row.offered_us),
-        duration_ms: Some(0),
+        duration: Some(Milliseconds::ZERO),
         end_reason: Some(reason.code().to_owned()),
         tokens: Some(Tokens::default()),
         cost: Some(MicroUsd::ZERO),
@@ -50,7 +50,6 @@ pub(super) fn taken(row: Row, model: &str, agent: &str, recorded_at: Option<Date
 /// The same, over.
 pub(super) fn ended(row: Row, report: &Report) -> Row {
     let at = |after: Duration| row.offered_us.saturating_add(after.as_micros() as i64);
-    let ms = |waited: Duration| waited.as_millis() as u64;
     let latencies = &report.latencies;
     let (tokens, cost) = if report.session_stood {
         ((&report.bill).into(), report.bill.cost)
@@ -60,15 +59,15 @@ pub(super) fn ended(row: Row, report: &Report) -> Row {
     };
     Row {
         ended_us: Some(at(report.duration)),
-        duration_ms: Some(report.duration.as_millis() as u64),
+        duration: Some(report.duration.into()),
         end_reason: Some(report.reason.code().to_owned()),
         answered_us: report.answered.map(at),
         first_audio_us: latencies.greeting.map(at),
         turns: report.turns,
         interruptions: report.counters.barge_ins,
-        greeting_ms: latencies.greeting.map(ms),
-        turn_p50_ms: latencies.answer_percentile(50).map(ms),
-        turn_p95_ms: latencies.answer_percentile(95).map(ms),
+        greeting: latencies.greeting.map(Milliseconds::from),
+        turn_p50: latencies.answer_percentile(50).map(Milliseconds::from),
+        turn_p95: latencies.answer_percentile(95).map(Milliseconds::from),
         tokens: Some(tokens),
         cost,
         ..row

@@ -12,7 +12,7 @@ use super::listing::{after, limit, sought, span, when};
 use super::problem::Problem;
 use crate::number::{self, CallerNumber, CountryCode};
 use crate::registry::{CURSOR, Filter, Row, Tokens};
-use crate::units::MicroUsd;
+use crate::units::{MicroUsd, Milliseconds};
 
 /// The longest text of a filter, in characters. The columns of the database hold 255, so a longer text can match
 /// nothing.
@@ -154,13 +154,13 @@ impl From<Row> for Call {
             answered_at: row.answered_us.map(utc),
             first_audio_at: row.first_audio_us.map(utc),
             ended_at: row.ended_us.map(utc),
-            duration_seconds: row.duration_ms.map(|ms| ms as f64 / 1_000.0),
+            duration_seconds: row.duration.map(Milliseconds::seconds),
             end_reason: row.end_reason,
             turns: row.turns,
             interruptions: row.interruptions,
-            greeting_ms: row.greeting_ms,
-            turn_p50_ms: row.turn_p50_ms,
-            turn_p95_ms: row.turn_p95_ms,
+            greeting_ms: row.greeting.map(Milliseconds::get),
+            turn_p50_ms: row.turn_p50.map(Milliseconds::get),
+            turn_p95_ms: row.turn_p95.map(Milliseconds::get),
             tokens: row.tokens.map(TokenCounts::from),
             cost_usd: row.cost.map(MicroUsd::usd),
             erased: row.erased,

@@ -97,7 +97,7 @@ impl From<&Facts> for Recording {
             },
             start_time: started.format("%Y-%m-%dT%H:%M:%S%.6f").to_string(),
             utc_offset: told.and_then(|told| told.utc_offset).map(|offset| offset.to_string()),
-            duration_seconds: told.filter(|_| ended).map(|told| told.duration_ms as f64 / 1000.0),
+            duration_seconds: told.filter(|_| ended).map(|told| told.duration.seconds()),
             caller: told.map(|told| told.caller.clone()),
             called: told.map(|told| told.called.clone()),
             model: told.map(|told| told.model.clone()),

@@ -134,7 +134,7 @@ fn model(to: &mut Exposition, totals: &Totals) {
             to.sample("tokens_total", &[("model", model), ("use", by.code()), ("kind", kind)], count);
         }
     }
-    let seconds = totals.transcribed_ms as f64 / 1_000.0;
+    let seconds = totals.transcribed.seconds();
     to.counter("transcribed_seconds_total", "Sound that was transcribed.", seconds);
     let help = "What the models cost, as far as that is known.";
     to.counter("cost_usd_total", help, totals.cost.usd());

@@ -9,6 +9,7 @@ use super::csv::Format;
 use super::listing::{span, when};
 use super::problem::Problem;
 use crate::registry::stats::{Asked, By, Group, Latency, Sums};
+use crate::units::Milliseconds;
 
 /// The sums over the calls of one hour, day, agent or model.
 #[derive(Debug, Serialize, ToSchema)]
@@ -51,8 +52,8 @@ pub(super) struct Figure {
 }
 
 impl From<Latency> for Figure {
-    fn from(Latency { mean_ms, p50_ms, p95_ms }: Latency) -> Self {
-        Self { mean_ms, p50_ms, p95_ms }
+    fn from(Latency { mean_ms, p50, p95 }: Latency) -> Self {
+        Self { mean_ms, p50_ms: p50.map(Milliseconds::get), p95_ms: p95.map(Milliseconds::get) }
     }
 }
 
@@ -95,7 +96,7 @@ impl Stat {
             },
             calls: sums.calls,
             running: sums.running,
-            minutes: sums.duration_ms as f64 / 60_000.0,
+            minutes: sums.duration.get() as f64 / 60_000.0,
             tokens: sums.tokens.into(),
             unknown_tokens_calls: sums.unknown_tokens,
             cost_usd: sums.cost.usd(),

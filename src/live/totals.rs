@@ -14,7 +14,7 @@ use crate::end_reason::EndReason;
 use crate::realtime::rate_limits::RateLimits;
 
 use super::Facts;
-use crate::units::MicroUsd;
+use crate::units::{MicroUsd, Milliseconds};
 
 /// The upper bounds of a [`Histogram`] in milliseconds. The smallest covers the daemon's own share, one frame; the
 /// largest covers a caller who has given up.
@@ -100,8 +100,8 @@ pub struct Totals {
     pub tokens: BTreeMap<(Use, String), Tokens>,
     /// The remaining rate limits of the account, by model name, and when they were last reported.
     pub rate_limits: BTreeMap<String, (Instant, RateLimits)>,
-    /// The duration of the transcribed audio, in milliseconds.
-    pub transcribed_ms: u64,
+    /// The length of the transcribed audio.
+    pub transcribed: Milliseconds,
     /// The known part of the cost.
     pub cost: MicroUsd,
     /// The number of ended calls whose cost is unknown, wholly or in part.
@@ -146,7 +146,7 @@ impl Totals {
                 self.used(Use::Transcription, model, bill.transcription);
             }
             // These numbers come from OpenAI and may have any value.
-            self.transcribed_ms = self.transcribed_ms.saturating_add(bill.transcribed_ms);
+            self.transcribed = self.transcribed.saturating_add(bill.transcribed);
             self.cost = self.cost.saturating_add(bill.at_least);
         }
     }

@@ -106,7 +106,12 @@ fn a_response_and_a_transcription_tell_what_they_used_or_nothing() {
         let Ok(Event::CallerTranscript { usage, .. }) = parse(&text) else { panic!("a transcript") };
         usage
     };
-    assert_eq!(transcription(r#","usage":{"type":"duration","seconds":2.3}"#).audio_ms, Some(2_300));
+    assert_eq!(
+        transcription(r#","usage":{"type":"duration","seconds":2.3}"#)
+            .audio
+            .map(crate::units::Milliseconds::get),
+        Some(2_300)
+    );
     assert_eq!(
         ["", r#","usage":null"#, r#","usage":"x""#].map(|usage| transcription(usage).is_untold()),
         [true; 3]

@@ -10,6 +10,8 @@
 
 use serde_json::Value;
 
+use crate::units::Milliseconds;
+
 /// The most tokens that count for one response or transcription. The largest context of a model has about a million tokens. With
 /// a larger bound, few responses would make the sums of a day meaningless. A smaller one would count too few of a future model.
 const MOST_TOKENS: u64 = 100_000_000;
@@ -42,7 +44,7 @@ pub struct Usage {
     pub audio_out: Option<u64>,
     /// The length of the transcribed audio in milliseconds, if the transcription is billed by time
     /// (`"type":"duration"`).
-    pub audio_ms: Option<u64>,
+    pub audio: Option<Milliseconds>,
 }
 
 impl Usage {
@@ -61,7 +63,7 @@ impl Usage {
             output: count(&usage["output_tokens"]),
             text_out: count(&output["text_tokens"]),
             audio_out: count(&output["audio_tokens"]),
-            audio_ms: usage["seconds"].as_f64().map(audio_ms),
+            audio: usage["seconds"].as_f64().map(audio),
         }
     }
 
@@ -72,7 +74,7 @@ impl Usage {
 
     /// Whether the server reported any number of tokens, even 0.
     pub fn is_in_tokens(&self) -> bool {
-        !Self { audio_ms: None, ..*self }.is_untold()
+        !Self { audio: None, ..*self }.is_untold()
     }
 
     /// The number of tokens of all kinds. The result is 0 if the server reported none.
@@ -89,8 +91,8 @@ fn count(value: &Value) -> Option<u64> {
     count.map(|count| count.min(MOST_TOKENS))
 }
 
-fn audio_ms(seconds: f64) -> u64 {
-    ((seconds * 1_000.0).round() as u64).min(MOST_AUDIO_MS)
+fn audio(seconds: f64) -> Milliseconds {
+    Milliseconds::new(((seconds * 1_000.0).round() as u64).min(MOST_AUDIO_MS))
 }
 
 #[cfg(test)]
@@ -120,7 +122,7 @@ mod tests {
             output: Some(121),
             text_out: Some(30),
             audio_out: Some(91),
-            audio_ms: None,
+            audio: None,
         };
         assert_eq!((usage, usage.tokens()), (expected, 253));
     }
@@ -129,14 +131,14 @@ mod tests {
     fn a_transcription_is_counted_in_time_or_in_tokens() {
         let duration = read(r#"{"type":"duration","seconds":2.3}"#);
         assert_eq!(
-            (duration.audio_ms, duration.is_in_tokens(), duration.is_untold()),
-            (Some(2_300), false, false)
+            (duration.audio, duration.is_in_tokens(), duration.is_untold()),
+            (Some(Milliseconds::new(2_300)), false, false)
         );
         let tokens = read(
             r#"{"type":"tokens","total_tokens":26,"input_tokens":20,"output_tokens":6,
                 "input_token_details":{"text_tokens":3,"audio_tokens":17}}"#,
         );
-        assert_eq!((tokens.audio_in, tokens.output, tokens.audio_ms), (Some(17), Some(6), None));
+        assert_eq!((tokens.audio_in, tokens.output, tokens.audio), (Some(17), Some(6), None));
         assert!(tokens.is_in_tokens() && read(r#"{"total_tokens":0}"#).is_in_tokens());
     }
 
@@ -146,7 +148,11 @@ mod tests {
             let usage =
                 read(&format!(r#"{{"total_tokens":{huge},"output_tokens":{huge},"seconds":{huge}}}"#));
             let [most, longest] = [Some(MOST_TOKENS), Some(MOST_AUDIO_MS)];
-            assert_eq!((usage.total, usage.output, usage.audio_ms), (most, most, longest), "{huge}");
+            assert_eq!(
+                (usage.total, usage.output, usage.audio.map(Milliseconds::get)),
+                (most, most, longest),
+                "{huge}"
+            );
         }
     }
 
@@ -161,6 +167,6 @@ mod tests {
         );
         assert_eq!(odd, Usage { output: Some(20), ..Usage::default() });
         assert_eq!(odd.tokens(), 20, "without a total, the parts");
-        assert_eq!(read(r#"{"seconds":-3.5}"#).audio_ms, Some(0));
+        assert_eq!(read(r#"{"seconds":-3.5}"#).audio, Some(Milliseconds::ZERO));
     }
 }

@@ -12,6 +12,7 @@ use super::{RecordingId, State, Told};
 use crate::call::transcript::{Flaw, Speaker, Utterance};
 use crate::end_reason::EndReason;
 use crate::number::{self, CallerNumber};
+use crate::units::Milliseconds;
 
 /// The content of the conversation document.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -56,9 +57,9 @@ pub(super) struct Message {
     /// For an interrupted utterance: how much of it was sent to the caller. `said_ms` is the length of the whole
     /// utterance.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) heard_ms: Option<u64>,
+    pub(super) heard_ms: Option<Milliseconds>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) said_ms: Option<u64>,
+    pub(super) said_ms: Option<Milliseconds>,
     /// The words that the caller heard, estimated in proportion to the time and rounded to whole words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) heard_text: Option<String>,
@@ -197,10 +198,10 @@ fn message(utterance: &Utterance, timestamp: String, zero: i64) -> Message {
         item: utterance.item.to_string(),
         start_ms: utterance.began.map(into_sound),
         end_ms: utterance.ended.map(into_sound),
-        interrupted: utterance.heard_ms.is_some(),
-        heard_ms: utterance.heard_ms,
-        said_ms: utterance.said_ms,
-        heard_text: utterance.heard_ms.and(utterance.said_ms).map(|_| utterance.heard_text()),
+        interrupted: utterance.heard.is_some(),
+        heard_ms: utterance.heard,
+        said_ms: utterance.said,
+        heard_text: utterance.heard.and(utterance.said).map(|_| utterance.heard_text()),
         flaw: utterance.flaw.map(Flaw::code),
     }
 }
@@ -249,7 +250,7 @@ impl Head {
         let told = Told {
             started: NaiveDateTime::parse_from_str(&head.start_time, "%Y-%m-%dT%H:%M:%S%.f").ok()?,
             utc_offset: head.utc_offset.and_then(|offset| offset.parse().ok()),
-            duration_ms: (head.duration_seconds.max(0.0) * 1_000.0).round() as u64,
+            duration: Milliseconds::new((head.duration_seconds.max(0.0) * 1_000.0).round() as u64),
             caller: head.caller,
             called: head.called,
             model: head.model,
@@ -333,7 +334,7 @@ mod tests {
         assert_eq!((&talk[1]["start_ms"], &talk[1]["end_ms"]), (&2_000.into(), &3_750.into()));
         assert_eq!(json["events"][0]["at_ms"], 0);
         let told = document.told().unwrap();
-        assert_eq!((told.duration_ms, told.messages, told.caller.expose()), (285_500, 3, "+34600111222"));
+        assert_eq!((told.duration.get(), told.messages, told.caller.expose()), (285_500, 3, "+34600111222"));
         assert_eq!(told.utc_offset, FixedOffset::west_opt(5 * 3_600));
     }
 
@@ -355,7 +356,7 @@ mod tests {
         let json = r#"{"call_id":"rtc_abc123","start_time":"2025-10-20T14:30:25.123456","end_time":"x",
             "duration_seconds":285.5,"conversation":[{"a":1}],"total_messages":15,"audio_chunks_count":42}"#;
         let (told, state) = Head::read(json.as_bytes()).unwrap();
-        assert_eq!((told.messages, told.duration_ms, state), (15, 285_500, State::Finished));
+        assert_eq!((told.messages, told.duration.get(), state), (15, 285_500, State::Finished));
         assert!(told.caller.is_empty() && told.utc_offset.is_none());
         assert!(Head::read(b"{}").is_none());
     }

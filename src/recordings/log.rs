@@ -14,7 +14,7 @@ use crate::call::ledger::{Bill, Tokens};
 use crate::call::record::{Keep, Opening};
 use crate::call::transcript::{Speaker, Utterance};
 use crate::number::{self, CallerNumber};
-use crate::units::MicroUsd;
+use crate::units::{MicroUsd, Milliseconds};
 
 /// One line of the log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -117,10 +117,10 @@ pub(super) struct Said {
     pub(super) text: String,
     pub(super) began_ms: Option<u64>,
     pub(super) ended_ms: Option<u64>,
-    pub(super) heard_ms: Option<u64>,
+    pub(super) heard_ms: Option<Milliseconds>,
     /// The length of the whole utterance in milliseconds.
     #[serde(rename = "said_ms")]
-    pub(super) of_ms: Option<u64>,
+    pub(super) of_ms: Option<Milliseconds>,
     /// A code of `Flaw`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) flaw: Option<String>,
@@ -135,8 +135,8 @@ impl Said {
             text: utterance.text.clone(),
             began_ms: utterance.began.map(ms),
             ended_ms: utterance.ended.map(ms),
-            heard_ms: utterance.heard_ms,
-            of_ms: utterance.said_ms,
+            heard_ms: utterance.heard,
+            of_ms: utterance.said,
             flaw: utterance.flaw.map(|flaw| flaw.code().to_owned()),
             after,
         }
@@ -230,7 +230,7 @@ impl From<Bill> for Used {
         Self {
             tokens: bill.conversation.into(),
             transcription: Transcribed {
-                seconds: bill.transcribed_ms as f64 / 1e3,
+                seconds: bill.transcribed.seconds(),
                 tokens: bill.transcription.into(),
             },
             cost_usd: bill.cost.map(MicroUsd::usd),

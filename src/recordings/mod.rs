@@ -75,6 +75,7 @@ pub use writer::{Health, Recorder};
 use crate::call::record::Keep;
 use crate::number::CallerNumber;
 use crate::operator::Language;
+use crate::units::Milliseconds;
 
 /// Where and how recordings are kept.
 #[derive(Debug, Clone, PartialEq)]
@@ -140,8 +141,8 @@ pub struct Told {
     pub started: NaiveDateTime,
     /// The UTC offset of `started`. Recordings of the original system have none.
     pub utc_offset: Option<FixedOffset>,
-    /// How long the call lasted, in milliseconds.
-    pub duration_ms: u64,
+    /// How long the call lasted.
+    pub duration: Milliseconds,
     /// The caller's number. Empty if it is withheld or unknown.
     pub caller: CallerNumber,
     /// The number that the caller dialled. Empty if it is unknown.

@@ -364,9 +364,9 @@ mod tests {
             text: text.into(),
             began: None,
             ended: None,
-            heard_ms: None,
+            heard: None,
             awaits_words: false,
-            said_ms: None,
+            said: None,
             flaw: None,
         };
         Entry::Utterance { utterance, after: after.map(Into::into) }

@@ -75,8 +75,8 @@ impl Story {
         let Some(utterance) = self.transcript.after(&item, speaker, after.as_ref()) else { return };
         utterance.began = said.began_ms.map(Duration::from_millis);
         utterance.ended = said.ended_ms.map(Duration::from_millis);
-        utterance.heard_ms = said.heard_ms;
-        utterance.said_ms = said.of_ms;
+        utterance.heard = said.heard_ms;
+        utterance.said = said.of_ms;
         utterance.flaw = said.flaw.as_deref().and_then(Flaw::from_code);
         self.transcript.write(&item, &said.text);
     }
@@ -110,7 +110,7 @@ impl Story {
 
     /// How many times the caller interrupted the assistant.
     pub(super) fn interruptions(&self) -> u64 {
-        let counted = || self.transcript.utterances().iter().filter(|said| said.heard_ms.is_some()).count();
+        let counted = || self.transcript.utterances().iter().filter(|said| said.heard.is_some()).count();
         self.end.as_ref().and_then(|end| end.interruptions).unwrap_or_else(|| counted() as u64)
     }
 

@@ -72,8 +72,8 @@ fn dialogue(text: &mut String, told: &Conversation, language: Language) {
 
 /// The remark below an utterance that the caller interrupted.
 fn cut_off(message: &Message, language: Language) -> Option<String> {
-    let heard = seconds(message.heard_ms?, language);
-    let of = message.said_ms.map(|said| seconds(said, language));
+    let heard = seconds(message.heard_ms?.get(), language);
+    let of = message.said_ms.map(|said| seconds(said.get(), language));
     let words = on_one_line(message.heard_text.as_deref().unwrap_or_default());
     Some(match language {
         Language::Spanish => {
@@ -216,8 +216,8 @@ mod tests {
             flaw: None,
         };
         let cut = Message {
-            heard_ms: Some(1_240),
-            said_ms: Some(3_000),
+            heard_ms: Some(crate::units::Milliseconds::new(1_240)),
+            said_ms: Some(crate::units::Milliseconds::new(3_000)),
             heard_text: Some("Le puedo".into()),
             ..message("assistant", "Le puedo ofrecer el martes", Some(65_000))
         };

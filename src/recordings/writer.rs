@@ -31,6 +31,7 @@ use super::shared::{News, Shared};
 use super::{Facts, RecordingSettings, State, Told, live, recover, syncer};
 use crate::call::record::Opening;
 use crate::operator::{Detail, Notice};
+use crate::units::Milliseconds;
 
 /// The interval at which the writer examines all recordings. A longer one writes data later; a shorter one costs CPU
 /// time.
@@ -381,7 +382,7 @@ fn facts(recording: &Recording) -> Facts {
         told: Some(Told {
             started: opening.started.naive_local(),
             utc_offset: Some(*opening.started.offset()),
-            duration_ms: 0,
+            duration: Milliseconds::ZERO,
             caller: opening.caller.clone(),
             called: opening.called.clone(),
             model: opening.model.clone(),

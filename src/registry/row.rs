@@ -7,7 +7,7 @@ use sqlx::{Database, Encode, FromRow, Row as _, Type};
 use crate::call::ledger::{self, Bill};
 use crate::number::CallerNumber;
 use crate::sqlite::cut;
-use crate::units::MicroUsd;
+use crate::units::{MicroUsd, Milliseconds};
 
 /// The longest text in a row, in bytes. MySQL rejects longer texts, and a smaller value would cut model and agent
 /// names.
@@ -51,21 +51,21 @@ pub struct Row {
     pub first_audio_us: Option<i64>,
     /// When the call ended. `None` while the call is running, and after a crash.
     pub ended_us: Option<i64>,
-    /// How long the call lasted, in milliseconds. `None` while the call is running, and after a crash.
-    pub duration_ms: Option<u64>,
+    /// How long the call lasted. `None` while the call is running, and after a crash.
+    pub duration: Option<Milliseconds>,
     /// Why the call ended, as a code of [`EndReason`](crate::end_reason::EndReason). `None` while the call is running.
     pub end_reason: Option<String>,
     /// The number of answers that the assistant gave.
     pub turns: u64,
     /// How many times the caller interrupted the assistant.
     pub interruptions: u64,
-    /// The time from the caller's arrival to the first word that the caller heard, in milliseconds.
-    pub greeting_ms: Option<u64>,
-    /// The median of the call's response times, in milliseconds. A response time lasts from the caller's last word to
+    /// The time from the caller's arrival to the first word that the caller heard.
+    pub greeting: Option<Milliseconds>,
+    /// The median of the call's response times. A response time lasts from the caller's last word to
     /// the assistant's first.
-    pub turn_p50_ms: Option<u64>,
-    /// The 95th percentile of the call's response times, in milliseconds.
-    pub turn_p95_ms: Option<u64>,
+    pub turn_p50: Option<Milliseconds>,
+    /// The 95th percentile of the call's response times.
+    pub turn_p95: Option<Milliseconds>,
     /// The tokens that the call used; all zero if the call had no session with the model. `None` if the usage is
     /// unknown.
     pub tokens: Option<Tokens>,
@@ -233,6 +233,7 @@ impl Row {
         let id = |id: &str| cut(id, ID_BYTES);
         let number = |number: u64| i64::try_from(number).unwrap_or(MOST).min(MOST);
         let known = |value: Option<u64>| Value::Integer(value.map(number));
+        let time = |value: Option<Milliseconds>| known(value.map(Milliseconds::get));
         let tokens = |kind: fn(&Tokens) -> u64| known(self.tokens.as_ref().map(kind));
         vec![
             text(&self.row_id),
@@ -248,13 +249,13 @@ impl Row {
             Value::Integer(self.answered_us),
             Value::Integer(self.first_audio_us),
             Value::Integer(self.ended_us),
-            known(self.duration_ms),
+            time(self.duration),
             Value::Text(self.end_reason.as_deref().map(|reason| cut(reason, 64))),
             number(self.turns).into(),
             number(self.interruptions).into(),
-            known(self.greeting_ms),
-            known(self.turn_p50_ms),
-            known(self.turn_p95_ms),
+            time(self.greeting),
+            time(self.turn_p50),
+            time(self.turn_p95),
             tokens(|tokens| tokens.text_in),
             tokens(|tokens| tokens.audio_in),
             tokens(|tokens| tokens.cached_text_in),
@@ -275,6 +276,7 @@ impl<R: Cells> FromRow<'_, R> for Row {
         let text = |column| cells.text(column).map(Option::unwrap_or_default);
         let known = |column| cells.integer(column).map(|number| number.map(|number| number.max(0) as u64));
         let number = |column| known(column).map(Option::unwrap_or_default);
+        let time = |column| known(column).map(|ms| ms.map(Milliseconds::new));
         let tokens = match known("text_in")? {
             None => None,
             Some(text_in) => Some(Tokens {
@@ -301,13 +303,13 @@ impl<R: Cells> FromRow<'_, R> for Row {
             answered_us: cells.integer("answered_us")?,
             first_audio_us: cells.integer("first_audio_us")?,
             ended_us: cells.integer("ended_us")?,
-            duration_ms: known("duration_ms")?,
+            duration: time("duration_ms")?,
             end_reason: cells.text("end_reason")?,
             turns: number("turns")?,
             interruptions: number("interruptions")?,
-            greeting_ms: known("greeting_ms")?,
-            turn_p50_ms: known("turn_p50_ms")?,
-            turn_p95_ms: known("turn_p95_ms")?,
+            greeting: time("greeting_ms")?,
+            turn_p50: time("turn_p50_ms")?,
+            turn_p95: time("turn_p95_ms")?,
             tokens,
             cost: known("cost_micro_usd")?.map(MicroUsd::new),
         })

@@ -4,7 +4,7 @@
 use sqlx::FromRow;
 
 use super::row::{Cells, Tokens, Value};
-use crate::units::MicroUsd;
+use crate::units::{MicroUsd, Milliseconds};
 
 /// The question: which calls, and how they are grouped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,8 +51,8 @@ pub struct Sums {
     pub calls: u64,
     /// The number of these calls that are still running.
     pub running: u64,
-    /// The total duration, in milliseconds.
-    pub duration_ms: u64,
+    /// The total duration.
+    pub duration: Milliseconds,
     /// The tokens that the calls used. `estimated` is set if a part is estimated.
     pub tokens: Tokens,
     /// The number of ended calls whose usage is unknown. The sum of tokens does not include them.
@@ -69,16 +69,16 @@ pub struct Sums {
     pub turn_p95: Latency,
 }
 
-/// Statistics of one value over the calls that have it, in milliseconds. All fields are `None` if no call has the
+/// Statistics of one value over the calls that have it, All fields are `None` if no call has the
 /// value.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Latency {
-    /// The mean.
+    /// The mean, in milliseconds.
     pub mean_ms: Option<f64>,
     /// The median.
-    pub p50_ms: Option<u64>,
+    pub p50: Option<Milliseconds>,
     /// The 95th percentile.
-    pub p95_ms: Option<u64>,
+    pub p95: Option<Milliseconds>,
 }
 
 /// The columns for which percentiles are computed.
@@ -165,8 +165,8 @@ impl<R: Cells> FromRow<'_, R> for Sums {
             let count = number(&format!("{of}_count"))?;
             Ok(Latency {
                 mean_ms: (count > 0).then_some(number(&format!("{of}_sum"))? as f64 / count as f64),
-                p50_ms: known(&format!("{of}_p50"))?,
-                p95_ms: known(&format!("{of}_p95"))?,
+                p50: known(&format!("{of}_p50"))?.map(Milliseconds::new),
+                p95: known(&format!("{of}_p95"))?.map(Milliseconds::new),
             })
         };
         let calls = number("calls")?;
@@ -179,7 +179,7 @@ impl<R: Cells> FromRow<'_, R> for Sums {
             running: calls - number("ended")?.min(calls),
             unknown_tokens: number("unknown_tokens")?,
             unknown_cost: number("unknown_cost")?,
-            duration_ms: number("duration_ms")?,
+            duration: Milliseconds::new(number("duration_ms")?),
             tokens: Tokens {
                 text_in: number("text_in")?,
                 audio_in: number("audio_in")?,

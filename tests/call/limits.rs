@@ -277,7 +277,7 @@ fn where_nobody_knows_the_price_a_limit_of_cost_holds_nothing() {
     in_order(&world, EndReason::CallerHungUp, &Ending::CallerHungUp);
     let bill = &world.report(0).bill;
     assert_eq!((bill.cost, bill.at_least), (None, MicroUsd::ZERO));
-    assert!(bill.conversation.audio_out == 70 && bill.transcribed_ms >= 800, "{bill:?}");
+    assert!(bill.conversation.audio_out == 70 && bill.transcribed.get() >= 800, "{bill:?}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use openai_inbound_calls::call::record::{Entry, EventKind};
 use openai_inbound_calls::call::transcript::{Speaker, Utterance};
 use openai_inbound_calls::sim::caller::Step;
 use openai_inbound_calls::sim::realtime::{Answer, Fault, FaultKind, Trigger, pattern};
+use openai_inbound_calls::units::Milliseconds;
 
 use super::world::{MS, World};
 
@@ -154,11 +155,11 @@ fn words_are_told_with_their_times_and_what_was_heard_of_them() {
     world.run_to(14_000);
     let recorded = &world.tasks[0].recorded;
     let words = recorded.words();
-    let cut: Vec<_> = words.iter().filter(|word| word.heard_ms.is_some()).collect();
+    let cut: Vec<_> = words.iter().filter(|word| word.heard.is_some()).collect();
     assert_eq!(cut.len(), 2, "by the caller's voice, and by their hanging up: {words:?}");
     assert_eq!(cut[0].text, "Una respuesta larga.");
     for word in cut {
-        assert_eq!(word.length().map(|length| length.as_millis() as u64), word.heard_ms);
+        assert_eq!(word.length().map(Milliseconds::from), word.heard);
     }
     assert!(words.iter().all(|word| word.text.is_empty() || word.began.is_some()), "{words:?}");
     let events = recorded.events();
@@ -214,7 +215,10 @@ fn an_answer_that_the_end_cuts_off_is_recorded_as_far_as_it_was_heard() {
     let words = world.tasks[0].recorded.words();
     let answers: Vec<_> = words.iter().filter(|said| said.speaker == Speaker::Assistant).collect();
     let [answer] = answers[..] else { panic!("{words:?}") };
-    assert_eq!((answer.text.as_str(), answer.heard_ms), ("Una respuesta larga.", Some(heard)));
+    assert_eq!(
+        (answer.text.as_str(), answer.heard),
+        ("Una respuesta larga.", Some(Milliseconds::new(heard)))
+    );
     assert_eq!(answer.length(), Some(Duration::from_millis(heard)));
     assert!((900..1_200).contains(&heard), "{heard}");
 }

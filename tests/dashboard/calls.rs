@@ -11,7 +11,7 @@ fn sixty() -> Vec<Row> {
         let mut row = row(&format!("17.{n}"), &format!("+5730012{n:05}"), days_ago(n));
         match n {
             3 => (row.end_reason, row.agent) = (Some("transferred".into()), "ventas".into()),
-            7 => (row.end_reason, row.ended_us, row.duration_ms) = (None, None, None),
+            7 => (row.end_reason, row.ended_us, row.duration) = (None, None, None),
             9 => row.caller = "".into(),
             10 => (row.caller, row.called, row.erased) = ("".into(), String::new(), true),
             _ => {}

@@ -1,6 +1,7 @@
 //! Tests of the usage page: sums as charts and as a table.
 
 use openai_inbound_calls::registry::Row;
+use openai_inbound_calls::units::Milliseconds;
 
 use crate::browser::With;
 use crate::world::{Setting, World, days_ago, row};
@@ -12,7 +13,7 @@ fn ten_days() -> Vec<Row> {
         // An odd number of calls of a minute and a half: their sum is no whole number of minutes.
         for n in (0..=(day % 4)).filter(|n| (day, *n) != (3, 3)) {
             let mut row = row(&format!("17.{day}{n}"), "100", days_ago(day));
-            row.turn_p50_ms = Some(600 + 40 * day as u64);
+            row.turn_p50 = Some(Milliseconds::new(600 + 40 * day as u64));
             if n == 1 {
                 row.agent = "ventas".into();
             }

@@ -15,7 +15,7 @@ use openai_inbound_calls::media::wav;
 use openai_inbound_calls::operator::Language;
 use openai_inbound_calls::recordings::RecordingSettings;
 use openai_inbound_calls::registry::{self, Row, Tokens};
-use openai_inbound_calls::units::MicroUsd;
+use openai_inbound_calls::units::{MicroUsd, Milliseconds};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -169,13 +169,13 @@ pub(crate) fn row(call_id: &str, caller: &str, at: DateTime<Utc>) -> Row {
         offered_us,
         answered_us: Some(offered_us + 40_000),
         ended_us: Some(offered_us + 90_000_000),
-        duration_ms: Some(90_000),
+        duration: Some(Milliseconds::new(90_000)),
         end_reason: Some("caller_hung_up".into()),
         turns: 7,
         interruptions: 2,
-        greeting_ms: Some(860),
-        turn_p50_ms: Some(640),
-        turn_p95_ms: Some(1_200),
+        greeting: Some(Milliseconds::new(860)),
+        turn_p50: Some(Milliseconds::new(640)),
+        turn_p95: Some(Milliseconds::new(1_200)),
         tokens: Some(Tokens {
             text_in: 1_000,
             audio_in: 600,
@@ -194,7 +194,7 @@ pub(crate) fn row(call_id: &str, caller: &str, at: DateTime<Utc>) -> Row {
 pub(crate) fn recorded_row() -> Row {
     Row {
         recording_id: Some(RECORDING.into()),
-        duration_ms: Some(22_500),
+        duration: Some(Milliseconds::new(22_500)),
         ..row(ID, CALLER, "2026-11-20T19:30:25Z".parse().expect("a time"))
     }
 }

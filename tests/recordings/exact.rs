@@ -107,7 +107,7 @@ fn usage(bill: &Bill) -> serde_json::Value {
     };
     serde_json::json!({
         "tokens": tokens(bill.conversation),
-        "transcription": {"seconds": bill.transcribed_ms as f64 / 1e3, "tokens": tokens(bill.transcription)},
+        "transcription": {"seconds": bill.transcribed.get() as f64 / 1e3, "tokens": tokens(bill.transcription)},
         "cost_usd": bill.cost.map(|cost| cost.get() as f64 / 1e6),
         "estimated": bill.estimated,
         "prices_dated": "2026-11-20",

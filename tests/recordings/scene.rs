@@ -15,7 +15,7 @@ use openai_inbound_calls::operator::Language;
 use openai_inbound_calls::recordings::{
     Identity, Library, News, Recorder, RecordingId, RecordingSettings, Side,
 };
-use openai_inbound_calls::units::MicroUsd;
+use openai_inbound_calls::units::{MicroUsd, Milliseconds};
 
 /// The time limit of a wait: longer than anything here takes on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -83,9 +83,9 @@ pub(crate) fn utterance(item: &str, text: &str, began_ms: u64) -> Utterance {
         text: text.into(),
         began: Some(Duration::from_millis(began_ms)),
         ended: Some(Duration::from_millis(began_ms + 100)),
-        heard_ms: None,
+        heard: None,
         awaits_words: false,
-        said_ms: None,
+        said: None,
         flaw: None,
     }
 }
@@ -107,7 +107,7 @@ pub(crate) fn bill(cost: Option<u64>) -> Bill {
     Bill {
         conversation: tokens(cost.unwrap_or(7)),
         transcription: tokens(11),
-        transcribed_ms: 12_345,
+        transcribed: Milliseconds::new(12_345),
         cost: cost.map(MicroUsd::new),
         at_least: MicroUsd::new(cost.unwrap_or(0)),
         estimated: cost.is_none(),

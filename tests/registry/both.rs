@@ -4,7 +4,7 @@ use openai_inbound_calls::number::Sought;
 use openai_inbound_calls::paging::Cursor;
 use openai_inbound_calls::registry::stats::{Asked, By, Group, Latency};
 use openai_inbound_calls::registry::{CURSOR, Filter, Row, Tokens, Whose};
-use openai_inbound_calls::units::MicroUsd;
+use openai_inbound_calls::units::{MicroUsd, Milliseconds};
 use sqlx::AssertSqlSafe;
 use sqlx::sqlite::SqlitePool;
 
@@ -90,14 +90,14 @@ on_both! {
             called: "ñ".repeat(400),
             agent: "x".repeat(256),
             turns: u64::MAX,
-            duration_ms: Some(u64::MAX),
+            duration: Some(Milliseconds::new(u64::MAX)),
             ..ended("long", 0)
         };
         world.offer([long]);
         world.put(vec![ended("after", 1)]).await;
         let read = world.find("long").await.unwrap();
         assert_eq!((read.caller.expose().len(), read.called, read.agent.len()), (255, "ñ".repeat(127), 255));
-        assert_eq!((read.turns, read.duration_ms), (MOST, Some(MOST)));
+        assert_eq!((read.turns, read.duration), (MOST, Some(Milliseconds::new(MOST))));
     }
 
     async fn calls_of_a_server_that_counts_wrong_leave_the_sums_readable(place) {
@@ -108,7 +108,7 @@ on_both! {
             agent: "odd".into(),
             tokens,
             cost: Some(MicroUsd::new(cost)),
-            duration_ms: Some(u64::MAX),
+            duration: Some(Milliseconds::new(u64::MAX)),
             ..ended(&format!("o{n}"), 0)
         };
         world.offer(costs.into_iter().enumerate().map(odd));
@@ -116,7 +116,7 @@ on_both! {
         let asked = Asked { from_us: MONDAY - SECOND, to_us: MONDAY + SECOND, by: By::Agent, utc_offset_s: 0 };
         let sums = world.reader.stats(&asked).await.unwrap();
         let odd = &sums[1];
-        assert_eq!((odd.calls, odd.tokens.text_in, odd.duration_ms), (4, 4 * MOST, 4 * MOST));
+        assert_eq!((odd.calls, odd.tokens.text_in, odd.duration.get()), (4, 4 * MOST, 4 * MOST));
         assert_eq!(odd.cost.get(), 4 * MOST, "a cost that did not fit is not free");
         let after_all = MONDAY + 24 * 3_600 * SECOND;
         let spent = world.reader.spent(&ended("o0", 0).host, MONDAY - SECOND, after_all).await;
@@ -254,20 +254,20 @@ on_both! {
         let world = place.start();
         let of = |agent: &str, row: Row| Row { agent: agent.into(), ..row };
         let mut rows: Vec<_> = (1..=20)
-            .map(|n| Row { greeting_ms: Some(100 * n), ..of("sales", ended(&format!("s{n}"), 0)) })
+            .map(|n| Row { greeting: Some(Milliseconds::new(100 * n)), ..of("sales", ended(&format!("s{n}"), 0)) })
             .collect();
         // An unknown value is not zero: it is counted separately and does not lower an average.
         for n in 0..5 {
-            let (tokens, cost, greeting_ms) = (None, None, None);
+            let (tokens, cost, greeting) = (None, None, None);
             rows.push(of(
                 "sales",
-                Row { tokens, cost, greeting_ms, ..ended(&format!("u{n}"), 0) },
+                Row { tokens, cost, greeting, ..ended(&format!("u{n}"), 0) },
             ));
         }
         rows.push(of("sales", running("r", 0)));
         let tokens = Some(Tokens { text_in: 5, estimated: true, ..Tokens::default() });
         rows.push(of("other", Row { model: "mini".into(), tokens, ..ended("o", 0) }));
-        rows.push(of("quiet", Row { greeting_ms: None, ..running("q", 0) }));
+        rows.push(of("quiet", Row { greeting: None, ..running("q", 0) }));
         world.put(rows).await;
         let ask = async |by| {
             let asked = Asked { from_us: MONDAY - SECOND, to_us: MONDAY + SECOND, by, utc_offset_s: 0 };
@@ -277,17 +277,17 @@ on_both! {
         let names: Vec<_> = sums.iter().map(|sums| sums.group.clone()).collect();
         assert_eq!(names, ["other", "quiet", "sales"].map(|name| Group::Name(name.into())));
         let [other, quiet, sales] = &sums[..] else { panic!("{sums:?}") };
-        assert_eq!((sales.calls, sales.running, sales.duration_ms), (26, 1, 25 * 60_000));
+        assert_eq!((sales.calls, sales.running, sales.duration.get()), (26, 1, 25 * 60_000));
         assert_eq!((sales.cost.get(), sales.unknown_cost, sales.unknown_tokens), (20 * 43_210, 5, 5));
         assert_eq!((sales.tokens.text_in, sales.tokens.audio_out), (20_000, 8_000));
         assert!(!sales.tokens.estimated && other.tokens.estimated);
         assert_eq!(
             sales.greeting,
-            Latency { mean_ms: Some(1_050.0), p50_ms: Some(1_000), p95_ms: Some(1_900) }
+            Latency { mean_ms: Some(1_050.0), p50: Some(Milliseconds::new(1_000)), p95: Some(Milliseconds::new(1_900)) }
         );
-        assert_eq!(sales.turn_p50.p50_ms, Some(640));
+        assert_eq!(sales.turn_p50.p50, Some(Milliseconds::new(640)));
         assert_eq!((quiet.running, quiet.greeting, quiet.unknown_cost), (1, Latency::default(), 0));
-        assert_eq!((other.tokens.text_in, other.turn_p95.p95_ms), (5, Some(1_200)));
+        assert_eq!((other.tokens.text_in, other.turn_p95.p95), (5, Some(Milliseconds::new(1_200))));
         let models: Vec<_> = ask(By::Model).await.into_iter().map(|sums| (sums.group, sums.calls)).collect();
         let model = |name: &str, calls| (Group::Name(name.into()), calls);
         assert_eq!(models, [model("gpt-realtime-2.1", 27), model("mini", 1)]);

@@ -10,7 +10,7 @@ use openai_inbound_calls::operator::{Language, Notice};
 use openai_inbound_calls::registry::{
     self, Filter, Log, Opener, Reader, RegistryError, Row, Server, Settings, Tokens, Writer,
 };
-use openai_inbound_calls::units::MicroUsd;
+use openai_inbound_calls::units::{MicroUsd, Milliseconds};
 use tokio::task::JoinSet;
 
 /// The time limit of a wait: longer than anything here takes on a busy machine.
@@ -147,13 +147,13 @@ pub(crate) fn ended(call_id: &str, seconds: i64) -> Row {
         answered_us: Some(row.offered_us + 40_000),
         first_audio_us: Some(row.offered_us + 900_000),
         ended_us: Some(row.offered_us + 60 * SECOND),
-        duration_ms: Some(60_000),
+        duration: Some(Milliseconds::new(60_000)),
         end_reason: Some("caller_hung_up".into()),
         turns: 7,
         interruptions: 2,
-        greeting_ms: Some(860),
-        turn_p50_ms: Some(640),
-        turn_p95_ms: Some(1_200),
+        greeting: Some(Milliseconds::new(860)),
+        turn_p50: Some(Milliseconds::new(640)),
+        turn_p95: Some(Milliseconds::new(1_200)),
         tokens: Some(Tokens {
             text_in: 1_000,
             audio_in: 600,

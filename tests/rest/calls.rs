@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use openai_inbound_calls::config::Role;
 use openai_inbound_calls::registry::{Row, Tokens};
-use openai_inbound_calls::units::MicroUsd;
+use openai_inbound_calls::units::{MicroUsd, Milliseconds};
 use serde_json::{Value, json};
 
 use crate::commands::run;
@@ -35,13 +35,13 @@ pub(crate) fn ended(id: &str, seconds: i64) -> Row {
         answered_us: Some(row.offered_us + 40_000),
         first_audio_us: Some(row.offered_us + 900_000),
         ended_us: Some(row.offered_us + 90_500_000),
-        duration_ms: Some(90_500),
+        duration: Some(Milliseconds::new(90_500)),
         end_reason: Some("caller_hung_up".into()),
         turns: 7,
         interruptions: 2,
-        greeting_ms: Some(860),
-        turn_p50_ms: Some(640),
-        turn_p95_ms: Some(1_200),
+        greeting: Some(Milliseconds::new(860)),
+        turn_p50: Some(Milliseconds::new(640)),
+        turn_p95: Some(Milliseconds::new(1_200)),
         tokens: Some(Tokens { text_in: 1_000, audio_out: 400, ..Tokens::default() }),
         cost: Some(MicroUsd::new(43_210)),
         ..row

@@ -113,8 +113,8 @@ fn said(text: &str) -> Utterance {
         text: text.to_owned(),
         began: None,
         ended: None,
-        heard_ms: None,
-        said_ms: None,
+        heard: None,
+        said: None,
         flaw: None,
         awaits_words: false,
     }

@@ -19,7 +19,7 @@ use openai_inbound_calls::exchange::readiness::AsteriskLink;
 use openai_inbound_calls::http::health::RecorderHealth;
 use openai_inbound_calls::realtime::rate_limits::{RateLimit, RateLimits};
 use openai_inbound_calls::registry::Row;
-use openai_inbound_calls::units::MicroUsd;
+use openai_inbound_calls::units::{MicroUsd, Milliseconds};
 
 use crate::live::scene;
 use crate::world::{With, World, token};
@@ -63,7 +63,7 @@ fn glance() -> Glance {
     let bill = Bill {
         conversation: Tokens { audio_in: 500, cached_audio_in: 100, ..Tokens::default() },
         transcription: Tokens { text_out: 7, ..Tokens::default() },
-        transcribed_ms: 1_500,
+        transcribed: Milliseconds::new(1_500),
         cost: Some(MicroUsd::from_usd(2.5)),
         at_least: MicroUsd::from_usd(2.5),
         ..Bill::default()

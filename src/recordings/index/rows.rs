@@ -8,6 +8,7 @@ use crate::number::Sought;
 use crate::paging::Cursor;
 use crate::recordings::{Facts, RecordingId, State, Told};
 use crate::sqlite::cut;
+use crate::units::Milliseconds;
 
 /// All columns that an [`Entry`] is read from.
 macro_rules! columns {
@@ -69,7 +70,7 @@ pub(super) async fn put(transaction: &mut Transaction<'_, sqlx::Sqlite>, facts: 
     .bind(i64::from(told.is_some()))
     .bind(started.format(LOCAL).to_string())
     .bind(told.and_then(|told| told.utc_offset).map(|offset| i64::from(offset.local_minus_utc())))
-    .bind(told.map_or(0, |told| told.duration_ms as i64))
+    .bind(told.map_or(0, |told| told.duration.get() as i64))
     .bind(text(|told| told.caller.expose()))
     .bind(text(|told| &told.called))
     .bind(text(|told| &told.model))
@@ -113,7 +114,7 @@ fn told(row: &SqliteRow, id: &RecordingId) -> sqlx::Result<Told> {
     Ok(Told {
         started: started.unwrap_or_else(|_| id.started()),
         utc_offset: offset.and_then(|seconds| FixedOffset::east_opt(seconds as i32)),
-        duration_ms: number(row, "duration_ms")?,
+        duration: Milliseconds::new(number(row, "duration_ms")?),
         caller: text("caller")?.into(),
         called: text("called")?,
         model: text("model")?,
