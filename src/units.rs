@@ -1,5 +1,5 @@
-//! Quantities that must not be mixed up where one module hands them to another: money, and lengths of time in whole
-//! milliseconds.
+//! Quantities that must not be mixed up where one module hands them to another: money, lengths of time in whole
+//! milliseconds, and sizes.
 //!
 //! Each is a whole number of its unit, and is written into files and answers as that number. Sums and differences never
 //! overflow: what servers and files tell may have any value.
@@ -107,6 +107,34 @@ impl From<Duration> for Milliseconds {
     }
 }
 
+/// A number of bytes: the size of files, of memory or of an answer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ByteCount(u64);
+
+impl ByteCount {
+    /// No bytes.
+    pub const ZERO: Self = Self(0);
+
+    /// So many bytes.
+    #[must_use]
+    pub const fn new(bytes: u64) -> Self {
+        Self(bytes)
+    }
+
+    /// The number of bytes.
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+
+    /// The sum, at most what fits.
+    #[must_use]
+    pub const fn saturating_add(self, more: Self) -> Self {
+        Self(self.0.saturating_add(more.0))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,6 +152,13 @@ mod tests {
         );
         assert_eq!(serde_json::to_string(&cent).unwrap(), "10000");
         assert_eq!(serde_json::from_str::<MicroUsd>("10000").unwrap(), cent);
+    }
+
+    #[test]
+    fn a_size_is_written_as_a_number_and_never_overflows() {
+        let most = ByteCount::new(u64::MAX);
+        assert_eq!(most.saturating_add(ByteCount::new(1)), most);
+        assert_eq!(serde_json::to_string(&ByteCount::new(5)).unwrap(), "5");
     }
 
     #[test]

@@ -30,6 +30,7 @@ use crate::log_file::{LogFile, Queue, Waiting};
 use crate::operator::Notice;
 use crate::operator::foreign::plain;
 use crate::recordings;
+use crate::units::ByteCount;
 pub use identity::{Client, Who};
 use refusals::Refusals;
 
@@ -76,7 +77,7 @@ pub struct Line {
     /// The HTTP status of the answer.
     pub status: u16,
     /// The number of bytes of the body that were handed to the connection.
-    pub bytes: u64,
+    pub bytes: ByteCount,
 }
 
 impl AccessLog {
@@ -120,7 +121,7 @@ pub fn append(folder: &Path, lines: &[Line]) -> Result<(), Notice> {
 type Work = fn(LogFile, &Waiting<Line>, &dyn Fn(Notice));
 
 fn log_file(folder: &Path, name: &str) -> LogFile {
-    LogFile::new(folder.join(name), MAX_FILE_BYTES, open)
+    LogFile::new(folder.join(name), ByteCount::new(MAX_FILE_BYTES), open)
 }
 
 fn open(path: &Path) -> io::Result<File> {
@@ -167,7 +168,8 @@ fn write(file: &mut LogFile, text: &str, tell: &dyn Fn(Notice)) {
 /// Formats a line with its line break. Method and path come from the client, so unusual characters are escaped.
 fn render(line: &Line) -> String {
     let client = line.client.map_or_else(|| "-".to_owned(), |client| client.to_string());
-    let Line { at, who: Who(who), method, what, status, bytes, .. } = line;
+    let Line { at, who: Who(who), method, what, status, .. } = line;
+    let bytes = line.bytes.get();
     let (at, what) = (at.format(TIME), plain(what));
     let method = plain(&method[..method.floor_char_boundary(METHOD_CHARS)]);
     format!("{at} {who} {client} {method} {what} {status} {bytes}\n")
@@ -197,7 +199,7 @@ mod tests {
             method: "GET".into(),
             what: what.into(),
             status: 200,
-            bytes: 8123,
+            bytes: ByteCount::new(8_123),
         }
     }
 

@@ -113,7 +113,7 @@ mod tests {
             method: "GET".into(),
             what: "/recordings".into(),
             status,
-            bytes: 85,
+            bytes: crate::units::ByteCount::new(85),
         }
     }
 

@@ -51,7 +51,7 @@ use crate::recordings::retention::{self, Judge, Standing, Verdict};
 use crate::recordings::{Library, LibraryError, RecordingId, RecordingSettings};
 use crate::registry::{self, Log, Opener, Reader};
 use crate::sqlite;
-use crate::units::MicroUsd;
+use crate::units::{ByteCount, MicroUsd};
 
 /// How long the call log is left alone that could not tell what was spent today.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
@@ -410,7 +410,7 @@ impl Retention {
                 method: "DELETE".to_owned(),
                 what: format!("/recordings/{id}"),
                 status: 204,
-                bytes: 0,
+                bytes: ByteCount::ZERO,
             });
         }
     }

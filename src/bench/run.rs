@@ -349,7 +349,7 @@ impl<'a> Stage<'a> {
         let handed_back = placed.iter().filter_map(|call| self.handed_back_ms(*call)).collect();
         let cpu_s = after.cpu_seconds.unwrap_or_default() - before.cpu_seconds.unwrap_or_default();
         let took_s = (window.end - window.start).as_secs_f64();
-        let kb = |process: Process| process.resident_bytes.unwrap_or_default() as f64 / 1_024.0;
+        let kb = |process: Process| process.resident.unwrap_or_default().get() as f64 / 1_024.0;
         let calls = served.len().max(1) as f64;
         Figures {
             calls: self.plan.calls,

@@ -28,6 +28,7 @@ use crate::operator::foreign::plain;
 use crate::operator::{Detail, Language, Notice};
 use crate::output::{self, print};
 use crate::recordings::{Facts, Identity, Library, LibraryError, RecordingId, RecordingSettings, State};
+use crate::units::ByteCount;
 use purge::Consent;
 pub use purge::Which;
 
@@ -185,7 +186,7 @@ fn list(library: &Library, limit: usize) -> Result<(), Failed> {
         let ended = told.as_ref().filter(|_| state != State::Live);
         let seconds = ended.map_or_else(|| "-".to_owned(), |told| (told.duration.get() / 1_000).to_string());
         let caller = told.as_ref().map_or("-", |told| told.caller.expose());
-        print(&format!("{id}\t{}\t{seconds}\t{bytes}\t{}", state.code(), plain(caller)))?;
+        print(&format!("{id}\t{}\t{seconds}\t{}\t{}", state.code(), bytes.get(), plain(caller)))?;
     }
     Ok(())
 }
@@ -258,7 +259,7 @@ fn note(library: &Library, method: &str, ids: &[RecordingId], language: Language
             method: method.to_owned(),
             what: format!("/recordings/{id}"),
             status: 200,
-            bytes: 0,
+            bytes: ByteCount::ZERO,
         })
         .collect();
     if let Err(notice) = access_log::append(library.folder(), &lines) {

@@ -106,7 +106,7 @@ impl From<&Facts> for Recording {
             interruptions: told.map(|told| told.interruptions),
             total_messages: told.map(|told| told.messages),
             encrypted: facts.sealed,
-            bytes: facts.bytes,
+            bytes: facts.bytes.get(),
         }
     }
 }

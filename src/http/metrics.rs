@@ -19,6 +19,7 @@ use crate::exchange::readiness::AsteriskLink;
 use crate::live::Totals;
 use crate::machine::process::Process;
 use crate::registry::Backlog;
+use crate::units::ByteCount;
 
 /// Returns the daemon's metrics for Prometheus.
 ///
@@ -200,12 +201,12 @@ fn call_log(to: &mut Exposition, Backlog { waiting, lost }: Backlog, undelivered
 /// The standard metrics of a process, under the names that all Prometheus clients use.
 fn of_process(process: Process, started: f64) -> String {
     let mut to = Exposition::new("process_");
-    let Process { cpu_seconds, resident_bytes, open_fds, max_fds } = process;
+    let Process { cpu_seconds, resident, open_fds, max_fds } = process;
     if let Some(seconds) = cpu_seconds {
         to.counter("cpu_seconds_total", "Processor time, user and system.", seconds);
     }
     for (name, help, value) in [
-        ("resident_memory_bytes", "Resident memory.", resident_bytes),
+        ("resident_memory_bytes", "Resident memory.", resident.map(ByteCount::get)),
         ("open_fds", "Open file descriptors.", open_fds),
         ("max_fds", "Most open file descriptors.", max_fds),
     ] {

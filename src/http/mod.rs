@@ -84,6 +84,7 @@ use crate::recordings::index::Index;
 use crate::recordings::index::keeper::Feed;
 use crate::recordings::{Library, LibraryError, RecordingId, retention};
 use crate::registry::{Log, Reader};
+use crate::units::ByteCount;
 pub use audio::Pace;
 use guard::Guard;
 use health::RecorderHealth;
@@ -331,7 +332,15 @@ async fn note(State(api): State<Api>, mut request: Request, next: Next) -> Respo
     let who = response.extensions().get::<Who>().cloned().unwrap_or_else(Who::nobody);
     let is_refused = response.extensions().get::<Refused>().is_some() || who == Who::nobody();
     let client = source.map(|source| source.client);
-    let line = Line { at, who, client, method: method.to_string(), what, status: status.as_u16(), bytes: 0 };
+    let line = Line {
+        at,
+        who,
+        client,
+        method: method.to_string(),
+        what,
+        status: status.as_u16(),
+        bytes: ByteCount::ZERO,
+    };
     let noted = Noted { log: api.0.access_log.clone(), is_refused, line };
     response.map(|body| Body::new(Counted { body, noted: Some(noted) }))
 }
@@ -359,7 +368,8 @@ impl HttpBody for Counted {
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let polled = Pin::new(&mut self.body).poll_frame(context);
         if let (Poll::Ready(Some(Ok(frame))), Some(noted)) = (&polled, &mut self.noted) {
-            noted.line.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+            let more = frame.data_ref().map_or(0, |data| data.len() as u64);
+            noted.line.bytes = noted.line.bytes.saturating_add(ByteCount::new(more));
         }
         polled
     }

@@ -19,6 +19,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::operator::{Detail, Notice};
+use crate::units::ByteCount;
 pub use queue::{Queue, Waiting};
 
 /// The number of bytes by which a full file may exceed its size, for the line that says that the file is full. A
@@ -73,9 +74,10 @@ impl State {
 }
 
 impl LogFile {
-    /// Describes a log file of at most `max_bytes` bytes. The first line opens the file.
+    /// Describes a log file of at most this size. The first line opens the file.
     #[must_use]
-    pub const fn new(path: PathBuf, max_bytes: u64, opener: Opener) -> Self {
+    pub const fn new(path: PathBuf, max: ByteCount, opener: Opener) -> Self {
+        let max_bytes = max.get();
         Self { path, opener, file: None, max_bytes, bytes: 0, state: State::Writing, is_mid_line: false }
     }
 

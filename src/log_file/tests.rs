@@ -12,12 +12,12 @@ fn opener(path: &Path) -> io::Result<File> {
 fn small_log(folder: &Path, bytes: u64) -> LogFile {
     let path = folder.join("calls.log");
     File::create(&path).unwrap().set_len(bytes).unwrap();
-    LogFile::new(path, 1 << 20, opener)
+    LogFile::new(path, ByteCount::new(1 << 20), opener)
 }
 
 #[test]
 fn a_full_disk_is_said_once_when_it_begins_and_once_when_it_ends() {
-    let mut file = LogFile::new("/dev/full".into(), 1 << 20, opener);
+    let mut file = LogFile::new("/dev/full".into(), ByteCount::new(1 << 20), opener);
     assert!(matches!(file.append("one\n"), Some(Notice::LogUnwritable { path, .. }) if path == "/dev/full"));
     assert_eq!(file.append("two\nthree\n"), None);
     file.file = Some(tempfile::tempfile().unwrap());
@@ -31,7 +31,7 @@ fn a_file_that_cannot_be_opened_is_said_once_and_tried_with_every_line() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("calls.log");
     fs::create_dir(&path).unwrap();
-    let mut file = LogFile::new(path.clone(), 1 << 20, opener);
+    let mut file = LogFile::new(path.clone(), ByteCount::new(1 << 20), opener);
     assert!(matches!(file.append("one\n"), Some(Notice::LogUnwritable { .. })));
     assert_eq!(file.append("two\n"), None);
     fs::remove_dir(&path).unwrap();

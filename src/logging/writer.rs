@@ -12,6 +12,7 @@ use std::path::Path;
 use super::line::{Line, Order, Style};
 use crate::log_file::{LogFile, Waiting};
 use crate::operator::{Language, Notice};
+use crate::units::ByteCount;
 
 /// The number of lines that may wait for a slow disk or journal. A smaller value loses lines in a burst of developer
 /// output; a larger one uses more memory while the disk hangs (about 200 bytes a line).
@@ -84,7 +85,7 @@ impl<Out: Write, Err: Write> Writer<Out, Err> {
 /// # Errors
 /// The file cannot be opened, or its folder cannot be created.
 pub(super) fn open(path: &Path) -> io::Result<LogFile> {
-    let mut file = LogFile::new(path.to_owned(), MAX_FILE_BYTES, open_append);
+    let mut file = LogFile::new(path.to_owned(), ByteCount::new(MAX_FILE_BYTES), open_append);
     file.open().map(|()| file)
 }
 

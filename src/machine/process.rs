@@ -7,6 +7,7 @@ use rustix::param::clock_ticks_per_second;
 use rustix::process::{Resource, getrlimit};
 
 use crate::exchange::counters::{ThreadTime, ThreadTimes};
+use crate::units::ByteCount;
 
 /// What it takes.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -14,7 +15,7 @@ pub struct Process {
     /// Processor time, of all its threads, since the start.
     pub cpu_seconds: Option<f64>,
     /// Memory that is its own at the moment.
-    pub resident_bytes: Option<u64>,
+    pub resident: Option<ByteCount>,
     /// File descriptors that are open.
     pub open_fds: Option<u64>,
     /// How many may be; none: as many as it likes.
@@ -34,7 +35,9 @@ impl Process {
             cpu_seconds: told("stat")
                 .and_then(|stat| cpu_ticks(&stat))
                 .map(|ticks| ticks as f64 / clock_ticks_per_second() as f64),
-            resident_bytes: told("status").and_then(|status| resident_kib(&status)).map(|kib| kib * 1_024),
+            resident: told("status")
+                .and_then(|status| resident_kib(&status))
+                .map(|kib| ByteCount::new(kib * 1_024)),
             // Of our own, one is the folder that is being read.
             open_fds: fs::read_dir(format!("/proc/{pid}/fd"))
                 .ok()
@@ -164,7 +167,7 @@ mod tests {
         let file = fs::File::open("/proc/self/stat").expect("a file");
         let now = Process::now();
         drop(file);
-        assert!(now.cpu_seconds.is_some() && now.resident_bytes > Some(1 << 20), "{now:?}");
+        assert!(now.cpu_seconds.is_some() && now.resident > Some(ByteCount::new(1 << 20)), "{now:?}");
         assert!(
             now.open_fds > Some(3) && now.max_fds.is_none_or(|most| Some(most) > now.open_fds),
             "{now:?}"

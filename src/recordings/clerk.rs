@@ -17,6 +17,7 @@ use super::seal::Recipient;
 use super::shared::{News, Shared};
 use super::{Facts, State};
 use crate::operator::{Detail, Notice};
+use crate::units::ByteCount;
 
 /// The pause before a failed completion is retried. A longer pause delays the recording's appearance; a shorter one
 /// burdens a failing disk.
@@ -75,7 +76,8 @@ impl Clerk {
                 // The recording stays as it is. A process with the secret key may take it over.
                 Err(LibraryError::Sealed) => {
                     sealed += 1;
-                    let (id, bytes) = (live.id.clone(), live.folder.bytes().unwrap_or_default());
+                    let bytes = ByteCount::new(live.folder.bytes().unwrap_or_default());
+                    let id = live.id.clone();
                     let facts = Facts { id, state: State::Recovered, sealed: true, bytes, told: None };
                     self.shared.tell(News::Finished(facts));
                 }

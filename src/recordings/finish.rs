@@ -27,6 +27,7 @@ use super::summary::summary;
 use super::{Facts, State};
 use crate::media::{FRAME_BYTES, wav};
 use crate::operator::Language;
+use crate::units::ByteCount;
 
 /// The number of stereo bytes in 20 ms.
 const SLOT_BYTES: u64 = 2 * FRAME_BYTES as u64;
@@ -83,7 +84,7 @@ impl Finish<'_> {
         if self.after == After::Consumed {
             discard(self.folder);
         }
-        let bytes = paths.iter().map(|path| file::size(path)).sum();
+        let bytes = ByteCount::new(paths.iter().map(|path| file::size(path)).sum());
         let facts = Facts {
             id: self.id.clone(),
             state,

@@ -26,6 +26,7 @@ use super::story::Story;
 use super::summary::summary;
 use super::{Facts, RecordingId, RecordingSettings, State};
 use crate::number::Sought;
+use crate::units::ByteCount;
 
 /// A text file of a recording.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,7 +141,7 @@ impl Library {
                 };
                 let state = head.as_ref().map_or(State::Finished, |(_, state)| *state);
                 let size = |part| file::size(&self.path(id, part, sealed));
-                let bytes = Part::ALL.into_iter().map(size).sum();
+                let bytes = ByteCount::new(Part::ALL.into_iter().map(size).sum());
                 Ok(Facts { id: id.clone(), state, sealed, bytes, told: head.map(|(told, _)| told) })
             }
             Place::Folder(folder) => {
@@ -151,7 +152,7 @@ impl Library {
                     Err(_) => None,
                 };
                 let (sealed, bytes) = (folder.is_sealed()?, folder.bytes()?);
-                Ok(Facts { id: id.clone(), state, sealed, bytes, told })
+                Ok(Facts { id: id.clone(), state, sealed, bytes: ByteCount::new(bytes), told })
             }
         }
     }

@@ -75,7 +75,7 @@ pub use writer::{Health, Recorder};
 use crate::call::record::Keep;
 use crate::number::CallerNumber;
 use crate::operator::Language;
-use crate::units::Milliseconds;
+use crate::units::{ByteCount, Milliseconds};
 
 /// Where and how recordings are kept.
 #[derive(Debug, Clone, PartialEq)]
@@ -128,8 +128,8 @@ pub struct Facts {
     pub state: State,
     /// Whether the recording is encrypted.
     pub sealed: bool,
-    /// The size of all files on disk, in bytes.
-    pub bytes: u64,
+    /// The size of all files on disk.
+    pub bytes: ByteCount,
     /// What only the conversation file holds. `None` if the file is encrypted and the secret key is not here.
     pub told: Option<Told>,
 }

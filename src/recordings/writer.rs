@@ -31,7 +31,7 @@ use super::shared::{News, Shared};
 use super::{Facts, RecordingSettings, State, Told, live, recover, syncer};
 use crate::call::record::Opening;
 use crate::operator::{Detail, Notice};
-use crate::units::Milliseconds;
+use crate::units::{ByteCount, Milliseconds};
 
 /// The interval at which the writer examines all recordings. A longer one writes data later; a shorter one costs CPU
 /// time.
@@ -378,7 +378,7 @@ fn facts(recording: &Recording) -> Facts {
         id: recording.id(),
         state: State::Live,
         sealed: recording.live().is_some_and(|live| !live.recipients.is_empty()),
-        bytes: 0,
+        bytes: ByteCount::ZERO,
         told: Some(Told {
             started: opening.started.naive_local(),
             utc_offset: Some(*opening.started.offset()),

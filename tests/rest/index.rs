@@ -11,6 +11,7 @@ use openai_inbound_calls::clock::Clock;
 use openai_inbound_calls::end_reason::EndReason;
 use openai_inbound_calls::recordings::index::Index;
 use openai_inbound_calls::recordings::{Facts, News, Recorder, RecordingSettings, State};
+use openai_inbound_calls::units::ByteCount;
 use serde_json::json;
 
 use crate::commands::run;
@@ -317,7 +318,13 @@ fn an_encrypted_call_keeps_in_the_index_what_was_known_while_it_ran() {
     assert_eq!(one["duration_seconds"], 7.0);
     // The index keeps this even when a file without facts is reported again.
     let id_read = id.parse().unwrap();
-    world.feed().put(Facts { id: id_read, state: State::Finished, sealed: true, bytes: 5, told: None });
+    world.feed().put(Facts {
+        id: id_read,
+        state: State::Finished,
+        sealed: true,
+        bytes: ByteCount::new(5),
+        told: None,
+    });
     world.until("the index has heard it", |world| {
         world.get("/recordings").json()["recordings"][0]["bytes"] == 5
     });

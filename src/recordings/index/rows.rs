@@ -8,7 +8,7 @@ use crate::number::Sought;
 use crate::paging::Cursor;
 use crate::recordings::{Facts, RecordingId, State, Told};
 use crate::sqlite::cut;
-use crate::units::Milliseconds;
+use crate::units::{ByteCount, Milliseconds};
 
 /// All columns that an [`Entry`] is read from.
 macro_rules! columns {
@@ -48,7 +48,7 @@ pub(super) async fn put(transaction: &mut Transaction<'_, sqlx::Sqlite>, facts: 
         let update = sqlx::query("UPDATE recordings SET state = ?, sealed = ?, bytes = ? WHERE id = ?")
             .bind(facts.state.code())
             .bind(i64::from(facts.sealed))
-            .bind(facts.bytes as i64)
+            .bind(facts.bytes.get() as i64)
             .bind(facts.id.as_str());
         if update.execute(&mut *connection).await?.rows_affected() > 0 {
             return Ok(());
@@ -65,7 +65,7 @@ pub(super) async fn put(transaction: &mut Transaction<'_, sqlx::Sqlite>, facts: 
     .bind(facts.id.as_str())
     .bind(facts.state.code())
     .bind(i64::from(facts.sealed))
-    .bind(facts.bytes as i64)
+    .bind(facts.bytes.get() as i64)
     .bind(utc_ms(started, told.and_then(|told| told.utc_offset)))
     .bind(i64::from(told.is_some()))
     .bind(started.format(LOCAL).to_string())
@@ -102,7 +102,7 @@ impl FromRow<'_, SqliteRow> for Entry {
         };
         let sealed = row.try_get::<i64, _>("sealed")? != 0;
         let told = if row.try_get::<i64, _>("told")? == 0 { None } else { Some(told(row, &id)?) };
-        let facts = Some(Facts { id, state, sealed, bytes: number(row, "bytes")?, told });
+        let facts = Some(Facts { id, state, sealed, bytes: ByteCount::new(number(row, "bytes")?), told });
         Ok(Self { cursor, facts })
     }
 }
