@@ -47,7 +47,7 @@ pub(super) async fn version_of(rest: &AriRest) -> Result<Detail, AriFault> {
 pub(super) async fn modules(rest: &AriRest) -> Result<Vec<String>, Detail> {
     match rest.perform(&Request::Modules).await {
         Reply::Done(body) => running_modules(&body).ok_or_else(|| Detail::new("not a list")),
-        Reply::Refused { status, message } => Err(Detail::new(format!("HTTP {status} {message}"))),
+        Reply::Refused { status, message } => Err(Detail::of_asterisk(&format!("HTTP {status} {message}"))),
         Reply::Lost(cause) => Err(Detail::new(cause)),
     }
 }

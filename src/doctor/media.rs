@@ -253,7 +253,7 @@ fn done(reply: Reply, step: Step) -> Result<String, MediaFault> {
     match reply {
         Reply::Done(body) => Ok(body),
         Reply::Refused { status, message } => {
-            Err(MediaFault::Refused { step, status, message: Detail::new(message) })
+            Err(MediaFault::Refused { step, status, message: Detail::of_asterisk(&message) })
         }
         Reply::Lost(_) => Err(MediaFault::Stalled(step)),
     }

@@ -46,8 +46,7 @@ impl FromRow<'_, SqliteRow> for Due {
     }
 }
 
-/// An erasure that the server has not confirmed.
-#[derive(Debug)]
+/// An erasure that the server has not confirmed. Its value may be a number, so it has no `Debug` form.
 pub(super) struct Erasure {
     id: i64,
     pub(super) column: Column,
