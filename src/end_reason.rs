@@ -27,6 +27,8 @@ pub enum EndReason {
     DayCostLimit,
     /// The caller had called as often as one caller may within an hour: they were not taken at all.
     CallerLimit,
+    /// The dialplan named an agent that does not exist: the caller was not taken at all.
+    NoAgent,
     /// There were as many calls as there may be: the caller was not taken at all.
     Busy,
     /// The daemon stops: the time for live calls was over, or the caller was not taken at all.
@@ -59,7 +61,7 @@ pub enum EndReason {
 
 impl EndReason {
     /// Every reason, for tables and tests.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::CallerHungUp,
         Self::AssistantHungUp,
         Self::Transferred,
@@ -72,6 +74,7 @@ impl EndReason {
         Self::CostLimit,
         Self::DayCostLimit,
         Self::CallerLimit,
+        Self::NoAgent,
         Self::Busy,
         Self::Shutdown,
         Self::SessionFailed,
@@ -110,6 +113,7 @@ impl EndReason {
             Self::CostLimit => "cost_limit",
             Self::DayCostLimit => "day_cost_limit",
             Self::CallerLimit => "caller_limit",
+            Self::NoAgent => "no_agent",
             Self::Busy => "busy",
             Self::Shutdown => "shutdown",
             Self::SessionFailed => "session_failed",

@@ -237,8 +237,15 @@ fn the_conversation_is_shown_with_the_keys_that_were_promised() {
 
 /// Words that look like variables of the program but are not: those of the dialplan and of OpenSSL, and the
 /// form of a date.
-const FOREIGN: [&str; 5] =
-    ["AI_END_REASON", "AI_TRANSFER_DESTINATION", "AI_TRANSFER_SUMMARY", "SSL_CERT_FILE", "YYYYMMDD_HHMMSS"];
+const FOREIGN: [&str; 7] = [
+    "AI_AGENT",
+    "AI_END_REASON",
+    "AI_TRANSFER_DESTINATION",
+    "AI_TRANSFER_SUMMARY",
+    "FROM_DID",
+    "SSL_CERT_FILE",
+    "YYYYMMDD_HHMMSS",
+];
 
 #[test]
 fn every_variable_that_a_page_names_exists() {

@@ -239,13 +239,13 @@ impl Archive {
         self.log.clone()
     }
 
-    /// The day of `now`, and what calls that came before have cost on it, as far as that is known: once the
-    /// call log can tell.
+    /// The day of `now`, and what calls that came before have cost on it, by the name of the agent, as far as that is
+    /// known: once the call log can tell.
     pub fn spent_before(
         &self,
         now: DateTime<FixedOffset>,
         host: &str,
-    ) -> impl Future<Output = (NaiveDate, MicroUsd)> + use<> {
+    ) -> impl Future<Output = (NaiveDate, Vec<(Arc<str>, MicroUsd)>)> + use<> {
         let (calls, host) = (self.calls.clone(), host.to_owned());
         let today = now.date_naive();
         let midnight =

@@ -3,6 +3,7 @@
 //! Every other event becomes [`Event::Other`]. The parser ignores the fields that the program does not use, and bounds the
 //! texts of an event: a call keeps what it is told of its channel.
 
+use std::fmt;
 use std::net::SocketAddr;
 
 use serde::de::Error as _;
@@ -75,8 +76,36 @@ pub struct Channel {
     pub caller: CallerNumber,
     /// The number that the caller dialled.
     pub called: String,
+    /// The arguments of `Stasis()` that have a name.
+    pub arguments: Arguments,
+    /// The channel variable `AI_AGENT`, if ari.conf tells Asterisk to send it (`channelvars = AI_AGENT`).
+    pub agent: Option<String>,
     /// Whether the dialplan is executing `Stasis()` on the channel, as opposed to any other application.
     pub in_stasis: bool,
+}
+
+/// The arguments `NAME=value` of `Stasis()`. They may be private, so that `Debug` shows only how many there are.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Arguments(Vec<(String, String)>);
+
+impl Arguments {
+    /// Reads them from the data of the dialplan's application, which begins with the name of our application.
+    fn of(data: &str) -> Self {
+        let pairs = data.split(',').skip(1).filter_map(|argument| argument.split_once('='));
+        let owned = |(name, value): (&str, &str)| (name.trim().to_owned(), value.trim().to_owned());
+        Self(pairs.take(ARGUMENTS).map(owned).collect())
+    }
+
+    /// The value of an argument.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+}
+
+impl fmt::Debug for Arguments {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Arguments({})", self.0.len())
+    }
 }
 
 impl Channel {
@@ -95,6 +124,9 @@ const ID_BYTES: usize = 256;
 /// `AST_MAX_EXTENSION`, channel.h), and the names of Local channels twice as many. A smaller bound would cut names. A larger one
 /// would let each call hold more memory and write more to the disk.
 const TEXT_BYTES: usize = 256;
+
+/// Most arguments of `Stasis()` that are kept. The dialplan of a call needs two. More would let a call hold more memory.
+const ARGUMENTS: usize = 16;
 
 /// The text is not a valid ARI event. The value says why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -184,6 +216,8 @@ struct WireChannel {
     connected: Party,
     #[serde(default)]
     dialplan: Dialplan,
+    #[serde(default)]
+    channelvars: Variables,
 }
 
 #[derive(Deserialize, Default)]
@@ -202,6 +236,15 @@ struct Dialplan {
     exten: String,
     priority: u32,
     app_name: String,
+    #[serde(deserialize_with = "cut_text")]
+    app_data: String,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Variables {
+    #[serde(rename = "AI_AGENT", deserialize_with = "cut_some")]
+    agent: Option<String>,
 }
 
 /// An id; one that is too long names no channel of an Asterisk.
@@ -213,6 +256,11 @@ fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
 /// A text of which the beginning tells enough.
 fn cut_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     String::deserialize(deserializer).map(cut)
+}
+
+/// The same of a text that may be missing.
+fn cut_some<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Option::deserialize(deserializer).map(|text| text.map(cut))
 }
 
 /// A name in the dialplan; one that is too long is none, because its beginning would name another place.
@@ -231,13 +279,19 @@ fn cut(mut text: String) -> String {
 
 impl From<WireChannel> for Channel {
     fn from(channel: WireChannel) -> Self {
+        let in_stasis = channel.dialplan.app_name == "Stasis";
+        // The event has the arguments as a list, too. A channel that is asked for has them only here.
+        let arguments =
+            if in_stasis { Arguments::of(&channel.dialplan.app_data) } else { Arguments::default() };
         Self {
             id: ChannelId::from(&*channel.id),
             name: channel.name.into(),
             up: channel.state == "Up",
             caller: channel.caller.number.into(),
             called: channel.dialplan.exten,
-            in_stasis: channel.dialplan.app_name == "Stasis",
+            arguments,
+            agent: channel.channelvars.agent.filter(|name| !name.is_empty()),
+            in_stasis,
         }
     }
 }
@@ -287,7 +341,8 @@ mod tests {
     fn a_caller_is_read_with_both_numbers() {
         let event = parse(
             r#"{"type":"StasisStart","args":[],"channel":{"id":"1.0","name":"PJSIP/voip-0","state":"Up",
-                "caller":{"name":"","number":"300"},"dialplan":{"exten":"324","app_name":"Stasis"}},"application":"openai-app"}"#,
+                "caller":{"name":"","number":"300"},"dialplan":{"exten":"324","app_name":"Stasis","app_data":"openai-app, agent=citas,300,did=60123"},
+                "channelvars":{"AI_AGENT":"ventas"}},"application":"openai-app"}"#,
         );
         let channel = Channel {
             id: "1.0".into(),
@@ -295,8 +350,12 @@ mod tests {
             up: true,
             caller: "300".into(),
             called: "324".into(),
+            arguments: Arguments(vec![("agent".into(), "citas".into()), ("did".into(), "60123".into())]),
+            agent: Some("ventas".into()),
             in_stasis: true,
         };
+        assert_eq!((channel.arguments.get("did"), channel.arguments.get("di")), (Some("60123"), None));
+        assert!(!format!("{channel:?}").contains("60123"), "an argument may be private");
         assert_eq!(event, Ok(Event::StasisStart(channel)));
     }
 

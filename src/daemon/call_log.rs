@@ -7,6 +7,7 @@ use chrono::{DateTime, FixedOffset};
 use crate::ari::event::Channel;
 use crate::call::Report;
 use crate::end_reason::EndReason;
+use crate::exchange::Agent;
 use crate::recordings::RecordingId;
 use crate::registry::{Row, Tokens, row_id};
 use crate::units::{MicroUsd, Milliseconds};
@@ -42,9 +43,9 @@ pub(super) fn refused(row: Row, reason: EndReason) -> Row {
 }
 
 /// The same, taken by this agent; `recorded_at` if anything of it is recorded.
-pub(super) fn taken(row: Row, model: &str, agent: &str, recorded_at: Option<DateTime<FixedOffset>>) -> Row {
+pub(super) fn taken(row: Row, agent: &Agent, recorded_at: Option<DateTime<FixedOffset>>) -> Row {
     let recording_id = recorded_at.map(|at| RecordingId::new(at, &row.call_id).to_string());
-    Row { recording_id, model: model.to_owned(), agent: agent.to_owned(), ..row }
+    Row { recording_id, model: agent.settings.model.clone(), agent: agent.name.to_string(), ..row }
 }
 
 /// The same, over.

@@ -20,7 +20,7 @@ use crate::call::record::{Keep, Opening};
 use crate::call::{Call, Report, Seed};
 use crate::clock::{chance, now, wall};
 use crate::end_reason::EndReason;
-use crate::exchange::{Input, NoSocket, Order};
+use crate::exchange::{Agent, Input, NoSocket, Order};
 use crate::live::{Facts, Seat};
 use crate::net::realtime_link::RealtimeLink;
 use crate::net::rtp_socket::PortError;
@@ -31,8 +31,6 @@ use crate::registry::Row;
 
 /// Orders a call may leave unread before they are merged. It reads them at once, unless many come in one moment.
 const ORDERS: usize = 64;
-/// The only agent there is.
-const AGENT: &str = "default";
 
 /// A live call, as the daemon sees it.
 pub(super) struct Live {
@@ -52,8 +50,8 @@ impl Daemon {
         self.board.refused(reason);
     }
 
-    /// Starts a call for this caller.
-    pub(super) fn start(&mut self, channel: Channel) {
+    /// Starts a call of this agent for this caller.
+    pub(super) fn start(&mut self, channel: Channel, agent: &Agent) {
         let caller = channel.id.clone();
         let offered_at = wall();
         let row = call_log::offered(&channel, offered_at, &self.host, [chance(), chance()]);
@@ -64,17 +62,17 @@ impl Daemon {
         };
         let seed = self.seed(&channel, port, offered_at);
         let advertised = seed.advertised;
-        let recording = self.record(&caller, channel.caller, channel.called, offered_at);
+        let recording = self.record(agent, &caller, channel.caller, channel.called, offered_at);
         let recorded_at = recording.is_some().then_some(offered_at);
-        let settings = Arc::clone(self.exchange.settings());
-        let row = Box::new(call_log::taken(row, &settings.model, AGENT, recorded_at));
+        let settings = Arc::clone(&agent.settings);
+        let row = Box::new(call_log::taken(row, agent, recorded_at));
         self.log.offer((*row).clone());
         let call = Call::new(now(), settings, seed);
         let (orders, inbox) = mpsc::channel(ORDERS);
         let io = Io {
-            seat: self.seat(&row, offered_at, orders.downgrade()),
+            seat: self.seat(agent, &row, offered_at, orders.downgrade()),
             rtp,
-            session: RealtimeLink::new(Arc::clone(&self.endpoint)),
+            session: RealtimeLink::new(self.endpoints.of(&agent.name)),
             ari: self.rest.clone(),
             operator: self.operator,
             media: None,
@@ -108,8 +106,14 @@ impl Daemon {
     }
 
     /// A place on the board for a call that begins.
-    fn seat(&self, row: &Row, offered_at: DateTime<FixedOffset>, orders: WeakSender<Order>) -> Seat {
-        let settings = self.exchange.settings();
+    fn seat(
+        &self,
+        agent: &Agent,
+        row: &Row,
+        offered_at: DateTime<FixedOffset>,
+        orders: WeakSender<Order>,
+    ) -> Seat {
+        let settings = &agent.settings;
         let facts = Facts {
             id: row.call_id.as_str().into(),
             recording_id: row.recording_id.clone(),
@@ -129,19 +133,20 @@ impl Daemon {
     /// Begins the recording of a call, if anything of it is to be kept.
     fn record(
         &self,
+        agent: &Agent,
         caller: &ChannelId,
         number: CallerNumber,
         called: String,
         started: DateTime<FixedOffset>,
     ) -> Option<Handle> {
-        let keep = self.exchange.settings().keep;
+        let keep = agent.settings.keep;
         (keep != Keep::NOTHING).then(|| {
             self.recorder.open(Opening {
                 channel: caller.clone(),
                 caller: number,
                 called,
-                model: self.exchange.settings().model.clone(),
-                agent: AGENT.to_owned(),
+                model: agent.settings.model.clone(),
+                agent: agent.name.to_string(),
                 started,
                 keep,
             })

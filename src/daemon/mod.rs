@@ -13,6 +13,7 @@
 //! | `calls`, `call_task`, `backlog` | a call's socket, task and row; its input and output; what it is still to be told |
 //! | `start` | what a daemon is made of, from its configuration |
 //! | `rules`, `reload` | what the exchange goes by, made of the configuration; a configuration that was read again |
+//! | `endpoints` | how the sessions of each agent are reached |
 //! | `call_log` | rows of the call log |
 //! | `lock` | keeps a second daemon from the application of the first |
 //! | `ticks` | how often the clock of a call was late |
@@ -22,6 +23,7 @@ mod backlog;
 mod call_log;
 mod call_task;
 mod calls;
+mod endpoints;
 pub mod lock;
 mod reload;
 mod rules;
@@ -47,6 +49,7 @@ use tokio::time::Instant;
 
 use call_task::{Admission, Told};
 use calls::Live;
+use endpoints::Endpoints;
 pub use reload::Reload;
 pub use rules::max_calls;
 use service_manager::ServiceManager;
@@ -66,7 +69,6 @@ use crate::logging::Operator;
 use crate::machine::process::{ran_on_each, stolen, thread_times};
 use crate::net::ari_link::{AriLink, News};
 use crate::net::ari_rest::AriRest;
-use crate::net::realtime_link::Endpoint;
 use crate::net::rtp_socket::PortPool;
 use crate::peers::media_networks;
 use crate::recordings::Recorder;
@@ -84,7 +86,7 @@ struct Daemon {
     exchange: Exchange,
     /// Asterisk's own addresses, once its name could be resolved.
     own_networks: Option<Vec<IpNet>>,
-    endpoint: Arc<Endpoint>,
+    endpoints: Endpoints,
     operator: Operator,
     /// What `/ready` tells: whether a caller would be served.
     readiness: watch::Sender<Readiness>,
@@ -131,7 +133,7 @@ impl Daemon {
         link: AriLink,
         stop: impl Future<Output = ()>,
         reloads: impl Stream<Item = Reload>,
-        earlier: impl Future<Output = (NaiveDate, MicroUsd)>,
+        earlier: impl Future<Output = (NaiveDate, Vec<(Arc<str>, MicroUsd)>)>,
         mut told: mpsc::Receiver<Told>,
     ) {
         let mut manager = ServiceManager::of_this_process(self.config.log.language);
@@ -188,7 +190,7 @@ impl Daemon {
 
     fn perform(&mut self, output: Output) {
         match output {
-            Output::Start(channel) => self.start(channel),
+            Output::Start(channel, agent) => self.start(channel, &agent),
             Output::Refused(channel, reason) => self.refused(&channel, reason),
             Output::Tell(caller, order) => self.tell(&caller, order),
             Output::Ari(errand, request) => {

@@ -1,13 +1,10 @@
 //! A configuration that was read while the daemon runs (SIGHUP): new calls follow it, if there is nothing wrong with it.
 
-use std::sync::Arc;
-
 use super::Daemon;
 use super::rules::rules;
 use crate::config::{Config, LoadError};
 use crate::exchange::Input;
 use crate::operator::{Detail, Notice};
-use crate::peers::endpoint;
 
 /// A configuration that was read while the daemon runs: the whole of it, or what is wrong with it.
 pub type Reload = Result<Config, LoadError>;
@@ -28,8 +25,8 @@ impl Daemon {
         for remark in new.remarks.drain(..) {
             self.operator.say(&remark);
         }
-        let endpoint = match endpoint(&new.realtime, Arc::clone(&self.endpoint.tls)) {
-            Ok(endpoint) => endpoint,
+        let endpoints = match self.endpoints.renewed(&new) {
+            Ok(endpoints) => endpoints,
             Err(error) => {
                 self.operator.say(&Notice::Unexpected { detail: Detail::new(format!("{error:#}")) });
                 self.operator.say(&Notice::ConfigurationRefused);
@@ -37,7 +34,7 @@ impl Daemon {
             }
         };
         let fixed = self.config.reload(new);
-        self.endpoint = Arc::new(endpoint);
+        self.endpoints = endpoints;
         self.feed(Input::Reload(Box::new(rules(&self.config, self.own_networks.as_deref()))));
         self.operator.say(&Notice::ConfigurationReloaded);
         if !fixed.is_empty() {

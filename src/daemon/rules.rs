@@ -4,17 +4,30 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
+use crate::call::record::Keep;
 use crate::call::{Settings, tools};
-use crate::config::{CallsConfig, Config, MediaConfig};
-use crate::exchange::Rules;
+use crate::config::{AgentConfig, Agents, CallsConfig, Config, MediaConfig, RealtimeConfig};
+use crate::exchange::{self, Agent, Rules};
 use crate::machine::capacity;
 use crate::peers::media_networks;
 use crate::realtime::dialect::SessionSettings;
 
 /// What the operator has decided. `own_networks` are Asterisk's own addresses, if they are known.
 pub(super) fn rules(config: &Config, own_networks: Option<&[IpNet]>) -> Rules {
+    let of_environment =
+        Arc::new(settings(config, own_networks, &config.realtime, &config.calls, config.recordings.keep));
+    let agent = |agent: &AgentConfig| Agent {
+        name: Arc::clone(&agent.name),
+        version: agent.version.as_str().into(),
+        settings: Arc::new(settings(config, own_networks, &agent.realtime, &agent.calls, agent.keep)),
+        max_day_cost: agent.max_day_cost,
+    };
+    let Agents { all, roster } = &config.agents;
+    let agents = all.iter().map(agent).collect();
+    let default = Agent::of_environment(Arc::clone(&of_environment));
     Rules {
-        settings: Arc::new(settings(config, own_networks)),
+        agents: exchange::Agents::new(default, agents, roster.clone()),
+        settings: of_environment,
         max_calls: max_calls(&config.media, &config.calls),
         max_day_cost: config.calls.max_day_cost,
         max_calls_per_caller_hour: config.calls.max_calls_per_caller_hour,
@@ -27,28 +40,34 @@ pub(super) fn rules(config: &Config, own_networks: Option<&[IpNet]>) -> Rules {
     }
 }
 
-/// What calls are born with.
-fn settings(config: &Config, own_networks: Option<&[IpNet]>) -> Settings {
+/// What the calls of an agent are born with.
+fn settings(
+    config: &Config,
+    own_networks: Option<&[IpNet]>,
+    realtime: &RealtimeConfig,
+    calls: &CallsConfig,
+    keep: Keep,
+) -> Settings {
     Settings {
         trust: config.media.trust,
         media_networks: media_networks::all(own_networks, &config.media),
         app: config.asterisk.app.clone(),
-        model: config.realtime.model.clone(),
+        model: realtime.model.clone(),
         session: SessionSettings {
-            tools: tools::offered(config.calls.may_hang_up, &config.calls.destinations),
-            ..config.realtime.session.clone()
+            tools: tools::offered(calls.may_hang_up, &calls.destinations),
+            ..realtime.session.clone()
         },
-        greeting: config.realtime.greeting.clone(),
-        recording_notice: config.realtime.recording_notice.clone(),
+        greeting: realtime.greeting.clone(),
+        recording_notice: realtime.recording_notice.clone(),
         uplink_frames_per_append: config.uplink_frames_per_append,
-        apology: config.calls.apology.clone(),
-        fallback: config.calls.fallback.clone(),
-        limits: config.calls.limits,
-        prices: config.realtime.prices.clone(),
-        tells_keys: config.calls.tells_keys,
-        may_hang_up: config.calls.may_hang_up,
-        destinations: config.calls.destinations.clone(),
-        keep: config.recordings.keep,
+        apology: calls.apology.clone(),
+        fallback: calls.fallback.clone(),
+        limits: calls.limits,
+        prices: realtime.prices.clone(),
+        tells_keys: calls.tells_keys,
+        may_hang_up: calls.may_hang_up,
+        destinations: calls.destinations.clone(),
+        keep,
     }
 }
 

@@ -12,6 +12,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::call_task::Admission;
+use super::endpoints::Endpoints;
 use super::rules::rules;
 use super::{Daemon, Reload, call_log, moment};
 use crate::archive::recording;
@@ -25,7 +26,7 @@ use crate::net::ari_link::AriLink;
 use crate::net::rtp_socket::PortPool;
 use crate::net::tls;
 use crate::operator::Notice;
-use crate::peers::{ari_headers, ari_rest, endpoint, events_url, media_networks};
+use crate::peers::{ari_headers, ari_rest, events_url, media_networks};
 
 /// What calls tell the loop and may wait for it. Of how OpenAI stands, more waiting tells nothing new; of what a call has
 /// cost, the call tells again.
@@ -47,7 +48,7 @@ pub async fn run(
     let rest = ari_rest(asterisk, &tls)?;
     let again = Arc::new(Notify::new());
     let link = link(asterisk, &tls, &again)?;
-    let endpoint = Arc::new(endpoint(&config.realtime, tls)?);
+    let endpoints = Endpoints::new(&config, tls)?;
     operator.say(&Notice::DaemonStarted {
         version: env!("CARGO_PKG_VERSION"),
         model: config.realtime.model.clone(),
@@ -68,7 +69,7 @@ pub async fn run(
         config,
         exchange,
         own_networks,
-        endpoint,
+        endpoints,
         operator,
         readiness,
         board,

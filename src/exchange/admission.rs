@@ -1,14 +1,19 @@
 //! Whether a caller is taken, and what becomes of those who are.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use chrono::NaiveDate;
 
+use super::agents::Agent;
 use super::breaker::Breaker;
 use super::frequency::Frequency;
 use super::rules::Rules;
 use super::spending::Spending;
+use super::switchboard::Served;
 use super::{Exchange, Moment, NoSocket, Output, SWEEP_AFTER};
+use crate::agents::UnknownAgent;
 use crate::ari::ChannelId;
 use crate::ari::event::Channel;
 use crate::ari::request::Request;
@@ -28,8 +33,14 @@ pub(super) struct Admission {
 
 impl Admission {
     /// Why this caller is not taken; None: they are.
-    fn refuses(&mut self, at: Moment, rules: &Rules, number: &CallerNumber) -> Option<EndReason> {
-        if self.day_cost_is_reached(at, rules) {
+    fn refuses(
+        &mut self,
+        at: Moment,
+        rules: &Rules,
+        agent: &Agent,
+        number: &CallerNumber,
+    ) -> Option<EndReason> {
+        if self.day_cost_is_reached(at, rules) || self.agents_day_cost_is_reached(at, agent) {
             Some(EndReason::DayCostLimit)
         } else if self.frequency.is_reached(at.now, number, rules.max_calls_per_caller_hour) {
             Some(EndReason::CallerLimit)
@@ -40,8 +51,14 @@ impl Admission {
 
     /// Whether the calls of today, those that run included, have cost what they may.
     fn day_cost_is_reached(&self, at: Moment, rules: &Rules) -> bool {
-        let spent = self.spending.spent_today(at.wall.date_naive());
+        let spent = self.spending.of_all.spent_today(at.wall.date_naive());
         rules.max_day_cost.is_some_and(|most| spent >= most)
+    }
+
+    /// The same of the calls of one agent.
+    fn agents_day_cost_is_reached(&mut self, at: Moment, agent: &Agent) -> bool {
+        let spent = self.spending.of(&agent.name).spent_today(at.wall.date_naive());
+        agent.max_day_cost.is_some_and(|most| spent >= most)
     }
 
     /// The day on which they have.
@@ -49,17 +66,29 @@ impl Admission {
         self.day_cost_is_reached(at, rules).then(|| at.wall.date_naive())
     }
 
-    /// The operator's line about it, once a day.
-    pub(super) fn day_cost_is_news(&mut self, at: Moment, rules: &Rules) -> Option<Notice> {
-        let is_news = self.day_cost_is_reached(at, rules) && self.spending.is_news(at.wall.date_naive());
-        let limit = Cost { amount: rules.max_day_cost, estimated: false };
-        is_news.then_some(Notice::DayCostReached { limit })
+    /// The operator's lines about what is reached, each once a day.
+    pub(super) fn day_cost_is_news(&mut self, at: Moment, rules: &Rules) -> Vec<Notice> {
+        let today = at.wall.date_naive();
+        let mut news = Vec::new();
+        if self.day_cost_is_reached(at, rules) && self.spending.of_all.is_news(today) {
+            let limit = Cost { amount: rules.max_day_cost, estimated: false };
+            news.push(Notice::DayCostReached { limit });
+        }
+        for agent in rules.agents.limited() {
+            if self.agents_day_cost_is_reached(at, agent) && self.spending.of(&agent.name).is_news(today) {
+                let limit = Cost { amount: agent.max_day_cost, estimated: false };
+                news.push(Notice::AgentDayCostReached { agent: agent.name.to_string(), limit });
+            }
+        }
+        news
     }
 
-    /// What calls of an earlier daemon have cost on this day. Yesterday's costs are no concern of today's limit.
-    pub(super) fn spent_earlier(&mut self, at: Moment, day: NaiveDate, cost: MicroUsd) {
+    /// What calls of an earlier daemon have cost on this day, by agent. Yesterday's costs are no concern of today's limit.
+    pub(super) fn spent_earlier(&mut self, at: Moment, day: NaiveDate, of_agents: Vec<(Arc<str>, MicroUsd)>) {
         if day == at.wall.date_naive() {
-            self.spending.add(day, cost);
+            for (agent, cost) in of_agents {
+                self.spending.add(day, &agent, cost);
+            }
         }
     }
 
@@ -69,13 +98,26 @@ impl Admission {
     }
 
     /// The operator has decided anew, perhaps about what OpenAI refuses: the next caller tries.
-    pub(super) fn try_next(&mut self) {
+    pub(super) fn reloaded(&mut self, rules: &Rules) {
         self.breaker.try_next();
+        self.spending.keep(|name| rules.agents.find(name).is_some());
     }
 
-    /// What calls that run have cost so far.
-    pub(super) fn running_cost(&self) -> MicroUsd {
-        self.spending.running()
+    /// What differs from what the calls that run have cost so far, each with its agent.
+    pub(super) fn contradicts<'a>(
+        &self,
+        calls: impl Iterator<Item = (&'a Arc<str>, MicroUsd)>,
+    ) -> Option<String> {
+        let mut spent: BTreeMap<_, MicroUsd> = BTreeMap::new();
+        for (agent, cost) in calls.filter(|(_, cost)| *cost > MicroUsd::ZERO) {
+            let sum = spent.entry(agent).or_default();
+            *sum = sum.saturating_add(cost);
+        }
+        let total = spent.values().fold(MicroUsd::ZERO, |sum, cost| sum.saturating_add(*cost));
+        let (running, of_agents) = self.spending.running();
+        let of_agents: BTreeMap<_, _> = of_agents.filter(|(_, cost)| *cost > MicroUsd::ZERO).collect();
+        (running != total || of_agents != spent)
+            .then(|| format!("calls that run have cost {spent:?}, not {running:?} and {of_agents:?}"))
     }
 
     /// What is known of OpenAI.
@@ -87,18 +129,24 @@ impl Admission {
 impl Exchange {
     /// A caller who is in no call has entered the application.
     pub(super) fn arrived(&mut self, channel: Channel) {
-        let refused = if self.shutdown.is_on() {
-            Some(EndReason::Shutdown)
-        } else if self.strain.is_on() || self.is_full() {
-            Some(EndReason::Busy)
-        } else {
-            self.admission.refuses(self.at, &self.rules, &channel.caller)
+        if self.shutdown.is_on() {
+            return self.refuse(channel, None, EndReason::Shutdown);
+        }
+        if self.strain.is_on() || self.is_full() {
+            return self.refuse(channel, None, EndReason::Busy);
+        }
+        let agent = match self.rules.agents.choose(&channel, self.at.wall.naive_local()) {
+            Ok(agent) => Arc::clone(agent),
+            Err(UnknownAgent(name)) => {
+                let unknown = Notice::AgentUnknown { name: Detail::new(name) };
+                return self.refuse(channel, Some(unknown), EndReason::NoAgent);
+            }
         };
-        if let Some(reason) = refused {
+        if let Some(reason) = self.admission.refuses(self.at, &self.rules, &agent, &channel.caller) {
             return self.refuse(channel, None, reason);
         }
-        self.switchboard.take(&channel);
-        self.outputs.push(Output::Start(channel));
+        self.switchboard.take(&channel, Arc::clone(&agent.name));
+        self.outputs.push(Output::Start(channel, agent));
     }
 
     /// Whether there are as many calls as there may be, or as the processor has room for.
@@ -142,7 +190,7 @@ impl Exchange {
         if let Some(served) = self.switchboard.served(caller) {
             let more = cost.saturating_sub(served.spent);
             served.spent = served.spent.saturating_add(more);
-            self.admission.spending.grows(more);
+            self.admission.spending.grows(&served.agent, more);
         }
     }
 
@@ -152,7 +200,7 @@ impl Exchange {
         self.connection.call_ended(report.reason);
         self.health.call_ended(self.at.wall, report.reason, report.joined);
         if let Some((served, next)) = self.switchboard.ended(caller) {
-            self.settle(served.spent);
+            self.settle(&served);
             if let Some(next) = next {
                 self.direct(next);
             }
@@ -164,16 +212,16 @@ impl Exchange {
         // Come back or not, the caller is sent on.
         let channel = self.switchboard.channel_of(caller).clone();
         if let Some((served, _)) = self.switchboard.ended(caller) {
-            self.settle(served.spent);
+            self.settle(&served);
         }
         self.say(Some(caller), Notice::CallPanicked { detail });
         self.remove([Request::Hangup(caller.media()), Request::DeleteBridge(caller.bridge())]);
         self.hand_back(channel, EndReason::Internal);
     }
 
-    /// A call is over that has cost so much.
-    fn settle(&mut self, spent: MicroUsd) {
-        self.admission.spending.ends(self.at.wall.date_naive(), spent);
+    /// The call of this caller is over.
+    fn settle(&mut self, served: &Served) {
+        self.admission.spending.ends(self.at.wall.date_naive(), &served.agent, served.spent);
         self.sweep_at.get_or_insert(self.at.now + SWEEP_AFTER);
     }
 }

@@ -51,8 +51,8 @@ pub enum Input<'a> {
     Ended(ChannelId, &'a Report),
     /// The call of this caller was lost to a defect of ours, which left this message.
     Panicked(ChannelId, Detail),
-    /// What calls of an earlier daemon have cost on this day.
-    SpentEarlier(NaiveDate, MicroUsd),
+    /// What calls of an earlier daemon have cost on this day, by the name of the agent.
+    SpentEarlier(NaiveDate, Vec<(Arc<str>, MicroUsd)>),
     /// It was tried whether RTP sockets can be bound on our address.
     AddressTried(Result<(), String>),
     /// Asterisk may have the sound of new calls sent there; None: anywhere.

@@ -23,11 +23,12 @@
 //! | `health` | whether a caller's sound could be connected |
 //! | `shutdown` | how far the daemon is with its end |
 //! | `readiness`, `obstacles` | whether a caller who came now would be served; everything that prevents it |
-//! | `rules` | what the operator has decided |
+//! | `rules`, `agents` | what the operator has decided; which agent takes a caller, and what its calls are born with |
 //! | `input`, `output` | what can happen; what is to be done |
 
 mod absence;
 mod admission;
+mod agents;
 mod breaker;
 mod connection;
 pub mod counters;
@@ -45,17 +46,16 @@ mod spending;
 mod strain;
 mod switchboard;
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, FixedOffset};
 
 use crate::ari::ChannelId;
 use crate::ari::event::Event;
-use crate::call::Settings;
 use crate::operator::Notice;
 
 use admission::Admission;
+pub use agents::{Agent, Agents};
 use connection::Connection;
 use counters::Counters;
 use errands::{ASK_AGAIN_AFTER, Errand, Errands, Inquiry, Turn};
@@ -158,13 +158,13 @@ impl Exchange {
             }
             Input::Ended(caller, report) => self.ended(&caller, report),
             Input::Panicked(caller, detail) => self.panicked(&caller, detail),
-            Input::SpentEarlier(day, cost) => self.admission.spent_earlier(self.at, day, cost),
+            Input::SpentEarlier(day, of_agents) => self.admission.spent_earlier(self.at, day, of_agents),
             Input::AddressTried(tried) => {
                 let notice = self.health.address_tried(now, tried, &self.rules);
                 self.say_all(notice);
             }
             Input::MediaNetworks(networks) => {
-                Arc::make_mut(&mut self.rules.settings).media_networks = networks;
+                self.rules.agents.set_media_networks(networks.as_ref());
             }
             Input::Measured(counters, ticks) => self.measured(counters, ticks),
             Input::Reload(rules) => self.reload(*rules),
@@ -205,11 +205,6 @@ impl Exchange {
         self.switchboard.calls()
     }
 
-    /// What calls are born with.
-    pub fn settings(&self) -> &Arc<Settings> {
-        &self.rules.settings
-    }
-
     /// In whose call this channel talks. None: in nobody's, or no longer.
     pub fn caller_of(&self, channel: &ChannelId) -> Option<ChannelId> {
         self.switchboard.caller_of(channel)
@@ -224,12 +219,9 @@ impl Exchange {
 
     /// What is known twice and not the same; None: nothing. The tests ask after every step.
     pub fn contradiction(&self) -> Option<String> {
-        let spent = self.switchboard.spent();
-        if self.admission.running_cost() != spent {
-            return Some(format!(
-                "calls that run have cost {spent:?}, not {:?}",
-                self.admission.running_cost()
-            ));
+        let contradiction = self.admission.contradicts(self.switchboard.spent());
+        if contradiction.is_some() {
+            return contradiction;
         }
         let callers = self.switchboard.callers();
         let twice =
@@ -298,7 +290,7 @@ impl Exchange {
             Directive::Arrived(channel) => {
                 // Whoever comes back has been let go, whether the answer has told or not.
                 self.errands.left(&channel.id);
-                self.arrived(channel);
+                self.arrived(*channel);
             }
             Directive::Tell(caller, order) => self.outputs.push(Output::Tell(caller, order)),
             Directive::Replace(caller, order, number) => {
@@ -353,7 +345,7 @@ impl Exchange {
             return;
         }
         self.rules = rules;
-        self.admission.try_next();
+        self.admission.reloaded(&self.rules);
         self.say_if_unlimited();
     }
 

@@ -1,5 +1,8 @@
 //! What the exchange wants done, and what a call is told.
 
+use std::sync::Arc;
+
+use super::agents::Agent;
 use super::readiness::Readiness;
 use crate::ari::event::Channel;
 use crate::ari::request::Request;
@@ -16,8 +19,8 @@ pub struct ErrandId(pub(super) u64);
 /// Something the exchange wants done.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Output {
-    /// Start a call for this caller. What comes of it comes back as [`Input::Started`](super::Input::Started) or [`Input::NotStarted`](super::Input::NotStarted).
-    Start(Channel),
+    /// Start a call of this agent for this caller. What comes of it comes back as [`Input::Started`](super::Input::Started) or [`Input::NotStarted`](super::Input::NotStarted).
+    Start(Channel, Arc<Agent>),
     /// This caller is not taken: they are counted and logged. They are sent on without that.
     Refused(Channel, EndReason),
     /// Tell the call of this caller.

@@ -5,14 +5,17 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::agents::Agents;
 use crate::call::Settings;
 use crate::units::MicroUsd;
 
 /// What the operator has decided.
 #[derive(Debug, Clone)]
 pub struct Rules {
-    /// What calls are born with.
+    /// What the environment says of calls.
     pub settings: Arc<Settings>,
+    /// The agents.
+    pub agents: Agents,
     /// Most calls at once.
     pub max_calls: usize,
     /// What the calls of a day may cost; None: no limit.

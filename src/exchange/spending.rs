@@ -1,15 +1,62 @@
-//! What the calls of today have cost, against what the operator allows for a day (`MAX_DAY_COST`).
+//! What the calls of today have cost, against what the operator allows for a day: for all calls (`MAX_DAY_COST`), and for
+//! those of one agent.
 //!
 //! A call counts on the day it ends, by the machine's clock and time zone; until then it counts for today. Kept in memory:
 //! what an earlier daemon spent today is added when the call log has told it. Only what is known of a cost counts.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use chrono::NaiveDate;
 
 use crate::units::MicroUsd;
 
-/// The day's sum.
+/// The sums of the day: of all calls, and of each agent's.
 #[derive(Debug, Default)]
 pub(super) struct Spending {
+    pub(super) of_all: Sum,
+    of_agents: BTreeMap<Arc<str>, Sum>,
+}
+
+impl Spending {
+    /// The sum of this agent's calls.
+    pub(super) fn of(&mut self, agent: &Arc<str>) -> &mut Sum {
+        self.of_agents.entry(Arc::clone(agent)).or_default()
+    }
+
+    /// What calls of an earlier daemon have cost on this day: those of one agent.
+    pub(super) fn add(&mut self, today: NaiveDate, agent: &Arc<str>, cost: MicroUsd) {
+        self.of_all.add(today, cost);
+        self.of(agent).add(today, cost);
+    }
+
+    /// A call of this agent that runs has cost so much more.
+    pub(super) fn grows(&mut self, agent: &Arc<str>, cost: MicroUsd) {
+        self.of_all.grows(cost);
+        self.of(agent).grows(cost);
+    }
+
+    /// A call of this agent is over that has cost so much in all.
+    pub(super) fn ends(&mut self, today: NaiveDate, agent: &Arc<str>, cost: MicroUsd) {
+        self.of_all.ends(today, cost);
+        self.of(agent).ends(today, cost);
+    }
+
+    /// What the calls that run have cost so far: all of them, and each agent's.
+    pub(super) fn running(&self) -> (MicroUsd, impl Iterator<Item = (&Arc<str>, MicroUsd)>) {
+        let of_agents = self.of_agents.iter().map(|(agent, sum)| (agent, sum.running));
+        (self.of_all.running, of_agents)
+    }
+
+    /// Forgets the agents that have no calls and are not known any more.
+    pub(super) fn keep(&mut self, is_known: impl Fn(&str) -> bool) {
+        self.of_agents.retain(|agent, sum| sum.running > MicroUsd::ZERO || is_known(agent));
+    }
+}
+
+/// The sum of a day.
+#[derive(Debug, Default)]
+pub(super) struct Sum {
     day: NaiveDate,
     /// What the calls that ended on this day have cost.
     over: MicroUsd,
@@ -19,27 +66,22 @@ pub(super) struct Spending {
     said: Option<NaiveDate>,
 }
 
-impl Spending {
+impl Sum {
     /// What calls of an earlier daemon have cost on this day.
-    pub(super) fn add(&mut self, today: NaiveDate, cost: MicroUsd) {
+    fn add(&mut self, today: NaiveDate, cost: MicroUsd) {
         self.turn_to(today);
         self.over = self.over.saturating_add(cost);
     }
 
     /// A call that runs has cost so much more.
-    pub(super) fn grows(&mut self, cost: MicroUsd) {
+    fn grows(&mut self, cost: MicroUsd) {
         self.running = self.running.saturating_add(cost);
     }
 
     /// A call is over that has cost so much in all.
-    pub(super) fn ends(&mut self, today: NaiveDate, cost: MicroUsd) {
+    fn ends(&mut self, today: NaiveDate, cost: MicroUsd) {
         self.running = self.running.saturating_sub(cost);
         self.add(today, cost);
-    }
-
-    /// What the calls that run have cost so far.
-    pub(super) fn running(&self) -> MicroUsd {
-        self.running
     }
 
     /// What was spent today, calls that run included.
@@ -68,7 +110,7 @@ mod tests {
     #[test]
     fn a_day_has_a_sum_and_a_line_of_its_own() {
         let (today, tomorrow) = ("2026-11-20".parse().unwrap(), "2026-11-21".parse().unwrap());
-        let (mut spending, micro) = (Spending::default(), MicroUsd::new);
+        let (mut spending, micro) = (Sum::default(), MicroUsd::new);
         spending.add(today, micro(5));
         spending.grows(micro(9));
         assert_eq!(spending.spent_today(today), micro(14));

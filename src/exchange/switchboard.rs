@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use super::Order;
 use crate::ari::event::{Channel, Event, parse_channel};
@@ -17,8 +18,8 @@ use crate::units::MicroUsd;
 /// What an event means.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Directive {
-    /// A caller who is in no call has entered the application.
-    Arrived(Channel),
+    /// A caller who is in no call has entered the application. In a box: there may be many directives, and few of this kind.
+    Arrived(Box<Channel>),
     /// The call of this caller is told something.
     Tell(ChannelId, Order),
     /// Whoever talks in the call of this caller has this number.
@@ -46,6 +47,8 @@ struct StandIn {
 /// A caller who is being served.
 #[derive(Debug)]
 pub(super) struct Served {
+    /// The agent that serves them.
+    pub(super) agent: Arc<str>,
     /// The number with which the call began; may be empty.
     pub(super) number: CallerNumber,
     /// The caller's channel, if it has come back (sent round by the dialplan) before its last call was over.
@@ -120,8 +123,9 @@ impl Switchboard {
     }
 
     /// This caller is served from now on.
-    pub(super) fn take(&mut self, channel: &Channel) {
-        let served = Served { number: channel.caller.clone(), back: None, rtp: None, spent: MicroUsd::ZERO };
+    pub(super) fn take(&mut self, channel: &Channel, agent: Arc<str>) {
+        let served =
+            Served { agent, number: channel.caller.clone(), back: None, rtp: None, spent: MicroUsd::ZERO };
         self.callers.insert(channel.id.clone(), served);
     }
 
@@ -159,9 +163,9 @@ impl Switchboard {
         self.callers.iter().filter_map(|(caller, served)| Some((caller, served.rtp?)))
     }
 
-    /// What the calls that run have cost so far.
-    pub(super) fn spent(&self) -> MicroUsd {
-        self.callers.values().fold(MicroUsd::ZERO, |sum, served| sum.saturating_add(served.spent))
+    /// What the calls that run have cost so far, each with its agent.
+    pub(super) fn spent(&self) -> impl Iterator<Item = (&Arc<str>, MicroUsd)> {
+        self.callers.values().map(|served| (&served.agent, served.spent))
     }
 
     /// Whether this caller is being served.
@@ -215,7 +219,7 @@ impl Switchboard {
         if self.stand_ins.values().any(|stand_in| are_ends_of_one(&stand_in.name, &channel.name)) {
             return Some(Directive::Remove(Request::Hangup(channel.id)));
         }
-        Some(Directive::Arrived(channel))
+        Some(Directive::Arrived(Box::new(channel)))
     }
 
     /// In whose call this channel talks. None: in nobody's, or no longer.
@@ -263,6 +267,7 @@ fn are_ends_of_one(name: &ChannelName, other: &ChannelName) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ari::event::Arguments;
 
     fn caller(up: bool) -> Channel {
         Channel {
@@ -271,6 +276,8 @@ mod tests {
             up,
             caller: CallerNumber::default(),
             called: String::new(),
+            arguments: Arguments::default(),
+            agent: None,
             in_stasis: true,
         }
     }
@@ -285,9 +292,9 @@ mod tests {
         let id = caller(true).id;
         assert_eq!(
             switchboard.event(Event::StasisStart(caller(true))),
-            Some(Directive::Arrived(caller(true)))
+            Some(Directive::Arrived(Box::new(caller(true))))
         );
-        switchboard.take(&caller(true));
+        switchboard.take(&caller(true), "default".into());
         (switchboard, id)
     }
 
@@ -303,7 +310,7 @@ mod tests {
         let back = switchboard.event(Event::StasisStart(caller(false)));
         assert_eq!(back, Some(left(&id)), "should we not have been told");
         assert_eq!(switchboard.event(Event::StateChanged(caller(true))), None, "no news for the old call");
-        assert_eq!(end(&mut switchboard, &id), Some(Directive::Arrived(caller(true))));
+        assert_eq!(end(&mut switchboard, &id), Some(Directive::Arrived(Box::new(caller(true)))));
         assert_eq!(switchboard.calls(), 0, "until the caller is taken");
     }
 
@@ -370,7 +377,7 @@ mod tests {
         let other_end = Some(Directive::Remove(Request::Hangup("1.4".into())));
         assert_eq!(switchboard.event(Event::StasisStart(local("1.4", 1))), other_end);
         let stranger = Channel { name: "Local/_attended@transfer-00000001;1".into(), ..local("1.8", 1) };
-        let arrived = Some(Directive::Arrived(stranger.clone()));
+        let arrived = Some(Directive::Arrived(Box::new(stranger.clone())));
         assert_eq!(switchboard.event(Event::StasisStart(stranger)), arrived);
     }
 
@@ -378,6 +385,6 @@ mod tests {
     fn whoever_takes_the_place_of_a_stranger_is_a_caller() {
         let mut switchboard = Switchboard::default();
         let event = Event::Replaced { old: "9.9".into(), next_step: None, new: caller(true) };
-        assert_eq!(switchboard.event(event), Some(Directive::Arrived(caller(true))));
+        assert_eq!(switchboard.event(event), Some(Directive::Arrived(Box::new(caller(true)))));
     }
 }

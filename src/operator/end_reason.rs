@@ -27,6 +27,7 @@ impl EndReason {
             Self::CostLimit => ("costo máximo de la llamada alcanzado", "the call's cost limit was reached"),
             Self::DayCostLimit => ("costo máximo del día alcanzado", "the day's cost limit was reached"),
             Self::CallerLimit => ("demasiadas llamadas del mismo número en una hora", "too many calls from the same number in an hour"),
+            Self::NoAgent => ("el dialplan nombró un agente que no existe", "the dialplan named an agent that does not exist"),
             Self::Busy => ("no se admiten más llamadas", "no more calls are taken"),
             Self::Shutdown => ("el servicio se detiene", "the daemon is stopping"),
             Self::SessionFailed => ("OpenAI rechazó la sesión", "OpenAI refused the session"),

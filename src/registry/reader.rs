@@ -1,6 +1,7 @@
 //! Reads the call log: lists, single calls and sums. With a server, only the server is asked, because the rows that
 //! wait in the file are a fragment that nobody should mistake for the whole log. Without a server, the file is asked.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::mysql::{MySqlPool, MySqlRow};
@@ -139,19 +140,27 @@ impl Reader {
     }
 
     /// Returns the known cost, in millionths of a US dollar, of the calls on `host` that were offered before
-    /// `before_us` and ended at `from_us` or later.
+    /// `before_us` and ended at `from_us` or later: the sum for each agent.
     ///
     /// # Errors
     /// The database is not available, or fails.
-    pub async fn spent(&self, host: &str, from_us: i64, before_us: i64) -> Result<MicroUsd, RegistryError> {
+    pub async fn spent(
+        &self,
+        host: &str,
+        from_us: i64,
+        before_us: i64,
+    ) -> Result<Vec<(Arc<str>, MicroUsd)>, RegistryError> {
         // No call lasts longer than a day, so calls that were offered earlier need not be examined.
         let earliest = from_us.saturating_sub(stats::DAY_US);
-        let sql = "SELECT CAST(SUM(cost_micro_usd) AS SIGNED) FROM calls \
-             WHERE offered_us >= ? AND offered_us < ? AND ended_us >= ? AND host = ?";
+        let sql = "SELECT agent, CAST(SUM(cost_micro_usd) AS SIGNED) FROM calls \
+             WHERE offered_us >= ? AND offered_us < ? AND ended_us >= ? AND host = ? AND cost_micro_usd > 0 \
+             GROUP BY agent";
         let values = vec![earliest.into(), before_us.into(), from_us.into(), host.to_owned().into()];
-        let sums = self.fetch::<(Option<i64>,)>(sql.to_owned(), values).await?;
-        let sum: i64 = sums.into_iter().filter_map(|(sum,)| sum).sum();
-        Ok(MicroUsd::new(sum.max(0) as u64))
+        let sums = self.fetch::<(String, Option<i64>)>(sql.to_owned(), values).await?;
+        Ok(sums
+            .into_iter()
+            .map(|(agent, sum)| (agent.into(), MicroUsd::new(sum.unwrap_or_default().max(0) as u64)))
+            .collect())
     }
 
     /// Returns the rows to erase that are not erased yet, oldest first.

@@ -1,6 +1,7 @@
 //! Does what `src/daemon` does for the PBX side, without sockets and tasks: carries what happens to each daemon's exchange,
 //! and does what comes out of it. Decides nothing: the exchange is the product's own.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use openai_inbound_calls::ari::event;
@@ -9,7 +10,7 @@ use openai_inbound_calls::ari::{ChannelId, Unreached};
 use openai_inbound_calls::end_reason::EndReason;
 use openai_inbound_calls::exchange::counters::{Counters, ThreadTime, ThreadTimes};
 use openai_inbound_calls::exchange::readiness::{AsteriskLink, Readiness};
-use openai_inbound_calls::exchange::{ErrandId, Exchange, Input, Moment, Output, Rules};
+use openai_inbound_calls::exchange::{Agent, ErrandId, Exchange, Input, Moment, Output, Rules};
 use openai_inbound_calls::operator::Notice;
 use openai_inbound_calls::sim::asterisk::SocketId;
 use openai_inbound_calls::units::MicroUsd;
@@ -55,8 +56,8 @@ pub(crate) struct Daemon {
     waited: Duration,
     /// Whether its requests are refused, as `net::ari_rest` sees it.
     refuses: bool,
-    /// What the call log has told of calls of an earlier daemon: the day of the wall clock, and micro-USD.
-    earlier: (i64, u64),
+    /// What the call log has told of calls of an earlier daemon: the day of the wall clock, and money by agent.
+    earlier: (i64, Vec<(Arc<str>, MicroUsd)>),
     /// For how long nobody has had the application although this daemon could have it, and until when that was counted.
     deaf: (Duration, Instant),
 }
@@ -97,7 +98,7 @@ impl World {
             ran: Duration::ZERO,
             waited: Duration::ZERO,
             refuses: false,
-            earlier: (0, 0),
+            earlier: (0, Vec::new()),
             deaf: (Duration::ZERO, self.now),
         });
         let daemon = self.daemons.len() - 1;
@@ -140,10 +141,10 @@ impl World {
 
     fn carry_out(&mut self, daemon: usize, output: Output) {
         match output {
-            Output::Start(channel) => {
-                self.hold_admission(daemon);
+            Output::Start(channel, agent) => {
+                self.hold_admission(daemon, &agent);
                 let caller = channel.id.clone();
-                let rtp = self.start_call(daemon, channel);
+                let rtp = self.start_call(daemon, channel, &agent);
                 self.feed(daemon, Input::Started(caller, rtp));
             }
             Output::Refused(channel, reason) => {
@@ -315,7 +316,7 @@ impl World {
         let rules = self.daemons[daemon].rules.clone();
         let (at, it) = (self.moment(), &mut self.daemons[daemon]);
         (it.exchange, it.is_gone, it.refuses) = (Exchange::new(at, rules), false, false);
-        it.earlier = (0, 0);
+        it.earlier = (0, Vec::new());
         self.feed(daemon, Input::Tick);
         self.connect_after(daemon, Duration::from_millis(ms));
     }
@@ -380,14 +381,15 @@ impl World {
     }
 
     /// What must be true when a daemon takes a caller. It is reckoned here without the exchange's own figures.
-    fn hold_admission(&self, daemon: usize) {
+    fn hold_admission(&self, daemon: usize, agent: &Agent) {
         let Daemon { exchange, rules, life, .. } = &self.daemons[daemon];
         assert!(!exchange.is_stopping(), "nobody is taken while the daemon stops");
         let running = self.live.keys().filter(|(of, _)| *of == daemon).count();
         assert!(running < rules.max_calls, "no more are taken than there may be");
-        let spent = self.spent_today(daemon);
+        let is_below = |most: Option<MicroUsd>, spent| most.is_none_or(|most| spent < most.get());
         assert!(
-            rules.max_day_cost.is_none_or(|most| spent < most.get()),
+            is_below(rules.max_day_cost, self.spent_today(daemon, None))
+                && is_below(agent.max_day_cost, self.spent_today(daemon, Some(&agent.name))),
             "nobody is taken when the day's cost is reached"
         );
         let of_it = self.tasks.iter().filter(|task| task.daemon == daemon && task.life == *life);
@@ -402,28 +404,39 @@ impl World {
 
     /// What must be true when a daemon does not take a caller.
     fn hold_refusal(&self, daemon: usize, reason: EndReason) {
-        let most = self.daemons[daemon].rules.max_day_cost;
-        let is_reached = most.is_some_and(|most| self.spent_today(daemon) >= most.get());
+        let rules = &self.daemons[daemon].rules;
+        let is_reached = |most: Option<MicroUsd>, spent| most.is_some_and(|most| spent >= most.get());
+        let of_all = is_reached(rules.max_day_cost, self.spent_today(daemon, None));
+        let of_one = rules
+            .agents
+            .limited()
+            .any(|agent| is_reached(agent.max_day_cost, self.spent_today(daemon, Some(&agent.name))));
         assert!(
-            reason != EndReason::DayCostLimit || is_reached,
+            reason != EndReason::DayCostLimit || of_all || of_one,
             "a caller is refused although the day's cost is not reached"
         );
     }
 
-    /// What the calls of a daemon have cost today, micro-USD. A call counts on the day on which it ends.
-    fn spent_today(&self, daemon: usize) -> u64 {
+    /// What the calls of a daemon, or those of one of its agents, have cost today, micro-USD. A call counts on the day on which
+    /// it ends.
+    fn spent_today(&self, daemon: usize, agent: Option<&str>) -> u64 {
         let Daemon { life, earlier, .. } = &self.daemons[daemon];
         let today = self.wall() / DAY;
         let of_it = self.tasks.iter().filter(|task| task.daemon == daemon && task.life == *life);
+        let is_asked = |name: &str| agent.is_none_or(|agent| agent == name);
         let todays = of_it.filter(|task| task.over_at.is_none_or(|at| at / DAY == today));
-        todays.map(|task| task.spent).sum::<u64>() + if earlier.0 == today { earlier.1 } else { 0 }
+        let spent: u64 = todays.filter(|task| is_asked(&task.agent)).map(|task| task.spent).sum();
+        let earlier = earlier.1.iter().filter(|(name, _)| earlier.0 == today && is_asked(name));
+        spent + earlier.map(|(_, spent)| spent.get()).sum::<u64>()
     }
 
     /// The call log tells a daemon what calls of an earlier daemon have cost today.
-    pub(crate) fn tell_earlier_cost(&mut self, daemon: usize, micro_usd: u64) {
-        self.daemons[daemon].earlier = (self.wall() / DAY, micro_usd);
+    pub(crate) fn tell_earlier_cost(&mut self, daemon: usize, of_agents: &[(&str, u64)]) {
+        let of_agents: Vec<_> =
+            of_agents.iter().map(|(name, spent)| (Arc::from(*name), MicroUsd::new(*spent))).collect();
+        self.daemons[daemon].earlier = (self.wall() / DAY, of_agents.clone());
         let today = self.moment().wall.date_naive();
-        self.feed(daemon, Input::SpentEarlier(today, MicroUsd::new(micro_usd)));
+        self.feed(daemon, Input::SpentEarlier(today, of_agents));
     }
 
     /// What must be true of every daemon at any moment.

@@ -15,6 +15,7 @@ mod world;
 
 mod admission;
 mod agent_outage;
+mod agents;
 mod allocations;
 mod any_moment;
 mod apology;

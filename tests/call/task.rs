@@ -12,7 +12,7 @@ use openai_inbound_calls::ari::request::{Reply, Request};
 use openai_inbound_calls::call::glance::Glance;
 use openai_inbound_calls::call::record::{Entry, EventKind};
 use openai_inbound_calls::call::{Call, Hold, Input, LegEvent, Output, Seed, SessionEnd};
-use openai_inbound_calls::exchange::{self, Order};
+use openai_inbound_calls::exchange::{self, Agent, Order};
 use openai_inbound_calls::operator::Level;
 use openai_inbound_calls::realtime::server;
 use openai_inbound_calls::sim::wire::Wire;
@@ -46,13 +46,13 @@ impl World {
         self.tasks.iter().filter(runs).map(|task| task.local.port()).collect()
     }
 
-    /// Starts a call of this daemon for a caller. Its RTP socket.
-    pub(crate) fn start_call(&mut self, daemon: usize, channel: Channel) -> SocketAddr {
+    /// Starts a call of this daemon and agent for a caller. Its RTP socket.
+    pub(crate) fn start_call(&mut self, daemon: usize, channel: Channel, agent: &Agent) -> SocketAddr {
         let caller = channel.id.clone();
         let phone = self.phone_of(&caller);
         let local = SocketAddr::from(([10, 0, 0, 1], 10_000 + 2 * self.tasks.len() as u16));
         let (first, second) = (self.dice.roll(), self.dice.roll());
-        let settings = Arc::clone(self.daemons[daemon].exchange.settings());
+        let settings = Arc::clone(&agent.settings);
         let seed = Seed {
             channel: caller.clone(),
             wall: self.wall(),
@@ -72,6 +72,7 @@ impl World {
             channel: caller.clone(),
             daemon,
             life: self.daemons[daemon].life,
+            agent: Arc::clone(&agent.name),
             phone,
             local,
             media: None,

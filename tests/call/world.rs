@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use openai_inbound_calls::agents::Roster;
 use openai_inbound_calls::ari::ChannelId;
 use openai_inbound_calls::ari::request::{Reply, Request};
 use openai_inbound_calls::call::glance::Glance;
@@ -14,7 +15,7 @@ use openai_inbound_calls::call::ledger::{Price, Prices, Rates};
 use openai_inbound_calls::call::limits::Limits;
 use openai_inbound_calls::call::source::Trust;
 use openai_inbound_calls::call::{Call, Report, Settings};
-use openai_inbound_calls::exchange::Rules;
+use openai_inbound_calls::exchange::{Agent, Agents, Rules};
 use openai_inbound_calls::operator::{LinkFault, Notice};
 use openai_inbound_calls::realtime::dialect::{
     Dialect, LanguageKey, SessionSettings, Transcription, TurnDetection,
@@ -150,6 +151,7 @@ pub(crate) struct Task {
     /// Whose it is, and in which of the daemon's lives.
     pub(crate) daemon: usize,
     pub(crate) life: u64,
+    pub(crate) agent: Arc<str>,
     pub(crate) phone: usize,
     pub(crate) local: std::net::SocketAddr,
     pub(crate) media: Option<std::net::SocketAddr>,
@@ -312,10 +314,16 @@ pub(crate) fn settings() -> Settings {
     }
 }
 
+/// The agents, of which there is only the one that the environment describes.
+pub(crate) fn only_agent(settings: &Arc<Settings>) -> Agents {
+    Agents::new(Agent::of_environment(Arc::clone(settings)), Vec::new(), Roster::default())
+}
+
 /// What the exchange of most tests goes by.
 pub(crate) fn rules() -> Rules {
     Rules {
         settings: Arc::new(settings()),
+        agents: only_agent(&Arc::new(settings())),
         max_calls: usize::MAX,
         max_day_cost: None,
         max_calls_per_caller_hour: None,
@@ -399,7 +407,10 @@ impl World {
     pub(crate) fn set(&mut self, change: impl FnOnce(&mut Settings)) {
         change(Arc::make_mut(&mut self.settings));
         let settings = Arc::clone(&self.settings);
-        self.decide(|rules| rules.settings = Arc::clone(&settings));
+        self.decide(|rules| {
+            rules.agents = only_agent(&settings);
+            rules.settings = Arc::clone(&settings);
+        });
     }
 
     /// Changes what the sessions to come do.

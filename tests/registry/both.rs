@@ -120,7 +120,10 @@ on_both! {
         assert_eq!(odd.cost.get(), 4 * MOST, "a cost that did not fit is not free");
         let after_all = MONDAY + 24 * 3_600 * SECOND;
         let spent = world.reader.spent(&ended("o0", 0).host, MONDAY - SECOND, after_all).await;
-        assert_eq!(spent.unwrap().get(), 4 * MOST + 1, "and MAX_DAY_COST holds after a restart");
+        let mut spent = spent.unwrap();
+        spent.sort();
+        let of_each = [("even".into(), MicroUsd::new(1)), ("odd".into(), MicroUsd::new(4 * MOST))];
+        assert_eq!(spent, of_each, "and MAX_DAY_COST holds after a restart");
     }
 
     async fn a_call_is_one_row_however_often_it_is_offered(place) {
@@ -151,7 +154,8 @@ on_both! {
         assert_eq!(page.entries, [again, theirs]);
         let rest = world.reader.page(&Filter { after: page.next, ..filter }).await.unwrap();
         assert_eq!((rest.entries, rest.next), (vec![first], None));
-        assert_eq!(world.reader.spent("pbx", MONDAY, i64::MAX).await.unwrap(), MicroUsd::new(43_217), "each has its cost");
+        let spent = world.reader.spent("pbx", MONDAY, i64::MAX).await.unwrap();
+        assert_eq!(spent.iter().map(|(_, cost)| cost.get()).sum::<u64>(), 43_217, "each has its cost");
     }
 
     async fn a_caller_is_found_however_the_number_is_written(place) {

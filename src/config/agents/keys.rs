@@ -35,8 +35,6 @@ pub(super) const KEYS: &[(&str, &str)] = &[
     ("max_call_tokens", "MAX_CALL_TOKENS"),
     ("max_call_cost", "MAX_CALL_COST"),
     ("max_day_cost", "MAX_DAY_COST"),
-    ("fallback_context", "FALLBACK_CONTEXT"),
-    ("fallback_exten", "FALLBACK_EXTEN"),
     ("record", "RECORD"),
     ("retention_days", "RECORDING_RETENTION_DAYS"),
 ];

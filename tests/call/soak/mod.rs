@@ -228,7 +228,7 @@ fn create(seed: u64, dice: &mut Dice, watched: bool) -> World {
         world.decide(|rules| rules.max_day_cost = Some(MicroUsd::new(most)));
         if dice.one_in(2) {
             let earlier = dice.below(most + most / 4);
-            world.tell_earlier_cost(0, earlier);
+            world.tell_earlier_cost(0, &[("default", earlier)]);
         }
     }
     if dice.one_in(3) {

@@ -1,0 +1,82 @@
+//! The agents: what their calls are born with, and which of them takes a caller.
+
+use std::sync::Arc;
+
+use chrono::NaiveDateTime;
+use ipnet::IpNet;
+
+use crate::agents::{Asked, DEFAULT, Roster, UnknownAgent};
+use crate::ari::event::Channel;
+use crate::call::Settings;
+use crate::units::MicroUsd;
+
+/// An agent, as its calls know it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Agent {
+    /// The name.
+    pub name: Arc<str>,
+    /// The first hexadecimal digits of the hash of its files. Empty: the environment describes it.
+    pub version: Arc<str>,
+    /// What its calls are born with.
+    pub settings: Arc<Settings>,
+    /// What its calls of a day may cost; None: no limit of its own.
+    pub max_day_cost: Option<MicroUsd>,
+}
+
+impl Agent {
+    /// The agent that the environment describes. The calls of all agents together have the only limit of a day.
+    #[must_use]
+    pub fn of_environment(settings: Arc<Settings>) -> Self {
+        Self { name: DEFAULT.into(), version: "".into(), settings, max_day_cost: None }
+    }
+}
+
+/// All agents.
+#[derive(Debug, Clone)]
+pub struct Agents {
+    roster: Roster,
+    /// Whoever is asked for by nothing else.
+    default: Arc<Agent>,
+    others: Vec<Arc<Agent>>,
+}
+
+impl Agents {
+    /// The agents of files, and the one of the environment, whose place a file may take. `roster` chooses among them.
+    #[must_use]
+    pub fn new(of_environment: Agent, of_files: Vec<Agent>, roster: Roster) -> Self {
+        let (default, others): (Vec<_>, _) =
+            of_files.into_iter().map(Arc::new).partition(|agent| *agent.name == *DEFAULT);
+        let default = default.into_iter().next().unwrap_or_else(|| Arc::new(of_environment));
+        Self { roster, default, others }
+    }
+
+    /// The agent that takes this caller at this time, in the machine's local time.
+    pub(super) fn choose(&self, channel: &Channel, at: NaiveDateTime) -> Result<&Arc<Agent>, UnknownAgent> {
+        let asked = Asked {
+            argument: channel.arguments.get("agent"),
+            variable: channel.agent.as_deref(),
+            dialled: channel.arguments.get("did").unwrap_or(&channel.called),
+            at,
+        };
+        let choice = self.roster.choose(&asked)?;
+        Ok(self.find(&choice.name).unwrap_or(&self.default))
+    }
+
+    /// The agents whose calls of a day may cost so much and no more.
+    pub fn limited(&self) -> impl Iterator<Item = &Arc<Agent>> {
+        self.others.iter().chain([&self.default]).filter(|agent| agent.max_day_cost.is_some())
+    }
+
+    /// The agent of this name.
+    pub(super) fn find(&self, name: &str) -> Option<&Arc<Agent>> {
+        self.others.iter().chain([&self.default]).find(|agent| *agent.name == *name)
+    }
+
+    /// Where Asterisk may have the sound of new calls sent; None: anywhere.
+    pub(super) fn set_media_networks(&mut self, networks: Option<&Arc<[IpNet]>>) {
+        for agent in self.others.iter_mut().chain([&mut self.default]) {
+            let settings = &mut Arc::make_mut(agent).settings;
+            Arc::make_mut(settings).media_networks = networks.cloned();
+        }
+    }
+}
