@@ -56,8 +56,9 @@
 //!
 //! # Glossary
 //!
-//! - **caller leg**: the caller's channel in Asterisk; **media leg**: our ExternalMedia channel, RTP to us;
-//!   **agent leg**: the Realtime session. A **bridge** joins the first two.
+//! - **agent**: an assistant with its own instructions, numbers, hours and limits.
+//! - **caller leg**: the caller's channel in Asterisk; **media leg**: our ExternalMedia channel, RTP to us. A **bridge** joins
+//!   the two. **Session**: the WebSocket session with the model.
 //! - **frame**: 20 ms of G.711 µ-law, 160 bytes.
 //! - **uplink**: caller → model; **playout**: model → caller.
 //! - **barge-in**: the caller speaks while the assistant is heard; **heard**: what had left by then.

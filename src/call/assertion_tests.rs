@@ -118,6 +118,6 @@ fn an_output_behind_the_end_is_noticed() {
 fn a_deadline_in_the_past_is_noticed() {
     let (mut call, now) = call();
     // What would happen if a handler did not move its deadline.
-    call.now = now + agent::SESSION_PATIENCE;
+    call.now = now + session::SESSION_PATIENCE;
     let _ = call.deadline();
 }

@@ -119,7 +119,7 @@ impl Call {
             return;
         }
         let until = self.now + CLOSING_PATIENCE;
-        let waits = self.agent.is_ready() && self.words_are_missing();
+        let waits = self.session.is_ready() && self.words_are_missing();
         self.phase = Phase::Closing(Closing {
             reason,
             until,
@@ -127,7 +127,7 @@ impl Call {
             words: if waits { LastWords::AwaitedUntil(self.now + WORDS_PATIENCE) } else { LastWords::Over },
         });
         self.stop_playing();
-        self.agent.close();
+        self.session.close();
         self.leaving = None;
         self.legs.undo(reason, exit, &mut self.outputs);
         if let Some(tape) = self.tape.take() {

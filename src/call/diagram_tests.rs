@@ -18,7 +18,7 @@ const DRAWN: [Drawn; 11] = [
     (CLOSING, &[(CLOSING, "Phase")], &[]),
     (LEGS, &[(LEGS, "Thing"), (LEGS, "Join")], &["Thing", "Join"]),
     (include_str!("caller.rs"), &[(include_str!("caller.rs"), "State")], &[]),
-    (include_str!("agent.rs"), &[(include_str!("agent.rs"), "Agent")], &[]),
+    (include_str!("session.rs"), &[(include_str!("session.rs"), "Session")], &[]),
     (include_str!("floor.rs"), &[(include_str!("floor.rs"), "Announcement")], &[]),
     (include_str!("leaving.rs"), &[(include_str!("leaving.rs"), "Goodbye")], &[]),
     (

@@ -66,7 +66,7 @@ impl Call {
         if self.keys.told_at.is_none_or(|at| at > self.now) {
             return;
         }
-        if !self.agent.is_ready() {
+        if !self.session.is_ready() {
             // There is no session yet, or it is being replaced.
             self.keys.told_at = Some(self.now + PAUSE);
             return;

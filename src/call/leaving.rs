@@ -143,7 +143,7 @@ impl Call {
         let by_the_model = matches!(reason, EndReason::AssistantHungUp | EndReason::Transferred);
         let goodbye = match self.responses.active() {
             // Without a session nobody can say it.
-            _ if !self.agent.is_ready() => Goodbye::Said,
+            _ if !self.session.is_ready() => Goodbye::Said,
             // Of an answer that is still being given it is not known yet whether it says goodbye.
             Some(answer) if by_the_model => Goodbye::InAnswer(answer.clone()),
             None if by_the_model && self.floor.last_answer() == Spoken::Something => Goodbye::Said,
@@ -167,7 +167,7 @@ impl Call {
     /// The daemon stops: whoever can be told is told, then goes on in the dialplan.
     pub(super) fn shut_down(&mut self) {
         self.hurry();
-        if self.legs.is_joined() && self.agent.is_ready() || self.leaving.is_some() {
+        if self.legs.is_joined() && self.session.is_ready() || self.leaving.is_some() {
             self.part(EndReason::Shutdown, self.fallback());
         } else {
             self.end(EndReason::Shutdown);
@@ -185,7 +185,7 @@ impl Call {
         let Some(clip) = self.settings.apology.clone().filter(|_| self.legs.is_up()) else {
             return self.end(reason);
         };
-        self.agent.close();
+        self.session.close();
         self.to_model.close();
         self.responses.forget_session();
         self.floor.forget_session();

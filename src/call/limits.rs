@@ -102,7 +102,7 @@ impl Call {
     fn watch_silence(&mut self) {
         let Some(most) = self.settings.limits.silence else { return };
         let is_busy = self.playout.is_speaking() || self.responses.is_pending() || self.tools.is_pending();
-        let counts = if self.agent.is_ready() && !is_busy { Counts::Now } else { Counts::NotNow };
+        let counts = if self.session.is_ready() && !is_busy { Counts::Now } else { Counts::NotNow };
         match self.watch.silence(self.now, self.to_model.ear().last_speech(), counts, most) {
             None => {}
             Some(Remedy::Ask) => self.responses.want(Purpose::Prompt),
@@ -112,7 +112,7 @@ impl Call {
 
     /// Adds something to the conversation, if there is one.
     pub(super) fn tell_model(&mut self, item: NewItem) {
-        if self.agent.is_ready() {
+        if self.session.is_ready() {
             let (event_id, dialect) = (self.event_id(), self.settings.session.dialect);
             self.outputs.push(Output::Session(ClientEvent::ItemCreate { event_id, item, dialect }));
         }

@@ -24,7 +24,7 @@
 //!                Ended            deadline() is None
 //! ```
 //!
-//! Each machine below (`Legs`, `Agent`, `Playout`, `Floor`, …) keeps its fields to itself: it is told what happened, takes what
+//! Each machine below (`Legs`, `Session`, `Playout`, `Floor`, …) keeps its fields to itself: it is told what happened, takes what
 //! it needs as arguments, and answers with what is to be done. `impl Call` blocks stand between them.
 //!
 //! Assertions of what must always be true stay on in release; each stands where it can fail. They take the same time however
@@ -37,7 +37,7 @@
 //! | `closing`, `timers` | its phases and its end; when what is due |
 //! | `legs`, `caller`, `attempt` | what exists in Asterisk, its order and its undoing; the caller's channel; what is tried again |
 //! | `asterisk`, `replies` | what Asterisk tells; what its answers mean |
-//! | `agent` | the session: opening, settings, errors |
+//! | `session` | the session: opening, settings, errors |
 //! | `packets`, `source` | the caller's packets; whose they are |
 //! | `uplink`, `to_model`, `ear` | caller → model; our own voice detector |
 //! | `playout` | model → caller, the 20 ms clock, what was *heard* |
@@ -54,7 +54,6 @@
 //! | `report` | what remains of it |
 //! | `record`, `tape` | what the recording gets; both directions on one clock |
 
-mod agent;
 mod answer;
 #[cfg(test)]
 mod assertion_tests;
@@ -84,6 +83,7 @@ mod report;
 pub mod responses;
 mod resume;
 mod seed;
+mod session;
 pub mod source;
 mod spending;
 mod stopwatch;
@@ -103,7 +103,6 @@ use crate::media::rtp;
 use crate::operator::Notice;
 use crate::realtime::ItemId;
 
-use agent::Agent;
 pub use closing::CLOSING_PATIENCE;
 use closing::Phase;
 use floor::Floor;
@@ -123,6 +122,7 @@ use responses::Responses;
 use resume::Sessions;
 use seed::OwnSockets;
 pub use seed::{Seed, Settings};
+use session::Session;
 use source::Source;
 use stopwatch::Stopwatch;
 use tape::Tape;
@@ -153,7 +153,7 @@ pub struct Call {
     wall: i64,
     phase: Phase,
     legs: Legs,
-    agent: Agent,
+    session: Session,
     uplink: Uplink,
     to_model: ToModel,
     tape: Option<Tape>,
@@ -196,7 +196,7 @@ impl Call {
             wall: seed.wall,
             phase: Phase::SettingUp,
             legs,
-            agent: Agent::opening(now),
+            session: Session::opening(now),
             uplink: Uplink::default(),
             to_model: ToModel::new(settings.uplink_frames_per_append),
             tape: settings.keep.audio.then(Tape::default),

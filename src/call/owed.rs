@@ -10,7 +10,7 @@
 //! An answer is owed when the model has been asked for one, when it is giving one, and when the caller has spoken. That
 //! the caller has spoken is known from the server (`speech_started`), or from our own ear, because a server that has
 //! gone silent tells nothing. Nothing counts while speech is being heard, while the caller holds the call or speaks,
-//! while a tool is at work, and while there is no session (`agent` has a patience of its own).
+//! while a tool is at work, and while there is no session (`session` has a patience of its own).
 //!
 //! The clock is the playout's: looked at with every frame, like the limits.
 
@@ -210,7 +210,7 @@ impl Call {
     fn moment(&self) -> Moment {
         let is_quiet = || self.quiet_at().is_none_or(|at| at <= self.now);
         if self.playout.is_heard()
-            || !self.agent.is_ready()
+            || !self.session.is_ready()
             || self.tools.is_pending()
             || self.watch.is_held()
         {

@@ -1,4 +1,4 @@
-//! Agent → caller: one frame every 20 ms, for the whole call.
+//! Model → caller: one frame every 20 ms, for the whole call.
 //!
 //! The model's audio arrives in bursts, much faster than it can be heard. It waits here, and leaves on an
 //! absolute schedule; silence leaves when there is nothing to say, so the RTP timestamp is the wall clock.

@@ -4,7 +4,7 @@
 //!   lost, or a quiet moment before `expires_at`
 //!     │   what has arrived of the answer is played on; the caller's sound is kept (to_model)
 //!     ▼
-//!   opening … configured (agent) ──► told what was said, as heard ──► goes on; greets nobody twice
+//!   opening … configured (session) ──► told what was said, as heard ──► goes on; greets nobody twice
 //! ```
 //! The new session does not know the items of the old one. It is told of them under other ids, and nothing is truncated or
 //! deleted there that it does not know.
@@ -164,7 +164,7 @@ impl Call {
 
     /// Replaces a session that expires soon.
     pub(super) fn advance_sessions(&mut self) {
-        let Some(expires_at) = self.sessions.expires_at.filter(|_| self.agent.is_ready()) else { return };
+        let Some(expires_at) = self.sessions.expires_at.filter(|_| self.session.is_ready()) else { return };
         let speaks = self.floor.caller_speaks() || self.to_model.ear().speech_since().is_some();
         let busy =
             self.playout.is_speaking() || self.responses.is_pending() || self.tools.is_pending() || speaks;
@@ -189,7 +189,7 @@ impl Call {
         self.to_model.close();
         self.outputs.push(Output::CloseSession);
         self.outputs.push(Output::OpenSession);
-        self.agent.replace(self.now);
+        self.session.replace(self.now);
     }
 
     /// What was said and heard; if it is too much, the last part of it.

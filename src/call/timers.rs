@@ -24,7 +24,7 @@ const SERVING: [Timer; 10] = [
     Timer { due: next_frame, run: Call::play },
     Timer { due: |call| call.uplink.deadline(), run: Call::fill },
     Timer { due: |call| call.legs.deadline(), run: Call::advance_legs },
-    Timer { due: |call| call.agent.deadline(), run: Call::advance_agent },
+    Timer { due: |call| call.session.deadline(), run: Call::advance_session },
     Timer { due: next_frame, run: Call::advance_sessions },
     Timer { due: |call| call.keys.deadline(), run: Call::advance_keys },
     Timer { due: next_frame, run: Call::advance_limits },

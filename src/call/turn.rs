@@ -32,7 +32,7 @@ const STILL_THERE: &str = "The caller has not spoken for a while. Ask in a few w
 impl Call {
     /// The model's server says something.
     pub(super) fn session(&mut self, event: Event<'_>) {
-        if !self.phase.is_serving() || self.agent.is_closed() {
+        if !self.phase.is_serving() || self.session.is_closed() {
             return self.last_words(event);
         }
         self.sign_of_answer(&event);
@@ -94,7 +94,7 @@ impl Call {
     /// Asks the model for the next response, if one is wanted and may be asked for.
     pub(super) fn ask(&mut self) {
         // The answer must take account of what the tool brings.
-        if !self.agent.is_ready() || self.tools.is_pending() {
+        if !self.session.is_ready() || self.tools.is_pending() {
             return;
         }
         let id = self.events_said + 1;

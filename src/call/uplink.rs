@@ -1,4 +1,4 @@
-//! Caller → agent: a gapless stream of frames from packets that may be lost, late, doubled or disordered.
+//! Caller → model: a gapless stream of frames from packets that may be lost, late, doubled or disordered.
 //!
 //! The RTP timestamp says where a packet belongs; the clock says when to stop waiting for it.
 //! - A packet in its place is passed on at once; one that is early waits briefly for those before it.

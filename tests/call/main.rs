@@ -14,7 +14,6 @@ mod task;
 mod world;
 
 mod admission;
-mod agent_outage;
 mod agents;
 mod allocations;
 mod any_moment;
@@ -35,6 +34,7 @@ mod recording;
 mod resume;
 mod rivals;
 mod rtp_source;
+mod session_outage;
 mod shutdown;
 mod soak;
 mod sound;

@@ -13,8 +13,8 @@ use openai_inbound_calls::sim::realtime::{
     self, Answer, Fault, FaultKind, Role, Script, Trigger, VadScript, pattern,
 };
 
-use super::agent_outage::count;
 use super::ladder::{Show, check};
+use super::session_outage::count;
 use super::world::{MS, World};
 
 fn faulty(trigger: Trigger, kind: FaultKind) -> Script {

@@ -11,8 +11,8 @@ use openai_inbound_calls::sim::asterisk::Ending;
 use openai_inbound_calls::sim::caller::Step;
 use openai_inbound_calls::sim::realtime::{Answer, Fault, FaultKind, Script, Trigger, pattern};
 
-use super::agent_outage::count;
 use super::ladder::{Show, check};
+use super::session_outage::count;
 use super::world::{MS, WALL, World};
 
 /// What the sessions of the call do, one after the other; the last one repeats.

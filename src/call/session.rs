@@ -1,4 +1,4 @@
-//! The agent's leg: opening the model's session, giving it its settings, and what its errors mean.
+//! The session with the model: opening it, giving it its settings, and what its errors mean.
 //!
 //! ```text
 //!   Opening ──opened──► Opened ──session.created──► Configuring ──session.updated, echo right──► Ready
@@ -48,7 +48,7 @@ pub(super) struct Patience {
 
 /// How far the session is.
 #[derive(Debug)]
-pub(super) enum Agent {
+pub(super) enum Session {
     /// Its WebSocket is being opened.
     Opening(Patience),
     /// Opening failed; it is tried again at `at`.
@@ -72,7 +72,7 @@ enum Remedy {
     GiveUp(Option<LinkFault>),
 }
 
-impl Agent {
+impl Session {
     /// A session that is being opened.
     pub(super) fn opening(now: Instant) -> Self {
         Self::Opening(Patience { give_up_at: now + SESSION_PATIENCE, retries: 0, cause: None })
@@ -175,8 +175,8 @@ impl Agent {
 }
 
 impl Call {
-    pub(super) fn advance_agent(&mut self) {
-        match self.agent.advance(self.now) {
+    pub(super) fn advance_session(&mut self) {
+        match self.session.advance(self.now) {
             None => {}
             Some(Remedy::Open) => self.outputs.push(Output::OpenSession),
             Some(Remedy::GiveUp(cause)) => {
@@ -193,7 +193,7 @@ impl Call {
     }
 
     pub(super) fn session_opened(&mut self) {
-        if self.agent.opened() {
+        if self.session.opened() {
             self.counters.sessions_opened += 1;
             self.outputs.push(Output::Notice(Notice::SessionConnected));
             self.note(EventKind::Connected, String::new());
@@ -202,7 +202,7 @@ impl Call {
 
     /// `session.created`: the session may be told what it is.
     pub(super) fn session_created(&mut self) {
-        if !matches!(self.agent, Agent::Opened(_)) {
+        if !matches!(self.session, Session::Opened(_)) {
             return;
         }
         // An announcement that must be heard cannot be interrupted: see `turn`.
@@ -210,12 +210,12 @@ impl Call {
         let asked = self.settings.session.session(interrupt);
         let event_id = self.event_id();
         self.outputs.push(Output::Session(ClientEvent::SessionUpdate { event_id, session: asked.clone() }));
-        self.agent.configure(asked);
+        self.session.configure(asked);
     }
 
     /// `session.updated`: is it what was asked?
     pub(super) fn session_updated(&mut self, echoed: &str) {
-        let Agent::Configuring { asked, .. } = &self.agent else { return };
+        let Session::Configuring { asked, .. } = &self.session else { return };
         let echoed = serde_json::from_str(echoed).unwrap_or_default();
         let Differences { formats, others } = Differences::between(asked, &echoed);
         if !formats.is_empty() {
@@ -229,7 +229,7 @@ impl Call {
             self.outputs
                 .push(Output::Notice(Notice::SettingsDiffer { paths: Detail::new(others.join(", ")) }));
         }
-        self.agent = Agent::Ready;
+        self.session = Session::Ready;
         self.session_stands();
     }
 
@@ -258,10 +258,10 @@ impl Call {
         if !self.phase.is_serving() {
             return;
         }
-        match (&self.agent, end.refusal) {
-            (Agent::Closed, _) => {}
-            (Agent::Ready, None) => self.session_lost(end.cause.clone()),
-            (Agent::Opening(_) | Agent::Opened(_) | Agent::Configuring { .. }, None) => {
+        match (&self.session, end.refusal) {
+            (Session::Closed, _) => {}
+            (Session::Ready, None) => self.session_lost(end.cause.clone()),
+            (Session::Opening(_) | Session::Opened(_) | Session::Configuring { .. }, None) => {
                 self.reopen(&end.cause);
             }
             (_, refusal) => self.refused(refusal.unwrap_or(Refusal::Other), end.cause.clone()),
@@ -272,7 +272,7 @@ impl Call {
     fn reopen(&mut self, cause: &LinkFault) {
         self.session_failed(SessionFault::Unavailable);
         self.outputs.push(Output::Notice(Notice::SessionRetry { cause: cause.clone() }));
-        self.agent.failed(self.now, cause.clone());
+        self.session.failed(self.now, cause.clone());
     }
 
     /// An `error` event.
@@ -282,7 +282,7 @@ impl Call {
         }
         let complaint = error.complaint();
         match error.class() {
-            ErrorClass::OurFault if matches!(self.agent, Agent::Configuring { .. }) => {
+            ErrorClass::OurFault if matches!(self.session, Session::Configuring { .. }) => {
                 self.session_failed(SessionFault::Settings);
                 self.outputs.push(Output::Notice(Notice::SettingsRefused { complaint }));
                 return self.apologise(EndReason::SessionFailed);
@@ -308,9 +308,9 @@ impl Call {
     /// Whether the session, or the call, is over with this error of an event or of a failed response.
     pub(super) fn ends_session(&mut self, error: &ApiError) -> bool {
         let told = LinkFault::Told(error.complaint());
-        match (error.class(), &self.agent) {
+        match (error.class(), &self.session) {
             (ErrorClass::Permanent(refusal), _) => self.refused(refusal, told),
-            (ErrorClass::SessionOver, Agent::Opened(_) | Agent::Configuring { .. }) => {
+            (ErrorClass::SessionOver, Session::Opened(_) | Session::Configuring { .. }) => {
                 self.outputs.push(Output::CloseSession);
                 self.reopen(&told);
             }
