@@ -1,8 +1,10 @@
 //! What is wrong in the file of an agent.
 
+use super::tool_fault::SectionFault;
 use super::words::Said;
 use super::{Allowed, Detail, Found, Language};
 use crate::agents::PatternError;
+use crate::tool::ToolFault;
 
 /// One fault in the file of an agent.
 #[derive(Clone, Debug, PartialEq)]
@@ -89,11 +91,33 @@ pub enum AgentFault {
         /// The names in `TRANSFER_DESTINATIONS`.
         known: String,
     },
+    /// Something is wrong in a tool or a look-up, or in the files that an agent uses.
+    Section {
+        /// What.
+        fault: SectionFault,
+    },
+    /// Something is wrong in a request, a template or the parameters.
+    Tool {
+        /// What.
+        fault: ToolFault,
+    },
     /// There are more agents than there may be.
     TooMany {
         /// How many there may be.
         most: usize,
     },
+}
+
+impl From<SectionFault> for AgentFault {
+    fn from(fault: SectionFault) -> Self {
+        Self::Section { fault }
+    }
+}
+
+impl From<ToolFault> for AgentFault {
+    fn from(fault: ToolFault) -> Self {
+        Self::Tool { fault }
+    }
 }
 
 /// The kind of a value in a file.
@@ -105,6 +129,12 @@ pub enum ValueKind {
     Texts,
     /// A text, a number, or `true` or `false`.
     Scalar,
+    /// `true` or `false`.
+    Bool,
+    /// A table.
+    Table,
+    /// Tables, each under a line with the key in double brackets.
+    Tables,
 }
 
 impl Said for ValueKind {
@@ -117,6 +147,12 @@ impl Said for ValueKind {
             Self::Scalar => (
                 "un texto entre comillas, un número, true o false",
                 "a text in quotes, a number, true or false",
+            ),
+            Self::Bool => ("true o false", "true or false"),
+            Self::Table => ("una tabla, como { a = \"b\" }", "a table, such as { a = \"b\" }"),
+            Self::Tables => (
+                "una tabla bajo una línea con la clave entre [[ ]]",
+                "a table below a line with the key in [[ ]]",
             ),
         };
         language.choose(spanish, english).to_owned()
@@ -197,9 +233,9 @@ impl Said for AgentFault {
             Self::TransferUnknown { name, known } => say(
                 format!("transfers nombra un destino que no está en TRANSFER_DESTINATIONS: {name}. Hay: {known}"),
                 format!("transfers names a destination that is not in TRANSFER_DESTINATIONS: {name}. There are: {known}")),
-            Self::TooMany { most } => say(
-                format!("hay más de {most} archivos de agentes"),
-                format!("there are more than {most} files of agents")),
+            Self::Section { fault } => fault.said(language),
+            Self::Tool { fault } => fault.said(language),
+            Self::TooMany { most } => say(format!("hay más de {most} archivos de agentes"), format!("there are more than {most} files of agents")),
         }
     }
 }

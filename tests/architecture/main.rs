@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// The floors, lowest first. A module may use lower floors and its own folder. Every module has a floor, and the table in
 /// `src/lib.rs` shows the same floors.
 const FLOORS: [&[&str]; 17] = [
-    &["agents", "end_reason", "media", "number", "paging", "units"],
+    &["agents", "end_reason", "media", "number", "paging", "tool", "units"],
     &["operator"],
     &["ari", "realtime"],
     &["call"],
@@ -47,7 +47,7 @@ const IMPURE: [&str; 11] = [
 ];
 /// The files that may hold words of other languages than English: the operator's table, and texts that are
 /// only shown.
-const WORDS: [&str; 10] = [
+const WORDS: [&str; 11] = [
     "operator/",
     "doctor/words.rs",
     "doctor/findings.rs",
@@ -55,6 +55,7 @@ const WORDS: [&str; 10] = [
     "config/variables.rs",
     "config/realtime.rs",
     "recordings/summary.rs",
+    "tool/filters.rs",
     "sim/",
     "demo",
     "bench/",

@@ -15,6 +15,10 @@ macro_rules! of_agents {
     AgentInstructionsUnused { path: String } => Warn,
         "{path} no se usa: no hay un archivo .toml con el mismo nombre",
         "{path} is not used: there is no .toml file with the same name";
+    /// There is a file of shared tools that no agent uses.
+    AgentToolsUnused { path: String } => Warn,
+        "{path} no se usa: ningún agente lo nombra en use",
+        "{path} is not used: no agent names it in use";
 
     // ── calls ────────────────────────────────────────────────────────────────────────────────────────────
     /// The dialplan names an agent that does not exist: the caller goes on there.
@@ -33,8 +37,16 @@ macro_rules! of_agents {
         "AGENTS_DIR is empty: there is only the agent default, that of the variables";
     /// An agent, in one line.
     AgentListed { name: String, version: String, model: String, voice: String, tokens: usize } => Info,
-        "{name} - Versión: {version} - Modelo: {model} - Voz: {voice} - Instrucciones: unos {tokens} tokens",
-        "{name} - Version: {version} - Model: {model} - Voice: {voice} - Instructions: about {tokens} tokens";
+        "{name} - Versión: {version} - Modelo: {model} - Voz: {voice} - Instrucciones y herramientas: unos {tokens} tokens",
+        "{name} - Version: {version} - Model: {model} - Voice: {voice} - Instructions and tools: about {tokens} tokens";
+    /// A tool of the agent above. `confirm` is empty, or says who has to agree.
+    AgentTool { name: String, effect: &'static str, confirm: &'static str, origin: String } => Info,
+        "    Herramienta {name}: effect={effect}{confirm} - {origin}",
+        "    Tool {name}: effect={effect}{confirm} - {origin}";
+    /// A look-up of the agent above.
+    AgentLookup { name: String, origin: String } => Info,
+        "    Consulta {name}: {origin}",
+        "    Look-up {name}: {origin}";
     /// The numbers of the agent above.
     AgentNumbers { numbers: String } => Info,
         "    Números: {numbers}",

@@ -1,0 +1,211 @@
+//! What is wrong in the tools and look-ups of an agent.
+
+use super::words::Said;
+use super::{Detail, Language};
+use crate::tool::ToolFault;
+
+/// One fault in a tool or a look-up of a file, or in the files that an agent uses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SectionFault {
+    /// A key that is needed is missing.
+    KeyMissing {
+        /// The key.
+        key: &'static str,
+    },
+    /// Only one of two keys may be there.
+    KeysExclude {
+        /// The one.
+        one: &'static str,
+        /// The other.
+        other: &'static str,
+    },
+    /// The text is too long.
+    TooLong {
+        /// The key.
+        key: &'static str,
+        /// How many characters it may have.
+        most: usize,
+    },
+    /// The name of a tool or a look-up cannot be used.
+    Name {
+        /// The name.
+        name: Detail,
+    },
+    /// Two tools or two look-ups of an agent have the same name.
+    NameTaken {
+        /// The name.
+        name: Detail,
+        /// The agent.
+        agent: String,
+    },
+    /// No file of shared tools has this name.
+    UseUnknown {
+        /// The name.
+        name: Detail,
+        /// The names that there are.
+        known: String,
+    },
+    /// There are more tools or look-ups than there may be.
+    TooMany {
+        /// The key.
+        key: &'static str,
+        /// How many there may be.
+        most: usize,
+    },
+}
+
+impl Said for SectionFault {
+    #[rustfmt::skip]
+    fn said(&self, language: Language) -> String {
+        let say = |spanish: String, english: String| match language {
+            Language::Spanish => spanish,
+            Language::English => english,
+        };
+        match self {
+            Self::KeyMissing { key } => say(format!("falta {key}"), format!("{key} is missing")),
+            Self::KeysExclude { one, other } => say(
+                format!("{one} y {other} no pueden estar juntas"),
+                format!("{one} and {other} exclude each other")),
+            Self::TooLong { key, most } => say(
+                format!("{key} puede tener hasta {most} caracteres"),
+                format!("{key} may have at most {most} characters")),
+            Self::Name { name } => say(
+                format!("«{name}» no puede ser un nombre: de 1 a 64 letras y cifras ASCII, - y _, y no end_call ni transfer_call; en un lookup, sin - ni cifra al comienzo"),
+                format!("\"{name}\" cannot be a name: 1 to 64 ASCII letters and digits, - and _, and not end_call or transfer_call; of a look-up, without - and not beginning with a digit")),
+            Self::NameTaken { name, agent } => say(
+                format!("el agente {agent} ya tiene {name}"),
+                format!("the agent {agent} already has {name}")),
+            Self::UseUnknown { name, known } => say(
+                format!("use nombra un archivo que no existe: {name}. Hay: {known}"),
+                format!("use names a file that does not exist: {name}. There are: {known}")),
+            Self::TooMany { key, most } => say(
+                format!("hay más de {most} [[{key}]]"),
+                format!("there are more than {most} [[{key}]]")),
+        }
+    }
+}
+
+impl Said for ToolFault {
+    #[rustfmt::skip]
+    fn said(&self, language: Language) -> String {
+        let say = |spanish: String, english: String| match language {
+            Language::Spanish => spanish,
+            Language::English => english,
+        };
+        let fixed = |spanish: &str, english: &str| say(spanish.to_owned(), english.to_owned());
+        match self {
+            Self::Template { message } => {
+                let message = Detail::new(message);
+                say(format!("la plantilla no es válida ({message})"), format!("the template is not valid ({message})"))
+            }
+            Self::UnknownName { name, known } => {
+                let (name, known) = (Detail::new(name), Detail::new(if known.is_empty() { "-" } else { known }));
+                say(format!("{name} no existe aquí. Hay: {known}"), format!("{name} does not exist here. There are: {known}"))
+            }
+            Self::Secret { name, cause } => {
+                let (name, cause) = (Detail::new(name), cause.said(language));
+                say(format!("el secreto {name} {cause}"), format!("the secret {name} {cause}"))
+            }
+            Self::SecretInUrl => fixed(
+                "un secreto no puede estar en la dirección, que queda en los logs de servidores: va en headers, query o body",
+                "a secret cannot be in the address, which servers log: it goes into headers, query or body"),
+            Self::SecretUnnamed => fixed("un secreto se nombra como secret.NOMBRE", "a secret is named as secret.NAME"),
+            Self::SecretInPlainText { host } => say(
+                format!("enviaría un secreto sin cifrar a {host}, que no es de la red propia: use https"),
+                format!("it would send a secret without encryption to {host}, which is not in your own network: use https")),
+            Self::Url { message } => {
+                let message = Detail::new(message);
+                say(format!("la dirección no es válida ({message})"), format!("the address is not valid ({message})"))
+            }
+            Self::ForbiddenHost { host } => say(
+                format!("ninguna herramienta puede llegar a {host}: es de enlace local, de metadatos, multidifusión o ninguna dirección"),
+                format!("no tool may reach {host}: it is an address of the link, of metadata, multicast, or none at all")),
+            Self::PathText { found } => {
+                let found = Detail::new(found);
+                say(format!("«{found}» no puede estar así en la dirección"), format!("\"{found}\" cannot be in an address as it is"))
+            }
+            Self::HeaderName { name } => {
+                let name = Detail::new(name);
+                say(format!("«{name}» no es el nombre de una cabecera"), format!("\"{name}\" is not the name of a header"))
+            }
+            Self::HeaderReserved { name } => say(
+                format!("la conexión decide la cabecera {name}"),
+                format!("the connection decides the header {name}")),
+            Self::Schema { message } => {
+                let message = Detail::new(message);
+                say(format!("el esquema no es válido ({message})"), format!("the schema is not valid ({message})"))
+            }
+            Self::ParameterName { name } => {
+                let name = Detail::new(name);
+                say(format!("«{name}» no puede ser un parámetro: letras y cifras ASCII y _, sin cifra al comienzo"),
+                    format!("\"{name}\" cannot be a parameter: ASCII letters and digits and _, not beginning with a digit"))
+            }
+            Self::Request | Self::Method | Self::OriginTemplate | Self::Scheme | Self::UserInUrl | Self::Fragment
+            | Self::PathBlock | Self::QueryTemplate | Self::HeaderValue | Self::SchemaNotObject => {
+                let (spanish, english) = of_request(self);
+                fixed(spanish, english)
+            }
+        }
+    }
+}
+
+/// What is said of faults without values.
+const fn of_request(fault: &ToolFault) -> (&'static str, &'static str) {
+    match fault {
+        ToolFault::Method => (
+            "el método debe ser GET, HEAD, POST, PUT, PATCH o DELETE",
+            "the method must be GET, HEAD, POST, PUT, PATCH or DELETE",
+        ),
+        ToolFault::OriginTemplate => (
+            "el esquema, el equipo y el puerto deben ser literales: nada que se diga puede cambiarlos",
+            "the scheme, host and port must be literal: nothing that is said can change them",
+        ),
+        ToolFault::Scheme => ("la dirección debe ser http o https", "the address must be http or https"),
+        ToolFault::UserInUrl => (
+            "la dirección no puede tener usuario ni @ en el equipo: use headers",
+            "the address cannot have a user or @ in its host: use headers",
+        ),
+        ToolFault::Fragment => {
+            ("la dirección no puede tener un fragmento (#)", "the address cannot have a fragment (#)")
+        }
+        ToolFault::PathBlock => (
+            "en la dirección solo puede haber plantillas {{ … }}",
+            "an address can have only templates of the form {{ … }}",
+        ),
+        ToolFault::QueryTemplate => (
+            "los valores de la consulta van en query, donde se codifican",
+            "values of the query go into query, where they are encoded",
+        ),
+        ToolFault::HeaderValue => (
+            "una cabecera es una línea sin caracteres de control",
+            "a header is one line without control characters",
+        ),
+        ToolFault::SchemaNotObject => {
+            ("el esquema debe ser de tipo object", "the schema must be of the type object")
+        }
+        _ => (
+            "debe ser un método y una dirección, como \"GET https://crm.example.com/clientes\"",
+            "it must be a method and an address, such as \"GET https://crm.example.com/customers\"",
+        ),
+    }
+}
+
+impl Said for crate::tool::SecretFault {
+    fn said(&self, language: Language) -> String {
+        let (spanish, english) = match self {
+            Self::Missing => (
+                "no está en el entorno ni en $CREDENTIALS_DIRECTORY",
+                "is neither in the environment nor in $CREDENTIALS_DIRECTORY",
+            ),
+            Self::Unusable => (
+                "debe ser una línea de hasta 8 KiB sin caracteres de control",
+                "must be one line of at most 8 KiB without control characters",
+            ),
+            Self::OfDaemon => (
+                "es una variable del servicio, y ninguna herramienta puede enviarla",
+                "is a variable of the daemon, and no tool may send it",
+            ),
+        };
+        language.choose(spanish, english).to_owned()
+    }
+}

@@ -1,0 +1,208 @@
+//! What a tool is: a request to a server of the operator that the model may ask for, described without code.
+//!
+//! ```text
+//!   arguments of the model ─► Parameters::check ─► Arguments ─► Tool::request ─► HttpRequest   (sent by others)
+//!                                    │                                              │
+//!                                    └─ Outcome::InvalidArguments                   ▼
+//!                                              what the model reads ◄─ Outcome ◄─ Tool::outcome ◄─ Response
+//! ```
+//! Who fills in a value decides what it may do. The file fixes the scheme, host and port, and every name. The arguments fill in
+//! values: they cannot move the request to another host, add a segment to the path, a query or a header, or take the place of a
+//! value of the call. A secret goes only into headers, query and body, and is masked in every answer.
+//!
+//! | module | what |
+//! |---|---|
+//! | `template`, `code`, `filters` | texts with values in them; the code in such texts; the filters beside Jinja's |
+//! | `names` | which values a template may use, by its place |
+//! | `origin`, `target`, `request`, `render` | the scheme, host and port; the method and the path; the whole request; why there is none |
+//! | `parameters` | the JSON Schema, the check of arguments, and the idempotency key |
+//! | `response`, `outcome`, `cut`, `mask` | what an answer means; what the model reads; its size; secrets in it |
+//! | `fault` | what can be wrong in the description of a tool |
+
+mod code;
+mod cut;
+mod fault;
+mod filters;
+mod mask;
+mod names;
+mod origin;
+mod outcome;
+mod parameters;
+mod render;
+mod request;
+mod response;
+mod target;
+mod template;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+pub use fault::{Flaw, SecretFault, ToolFault};
+pub use mask::Masks;
+pub use names::{Answer, Names, Secrecy};
+pub use origin::{Origin, is_forbidden};
+pub use outcome::{MOST_CHARS, Outcome};
+pub use parameters::{Arguments, Parameters, Problem, parameter_name};
+pub use render::{Place, RenderError};
+pub use request::{Facts, HttpRequest, MASK, Node, Request, Secrets, header_name, header_value};
+pub use response::{Mapped, Mapping, Response};
+pub use target::Target;
+pub use template::{Scope, Template, TemplateFault, ValueError};
+
+/// The names of the tools that every agent has.
+pub const BUILT_IN: [&str; 2] = ["end_call", "transfer_call"];
+/// The longest name of a tool, in characters. Azure's documentation has this limit.
+pub const NAME_CHARS: usize = 64;
+/// The longest description, in characters. It is the limit of OpenAI's other APIs.
+pub const DESCRIPTION_CHARS: usize = 1_024;
+
+/// A tool.
+#[derive(Debug, PartialEq)]
+pub struct Tool {
+    /// The name: ASCII letters and digits, `-` and `_`.
+    pub name: Arc<str>,
+    /// What the model is told of it.
+    pub description: String,
+    /// Whether it changes anything.
+    pub effect: Effect,
+    /// The parameters.
+    pub parameters: Parameters,
+    /// The request.
+    pub request: Request,
+    /// The time for all attempts together, 1–60 s.
+    pub timeout: Duration,
+    /// After how long without a word the assistant says that it is still looking. `None`: never.
+    pub say_after: Option<Duration>,
+    /// Who has to agree.
+    pub confirm: Confirm,
+    /// The header for the key that tells the server that two requests are one. `None`: the server knows no such key.
+    pub idempotency: Option<String>,
+    /// Whether a writing tool may be carried out again with the same arguments in the same call.
+    pub repeatable: bool,
+    /// How the answer becomes a result.
+    pub mapping: Mapping,
+}
+
+/// Whether a tool changes anything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Effect {
+    /// It only looks something up.
+    Read,
+    /// It changes something: it is not repeated, and not given up when the caller leaves.
+    #[default]
+    Write,
+}
+
+impl Effect {
+    /// The word of the file.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+        }
+    }
+}
+
+/// Who has to agree before a tool is carried out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Confirm {
+    /// Nobody.
+    #[default]
+    Nobody,
+    /// The caller, who must have spoken since the model asked for the tool.
+    Caller,
+}
+
+/// Something that is looked up while the call begins.
+#[derive(Debug, PartialEq)]
+pub struct Lookup {
+    /// The name, as in `lookup.NAME`.
+    pub name: Arc<str>,
+    /// The request.
+    pub request: Request,
+    /// How long the greeting waits for it, 0–10 s.
+    pub patience: Duration,
+    /// How the answer becomes a result.
+    pub mapping: Mapping,
+}
+
+impl Tool {
+    /// The name, description and schema as the model reads them.
+    #[must_use]
+    pub fn declaration(&self) -> Value {
+        json!({
+            "type": "function",
+            "name": *self.name,
+            "description": self.description,
+            "parameters": self.parameters.schema(),
+        })
+    }
+
+    /// The request with these values. `key` is the idempotency key, which is sent if the tool has a header for it.
+    ///
+    /// # Errors
+    /// See [`Request::render`].
+    pub fn request(
+        &self,
+        facts: &Facts<'_>,
+        arguments: &Arguments,
+        key: &str,
+        secrets: Secrets<'_>,
+    ) -> Result<HttpRequest, RenderError> {
+        self.request.render(facts, arguments.value(), secrets, self.key_header(key))
+    }
+
+    /// The request as it may be shown, with masked secrets.
+    ///
+    /// # Errors
+    /// See [`Request::render`].
+    pub fn dry(
+        &self,
+        facts: &Facts<'_>,
+        arguments: &Arguments,
+        key: &str,
+    ) -> Result<HttpRequest, RenderError> {
+        self.request.dry(facts, arguments.value(), self.key_header(key))
+    }
+
+    fn key_header<'a>(&'a self, key: &'a str) -> Option<(&'a str, &'a str)> {
+        self.idempotency.as_deref().map(|header| (header, key))
+    }
+
+    /// What the answer of the server means.
+    #[must_use]
+    pub fn outcome(
+        &self,
+        response: &Response,
+        facts: &Facts<'_>,
+        arguments: &Arguments,
+        masks: &Masks,
+    ) -> Mapped {
+        self.mapping.outcome(response, facts, arguments.value(), self.effect, masks)
+    }
+
+    /// What it means that there is no request: the model can mend an argument, and nothing else.
+    #[must_use]
+    pub fn refused(&self, error: &RenderError) -> Outcome {
+        match error {
+            RenderError::Argument { name, reason } => {
+                Outcome::InvalidArguments { problems: vec![self.parameters.misfit(name, reason)] }
+            }
+            RenderError::Value { .. } | RenderError::Secret { .. } => Outcome::Unavailable,
+        }
+    }
+}
+
+/// Whether a tool may have this name. The names of [`BUILT_IN`] are taken.
+#[must_use]
+pub fn is_name(text: &str) -> bool {
+    let is_short = (1..=NAME_CHARS).contains(&text.len());
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    is_short && is_plain && !BUILT_IN.contains(&text)
+}

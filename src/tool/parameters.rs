@@ -1,0 +1,241 @@
+//! The parameters of a tool: a JSON Schema, against which the arguments of the model are checked.
+
+use std::collections::BTreeSet;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonschema::error::ValidationErrorKind;
+use jsonschema::{PatternOptions, ValidationError, Validator};
+use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
+
+use super::fault::ToolFault;
+use super::request::MASK;
+
+/// The longest arguments, in bytes. A larger value would let a model that repeats itself fill requests; a smaller one would
+/// refuse long notes.
+const MOST_BYTES: usize = 16 * 1024;
+/// The most problems that the model is told at once. More would hide those that matter; fewer would cost more attempts.
+const MOST_PROBLEMS: usize = 5;
+/// The largest compiled pattern, in bytes. A larger value would let one pattern take much memory.
+const PATTERN_BYTES: usize = 1024 * 1024;
+/// The characters of an idempotency key: 132 bits of the hash, which no two calls of a tool share by chance.
+const KEY_CHARS: usize = 22;
+/// The longest name of a parameter.
+const NAME_CHARS: usize = 64;
+
+/// The parameters of a tool.
+#[derive(Debug)]
+pub struct Parameters {
+    schema: Value,
+    validator: Validator,
+    private: BTreeSet<String>,
+}
+
+impl PartialEq for Parameters {
+    fn eq(&self, other: &Self) -> bool {
+        self.schema == other.schema && self.private == other.private
+    }
+}
+
+/// One thing that is wrong with the arguments, in words for the model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Problem {
+    /// The argument, as a JSON Pointer (RFC 6901) without the first slash. Empty: all arguments together.
+    pub path: String,
+    /// What is wrong. It does not quote the value.
+    pub reason: String,
+    /// The schema that the argument should fit.
+    pub right: Value,
+}
+
+impl Problem {
+    /// The problem as the model reads it.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        let Self { path, reason, right } = self;
+        json!({"argument": path, "reason": reason, "right": right})
+    }
+}
+
+/// Arguments that fit the schema.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Arguments(Value);
+
+impl Parameters {
+    /// Makes parameters of a schema. `private` names the parameters whose values are masked in records.
+    ///
+    /// # Errors
+    /// The schema is not valid, or is not that of an object.
+    pub fn new(mut schema: Value, private: BTreeSet<String>) -> Result<Self, ToolFault> {
+        let Some(object) = schema.as_object_mut() else { return Err(ToolFault::SchemaNotObject) };
+        if object.get("type").and_then(Value::as_str) != Some("object") {
+            return Err(ToolFault::SchemaNotObject);
+        }
+        let properties = object.entry("properties").or_insert_with(|| json!({}));
+        for name in properties.as_object().into_iter().flat_map(Map::keys) {
+            parameter_name(name)?;
+        }
+        // Arguments that nobody asked for would be lost without a word.
+        object.entry("additionalProperties").or_insert(Value::Bool(false));
+        let wrong = |message: String| ToolFault::Schema { message };
+        if let Err(error) = jsonschema::meta::validate(&schema) {
+            let place = error.instance_path().to_string();
+            return Err(wrong(format!("{}: {}", place.trim_start_matches('/'), innermost(&error))));
+        }
+        let validator = jsonschema::draft202012::options()
+            .should_validate_formats(true)
+            .with_pattern_options(PatternOptions::regex().size_limit(PATTERN_BYTES))
+            .build(&schema)
+            .map_err(|error| wrong(error.to_string()))?;
+        Ok(Self { schema, validator, private })
+    }
+
+    /// The schema as the model reads it.
+    #[must_use]
+    pub const fn schema(&self) -> &Value {
+        &self.schema
+    }
+
+    /// The names of the parameters.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        self.properties().map(|all| all.keys().cloned().collect()).unwrap_or_default()
+    }
+
+    /// The names of the parameters whose values are masked in records.
+    #[must_use]
+    pub const fn private(&self) -> &BTreeSet<String> {
+        &self.private
+    }
+
+    fn properties(&self) -> Option<&Map<String, Value>> {
+        self.schema.get("properties")?.as_object()
+    }
+
+    /// Checks the arguments of the model. No text at all stands for no arguments.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn check(&self, text: &str) -> Result<Arguments, Vec<Problem>> {
+        let whole =
+            |reason: String| vec![Problem { path: String::new(), reason, right: self.schema.clone() }];
+        if text.len() > MOST_BYTES {
+            return Err(whole(format!("the arguments are longer than {MOST_BYTES} bytes")));
+        }
+        let text = if text.trim().is_empty() { "{}" } else { text };
+        let value: Value = serde_json::from_str(text).map_err(|error| {
+            whole(format!("the arguments are not valid JSON (column {})", error.column()))
+        })?;
+        if !value.is_object() {
+            return Err(whole("the arguments must be a JSON object".to_owned()));
+        }
+        let problems: Vec<_> = self
+            .validator
+            .iter_errors(&value)
+            .take(MOST_PROBLEMS)
+            .map(|error| self.problem(&error))
+            .collect();
+        if problems.is_empty() { Ok(Arguments(value)) } else { Err(problems) }
+    }
+
+    fn problem(&self, error: &ValidationError<'_>) -> Problem {
+        let pointer = error.instance_path().to_string();
+        let path = pointer.trim_start_matches('/').to_owned();
+        // The message about a wrong name would quote it, and the name comes from the model.
+        let reason = error.masked_with("this value").to_string();
+        let first = path.split('/').next().unwrap_or_default();
+        let right = self.properties().and_then(|all| all.get(first)).unwrap_or(&self.schema).clone();
+        Problem { path, reason, right }
+    }
+
+    /// The problem of an argument that fits the schema and cannot be used where it is needed.
+    #[must_use]
+    pub fn misfit(&self, name: &str, reason: &str) -> Problem {
+        let right = self.properties().and_then(|all| all.get(name)).unwrap_or(&self.schema).clone();
+        Problem { path: name.to_owned(), reason: reason.to_owned(), right }
+    }
+
+    /// The arguments as records may hold them: private values are masked. Arguments that are not known to fit are shown as
+    /// nothing but their names, because a private value may be among them under another name.
+    #[must_use]
+    pub fn masked(&self, arguments: &Arguments) -> Value {
+        let mut shown = arguments.0.clone();
+        for (name, value) in shown.as_object_mut().into_iter().flatten() {
+            if self.private.contains(name) {
+                *value = Value::from(MASK);
+            }
+        }
+        shown
+    }
+}
+
+/// The first of the alternatives that a value does not fit, if there are several: it says more than that none fits.
+fn innermost<'e>(error: &'e ValidationError<'e>) -> &'e ValidationError<'e> {
+    match error.kind() {
+        ValidationErrorKind::AnyOf { context } => {
+            context.first().and_then(|one| one.first()).unwrap_or(error)
+        }
+        _ => error,
+    }
+}
+
+/// Checks the name of a parameter.
+///
+/// # Errors
+/// A template could not name it as `args.NAME`.
+pub fn parameter_name(name: &str) -> Result<(), ToolFault> {
+    let is_name = name.len() <= NAME_CHARS
+        && name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if is_name { Ok(()) } else { Err(ToolFault::ParameterName { name: name.to_owned() }) }
+}
+
+impl Arguments {
+    /// The arguments as an object.
+    #[must_use]
+    pub const fn value(&self) -> &Value {
+        &self.0
+    }
+
+    /// The arguments as JSON without white space and with sorted names: equal arguments are equal texts.
+    #[must_use]
+    pub fn canonical(&self) -> String {
+        sorted(&self.0).to_string()
+    }
+
+    /// The key that tells a server that two requests are one: the same for each attempt, and for the same arguments in the same
+    /// call (draft-ietf-httpapi-idempotency-key-header).
+    #[must_use]
+    pub fn key(&self, call_id: &str, tool: &str) -> String {
+        let mut hash = Sha256::new();
+        for part in [call_id, tool, &self.canonical()] {
+            hash.update(part);
+            // No name of a tool and no call's id has this byte, so the parts cannot be shifted.
+            hash.update([0]);
+        }
+        let mut key = URL_SAFE_NO_PAD.encode(hash.finalize());
+        key.truncate(KEY_CHARS);
+        key
+    }
+}
+
+/// The value with sorted names, whatever order the map of serde_json keeps. Whole numbers are written without a decimal point.
+fn sorted(value: &Value) -> Value {
+    match value {
+        Value::Array(entries) => entries.iter().map(sorted).collect(),
+        Value::Object(members) => {
+            let mut names: Vec<_> = members.keys().collect();
+            names.sort_unstable();
+            names.into_iter().map(|name| (name.clone(), sorted(&members[name]))).collect::<Map<_, _>>().into()
+        }
+        Value::Number(number) => match number.as_f64().filter(|_| number.is_f64()) {
+            // 2^53: every whole number below is exact.
+            Some(float) if float.fract() == 0.0 && float.abs() < 9_007_199_254_740_992.0 => {
+                Value::from(float as i64)
+            }
+            _ => value.clone(),
+        },
+        other => other.clone(),
+    }
+}
