@@ -3,16 +3,18 @@
 //! The commands read the variables and the files as the daemon does, and connect to nothing.
 
 use std::io;
+use std::sync::Arc;
 
 use chrono::NaiveDateTime;
 use clap::Subcommand;
 
 use crate::agents::{Asked, Choice, DEFAULT, Entry, Roster, UnknownAgent, Why};
 use crate::clock;
-use crate::config::{Agents, Fault, Position, RealtimeConfig, Survey};
+use crate::config::{AgentConfig, Agents, Fault, Position, RealtimeConfig, Survey};
 use crate::operator::foreign::plain;
 use crate::operator::{Detail, Language, Notice};
 use crate::output::print;
+use crate::tool::{Confirm, Lookup, Tool};
 
 /// The characters of a token, in tenths: an average over Spanish and English text. A larger value would promise room that is
 /// not there, a smaller one would worry without reason.
@@ -74,11 +76,14 @@ fn check(survey: &Survey) -> io::Result<bool> {
         say(&Notice::AgentsAbsent)?;
     }
     for agent in &agents.all {
-        say(&listed(&agent.name, &agent.version, &agent.realtime))?;
+        say(&listed(&agent.name, &agent.version, &agent.realtime, &agent.tools))?;
         if let Some(entry) = agents.roster.entries().iter().find(|entry| entry.name == agent.name) {
             for notice in choosing(entry) {
                 say(&notice)?;
             }
+        }
+        for notice in tools(agent) {
+            say(&notice)?;
         }
     }
     if agents.all.len() < agents.roster.entries().len() {
@@ -89,7 +94,7 @@ fn check(survey: &Survey) -> io::Result<bool> {
         return Ok(false);
     }
     if let (None, Some(realtime)) = (agents.find(DEFAULT), &survey.parts.realtime) {
-        say(&listed(DEFAULT, "-", realtime))?;
+        say(&listed(DEFAULT, "-", realtime, &[]))?;
     }
     say(&Notice::AgentsValid { agents: agents.all.len() })?;
     Ok(true)
@@ -97,7 +102,10 @@ fn check(survey: &Survey) -> io::Result<bool> {
 
 /// Whether a warning concerns the files of agents.
 const fn is_of_agents(remark: &Notice) -> bool {
-    matches!(remark, Notice::AgentRemark { .. } | Notice::AgentInstructionsUnused { .. })
+    matches!(
+        remark,
+        Notice::AgentRemark { .. } | Notice::AgentInstructionsUnused { .. } | Notice::AgentToolsUnused { .. }
+    )
 }
 
 /// Says what is wrong with the files of agents, or with the variable that names their folder.
@@ -127,9 +135,10 @@ fn excerpt(fault: &Fault) -> Vec<String> {
     vec![format!("{line:>5} | {shown}"), format!("      | {mark}^")]
 }
 
-/// The line about an agent.
-fn listed(name: &str, version: &str, realtime: &RealtimeConfig) -> Notice {
-    let characters = realtime.session.instructions.chars().count();
+/// The line about an agent. The model reads its tools with each request, as JSON.
+fn listed(name: &str, version: &str, realtime: &RealtimeConfig, tools: &[Arc<Tool>]) -> Notice {
+    let of_tools = tools.iter().map(|tool| tool.declaration().to_string().chars().count()).sum::<usize>();
+    let characters = realtime.session.instructions.chars().count() + of_tools;
     Notice::AgentListed {
         name: name.to_owned(),
         version: version.to_owned(),
@@ -137,6 +146,24 @@ fn listed(name: &str, version: &str, realtime: &RealtimeConfig) -> Notice {
         voice: realtime.session.voice.clone(),
         tokens: (characters * 10).div_ceil(TENTHS_PER_TOKEN),
     }
+}
+
+/// The lines about the tools and look-ups of an agent.
+fn tools(agent: &AgentConfig) -> Vec<Notice> {
+    let of_tool = |tool: &Arc<Tool>| Notice::AgentTool {
+        name: tool.name.to_string(),
+        effect: tool.effect.word(),
+        confirm: match tool.confirm {
+            Confirm::Nobody => "",
+            Confirm::Caller => " confirm=caller",
+        },
+        origin: tool.request.target.origin.to_string(),
+    };
+    let of_lookup = |lookup: &Arc<Lookup>| Notice::AgentLookup {
+        name: lookup.name.to_string(),
+        origin: lookup.request.target.origin.to_string(),
+    };
+    agent.lookups.iter().map(of_lookup).chain(agent.tools.iter().map(of_tool)).collect()
 }
 
 /// The lines about when an agent takes calls.

@@ -123,10 +123,12 @@ impl Config {
         let of_server = of_server.map(|password| Secret::new(password.to_owned()));
         let credentials = format!("{}:{}", self.asterisk.username, self.asterisk.password.expose());
         let basic = Secret::new(STANDARD_NO_PAD.encode(credentials));
+        let of_tools = self.agents.all.iter().flat_map(|agent| agent.secrets.values().cloned());
         [self.asterisk.password.clone(), basic, self.realtime.key.clone()]
             .into_iter()
             .chain(tokens)
             .chain(of_server)
+            .chain(of_tools)
             .collect()
     }
 }

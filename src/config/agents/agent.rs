@@ -1,10 +1,14 @@
 //! One agent: what its file says, and the environment where the file says nothing.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::file::File;
-use super::folder::Source;
+use super::folder::{Shared, Source};
 use super::keys::{self, Overlay};
+use super::request::{self, Known};
+use super::secrets::Secrets;
+use super::tools;
 use crate::agents::{Holiday, OpeningHours, Pattern};
 use crate::call::record::Keep;
 use crate::call::tools::Destination;
@@ -13,8 +17,9 @@ use crate::config::fault::Fault;
 use crate::config::reader::Reader;
 use crate::config::realtime::realtime;
 use crate::config::recordings::{kept, retention_days};
-use crate::config::{CallsConfig, Problem, RealtimeConfig, Variables, prices};
+use crate::config::{CallsConfig, Problem, RealtimeConfig, Secret, Variables, prices};
 use crate::operator::{AgentFault, Detail, Notice};
+use crate::tool::{Lookup, Template, Tool};
 use crate::units::MicroUsd;
 
 /// An agent of a file.
@@ -35,6 +40,14 @@ pub struct AgentConfig {
     pub keep: Keep,
     /// For how many days this agent's recordings are kept. `None`: as long as all others.
     pub retention_days: Option<u32>,
+    /// The greeting, if it has values of the call in it. [`RealtimeConfig::greeting`] holds its text as written.
+    pub greeting: Option<Arc<Template>>,
+    /// What the agent can do beside talking: its own tools, then those that it shares.
+    pub tools: Vec<Arc<Tool>>,
+    /// What is looked up while a call begins.
+    pub lookups: Vec<Arc<Lookup>>,
+    /// The secrets that the tools and look-ups send, by name.
+    pub secrets: BTreeMap<String, Secret>,
 }
 
 /// What a file says about the choice of the agent.
@@ -61,21 +74,27 @@ pub(super) struct Agent {
 /// What was found in a file.
 pub(super) struct Found {
     pub(super) agent: Agent,
+    /// The names of the files with shared tools that it uses.
+    pub(super) used: Vec<String>,
     pub(super) faults: Vec<Fault>,
     pub(super) remarks: Vec<Notice>,
 }
 
-/// Reads one agent. `environment` has the variables of the daemon.
-pub(super) fn agent(source: &Source, environment: Variables<'_>) -> Found {
+/// Reads one agent. `shared` has all files with shared tools, `environment` the variables of the daemon.
+pub(super) fn agent(source: &Source, shared: &[Shared], environment: Variables<'_>) -> Found {
     let mut file = File::parse(&source.path, &source.text);
     if !file.is_whole() {
         // Everything else would be about keys that the parser skipped.
         let agent = Agent { choosing: Choosing::default(), config: None };
-        return Found { agent, faults: file.faults, remarks: Vec::new() };
+        return Found { agent, used: Vec::new(), faults: file.faults, remarks: Vec::new() };
     }
     let overlay = Overlay::take(&mut file);
     let choosing = choosing(&mut file);
     let transfers = file.texts("transfers");
+    let used = tools::used(&mut file, shared);
+    let secrets = Secrets::new(environment);
+    let kit = tools::tools(&mut file, &source.name, &used, &secrets);
+    let greeting = greeting(&mut file, &overlay, &kit.names, &secrets);
     file.unknown_keys(keys::nearest);
 
     let instructions = source.instructions.as_ref().map(|path| path.display().to_string());
@@ -102,16 +121,36 @@ pub(super) fn agent(source: &Source, environment: Variables<'_>) -> Found {
         let sets = |variable: &str| overlay.value(variable).is_some();
         Some(AgentConfig {
             name: Arc::clone(&source.name),
-            version: source.version.clone(),
+            version: source.version(&used),
             realtime: realtime?,
             max_day_cost: calls.max_day_cost.filter(|_| sets("MAX_DAY_COST")),
             calls: CallsConfig { destinations: destinations?, ..calls },
             keep: keep?,
             retention_days: retention_days?.filter(|_| sets("RECORDING_RETENTION_DAYS")),
+            greeting,
+            tools: kit.tools,
+            lookups: kit.lookups,
+            secrets: secrets.into_used(),
         })
     })();
+    file.faults.extend(kit.faults);
     let config = config.filter(|_| file.faults.is_empty());
-    Found { agent: Agent { choosing, config }, faults: file.faults, remarks }
+    let used = used.into_iter().map(|shared| shared.name.clone()).collect();
+    Found { agent: Agent { choosing, config }, used, faults: file.faults, remarks }
+}
+
+/// Reads the greeting as a template. `None`: it has no values in it, the file has none, or a fault was recorded.
+fn greeting(
+    file: &mut File<'_>,
+    overlay: &Overlay,
+    lookups: &[String],
+    secrets: &Secrets<'_>,
+) -> Option<Arc<Template>> {
+    let variable = "ASSISTANT_GREETING";
+    let (text, place) = (overlay.value(variable)?, overlay.place(variable)?);
+    let known = Known { lookups: Some(lookups), args: None, secrets };
+    let template = request::template(file, &place, text, &known.of_greeting(), &known)?;
+    (!template.is_fixed()).then(|| Arc::new(template))
 }
 
 /// Reads the keys that concern the choice of the agent.

@@ -7,13 +7,16 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::config::fault::Fault;
-use crate::operator::{AgentFault, Detail, ValueKind};
+use crate::operator::{AgentFault, Detail, SectionFault, ValueKind};
+use crate::tool::Flaw;
 
 /// The keys of a file that are still to be read, and the faults so far.
 pub(super) struct File<'a> {
     path: &'a Path,
     text: &'a str,
     table: DeTable<'a>,
+    /// Where the table is: the whole file, or a part of it.
+    place: Range<usize>,
     /// The keys that were asked for.
     known: Vec<&'static str>,
     pub(super) faults: Vec<Fault>,
@@ -23,7 +26,8 @@ impl<'a> File<'a> {
     /// Parses the text. Faults of the syntax are kept, and the rest of the file is read.
     pub(super) fn parse(path: &'a Path, text: &'a str) -> Self {
         let (table, errors) = DeTable::parse_recoverable(text);
-        let mut file = Self { path, text, table: table.into_inner(), known: Vec::new(), faults: Vec::new() };
+        let (known, faults) = (Vec::new(), Vec::new());
+        let mut file = Self { path, text, table: table.into_inner(), place: 0..0, known, faults };
         for error in errors {
             let message = Detail::new(error.message());
             file.fault(error.span().unwrap_or_default(), AgentFault::Syntax { message });
@@ -92,6 +96,43 @@ impl<'a> File<'a> {
             }
         };
         Some((span, text))
+    }
+
+    /// The tables below lines with the key in double brackets, each as a file of its own with its own faults.
+    pub(super) fn sections(&mut self, key: &'static str, most: usize) -> Vec<Self> {
+        let Some((span, value)) = self.get(key) else { return Vec::new() };
+        let DeValue::Array(entries) = value else {
+            self.fault(span, AgentFault::Kind { key, wanted: ValueKind::Tables });
+            return Vec::new();
+        };
+        let mut sections = Vec::new();
+        for entry in entries {
+            let place = entry.span();
+            match entry.into_inner() {
+                _ if sections.len() == most => {
+                    self.fault(place, SectionFault::TooMany { key, most }.into());
+                    break;
+                }
+                DeValue::Table(table) => {
+                    let (path, text, known, faults) = (self.path, self.text, Vec::new(), Vec::new());
+                    sections.push(Self { path, text, table, place, known, faults });
+                }
+                _ => self.fault(place, AgentFault::Kind { key, wanted: ValueKind::Tables }),
+            }
+        }
+        sections
+    }
+
+    /// Records that a key is missing, at the beginning of the table.
+    pub(super) fn missing(&mut self, key: &'static str) {
+        self.fault(self.place.clone(), SectionFault::KeyMissing { key }.into());
+    }
+
+    /// Records a flaw of a text at this place. Its own place is found if the text stands in the file as it is, without escapes.
+    pub(super) fn flaw(&mut self, span: &Range<usize>, text: &str, flaw: Flaw) {
+        let written = self.text.get(span.clone()).unwrap_or_default();
+        let at = written.find(text).map_or(span.start, |start| span.start + start + flaw.at);
+        self.fault(at..at, AgentFault::from(flaw.what));
     }
 
     /// Records a fault at this place.

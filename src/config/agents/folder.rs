@@ -18,6 +18,8 @@ const FILE_BYTES: u64 = 256 * 1024;
 const MOST_AGENTS: usize = 500;
 /// The longest name, in bytes. The call log holds 255.
 const NAME_BYTES: usize = 64;
+/// The first character of the name of a file with shared tools.
+const SHARED: char = '_';
 /// The number of bytes of a hash that are kept. Six bytes tell a million versions of an agent apart, and are short enough to read
 /// aloud.
 const HASH_BYTES: usize = 6;
@@ -32,14 +34,38 @@ pub(super) struct Source {
     pub(super) text: String,
     /// The path of the file with the instructions, if there is one.
     pub(super) instructions: Option<PathBuf>,
-    /// The first hexadecimal digits of the hash of all these files.
-    pub(super) version: String,
+    /// The hash of these files.
+    hash: Sha256,
+}
+
+/// A file with tools that several agents share.
+pub(super) struct Shared {
+    /// The name: that of the file without `.toml`, with its underscore.
+    pub(super) name: String,
+    /// The path of the file.
+    pub(super) path: PathBuf,
+    /// The content of the file.
+    pub(super) text: String,
+}
+
+impl Source {
+    /// The first hexadecimal digits of the hash of all files of the agent, of which it shares some.
+    pub(super) fn version(&self, used: &[&Shared]) -> String {
+        let mut hash = self.hash.clone();
+        for shared in used {
+            hash.update([0]);
+            hash.update(&shared.text);
+        }
+        hex(&hash.finalize()[..HASH_BYTES])
+    }
 }
 
 /// The files of a folder.
 pub(super) struct Folder {
     /// The files that can be read, in the order of the names.
     pub(super) sources: Vec<Source>,
+    /// The files with shared tools that can be read, in the order of the names.
+    pub(super) shared: Vec<Shared>,
     pub(super) faults: Vec<Fault>,
     pub(super) remarks: Vec<Notice>,
 }
@@ -66,16 +92,27 @@ pub(super) fn read(folder: &Path) -> io::Result<Folder> {
     }
     if names.len() > MOST_AGENTS {
         faults.push(Fault::of_file(folder, AgentFault::TooMany { most: MOST_AGENTS }));
-        return Ok(Folder { sources: Vec::new(), faults, remarks });
+        return Ok(Folder { sources: Vec::new(), shared: Vec::new(), faults, remarks });
     }
-    for text in texts.iter().filter(|text| !names.contains(*text) && !text.eq_ignore_ascii_case("readme")) {
+    for text in texts.iter().filter(|text| {
+        (!names.contains(*text) || text.starts_with(SHARED)) && !text.eq_ignore_ascii_case("readme")
+    }) {
         remarks.push(Notice::AgentInstructionsUnused {
             path: folder.join(format!("{text}.md")).display().to_string(),
         });
     }
-    let mut sources = Vec::new();
+    let (mut sources, mut shared) = (Vec::new(), Vec::new());
     for name in names {
         let path = folder.join(format!("{name}.toml"));
+        if name.starts_with(SHARED) {
+            match file::text(&path, FILE_BYTES) {
+                Ok(text) => shared.push(Shared { name, path, text }),
+                Err(error) => {
+                    faults.push(Fault::of_file(&path, AgentFault::Unreadable { cause: Detail::new(error) }));
+                }
+            }
+            continue;
+        }
         let instructions = texts.contains(&name).then(|| folder.join(format!("{name}.md")));
         match source(&name, path.clone(), instructions) {
             Ok(source) => sources.push(source),
@@ -84,7 +121,7 @@ pub(super) fn read(folder: &Path) -> io::Result<Folder> {
             }
         }
     }
-    Ok(Folder { sources, faults, remarks })
+    Ok(Folder { sources, shared, faults, remarks })
 }
 
 /// Whether an agent may have this name.
@@ -102,8 +139,7 @@ fn source(name: &str, path: PathBuf, instructions: Option<PathBuf>) -> io::Resul
         hash.update([0]);
         hash.update(file::read(instructions, FILE_BYTES).unwrap_or_default());
     }
-    let version = hex(&hash.finalize()[..HASH_BYTES]);
-    Ok(Source { name: name.into(), path, text, instructions, version })
+    Ok(Source { name: name.into(), path, text, instructions, hash })
 }
 
 /// The bytes in hexadecimal digits.

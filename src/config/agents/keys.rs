@@ -5,8 +5,7 @@ use std::ops::Range;
 
 use super::file::File;
 
-/// Each key with its variable. The other keys of a file have no variable: `numbers`, `hours`, `holidays`, `closed`,
-/// `transfers`.
+/// Each key with its variable.
 pub(super) const KEYS: &[(&str, &str)] = &[
     ("model", "OPENAI_REALTIME_MODEL"),
     ("dialect", "OPENAI_REALTIME_DIALECT"),
@@ -40,7 +39,8 @@ pub(super) const KEYS: &[(&str, &str)] = &[
 ];
 
 /// The keys without a variable.
-pub(super) const OTHERS: [&str; 5] = ["numbers", "hours", "holidays", "closed", "transfers"];
+pub(super) const OTHERS: [&str; 8] =
+    ["numbers", "hours", "holidays", "closed", "transfers", "use", "tool", "lookup"];
 
 /// The number of edits between similar keys. Two cover transposed, missing and wrong letters. A larger value would find keys
 /// similar that are both right; a smaller one would miss typos.
@@ -83,11 +83,13 @@ pub(super) fn key(variable: &str) -> Option<&'static str> {
 /// The key that was probably meant. The name of a variable stands for its key.
 pub(super) fn nearest(found: &str) -> Option<&'static str> {
     let variable = KEYS.iter().find(|(_, variable)| variable.eq_ignore_ascii_case(found));
-    let similar = || {
-        let keys = KEYS.iter().map(|(key, _)| *key).chain(OTHERS);
-        let (nearest, edits) =
-            keys.map(|key| (key, strsim::levenshtein(found, key))).min_by_key(|(_, edits)| *edits)?;
-        (edits <= MAX_EDITS).then_some(nearest)
-    };
-    variable.map(|(key, _)| *key).or_else(similar)
+    let keys = KEYS.iter().map(|(key, _)| *key).chain(OTHERS);
+    variable.map(|(key, _)| *key).or_else(|| similar(found, keys))
+}
+
+/// The most similar of these keys, if it is similar enough to be meant.
+pub(super) fn similar(found: &str, keys: impl IntoIterator<Item = &'static str>) -> Option<&'static str> {
+    let with_edits = keys.into_iter().map(|key| (key, strsim::levenshtein(found, key)));
+    let (nearest, edits) = with_edits.min_by_key(|(_, edits)| *edits)?;
+    (edits <= MAX_EDITS).then_some(nearest)
 }

@@ -1,4 +1,5 @@
-//! The agents of `AGENTS_DIR`: one file `NAME.toml` for each agent, with its instructions in `NAME.md` beside it.
+//! The agents of `AGENTS_DIR`: one file `NAME.toml` for each agent, with its instructions in `NAME.md` beside it. Tools that
+//! several agents share are in files `_NAME.toml`, which the agents name in `use`.
 //!
 //! A key of a file sets a variable of the environment for this agent alone, so that both have the same rules. What a file does
 //! not say is as in the environment. All files are valid, or none is used: one examination finds every fault, with file, line
@@ -6,7 +7,7 @@
 //!
 //! ```text
 //!  folder ── file (TOML with positions) ── keys (key ⇄ variable) ── agent ── AgentConfig
-//!                                                                     └── together (numbers, `closed`) ── Agents
+//!                                                          tools ──┘  └── together (numbers, `closed`) ── Agents
 //! ```
 //!
 //! | file | what |
@@ -15,17 +16,22 @@
 //! | `file` | one file: values with their positions, and unknown keys |
 //! | `keys` | the keys that set variables |
 //! | `agent` | one agent |
+//! | `tools`, `request`, `secrets` | its tools and look-ups, their requests with the templates in them, and the secrets that they send |
 //! | `together` | what must hold among all agents |
 
 mod agent;
 mod file;
 mod folder;
 mod keys;
+mod request;
+mod secrets;
 mod together;
+mod tools;
 
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -82,10 +88,13 @@ pub(super) fn agents(reader: &mut Reader<'_>, variables: Variables<'_>) -> Optio
 
 /// Reads all files of a folder. `variables` are those of the environment.
 fn read(folder: &Path, variables: Variables<'_>) -> std::io::Result<Read> {
-    let folder::Folder { sources, mut faults, mut remarks } = folder::read(folder)?;
+    let folder::Folder { sources, shared, mut faults, mut remarks } = folder::read(folder)?;
     let mut found = Vec::new();
+    let mut all_used = BTreeSet::new();
     for source in sources {
-        let agent::Found { agent, faults: of_agent, remarks: of_values } = agent::agent(&source, variables);
+        let agent::Found { agent, used, faults: of_agent, remarks: of_values } =
+            agent::agent(&source, &shared, variables);
+        all_used.extend(used);
         remarks.extend(
             of_values.into_iter().map(|remark| Notice::AgentRemark {
                 agent: source.name.to_string(),
@@ -94,8 +103,15 @@ fn read(folder: &Path, variables: Variables<'_>) -> std::io::Result<Read> {
         );
         // An agent with faults still counts where others are compared with it.
         found.push((source, agent));
-        faults.extend(of_agent);
+        // A fault in a file that several agents use is found with each of them.
+        for fault in of_agent {
+            if !faults.contains(&fault) {
+                faults.push(fault);
+            }
+        }
     }
+    let unused = shared.iter().filter(|shared| !all_used.contains(&shared.name));
+    remarks.extend(unused.map(|shared| Notice::AgentToolsUnused { path: shared.path.display().to_string() }));
     let (roster, of_all) = together::roster(&found);
     faults.extend(of_all);
     faults.sort_by(|first, second| first.order().cmp(&second.order()));

@@ -1,5 +1,7 @@
 //! Tests what files of agents may hold, and what is said of their faults.
 
+mod tools;
+
 use std::collections::HashMap;
 use std::fs;
 
