@@ -9,6 +9,7 @@
 //! | `ari_link`, `ari_rest` | events from Asterisk; requests to Asterisk |
 //! | `realtime_link` | the session with OpenAI |
 //! | `rtp_socket` | the UDP ports of calls |
+//! | `tools` | requests of tools to any server |
 //! | `peer_uid` | which user of this machine has opened a connection |
 
 pub mod answer;
@@ -19,6 +20,7 @@ pub mod peer_uid;
 pub mod realtime_link;
 pub mod rtp_socket;
 pub mod tls;
+pub mod tools;
 pub mod websocket;
 
 /// The innermost cause of an error, which says what happened, for example `Connection refused` or `invalid

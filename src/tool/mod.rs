@@ -16,11 +16,12 @@
 //! | `names` | which values a template may use, by its place |
 //! | `origin`, `target`, `request`, `render` | the scheme, host and port; the method and the path; the whole request; why there is none |
 //! | `parameters` | the JSON Schema, the check of arguments, and the idempotency key |
-//! | `response`, `outcome`, `cut`, `mask` | what an answer means; what the model reads; its size; secrets in it |
+//! | `response`, `failure`, `outcome`, `cut`, `mask` | what an answer means, and that there is none; what the model reads; its size; secrets in it |
 //! | `fault` | what can be wrong in the description of a tool |
 
 mod code;
 mod cut;
+mod failure;
 mod fault;
 mod filters;
 mod mask;
@@ -42,6 +43,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+pub use failure::Failure;
 pub use fault::{Flaw, SecretFault, ToolFault};
 pub use mask::Masks;
 pub use names::{Answer, Names, Secrecy};
