@@ -9,6 +9,8 @@ pub(crate) mod files;
 pub(crate) mod http;
 #[path = "bodies/settings.rs"]
 pub(crate) mod settings;
+#[path = "bodies/tools.rs"]
+pub(crate) mod tools;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -29,7 +31,7 @@ use openai_inbound_calls::units::MicroUsd;
 pub(crate) type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub(crate) const TARGETS: [Target; 15] = [
+pub(crate) const TARGETS: [Target; 16] = [
     ("rtp", rtp),
     ("ari_event", ari_event),
     ("realtime_event", realtime_event),
@@ -45,6 +47,7 @@ pub(crate) const TARGETS: [Target; 15] = [
     ("prices", settings::prices),
     ("api_token", settings::api_token),
     ("database_url", settings::database_url),
+    ("tool_request", tools::request),
 ];
 
 /// Any datagram.
