@@ -142,7 +142,7 @@ impl Parameters {
     fn problem(&self, error: &ValidationError<'_>) -> Problem {
         let pointer = error.instance_path().to_string();
         let path = pointer.trim_start_matches('/').to_owned();
-        // The message about a wrong name would quote it, and the name comes from the model.
+        // The value is not quoted, because it may be private.
         let reason = error.masked_with("this value").to_string();
         let first = path.split('/').next().unwrap_or_default();
         let right = self.properties().and_then(|all| all.get(first)).unwrap_or(&self.schema).clone();
@@ -156,8 +156,7 @@ impl Parameters {
         Problem { path: name.to_owned(), reason: reason.to_owned(), right }
     }
 
-    /// The arguments as records may hold them: private values are masked. Arguments that are not known to fit are shown as
-    /// nothing but their names, because a private value may be among them under another name.
+    /// The arguments as records may hold them: private values are masked.
     #[must_use]
     pub fn masked(&self, arguments: &Arguments) -> Value {
         let mut shown = arguments.0.clone();

@@ -145,6 +145,7 @@ fn command(folder: &Path, arguments: &[&str]) -> Output {
             ("LOG_FILE_PATH", "/nowhere/x.log"),
             ("LOCAL_IP_ADDRESS", "127.0.0.1"),
             ("LOG_LANGUAGE", "en"),
+            ("CRM_TOKEN", "word-of-the-clinic"),
         ])
         .env("AGENTS_DIR", folder)
         .output()
@@ -153,6 +154,28 @@ fn command(folder: &Path, arguments: &[&str]) -> Output {
 
 fn text(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).expect("text")
+}
+
+#[test]
+fn the_command_shows_the_tools_of_an_agent_and_no_secret() {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/agents/clinic");
+    let shown = command(&example, &["check"]);
+    assert!(shown.status.success(), "{shown:?}");
+    let lines = text(&shown);
+    for line in [
+        "    Look-up customer: http://127.0.0.1:8099",
+        "    Tool free_slots: effect=read - http://127.0.0.1:8099",
+        "    Tool book: effect=write confirm=caller - http://127.0.0.1:8099",
+    ] {
+        assert!(lines.lines().any(|known| known == line), "{line} in {lines}");
+    }
+    assert!(!lines.contains("word-of-the-clinic"), "{lines}");
+    let tokens = |lines: &str, name: &str| -> usize {
+        let line = lines.lines().find(|line| line.starts_with(name)).expect("a line").to_owned();
+        line.rsplit(' ').nth(1).and_then(|number| number.parse().ok()).expect("a number")
+    };
+    let instructions = std::fs::read_to_string(example.join("citas.md")).expect("instructions");
+    assert!(tokens(&lines, "citas ") > instructions.chars().count() * 10 / 35 + 100, "the tools count: {lines}");
 }
 
 #[test]

@@ -53,6 +53,12 @@ fn the_ends_of_lists_go_first_then_long_texts_then_wide_tables_then_depth() {
     let text = answer["result"]["text"].as_str().unwrap();
     assert!(text.ends_with('…') && text.chars().count() > 3_500);
 
+    let texts: Vec<_> = (0..1_000).map(|_| "x".repeat(5_000)).collect();
+    let answer = done(json!(texts));
+    let kept = answer["result"].as_array().unwrap();
+    assert_eq!((kept.len(), &answer["left_out"]), (3, &json!(1_000)), "997 texts, and the ends of three");
+    assert!(kept.iter().all(|text| text.as_str().unwrap().chars().count() > 1_000), "{answer}");
+
     let wide: Value =
         (0..3_000).map(|n| (format!("key{n:04}"), json!(n))).collect::<serde_json::Map<_, _>>().into();
     let answer = done(wide);

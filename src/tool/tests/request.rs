@@ -211,6 +211,14 @@ fn a_request_is_made_of_the_values_of_the_call() {
 }
 
 #[test]
+fn the_path_knows_no_secret_although_other_parts_use_it() {
+    let mut request = request("GET https://h/{{ secret.CRM }}");
+    request.headers = vec![("Authorization".into(), template("Bearer {{ secret.CRM }}"))];
+    let made = request.render(&Known::new().facts(), &json!({}), &secret, None);
+    assert_eq!(made, Err(RenderError::Value { place: Place::Path, error: ValueError::Missing }));
+}
+
+#[test]
 fn a_dry_request_has_masks_for_secrets() {
     let known = Known::new();
     let made = booking().dry(&known.facts(), &json!({"start": "x"}), None).unwrap();
