@@ -174,8 +174,11 @@ fn the_command_shows_the_tools_of_an_agent_and_no_secret() {
         let line = lines.lines().find(|line| line.starts_with(name)).expect("a line").to_owned();
         line.rsplit(' ').nth(1).and_then(|number| number.parse().ok()).expect("a number")
     };
-    let instructions = std::fs::read_to_string(example.join("citas.md")).expect("instructions");
-    assert!(tokens(&lines, "citas ") > instructions.chars().count() * 10 / 35 + 100, "the tools count: {lines}");
+    let instructions = fs::read_to_string(example.join("citas.md")).expect("instructions");
+    assert!(
+        tokens(&lines, "citas ") > instructions.chars().count() * 10 / 35 + 100,
+        "the tools count: {lines}"
+    );
 }
 
 #[test]
