@@ -96,6 +96,11 @@ impl Arguments {
         Self(pairs.take(ARGUMENTS).map(owned).collect())
     }
 
+    /// The arguments with other names than these.
+    pub fn others(self, names: &[&str]) -> impl Iterator<Item = (String, String)> {
+        self.0.into_iter().filter(|(name, _)| !names.contains(&name.as_str()))
+    }
+
     /// The value of an argument.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())

@@ -73,6 +73,10 @@ impl Call {
             Ended::Over(Some(Purpose::Notice)) => self.notice_generated(),
             // However it ended, it is not asked for again and again.
             Ended::Over(Some(Purpose::Goodbye)) | Ended::GivenUp(Purpose::Goodbye) => self.goodbye_begins(),
+            // Words about the waiting are worth no second try.
+            Ended::Retrying(Purpose::Filler) | Ended::GivenUp(Purpose::Filler) => {
+                self.responses.want_no(Purpose::Filler);
+            }
             Ended::Retrying(_) => {
                 let notice = match status {
                     ResponseStatus::Failed(error) => Notice::ResponseFailed { complaint: error.complaint() },

@@ -27,6 +27,7 @@ fn settings() -> Settings {
             max_output_tokens: None,
             tools: Vec::new(),
         },
+        tools: Vec::new(),
         greeting: None,
         recording_notice: None,
         uplink_frames_per_append: 1,

@@ -126,6 +126,7 @@ impl Call {
             stops_at: (reason == EndReason::Shutdown).then_some(until),
             words: if waits { LastWords::AwaitedUntil(self.now + WORDS_PATIENCE) } else { LastWords::Over },
         });
+        self.let_tools_go();
         self.stop_playing();
         self.session.close();
         self.leaving = None;

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::tools::Destination;
+use super::tools::{self, Destination};
 use crate::ari::request::{Reply, Request};
 use crate::ari::{ChannelId, Place};
 use crate::number::CallerNumber;
@@ -48,6 +48,8 @@ pub enum Input<'a> {
     Unreadable(&'a Malformed),
     /// The session's WebSocket could not be opened, or is gone.
     SessionEnded(SessionEnd),
+    /// A tool has been carried out, or could not be.
+    Tool(tools::Result),
     /// A supervisor who watches wants something.
     Supervisor(&'a Wish),
     /// The daemon stops: end the call.

@@ -101,7 +101,8 @@ impl Call {
 
     fn watch_silence(&mut self) {
         let Some(most) = self.settings.limits.silence else { return };
-        let is_busy = self.playout.is_speaking() || self.responses.is_pending() || self.tools.is_pending();
+        let waits = self.tools.is_pending() || self.tools.is_running();
+        let is_busy = self.playout.is_speaking() || self.responses.is_pending() || waits;
         let counts = if self.session.is_ready() && !is_busy { Counts::Now } else { Counts::NotNow };
         match self.watch.silence(self.now, self.to_model.ear().last_speech(), counts, most) {
             None => {}

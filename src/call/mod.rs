@@ -272,6 +272,7 @@ impl Call {
             Input::Session(event) => self.session(event),
             Input::Unreadable(malformed) => self.unreadable(malformed),
             Input::SessionEnded(end) => self.session_ended(&end),
+            Input::Tool(result) => self.tool_ended(result),
             Input::Supervisor(wish) => self.supervised(wish),
             Input::Shutdown => self.shut_down(),
         }

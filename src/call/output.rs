@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use super::record::Entry;
+use super::tools::{Job, JobNumber};
 use crate::ari::request::Request;
 use crate::end_reason::EndReason;
 use crate::media::Frame;
@@ -47,6 +48,10 @@ pub enum Output {
     OpenSession,
     /// Close it.
     CloseSession,
+    /// Carry out this call of a tool; its end comes back as [`Input::Tool`](super::Input::Tool).
+    Tool(Job),
+    /// Nobody waits for this call of a tool any more, which only reads.
+    LetGo(JobNumber),
     /// Make this request; its end comes back as [`Input::Ari`](super::Input::Ari).
     Ari(Request),
     /// Tell the operator.

@@ -95,6 +95,29 @@ pub enum Entry {
     Waited(Waited),
     /// The one who talks has this number: they were transferred to us.
     Caller(CallerNumber),
+    /// A tool was carried out, or is given up because the call ends.
+    Tool(Box<ToolEntry>),
+}
+
+/// A call of a tool of the agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToolEntry {
+    /// When the model called, since the call began.
+    pub at: Duration,
+    /// The name of the tool.
+    pub name: String,
+    /// The arguments as JSON, with private values masked. None: words are not kept.
+    pub arguments: Option<String>,
+    /// How it ended: a code of [`Outcome`](crate::tool::Outcome).
+    pub outcome: &'static str,
+    /// What the model read, as JSON. None: words are not kept.
+    pub answer: Option<String>,
+    /// How long it took.
+    pub took: Duration,
+    /// How many requests were made.
+    pub attempts: u32,
+    /// The number of the caller's turn in which they agreed. None: they did not have to.
+    pub agreed_in_turn: Option<usize>,
 }
 
 /// What an [`Entry::Event`] tells.

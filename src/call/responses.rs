@@ -34,6 +34,8 @@ pub enum Purpose {
     Answer,
     /// Asking whether the caller is still there.
     Prompt,
+    /// Saying that a tool is still being waited for.
+    Filler,
     /// Asking the caller to say again what the model has not heard.
     Repeat,
     /// The last words.

@@ -166,8 +166,8 @@ impl Call {
     pub(super) fn advance_sessions(&mut self) {
         let Some(expires_at) = self.sessions.expires_at.filter(|_| self.session.is_ready()) else { return };
         let speaks = self.floor.caller_speaks() || self.to_model.ear().speech_since().is_some();
-        let busy =
-            self.playout.is_speaking() || self.responses.is_pending() || self.tools.is_pending() || speaks;
+        let waits = self.tools.is_pending() || self.tools.is_running();
+        let busy = self.playout.is_speaking() || self.responses.is_pending() || waits || speaks;
         let due = self.now + RENEW_BEFORE >= expires_at && !busy;
         if (due || self.now + RENEW_LATEST >= expires_at) && self.leaving.is_none() {
             self.renew(Why::Expires);

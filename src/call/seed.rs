@@ -13,6 +13,7 @@ use super::tools::Destination;
 use crate::ari::{ChannelId, Place};
 use crate::number::ChannelName;
 use crate::realtime::dialect::SessionSettings;
+use crate::tool::Tool;
 
 /// What every call of this daemon has in common.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,6 +44,8 @@ pub struct Settings {
     pub tells_keys: bool,
     /// Whether the model may end the call. What it is offered is in [`Self::session`].
     pub may_hang_up: bool,
+    /// The tools of the agent.
+    pub tools: Vec<Arc<Tool>>,
     /// Where the model may transfer callers to.
     pub destinations: Vec<Destination>,
     /// Whose packets are the caller's.

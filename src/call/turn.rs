@@ -24,6 +24,8 @@ use crate::realtime::client::ClientEvent;
 use crate::realtime::server::{Event, Item, ItemKind};
 use crate::realtime::{ItemId, ResponseId};
 
+/// What the model is asked to say while a tool is waited for.
+const STILL_LOOKING: &str = "In at most eight words, in the language of the call, say that you are still looking. Say nothing about the result.";
 /// What the model is asked to say to a caller whom it has not heard.
 const SAY_AGAIN: &str = "The caller has said something that did not reach you. Ask in a few words to say it again, and nothing else.";
 /// The same for a caller who has been silent.
@@ -107,6 +109,7 @@ impl Call {
             Purpose::Greeting => self.settings.greeting.as_ref().map(exactly),
             Purpose::Answer => None,
             Purpose::Prompt => Some(STILL_THERE.to_owned()),
+            Purpose::Filler => Some(STILL_LOOKING.to_owned()),
             Purpose::Repeat => Some(SAY_AGAIN.to_owned()),
             Purpose::Goodbye => self.goodbye().map(str::to_owned),
         };
@@ -208,6 +211,7 @@ impl Call {
     /// What the caller said is a turn, and is put into words.
     fn caller_committed(&mut self, item: &ItemId, previous: Option<ItemId>) {
         self.floor.caller_took_turn();
+        self.tools.caller_spoke();
         if let Some(utterance) = self.utterance(item, Speaker::Caller, previous.as_ref()) {
             utterance.await_words();
         }

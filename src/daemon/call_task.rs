@@ -17,9 +17,11 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use super::ticks::Ticks;
+use super::tools::Jobs;
 use crate::ari::ChannelId;
 use crate::ari::request::{Reply, Request};
 use crate::call::record::{Ending, Entry};
+use crate::call::tools;
 use crate::call::{Call, Input, Output, Report, SessionEnd, Standing};
 use crate::clock::now;
 use crate::exchange::Order;
@@ -101,6 +103,7 @@ enum Happened {
     Packet(usize, SocketAddr),
     Session(News),
     Replied(Request, Reply),
+    Tool(tools::Result),
     Nothing,
 }
 
@@ -114,6 +117,8 @@ pub(super) struct Io {
     pub(super) operator: Operator,
     pub(super) media: Option<SocketAddr>,
     pub(super) requests: FuturesUnordered<Replying>,
+    /// The tools that it asks for.
+    pub(super) jobs: Jobs,
     /// Where the call is recorded, if it is. Never waits.
     pub(super) recording: Option<Handle>,
     /// Where it shows itself.
@@ -144,6 +149,7 @@ pub(super) async fn run(mut call: Call, mut orders: mpsc::Receiver<Order>, mut i
             }
             news = io.session.next() => Happened::Session(news),
             Some((request, reply)) = io.requests.next() => Happened::Replied(request, reply),
+            result = io.jobs.next() => Happened::Tool(result),
         };
         let now = now();
         // Whatever comes first takes what is due along: the timer itself may come behind it.
@@ -187,6 +193,7 @@ fn handle<'call>(
         Happened::Packet(length, from) => {
             call.handle(now, Input::Rtp { from: *from, datagram: &datagram[..*length] })
         }
+        Happened::Tool(result) => call.handle(now, Input::Tool(result.clone())),
         Happened::Replied(request, reply) => call.handle(now, Input::Ari { request, reply }),
         Happened::Session(News::Opened) => call.handle(now, Input::SessionOpened),
         Happened::Session(News::Ended { refusal, cause }) => {
@@ -235,6 +242,8 @@ impl Io {
             }
             Output::OpenSession => self.session.open(),
             Output::CloseSession => self.session.close(),
+            Output::Tool(job) => self.jobs.begin(job),
+            Output::LetGo(number) => self.jobs.let_go(number),
             Output::Ari(request) => {
                 let ari = self.ari.clone();
                 self.requests.push(Box::pin(async move {

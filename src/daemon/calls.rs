@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, FixedOffset};
 use futures_util::stream::FuturesUnordered;
+use serde_json::json;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::WeakSender;
@@ -13,9 +14,10 @@ use tracing::Instrument as _;
 
 use super::backlog::Backlog;
 use super::call_task::{Io, Spent};
+use super::tools::{Jobs, Knowledge};
 use super::{Daemon, Done, call_log, call_task};
 use crate::ari::ChannelId;
-use crate::ari::event::Channel;
+use crate::ari::event::{Arguments, Channel};
 use crate::call::record::{Keep, Opening};
 use crate::call::{Call, Report, Seed};
 use crate::clock::{chance, now, wall};
@@ -62,11 +64,13 @@ impl Daemon {
         };
         let seed = self.seed(&channel, port, offered_at);
         let advertised = seed.advertised;
+        let arguments = channel.arguments;
         let recording = self.record(agent, &caller, channel.caller, channel.called, offered_at);
         let recorded_at = recording.is_some().then_some(offered_at);
         let settings = Arc::clone(&agent.settings);
         let row = Box::new(call_log::taken(row, agent, recorded_at));
         self.log.offer((*row).clone());
+        let knowledge = self.knowledge(agent, &row, arguments, offered_at);
         let call = Call::new(now(), settings, seed);
         let (orders, inbox) = mpsc::channel(ORDERS);
         let io = Io {
@@ -75,6 +79,7 @@ impl Daemon {
             session: RealtimeLink::new(self.endpoints.of(&agent.name)),
             ari: self.rest.clone(),
             operator: self.operator,
+            jobs: Jobs::new(self.tools.clone(), knowledge, self.operator),
             media: None,
             requests: FuturesUnordered::new(),
             recording,
@@ -102,6 +107,28 @@ impl Daemon {
             ssrc: first as u32,
             sequence: (first >> 32) as u16,
             timestamp: second as u32,
+        }
+    }
+
+    /// What the tools of a call know of it.
+    fn knowledge(
+        &self,
+        agent: &Agent,
+        row: &Row,
+        arguments: Arguments,
+        now: DateTime<FixedOffset>,
+    ) -> Knowledge {
+        let secrets = self.config.agents.find(&agent.name).map(|agent| agent.secrets.clone());
+        Knowledge {
+            call: json!({
+                "id": row.call_id,
+                "caller": row.caller.expose(),
+                "called": row.called,
+                "agent": row.agent,
+                "now": now.to_rfc3339(),
+            }),
+            vars: arguments.others(&["agent", "did"]).collect(),
+            secrets: secrets.unwrap_or_default(),
         }
     }
 

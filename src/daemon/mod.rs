@@ -16,6 +16,7 @@
 //! | `endpoints` | how the sessions of each agent are reached |
 //! | `call_log` | rows of the call log |
 //! | `lock` | keeps a second daemon from the application of the first |
+//! | `tools` | the tools that calls ask for |
 //! | `ticks` | how often the clock of a call was late |
 //! | `service_manager` | what systemd is told |
 
@@ -30,6 +31,7 @@ mod rules;
 mod service_manager;
 mod start;
 mod ticks;
+mod tools;
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -70,6 +72,7 @@ use crate::machine::process::{ran_on_each, stolen, thread_times};
 use crate::net::ari_link::{AriLink, News};
 use crate::net::ari_rest::AriRest;
 use crate::net::rtp_socket::PortPool;
+use crate::net::tools::ToolClient;
 use crate::peers::media_networks;
 use crate::recordings::Recorder;
 use crate::registry::Log;
@@ -87,6 +90,8 @@ struct Daemon {
     /// Asterisk's own addresses, once its name could be resolved.
     own_networks: Option<Vec<IpNet>>,
     endpoints: Endpoints,
+    /// How the tools of all agents are carried out.
+    tools: ToolClient,
     operator: Operator,
     /// What `/ready` tells: whether a caller would be served.
     readiness: watch::Sender<Readiness>,

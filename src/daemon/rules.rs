@@ -11,15 +11,29 @@ use crate::exchange::{self, Agent, Rules};
 use crate::machine::capacity;
 use crate::peers::media_networks;
 use crate::realtime::dialect::SessionSettings;
+use crate::tool::Tool;
 
 /// What the operator has decided. `own_networks` are Asterisk's own addresses, if they are known.
 pub(super) fn rules(config: &Config, own_networks: Option<&[IpNet]>) -> Rules {
-    let of_environment =
-        Arc::new(settings(config, own_networks, &config.realtime, &config.calls, config.recordings.keep));
+    let of_environment = Arc::new(settings(
+        config,
+        own_networks,
+        &config.realtime,
+        &config.calls,
+        config.recordings.keep,
+        Vec::new(),
+    ));
     let agent = |agent: &AgentConfig| Agent {
         name: Arc::clone(&agent.name),
         version: agent.version.as_str().into(),
-        settings: Arc::new(settings(config, own_networks, &agent.realtime, &agent.calls, agent.keep)),
+        settings: Arc::new(settings(
+            config,
+            own_networks,
+            &agent.realtime,
+            &agent.calls,
+            agent.keep,
+            agent.tools.clone(),
+        )),
         max_day_cost: agent.max_day_cost,
     };
     let Agents { all, roster } = &config.agents;
@@ -47,6 +61,7 @@ fn settings(
     realtime: &RealtimeConfig,
     calls: &CallsConfig,
     keep: Keep,
+    tools: Vec<Arc<Tool>>,
 ) -> Settings {
     Settings {
         trust: config.media.trust,
@@ -54,9 +69,10 @@ fn settings(
         app: config.asterisk.app.clone(),
         model: realtime.model.clone(),
         session: SessionSettings {
-            tools: tools::offered(calls.may_hang_up, &calls.destinations),
+            tools: tools::offered(calls.may_hang_up, &calls.destinations, &tools),
             ..realtime.session.clone()
         },
+        tools,
         greeting: realtime.greeting.clone(),
         recording_notice: realtime.recording_notice.clone(),
         uplink_frames_per_append: config.uplink_frames_per_append,

@@ -25,6 +25,7 @@ use crate::logging::Operator;
 use crate::net::ari_link::AriLink;
 use crate::net::rtp_socket::PortPool;
 use crate::net::tls;
+use crate::net::tools::ToolClient;
 use crate::operator::Notice;
 use crate::peers::{ari_headers, ari_rest, events_url, media_networks};
 
@@ -48,6 +49,7 @@ pub async fn run(
     let rest = ari_rest(asterisk, &tls)?;
     let again = Arc::new(Notify::new());
     let link = link(asterisk, &tls, &again)?;
+    let tools = ToolClient::new(&tls).context("the client of tools")?;
     let endpoints = Endpoints::new(&config, tls)?;
     operator.say(&Notice::DaemonStarted {
         version: env!("CARGO_PKG_VERSION"),
@@ -70,6 +72,7 @@ pub async fn run(
         exchange,
         own_networks,
         endpoints,
+        tools,
         operator,
         readiness,
         board,

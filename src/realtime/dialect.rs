@@ -102,7 +102,7 @@ pub enum NoiseReduction {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tool {
     /// The name of the function.
-    pub name: &'static str,
+    pub name: Arc<str>,
     /// A description for the model: what the function does and when to call the function.
     pub description: String,
     /// The JSON Schema of the arguments.
@@ -202,7 +202,7 @@ impl SessionSettings {
     /// The functions, which both interfaces write in the same way. None: there are no functions.
     fn tools_json(&self) -> Option<Value> {
         let json = |tool: &Tool| {
-            json!({"type": "function", "name": tool.name, "description": tool.description,
+            json!({"type": "function", "name": &*tool.name, "description": tool.description,
                    "parameters": tool.parameters})
         };
         (!self.tools.is_empty()).then(|| self.tools.iter().map(json).collect())
@@ -346,7 +346,7 @@ mod tests {
             reasoning_effort: None,
             max_output_tokens: None,
             tools: vec![Tool {
-                name: "f",
+                name: "f".into(),
                 description: "Does.".into(),
                 parameters: json!({"type": "object"}),
             }],

@@ -6,7 +6,7 @@
 use chrono::{DateTime, FixedOffset, NaiveDateTime, TimeDelta};
 use serde::{Deserialize, Serialize};
 
-use super::log::{Used, Wait};
+use super::log::{ToolUse, Used, Wait};
 use super::story::Story;
 use super::{RecordingId, State, Told};
 use crate::call::transcript::{Flaw, Speaker, Utterance};
@@ -38,6 +38,9 @@ pub(super) struct Conversation {
     /// than this key.
     pub(super) usage: Option<Used>,
     pub(super) latency: LatencyRows,
+    /// The tools that were carried out. Absent from the document if there were none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) tools: Vec<ToolRow>,
     pub(super) events: Vec<EventRow>,
 }
 
@@ -118,6 +121,16 @@ impl LatencyRows {
     }
 }
 
+/// One call of a tool.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct ToolRow {
+    /// When the model called, within the WAV file.
+    pub(super) at_ms: i64,
+    pub(super) timestamp: String,
+    #[serde(flatten)]
+    pub(super) used: ToolUse,
+}
+
 /// One technical event of the call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct EventRow {
@@ -143,6 +156,11 @@ impl Conversation {
                 message(utterance, local(opened.started, began), zero)
             })
             .collect();
+        let tool = |tool: &ToolUse| ToolRow {
+            at_ms: since(zero, tool.at_ms),
+            timestamp: local(opened.started, tool.at_ms),
+            used: tool.clone(),
+        };
         let event = |event: &super::log::Happened| EventRow {
             at_ms: since(zero, event.at_ms),
             timestamp: local(opened.started, event.at_ms),
@@ -167,6 +185,7 @@ impl Conversation {
             interruptions: story.interruptions(),
             usage: story.used.clone(),
             latency: LatencyRows::new(&story.waits, zero),
+            tools: story.tools.iter().map(tool).collect(),
             events: story.events.iter().map(event).collect(),
         }
     }

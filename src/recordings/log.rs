@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use chrono::{DateTime, FixedOffset};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::RecordingId;
 use crate::call::latency::Waited;
 use crate::call::ledger::{Bill, Tokens};
-use crate::call::record::{Keep, Opening};
+use crate::call::record::{Keep, Opening, ToolEntry};
 use crate::call::transcript::{Speaker, Utterance};
 use crate::number::{self, CallerNumber};
 use crate::units::{MicroUsd, Milliseconds};
@@ -39,6 +40,8 @@ pub(super) enum Line {
         #[serde(serialize_with = "number::expose")]
         number: CallerNumber,
     },
+    /// A tool was carried out.
+    Tool(ToolUse),
     /// The call has ended. This is the last line.
     End(End),
 }
@@ -49,6 +52,39 @@ impl Line {
         let mut json = serde_json::to_vec(self).unwrap_or_default();
         json.push(b'\n');
         json
+    }
+}
+
+/// A call of a tool of the agent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct ToolUse {
+    pub(super) at_ms: u64,
+    pub(super) name: String,
+    /// The arguments, with private values masked. `None` if words are not kept.
+    pub(super) arguments: Option<Value>,
+    /// `ok`, or the code of the error.
+    pub(super) outcome: String,
+    /// What the model read. `None` if words are not kept.
+    pub(super) answer: Option<Value>,
+    pub(super) ms: u64,
+    pub(super) attempts: u32,
+    /// The number of the caller's turn in which they agreed. `None` if they did not have to.
+    pub(super) agreed_in_turn: Option<usize>,
+}
+
+impl From<ToolEntry> for ToolUse {
+    fn from(tool: ToolEntry) -> Self {
+        let json = |text: String| serde_json::from_str(&text).unwrap_or(Value::String(text));
+        Self {
+            at_ms: ms(tool.at),
+            name: tool.name,
+            arguments: tool.arguments.map(json),
+            outcome: tool.outcome.to_owned(),
+            answer: tool.answer.map(json),
+            ms: ms(tool.took),
+            attempts: tool.attempts,
+            agreed_in_turn: tool.agreed_in_turn,
+        }
     }
 }
 

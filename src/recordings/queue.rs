@@ -128,6 +128,7 @@ fn is_kept(entry: &Entry, keep: Keep) -> bool {
         Entry::Utterance { .. } | Entry::Forgotten(_) => keep.transcript,
         // The words need this event, because it defines the beginning of the audio.
         Entry::Event { kind, .. } => keep.events || kind.is_needed(),
+        Entry::Tool(_) => keep.events || keep.transcript,
         Entry::Usage(_) | Entry::Waited(_) | Entry::Caller(_) => true,
     }
 }
@@ -140,6 +141,10 @@ pub(super) fn weight(entry: &Entry) -> usize {
             Entry::Utterance { utterance, .. } => utterance.text.len(),
             Entry::Event { detail, .. } => detail.len(),
             Entry::Caller(number) => number.expose().len(),
+            Entry::Tool(tool) => {
+                let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+                length(&tool.arguments) + length(&tool.answer)
+            }
             Entry::Silence { .. } | Entry::Forgotten(_) | Entry::Usage(_) | Entry::Waited(_) => 0,
         }
 }
@@ -154,6 +159,7 @@ const fn limit(entry: &Entry) -> usize {
         | Entry::Event { .. }
         | Entry::Usage(_)
         | Entry::Waited(_)
+        | Entry::Tool(_)
         | Entry::Caller(_) => WORD_BYTES,
     }
 }
@@ -169,6 +175,7 @@ fn missed(entry: &Entry) -> Missed {
         | Entry::Event { .. }
         | Entry::Usage(_)
         | Entry::Waited(_)
+        | Entry::Tool(_)
         | Entry::Caller(_) => {
             missed.words = 1;
         }

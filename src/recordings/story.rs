@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::log::{End, Happened, Line, Opened, Said, Used, Wait};
+use super::log::{End, Happened, Line, Opened, Said, ToolUse, Used, Wait};
 use crate::call::record::EventKind;
 use crate::call::transcript::{Flaw, Transcript, Utterance};
 use crate::end_reason::EndReason;
@@ -23,6 +23,8 @@ pub(super) struct Story {
     pub(super) used: Option<Used>,
     /// How long the caller waited, each time.
     pub(super) waits: Vec<Wait>,
+    /// The tools that were carried out.
+    pub(super) tools: Vec<ToolUse>,
     end: Option<End>,
     /// The number of lines that could not be read.
     pub(super) unreadable: u64,
@@ -49,6 +51,7 @@ impl Story {
             deltas: 0,
             used: None,
             waits: Vec::new(),
+            tools: Vec::new(),
             end: None,
             unreadable: 0,
         }
@@ -64,6 +67,7 @@ impl Story {
             Line::Usage(used) => self.used = Some(used),
             Line::Waited(wait) => self.waits.push(wait),
             Line::Caller { number } => self.opened.caller = number,
+            Line::Tool(tool) => self.tools.push(tool),
             Line::End(end) => self.end = Some(end),
         }
     }

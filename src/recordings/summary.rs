@@ -242,6 +242,7 @@ mod tests {
             agent: "default".into(),
             usage: None,
             latency: LatencyRows::default(),
+            tools: Vec::new(),
             interruptions: 1,
             events: vec![EventRow {
                 at_ms: 0,

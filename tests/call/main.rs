@@ -40,6 +40,7 @@ mod soak;
 mod sound;
 mod supervisor;
 mod tolerance;
+mod toolbox;
 mod tools;
 mod transferred;
 mod turns;

@@ -29,6 +29,7 @@ impl World {
             Due::ToModelClosed { server } => self.tell_server(server, Incoming::Closed),
             Due::Pong { server } => self.tell_server(server, Incoming::Pong),
             Due::FromModel { server, what } => self.model_says(server, what),
+            Due::Tool { task, result } => self.tool_brings(task, result),
             Due::Broken { task, epoch, cause } if self.tasks[task].epoch == epoch => {
                 let phone = self.tasks[task].phone;
                 self.ladder.tell(self.now, phone, Lane::Model, Lane::Us, || cause.words(Language::English));

@@ -225,7 +225,7 @@ fn a_transfer_that_is_being_looked_up_is_told_to_the_session_that_follows() {
     world.set(|settings| {
         let place = "from-internal,200".parse().expect("a place");
         settings.destinations = vec![Destination { name: "ventas".into(), place }];
-        settings.session.tools = offered(false, &settings.destinations);
+        settings.session.tools = offered(false, &settings.destinations, &[]);
     });
     let call = Answer::call("transfer_call", r#"{"destination":"ventas","summary":"Ana."}"#);
     let broken = Script { answers: vec![call], ..faulty(Trigger::OnCall(1), FaultKind::Drop) };

@@ -11,6 +11,7 @@ use openai_inbound_calls::ari::event::Channel;
 use openai_inbound_calls::ari::request::{Reply, Request};
 use openai_inbound_calls::call::glance::Glance;
 use openai_inbound_calls::call::record::{Entry, EventKind};
+use openai_inbound_calls::call::tools;
 use openai_inbound_calls::call::{Call, Hold, Input, LegEvent, Output, Seed, SessionEnd};
 use openai_inbound_calls::exchange::{self, Agent, Order};
 use openai_inbound_calls::operator::Level;
@@ -35,6 +36,7 @@ pub(crate) enum Happened {
     Opened,
     Text(String),
     Ended(SessionEnd),
+    Tool(tools::Result),
 }
 
 impl World {
@@ -247,6 +249,7 @@ impl World {
                 task.oracle.session_over(now);
                 task.call.handle(now, Input::SessionEnded(end)).collect()
             }
+            Some(Happened::Tool(result)) => task.call.handle(now, Input::Tool(result)).collect(),
             Some(Happened::Text(text)) => return self.handle_text(index, &text),
         };
         self.perform_all(index, outputs);
@@ -358,6 +361,8 @@ impl World {
                     self.feed(daemon, exchange::Input::Spent(caller, spent));
                 }
             }
+            Output::Tool(job) => self.begin_job(index, job),
+            Output::LetGo(number) => self.let_job_go(number),
             Output::OpenSession => self.open_session(index),
             Output::CloseSession => {
                 task.oracle.session_over(now);

@@ -89,7 +89,7 @@ fn a_function_is_called_though_its_item_tells_no_status_or_has_an_object_for_arg
         let mut world = World::new();
         world.set(|settings| {
             settings.may_hang_up = true;
-            settings.session.tools = offered(true, &[]);
+            settings.session.tools = offered(true, &[], &[]);
         });
         let answer = Answer::pattern("Adiós.", 1_500, 2).and(Answer::call("end_call", "{}"));
         world.model(|script| script.answers = vec![answer]);

@@ -24,7 +24,7 @@ fn world() -> World {
         settings.may_hang_up = true;
         settings.destinations =
             vec![destination("ventas", "from-internal,200"), destination("nadie", "from-internal,999")];
-        settings.session.tools = offered(true, &settings.destinations);
+        settings.session.tools = offered(true, &settings.destinations, &[]);
     });
     world
 }

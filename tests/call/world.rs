@@ -14,6 +14,7 @@ use openai_inbound_calls::call::glance::Glance;
 use openai_inbound_calls::call::ledger::{Price, Prices, Rates};
 use openai_inbound_calls::call::limits::Limits;
 use openai_inbound_calls::call::source::Trust;
+use openai_inbound_calls::call::tools::Result;
 use openai_inbound_calls::call::{Call, Report, Settings};
 use openai_inbound_calls::exchange::{Agent, Agents, Rules};
 use openai_inbound_calls::operator::{LinkFault, Notice};
@@ -34,6 +35,7 @@ use super::ladder::{Ladder, Lane, Show};
 use super::oracle::Oracle;
 use super::recording::Recorded;
 use super::task::Happened;
+use super::toolbox::Toolbox;
 
 pub(crate) const MS: Duration = Duration::from_millis(1);
 pub(crate) const FRAME: Duration = Duration::from_millis(20);
@@ -126,6 +128,8 @@ pub(crate) enum Due {
     Pong { server: usize },
     /// Something of the server arrives at us.
     FromModel { server: usize, what: Outgoing },
+    /// A tool brings something.
+    Tool { task: usize, result: Result },
     /// We notice that the connection is broken.
     Broken { task: usize, epoch: u64, cause: LinkFault },
 }
@@ -224,6 +228,7 @@ pub(crate) struct World {
     /// What sessions do when their phone has no scripts of its own.
     pub(crate) script: Arc<Script>,
     pub(crate) asterisk: Asterisk,
+    pub(crate) toolbox: Toolbox,
     pub(crate) phones: Vec<Phone>,
     pub(crate) tasks: Vec<Task>,
     /// The calls that run, by their daemon and caller.
@@ -298,6 +303,7 @@ pub(crate) fn settings() -> Settings {
             max_output_tokens: None,
             tools: Vec::new(),
         },
+        tools: Vec::new(),
         greeting: Some("Hola, ¿en qué puedo ayudarle?".into()),
         recording_notice: None,
         uplink_frames_per_append: 1,
@@ -371,6 +377,7 @@ impl World {
             settings: Arc::new(settings()),
             script: Arc::new(Script::default()),
             asterisk: Asterisk::new(now, asterisk::Settings { seed, ..asterisk }),
+            toolbox: Toolbox::default(),
             phones: Vec::new(),
             tasks: Vec::new(),
             live: HashMap::new(),

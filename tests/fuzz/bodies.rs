@@ -162,6 +162,7 @@ fn settings_of_call() -> Settings {
             max_output_tokens: None,
             tools: Vec::new(),
         },
+        tools: Vec::new(),
         greeting: Some("Hello.".into()),
         recording_notice: None,
         uplink_frames_per_append: 2,

@@ -30,6 +30,16 @@ macro_rules! of_agents {
         "Costo máximo del día del agente {agent} alcanzado ({limit}): sus llamadas nuevas siguen en el dialplan hasta medianoche",
         "The day's cost limit of the agent {agent} was reached ({limit}): its new calls go on in the dialplan until midnight";
 
+    // ── tools ────────────────────────────────────────────────────────────────────────────────────────────
+    /// A tool could not be carried out as its file says.
+    ToolFailed { tool: String, cause: Detail } => Warn,
+        "La herramienta {tool} no dio un resultado útil: {cause}",
+        "The tool {tool} brought no useful result: {cause}";
+    /// A tool that writes has ended after its call.
+    ToolEndedAfterCall { tool: String, outcome: &'static str } => Info,
+        "La herramienta {tool} terminó después de la llamada: {outcome}",
+        "The tool {tool} ended after the call: {outcome}";
+
     // ── `agents check` ───────────────────────────────────────────────────────────────────────────────────
     /// There is no folder of agents.
     AgentsAbsent => Info,

@@ -246,7 +246,7 @@ fn create(seed: u64, dice: &mut Dice, watched: bool) -> World {
         settings.destinations = [("ventas", "from-internal,200"), ("nadie", "from-internal,999")]
             .map(|(name, place)| Destination { name: name.into(), place: place.parse().expect("a place") })
             .into();
-        settings.session.tools = offered(hangs_up, &settings.destinations);
+        settings.session.tools = offered(hangs_up, &settings.destinations, &[]);
         settings.uplink_frames_per_append = frames;
         settings.session.turn_detection =
             TurnDetection::Server { threshold: 0.5, prefix_padding_ms: 300, silence_ms };

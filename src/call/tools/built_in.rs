@@ -1,24 +1,18 @@
-//! What the model may do beside speaking: hang up (`end_call`) and transfer (`transfer_call`).
+//! What every model may do beside speaking: hang up (`end_call`) and transfer (`transfer_call`). The call is left once the
+//! goodbye has been heard (`leaving`).
 //!
-//! ```text
-//!   function call ──► carried out ──► output, exactly one ──► the last of them in: one response
-//!                        │
-//!                        └─ end_call, transfer_call: the call is left once the goodbye has been heard (leaving)
-//! ```
 //! The model can name a destination, never a number. Nothing here waits: a transfer's place in the dialplan is asked
 //! for like everything else, and its answer, or its time-out, is an input.
 
 use serde_json::{Value, json};
 
-use super::caller::Exit;
-use super::record::EventKind;
-use super::replies::missing;
-use super::responses::Purpose;
-use super::{Call, Output};
 use crate::ari::Place;
 use crate::ari::request::{Reply, Request};
+use crate::call::caller::Exit;
+use crate::call::record::EventKind;
+use crate::call::replies::missing;
+use crate::call::{Call, Output};
 use crate::end_reason::EndReason;
-use crate::realtime::client::NewItem;
 use crate::realtime::dialect::Tool;
 use crate::realtime::server::FunctionCall;
 
@@ -28,8 +22,8 @@ pub const DESTINATION_VARIABLE: &str = "AI_TRANSFER_DESTINATION";
 pub const SUMMARY_VARIABLE: &str = "AI_TRANSFER_SUMMARY";
 /// Longest summary, characters: a paragraph. Asterisk takes lines of 8 KiB, and it travels in a URL, escaped.
 const SUMMARY_CHARS: usize = 600;
-const END_CALL: &str = "end_call";
-const TRANSFER_CALL: &str = "transfer_call";
+pub(super) const END_CALL: &str = "end_call";
+pub(super) const TRANSFER_CALL: &str = "transfer_call";
 
 /// Somewhere a caller can be transferred to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,11 +35,11 @@ pub struct Destination {
 }
 
 /// The functions the model is offered.
-pub fn offered(may_hang_up: bool, destinations: &[Destination]) -> Vec<Tool> {
+pub(super) fn offered(may_hang_up: bool, destinations: &[Destination]) -> Vec<Tool> {
     let mut tools = Vec::new();
     if may_hang_up {
         tools.push(Tool {
-            name: END_CALL,
+            name: END_CALL.into(),
             description:
                 "Hangs up. Call it when the conversation is over, after you have said goodbye: what you say \
                 before it is heard to the end. If the caller interrupts your goodbye, the call goes on."
@@ -56,7 +50,7 @@ pub fn offered(may_hang_up: bool, destinations: &[Destination]) -> Vec<Tool> {
     if !destinations.is_empty() {
         let names: Vec<_> = destinations.iter().map(|destination| destination.name.as_str()).collect();
         tools.push(Tool {
-            name: TRANSFER_CALL,
+            name: TRANSFER_CALL.into(),
             description:
                 "Connects the caller with a colleague. Tell the caller first: what you say before it is \
                 heard to the end. If the caller interrupts you, the call goes on and nothing is transferred."
@@ -78,25 +72,9 @@ pub fn offered(may_hang_up: bool, destinations: &[Destination]) -> Vec<Tool> {
     tools
 }
 
-/// Most function calls of one call that are carried out. A model that calls more is talking with itself: what it calls would
-/// be kept, and told to each new session, without end. Fewer could refuse a transfer at the end of a long talk.
-const MOST_CALLS: usize = 256;
-
-/// The functions that the model has called.
-#[derive(Debug, Default)]
-pub(super) struct Tools {
-    /// The id of every call there was: each is carried out once.
-    seen: Vec<String>,
-    /// Transfers whose place is being asked for.
-    transfers: Vec<Transfer>,
-    /// The model has got an output, and has not been asked to go on with it.
-    owed: bool,
-    /// Every call with its output, in order: a new session must be told.
-    answered: Vec<(FunctionCall, String)>,
-}
-
+/// A transfer whose place is being asked for.
 #[derive(Debug)]
-struct Transfer {
+pub(super) struct Transfer {
     call: FunctionCall,
     /// The session in which the model called.
     session: usize,
@@ -104,40 +82,16 @@ struct Transfer {
     summary: String,
 }
 
-impl Tools {
-    /// Whether a call of the model has no output yet.
-    pub(super) fn is_pending(&self) -> bool {
-        !self.transfers.is_empty()
-    }
-
-    /// Every call with its output, for a new session.
-    pub(super) fn told_again(&self) -> Vec<NewItem> {
-        let pair = |(call, output): &(FunctionCall, String)| [retold(call), answer(call, output.clone())];
-        self.answered.iter().flat_map(pair).collect()
-    }
-}
-
 impl Call {
-    /// The model calls a function.
-    pub(super) fn function_called(&mut self, call: &FunctionCall) {
-        let seen = &self.tools.seen;
-        if !call.complete || seen.contains(&call.call_id) || seen.len() >= MOST_CALLS {
-            return;
-        }
-        self.tools.seen.push(call.call_id.clone());
-        match call.name.as_str() {
-            END_CALL if self.settings.may_hang_up => {
-                self.note(EventKind::Tool, END_CALL.to_owned());
-                self.part(EndReason::AssistantHungUp, Exit::HangUp);
-                self.answer_function(call, self.sessions.number(), &json!({"ok": true}));
-            }
-            TRANSFER_CALL => self.transfer(call),
-            _ => self.answer_function(call, self.sessions.number(), &failure("there is no such function")),
-        }
+    /// The model wants to hang up.
+    pub(super) fn end_call(&mut self, call: &FunctionCall) {
+        self.note(EventKind::Tool, END_CALL.to_owned());
+        self.part(EndReason::AssistantHungUp, Exit::HangUp);
+        self.answer_function(call, self.sessions.number(), json!({"ok": true}).to_string());
     }
 
     /// Asks whether the destination is in the dialplan: a `continue` that leads nowhere would drop the caller.
-    fn transfer(&mut self, call: &FunctionCall) {
+    pub(super) fn transfer(&mut self, call: &FunctionCall) {
         let arguments: Value = serde_json::from_str(&call.arguments).unwrap_or_default();
         let name = arguments["destination"].as_str().unwrap_or_default();
         let destinations = &self.settings.destinations;
@@ -146,7 +100,7 @@ impl Call {
             self.note(EventKind::Tool, format!("{TRANSFER_CALL} refused"));
             let names: Vec<_> = self.settings.destinations.iter().map(|one| one.name.as_str()).collect();
             let error = failure(&format!("no such destination; there are: {}", names.join(", ")));
-            return self.answer_function(call, self.sessions.number(), &error);
+            return self.answer_function(call, self.sessions.number(), error);
         };
         self.note(EventKind::Tool, format!("{TRANSFER_CALL} {}", destination.name));
         let (channel, place) = (self.legs.caller_id().clone(), destination.place.clone());
@@ -157,7 +111,7 @@ impl Call {
     }
 
     /// Asterisk said whether a place is in the dialplan.
-    pub(super) fn place_known(&mut self, place: &Place, reply: &Reply) {
+    pub(in crate::call) fn place_known(&mut self, place: &Place, reply: &Reply) {
         let asked = self.tools.transfers.iter().position(|transfer| transfer.destination.place == *place);
         let Some(Transfer { call, session, destination, summary }) =
             asked.map(|at| self.tools.transfers.remove(at))
@@ -166,40 +120,17 @@ impl Call {
         };
         if let Some(notice) = missing(place, reply) {
             self.outputs.push(Output::Notice(notice));
-            return self.answer_function(&call, session, &failure("this destination cannot be reached now"));
+            return self.answer_function(&call, session, failure("this destination cannot be reached now"));
         }
         let variables = vec![(DESTINATION_VARIABLE, destination.name), (SUMMARY_VARIABLE, summary)];
         self.part(EndReason::Transferred, Exit::Dialplan { place: Some(destination.place), variables });
-        self.answer_function(&call, session, &json!({"ok": true}));
-    }
-
-    /// Tells the model what became of its call, and asks it to go on when it was the last. A session that did not make the
-    /// call is told of it first; one that does not stand yet, later.
-    fn answer_function(&mut self, call: &FunctionCall, session: usize, output: &Value) {
-        let output = output.to_string();
-        self.tools.answered.push((call.clone(), output.clone()));
-        if session != self.sessions.number() {
-            self.tell_model(retold(call));
-        }
-        self.tell_model(answer(call, output));
-        self.tools.owed = true;
-        if !self.tools.is_pending() && std::mem::take(&mut self.tools.owed) && self.leaving.is_none() {
-            self.responses.want(Purpose::Answer);
-        }
+        self.answer_function(&call, session, json!({"ok": true}).to_string());
     }
 }
 
-fn retold(call: &FunctionCall) -> NewItem {
-    let FunctionCall { call_id, name, arguments, .. } = call.clone();
-    NewItem::FunctionCall { call_id, name, arguments }
-}
-
-fn answer(call: &FunctionCall, output: String) -> NewItem {
-    NewItem::FunctionOutput { call_id: call.call_id.clone(), output }
-}
-
-fn failure(error: &str) -> Value {
-    json!({"ok": false, "error": error})
+/// The output of a function that was not carried out.
+pub(super) fn failure(error: &str) -> String {
+    json!({"ok": false, "error": error}).to_string()
 }
 
 /// Makes a channel variable of the model's text: one paragraph, without the characters that a dialplan which uses the variable
@@ -232,7 +163,7 @@ mod tests {
         assert!(offered(false, &[]).is_empty());
         let place = "from-internal,200".parse().expect("a place");
         let tools = offered(true, &[Destination { name: "ventas".into(), place }]);
-        assert_eq!(tools.iter().map(|tool| tool.name).collect::<Vec<_>>(), [END_CALL, TRANSFER_CALL]);
+        assert_eq!(tools.iter().map(|tool| &*tool.name).collect::<Vec<_>>(), [END_CALL, TRANSFER_CALL]);
         assert_eq!(tools[1].parameters["properties"]["destination"]["enum"], json!(["ventas"]));
         assert!(!tools[1].parameters.to_string().contains("200"), "the model never sees a number");
     }
