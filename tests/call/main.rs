@@ -14,6 +14,7 @@ mod task;
 mod world;
 
 mod admission;
+mod agent_tools;
 mod agents;
 mod allocations;
 mod any_moment;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use openai_inbound_calls::call::ledger::Bill;
-use openai_inbound_calls::call::record::{Entry, EventKind};
+use openai_inbound_calls::call::record::{Entry, EventKind, ToolEntry};
 use openai_inbound_calls::call::transcript::{Speaker, Utterance};
 use openai_inbound_calls::sim::caller::Step;
 use openai_inbound_calls::sim::realtime::{Answer, Fault, FaultKind, Trigger, pattern};
@@ -92,6 +92,11 @@ impl Recorded {
             Entry::Usage(bill) => Some(bill),
             _ => None,
         })
+    }
+
+    pub(crate) fn tools(&self) -> Vec<ToolEntry> {
+        let tool = |entry: &Entry| if let Entry::Tool(tool) = entry { Some((**tool).clone()) } else { None };
+        self.entries.iter().filter_map(tool).collect()
     }
 
     pub(crate) fn events(&self) -> Vec<EventKind> {
