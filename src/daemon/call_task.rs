@@ -14,6 +14,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use super::ticks::Ticks;
@@ -131,8 +132,12 @@ pub(super) struct Io {
     pub(super) ticks: Option<(Arc<Ticks>, Duration)>,
 }
 
-/// Runs a call to its end.
-pub(super) async fn run(mut call: Call, mut orders: mpsc::Receiver<Order>, mut io: Io) -> Report {
+/// Runs a call to its end. What its tools are still writing is returned, too.
+pub(super) async fn run(
+    mut call: Call,
+    mut orders: mpsc::Receiver<Order>,
+    mut io: Io,
+) -> (Report, JoinSet<()>) {
     let mut datagram = Box::new([0; DATAGRAM_BYTES]);
     let timer = sleep_until(Instant::from_std(now()));
     tokio::pin!(timer);
@@ -171,7 +176,7 @@ pub(super) async fn run(mut call: Call, mut orders: mpsc::Receiver<Order>, mut i
         let interruptions = report.counters.barge_ins;
         recording.close(Ending { reason: report.reason, duration: report.duration, interruptions });
     }
-    report
+    (report, io.jobs.left())
 }
 
 /// Hands to the call what has happened, and returns what the call wants done.

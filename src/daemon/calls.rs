@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::WeakSender;
-use tokio::task::{Id, JoinError};
+use tokio::task::{Id, JoinError, JoinSet};
 use tracing::Instrument as _;
 
 use super::backlog::Backlog;
@@ -234,18 +234,21 @@ impl Daemon {
     }
 
     /// A call's task is over: in order, or by a panic.
-    pub(super) fn ended(&mut self, ended: Result<(Id, Report), JoinError>) {
+    pub(super) fn ended(&mut self, ended: Result<(Id, (Report, JoinSet<()>)), JoinError>) {
         let id = ended.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
         let Some(caller) = self.callers.remove(&id) else { return };
         if let Some(Live { row, port, .. }) = self.live.remove(&caller) {
             self.ports.give_back(now(), port);
             self.log.offer(match &ended {
-                Ok((_, report)) => call_log::ended(*row, report),
+                Ok((_, (report, _))) => call_log::ended(*row, report),
                 Err(_) => call_log::lost(*row, wall()),
             });
         }
         match ended {
-            Ok((_, report)) => {
+            Ok((_, (report, writing))) => {
+                if !writing.is_empty() {
+                    self.writing.push(Box::pin(async { drop(writing.join_all().await) }));
+                }
                 tracing::debug!(call = caller.as_str(), ?report.reason, ?report.counters, ?report.uplink, "call over");
                 self.feed(Input::Ended(caller, &report));
             }

@@ -84,6 +84,10 @@ const ARI_NEWS: usize = 1_024;
 /// kill the daemon over its last recordings, longer lets a hung end hold up a restart.
 const ENDING_PATIENCE: Duration = Duration::from_secs(30);
 
+/// How long the end of the daemon waits for what tools are still writing. Longer delays a restart; shorter leaves unknown what
+/// became of more.
+const WRITING_PATIENCE: Duration = Duration::from_secs(10);
+
 struct Daemon {
     config: Config,
     exchange: Exchange,
@@ -106,7 +110,9 @@ struct Daemon {
     ports: PortPool,
     live: HashMap<ChannelId, Live>,
     callers: HashMap<Id, ChannelId>,
-    calls: JoinSet<Report>,
+    calls: JoinSet<(Report, JoinSet<()>)>,
+    /// What the tools of calls that have ended are still writing.
+    writing: FuturesUnordered<Pin<Box<dyn Future<Output = ()> + Send>>>,
     pending: FuturesUnordered<Pin<Box<dyn Future<Output = Done> + Send>>>,
     admission: Admission,
     recorder: Arc<Recorder>,
@@ -164,6 +170,7 @@ impl Daemon {
                 Some(news) = news.recv() => self.news(news),
                 Some(ended) = self.calls.join_next_with_id() => self.ended(ended),
                 Some(done) = self.pending.next() => self.done(done),
+                Some(()) = self.writing.next() => {}
                 Ok(()) = refuses.changed() => {
                     let refuses = *refuses.borrow_and_update();
                     self.feed(Input::Refuses(refuses));
@@ -183,6 +190,9 @@ impl Daemon {
                 () = &mut timer, if due.is_some() => self.feed(Input::Tick),
             }
         }
+        // Nobody waits longer for a server than its tool may take; a stop waits less.
+        let written = async { while self.writing.next().await.is_some() {} };
+        tokio::time::timeout(WRITING_PATIENCE, written).await.ok();
     }
 
     /// Gives it to the exchange, and does what comes out.

@@ -51,11 +51,7 @@ pub async fn run(
     let link = link(asterisk, &tls, &again)?;
     let tools = ToolClient::new(&tls).context("the client of tools")?;
     let endpoints = Endpoints::new(&config, tls)?;
-    operator.say(&Notice::DaemonStarted {
-        version: env!("CARGO_PKG_VERSION"),
-        model: config.realtime.model.clone(),
-        app: asterisk.app.clone(),
-    });
+    operator.say(&started(&config));
     let own_networks = media_networks::own(asterisk, &config.media).await;
     let rules = rules(&config, own_networks.as_deref());
     operator.say(&Notice::Capacity { calls: rules.max_calls });
@@ -84,6 +80,7 @@ pub async fn run(
         callers: HashMap::new(),
         calls: JoinSet::new(),
         pending: FuturesUnordered::new(),
+        writing: FuturesUnordered::new(),
         admission: Admission { tell, outage: Arc::default() },
         recorder,
         log: archive.log(),
@@ -97,6 +94,15 @@ pub async fn run(
     recording::stop(recorder, archive).await;
     operator.say(&Notice::DaemonStopped);
     Ok(())
+}
+
+/// The first line of every run.
+fn started(config: &Config) -> Notice {
+    Notice::DaemonStarted {
+        version: env!("CARGO_PKG_VERSION"),
+        model: config.realtime.model.clone(),
+        app: config.asterisk.app.clone(),
+    }
 }
 
 /// The way to Asterisk's events; `again` tells it to connect again.

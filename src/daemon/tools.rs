@@ -1,14 +1,14 @@
 //! Carries out the tools that calls ask for: one task for each, which a call does not wait for.
 //!
-//! A task belongs to the daemon. When its call ends, what only reads is given up; what writes runs on, and the operator is told
-//! how it ended.
+//! When a call ends, what only reads is given up. What writes runs on in the hands of the daemon, and the operator is told how it
+//! ended.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use serde_json::Value;
 use tokio::sync::mpsc;
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, JoinSet};
 
 use crate::call::tools::{self, Job, JobNumber};
 use crate::config::Secret;
@@ -32,32 +32,36 @@ pub(super) struct Jobs {
     client: ToolClient,
     known: Arc<Knowledge>,
     operator: Operator,
+    tasks: JoinSet<()>,
     running: HashMap<JobNumber, AbortHandle>,
-    ended: mpsc::UnboundedSender<tools::Result>,
-    results: mpsc::UnboundedReceiver<tools::Result>,
+    ended: mpsc::Sender<tools::Result>,
+    results: mpsc::Receiver<tools::Result>,
 }
+
+/// Ends of jobs that wait for their call, which reads them at once. The core begins no more than this in a whole call.
+const ENDS: usize = 64;
 
 impl Jobs {
     /// None, for a call of which this is known.
     pub(super) fn new(client: ToolClient, known: Knowledge, operator: Operator) -> Self {
-        // A call has few jobs at once, each with one end: there is nothing to bound.
-        let (ended, results) = mpsc::unbounded_channel();
-        Self { client, known: Arc::new(known), operator, running: HashMap::new(), ended, results }
+        let (ended, results) = mpsc::channel(ENDS);
+        let (known, tasks, running) = (Arc::new(known), JoinSet::new(), HashMap::new());
+        Self { client, known, operator, tasks, running, ended, results }
     }
 
     /// Begins a job.
     pub(super) fn begin(&mut self, job: Job) {
         let (client, known, operator) = (self.client.clone(), Arc::clone(&self.known), self.operator);
         let (number, ended) = (job.number, self.ended.clone());
-        let task = tokio::spawn(async move {
+        let task = self.tasks.spawn(async move {
             let (outcome, attempts) = carry_out(&client, &known, &job, operator).await;
             let code = outcome.code();
-            if ended.send(tools::Result { number, outcome, attempts }).is_err() {
+            if ended.send(tools::Result { number, outcome, attempts }).await.is_err() {
                 let tool = job.tool.name.to_string();
                 operator.say(&Notice::ToolEndedAfterCall { tool, outcome: code });
             }
         });
-        self.running.insert(number, task.abort_handle());
+        self.running.insert(number, task);
     }
 
     /// Gives a job up.
@@ -65,6 +69,11 @@ impl Jobs {
         if let Some(task) = self.running.remove(&number) {
             task.abort();
         }
+    }
+
+    /// The call has ended: what is still being written.
+    pub(super) fn left(self) -> JoinSet<()> {
+        self.tasks
     }
 
     /// The next end of a job.

@@ -51,6 +51,7 @@ fn settings(keep: Keep) -> Settings {
             max_output_tokens: None,
             tools: Vec::new(),
         },
+        tools: Vec::new(),
         greeting: None,
         recording_notice: None,
         uplink_frames_per_append: 1,

@@ -4,6 +4,7 @@
 //! Every test has an Asterisk, a Realtime server, addresses and folders of its own. No test waits for a fixed
 //! time: each wait is for a condition, with a deadline.
 
+mod agent_tools;
 mod agents;
 mod api;
 mod ari_rest;

@@ -110,7 +110,7 @@ impl Call {
             name => match self.settings.tools.iter().position(|tool| *tool.name == *name) {
                 Some(tool) => self.tool_called(call, tool),
                 None => {
-                    self.answer_function(call, self.sessions.number(), failure("there is no such function"))
+                    self.answer_function(call, self.sessions.number(), failure("there is no such function"));
                 }
             },
         }
