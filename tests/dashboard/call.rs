@@ -111,6 +111,13 @@ fn what_was_not_heard_what_happened_and_how_fast_are_told() {
         assert!(facts.contains(fact), "{fact} in {facts}");
     }
     assert_eq!(browser.texts(".events li b"), ["connected with OpenAI", "interruption", "end"]);
+    let tools = browser.texts(".tools li");
+    assert_eq!(tools.len(), 1);
+    for part in ["0:09", "book", "done · 840 ms · 2 attempts", "Arguments", "What the model read"] {
+        assert!(tools[0].contains(part), "{part} in {tools:?}");
+    }
+    browser.click(".tools details:nth-of-type(2) summary");
+    browser.shows(".tools details[open] code", "{\"ok\":true,\"result\":{\"id\":4711}}");
     browser.click("details summary");
     let rows = browser.texts("details tbody tr:nth-child(2) td");
     assert_eq!(rows, ["0:13", "540 ms", "890 ms", "896 ms", "6 ms"]);

@@ -70,6 +70,11 @@ fn a_recorded_caller_who_is_a_script_is_text() {
     }
     let event = |evil| json!({"at_ms": 1, "timestamp": "x", "type": evil, "detail": evil});
     talk["events"] = EVIL.map(event).to_vec().into();
+    let tool = |evil: &str| {
+        json!({"at_ms": 1, "name": evil, "outcome": evil, "arguments": {evil: evil},
+        "answer": evil, "ms": 1, "attempts": 1})
+    };
+    talk["tools"] = EVIL.map(tool).to_vec().into();
     let mut row = recorded_row();
     (row.caller, row.called, row.agent, row.model) =
         (all.clone().into(), all.clone(), all.clone(), all.clone());

@@ -278,6 +278,11 @@ pub(crate) fn conversation() -> Value {
         "audio_chunks_count": 42, "utc_offset": "-05:00", "caller": CALLER, "called": "200",
         "end_reason": "caller_hung_up", "recovered": false, "model": "gpt-realtime-2.1", "agent": "default",
         "interruptions": 1, "usage": null,
+        "tools": [
+            {"at_ms": 9_000, "timestamp": "2026-11-20T14:30:34.200000", "name": "book", "arguments": {"start": "09:30"},
+                "outcome": "ok", "answer": {"ok": true, "result": {"id": 4711}}, "ms": 840, "attempts": 2,
+                "agreed_in_turn": 2},
+        ],
         "events": [
             {"at_ms": -40, "timestamp": "2026-11-20T14:30:25.200000", "type": "connected", "detail": ""},
             {"at_ms": 12_200, "timestamp": "2026-11-20T14:30:37.400000", "type": "interrupted", "detail": ""},

@@ -57,7 +57,7 @@ export function show(place, { id, mayChange }) {
           "div",
           { class: "columns" },
           talk.element,
-          el("div", {}, latency.element, happened(recording.events), files(call, path)),
+          el("div", {}, latency.element, used(recording.conversation.tools), happened(recording.events), files(call, path)),
         ),
       );
     }
@@ -270,6 +270,27 @@ function latencies({ latency }, go) {
 
 /** The reason why the call ended is a code that is translated. All other details are shown as recorded. */
 const detail = ({ type, detail: text }) => (text ? ` ${type === "ended" ? reason(text) : text}` : "");
+
+/** The tools that the model has called: when, with what, what came back, and how long that took. */
+function used(tools) {
+  if (!tools || tools.length === 0) return null;
+  const rows = tools.map((tool) =>
+    el(
+      "li",
+      {},
+      el("span", { class: "at" }, clock(tool.at_ms / 1_000)),
+      el("b", {}, tool.name),
+      el(
+        "div",
+        {},
+        `${word(`tool_${tool.outcome}`, {}, tool.outcome)} · ${ms(tool.ms)}`,
+        tool.attempts > 1 ? ` · ${word("attempts", { count: tool.attempts })}` : "",
+        [["arguments", tool.arguments], ["result", tool.answer]].filter(([, value]) => value != null).map(([name, value]) =>
+          el("details", {}, el("summary", {}, word(`tool_${name}`)), el("code", {}, JSON.stringify(value)))),
+      ),
+    ));
+  return el("section", { class: "card" }, el("h2", {}, word("tools")), el("ol", { class: "plain tools" }, rows));
+}
 
 function happened(events) {
   if (!events || events.length === 0) return null;
