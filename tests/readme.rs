@@ -237,11 +237,13 @@ fn the_conversation_is_shown_with_the_keys_that_were_promised() {
 
 /// Words that look like variables of the program but are not: those of the dialplan and of OpenSSL, and the
 /// form of a date.
-const FOREIGN: [&str; 7] = [
+const FOREIGN: [&str; 9] = [
     "AI_AGENT",
     "AI_END_REASON",
     "AI_TRANSFER_DESTINATION",
     "AI_TRANSFER_SUMMARY",
+    "CREDENTIALS_DIRECTORY",
+    "CRM_TOKEN",
     "FROM_DID",
     "SSL_CERT_FILE",
     "YYYYMMDD_HHMMSS",
