@@ -51,6 +51,8 @@ pub struct Opening {
     pub model: String,
     /// The agent that answers.
     pub agent: String,
+    /// The version of the agent: the first hexadecimal digits of the hash of its files. Empty if no files describe the agent.
+    pub agent_version: String,
     /// When, by the wall clock of the machine and in its time zone.
     pub started: DateTime<FixedOffset>,
     /// What is kept.

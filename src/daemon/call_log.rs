@@ -45,7 +45,13 @@ pub(super) fn refused(row: Row, reason: EndReason) -> Row {
 /// The same, taken by this agent; `recorded_at` if anything of it is recorded.
 pub(super) fn taken(row: Row, agent: &Agent, recorded_at: Option<DateTime<FixedOffset>>) -> Row {
     let recording_id = recorded_at.map(|at| RecordingId::new(at, &row.call_id).to_string());
-    Row { recording_id, model: agent.settings.model.clone(), agent: agent.name.to_string(), ..row }
+    Row {
+        recording_id,
+        model: agent.settings.model.clone(),
+        agent: agent.name.to_string(),
+        agent_version: agent.version.to_string(),
+        ..row
+    }
 }
 
 /// The same, over.

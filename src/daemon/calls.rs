@@ -149,6 +149,7 @@ impl Daemon {
             model: row.model.clone(),
             transcription_model: settings.session.transcription.as_ref().map(|words| words.model.clone()),
             agent: row.agent.clone(),
+            agent_version: row.agent_version.clone(),
             offered_at,
             destinations: settings.destinations.clone(),
         };
@@ -174,6 +175,7 @@ impl Daemon {
                 called,
                 model: agent.settings.model.clone(),
                 agent: agent.name.to_string(),
+                agent_version: agent.version.to_string(),
                 started,
                 keep,
             })

@@ -41,6 +41,10 @@ pub(super) struct Call {
     model: String,
     /// The name of the agent that served the call. Empty if the daemon did not accept the call.
     agent: String,
+    /// The version of this agent: the first hexadecimal digits of the hash of its files. Empty if no files describe the
+    /// agent, and if the call is older than this field.
+    #[schema(example = "3f9a2c01b7de")]
+    agent_version: String,
     /// When the caller arrived, in UTC.
     #[schema(example = "2025-10-20T14:30:25.123456Z")]
     offered_at: String,
@@ -82,7 +86,7 @@ pub(super) struct Call {
 
 /// The columns of the CSV table. New columns are added at the end, so that programs that read columns by position
 /// still work.
-pub(super) const COLUMNS: [&str; 28] = [
+pub(super) const COLUMNS: [&str; 29] = [
     "id",
     "recording_id",
     "host",
@@ -111,6 +115,7 @@ pub(super) const COLUMNS: [&str; 28] = [
     "cost_usd",
     "erased",
     "row_id",
+    "agent_version",
 ];
 
 /// The tokens of a call, by kind.
@@ -150,6 +155,7 @@ impl From<Row> for Call {
             called: row.called,
             model: row.model,
             agent: row.agent,
+            agent_version: row.agent_version,
             offered_at: utc(row.offered_us),
             answered_at: row.answered_us.map(utc),
             first_audio_at: row.first_audio_us.map(utc),

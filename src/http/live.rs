@@ -74,6 +74,9 @@ pub(super) struct Live {
     model: String,
     /// The name of the agent that serves the call.
     agent: String,
+    /// The version of this agent: the first hexadecimal digits of the hash of its files. Empty if no files describe the
+    /// agent.
+    agent_version: String,
     /// When the caller arrived, in UTC.
     #[schema(example = "2025-10-20T14:30:25.123456Z")]
     offered_at: String,
@@ -173,6 +176,7 @@ impl Live {
             called: facts.called.clone(),
             model: facts.model.clone(),
             agent: facts.agent.clone(),
+            agent_version: facts.agent_version.clone(),
             offered_at: facts.offered_at.with_timezone(&Utc).to_rfc3339_opts(SecondsFormat::Micros, true),
             seconds: glance.duration.as_millis() as f64 / 1_000.0,
             turn: glance.stage.into(),

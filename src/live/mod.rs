@@ -43,6 +43,8 @@ pub struct Facts {
     pub transcription_model: Option<String>,
     /// The name of the agent that serves the call.
     pub agent: String,
+    /// The version of the agent: the first hexadecimal digits of the hash of its files. Empty if no files describe the agent.
+    pub agent_version: String,
     /// When the caller arrived.
     pub offered_at: DateTime<FixedOffset>,
     /// The destinations to which a supervisor may transfer the caller.
@@ -188,6 +190,7 @@ mod tests {
             model: String::new(),
             transcription_model: None,
             agent: String::new(),
+            agent_version: String::new(),
             offered_at: format!("2026-11-20T14:30:{second:02}Z").parse().expect("a time"),
             destinations: Vec::new(),
         }

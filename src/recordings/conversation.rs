@@ -33,6 +33,8 @@ pub(super) struct Conversation {
     pub(super) recovered: bool,
     pub(super) model: String,
     pub(super) agent: String,
+    /// The version of the agent: the first hexadecimal digits of the hash of its files. Empty if no files describe the agent.
+    pub(super) agent_version: String,
     pub(super) interruptions: u64,
     /// What the call used. `None` if the session with the model was never established, or if the document is older
     /// than this key.
@@ -182,6 +184,7 @@ impl Conversation {
             recovered: state == State::Recovered,
             model: opened.model.clone(),
             agent: opened.agent.clone(),
+            agent_version: opened.agent_version.clone(),
             interruptions: story.interruptions(),
             usage: story.used.clone(),
             latency: LatencyRows::new(&story.waits, zero),
@@ -310,6 +313,7 @@ mod tests {
             called: "900".into(),
             model: "gpt-realtime-2.1".into(),
             agent: "default".into(),
+            agent_version: "0a1b2c3d".into(),
             keep: vec![],
         };
         let event = Happened { at_ms: 250, kind: "media_started".into(), detail: String::new() };
@@ -339,6 +343,7 @@ mod tests {
         assert_eq!(json["start_time"], "2025-10-20T14:30:25.123456");
         assert_eq!(json["end_time"], "2025-10-20T14:35:10.623456");
         assert_eq!(json["duration_seconds"], 285.5);
+        assert_eq!((&json["agent"], &json["agent_version"]), (&"default".into(), &"0a1b2c3d".into()));
         assert_eq!((&json["total_messages"], &json["audio_chunks_count"]), (&3.into(), &42.into()));
         assert_eq!((&json["utc_offset"], &json["end_reason"]), (&"-05:00".into(), &"caller_hung_up".into()));
         let talk = json["conversation"].as_array().unwrap();
@@ -368,6 +373,19 @@ mod tests {
         assert_eq!(document.end_reason.as_deref(), Some("recovered"));
         assert!(document.recovered && (document.duration_seconds - 9.25).abs() < 1e-9);
         assert_eq!(Head::read(document.to_json().as_bytes()).unwrap().1, State::Recovered);
+    }
+
+    #[test]
+    fn a_log_from_before_agents_had_versions_is_read() {
+        let opened = Line::Open(story(&[]).opened);
+        let log = String::from_utf8(opened.to_json()).unwrap();
+        let older = log.replace("\"agent_version\":\"0a1b2c3d\",", "");
+        assert_ne!(log, older);
+        let read = Story::read(older.as_bytes(), Opened::unknown(&"20200101_000000_x".parse().unwrap()));
+        assert_eq!(
+            (&*read.opened.agent, &*read.opened.agent_version, &*read.opened.called),
+            ("default", "", "900")
+        );
     }
 
     #[test]

@@ -97,6 +97,9 @@ pub(super) struct Opened {
     pub(super) called: String,
     pub(super) model: String,
     pub(super) agent: String,
+    /// Logs that are older than this key lack it.
+    #[serde(default)]
+    pub(super) agent_version: String,
     pub(super) keep: Vec<Kept>,
 }
 
@@ -119,6 +122,7 @@ impl Opened {
             called: String::new(),
             model: String::new(),
             agent: String::new(),
+            agent_version: String::new(),
             keep: Vec::new(),
         }
     }
@@ -139,6 +143,7 @@ impl From<&Opening> for Opened {
             called: opening.called.clone(),
             model: opening.model.clone(),
             agent: opening.agent.clone(),
+            agent_version: opening.agent_version.clone(),
             keep: kinds.into_iter().filter_map(|(kept, kind)| kept.then_some(kind)).collect(),
         }
     }

@@ -351,6 +351,7 @@ mod tests {
             called: String::new(),
             model: String::new(),
             agent: String::new(),
+            agent_version: String::new(),
             started: chrono::DateTime::UNIX_EPOCH.fixed_offset(),
             keep: Keep::ALL,
         };

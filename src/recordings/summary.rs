@@ -240,6 +240,7 @@ mod tests {
             recovered: false,
             model: "gpt-realtime-2.1".into(),
             agent: "default".into(),
+            agent_version: String::new(),
             usage: None,
             latency: LatencyRows::default(),
             tools: Vec::new(),

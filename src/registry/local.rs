@@ -14,6 +14,7 @@ use crate::sqlite::{self, Commit, Migrations};
 const MIGRATIONS: Migrations = &[
     (1, "calls", include_str!("0001_calls.sqlite.sql")),
     (2, "a row for each stay", include_str!("0002_stays.sqlite.sql")),
+    (3, "the version of the agent", include_str!("0003_agent_version.sqlite.sql")),
 ];
 
 /// The SQLite file of the call log. Clones share the database and are cheap.

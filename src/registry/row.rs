@@ -43,6 +43,8 @@ pub struct Row {
     pub model: String,
     /// The name of the agent that served the call.
     pub agent: String,
+    /// The version of the agent: the first hexadecimal digits of the hash of its files. Empty if no files describe the agent.
+    pub agent_version: String,
     /// When the caller arrived, in UTC microseconds since 1970, like all times of this type.
     pub offered_us: i64,
     /// When the call was answered.
@@ -120,7 +122,7 @@ pub fn row_id(offered_us: i64, chance: [u64; 2]) -> String {
 }
 
 /// All columns that are written, in the order of [`Row::values`].
-pub(super) const COLUMNS: [&str; 29] = [
+pub(super) const COLUMNS: [&str; 30] = [
     "row_id",
     "call_id",
     "recording_id",
@@ -130,6 +132,7 @@ pub(super) const COLUMNS: [&str; 29] = [
     "called",
     "model",
     "agent",
+    "agent_version",
     "offered_us",
     "answered_us",
     "first_audio_us",
@@ -245,6 +248,7 @@ impl Row {
             personal(&self.called),
             text(&self.model),
             text(&self.agent),
+            text(&self.agent_version),
             self.offered_us.into(),
             Value::Integer(self.answered_us),
             Value::Integer(self.first_audio_us),
@@ -299,6 +303,7 @@ impl<R: Cells> FromRow<'_, R> for Row {
             erased: cells.integer("erased")? == Some(1),
             model: text("model")?,
             agent: text("agent")?,
+            agent_version: text("agent_version")?,
             offered_us: cells.integer("offered_us")?.unwrap_or_default(),
             answered_us: cells.integer("answered_us")?,
             first_audio_us: cells.integer("first_audio_us")?,

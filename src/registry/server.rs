@@ -19,6 +19,7 @@ use crate::sqlite::{self, Migrations};
 const MIGRATIONS: Migrations = &[
     (1, "calls", include_str!("0001_calls.mysql.sql")),
     (2, "a row for each stay", include_str!("0002_stays.mysql.sql")),
+    (3, "the version of the agent", include_str!("0003_agent_version.mysql.sql")),
 ];
 /// A view for people, which shows times as such and costs in dollars. Every start creates the view anew, because it
 /// depends on the columns of the table.

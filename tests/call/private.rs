@@ -59,6 +59,7 @@ fn what_is_kept_of_a_call_does_not_print_the_number() {
         called: "900".into(),
         model: String::new(),
         agent: String::new(),
+        agent_version: String::new(),
         started: chrono::DateTime::UNIX_EPOCH.fixed_offset(),
         keep: Keep::ALL,
     };
@@ -70,6 +71,7 @@ fn what_is_kept_of_a_call_does_not_print_the_number() {
         model: String::new(),
         transcription_model: None,
         agent: String::new(),
+        agent_version: String::new(),
         offered_at: chrono::DateTime::UNIX_EPOCH.fixed_offset(),
         destinations: Vec::new(),
     };

@@ -88,7 +88,20 @@ async fn a_call_has_the_agent_of_its_number_and_everybody_is_told_which() {
     let expected =
         [("a", "gpt-realtime-2.1"), ("b", "gpt-realtime-2.1-mini"), ("default", "gpt-realtime-2.1")];
     assert_eq!(agents, expected.map(|(name, model)| (Some(name), Some(model))));
+    let mut versions: Vec<_> = rows.iter().map(|row| row["agent_version"].as_str().expect("text")).collect();
+    // The newest call comes first: that of the agent of the environment, which has no files.
+    assert_eq!(versions.remove(0), "");
+    assert_eq!(versions.iter().map(|version| version.len()).collect::<Vec<_>>(), [12, 12]);
+    assert_ne!(versions[0], versions[1]);
     let listed = api.get("/recordings").await.json();
+    for (row, recording) in rows.iter().zip(listed["recordings"].as_array().expect("a list")) {
+        let id = recording["id"].as_str().expect("an id");
+        let conversation = api.get(&format!("/recordings/{id}/conversation")).await.json();
+        assert_eq!(
+            (&conversation["agent"], &conversation["agent_version"]),
+            (&row["agent"], &row["agent_version"])
+        );
+    }
     let recorded: Vec<_> =
         listed["recordings"].as_array().expect("a list").iter().map(|one| one["agent"].clone()).collect();
     assert_eq!(recorded, ["default", "b", "a"]);

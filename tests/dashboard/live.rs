@@ -107,7 +107,7 @@ pub(crate) fn state() -> Value {
 pub(crate) fn call(id: &str, caller: &str, more: &Value) -> Value {
     let mut call = json!({
         "id": id, "recording_id": null, "caller": caller, "called": "200", "model": "gpt-realtime-2.1",
-        "agent": "default", "offered_at": "2026-11-20T14:30:25.123456Z", "seconds": 12.3, "turn": "listening",
+        "agent": "default", "agent_version": "", "offered_at": "2026-11-20T14:30:25.123456Z", "seconds": 12.3, "turn": "listening",
         "caller_speaks": false, "caller_dbfs": null, "assistant_dbfs": null, "turns": 0, "interruptions": 0,
         "greeting_ms": null, "last_turn_ms": null, "turn_p50_ms": null, "turn_p95_ms": null, "tokens": null,
         "cost_usd": null, "words": [],

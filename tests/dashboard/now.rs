@@ -34,7 +34,7 @@ fn three() -> [Value; 3] {
         call(
             "17.2",
             "+34600111222",
-            &json!({"caller_speaks": true, "caller_dbfs": -21.0, "agent": "ventas",
+            &json!({"caller_speaks": true, "caller_dbfs": -21.0, "agent": "ventas", "agent_version": "3f9a2c01b7de",
             "greeting_ms": 640, "words": [said(0, "user", "¿Me oye?", false)]}),
         ),
         call("17.3", "", &json!({"turn": "setting_up", "seconds": 0.4})),
@@ -55,6 +55,8 @@ fn live_calls_come_change_and_go() {
     browser.shows("#count", "3 calls running · 100 at most");
     assert_eq!(browser.texts(".call h2"), ["+573001234567", "+34600111222", "Number withheld"]);
     assert_eq!(browser.texts(".turn"), ["The assistant speaks", "The caller speaks", "Being set up"]);
+    browser.shows("[data-id='17.2']", "ventas (3f9a2c01b7de) · gpt-realtime-2.1");
+    browser.shows("[data-id='17.1']", "default · gpt-realtime-2.1");
     let figures = browser.texts("[data-id='17.1'] .figures dd");
     assert_eq!(figures, ["812 ms", "950 ms", "900 ms", "1,200 ms", "3", "1", "USD\u{A0}0.0123"]);
     let level = "return [...document.querySelectorAll('[data-id=\"17.1\"] [role=meter]')].map((e) => \

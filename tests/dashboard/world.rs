@@ -166,6 +166,7 @@ pub(crate) fn row(call_id: &str, caller: &str, at: DateTime<Utc>) -> Row {
         called: "200".into(),
         model: "gpt-realtime-2.1".into(),
         agent: "default".into(),
+        agent_version: "3f9a2c01b7de".into(),
         offered_us,
         answered_us: Some(offered_us + 40_000),
         ended_us: Some(offered_us + 90_000_000),

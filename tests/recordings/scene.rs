@@ -63,6 +63,7 @@ pub(crate) fn opening(channel: &str) -> Opening {
         called: "900".into(),
         model: "gpt-realtime-2.1".into(),
         agent: "default".into(),
+        agent_version: "3f9a2c01b7de".into(),
         started: chrono::DateTime::parse_from_rfc3339("2025-10-20T14:30:25.123456-05:00").unwrap(),
         keep: Keep::ALL,
     }

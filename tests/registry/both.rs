@@ -252,6 +252,9 @@ on_both! {
         assert_eq!((duration.parse(), cost.parse()), (Ok(60.0), Ok(0.04321)));
         let running = place.one(&sql.replace("'a'", "'b'")).await;
         assert_eq!(running[1..], [None, None, None]);
+        let agent = "SELECT agent, agent_version, model, host FROM calls_readable WHERE call_id = 'a'";
+        let agent = place.one(agent).await.map(Option::unwrap);
+        assert_eq!(agent[..2], ["default", "3f9a2c01b7de"]);
     }
 
     async fn sums_are_by_agent_and_model(place) {

@@ -39,7 +39,13 @@ fn rows(host: &str) -> [String; 3] {
 
 /// The rows after the migration.
 fn since(host: &str) -> [Row; 3] {
-    let of = |row: Row| Row { row_id: format!("{host}:{}", row.call_id), host: host.to_owned(), ..row };
+    let of = |row: Row| Row {
+        row_id: format!("{host}:{}", row.call_id),
+        host: host.to_owned(),
+        // The earlier version knew no agents of files.
+        agent_version: String::new(),
+        ..row
+    };
     let refused = Row {
         model: String::new(),
         agent: String::new(),
@@ -102,13 +108,14 @@ async fn a_server_of_the_version_before_keeps_its_rows_and_takes_those_that_stil
     let world = World::start(&file, Some(database.address()));
     let theirs = Row {
         row_id: "other:a".into(),
+        agent_version: String::new(),
         host: "other".into(),
         end_reason: Some("transferred".into()),
         ..ended("a", 5)
     };
     world.until_there(&theirs).await;
     let [a, refused, _] = since("pbx");
-    let b = Row { row_id: "pbx:b".into(), ..ended("b", 2) };
+    let b = Row { row_id: "pbx:b".into(), agent_version: String::new(), ..ended("b", 2) };
     world.until_there(&b).await;
     let page = world.reader.page(&Filter::default()).await.unwrap();
     assert_eq!(page.entries, [theirs, b, refused, a]);
@@ -137,23 +144,26 @@ async fn a_migration_that_was_cut_off_anywhere_is_made_whole() {
     let Some(database) = Database::new().await else { return };
     let server = database.pool().await;
     let folder = tempfile::tempdir().unwrap();
-    for (n, undo) in
-        ["", "ALTER TABLE calls DROP KEY calls_by_tail, DROP COLUMN caller_tail"].into_iter().enumerate()
-    {
+    let undone = [
+        "",
+        "ALTER TABLE calls DROP KEY calls_by_tail, DROP COLUMN caller_tail",
+        "ALTER TABLE calls DROP COLUMN agent_version",
+    ];
+    for (n, undo) in undone.into_iter().enumerate() {
         let world = World::start(&folder.path().join(format!("{n}.db")), Some(database.address()));
         world.put(vec![ended(&n.to_string(), 0)]).await;
         world.stop().await;
         if !undo.is_empty() {
             sqlx::query(undo).execute(&server).await.unwrap();
         }
-        let forget = "UPDATE _sqlx_migrations SET success = FALSE WHERE version = 2";
+        let forget = "UPDATE _sqlx_migrations SET success = FALSE WHERE version >= 2";
         sqlx::query(forget).execute(&server).await.unwrap();
     }
     let world = World::start(&folder.path().join("last.db"), Some(database.address()));
     world.put(vec![running("last", 9)]).await;
     until("the ends of numbers are known again", async || {
         let of_caller = Filter { caller: Some(sought("600111222")), ..Filter::default() };
-        world.ids(&of_caller).await.is_ok_and(|ids| ids == ["last", "1", "0"])
+        world.ids(&of_caller).await.is_ok_and(|ids| ids == ["last", "2", "1", "0"])
     })
     .await;
     assert_eq!(world.said.lines(), [""; 0]);

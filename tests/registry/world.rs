@@ -135,6 +135,7 @@ pub(crate) fn running(call_id: &str, seconds: i64) -> Row {
         called: "900".into(),
         model: "gpt-realtime-2.1".into(),
         agent: "default".into(),
+        agent_version: "3f9a2c01b7de".into(),
         offered_us: MONDAY + seconds * SECOND,
         ..Row::default()
     }

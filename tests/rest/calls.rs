@@ -24,6 +24,7 @@ fn call(id: &str, seconds: i64) -> Row {
         called: "900".into(),
         model: "gpt-realtime-2.1".into(),
         agent: "default".into(),
+        agent_version: "3f9a2c01b7de".into(),
         offered_us: AT + seconds * 1_000_000,
         ..Row::default()
     }
@@ -75,6 +76,7 @@ fn a_call_is_shown_with_all_that_is_known_and_null_for_what_is_not() {
     let full = json!({
         "id": "17.2", "recording_id": "20251020_143025_17.2", "host": "pbx", "caller": "+573001234567",
         "called": "900", "model": "gpt-realtime-2.1", "agent": "default",
+        "agent_version": "3f9a2c01b7de",
         "offered_at": "2025-10-20T14:31:25.123456Z", "answered_at": "2025-10-20T14:31:25.163456Z",
         "first_audio_at": "2025-10-20T14:31:26.023456Z", "ended_at": "2025-10-20T14:32:55.623456Z",
         "duration_seconds": 90.5, "end_reason": "caller_hung_up", "turns": 7, "interruptions": 2,
@@ -171,18 +173,22 @@ fn tables_are_for_spreadsheets_and_hold_no_formula() {
         "{}",
         lines[0]
     );
-    assert!(lines[0].ends_with(",tokens_audio_out,tokens_estimated,cost_usd,erased,row_id"), "{}", lines[0]);
+    assert!(
+        lines[0].ends_with(",tokens_audio_out,tokens_estimated,cost_usd,erased,row_id,agent_version"),
+        "{}",
+        lines[0]
+    );
     assert_eq!(
         lines[1],
         "\"2\",\"20251020_143025_2\",\"pbx\",\"'+573001234567\",\"1;'=cmd|' /C calc'!A0\",\"gpt-realtime-2.1\",\"default\",\
          \"2025-10-20T14:30:25.123456Z\",\"2025-10-20T14:30:25.163456Z\",\"2025-10-20T14:30:26.023456Z\",\
-         \"2025-10-20T14:31:55.623456Z\",90.5,\"caller_hung_up\",7,2,860,640,1200,1000,0,0,0,0,400,false,0.04321,false,\"row-2\""
+         \"2025-10-20T14:31:55.623456Z\",90.5,\"caller_hung_up\",7,2,860,640,1200,1000,0,0,0,0,400,false,0.04321,false,\"row-2\",\"3f9a2c01b7de\""
     );
     assert_eq!(lines[2..], [""]);
     let next = format!("/calls?cursor={}", table.header("next-cursor").unwrap());
     let rest = world.ask("GET", &next, &[("Accept", "text/csv")]);
     assert!(
-        rest.text().ends_with(",,,,,,0,0,,,,,,,,,,,,false,\"row-1\"\r\n"),
+        rest.text().ends_with(",,,,,,0,0,,,,,,,,,,,,false,\"row-1\",\"3f9a2c01b7de\"\r\n"),
         "unknown is empty: {}",
         rest.text()
     );

@@ -50,6 +50,7 @@ impl Scene {
             model: "gpt-realtime".into(),
             transcription_model: Some("gpt-transcribe".into()),
             agent: "default".into(),
+            agent_version: "3f9a2c01b7de".into(),
             offered_at: "2026-11-20T14:30:25.5-05:00".parse().unwrap(),
             destinations: vec![Destination { name: "ventas".into(), place }],
         };

@@ -323,6 +323,7 @@ pub(crate) fn opening(channel: &str, started: &str) -> Opening {
         called: "100".to_owned(),
         model: "m".to_owned(),
         agent: "default".to_owned(),
+        agent_version: "3f9a2c01b7de".to_owned(),
         started: chrono::DateTime::parse_from_rfc3339(started).unwrap(),
         keep: Keep::ALL,
     }

@@ -3,7 +3,7 @@
 import { ask, json, pathOf, withQuery } from "/dashboard/api.js";
 import { confirm, failure, note, say } from "/dashboard/ask.js";
 import { el, facts, scrolling, table } from "/dashboard/dom.js";
-import { callerOf, clock, decimal, ms, number, reason, usd, when, whenFully } from "/dashboard/format.js";
+import { agentOf, callerOf, clock, decimal, ms, number, reason, usd, when, whenFully } from "/dashboard/format.js";
 import { bars } from "/dashboard/plot.js";
 import { sound } from "/dashboard/sound.js";
 import { word } from "/dashboard/words.js";
@@ -144,7 +144,7 @@ function overview(call, others) {
     facts([
       [word("duration"), call.ended_at ? clock(call.duration_seconds) : word("running")],
       [word("end"), call.ended_at ? reason(call.end_reason) : null],
-      [word("agent"), call.agent],
+      [word("agent"), agentOf(call)],
       [word("model"), call.model],
       [word("turns"), number(call.turns)],
       [word("interruptions"), number(call.interruptions)],

@@ -67,5 +67,8 @@ export const caller = (number) => number || word("withheld");
 /** Formats the caller of a call from the call log. */
 export const callerOf = (call) => (call.erased ? word("erased") : caller(call.caller));
 
+/** Formats the agent of a call, with the version of its files if it has files. */
+export const agentOf = (call) => (call.agent_version ? `${call.agent} (${call.agent_version})` : call.agent);
+
 /** Formats the reason why a call ended. */
 export const reason = (code) => (code ? word(`reason_${code}`, {}, code) : word("running"));

@@ -6,7 +6,7 @@
 import { json, pathOf, post } from "/dashboard/api.js";
 import { confirm, failure, note, say } from "/dashboard/ask.js";
 import { el, setAttribute, setText } from "/dashboard/dom.js";
-import { caller, clock, ms, number, usd } from "/dashboard/format.js";
+import { agentOf, caller, clock, ms, number, usd } from "/dashboard/format.js";
 import { word } from "/dashboard/words.js";
 
 /** The lowest level that is shown, in dBFS. */
@@ -259,7 +259,7 @@ class Card {
     // Users of screen readers could not distinguish many buttons with the same name.
     setAttribute(this.hangUp, "aria-label", `${word("hang_up")}: ${caller(call.caller)}`);
     setAttribute(this.transfer, "aria-label", `${word("transfer")}: ${caller(call.caller)}`);
-    setText(this.whom, [call.called && `→ ${call.called}`, call.agent, call.model].filter(Boolean).join(" · "));
+    setText(this.whom, [call.called && `→ ${call.called}`, agentOf(call), call.model].filter(Boolean).join(" · "));
     const who = speaks(call);
     setText(this.turn, word(`turn_${who}`, {}, who));
     setAttribute(this.element, "data-turn", who);
