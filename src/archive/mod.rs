@@ -15,29 +15,29 @@
 //! | module | what |
 //! |---|---|
 //! | [`recording`] | starts and stops the recorder together with the archive |
+//! | `retention` | deletes recordings that are past their time |
 
 pub mod recording;
+mod retention;
 
-use std::fs::Metadata;
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use chrono::{DateTime, FixedOffset, NaiveDate, NaiveTime, TimeDelta};
+use chrono::{DateTime, FixedOffset, NaiveDate, NaiveTime};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::access_log::{AccessLog, Line, Who};
+use crate::access_log::AccessLog;
 use crate::clock::{self, Clock};
 use crate::config::{ApiConfig, ArchiveConfig};
-use crate::erasure::{Erasure, Forgotten, Unerased, Waiting};
+use crate::erasure::{Erasure, Waiting};
 use crate::http::guard::Guard;
 use crate::http::live;
 use crate::http::local_users::LocalUsers;
@@ -47,11 +47,11 @@ use crate::logging::Operator;
 use crate::operator::{Detail, Notice};
 use crate::recordings::index::Index;
 use crate::recordings::index::keeper::{Feed, Keeper};
-use crate::recordings::retention::{self, Judge, Standing, Verdict};
-use crate::recordings::{Library, LibraryError, RecordingId, RecordingSettings};
+use crate::recordings::retention::{OfAgents, Standing};
+use crate::recordings::{Library, RecordingSettings};
 use crate::registry::{self, Log, Opener, Reader};
-use crate::sqlite;
-use crate::units::{ByteCount, MicroUsd};
+use crate::units::MicroUsd;
+use retention::Retention;
 
 /// How long the call log is left alone that could not tell what was spent today.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
@@ -59,13 +59,6 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 const NICE: i32 = 10;
 /// Threads that wait for the disk. More readers at once would only make the disk's head move more.
 const DISK_THREADS: usize = 8;
-/// How often recordings past their time are looked for.
-const RETENTION: Duration = Duration::from_secs(3_600);
-/// How long a damaged database is kept for whoever may want to save something of it. It holds numbers that nothing erases
-/// in it, so every deletion that somebody asks for removes it earlier.
-const KEEP_ASIDE: TimeDelta = TimeDelta::days(30);
-/// The same while the clock is not set: the list of a large folder costs a second, so not much more often.
-const CLOCK_AGAIN: Duration = Duration::from_secs(300);
 /// How often a port that is taken is tried again.
 const BIND_AGAIN: Duration = Duration::from_secs(10);
 /// What the end may take; then the thread is left to the end of the process.
@@ -162,7 +155,8 @@ fn erasure(library: &Library, config: &ArchiveConfig, index: &Index, feed: &Feed
 
 impl Archive {
     /// Starts it. A taken port, an unreadable folder or a broken database are no errors: they are said, and
-    /// tried again. `ask_clock` tells retention whether to trust the wall clock.
+    /// tried again. `ask_clock` tells retention whether to trust the wall clock, and `of_agents` which agents have periods of
+    /// their own: `None` if that is not known, so that nothing is deleted by its age.
     ///
     /// # Errors
     /// There can be no thread or runtime.
@@ -173,6 +167,7 @@ impl Archive {
         recorder: AskRecorder,
         daemon: Option<live::Daemon>,
         ask_clock: fn() -> Clock,
+        of_agents: watch::Receiver<Option<OfAgents>>,
     ) -> io::Result<Self> {
         let days = recordings.retention_days;
         let library = Library::new(recordings);
@@ -190,8 +185,10 @@ impl Archive {
         let erasure = erasure(&library, config, &index, &feed, &log);
         let retention = Retention {
             library: Arc::new(library.clone()),
+            index: index.clone(),
             erasure: erasure.clone(),
             days,
+            of_agents,
             operator,
             access_log: access_log.clone(),
             databases: config.databases(),
@@ -309,130 +306,4 @@ async fn serve(
         stopping.changed().await.ok();
     })
     .await;
-}
-
-/// Deletes what is past its time, at the start and hourly.
-struct Retention {
-    library: Arc<Library>,
-    erasure: Erasure,
-    days: Option<u32>,
-    operator: Operator,
-    access_log: AccessLog,
-    databases: [PathBuf; 2],
-    ask_clock: fn() -> Clock,
-    standing: watch::Sender<Standing>,
-}
-
-impl Retention {
-    async fn run(self) {
-        let (mut clock, mut judge) = (Clock::Unsynchronised, Judge::default());
-        loop {
-            // Set once, it goes wrong by seconds only, though the kernel calls it unsynchronised after hours without
-            // a server.
-            if clock == Clock::Unsynchronised {
-                clock = (self.ask_clock)();
-            }
-            if clock != Clock::Unsynchronised {
-                self.remove_aside().await;
-            }
-            self.tell_of_unerased(self.erasure.retry().await);
-            if let Some(days) = self.days {
-                self.look(days, clock, &mut judge).await;
-            }
-            tokio::time::sleep(if clock == Clock::Unsynchronised { CLOCK_AGAIN } else { RETENTION }).await;
-        }
-    }
-
-    /// Looks at the folder once, and deletes what may be deleted.
-    async fn look(&self, days: u32, clock: Clock, judge: &mut Judge) {
-        let (now, cutoff) = (clock::now(), retention::cutoff(clock::wall().naive_local(), days));
-        let Some(due) = self.on_disk(move |library| retention::due(library, cutoff)).await else { return };
-        let due = match due {
-            Ok(due) => due,
-            Err(error) => {
-                let path = self.library.folder().display().to_string();
-                return self.operator.say(&Notice::RecordingsUnreadable { path, cause: Detail::new(error) });
-            }
-        };
-        if clock == Clock::Unsynchronised && !due.ids.is_empty() {
-            let notice = Notice::RecordingsAwaitClock { recordings: due.ids.len(), days };
-            return self.stands(Standing::ClockUnsynchronised, Some(notice));
-        }
-        match judge.judge(now, cutoff, due) {
-            Verdict::Delete(ids) => {
-                self.stands(Standing::Working, None);
-                let forgotten = self.erasure.forget(ids, Vec::new(), |gone| self.note(gone)).await;
-                self.report(forgotten, days);
-            }
-            Verdict::Keep(due) => {
-                let (recordings, of) = (due.ids.len(), due.of);
-                let notice = Notice::RecordingsTooManyExpired { recordings, of, days };
-                self.stands(Standing::TooMany, Some(notice));
-            }
-        }
-    }
-
-    /// Removes damaged databases that were put aside long ago.
-    async fn remove_aside(&self) {
-        let (databases, before) = (self.databases.clone(), clock::wall() - KEEP_ASIDE);
-        let is_due = move |file: &Metadata| file.ctime() < before.timestamp();
-        let remove = move || databases.iter().for_each(|path| sqlite::remove_aside(path, is_due));
-        if let Err(error) = tokio::task::spawn_blocking(remove).await {
-            tracing::warn!(%error, "removing damaged databases panicked");
-        }
-    }
-
-    /// Tells `/health`, and the operator once.
-    fn stands(&self, standing: Standing, notice: Option<Notice>) {
-        let is_new = self.standing.send_replace(standing) != standing;
-        if let Some(notice) = notice.filter(|_| is_new) {
-            self.operator.say(&notice);
-        }
-    }
-
-    /// Does what waits for the disk beside the runtime; `None` if it panicked.
-    async fn on_disk<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Library) -> T + Send + 'static,
-    ) -> Option<T> {
-        let library = Arc::clone(&self.library);
-        let done = tokio::task::spawn_blocking(move || work(&library)).await;
-        done.inspect_err(|error| tracing::warn!(%error, "retention panicked")).ok()
-    }
-
-    /// Tells the access log which recordings were deleted.
-    fn note(&self, gone: &[RecordingId]) {
-        for id in gone {
-            self.access_log.note(Line {
-                at: clock::wall(),
-                who: Who("retention".into()),
-                client: None,
-                method: "DELETE".to_owned(),
-                what: format!("/recordings/{id}"),
-                status: 204,
-                bytes: ByteCount::ZERO,
-            });
-        }
-    }
-
-    /// Tells the operator what was deleted and what was not.
-    fn report(&self, forgotten: Forgotten, days: u32) {
-        if !forgotten.gone.is_empty() {
-            self.operator.say(&Notice::RecordingsExpired { recordings: forgotten.gone.len(), days });
-        }
-        for (id, error) in forgotten.kept {
-            // Somebody else may have deleted the recording meanwhile.
-            if !matches!(error, LibraryError::NotFound) {
-                let (id, cause) = (id.to_string(), Detail::new(error));
-                self.operator.say(&Notice::RecordingUndeletable { id, cause });
-            }
-        }
-        self.tell_of_unerased(forgotten.unerased);
-    }
-
-    fn tell_of_unerased(&self, unerased: Option<Unerased>) {
-        if let Some(Unerased { erasures, error }) = unerased {
-            self.operator.say(&Notice::CallLogUnerased { erasures, cause: Detail::new(error) });
-        }
-    }
 }

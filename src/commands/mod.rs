@@ -18,11 +18,12 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use clap::Subcommand;
+use tokio::sync::watch;
 
 use crate::access_log::{self, Line, Who};
 use crate::archive::Archive;
 use crate::clock;
-use crate::config::{ArchiveConfig, LogConfig, RecordingsConfig};
+use crate::config::{Agents, ArchiveConfig, LogConfig, RecordingsConfig, Survey};
 use crate::logging;
 use crate::operator::foreign::plain;
 use crate::operator::{Detail, Language, Notice};
@@ -235,7 +236,14 @@ fn serve(settings: RecordingSettings, config: &ArchiveConfig, remarks: &[Notice]
     for remark in remarks {
         operator.say(remark);
     }
-    let archive = Archive::start(settings, config, operator, Box::new(|| None), None, clock::standing)?;
+    // Recordings of agents may have to be kept longer than the others.
+    let retention = Survey::load().parts.agents.as_ref().and_then(Agents::retention);
+    if retention.is_none() && settings.retention_days.is_some() {
+        operator.say(&Notice::AgentRecordingsKept);
+    }
+    let retention = watch::channel(retention).1;
+    let (recorder, clock) = (Box::new(|| None), clock::standing);
+    let archive = Archive::start(settings, config, operator, recorder, None, clock, retention)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         use tokio::signal::unix::{SignalKind, signal};

@@ -75,6 +75,7 @@ use crate::net::rtp_socket::PortPool;
 use crate::net::tools::ToolClient;
 use crate::peers::media_networks;
 use crate::recordings::Recorder;
+use crate::recordings::retention::OfAgents;
 use crate::registry::Log;
 use crate::units::MicroUsd;
 
@@ -117,6 +118,8 @@ struct Daemon {
     admission: Admission,
     recorder: Arc<Recorder>,
     log: Log,
+    /// For how many days the recordings of agents are kept; the archive goes by it.
+    retention: watch::Sender<Option<OfAgents>>,
     /// This machine, as the call log names it.
     host: String,
 }

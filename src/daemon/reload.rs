@@ -35,6 +35,12 @@ impl Daemon {
         };
         let fixed = self.config.reload(new);
         self.endpoints = endpoints;
+        let retention = self.config.agents.retention();
+        self.retention.send_if_modified(|known| {
+            let is_new = *known != retention;
+            *known = retention;
+            is_new
+        });
         self.feed(Input::Reload(Box::new(rules(&self.config, self.own_networks.as_deref()))));
         self.operator.say(&Notice::ConfigurationReloaded);
         if !fixed.is_empty() {

@@ -59,8 +59,9 @@ pub async fn run(
     let (readiness, known) = watch::channel(exchange.readiness());
     let board = Board::default();
     let view = live::Daemon { readiness: known, board: board.clone() };
+    let (retention, of_agents) = watch::channel(config.agents.retention());
     let (archive, recorder) =
-        recording::start(&config, operator, view).context("the archive of recordings")?;
+        recording::start(&config, operator, view, of_agents).context("the archive of recordings")?;
     let (tell, told) = mpsc::channel(TOLD);
     let mut daemon = Daemon {
         ports: PortPool::new(config.media.ports.clone()),
@@ -84,6 +85,7 @@ pub async fn run(
         admission: Admission { tell, outage: Arc::default() },
         recorder,
         log: archive.log(),
+        retention,
         host: call_log::host(),
     };
     let earlier = archive.spent_before(wall(), &daemon.host);

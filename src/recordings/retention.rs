@@ -7,7 +7,9 @@
 //! that grow too old while the daemon observes the clock ([`Judge`]) are deleted whatever their share is; otherwise
 //! the last recordings of a line with few calls would never be deleted.
 
+use std::collections::{BTreeMap, HashMap};
 use std::io;
+use std::sync::Arc;
 use std::time::Instant;
 
 use chrono::{Days, NaiveDateTime, TimeDelta};
@@ -19,8 +21,67 @@ use super::{Library, LibraryError, RecordingId};
 /// more recordings.
 const JUMP: TimeDelta = TimeDelta::hours(2);
 
-/// The state of the retention.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// For how many days recordings are kept, by the name of the agent: the agents that have a period of their own.
+pub type OfAgents = BTreeMap<Arc<str>, u32>;
+
+/// For how many days recordings are kept.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Periods {
+    /// The recordings of the agents that have no period of their own. `None`: for ever.
+    pub of_others: Option<u32>,
+    /// The recordings of the agents that have one.
+    pub of_agents: OfAgents,
+}
+
+/// Recordings that have the same period and are judged together.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Group {
+    /// Those of an agent that has a period of its own.
+    Agent(Arc<str>),
+    /// Those of all other agents, and those that name no agent.
+    Others,
+    /// Those whose agent is not known here, because they are encrypted and the index was made anew.
+    Unknown,
+}
+
+impl Periods {
+    /// The groups whose recordings are not kept for ever, each with its number of days.
+    pub fn limited(&self) -> impl Iterator<Item = (Group, u32)> {
+        let of_agents = self.of_agents.iter().map(|(name, days)| (Group::Agent(Arc::clone(name)), *days));
+        let of_others = self.of_others.map(|days| (Group::Others, days));
+        of_agents.chain(of_others).chain(self.of_unknown().map(|days| (Group::Unknown, days)))
+    }
+
+    /// A recording whose agent is not known is kept as long as that of any agent, so that no recording is deleted early.
+    fn of_unknown(&self) -> Option<u32> {
+        let longest = self.of_agents.values().copied().max()?;
+        self.of_others.map(|days| days.max(longest))
+    }
+
+    /// Divides recordings into the groups. `agents` has the name of the agent of each recording that is known. The order
+    /// within a group stays.
+    #[must_use]
+    pub fn divide(
+        &self,
+        ids: Vec<RecordingId>,
+        agents: &HashMap<RecordingId, Arc<str>>,
+    ) -> BTreeMap<Group, Vec<RecordingId>> {
+        let mut groups = BTreeMap::<Group, Vec<RecordingId>>::new();
+        for id in ids {
+            let group = match agents.get(&id) {
+                _ if self.of_agents.is_empty() => Group::Others,
+                None => Group::Unknown,
+                Some(name) if self.of_agents.contains_key(name) => Group::Agent(Arc::clone(name)),
+                Some(_) => Group::Others,
+            };
+            groups.entry(group).or_default().push(id);
+        }
+        groups
+    }
+}
+
+/// The state of the retention. A state that follows is worse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Standing {
     /// Recordings are kept for ever.
     #[default]
@@ -160,6 +221,33 @@ mod tests {
     fn due_of(days: &[u32], cutoff: NaiveDateTime) -> Due {
         let all = days.iter().map(|day| format!("202603{day:02}_120000_a").parse::<RecordingId>().unwrap());
         Due { ids: all.filter(|id| id.started() < cutoff).collect(), of: days.len() }
+    }
+
+    #[test]
+    fn each_agent_has_its_period_and_what_nobody_knows_is_kept_longest() {
+        let ids = ["a", "b", "c", "d"]
+            .map(|call| format!("20260301_120000_{call}").parse::<RecordingId>().unwrap());
+        let [sales, help, none, _] = &ids;
+        let agents = [(sales, "sales"), (help, "help"), (none, "")];
+        let agents = agents.map(|(id, name)| (id.clone(), Arc::from(name))).into();
+        let divided = |periods: &Periods| {
+            let groups = periods.divide(ids.to_vec(), &agents);
+            let calls =
+                |ids: Vec<RecordingId>| ids.iter().map(|id| id.call_id().to_owned()).collect::<String>();
+            groups.into_iter().map(|(group, ids)| (group, calls(ids))).collect::<Vec<_>>()
+        };
+        let all = Periods { of_others: Some(30), of_agents: OfAgents::new() };
+        assert_eq!(divided(&all), [(Group::Others, "abcd".into())]);
+        assert_eq!(all.limited().collect::<Vec<_>>(), [(Group::Others, 30)]);
+        let sales = Group::Agent("sales".into());
+        let own = Periods { of_agents: [("sales".into(), 90)].into(), ..all };
+        let groups =
+            [(sales.clone(), "a".into()), (Group::Others, "bc".into()), (Group::Unknown, "d".into())];
+        assert_eq!(divided(&own), groups);
+        let limited = own.limited().collect::<Vec<_>>();
+        assert_eq!(limited, [(sales.clone(), 90), (Group::Others, 30), (Group::Unknown, 90)]);
+        let for_ever = Periods { of_others: None, ..own };
+        assert_eq!(for_ever.limited().collect::<Vec<_>>(), [(sales, 90)]);
     }
 
     #[test]

@@ -85,9 +85,10 @@ impl World {
             retention_days: None,
         };
         let operator = Operator::new(Language::English);
-        let mut archive =
-            Archive::start(recordings, &config, operator, Box::new(|| None), None, || Clock::Synchronised)
-                .expect("it starts");
+        let (recorder, clock) = (Box::new(|| None), || Clock::Synchronised);
+        let of_agents = tokio::sync::watch::channel(None).1;
+        let mut archive = Archive::start(recordings, &config, operator, recorder, None, clock, of_agents)
+            .expect("it starts");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let address = runtime.block_on(archive.address()).expect("it listens");
         let log = archive.log();

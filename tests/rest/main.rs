@@ -19,6 +19,7 @@ mod index;
 mod live;
 mod metrics;
 mod range;
+mod retention;
 mod routes;
 mod strange;
 mod world;

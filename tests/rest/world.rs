@@ -20,9 +20,11 @@ use openai_inbound_calls::logging::Operator;
 use openai_inbound_calls::media::wav;
 use openai_inbound_calls::operator::Language;
 use openai_inbound_calls::recordings::index::keeper::Feed;
+use openai_inbound_calls::recordings::retention::OfAgents;
 use openai_inbound_calls::recordings::{Handle, Recorder, RecordingSettings};
 use openai_inbound_calls::registry::{self, Log, Server};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 /// The time limit of every wait.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -43,6 +45,8 @@ pub(crate) struct With {
     /// The addresses of reverse proxies.
     pub(crate) trusted_proxies: &'static [&'static str],
     pub(crate) retention_days: Option<u32>,
+    /// The periods of agents. None: no agent has one.
+    pub(crate) of_agents: Option<watch::Receiver<Option<OfAgents>>>,
     pub(crate) database: Option<PathBuf>,
     pub(crate) server: Option<Server>,
     pub(crate) recorder: Option<Arc<Mutex<RecorderHealth>>>,
@@ -90,6 +94,7 @@ impl World {
             group,
             trusted_proxies,
             retention_days,
+            of_agents,
             database,
             server,
             recorder,
@@ -108,8 +113,9 @@ impl World {
         let ask =
             move || recorder.as_ref().map(|health| *health.lock().unwrap_or_else(PoisonError::into_inner));
         let operator = Operator::new(Language::English);
+        let of_agents = of_agents.unwrap_or_else(|| watch::channel(Some(OfAgents::new())).1);
         let mut archive =
-            Archive::start(recordings, &config, operator, Box::new(ask), daemon, clock).unwrap();
+            Archive::start(recordings, &config, operator, Box::new(ask), daemon, clock, of_agents).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let address = runtime.block_on(archive.address()).unwrap();
         let world = Self { folder, address, archive: Some(archive) };
@@ -281,6 +287,15 @@ pub(crate) fn record(folder: &Path, id: &str, caller: &str) {
     write("_audio.bin", &[0x7F; 1_000]);
     write("_summary.txt", "Llamada de Íñigo\n".as_bytes());
     write("_conversation.json", conversation(id, caller).as_bytes());
+}
+
+/// Writes a finished recording of this agent.
+pub(crate) fn record_of(folder: &Path, id: &str, agent: &str) {
+    record(folder, id, "1");
+    let path = folder.join(format!("{id}_conversation.json"));
+    let mut conversation: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    conversation["agent"] = agent.into();
+    fs::write(path, conversation.to_string()).unwrap();
 }
 
 /// The conversation of a made-up recording.

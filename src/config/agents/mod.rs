@@ -42,6 +42,7 @@ use super::fault::Fault;
 use super::reader::Reader;
 use crate::agents::Roster;
 use crate::operator::{Allowed, Detail, Notice};
+use crate::recordings::retention::OfAgents;
 
 /// The agents of `AGENTS_DIR`. Without this variable there are none: the environment describes the only agent.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -124,6 +125,13 @@ impl Agents {
     #[must_use]
     pub fn find(&self, name: &str) -> Option<&AgentConfig> {
         self.all.iter().find(|agent| *agent.name == *name)
+    }
+
+    /// For how many days the recordings of the agents are kept that say so. `None`: a file could not be read as a whole.
+    #[must_use]
+    pub fn retention(&self) -> Option<OfAgents> {
+        let days = |agent: &AgentConfig| Some((Arc::clone(&agent.name), agent.retention_days?));
+        (self.all.len() == self.roster.entries().len()).then(|| self.all.iter().filter_map(days).collect())
     }
 
     /// The names of all agents in files.

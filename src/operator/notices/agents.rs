@@ -40,6 +40,25 @@ macro_rules! of_agents {
         "La herramienta {tool} terminó después de la llamada: {outcome}",
         "The tool {tool} ended after the call: {outcome}";
 
+    // ── recordings ───────────────────────────────────────────────────────────────────────────────────────
+    /// Recordings of this agent were past their time and are gone. `*` stands for all agents without a period of their own.
+    AgentRecordingsExpired { agent: String, recordings: usize, days: u32 } => Info,
+        "Grabaciones eliminadas por tener más de {days} días (agente: {agent}): {recordings}",
+        "Recordings deleted because they were older than {days} days (agent: {agent}): {recordings}";
+    /// More than half of this agent's recordings would have been deleted by their age: none was, and none will be until there
+    /// are fewer.
+    AgentRecordingsTooManyExpired { agent: String, recordings: usize, of: usize, days: u32 } => Error,
+        "Grabaciones con más de {days} días (agente: {agent}): {recordings} de {of}. Son más de la mitad, y no se ha eliminado ninguna: puede que el reloj del equipo esté mal. Si el reloj, retention_days y RECORDING_RETENTION_DAYS están bien, elimine grabaciones en la página o con DELETE /recordings/ID hasta que sean menos de la mitad",
+        "Recordings older than {days} days (agent: {agent}): {recordings} of {of}. They are more than half, and none was deleted: the clock of the machine may be wrong. If the clock, retention_days and RECORDING_RETENTION_DAYS are right, delete recordings on the page or with DELETE /recordings/ID until they are less than half";
+    /// No time server has set the machine's clock, so nothing of this agent is deleted by its age.
+    AgentRecordingsAwaitClock { agent: String, recordings: usize, days: u32 } => Error,
+        "Grabaciones con más de {days} días (agente: {agent}): {recordings}. No se eliminan mientras ningún servidor de hora haya puesto en hora el reloj del equipo. Revise: timedatectl",
+        "Recordings older than {days} days (agent: {agent}): {recordings}. They are not deleted until a time server has set the clock of the machine. Check: timedatectl";
+    /// The files of the agents cannot be read, so it is not known how long their recordings are to be kept.
+    AgentRecordingsKept => Warn,
+        "No se elimina ninguna grabación por su edad: los archivos de AGENTS_DIR tienen errores. Revise: openai-inbound-calls agents check",
+        "No recording is deleted by its age: the files in AGENTS_DIR have faults. Check: openai-inbound-calls agents check";
+
     // ── `agents check` ───────────────────────────────────────────────────────────────────────────────────
     /// There is no folder of agents.
     AgentsAbsent => Info,

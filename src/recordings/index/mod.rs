@@ -10,6 +10,7 @@ pub mod keeper;
 #[macro_use]
 mod rows;
 
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -218,6 +219,27 @@ impl Index {
         let query = keys.iter().fold(query, |query, key| query.bind(key));
         let ids: Vec<String> = query.fetch_all(&self.pool()?).await?;
         Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
+    }
+
+    /// Returns the name of the agent of every recording of which more is known than its files. The name is empty if no
+    /// agent is named.
+    ///
+    /// # Errors
+    /// The index is closed, or the database fails.
+    pub async fn agents(&self) -> Result<HashMap<RecordingId, Arc<str>>, IndexError> {
+        let query = sqlx::query("SELECT id, agent FROM recordings WHERE told <> 0");
+        let rows = query.fetch_all(&self.pool()?).await?;
+        let mut names = BTreeSet::<Arc<str>>::new();
+        let mut agents = HashMap::with_capacity(rows.len());
+        for row in &rows {
+            let (id, agent) = <(&str, &str)>::from_row(row)?;
+            let Ok(id) = id.parse() else { continue };
+            // There are few names and many recordings: each name is kept once.
+            let name = names.get(agent).cloned().unwrap_or_else(|| agent.into());
+            names.insert(Arc::clone(&name));
+            agents.insert(id, name);
+        }
+        Ok(agents)
     }
 
     /// Removes these recordings, all or none, so that nothing of them stays in the file. Unknown recordings are no

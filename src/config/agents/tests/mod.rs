@@ -86,6 +86,7 @@ fn what_a_file_does_not_say_is_as_in_the_environment() {
     );
     assert!(citas.keep.audio && citas.keep.events && !citas.keep.transcript);
     assert_eq!(citas.retention_days, Some(30));
+    assert_eq!(config.agents.retention(), Some([("citas".into(), 30)].into()));
 
     assert_eq!(recado.realtime, config.realtime);
     assert_eq!((recado.calls.clone(), recado.keep), (config.calls, config.recordings.keep));
