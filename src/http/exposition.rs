@@ -38,12 +38,12 @@ impl Exposition {
     }
 
     /// Writes a counter with one sample for each value of a label.
-    pub(super) fn counters<V: Display>(
+    pub(super) fn counters<'a, V: Display>(
         &mut self,
         name: &str,
         help: &str,
         label: &str,
-        samples: impl IntoIterator<Item = (&'static str, V)>,
+        samples: impl IntoIterator<Item = (&'a str, V)>,
     ) {
         self.head(name, "counter", help);
         for (of, value) in samples {

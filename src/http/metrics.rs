@@ -43,6 +43,7 @@ pub(super) async fn metrics(
         sound(&mut ours, &totals);
         waits(&mut ours, &totals);
         model(&mut ours, &totals);
+        agents(&mut ours, &totals);
         let link = daemon.readiness.borrow().asterisk;
         standing(&mut ours, link, &super::ready::reasons(&api));
     }
@@ -141,6 +142,20 @@ fn model(to: &mut Exposition, totals: &Totals) {
     to.counter("cost_usd_total", help, totals.cost.usd());
     let help = "Calls that are over of which the cost is not known, or not all of it.";
     to.counter("cost_unknown_calls_total", help, totals.unpriced);
+}
+
+/// The calls of each agent. A series appears with the first call of its agent.
+fn agents(to: &mut Exposition, totals: &Totals) {
+    let ended = totals.agents.iter().map(|(name, of_agent)| (name.as_str(), of_agent.ended));
+    to.counters(
+        "agent_calls_ended_total",
+        "Calls that are over, by the agent that took them.",
+        "agent",
+        ended,
+    );
+    let cost = totals.agents.iter().map(|(name, of_agent)| (name.as_str(), of_agent.cost.usd()));
+    let help = "What the models cost, as far as that is known, by agent.";
+    to.counters("agent_cost_usd_total", help, "agent", cost);
 }
 
 /// The remaining rate limits of the OpenAI account, as OpenAI last reported them. A series appears when OpenAI first

@@ -21,6 +21,12 @@ use crate::units::{MicroUsd, Milliseconds};
 pub const BOUNDS: [u64; 15] =
     [10, 20, 50, 100, 200, 300, 400, 500, 750, 1_000, 1_500, 2_000, 3_000, 5_000, 10_000];
 
+/// The largest number of agents that are counted by their names: those that a folder may have, and `default`. Each name is a
+/// series for ever. A smaller value would join agents that exist; a larger one would let files that come and go make more series.
+const MOST_AGENTS: usize = 501;
+/// Stands for all agents beyond these. No agent can have this name.
+const OTHER_AGENTS: &str = "*";
+
 /// A histogram of durations.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Histogram {
@@ -61,6 +67,15 @@ impl Use {
             Self::Transcription => "transcription",
         }
     }
+}
+
+/// The sums of the calls of one agent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OfAgent {
+    /// The number of ended calls.
+    pub ended: u64,
+    /// The known part of their cost, and of the cost of the calls in progress.
+    pub cost: MicroUsd,
 }
 
 /// The totals of calls.
@@ -106,6 +121,8 @@ pub struct Totals {
     pub cost: MicroUsd,
     /// The number of ended calls whose cost is unknown, wholly or in part.
     pub unpriced: u64,
+    /// The sums of each agent's calls, by its name. Agents beyond 501 share one entry, `*`.
+    pub agents: BTreeMap<String, OfAgent>,
 }
 
 impl Totals {
@@ -126,6 +143,7 @@ impl Totals {
         *self.ended.entry(reason).or_default() += 1;
         self.unpriced += u64::from(last.bill.as_ref().is_some_and(|bill| bill.cost.is_none()));
         self.add(call, last);
+        self.of_agent(&call.agent).ended += 1;
     }
 
     fn add(&mut self, call: &Facts, glance: &Glance) {
@@ -137,6 +155,9 @@ impl Totals {
         self.underruns += glance.underruns;
         self.turns += glance.turns;
         self.wait(&glance.latencies);
+        let spent = glance.bill.as_ref().map_or(MicroUsd::ZERO, |bill| bill.at_least);
+        let of_agent = self.of_agent(&call.agent);
+        of_agent.cost = of_agent.cost.saturating_add(spent);
         if let Some(told) = glance.rate_limits {
             self.limit(&call.model, told);
         }
@@ -149,6 +170,11 @@ impl Totals {
             self.transcribed = self.transcribed.saturating_add(bill.transcribed);
             self.cost = self.cost.saturating_add(bill.at_least);
         }
+    }
+
+    fn of_agent(&mut self, name: &str) -> &mut OfAgent {
+        let has_room = self.agents.len() < MOST_AGENTS || self.agents.contains_key(name);
+        self.agents.entry(if has_room { name } else { OTHER_AGENTS }.to_owned()).or_default()
     }
 
     fn used(&mut self, by: Use, model: &str, tokens: Tokens) {
@@ -183,6 +209,17 @@ impl Totals {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn agents_that_come_and_go_do_not_make_series_for_ever() {
+        let mut totals = Totals::default();
+        for n in 0..600 {
+            totals.of_agent(&format!("agent-{n}")).ended += 1;
+        }
+        totals.of_agent("agent-0").ended += 1;
+        assert_eq!(totals.agents.len(), MOST_AGENTS + 1);
+        assert_eq!((totals.agents["agent-0"].ended, totals.agents[OTHER_AGENTS].ended), (2, 99));
+    }
 
     #[test]
     fn a_time_counts_in_the_first_bucket_that_holds_it() {

@@ -133,6 +133,8 @@ fn a_call_counts_while_it_runs_and_no_less_when_it_is_over() {
         assert_eq!(ours(&live, name), value, "{name}");
     }
     assert_eq!(live["openai_inbound_calls_cost_usd_total"].to_string(), "2.5");
+    assert_eq!(live[r#"openai_inbound_calls_agent_cost_usd_total{agent="default"}"#].to_string(), "2.5");
+    assert_eq!(ours(&live, r#"agent_calls_ended_total{agent="default"}"#), 0);
     assert_eq!(live["openai_inbound_calls_transcribed_seconds_total"].to_string(), "1.5");
     assert_eq!(live["openai_inbound_calls_answer_seconds_sum"].to_string(), "0.615");
     for reason in EndReason::ALL {
@@ -147,6 +149,7 @@ fn a_call_counts_while_it_runs_and_no_less_when_it_is_over() {
         ("calls_started_total", 3),
         (r#"calls_ended_total{reason="caller_hung_up"}"#, 1),
         (r#"calls_ended_total{reason="busy"}"#, 1),
+        (r#"agent_calls_ended_total{agent="default"}"#, 1),
         ("frames_sent_total", 130),
         ("answer_seconds_count", 1),
     ] {
