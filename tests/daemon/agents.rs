@@ -130,6 +130,20 @@ async fn a_reload_takes_all_files_or_none() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_recordings_of_an_agent_get_another_period_by_a_reload() {
+    let folder = folder();
+    let world = World::new(Script::default());
+    let conversation = r#"{"call_id":"1","start_time":"2020-01-01T00:00:00","agent":"a"}"#;
+    write(world.recordings.path(), "20200101_000000_1_conversation.json", conversation);
+    let path = folder.path().display().to_string();
+    let program = world.program(&[("AGENTS_DIR", &path)]).await;
+    write(folder.path(), "a.toml", "numbers = [\"601\"]\nretention_days = 30\n");
+    program.signal("HUP");
+    // It is the only one of the agent, so it is not deleted, whether or not a time server has set this machine's clock.
+    program.says("ERROR", "Grabaciones con más de 30 días (agente: a): 1").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_daemon_does_not_start_with_a_fault_in_a_file() {
     let folder = folder();
     write(folder.path(), "a.toml", "numbers = [\"602\"]\n");
