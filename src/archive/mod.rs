@@ -132,6 +132,17 @@ fn runtime() -> io::Result<Runtime> {
     builder.enable_all().max_blocking_threads(DISK_THREADS).build()
 }
 
+/// The call log, whose tasks run on this runtime.
+fn call_log(
+    runtime: &Runtime,
+    config: &ArchiveConfig,
+    opener: Opener,
+    operator: Operator,
+) -> (Log, Reader, registry::Writer) {
+    let _runtime_context = runtime.enter();
+    registry::open(&config.call_log, opener, Box::new(move |notice: Notice| operator.say(&notice)))
+}
+
 /// Who is let in to the API.
 fn guard(config: &ApiConfig, operator: Operator) -> Guard {
     let (users, unknown) = LocalUsers::new(config.group.as_deref());
@@ -174,11 +185,8 @@ impl Archive {
         let index = Index::new(&config.index);
         let tell = move |notice: Notice| operator.say(&notice);
         let runtime = runtime()?;
-        let (log, calls, writer) = {
-            let _runtime_context = runtime.enter();
-            let opener = if daemon.is_some() { Opener::Daemon } else { Opener::Guest };
-            registry::open(&config.call_log, opener, Box::new(tell))
-        };
+        let opener = if daemon.is_some() { Opener::Daemon } else { Opener::Guest };
+        let (log, calls, writer) = call_log(&runtime, config, opener, operator);
         let (keeper, feed) = Keeper::new(index.clone(), library.clone(), Box::new(tell));
         let access_log = AccessLog::start(library.folder(), tell)?;
         let (standing, shown) = watch::channel(Standing::Off);

@@ -10,8 +10,8 @@ use tokio::sync::watch;
 use crate::world::{With, World, record_of};
 
 /// The periods of agents.
-fn periods(of_agents: &[(&str, u32)]) -> Option<OfAgents> {
-    Some(of_agents.iter().map(|(name, days)| ((*name).into(), *days)).collect())
+fn periods(of_agents: &[(&str, u32)]) -> OfAgents {
+    of_agents.iter().map(|(name, days)| ((*name).into(), *days)).collect()
 }
 
 /// Writes recordings of this agent: as many as said from 2020, and as many from this moment. Each call has another id.
@@ -42,15 +42,15 @@ fn an_agent_may_have_a_period_where_all_others_have_none_and_gets_it_at_a_reload
     for agent in ["sales", "help", "default"] {
         recorded(folder.path(), agent, 1, 1);
     }
-    let (change, of_agents) = watch::channel(periods(&[("sales", 30)]));
+    let (change, of_agents) = watch::channel(Some(periods(&[("sales", 30)])));
     let world = World::over(folder, With { of_agents: Some(of_agents), ..With::default() });
     world.until("that of sales is gone", |world| old(world) == ["default", "help"]);
     stands(&world, "working");
-    change.send(periods(&[("help", 30)])).unwrap();
+    change.send(Some(periods(&[("help", 30)]))).unwrap();
     world.until("that of help is gone", |world| old(world) == ["default"]);
     let gone: Vec<_> = world.accesses(2).iter().map(|line| line.contains(" retention - DELETE ")).collect();
     assert_eq!(gone, [true, true]);
-    change.send(periods(&[])).unwrap();
+    change.send(Some(periods(&[]))).unwrap();
     stands(&world, "off");
     assert_eq!(world.ids("").len(), 4);
 }
@@ -61,7 +61,7 @@ fn an_agent_may_keep_its_recordings_longer_than_all_others() {
     for agent in ["sales", "help", ""] {
         recorded(folder.path(), agent, 1, 1);
     }
-    let of_agents = Some(watch::channel(periods(&[("sales", 36_500)])).1);
+    let of_agents = Some(watch::channel(Some(periods(&[("sales", 36_500)]))).1);
     let world = World::over(folder, With { retention_days: Some(30), of_agents, ..With::default() });
     world.until("those of the others are gone", |world| old(world) == ["sales"]);
     stands(&world, "working");
@@ -73,7 +73,7 @@ fn more_than_half_of_an_agents_recordings_is_not_deleted_however_many_others_the
     let folder = tempfile::tempdir().unwrap();
     recorded(folder.path(), "sales", 2, 1);
     recorded(folder.path(), "default", 1, 6);
-    let of_agents = Some(watch::channel(periods(&[("sales", 30)])).1);
+    let of_agents = Some(watch::channel(Some(periods(&[("sales", 30)]))).1);
     let world = World::over(folder, With { retention_days: Some(30), of_agents, ..With::default() });
     stands(&world, "too_many");
     assert_eq!((old(&world), world.get("/health").status), (vec!["sales".into(), "sales".into()], 503));
@@ -83,7 +83,7 @@ fn more_than_half_of_an_agents_recordings_is_not_deleted_however_many_others_the
 fn the_period_of_an_agent_waits_for_the_clock_too() {
     let folder = tempfile::tempdir().unwrap();
     recorded(folder.path(), "sales", 1, 1);
-    let of_agents = Some(watch::channel(periods(&[("sales", 30)])).1);
+    let of_agents = Some(watch::channel(Some(periods(&[("sales", 30)]))).1);
     let clock: fn() -> Clock = || Clock::Unsynchronised;
     let world = World::over(folder, With { of_agents, clock: Some(clock), ..With::default() });
     stands(&world, "clock_unsynchronised");
@@ -101,6 +101,6 @@ fn nothing_is_deleted_by_age_while_the_periods_of_agents_are_not_known() {
         (old(&world), world.get("/health").json()["retention"].clone()),
         (vec!["sales".into()], "off".into())
     );
-    change.send(periods(&[])).unwrap();
+    change.send(Some(periods(&[]))).unwrap();
     world.until("it is gone", |world| old(world).is_empty());
 }
