@@ -31,6 +31,19 @@ pub fn wall() -> DateTime<FixedOffset> {
     Local::now().fixed_offset()
 }
 
+/// The name of the machine's time zone, for example `America/Bogota`, or its offset if it has no name.
+#[expect(clippy::disallowed_methods, reason = "TZ is a variable of the C library, not of the daemon")]
+pub fn zone(now: DateTime<FixedOffset>) -> String {
+    let of_variable = std::env::var("TZ").ok().map(|name| name.trim_start_matches(':').to_owned());
+    let of_file = || {
+        let link = std::fs::read_link("/etc/localtime").ok()?;
+        let (_, name) = link.to_str()?.split_once("zoneinfo/")?;
+        Some(name.to_owned())
+    };
+    let name = of_variable.filter(|name| name.contains('/')).or_else(of_file);
+    name.unwrap_or_else(|| now.offset().to_string())
+}
+
 /// Whether a time server has set the machine's clock: what the kernel says of it, whichever program sets it, in a container
 /// too. Where the kernel may not be asked, systemd's own client leaves a file.
 pub fn standing() -> Clock {

@@ -27,6 +27,7 @@ fn settings() -> Settings {
             max_output_tokens: None,
             tools: Vec::new(),
         },
+        greeting_template: None,
         tools: Vec::new(),
         greeting: None,
         recording_notice: None,
@@ -60,6 +61,7 @@ fn call() -> (Call, Instant) {
         ssrc: 1,
         sequence: 1,
         timestamp: 1,
+        known: Known::default(),
     };
     let mut call = Call::new(now, Arc::new(settings()), seed);
     drop(call.handle(now, Input::Tick));

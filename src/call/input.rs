@@ -48,6 +48,13 @@ pub enum Input<'a> {
     Unreadable(&'a Malformed),
     /// The session's WebSocket could not be opened, or is gone.
     SessionEnded(SessionEnd),
+    /// A look-up about the caller has come. None: nothing was found.
+    LookedUp {
+        /// Its name.
+        name: &'a std::sync::Arc<str>,
+        /// What was found.
+        value: Option<serde_json::Value>,
+    },
     /// A tool has been carried out, or could not be.
     Tool(tools::Result),
     /// A supervisor who watches wants something.

@@ -45,6 +45,7 @@
 //! | `owed` | an answer that does not come |
 //! | `transcript` | who said what |
 //! | `keys` | what the caller presses |
+//! | `knowledge` | the facts of the call, and what was looked up about the caller |
 //! | `resume` | another session when the first is lost or expires |
 //! | `limits`, `watch` | what a call may not exceed; what is counted for that |
 //! | `spending`, `ledger` | what is paid for; what that comes to |
@@ -68,6 +69,7 @@ mod floor;
 pub mod glance;
 mod input;
 mod keys;
+mod knowledge;
 pub mod latency;
 mod leaving;
 pub mod ledger;
@@ -109,6 +111,8 @@ use floor::Floor;
 use glance::Shown;
 pub use input::{Hold, Input, LegEvent, SessionEnd, Wish};
 use keys::Keys;
+use knowledge::Knowledge;
+pub use knowledge::Known;
 use leaving::Leaving;
 use ledger::Ledger;
 use legs::Legs;
@@ -168,6 +172,7 @@ pub struct Call {
     ledger: Ledger,
     sessions: Sessions,
     keys: Keys,
+    knowledge: Knowledge,
     stopwatch: Stopwatch,
     shown: Shown,
     sockets: OwnSockets,
@@ -211,6 +216,7 @@ impl Call {
             ledger: Ledger::default(),
             sessions: Sessions::default(),
             keys: Keys::default(),
+            knowledge: Knowledge::new(now, seed.known),
             stopwatch: Stopwatch::new(seed.answered),
             shown: Shown::default(),
             sockets,
@@ -272,6 +278,7 @@ impl Call {
             Input::Session(event) => self.session(event),
             Input::Unreadable(malformed) => self.unreadable(malformed),
             Input::SessionEnded(end) => self.session_ended(&end),
+            Input::LookedUp { name, value } => self.looked_up(name, value),
             Input::Tool(result) => self.tool_ended(result),
             Input::Supervisor(wish) => self.supervised(wish),
             Input::Shutdown => self.shut_down(),

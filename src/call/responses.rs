@@ -125,6 +125,11 @@ impl Responses {
         self.wanted = Some(Wanted { purpose, not_before: None });
     }
 
+    /// Whether a response for this purpose is still to be asked for.
+    pub fn wants(&self, purpose: Purpose) -> bool {
+        self.wanted.is_some_and(|wanted| wanted.purpose == purpose)
+    }
+
     /// Withdraws a wish for this purpose, unless the model has been asked already.
     pub fn want_no(&mut self, purpose: Purpose) {
         self.wanted.take_if(|wanted| wanted.purpose == purpose);

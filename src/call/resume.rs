@@ -223,7 +223,7 @@ impl Call {
     /// The new session is configured: tells it what was said, and lets it go on.
     pub(super) fn resume(&mut self) {
         let Some((since, why)) = self.sessions.without.take() else { return };
-        let mut items = self.retold();
+        let mut items: Vec<_> = self.facts_again().into_iter().chain(self.retold()).collect();
         items.extend(self.tools.told_again());
         items.push(NewItem::Message { id: None, role: Role::System, text: SAME_CALL.to_owned() });
         for item in items {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
+use super::knowledge::Known;
 use super::ledger::Prices;
 use super::limits::Limits;
 use super::record::Keep;
@@ -13,7 +14,7 @@ use super::tools::Destination;
 use crate::ari::{ChannelId, Place};
 use crate::number::ChannelName;
 use crate::realtime::dialect::SessionSettings;
-use crate::tool::Tool;
+use crate::tool::{Template, Tool};
 
 /// What every call of this daemon has in common.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,6 +27,8 @@ pub struct Settings {
     pub session: SessionSettings,
     /// The first words; None: the assistant waits.
     pub greeting: Option<String>,
+    /// The same with values of the call in it. None: [`Self::greeting`] has none.
+    pub greeting_template: Option<Arc<Template>>,
     /// Said before the greeting, to its end, whatever the caller does.
     pub recording_notice: Option<String>,
     /// Frames in one `input_audio_buffer.append`, 1–5.
@@ -116,4 +119,6 @@ pub struct Seed {
     pub sequence: u16,
     /// First RTP timestamp.
     pub timestamp: u32,
+    /// What is known of the call and its caller.
+    pub known: Known,
 }

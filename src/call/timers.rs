@@ -20,7 +20,7 @@ struct Timer {
 }
 
 /// The timers of [`Phase::SettingUp`] and [`Phase::Talking`].
-const SERVING: [Timer; 11] = [
+const SERVING: [Timer; 12] = [
     Timer { due: next_frame, run: Call::play },
     Timer { due: |call| call.uplink.deadline(), run: Call::fill },
     Timer { due: |call| call.legs.deadline(), run: Call::advance_legs },
@@ -30,6 +30,7 @@ const SERVING: [Timer; 11] = [
     Timer { due: next_frame, run: Call::advance_limits },
     Timer { due: next_frame, run: Call::advance_owed },
     Timer { due: next_frame, run: Call::advance_tools },
+    Timer { due: next_frame, run: Call::advance_knowledge },
     Timer { due: |call| call.responses.deadline(call.quiet_at(), call.now), run: Call::ask },
     Timer { due: Call::leaving_deadline, run: Call::advance_leaving },
 ];

@@ -99,6 +99,11 @@ impl Call {
         if !self.session.is_ready() || self.tools.is_pending() {
             return;
         }
+        // The greeting may have in it what is still being looked up.
+        if self.responses.wants(Purpose::Greeting) && self.knowledge.is_awaited(self.now) {
+            return;
+        }
+        self.advance_knowledge();
         let id = self.events_said + 1;
         let next = self.responses.next(self.now, self.quiet_at(), || format!("c_{id}"));
         let Some((event_id, purpose)) = next else { return };
@@ -106,7 +111,7 @@ impl Call {
         let exactly = |words: &String| format!("Say exactly this, and nothing else:\n{words}");
         let words = match purpose {
             Purpose::Notice => self.settings.recording_notice.as_ref().map(exactly),
-            Purpose::Greeting => self.settings.greeting.as_ref().map(exactly),
+            Purpose::Greeting => self.greeting().as_ref().map(exactly),
             Purpose::Answer => None,
             Purpose::Prompt => Some(STILL_THERE.to_owned()),
             Purpose::Filler => Some(STILL_LOOKING.to_owned()),

@@ -18,11 +18,10 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use super::ticks::Ticks;
-use super::tools::Jobs;
+use super::tools::{Ended, Jobs};
 use crate::ari::ChannelId;
 use crate::ari::request::{Reply, Request};
 use crate::call::record::{Ending, Entry};
-use crate::call::tools;
 use crate::call::{Call, Input, Output, Report, SessionEnd, Standing};
 use crate::clock::now;
 use crate::exchange::Order;
@@ -104,7 +103,7 @@ enum Happened {
     Packet(usize, SocketAddr),
     Session(News),
     Replied(Request, Reply),
-    Tool(tools::Result),
+    Tools(Ended),
     Nothing,
 }
 
@@ -154,7 +153,7 @@ pub(super) async fn run(
             }
             news = io.session.next() => Happened::Session(news),
             Some((request, reply)) = io.requests.next() => Happened::Replied(request, reply),
-            result = io.jobs.next() => Happened::Tool(result),
+            ended = io.jobs.next() => Happened::Tools(ended),
         };
         let now = now();
         // Whatever comes first takes what is due along: the timer itself may come behind it.
@@ -198,7 +197,10 @@ fn handle<'call>(
         Happened::Packet(length, from) => {
             call.handle(now, Input::Rtp { from: *from, datagram: &datagram[..*length] })
         }
-        Happened::Tool(result) => call.handle(now, Input::Tool(result.clone())),
+        Happened::Tools(Ended::Job(result)) => call.handle(now, Input::Tool(result.clone())),
+        Happened::Tools(Ended::Lookup(name, value)) => {
+            call.handle(now, Input::LookedUp { name, value: value.clone() })
+        }
         Happened::Replied(request, reply) => call.handle(now, Input::Ari { request, reply }),
         Happened::Session(News::Opened) => call.handle(now, Input::SessionOpened),
         Happened::Session(News::Ended { refusal, cause }) => {

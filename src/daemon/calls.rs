@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use chrono::{DateTime, FixedOffset};
 use futures_util::stream::FuturesUnordered;
-use serde_json::json;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::WeakSender;
@@ -14,12 +13,13 @@ use tracing::Instrument as _;
 
 use super::backlog::Backlog;
 use super::call_task::{Io, Spent};
-use super::tools::{Jobs, Knowledge};
+use super::known::known;
+use super::tools::Jobs;
 use super::{Daemon, Done, call_log, call_task};
 use crate::ari::ChannelId;
-use crate::ari::event::{Arguments, Channel};
+use crate::ari::event::Channel;
 use crate::call::record::{Keep, Opening};
-use crate::call::{Call, Report, Seed};
+use crate::call::{Call, Known, Report, Seed};
 use crate::clock::{chance, now, wall};
 use crate::end_reason::EndReason;
 use crate::exchange::{Agent, Input, NoSocket, Order};
@@ -70,8 +70,13 @@ impl Daemon {
         let settings = Arc::clone(&agent.settings);
         let row = Box::new(call_log::taken(row, agent, recorded_at));
         self.log.offer((*row).clone());
-        let knowledge = self.knowledge(agent, &row, arguments, offered_at);
-        let call = Call::new(now(), settings, seed);
+        let of_file = self.config.agents.find(&agent.name);
+        let (known, knowledge) = known(of_file, &row, arguments, offered_at, self.config.log.language);
+        let mut jobs = Jobs::new(self.tools.clone(), knowledge, self.operator);
+        for lookup in of_file.map(|agent| agent.lookups.as_slice()).unwrap_or_default() {
+            jobs.look_up(Arc::clone(lookup));
+        }
+        let call = Call::new(now(), settings, Seed { known, ..seed });
         let (orders, inbox) = mpsc::channel(ORDERS);
         let io = Io {
             seat: self.seat(agent, &row, offered_at, orders.downgrade()),
@@ -79,7 +84,7 @@ impl Daemon {
             session: RealtimeLink::new(self.endpoints.of(&agent.name)),
             ari: self.rest.clone(),
             operator: self.operator,
-            jobs: Jobs::new(self.tools.clone(), knowledge, self.operator),
+            jobs,
             media: None,
             requests: FuturesUnordered::new(),
             recording,
@@ -107,28 +112,7 @@ impl Daemon {
             ssrc: first as u32,
             sequence: (first >> 32) as u16,
             timestamp: second as u32,
-        }
-    }
-
-    /// What the tools of a call know of it.
-    fn knowledge(
-        &self,
-        agent: &Agent,
-        row: &Row,
-        arguments: Arguments,
-        now: DateTime<FixedOffset>,
-    ) -> Knowledge {
-        let secrets = self.config.agents.find(&agent.name).map(|agent| agent.secrets.clone());
-        Knowledge {
-            call: json!({
-                "id": row.call_id,
-                "caller": row.caller.expose(),
-                "called": row.called,
-                "agent": row.agent,
-                "now": now.to_rfc3339(),
-            }),
-            vars: arguments.others(&["agent", "did"]).collect(),
-            secrets: secrets.unwrap_or_default(),
+            known: Known::default(),
         }
     }
 

@@ -16,6 +16,7 @@
 //! | `endpoints` | how the sessions of each agent are reached |
 //! | `call_log` | rows of the call log |
 //! | `lock` | keeps a second daemon from the application of the first |
+//! | `known` | what is known of a call when it begins |
 //! | `tools` | the tools that calls ask for |
 //! | `ticks` | how often the clock of a call was late |
 //! | `service_manager` | what systemd is told |
@@ -25,6 +26,7 @@ mod call_log;
 mod call_task;
 mod calls;
 mod endpoints;
+mod known;
 pub mod lock;
 mod reload;
 mod rules;

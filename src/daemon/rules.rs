@@ -11,7 +11,7 @@ use crate::exchange::{self, Agent, Rules};
 use crate::machine::capacity;
 use crate::peers::media_networks;
 use crate::realtime::dialect::SessionSettings;
-use crate::tool::Tool;
+use crate::tool::{Template, Tool};
 
 /// What the operator has decided. `own_networks` are Asterisk's own addresses, if they are known.
 pub(super) fn rules(config: &Config, own_networks: Option<&[IpNet]>) -> Rules {
@@ -21,7 +21,7 @@ pub(super) fn rules(config: &Config, own_networks: Option<&[IpNet]>) -> Rules {
         &config.realtime,
         &config.calls,
         config.recordings.keep,
-        Vec::new(),
+        (Vec::new(), None),
     ));
     let agent = |agent: &AgentConfig| Agent {
         name: Arc::clone(&agent.name),
@@ -32,7 +32,7 @@ pub(super) fn rules(config: &Config, own_networks: Option<&[IpNet]>) -> Rules {
             &agent.realtime,
             &agent.calls,
             agent.keep,
-            agent.tools.clone(),
+            (agent.tools.clone(), agent.greeting.clone()),
         )),
         max_day_cost: agent.max_day_cost,
     };
@@ -61,7 +61,7 @@ fn settings(
     realtime: &RealtimeConfig,
     calls: &CallsConfig,
     keep: Keep,
-    tools: Vec<Arc<Tool>>,
+    (tools, greeting_template): (Vec<Arc<Tool>>, Option<Arc<Template>>),
 ) -> Settings {
     Settings {
         trust: config.media.trust,
@@ -73,6 +73,7 @@ fn settings(
             ..realtime.session.clone()
         },
         tools,
+        greeting_template,
         greeting: realtime.greeting.clone(),
         recording_notice: realtime.recording_notice.clone(),
         uplink_frames_per_append: config.uplink_frames_per_append,

@@ -5,8 +5,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 
@@ -15,7 +16,19 @@ use crate::config::Secret;
 use crate::logging::Operator;
 use crate::net::tools::{Carried, Errand, ToolClient};
 use crate::operator::{Detail, Notice};
-use crate::tool::{Facts, Masks, Outcome};
+use crate::tool::{Effect, Facts, Lookup, Masks, Outcome};
+
+/// The time for all attempts of a look-up together. The greeting waits less; what comes later is told. More would tell a caller's data
+/// when they have long been asked for.
+const LOOKUP: Duration = Duration::from_secs(10);
+
+/// What has ended.
+pub(super) enum Ended {
+    /// A job.
+    Job(tools::Result),
+    /// A look-up, with what was found.
+    Lookup(Arc<str>, Option<Value>),
+}
 
 /// What tools need of the call that asks for them.
 pub(super) struct Knowledge {
@@ -27,36 +40,63 @@ pub(super) struct Knowledge {
     pub(super) secrets: BTreeMap<String, Secret>,
 }
 
+impl Knowledge {
+    fn secret(&self, name: &str) -> Option<String> {
+        self.secrets.get(name).map(|secret| secret.expose().to_owned())
+    }
+
+    fn masks(&self) -> Masks {
+        Masks::new(self.secrets.values().map(Secret::expose))
+    }
+}
+
 /// The tools of one call that are being carried out.
 pub(super) struct Jobs {
     client: ToolClient,
     known: Arc<Knowledge>,
     operator: Operator,
     tasks: JoinSet<()>,
+    /// The look-ups that are under way. They end with the call.
+    lookups: JoinSet<()>,
+    /// What was looked up.
+    found: Map<String, Value>,
     running: HashMap<JobNumber, AbortHandle>,
-    ended: mpsc::Sender<tools::Result>,
-    results: mpsc::Receiver<tools::Result>,
+    ended: mpsc::Sender<Ended>,
+    results: mpsc::Receiver<Ended>,
 }
 
-/// Ends of jobs that wait for their call, which reads them at once. The core begins no more than this in a whole call.
-const ENDS: usize = 64;
+/// Ends that wait for their call, which reads them at once. There are no more jobs and look-ups in a whole call.
+const ENDS: usize = 80;
 
 impl Jobs {
     /// None, for a call of which this is known.
     pub(super) fn new(client: ToolClient, known: Knowledge, operator: Operator) -> Self {
         let (ended, results) = mpsc::channel(ENDS);
-        let (known, tasks, running) = (Arc::new(known), JoinSet::new(), HashMap::new());
-        Self { client, known, operator, tasks, running, ended, results }
+        let (known, running, found) = (Arc::new(known), HashMap::new(), Map::new());
+        let (tasks, lookups) = (JoinSet::new(), JoinSet::new());
+        Self { client, known, operator, tasks, lookups, found, running, ended, results }
+    }
+
+    /// Begins a look-up.
+    pub(super) fn look_up(&mut self, lookup: Arc<Lookup>) {
+        let (client, known, operator) = (self.client.clone(), Arc::clone(&self.known), self.operator);
+        let ended = self.ended.clone();
+        self.lookups.spawn(async move {
+            let found = look_up(&client, &known, &lookup, operator).await;
+            // A call that has ended has no use for it.
+            ended.send(Ended::Lookup(Arc::clone(&lookup.name), found)).await.ok();
+        });
     }
 
     /// Begins a job.
     pub(super) fn begin(&mut self, job: Job) {
         let (client, known, operator) = (self.client.clone(), Arc::clone(&self.known), self.operator);
         let (number, ended) = (job.number, self.ended.clone());
+        let found = Value::Object(self.found.clone());
         let task = self.tasks.spawn(async move {
-            let (outcome, attempts) = carry_out(&client, &known, &job, operator).await;
+            let (outcome, attempts) = carry_out(&client, &known, &found, &job, operator).await;
             let code = outcome.code();
-            if ended.send(tools::Result { number, outcome, attempts }).await.is_err() {
+            if ended.send(Ended::Job(tools::Result { number, outcome, attempts })).await.is_err() {
                 let tool = job.tool.name.to_string();
                 operator.say(&Notice::ToolEndedAfterCall { tool, outcome: code });
             }
@@ -76,12 +116,18 @@ impl Jobs {
         self.tasks
     }
 
-    /// The next end of a job.
-    pub(super) async fn next(&mut self) -> tools::Result {
+    /// What ends next.
+    pub(super) async fn next(&mut self) -> Ended {
         match self.results.recv().await {
-            Some(result) => {
+            Some(Ended::Job(result)) => {
                 self.running.remove(&result.number);
-                result
+                Ended::Job(result)
+            }
+            Some(Ended::Lookup(name, found)) => {
+                if let Some(found) = &found {
+                    self.found.insert(name.to_string(), found.clone());
+                }
+                Ended::Lookup(name, found)
             }
             // This struct holds a sender, so that the channel does not close.
             None => std::future::pending().await,
@@ -90,11 +136,16 @@ impl Jobs {
 }
 
 /// Carries out one job: what came of it, and how many requests were made.
-async fn carry_out(client: &ToolClient, known: &Knowledge, job: &Job, operator: Operator) -> (Outcome, u32) {
+async fn carry_out(
+    client: &ToolClient,
+    known: &Knowledge,
+    found: &Value,
+    job: &Job,
+    operator: Operator,
+) -> (Outcome, u32) {
     let Job { tool, arguments, key, .. } = job;
-    let (lookup, secret) =
-        (Value::Null, |name: &str| known.secrets.get(name).map(|secret| secret.expose().to_owned()));
-    let facts = Facts { call: &known.call, vars: &known.vars, lookup: &lookup };
+    let secret = |name: &str| known.secret(name);
+    let facts = Facts { call: &known.call, vars: &known.vars, lookup: found };
     let say = |cause: Detail| operator.say(&Notice::ToolFailed { tool: tool.name.to_string(), cause });
     let request = match tool.request(&facts, arguments, key, &secret) {
         Ok(request) => request,
@@ -115,8 +166,7 @@ async fn carry_out(client: &ToolClient, known: &Knowledge, job: &Job, operator: 
     let Carried { result, attempts } = client.carry_out(&errand).await;
     let outcome = match result {
         Ok(response) => {
-            let masks = Masks::new(known.secrets.values().map(Secret::expose));
-            let mapped = tool.outcome(&response, &facts, arguments, &masks);
+            let mapped = tool.outcome(&response, &facts, arguments, &known.masks());
             match &mapped.fault {
                 Some(fault) => say(Detail::new(fault)),
                 None if response.status >= 500 || matches!(mapped.outcome, Outcome::Unavailable) => {
@@ -132,4 +182,35 @@ async fn carry_out(client: &ToolClient, known: &Knowledge, job: &Job, operator: 
         }
     };
     (outcome, attempts)
+}
+
+/// Looks something up: what was found, if anything was.
+async fn look_up(
+    client: &ToolClient,
+    known: &Knowledge,
+    lookup: &Lookup,
+    operator: Operator,
+) -> Option<Value> {
+    let none = Value::Object(Map::new());
+    let facts = Facts { call: &known.call, vars: &known.vars, lookup: &none };
+    let say = |cause: Detail| {
+        operator.say(&Notice::LookupFailed { lookup: lookup.name.to_string(), cause });
+        None
+    };
+    let request = match lookup.request.render(&facts, &Value::Null, &|name: &str| known.secret(name), None) {
+        Ok(request) => request,
+        Err(error) => return say(Detail::new(&error)),
+    };
+    let errand = Errand { request: &request, effect: Effect::Read, idempotent: false, timeout: LOOKUP };
+    match client.carry_out(&errand).await.result {
+        // That there is no such customer is no fault.
+        Ok(response) if response.status >= 400 && response.status != 404 => {
+            say(Detail::new(format!("HTTP {}", response.status)))
+        }
+        Ok(response) => match lookup.mapping.found(&response, &facts, &known.masks()) {
+            Ok(found) => found,
+            Err(error) => say(Detail::new(&error)),
+        },
+        Err(failure) => say(Detail::new(&failure)),
+    }
 }

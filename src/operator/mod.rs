@@ -31,7 +31,7 @@ pub use notices::Notice;
 pub use setting::{Allowed, Found, Origin, Place, Remark};
 pub use tool_fault::SectionFault;
 pub(crate) use words::Said;
-pub use words::{Code, Complaint, Detail, LinkFault, Remedy, is_yes};
+pub use words::{Code, Complaint, Detail, LinkFault, Remedy, is_yes, weekday};
 
 /// The language of the operator's lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -6,6 +6,8 @@
 use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
 
+use chrono::Weekday;
+
 use super::Language;
 use crate::number::{ChannelName, mask_numbers};
 use crate::units::Cost;
@@ -14,6 +16,14 @@ use crate::units::Cost;
 #[must_use]
 pub fn is_yes(answer: &str) -> bool {
     ["s", "si", "sí", "y", "yes"].contains(&answer.trim().to_lowercase().as_str())
+}
+
+/// The name of a day of the week.
+#[must_use]
+pub fn weekday(language: Language, day: Weekday) -> &'static str {
+    let spanish = ["lunes", "martes", "miércoles", "jueves", "viernes", "sábado", "domingo"];
+    let english = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+    language.choose(spanish, english)[day.num_days_from_monday() as usize]
 }
 
 /// Anything that can stand in a sentence.

@@ -2,12 +2,15 @@
 //!
 //! Every field here is documented by the API: the server rejects a whole event that has one unknown key.
 
+use std::fmt;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::dialect::Dialect;
 use super::{ItemId, ResponseId};
+use crate::number::mask_numbers;
 
 /// A client event other than audio; for audio see [`append`].
 #[derive(Debug, Clone, PartialEq)]
@@ -63,8 +66,8 @@ pub enum ClientEvent {
     },
 }
 
-/// An item that the program adds to the conversation.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// An item that the program adds to the conversation. `Debug` masks the telephone numbers in its texts.
+#[derive(Clone, PartialEq, Eq)]
 pub enum NewItem {
     /// `function_call_output`: the result of a function call that the model made.
     FunctionOutput {
@@ -102,6 +105,17 @@ pub enum Role {
     Caller,
     /// The model: what the model said.
     Assistant,
+}
+
+impl fmt::Debug for NewItem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, text) = match self {
+            Self::FunctionOutput { output, .. } => ("FunctionOutput", output),
+            Self::FunctionCall { arguments, .. } => ("FunctionCall", arguments),
+            Self::Message { text, .. } => ("Message", text),
+        };
+        f.debug_tuple(kind).field(&mask_numbers(text)).finish()
+    }
 }
 
 impl NewItem {

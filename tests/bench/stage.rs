@@ -51,6 +51,7 @@ fn settings(keep: Keep) -> Settings {
             max_output_tokens: None,
             tools: Vec::new(),
         },
+        greeting_template: None,
         tools: Vec::new(),
         greeting: None,
         recording_notice: None,
@@ -100,6 +101,7 @@ impl Stage {
             ssrc: 1,
             sequence: 1,
             timestamp: 1,
+            known: openai_inbound_calls::call::Known::default(),
         };
         let call = Call::new(now, Arc::new(settings(keep)), seed);
         let caller = Stream::new(2, 1, 1);

@@ -7,6 +7,7 @@
 mod asterisk;
 mod evidence;
 mod exchange;
+mod knowledge;
 mod ladder;
 mod model;
 mod oracle;

@@ -37,6 +37,7 @@ pub(crate) enum Happened {
     Text(String),
     Ended(SessionEnd),
     Tool(tools::Result),
+    LookedUp(Arc<str>, Option<serde_json::Value>),
 }
 
 impl World {
@@ -66,6 +67,7 @@ impl World {
             ssrc: first as u32,
             sequence: (first >> 32) as u16,
             timestamp: second as u32,
+            known: self.known.clone(),
         };
         self.print(&seed);
         self.tasks.push(Task {
@@ -250,6 +252,9 @@ impl World {
                 task.call.handle(now, Input::SessionEnded(end)).collect()
             }
             Some(Happened::Tool(result)) => task.call.handle(now, Input::Tool(result)).collect(),
+            Some(Happened::LookedUp(name, value)) => {
+                task.call.handle(now, Input::LookedUp { name: &name, value }).collect()
+            }
             Some(Happened::Text(text)) => return self.handle_text(index, &text),
         };
         self.perform_all(index, outputs);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use openai_inbound_calls::call::tools::{Job, JobNumber, Result};
 use openai_inbound_calls::tool::Outcome;
+use serde_json::Value;
 
 use super::ladder::Lane;
 use super::task::Happened;
@@ -46,6 +47,11 @@ impl World {
     /// A call has no use for a job any more.
     pub(crate) fn let_job_go(&mut self, number: JobNumber) {
         self.toolbox.let_go.push(number);
+    }
+
+    /// A look-up of this call comes.
+    pub(crate) fn looked_up(&mut self, task: usize, name: &str, value: Option<Value>) {
+        self.happen(task, Happened::LookedUp(name.into(), value));
     }
 
     /// A tool brings something.

@@ -15,7 +15,7 @@ use openai_inbound_calls::call::ledger::{Price, Prices, Rates};
 use openai_inbound_calls::call::limits::Limits;
 use openai_inbound_calls::call::source::Trust;
 use openai_inbound_calls::call::tools::Result;
-use openai_inbound_calls::call::{Call, Report, Settings};
+use openai_inbound_calls::call::{Call, Known, Report, Settings};
 use openai_inbound_calls::exchange::{Agent, Agents, Rules};
 use openai_inbound_calls::operator::{LinkFault, Notice};
 use openai_inbound_calls::realtime::dialect::{
@@ -229,6 +229,8 @@ pub(crate) struct World {
     pub(crate) script: Arc<Script>,
     pub(crate) asterisk: Asterisk,
     pub(crate) toolbox: Toolbox,
+    /// What is known of the calls to come.
+    pub(crate) known: Known,
     pub(crate) phones: Vec<Phone>,
     pub(crate) tasks: Vec<Task>,
     /// The calls that run, by their daemon and caller.
@@ -303,6 +305,7 @@ pub(crate) fn settings() -> Settings {
             max_output_tokens: None,
             tools: Vec::new(),
         },
+        greeting_template: None,
         tools: Vec::new(),
         greeting: Some("Hola, ¿en qué puedo ayudarle?".into()),
         recording_notice: None,
@@ -378,6 +381,7 @@ impl World {
             script: Arc::new(Script::default()),
             asterisk: Asterisk::new(now, asterisk::Settings { seed, ..asterisk }),
             toolbox: Toolbox::default(),
+            known: Known::default(),
             phones: Vec::new(),
             tasks: Vec::new(),
             live: HashMap::new(),

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{get, post};
 use openai_inbound_calls::sim::caller::Step;
@@ -45,6 +45,11 @@ async fn slots(
     json!({"slots": [{"start": "09:00", "free": true}, {"start": "10:00", "free": false}]}).to_string()
 }
 
+async fn customers(RawQuery(query): RawQuery) -> String {
+    let known = query.as_deref() == Some("phone=3001234567");
+    if known { json!([{"id": 7, "name": "Ana"}]).to_string() } else { "[]".to_owned() }
+}
+
 async fn book(State(clinic): State<Shared>, headers: HeaderMap, body: String) -> (StatusCode, String) {
     let mut clinic = locked(&clinic);
     let body = serde_json::from_str(&body).expect("JSON");
@@ -61,6 +66,7 @@ async fn clinic() -> (Shared, tempfile::TempDir, JoinSet<()>) {
     let clinic = Shared::default();
     let routes = Router::new()
         .route("/days/{day}/slots", get(slots))
+        .route("/customers", get(customers))
         .route("/appointments", post(book))
         .with_state(Arc::clone(&clinic));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -71,6 +77,14 @@ async fn clinic() -> (Shared, tempfile::TempDir, JoinSet<()>) {
     let agent = format!(
         r#"
 numbers = ["3241000752"]
+greeting = "Clínica Sol{{{{ ', ' ~ lookup.customer.name if lookup.customer else '' }}}}. ¿En qué le ayudo?"
+
+[[lookup]]
+name = "customer"
+request = "GET {origin}/customers"
+query = {{ phone = "{{{{ call.caller }}}}" }}
+patience = 5
+result = "{{{{ {{'id': body[0].id, 'name': body[0].name}} if body else none }}}}"
 
 [[tool]]
 name = "free_slots"
@@ -91,6 +105,7 @@ request = "POST {origin}/appointments"
 [tool.body]
 start = "{{{{ args.start }}}}"
 phone = "{{{{ call.caller }}}}"
+customer = "{{{{ lookup.customer.id }}}}"
 [tool.parameters]
 start = {{ type = "string" }}
 "#
@@ -116,6 +131,7 @@ async fn an_appointment_is_booked_once_after_the_callers_yes() {
         Answer::pattern("Ya está reservada.", 700, 6),
     ];
     let world = World::new(Script { answers, ..Script::default() });
+    world.openai.watch();
     let path = folder.path().display().to_string();
     let program = world.program(&[("AGENTS_DIR", &path), ("CRM_TOKEN", "s3cret-token")]).await;
     let turn = |n: u8| [&listen()[..], &[Step::Say(pattern(600, 100 + n))]].concat();
@@ -124,6 +140,14 @@ async fn an_appointment_is_booked_once_after_the_callers_yes() {
     world.over(call).await;
     assert_no_violations(&world.session());
 
+    let said = world.session().said();
+    let by_client: Vec<_> =
+        said.iter().filter(|said| said.by_client).map(|said| said.text.as_str()).collect();
+    let facts =
+        by_client.iter().position(|text| text.contains("These are data")).expect("the facts are told");
+    let greeting =
+        by_client.iter().position(|text| text.contains("Clínica Sol, Ana.")).expect("the greeting");
+    assert!(facts < greeting && by_client[facts].contains("3001234567"), "{by_client:?}");
     let asked = locked(&clinic).asked.clone();
     assert_eq!(asked, [("2026-12-02".to_owned(), "Bearer s3cret-token".to_owned())]);
     // The server failed once, and got the same key again.
@@ -132,7 +156,7 @@ async fn an_appointment_is_booked_once_after_the_callers_yes() {
         panic!("one booking, in two attempts: {booked:?}")
     };
     assert!(first == second && first.len() == 22, "{booked:?}");
-    assert_eq!(*body, json!({"start": "09:00", "phone": "3001234567"}));
+    assert_eq!(*body, json!({"start": "09:00", "phone": "3001234567", "customer": 7}));
 
     let api = Api::of(&program).await;
     let finished = api.only("finished").await;

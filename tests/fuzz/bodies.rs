@@ -142,6 +142,7 @@ fn seed() -> Seed {
         ssrc: 1,
         sequence: u16::MAX,
         timestamp: u32::MAX,
+        known: openai_inbound_calls::call::Known::default(),
     }
 }
 
@@ -162,6 +163,7 @@ fn settings_of_call() -> Settings {
             max_output_tokens: None,
             tools: Vec::new(),
         },
+        greeting_template: None,
         tools: Vec::new(),
         greeting: Some("Hello.".into()),
         recording_notice: None,

@@ -35,6 +35,14 @@ macro_rules! of_agents {
     ToolFailed { tool: String, cause: Detail } => Warn,
         "La herramienta {tool} no dio un resultado útil: {cause}",
         "The tool {tool} brought no useful result: {cause}";
+    /// The greeting could not be made of its template.
+    GreetingFailed { cause: Detail } => Warn,
+        "No se pudo formar el saludo con los datos de la llamada: {cause}",
+        "The greeting could not be made of the data of the call: {cause}";
+    /// A look-up brought nothing that can be used.
+    LookupFailed { lookup: String, cause: Detail } => Warn,
+        "La consulta {lookup} no dio un resultado útil: {cause}",
+        "The look-up {lookup} brought no useful result: {cause}";
     /// A tool that writes has ended after its call.
     ToolEndedAfterCall { tool: String, outcome: &'static str } => Info,
         "La herramienta {tool} terminó después de la llamada: {outcome}",
