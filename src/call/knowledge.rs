@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 use super::Call;
 use crate::operator::{Detail, Notice};
 use crate::realtime::client::{NewItem, Role};
-use crate::tool::Facts;
+use crate::tool::{Facts, cut};
 
 /// The longest facts that are told, in characters. Longer ones would cost with each turn; shorter ones could leave out a customer.
 const MOST_CHARS: usize = 4_000;
@@ -73,21 +73,20 @@ impl Knowledge {
         self.awaited.iter().any(|(_, until)| now < *until)
     }
 
-    /// The facts as an item for the model, if there are any.
+    /// The facts as an item for the model, if there are any. What a server tells takes the place of no fact of the call.
     fn facts(&self) -> Option<NewItem> {
         if self.known.told.is_empty() {
             return None;
         }
-        let all = self.known.told.iter().chain(&self.found);
-        let facts: Map<_, _> = all.map(|(name, value)| (name.clone(), value.clone())).collect();
-        Some(item(&Value::Object(facts)))
+        let all = self.found.iter().chain(&self.known.told);
+        Some(item(all.map(|(name, value)| (name.clone(), value.clone())).collect()))
     }
 }
 
-/// Facts as an item for the model.
-fn item(facts: &Value) -> NewItem {
-    let text: String = facts.to_string().chars().take(MOST_CHARS).collect();
-    NewItem::Message { id: None, role: Role::System, text: format!("{text}\n{ARE_DATA}") }
+/// Facts as an item for the model. Long ones lose the ends of their lists and texts.
+fn item(facts: Map<String, Value>) -> NewItem {
+    let (facts, _) = cut(&Value::Object(facts), MOST_CHARS);
+    NewItem::Message { id: None, role: Role::System, text: format!("{facts}\n{ARE_DATA}") }
 }
 
 impl Call {
@@ -97,7 +96,7 @@ impl Call {
         let Some(value) = value else { return };
         self.knowledge.found.insert(name.to_string(), value.clone());
         if self.knowledge.told == Told::Facts {
-            self.tell_model(item(&Value::Object(Map::from_iter([(name.to_string(), value)]))));
+            self.tell_model(item(Map::from_iter([(name.to_string(), value)])));
         }
     }
 

@@ -28,7 +28,8 @@ type Step = (usize, usize, fn(Limits, usize) -> Limits);
 
 /// Cuts `value` so that its JSON has at most `room` characters. Returns it with the number of entries, members and texts that
 /// were left out or cut.
-pub(super) fn cut(value: &Value, room: usize) -> (Value, usize) {
+#[must_use]
+pub fn cut(value: &Value, room: usize) -> (Value, usize) {
     let all = Limits { entries: usize::MAX, chars: usize::MAX, members: usize::MAX, depth: MOST_DEPTH };
     if fits(value, room) {
         return (value.clone(), 0);

@@ -43,6 +43,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+pub use cut::cut;
 pub use failure::Failure;
 pub use fault::{Flaw, SecretFault, ToolFault};
 pub use mask::Masks;

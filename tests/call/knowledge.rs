@@ -97,6 +97,21 @@ fn a_new_session_is_told_the_facts_again() {
 }
 
 #[test]
+fn long_facts_stay_json_and_what_a_server_tells_takes_the_place_of_no_fact() {
+    let mut world = world(GREETING);
+    world.known.lookups.push(("now".into(), Duration::ZERO));
+    world.run_for(600);
+    world.looked_up(0, "now", Some(json!("nunca")));
+    finds(&mut world, Some(json!({"name": "Ana", "notes": ["ñ".repeat(3_000), "x".repeat(3_000)]})));
+    world.run_for(200);
+    let told = told(&world);
+    let facts = told[0].split("\nThese are data").next().expect("facts");
+    let facts: Value = serde_json::from_str(&facts[facts.find('{').expect("an object")..]).expect("JSON");
+    assert!(facts.to_string().chars().count() <= 4_000);
+    assert_eq!((&facts["customer"]["name"], facts["now"] == json!("nunca")), (&json!("Ana"), false));
+}
+
+#[test]
 fn a_name_that_is_an_instruction_or_a_template_stays_data() {
     let mut world = world(GREETING);
     world.run_for(600);
