@@ -3,39 +3,34 @@
 //! The next thing that happens is the earliest deadline of everything; nothing sleeps and nothing is left to chance but
 //! what a seed decides. A test moves the clock with [`World::run_to`] and interferes in between.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+mod dice;
+mod network;
+mod phone;
+mod settings;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use openai_inbound_calls::agents::Roster;
 use openai_inbound_calls::ari::ChannelId;
-use openai_inbound_calls::ari::request::{Reply, Request};
 use openai_inbound_calls::call::glance::Glance;
-use openai_inbound_calls::call::ledger::{Price, Prices, Rates};
-use openai_inbound_calls::call::limits::Limits;
-use openai_inbound_calls::call::source::Trust;
-use openai_inbound_calls::call::tools::Result;
 use openai_inbound_calls::call::{Call, Known, Report, Settings};
-use openai_inbound_calls::exchange::{Agent, Agents, Rules};
-use openai_inbound_calls::operator::{LinkFault, Notice};
-use openai_inbound_calls::realtime::dialect::{
-    Dialect, LanguageKey, SessionSettings, Transcription, TurnDetection,
-};
-use openai_inbound_calls::realtime::error::Refusal;
-use openai_inbound_calls::sim::asterisk::{
-    self, Asterisk, CallerId, Emit, Ending, IncomingCall, SocketId, Stop,
-};
-use openai_inbound_calls::sim::caller::{Caller, Doing, Step};
-use openai_inbound_calls::sim::realtime::{Outgoing, Script, Session};
-use openai_inbound_calls::sim::wire::{Impairment, Wire};
-use openai_inbound_calls::units::MicroUsd;
+use openai_inbound_calls::operator::Notice;
+use openai_inbound_calls::sim::asterisk::{self, Asterisk, CallerId, Emit, Ending, Stop};
+use openai_inbound_calls::sim::realtime::{Script, Session};
+use openai_inbound_calls::sim::wire::Wire;
 
-use super::exchange::{Asker, Daemon, Machine};
+use super::exchange::{Daemon, Machine};
 use super::ladder::{Ladder, Lane, Show};
 use super::oracle::Oracle;
 use super::recording::Recorded;
 use super::task::Happened;
 use super::toolbox::Toolbox;
+
+pub(crate) use dice::Dice;
+pub(crate) use network::{Due, Network};
+pub(crate) use phone::{Phone, mark};
+pub(crate) use settings::{only_agent, prices, rules, settings};
 
 pub(crate) const MS: Duration = Duration::from_millis(1);
 pub(crate) const FRAME: Duration = Duration::from_millis(20);
@@ -43,109 +38,6 @@ pub(crate) const FRAME: Duration = Duration::from_millis(20);
 pub(crate) const WALL: i64 = 1_795_180_048;
 /// More steps than this at one instant are a loop.
 const STEPS_AT_ONCE: u32 = 10_000;
-
-/// Reproducible chance (SplitMix64).
-#[derive(Debug, Clone)]
-pub(crate) struct Dice(pub(crate) u64);
-
-impl Dice {
-    pub(crate) fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    /// 0 to `end`, not included.
-    pub(crate) fn below(&mut self, end: u64) -> u64 {
-        self.roll() % end.max(1)
-    }
-
-    /// Once in so many times.
-    pub(crate) fn one_in(&mut self, times: u64) -> bool {
-        self.below(times) == 0
-    }
-
-    /// So many milliseconds at most.
-    pub(crate) fn ms(&mut self, most: u64) -> Duration {
-        Duration::from_micros(self.below(most * 1_000 + 1))
-    }
-}
-
-/// How long messages take.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Network {
-    /// ARI requests and their answers, each way, and up to so much more; they overtake each other.
-    pub(crate) ari: (Duration, Duration),
-    /// ARI events, in order.
-    pub(crate) events: (Duration, Duration),
-    /// The model's WebSocket, each way, in order.
-    pub(crate) model: (Duration, Duration),
-    /// From wanting a session to the open WebSocket.
-    pub(crate) connect: Duration,
-    /// RTP between Asterisk and us, each way.
-    pub(crate) media: Impairment,
-    /// RTP between a phone and Asterisk, each way.
-    pub(crate) phone: Impairment,
-}
-
-impl Default for Network {
-    fn default() -> Self {
-        Self {
-            ari: (2 * MS, Duration::ZERO),
-            events: (MS, Duration::ZERO),
-            model: (20 * MS, Duration::ZERO),
-            connect: 100 * MS,
-            media: Impairment { latency: MS, ..Impairment::default() },
-            phone: Impairment { latency: 5 * MS, ..Impairment::default() },
-        }
-    }
-}
-
-/// Something under way.
-#[derive(Debug)]
-pub(crate) enum Due {
-    /// An ARI request arrives at Asterisk.
-    Request { asker: Asker, request: Request, sent: Instant },
-    /// Its answer arrives at us.
-    Reply { asker: Asker, request: Request, reply: Reply },
-    /// An ARI event arrives at us.
-    Event { socket: SocketId, text: String },
-    /// We notice that the ARI socket is gone.
-    LinkLost { socket: SocketId },
-    /// A daemon's ARI link connects, if the daemon still lives this life.
-    Connect { daemon: usize, life: u64 },
-    /// The upgrade request of a call's session arrives at the model's server.
-    Upgrade { task: usize, epoch: u64 },
-    /// The upgrade is through, or refused.
-    Upgraded { task: usize, epoch: u64, end: Option<(Option<Refusal>, LinkFault)> },
-    /// A text arrives at the server.
-    ToModel { server: usize, text: String },
-    /// The server sees our end of the connection closed.
-    ToModelClosed { server: usize },
-    /// Our pong arrives at the server.
-    Pong { server: usize },
-    /// Something of the server arrives at us.
-    FromModel { server: usize, what: Outgoing },
-    /// A tool brings something.
-    Tool { task: usize, result: Result },
-    /// We notice that the connection is broken.
-    Broken { task: usize, epoch: u64, cause: LinkFault },
-}
-
-/// A caller with his phone and its network.
-#[derive(Debug)]
-pub(crate) struct Phone {
-    pub(crate) caller: Caller,
-    pub(crate) up: Wire,
-    pub(crate) down: Wire,
-    /// The first bytes of every loud frame it sent, and of every one that was sent to it.
-    pub(crate) said: HashSet<[u8; 8]>,
-    pub(crate) may_hear: HashSet<[u8; 8]>,
-    /// What the sessions of this caller's call do, connection by connection; the last one repeats.
-    pub(crate) scripts: Vec<Arc<Script>>,
-}
 
 /// One call's task.
 #[derive(Debug)]
@@ -250,6 +142,8 @@ pub(crate) struct World {
     pub(crate) reloads: bool,
     /// Callers in the application of whom no daemon takes care, and for how long already while one could.
     pub(crate) alone: HashMap<String, (Instant, Duration)>,
+    /// What is left in Asterisk of calls that are over, and for how long already while a daemon could remove it.
+    pub(crate) orphans: HashMap<String, (Instant, Duration)>,
     pub(crate) link_order: Instant,
     /// Until then the packets of Asterisk to a call wait, and then come all at once.
     pub(crate) held_up: Option<(usize, Instant)>,
@@ -263,86 +157,6 @@ pub(crate) struct World {
     pub(crate) queue: BTreeMap<(Instant, u64), Due>,
     queued: u64,
     steps: u32,
-}
-
-/// A micro-dollar for each token and for each millisecond of transcribed sound.
-pub(crate) fn prices() -> Prices {
-    let rate = MicroUsd::from_usd(1.0);
-    let rates = Rates {
-        text_in: rate,
-        audio_in: rate,
-        cached_text_in: rate,
-        cached_audio_in: rate,
-        text_out: rate,
-        audio_out: rate,
-    };
-    Prices {
-        conversation: Some(Price::Tokens(rates)),
-        transcription: Some(Price::Minute(MicroUsd::new(60_000))),
-        dated: "2026-11-20".into(),
-    }
-}
-
-/// The settings most tests use.
-pub(crate) fn settings() -> Settings {
-    Settings {
-        app: "openai-app".into(),
-        model: "gpt-realtime-2.1".into(),
-        session: SessionSettings {
-            dialect: Dialect::Ga,
-            instructions: "Atiende el teléfono.".into(),
-            voice: "marin".into(),
-            transcription: Some(Transcription {
-                model: "gpt-transcribe".into(),
-                language: Some("es".into()),
-                language_key: LanguageKey::Languages,
-            }),
-            turn_detection: TurnDetection::Server { threshold: 0.5, prefix_padding_ms: 300, silence_ms: 500 },
-            interrupt: true,
-            noise_reduction: None,
-            speed: 1.0,
-            reasoning_effort: None,
-            max_output_tokens: None,
-            tools: Vec::new(),
-        },
-        greeting_template: None,
-        tools: Vec::new(),
-        greeting: Some("Hola, ¿en qué puedo ayudarle?".into()),
-        recording_notice: None,
-        uplink_frames_per_append: 1,
-        keep: openai_inbound_calls::call::record::Keep::ALL,
-        apology: None,
-        fallback: None,
-        limits: Limits::default(),
-        prices: prices(),
-        tells_keys: false,
-        may_hang_up: false,
-        destinations: Vec::new(),
-        trust: Trust::Learn,
-        media_networks: Some(["127.0.0.0/8".parse().expect("a network")].into()),
-    }
-}
-
-/// The agents, of which there is only the one that the environment describes.
-pub(crate) fn only_agent(settings: &Arc<Settings>) -> Agents {
-    Agents::new(Agent::of_environment(Arc::clone(settings)), Vec::new(), Roster::default())
-}
-
-/// What the exchange of most tests goes by.
-pub(crate) fn rules() -> Rules {
-    Rules {
-        settings: Arc::new(settings()),
-        agents: only_agent(&Arc::new(settings())),
-        max_calls: usize::MAX,
-        max_day_cost: None,
-        max_calls_per_caller_hour: None,
-        judges_strain: true,
-        spends_without_limit: true,
-        shutdown_grace: Duration::from_secs(60),
-        asterisk: "asterisk:8088".into(),
-        local_ip: [10, 0, 0, 1].into(),
-        ports: 10_000..=20_000,
-    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "virtual time has to begin at some instant")]
@@ -394,6 +208,7 @@ impl World {
             machine_since: now,
             reloads: false,
             alone: HashMap::new(),
+            orphans: HashMap::new(),
             link_order: now,
             held_up: None,
             ari_down_until: None,
@@ -432,44 +247,6 @@ impl World {
     /// The servers write what they say in another way.
     pub(crate) fn server_writes(&mut self, way: impl Fn(String) -> String + 'static) {
         self.server_writes = Box::new(way);
-    }
-
-    /// A call comes in that the dialplan has answered; its phone then does this.
-    pub(crate) fn dial(&mut self, steps: Vec<Step>) -> usize {
-        self.dial_as(IncomingCall::default(), steps)
-    }
-
-    /// A call comes in that rings.
-    pub(crate) fn ring(&mut self, steps: Vec<Step>) -> usize {
-        self.dial_as(IncomingCall { answered: false, ..IncomingCall::default() }, steps)
-    }
-
-    pub(crate) fn dial_as(&mut self, call: IncomingCall, steps: Vec<Step>) -> usize {
-        let (now, seed) = (self.now, self.dice.roll());
-        self.phones.push(Phone {
-            caller: Caller::new(now, steps, seed),
-            up: Wire::new(seed + 1, self.network.phone),
-            down: Wire::new(seed + 2, self.network.phone),
-            said: HashSet::new(),
-            may_hear: HashSet::new(),
-            scripts: Vec::new(),
-        });
-        let CallerId(phone) = self.asterisk.incoming_call(now, call);
-        assert_eq!(phone + 1, self.phones.len());
-        self.drain_asterisk();
-        phone
-    }
-
-    /// The caller puts down the receiver now.
-    pub(crate) fn hang_up(&mut self, phone: usize) {
-        self.asterisk.caller_hangs_up(self.now, CallerId(phone));
-        self.drain_asterisk();
-    }
-
-    /// The phone transfers a customer with this number to us, and is theirs from then on.
-    pub(crate) fn transfer(&mut self, phone: usize, number: &str) {
-        self.asterisk.transfer(self.now, CallerId(phone), number);
-        self.drain_asterisk();
     }
 
     pub(crate) fn stop_asterisk(&mut self, how: Stop) {
@@ -569,42 +346,6 @@ impl World {
         self.hold_daemons();
     }
 
-    fn step_phone(&mut self, index: usize) {
-        let now = self.now;
-        let phone = &mut self.phones[index];
-        if phone.caller.deadline().is_some_and(|at| at <= now) {
-            phone.caller.advance(now);
-        }
-        while let Some(doing) = self.phones[index].caller.poll() {
-            match doing {
-                Doing::Send(datagram) => {
-                    let phone = &mut self.phones[index];
-                    phone.said.extend(mark(&datagram[12..]));
-                    phone.up.send(now, datagram);
-                }
-                Doing::HangUp => self.hang_up(index),
-                Doing::Hold(on) => {
-                    self.asterisk.hold(now, CallerId(index), on);
-                    self.drain_asterisk();
-                }
-            }
-        }
-        let phone = &mut self.phones[index];
-        phone.up.advance(now);
-        phone.down.advance(now);
-        while let Some(datagram) = self.phones[index].down.poll() {
-            self.phones[index].caller.hear(now, &datagram);
-        }
-        let mut any = false;
-        while let Some(datagram) = self.phones[index].up.poll() {
-            self.asterisk.caller_datagram(now, CallerId(index), &datagram);
-            any = true;
-        }
-        if any {
-            self.drain_asterisk();
-        }
-    }
-
     /// Carries what comes out of Asterisk to where it belongs.
     pub(crate) fn drain_asterisk(&mut self) {
         while let Some(emit) = self.asterisk.poll() {
@@ -647,9 +388,4 @@ impl World {
         self.link_order = self.link_order.max(at);
         self.link_order
     }
-}
-
-/// The first bytes of a frame, by which it is known again; none of a silent one.
-pub(crate) fn mark(frame: &[u8]) -> Option<[u8; 8]> {
-    frame.first_chunk().copied().filter(|mark| *mark != [0xFF; 8])
 }

@@ -1,6 +1,8 @@
 //! Does what `src/daemon` does for the PBX side, without sockets and tasks: carries what happens to each daemon's exchange,
 //! and does what comes out of it. Decides nothing: the exchange is the product's own.
 
+mod invariants;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,11 +11,13 @@ use openai_inbound_calls::ari::request::{Reply, Request};
 use openai_inbound_calls::ari::{ChannelId, Unreached};
 use openai_inbound_calls::end_reason::EndReason;
 use openai_inbound_calls::exchange::counters::{Counters, ThreadTime, ThreadTimes};
-use openai_inbound_calls::exchange::readiness::{AsteriskLink, Readiness};
-use openai_inbound_calls::exchange::{Agent, ErrandId, Exchange, Input, Moment, Output, Rules};
+use openai_inbound_calls::exchange::readiness::Readiness;
+use openai_inbound_calls::exchange::{ErrandId, Exchange, Input, Moment, Output, Rules};
 use openai_inbound_calls::operator::Notice;
 use openai_inbound_calls::sim::asterisk::SocketId;
 use openai_inbound_calls::units::MicroUsd;
+
+use invariants::Stop;
 
 use super::ladder::Lane;
 use super::task::Happened;
@@ -24,16 +28,6 @@ const NOT_READY: Duration = Duration::from_millis(300);
 const RETRY: Duration = Duration::from_millis(500);
 /// Seconds.
 const DAY: i64 = 86_400;
-/// After so long a call of an overloaded machine has shown that it is.
-const OVERLOAD_SHOWS: Duration = Duration::from_millis(2_500);
-/// After so long a machine that is busy all the time has shown that the daemon is full.
-const FULL_SHOWS: Duration = Duration::from_millis(2_500);
-/// A daemon whose application another program had may be without the application for so long after that program has ended:
-/// the pause between two questions, and answers that are late or lost.
-const MOST_DEAF: Duration = Duration::from_secs(20);
-/// A caller may be in the application for so long without a call or an errand while a daemon is connected: until the event
-/// of their coming has arrived.
-const MOST_ALONE: Duration = Duration::from_secs(1);
 
 /// One daemon, from its first start on.
 #[derive(Debug)]
@@ -60,6 +54,8 @@ pub(crate) struct Daemon {
     earlier: (i64, Vec<(Arc<str>, MicroUsd)>),
     /// For how long nobody has had the application although this daemon could have it, and until when that was counted.
     deaf: (Duration, Instant),
+    /// How far it is with its end.
+    stop: Stop,
 }
 
 /// What the machine has to do.
@@ -100,6 +96,7 @@ impl World {
             refuses: false,
             earlier: (0, Vec::new()),
             deaf: (Duration::ZERO, self.now),
+            stop: Stop::default(),
         });
         let daemon = self.daemons.len() - 1;
         self.feed(daemon, Input::Tick);
@@ -135,6 +132,7 @@ impl World {
         let exchange = &self.daemons[daemon].exchange;
         assert!(exchange.deadline().is_none_or(|at| at > self.now), "a deadline in the past");
         if exchange.is_over() {
+            self.hold_end(daemon);
             self.exit(daemon);
         }
     }
@@ -157,6 +155,7 @@ impl World {
                 }
             }
             Output::Ari(errand, request) => {
+                self.hold_request(daemon, &request);
                 let life = self.daemons[daemon].life;
                 self.request(Asker::Errand { daemon, life, errand }, request);
             }
@@ -165,7 +164,10 @@ impl World {
                 self.feed(daemon, Input::Lost(None));
                 self.connect_after(daemon, NOT_READY);
             }
-            Output::Leave => self.disconnect(daemon),
+            Output::Leave => {
+                self.daemons[daemon].stop.has_left = true;
+                self.disconnect(daemon);
+            }
             Output::Measure => self.measure(daemon),
             Output::TryAddress => self.feed(daemon, Input::AddressTried(Ok(()))),
             Output::Notice(_, notice) => self.daemons[daemon].notices.push(notice),
@@ -293,6 +295,7 @@ impl World {
         match asker {
             Asker::Task(task) => self.call_replied(task, request, reply),
             Asker::Errand { errand, .. } => {
+                self.watch_reply(daemon, &request, &reply);
                 self.feed(daemon, Input::Ari { errand, request: &request, reply: &reply });
             }
         }
@@ -317,6 +320,7 @@ impl World {
         let (at, it) = (self.moment(), &mut self.daemons[daemon]);
         (it.exchange, it.is_gone, it.refuses) = (Exchange::new(at, rules), false, false);
         it.earlier = (0, Vec::new());
+        it.stop = Stop::default();
         self.feed(daemon, Input::Tick);
         self.connect_after(daemon, Duration::from_millis(ms));
     }
@@ -362,6 +366,8 @@ impl World {
         rules.shutdown_grace = Duration::from_millis(grace_ms);
         let rules = rules.clone();
         self.feed(daemon, Input::Reload(Box::new(rules)));
+        let grace_ends = self.now + Duration::from_millis(grace_ms);
+        self.daemons[daemon].stop.grace_ends.get_or_insert(grace_ends);
         self.feed(daemon, Input::Stop);
     }
 
@@ -380,56 +386,6 @@ impl World {
         (self.machine, self.machine_since) = (machine, self.now);
     }
 
-    /// What must be true when a daemon takes a caller. It is reckoned here without the exchange's own figures.
-    fn hold_admission(&self, daemon: usize, agent: &Agent) {
-        let Daemon { exchange, rules, life, .. } = &self.daemons[daemon];
-        assert!(!exchange.is_stopping(), "nobody is taken while the daemon stops");
-        let running = self.live.keys().filter(|(of, _)| *of == daemon).count();
-        assert!(running < rules.max_calls, "no more are taken than there may be");
-        let is_below = |most: Option<MicroUsd>, spent| most.is_none_or(|most| spent < most.get());
-        assert!(
-            is_below(rules.max_day_cost, self.spent_today(daemon, None))
-                && is_below(agent.max_day_cost, self.spent_today(daemon, Some(&agent.name))),
-            "nobody is taken when the day's cost is reached"
-        );
-        let of_it = self.tasks.iter().filter(|task| task.daemon == daemon && task.life == *life);
-        let running = of_it.filter(|task| task.report.is_none()).map(|task| task.glance.duration);
-        let lasts =
-            self.now.saturating_duration_since(self.machine_since).min(running.max().unwrap_or_default());
-        let is_overloaded = self.machine == Machine::Overloaded && lasts > OVERLOAD_SHOWS;
-        assert!(!is_overloaded, "nobody is taken while the daemon is overloaded");
-        let is_full = self.machine == Machine::Full && lasts > FULL_SHOWS;
-        assert!(!is_full, "nobody is taken while the daemon is full");
-    }
-
-    /// What must be true when a daemon does not take a caller.
-    fn hold_refusal(&self, daemon: usize, reason: EndReason) {
-        let rules = &self.daemons[daemon].rules;
-        let is_reached = |most: Option<MicroUsd>, spent| most.is_some_and(|most| spent >= most.get());
-        let of_all = is_reached(rules.max_day_cost, self.spent_today(daemon, None));
-        let of_one = rules
-            .agents
-            .limited()
-            .any(|agent| is_reached(agent.max_day_cost, self.spent_today(daemon, Some(&agent.name))));
-        assert!(
-            reason != EndReason::DayCostLimit || of_all || of_one,
-            "a caller is refused although the day's cost is not reached"
-        );
-    }
-
-    /// What the calls of a daemon, or those of one of its agents, have cost today, micro-USD. A call counts on the day on which
-    /// it ends.
-    fn spent_today(&self, daemon: usize, agent: Option<&str>) -> u64 {
-        let Daemon { life, earlier, .. } = &self.daemons[daemon];
-        let today = self.wall() / DAY;
-        let of_it = self.tasks.iter().filter(|task| task.daemon == daemon && task.life == *life);
-        let is_asked = |name: &str| agent.is_none_or(|agent| agent == name);
-        let todays = of_it.filter(|task| task.over_at.is_none_or(|at| at / DAY == today));
-        let spent: u64 = todays.filter(|task| is_asked(&task.agent)).map(|task| task.spent).sum();
-        let earlier = earlier.1.iter().filter(|(name, _)| earlier.0 == today && is_asked(name));
-        spent + earlier.map(|(_, spent)| spent.get()).sum::<u64>()
-    }
-
     /// The call log tells a daemon what calls of an earlier daemon have cost today.
     pub(crate) fn tell_earlier_cost(&mut self, daemon: usize, of_agents: &[(&str, u64)]) {
         let of_agents: Vec<_> =
@@ -437,54 +393,6 @@ impl World {
         self.daemons[daemon].earlier = (self.wall() / DAY, of_agents.clone());
         let today = self.moment().wall.date_naive();
         self.feed(daemon, Input::SpentEarlier(today, of_agents));
-    }
-
-    /// What must be true of every daemon at any moment.
-    pub(crate) fn hold_daemons(&mut self) {
-        let mut may_care = false;
-        for (daemon, it) in self.daemons.iter().enumerate().filter(|(_, it)| !it.is_gone) {
-            let live = self.live.keys().filter(|(of, _)| *of == daemon).count();
-            assert_eq!(it.exchange.calls(), live, "the exchange knows the calls that run");
-            assert_eq!(it.exchange.contradiction(), None);
-            may_care |= it.readiness.asterisk == AsteriskLink::Connected && it.link.is_some();
-        }
-        may_care &= !self.ari_down();
-        self.hold_applications();
-        let waiting = self.asterisk.waiting(&self.settings.app);
-        self.alone.retain(|channel, _| waiting.contains(channel));
-        for channel in waiting {
-            let id = ChannelId::from(&*channel);
-            if self.daemons.iter().any(|it| !it.is_gone && it.exchange.cares_for(&id)) {
-                self.alone.remove(&channel);
-                continue;
-            }
-            let (last, alone) = self.alone.entry(channel).or_insert((self.now, Duration::ZERO));
-            if may_care {
-                *alone += self.now.saturating_duration_since(*last);
-            }
-            *last = self.now;
-            assert!(
-                *alone <= MOST_ALONE,
-                "{id} is in the application, and neither in a call nor in an errand"
-            );
-        }
-    }
-
-    /// No daemon stays without the application for long when nobody else has it.
-    fn hold_applications(&mut self) {
-        let is_up = !self.ari_down();
-        let listening: Vec<_> = self.daemons.iter().map(|it| !it.is_gone && it.link.is_some()).collect();
-        for (daemon, it) in self.daemons.iter_mut().enumerate() {
-            let others = listening.iter().enumerate().any(|(other, listens)| *listens && other != daemon);
-            let is_deaf = it.readiness.asterisk == AsteriskLink::Replaced && listening[daemon];
-            let passed = self.now.saturating_duration_since(it.deaf.1);
-            let is_counted = is_deaf && is_up && !others && !it.exchange.is_stopping();
-            it.deaf = (if is_counted { it.deaf.0 + passed } else { Duration::ZERO }, self.now);
-            assert!(
-                it.deaf.0 <= MOST_DEAF,
-                "nobody has the application, and daemon {daemon} does not take it"
-            );
-        }
     }
 
     /// What is due of a daemon's exchange.
