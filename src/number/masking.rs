@@ -4,7 +4,7 @@
 /// larger one would show short phone numbers.
 const NUMBER_DIGITS: usize = 5;
 
-/// Returns the text with `***` and the last two digits in place of every number of at least [`NUMBER_DIGITS`] digits. A
+/// Returns the text with `***` and the last two digits in place of every number of at least `NUMBER_DIGITS` digits. A
 /// digit may be percent-encoded, and the punctuation that people put between digits may stand in the number. Times, ids of
 /// recordings and Asterisk's unique ids stay as they are.
 #[must_use]

@@ -275,7 +275,7 @@ impl Row {
 }
 
 impl<R: Cells> FromRow<'_, R> for Row {
-    /// Reads a row that was selected with all [`COLUMNS`].
+    /// Reads a row that was selected with all `COLUMNS`.
     fn from_row(cells: &R) -> sqlx::Result<Self> {
         let text = |column| cells.text(column).map(Option::unwrap_or_default);
         let known = |column| cells.integer(column).map(|number| number.map(|number| number.max(0) as u64));

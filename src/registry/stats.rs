@@ -156,7 +156,7 @@ pub(super) fn query(asked: &Asked) -> (String, Vec<Value>) {
 }
 
 impl<R: Cells> FromRow<'_, R> for Sums {
-    /// Reads a row of the answer to [`query`].
+    /// Reads a row of the answer to `query`.
     fn from_row(cells: &R) -> sqlx::Result<Self> {
         let known =
             |column: &str| cells.integer(column).map(|number| number.map(|number| number.max(0) as u64));
