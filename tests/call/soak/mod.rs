@@ -4,7 +4,6 @@
 //!
 //! `SOAK_WORLDS=10000` runs more of them, `SEED=…` one.
 
-mod evening;
 mod troubles;
 
 use std::collections::BTreeSet;
@@ -125,11 +124,14 @@ fn live(seed: u64, watched: bool) -> Vec<&'static str> {
     if !watched {
         world.ladder.off();
     }
-    let (last_ms, uneven) = if dice.one_in(16) {
-        (evening::live_through(&mut world, &mut dice), false)
-    } else {
-        live_through(&mut world, &mut dice)
-    };
+    let last_ms = if dice.one_in(8) { LONG_MS } else { LAST_MS };
+    let mut troubles = troubles(&mut dice, last_ms);
+    troubles.sort_by_key(|(ms, _)| *ms);
+    let uneven = troubles.iter().any(|(_, trouble)| trouble.is_uneven());
+    for (ms, trouble) in troubles {
+        world.run_to(ms);
+        happen(&mut world, trouble);
+    }
     world.run_to(last_ms);
     for daemon in 0..world.daemons.len() {
         world.stop(daemon, 0);
@@ -147,20 +149,6 @@ fn live(seed: u64, watched: bool) -> Vec<&'static str> {
     });
     let met_by_calls = world.tasks.iter().filter_map(|task| task.report.as_ref()).flat_map(met);
     met_by_calls.chain(met_by_daemons).collect()
-}
-
-/// Lives through all troubles of a world. Returns when everybody is sent home, and whether the caller's sound may have reached the
-/// model in leaps.
-fn live_through(world: &mut World, dice: &mut Dice) -> (u64, bool) {
-    let last_ms = if dice.one_in(8) { LONG_MS } else { LAST_MS };
-    let mut troubles = troubles(dice, last_ms);
-    troubles.sort_by_key(|(ms, _)| *ms);
-    let uneven = troubles.iter().any(|(_, trouble)| trouble.is_uneven());
-    for (ms, trouble) in troubles {
-        world.run_to(ms);
-        happen(world, trouble);
-    }
-    (last_ms, uneven)
 }
 
 /// What a daemon has told of that worlds must meet.

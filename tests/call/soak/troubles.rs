@@ -20,10 +20,6 @@ pub(super) const LAST_MS: u64 = 9_000;
 /// The same in the few worlds that are there for what takes long: answers that are owed and do not come.
 pub(super) const LONG_MS: u64 = 75_000;
 
-/// How often Asterisk refuses to let callers go on who are kept: the 20 times that are half a second apart, and then some that
-/// are 5 s apart.
-const KEPT: usize = 22;
-
 /// Something that comes from outside.
 #[derive(Debug, Clone)]
 pub(super) enum Trouble {
@@ -40,8 +36,6 @@ pub(super) enum Trouble {
         path: &'static str,
         fault: asterisk::Fault,
     },
-    /// Asterisk lets no caller go on for longer than a daemon that stops has patience.
-    KeepCallers,
     LoseAri {
         ms: u64,
     },
@@ -153,7 +147,6 @@ pub(super) fn troubles(dice: &mut Dice, last_ms: u64) -> Vec<(u64, Trouble)> {
         }
     }
     troubles.extend(exchange_troubles(dice));
-    troubles.extend(last_moment(dice, last_ms));
     if dice.one_in(3) {
         let path = ["/channels/oic-media", "/bridges/oic-bridge"][dice.below(2) as usize];
         let fault = asterisk::Fault::DoneLater(dice.ms(600));
@@ -202,20 +195,8 @@ fn exchange_troubles(dice: &mut Dice) -> Vec<(u64, Trouble)> {
     troubles
 }
 
-/// Somebody calls in the moment in which every daemon is stopped, and perhaps Asterisk does not let them go.
-fn last_moment(dice: &mut Dice, last_ms: u64) -> Vec<(u64, Trouble)> {
-    let mut troubles = Vec::new();
-    if dice.one_in(2) {
-        troubles.push((last_ms - dice.below(250), late_call(dice)));
-        if dice.one_in(4) {
-            troubles.push((last_ms - 1, Trouble::KeepCallers));
-        }
-    }
-    troubles
-}
-
 /// Somebody calls who is answered by the usual assistant, if by any.
-pub(super) fn late_call(dice: &mut Dice) -> Trouble {
+fn late_call(dice: &mut Dice) -> Trouble {
     Trouble::Dial { ringing: dice.one_in(2), steps: vec![Step::Pause(60_000 * MS)], scripts: Vec::new() }
 }
 
@@ -366,11 +347,6 @@ pub(super) fn happen(world: &mut World, trouble: Trouble) {
             }
         }
         Trouble::Ari { method, path, fault } => world.asterisk.fail_next(method, path, fault),
-        Trouble::KeepCallers => {
-            for _ in 0..KEPT {
-                world.asterisk.fail_next("POST", "/continue", asterisk::Fault::Status(500));
-            }
-        }
         Trouble::LoseAri { ms } => world.lose_ari(ms),
         Trouble::Crash { daemon, ms } if daemon < world.daemons.len() => world.kill(daemon, ms),
         Trouble::Stop { how } => world.stop_asterisk(how),
