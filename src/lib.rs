@@ -14,19 +14,19 @@
 //!
 //! | floor | modules | what |
 //! |---|---|---|
-//! | 16 | `main` | the program: signals, exit codes |
+//! | 16 | `main` | the program: signals arrive here (SIGHUP in `reloads`), exit codes |
 //! | 15 | [`commands`] | the commands of the command line |
 //! | 14 | [`mod@bench`], [`demo`], [`doctor`] | measures the daemon; shows it without PBX and key; tries what a call needs |
 //! | 13 | [`sim`] | the fakes of Asterisk, the caller and OpenAI, behind sockets |
-//! | 12 | [`daemon`] | sockets in, sockets out: Asterisk's events, one task per call (`call_task`), SIGHUP (`reload`) and SIGTERM |
-//! | 11 | [`archive`] | the thread of the index, the call log, the API and the retention of recordings |
+//! | 12 | [`daemon`] | sockets in, sockets out: Asterisk's events, one task per call (`call_task`), what a SIGHUP changes (`reload`), SIGTERM |
+//! | 11 | [`archive`] | the thread of the index, the call log, the API, and the hourly task that deletes old recordings (`retention`; its rule is in `recordings::retention`) |
 //! | 10 | [`http`] | the API and the page |
 //! | 9 | [`logging`], [`peers`] | the log; how Asterisk and OpenAI are reached |
 //! | 8 | [`access_log`], [`config`], [`erasure`], [`output`] | who read or deleted what; what the operator has configured; how recordings are forgotten; what commands print |
 //! | 7 | [`recordings`], [`registry`] | the files of recorded calls; the log of all calls |
 //! | 6 | [`live`], [`log_file`], [`machine`], [`net`], [`sqlite`] | the calls that run, and their totals; files of log lines; the machine; sockets; database files |
 //! | 5 | [`clock`] | the time and random numbers |
-//! | 4 | [`exchange`] | behaviour towards Asterisk and all calls together, pure: who is taken (`admission`), the day's cost (`spending`), an application that is taken over (`connection`) |
+//! | 4 | [`exchange`] | behaviour towards Asterisk and all calls together, pure: who is taken, and the limit of the day's cost (`admission`; its sums in `spending`); an application that is taken over (`switchboard` notices it, `connection` remembers it) |
 //! | 3 | [`call`] | behaviour of one call, pure |
 //! | 2 | [`ari`], [`realtime`] | the two languages, bytes ⇄ types, pure |
 //! | 1 | [`operator`] | the operator's lines, pure |

@@ -53,7 +53,7 @@ use crate::registry::{self, Log, Opener, Reader};
 use crate::units::MicroUsd;
 use retention::Retention;
 
-/// How long the call log is left alone that could not tell what was spent today.
+/// The pause before the call log is asked again for today's costs, if it could not answer.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// What the kernel takes from its share: 10 of 19 leaves it a tenth of a busy core, and all of an idle one.
 const NICE: i32 = 10;

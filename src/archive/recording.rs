@@ -40,7 +40,7 @@ pub fn start(
     Ok((archive, recorder))
 }
 
-/// What was said in the last seconds is still on its way to the disk, and then to the index.
+/// Ends the recorder, then the archive, so that the last seconds of audio reach the disk and then the index.
 pub async fn stop(recorder: Arc<Recorder>, archive: Archive) {
     let ended = tokio::task::spawn_blocking(move || {
         let ended = Arc::into_inner(recorder).is_some_and(|recorder| recorder.stop(RECORDER_PATIENCE));

@@ -71,7 +71,8 @@ enum State {
 pub(super) struct Caller {
     id: ChannelId,
     state: State,
-    /// Where somebody who stands in another caller's place goes on if we name no place; None: with the next step.
+    /// The next step of the channel whose place this channel has taken. The caller continues there if no place is named.
+    /// `None`: at the next step of the channel itself.
     next_step: Option<Place>,
     /// Where the caller is to go on; None: with the next step.
     place: Option<Place>,
@@ -83,7 +84,7 @@ pub(super) struct Caller {
     farewell: Option<Notice>,
     /// How often Asterisk has not let the caller go.
     tries: u32,
-    /// A refusal that may mean no more than that the caller has hung up. The operator is told if that turns out not to be so.
+    /// A refusal that may only mean that the caller has hung up. The operator is told of it if the caller is still there.
     doubt: Option<Notice>,
 }
 

@@ -80,7 +80,7 @@ enum LastWords {
 }
 
 impl Closing {
-    /// When [`Call::advance_closing`] may give something up. Behind `until` it waits for the caller's channel alone.
+    /// When [`Call::advance_closing`] may give something up. After `until` has passed, only the caller's channel is waited for.
     pub(super) fn deadline(&self, now: Instant) -> Option<Instant> {
         let until = Some(self.until).filter(|until| *until > now);
         [until, self.stops_at].into_iter().flatten().min()
@@ -103,7 +103,7 @@ impl Call {
         }
     }
 
-    /// Ends the call, for the first reason that comes: the caller goes on where callers go who cannot be served.
+    /// Ends the call and sends the caller where [`Self::fallback`] says. Only the first reason for an end counts.
     pub(super) fn end(&mut self, reason: EndReason) {
         self.leave(reason, self.fallback());
     }

@@ -29,7 +29,8 @@ enum Announcement {
     Owed,
     /// This response says it.
     Said(ResponseId),
-    /// All of it has arrived, in this response if its begin was told. It may still be to be heard.
+    /// The whole notice has arrived, in this response if the server announced its beginning. The caller may not have heard
+    /// all of it yet.
     Generated(Option<ResponseId>),
 }
 
@@ -106,8 +107,8 @@ impl Floor {
         self.has_caller_spoken
     }
 
-    /// When the caller may be taken to be quiet, if the server says that they speak: it may have been a false start
-    /// of which no end is told, and our own ear, which heard the last voice then, knows better.
+    /// When the caller counts as quiet although the server says that they speak. It may have been a false start whose end the
+    /// server does not report. `last_voice` is when our own voice detector last heard the caller.
     pub(super) fn quiet_at(&self, last_voice: Option<Instant>) -> Option<Instant> {
         let since = self.caller_speaks_since?;
         Some(last_voice.map_or(since, |voice| voice.max(since)) + FALSE_START_AFTER)

@@ -55,7 +55,7 @@ pub struct Glance {
     pub bill: Option<Bill>,
     /// What is left of the account's rate limits for this model, and when that was told; None: never.
     pub rate_limits: Option<(Instant, RateLimits)>,
-    /// What the caller has waited for. The same pointer as before: nothing new.
+    /// What the caller has waited for. If the pointer is the same as in the last glance, nothing has changed.
     pub latencies: Arc<Latencies>,
     /// The last words, in order. The same pointer as before: nothing new.
     pub words: Arc<[Utterance]>,

@@ -174,8 +174,8 @@ impl Call {
         }
     }
 
-    /// The model serves this caller no more: they hear the apology after what there is still to hear, then go on in
-    /// the dialplan. One whom the dialplan has not answered pays for no apology, and goes on at once.
+    /// The model cannot serve this caller any longer. The caller hears the rest of the queued speech and then the apology,
+    /// and continues in the dialplan. A call that was never answered continues at once: answering would cost the caller money.
     pub(super) fn apologise(&mut self, reason: EndReason) {
         if self.depart_now() {
             return;
@@ -196,7 +196,8 @@ impl Call {
         self.part(reason, self.fallback());
     }
 
-    /// What the operator has just been told about the failure. If they have been told nothing, that the caller goes on.
+    /// The last warning or error among the outputs, which explains the failure. If there is none, the notice that the
+    /// caller was handed back.
     fn last_notice(&self, reason: EndReason) -> Notice {
         let told = self.outputs.iter().rev().find_map(|output| match output {
             Output::Notice(notice) if notice.level() > Level::Info => Some(notice.clone()),

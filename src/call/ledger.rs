@@ -12,7 +12,7 @@
 //! | how long the sound of a transcription was | as long as the caller spoke |
 //! | anything at all | nothing; if it is so every time, the cost is unknown |
 //!
-//! Prices come with the settings; a model without one costs nobody knows what, never nothing.
+//! Prices come with the settings. The cost of a model without a price is unknown, and never zero.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -112,7 +112,8 @@ impl Bill {
 struct Account {
     tokens: Tokens,
     audio: Milliseconds,
-    /// How often it was used, how often that was told in tokens, and how often it is known for how much sound.
+    /// The number of uses; how many of them (`in_tokens`) have known tokens, and how many (`in_time`) a known length of
+    /// audio.
     times: u64,
     in_tokens: u64,
     in_time: u64,
@@ -255,7 +256,8 @@ impl Account {
 }
 
 impl Ledger {
-    /// A response is over; of one that was lost with its session nothing is told.
+    /// Counts a response that is over. If the response was lost with its session, `usage` is empty, and the cost becomes an
+    /// estimate or unknown.
     pub fn response(&mut self, usage: &Usage) {
         self.conversation.count(Tokens::of(usage), usage);
     }

@@ -228,8 +228,8 @@ impl Legs {
         self.join(out);
     }
 
-    /// Another program serves the caller now, with a bridge and a media channel of the same names; or Asterisk is gone with
-    /// all three. None of it is ours any more.
+    /// The call is out of our hands: another program serves the caller, with a bridge and a media channel of the same names, or
+    /// Asterisk has ended together with the caller's channel, the bridge and the media channel.
     pub(super) fn let_go(&mut self) {
         self.caller.forget();
         (self.media, self.bridge) = (Thing::Gone, Thing::Gone);

@@ -32,7 +32,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// A server that has not noticed for so long that the caller speaks is deaf. Our own ear takes noise for speech, so less
 /// would interrupt a conversation beside a loud machine; more leaves a caller talking to nobody.
 const DEAF_AFTER: Duration = Duration::from_secs(30);
-/// A voice that the server has noticed and that does not end in this time is no voice. Less would talk into a long story.
+/// A voice that the server has noticed and that lasts longer than this is taken for noise. With a shorter time, the assistant
+/// would interrupt a caller who speaks for long.
 const ENDLESS_AFTER: Duration = Duration::from_mins(2);
 /// The patience with words that only our ear has heard is doubled this often at most: a caller in a noisy room is asked to
 /// repeat their words every 160 s.

@@ -11,7 +11,7 @@ use super::{Call, playout};
 use crate::end_reason::EndReason;
 use crate::realtime::error::Refusal;
 
-/// Why a session was not to be had, or not any more.
+/// Why a session could not be opened, or why it ended early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SessionFault {
     /// OpenAI refuses to serve us until a person acts.

@@ -93,7 +93,7 @@ pub enum Abandoned {
 /// How the active response ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
-    /// It was not the active one, or is over without trouble; what it was for.
+    /// Nothing more to do: it was not the active response, or it ended normally. The value is the purpose, if there was one.
     Over(Option<Purpose>),
     /// It failed, or nothing was said in it, and it will be tried again.
     Retrying(Purpose),

@@ -6,8 +6,8 @@
 //!     ▼
 //!   opening … configured (session) ──► told what was said, as heard ──► goes on; greets nobody twice
 //! ```
-//! The new session does not know the items of the old one. It is told of them under other ids, and nothing is truncated or
-//! deleted there that it does not know.
+//! The new session does not know the items of the old one. It gets copies of them under other ids. The daemon truncates
+//! and deletes only items that the session knows.
 
 use std::time::{Duration, Instant};
 

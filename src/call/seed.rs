@@ -76,9 +76,9 @@ impl Seed {
     }
 }
 
-/// The RTP sockets of this daemon, as far as they were bound when a call began. Sound that is sent to one of them comes back to an
-/// assistant: two assistants would talk with each other. Of two calls the later one knows the socket of the earlier, and therefore
-/// no circle of calls can be closed.
+/// The RTP sockets that the daemon had when a call began. Audio that is sent to one of them reaches another call's
+/// assistant, so two assistants would talk to each other. Each call knows the sockets of all earlier calls, which is enough to
+/// prevent every circle of calls.
 #[derive(Debug)]
 pub(super) struct OwnSockets {
     local: SocketAddr,

@@ -337,7 +337,7 @@ impl Call {
         self.apologise(EndReason::SessionFailed);
     }
 
-    /// Counts a session that is not to be had, or not any more.
+    /// Counts a session that could not be opened or was lost.
     pub(super) fn session_failed(&mut self, fault: SessionFault) {
         self.counters.session_faults.count(fault);
     }

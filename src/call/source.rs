@@ -113,7 +113,8 @@ enum State {
     Unnamed,
     Waiting {
         named: SocketAddr,
-        /// The one that may be learned, whose probation no packet from elsewhere disturbs.
+        /// The stranger on probation that may be learned (with [`Trust::Strict`]: any stranger). It is kept apart from
+        /// `foreign`, so that packets from other networks do not interrupt its probation.
         near: Option<Stranger>,
         foreign: Option<Stranger>,
     },

@@ -72,7 +72,8 @@ impl Stopwatch {
         self.waits = since.map(|since| Waits { since, speech_stopped: now.saturating_duration_since(since) });
     }
 
-    /// Sound of this item came, of a response for this purpose, and is to be heard. Returns whether it is the call's first.
+    /// Audio of this item has arrived and will be played; `purpose` is that of its response. Returns whether it is the first
+    /// audio of the call.
     pub(super) fn delta(&mut self, now: Instant, item: &ItemId, purpose: Option<Purpose>) -> bool {
         let is_first = !std::mem::replace(&mut self.greets, true);
         // A question of ours, whether they are still there, answers nothing.

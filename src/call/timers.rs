@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use super::Call;
 use super::closing::Phase;
 
-/// When nothing is due and everything waits for the world, the call looks again after this time all the same. Shorter wakes
-/// calls for nothing; longer hides for longer a deadline that is missing in the tables.
+/// If no timer is set because the call waits for outside events only, it is examined again after this time. This limits the
+/// damage of a deadline that is missing in the tables. A shorter time wakes calls for nothing.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Something that becomes due.

@@ -11,7 +11,7 @@ use super::uplink::Ready;
 use crate::media::level::Level;
 use crate::media::{FRAME_DURATION, Frame};
 
-/// Most speech kept from before the session is ready: 2 s. Older speech is answered to nobody's use.
+/// The maximum length of speech that is kept until the session is ready: 2 s. An answer to older speech would help nobody.
 const KEPT_FRAMES: usize = 100;
 
 /// What the caller says, on its way to the model.

@@ -1,4 +1,4 @@
-//! Caller → model: a gapless stream of frames from packets that may be lost, late, doubled or disordered.
+//! Caller → model: turns packets that may be lost, late, duplicated or reordered into a stream of frames without gaps.
 //!
 //! The RTP timestamp says where a packet belongs; the clock says when to stop waiting for it.
 //! - A packet in its place is passed on at once; one that is early waits briefly for those before it.
@@ -95,8 +95,8 @@ struct Timeline {
     ssrc: u32,
     next: u32,
     newest_sequence: u16,
-    /// Of the last packet that was put into its place, or would have been but for the clock: its number, where it ended,
-    /// and its bytes.
+    /// The number, end and size of the last packet that was in its place, or that would have been if the clock had not already
+    /// filled that place with silence.
     last_sequence: u16,
     last_end: u32,
     last_bytes: u32,
@@ -173,7 +173,7 @@ pub struct Uplink {
     /// We were late ourselves: until then, packets that waited for us may still be read.
     unread_until: Option<Instant>,
     now: Option<Instant>,
-    /// When all that was passed on would have been heard to its end, had it been heard from its first frame on.
+    /// When the audio passed on so far would end if it had been played in real time from its first frame on.
     lasts_until: Option<Instant>,
     counters: UplinkCounters,
 }
@@ -429,7 +429,8 @@ impl Uplink {
         }
     }
 
-    /// Whether one more frame is no more than may be heard by now; it is counted.
+    /// Whether one more frame may be passed on without running too far ahead of real time. If so, `lasts_until` grows by
+    /// the frame; if not, the frame is counted as excess.
     fn may_pass(&mut self) -> bool {
         let Some(now) = self.now else { return false };
         let lasts_until = *self.lasts_until.get_or_insert(now);

@@ -53,9 +53,9 @@ impl Packets {
 /// For how long nobody has spoken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Silence {
-    /// So long, and it does not count at this moment.
+    /// Silence has lasted this long, and does not count at present.
     Paused(Duration),
-    /// So long, and since then.
+    /// Silence had lasted for `before`, and has continued since `since`.
     Counting { before: Duration, since: Instant },
 }
 

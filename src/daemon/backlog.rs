@@ -1,5 +1,5 @@
-//! What a call is still to be told while its queue of orders is full: a burst of keys, a machine that stood still. What
-//! cancels out is merged, so that it stays short whatever a stranger's telephone sends.
+//! The orders for a call that wait while its channel is full, for example during a burst of keys. Repeated orders and
+//! outdated hold orders are dropped, and keys are limited, so the backlog stays short whatever a caller's phone sends.
 
 use std::collections::VecDeque;
 

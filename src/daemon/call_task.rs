@@ -51,8 +51,8 @@ pub(super) enum Told {
 /// What a call shares with whoever admits callers.
 #[derive(Clone)]
 pub(super) struct Admission {
-    /// Where it tells the daemon. Full: of how the model's server stands others have told; what the call has cost is told
-    /// again.
+    /// Messages to the daemon's loop. If the channel is full, a message about the model's server is dropped, because
+    /// other calls have reported the same, and a cost is sent again later.
     pub(super) tell: mpsc::Sender<Told>,
     /// Whether the operator knows that the model's server serves nobody.
     pub(super) outage: Arc<AtomicBool>,

@@ -40,7 +40,7 @@ pub(super) struct Live {
     row: Box<Row>,
     port: u16,
     orders: mpsc::Sender<Order>,
-    /// What it is told when it has read of them.
+    /// The orders that the full channel could not take. They follow when the call has read some.
     backlog: Backlog,
 }
 

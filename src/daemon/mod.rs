@@ -134,7 +134,7 @@ enum Done {
     AddressTried(Result<(), String>),
     /// Asterisk's own addresses, if its name could be resolved.
     Resolved(Option<Vec<IpNet>>),
-    /// A call that had not read its orders has, or is over.
+    /// The channel of a call whose orders were waiting has room again, or the call is over.
     HasRoom(ChannelId),
 }
 

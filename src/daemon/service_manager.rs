@@ -1,9 +1,9 @@
 //! What systemd is told of the daemon (`sd_notify(3)`): that it serves, how it fares, that it stops, and that its
-//! event loop turns. Without systemd nothing is told, and no test or demonstration needs one.
+//! event loop turns. Without systemd, this module does nothing.
 //!
-//! The watchdog is fed from within the loop and nowhere else: a loop that hangs starves it, and systemd restarts the
-//! daemon. Conversely the loop never waits for a manager that does not read, which is why this is no library: those
-//! block. This module knows nothing of calls, and its words are the operator's table's.
+//! Only the event loop feeds the watchdog: if the loop hangs, systemd restarts the daemon. The loop never waits for
+//! systemd, even if systemd does not read. The libraries for this protocol block, so the module does not use one. The text
+//! of the status line comes from the operator's notices.
 
 use std::ffi::OsStr;
 use std::io;

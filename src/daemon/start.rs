@@ -29,8 +29,8 @@ use crate::net::tools::ToolClient;
 use crate::operator::Notice;
 use crate::peers::{ari_headers, ari_rest, events_url, media_networks};
 
-/// What calls tell the loop and may wait for it. Of how OpenAI stands, more waiting tells nothing new; of what a call has
-/// cost, the call tells again.
+/// The number of messages from calls that may wait for the loop. If more come, reports about OpenAI are dropped, because
+/// they would repeat those that wait, and the calls send their costs again.
 const TOLD: usize = 256;
 
 /// Serves calls until `stop` is done and the last call has ended, or its time is up. New calls follow the last valid

@@ -15,7 +15,7 @@ pub(super) struct Absence {
     started_at: Option<String>,
     was_connected: bool,
     since: Option<Instant>,
-    /// Calls that an Asterisk on its way down has ended.
+    /// The number of calls that ended because Asterisk was being stopped.
     lost: usize,
     /// Calls that the last line has counted as lost, and which have not ended yet.
     counted: usize,

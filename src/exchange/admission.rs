@@ -55,13 +55,13 @@ impl Admission {
         rules.max_day_cost.is_some_and(|most| spent >= most)
     }
 
-    /// The same of the calls of one agent.
+    /// Whether today's calls of this agent, running calls included, have reached the agent's limit.
     fn agents_day_cost_is_reached(&mut self, at: Moment, agent: &Agent) -> bool {
         let spent = self.spending.of(&agent.name).spent_today(at.wall.date_naive());
         agent.max_day_cost.is_some_and(|most| spent >= most)
     }
 
-    /// The day on which they have.
+    /// Today's date, if the cost of today's calls has reached `MAX_DAY_COST`.
     pub(super) fn day_spent(&self, at: Moment, rules: &Rules) -> Option<NaiveDate> {
         self.day_cost_is_reached(at, rules).then(|| at.wall.date_naive())
     }
@@ -103,7 +103,8 @@ impl Admission {
         self.spending.keep(|name| rules.agents.find(name).is_some());
     }
 
-    /// What differs from what the calls that run have cost so far, each with its agent.
+    /// Compares the costs that are counted here with those of the running `calls`, each given with its agent. Returns a
+    /// description of the difference, or `None`. For tests.
     pub(super) fn contradicts<'a>(
         &self,
         calls: impl Iterator<Item = (&'a Arc<str>, MicroUsd)>,
@@ -154,7 +155,7 @@ impl Exchange {
         self.strain.is_full() || self.calls() >= self.rules.max_calls
     }
 
-    /// Sends a caller on who is not taken. `why` is the operator's line, if there is one beside the call's own.
+    /// Sends a caller who is not taken back to the dialplan. `why` is a notice in addition to those that every refusal logs.
     fn refuse(&mut self, channel: Channel, why: Option<Notice>, reason: EndReason) {
         let caller = channel.id.clone();
         self.say(Some(&caller), Notice::CallReceived { channel: channel.name.clone() });

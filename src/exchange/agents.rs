@@ -24,7 +24,7 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// The agent that the environment describes. The calls of all agents together have the only limit of a day.
+    /// The agent that the environment describes. It has no daily limit of its own, because `MAX_DAY_COST` limits all calls.
     #[must_use]
     pub fn of_environment(settings: Arc<Settings>) -> Self {
         Self { name: DEFAULT.into(), version: "".into(), settings, max_day_cost: None }
@@ -35,7 +35,7 @@ impl Agent {
 #[derive(Debug, Clone)]
 pub struct Agents {
     roster: Roster,
-    /// Whoever is asked for by nothing else.
+    /// The agent for callers to whom no other rule assigns an agent.
     default: Arc<Agent>,
     others: Vec<Arc<Agent>>,
 }

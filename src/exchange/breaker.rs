@@ -71,7 +71,8 @@ impl Breaker {
         self.failed_at
     }
 
-    /// A caller comes. None: served, or one who tries; else handed back at once, for the reason of the last who tried.
+    /// Decides about a caller who arrives. `None`: the caller is served, perhaps as a test during an outage. Otherwise the
+    /// caller is handed back at once, and the result is the reason why the last test failed.
     pub(super) fn hands_back(&mut self, now: Instant) -> Option<EndReason> {
         let State::Out(outage) = &mut self.state else { return None };
         let is_overdue = now.saturating_duration_since(outage.tried_at) >= TRY_AFTER;

@@ -1,5 +1,5 @@
-//! What is counted of the machine and of the calls' clocks, for the judgement of how many calls the daemon can carry. Who
-//! reads the counters, the daemon knows.
+//! The counters of the machine and of the calls' clocks, from which the exchange judges how many calls the daemon can
+//! carry. The daemon reads them.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

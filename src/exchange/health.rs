@@ -59,7 +59,7 @@ pub(super) struct Health {
     /// The last request that was to change a channel was forbidden, or not answered in time.
     pub(super) asterisk_refuses: bool,
     address: Address,
-    /// When the sound of a call could last not be connected, if it could of none since.
+    /// When a call last failed because its audio could not be connected. `None` if a later call had audio.
     sound_failed: Option<DateTime<FixedOffset>>,
 }
 
@@ -87,7 +87,8 @@ impl Health {
         }
     }
 
-    /// It was tried; if it is not to be had, it is tried until it is. The operator's line, the first time.
+    /// Takes the result of the attempt to bind a socket. After a failure the attempt is repeated until it succeeds. Returns a
+    /// notice for the first failure.
     pub(super) fn address_tried(
         &mut self,
         now: Instant,
@@ -115,7 +116,7 @@ impl Health {
         )
     }
 
-    /// When the sound of a call could last not be connected, if it could of none since.
+    /// When a call last failed because its audio could not be connected. `None` if a later call had audio.
     pub(super) fn sound_failed(&self) -> Option<DateTime<FixedOffset>> {
         self.sound_failed
     }

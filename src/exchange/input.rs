@@ -37,7 +37,7 @@ pub enum Input<'a> {
         /// How it ended.
         reply: &'a Reply,
     },
-    /// Asterisk begins (true), or no longer goes on, to refuse what it is asked for.
+    /// Asterisk has begun to refuse the daemon's requests (true), or refuses them no longer (false).
     Refuses(bool),
     /// The call that was to be started for this caller runs, and this is its RTP socket as Asterisk reaches it.
     Started(ChannelId, SocketAddr),

@@ -69,16 +69,16 @@ use shutdown::Shutdown;
 use strain::{Load, Strain};
 use switchboard::{Directive, Switchboard};
 
-/// How long after a call's end it is looked for what the call may have left in Asterisk, at the earliest. A call undoes what
-/// it has made, so this finds little: a longer pause leaves an orphan for longer, a shorter one asks Asterisk for nothing.
+/// How long after the end of a call the exchange first looks for things that the call may have left in Asterisk. A call
+/// removes what it has made, so this finds little: a longer pause leaves an orphan for longer, a shorter one burdens Asterisk.
 const SWEEP_AFTER: Duration = Duration::from_mins(1);
 
 /// A moment, on both clocks.
 #[derive(Debug, Clone, Copy)]
 pub struct Moment {
-    /// For how long something takes.
+    /// The monotonic clock, for measuring durations.
     pub now: Instant,
-    /// For what people read, and for where a day ends.
+    /// The wall clock, for times that people read and for the boundaries of days.
     pub wall: DateTime<FixedOffset>,
 }
 
@@ -96,7 +96,8 @@ pub struct Exchange {
     /// When the counters are to be read, if there is anything to judge.
     measure_at: Instant,
     shutdown: Shutdown,
-    /// When it is looked for what calls have left in Asterisk; None: none has ended since the last time.
+    /// When the exchange next looks for things that calls have left in Asterisk. `None`: no call has ended since the
+    /// last time.
     sweep_at: Option<Instant>,
     /// What was last told.
     shown: Readiness,

@@ -37,7 +37,7 @@ pub enum Obstacle {
     OpenaiOutage,
     /// The cost of today's calls has reached its limit (`MAX_DAY_COST`).
     DayCostReached,
-    /// The number of calls has reached its limit (`MAX_CALLS`): the next caller continues in the dialplan.
+    /// As many calls are running as `MAX_CALLS` or the processor permits: the next caller continues in the dialplan.
     MaxCallsReached,
     /// The daemon is overloaded and sends audio frames late: the next caller continues in the dialplan.
     Overloaded,

@@ -21,7 +21,8 @@ pub struct ErrandId(pub(super) u64);
 pub enum Output {
     /// Start a call of this agent for this caller. What comes of it comes back as [`Input::Started`](super::Input::Started) or [`Input::NotStarted`](super::Input::NotStarted).
     Start(Channel, Arc<Agent>),
-    /// This caller is not taken: they are counted and logged. They are sent on without that.
+    /// This caller is not taken. The daemon counts and logs them; an errand of the exchange sends them back to the
+    /// dialplan.
     Refused(Channel, EndReason),
     /// Tell the call of this caller.
     Tell(ChannelId, Order),
@@ -37,7 +38,7 @@ pub enum Output {
     Measure,
     /// Tell the operator; with the caller the line is about, if it is about one.
     Notice(Option<ChannelId>, Notice),
-    /// It has changed whether, or why not, a caller would be served.
+    /// Whether a caller would be served, or the reason why not, has changed.
     Readiness(Box<Readiness>),
 }
 
@@ -46,7 +47,8 @@ pub enum Output {
 pub enum Order {
     /// Something has happened to one of its channels.
     Leg(LegEvent),
-    /// Another channel stands in the caller's place, and where the dialplan would have gone on with the one before.
+    /// Another channel has taken the caller's place. The place is the step at which the dialplan would have continued the
+    /// earlier channel.
     Replaced(ChannelId, Option<Place>),
     /// The one who talks has this number.
     Renumbered(CallerNumber),

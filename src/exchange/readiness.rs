@@ -31,7 +31,7 @@ pub struct Readiness {
     pub credentials_refused: bool,
     /// `LOCAL_IP_ADDRESS` is no address of this machine.
     pub address_missing: bool,
-    /// When the sound of a call could last not be connected, if it could of none since.
+    /// When a call last failed because its audio could not be connected. `None` if a later call had audio.
     pub sound_failed: Option<DateTime<FixedOffset>>,
     /// When OpenAI last failed a call, if none has been served since.
     pub openai_failed: Option<DateTime<FixedOffset>>,
@@ -45,7 +45,7 @@ pub struct Readiness {
     pub overloaded: bool,
     /// The day on which calls have cost what the calls of a day may cost.
     pub day_spent: Option<NaiveDate>,
-    /// Nothing bounds what calls may cost but how many there may be. No obstacle.
+    /// The number of simultaneous calls is the only limit on what calls may cost. This does not make the daemon not ready.
     pub spending_unlimited: bool,
     /// It takes no more calls: it is being stopped.
     pub draining: bool,

@@ -27,7 +27,7 @@ enum Stage {
     GivenUp,
 }
 
-/// Whether it was looked, after the last call, who is left in the application.
+/// The state of the last question to Asterisk: who is left in the application after the last call?
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum LastLook {
     #[default]
@@ -91,7 +91,7 @@ impl Shutdown {
         is_over
     }
 
-    /// No call runs any more, and nobody waits. Whether it is to be looked now who is left in the application.
+    /// Called when no call runs and nobody waits. Returns true once: the exchange must now ask who is left in the application.
     pub(super) fn looks_last(&mut self) -> bool {
         let looks = self.is_on() && self.last_look == LastLook::NotYet;
         if looks {

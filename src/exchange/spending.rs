@@ -30,13 +30,13 @@ impl Spending {
         self.of(agent).add(today, cost);
     }
 
-    /// A call of this agent that runs has cost so much more.
+    /// Adds what a running call of this agent has cost since the last report.
     pub(super) fn grows(&mut self, agent: &Arc<str>, cost: MicroUsd) {
         self.of_all.grows(cost);
         self.of(agent).grows(cost);
     }
 
-    /// A call of this agent is over that has cost so much in all.
+    /// Moves the total cost of a call of this agent that has ended from the running calls to the day.
     pub(super) fn ends(&mut self, today: NaiveDate, agent: &Arc<str>, cost: MicroUsd) {
         self.of_all.ends(today, cost);
         self.of(agent).ends(today, cost);

@@ -28,7 +28,8 @@ pub(super) enum Directive {
     Replace(ChannelId, Order, CallerNumber),
     /// Something of ours belongs to no call and is removed.
     Remove(Request),
-    /// A caller waits of whom no event has told: the caller's channel is asked for, then [`Switchboard::looked_at`].
+    /// A caller may be waiting whom no event has announced. Asterisk is asked for their channel, and
+    /// [`Switchboard::looked_at`] takes the answer.
     LookAt(ChannelId),
     /// As [`Self::LookAt`], after a pause: the last time there was no answer.
     LookAgain(ChannelId),
@@ -173,9 +174,9 @@ impl Switchboard {
         self.callers.contains_key(caller)
     }
 
-    /// After an outage: what the application holds against what we know. `before` are the callers we had when
-    /// the connection stood again; of those who came later we have been told. `absent` is what has become of those of them
-    /// who are not there any more.
+    /// Compares, after an outage, what the application holds with the calls that run. `before` are the callers who were being
+    /// served when the connection was restored; events have reported all later ones. `absent` is the event for those of them
+    /// who are no longer in Asterisk.
     pub(super) fn reconcile(
         &self,
         before: &[ChannelId],

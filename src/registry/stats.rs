@@ -69,7 +69,7 @@ pub struct Sums {
     pub turn_p95: Latency,
 }
 
-/// Statistics of one value over the calls that have it, All fields are `None` if no call has the
+/// Statistics of one value over the calls that have it. All fields are `None` if no call has the
 /// value.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Latency {

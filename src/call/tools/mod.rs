@@ -141,8 +141,8 @@ impl Call {
         }
     }
 
-    /// Tells the model what became of its call, and asks it to go on when it was the last. A session that did not make the
-    /// call is told of it first; one that does not stand yet, later.
+    /// Sends the model the output of a function call, and asks it to continue when no other output is missing. A session that
+    /// did not make the function call gets a copy of it first. A session that is not open yet gets both later.
     fn answer_function(&mut self, call: &FunctionCall, session: usize, output: String) {
         self.tools.answered.push((call.clone(), output.clone()));
         if session != self.sessions.number() {

@@ -1,5 +1,5 @@
-//! Requests that are made one after the other, each again until it is known to be done or refused: nobody else takes care of
-//! them.
+//! Requests that are made one after another. Each is repeated until Asterisk has carried it out, has refused it for
+//! good, or too much time has passed. No call exists that could repeat them.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -23,7 +23,7 @@ pub(in crate::exchange) struct Chain {
 }
 
 impl Chain {
-    /// Makes each request until it is done, or refused for a reason that stays.
+    /// Makes each request until Asterisk has carried it out or refused it for good, for [`CLOSING_PATIENCE`] at most.
     pub(in crate::exchange) fn new(now: Instant, requests: impl IntoIterator<Item = Request>) -> Self {
         Self::until(now, requests, Request::is_settled_by)
     }

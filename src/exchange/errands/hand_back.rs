@@ -29,7 +29,8 @@ enum Stage {
     Explaining(Chain),
     /// The caller's channel is sent on.
     Continuing(Turn),
-    /// The same, and the channel has left the application meanwhile: whether by that, the answer tells.
+    /// The caller's channel left the application while the request was under way. The answer to the request tells whether
+    /// the request was the cause.
     Left,
 }
 

@@ -102,7 +102,7 @@ impl Inquiry {
         })))
     }
 
-    /// Whether callers may be waiting who are found by it.
+    /// Whether this inquiry may find callers who are waiting. The daemon then does not stop before it has ended.
     pub(super) fn is_owed(&self) -> bool {
         matches!(self.purpose, Purpose::Connect { .. } | Purpose::Leave)
     }

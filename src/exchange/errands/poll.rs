@@ -12,8 +12,8 @@ use crate::ari::lists::Application;
 use crate::ari::request::{Reply, Request};
 use crate::call::LegEvent;
 
-/// How often live calls are looked at while their events go elsewhere. A longer pause leaves more of a caller who has hung up
-/// on the line; a shorter one asks Asterisk for nothing.
+/// How often live calls are examined while another program gets their events. With a longer pause, a call stays open for
+/// longer after its caller has hung up; a shorter one burdens Asterisk.
 const POLL_EVERY: Duration = Duration::from_secs(2);
 
 /// A live call that is looked at.

@@ -171,7 +171,7 @@ impl Errands {
         self.general().any(|(_, errand)| matches!(errand, Errand::Probe(_)))
     }
 
-    /// Whether one asks, or is about to ask, if the program that has our application has ended.
+    /// Whether an errand asks, or is about to ask, whether the program that took over our application has ended.
     pub(in crate::exchange) fn may_return(&self) -> bool {
         self.general()
             .any(|(_, errand)| matches!(errand, Errand::Inquiry(Inquiry { purpose: Purpose::Return, .. })))

@@ -16,8 +16,8 @@ enum Stage {
     Waiting,
 }
 
-/// Removes what an earlier daemon left, before the callers it left waiting are looked at: what is made for them anew has
-/// the same names.
+/// Removes what an earlier daemon left, before the callers whom it left waiting are served: their new bridges and media
+/// channels have the same names as the old ones.
 #[derive(Debug)]
 pub(in crate::exchange) struct Clearing {
     leftovers: Vec<Request>,
@@ -64,7 +64,7 @@ impl Clearing {
 /// How an idle bridge stands.
 #[derive(Debug)]
 enum Idle {
-    /// Asterisk is asked whether the caller is there whose bridge it was.
+    /// Asterisk is asked whether the caller for whom the bridge was made is still there.
     Asking(Turn),
     /// The caller is gone.
     Removing(Chain),

@@ -221,9 +221,8 @@ impl Keeper {
     }
 }
 
-/// Whether the state in the index agrees with the state in the folder. The names of files do not say whether a
-/// finished recording was cut off, so both finished states agree.
-/// off stands in the recording only.
+/// Whether the state in the index agrees with the state in the folder. The names of the files do not tell whether a
+/// crash interrupted a finished recording, so `Finished` in the folder agrees with both finished states.
 const fn agree(index: State, folder: State) -> bool {
     matches!(
         (index, folder),
