@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::closing::Phase;
 use super::latency::Latencies;
 use super::ledger::Bill;
+use super::tools::Use;
 use super::transcript::Utterance;
 use super::uplink::UplinkCounters;
 use super::{Call, Counters, Turn, playout};
@@ -57,6 +58,8 @@ pub struct Glance {
     pub rate_limits: Option<(Instant, RateLimits)>,
     /// What the caller has waited for. If the pointer is the same as in the last glance, nothing has changed.
     pub latencies: Arc<Latencies>,
+    /// What became of the calls of tools. The same pointer as before: nothing new.
+    pub tools: Arc<Vec<Use>>,
     /// The last words, in order. The same pointer as before: nothing new.
     pub words: Arc<[Utterance]>,
 }
@@ -94,6 +97,7 @@ impl Call {
             bill: self.sessions.has_stood().then(|| self.bill()),
             rate_limits: self.sessions.rate_limits(),
             latencies: Arc::clone(&self.shown.latencies),
+            tools: self.tools.tally().uses(),
             words: Arc::clone(&self.shown.words),
         }
     }

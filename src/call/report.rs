@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::latency::Latencies;
 use super::ledger::Bill;
+use super::record::ToolEntry;
 use super::transcript::Utterance;
 use super::uplink::UplinkCounters;
 use super::{Call, playout};
@@ -187,6 +188,8 @@ pub struct Report {
     pub bill: Bill,
     /// Everything said, in order.
     pub transcript: Vec<Utterance>,
+    /// The tools that were carried out, in the order in which they ended, with words if the transcript is kept.
+    pub tools: Vec<ToolEntry>,
 }
 
 impl Call {
@@ -208,6 +211,7 @@ impl Call {
             latencies: self.stopwatch.latencies().clone(),
             bill: self.bill(),
             transcript: self.transcript.utterances().to_vec(),
+            tools: self.tools.tally().entries().to_vec(),
         }
     }
 }

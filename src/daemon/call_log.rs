@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use chrono::{DateTime, FixedOffset};
+use serde_json::Value;
 
 use crate::ari::event::Channel;
 use crate::call::Report;
+use crate::call::record::ToolEntry;
 use crate::end_reason::EndReason;
 use crate::exchange::Agent;
 use crate::recordings::RecordingId;
-use crate::registry::{Row, Tokens, row_id};
+use crate::registry::{Row, Tokens, ToolUse, row_id};
 use crate::units::{MicroUsd, Milliseconds};
 
 /// This machine, as rows name it.
@@ -54,8 +56,17 @@ pub(super) fn taken(row: Row, agent: &Agent, recorded_at: Option<DateTime<FixedO
     }
 }
 
+/// Whether the call log may hold words of a call: the arguments and results of its tools.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Words {
+    /// It may, if the transcript is recorded.
+    Kept,
+    /// Recordings are encrypted. The call log is not.
+    LeftOut,
+}
+
 /// The same, over.
-pub(super) fn ended(row: Row, report: &Report) -> Row {
+pub(super) fn ended(row: Row, report: &Report, words: Words) -> Row {
     let at = |after: Duration| row.offered_us.saturating_add(after.as_micros() as i64);
     let latencies = &report.latencies;
     let (tokens, cost) = if report.session_stood {
@@ -77,7 +88,27 @@ pub(super) fn ended(row: Row, report: &Report) -> Row {
         turn_p95: latencies.answer_percentile(95).map(Milliseconds::from),
         tokens: Some(tokens),
         cost,
+        tools: report.tools.iter().map(|tool| used(tool, words)).collect(),
         ..row
+    }
+}
+
+/// A tool that was carried out.
+fn used(tool: &ToolEntry, words: Words) -> ToolUse {
+    let json = |text: &String| serde_json::from_str(text).unwrap_or_else(|_| Value::from(text.as_str()));
+    let used = ToolUse {
+        at_ms: Milliseconds::from(tool.at).get(),
+        name: tool.name.clone(),
+        outcome: tool.outcome.to_owned(),
+        ms: Milliseconds::from(tool.took).get(),
+        attempts: tool.attempts,
+        agreed_in_turn: tool.agreed_in_turn.map(|turn| turn as u64),
+        arguments: tool.arguments.as_ref().map(json),
+        answer: tool.answer.as_ref().map(json),
+    };
+    match words {
+        Words::Kept => used,
+        Words::LeftOut => used.without_words(),
     }
 }
 

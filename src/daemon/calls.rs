@@ -12,6 +12,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tracing::Instrument as _;
 
 use super::backlog::Backlog;
+use super::call_log::Words;
 use super::call_task::{Io, Spent};
 use super::known::known;
 use super::tools::Jobs;
@@ -225,8 +226,10 @@ impl Daemon {
         let Some(caller) = self.callers.remove(&id) else { return };
         if let Some(Live { row, port, .. }) = self.live.remove(&caller) {
             self.ports.give_back(now(), port);
+            let is_sealed = self.config.recordings.recipient.is_some();
+            let words = if is_sealed { Words::LeftOut } else { Words::Kept };
             self.log.offer(match &ended {
-                Ok((_, (report, _))) => call_log::ended(*row, report),
+                Ok((_, (report, _))) => call_log::ended(*row, report, words),
                 Err(_) => call_log::lost(*row, wall()),
             });
         }

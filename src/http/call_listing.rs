@@ -5,13 +5,14 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use chrono::{DateTime, SecondsFormat};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use super::csv::Format;
 use super::listing::{after, limit, sought, span, when};
 use super::problem::Problem;
 use crate::number::{self, CallerNumber, CountryCode};
-use crate::registry::{CURSOR, Filter, Row, Tokens};
+use crate::registry::{CURSOR, Filter, Row, Tokens, ToolUse};
 use crate::units::{MicroUsd, Milliseconds};
 
 /// The longest text of a filter, in characters. The columns of the database hold 255, so a longer text can match
@@ -77,6 +78,8 @@ pub(super) struct Call {
     /// The cost of the call in US dollars. Null if the cost is unknown, which does not mean that the call was free.
     #[schema(example = 0.04321)]
     cost_usd: Option<f64>,
+    /// The tools of the agent that were carried out, in the order in which they ended. Empty if they were erased.
+    tools: Vec<ToolCall>,
     /// Whether the numbers of the caller and the callee were erased. `caller` and `called` are then empty.
     erased: bool,
     /// The unique key of this stay. No stay on any machine has the same key. `/calls/{id}` also accepts this key.
@@ -86,7 +89,7 @@ pub(super) struct Call {
 
 /// The columns of the CSV table. New columns are added at the end, so that programs that read columns by position
 /// still work.
-pub(super) const COLUMNS: [&str; 29] = [
+pub(super) const COLUMNS: [&str; 30] = [
     "id",
     "recording_id",
     "host",
@@ -116,7 +119,41 @@ pub(super) const COLUMNS: [&str; 29] = [
     "erased",
     "row_id",
     "agent_version",
+    "tools",
 ];
+
+/// A call of a tool.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ToolCall {
+    /// When the model called, in milliseconds since the caller arrived.
+    at_ms: u64,
+    /// The name of the tool.
+    #[schema(example = "book")]
+    name: String,
+    /// `ok`, or the code of the error that the model was told. `unknown`: it is not known whether it was done.
+    #[schema(example = "ok")]
+    outcome: String,
+    /// How long the tool took, in milliseconds.
+    ms: u64,
+    /// The number of requests that were made.
+    attempts: u32,
+    /// The number of the caller's turn in which they agreed. Null if they did not have to.
+    agreed_in_turn: Option<u64>,
+    /// The arguments, with private values masked. Null if the call log may hold no words of the call: `RECORD` has no
+    /// transcript, or recordings are encrypted.
+    #[schema(value_type = Option<Object>)]
+    arguments: Option<Value>,
+    /// What the model read. Null as with `arguments`.
+    #[schema(value_type = Option<Object>)]
+    answer: Option<Value>,
+}
+
+impl From<ToolUse> for ToolCall {
+    fn from(used: ToolUse) -> Self {
+        let ToolUse { at_ms, name, outcome, ms, attempts, agreed_in_turn, arguments, answer } = used;
+        Self { at_ms, name, outcome, ms, attempts, agreed_in_turn, arguments, answer }
+    }
+}
 
 /// The tokens of a call, by kind.
 #[derive(Debug, Serialize, ToSchema)]
@@ -169,6 +206,7 @@ impl From<Row> for Call {
             turn_p95_ms: row.turn_p95.map(Milliseconds::get),
             tokens: row.tokens.map(TokenCounts::from),
             cost_usd: row.cost.map(MicroUsd::usd),
+            tools: row.tools.into_iter().map(ToolCall::from).collect(),
             erased: row.erased,
             row_id: row.row_id,
         }
@@ -291,7 +329,7 @@ mod tests {
     fn the_table_has_a_column_for_all_that_json_has() {
         let row = Row { tokens: Some(Tokens::default()), ..Row::default() };
         let call = serde_json::to_value(Call::from(row)).unwrap();
-        let keys = |value: &serde_json::Value, before: &str| {
+        let keys = |value: &Value, before: &str| {
             value.as_object().unwrap().keys().map(|key| format!("{before}{key}")).collect::<Vec<_>>()
         };
         let mut all = keys(&call, "");

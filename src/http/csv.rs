@@ -56,6 +56,8 @@ fn cell(value: Option<&Value>) -> String {
     match value {
         None | Some(Value::Null) => String::new(),
         Some(Value::String(text)) => text_cell(text),
+        Some(Value::Array(list)) if list.is_empty() => String::new(),
+        Some(list @ (Value::Array(_) | Value::Object(_))) => text_cell(&list.to_string()),
         Some(other) => other.to_string(),
     }
 }
@@ -112,6 +114,13 @@ mod tests {
             assert_eq!(text_cell(text), format!("\"{cell}\""));
         }
         assert_eq!(cell(Some(&Value::from(-4))), "-4", "numbers are numbers");
+        let list = serde_json::json!([{"name": "find", "arguments": {"a": "=1+1"}}]);
+        assert_eq!(
+            cell(Some(&list)),
+            r#""[{""arguments"":{""a"":""=1+1""},""name"":""find""}]""#,
+            "a list is one text"
+        );
+        assert_eq!(cell(Some(&serde_json::json!([]))), "");
     }
 
     #[test]

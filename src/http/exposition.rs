@@ -60,15 +60,21 @@ impl Exposition {
     /// Writes a histogram of durations. The name must end in `_seconds`.
     pub(super) fn histogram(&mut self, name: &str, help: &str, histogram: &Histogram) {
         self.head(name, "histogram", help);
+        self.buckets(name, &[], histogram);
+    }
+
+    /// Writes one histogram of the family that was begun last.
+    pub(super) fn buckets(&mut self, name: &str, labels: &[(&str, &str)], histogram: &Histogram) {
         let bucket = format!("{name}_bucket");
         let mut so_far = 0;
         for (bound, within) in BOUNDS.iter().zip(histogram.within) {
             so_far += within;
-            self.sample(&bucket, &[("le", &(*bound as f64 / 1_000.0).to_string())], so_far);
+            let bound = (*bound as f64 / 1_000.0).to_string();
+            self.sample(&bucket, &[labels, &[("le", &*bound)]].concat(), so_far);
         }
-        self.sample(&bucket, &[("le", "+Inf")], histogram.count);
-        self.sample(&format!("{name}_sum"), &[], histogram.sum.as_secs_f64());
-        self.sample(&format!("{name}_count"), &[], histogram.count);
+        self.sample(&bucket, &[labels, &[("le", "+Inf")]].concat(), histogram.count);
+        self.sample(&format!("{name}_sum"), labels, histogram.sum.as_secs_f64());
+        self.sample(&format!("{name}_count"), labels, histogram.count);
     }
 
     /// Begins a family of metrics of this type.

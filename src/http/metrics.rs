@@ -44,6 +44,7 @@ pub(super) async fn metrics(
         waits(&mut ours, &totals);
         model(&mut ours, &totals);
         agents(&mut ours, &totals);
+        tools(&mut ours, &totals);
         let link = daemon.readiness.borrow().asterisk;
         standing(&mut ours, link, &super::ready::reasons(&api));
     }
@@ -156,6 +157,21 @@ fn agents(to: &mut Exposition, totals: &Totals) {
     let cost = totals.agents.iter().map(|(name, of_agent)| (name.as_str(), of_agent.cost.usd()));
     let help = "What the models cost, as far as that is known, by agent.";
     to.counters("agent_cost_usd_total", help, "agent", cost);
+}
+
+/// The tools of agents. A series appears with the first call of its tool.
+fn tools(to: &mut Exposition, totals: &Totals) {
+    to.head("tool_calls_total", "counter", "Calls of tools by models, by what became of them.");
+    for ((agent, tool), of_tool) in &totals.tools {
+        for (outcome, calls) in &of_tool.outcomes {
+            let labels = [("agent", agent.as_str()), ("tool", &**tool), ("outcome", outcome)];
+            to.sample("tool_calls_total", &labels, calls);
+        }
+    }
+    to.head("tool_seconds", "histogram", "How long the tools took that were carried out.");
+    for ((agent, tool), of_tool) in &totals.tools {
+        to.buckets("tool_seconds", &[("agent", agent), ("tool", tool)], &of_tool.took);
+    }
 }
 
 /// The remaining rate limits of the OpenAI account, as OpenAI last reported them. A series appears when OpenAI first

@@ -24,7 +24,7 @@ use crate::call::glance::Glance;
 use crate::call::tools::Destination;
 use crate::end_reason::EndReason;
 use crate::number::CallerNumber;
-pub use totals::{BOUNDS, Histogram, OfAgent, Totals, Use};
+pub use totals::{BOUNDS, Histogram, OfAgent, OfTool, Totals, Use};
 
 /// What is known of a call when it begins.
 #[derive(Debug, Clone, PartialEq, Eq)]

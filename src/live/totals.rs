@@ -3,12 +3,14 @@
 //! Every sum only grows, whether a call is added once at its end or counted repeatedly while it runs.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::call::Counters;
 use crate::call::glance::Glance;
 use crate::call::latency::Latencies;
 use crate::call::ledger::Tokens;
+use crate::call::tools::Use as ToolUse;
 use crate::call::uplink::UplinkCounters;
 use crate::end_reason::EndReason;
 use crate::realtime::rate_limits::RateLimits;
@@ -24,8 +26,11 @@ pub const BOUNDS: [u64; 15] =
 /// The largest number of agents that are counted by their names: those that a folder may have, and `default`. Each name is a
 /// series for ever. A smaller value would join agents that exist; a larger one would let files that come and go make more series.
 const MOST_AGENTS: usize = 501;
-/// Stands for all agents beyond these. No agent can have this name.
-const OTHER_AGENTS: &str = "*";
+/// Stands for all agents beyond these, and for all tools beyond theirs. Neither can have this name.
+const OTHERS: &str = "*";
+/// The largest number of tools that are counted by their names. Each is about 20 series for ever. A smaller value would join tools that
+/// exist; a larger one would let files that come and go make more series.
+const MOST_TOOLS: usize = 500;
 
 /// A histogram of durations.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -78,6 +83,15 @@ pub struct OfAgent {
     pub cost: MicroUsd,
 }
 
+/// The sums of the calls of one tool.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OfTool {
+    /// The number of calls by outcome: a code of [`Outcome`](crate::tool::Outcome), or `repeated`.
+    pub outcomes: BTreeMap<&'static str, u64>,
+    /// How long the calls took that were carried out.
+    pub took: Histogram,
+}
+
 /// The totals of calls.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Totals {
@@ -123,6 +137,8 @@ pub struct Totals {
     pub unpriced: u64,
     /// The sums of each agent's calls, by its name. Agents beyond 501 share one entry, `*`.
     pub agents: BTreeMap<String, OfAgent>,
+    /// The sums of each tool, by the name of its agent and its own. Tools beyond 500 share one entry, `*` of `*`.
+    pub tools: BTreeMap<(String, Arc<str>), OfTool>,
 }
 
 impl Totals {
@@ -155,6 +171,9 @@ impl Totals {
         self.underruns += glance.underruns;
         self.turns += glance.turns;
         self.wait(&glance.latencies);
+        for used in &*glance.tools {
+            self.tool(&call.agent, used);
+        }
         let spent = glance.bill.as_ref().map_or(MicroUsd::ZERO, |bill| bill.at_least);
         let of_agent = self.of_agent(&call.agent);
         of_agent.cost = of_agent.cost.saturating_add(spent);
@@ -174,7 +193,18 @@ impl Totals {
 
     fn of_agent(&mut self, name: &str) -> &mut OfAgent {
         let has_room = self.agents.len() < MOST_AGENTS || self.agents.contains_key(name);
-        self.agents.entry(if has_room { name } else { OTHER_AGENTS }.to_owned()).or_default()
+        self.agents.entry(if has_room { name } else { OTHERS }.to_owned()).or_default()
+    }
+
+    fn tool(&mut self, agent: &str, used: &ToolUse) {
+        let key = (agent.to_owned(), Arc::clone(&used.tool));
+        let has_room = self.tools.len() < MOST_TOOLS || self.tools.contains_key(&key);
+        let key = if has_room { key } else { (OTHERS.to_owned(), OTHERS.into()) };
+        let of_tool = self.tools.entry(key).or_default();
+        *of_tool.outcomes.entry(used.outcome).or_default() += 1;
+        if let Some(took) = used.took {
+            of_tool.took.add(took);
+        }
     }
 
     fn used(&mut self, by: Use, model: &str, tokens: Tokens) {
@@ -218,7 +248,23 @@ mod tests {
         }
         totals.of_agent("agent-0").ended += 1;
         assert_eq!(totals.agents.len(), MOST_AGENTS + 1);
-        assert_eq!((totals.agents["agent-0"].ended, totals.agents[OTHER_AGENTS].ended), (2, 99));
+        assert_eq!((totals.agents["agent-0"].ended, totals.agents[OTHERS].ended), (2, 99));
+    }
+
+    #[test]
+    fn tools_that_come_and_go_do_not_make_series_for_ever() {
+        let mut totals = Totals::default();
+        let used = |name: &str, took| ToolUse { tool: name.into(), outcome: "ok", took };
+        for n in 0..600 {
+            totals.tool("citas", &used(&format!("tool_{n}"), None));
+        }
+        let took = Duration::from_millis(90);
+        totals.tool("citas", &ToolUse { outcome: "unknown", ..used("tool_0", Some(took)) });
+        assert_eq!(totals.tools.len(), MOST_TOOLS + 1);
+        let of = |agent: &str, tool: &str| totals.tools[&(agent.to_owned(), tool.into())].clone();
+        assert_eq!(of("citas", "tool_0").outcomes, BTreeMap::from([("ok", 1), ("unknown", 1)]));
+        assert_eq!((of("citas", "tool_0").took.count, of("citas", "tool_0").took.sum), (1, took));
+        assert_eq!(of(OTHERS, OTHERS).outcomes["ok"], 100);
     }
 
     #[test]

@@ -8,5 +8,5 @@ SELECT row_id, call_id, recording_id, host, caller, called, erased, model, agent
     TIMESTAMPADD(MICROSECOND, ended_us, TIMESTAMP'1970-01-01 00:00:00') AS ended_at,
     duration_ms * 0.001 AS duration_seconds, end_reason, turns, interruptions,
     greeting_ms, turn_p50_ms, turn_p95_ms, text_in, audio_in, cached_text_in, cached_audio_in, text_out, audio_out,
-    estimated, cost_micro_usd * 0.000001 AS cost_usd, agent_version
+    estimated, cost_micro_usd * 0.000001 AS cost_usd, agent_version, tools
 FROM calls

@@ -15,6 +15,7 @@ const MIGRATIONS: Migrations = &[
     (1, "calls", include_str!("0001_calls.sqlite.sql")),
     (2, "a row for each stay", include_str!("0002_stays.sqlite.sql")),
     (3, "the version of the agent", include_str!("0003_agent_version.sqlite.sql")),
+    (4, "the tools of a call", include_str!("0004_tools.sqlite.sql")),
 ];
 
 /// The SQLite file of the call log. Clones share the database and are cheap.
@@ -211,7 +212,7 @@ const KEEP_RUNNING: &str = "UPDATE calls SET due = NULL WHERE row_id = ? AND due
 /// The SQL that erases the numbers in all rows in which the column holds the bound value.
 fn erase(column: Column) -> String {
     format!(
-        "UPDATE calls SET caller = '', caller_key = '', called = '', erased = 1, \
+        "UPDATE calls SET caller = '', caller_key = '', called = '', tools = '', erased = 1, \
          due = (SELECT COALESCE(MAX(due), 0) FROM calls) + rowid WHERE {} = ?",
         column.name()
     )

@@ -18,6 +18,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `row` | [`Row`]: the columns, and both databases' rows made of them |
+//! | `tools` | the tools of a call, in one column |
 //! | `local` | the SQLite file: upserts, what is due, erasures |
 //! | `server` | MySQL: where it is, upserts, erasures |
 //! | `writer` | [`Log`], and the task behind it |
@@ -28,6 +29,7 @@ mod reader;
 mod row;
 mod server;
 pub mod stats;
+mod tools;
 mod writer;
 
 use std::path::PathBuf;
@@ -35,6 +37,7 @@ use std::path::PathBuf;
 pub use reader::{CURSOR, Filter, Reader};
 pub use row::{Row, Tokens, row_id};
 pub use server::{Server, ServerError};
+pub use tools::ToolUse;
 pub use writer::{Backlog, Log, Tell, Writer};
 
 use crate::number;

@@ -4,6 +4,7 @@
 use sqlx::query::Query;
 use sqlx::{Database, Encode, FromRow, Row as _, Type};
 
+use super::tools::{self, ToolUse};
 use crate::call::ledger::{self, Bill};
 use crate::number::CallerNumber;
 use crate::sqlite::cut;
@@ -73,6 +74,8 @@ pub struct Row {
     pub tokens: Option<Tokens>,
     /// The cost of the call. `None` if the cost is unknown.
     pub cost: Option<MicroUsd>,
+    /// The tools that were carried out, in the order in which they ended. Empty if they were erased.
+    pub tools: Vec<ToolUse>,
 }
 
 /// The tokens of a call, by kind.
@@ -122,7 +125,7 @@ pub fn row_id(offered_us: i64, chance: [u64; 2]) -> String {
 }
 
 /// All columns that are written, in the order of [`Row::values`].
-pub(super) const COLUMNS: [&str; 30] = [
+pub(super) const COLUMNS: [&str; 31] = [
     "row_id",
     "call_id",
     "recording_id",
@@ -152,11 +155,12 @@ pub(super) const COLUMNS: [&str; 30] = [
     "audio_out",
     "estimated",
     "cost_micro_usd",
+    "tools",
     "erased",
 ];
 
-/// The columns that hold phone numbers.
-pub(super) const PERSONAL: [&str; 3] = ["caller", "caller_key", "called"];
+/// The columns that hold phone numbers, or words of the call in which there may be some.
+pub(super) const PERSONAL: [&str; 4] = ["caller", "caller_key", "called", "tools"];
 
 /// The statement `INSERT INTO calls` with all columns and one `?` for each. `more` adds one column and its SQL
 /// expression.
@@ -269,6 +273,7 @@ impl Row {
             i64::from(self.tokens.is_some_and(|tokens| tokens.estimated)).into(),
             // Below 0 is what did not fit.
             known(self.cost.map(MicroUsd::get)),
+            Value::Text(Some(if self.erased { String::new() } else { tools::cell(&self.tools) })),
             i64::from(self.erased).into(),
         ]
     }
@@ -317,6 +322,7 @@ impl<R: Cells> FromRow<'_, R> for Row {
             turn_p95: time("turn_p95_ms")?,
             tokens,
             cost: known("cost_micro_usd")?.map(MicroUsd::new),
+            tools: tools::read(cells.text("tools")?.as_deref()),
         })
     }
 }

@@ -20,6 +20,7 @@ const MIGRATIONS: Migrations = &[
     (1, "calls", include_str!("0001_calls.mysql.sql")),
     (2, "a row for each stay", include_str!("0002_stays.mysql.sql")),
     (3, "the version of the agent", include_str!("0003_agent_version.mysql.sql")),
+    (4, "the tools of a call", include_str!("0004_tools.mysql.sql")),
 ];
 /// A view for people, which shows times as such and costs in dollars. Every start creates the view anew, because it
 /// depends on the columns of the table.
@@ -264,7 +265,9 @@ fn upsert() -> String {
 /// The SQL that erases the numbers in all rows in which the column holds the bound value.
 fn erase(column: Column) -> String {
     let column = column.name();
-    format!("UPDATE calls SET caller = '', caller_key = '', called = '', erased = 1 WHERE {column} = ?")
+    format!(
+        "UPDATE calls SET caller = '', caller_key = '', called = '', tools = '', erased = 1 WHERE {column} = ?"
+    )
 }
 
 #[cfg(test)]

@@ -269,6 +269,22 @@ fn when_the_caller_hangs_up_what_reads_is_let_go_and_what_writes_is_not() {
 }
 
 #[test]
+fn a_tool_of_which_nothing_was_heard_again_is_in_the_record_once() {
+    let answers = vec![Answer::call("book", r#"{"day":"hoy"}"#), Answer::pattern("No sé si quedó.", 600, 3)];
+    let mut world = world(vec![tool("book", |_| {})], answers);
+    world.brings("book", vec![None]);
+    world.dial(speaks(1));
+    world.run_to(14_000);
+    assert_eq!(entries(&world), []);
+    world.hang_up(0);
+    world.run_for(1_000);
+    let [entry] = &entries(&world)[..] else { panic!("one tool: {:?}", entries(&world)) };
+    assert_eq!((&*entry.name, entry.outcome, entry.attempts), ("book", "unknown", 0));
+    assert_eq!(world.report(0).tools, entries(&world), "the call log has the same");
+    in_order(&world);
+}
+
+#[test]
 fn nobody_hangs_up_while_something_is_being_written() {
     let answers = vec![
         Answer::call("book", r#"{"day":"hoy"}"#).and(Answer::call("end_call", "{}")),

@@ -13,22 +13,23 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::api::Api;
+use crate::call_log::{calls, ended};
 use crate::world::{World, assert_no_violations, listen, ms, until};
 
 /// What was asked of the clinic's server.
 #[derive(Debug, Default)]
-struct Clinic {
+pub(crate) struct Clinic {
     /// The days for which the free hours were asked, with the header of the secret.
-    asked: Vec<(String, String)>,
+    pub(crate) asked: Vec<(String, String)>,
     /// The keys and bodies of all bookings.
-    booked: Vec<(String, Value)>,
+    pub(crate) booked: Vec<(String, Value)>,
     /// How many bookings fail with 503 first.
-    failures: usize,
+    pub(crate) failures: usize,
 }
 
-type Shared = Arc<Mutex<Clinic>>;
+pub(crate) type Shared = Arc<Mutex<Clinic>>;
 
-fn locked(clinic: &Shared) -> std::sync::MutexGuard<'_, Clinic> {
+pub(crate) fn locked(clinic: &Shared) -> std::sync::MutexGuard<'_, Clinic> {
     clinic.lock().expect("nobody panics with it")
 }
 
@@ -62,7 +63,7 @@ async fn book(State(clinic): State<Shared>, headers: HeaderMap, body: String) ->
 }
 
 /// A server of a clinic, and the folder of an agent that uses it.
-async fn clinic() -> (Shared, tempfile::TempDir, JoinSet<()>) {
+pub(crate) async fn clinic() -> (Shared, tempfile::TempDir, JoinSet<()>) {
     let clinic = Shared::default();
     let routes = Router::new()
         .route("/days/{day}/slots", get(slots))
@@ -166,6 +167,45 @@ async fn an_appointment_is_booked_once_after_the_callers_yes() {
     let tools: Vec<_> = tools.as_array().expect("a list").iter().map(of).collect();
     assert_eq!(tools, [(json!("free_slots"), json!("ok"), json!(1)), (json!("book"), json!("ok"), json!(2))]);
     assert!(!program.log().contains("s3cret-token"), "a secret is in the log");
+
+    // The call log and the metrics tell the same.
+    let calls = calls(&api, "ended", |calls| calls.iter().any(ended)).await;
+    let logged = calls[0]["tools"].as_array().expect("a list").clone();
+    assert_eq!(logged.iter().map(of).collect::<Vec<_>>(), tools);
+    assert_eq!(
+        (&logged[1]["arguments"], &logged[1]["answer"]),
+        (&json!({"start": "09:00"}), &json!({"ok": true, "result": {"id": 4711}}))
+    );
+    let metrics = api.get("/metrics").await;
+    for (outcome, calls) in [("ask_first", 1), ("ok", 1), ("repeated", 1)] {
+        let line = format!(
+            "openai_inbound_calls_tool_calls_total{{agent=\"citas\",tool=\"book\",outcome=\"{outcome}\"}} {calls}\n"
+        );
+        assert!(metrics.text().contains(&line), "{line} in {}", metrics.text());
+    }
+    let took = "openai_inbound_calls_tool_seconds_count{agent=\"citas\",tool=\"book\"} 1\n";
+    assert!(metrics.text().contains(took), "{}", metrics.text());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_recordings_are_encrypted_the_call_log_holds_no_words_of_tools() {
+    let (_clinic, folder, _server) = clinic().await;
+    let answers =
+        vec![Answer::call("free_slots", r#"{"day":"2026-12-02"}"#), Answer::pattern("A las nueve.", 700, 3)];
+    let world = World::new(Script { answers, ..Script::default() });
+    let path = folder.path().display().to_string();
+    let recipient = "age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj";
+    let variables =
+        [("AGENTS_DIR", path.as_str()), ("CRM_TOKEN", "s3cret-token"), ("RECORDINGS_RECIPIENT", recipient)];
+    let program = world.program(&variables).await;
+    let call =
+        world.call([&listen()[..], &[Step::Say(pattern(600, 101))], &listen(), &[Step::HangUp]].concat());
+    world.over(call).await;
+    let api = Api::of(&program).await;
+    let calls = calls(&api, "ended", |calls| calls.iter().any(ended)).await;
+    let used = calls[0]["tools"][0].clone();
+    assert_eq!((&used["name"], &used["outcome"]), (&json!("free_slots"), &json!("ok")));
+    assert_eq!((&used["arguments"], &used["answer"]), (&Value::Null, &Value::Null));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

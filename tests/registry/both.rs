@@ -9,7 +9,7 @@ use sqlx::AssertSqlSafe;
 use sqlx::sqlite::SqlitePool;
 
 use crate::mariadb::Database;
-use crate::world::{MONDAY, SECOND, World, ended, running, sought, until};
+use crate::world::{MONDAY, SECOND, World, booked, ended, running, sought, until};
 
 /// The largest figure that is written.
 const MOST: u64 = 1_000_000_000_000;
@@ -186,6 +186,9 @@ on_both! {
             world.reader.page(&Filter::default()).await.is_ok_and(|page| page.entries.iter().filter(|row| row.erased).count() == 4)
         })
         .await;
+        // The arguments of tools may hold numbers, too.
+        assert_eq!(world.find("0").await.unwrap().tools, []);
+        assert_eq!(world.find("4").await.unwrap().tools, [booked()]);
         assert_eq!(world.find("4").await.unwrap().caller, "+583001234567".into());
         assert_eq!(world.reader.of(&whose).await.unwrap(), []);
     }

@@ -44,6 +44,7 @@ fn since(host: &str) -> [Row; 3] {
         host: host.to_owned(),
         // The earlier version knew no agents of files.
         agent_version: String::new(),
+        tools: Vec::new(),
         ..row
     };
     let refused = Row {
@@ -109,13 +110,14 @@ async fn a_server_of_the_version_before_keeps_its_rows_and_takes_those_that_stil
     let theirs = Row {
         row_id: "other:a".into(),
         agent_version: String::new(),
+        tools: Vec::new(),
         host: "other".into(),
         end_reason: Some("transferred".into()),
         ..ended("a", 5)
     };
     world.until_there(&theirs).await;
     let [a, refused, _] = since("pbx");
-    let b = Row { row_id: "pbx:b".into(), agent_version: String::new(), ..ended("b", 2) };
+    let b = Row { row_id: "pbx:b".into(), agent_version: String::new(), tools: Vec::new(), ..ended("b", 2) };
     world.until_there(&b).await;
     let page = world.reader.page(&Filter::default()).await.unwrap();
     assert_eq!(page.entries, [theirs, b, refused, a]);

@@ -8,9 +8,10 @@ use openai_inbound_calls::clock::now;
 use openai_inbound_calls::number::Sought;
 use openai_inbound_calls::operator::{Language, Notice};
 use openai_inbound_calls::registry::{
-    self, Filter, Log, Opener, Reader, RegistryError, Row, Server, Settings, Tokens, Writer,
+    self, Filter, Log, Opener, Reader, RegistryError, Row, Server, Settings, Tokens, ToolUse, Writer,
 };
 use openai_inbound_calls::units::{MicroUsd, Milliseconds};
+use serde_json::json;
 use tokio::task::JoinSet;
 
 /// The time limit of a wait: longer than anything here takes on a busy machine.
@@ -141,6 +142,20 @@ pub(crate) fn running(call_id: &str, seconds: i64) -> Row {
     }
 }
 
+/// A tool that was carried out.
+pub(crate) fn booked() -> ToolUse {
+    ToolUse {
+        at_ms: 12_000,
+        name: "book".into(),
+        outcome: "ok".into(),
+        ms: 840,
+        attempts: 2,
+        agreed_in_turn: Some(3),
+        arguments: Some(json!({"phone": "+34 600-111-222", "note": "***"})),
+        answer: Some(json!({"ok": true, "result": {"id": 4711}})),
+    }
+}
+
 /// The same call after its end.
 pub(crate) fn ended(call_id: &str, seconds: i64) -> Row {
     let row = running(call_id, seconds);
@@ -165,6 +180,7 @@ pub(crate) fn ended(call_id: &str, seconds: i64) -> Row {
             estimated: false,
         }),
         cost: Some(MicroUsd::new(43_210)),
+        tools: vec![booked()],
         ..row
     }
 }

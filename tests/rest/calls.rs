@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use openai_inbound_calls::config::Role;
-use openai_inbound_calls::registry::{Row, Tokens};
+use openai_inbound_calls::registry::{Row, Tokens, ToolUse};
 use openai_inbound_calls::units::{MicroUsd, Milliseconds};
 use serde_json::{Value, json};
 
@@ -45,6 +45,16 @@ pub(crate) fn ended(id: &str, seconds: i64) -> Row {
         turn_p95: Some(Milliseconds::new(1_200)),
         tokens: Some(Tokens { text_in: 1_000, audio_out: 400, ..Tokens::default() }),
         cost: Some(MicroUsd::new(43_210)),
+        tools: vec![ToolUse {
+            at_ms: 12_000,
+            name: "book".into(),
+            outcome: "ok".into(),
+            ms: 840,
+            attempts: 1,
+            agreed_in_turn: Some(3),
+            arguments: Some(json!({"note": "=1"})),
+            answer: None,
+        }],
         ..row
     }
 }
@@ -83,12 +93,15 @@ fn a_call_is_shown_with_all_that_is_known_and_null_for_what_is_not() {
         "greeting_ms": 860, "turn_p50_ms": 640, "turn_p95_ms": 1200,
         "tokens": {"text_in": 1000, "audio_in": 0, "cached_text_in": 0, "cached_audio_in": 0, "text_out": 0,
             "audio_out": 400, "estimated": false},
-        "cost_usd": 0.04321, "erased": false, "row_id": "row-17.2"
+        "cost_usd": 0.04321, "erased": false, "row_id": "row-17.2",
+        "tools": [{"at_ms": 12000, "name": "book", "outcome": "ok", "ms": 840, "attempts": 1, "agreed_in_turn": 3,
+            "arguments": {"note": "=1"}, "answer": null}]
     });
     let list = list.json();
     assert_eq!((&list["calls"][0], &list["next_cursor"]), (&full, &Value::Null));
     assert_eq!(world.get("/calls/17.2").json(), full);
     let running = world.get("/calls/17.1").json();
+    assert_eq!(running["tools"], json!([]));
     for unknown in
         ["answered_at", "ended_at", "duration_seconds", "end_reason", "greeting_ms", "tokens", "cost_usd"]
     {
@@ -174,7 +187,7 @@ fn tables_are_for_spreadsheets_and_hold_no_formula() {
         lines[0]
     );
     assert!(
-        lines[0].ends_with(",tokens_audio_out,tokens_estimated,cost_usd,erased,row_id,agent_version"),
+        lines[0].ends_with(",tokens_audio_out,tokens_estimated,cost_usd,erased,row_id,agent_version,tools"),
         "{}",
         lines[0]
     );
@@ -182,13 +195,14 @@ fn tables_are_for_spreadsheets_and_hold_no_formula() {
         lines[1],
         "\"2\",\"20251020_143025_2\",\"pbx\",\"'+573001234567\",\"1;'=cmd|' /C calc'!A0\",\"gpt-realtime-2.1\",\"default\",\
          \"2025-10-20T14:30:25.123456Z\",\"2025-10-20T14:30:25.163456Z\",\"2025-10-20T14:30:26.023456Z\",\
-         \"2025-10-20T14:31:55.623456Z\",90.5,\"caller_hung_up\",7,2,860,640,1200,1000,0,0,0,0,400,false,0.04321,false,\"row-2\",\"3f9a2c01b7de\""
+         \"2025-10-20T14:31:55.623456Z\",90.5,\"caller_hung_up\",7,2,860,640,1200,1000,0,0,0,0,400,false,0.04321,false,\"row-2\",\"3f9a2c01b7de\",\"[{\"\"agreed_in_turn\"\":3,\"\"answer\"\":null,\"\"arguments\"\":{\"\"note\"\":\"\"=1\"\"},\"\"at_ms\"\":12000,\
+         \"\"attempts\"\":1,\"\"ms\"\":840,\"\"name\"\":\"\"book\"\",\"\"outcome\"\":\"\"ok\"\"}]\""
     );
     assert_eq!(lines[2..], [""]);
     let next = format!("/calls?cursor={}", table.header("next-cursor").unwrap());
     let rest = world.ask("GET", &next, &[("Accept", "text/csv")]);
     assert!(
-        rest.text().ends_with(",,,,,,0,0,,,,,,,,,,,,false,\"row-1\",\"3f9a2c01b7de\"\r\n"),
+        rest.text().ends_with(",,,,,,0,0,,,,,,,,,,,,false,\"row-1\",\"3f9a2c01b7de\",\r\n"),
         "unknown is empty: {}",
         rest.text()
     );

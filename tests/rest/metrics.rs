@@ -10,6 +10,7 @@ use std::time::Duration;
 use openai_inbound_calls::call::glance::Glance;
 use openai_inbound_calls::call::latency::{Answer, BargeIn, Latencies};
 use openai_inbound_calls::call::ledger::{Bill, Tokens};
+use openai_inbound_calls::call::tools::Use;
 use openai_inbound_calls::call::uplink::UplinkCounters;
 use openai_inbound_calls::call::{Counters, SessionFault};
 use openai_inbound_calls::clock::now;
@@ -86,6 +87,10 @@ fn glance() -> Glance {
         bill: Some(bill),
         rate_limits: Some((now(), left(49_950))),
         latencies: Arc::new(Latencies { greeting: Some(ms(900)), answers, barge_ins }),
+        tools: Arc::new(vec![
+            Use { tool: "book".into(), outcome: "ask_first", took: None },
+            Use { tool: "book".into(), outcome: "ok", took: Some(ms(840)) },
+        ]),
         ..Glance::default()
     }
 }
@@ -160,6 +165,27 @@ fn a_call_counts_while_it_runs_and_no_less_when_it_is_over() {
         live.iter().filter(|(name, _)| name.contains("_total") || name.contains("_seconds_"))
     {
         assert!(over[name] >= *before, "{name} has shrunk");
+    }
+}
+
+#[test]
+fn calls_of_tools_are_counted_by_agent_tool_and_outcome() {
+    let scene = scene(With::default());
+    let seat = scene.call("17.1", true);
+    seat.show(glance());
+    for figures in [samples(&scene.world), {
+        seat.end(glance(), EndReason::CallerHungUp);
+        samples(&scene.world)
+    }] {
+        for (name, value) in [
+            (r#"tool_calls_total{agent="default",tool="book",outcome="ask_first"}"#, 1),
+            (r#"tool_calls_total{agent="default",tool="book",outcome="ok"}"#, 1),
+            (r#"tool_seconds_bucket{agent="default",tool="book",le="0.75"}"#, 0),
+            (r#"tool_seconds_bucket{agent="default",tool="book",le="1"}"#, 1),
+            (r#"tool_seconds_count{agent="default",tool="book"}"#, 1),
+        ] {
+            assert_eq!(ours(&figures, name), value, "{name}");
+        }
     }
 }
 

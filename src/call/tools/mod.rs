@@ -18,10 +18,12 @@
 //! | `built_in` | hanging up and transferring |
 //! | `gate` | whether a call of a tool is carried out |
 //! | `running` | the calls of tools that are being carried out |
+//! | `tally` | what became of all of them |
 
 mod built_in;
 mod gate;
 mod running;
+mod tally;
 
 use std::sync::Arc;
 
@@ -38,6 +40,8 @@ use built_in::{END_CALL, TRANSFER_CALL, Transfer, failure};
 use gate::{Gate, Verdict};
 use running::Running;
 pub use running::{Job, JobNumber, Result};
+pub use tally::Use;
+use tally::{REPEATED, Tally};
 
 /// Most function calls of one call that are carried out. A model that calls more is talking with itself: what it calls would
 /// be kept, and told to each new session, without end. Fewer could refuse a transfer at the end of a long talk.
@@ -63,6 +67,7 @@ pub(super) struct Tools {
     transfers: Vec<Transfer>,
     gate: Gate,
     running: Running,
+    tally: Tally,
     /// The model has got an output, and has not been asked to go on with it.
     owed: bool,
     /// Every call with its output, in order: a new session must be told.
@@ -78,6 +83,11 @@ impl Tools {
     /// Whether a tool is being carried out. The conversation goes on meanwhile.
     pub(super) fn is_running(&self) -> bool {
         !self.running.is_empty()
+    }
+
+    /// What became of all calls of tools so far.
+    pub(super) const fn tally(&self) -> &Tally {
+        &self.tally
     }
 
     /// The caller has finished a turn.
@@ -132,10 +142,12 @@ impl Call {
             }
             Verdict::Refuse(outcome) => {
                 self.note(EventKind::Tool, format!("{} {}", tool.name, outcome.code()));
+                self.tools.tally.count(&tool.name, outcome.code(), None);
                 self.answer_function(call, session, outcome.text());
             }
             Verdict::Repeat(outcome) => {
-                self.note(EventKind::Tool, format!("{} repeated", tool.name));
+                self.note(EventKind::Tool, format!("{} {REPEATED}", tool.name));
+                self.tools.tally.count(&tool.name, REPEATED, None);
                 self.answer_function(call, session, outcome.repeated());
             }
         }

@@ -35,6 +35,14 @@ pub struct Job {
     pub key: String,
 }
 
+impl Job {
+    /// A call of a tool that belongs to no phone call.
+    #[must_use]
+    pub const fn alone(tool: Arc<Tool>, arguments: Arguments, key: String) -> Self {
+        Self { number: JobNumber(0), tool, arguments, key }
+    }
+}
+
 /// The end of a call of a tool.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Result {
@@ -207,25 +215,20 @@ impl Call {
 
     /// The call ends: what only reads is let go. What writes goes on without the call.
     pub(in crate::call) fn let_tools_go(&mut self) {
-        for Task { number, begun, at, answer } in std::mem::take(&mut self.tools.running.tasks) {
+        for Task { number, begun, at, .. } in std::mem::take(&mut self.tools.running.tasks) {
             if begun.tool.effect == Effect::Read {
                 self.outputs.push(Output::LetGo(number));
             }
-            if answer != Answer::GivenUp {
-                self.record_tool(&begun, at, &Outcome::Unknown, 0);
-            }
+            self.record_tool(&begun, at, &Outcome::Unknown, 0);
         }
     }
 
     /// Records a call of a tool that was carried out.
     fn record_tool(&mut self, begun: &Begun, at: Instant, outcome: &Outcome, attempts: u32) {
         let keep = self.settings.keep;
-        if !keep.events && !keep.transcript {
-            return;
-        }
         // Arguments and results are words.
         let words = |text: String| keep.transcript.then_some(text);
-        self.outputs.push(Output::Record(Entry::Tool(Box::new(ToolEntry {
+        let entry = ToolEntry {
             at: at - self.born,
             name: begun.tool.name.to_string(),
             arguments: words(begun.tool.parameters.masked(&begun.arguments).to_string()),
@@ -234,6 +237,11 @@ impl Call {
             took: self.now - at,
             attempts,
             agreed_in_turn: begun.agreed_in_turn,
-        }))));
+        };
+        self.tools.tally.count(&begun.tool.name, entry.outcome, Some(entry.took));
+        self.tools.tally.keep(entry.clone());
+        if keep.events || keep.transcript {
+            self.outputs.push(Output::Record(Entry::Tool(Box::new(entry))));
+        }
     }
 }
