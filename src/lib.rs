@@ -16,7 +16,7 @@
 //! |---|---|---|
 //! | 16 | `main` | the program: signals arrive here (SIGHUP in `reloads`), exit codes |
 //! | 15 | [`commands`] | the commands of the command line |
-//! | 14 | [`mod@bench`], [`demo`], [`doctor`] | measures the daemon; shows it without PBX and key; tries what a call needs |
+//! | 14 | [`mod@bench`], [`demo`], [`doctor`], [`rehearsal`] | measures the daemon; shows it without PBX and key; tries what a call needs; tries agents without a telephone |
 //! | 13 | [`sim`] | the fakes of Asterisk, the caller and OpenAI, behind sockets |
 //! | 12 | [`daemon`] | sockets in, sockets out: Asterisk's events, one task per call (`call_task`), what a SIGHUP changes (`reload`), SIGTERM |
 //! | 11 | [`archive`] | the thread of the index, the call log, the API, and the hourly task that deletes old recordings (`retention`; its rule is in `recordings::retention`) |
@@ -107,4 +107,5 @@ pub mod http;
 pub mod logging;
 pub mod output;
 pub mod peers;
+pub mod rehearsal;
 pub mod sim;

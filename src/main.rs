@@ -57,7 +57,7 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Examines the files of agents (AGENTS_DIR), and tells which agent takes a call. Nothing is connected to.
+    /// Examines the files of agents (AGENTS_DIR), tells which agent takes a call, and tries agents without a telephone.
     #[command(subcommand)]
     Agents(commands::agents::Command),
     /// Measures how many calls this machine carries, how exactly, and at what price; without Asterisk and without a key.
@@ -80,7 +80,7 @@ fn main() -> ExitCode {
         Some(Command::Demo { once }) => show(once),
         Some(Command::Doctor { json }) => examine(json),
         Some(Command::Config { json }) => show_config(json),
-        Some(Command::Agents(command)) => examine_agents(&command),
+        Some(Command::Agents(command)) => try_agents(command),
         Some(Command::Bench(options)) => measure(options),
         Some(Command::Recordings(command)) => commands::run(command),
     }
@@ -136,12 +136,11 @@ fn show_config(json: bool) -> ExitCode {
     }
 }
 
-/// Examines the files of agents.
-fn examine_agents(command: &commands::agents::Command) -> ExitCode {
-    match commands::agents::run(command) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => failed(&error.into(), doctor::language(), ExitCode::FAILURE),
+/// Examines or tries the agents in files.
+fn try_agents(command: commands::agents::Command) -> ExitCode {
+    match run(|_| commands::agents::run(command)) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => failed(&error, doctor::language(), ExitCode::FAILURE),
     }
 }
 

@@ -1,6 +1,7 @@
 //! `openai-inbound-calls agents`: examines the files of agents, and tells which agent takes a call.
 //!
-//! The commands read the variables and the files as the daemon does, and connect to nothing.
+//! The commands read the variables and the files as the daemon does. `check` and `who` connect to nothing; the others are in
+//! [`crate::rehearsal`].
 
 use std::io;
 use std::sync::Arc;
@@ -10,10 +11,12 @@ use clap::Subcommand;
 
 use crate::agents::{Asked, Choice, DEFAULT, Entry, Roster, UnknownAgent, Why};
 use crate::clock;
-use crate::config::{AgentConfig, Agents, Fault, Position, RealtimeConfig, Survey};
+use crate::config::{AgentConfig, Agents, Fault, LogConfig, Position, RealtimeConfig, Survey};
+use crate::logging;
 use crate::operator::foreign::plain;
 use crate::operator::{Detail, Language, Notice};
 use crate::output::print;
+use crate::rehearsal;
 use crate::tool::{Confirm, Lookup, Tool};
 
 /// The characters of a token, in tenths: an average over Spanish and English text. A larger value would promise room that is
@@ -38,6 +41,11 @@ pub enum Command {
         #[arg(long, value_name = "NAME")]
         agent: Option<String>,
     },
+    /// Call a tool as the model would: show the request with masked secrets, make it, and show what the model would read.
+    ///
+    /// The exit code is 0 if the model would read a result (or the request was shown with --dry-run), 1 if there is no such tool, 3 if
+    /// the model would read an error, and 4 if it is not known whether the tool was carried out.
+    Tool(rehearsal::tool::Options),
 }
 
 /// Reads a time.
@@ -47,19 +55,48 @@ fn time(text: &str) -> Result<NaiveDateTime, String> {
     forms.iter().find_map(read).ok_or_else(|| "a time has the form 2026-12-25 10:00".to_owned())
 }
 
-/// Runs the command with the environment and the `.env` of the working directory. Returns whether all is well.
+/// Runs the command with the environment and the `.env` of the working directory. Returns the exit code.
 ///
 /// # Errors
-/// Returns an error if stdout cannot be written; see [`crate::output::is_unread`].
-pub fn run(command: &Command) -> io::Result<bool> {
-    let survey = Survey::load();
+/// Returns an error if stdout cannot be written (see [`crate::output::is_unread`]), or if a rehearsal cannot be set up.
+pub async fn run(command: Command) -> anyhow::Result<u8> {
+    let code = |is_well: bool| u8::from(!is_well);
     match command {
-        Command::Check => check(&survey),
+        Command::Check => Ok(code(check(&Survey::load())?)),
         Command::Who { number, at, agent } => {
             let at = at.unwrap_or_else(|| clock::wall().naive_local());
-            who(&survey, &Asked { argument: agent.as_deref(), variable: None, dialled: number, at })
+            let asked = Asked { argument: agent.as_deref(), variable: None, dialled: &number, at };
+            Ok(code(who(&Survey::load(), &asked)?))
+        }
+        Command::Tool(options) => {
+            let survey = Survey::load_with(&[&rehearsal::UNUSED[..], &[rehearsal::NO_KEY]].concat());
+            let Some(agents) = sound(&survey)? else { return Ok(1) };
+            let log = LogConfig { path: "/dev/null".into(), language: survey.language, level: "off".into() };
+            let guard = logging::init_shown_by(&log, io::stderr())?;
+            rehearsal::tool::run(&options, agents, guard.operator(), survey.language).await
         }
     }
+}
+
+/// The agents, if nothing is wrong with their files and with what these do not say. Otherwise, shows what is wrong.
+fn sound(survey: &Survey) -> io::Result<Option<&Agents>> {
+    let Some(agents) = &survey.parts.agents else {
+        refuse(survey)?;
+        return Ok(None);
+    };
+    if agents.all.len() < agents.roster.entries().len() {
+        missing(survey)?;
+        return Ok(None);
+    }
+    Ok(Some(agents))
+}
+
+/// The files are valid, and what they do not say is missing in the environment.
+fn missing(survey: &Survey) -> io::Result<()> {
+    for problem in &survey.problems {
+        print(&format!("✗ {}", plain(&problem.line(survey.language))))?;
+    }
+    Ok(())
 }
 
 /// Shows all agents, or what is wrong with them.
@@ -87,10 +124,7 @@ fn check(survey: &Survey) -> io::Result<bool> {
         }
     }
     if agents.all.len() < agents.roster.entries().len() {
-        // The files are valid, and what they do not say is missing in the environment.
-        for problem in &survey.problems {
-            print(&format!("✗ {}", plain(&problem.line(survey.language))))?;
-        }
+        missing(survey)?;
         return Ok(false);
     }
     if let (None, Some(realtime)) = (agents.find(DEFAULT), &survey.parts.realtime) {

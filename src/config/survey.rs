@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::path::Path;
 
+use super::env_file::EnvFile;
 use super::parts::Parts;
 use super::{
     Fault, LoadError, Problem, Setting, Sources, Variables, assemble, env_path, load_with, process, settings,
@@ -31,6 +32,19 @@ impl Survey {
     #[must_use]
     pub fn load() -> Self {
         Self::load_from(&env_path(), &process)
+    }
+
+    /// Does the same with these values for variables that are set nowhere.
+    #[must_use]
+    pub fn load_with(defaults: &[(&str, &str)]) -> Self {
+        let path = env_path();
+        let lines = EnvFile::read(&path).lines;
+        let default = |name: &str| {
+            let value =
+                defaults.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+            value.filter(|_| !lines.contains_key(name))
+        };
+        Self::load_from(&path, &|name| process(name).or_else(|| default(name)))
     }
 
     /// Reads the variables of `process` and, for those that it does not set, the file at `env_path`.

@@ -12,7 +12,7 @@ use crate::operator::{Language, weekday};
 use crate::registry::Row;
 
 /// What the call is told, and what its tools need. The environment's agent is told nothing.
-pub(super) fn known(
+pub fn known(
     agent: Option<&AgentConfig>,
     row: &Row,
     arguments: Arguments,

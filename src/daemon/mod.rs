@@ -26,14 +26,14 @@ mod call_log;
 mod call_task;
 mod calls;
 mod endpoints;
-mod known;
+pub mod known;
 pub mod lock;
 mod reload;
 mod rules;
 mod service_manager;
 mod start;
 mod ticks;
-mod tools;
+pub mod tools;
 
 use std::collections::HashMap;
 use std::future::Future;

@@ -23,7 +23,7 @@ use crate::tool::{Effect, Facts, Lookup, Masks, Outcome};
 const LOOKUP: Duration = Duration::from_secs(10);
 
 /// What has ended.
-pub(super) enum Ended {
+pub enum Ended {
     /// A job.
     Job(tools::Result),
     /// A look-up, with what was found.
@@ -31,13 +31,13 @@ pub(super) enum Ended {
 }
 
 /// What tools need of the call that asks for them.
-pub(super) struct Knowledge {
+pub struct Knowledge {
     /// `call`: id, caller, called, agent and now.
-    pub(super) call: Value,
+    pub call: Value,
     /// `vars`: what the dialplan said.
-    pub(super) vars: Value,
+    pub vars: Value,
     /// The secrets of the agent, by name.
-    pub(super) secrets: BTreeMap<String, Secret>,
+    pub secrets: BTreeMap<String, Secret>,
 }
 
 impl Knowledge {
@@ -51,7 +51,7 @@ impl Knowledge {
 }
 
 /// The tools of one call that are being carried out.
-pub(super) struct Jobs {
+pub struct Jobs {
     client: ToolClient,
     known: Arc<Knowledge>,
     operator: Operator,
@@ -70,7 +70,7 @@ const ENDS: usize = 80;
 
 impl Jobs {
     /// None, for a call of which this is known.
-    pub(super) fn new(client: ToolClient, known: Knowledge, operator: Operator) -> Self {
+    pub fn new(client: ToolClient, known: Knowledge, operator: Operator) -> Self {
         let (ended, results) = mpsc::channel(ENDS);
         let (known, running, found) = (Arc::new(known), HashMap::new(), Map::new());
         let (tasks, lookups) = (JoinSet::new(), JoinSet::new());
@@ -78,7 +78,7 @@ impl Jobs {
     }
 
     /// Begins a look-up.
-    pub(super) fn look_up(&mut self, lookup: Arc<Lookup>) {
+    pub fn look_up(&mut self, lookup: Arc<Lookup>) {
         let (client, known, operator) = (self.client.clone(), Arc::clone(&self.known), self.operator);
         let ended = self.ended.clone();
         self.lookups.spawn(async move {
@@ -89,7 +89,7 @@ impl Jobs {
     }
 
     /// Begins a job.
-    pub(super) fn begin(&mut self, job: Job) {
+    pub fn begin(&mut self, job: Job) {
         let (client, known, operator) = (self.client.clone(), Arc::clone(&self.known), self.operator);
         let (number, ended) = (job.number, self.ended.clone());
         let found = Value::Object(self.found.clone());
@@ -105,19 +105,19 @@ impl Jobs {
     }
 
     /// Gives a job up.
-    pub(super) fn let_go(&mut self, number: JobNumber) {
+    pub fn let_go(&mut self, number: JobNumber) {
         if let Some(task) = self.running.remove(&number) {
             task.abort();
         }
     }
 
     /// The call has ended: what is still being written.
-    pub(super) fn left(self) -> JoinSet<()> {
+    pub fn left(self) -> JoinSet<()> {
         self.tasks
     }
 
     /// What ends next.
-    pub(super) async fn next(&mut self) -> Ended {
+    pub async fn next(&mut self) -> Ended {
         match self.results.recv().await {
             Some(Ended::Job(result)) => {
                 self.running.remove(&result.number);
@@ -136,7 +136,7 @@ impl Jobs {
 }
 
 /// Carries out one job: what came of it, and how many requests were made.
-async fn carry_out(
+pub async fn carry_out(
     client: &ToolClient,
     known: &Knowledge,
     found: &Value,

@@ -23,7 +23,7 @@ const FLOORS: [&[&str]; 17] = [
     &["archive"],
     &["daemon"],
     &["sim"],
-    &["bench", "demo", "doctor"],
+    &["bench", "demo", "doctor", "rehearsal"],
     &["commands"],
     &["main", "lib"],
 ];
@@ -47,7 +47,7 @@ const IMPURE: [&str; 11] = [
 ];
 /// The files that may hold words of other languages than English: the operator's table, and texts that are
 /// only shown.
-const WORDS: [&str; 11] = [
+const WORDS: [&str; 12] = [
     "operator/",
     "doctor/words.rs",
     "doctor/findings.rs",
@@ -55,6 +55,7 @@ const WORDS: [&str; 11] = [
     "config/variables.rs",
     "config/realtime.rs",
     "recordings/summary.rs",
+    "rehearsal/words.rs",
     "tool/filters.rs",
     "sim/",
     "demo",

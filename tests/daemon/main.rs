@@ -39,6 +39,7 @@ mod reconnect;
 mod recording;
 mod refused;
 mod refusing;
+mod rehearsal;
 mod reload;
 mod rivals;
 mod rtp_source;

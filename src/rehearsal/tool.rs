@@ -1,0 +1,207 @@
+//! `agents tool`: one call of a tool, as the model would make it. Shows the request, carries it out through the daemon's own client, and
+//! shows what the model would read.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use clap::Args;
+use serde_json::{Map, Value};
+
+use super::given::{Given, Values, pair};
+use super::words::Words;
+use crate::call::tools::Job;
+use crate::clock::{now, wall};
+use crate::config::{AgentConfig, Agents};
+use crate::daemon::tools::carry_out;
+use crate::logging::Operator;
+use crate::net::tls;
+use crate::net::tools::ToolClient;
+use crate::operator::Language;
+use crate::operator::foreign::{plain, plain_json};
+use crate::output::print;
+use crate::tool::{Facts, HttpRequest, Outcome, Tool};
+
+/// The exit code if the model would read an error.
+const REFUSED: u8 = 3;
+/// The exit code if it is not known whether the tool was carried out.
+const UNKNOWN: u8 = 4;
+
+/// What to call.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// The name of the tool.
+    name: String,
+    /// The arguments, NAME=VALUE. The schema decides whether a value is a text, or JSON such as a number, true or a list.
+    #[arg(value_name = "NAME=VALUE", value_parser = pair)]
+    arguments: Vec<(String, String)>,
+    /// The agent whose tool is meant. Needed if several agents have different tools of this name.
+    #[arg(long, value_name = "NAME")]
+    agent: Option<String>,
+    /// Shows the request, and does not make it.
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    given: Given,
+}
+
+/// Runs the command. Returns the exit code: 0 if the model would read a result, 1 if there is no such tool or agent, 3 if the model
+/// would read an error, and 4 if it is not known whether the tool was carried out.
+///
+/// # Errors
+/// stdout cannot be written, or the system has no trust store.
+pub async fn run(
+    options: &Options,
+    agents: &Agents,
+    operator: Operator,
+    language: Language,
+) -> anyhow::Result<u8> {
+    let words = Words(language);
+    let (agent, tool) = match find(options, agents, words) {
+        Ok(found) => found,
+        Err(line) => {
+            print(&format!("✗ {}", plain(&line)))?;
+            return Ok(1);
+        }
+    };
+    let values = Values::new(&options.given, (&agent.name, Some(agent)), wall(), language);
+    print(&plain(&words.pretended(&agent.name, &values.told_examples())))?;
+    for lookup in agent.lookups.iter().filter(|lookup| !values.lookup.contains_key(&*lookup.name)) {
+        print(&plain(&words.nothing_looked_up(&lookup.name)))?;
+    }
+    let text = match typed(&tool, &options.arguments) {
+        Ok(arguments) => Value::Object(arguments).to_string(),
+        Err(name) => {
+            print(&format!("✗ {}", plain(&words.argument_twice(&name))))?;
+            return Ok(1);
+        }
+    };
+    let arguments = match tool.parameters.check(&text) {
+        Ok(arguments) => arguments,
+        Err(problems) => return read(&Outcome::InvalidArguments { problems }, words),
+    };
+    let lookups = values.lookups();
+    let facts = Facts { call: &values.call, vars: &values.vars, lookup: &lookups };
+    let call_id = values.call["id"].as_str().unwrap_or_default();
+    let key = arguments.key(call_id, &tool.name);
+    match tool.dry(&facts, &arguments, &key) {
+        Ok(request) => print(&format!("\n{}", shown(&request)))?,
+        Err(error) => {
+            print(&format!("✗ {}", plain(&error.to_string())))?;
+            return read(&tool.refused(&error), words);
+        }
+    }
+    if options.dry_run {
+        print(&format!("\n{}", words.not_sent()))?;
+        return Ok(0);
+    }
+    let client = ToolClient::new(&*tls::client_config()?)?;
+    let began: Instant = now();
+    let job = Job::alone(tool, arguments, key);
+    let (outcome, attempts) = carry_out(&client, &values.knowledge, &lookups, &job, operator).await;
+    print(&format!("\n{}", words.took(now() - began, attempts)))?;
+    read(&outcome, words)
+}
+
+/// Shows what the model would read.
+fn read(outcome: &Outcome, words: Words) -> anyhow::Result<u8> {
+    print(&format!("\n{}\n{}", words.model_reads(), plain_json(&outcome.text())))?;
+    Ok(match outcome {
+        Outcome::Done { .. } => 0,
+        Outcome::Unknown => UNKNOWN,
+        _ => REFUSED,
+    })
+}
+
+/// The agent and its tool, or what is wrong.
+fn find<'a>(
+    options: &Options,
+    agents: &'a Agents,
+    words: Words,
+) -> Result<(&'a AgentConfig, Arc<Tool>), String> {
+    let of = |agent: &'a AgentConfig| {
+        let tool = agent.tools.iter().find(|tool| *tool.name == *options.name)?;
+        Some((agent, Arc::clone(tool)))
+    };
+    let asked: Vec<&AgentConfig> = match &options.agent {
+        None => agents.all.iter().collect(),
+        Some(name) => vec![agents.find(name).ok_or_else(|| words.no_agent(name, agents.names()))?],
+    };
+    let found: Vec<_> = asked.iter().copied().filter_map(of).collect();
+    match &found[..] {
+        [] => {
+            let mut names: Vec<_> =
+                asked.iter().flat_map(|agent| &agent.tools).map(|tool| &tool.name).collect();
+            names.sort();
+            names.dedup();
+            Err(words.no_tool(&options.name, names))
+        }
+        [first, others @ ..] if others.iter().all(|(_, tool)| *tool == first.1) => Ok(first.clone()),
+        all => Err(words.several_tools(&options.name, all.iter().map(|(agent, _)| &agent.name))),
+    }
+}
+
+/// The arguments with the types of the schema. A value that is not of its type stays a text, and the schema refuses it.
+///
+/// # Errors
+/// The name of an argument that is given twice.
+fn typed(tool: &Tool, given: &[(String, String)]) -> Result<Map<String, Value>, String> {
+    let mut arguments = Map::new();
+    for (name, text) in given {
+        let schema = &tool.parameters.schema()["properties"][name];
+        let value = match serde_json::from_str(text) {
+            Ok(value) if !takes_text(schema) => value,
+            _ => Value::from(text.as_str()),
+        };
+        if arguments.insert(name.clone(), value).is_some() {
+            return Err(name.clone());
+        }
+    }
+    Ok(arguments)
+}
+
+/// Whether a parameter with this schema takes a text as it is.
+fn takes_text(schema: &Value) -> bool {
+    let is_text = |kind: &Value| kind == "string";
+    match &schema["type"] {
+        Value::Array(kinds) => kinds.iter().any(is_text),
+        Value::Null => {
+            // A schema without a type: the allowed words say it, if there are any.
+            schema["enum"].as_array().is_some_and(|all| all.iter().all(Value::is_string))
+                || schema["const"].is_string()
+        }
+        kind => is_text(kind),
+    }
+}
+
+/// The request as text. Secrets are masked in it.
+pub(super) fn shown(request: &HttpRequest) -> String {
+    let mut lines = vec![format!("{} {}", request.method, request.url)];
+    lines.extend(request.headers.iter().map(|(name, value)| format!("{name}: {value}")));
+    if !request.body.is_empty() {
+        lines.extend([String::new(), plain_json(&request.body)]);
+    }
+    lines.iter().map(|line| plain(line)).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_schema_decides_what_a_text_takes() {
+        for (schema, text) in [
+            (json!({"type": "string"}), true),
+            (json!({"type": "integer"}), false),
+            (json!({"type": ["string", "null"]}), true),
+            (json!({"type": ["number", "null"]}), false),
+            (json!({"enum": ["1", "2"]}), true),
+            (json!({"enum": [1, 2]}), false),
+            (json!({}), false),
+            (Value::Null, false),
+        ] {
+            assert_eq!(takes_text(&schema), text, "{schema}");
+        }
+    }
+}
