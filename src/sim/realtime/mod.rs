@@ -23,6 +23,7 @@
 //! | `hear`, `vad`, `pace`, `codec` | the audio of the caller, its turns and its formats |
 //! | `items`, `edit`, `rounds` | the conversation; requests that change it; function calls |
 //! | `respond`, `speak` | responses, and how they are spoken |
+//! | `parrot` | answers without a script |
 //! | `trouble` | the scripted faults |
 //! | `wire` | how events are written |
 
@@ -34,6 +35,7 @@ mod hear;
 mod items;
 mod journal;
 mod pace;
+mod parrot;
 mod respond;
 mod rounds;
 mod schema;

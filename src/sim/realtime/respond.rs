@@ -184,6 +184,7 @@ impl Session {
 
     fn choose_answer(&mut self, params: &Value) -> Answer {
         let mut answer = match &self.script.greeting {
+            _ if self.script.parrots => self.parrot(params),
             Some(greeting) if params.get("instructions").is_some() => greeting.clone(),
             _ => {
                 let answers = &self.script.answers;

@@ -58,6 +58,9 @@ pub struct Script {
     pub delta_extra_bytes: usize,
     /// The answers to turns of the caller and to plain `response.create`s, in turn. The last one repeats.
     pub answers: Vec<Answer>,
+    /// Whether `answers` and `greeting` are not used: the fake repeats what it is told, and calls a function that is named with its
+    /// arguments.
+    pub parrots: bool,
     /// The answer to a `response.create` with `instructions`. None: `answers` serves these too.
     pub greeting: Option<Answer>,
     /// The transcripts of the caller's turns. The last one repeats, and an empty list gives empty
@@ -118,6 +121,7 @@ impl Default for Script {
             delta_ms: 200,
             delta_extra_bytes: 0,
             answers: vec![Answer::pattern("Le paso con ventas.", 2_000, 2)],
+            parrots: false,
             greeting: Some(Answer::pattern("Hola, ¿en qué puedo ayudarle?", 1_500, 1)),
             transcripts: vec!["Quiero hablar con ventas.".to_owned()],
             transcript_delay: Duration::from_millis(400),

@@ -5,6 +5,7 @@
 mod conversation;
 mod faults;
 mod handshake;
+mod parrot;
 mod responses;
 mod soak;
 mod tools;
