@@ -56,7 +56,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use agents::{AgentConfig, Agents};
+pub use agents::{AgentConfig, Agents, Example};
 pub use archive::{ApiConfig, ApiToken, ArchiveConfig, Role};
 pub use fault::{Fault, Position};
 pub use log_filter::directives as log_directives;

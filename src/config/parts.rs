@@ -27,7 +27,8 @@ pub struct Parts {
 
 impl Parts {
     /// Returns the whole configuration if every section is present.
-    pub(super) fn whole(self) -> Option<Config> {
+    #[must_use]
+    pub fn whole(self) -> Option<Config> {
         Some(Config {
             asterisk: self.asterisk?,
             media: self.media?,

@@ -45,6 +45,32 @@ pub enum SectionFault {
         /// The names that there are.
         known: String,
     },
+    /// An example names a tool that the agent does not have.
+    ToolUnknown {
+        /// The name.
+        name: Detail,
+        /// The names that there are.
+        known: String,
+    },
+    /// An example names a look-up that the agent does not have.
+    LookupUnknown {
+        /// The name.
+        name: Detail,
+        /// The names that there are.
+        known: String,
+    },
+    /// The model could not call the tool as an example demands.
+    Misfit {
+        /// The tool.
+        tool: String,
+        /// Why not.
+        reason: Detail,
+    },
+    /// The caller says more in an example than they may.
+    TooManyTurns {
+        /// How many turns they may have.
+        most: usize,
+    },
     /// There are more tools or look-ups than there may be.
     TooMany {
         /// The key.
@@ -78,9 +104,21 @@ impl Said for SectionFault {
             Self::UseUnknown { name, known } => say(
                 format!("use nombra un archivo que no existe: {name}. Hay: {known}"),
                 format!("use names a file that does not exist: {name}. There are: {known}")),
+            Self::ToolUnknown { name, known } => say(
+                format!("el agente no tiene la herramienta {name}. Hay: {known}"),
+                format!("the agent has no tool {name}. There are: {known}")),
+            Self::LookupUnknown { name, known } => say(
+                format!("el agente no tiene el lookup {name}. Hay: {known}"),
+                format!("the agent has no look-up {name}. There are: {known}")),
+            Self::Misfit { tool, reason } => say(
+                format!("{tool} no se puede llamar así: {reason}"),
+                format!("{tool} cannot be called like this: {reason}")),
             Self::TooMany { key, most } => say(
                 format!("hay más de {most} [[{key}]]"),
                 format!("there are more than {most} [[{key}]]")),
+            Self::TooManyTurns { most } => say(
+                format!("says puede tener hasta {most} turnos"),
+                format!("says may have at most {most} turns")),
         }
     }
 }

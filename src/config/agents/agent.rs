@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::examples::{Example, examples};
 use super::file::File;
 use super::folder::{Shared, Source};
 use super::keys::{self, Overlay};
@@ -48,6 +49,8 @@ pub struct AgentConfig {
     pub lookups: Vec<Arc<Lookup>>,
     /// The secrets that the tools and look-ups send, by name.
     pub secrets: BTreeMap<String, Secret>,
+    /// What callers say, and which tool the model must then call.
+    pub examples: Vec<Arc<Example>>,
 }
 
 /// What a file says about the choice of the agent.
@@ -94,6 +97,7 @@ pub(super) fn agent(source: &Source, shared: &[Shared], environment: Variables<'
     let used = tools::used(&mut file, shared);
     let secrets = Secrets::new(environment);
     let kit = tools::tools(&mut file, &source.name, &used, &secrets);
+    let examples = examples(&mut file, &kit);
     let greeting = greeting(&mut file, &overlay, &kit.names, &secrets);
     file.unknown_keys(keys::nearest);
 
@@ -131,6 +135,7 @@ pub(super) fn agent(source: &Source, shared: &[Shared], environment: Variables<'
             tools: kit.tools,
             lookups: kit.lookups,
             secrets: secrets.into_used(),
+            examples,
         })
     })();
     file.faults.extend(kit.faults);

@@ -17,9 +17,11 @@
 //! | `keys` | the keys that set variables |
 //! | `agent` | one agent |
 //! | `tools`, `request`, `secrets` | its tools and look-ups, their requests with the templates in them, and the secrets that they send |
+//! | `examples` | what callers say, and which tool the model must then call |
 //! | `together` | what must hold among all agents |
 
 mod agent;
+mod examples;
 mod file;
 mod folder;
 mod keys;
@@ -36,6 +38,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use agent::AgentConfig;
+pub use examples::Example;
 
 use super::Variables;
 use super::fault::Fault;

@@ -1,5 +1,6 @@
 //! Tests what files of agents may hold, and what is said of their faults.
 
+mod examples;
 mod tools;
 
 use std::collections::HashMap;
