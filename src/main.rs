@@ -138,7 +138,7 @@ fn show_config(json: bool) -> ExitCode {
 
 /// Examines or tries the agents in files.
 fn try_agents(command: commands::agents::Command) -> ExitCode {
-    match run(|_| commands::agents::run(command)) {
+    match run(|stop| commands::agents::run(command, stop)) {
         Ok(code) => ExitCode::from(code),
         Err(error) => failed(&error, doctor::language(), ExitCode::FAILURE),
     }

@@ -306,6 +306,13 @@ impl Call {
         }
     }
 
+    /// Whether the session stands, and nothing is being said, asked of the model or done by a tool: it is the caller's turn.
+    pub fn is_at_rest(&self) -> bool {
+        let works = self.tools.is_pending() || self.tools.is_running() || self.leaving.is_some();
+        let speaks = self.playout.is_speaking() || self.responses.is_pending() || self.floor.caller_speaks();
+        self.session.is_ready() && !works && !speaks
+    }
+
     /// Records that something happened.
     fn note(&mut self, kind: EventKind, detail: String) {
         if self.settings.keep.events || kind.is_needed() {

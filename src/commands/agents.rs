@@ -11,7 +11,7 @@ use clap::Subcommand;
 
 use crate::agents::{Asked, Choice, DEFAULT, Entry, Roster, UnknownAgent, Why};
 use crate::clock;
-use crate::config::{AgentConfig, Agents, Fault, LogConfig, Position, RealtimeConfig, Survey};
+use crate::config::{AgentConfig, Agents, Config, Fault, LogConfig, Position, RealtimeConfig, Survey};
 use crate::logging;
 use crate::operator::foreign::plain;
 use crate::operator::{Detail, Language, Notice};
@@ -46,6 +46,21 @@ pub enum Command {
     /// The exit code is 0 if the model would read a result (or the request was shown with --dry-run), 1 if there is no such tool, 3 if
     /// the model would read an error, and 4 if it is not known whether the tool was carried out.
     Tool(rehearsal::tool::Options),
+    /// Talk with an agent by text: its instructions, greeting, facts and tools, with the real model (needs OPENAI_API_KEY and costs
+    /// little) or a simulated one.
+    ///
+    /// The conversation runs on the daemon's own code. Every line of stdin is a turn of the caller. Tools are really carried out,
+    /// unless --dry-run is given. The exit code is 1 if there is no such agent or if the model does not serve the call.
+    Try(rehearsal::talk::Options),
+    /// Try the examples ([[example]]) in the files of agents: what the caller says, and which tool the model must then call.
+    ///
+    /// Costs what the turns by text cost. Tools are not carried out; they answer what the example says. The exit code is 0 if all
+    /// examples went as they demand.
+    Test(rehearsal::examples::Options),
+    /// Play the caller's side of a recording to an agent, and show both transcripts side by side.
+    ///
+    /// Takes as long as the recording, and costs what such a call costs. Tools are not carried out; they answer as in the recording.
+    Replay(rehearsal::replay::Options),
 }
 
 /// Reads a time.
@@ -55,11 +70,11 @@ fn time(text: &str) -> Result<NaiveDateTime, String> {
     forms.iter().find_map(read).ok_or_else(|| "a time has the form 2026-12-25 10:00".to_owned())
 }
 
-/// Runs the command with the environment and the `.env` of the working directory. Returns the exit code.
+/// Runs the command with the environment and the `.env` of the working directory, until `stop` if it lasts. Returns the exit code.
 ///
 /// # Errors
 /// Returns an error if stdout cannot be written (see [`crate::output::is_unread`]), or if a rehearsal cannot be set up.
-pub async fn run(command: Command) -> anyhow::Result<u8> {
+pub async fn run(command: Command, stop: impl Future<Output = ()>) -> anyhow::Result<u8> {
     let code = |is_well: bool| u8::from(!is_well);
     match command {
         Command::Check => Ok(code(check(&Survey::load())?)),
@@ -69,13 +84,56 @@ pub async fn run(command: Command) -> anyhow::Result<u8> {
             Ok(code(who(&Survey::load(), &asked)?))
         }
         Command::Tool(options) => {
-            let survey = Survey::load_with(&[&rehearsal::UNUSED[..], &[rehearsal::NO_KEY]].concat());
-            let Some(agents) = sound(&survey)? else { return Ok(1) };
-            let log = LogConfig { path: "/dev/null".into(), language: survey.language, level: "off".into() };
-            let guard = logging::init_shown_by(&log, io::stderr())?;
-            rehearsal::tool::run(&options, agents, guard.operator(), survey.language).await
+            let Some((config, guard)) = rehearsed(Needs::NoModel)? else { return Ok(1) };
+            rehearsal::tool::run(&options, &config.agents, guard.operator(), config.log.language).await
+        }
+        Command::Try(options) => {
+            let Some((config, guard)) = rehearsed(Needs::of(options.fake))? else { return Ok(1) };
+            rehearsal::talk::run(&options, &config, guard.operator(), stop).await
+        }
+        Command::Test(options) => {
+            let Some((config, guard)) = rehearsed(Needs::of(options.fake))? else { return Ok(1) };
+            rehearsal::examples::run(&options, &config, guard.operator(), stop).await
+        }
+        Command::Replay(options) => {
+            let Some((config, guard)) = rehearsed(Needs::of(options.fake))? else { return Ok(1) };
+            rehearsal::replay::run(&options, &config, guard.operator(), stop).await
         }
     }
+}
+
+/// Whether a rehearsal needs the real model, and with it a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Needs {
+    Model,
+    NoModel,
+}
+
+impl Needs {
+    const fn of(fake: bool) -> Self {
+        if fake { Self::NoModel } else { Self::Model }
+    }
+}
+
+/// The configuration of a rehearsal, and its log on stderr. Variables that only a daemon needs may be missing. `None`: it has been shown
+/// what is wrong.
+fn rehearsed(needs: Needs) -> anyhow::Result<Option<(Config, logging::Guard)>> {
+    let key: &[(&str, &str)] = match needs {
+        Needs::Model => &[],
+        Needs::NoModel => &[rehearsal::NO_KEY],
+    };
+    let survey = Survey::load_with(&[&rehearsal::UNUSED, key].concat());
+    if sound(&survey)?.is_none() {
+        return Ok(None);
+    }
+    let Some(config) = survey.parts.clone().whole() else {
+        missing(&survey)?;
+        return Ok(None);
+    };
+    let log = LogConfig { path: "/dev/null".into(), language: survey.language, level: "off".into() };
+    let guard = logging::init_shown_by(&log, io::stderr())?;
+    guard.hide(config.secrets());
+    Ok(Some((config, guard)))
 }
 
 /// The agents, if nothing is wrong with their files and with what these do not say. Otherwise, shows what is wrong.

@@ -55,7 +55,7 @@ use call_task::{Admission, Told};
 use calls::Live;
 use endpoints::Endpoints;
 pub use reload::Reload;
-pub use rules::max_calls;
+pub use rules::{agent_of, max_calls};
 use service_manager::ServiceManager;
 pub use start::run;
 use ticks::Ticks;

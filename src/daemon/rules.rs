@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
+use crate::agents::DEFAULT;
 use crate::call::record::Keep;
 use crate::call::{Settings, tools};
 use crate::config::{AgentConfig, Agents, CallsConfig, Config, MediaConfig, RealtimeConfig};
@@ -15,29 +16,9 @@ use crate::tool::{Template, Tool};
 
 /// What the operator has decided. `own_networks` are Asterisk's own addresses, if they are known.
 pub(super) fn rules(config: &Config, own_networks: Option<&[IpNet]>) -> Rules {
-    let of_environment = Arc::new(settings(
-        config,
-        own_networks,
-        &config.realtime,
-        &config.calls,
-        config.recordings.keep,
-        (Vec::new(), None),
-    ));
-    let agent = |agent: &AgentConfig| Agent {
-        name: Arc::clone(&agent.name),
-        version: agent.version.as_str().into(),
-        settings: Arc::new(settings(
-            config,
-            own_networks,
-            &agent.realtime,
-            &agent.calls,
-            agent.keep,
-            (agent.tools.clone(), agent.greeting.clone()),
-        )),
-        max_day_cost: agent.max_day_cost,
-    };
+    let of_environment = Arc::new(of_environment(config, own_networks));
     let Agents { all, roster } = &config.agents;
-    let agents = all.iter().map(agent).collect();
+    let agents = all.iter().map(|agent| of_file(config, own_networks, agent)).collect();
     let default = Agent::of_environment(Arc::clone(&of_environment));
     Rules {
         agents: exchange::Agents::new(default, agents, roster.clone()),
@@ -52,6 +33,35 @@ pub(super) fn rules(config: &Config, own_networks: Option<&[IpNet]>) -> Rules {
         local_ip: config.media.local_ip,
         ports: config.media.ports.clone(),
     }
+}
+
+/// The agent of this name, as its calls know it. None: there is none.
+pub fn agent_of(config: &Config, name: &str) -> Option<Agent> {
+    match config.agents.find(name) {
+        Some(agent) => Some(of_file(config, None, agent)),
+        None => (name == DEFAULT).then(|| Agent::of_environment(Arc::new(of_environment(config, None)))),
+    }
+}
+
+fn of_file(config: &Config, own_networks: Option<&[IpNet]>, agent: &AgentConfig) -> Agent {
+    Agent {
+        name: Arc::clone(&agent.name),
+        version: agent.version.as_str().into(),
+        settings: Arc::new(settings(
+            config,
+            own_networks,
+            &agent.realtime,
+            &agent.calls,
+            agent.keep,
+            (agent.tools.clone(), agent.greeting.clone()),
+        )),
+        max_day_cost: agent.max_day_cost,
+    }
+}
+
+fn of_environment(config: &Config, own_networks: Option<&[IpNet]>) -> Settings {
+    let (realtime, calls, keep) = (&config.realtime, &config.calls, config.recordings.keep);
+    settings(config, own_networks, realtime, calls, keep, (Vec::new(), None))
 }
 
 /// What the calls of an agent are born with.

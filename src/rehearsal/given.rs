@@ -5,6 +5,7 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 
 use crate::ari::event::Arguments;
+use crate::call::Known;
 use crate::config::AgentConfig;
 use crate::daemon::known::known;
 use crate::daemon::tools::Knowledge;
@@ -62,7 +63,11 @@ pub(super) struct Values {
     pub(super) call: Value,
     pub(super) vars: Value,
     pub(super) lookup: Map<String, Value>,
+    /// What the call is told, and its look-ups.
+    pub(super) known: Known,
     pub(super) knowledge: Knowledge,
+    /// When it begins.
+    pub(super) at: DateTime<FixedOffset>,
     /// The names of `call` that have example values.
     pub(super) examples: Vec<&'static str>,
 }
@@ -87,18 +92,21 @@ impl Values {
             agent: name.to_owned(),
             ..Row::default()
         };
-        let (_, mut knowledge) = known(agent, &row, Arguments::default(), now, language);
+        let (mut known, mut knowledge) = known(agent, &row, Arguments::default(), now, language);
         if let Some(name) = of("caller_name") {
             knowledge.call["caller_name"] = name.into();
         }
         let vars: Map<String, Value> =
             given.vars.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
         knowledge.vars = Value::Object(vars);
+        (known.call, known.vars) = (knowledge.call.clone(), knowledge.vars.clone());
         Self {
             call: knowledge.call.clone(),
             vars: knowledge.vars.clone(),
             lookup: given.lookup.iter().cloned().collect(),
+            known,
             knowledge,
+            at: now,
             examples: NAMES.into_iter().filter(|name| *name != "caller_name" && of(name).is_none()).collect(),
         }
     }

@@ -1,12 +1,35 @@
 //! Tries agents without a telephone: the commands `agents tool`, `agents try`, `agents test` and `agents replay`.
 //!
+//! ```text
+//!   typed, an example, a recording                 the product's own
+//!   line · sound ──────────────────► stage ──► Call, RealtimeLink ──► the real model, or the one of `sim`
+//!                     asterisk ◄───────┤
+//!                     hands ◄──────────┘  the tools: carried out by the daemon's client, or answered in their place
+//! ```
+//!
 //! | file | what |
 //! |---|---|
-//! | `tool` | one call of a tool |
+//! | `tool` | `agents tool`: one call of a tool |
+//! | `talk` | `agents try`: a conversation by text |
+//! | `examples` | `agents test`: the examples in the files |
+//! | `replay`, `columns` | `agents replay`: a recorded caller; two transcripts side by side |
+//! | `stage` | a call without a telephone |
+//! | `line`, `sound` | the caller: by text, by the sound of a recording |
+//! | `asterisk`, `hands`, `cast` | Asterisk's part; who carries out the tools; who takes part |
 //! | `given` | the values of the call that is pretended |
 //! | `words` | what the commands say, in both languages |
 
+mod asterisk;
+mod cast;
+mod columns;
+pub mod examples;
 mod given;
+mod hands;
+mod line;
+pub mod replay;
+mod sound;
+mod stage;
+pub mod talk;
 pub mod tool;
 mod words;
 

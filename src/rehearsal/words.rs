@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::operator::Language;
+use crate::units::MicroUsd;
 
 /// The words in a language.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,5 +80,99 @@ impl Words {
             format!("varios agentes tienen una herramienta {name} distinta: diga --agent. Son: {agents}"),
             format!("several agents have different tools {name}: say --agent. They are: {agents}"),
         )
+    }
+
+    pub(super) fn how_to_talk(self, fake: bool, dry_run: bool) -> &'static str {
+        match (fake, dry_run) {
+            (true, _) => self.0.choose(
+                "Modelo simulado: repite lo que oye, y con NOMBRE {\"argumento\":\"valor\"} llama a la herramienta. Ctrl-D termina.",
+                "Simulated model: it repeats what it hears, and calls the tool for NAME {\"argument\":\"value\"}. Ctrl-D ends.",
+            ),
+            (false, true) => self.0.choose(
+                "Las herramientas no se ejecutan. Ctrl-D termina.",
+                "Tools are not carried out. Ctrl-D ends.",
+            ),
+            (false, false) => self.0.choose(
+                "Las herramientas se ejecutan de verdad (sin ellas: --dry-run). Ctrl-D termina.",
+                "Tools are really carried out (without them: --dry-run). Ctrl-D ends.",
+            ),
+        }
+    }
+
+    pub(super) fn caller(self) -> &'static str {
+        self.0.choose("Llamante:", "Caller:")
+    }
+
+    pub(super) fn assistant(self) -> &'static str {
+        self.0.choose("Asistente:", "Assistant:")
+    }
+
+    pub(super) fn goes_on(self, place: &str) -> String {
+        self.say(format!("el llamante sigue en {place}"), format!("the caller goes on in {place}"))
+    }
+
+    pub(super) fn turn(self, took: Duration, cost: MicroUsd, total: MicroUsd) -> String {
+        let seconds = took.as_secs_f64();
+        let (cost, total) = (cost.usd(), total.usd());
+        self.say(
+            format!("  · {seconds:.1} s, {cost:.4} USD (en total {total:.4} USD)"),
+            format!("  · {seconds:.1} s, {cost:.4} USD (in all {total:.4} USD)"),
+        )
+    }
+
+    pub(super) fn over(self, reason: &str, cost: &str) -> String {
+        self.say(format!("Fin: {reason}. Costo: {cost}"), format!("The end: {reason}. Cost: {cost}"))
+    }
+
+    pub(super) fn demanded(self, what: &str) -> String {
+        self.say(format!("debía llamar a: {what}"), format!("it should have called: {what}"))
+    }
+
+    pub(super) fn came_instead(self, what: &str) -> String {
+        self.say(format!("llamó a: {what}"), format!("it called: {what}"))
+    }
+
+    pub(super) fn ended_early(self, reason: &str) -> String {
+        self.say(format!("la llamada terminó antes: {reason}"), format!("the call ended before: {reason}"))
+    }
+
+    pub(super) fn tried(self, right: usize, wrong: usize, cost: MicroUsd) -> String {
+        let cost = cost.usd();
+        if right + wrong == 0 {
+            return self
+                .say("No hay ejemplos ([[example]]).".into(), "There are no examples ([[example]]).".into());
+        }
+        self.say(
+            format!("Ejemplos: {right} bien, {wrong} mal. Costo: {cost:.4} USD"),
+            format!("Examples: {right} right, {wrong} wrong. Cost: {cost:.4} USD"),
+        )
+    }
+
+    pub(super) fn no_recording(self, id: &str, why: &str) -> String {
+        self.say(
+            format!("no se puede leer la grabación {id}: {why}"),
+            format!("the recording {id} cannot be read: {why}"),
+        )
+    }
+
+    pub(super) fn replays(self, length: Duration) -> String {
+        let seconds = length.as_secs();
+        self.say(
+            format!("Dura lo que la grabación: {seconds} s. Las herramientas no se ejecutan."),
+            format!("It takes as long as the recording: {seconds} s. Tools are not carried out."),
+        )
+    }
+
+    pub(super) fn before(self) -> &'static str {
+        self.0.choose("En la grabación", "In the recording")
+    }
+
+    pub(super) fn after(self) -> &'static str {
+        self.0.choose("Ahora", "Now")
+    }
+
+    pub(super) fn tools_called(self, calls: &[String]) -> String {
+        let calls = if calls.is_empty() { "-".to_owned() } else { calls.join("; ") };
+        self.say(format!("herramientas: {calls}"), format!("tools: {calls}"))
     }
 }

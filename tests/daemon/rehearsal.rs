@@ -3,11 +3,16 @@
 use std::path::Path;
 use std::process::Stdio;
 
+use openai_inbound_calls::sim::caller::Step;
+use openai_inbound_calls::sim::live::RealtimeServer;
+use openai_inbound_calls::sim::realtime::{Answer, Script, pattern};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
 use crate::agent_tools::{clinic, locked};
+use crate::api::Api;
+use crate::world::{World, contains, listen};
 
 /// What a command said, and its exit code.
 struct Said {
@@ -149,4 +154,198 @@ list = { type = "array", items = { type = "string" }, optional = true }
     std::fs::write(folder.path().join("b.toml"), "numbers = [\"2\"]\nspeeed = 1\n").expect("a file");
     let said = agents(folder.path(), &["tool", "count"], &[], "").await;
     assert!(said.code == Some(1) && said.out.contains("b.toml:2:1: unknown key: speeed"), "{said:?}");
+}
+
+/// The folder of the clinic's agent, with instructions and these lines at the end of its file.
+fn with(folder: &Path, more: &str) {
+    let file = folder.join("citas.toml");
+    let text = std::fs::read_to_string(&file).expect("a file");
+    std::fs::write(file, text + more).expect("a file");
+    std::fs::write(folder.join("citas.md"), "Eres la recepcionista de la Clínica Sol.").expect("a file");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn somebody_talks_with_an_agent_by_text_and_its_tools_work_behind_the_gate() {
+    let (clinic, folder, _server) = clinic().await;
+    with(folder.path(), "");
+    let input = "Hola\nfree_slots {\"day\":\"2026-12-02\"}\nbook {\"start\":\"09:00\"}\nsí\nbook {\"start\":\"09:00\"}\n";
+    let said = agents(folder.path(), &["try", "citas", "--fake"], &[], input).await;
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let order = [
+        // The greeting, with the result of the look-up, which was really made.
+        "Assistant: Clínica Sol, Ana. ¿En qué le ayudo?",
+        "Caller: Hola",
+        "Assistant: «Hola»",
+        "  → free_slots {\"day\":\"2026-12-02\"}",
+        "  ← {\"ok\":true,\"result\":[\"09:00\"]}",
+        "  → book {\"start\":\"09:00\"}",
+        "\"error\":\"ask_first\"",
+        "Caller: sí",
+        "  → book {\"start\":\"09:00\"}",
+        "\"result\":{\"id\":4711}",
+        "The end: the caller hung up",
+    ];
+    let mut at = 0;
+    for line in order {
+        let found = said.out[at..].find(line).unwrap_or_else(|| panic!("no {line} after {at} in {said:?}"));
+        at += found;
+    }
+    assert!(said.out.contains(" s, 0.") && said.out.contains(" USD (in all "), "{said:?}");
+    let booked = locked(&clinic).booked.clone();
+    assert_eq!(booked.len(), 1, "after the caller's yes, once: {booked:?}");
+    assert_eq!(booked[0].1, json!({"start": "09:00", "phone": "3001234567", "customer": 7}));
+    assert!(!format!("{said:?}").contains("s3cret-token"), "{said:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dry_run_asks_nobody_and_an_assistant_that_hangs_up_ends_it() {
+    let (clinic, folder, _server) = clinic().await;
+    with(folder.path(), "[[example]]\nsays = \"¿Cuándo?\"\nanswers = { free_slots = [\"11:00\"] }\n");
+    let input = "free_slots {\"day\":\"2026-12-02\"}\nend_call\nnobody hears this\n";
+    let arguments = ["try", "citas", "--fake", "--dry-run", "--lookup", r#"customer={"id":9,"name":"Eva"}"#];
+    let said = agents(folder.path(), &arguments, &[], input).await;
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(said.out.contains("Clínica Sol, Eva. "), "{said:?}");
+    assert!(said.out.contains("/days/2026-12-02/slots\n    | Authorization: Bearer ***\n"), "{said:?}");
+    assert!(said.out.contains("  ← {\"ok\":true,\"result\":[\"11:00\"]}"), "{said:?}");
+    assert!(said.out.contains("The end: the assistant hung up"), "{said:?}");
+    assert!(!said.out.contains("nobody hears this"), "{said:?}");
+    assert!(locked(&clinic).asked.is_empty() && locked(&clinic).booked.is_empty(), "nobody was asked");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_conversation_needs_an_agent_a_key_and_a_model_that_serves() {
+    let (_clinic, folder, _server) = clinic().await;
+    let nobody = agents(folder.path(), &["try", "nadie", "--fake"], &[], "").await;
+    assert!(
+        nobody.code == Some(1) && nobody.out.contains("there is no agent nadie. There are: citas"),
+        "{nobody:?}"
+    );
+    let keyless = agents(folder.path(), &["try", "citas"], &[], "").await;
+    assert!(keyless.code == Some(1) && keyless.out.contains("OPENAI_API_KEY"), "{keyless:?}");
+    let model = RealtimeServer::with_script(Script::default()).expect("a model");
+    let url = model.url();
+    let variables = [("OPENAI_API_KEY", "sk-wrong"), ("OPENAI_REALTIME_URL", url.as_str())];
+    let refused = agents(folder.path(), &["try", "citas", "--dry-run"], &variables, "Hola\n").await;
+    assert!(refused.code == Some(1) && refused.err.contains("OPENAI_API_KEY"), "{refused:?}");
+    // The environment's agent can be talked to as well, and a session of text breaks no rule of the server.
+    let variables = [("OPENAI_API_KEY", "sk-test"), ("OPENAI_REALTIME_URL", url.as_str())];
+    let served = agents(folder.path(), &["try", "default"], &variables, "Hola\n").await;
+    assert!(served.code == Some(0) && served.out.contains("Assistant: Le paso con ventas."), "{served:?}");
+    let session = model.sessions().pop().expect("a session");
+    assert_eq!(session.violations(), [""; 0]);
+    assert_eq!(session.look(|session| session.settings()["output_modalities"].clone()), json!(["text"]));
+    assert!(session.appended().is_empty(), "no sound is sent");
+}
+
+/// Two examples of the clinic: one that the caller's words lead to a tool, and one that they do not.
+const EXAMPLES: &str = r#"
+[[example]]
+name = "asks for the day"
+says = ["Hola", "¿Qué hay el dos de diciembre?"]
+tool = "free_slots"
+arguments = { day = "2026-12-02" }
+answers = { free_slots = ["09:00"] }
+lookup = { customer = { id = 7, name = "Eva" } }
+
+[[example]]
+says = "Gracias"
+"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn examples_are_tried_and_what_came_instead_is_told() {
+    let (clinic, folder, _server) = clinic().await;
+    with(folder.path(), EXAMPLES);
+    let fake = agents(folder.path(), &["test", "--fake"], &[], "").await;
+    assert_eq!(fake.code, Some(0), "{fake:?}");
+    assert!(
+        fake.out.contains("✓ citas: asks for the day\n✓ citas: Gracias\nExamples: 2 right, 0 wrong."),
+        "{fake:?}"
+    );
+
+    let other_day = Answer::call("free_slots", r#"{"day":"2026-12-03"}"#);
+    let answers = vec![Answer::pattern("Hola.", 300, 1), other_day, Answer::pattern("El tres.", 300, 2)];
+    let model = RealtimeServer::start(move |n| {
+        // The second example is another call.
+        let answers = if n == 0 { answers.clone() } else { vec![Answer::pattern("De nada.", 300, 3)] };
+        Script { answers, ..Script::default() }.into()
+    })
+    .expect("a model");
+    let url = model.url();
+    let variables = [("OPENAI_API_KEY", "sk-test"), ("OPENAI_REALTIME_URL", url.as_str())];
+    let wrong = agents(folder.path(), &["test", "citas"], &variables, "").await;
+    assert_eq!(wrong.code, Some(1), "{wrong:?}");
+    let expected = "✗ citas: asks for the day\n    \
+        it should have called: free_slots {\"day\":\"2026-12-02\"}\n    \
+        it called: free_slots {\"day\":\"2026-12-03\"}\n    Assistant: El tres.\n✓ citas: Gracias\nExamples: 1 right, 1 wrong.";
+    assert!(wrong.out.contains(expected), "{wrong:?}");
+    for session in model.sessions() {
+        assert_eq!(session.violations(), [""; 0]);
+    }
+    assert!(locked(&clinic).asked.is_empty(), "the tools answer from the example");
+
+    let nobody = agents(folder.path(), &["test", "nadie", "--fake"], &[], "").await;
+    assert!(nobody.code == Some(1) && nobody.out.contains("there is no agent nadie"), "{nobody:?}");
+    std::fs::write(folder.path().join("otro.toml"), "numbers = [\"9\"]\n").expect("a file");
+    let none = agents(folder.path(), &["test", "otro", "--fake"], &[], "").await;
+    assert!(none.code == Some(1) && none.out.contains("There are no examples"), "{none:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_caller_of_a_recording_talks_to_another_agent_and_no_tool_is_carried_out_again() {
+    let (clinic, folder, _server) = clinic().await;
+    let slots = || Answer::call("free_slots", r#"{"day":"2026-12-02"}"#);
+    let world = World::new(Script {
+        answers: vec![slots(), Answer::pattern("A las nueve.", 700, 3)],
+        transcripts: vec!["¿Qué hay el dos?".to_owned()],
+        ..Script::default()
+    });
+    let path = folder.path().display().to_string();
+    let program = world.program(&[("AGENTS_DIR", &path), ("CRM_TOKEN", "s3cret-token")]).await;
+    let call =
+        world.call([&listen()[..], &[Step::Say(pattern(900, 101))], &listen(), &[Step::HangUp]].concat());
+    world.over(call).await;
+    let api = Api::of(&program).await;
+    let id = api.only("finished").await["id"].as_str().expect("an id").to_owned();
+    assert_eq!(locked(&clinic).asked.len(), 1);
+
+    let model = RealtimeServer::with_script(Script {
+        answers: vec![slots(), Answer::pattern("Hay a las nueve en punto.", 700, 4)],
+        transcripts: vec!["¿Qué hay el dos?".to_owned()],
+        ..Script::default()
+    })
+    .expect("a model");
+    let recordings = world.recordings.path().display().to_string();
+    let url = model.url();
+    let variables = [
+        ("RECORDINGS_DIR", recordings.as_str()),
+        ("OPENAI_API_KEY", "sk-test"),
+        ("OPENAI_REALTIME_URL", url.as_str()),
+    ];
+    let said = agents(folder.path(), &["replay", &id, "--agent", "citas"], &variables, "").await;
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let rows: Vec<Vec<&str>> =
+        said.out.lines().map(|line| line.split('│').map(str::trim).collect()).collect();
+    let has = |left: &str, right: &str| rows.iter().any(|row| row[..] == [left, right]);
+    assert!(has("In the recording", "Now"), "{said:?}");
+    assert!(has("Caller: ¿Qué hay el dos?", "Caller: ¿Qué hay el dos?"), "{said:?}");
+    assert!(has("Assistant: A las nueve.", "Assistant: Hay a las nueve en punto."), "{said:?}");
+    assert!(said.out.contains("Now: tools: free_slots {\"day\":\"2026-12-02\"}\n"), "{said:?}");
+    assert_eq!(locked(&clinic).asked.len(), 1, "the tool answers from the recording");
+    let session = model.sessions().pop().expect("a session");
+    assert_eq!(session.violations(), [""; 0]);
+    let heard = session.appended();
+    assert!(contains(&heard, &pattern(900, 101)), "the model hears the recorded caller, sample by sample");
+    let outputs = session.look(|session| session.conversation());
+    assert!(outputs.iter().any(|item| item.text.contains("09:00")), "{outputs:?}");
+
+    let fake = agents(folder.path(), &["replay", &id, "--agent", "citas", "--fake"], &variables, "").await;
+    assert!(fake.code == Some(0) && fake.out.contains("Assistant: «¿Qué hay el dos?»"), "{fake:?}");
+    let missing =
+        agents(folder.path(), &["replay", "20200101_000000_1", "--agent", "citas", "--fake"], &variables, "");
+    let missing = missing.await;
+    assert!(
+        missing.code == Some(1) && missing.out.contains("20200101_000000_1 cannot be read"),
+        "{missing:?}"
+    );
 }
