@@ -289,6 +289,11 @@ impl Asterisk {
         self.faults.push((method.to_owned(), path_contains.to_owned(), fault));
     }
 
+    /// Forgets the failures that still wait for requests.
+    pub fn fail_no_more(&mut self) {
+        self.faults.clear();
+    }
+
     /// Never carries out the removals that were answered, as after a race inside Asterisk.
     pub fn forget_removals(&mut self) {
         self.removing.clear();

@@ -131,15 +131,17 @@ impl World {
         }
     }
 
-    /// No daemon stays without the application for long when nobody else has it.
+    /// No daemon stays without the application for long when nobody else has it. While callers are left in the application,
+    /// Asterisk answers as if a program had it, so such time does not count.
     fn hold_applications(&mut self) {
         let is_up = !self.ari_down();
+        let is_empty = self.asterisk.waiting(&self.settings.app).is_empty();
         let listening: Vec<_> = self.daemons.iter().map(|it| !it.is_gone && it.link.is_some()).collect();
         for (daemon, it) in self.daemons.iter_mut().enumerate() {
             let others = listening.iter().enumerate().any(|(other, listens)| *listens && other != daemon);
-            let is_deaf = it.readiness.asterisk == AsteriskLink::Replaced && listening[daemon];
+            let is_deaf = it.readiness.asterisk == AsteriskLink::ApplicationReplaced && listening[daemon];
             let passed = self.now.saturating_duration_since(it.deaf.1);
-            let is_counted = is_deaf && is_up && !others && !it.exchange.is_stopping();
+            let is_counted = is_deaf && is_up && is_empty && !others && !it.exchange.is_stopping();
             it.deaf = (if is_counted { it.deaf.0 + passed } else { Duration::ZERO }, self.now);
             assert!(
                 it.deaf.0 <= MOST_DEAF,

@@ -20,6 +20,12 @@ pub(super) const LAST_MS: u64 = 9_000;
 /// The same in the few worlds that are there for what takes long: answers that are owed and do not come.
 pub(super) const LONG_MS: u64 = 75_000;
 
+/// How often Asterisk refuses to let callers go on who are kept: the 20 times that are half a second apart, and then some that
+/// are 5 s apart.
+const KEPT: usize = 22;
+/// The path of the requests that Asterisk refuses then.
+const KEEPS: &str = "/continue";
+
 /// Something that comes from outside.
 #[derive(Debug, Clone)]
 pub(super) enum Trouble {
@@ -36,6 +42,8 @@ pub(super) enum Trouble {
         path: &'static str,
         fault: asterisk::Fault,
     },
+    /// Asterisk lets no caller go on for longer than a daemon that stops has patience.
+    KeepCallers,
     LoseAri {
         ms: u64,
     },
@@ -147,6 +155,7 @@ pub(super) fn troubles(dice: &mut Dice, last_ms: u64) -> Vec<(u64, Trouble)> {
         }
     }
     troubles.extend(exchange_troubles(dice));
+    troubles.extend(last_moment(dice, last_ms));
     if dice.one_in(3) {
         let path = ["/channels/oic-media", "/bridges/oic-bridge"][dice.below(2) as usize];
         let fault = asterisk::Fault::DoneLater(dice.ms(600));
@@ -195,8 +204,20 @@ fn exchange_troubles(dice: &mut Dice) -> Vec<(u64, Trouble)> {
     troubles
 }
 
+/// Somebody calls in the moment in which every daemon is stopped, and perhaps Asterisk does not let them go.
+fn last_moment(dice: &mut Dice, last_ms: u64) -> Vec<(u64, Trouble)> {
+    let mut troubles = Vec::new();
+    if dice.one_in(2) {
+        troubles.push((last_ms - dice.below(250), late_call(dice)));
+        if dice.one_in(4) {
+            troubles.push((last_ms - 1, Trouble::KeepCallers));
+        }
+    }
+    troubles
+}
+
 /// Somebody calls who is answered by the usual assistant, if by any.
-fn late_call(dice: &mut Dice) -> Trouble {
+pub(super) fn late_call(dice: &mut Dice) -> Trouble {
     Trouble::Dial { ringing: dice.one_in(2), steps: vec![Step::Pause(60_000 * MS)], scripts: Vec::new() }
 }
 
@@ -208,7 +229,7 @@ fn ari_fault(dice: &mut Dice) -> Trouble {
         ("POST", "/answer"),
         ("POST", "/ring"),
         ("POST", "/variable"),
-        ("POST", "/continue"),
+        ("POST", KEEPS),
         ("DELETE", "/channels"),
         ("DELETE", "/bridges"),
         ("GET", "/applications"),
@@ -218,7 +239,9 @@ fn ari_fault(dice: &mut Dice) -> Trouble {
     let (method, path) = places[dice.below(places.len() as u64) as usize];
     let status = [400, 404, 409, 422, 500, 503][dice.below(6) as usize];
     // What Asterisk says is not there, is not there: it does not lie about that.
-    let lies = method == "DELETE" || path == "/continue" || method == "GET" && path == "/channels";
+    let lies = method == "DELETE"
+        || [KEEPS, "/applications"].contains(&path)
+        || method == "GET" && path == "/channels";
     let status = if lies && (404..=409).contains(&status) { 500 } else { status };
     let fault = match dice.below(4) {
         0 => asterisk::Fault::Status(status),
@@ -347,6 +370,11 @@ pub(super) fn happen(world: &mut World, trouble: Trouble) {
             }
         }
         Trouble::Ari { method, path, fault } => world.asterisk.fail_next(method, path, fault),
+        Trouble::KeepCallers => {
+            for _ in 0..KEPT {
+                world.asterisk.fail_next("POST", KEEPS, asterisk::Fault::Status(500));
+            }
+        }
         Trouble::LoseAri { ms } => world.lose_ari(ms),
         Trouble::Crash { daemon, ms } if daemon < world.daemons.len() => world.kill(daemon, ms),
         Trouble::Stop { how } => world.stop_asterisk(how),
