@@ -19,7 +19,7 @@
 //! | 14 | [`mod@bench`], [`demo`], [`doctor`], [`rehearsal`] | measures the daemon; shows it without PBX and key; tries what a call needs; tries agents without a telephone |
 //! | 13 | [`sim`] | the fakes of Asterisk, the caller and OpenAI, behind sockets |
 //! | 12 | [`daemon`] | sockets in, sockets out: Asterisk's events, one task per call (`call_task`), what a SIGHUP changes (`reload`), SIGTERM |
-//! | 11 | [`archive`] | the thread of the index, the call log, the API, and the hourly task that deletes old recordings (`retention`; its rule is in `recordings::retention`) |
+//! | 11 | [`archive`] | the thread of the index, the call log, the API, and the hourly task that purges old recordings (`retention`; its rule is in `recordings::retention`) |
 //! | 10 | [`http`] | the API and the page |
 //! | 9 | [`logging`], [`peers`] | the log; how Asterisk and OpenAI are reached |
 //! | 8 | [`access_log`], [`config`], [`erasure`], [`output`] | who read or deleted what; what the operator has configured; how recordings are forgotten; what commands print |

@@ -17,13 +17,13 @@ const MOST_BYTES: usize = 256;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern {
     text: String,
-    places: Vec<Place>,
+    places: Vec<Symbols>,
     end: End,
 }
 
 /// The characters that may stand at one place of a number, ASCII, as a set of bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Place(u128);
+struct Symbols(u128);
 
 /// How a number may continue after the places.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +56,7 @@ pub enum PatternError {
     AfterEnd,
 }
 
-impl Place {
+impl Symbols {
     const NONE: Self = Self(0);
 
     fn of(characters: impl IntoIterator<Item = u8>) -> Self {
@@ -88,7 +88,7 @@ impl FromStr for Pattern {
         }
         let (places, end) = match text.strip_prefix('_') {
             Some(pattern) => parse(pattern.as_bytes())?,
-            None => (text.bytes().map(|byte| Place::of([byte])).collect(), End::Exact),
+            None => (text.bytes().map(|byte| Symbols::of([byte])).collect(), End::Exact),
         };
         if places.is_empty() && end == End::Exact {
             return Err(PatternError::Empty);
@@ -98,16 +98,16 @@ impl FromStr for Pattern {
 }
 
 /// Reads what follows the `_` of a pattern.
-fn parse(pattern: &[u8]) -> Result<(Vec<Place>, End), PatternError> {
+fn parse(pattern: &[u8]) -> Result<(Vec<Symbols>, End), PatternError> {
     let mut places = Vec::new();
     let mut rest = pattern;
     while let Some((&first, after)) = rest.split_first() {
         rest = after;
         let place = match first {
             b'-' => continue,
-            b'X' | b'x' => Place::of(b'0'..=b'9'),
-            b'Z' | b'z' => Place::of(b'1'..=b'9'),
-            b'N' | b'n' => Place::of(b'2'..=b'9'),
+            b'X' | b'x' => Symbols::of(b'0'..=b'9'),
+            b'Z' | b'z' => Symbols::of(b'1'..=b'9'),
+            b'N' | b'n' => Symbols::of(b'2'..=b'9'),
             b'[' => {
                 let length = rest.iter().position(|byte| *byte == b']').ok_or(PatternError::Set)?;
                 let place = set(&rest[..length])?;
@@ -117,7 +117,7 @@ fn parse(pattern: &[u8]) -> Result<(Vec<Place>, End), PatternError> {
             b'.' | b'!' if !rest.is_empty() => return Err(PatternError::AfterEnd),
             b'.' => return Ok((places, End::OneOrMore)),
             b'!' => return Ok((places, End::Any)),
-            other => Place::of([other]),
+            other => Symbols::of([other]),
         };
         places.push(place);
     }
@@ -125,8 +125,8 @@ fn parse(pattern: &[u8]) -> Result<(Vec<Place>, End), PatternError> {
 }
 
 /// Reads the characters between `[` and `]`.
-fn set(characters: &[u8]) -> Result<Place, PatternError> {
-    let mut place = Place::NONE;
+fn set(characters: &[u8]) -> Result<Symbols, PatternError> {
+    let mut place = Symbols::NONE;
     let mut rest = characters;
     while let [from, after @ ..] = rest {
         let (to, after) = match after {
@@ -136,10 +136,10 @@ fn set(characters: &[u8]) -> Result<Place, PatternError> {
         if from > to {
             return Err(PatternError::Set);
         }
-        place.0 |= Place::of(*from..=*to).0;
+        place.0 |= Symbols::of(*from..=*to).0;
         rest = after;
     }
-    if place == Place::NONE { Err(PatternError::Set) } else { Ok(place) }
+    if place == Symbols::NONE { Err(PatternError::Set) } else { Ok(place) }
 }
 
 impl Pattern {

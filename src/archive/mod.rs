@@ -47,7 +47,7 @@ use crate::logging::Operator;
 use crate::operator::{Detail, Notice};
 use crate::recordings::index::Index;
 use crate::recordings::index::keeper::{Feed, Keeper};
-use crate::recordings::retention::{OfAgents, Standing};
+use crate::recordings::retention::{OfAgents, RetentionState};
 use crate::recordings::{Library, RecordingSettings};
 use crate::registry::{self, Log, Opener, Reader};
 use crate::units::MicroUsd;
@@ -189,7 +189,7 @@ impl Archive {
         let (log, calls, writer) = call_log(&runtime, config, opener, operator);
         let (keeper, feed) = Keeper::new(index.clone(), library.clone(), Box::new(tell));
         let access_log = AccessLog::start(library.folder(), tell)?;
-        let (standing, shown) = watch::channel(Standing::Off);
+        let (standing, shown) = watch::channel(RetentionState::Off);
         let erasure = erasure(&library, config, &index, &feed, &log);
         let retention = Retention {
             library: Arc::new(library.clone()),

@@ -32,8 +32,10 @@ pub fn start(
     let archive = Archive::start(recordings, archive, operator, ask, Some(view), clock, retention)?;
     let feed = archive.feed();
     let recorder = Recorder::start(config.recordings.clone(), now, move |news| match news {
-        recordings::News::Notice(notice) => operator.say(&notice),
-        recordings::News::Opened(facts) | recordings::News::Finished(facts) => feed.put(facts),
+        recordings::RecorderReport::Notice(notice) => operator.say(&notice),
+        recordings::RecorderReport::Opened(facts) | recordings::RecorderReport::Finished(facts) => {
+            feed.put(facts);
+        }
     })?;
     let recorder = Arc::new(recorder);
     known.get_or_init(|| Arc::downgrade(&recorder));

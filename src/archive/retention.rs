@@ -16,7 +16,7 @@ use crate::erasure::{Erasure, Forgotten, Unerased};
 use crate::logging::Operator;
 use crate::operator::{Detail, Notice};
 use crate::recordings::index::{self, Index};
-use crate::recordings::retention::{self, Due, Group, Judge, OfAgents, Periods, Standing, Verdict};
+use crate::recordings::retention::{self, Due, Group, Judge, OfAgents, Periods, RetentionState, Verdict};
 use crate::recordings::{Library, LibraryError, RecordingId};
 use crate::sqlite;
 use crate::units::ByteCount;
@@ -45,14 +45,14 @@ pub(super) struct Retention {
     pub(super) access_log: AccessLog,
     pub(super) databases: [PathBuf; 2],
     pub(super) ask_clock: fn() -> Clock,
-    pub(super) standing: watch::Sender<Standing>,
+    pub(super) standing: watch::Sender<RetentionState>,
 }
 
 /// What is remembered of a group of recordings between two examinations.
 #[derive(Default)]
 struct Watched {
     judge: Judge,
-    standing: Standing,
+    standing: RetentionState,
 }
 
 /// Whose recordings a line is about, and their period.
@@ -144,7 +144,7 @@ impl Retention {
         let limited: BTreeMap<_, _> = periods.limited().collect();
         watched.retain(|group, _| limited.contains_key(group));
         if limited.is_empty() {
-            self.standing.send_replace(Standing::Off);
+            self.standing.send_replace(RetentionState::Off);
             return Looked::Done;
         }
         let Some(ended) = self.on_disk(Library::ended).await else { return Looked::Done };
@@ -173,7 +173,7 @@ impl Retention {
         if periods.of_agents.is_empty() {
             return Some(HashMap::new());
         }
-        if self.index.standing() != index::Standing::Ready {
+        if self.index.standing() != index::IndexState::Ready {
             return None;
         }
         let agents = self.index.agents().await;
@@ -192,15 +192,15 @@ impl Retention {
             }
         };
         if clock == Clock::Unsynchronised && !due.ids.is_empty() {
-            return stands(Standing::ClockUnsynchronised, Some(whose.await_clock(due.ids.len())));
+            return stands(RetentionState::ClockUnsynchronised, Some(whose.await_clock(due.ids.len())));
         }
         match watched.judge.judge(now, cutoff, due) {
             Verdict::Delete(ids) => {
-                stands(Standing::Working, None);
+                stands(RetentionState::Working, None);
                 let forgotten = self.erasure.forget(ids, Vec::new(), |gone| self.note(gone)).await;
                 self.report(whose, forgotten);
             }
-            Verdict::Keep(due) => stands(Standing::TooMany, Some(whose.too_many(&due))),
+            Verdict::Keep(due) => stands(RetentionState::TooMany, Some(whose.too_many(&due))),
         }
     }
 

@@ -72,7 +72,7 @@ enum Known {
 
 /// Whether the caller is waiting for an answer at this moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Moment {
+enum Wait {
     /// Nothing counts: speech is being heard, a tool is at work, the call is held, or there is no session.
     Excused,
     /// The model has been asked, or is answering.
@@ -125,25 +125,25 @@ impl Owed {
     }
 
     /// Lets time pass, and says whether the answer is overdue. `spoke_at`: when our ear heard the caller last.
-    fn is_overdue(&mut self, now: Instant, moment: Moment, spoke_at: Option<Instant>) -> bool {
+    fn is_overdue(&mut self, now: Instant, moment: Wait, spoke_at: Option<Instant>) -> bool {
         if self.spoke_at != spoke_at {
             self.spoke_at = spoke_at;
             // While the assistant is heard it may be its own echo.
-            if moment != Moment::Excused {
+            if moment != Wait::Excused {
                 self.spoken(now, Known::ToUs);
             }
         }
         match moment {
-            Moment::Excused => {
+            Wait::Excused => {
                 self.moved_at = now;
                 if let Some(words) = &mut self.words {
                     (words.since, words.last) = (now, now);
                 }
             }
-            Moment::Idle | Moment::Pending => self.moved_at = now,
-            Moment::Asked => {}
+            Wait::Idle | Wait::Pending => self.moved_at = now,
+            Wait::Asked => {}
         }
-        let words_are_due = moment == Moment::Idle && self.words_due().is_some_and(|at| at <= now);
+        let words_are_due = moment == Wait::Idle && self.words_due().is_some_and(|at| at <= now);
         words_are_due || self.moved_at + PATIENCE <= now
     }
 
@@ -208,20 +208,20 @@ impl Call {
         }
     }
 
-    fn moment(&self) -> Moment {
+    fn moment(&self) -> Wait {
         let is_quiet = || self.quiet_at().is_none_or(|at| at <= self.now);
         if self.playout.is_heard()
             || !self.session.is_ready()
             || self.tools.is_pending()
             || self.watch.is_held()
         {
-            Moment::Excused
+            Wait::Excused
         } else if !self.responses.is_pending() {
-            Moment::Idle
+            Wait::Idle
         } else if self.responses.is_answering() || is_quiet() {
-            Moment::Asked
+            Wait::Asked
         } else {
-            Moment::Pending
+            Wait::Pending
         }
     }
 

@@ -28,7 +28,7 @@ use crate::exchange::Order;
 use crate::live::Seat;
 use crate::logging::Operator;
 use crate::net::ari_rest::AriRest;
-use crate::net::realtime_link::{News, RealtimeLink};
+use crate::net::realtime_link::{RealtimeLink, SessionReport};
 use crate::operator::Notice;
 use crate::realtime::server::{self, Event};
 use crate::recordings::Handle;
@@ -101,7 +101,7 @@ enum Happened {
     Time,
     Told(Order),
     Packet(usize, SocketAddr),
-    Session(News),
+    Session(SessionReport),
     Replied(Request, Reply),
     Tools(Ended),
     Nothing,
@@ -202,12 +202,12 @@ fn handle<'call>(
             call.handle(now, Input::LookedUp { name, value: value.clone() })
         }
         Happened::Replied(request, reply) => call.handle(now, Input::Ari { request, reply }),
-        Happened::Session(News::Opened) => call.handle(now, Input::SessionOpened),
-        Happened::Session(News::Ended { refusal, cause }) => {
+        Happened::Session(SessionReport::Opened) => call.handle(now, Input::SessionOpened),
+        Happened::Session(SessionReport::Ended { refusal, cause }) => {
             let end = SessionEnd { refusal: *refusal, cause: cause.clone() };
             call.handle(now, Input::SessionEnded(end))
         }
-        Happened::Session(News::Text(text)) => match server::parse(text) {
+        Happened::Session(SessionReport::Text(text)) => match server::parse(text) {
             Ok(event) => {
                 if let Event::Error(error) = &event {
                     tracing::debug!(%error, param = error.param, "error of the model's server");

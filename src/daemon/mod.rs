@@ -71,7 +71,7 @@ use crate::exchange::{ErrandId, Exchange, Input, Moment, Output};
 use crate::live::Board;
 use crate::logging::Operator;
 use crate::machine::process::{ran_on_each, stolen, thread_times};
-use crate::net::ari_link::{AriLink, News};
+use crate::net::ari_link::{AriLink, AriReport};
 use crate::net::ari_rest::AriRest;
 use crate::net::rtp_socket::PortPool;
 use crate::net::tools::ToolClient;
@@ -81,7 +81,7 @@ use crate::recordings::retention::OfAgents;
 use crate::registry::Log;
 use crate::units::MicroUsd;
 
-/// News of Asterisk that may wait for the loop.
+/// The number of reports of Asterisk that may wait for the loop.
 const ARI_NEWS: usize = 1_024;
 /// What the end may take beyond the grace of live calls: closing them, the recorder, the index. Shorter lets systemd
 /// kill the daemon over its last recordings, longer lets a hung end hold up a restart.
@@ -251,24 +251,24 @@ impl Daemon {
         }
     }
 
-    fn news(&mut self, news: News) {
+    fn news(&mut self, news: AriReport) {
         match news {
-            News::Connected => {
+            AriReport::Connected => {
                 self.feed(Input::Connected);
                 let (asterisk, media) = (self.config.asterisk.clone(), self.config.media.clone());
                 let resolving = async move { Done::Resolved(media_networks::own(&asterisk, &media).await) };
                 self.pending.push(Box::pin(resolving));
             }
-            News::Event(event) => {
+            AriReport::Event(event) => {
                 tracing::trace!(?event, "ARI event");
                 self.feed(Input::Event(event));
             }
-            News::Malformed(error) => tracing::debug!(%error, "unreadable ARI event"),
-            News::Lost { cause, retry_in } => {
+            AriReport::Malformed(error) => tracing::debug!(%error, "unreadable ARI event"),
+            AriReport::Lost { cause, retry_in } => {
                 tracing::debug!(?cause, ?retry_in, "ARI connection lost");
                 self.feed(Input::Lost(cause));
             }
-            News::Unreached { cause, retry_in } => {
+            AriReport::Unreached { cause, retry_in } => {
                 tracing::debug!(?cause, ?retry_in, "no ARI connection");
                 self.feed(Input::Unreached(cause));
             }

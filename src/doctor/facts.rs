@@ -32,10 +32,10 @@ pub(super) struct Facts {
 pub(super) struct Machine {
     /// The command runs as root, which may write everything; the user of the service may not.
     pub(super) is_root: bool,
-    pub(super) log: Option<Place>,
-    pub(super) recordings: Option<Place>,
+    pub(super) log: Option<WritablePath>,
+    pub(super) recordings: Option<WritablePath>,
     /// The database file of the index of the recordings.
-    pub(super) index: Option<Place>,
+    pub(super) index: Option<WritablePath>,
     /// The file system of the recordings, and that of the log if it is another.
     pub(super) disks: Vec<Disk>,
     pub(super) open_files: Option<OpenFiles>,
@@ -43,7 +43,7 @@ pub(super) struct Machine {
 
 /// A file or folder that the daemon writes.
 #[derive(Debug, Clone)]
-pub(super) struct Place {
+pub(super) struct WritablePath {
     pub(super) path: PathBuf,
     pub(super) writable: Result<(), Detail>,
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use rustix::process::{Resource, getrlimit, getuid};
 
-use super::facts::{Disk, Machine, OpenFiles, Place};
+use super::facts::{Disk, Machine, OpenFiles, WritablePath};
 use crate::config::Parts;
 use crate::daemon::max_calls;
 use crate::operator::Detail;
@@ -39,8 +39,8 @@ pub(super) fn look(parts: &Parts) -> Machine {
     }
 }
 
-fn place(path: &Path, writable: io::Result<()>) -> Place {
-    Place { path: path.to_owned(), writable: writable.map_err(Detail::new) }
+fn place(path: &Path, writable: io::Result<()>) -> WritablePath {
+    WritablePath { path: path.to_owned(), writable: writable.map_err(Detail::new) }
 }
 
 /// Whether the file is writable, or can be created if it does not exist.

@@ -45,6 +45,7 @@ const fn severity(obstacle: Obstacle) -> Status {
         Obstacle::SoundFailing
         | Obstacle::OpenaiFailing
         | Obstacle::MaxCallsReached
+        | Obstacle::ProcessorFull
         | Obstacle::Overloaded
         | Obstacle::Draining => Status::Warning,
     }
@@ -86,10 +87,12 @@ const fn words(obstacle: Obstacle, language: Language) -> &'static str {
         Obstacle::DayCostReached => {
             ("las llamadas de hoy han llegado a MAX_DAY_COST", "the calls of today have reached MAX_DAY_COST")
         }
-        Obstacle::MaxCallsReached => (
-            "hay tantas llamadas como admiten MAX_CALLS o el procesador",
-            "as many calls as MAX_CALLS or the processor allow are in progress",
-        ),
+        Obstacle::MaxCallsReached => {
+            ("hay tantas llamadas como admite MAX_CALLS", "as many calls as MAX_CALLS allows are in progress")
+        }
+        Obstacle::ProcessorFull => {
+            ("el procesador no tiene tiempo para otra llamada", "the processor has no time for another call")
+        }
         Obstacle::Overloaded => ("sobrecarga", "overloaded"),
         Obstacle::Draining => ("el servicio se detiene", "the daemon is being stopped"),
     };

@@ -15,7 +15,7 @@ use super::facts::{Listed, OpenAi, Session};
 use crate::clock::{now, wall};
 use crate::config::RealtimeConfig;
 use crate::net::answer::{self, Unread};
-use crate::net::realtime_link::{Endpoint, News, RealtimeLink};
+use crate::net::realtime_link::{Endpoint, RealtimeLink, SessionReport};
 use crate::net::root_cause;
 use crate::operator::{Detail, LinkFault, Notice};
 use crate::peers::endpoint;
@@ -130,12 +130,12 @@ async fn session(config: &RealtimeConfig, endpoint: Arc<Endpoint>) -> Session {
     link.open();
     let result = loop {
         let text = match link.next().await {
-            News::Opened => continue,
-            News::Text(text) => text,
-            News::Ended { refusal: Some(refusal), cause } => {
+            SessionReport::Opened => continue,
+            SessionReport::Text(text) => text,
+            SessionReport::Ended { refusal: Some(refusal), cause } => {
                 break Session::Refused(refusal.notice(&config.model, cause));
             }
-            News::Ended { refusal: None, cause } => break Session::Lost(cause),
+            SessionReport::Ended { refusal: None, cause } => break Session::Lost(cause),
         };
         match server::parse(&text) {
             Ok(Event::SessionCreated) => {

@@ -9,6 +9,7 @@ use chrono::NaiveDate;
 use super::agents::Agent;
 use super::breaker::Breaker;
 use super::frequency::Frequency;
+use super::readiness::Capacity;
 use super::rules::Rules;
 use super::spending::Spending;
 use super::switchboard::Served;
@@ -133,7 +134,7 @@ impl Exchange {
         if self.shutdown.is_on() {
             return self.refuse(channel, None, EndReason::Shutdown);
         }
-        if self.strain.is_on() || self.is_full() {
+        if self.room() != Capacity::Free {
             return self.refuse(channel, None, EndReason::Busy);
         }
         let agent = match self.rules.agents.choose(&channel, self.at.wall.naive_local()) {
@@ -148,11 +149,6 @@ impl Exchange {
         }
         self.switchboard.take(&channel, Arc::clone(&agent.name));
         self.outputs.push(Output::Start(channel, agent));
-    }
-
-    /// Whether there are as many calls as there may be, or as the processor has room for.
-    pub(super) fn is_full(&self) -> bool {
-        self.strain.is_full() || self.calls() >= self.rules.max_calls
     }
 
     /// Sends a caller who is not taken back to the dialplan. `why` is a notice in addition to those that every refusal logs.

@@ -32,7 +32,7 @@ enum State {
     /// Callers come here.
     Connected,
     /// The event socket stands, but callers go to another program.
-    Replaced,
+    ApplicationReplaced,
 }
 
 /// The connection to Asterisk.
@@ -64,7 +64,7 @@ impl Connection {
         match self.state {
             State::Away | State::Checking(_) => AsteriskLink::Away,
             State::Connected => AsteriskLink::Connected,
-            State::Replaced => AsteriskLink::Replaced,
+            State::ApplicationReplaced => AsteriskLink::ApplicationReplaced,
         }
     }
 
@@ -116,7 +116,7 @@ impl Connection {
     /// Another program has taken over our application.
     pub(super) fn replaced(&mut self) {
         if self.state != State::Away {
-            self.state = State::Replaced;
+            self.state = State::ApplicationReplaced;
         }
     }
 

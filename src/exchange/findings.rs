@@ -102,7 +102,7 @@ impl Exchange {
     /// Connects again if the program that had our application has ended. A program that still has the application keeps it:
     /// two daemons that took it from each other would serve nobody.
     fn take_back(&mut self, inquiry: &Inquiry) {
-        if self.connection.link() == AsteriskLink::Replaced && inquiry.application_is_gone() {
+        if self.connection.link() == AsteriskLink::ApplicationReplaced && inquiry.application_is_gone() {
             self.say(None, Notice::AriReturning { app: self.rules.settings.app.clone() });
             self.outputs.push(Output::Reconnect);
         }

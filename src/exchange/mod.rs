@@ -58,7 +58,7 @@ use admission::Admission;
 pub use agents::{Agent, Agents};
 use connection::Connection;
 use counters::Counters;
-use errands::{ASK_AGAIN_AFTER, Errand, Errands, Inquiry, Turn};
+use errands::{ASK_AGAIN_AFTER, Errand, Errands, Inquiry, Sending};
 use health::Health;
 pub use health::NoSocket;
 pub use input::Input;
@@ -245,16 +245,17 @@ impl Exchange {
             self.outputs.push(Output::TryAddress);
         }
         if self.is_judged() && self.measure_at <= now {
-            self.measure_at = now + strain::TURN;
+            self.measure_at = now + strain::INTERVAL;
             self.outputs.push(Output::Measure);
         }
         if self.health.asterisk_refuses && !self.shutdown.is_on() && !self.errands.probes() {
-            self.errands.begin(Errand::Probe(Turn::At(now + errands::PROBE_EVERY)));
+            self.errands.begin(Errand::Probe(Sending::At(now + errands::PROBE_EVERY)));
         }
-        if self.connection.link() == AsteriskLink::Replaced && !self.errands.polls() {
+        if self.connection.link() == AsteriskLink::ApplicationReplaced && !self.errands.polls() {
             self.poll();
         }
-        let is_replaced = self.connection.link() == AsteriskLink::Replaced && !self.shutdown.is_on();
+        let is_replaced =
+            self.connection.link() == AsteriskLink::ApplicationReplaced && !self.shutdown.is_on();
         if is_replaced && !self.errands.may_return() {
             let (at, app) = (now + errands::RETURN_EVERY, self.rules.settings.app.clone());
             self.errands.begin(Errand::Inquiry(Inquiry::for_return(at, app)));
@@ -308,8 +309,9 @@ impl Exchange {
             // When the daemon stops, the next one finds the caller.
             Directive::LookAgain(_) if self.shutdown.is_on() => {}
             Directive::LookAgain(caller) => self.errands.look_at(caller, self.at.now + ASK_AGAIN_AFTER),
-            Directive::Replaced if self.connection.link() == AsteriskLink::Replaced => {}
-            Directive::Replaced => {
+            Directive::ApplicationReplaced if self.connection.link() == AsteriskLink::ApplicationReplaced => {
+            }
+            Directive::ApplicationReplaced => {
                 self.connection.replaced();
                 self.say(None, Notice::AriReplaced { app: self.rules.settings.app.clone() });
             }

@@ -5,7 +5,7 @@ use chrono::{DateTime, FixedOffset, TimeDelta};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::readiness::{AsteriskLink, Readiness};
+use super::readiness::{AsteriskLink, Capacity, Readiness};
 
 /// How long a call that OpenAI did not serve, or that had no audio, makes the daemon not ready. A longer time keeps
 /// callers away from an assistant that works again; a shorter one lets monitors miss the failure.
@@ -37,8 +37,10 @@ pub enum Obstacle {
     OpenaiOutage,
     /// The cost of today's calls has reached its limit (`MAX_DAY_COST`).
     DayCostReached,
-    /// As many calls are running as `MAX_CALLS` or the processor permits: the next caller continues in the dialplan.
+    /// As many calls are running as `MAX_CALLS` permits: the next caller continues in the dialplan.
     MaxCallsReached,
+    /// The processor has no time for another call: the next caller continues in the dialplan.
+    ProcessorFull,
     /// The daemon is overloaded and sends audio frames late: the next caller continues in the dialplan.
     Overloaded,
     /// The daemon is being stopped.
@@ -47,7 +49,7 @@ pub enum Obstacle {
 
 impl Obstacle {
     /// All obstacles, in the order of the enum.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::NoDaemon,
         Self::AsteriskAway,
         Self::AsteriskCredentialsRefused,
@@ -59,6 +61,7 @@ impl Obstacle {
         Self::OpenaiOutage,
         Self::DayCostReached,
         Self::MaxCallsReached,
+        Self::ProcessorFull,
         Self::Overloaded,
         Self::Draining,
     ];
@@ -78,6 +81,7 @@ impl Obstacle {
             Self::OpenaiOutage => "openai_outage",
             Self::DayCostReached => "day_cost_reached",
             Self::MaxCallsReached => "max_calls_reached",
+            Self::ProcessorFull => "processor_full",
             Self::Overloaded => "overloaded",
             Self::Draining => "draining",
         }
@@ -86,13 +90,12 @@ impl Obstacle {
 
 /// Everything that prevents the daemon from serving a caller who arrives at `now`, in the order of [`Obstacle`].
 pub fn obstacles(readiness: &Readiness, now: DateTime<FixedOffset>) -> Vec<Obstacle> {
-    let Readiness { asterisk, openai_failed, openai_out, full, overloaded, day_spent, draining, .. } =
-        *readiness;
+    let Readiness { asterisk, openai_failed, openai_out, room, day_spent, draining, .. } = *readiness;
     let link = match asterisk {
         AsteriskLink::Away if readiness.credentials_refused => Some(Obstacle::AsteriskCredentialsRefused),
         AsteriskLink::Away => Some(Obstacle::AsteriskAway),
         AsteriskLink::Connected => None,
-        AsteriskLink::Replaced => Some(Obstacle::ApplicationReplaced),
+        AsteriskLink::ApplicationReplaced => Some(Obstacle::ApplicationReplaced),
     };
     let lately = |failed: Option<DateTime<FixedOffset>>| failed.is_some_and(|at| now - at < LATELY);
     let refuses = readiness.asterisk_refuses.then_some(Obstacle::AsteriskRefuses);
@@ -100,11 +103,15 @@ pub fn obstacles(readiness: &Readiness, now: DateTime<FixedOffset>) -> Vec<Obsta
     let sound = lately(readiness.sound_failed).then_some(Obstacle::SoundFailing);
     let has_failed = lately(openai_failed).then_some(Obstacle::OpenaiFailing);
     let failing = if openai_out { Some(Obstacle::OpenaiOutage) } else { has_failed };
-    let full = full.then_some(Obstacle::MaxCallsReached);
-    let overloaded = overloaded.then_some(Obstacle::Overloaded);
+    let room = match room {
+        Capacity::Free => None,
+        Capacity::MaxCalls => Some(Obstacle::MaxCallsReached),
+        Capacity::Processor => Some(Obstacle::ProcessorFull),
+        Capacity::Overloaded => Some(Obstacle::Overloaded),
+    };
     let spent = day_spent.filter(|day| *day == now.date_naive()).map(|_| Obstacle::DayCostReached);
     let draining = draining.then_some(Obstacle::Draining);
-    let all = [link, refuses, address, sound, failing, full, overloaded, spent, draining];
+    let all = [link, refuses, address, sound, failing, room, spent, draining];
     all.into_iter().flatten().collect()
 }
 
@@ -163,13 +170,12 @@ mod tests {
     fn everything_in_the_way_is_named() {
         let now: DateTime<FixedOffset> = "2026-11-20T14:30:25-05:00".parse().unwrap();
         let readiness = Readiness {
-            asterisk: AsteriskLink::Replaced,
+            asterisk: AsteriskLink::ApplicationReplaced,
             asterisk_refuses: true,
             address_missing: true,
             sound_failed: Some(now),
             openai_failed: Some(now),
-            full: true,
-            overloaded: true,
+            room: Capacity::MaxCalls,
             day_spent: Some(now.date_naive()),
             draining: true,
             ..Readiness::default()
@@ -181,7 +187,6 @@ mod tests {
             Obstacle::SoundFailing,
             Obstacle::OpenaiFailing,
             Obstacle::MaxCallsReached,
-            Obstacle::Overloaded,
             Obstacle::DayCostReached,
             Obstacle::Draining,
         ];

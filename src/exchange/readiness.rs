@@ -17,7 +17,21 @@ pub enum AsteriskLink {
     /// Calls come here.
     Connected,
     /// Connected, but another program has taken the application: calls go there.
-    Replaced,
+    ApplicationReplaced,
+}
+
+/// Whether the daemon has room for another call, and if not, what takes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Capacity {
+    /// Another call is taken.
+    #[default]
+    Free,
+    /// `MAX_CALLS` calls are in progress.
+    MaxCalls,
+    /// The processor has no time for another call, although the calls in progress are served on time.
+    Processor,
+    /// The daemon is overloaded: it sends audio frames late.
+    Overloaded,
 }
 
 /// What the daemon knows of itself.
@@ -39,10 +53,8 @@ pub struct Readiness {
     pub openai_out: bool,
     /// How many calls there may be at once (`MAX_CALLS`).
     pub max_calls: usize,
-    /// As many are running, or as many as the processor has room for.
-    pub full: bool,
-    /// The machine does not carry more than are running.
-    pub overloaded: bool,
+    /// Whether there is room for another call.
+    pub room: Capacity,
     /// The day on which calls have cost what the calls of a day may cost.
     pub day_spent: Option<NaiveDate>,
     /// The number of simultaneous calls is the only limit on what calls may cost. This does not make the daemon not ready.
@@ -69,8 +81,7 @@ impl Exchange {
             openai_failed: admission.openai().failed_at(),
             openai_out: admission.openai().is_out(),
             max_calls: rules.max_calls,
-            full: self.is_full() && !self.strain.is_on(),
-            overloaded: self.strain.is_on(),
+            room: self.room(),
             day_spent: admission.day_spent(self.at, rules),
             spending_unlimited: rules.spends_without_limit,
             draining: self.shutdown.is_on(),
@@ -82,19 +93,33 @@ impl Exchange {
         }
     }
 
+    /// Whether there is room for another call. With as many calls as `MAX_CALLS` permits, only overload counts as the cause
+    /// instead, because more calls would not be taken even on a faster processor.
+    pub(super) fn room(&self) -> Capacity {
+        if self.strain.is_on() {
+            Capacity::Overloaded
+        } else if self.calls() >= self.rules.max_calls {
+            Capacity::MaxCalls
+        } else if self.strain.is_full() {
+            Capacity::Processor
+        } else {
+            Capacity::Free
+        }
+    }
+
     /// How the daemon fares, for `systemctl status`.
     pub fn status(&self) -> Notice {
         let calls = self.calls();
         if let Some(stopping) = self.shutdown.status() {
-            stopping
-        } else if self.connection.link() == AsteriskLink::Away {
-            Notice::Disconnected { calls }
-        } else if self.strain.is_on() || self.is_full() && calls < self.rules.max_calls {
-            Notice::Strained { calls }
-        } else if self.is_full() {
-            Notice::Full { calls }
-        } else {
-            Notice::Serving { calls }
+            return stopping;
+        }
+        if self.connection.link() == AsteriskLink::Away {
+            return Notice::Disconnected { calls };
+        }
+        match self.room() {
+            Capacity::Free => Notice::Serving { calls },
+            Capacity::MaxCalls => Notice::Full { calls },
+            Capacity::Processor | Capacity::Overloaded => Notice::Strained { calls },
         }
     }
 }

@@ -33,14 +33,14 @@ use std::time::Duration;
 use super::counters::{Counters, ThreadTime};
 
 /// How often the counters are read. Longer: more callers are taken before overload shows. Shorter: reading them costs more.
-pub(super) const TURN: Duration = Duration::from_millis(250);
+pub(super) const INTERVAL: Duration = Duration::from_millis(250);
 /// Callers hear something when more than one frame in this number is late: 1 %.
 const ONE_IN: u32 = 100;
-/// Overload is judged over this many turns: two seconds. Fewer would take a short pause of the machine for overload; more
+/// Overload is judged over this many intervals: two seconds. Fewer would take a short pause of the machine for overload; more
 /// would let callers in who make the overload worse.
-const TURNS: usize = 8;
-/// Overload needs late frames in at least this many of these turns. Fewer would let two single moments count.
-const LATE_TURNS: usize = 4;
+const INTERVALS: usize = 8;
+/// Overload needs late frames in at least this many of these intervals. Fewer would let two single moments count.
+const LATE_INTERVALS: usize = 4;
 /// Overload needs at least this many late frames: with few calls, a single frame is more than 1 %.
 const LATE_TICKS: u32 = 10;
 /// Saturation, as a share of the time in which the machine was there. Nearer to 1, a thread that sleeps for a moment
@@ -55,13 +55,13 @@ const FULL_FROM: f64 = 0.8;
 /// The daemon has room again below this share. Nearer to [`FULL_FROM`], callers come in waves that are too large; lower, and
 /// room is left that nobody gets.
 const FULL_UNTIL: f64 = 0.7;
-/// Overload is also over after this many turns without late frames: 30 s. Fewer would let callers in again who make the
+/// Overload is also over after this many intervals without late frames: 30 s. Fewer would let callers in again who make the
 /// overload worse.
-const QUIET_TURNS: u32 = 120;
+const QUIET_INTERVALS: u32 = 120;
 
 /// What happened between two looks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Turn {
+struct Interval {
     ticks: u32,
     late: u32,
     /// What the busiest thread had; None: the kernel does not tell.
@@ -72,7 +72,7 @@ struct Turn {
     had: Duration,
 }
 
-impl Turn {
+impl Interval {
     fn between(before: &Counters, now: &Counters, (ticks, late): (u32, u32)) -> Self {
         let passed = now.at.saturating_duration_since(before.at);
         let threads = now.threads.as_ref().zip(before.threads.as_ref());
@@ -90,7 +90,7 @@ impl Turn {
     }
 }
 
-/// What the last turns came to.
+/// What the last intervals came to.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Load {
     /// The share of the frames that were late, per cent.
@@ -104,7 +104,7 @@ pub(super) struct Load {
 pub(super) struct Strain {
     state: State,
     last: Option<Counters>,
-    turns: VecDeque<Turn>,
+    intervals: VecDeque<Interval>,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -113,8 +113,8 @@ enum State {
     Carries,
     /// The daemon runs for most of the time.
     Full,
-    /// The daemon is overloaded. No frame has been late for `quiet_turns` turns.
-    Overloaded { quiet_turns: u32 },
+    /// The daemon is overloaded. No frame has been late for `quiet_intervals` intervals.
+    Overloaded { quiet_intervals: u32 },
 }
 
 impl Strain {
@@ -140,27 +140,27 @@ impl Strain {
     /// Takes the counters as they are now, and the ticks since the last time, all and late. Whether the judgement has
     /// changed.
     pub(super) fn judge(&mut self, now: Counters, ticks: (u32, u32)) -> bool {
-        let turn = self.last.as_ref().map(|last| Turn::between(last, &now, ticks));
+        let interval = self.last.as_ref().map(|last| Interval::between(last, &now, ticks));
         self.last = Some(now);
-        let Some(turn) = turn else { return false };
-        if self.turns.len() == TURNS {
-            self.turns.pop_front();
+        let Some(interval) = interval else { return false };
+        if self.intervals.len() == INTERVALS {
+            self.intervals.pop_front();
         }
-        self.turns.push_back(turn);
+        self.intervals.push_back(interval);
         let runs = |share| self.is_running_for(share);
         let next = match self.state {
             State::Carries | State::Full if self.is_late() && self.is_saturated() => {
-                State::Overloaded { quiet_turns: 0 }
+                State::Overloaded { quiet_intervals: 0 }
             }
             State::Carries if runs(FULL_FROM) => State::Full,
             State::Full if runs(FULL_UNTIL) => State::Full,
             State::Carries | State::Full => State::Carries,
-            State::Overloaded { quiet_turns } => {
-                let quiet_turns = if turn.is_late() { 0 } else { quiet_turns + 1 };
-                if self.has_room() || quiet_turns >= QUIET_TURNS {
+            State::Overloaded { quiet_intervals } => {
+                let quiet_intervals = if interval.is_late() { 0 } else { quiet_intervals + 1 };
+                if self.has_room() || quiet_intervals >= QUIET_INTERVALS {
                     State::Carries
                 } else {
-                    State::Overloaded { quiet_turns }
+                    State::Overloaded { quiet_intervals }
                 }
             }
         };
@@ -175,33 +175,37 @@ impl Strain {
     }
 
     fn ticks(&self) -> (u32, u32) {
-        self.turns.iter().fold((0, 0), |sum, turn| (sum.0 + turn.ticks, sum.1 + turn.late))
+        self.intervals.iter().fold((0, 0), |sum, interval| (sum.0 + interval.ticks, sum.1 + interval.late))
     }
 
     fn is_late(&self) -> bool {
         let (ticks, late) = self.ticks();
-        let late_turns = self.turns.iter().filter(|turn| turn.is_late()).count();
-        late > ticks / ONE_IN && late >= LATE_TICKS && late_turns >= LATE_TURNS
+        let late_intervals = self.intervals.iter().filter(|interval| interval.is_late()).count();
+        late > ticks / ONE_IN && late >= LATE_TICKS && late_intervals >= LATE_INTERVALS
     }
 
     /// Over two seconds at least.
     fn is_running_for(&self, least: f64) -> bool {
-        self.turns.len() == TURNS && self.running_share().is_some_and(|share| share >= least)
+        self.intervals.len() == INTERVALS && self.running_share().is_some_and(|share| share >= least)
     }
 
     /// Over two seconds at least.
     fn is_saturated(&self) -> bool {
-        self.turns.len() == TURNS && self.busy_share().is_none_or(|share| share >= SATURATED)
+        self.intervals.len() == INTERVALS && self.busy_share().is_none_or(|share| share >= SATURATED)
     }
 
     /// Where the kernel does not tell, frames alone decide.
     fn has_room(&self) -> bool {
-        self.busy_share().map_or_else(|| !self.turns.iter().any(Turn::is_late), |share| share < HAS_ROOM)
+        self.busy_share()
+            .map_or_else(|| !self.intervals.iter().any(Interval::is_late), |share| share < HAS_ROOM)
     }
 
     fn busy_share(&self) -> Option<f64> {
-        let busy: Duration =
-            self.turns.iter().map(|turn| turn.busiest.map(ThreadTime::busy)).sum::<Option<_>>()?;
+        let busy: Duration = self
+            .intervals
+            .iter()
+            .map(|interval| interval.busiest.map(ThreadTime::busy))
+            .sum::<Option<_>>()?;
         Some(self.share_of(busy))
     }
 
@@ -209,14 +213,14 @@ impl Strain {
     /// more; None where the kernel does not tell.
     fn running_share(&self) -> Option<f64> {
         let busiest: Duration =
-            self.turns.iter().map(|turn| turn.busiest.map(|time| time.ran)).sum::<Option<_>>()?;
-        let on_each: Duration = self.turns.iter().map(|turn| turn.ran_on_each).sum();
+            self.intervals.iter().map(|interval| interval.busiest.map(|time| time.ran)).sum::<Option<_>>()?;
+        let on_each: Duration = self.intervals.iter().map(|interval| interval.ran_on_each).sum();
         Some(self.share_of(busiest.max(on_each)))
     }
 
     /// This time as a share of that in which the machine was there.
     fn share_of(&self, time: Duration) -> f64 {
-        let had: Duration = self.turns.iter().map(|turn| turn.had).sum();
+        let had: Duration = self.intervals.iter().map(|interval| interval.had).sum();
         time.as_secs_f64() / had.as_secs_f64().max(f64::MIN_POSITIVE)
     }
 }
@@ -267,7 +271,7 @@ mod tests {
         fn changes_after(&mut self, quarters: impl IntoIterator<Item = Quarter>) -> Option<usize> {
             let changes = quarters.into_iter().map(|quarter| {
                 let ms = Duration::from_millis;
-                self.now.at += TURN;
+                self.now.at += INTERVAL;
                 self.now.stolen += ms(quarter.stolen_ms);
                 self.now.ran_on_each += ms(quarter.all_run_ms);
                 let so_far =

@@ -34,7 +34,7 @@ pub(super) enum Directive {
     /// As [`Self::LookAt`], after a pause: the last time there was no answer.
     LookAgain(ChannelId),
     /// Another program has taken over our application.
-    Replaced,
+    ApplicationReplaced,
 }
 
 /// A channel in the place of a caller's.
@@ -102,7 +102,7 @@ impl Switchboard {
             Event::Dtmf { channel, digit } => self.tell(&channel, LegEvent::Key(digit), None),
             Event::Hold(id) => self.tell(&id, LegEvent::Hold(Hold::On), None),
             Event::Unhold(id) => self.tell(&id, LegEvent::Hold(Hold::Off), None),
-            Event::ApplicationReplaced => Some(Directive::Replaced),
+            Event::ApplicationReplaced => Some(Directive::ApplicationReplaced),
             // StasisEnd follows, and only then is the channel out of our hands.
             // With all its channels, the media channel too, whose end would be told first.
             Event::AsteriskStops(id) => self.tell(&id, LegEvent::AsteriskLost, Some(LegEvent::AsteriskLost)),

@@ -66,7 +66,7 @@ enum State {
 
 /// The entry of one connection. Dropping it frees the place.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct Slot {
     room: Room,
     id: u64,
     kind: Kind,
@@ -82,13 +82,13 @@ pub(super) struct Busy {
 impl Room {
     /// Registers a new connection and returns its entry and a receiver that fires when the connection must close.
     /// Returns `None` if there is no room.
-    pub(super) fn seat(&self, share: Share) -> Option<(Place, oneshot::Receiver<()>)> {
+    pub(super) fn seat(&self, share: Share) -> Option<(Slot, oneshot::Receiver<()>)> {
         let mut seats = self.seats();
         let kind = seats.make_room(share)?;
         let (evict, evicted) = oneshot::channel();
         let id = seats.next();
         seats.held.insert(id, Seat { share, kind, state: State::Idle(id), evict });
-        Some((Place { room: self.clone(), id, kind }, evicted))
+        Some((Slot { room: self.clone(), id, kind }, evicted))
     }
 
     fn seats(&self) -> MutexGuard<'_, Seats> {
@@ -135,7 +135,7 @@ impl Seats {
     }
 }
 
-impl Place {
+impl Slot {
     /// The requests that this connection may send.
     pub(super) fn kind(&self) -> Kind {
         self.kind
@@ -150,7 +150,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
         self.room.seats().held.remove(&self.id);
     }

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use super::body::json;
 use super::query::{NoQuery, Params};
 use super::{Api, Problem};
-use crate::recordings::index::Standing;
+use crate::recordings::index::IndexState;
 
 /// Free disk space below which the health is `degraded`, in bytes. A smaller value warns too late: the recordings of
 /// the next busy hour may not fit. A larger one warns when there is still room for hours.
@@ -99,7 +99,7 @@ pub(super) async fn health(
     let retention = *api.0.retention.borrow();
     let well = recorder.is_none_or(|recorder| recorder.writing)
         && disk.is_some_and(|disk| !disk.read_only && disk.free_bytes >= LOW_BYTES)
-        && index != Standing::Closed
+        && index != IndexState::Closed
         && !retention.needs_a_person();
     let (code, status) =
         if well { (StatusCode::OK, Status::Ok) } else { (StatusCode::SERVICE_UNAVAILABLE, Status::Degraded) };

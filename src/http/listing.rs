@@ -35,7 +35,7 @@ pub(super) struct Recording {
     #[schema(example = "1795180048.12")]
     call_id: String,
     /// Whether the call is still running, ended normally, or was cut off by a crash.
-    state: Standing,
+    state: RecordingState,
     /// When the call began, in the machine's local time.
     #[schema(example = "2025-10-20T14:30:25.123456")]
     start_time: String,
@@ -73,7 +73,7 @@ pub(super) struct Recording {
 /// The state of a recording.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Standing {
+pub(super) enum RecordingState {
     /// The call is still running.
     Live,
     /// The call ended and the recording is complete.
@@ -91,9 +91,9 @@ impl From<&Facts> for Recording {
             id: facts.id.to_string(),
             call_id: facts.id.call_id().to_owned(),
             state: match facts.state {
-                State::Live => Standing::Live,
-                State::Finished => Standing::Finished,
-                State::Recovered => Standing::Recovered,
+                State::Live => RecordingState::Live,
+                State::Finished => RecordingState::Finished,
+                State::Recovered => RecordingState::Recovered,
             },
             start_time: started.format("%Y-%m-%dT%H:%M:%S%.6f").to_string(),
             utc_offset: told.and_then(|told| told.utc_offset).map(|offset| offset.to_string()),

@@ -227,7 +227,7 @@ pub(super) struct LiveCalls {
 
 /// The data of one event: what has changed since the previous event of the stream.
 #[derive(Debug, Serialize)]
-struct News {
+struct Changes {
     calls: Vec<Live>,
     gone: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -246,7 +246,7 @@ impl Api {
             asterisk: match readiness.as_ref().map(|now| now.asterisk).unwrap_or_default() {
                 AsteriskLink::Away => "away",
                 AsteriskLink::Connected => "connected",
-                AsteriskLink::Replaced => "replaced",
+                AsteriskLink::ApplicationReplaced => "replaced",
             },
             ready: reasons.is_empty(),
             spending_unlimited: readiness.as_ref().is_some_and(|now| now.spending_unlimited),
@@ -338,7 +338,7 @@ impl Watcher {
         }
     }
 
-    fn news(&mut self) -> News {
+    fn news(&mut self) -> Changes {
         let mut before = std::mem::take(&mut self.shown);
         let mut calls = Vec::new();
         for call in self.api.board() {
@@ -353,7 +353,7 @@ impl Watcher {
         }
         let state = Some(self.api.standing()).filter(|state| self.state.as_ref() != Some(state));
         self.state = state.clone().or(self.state.take());
-        News { calls, gone: before.into_keys().collect(), state }
+        Changes { calls, gone: before.into_keys().collect(), state }
     }
 }
 

@@ -199,7 +199,7 @@ fn standing(to: &mut Exposition, link: AsteriskLink, reasons: &[Obstacle]) {
     let connected = u8::from(link != AsteriskLink::Away);
     to.gauge("ari_connected", "Whether the connection with Asterisk stands.", connected);
     let help = "Whether another program has taken the ARI application.";
-    to.gauge("ari_replaced", help, u8::from(link == AsteriskLink::Replaced));
+    to.gauge("ari_replaced", help, u8::from(link == AsteriskLink::ApplicationReplaced));
     let ready = u8::from(reasons.is_empty());
     to.gauge("ready", "Whether a caller who came now would be served.", ready);
     to.head("obstacle", "gauge", "What is in the way of a caller who came now.");

@@ -122,7 +122,7 @@ pub struct Parts {
     /// Asks for the state of the recorder.
     pub recorder: AskRecorder,
     /// The state of the deletion of old recordings.
-    pub retention: watch::Receiver<retention::Standing>,
+    pub retention: watch::Receiver<retention::RetentionState>,
     /// What the daemon publishes about itself. `None` if the API runs without the daemon.
     pub daemon: Option<live::Daemon>,
     /// Limits the rate of downloads.

@@ -23,7 +23,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
-use super::connections::{Busy, Kind, Place, Room};
+use super::connections::{Busy, Kind, Room, Slot};
 use super::guard;
 use super::origin::Share;
 use super::peer::Peer;
@@ -99,7 +99,7 @@ async fn accept(listener: &TcpListener) -> (TcpStream, Peer) {
 async fn connection(
     stream: TcpStream,
     peer: Peer,
-    place: Place,
+    place: Slot,
     mut evicted: oneshot::Receiver<()>,
     router: Router,
     mut ending: watch::Receiver<()>,

@@ -42,7 +42,7 @@ const NO_PONG: &str = "no pong";
 
 /// A report of the link. Reports arrive in order.
 #[derive(Debug)]
-pub enum News {
+pub enum AriReport {
     /// The link is connected, and events arrive from now on. Events from before are lost.
     Connected,
     /// An ARI event.
@@ -123,29 +123,31 @@ impl Tries {
 
 impl AriLink {
     /// Connects and reports until the receiver of `news` is gone. `chance` returns random numbers.
-    pub async fn run(self, news: mpsc::Sender<News>, mut chance: impl FnMut() -> u32) {
+    pub async fn run(self, news: mpsc::Sender<AriReport>, mut chance: impl FnMut() -> u32) {
         let mut tries = Tries::default();
         loop {
             let report = match connect(&self.url, &self.headers, &self.tls).await {
                 Ok(socket) => {
                     tries = Tries::default();
-                    if news.send(News::Connected).await.is_err() {
+                    if news.send(AriReport::Connected).await.is_err() {
                         return;
                     }
                     match self.read(socket, &news).await {
-                        Some(Ended::Told) => News::Lost { cause: None, retry_in: SOON },
+                        Some(Ended::Told) => AriReport::Lost { cause: None, retry_in: SOON },
                         Some(Ended::Lost(cause)) => {
-                            News::Lost { cause: Some(cause), retry_in: tries.backoff.next(chance()) }
+                            AriReport::Lost { cause: Some(cause), retry_in: tries.backoff.next(chance()) }
                         }
                         None => return,
                     }
                 }
                 Err(error) => {
                     let (cause, retry_in) = tries.failed(error, chance());
-                    News::Unreached { cause, retry_in }
+                    AriReport::Unreached { cause, retry_in }
                 }
             };
-            let (News::Lost { retry_in, .. } | News::Unreached { retry_in, .. }) = report else { return };
+            let (AriReport::Lost { retry_in, .. } | AriReport::Unreached { retry_in, .. }) = report else {
+                return;
+            };
             if news.send(report).await.is_err() {
                 return;
             }
@@ -154,7 +156,7 @@ impl AriLink {
     }
 
     /// Reads one connection to its end. None: the receiver of `news` is gone.
-    async fn read(&self, mut socket: WebSocket, news: &mpsc::Sender<News>) -> Option<Ended> {
+    async fn read(&self, mut socket: WebSocket, news: &mpsc::Sender<AriReport>) -> Option<Ended> {
         let mut ping = interval(PING_EVERY);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut silent = 0;
@@ -180,8 +182,8 @@ impl AriLink {
             silent = 0;
             let report = match message {
                 Some(Ok(Message::Text(text))) => match event::parse(&text) {
-                    Ok(event) => News::Event(event),
-                    Err(error) => News::Malformed(error.to_string()),
+                    Ok(event) => AriReport::Event(event),
+                    Err(error) => AriReport::Malformed(error.to_string()),
                 },
                 Some(Ok(_)) => continue,
                 Some(Err(error)) => return Some(Ended::Lost(error.to_string())),

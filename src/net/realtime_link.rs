@@ -40,7 +40,7 @@ pub struct Endpoint {
 
 /// A report of the link.
 #[derive(Debug)]
-pub enum News {
+pub enum SessionReport {
     /// The WebSocket is open.
     Opened,
     /// A text frame.
@@ -86,7 +86,7 @@ impl RealtimeLink {
         Self { endpoint, state: State::Closed, pending: Vec::new(), unflushed: false, blocked_frames: None }
     }
 
-    /// Starts to open the connection. [`News::Opened`] or [`News::Ended`] follows.
+    /// Starts to open the connection. [`SessionReport::Opened`] or [`SessionReport::Ended`] follows.
     pub fn open(&mut self) {
         let endpoint = Arc::clone(&self.endpoint);
         self.pending.clear();
@@ -130,7 +130,7 @@ impl RealtimeLink {
     }
 
     /// Waits for the next report. A closed link reports nothing.
-    pub async fn next(&mut self) -> News {
+    pub async fn next(&mut self) -> SessionReport {
         poll_fn(|cx| self.poll_next(cx)).await
     }
 
@@ -154,19 +154,19 @@ impl RealtimeLink {
         self.state = State::Failed { refusal: None, cause };
     }
 
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<News> {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<SessionReport> {
         loop {
             match &mut self.state {
                 State::Closed => return Poll::Pending,
                 State::Failed { refusal, cause } => {
-                    let news = News::Ended { refusal: *refusal, cause: cause.clone() };
+                    let news = SessionReport::Ended { refusal: *refusal, cause: cause.clone() };
                     self.state = State::Closed;
                     return Poll::Ready(news);
                 }
                 State::Connecting(connecting) => match std::task::ready!(connecting.as_mut().poll(cx)) {
                     Ok(socket) => {
                         self.state = State::Open(Box::new(socket));
-                        return Poll::Ready(News::Opened);
+                        return Poll::Ready(SessionReport::Opened);
                     }
                     Err(error) => self.state = unopened(&error),
                 },
@@ -184,7 +184,7 @@ impl RealtimeLink {
                         }
                     }
                     match std::task::ready!(Pin::new(&mut **socket).poll_next(cx)) {
-                        Some(Ok(Message::Text(text))) => return Poll::Ready(News::Text(text)),
+                        Some(Ok(Message::Text(text))) => return Poll::Ready(SessionReport::Text(text)),
                         Some(Ok(Message::Close(frame))) => self.state = closed(frame.as_ref()),
                         // The protocol has no binary frames, and the library answers pings.
                         Some(Ok(_)) => self.unflushed = true,

@@ -14,7 +14,7 @@ use super::finish::{After, Finish, discard};
 use super::live::Live;
 use super::recover;
 use super::seal::Recipient;
-use super::shared::{News, Shared};
+use super::shared::{RecorderReport, Shared};
 use super::{Facts, State};
 use crate::operator::{Detail, Notice};
 use crate::units::ByteCount;
@@ -71,7 +71,7 @@ impl Clerk {
             match finish(&self.shared, &live) {
                 Ok(facts) => {
                     completed += 1;
-                    self.shared.tell(News::Finished(facts));
+                    self.shared.tell(RecorderReport::Finished(facts));
                 }
                 // The recording stays as it is. A process with the secret key may take it over.
                 Err(LibraryError::Sealed) => {
@@ -79,7 +79,7 @@ impl Clerk {
                     let bytes = ByteCount::new(live.folder.bytes().unwrap_or_default());
                     let id = live.id.clone();
                     let facts = Facts { id, state: State::Recovered, sealed: true, bytes, told: None };
-                    self.shared.tell(News::Finished(facts));
+                    self.shared.tell(RecorderReport::Finished(facts));
                 }
                 Err(error) => {
                     self.say_failed(&live, &error);
@@ -89,10 +89,10 @@ impl Clerk {
         }
         self.shared.unfinished.store(self.failed.len(), Ordering::Relaxed);
         if completed > 0 {
-            self.shared.tell(News::Notice(Notice::RecordingsRecovered { count: completed }));
+            self.shared.tell(RecorderReport::Notice(Notice::RecordingsRecovered { count: completed }));
         }
         if sealed > 0 {
-            self.shared.tell(News::Notice(Notice::RecordingsSealed { count: sealed }));
+            self.shared.tell(RecorderReport::Notice(Notice::RecordingsSealed { count: sealed }));
         }
     }
 
@@ -107,10 +107,10 @@ impl Clerk {
     /// `is_news` is set.
     fn finish(&mut self, live: Live, is_news: bool) {
         match finish(&self.shared, &live) {
-            Ok(facts) => self.shared.tell(News::Finished(facts)),
+            Ok(facts) => self.shared.tell(RecorderReport::Finished(facts)),
             Err(error) if live.folder.is_gone() => {
                 let (id, cause) = (live.id.to_string(), Detail::new(error));
-                self.shared.tell(News::Notice(Notice::RecordingLost { id, cause }));
+                self.shared.tell(RecorderReport::Notice(Notice::RecordingLost { id, cause }));
             }
             Err(error) => {
                 if is_news {
@@ -124,7 +124,7 @@ impl Clerk {
 
     fn say_failed(&self, live: &Live, error: &LibraryError) {
         let (id, cause) = (live.id.to_string(), Detail::new(error));
-        self.shared.tell(News::Notice(Notice::RecordingUnfinished { id, cause }));
+        self.shared.tell(RecorderReport::Notice(Notice::RecordingUnfinished { id, cause }));
     }
 
     fn keep_for_later(&mut self, live: Live) {

@@ -55,7 +55,7 @@ pub struct Library {
 }
 
 /// Where a recording is stored.
-enum Place {
+enum Stored {
     /// The recording is finished. Its files are encrypted if `sealed` is set.
     Finished { sealed: bool },
     /// The recording is unfinished and has a folder.
@@ -118,12 +118,12 @@ impl Library {
     /// [`LibraryError::NotFound`], [`LibraryError::Io`].
     pub fn state(&self, id: &RecordingId) -> Result<State, LibraryError> {
         match self.place(id)? {
-            Place::Finished { sealed } => match self.head(id, sealed) {
+            Stored::Finished { sealed } => match self.head(id, sealed) {
                 Ok((_, state)) => Ok(state),
                 Err(LibraryError::Sealed | LibraryError::Damaged(_)) => Ok(State::Finished),
                 Err(error) => Err(error),
             },
-            Place::Folder(folder) => Self::state_of_folder(&folder),
+            Stored::Folder(folder) => Self::state_of_folder(&folder),
         }
     }
 
@@ -133,7 +133,7 @@ impl Library {
     /// Those of [`Self::state`].
     pub fn facts(&self, id: &RecordingId) -> Result<Facts, LibraryError> {
         match self.place(id)? {
-            Place::Finished { sealed } => {
+            Stored::Finished { sealed } => {
                 let head = match self.head(id, sealed) {
                     Ok(head) => Some(head),
                     Err(LibraryError::Sealed | LibraryError::Damaged(_)) => None,
@@ -144,7 +144,7 @@ impl Library {
                 let bytes = ByteCount::new(Part::ALL.into_iter().map(size).sum());
                 Ok(Facts { id: id.clone(), state, sealed, bytes, told: head.map(|(told, _)| told) })
             }
-            Place::Folder(folder) => {
+            Stored::Folder(folder) => {
                 let state = Self::state_of_folder(&folder)?;
                 let told = match self.story(id, &folder) {
                     Ok((document, _)) => document.told(),
@@ -163,8 +163,8 @@ impl Library {
     /// See [`LibraryError`].
     pub fn conversation(&self, id: &RecordingId) -> Result<Document, LibraryError> {
         match self.place(id)? {
-            Place::Finished { sealed } => self.document(id, Part::Conversation, sealed),
-            Place::Folder(folder) => {
+            Stored::Finished { sealed } => self.document(id, Part::Conversation, sealed),
+            Stored::Folder(folder) => {
                 let text = self.story(id, &folder)?.0.to_json();
                 Ok(Document { text, modified: modified(&folder)? })
             }
@@ -177,8 +177,8 @@ impl Library {
     /// See [`LibraryError`].
     pub fn summary(&self, id: &RecordingId) -> Result<Document, LibraryError> {
         match self.place(id)? {
-            Place::Finished { sealed } => self.document(id, Part::Summary, sealed),
-            Place::Folder(folder) => {
+            Stored::Finished { sealed } => self.document(id, Part::Summary, sealed),
+            Stored::Folder(folder) => {
                 let (document, state) = self.story(id, &folder)?;
                 let text = summary(id, &document, state, self.settings.language);
                 Ok(Document { text, modified: modified(&folder)? })
@@ -267,8 +267,8 @@ impl Library {
         make_folder(target)?;
         let identity = self.settings.identity.as_deref();
         let folder = match place {
-            Place::Folder(folder) => folder,
-            Place::Finished { sealed } => return self.export_finished(id, sealed, target),
+            Stored::Folder(folder) => folder,
+            Stored::Finished { sealed } => return self.export_finished(id, sealed, target),
         };
         // The lock is held until the export is complete, so that a daemon that starts meanwhile does not finish the
         // recording.
@@ -301,16 +301,16 @@ impl Library {
         Ok(paths)
     }
 
-    fn place(&self, id: &RecordingId) -> Result<Place, LibraryError> {
+    fn place(&self, id: &RecordingId) -> Result<Stored, LibraryError> {
         let find = || {
             for sealed in [false, true] {
                 // Anything with this name can be deleted, and read if it is a file.
                 if self.path(id, Part::Conversation, sealed).try_exists()? {
-                    return Ok(Some(Place::Finished { sealed }));
+                    return Ok(Some(Stored::Finished { sealed }));
                 }
             }
             let folder = Folder::of(&self.settings.folder, id);
-            io::Result::Ok(folder.exists()?.then_some(Place::Folder(folder)))
+            io::Result::Ok(folder.exists()?.then_some(Stored::Folder(folder)))
         };
         // The second look is needed because the recording may be finished between the looks at the files and at the
         // folder.
@@ -364,15 +364,15 @@ impl Library {
         track: &str,
     ) -> Result<(File, Option<&Identity>), LibraryError> {
         match self.place(id)? {
-            Place::Finished { sealed } => {
+            Stored::Finished { sealed } => {
                 let file = self.open(id, part, sealed)?;
                 Ok((file, if sealed { Some(self.identity()?) } else { None }))
             }
-            Place::Folder(folder) if folder.is_sealed()? => match Self::state_of_folder(&folder)? {
+            Stored::Folder(folder) if folder.is_sealed()? => match Self::state_of_folder(&folder)? {
                 State::Live => Err(LibraryError::Live),
                 State::Finished | State::Recovered => Err(LibraryError::Sealed),
             },
-            Place::Folder(folder) => match file::reading(&folder.plain(track)) {
+            Stored::Folder(folder) => match file::reading(&folder.plain(track)) {
                 Ok(file) => Ok((file, None)),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Err(LibraryError::NotKept),
                 Err(error) => Err(error.into()),

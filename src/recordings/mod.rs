@@ -69,7 +69,7 @@ pub use id::{IdError, Part, RecordingId};
 pub use library::{Document, Library, OfCaller};
 pub use queue::Handle;
 pub use seal::{Identity, KeyError, Recipient};
-pub use shared::News;
+pub use shared::RecorderReport;
 pub use writer::{Health, Recorder};
 
 use crate::call::record::Keep;

@@ -82,7 +82,7 @@ impl Periods {
 
 /// The state of the retention. A state that follows is worse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub enum Standing {
+pub enum RetentionState {
     /// Recordings are kept for ever.
     #[default]
     Off,
@@ -94,7 +94,7 @@ pub enum Standing {
     TooMany,
 }
 
-impl Standing {
+impl RetentionState {
     /// The state as a code for programs. Codes do not change between versions.
     #[must_use]
     pub const fn code(self) -> &'static str {

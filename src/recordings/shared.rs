@@ -6,10 +6,10 @@ use std::time::Instant;
 use super::{Facts, RecordingSettings};
 use crate::operator::Notice;
 
-/// News for the keeper of an index and for the operator. The receiver runs on the recorder's threads and must not
+/// What the recorder reports to the keeper of an index and for the operator. The receiver runs on the recorder's threads and must not
 /// wait.
 #[derive(Debug, Clone, PartialEq)]
-pub enum News {
+pub enum RecorderReport {
     /// A recording begins: `State::Live`.
     Opened(Facts),
     /// The files of a recording are complete: `State::Finished` or, at a start, `State::Recovered`. An encrypted
@@ -23,7 +23,7 @@ pub enum News {
 pub(super) struct Shared {
     pub(super) settings: RecordingSettings,
     pub(super) clock: fn() -> Instant,
-    pub(super) news: Box<dyn Fn(News) + Send + Sync>,
+    pub(super) news: Box<dyn Fn(RecorderReport) + Send + Sync>,
     pub(super) unfinished: AtomicUsize,
     pub(super) refused: AtomicBool,
     pub(super) live: AtomicUsize,
@@ -31,7 +31,7 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn tell(&self, news: News) {
+    pub(super) fn tell(&self, news: RecorderReport) {
         (self.news)(news);
     }
 }

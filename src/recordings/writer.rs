@@ -27,7 +27,7 @@ use super::clerk::Clerk;
 use super::live::Live;
 use super::queue::{Handle, Message, Missed};
 use super::recording::Recording;
-use super::shared::{News, Shared};
+use super::shared::{RecorderReport, Shared};
 use super::{Facts, RecordingSettings, State, Told, live, recover, syncer};
 use crate::call::record::Opening;
 use crate::operator::{Detail, Notice};
@@ -88,13 +88,13 @@ impl Recorder {
     pub fn start(
         settings: RecordingSettings,
         clock: fn() -> Instant,
-        news: impl Fn(News) + Send + Sync + 'static,
+        news: impl Fn(RecorderReport) + Send + Sync + 'static,
     ) -> io::Result<Self> {
         let usable = live::probe(&settings.folder);
         let unfinished = usable.and_then(|()| recover::unfinished(&settings.folder));
         let (unfinished, refused) = unfinished.map_or_else(
             |error| {
-                news(News::Notice(failing(&settings, &error)));
+                news(RecorderReport::Notice(failing(&settings, &error)));
                 (Vec::new(), true)
             },
             |unfinished| (unfinished, false),
@@ -282,7 +282,7 @@ impl Writer {
         if self.shared.refused.load(Ordering::Relaxed) && !is_refused && works() {
             self.shared.refused.store(false, Ordering::Relaxed);
             let folder = self.shared.settings.folder.display().to_string();
-            self.shared.tell(News::Notice(Notice::RecordingResumed { folder }));
+            self.shared.tell(RecorderReport::Notice(Notice::RecordingResumed { folder }));
         }
         self.shared.live.store(self.recordings.len(), Ordering::Relaxed);
     }
@@ -297,7 +297,7 @@ impl Writer {
         match recording.write(now, &settings.folder, settings.recipient.as_ref()) {
             Ok(written) => {
                 if written.is_new {
-                    shared.tell(News::Opened(facts(recording)));
+                    shared.tell(RecorderReport::Opened(facts(recording)));
                 }
                 for file in written.files {
                     // If the queue is full, the disk cannot keep up with the syncs. The kernel writes the data by
@@ -308,11 +308,11 @@ impl Writer {
             Err(error) if recording.live().is_some_and(|live| live.folder.is_gone()) => {
                 let (id, cause) = (recording.id().to_string(), Detail::new(error));
                 self.recordings.remove(&call);
-                return shared.tell(News::Notice(Notice::RecordingLost { id, cause }));
+                return shared.tell(RecorderReport::Notice(Notice::RecordingLost { id, cause }));
             }
             Err(error) => {
                 if !shared.refused.swap(true, Ordering::Relaxed) {
-                    shared.tell(News::Notice(failing(settings, &error)));
+                    shared.tell(RecorderReport::Notice(failing(settings, &error)));
                 }
             }
         }
@@ -347,14 +347,14 @@ impl Writer {
         for recording in stuck.into_iter().filter_map(|call| self.recordings.remove(&call)) {
             let id = recording.id().to_string();
             let cause = Detail::new("the disk takes nothing");
-            self.shared.tell(News::Notice(Notice::RecordingLost { id, cause }));
+            self.shared.tell(RecorderReport::Notice(Notice::RecordingLost { id, cause }));
         }
     }
 
     /// Tells the operator of dropped pieces, once for each stall and after its end.
     fn say_missed(&mut self) {
         if self.unsaid > 0 && self.unsaid == self.unsaid_before {
-            self.shared.tell(News::Notice(Notice::RecordingOverflowed { pieces: self.unsaid }));
+            self.shared.tell(RecorderReport::Notice(Notice::RecordingOverflowed { pieces: self.unsaid }));
             self.unsaid = 0;
         }
         self.unsaid_before = self.unsaid;

@@ -41,7 +41,7 @@ const ERASE: Duration = Duration::from_secs(10);
 /// longer time delays the stop.
 const LAST: Duration = Duration::from_secs(2);
 
-enum News {
+enum Order {
     Row(Box<Row>),
     Erase(Whose, oneshot::Sender<()>),
 }
@@ -58,7 +58,7 @@ pub struct Backlog {
 /// Accepts rows without making the caller wait. Clones are cheap.
 #[derive(Debug, Clone)]
 pub struct Log {
-    queue: Sender<News>,
+    queue: Sender<Order>,
     lost: Arc<AtomicU64>,
 }
 
@@ -66,7 +66,7 @@ impl Log {
     /// Offers the row of a call that has arrived, or a newer version of this row with the same key. If the queue is
     /// full, the row is counted as lost and the operator is told.
     pub fn offer(&self, row: Row) {
-        if self.queue.try_send(News::Row(Box::new(row))).is_err() {
+        if self.queue.try_send(Order::Row(Box::new(row))).is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -85,7 +85,7 @@ impl Log {
     pub async fn erase(&self, whose: Whose) -> Result<(), RegistryError> {
         let (reply, done) = oneshot::channel();
         let erase = async {
-            self.queue.send(News::Erase(whose, reply)).await.map_err(|_| RegistryError::Closed)?;
+            self.queue.send(Order::Erase(whose, reply)).await.map_err(|_| RegistryError::Closed)?;
             done.await.map_err(|_| RegistryError::Closed)
         };
         tokio::time::timeout(ERASE, erase).await.map_err(|_| RegistryError::Late)?
@@ -100,7 +100,7 @@ pub struct Writer {
     local: Local,
     server: Option<Remote>,
     opener: Opener,
-    inbox: Receiver<News>,
+    inbox: Receiver<Order>,
     lost: Arc<AtomicU64>,
     tell: Tell,
 }
@@ -153,7 +153,7 @@ impl Writer {
 /// The part of the writer that moves rows from the queue to the file.
 struct Disk<'a> {
     local: &'a Local,
-    inbox: Receiver<News>,
+    inbox: Receiver<Order>,
     lost: &'a AtomicU64,
     /// The number of lost rows that the operator has been told of.
     said: u64,
@@ -189,7 +189,7 @@ impl Disk<'_> {
 
     /// Waits for news, and merges the write-ahead log when none comes for a while. Returns the number of news; 0
     /// means that the queue is closed.
-    async fn next(&mut self, news: &mut Vec<News>) -> usize {
+    async fn next(&mut self, news: &mut Vec<Order>) -> usize {
         while !self.settled {
             match tokio::time::timeout(IDLE, self.inbox.recv_many(news, BATCH)).await {
                 Ok(came) => return came,
@@ -210,15 +210,15 @@ impl Disk<'_> {
     }
 
     /// Opens the file if it is not open, and writes the news in their order.
-    async fn write(&mut self, news: &mut Vec<News>) -> Result<(), RegistryError> {
+    async fn write(&mut self, news: &mut Vec<Order>) -> Result<(), RegistryError> {
         if !self.local.stands() {
             self.open().await?;
         }
         let changes: Vec<_> = news
             .iter()
             .map(|news| match news {
-                News::Row(row) => Change::Put(row),
-                News::Erase(whose, _) => Change::Erase(whose),
+                Order::Row(row) => Change::Put(row),
+                Order::Erase(whose, _) => Change::Erase(whose),
             })
             .collect();
         if let Err(error) = self.local.write(&changes).await {
@@ -227,11 +227,11 @@ impl Disk<'_> {
             return Err(error);
         }
         self.settled = false;
-        if news.iter().any(|news| matches!(news, News::Erase(..))) {
+        if news.iter().any(|news| matches!(news, Order::Erase(..))) {
             self.settle().await;
         }
         for news in news.drain(..) {
-            if let News::Erase(_, reply) = news {
+            if let Order::Erase(_, reply) = news {
                 // Whoever asked may have given up waiting.
                 reply.send(()).ok();
             }
@@ -267,11 +267,11 @@ impl Disk<'_> {
 
     /// Counts all waiting rows as lost: the daemon ends and the disk does not accept them. The operator is told the
     /// number of calls, of which each may have two rows.
-    fn give_up(&mut self, news: &[News], error: &RegistryError) {
+    fn give_up(&mut self, news: &[Order], error: &RegistryError) {
         self.say_lost();
         let (mut rows, mut calls) = (0, HashSet::new());
-        let mut count = |news: &News| {
-            if let News::Row(row) = news {
+        let mut count = |news: &Order| {
+            if let Order::Row(row) = news {
                 rows += 1;
                 calls.insert(row.row_id.clone());
             }

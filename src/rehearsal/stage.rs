@@ -22,7 +22,7 @@ use crate::clock::now;
 use crate::config::AgentConfig;
 use crate::daemon::tools::Ended;
 use crate::logging::Operator;
-use crate::net::realtime_link::{Endpoint, News, RealtimeLink};
+use crate::net::realtime_link::{Endpoint, SessionReport, RealtimeLink};
 use crate::operator::Level;
 use crate::realtime::client::{ClientEvent, NewItem};
 use crate::realtime::server::{self, Event, FunctionCall};
@@ -197,11 +197,11 @@ impl Stage {
         self.feed(Input::Tick);
     }
 
-    fn news(&mut self, news: News) {
+    fn news(&mut self, news: SessionReport) {
         match news {
-            News::Opened => self.feed(Input::SessionOpened),
-            News::Ended { refusal, cause } => self.feed(Input::SessionEnded(SessionEnd { refusal, cause })),
-            News::Text(text) => {
+            SessionReport::Opened => self.feed(Input::SessionOpened),
+            SessionReport::Ended { refusal, cause } => self.feed(Input::SessionEnded(SessionEnd { refusal, cause })),
+            SessionReport::Text(text) => {
                 let told = match &mut self.caller {
                     Caller::Types(line) => line.received(&text),
                     Caller::Plays(_) => vec![text.as_str().to_owned()],

@@ -1,7 +1,7 @@
 //! Who is taken, and who goes on in the dialplan at once.
 
 use openai_inbound_calls::end_reason::EndReason;
-use openai_inbound_calls::exchange::readiness::AsteriskLink;
+use openai_inbound_calls::exchange::readiness::{AsteriskLink, Capacity};
 use openai_inbound_calls::operator::Notice;
 use openai_inbound_calls::sim::asterisk::{self, Ending, IncomingCall};
 use openai_inbound_calls::sim::caller::Step;
@@ -40,7 +40,7 @@ fn while_the_daemon_is_overloaded_nobody_is_taken_and_those_who_are_served_stay(
     let first = is_served(&mut world);
     world.burden(Machine::Overloaded);
     world.run_for(3_000);
-    assert!(world.daemons[0].readiness.overloaded);
+    assert_eq!(world.daemons[0].readiness.room, Capacity::Overloaded);
     goes_on(&mut world, EndReason::Busy);
     assert!(world.outcome(first).ended.is_none());
     let is_begun = |notice: &Notice| matches!(notice, Notice::Overloaded { calls: 1, late_percent: 10, .. });
@@ -48,7 +48,7 @@ fn while_the_daemon_is_overloaded_nobody_is_taken_and_those_who_are_served_stay(
     world.burden(Machine::Idle);
     world.run_for(3_000);
     assert_eq!(said(&world, |notice| *notice == Notice::OverloadEnded { calls: 1 }), 1);
-    assert!(!world.daemons[0].readiness.overloaded);
+    assert_eq!(world.daemons[0].readiness.room, Capacity::Free);
     is_served(&mut world);
 }
 
@@ -59,8 +59,7 @@ fn no_more_are_taken_than_the_processor_has_room_for() {
     is_served(&mut world);
     world.burden(Machine::Full);
     world.run_for(3_000);
-    let readiness = &world.daemons[0].readiness;
-    assert!(readiness.full && !readiness.overloaded, "nobody hears anything of it: {readiness:?}");
+    assert_eq!(world.daemons[0].readiness.room, Capacity::Processor, "no caller hears anything of it");
     assert_eq!(world.daemons[0].exchange.status(), Notice::Strained { calls: 2 });
     goes_on(&mut world, EndReason::Busy);
     world.burden(Machine::Idle);
@@ -78,7 +77,8 @@ fn overload_is_over_even_when_the_last_call_has_ended() {
     world.hang_up(first);
     world.burden(Machine::Idle);
     world.run_for(3_000);
-    assert!(world.live.is_empty() && !world.daemons[0].readiness.overloaded);
+    assert!(world.live.is_empty());
+    assert_eq!(world.daemons[0].readiness.room, Capacity::Free);
     is_served(&mut world);
 }
 
@@ -148,7 +148,7 @@ fn a_caller_who_is_not_taken_goes_on_where_the_operator_has_said() {
     goes_on(&mut world, EndReason::Busy);
     let at = Ending::Continued { context: "humans".into(), extension: "100".into(), priority: 1 };
     assert_eq!(world.outcome(0).ended, Some(at));
-    assert!(world.daemons[0].readiness.full);
+    assert_eq!(world.daemons[0].readiness.room, Capacity::MaxCalls);
 }
 
 #[test]

@@ -24,7 +24,7 @@ fn the_second_takes_the_caller_and_the_first_lets_go() {
     world.run_to(10_000);
     let app = "openai-app".to_owned();
     assert!(world.daemons[0].notices.contains(&Notice::AriReplaced { app }));
-    assert_eq!(world.daemons[0].readiness.asterisk, AsteriskLink::Replaced);
+    assert_eq!(world.daemons[0].readiness.asterisk, AsteriskLink::ApplicationReplaced);
     assert_eq!(world.tasks[0].report.as_ref().map(|report| report.reason), Some(EndReason::TakenOver));
     assert!(world.outcome(0).ended.is_none(), "the caller stays");
     assert!(world.heard(0).ends_with(&pattern(1_500, 1)), "and is greeted by the second");
@@ -56,7 +56,7 @@ fn the_first_takes_the_application_back_when_its_connection_breaks() {
     world.cut_link(0);
     world.run_to(20_000);
     assert_eq!(world.daemons[0].readiness.asterisk, AsteriskLink::Connected);
-    assert_eq!(world.daemons[1].readiness.asterisk, AsteriskLink::Replaced);
+    assert_eq!(world.daemons[1].readiness.asterisk, AsteriskLink::ApplicationReplaced);
     assert!(world.outcome(0).ended.is_none(), "the caller stays");
     assert!(world.live.keys().all(|(daemon, _)| *daemon == 0) && world.live.len() == 1);
     world.hang_up(0);
@@ -117,7 +117,11 @@ fn the_first_takes_the_application_back_when_the_second_has_ended() {
     world.run_to(3_000);
     world.start_daemon(rules());
     world.run_to(30_000);
-    assert_eq!(world.daemons[0].readiness.asterisk, AsteriskLink::Replaced, "it is not fought for");
+    assert_eq!(
+        world.daemons[0].readiness.asterisk,
+        AsteriskLink::ApplicationReplaced,
+        "it is not fought for"
+    );
     world.stop(1, 0);
     world.run_for(10_000);
     assert!(world.daemons[1].is_gone);

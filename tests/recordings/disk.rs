@@ -11,7 +11,7 @@ use std::time::Duration;
 use openai_inbound_calls::call::record::Entry;
 use openai_inbound_calls::clock::now;
 use openai_inbound_calls::operator::Notice;
-use openai_inbound_calls::recordings::{Library, News, RecordingSettings};
+use openai_inbound_calls::recordings::{Library, RecorderReport, RecordingSettings};
 
 use crate::scene::*;
 
@@ -37,12 +37,12 @@ impl Drop for SmallDisk {
     }
 }
 
-fn wait_for(news: &Receiver<News>, wanted: impl Fn(&Notice) -> bool) -> usize {
+fn wait_for(news: &Receiver<RecorderReport>, wanted: impl Fn(&Notice) -> bool) -> usize {
     let mut others = 0;
     loop {
         match news.recv_timeout(PATIENCE) {
-            Ok(News::Notice(notice)) if wanted(&notice) => return others,
-            Ok(News::Notice(_)) => others += 1,
+            Ok(RecorderReport::Notice(notice)) if wanted(&notice) => return others,
+            Ok(RecorderReport::Notice(_)) => others += 1,
             Ok(_) => {}
             Err(error) => panic!("it was never said: {error}"),
         }
@@ -65,7 +65,7 @@ fn full_disk(settings_of: impl Fn(&Path) -> RecordingSettings) {
     let (recorder, news) = start(&settings);
     let mut handle = recorder.open(opening("17.3"));
     handle.push(Entry::Sound(vec![1; 3_200].into()));
-    assert!(matches!(news.recv_timeout(PATIENCE), Ok(News::Opened(_))));
+    assert!(matches!(news.recv_timeout(PATIENCE), Ok(RecorderReport::Opened(_))));
 
     let filler = disk.0.join("filler");
     // A failure to write is the purpose of this file.

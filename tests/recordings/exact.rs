@@ -7,7 +7,7 @@ use std::time::Duration;
 use openai_inbound_calls::call::latency::{Answer, Waited};
 use openai_inbound_calls::call::ledger::{Bill, Tokens};
 use openai_inbound_calls::call::record::{Entry, EventKind, Keep, Opening};
-use openai_inbound_calls::recordings::{Library, News, RecordingSettings, State};
+use openai_inbound_calls::recordings::{Library, RecorderReport, RecordingSettings, State};
 use proptest::prelude::*;
 
 use crate::scene::*;
@@ -123,8 +123,8 @@ fn check(settings: &RecordingSettings, reader: &RecordingSettings, entries: Vec<
     }
     handle.close(ending());
     assert!(recorder.stop(PATIENCE));
-    let news: Vec<News> = news.try_iter().collect();
-    assert!(matches!(&news[..], [News::Opened(_), News::Finished(_)]), "{news:?}");
+    let news: Vec<RecorderReport> = news.try_iter().collect();
+    assert!(matches!(&news[..], [RecorderReport::Opened(_), RecorderReport::Finished(_)]), "{news:?}");
     let (library, id) = (Library::new(reader.clone()), id("17.3"));
     assert!(sound(&library, &id) == expected.sound);
     let mut bin = Vec::new();
@@ -140,7 +140,7 @@ fn check(settings: &RecordingSettings, reader: &RecordingSettings, entries: Vec<
     let waited = waited.map(|row| Duration::from_millis(row["first_frame_ms"].as_u64().unwrap()));
     assert_eq!(waited.collect::<Vec<_>>(), expected.answers);
     assert_eq!(document["usage"], expected.bill.map_or(serde_json::Value::Null, |bill| usage(&bill)));
-    let News::Finished(facts) = &news[1] else { unreachable!() };
+    let RecorderReport::Finished(facts) = &news[1] else { unreachable!() };
     assert_eq!(*facts, library.facts(&id).unwrap(), "what an index is told is what the files tell");
     assert_eq!(library.list().unwrap(), [(id, State::Finished)]);
 }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use openai_inbound_calls::call::record::{Entry, Keep, Opening};
 use openai_inbound_calls::clock;
 use openai_inbound_calls::operator::Notice;
-use openai_inbound_calls::recordings::{Library, News, RecordingSettings, Side, State};
+use openai_inbound_calls::recordings::{Library, RecorderReport, RecordingSettings, Side, State};
 
 use crate::scene::*;
 
@@ -192,9 +192,9 @@ fn encrypted_without_identity_it_stays_is_listed_and_completed_by_export() {
     assert!(recorder.stop(PATIENCE));
     let (recorder, news) = start(&blind);
     assert!(recorder.stop(PATIENCE));
-    let sealed_notice = news
-        .try_iter()
-        .any(|news| matches!(news, News::Notice(Notice::RecordingsSealed { count }) if count >= CALLS));
+    let sealed_notice = news.try_iter().any(
+        |news| matches!(news, RecorderReport::Notice(Notice::RecordingsSealed { count }) if count >= CALLS),
+    );
     assert!(sealed_notice);
     let (library, id) = (Library::new(blind), id("1"));
     assert_eq!(library.state(&id).unwrap(), State::Recovered);

@@ -13,7 +13,7 @@ use openai_inbound_calls::clock;
 use openai_inbound_calls::end_reason::EndReason;
 use openai_inbound_calls::operator::Language;
 use openai_inbound_calls::recordings::{
-    Identity, Library, News, Recorder, RecordingId, RecordingSettings, Side,
+    Identity, Library, RecorderReport, Recorder, RecordingId, RecordingSettings, Side,
 };
 use openai_inbound_calls::units::{MicroUsd, Milliseconds};
 
@@ -49,7 +49,7 @@ pub(crate) fn sealed(folder: &Path, keys: &Keys, reads: bool) -> RecordingSettin
     RecordingSettings { recipient: Some(keys.public.parse().unwrap()), identity, ..settings(folder) }
 }
 
-pub(crate) fn start(settings: &RecordingSettings) -> (Recorder, Receiver<News>) {
+pub(crate) fn start(settings: &RecordingSettings) -> (Recorder, Receiver<RecorderReport>) {
     let (sender, news) = mpsc::channel();
     let tell = move |said| drop(sender.send(said));
     (Recorder::start(settings.clone(), clock::now, tell).unwrap(), news)

@@ -10,7 +10,7 @@ use openai_inbound_calls::clock;
 use openai_inbound_calls::number::Sought;
 use openai_inbound_calls::recordings::retention::{Due, due};
 use openai_inbound_calls::recordings::{
-    Library, LibraryError, News, RecordingId, RecordingSettings, Side, State,
+    Library, LibraryError, RecorderReport, RecordingId, RecordingSettings, Side, State,
 };
 
 use crate::scene::*;
@@ -31,7 +31,7 @@ fn a_running_call_is_listed_read_and_heard_but_not_deleted() {
     let settings = settings(folder.path());
     let (recorder, news) = start(&settings);
     let mut handle = recorder.open(opening("17.3"));
-    assert!(matches!(news.recv_timeout(PATIENCE), Ok(News::Opened(_))));
+    assert!(matches!(news.recv_timeout(PATIENCE), Ok(RecorderReport::Opened(_))));
     // This is more than the recorder keeps in memory, so it is written at once.
     for _ in 0..21 {
         handle.push(Entry::Sound(vec![1; 3_200].into()));

@@ -10,7 +10,7 @@ use openai_inbound_calls::clock::{now, wall};
 use openai_inbound_calls::clock::Clock;
 use openai_inbound_calls::end_reason::EndReason;
 use openai_inbound_calls::recordings::index::Index;
-use openai_inbound_calls::recordings::{Facts, News, Recorder, RecordingSettings, State};
+use openai_inbound_calls::recordings::{Facts, Recorder, RecorderReport, RecordingSettings, State};
 use openai_inbound_calls::units::ByteCount;
 use serde_json::json;
 
@@ -289,8 +289,8 @@ fn an_encrypted_call_keeps_in_the_index_what_was_known_while_it_ran() {
     let sealed = RecordingSettings { recipient: Some(recipient), ..settings(world.folder.path()) };
     let feed = world.feed();
     let recorder = Recorder::start(sealed, now, move |news| match news {
-        News::Opened(facts) | News::Finished(facts) => feed.put(facts),
-        News::Notice(notice) => panic!("{notice:?}"),
+        RecorderReport::Opened(facts) | RecorderReport::Finished(facts) => feed.put(facts),
+        RecorderReport::Notice(notice) => panic!("{notice:?}"),
     });
     let recorder = recorder.unwrap();
     let id = "20251020_150000_9.1";

@@ -16,7 +16,7 @@ use openai_inbound_calls::call::{Counters, SessionFault};
 use openai_inbound_calls::clock::now;
 use openai_inbound_calls::config::Role;
 use openai_inbound_calls::end_reason::EndReason;
-use openai_inbound_calls::exchange::readiness::AsteriskLink;
+use openai_inbound_calls::exchange::readiness::{AsteriskLink, Capacity};
 use openai_inbound_calls::http::health::RecorderHealth;
 use openai_inbound_calls::realtime::rate_limits::{RateLimit, RateLimits};
 use openai_inbound_calls::registry::Row;
@@ -219,7 +219,9 @@ fn what_is_in_the_way_of_callers_is_a_figure_too() {
     recorder.lock().unwrap().writing = false;
     assert_eq!(of(&samples(&scene.world)), [0, 2, 1, 9, 1], "callers are served without the disk");
     let replaced = scene.daemon.as_ref().unwrap();
-    replaced.send_modify(|now| (now.asterisk, now.full) = (AsteriskLink::Replaced, true));
+    replaced.send_modify(|now| {
+        (now.asterisk, now.room) = (AsteriskLink::ApplicationReplaced, Capacity::MaxCalls);
+    });
     let ill = samples(&scene.world);
     assert_eq!(of(&ill), [0, 2, 1, 9, 0]);
     for (reason, is_there) in [("application_replaced", 1), ("max_calls_reached", 1), ("draining", 0)] {

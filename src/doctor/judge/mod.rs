@@ -7,7 +7,7 @@ use chrono::{NaiveDate, TimeDelta};
 
 use super::facts::{
     Api, AriFault, Asterisk, Daemon, Dialplan, Disk, Facts, Listed, Machine, Media, MediaFault, OpenAi,
-    OpenFiles, Place, Session, Tally,
+    OpenFiles, Session, Tally, WritablePath,
 };
 use super::findings::Finding;
 use super::words::{Both, Decimal, InBrackets, Status};
@@ -119,14 +119,14 @@ fn machine(machine: &Machine) -> Vec<Finding> {
     if machine.is_root {
         findings.push(Finding::RunAsRoot);
     }
-    findings.extend(machine.log.as_ref().map(|Place { path, writable }| {
+    findings.extend(machine.log.as_ref().map(|WritablePath { path, writable }| {
         let path = path.display().to_string();
         match writable.clone() {
             Ok(()) => Finding::LogWritable { path },
             Err(cause) => Finding::LogUnwritable { path, cause },
         }
     }));
-    findings.extend(machine.recordings.as_ref().map(|Place { path, writable }| {
+    findings.extend(machine.recordings.as_ref().map(|WritablePath { path, writable }| {
         let path = path.display().to_string();
         match writable.clone() {
             Ok(()) => Finding::RecordingsWritable { path },
@@ -135,7 +135,7 @@ fn machine(machine: &Machine) -> Vec<Finding> {
     }));
     // If the folder itself is not writable, the finding about the folder says enough.
     let folder_is_writable = machine.recordings.as_ref().is_none_or(|place| place.writable.is_ok());
-    if let Some(Place { path, writable: Err(cause) }) = &machine.index
+    if let Some(WritablePath { path, writable: Err(cause) }) = &machine.index
         && folder_is_writable
     {
         let (path, cause) = (path.display().to_string(), cause.clone());

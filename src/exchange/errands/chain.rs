@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::{ASK_AGAIN_AFTER, Turn};
+use super::{ASK_AGAIN_AFTER, Sending};
 use crate::ari::request::{Reply, Request};
 use crate::call::CLOSING_PATIENCE;
 
@@ -19,7 +19,7 @@ pub(in crate::exchange) struct Chain {
     is_over: fn(&Request, &Reply) -> bool,
     give_up_at: Instant,
     all_done: bool,
-    turn: Turn,
+    turn: Sending,
 }
 
 impl Chain {
@@ -43,7 +43,7 @@ impl Chain {
             is_over,
             give_up_at: now + CLOSING_PATIENCE,
             all_done: true,
-            turn: Turn::At(now),
+            turn: Sending::At(now),
         }
     }
 
@@ -62,9 +62,9 @@ impl Chain {
         if (self.is_over)(request, reply) || now >= self.give_up_at {
             self.all_done &= is_done;
             self.waiting.pop_front();
-            self.turn = Turn::At(now);
+            self.turn = Sending::At(now);
         } else {
-            self.turn = Turn::At(now + if is_done { LOOK_AGAIN_AFTER } else { ASK_AGAIN_AFTER });
+            self.turn = Sending::At(now + if is_done { LOOK_AGAIN_AFTER } else { ASK_AGAIN_AFTER });
         }
     }
 

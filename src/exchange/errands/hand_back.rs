@@ -11,7 +11,7 @@
 
 use std::time::Instant;
 
-use super::{Chain, Step, Turn};
+use super::{Chain, Sending, Step};
 use crate::ari::request::{Reply, Request};
 use crate::ari::{ChannelId, Place};
 use crate::call::legs::END_REASON_VARIABLE;
@@ -24,11 +24,11 @@ use crate::operator::Notice;
 #[derive(Debug)]
 enum Stage {
     /// Asterisk is asked whether its dialplan has the place.
-    Checking { place: Place, turn: Turn },
+    Checking { place: Place, turn: Sending },
     /// The caller's channel is told why it comes back: without the reason the dialplan would hang up.
     Explaining(Chain),
     /// The caller's channel is sent on.
-    Continuing(Turn),
+    Continuing(Sending),
     /// The caller's channel left the application while the request was under way. The answer to the request tells whether
     /// the request was the cause.
     Left,
@@ -56,7 +56,7 @@ impl HandBack {
         place: Option<Place>,
     ) -> Self {
         let stage = match place.clone() {
-            Some(place) => Stage::Checking { place, turn: Turn::At(now) },
+            Some(place) => Stage::Checking { place, turn: Sending::At(now) },
             None => explaining(now, &caller, reason),
         };
         Self { caller, reason, place, is_told: false, tries: 0, stage }
@@ -114,7 +114,7 @@ impl HandBack {
                 chain.replied(now, reply);
                 if chain.is_over() {
                     self.is_told = chain.all_done();
-                    self.stage = Stage::Continuing(Turn::At(now));
+                    self.stage = Stage::Continuing(Sending::At(now));
                 }
                 Step::GoesOn
             }
@@ -140,7 +140,7 @@ impl HandBack {
         }
         let again_at = now + Departure::try_again_after(self.tries);
         self.stage = if self.is_told {
-            Stage::Continuing(Turn::At(again_at))
+            Stage::Continuing(Sending::At(again_at))
         } else {
             explaining(again_at, &self.caller, self.reason)
         };
@@ -150,7 +150,7 @@ impl HandBack {
     /// The caller's channel has left the application. Returns whether this ends the errand. It does not while an answer is awaited
     /// that tells whether the caller has gone on.
     pub(super) fn left(&mut self) -> bool {
-        let awaits_answer = matches!(self.stage, Stage::Continuing(Turn::UnderWay) | Stage::Left);
+        let awaits_answer = matches!(self.stage, Stage::Continuing(Sending::UnderWay) | Stage::Left);
         self.stage = Stage::Left;
         !awaits_answer
     }

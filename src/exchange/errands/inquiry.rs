@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Finding, PROBED, Step, Turn};
+use super::{Finding, PROBED, Sending, Step};
 use crate::ari::ChannelId;
 use crate::ari::lists::{Application, Bridges};
 use crate::ari::request::{Reply, Request};
@@ -27,7 +27,7 @@ pub(in crate::exchange) enum Purpose {
 pub(in crate::exchange) struct Inquiry {
     pub(in crate::exchange) purpose: Purpose,
     questions: Vec<(Request, Option<Answer>)>,
-    turn: Turn,
+    turn: Sending,
 }
 
 /// What Asterisk has answered. Of long answers only what is used is kept.
@@ -75,7 +75,7 @@ impl Inquiry {
 
     fn new(now: Instant, purpose: Purpose, requests: impl IntoIterator<Item = Request>) -> Self {
         let questions = requests.into_iter().map(|request| (request, None)).collect();
-        Self { purpose, questions, turn: Turn::At(now) }
+        Self { purpose, questions, turn: Sending::At(now) }
     }
 
     pub(super) fn due(&self) -> Option<Instant> {
@@ -158,13 +158,13 @@ impl Inquiry {
 #[derive(Debug)]
 pub(in crate::exchange) struct Look {
     pub(super) caller: ChannelId,
-    turn: Turn,
+    turn: Sending,
 }
 
 impl Look {
     /// Asks for this caller's channel at this instant.
     pub(super) fn new(caller: ChannelId, at: Instant) -> Self {
-        Self { caller, turn: Turn::At(at) }
+        Self { caller, turn: Sending::At(at) }
     }
 
     pub(super) fn due(&self) -> Option<Instant> {

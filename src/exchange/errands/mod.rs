@@ -46,12 +46,12 @@ const PROBED: &str = "oic-probe";
 
 /// A request that is under way, or that is made (again) at this instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Turn {
+pub(super) enum Sending {
     UnderWay,
     At(Instant),
 }
 
-impl Turn {
+impl Sending {
     fn due(self) -> Option<Instant> {
         match self {
             Self::UnderWay => None,
@@ -87,7 +87,7 @@ pub(super) enum Errand {
     /// Live calls are looked at while their events go elsewhere.
     Poll(Poll),
     /// Asterisk is asked to change something, to learn whether it still refuses.
-    Probe(Turn),
+    Probe(Sending),
 }
 
 /// What an errand has found out.

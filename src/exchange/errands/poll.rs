@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::{Finding, Step, Turn};
+use super::{Finding, Sending, Step};
 use crate::ari::ChannelId;
 use crate::ari::event::parse_channel;
 use crate::ari::lists::Application;
@@ -41,13 +41,13 @@ pub(in crate::exchange) struct Poll {
     app: String,
     stage: Stage,
     happened: Vec<(ChannelId, LegEvent)>,
-    turn: Turn,
+    turn: Sending,
 }
 
 impl Poll {
     /// Looks at these calls, after a pause.
     pub(in crate::exchange) fn new(now: Instant, app: String, calls: Vec<Polled>) -> Self {
-        let turn = Turn::At(now + POLL_EVERY);
+        let turn = Sending::At(now + POLL_EVERY);
         Self { app, stage: Stage::Application(calls), happened: Vec::new(), turn }
     }
 
@@ -92,7 +92,7 @@ impl Poll {
                 }
             }
         }
-        self.turn = Turn::At(now);
+        self.turn = Sending::At(now);
         match &self.stage {
             Stage::Media(calls) if calls.is_empty() => self.over(),
             _ => Step::GoesOn,

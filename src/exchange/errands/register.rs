@@ -215,7 +215,7 @@ impl Errands {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Chain, Clearing, HandBack, Turn};
+    use super::super::{Chain, Clearing, HandBack, Sending};
     use super::*;
     use crate::end_reason::EndReason;
 
@@ -245,7 +245,7 @@ mod tests {
     fn no_input_makes_the_exchange_go_through_all_errands() {
         let now = now();
         let mut errands = as_many_as_there_may_be(now);
-        errands.begin(Errand::Probe(Turn::At(now)));
+        errands.begin(Errand::Probe(Sending::At(now)));
         let stranger = ChannelId::from("stranger");
         let mut steps_of = |name: &str, act: &mut dyn FnMut(&mut Errands)| {
             errands.steps.set(0);
@@ -279,7 +279,7 @@ mod tests {
         errands.begin(Errand::Remove(Chain::new(now, [Request::Hangup("3".into())])));
         let gone = vec![Request::Hangup("4".into())];
         errands.begin(Errand::Clear(Clearing::new(now, gone, vec!["5".into(), "6".into()])));
-        errands.begin(Errand::Probe(Turn::At(now)));
+        errands.begin(Errand::Probe(Sending::At(now)));
         errands.left(&"2".into());
         for _ in 0..4 {
             let mut out = Vec::new();

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use super::{Chain, Finding, Step, Turn};
+use super::{Chain, Finding, Sending, Step};
 use crate::ari::request::{Reply, Request};
 use crate::ari::{BridgeId, ChannelId};
 
@@ -65,7 +65,7 @@ impl Clearing {
 #[derive(Debug)]
 enum Idle {
     /// Asterisk is asked whether the caller for whom the bridge was made is still there.
-    Asking(Turn),
+    Asking(Sending),
     /// The caller is gone.
     Removing(Chain),
 }
@@ -83,7 +83,7 @@ impl Sweep {
     pub(in crate::exchange) fn new(now: Instant, idle: Vec<BridgeId>) -> Option<Self> {
         let ours = idle.into_iter().filter_map(|bridge| Some((bridge.caller()?, bridge)));
         let bridges: VecDeque<_> = ours.collect();
-        (!bridges.is_empty()).then_some(Self { bridges, first: Idle::Asking(Turn::At(now)) })
+        (!bridges.is_empty()).then_some(Self { bridges, first: Idle::Asking(Sending::At(now)) })
     }
 
     pub(super) fn due(&self) -> Option<Instant> {
@@ -117,7 +117,7 @@ impl Sweep {
             }
         }
         self.bridges.pop_front();
-        self.first = Idle::Asking(Turn::At(now));
+        self.first = Idle::Asking(Sending::At(now));
         if self.bridges.is_empty() { Step::Over(None) } else { Step::GoesOn }
     }
 }

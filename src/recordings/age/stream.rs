@@ -15,16 +15,16 @@ const SEALED_BYTES: usize = CHUNK_BYTES + TAG_BYTES;
 
 /// Whether a chunk is the last one of its file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum ChunkKind {
     Within,
     Last,
 }
 
 /// The nonce of a chunk: its number in big-endian order, and the mark of the last chunk.
-fn nonce(number: u64, place: Place) -> [u8; 12] {
+fn nonce(number: u64, place: ChunkKind) -> [u8; 12] {
     let mut nonce = [0; 12];
     nonce[3..11].copy_from_slice(&number.to_be_bytes());
-    nonce[11] = u8::from(place == Place::Last);
+    nonce[11] = u8::from(place == ChunkKind::Last);
     nonce
 }
 
@@ -47,11 +47,11 @@ impl<W: Write> Writer<W> {
     /// # Errors
     /// The underlying writer fails.
     pub(in crate::recordings) fn finish(mut self) -> io::Result<W> {
-        self.write_chunk(Place::Last)?;
+        self.write_chunk(ChunkKind::Last)?;
         Ok(self.to)
     }
 
-    fn write_chunk(&mut self, place: Place) -> io::Result<()> {
+    fn write_chunk(&mut self, place: ChunkKind) -> io::Result<()> {
         encrypt(&self.key, nonce(self.number, place), &mut self.chunk)?;
         self.to.write_all(&self.chunk)?;
         self.chunk.clear();
@@ -64,7 +64,7 @@ impl<W: Write> Write for Writer<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         // A full chunk is known not to be the last one only when more data follows.
         if self.chunk.len() == CHUNK_BYTES && !bytes.is_empty() {
-            self.write_chunk(Place::Within)?;
+            self.write_chunk(ChunkKind::Within)?;
         }
         let taken = bytes.len().min(CHUNK_BYTES - self.chunk.len());
         self.chunk.extend_from_slice(&bytes[..taken]);
@@ -89,19 +89,19 @@ pub(in crate::recordings) struct Reader<R> {
     chunk: Vec<u8>,
     read: usize,
     /// Whether `chunk` is the last one.
-    place: Place,
+    place: ChunkKind,
 }
 
 impl<R: BufRead> Reader<R> {
     pub(super) fn new(sealed: R, payload_at: u64, key: LessSafeKey) -> Self {
-        Self { sealed, key, payload_at, next: 0, chunk: Vec::new(), read: 0, place: Place::Within }
+        Self { sealed, key, payload_at, next: 0, chunk: Vec::new(), read: 0, place: ChunkKind::Within }
     }
 
     fn read_chunk(&mut self) -> io::Result<()> {
         let mut sealed = std::mem::take(&mut self.chunk);
         sealed.clear();
         self.sealed.by_ref().take(SEALED_BYTES as u64).read_to_end(&mut sealed)?;
-        let place = if self.sealed.fill_buf()?.is_empty() { Place::Last } else { Place::Within };
+        let place = if self.sealed.fill_buf()?.is_empty() { ChunkKind::Last } else { ChunkKind::Within };
         let text = decrypt(&self.key, nonce(self.next, place), &mut sealed).ok_or_else(damaged)?.len();
         // Only an empty file has an empty chunk.
         if text == 0 && self.next > 0 {
@@ -121,7 +121,7 @@ fn damaged() -> io::Error {
 impl<R: BufRead> Read for Reader<R> {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         while self.read >= self.chunk.len() {
-            if self.place == Place::Last || bytes.is_empty() {
+            if self.place == ChunkKind::Last || bytes.is_empty() {
                 return Ok(0);
             }
             self.read_chunk()?;

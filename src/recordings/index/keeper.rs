@@ -1,4 +1,4 @@
-//! Keeps the index equal to the files. News arrives through a bounded queue, and the index is compared with the files
+//! Keeps the index equal to the files. Changes arrive through a bounded queue, and the index is compared with the files
 //! at the start, every hour, and whenever news was missed.
 //!
 //! ```text
@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
-use super::{Index, IndexError, Opened, Standing};
+use super::{Index, IndexError, IndexState, Opened};
 use crate::operator::{Detail, Notice};
 use crate::paging::Page;
 use crate::recordings::{Facts, Library, LibraryError, Part, RecordingId, State};
@@ -34,7 +34,7 @@ const COMPARE: Duration = Duration::from_secs(3_600);
 /// The pause after the database has failed. A longer pause delays the recovery; a shorter one burdens a failing disk.
 const RETRY: Duration = Duration::from_secs(30);
 
-enum News {
+enum Change {
     Put(Box<Facts>),
     Gone(RecordingId),
     Check,
@@ -43,27 +43,27 @@ enum News {
 /// Tells the keeper what happened to recordings, without waiting. Clones are cheap.
 #[derive(Debug, Clone)]
 pub struct Feed {
-    queue: Sender<News>,
+    queue: Sender<Change>,
     missed: Arc<AtomicBool>,
 }
 
 impl Feed {
     /// A recording began or was finished.
     pub fn put(&self, facts: Facts) {
-        self.send(News::Put(Box::new(facts)));
+        self.send(Change::Put(Box::new(facts)));
     }
 
     /// The files of a recording are gone.
     pub fn gone(&self, id: RecordingId) {
-        self.send(News::Gone(id));
+        self.send(Change::Gone(id));
     }
 
     /// A query of the index failed, so the keeper examines the index.
     pub fn check(&self) {
-        self.send(News::Check);
+        self.send(Change::Check);
     }
 
-    fn send(&self, news: News) {
+    fn send(&self, news: Change) {
         if self.queue.try_send(news).is_err() {
             self.missed.store(true, Ordering::Relaxed);
         }
@@ -77,7 +77,7 @@ pub type Tell = Box<dyn Fn(Notice) + Send + Sync>;
 pub struct Keeper {
     index: Index,
     library: Library,
-    inbox: Receiver<News>,
+    inbox: Receiver<Change>,
     missed: Arc<AtomicBool>,
     tell: Tell,
     /// Whether the operator has been told of the present trouble.
@@ -122,7 +122,7 @@ impl Keeper {
                     }
                 }
                 Next::Wait => {
-                    let is_open = self.index.standing() != Standing::Closed;
+                    let is_open = self.index.standing() != IndexState::Closed;
                     let patience = if is_open && !in_memory { COMPARE } else { RETRY };
                     match tokio::time::timeout(patience, self.serve()).await {
                         Ok(None) => return self.index.close().await,
@@ -159,7 +159,7 @@ impl Keeper {
             if self.inbox.recv_many(&mut news, BATCH).await == 0 {
                 return None;
             }
-            let check = news.iter().any(|news| matches!(news, News::Check));
+            let check = news.iter().any(|news| matches!(news, Change::Check));
             if check && !self.index.is_in_place() {
                 return Some(Next::Open);
             }
@@ -173,16 +173,16 @@ impl Keeper {
     }
 
     /// Writes the news in their order.
-    async fn write(&self, news: &mut Vec<News>) -> Result<(), IndexError> {
+    async fn write(&self, news: &mut Vec<Change>) -> Result<(), IndexError> {
         let mut batch = Vec::new();
         for news in news.drain(..) {
             match news {
-                News::Put(facts) => batch.push(*facts),
-                News::Gone(id) => {
+                Change::Put(facts) => batch.push(*facts),
+                Change::Gone(id) => {
                     self.index.put(&std::mem::take(&mut batch)).await?;
                     self.index.remove(&[id]).await?;
                 }
-                News::Check => {}
+                Change::Check => {}
             }
         }
         self.index.put(&batch).await

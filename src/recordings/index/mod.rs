@@ -36,14 +36,14 @@ const MIGRATIONS: Migrations = &[
 #[derive(Debug, Clone)]
 pub struct Index {
     path: Arc<Path>,
-    open: Arc<RwLock<(Option<SqlitePool>, Standing)>>,
+    open: Arc<RwLock<(Option<SqlitePool>, IndexState)>>,
     /// Whether removed data may still be in the write-ahead log.
     unsettled: Arc<AtomicBool>,
 }
 
 /// The state of the index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum IndexState {
     /// The index is not open and answers no questions.
     Closed,
     /// The index is being compared with the files and may not know all of them.
@@ -52,7 +52,7 @@ pub enum Standing {
     Ready,
 }
 
-impl Standing {
+impl IndexState {
     /// The state as a code for programs. Codes do not change between versions.
     #[must_use]
     pub const fn code(self) -> &'static str {
@@ -128,14 +128,14 @@ impl Index {
     pub fn new(path: &Path) -> Self {
         Self {
             path: path.into(),
-            open: Arc::new(RwLock::new((None, Standing::Closed))),
+            open: Arc::new(RwLock::new((None, IndexState::Closed))),
             unsettled: Arc::default(),
         }
     }
 
     /// The state of the index.
     #[must_use]
-    pub fn standing(&self) -> Standing {
+    pub fn standing(&self) -> IndexState {
         self.open.read().unwrap_or_else(PoisonError::into_inner).1
     }
 
@@ -154,7 +154,7 @@ impl Index {
             }
             Err(error) => (sqlite::open_memory(MIGRATIONS).await?, Opened::InMemory(Detail::new(error))),
         };
-        self.set(Some(pool), Standing::Building);
+        self.set(Some(pool), IndexState::Building);
         Ok(opened)
     }
 
@@ -173,7 +173,7 @@ impl Index {
     /// Closes the index. It answers no questions until it is opened again.
     pub async fn close(&self) {
         let pool = self.open.write().unwrap_or_else(PoisonError::into_inner).0.take();
-        self.set(None, Standing::Closed);
+        self.set(None, IndexState::Closed);
         if let Some(pool) = pool {
             pool.close().await;
         }
@@ -296,7 +296,7 @@ impl Index {
     fn ready(&self) {
         let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
         if open.0.is_some() {
-            open.1 = Standing::Ready;
+            open.1 = IndexState::Ready;
         }
     }
 
@@ -305,7 +305,7 @@ impl Index {
         self.path.exists()
     }
 
-    fn set(&self, pool: Option<SqlitePool>, standing: Standing) {
+    fn set(&self, pool: Option<SqlitePool>, standing: IndexState) {
         *self.open.write().unwrap_or_else(PoisonError::into_inner) = (pool, standing);
     }
 

@@ -24,7 +24,7 @@ use openai_inbound_calls::operator::Language;
 use openai_inbound_calls::paging::Cursor;
 use openai_inbound_calls::recordings::index::keeper::Keeper;
 use openai_inbound_calls::recordings::index::{self, Index};
-use openai_inbound_calls::recordings::retention::Standing;
+use openai_inbound_calls::recordings::retention::RetentionState;
 use openai_inbound_calls::recordings::{Library, RecordingSettings};
 use openai_inbound_calls::registry::{self, Opener, Row};
 use tempfile::TempDir;
@@ -170,7 +170,7 @@ fn router(folder: &Path, tokens: Vec<ApiToken>, tasks: &mut JoinSet<()>) -> Rout
         erasure,
         country: None,
         recorder: Box::new(|| None),
-        retention: tokio::sync::watch::channel(Standing::Off).1,
+        retention: tokio::sync::watch::channel(RetentionState::Off).1,
         daemon: None,
         pace: Pace::new(clock::now),
         started: clock::wall(),
