@@ -55,13 +55,13 @@ use retention::Retention;
 
 /// The pause before the call log is asked again for today's costs, if it could not answer.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
-/// What the kernel takes from its share: 10 of 19 leaves it a tenth of a busy core, and all of an idle one.
+/// The nice value of the archive's thread: with 10 of 19 the thread gets a tenth of a busy core, and all of an idle one.
 const NICE: i32 = 10;
 /// Threads that wait for the disk. More readers at once would only make the disk's head move more.
 const DISK_THREADS: usize = 8;
 /// How often a port that is taken is tried again.
 const BIND_AGAIN: Duration = Duration::from_secs(10);
-/// What the end may take; then the thread is left to the end of the process.
+/// How long the end of the archive may take; after this time the thread is left running until the process ends.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The running archive.
@@ -165,7 +165,7 @@ fn erasure(library: &Library, config: &ArchiveConfig, index: &Index, feed: &Feed
 }
 
 impl Archive {
-    /// Starts it. A taken port, an unreadable folder or a broken database are no errors: they are said, and
+    /// Starts the archive. A taken port, an unreadable folder or a broken database are no errors: they are said, and
     /// tried again. `ask_clock` tells retention whether to trust the wall clock, and `of_agents` which agents have periods of
     /// their own: `None` if that is not known, so that nothing is deleted by its age.
     ///
@@ -232,7 +232,7 @@ impl Archive {
         Ok(Self { feed, log, calls, stop, address, done, thread })
     }
 
-    /// Tells the index; hand out clones of it.
+    /// The feed that tells the index of recordings; hand out clones of it.
     #[must_use]
     pub fn feed(&self) -> Feed {
         self.feed.clone()
@@ -244,8 +244,8 @@ impl Archive {
         self.log.clone()
     }
 
-    /// The day of `now`, and what calls that came before have cost on it, by the name of the agent, as far as that is
-    /// known: once the call log can tell.
+    /// Waits until the call log can answer, then returns the day of `now` and, by the name of the agent, the known costs
+    /// of the calls that came earlier on that day.
     pub fn spent_before(
         &self,
         now: DateTime<FixedOffset>,

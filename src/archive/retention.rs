@@ -108,8 +108,8 @@ impl Retention {
     pub(super) async fn run(mut self) {
         let (mut clock, mut watched) = (Clock::Unsynchronised, BTreeMap::new());
         loop {
-            // Set once, it goes wrong by seconds only, though the kernel calls it unsynchronised after hours without
-            // a server.
+            // Once set, the clock goes wrong by seconds only, though the kernel calls the clock unsynchronised after
+            // hours without a server.
             if clock == Clock::Unsynchronised {
                 clock = (self.ask_clock)();
             }

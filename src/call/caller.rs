@@ -58,7 +58,7 @@ enum State {
     Explaining,
     /// We are asking Asterisk to let the caller go on in the dialplan.
     Continuing(Attempt),
-    /// The channel left the application while we were asking for that: the answer tells whether because of it.
+    /// The channel left the application while the request to continue was under way. The answer tells whether the request was the cause.
     LeftMeanwhile,
     /// We are asking Asterisk to hang up.
     HangingUp(Attempt),
@@ -190,7 +190,7 @@ impl Caller {
     /// Another channel stands in the caller's place.
     pub(super) fn replaced(&mut self, by: &ChannelId, next_step: Option<&Place>, out: &mut Vec<Output>) {
         self.id = by.clone();
-        // Of the second who is transferred the first's next step is still the dialplan's.
+        // After a second transfer, the next step of the first channel still holds.
         if self.next_step.is_none() {
             self.next_step = next_step.cloned();
         }
@@ -204,7 +204,7 @@ impl Caller {
         }
     }
 
-    /// Asterisk may have refused something because the caller had hung up. The operator is told of it if not.
+    /// Keeps a refusal that may only mean that the caller has hung up. The operator is told of the refusal if the caller is still there.
     pub(super) fn doubt(&mut self, complaint: Option<Notice>) {
         self.doubt = complaint;
     }
@@ -253,7 +253,7 @@ impl Caller {
             | Request::Continue { channel, .. } => channel,
             _ => return Progress::Nothing,
         };
-        // Of a channel in whose place another one stands by now, nothing matters any more.
+        // Another channel has taken the place of this one, so the answer does not matter any more.
         if *channel != self.id {
             return Progress::Nothing;
         }

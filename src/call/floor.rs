@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use crate::realtime::{ItemId, ResponseId};
 
-/// Without a voice for so long, a turn that the server has begun was none. Longer than any pause within a turn that
+/// If no voice is heard for so long, a turn that the server has begun is taken for a false start. Longer than any pause within a turn that
 /// the server would wait for (semantic turn detection: up to 8 s); shorter leaves a greeting talking over a caller.
 const FALSE_START_AFTER: Duration = Duration::from_secs(8);
 
@@ -62,7 +62,7 @@ pub(super) struct Floor {
     caller_speaks_since: Option<Instant>,
     /// The caller has taken a turn: no greeting any more.
     has_caller_spoken: bool,
-    /// When, since the birth of the call, the audio appended to the session began.
+    /// The time from the birth of the call to the beginning of the audio that is appended to the session.
     session_hears_since: Duration,
     announcement: Announcement,
     answer: Answer,
@@ -119,7 +119,7 @@ impl Floor {
         self.session_hears_since = at;
     }
 
-    /// A place in the sound that was appended to the session, since the birth of the call.
+    /// Converts a position in the sound appended to the session into the time since the birth of the call.
     pub(super) fn at(&self, session_ms: u64) -> Duration {
         self.session_hears_since + Duration::from_millis(session_ms)
     }

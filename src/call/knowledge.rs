@@ -73,7 +73,7 @@ impl Knowledge {
         self.awaited.iter().any(|(_, until)| now < *until)
     }
 
-    /// The facts as an item for the model, if there are any. What a server tells takes the place of no fact of the call.
+    /// The facts as an item for the model, if there are any. A look-up never overrides a fact of the call.
     fn facts(&self) -> Option<NewItem> {
         if self.known.told.is_empty() {
             return None;

@@ -5,7 +5,7 @@
 //!  (our own ear)        the server's word                    what they hear
 //!                                           └── our share ──┘
 //! ```
-//! Our ear hears a voice for up to 100 ms after it ended, so all the figures are too short by that time. `stopwatch` does the
+//! Our ear hears a voice for up to 100 ms after it ended, so each figure is too short by up to that time. `stopwatch` does the
 //! measuring.
 
 use std::time::Duration;

@@ -235,7 +235,7 @@ impl Call {
         }
     }
 
-    /// Lets the caller go at once if they were about to go: nothing more can be said. Whether they were.
+    /// Lets the caller go at once if they were about to go: nothing more can be said. Returns whether they were.
     pub(super) fn depart_now(&mut self) -> bool {
         match self.leaving.take() {
             Some(Leaving { reason, exit, .. }) => {

@@ -196,7 +196,7 @@ impl Tokens {
         self.text_out.saturating_add(self.audio_out)
     }
 
-    /// Micro-USD by the million, that is pico-USD.
+    /// The cost in pico-USD: each number of tokens times the price of a million tokens in micro-USD.
     fn cost(&self, rates: &Rates) -> u128 {
         [
             (self.text_in.saturating_sub(self.cached_text_in), rates.text_in),
@@ -213,7 +213,7 @@ impl Tokens {
 }
 
 impl Account {
-    /// It was used once more.
+    /// Counts one more use of the model.
     fn count(&mut self, (tokens, guessed): (Tokens, bool), usage: &Usage) {
         self.times += 1;
         if usage.is_in_tokens() {
@@ -223,7 +223,7 @@ impl Account {
         }
     }
 
-    /// So much sound was for it; `told` by the server, or guessed.
+    /// Adds the length of the sound of one use. If the server has not `told` the length, it is a guess.
     fn time(&mut self, sound: Milliseconds, told: bool) {
         self.in_time += 1;
         self.audio = self.audio.saturating_add(sound);
@@ -275,7 +275,7 @@ impl Ledger {
         let Self { conversation, transcription } = self;
         let of_words = prices.transcription.as_ref();
         let cost = conversation.cost(prices.conversation.as_ref());
-        // Of what was not used the price does not matter.
+        // If nothing was transcribed, the price of a transcription does not matter.
         let cost_of_words = if transcription.times == 0 { Some(0) } else { transcription.cost(of_words) };
         let micro =
             |pico: u128| u64::try_from((pico + 500_000) / 1_000_000).map_or(MicroUsd::MAX, MicroUsd::new);

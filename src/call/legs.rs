@@ -240,7 +240,7 @@ impl Legs {
         self.awaits_join() && self.give_up_at <= now
     }
 
-    /// Our media channel is gone without our doing, or by it. Before it has entered the application this can only be
+    /// Our media channel is gone, whether we have deleted it or not. Before it has entered the application this can only be
     /// the one of an earlier daemon's call, which has the same name.
     pub(super) fn media_left(&mut self) -> Progress {
         if !self.media_entered {
@@ -297,7 +297,7 @@ impl Legs {
                 self.bridge.deleted(now, reply);
                 Progress::Nothing
             }
-            // A request to join is about a channel in whose place another one stands by now.
+            // All other requests are the caller's. A request to join that comes here names a channel that was replaced meanwhile.
             _ => self.caller.replied(now, request, reply, out),
         }
     }

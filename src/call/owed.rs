@@ -106,7 +106,7 @@ impl Owed {
     fn spoken(&mut self, now: Instant, known: Known) {
         let words = self.words.get_or_insert(Words { since: now, last: now, known });
         match (words.known, known) {
-            // What our ear hears behind a finished turn delays the answer to it no further.
+            // Once the server has the words as an item, what our ear still hears does not postpone the deadline of the answer.
             (Known::AsItem, Known::ToUs) => {}
             (_, Known::ToUs) => words.last = now,
             (_, known) => (words.last, words.known) = (now, known),
@@ -128,7 +128,7 @@ impl Owed {
     fn is_overdue(&mut self, now: Instant, moment: Wait, spoke_at: Option<Instant>) -> bool {
         if self.spoke_at != spoke_at {
             self.spoke_at = spoke_at;
-            // While the assistant is heard it may be its own echo.
+            // While the assistant is heard, the voice may be the assistant's own echo.
             if moment != Wait::Excused {
                 self.spoken(now, Known::ToUs);
             }
@@ -305,7 +305,7 @@ impl Call {
                     Some(Known::AsVoice) => Purpose::Repeat,
                     Some(Known::AsItem) | None => Purpose::Answer,
                 };
-                // The server says nothing of them any more.
+                // The server does not report the end of the caller's speech any more.
                 self.floor.caller_stops();
                 self.responses.want(purpose);
             }

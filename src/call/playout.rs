@@ -63,7 +63,7 @@ pub struct Heard {
     pub content_index: u32,
     /// Heard, milliseconds, rounded down. 0: nothing at all.
     pub ms: u64,
-    /// Of so many that had arrived, milliseconds.
+    /// How much of the item had arrived, milliseconds.
     pub received_ms: u64,
     /// When its first byte left; None if none did.
     pub begun: Option<Instant>,
@@ -281,7 +281,7 @@ impl Playout {
                 last.received += received;
                 return;
             }
-            // Whatever came before is as long as it will ever be.
+            // The item before gets no more audio.
             last.complete = true;
         }
         self.segments.push_back(Segment {

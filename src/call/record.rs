@@ -91,7 +91,7 @@ pub enum Entry {
         /// More about it; may be empty.
         detail: String,
     },
-    /// What the call has used so far, with everything before; the last one is the call's bill.
+    /// All that the call has used so far. The last entry of this kind is the call's bill.
     Usage(Bill),
     /// The caller had to wait so long for something.
     Waited(Waited),

@@ -206,7 +206,7 @@ impl Responses {
         }
     }
 
-    /// When [`Self::next`] has something to do. `quiet_at`: when the caller may be taken to be quiet; None: they are.
+    /// When [`Self::next`] has something to do. `quiet_at`: when the caller may be taken to be quiet; None: they are quiet now.
     pub fn deadline(&self, quiet_at: Option<Instant>, now: Instant) -> Option<Instant> {
         let due = match (&self.state, &self.crossed) {
             (State::Idle, Some(request)) => Some(request.asked_at + CROSSED_LOST_AFTER),

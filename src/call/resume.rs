@@ -153,11 +153,11 @@ impl Call {
         self.apologise(EndReason::SessionLost);
     }
 
-    /// The session's settings are in force: when will it end?
+    /// Notes when the session expires, once its settings are in force.
     pub(super) fn session_expires(&mut self, expires_at: Option<i64>) {
         let lives =
             expires_at.and_then(|at| u64::try_from(at.checked_sub(self.wall)?).ok()).map(Duration::from_secs);
-        // A server whose clock is far from ours tells nothing.
+        // An end that is past or very near shows that the server's clock differs from ours. Such an end is ignored.
         let expires_at = lives.map(|lives| self.born + lives).filter(|at| *at > self.now + RENEW_BEFORE);
         self.sessions.expires_at = expires_at;
     }

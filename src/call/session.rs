@@ -68,7 +68,7 @@ pub(super) enum Session {
 enum Remedy {
     /// It is opened again.
     Open,
-    /// It is given up; why it could not be opened the last time, if that is why.
+    /// The session is given up. The value tells why the last attempt to open it failed, if that is the cause.
     GiveUp(Option<LinkFault>),
 }
 

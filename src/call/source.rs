@@ -34,7 +34,7 @@ use crate::media::rtp::Packet;
 /// Packets in sequence after which a stranger is trusted. Asterisk asks for 4. More: the caller's first words are lost
 /// where the source must be learned. Fewer: stray packets of an earlier call pass.
 const PROBATION: u8 = 5;
-/// Those packets must take so long at least: a stream that is sound comes at the pace of sound. Longer than a forger's burst,
+/// Those packets must span at least this time, because speech arrives at the pace at which it is spoken. Longer than a forger's burst,
 /// shorter than four packets of 20 ms that the network delivers unevenly.
 const PROBATION_LASTS: Duration = Duration::from_millis(40);
 /// So many sequence numbers may be missing between two packets of a stranger on probation, who loses packets as others do.

@@ -64,8 +64,8 @@ impl Stopwatch {
 
     /// The server says that the caller's speech is over.
     pub(super) fn caller_ended(&mut self, now: Instant, ear: &Ear) {
-        // A turn in which our ear heard nothing has no end that could be timed, and one behind which the caller goes
-        // on speaking gets no answer they wait for.
+        // If our ear heard nothing in this turn, there is no end to count from. If the caller still speaks, they do not
+        // wait for an answer.
         let voice = ear.last_voice().filter(|_| ear.speech_since().is_none());
         let since = voice.filter(|voice| self.last_end.is_none_or(|last| last < *voice));
         self.last_end = ear.last_voice();

@@ -23,7 +23,7 @@ use crate::media::{FRAME_BYTES, Frame, SILENCE_BYTE};
 /// Frames in an [`Entry::Sound`]: 200 ms. More would be lost with a crash of the daemon, fewer cost more
 /// messages.
 pub const BATCH_FRAMES: usize = 10;
-/// How long the recording waits for the caller: 240 ms. The uplink makes up silence after 120 ms, so this is
+/// How long the recording waits for the caller: 240 ms. The uplink makes up silence after 200 ms, so this is
 /// reached only before the session is ready, or when the phone's clock is slow. Less would put holes into an
 /// ordinary burst of jitter; more is memory.
 const LAG_FRAMES: usize = 12;
@@ -102,7 +102,7 @@ impl Tape {
 
     /// Ticks at which nothing left, because the clock was late: silence.
     pub fn skipped(&mut self, frames: u64, out: &mut impl FnMut(Entry)) {
-        // So many that nothing of before waits any more; the rest, after a machine was asleep, is said in one.
+        // This many single frames leave nothing waiting from before. The rest, after the machine was asleep, is one entry.
         let singly = frames.min((AHEAD_FRAMES + LAG_FRAMES + 1) as u64);
         for _ in 0..singly {
             self.assistant(&Frame::SILENCE, out);

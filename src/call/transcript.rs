@@ -69,7 +69,7 @@ pub struct Utterance {
 }
 
 impl Utterance {
-    /// Of an item of which nothing is known yet.
+    /// The utterance of an item of which nothing is known yet.
     fn new(item: ItemId, speaker: Speaker) -> Self {
         Self {
             item,
@@ -200,7 +200,7 @@ impl Transcript {
         speaker: Speaker,
         previous: Option<&ItemId>,
     ) -> Option<&mut Utterance> {
-        // A server that names the item itself names none.
+        // A server that names the item as its own predecessor has named no predecessor.
         let previous = previous.filter(|previous| *previous != item);
         let behind = previous.and_then(|previous| self.places.get(previous).copied());
         let place = match (self.places.get(item).copied(), behind) {

@@ -167,7 +167,7 @@ impl Call {
             self.outputs.push(Output::Record(Entry::Delta(self.playout.newest(bytes).into())));
         }
         if self.responses.active().is_none() {
-            // Nobody will say that it is over.
+            // The response is over already, so no event of the server will complete this item.
             self.playout.complete(item);
         }
         self.floor.queued(item);

@@ -7,7 +7,7 @@
 //! - When no packet comes at all (hold, silence suppression, loss) silence is made up from the clock, because
 //!   the model's turn detection only advances with audio.
 //! - What the clock has filled is not filled again, and what comes too late for its place is dropped.
-//! - Whatever comes, no more is passed on than time has passed, and `AHEAD`: what the model hears must be paid for.
+//! - Whatever comes, the sound passed on exceeds the time passed by `AHEAD` at most: what the model hears must be paid for.
 //!
 //! Judges neither source nor meaning, and keeps nothing: see `to_model`.
 
@@ -36,10 +36,10 @@ const JUMP_BACK: i32 = 8_000;
 const LATE_AT_PACE: u8 = 3;
 /// Packets closer together than this are a burst, not a live pace.
 const PACE: Duration = Duration::from_millis(10);
-/// Silence that is so much overdue is not missing in the network: nobody looked. The packets wait in the socket.
+/// If silence is overdue by more than this, the call's task was late, and the packets may still wait in the socket.
 const UNATTENDED: Duration = FRAME_DURATION;
-/// So much more sound than time has passed may be passed on. Larger: a forger can make the model hear, and the operator pay for,
-/// more. Smaller: packets that the network held up are lost, and so is sound of a phone whose clock is fast.
+/// The sound passed on may exceed the time that has passed by this much. Larger: a forger can make the model hear, and the
+/// operator pay for, more. Smaller: packets that the network held up are lost, and so is sound of a phone whose clock is fast.
 const AHEAD: Duration = Duration::from_secs(2);
 /// Most silence made up in one go, when the clock itself was stopped (a suspended machine).
 const FILL_FRAMES: u32 = 250;
@@ -118,7 +118,7 @@ impl Timeline {
         }
     }
 
-    /// The place of a packet: as its timestamp says, or as its number says where the two nearly agree or the timestamp stands.
+    /// The place of a packet: as its timestamp says, or as its number says if both nearly agree or the timestamp has not moved.
     fn place(&self, sequence: u16, timestamp: u32) -> u32 {
         let by_timestamp = timestamp.wrapping_add(self.shift);
         let steps = u32::from(sequence.wrapping_sub(self.last_sequence));

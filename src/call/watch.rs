@@ -97,7 +97,7 @@ enum Said {
 }
 
 impl Said {
-    /// Says it. Whether it had not been said before.
+    /// Marks the question or the warning as said. Returns whether this is the first time.
     fn give(&mut self) -> bool {
         std::mem::replace(self, Self::Given) == Self::Due
     }

@@ -59,7 +59,7 @@ pub(super) struct Admission {
 }
 
 impl Admission {
-    /// Tells the operator. Of an outage they have been told once, and not by every call again.
+    /// Tells the operator. During an outage that the operator knows of, notices of failing sessions go to the debug log only.
     fn say(&self, operator: Operator, notice: &Notice) {
         if notice.tells_of_a_failing_session() && self.outage.load(Ordering::Relaxed) {
             tracing::debug!(?notice, "during an outage of the model's server");
@@ -77,7 +77,7 @@ pub(super) struct Spent {
 }
 
 impl Spent {
-    /// Nothing, by the call of this caller.
+    /// The call of this caller has cost nothing yet.
     pub(super) fn new(caller: ChannelId) -> Self {
         Self { caller, cost: MicroUsd::ZERO, is_told: true }
     }
@@ -156,7 +156,7 @@ pub(super) async fn run(
             ended = io.jobs.next() => Happened::Tools(ended),
         };
         let now = now();
-        // Whatever comes first takes what is due along: the timer itself may come behind it.
+        // Every input does what is due by now, so a tick is counted here even if the timer has not fired.
         if let Some((ticks, most)) = &io.ticks
             && now >= deadline
         {

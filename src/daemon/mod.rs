@@ -200,7 +200,7 @@ impl Daemon {
         tokio::time::timeout(WRITING_PATIENCE, written).await.ok();
     }
 
-    /// Gives it to the exchange, and does what comes out.
+    /// Gives the input to the exchange, and does what comes out.
     fn feed(&mut self, input: Input<'_>) {
         let outputs: Vec<Output> = self.exchange.handle(moment(), input).collect();
         for output in outputs {

@@ -21,7 +21,7 @@ pub(super) struct ServiceManager {
     language: Language,
     /// `None`: nobody listens.
     socket: Option<UnixDatagram>,
-    /// Due twice in the time systemd waits at most. `None`: it watches nothing.
+    /// The heartbeat, due twice within systemd's watchdog time. `None`: systemd does not watch the daemon.
     heartbeat: Option<Interval>,
     /// What was last said, as nobody wants to read it twice.
     status: Option<Notice>,

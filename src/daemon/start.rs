@@ -91,7 +91,7 @@ pub async fn run(
     let earlier = archive.spent_before(wall(), &daemon.host);
     daemon.serve(link, stop, reloads, earlier, told).await;
     let Daemon { recorder, log, readiness, .. } = daemon;
-    // Nobody offers rows any more: its writer may end. Nor is there anything to watch.
+    // Nothing can offer rows after this, so the writer of the call log can end. Nobody watches the readiness any more.
     drop((log, readiness));
     recording::stop(recorder, archive).await;
     operator.say(&Notice::DaemonStopped);

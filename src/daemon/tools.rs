@@ -18,8 +18,8 @@ use crate::net::tools::{Carried, Errand, ToolClient};
 use crate::operator::{Detail, Notice};
 use crate::tool::{Effect, Facts, Lookup, Masks, Outcome};
 
-/// The time for all attempts of a look-up together. The greeting waits less; what comes later is told. More would tell a caller's data
-/// when they have long been asked for.
+/// The time for all attempts of a look-up together. The greeting waits less, and what comes later is told afterwards. With
+/// more, the caller's data would reach the model long after the model has asked the caller for them.
 const LOOKUP: Duration = Duration::from_secs(10);
 
 /// What has ended.
@@ -69,7 +69,7 @@ pub struct Jobs {
 const ENDS: usize = 80;
 
 impl Jobs {
-    /// None, for a call of which this is known.
+    /// No tools run yet, for a call of which this is known.
     pub fn new(client: ToolClient, known: Knowledge, operator: Operator) -> Self {
         let (ended, results) = mpsc::channel(ENDS);
         let (known, running, found) = (Arc::new(known), HashMap::new(), Map::new());

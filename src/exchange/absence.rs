@@ -56,7 +56,7 @@ impl Absence {
         self.started_at = started_at.or_else(|| self.started_at.take());
         self.counted = if is_another { calls - kept } else { 0 };
         if is_another {
-            // Calls that began with the new one are no concern of the old one's end.
+            // The calls that were kept began with the new Asterisk, so the notice of the restart does not count them.
             (LegEvent::AsteriskLost, seconds.map(|seconds| Notice::AsteriskRestarted { seconds, ended }))
         } else {
             (LegEvent::CallerLeft, seconds.map(|seconds| Notice::AriBack { seconds, kept, ended }))

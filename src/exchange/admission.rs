@@ -204,7 +204,7 @@ impl Exchange {
         }
     }
 
-    /// The call of this caller was lost to a defect of ours: nobody undoes what it has made.
+    /// The call of this caller was lost to a defect of ours. Its task cannot undo what the call has made, so the exchange does.
     pub(super) fn panicked(&mut self, caller: &ChannelId, detail: Detail) {
         // Come back or not, the caller is sent on.
         let channel = self.switchboard.channel_of(caller).clone();
@@ -216,7 +216,7 @@ impl Exchange {
         self.hand_back(channel, EndReason::Internal);
     }
 
-    /// The call of this caller is over.
+    /// Adds the cost of a call that is over to the day, and plans the search for what the call has left in Asterisk.
     fn settle(&mut self, served: &Served) {
         self.admission.spending.ends(self.at.wall.date_naive(), &served.agent, served.spent);
         self.sweep_at.get_or_insert(self.at.now + SWEEP_AFTER);

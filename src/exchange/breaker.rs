@@ -17,7 +17,8 @@ use crate::call::Standing;
 use crate::end_reason::EndReason;
 use crate::operator::Notice;
 
-/// So many calls in a row that were not served are an outage. Fewer takes two lost packets for one; more lets callers wait.
+/// So many calls in a row that were not served are an outage. With fewer, two chance failures
+/// count as an outage; with more, more callers wait in vain.
 const IN_A_ROW: u32 = 3;
 /// One caller in so many tries. Fewer notices the outage's end sooner, at the price of more who wait in vain.
 const ONE_IN: u32 = 10;

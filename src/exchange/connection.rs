@@ -4,7 +4,7 @@
 //!            connected            Asterisk has told what it holds
 //!   Away ───────────────► Checking ───────────────────────────────► Connected
 //!    ▲                       │                                          │
-//!    │                       └──────────► Replaced ◄────────────────────┘ another program has our application
+//!    │                       └─────► ApplicationReplaced ◄──────────────┘ another program has our application
 //!    └── lost ──────────────────────────────┘
 //! ```
 
@@ -49,7 +49,7 @@ pub(super) struct Connection {
 pub(super) enum Reunion {
     /// It does not know our application: the event socket is to be connected again.
     NoApplication,
-    /// This.
+    /// Asterisk knows our application, and holds this for it.
     Holds {
         application: Application,
         /// What has become of callers who are not there any more.
@@ -90,7 +90,7 @@ impl Connection {
     /// The event socket could not be connected. The operator's lines, once for each cause.
     pub(super) fn unreached(&mut self, now: Instant, cause: Unreached, address: &str) -> Vec<Notice> {
         self.gone(now);
-        // Asterisk is about to be there.
+        // Asterisk is starting, or the operator already knows the cause.
         if matches!(cause, Unreached::Starting(_)) || self.unreached.as_ref() == Some(&cause) {
             return Vec::new();
         }

@@ -153,7 +153,8 @@ impl Exchange {
         }
     }
 
-    /// Lets this caller go on in the dialplan. Of an Asterisk that announces more callers than it can hold, the rest stay.
+    /// Lets this caller go on in the dialplan. If there are too many errands, the caller stays
+    /// in the application.
     pub(super) fn hand_back(&mut self, caller: ChannelId, reason: EndReason) {
         if !self.errands.has_room() {
             return;

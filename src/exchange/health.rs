@@ -125,13 +125,13 @@ impl Health {
     pub(super) fn call_ended(&mut self, wall: DateTime<FixedOffset>, reason: EndReason, joined: bool) {
         use EndReason::{AsteriskLost, LocalAddressMissing, MediaLost, NoPort, SetupFailed};
         match reason {
-            // Lost with Asterisk itself, which is away, or another one since.
+            // The call had sound until Asterisk itself stopped or was restarted.
             AsteriskLost if joined => {}
             AsteriskLost | LocalAddressMissing | MediaLost | NoPort | SetupFailed => {
                 self.sound_failed = Some(wall);
             }
             _ if joined => self.sound_failed = None,
-            // Over before it could tell.
+            // The call ended before it could show whether sound can be connected.
             _ => {}
         }
     }

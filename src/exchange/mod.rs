@@ -99,7 +99,7 @@ pub struct Exchange {
     /// When the exchange next looks for things that calls have left in Asterisk. `None`: no call has ended since the
     /// last time.
     sweep_at: Option<Instant>,
-    /// What was last told.
+    /// The readiness that was last told.
     shown: Readiness,
     outputs: Vec<Output>,
 }
@@ -218,7 +218,7 @@ impl Exchange {
             || self.errands.cares_for(caller)
     }
 
-    /// What is known twice and not the same; None: nothing. The tests ask after every step.
+    /// A description of two records of one fact that contradict each other; None: there are none. The tests ask after every step.
     pub fn contradiction(&self) -> Option<String> {
         let contradiction = self.admission.contradicts(self.switchboard.spent());
         if contradiction.is_some() {
@@ -290,7 +290,7 @@ impl Exchange {
     fn direct(&mut self, directive: Directive) {
         match directive {
             Directive::Arrived(channel) => {
-                // Whoever comes back has been let go, whether the answer has told or not.
+                // A caller who comes back has left before, even if the answer to the request that let them go is still missing.
                 self.errands.left(&channel.id);
                 self.arrived(*channel);
             }

@@ -24,7 +24,7 @@ impl Spending {
         self.of_agents.entry(Arc::clone(agent)).or_default()
     }
 
-    /// What calls of an earlier daemon have cost on this day: those of one agent.
+    /// Adds what this agent's calls under an earlier daemon have cost on this day.
     pub(super) fn add(&mut self, today: NaiveDate, agent: &Arc<str>, cost: MicroUsd) {
         self.of_all.add(today, cost);
         self.of(agent).add(today, cost);
@@ -67,7 +67,7 @@ pub(super) struct Sum {
 }
 
 impl Sum {
-    /// What calls of an earlier daemon have cost on this day.
+    /// Adds what calls that are over, of this daemon or an earlier one, have cost on this day.
     fn add(&mut self, today: NaiveDate, cost: MicroUsd) {
         self.turn_to(today);
         self.over = self.over.saturating_add(cost);

@@ -169,7 +169,7 @@ impl Strain {
         self.is_on() != was_on
     }
 
-    /// Forgets what was: for a time nobody has looked.
+    /// Forgets earlier measurements, because the counters were not read for a time.
     pub(super) fn start_over(&mut self) {
         *self = Self::default();
     }
@@ -184,12 +184,12 @@ impl Strain {
         late > ticks / ONE_IN && late >= LATE_TICKS && late_intervals >= LATE_INTERVALS
     }
 
-    /// Over two seconds at least.
+    /// Whether the daemon was running for at least this share of the last two seconds.
     fn is_running_for(&self, least: f64) -> bool {
         self.intervals.len() == INTERVALS && self.running_share().is_some_and(|share| share >= least)
     }
 
-    /// Over two seconds at least.
+    /// Whether the busiest thread was saturated over the last two seconds.
     fn is_saturated(&self) -> bool {
         self.intervals.len() == INTERVALS && self.busy_share().is_none_or(|share| share >= SATURATED)
     }

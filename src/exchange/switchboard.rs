@@ -103,9 +103,9 @@ impl Switchboard {
             Event::Hold(id) => self.tell(&id, LegEvent::Hold(Hold::On), None),
             Event::Unhold(id) => self.tell(&id, LegEvent::Hold(Hold::Off), None),
             Event::ApplicationReplaced => Some(Directive::ApplicationReplaced),
-            // StasisEnd follows, and only then is the channel out of our hands.
-            // With all its channels, the media channel too, whose end would be told first.
+            // Asterisk stops with all its channels, the media channel too, whose end would be told first.
             Event::AsteriskStops(id) => self.tell(&id, LegEvent::AsteriskLost, Some(LegEvent::AsteriskLost)),
+            // StasisEnd follows HangupRequested, and only then is the channel out of our hands.
             Event::HangupRequested(_) | Event::StateChanged(_) | Event::Other(_) => None,
         }
     }

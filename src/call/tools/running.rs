@@ -10,7 +10,7 @@ use crate::realtime::client::{NewItem, Role};
 use crate::realtime::server::FunctionCall;
 use crate::tool::{Arguments, Effect, Outcome, Tool};
 
-/// How much longer than its time-out a tool is waited for. Whoever carries it out ends it in time; this is for whoever does not.
+/// How much longer than its time-out a tool is waited for. Normally the daemon ends the tool in time.
 /// Longer keeps the model waiting for what does not come; shorter could lose an outcome that is on its way.
 const GRACE: Duration = Duration::from_secs(1);
 /// How long after the first words about the waiting there are others. Shorter would be chatter.
