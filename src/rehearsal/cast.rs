@@ -19,6 +19,7 @@ use crate::net::realtime_link::Endpoint;
 use crate::net::tls;
 use crate::net::tools::ToolClient;
 use crate::peers::endpoint;
+use crate::realtime;
 use crate::sim::live::RealtimeServer;
 use crate::sim::realtime::{Dialect, Script};
 
@@ -52,7 +53,8 @@ impl Model {
             Self::Simulated(server) => {
                 let mut config = RealtimeConfig { url: server.url(), ..config.clone() };
                 config.key = Secret::new(KEY.to_owned());
-                // The model that the simulated server knows.
+                // What the simulated server knows.
+                config.session.dialect = realtime::dialect::Dialect::Ga;
                 "gpt-realtime".clone_into(&mut config.model);
                 endpoint(&config, tls)
             }
@@ -75,13 +77,14 @@ impl<'a> Cast<'a> {
     pub(super) fn new(config: &'a Config, name: &'a str, model: &Model) -> anyhow::Result<Option<Self>> {
         let Some(agent) = agent_of(config, name) else { return Ok(None) };
         let of_file = config.agents.find(name);
-        let realtime = of_file.map_or(&config.realtime, |agent| &agent.realtime);
+        let of_agent = of_file.map_or(&config.realtime, |agent| &agent.realtime);
         let mut settings = Arc::clone(&agent.settings);
         if let Model::Simulated(_) = model {
-            // The simulated model does not think.
-            Arc::make_mut(&mut settings).session.reasoning_effort = None;
+            // The simulated model does not think, and speaks the interface of today.
+            let session = &mut Arc::make_mut(&mut settings).session;
+            (session.reasoning_effort, session.dialect) = (None, realtime::dialect::Dialect::Ga);
         }
-        let endpoint = Arc::new(model.endpoint(realtime)?);
+        let endpoint = Arc::new(model.endpoint(of_agent)?);
         Ok(Some(Self { name, of_file, settings, endpoint, words: Words(config.log.language) }))
     }
 

@@ -36,7 +36,7 @@ pub struct Options {
 
 /// A call of a tool by the model.
 #[derive(Debug, PartialEq)]
-struct Call {
+struct FunctionCall {
     name: String,
     arguments: String,
 }
@@ -144,11 +144,11 @@ async fn rest(stage: &mut Stage) {
 }
 
 /// The calls and the words of a turn.
-fn sort(seen: Vec<Seen>) -> (Vec<Call>, Vec<String>) {
+fn sort(seen: Vec<Seen>) -> (Vec<FunctionCall>, Vec<String>) {
     let (mut calls, mut said) = (Vec::new(), Vec::new());
     for seen in seen {
         match seen {
-            Seen::Called { name, arguments } => calls.push(Call { name, arguments }),
+            Seen::Called { name, arguments } => calls.push(FunctionCall { name, arguments }),
             Seen::Said(text) => said.push(text),
             Seen::NotSent(_) | Seen::Got { .. } | Seen::GoesOn(_) => {}
         }
@@ -157,13 +157,13 @@ fn sort(seen: Vec<Seen>) -> (Vec<Call>, Vec<String>) {
 }
 
 /// What came in place of what the example demands. `None`: what it demands has come.
-fn fault(example: &Example, calls: &[Call]) -> Option<String> {
-    let is_it = |call: &Call| match &example.tool {
+fn fault(example: &Example, calls: &[FunctionCall]) -> Option<String> {
+    let is_it = |call: &FunctionCall| match &example.tool {
         None => false,
         Some(tool) => call.name == *tool && has(&call.arguments, &example.arguments),
     };
     let is_right = if example.tool.is_some() { calls.iter().any(is_it) } else { calls.is_empty() };
-    let shown = |call: &Call| format!("{} {}", call.name, plain_json(&call.arguments));
+    let shown = |call: &FunctionCall| format!("{} {}", call.name, plain_json(&call.arguments));
     let came = calls.iter().map(shown).collect::<Vec<_>>().join("; ");
     (!is_right).then_some(if came.is_empty() { "-".to_owned() } else { came })
 }
@@ -241,7 +241,8 @@ mod tests {
 
     #[test]
     fn the_tool_with_the_arguments_must_follow_and_others_may() {
-        let call = |name: &str, arguments: &str| Call { name: name.into(), arguments: arguments.into() };
+        let call =
+            |name: &str, arguments: &str| FunctionCall { name: name.into(), arguments: arguments.into() };
         let book = example(Some("book"), &json!({"day": "x", "n": 2, "list": [1]}));
         let right = call("book", r#"{"day":"x","n":2.0,"list":[1.0],"note":"y"}"#);
         assert_eq!(fault(&book, &[call("find", "{}"), right]), None);

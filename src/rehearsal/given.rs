@@ -28,7 +28,7 @@ pub(super) struct Given {
     /// A value of `vars`, which the dialplan would give.
     #[arg(long = "var", value_name = "NAME=VALUE", value_parser = pair)]
     vars: Vec<(String, String)>,
-    /// A value of `lookup` as JSON, for example customer='{"id":7}'. Look-ups are not made; without this, nothing was found.
+    /// A value of `lookup` as JSON, for example customer='{"id":7}', in place of this look-up.
     #[arg(long, value_name = "NAME=JSON", value_parser = of_lookup)]
     lookup: Vec<(String, Value)>,
 }

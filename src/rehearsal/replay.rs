@@ -50,7 +50,7 @@ pub struct Options {
 struct Conversation {
     conversation: Vec<Message>,
     #[serde(default)]
-    tools: Vec<Tool>,
+    tools: Vec<ToolUse>,
 }
 
 /// What somebody said.
@@ -62,7 +62,7 @@ struct Message {
 
 /// A tool that was carried out.
 #[derive(Debug, Deserialize)]
-struct Tool {
+struct ToolUse {
     name: String,
     arguments: Option<Value>,
     answer: Option<Value>,
@@ -153,7 +153,7 @@ fn repeating(conversation: &Conversation) -> Script {
 }
 
 /// What the tools answered, in turn.
-fn results(tools: &[Tool]) -> BTreeMap<String, VecDeque<Value>> {
+fn results(tools: &[ToolUse]) -> BTreeMap<String, VecDeque<Value>> {
     let mut results: BTreeMap<String, VecDeque<Value>> = BTreeMap::new();
     for tool in tools {
         let answer = tool.answer.as_ref().and_then(|answer| answer.get("result")).cloned();
@@ -162,8 +162,8 @@ fn results(tools: &[Tool]) -> BTreeMap<String, VecDeque<Value>> {
     results
 }
 
-fn called(tools: &[Tool]) -> Vec<String> {
-    let shown = |tool: &Tool| {
+fn called(tools: &[ToolUse]) -> Vec<String> {
+    let shown = |tool: &ToolUse| {
         let arguments = tool.arguments.as_ref().map(Value::to_string).unwrap_or_default();
         format!("{} {}", tool.name, plain_json(&arguments))
     };

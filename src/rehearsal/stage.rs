@@ -22,8 +22,8 @@ use crate::clock::now;
 use crate::config::AgentConfig;
 use crate::daemon::tools::Ended;
 use crate::logging::Operator;
-use crate::net::realtime_link::{Endpoint, SessionReport, RealtimeLink};
-use crate::operator::Level;
+use crate::net::realtime_link::{Endpoint, RealtimeLink, SessionReport};
+use crate::operator::{Level, Notice};
 use crate::realtime::client::{ClientEvent, NewItem};
 use crate::realtime::server::{self, Event, FunctionCall};
 use crate::units::MicroUsd;
@@ -126,7 +126,7 @@ impl Stage {
         };
         tokio::select! {
             () = sleep_until(due.map_or(deadline, |due| due.min(deadline)).into()) => self.pass(),
-            news = self.link.next() => self.news(news),
+            report = self.link.next() => self.reported(report),
             ended = self.hands.next() => self.ended(ended),
         }
     }
@@ -197,10 +197,12 @@ impl Stage {
         self.feed(Input::Tick);
     }
 
-    fn news(&mut self, news: SessionReport) {
-        match news {
+    fn reported(&mut self, report: SessionReport) {
+        match report {
             SessionReport::Opened => self.feed(Input::SessionOpened),
-            SessionReport::Ended { refusal, cause } => self.feed(Input::SessionEnded(SessionEnd { refusal, cause })),
+            SessionReport::Ended { refusal, cause } => {
+                self.feed(Input::SessionEnded(SessionEnd { refusal, cause }));
+            }
             SessionReport::Text(text) => {
                 let told = match &mut self.caller {
                     Caller::Types(line) => line.received(&text),
@@ -299,8 +301,8 @@ impl Stage {
                 self.requests.push_back(request);
             }
             Output::Notice(notice) => {
-                // What an ordinary call tells the operator would hide the conversation.
-                if notice.level() != Level::Info {
+                // What an ordinary call tells the operator would hide the conversation, and nobody hears that sound is late.
+                if notice.level() != Level::Info && !matches!(notice, Notice::LateFrames { .. }) {
                     self.operator.say(&notice);
                 }
             }

@@ -85,8 +85,8 @@ impl Words {
     pub(super) fn how_to_talk(self, fake: bool, dry_run: bool) -> &'static str {
         match (fake, dry_run) {
             (true, _) => self.0.choose(
-                "Modelo simulado: repite lo que oye, y con NOMBRE {\"argumento\":\"valor\"} llama a la herramienta. Ctrl-D termina.",
-                "Simulated model: it repeats what it hears, and calls the tool for NAME {\"argument\":\"value\"}. Ctrl-D ends.",
+                "Modelo simulado: repite lo que oye, y con NOMBRE {\"argumento\":\"valor\"} llama a la herramienta. Los costos son inventados. Ctrl-D termina.",
+                "Simulated model: it repeats what it hears, and calls the tool for NAME {\"argument\":\"value\"}. Costs are made up. Ctrl-D ends.",
             ),
             (false, true) => self.0.choose(
                 "Las herramientas no se ejecutan. Ctrl-D termina.",

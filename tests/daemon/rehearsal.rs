@@ -221,6 +221,12 @@ async fn a_conversation_needs_an_agent_a_key_and_a_model_that_serves() {
         nobody.code == Some(1) && nobody.out.contains("there is no agent nadie. There are: citas"),
         "{nobody:?}"
     );
+    // The simulated model serves every agent, whatever model and interface the agent has.
+    let file =
+        "numbers = [\"7\"]\ndialect = \"beta\"\nmodel = \"gpt-realtime-2.1\"\nreasoning_effort = \"high\"\n";
+    std::fs::write(folder.path().join("beta.toml"), file).expect("a file");
+    let beta = agents(folder.path(), &["try", "beta", "--fake"], &[], "Hola\n").await;
+    assert!(beta.code == Some(0) && beta.out.contains("Assistant: «Hola»"), "{beta:?}");
     let keyless = agents(folder.path(), &["try", "citas"], &[], "").await;
     assert!(keyless.code == Some(1) && keyless.out.contains("OPENAI_API_KEY"), "{keyless:?}");
     let model = RealtimeServer::with_script(Script::default()).expect("a model");

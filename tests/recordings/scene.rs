@@ -13,7 +13,7 @@ use openai_inbound_calls::clock;
 use openai_inbound_calls::end_reason::EndReason;
 use openai_inbound_calls::operator::Language;
 use openai_inbound_calls::recordings::{
-    Identity, Library, RecorderReport, Recorder, RecordingId, RecordingSettings, Side,
+    Identity, Library, Recorder, RecorderReport, RecordingId, RecordingSettings, Side,
 };
 use openai_inbound_calls::units::{MicroUsd, Milliseconds};
 
