@@ -77,11 +77,11 @@ fn time(text: &str) -> Result<NaiveDateTime, String> {
 pub async fn run(command: Command, stop: impl Future<Output = ()>) -> anyhow::Result<u8> {
     let code = |is_well: bool| u8::from(!is_well);
     match command {
-        Command::Check => Ok(code(check(&Survey::load())?)),
+        Command::Check => Ok(code(check(&survey(Needs::NoModel))?)),
         Command::Who { number, at, agent } => {
             let at = at.unwrap_or_else(|| clock::wall().naive_local());
             let asked = Asked { argument: agent.as_deref(), variable: None, dialled: &number, at };
-            Ok(code(who(&Survey::load(), &asked)?))
+            Ok(code(who(&survey(Needs::NoModel), &asked)?))
         }
         Command::Tool(options) => {
             let Some((config, guard)) = rehearsed(Needs::NoModel)? else { return Ok(1) };
@@ -102,7 +102,7 @@ pub async fn run(command: Command, stop: impl Future<Output = ()>) -> anyhow::Re
     }
 }
 
-/// Whether a rehearsal needs the real model, and with it a key.
+/// Whether a command needs the real model, and with it a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Needs {
     Model,
@@ -115,14 +115,19 @@ impl Needs {
     }
 }
 
-/// The configuration of a rehearsal, and its log on stderr. Variables that only a daemon needs may be missing. `None`: it has been shown
-/// what is wrong.
-fn rehearsed(needs: Needs) -> anyhow::Result<Option<(Config, logging::Guard)>> {
+/// Reads the variables and the files of agents. Variables of which a command makes no use may be missing.
+fn survey(needs: Needs) -> Survey {
     let key: &[(&str, &str)] = match needs {
         Needs::Model => &[],
         Needs::NoModel => &[rehearsal::NO_KEY],
     };
-    let survey = Survey::load_with(&[&rehearsal::UNUSED, key].concat());
+    Survey::load_with(&[&rehearsal::UNUSED, key].concat())
+}
+
+/// The configuration of a rehearsal, and its log on stderr. Variables that only a daemon needs may be missing. `None`: it has been shown
+/// what is wrong.
+fn rehearsed(needs: Needs) -> anyhow::Result<Option<(Config, logging::Guard)>> {
+    let survey = survey(needs);
     if sound(&survey)?.is_none() {
         return Ok(None);
     }
@@ -167,7 +172,7 @@ fn check(survey: &Survey) -> io::Result<bool> {
         refuse(survey)?;
         return Ok(false);
     };
-    if agents.all.is_empty() {
+    if agents.roster.entries().is_empty() {
         say(&Notice::AgentsAbsent)?;
     }
     for agent in &agents.all {

@@ -163,17 +163,7 @@ fn command(folder: &Path, arguments: &[&str]) -> Output {
         .args(arguments)
         .current_dir(empty.path())
         .env_clear()
-        .envs([
-            ("ASTERISK_USERNAME", "x"),
-            ("ASTERISK_PASSWORD", "x"),
-            ("ASTERISK_HOST", "localhost"),
-            ("ASTERISK_PORT", "8088"),
-            ("OPENAI_API_KEY", "x"),
-            ("LOG_FILE_PATH", "/nowhere/x.log"),
-            ("LOCAL_IP_ADDRESS", "127.0.0.1"),
-            ("LOG_LANGUAGE", "en"),
-            ("CRM_TOKEN", "word-of-the-clinic"),
-        ])
+        .envs([("LOG_LANGUAGE", "en"), ("CRM_TOKEN", "word-of-the-clinic")])
         .env("AGENTS_DIR", folder)
         .output()
         .expect("the command runs")
@@ -239,4 +229,25 @@ fn the_commands_show_the_agents_their_faults_and_who_takes_a_call() {
         folder.path().display()
     );
     assert_eq!((wrong.status.success(), text(&wrong)), (false, expected));
+}
+
+#[test]
+fn the_files_are_checked_without_the_variables_of_a_daemon_and_not_with_wrong_ones() {
+    let folder = folder();
+    write(folder.path(), "a.toml", "voice = \"cedar\"\n");
+    let check = |variable: &[(&str, &str)]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_openai-inbound-calls"));
+        let command = command.args(["agents", "check"]).env_clear().env("LOG_LANGUAGE", "en");
+        let ran = command
+            .current_dir(folder.path())
+            .env("AGENTS_DIR", folder.path())
+            .envs(variable.iter().copied())
+            .output();
+        let ran = ran.expect("the command runs");
+        (ran.status.success(), text(&ran))
+    };
+    let (is_well, lines) = check(&[]);
+    assert!(is_well && lines.contains("The files of agents are valid (2)"), "{lines}");
+    let (is_well, lines) = check(&[("MAX_CALLS", "many")]);
+    assert!(!is_well && lines.contains("MAX_CALLS") && !lines.contains("AGENTS_DIR"), "{lines}");
 }
