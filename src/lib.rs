@@ -30,7 +30,7 @@
 //! | 3 | [`call`] | behaviour of one call, pure |
 //! | 2 | [`ari`], [`realtime`] | the two languages, bytes ⇄ types, pure |
 //! | 1 | [`operator`] | the operator's lines, pure |
-//! | 0 | [`agents`], [`end_reason`], [`media`], [`number`], [`paging`], [`tool`], [`units`] | which agent takes a call; why calls end; sound; telephone numbers; pages of long lists; what a tool is; quantities, pure |
+//! | 0 | [`agents`], [`end_reason`], [`media`], [`number`], [`paging`], [`tool`], [`units`], [`webhook`] | which agent takes a call; why calls end; sound; telephone numbers; pages of long lists; what a tool is; quantities; what a webhook is, pure |
 //!
 //! [`sim`] holds the fakes: a fake Asterisk, caller and Realtime server, described once without sockets or
 //! clock, used by the tests on a virtual clock and behind real sockets by `demo`.
@@ -77,6 +77,7 @@ pub mod operator;
 pub mod paging;
 pub mod tool;
 pub mod units;
+pub mod webhook;
 
 pub mod ari;
 pub mod realtime;

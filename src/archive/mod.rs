@@ -7,6 +7,7 @@
 //!                                   └── what is gone ────┤ │
 //!                                                        │ └── retention, hourly
 //!  calls ───── Archive::log ───► writer ──► call log ◄───┘
+//!                                              └── outbox ──► webhooks ──► receivers
 //! ```
 //! The thread has a runtime of its own, so that no call's task ever queues behind a request, and a lower
 //! priority than the calls' threads, which its helpers – the disk's readers, SQLite's – inherit: where there are
@@ -16,9 +17,11 @@
 //! |---|---|
 //! | [`recording`] | starts and stops the recorder together with the archive |
 //! | `retention` | deletes recordings that are past their time |
+//! | [`webhooks`] | sends the messages about ended calls |
 
 pub mod recording;
 mod retention;
+pub mod webhooks;
 
 use std::io;
 use std::net::SocketAddr;
@@ -52,6 +55,7 @@ use crate::recordings::{Library, RecordingSettings};
 use crate::registry::{self, Log, Opener, Reader};
 use crate::units::MicroUsd;
 use retention::Retention;
+use webhooks::{Courier, Sender};
 
 /// The pause before the call log is asked again for today's costs, if it could not answer.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
@@ -76,6 +80,15 @@ pub struct Archive {
     thread: JoinHandle<()>,
 }
 
+/// What the archive follows when the files of the agents are read again.
+#[derive(Debug)]
+pub struct OfAgentFiles {
+    /// Which agents have periods of retention of their own. `None`: that is not known, so that nothing is deleted by its age.
+    pub retention: watch::Receiver<Option<OfAgents>>,
+    /// How messages about ended calls are sent. `None`: by somebody else, or not at all.
+    pub courier: Option<Courier>,
+}
+
 /// What the thread does beside serving the API.
 struct Work {
     /// The file of the call log. An earlier version kept the index there.
@@ -84,17 +97,21 @@ struct Work {
     writer: registry::Writer,
     keeper: Keeper,
     retention: Retention,
+    sender: Option<Sender>,
 }
 
 impl Work {
     /// Does the work until `serving` has ended, and then writes what is left.
     async fn run_beside(self, serving: impl Future<Output = ()>) {
-        let Self { call_log, index, writer, keeper, retention } = self;
+        let Self { call_log, index, writer, keeper, retention, sender } = self;
         index.adopt(&call_log).await;
         let (mut tasks, mut writing) = (JoinSet::new(), JoinSet::new());
         writing.spawn(writer.run());
         tasks.spawn(keeper.run());
         tasks.spawn(retention.run());
+        if let Some(sender) = sender {
+            tasks.spawn(sender.run());
+        }
         serving.await;
         tasks.shutdown().await;
         // The writer ends when no task can offer a row any more. It has then written all rows.
@@ -166,8 +183,7 @@ fn erasure(library: &Library, config: &ArchiveConfig, index: &Index, feed: &Feed
 
 impl Archive {
     /// Starts the archive. A taken port, an unreadable folder or a broken database are no errors: they are said, and
-    /// tried again. `ask_clock` tells retention whether to trust the wall clock, and `of_agents` which agents have periods of
-    /// their own: `None` if that is not known, so that nothing is deleted by its age.
+    /// tried again. `ask_clock` tells retention whether to trust the wall clock.
     ///
     /// # Errors
     /// There can be no thread or runtime.
@@ -178,9 +194,8 @@ impl Archive {
         recorder: AskRecorder,
         daemon: Option<live::Daemon>,
         ask_clock: fn() -> Clock,
-        of_agents: watch::Receiver<Option<OfAgents>>,
+        OfAgentFiles { retention: of_agents, courier }: OfAgentFiles,
     ) -> io::Result<Self> {
-        let days = recordings.retention_days;
         let library = Library::new(recordings);
         let index = Index::new(&config.index);
         let tell = move |notice: Notice| operator.say(&notice);
@@ -195,7 +210,7 @@ impl Archive {
             library: Arc::new(library.clone()),
             index: index.clone(),
             erasure: erasure.clone(),
-            days,
+            days: library.retention_days(),
             of_agents,
             operator,
             access_log: access_log.clone(),
@@ -224,7 +239,8 @@ impl Archive {
         let (stop, stopping) = watch::channel(());
         let (bound, address) = watch::channel(None);
         let (listen, proxies) = (config.api.listen, config.api.trusted_proxies.clone());
-        let work = Work { call_log: config.call_log.file.clone(), index, writer, keeper, retention };
+        let sender = courier.map(|courier| Sender::new(log.outbox(), courier, operator));
+        let work = Work { call_log: config.call_log.file.clone(), index, writer, keeper, retention, sender };
         let (thread, done) = spawn(runtime, async move {
             let routes = Routes { router: http::router(parts), proxies };
             work.run_beside(serve(listen, routes, operator, bound, stopping)).await;

@@ -3,33 +3,29 @@
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-use tokio::sync::watch;
-
-use super::Archive;
+use super::{Archive, OfAgentFiles};
 use crate::clock::{self, now};
 use crate::config::Config;
 use crate::http::live;
 use crate::logging::Operator;
-use crate::recordings::retention::OfAgents;
 use crate::recordings::{self, Recorder};
 
 /// What the recorder may take at the end to put the last recordings on disk.
 const RECORDER_PATIENCE: Duration = Duration::from_secs(5);
 
-/// Starts what keeps recordings: the recorder, and the index and API that are told of its work. `retention`: for how many
-/// days the recordings of agents are kept.
+/// Starts what keeps recordings: the recorder, and the index and API that are told of its work.
 pub fn start(
     config: &Config,
     operator: Operator,
     view: live::Daemon,
-    retention: watch::Receiver<Option<OfAgents>>,
+    follows: OfAgentFiles,
 ) -> std::io::Result<(Archive, Arc<Recorder>)> {
     let known = Arc::new(OnceLock::<Weak<Recorder>>::new());
     let asked = Arc::clone(&known);
     let ask = move || Some(asked.get()?.upgrade()?.health().into());
     let (recordings, archive) = (config.recordings.clone(), &config.archive);
     let (ask, clock) = (Box::new(ask), clock::standing);
-    let archive = Archive::start(recordings, archive, operator, ask, Some(view), clock, retention)?;
+    let archive = Archive::start(recordings, archive, operator, ask, Some(view), clock, follows)?;
     let feed = archive.feed();
     let recorder = Recorder::start(config.recordings.clone(), now, move |news| match news {
         recordings::RecorderReport::Notice(notice) => operator.say(&notice),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::latency::Latencies;
 use super::ledger::Bill;
-use super::record::ToolEntry;
+use super::record::{Keep, ToolEntry};
 use super::transcript::Utterance;
 use super::uplink::UplinkCounters;
 use super::{Call, playout};
@@ -186,9 +186,11 @@ pub struct Report {
     pub latencies: Latencies,
     /// What it has used and what that costs.
     pub bill: Bill,
+    /// What of it may be kept.
+    pub keep: Keep,
     /// Everything said, in order.
     pub transcript: Vec<Utterance>,
-    /// The tools that were carried out, in the order in which they ended, with words if the transcript is kept.
+    /// The tools that were carried out, in the order in which they ended, with their words, whether or not these are kept.
     pub tools: Vec<ToolEntry>,
 }
 
@@ -210,6 +212,7 @@ impl Call {
             answered: self.stopwatch.answered_after(),
             latencies: self.stopwatch.latencies().clone(),
             bill: self.bill(),
+            keep: self.settings.keep,
             transcript: self.transcript.utterances().to_vec(),
             tools: self.tools.tally().entries().to_vec(),
         }

@@ -1,4 +1,5 @@
-//! `openai-inbound-calls agents`: examines the files of agents, and tells which agent takes a call.
+//! `openai-inbound-calls agents`: examines the files of agents, tells which agent takes a call, and lists the messages about ended
+//! calls (`webhooks`).
 //!
 //! The commands read the variables and the files as the daemon does. `check` and `who` connect to nothing; the others are in
 //! [`crate::rehearsal`].
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use chrono::NaiveDateTime;
 use clap::Subcommand;
 
+use super::webhooks;
 use crate::agents::{Asked, Choice, DEFAULT, Entry, Roster, UnknownAgent, Why};
 use crate::clock;
 use crate::config::{AgentConfig, Agents, Config, Fault, LogConfig, Position, RealtimeConfig, Survey};
@@ -18,6 +20,7 @@ use crate::operator::{Detail, Language, Notice};
 use crate::output::print;
 use crate::rehearsal;
 use crate::tool::{Confirm, Lookup, Tool};
+use crate::webhook::Address;
 
 /// The characters of a token, in tenths: an average over Spanish and English text. A larger value would promise room that is
 /// not there, a smaller one would worry without reason.
@@ -61,6 +64,12 @@ pub enum Command {
     ///
     /// Takes as long as the recording, and costs what such a call costs. Tools are not carried out; they answer as in the recording.
     Replay(rehearsal::replay::Options),
+    /// List the messages about ended calls ([[after_call]]) that wait for their receivers or were given up, or send one again.
+    Webhooks {
+        /// The number of the message that the daemon is to send again, beginning with the first attempt.
+        #[arg(long, value_name = "ID")]
+        again: Option<i64>,
+    },
 }
 
 /// Reads a time.
@@ -99,6 +108,7 @@ pub async fn run(command: Command, stop: impl Future<Output = ()>) -> anyhow::Re
             let Some((config, guard)) = rehearsed(Needs::of(options.fake))? else { return Ok(1) };
             rehearsal::replay::run(&options, &config, guard.operator(), stop).await
         }
+        Command::Webhooks { again } => Ok(code(webhooks::run(&Survey::load(), again).await?)),
     }
 }
 
@@ -245,7 +255,7 @@ fn listed(name: &str, version: &str, realtime: &RealtimeConfig, tools: &[Arc<Too
     }
 }
 
-/// The lines about the tools and look-ups of an agent.
+/// The lines about the tools, look-ups and addresses of an agent.
 fn tools(agent: &AgentConfig) -> Vec<Notice> {
     let of_tool = |tool: &Arc<Tool>| Notice::AgentTool {
         name: tool.name.to_string(),
@@ -260,7 +270,13 @@ fn tools(agent: &AgentConfig) -> Vec<Notice> {
         name: lookup.name.to_string(),
         origin: lookup.request.target.origin.to_string(),
     };
-    agent.lookups.iter().map(of_lookup).chain(agent.tools.iter().map(of_tool)).collect()
+    let of_address = |address: &Address| Notice::AgentWebhook {
+        name: address.name.to_string(),
+        origin: address.origin.clone(),
+        words: if address.words { " words=true" } else { "" },
+    };
+    let tools = agent.lookups.iter().map(of_lookup).chain(agent.tools.iter().map(of_tool));
+    tools.chain(agent.after_call.iter().map(of_address)).collect()
 }
 
 /// The lines about when an agent takes calls.

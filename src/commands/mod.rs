@@ -8,6 +8,7 @@
 pub mod agents;
 pub mod config;
 mod purge;
+mod webhooks;
 
 use std::fmt;
 use std::io;
@@ -21,7 +22,7 @@ use clap::Subcommand;
 use tokio::sync::watch;
 
 use crate::access_log::{self, Line, Who};
-use crate::archive::Archive;
+use crate::archive::{Archive, OfAgentFiles};
 use crate::clock;
 use crate::config::{Agents, ArchiveConfig, LogConfig, RecordingsConfig, Survey};
 use crate::logging;
@@ -241,9 +242,9 @@ fn serve(settings: RecordingSettings, config: &ArchiveConfig, remarks: &[Notice]
     if retention.is_none() && settings.retention_days.is_some() {
         operator.say(&Notice::AgentRecordingsKept);
     }
-    let retention = watch::channel(retention).1;
+    let follows = OfAgentFiles { retention: watch::channel(retention).1, courier: None };
     let (recorder, clock) = (Box::new(|| None), clock::standing);
-    let archive = Archive::start(settings, config, operator, recorder, None, clock, retention)?;
+    let archive = Archive::start(settings, config, operator, recorder, None, clock, follows)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         use tokio::signal::unix::{SignalKind, signal};

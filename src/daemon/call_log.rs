@@ -59,9 +59,9 @@ pub(super) fn taken(row: Row, agent: &Agent, recorded_at: Option<DateTime<FixedO
 /// Whether the call log may hold words of a call: the arguments and results of its tools.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Words {
-    /// It may, if the transcript is recorded.
+    /// It may.
     Kept,
-    /// Recordings are encrypted. The call log is not.
+    /// The transcript is not recorded, or recordings are encrypted. The call log is not.
     LeftOut,
 }
 

@@ -15,6 +15,7 @@ use super::backlog::Backlog;
 use super::call_log::Words;
 use super::call_task::{Io, Spent};
 use super::known::known;
+use super::messages::messages;
 use super::tools::Jobs;
 use super::{Daemon, Done, call_log, call_task};
 use crate::ari::ChannelId;
@@ -227,11 +228,18 @@ impl Daemon {
         if let Some(Live { row, port, .. }) = self.live.remove(&caller) {
             self.ports.give_back(now(), port);
             let is_sealed = self.config.recordings.recipient.is_some();
-            let words = if is_sealed { Words::LeftOut } else { Words::Kept };
-            self.log.offer(match &ended {
-                Ok((_, (report, _))) => call_log::ended(*row, report, words),
-                Err(_) => call_log::lost(*row, wall()),
-            });
+            let (row, report) = match &ended {
+                Ok((_, (report, _))) => {
+                    let is_kept = report.keep.transcript && !is_sealed;
+                    let words = if is_kept { Words::Kept } else { Words::LeftOut };
+                    (call_log::ended(*row, report, words), Some(report))
+                }
+                Err(_) => (call_log::lost(*row, wall()), None),
+            };
+            let of_file = self.config.agents.find(&row.agent);
+            let addresses = of_file.map(|agent| agent.after_call.as_slice()).unwrap_or_default();
+            let messages = messages(&row, report, addresses, *wall().offset());
+            self.log.offer_ended(row, messages);
         }
         match ended {
             Ok((_, (report, writing))) => {

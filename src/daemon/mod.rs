@@ -18,6 +18,7 @@
 //! | `lock` | keeps a second daemon from the application of the first |
 //! | `known` | what is known of a call when it begins |
 //! | `tools` | the tools that calls ask for |
+//! | `messages` | the messages about a call that has ended |
 //! | `ticks` | how often the clock of a call was late |
 //! | `service_manager` | what systemd is told |
 
@@ -28,6 +29,7 @@ mod calls;
 mod endpoints;
 pub mod known;
 pub mod lock;
+mod messages;
 mod reload;
 mod rules;
 mod service_manager;
@@ -80,6 +82,7 @@ use crate::recordings::Recorder;
 use crate::recordings::retention::OfAgents;
 use crate::registry::Log;
 use crate::units::MicroUsd;
+use crate::webhook::Addresses;
 
 /// The number of reports of Asterisk that may wait for the loop.
 const ARI_NEWS: usize = 1_024;
@@ -122,6 +125,8 @@ struct Daemon {
     log: Log,
     /// For how many days the recordings of agents are kept; the archive goes by it.
     retention: watch::Sender<Option<OfAgents>>,
+    /// Where messages about ended calls go; the archive sends them.
+    addresses: watch::Sender<Addresses>,
     /// This machine, as the call log names it.
     host: String,
 }

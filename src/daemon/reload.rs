@@ -41,6 +41,8 @@ impl Daemon {
             *known = retention;
             is_new
         });
+        // Also if nothing has changed: whoever sends messages tries an address again that was gone for good.
+        self.addresses.send_replace(self.config.agents.addresses());
         self.feed(Input::Reload(Box::new(rules(&self.config, self.own_networks.as_deref()))));
         self.operator.say(&Notice::ConfigurationReloaded);
         if !fixed.is_empty() {

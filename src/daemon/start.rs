@@ -15,7 +15,8 @@ use super::call_task::Admission;
 use super::endpoints::Endpoints;
 use super::rules::rules;
 use super::{Daemon, Reload, call_log, moment};
-use crate::archive::recording;
+use crate::archive::webhooks::Courier;
+use crate::archive::{OfAgentFiles, recording};
 use crate::clock::wall;
 use crate::config::{AsteriskConfig, Config};
 use crate::exchange::Exchange;
@@ -28,6 +29,8 @@ use crate::net::tls;
 use crate::net::tools::ToolClient;
 use crate::operator::Notice;
 use crate::peers::{ari_headers, ari_rest, events_url, media_networks};
+use crate::recordings::retention::OfAgents;
+use crate::webhook::Addresses;
 
 /// The number of messages from calls that may wait for the loop. If more come, reports about OpenAI are dropped, because
 /// they would repeat those that wait, and the calls send their costs again.
@@ -50,7 +53,7 @@ pub async fn run(
     let again = Arc::new(Notify::new());
     let link = link(asterisk, &tls, &again)?;
     let tools = ToolClient::new(&tls).context("the client of tools")?;
-    let endpoints = Endpoints::new(&config, tls)?;
+    let endpoints = Endpoints::new(&config, Arc::clone(&tls))?;
     operator.say(&started(&config));
     let own_networks = media_networks::own(asterisk, &config.media).await;
     let rules = rules(&config, own_networks.as_deref());
@@ -59,9 +62,9 @@ pub async fn run(
     let (readiness, known) = watch::channel(exchange.readiness());
     let board = Board::default();
     let view = live::Daemon { readiness: known, board: board.clone() };
-    let (retention, of_agents) = watch::channel(config.agents.retention());
+    let (retention, addresses, follows) = follows(&config, &tls)?;
     let (archive, recorder) =
-        recording::start(&config, operator, view, of_agents).context("the archive of recordings")?;
+        recording::start(&config, operator, view, follows).context("the archive of recordings")?;
     let (tell, told) = mpsc::channel(TOLD);
     let mut daemon = Daemon {
         ports: PortPool::new(config.media.ports.clone()),
@@ -86,6 +89,7 @@ pub async fn run(
         recorder,
         log: archive.log(),
         retention,
+        addresses,
         host: call_log::host(),
     };
     let earlier = archive.spent_before(wall(), &daemon.host);
@@ -96,6 +100,18 @@ pub async fn run(
     recording::stop(recorder, archive).await;
     operator.say(&Notice::DaemonStopped);
     Ok(())
+}
+
+/// The ends through which the archive learns what the files of the agents say, and what it gets of them.
+fn follows(
+    config: &Config,
+    tls: &ClientConfig,
+) -> anyhow::Result<(watch::Sender<Option<OfAgents>>, watch::Sender<Addresses>, OfAgentFiles)> {
+    let (retention, of_agents) = watch::channel(config.agents.retention());
+    let (addresses, of_webhooks) = watch::channel(config.agents.addresses());
+    let client = ToolClient::new(tls).context("the client of webhooks")?;
+    let courier = Courier { client, addresses: of_webhooks };
+    Ok((retention, addresses, OfAgentFiles { retention: of_agents, courier: Some(courier) }))
 }
 
 /// The first line of every run.

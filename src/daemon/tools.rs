@@ -168,7 +168,7 @@ pub async fn carry_out(
         idempotent: tool.idempotency.is_some(),
         timeout: tool.timeout,
     };
-    let Carried { result, attempts } = client.carry_out(&errand).await;
+    let Carried { result, attempts, .. } = client.carry_out(&errand).await;
     let outcome = match result {
         Ok(response) => {
             let mapped = tool.outcome(&response, &facts, arguments, &known.masks());

@@ -4,6 +4,8 @@
 //! Labels hold only words of the program and of the configuration. Callers and servers therefore cannot create new
 //! series, and the metrics contain nothing about any person.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
@@ -19,6 +21,7 @@ use crate::exchange::readiness::AsteriskLink;
 use crate::live::Totals;
 use crate::machine::process::Process;
 use crate::registry::Backlog;
+use crate::registry::outbox::{Counts, Tally};
 use crate::units::ByteCount;
 
 /// Returns the daemon's metrics for Prometheus.
@@ -52,6 +55,8 @@ pub(super) async fn metrics(
         recorder(&mut ours, health);
     }
     call_log(&mut ours, api.log().backlog(), api.calls().undelivered().await);
+    let outbox = api.log().outbox();
+    webhooks(&mut ours, outbox.tally(), outbox.counted_at_once().await);
     let started = api.0.started.timestamp_millis() as f64 / 1_000.0;
     let text = ours.into_text() + &of_process(process, started);
     Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response())
@@ -227,6 +232,21 @@ fn call_log(to: &mut Exposition, Backlog { waiting, lost }: Backlog, undelivered
         let help = "Rows in the file that the database server has not confirmed.";
         to.gauge("call_log_undelivered_rows", help, rows);
     }
+}
+
+/// The messages about ended calls. The counts are missing if the file does not answer at once.
+fn webhooks(to: &mut Exposition, tally: &Tally, counts: Option<Counts>) {
+    if let Some(Counts { waiting, .. }) = counts {
+        let help = "Messages about ended calls that wait for their next attempt.";
+        to.gauge("webhooks_pending", help, waiting);
+    }
+    let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
+    let help = "Messages about ended calls that their receivers have.";
+    to.counter("webhooks_sent_total", help, of(&tally.sent));
+    let help = "Attempts to deliver such messages that failed.";
+    to.counter("webhooks_failed_total", help, of(&tally.failed));
+    let help = "Such messages that were given up, or found no room.";
+    to.counter("webhooks_dead_total", help, of(&tally.dead));
 }
 
 /// The standard metrics of a process, under the names that all Prometheus clients use.

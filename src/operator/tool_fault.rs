@@ -71,6 +71,25 @@ pub enum SectionFault {
         /// How many turns they may have.
         most: usize,
     },
+    /// A template in the URL of a webhook.
+    UrlTemplate,
+    /// The text is not the name of a secret in template brackets.
+    SecretReference,
+    /// The secret is no key of Standard Webhooks.
+    WebhookKey {
+        /// The name of the secret.
+        name: String,
+    },
+    /// Two addresses of an agent have the same name.
+    AddressTaken {
+        /// The name.
+        name: Detail,
+    },
+    /// Data of calls would be sent without encryption to a host that may be anywhere.
+    WebhookInPlainText {
+        /// The host.
+        host: String,
+    },
     /// There are more tools or look-ups than there may be.
     TooMany {
         /// The key.
@@ -113,6 +132,21 @@ impl Said for SectionFault {
             Self::Misfit { tool, reason } => say(
                 format!("{tool} no se puede llamar así: {reason}"),
                 format!("{tool} cannot be called like this: {reason}")),
+            Self::UrlTemplate => say(
+                "url debe ser literal, sin plantillas: los datos de la llamada van en el aviso".into(),
+                "url must be literal, without templates: the data of the call are in the message".into()),
+            Self::SecretReference => say(
+                "debe ser {{ secret.NOMBRE }}: el secreto no se escribe en el archivo".into(),
+                "it must be {{ secret.NAME }}: the secret is not written into the file".into()),
+            Self::WebhookKey { name } => say(
+                format!("el secreto {name} debe ser whsec_ y de 24 a 64 bytes en Base64. Uno nuevo: echo whsec_$(openssl rand -base64 32)"),
+                format!("the secret {name} must be whsec_ and 24 to 64 bytes in Base64. A new one: echo whsec_$(openssl rand -base64 32)")),
+            Self::AddressTaken { name } => say(
+                format!("el agente ya tiene una dirección {name}: dé a cada una su propio name"),
+                format!("the agent already has an address {name}: give each of them a name of its own")),
+            Self::WebhookInPlainText { host } => say(
+                format!("enviaría datos de llamadas sin cifrar a {host}, que no es de la red propia: use https"),
+                format!("it would send data of calls without encryption to {host}, which is not in your own network: use https")),
             Self::TooMany { key, most } => say(
                 format!("hay más de {most} [[{key}]]"),
                 format!("there are more than {most} [[{key}]]")),

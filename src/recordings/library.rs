@@ -69,6 +69,12 @@ impl Library {
         Self { settings }
     }
 
+    /// For how many days recordings are kept whose agents have no period of their own. `None`: for ever.
+    #[must_use]
+    pub fn retention_days(&self) -> Option<u32> {
+        self.settings.retention_days
+    }
+
     /// The folder of the recordings.
     #[must_use]
     pub fn folder(&self) -> &Path {

@@ -23,6 +23,7 @@
 //! | `live`, `track` | the folder of an unfinished recording; its files, plain or encrypted |
 //! | `log`, `story` | the lines of the log, and the call that they describe when folded |
 //! | `finish`, `conversation`, `summary` | the finished files |
+//! | `ended` | the conversation of a call that has ended, whatever is recorded of it |
 //! | `recover` | what a start does after a crash |
 //! | `seal`, `age` | encryption in the file format of age |
 //! | `file` | opening only regular files, and reading no more than fits into memory |
@@ -38,6 +39,7 @@ mod audio;
 mod clerk;
 mod conversation;
 mod delete;
+mod ended;
 mod error;
 pub(crate) mod file;
 mod finish;
@@ -64,6 +66,7 @@ use std::sync::Arc;
 use chrono::{FixedOffset, NaiveDateTime};
 
 pub use audio::{Audio, Side};
+pub use ended::EndedCall;
 pub use error::LibraryError;
 pub use id::{IdError, Part, RecordingId};
 pub use library::{Document, Library, OfCaller};

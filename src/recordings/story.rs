@@ -43,6 +43,13 @@ impl Story {
         story
     }
 
+    /// Folds lines that are in memory.
+    pub(super) fn of(opened: Opened, lines: impl IntoIterator<Item = Line>) -> Self {
+        let mut story = Self::new(opened);
+        lines.into_iter().for_each(|line| story.apply(line));
+        story
+    }
+
     fn new(opened: Opened) -> Self {
         Self {
             opened,

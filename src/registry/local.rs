@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 use sqlx::{AssertSqlSafe, FromRow};
 
+use super::message::{self, Message};
 use super::row::{self, COLUMNS, Cells as _, PERSONAL, Row};
 use super::{Column, RegistryError, Whose};
 use crate::end_reason::EndReason;
@@ -16,7 +18,12 @@ const MIGRATIONS: Migrations = &[
     (2, "a row for each stay", include_str!("0002_stays.sqlite.sql")),
     (3, "the version of the agent", include_str!("0003_agent_version.sqlite.sql")),
     (4, "the tools of a call", include_str!("0004_tools.sqlite.sql")),
+    (5, "the outbox", include_str!("0005_outbox.sqlite.sql")),
 ];
+
+/// How long counting the file's rows may take. Prometheus waits 10 s for all metrics and should get the others. A
+/// shorter time drops the figure when the disk is busy.
+pub(super) const AT_ONCE: Duration = Duration::from_secs(2);
 
 /// The SQLite file of the call log. Clones share the database and are cheap.
 #[derive(Debug, Clone)]
@@ -31,6 +38,7 @@ pub(super) struct Local {
 #[derive(Debug)]
 pub(super) enum Change<'a> {
     Put(&'a Row),
+    Send(&'a Message),
     Erase(&'a Whose),
 }
 
@@ -98,9 +106,17 @@ impl Local {
         open.clone().ok_or(RegistryError::Closed)
     }
 
+    /// Opens the file for a process beside the daemon: a damaged file is left to the daemon.
+    pub(super) async fn open_beside(&self) -> Result<(), RegistryError> {
+        let pool = sqlite::open(&self.path, MIGRATIONS, Commit::Durable).await?;
+        *self.open.write().unwrap_or_else(PoisonError::into_inner) = Some(pool);
+        Ok(())
+    }
+
     /// Writes all changes in their order, or none of them. Once this function has returned, the changes survive a
-    /// power cut.
-    pub(super) async fn write(&self, changes: &[Change<'_>]) -> Result<(), RegistryError> {
+    /// power cut. Returns the number of messages for which the outbox has no room.
+    pub(super) async fn write(&self, changes: &[Change<'_>]) -> Result<u64, RegistryError> {
+        let mut refused = 0;
         let mut transaction = self.pool()?.begin().await?;
         for change in changes {
             match change {
@@ -108,10 +124,15 @@ impl Local {
                     let query = sqlx::query(AssertSqlSafe(upsert()));
                     row::bind(query, &row.values()).execute(&mut *transaction).await?;
                 }
+                Change::Send(message) => {
+                    refused += u64::from(!message::insert(&mut transaction, message).await?);
+                }
                 Change::Erase(whose) => {
                     for (column, value) in whose.sought() {
-                        let erase = sqlx::query(AssertSqlSafe(erase(column)));
-                        erase.bind(value).execute(&mut *transaction).await?;
+                        for sql in [erase(column), message::erase(column)] {
+                            let erase = sqlx::query(AssertSqlSafe(sql));
+                            erase.bind(value).execute(&mut *transaction).await?;
+                        }
                         if self.forwards {
                             let remember = sqlx::query(AssertSqlSafe(remember(column)));
                             remember.bind(value).execute(&mut *transaction).await?;
@@ -121,7 +142,7 @@ impl Local {
             }
         }
         transaction.commit().await?;
-        Ok(())
+        Ok(refused)
     }
 
     /// Empties the write-ahead log beside the file, so that a copy of the file is complete and nothing of the erased

@@ -23,8 +23,11 @@
 //! | `server` | MySQL: where it is, upserts, erasures |
 //! | `writer` | [`Log`], and the task behind it |
 //! | `reader`, `stats` | [`Reader`]: lists, one call, sums |
+//! | `message`, `outbox` | a message about an ended call; [`outbox::Outbox`]: those that wait for their receivers |
 
 mod local;
+mod message;
+pub mod outbox;
 mod reader;
 mod row;
 mod server;

@@ -2,13 +2,12 @@
 //! wait in the file are a fragment that nobody should mistake for the whole log. Without a server, the file is asked.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use sqlx::mysql::{MySqlPool, MySqlRow};
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 use sqlx::{AssertSqlSafe, FromRow};
 
-use super::local::Local;
+use super::local::{AT_ONCE, Local};
 use super::row::{self, COLUMNS, Row, Value};
 use super::server::{ANSWER, Remote};
 use super::stats::{self, Sums};
@@ -16,10 +15,6 @@ use super::{Column, RegistryError, Whose, stats::Asked};
 use crate::number::Sought;
 use crate::paging::{self, Cursor, CursorForm, Page};
 use crate::units::MicroUsd;
-
-/// How long counting the file's rows may take. Prometheus waits 10 s for all metrics and should get the others. A
-/// shorter time drops the figure when the disk is busy.
-const AT_ONCE: Duration = Duration::from_secs(2);
 
 /// The number of values in one query. SQLite permits 32 766. A smaller value only causes more queries.
 const AT_A_TIME: usize = 500;

@@ -15,6 +15,7 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::sync::{Notify, oneshot};
 
 use super::local::{Change, Local};
+use super::outbox::{self, Message, Outbox};
 use super::server::{ANSWER, Remote};
 use super::{Opener, RegistryError, Row, Whose};
 use crate::net::backoff::Backoff;
@@ -42,7 +43,7 @@ const ERASE: Duration = Duration::from_secs(10);
 const LAST: Duration = Duration::from_secs(2);
 
 enum Order {
-    Row(Box<Row>),
+    Row(Box<Row>, Vec<Message>),
     Erase(Whose, oneshot::Sender<()>),
 }
 
@@ -60,15 +61,27 @@ pub struct Backlog {
 pub struct Log {
     queue: Sender<Order>,
     lost: Arc<AtomicU64>,
+    outbox: Outbox,
 }
 
 impl Log {
     /// Offers the row of a call that has arrived, or a newer version of this row with the same key. If the queue is
     /// full, the row is counted as lost and the operator is told.
     pub fn offer(&self, row: Row) {
-        if self.queue.try_send(Order::Row(Box::new(row))).is_err() {
+        self.offer_ended(row, Vec::new());
+    }
+
+    /// The same for the row of a call that has ended, together with the messages about it: both are written, or neither.
+    pub fn offer_ended(&self, row: Row, messages: Vec<Message>) {
+        if self.queue.try_send(Order::Row(Box::new(row), messages)).is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// The messages that wait for their receivers.
+    #[must_use]
+    pub fn outbox(&self) -> Outbox {
+        self.outbox.clone()
     }
 
     /// The state of the queue before the file.
@@ -102,6 +115,7 @@ pub struct Writer {
     opener: Opener,
     inbox: Receiver<Order>,
     lost: Arc<AtomicU64>,
+    outbox: Outbox,
     tell: Tell,
 }
 
@@ -109,20 +123,22 @@ impl Writer {
     pub(super) fn new(local: Local, server: Option<Remote>, opener: Opener, tell: Tell) -> (Log, Self) {
         let (queue, inbox) = mpsc::channel(QUEUE);
         let lost = Arc::new(AtomicU64::new(0));
-        let log = Log { queue, lost: Arc::clone(&lost) };
-        (log, Self { local, server, opener, inbox, lost, tell })
+        let outbox = Outbox::new(local.clone());
+        let log = Log { queue, lost: Arc::clone(&lost), outbox: outbox.clone() };
+        (log, Self { local, server, opener, inbox, lost, outbox, tell })
     }
 
     /// Writes and delivers rows until the last [`Log`] has been dropped and everything that it offered is in the
     /// file.
     pub async fn run(self) {
-        let Self { local, server, opener, inbox, lost, tell } = self;
+        let Self { local, server, opener, inbox, lost, outbox, tell } = self;
         let ends_cut_off = opener == Opener::Daemon;
         let written = Notify::new();
         let mut disk = Disk {
             local: &local,
             inbox,
             lost: &lost,
+            outbox: &outbox,
             said: 0,
             tell: &tell,
             failing: false,
@@ -155,6 +171,7 @@ struct Disk<'a> {
     local: &'a Local,
     inbox: Receiver<Order>,
     lost: &'a AtomicU64,
+    outbox: &'a Outbox,
     /// The number of lost rows that the operator has been told of.
     said: u64,
     tell: &'a Tell,
@@ -214,17 +231,25 @@ impl Disk<'_> {
         if !self.local.stands() {
             self.open().await?;
         }
-        let changes: Vec<_> = news
-            .iter()
-            .map(|news| match news {
-                Order::Row(row) => Change::Put(row),
-                Order::Erase(whose, _) => Change::Erase(whose),
-            })
-            .collect();
-        if let Err(error) = self.local.write(&changes).await {
-            // The next attempt opens the file again and finds out what is wrong with it.
-            self.local.close().await;
-            return Err(error);
+        let mut changes = Vec::with_capacity(news.len());
+        for news in &*news {
+            match news {
+                Order::Row(row, messages) => {
+                    changes.push(Change::Put(row));
+                    changes.extend(messages.iter().map(Change::Send));
+                }
+                Order::Erase(whose, _) => changes.push(Change::Erase(whose)),
+            }
+        }
+        let has_messages = changes.iter().any(|change| matches!(change, Change::Send(_)));
+        match self.local.write(&changes).await {
+            Ok(refused) if has_messages => self.outbox_grew(refused),
+            Ok(_) => {}
+            Err(error) => {
+                // The next attempt opens the file again and finds out what is wrong with it.
+                self.local.close().await;
+                return Err(error);
+            }
         }
         self.settled = false;
         if news.iter().any(|news| matches!(news, Order::Erase(..))) {
@@ -240,6 +265,14 @@ impl Disk<'_> {
             (self.tell)(Notice::CallLogResumed { path: self.path() });
         }
         Ok(())
+    }
+
+    /// Messages have come into the outbox. For so many there was no room.
+    fn outbox_grew(&self, refused: u64) {
+        self.outbox.grew(refused);
+        if refused > 0 {
+            (self.tell)(Notice::WebhooksFull { messages: refused, most: outbox::MOST });
+        }
     }
 
     async fn open(&mut self) -> Result<(), RegistryError> {
@@ -271,7 +304,7 @@ impl Disk<'_> {
         self.say_lost();
         let (mut rows, mut calls) = (0, HashSet::new());
         let mut count = |news: &Order| {
-            if let Order::Row(row) = news {
+            if let Order::Row(row, _) = news {
                 rows += 1;
                 calls.insert(row.row_id.clone());
             }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// The floors, lowest first. A module may use lower floors and its own folder. Every module has a floor, and the table in
 /// `src/lib.rs` shows the same floors.
 const FLOORS: [&[&str]; 17] = [
-    &["agents", "end_reason", "media", "number", "paging", "tool", "units"],
+    &["agents", "end_reason", "media", "number", "paging", "tool", "units", "webhook"],
     &["operator"],
     &["ari", "realtime"],
     &["call"],

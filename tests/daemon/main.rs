@@ -52,4 +52,5 @@ mod tls;
 mod tools;
 mod torn;
 mod transferred;
+mod webhooks;
 mod world;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use openai_inbound_calls::archive::Archive;
+use openai_inbound_calls::archive::{Archive, OfAgentFiles};
 use openai_inbound_calls::call::record::Keep;
 use openai_inbound_calls::clock::Clock;
 use openai_inbound_calls::clock::{now, wall};
@@ -86,9 +86,9 @@ impl World {
         };
         let operator = Operator::new(Language::English);
         let (recorder, clock) = (Box::new(|| None), || Clock::Synchronised);
-        let of_agents = tokio::sync::watch::channel(None).1;
-        let mut archive = Archive::start(recordings, &config, operator, recorder, None, clock, of_agents)
-            .expect("it starts");
+        let follows = OfAgentFiles { retention: tokio::sync::watch::channel(None).1, courier: None };
+        let mut archive =
+            Archive::start(recordings, &config, operator, recorder, None, clock, follows).expect("it starts");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let address = runtime.block_on(archive.address()).expect("it listens");
         let log = archive.log();

@@ -16,4 +16,5 @@ mod file;
 mod mariadb;
 mod migration;
 mod outage;
+mod outbox;
 mod world;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use openai_inbound_calls::archive::Archive;
+use openai_inbound_calls::archive::{Archive, OfAgentFiles};
 use openai_inbound_calls::ari::ChannelId;
 use openai_inbound_calls::call::record::{Keep, Opening};
 use openai_inbound_calls::clock::Clock;
@@ -113,9 +113,10 @@ impl World {
         let ask =
             move || recorder.as_ref().map(|health| *health.lock().unwrap_or_else(PoisonError::into_inner));
         let operator = Operator::new(Language::English);
-        let of_agents = of_agents.unwrap_or_else(|| watch::channel(Some(OfAgents::new())).1);
+        let retention = of_agents.unwrap_or_else(|| watch::channel(Some(OfAgents::new())).1);
+        let follows = OfAgentFiles { retention, courier: None };
         let mut archive =
-            Archive::start(recordings, &config, operator, Box::new(ask), daemon, clock, of_agents).unwrap();
+            Archive::start(recordings, &config, operator, Box::new(ask), daemon, clock, follows).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let address = runtime.block_on(archive.address()).unwrap();
         let world = Self { folder, address, archive: Some(archive) };

@@ -223,25 +223,27 @@ impl Call {
         }
     }
 
-    /// Records a call of a tool that was carried out.
+    /// Keeps a call of a tool that was carried out, and records it.
     fn record_tool(&mut self, begun: &Begun, at: Instant, outcome: &Outcome, attempts: u32) {
-        let keep = self.settings.keep;
-        // Arguments and results are words.
-        let words = |text: String| keep.transcript.then_some(text);
         let entry = ToolEntry {
             at: at - self.born,
             name: begun.tool.name.to_string(),
-            arguments: words(begun.tool.parameters.masked(&begun.arguments).to_string()),
+            arguments: Some(begun.tool.parameters.masked(&begun.arguments).to_string()),
             outcome: outcome.code(),
-            answer: words(outcome.text()),
+            answer: Some(outcome.text()),
             took: self.now - at,
             attempts,
             agreed_in_turn: begun.agreed_in_turn,
         };
-        self.tools.tally.count(&begun.tool.name, entry.outcome, Some(entry.took));
-        self.tools.tally.keep(entry.clone());
-        if keep.events || keep.transcript {
-            self.outputs.push(Output::Record(Entry::Tool(Box::new(entry))));
+        let keep = self.settings.keep;
+        if keep.transcript {
+            self.outputs.push(Output::Record(Entry::Tool(Box::new(entry.clone()))));
+        } else if keep.events {
+            // Arguments and results are words.
+            let without_words = ToolEntry { arguments: None, answer: None, ..entry.clone() };
+            self.outputs.push(Output::Record(Entry::Tool(Box::new(without_words))));
         }
+        self.tools.tally.count(&begun.tool.name, entry.outcome, Some(entry.took));
+        self.tools.tally.keep(entry);
     }
 }

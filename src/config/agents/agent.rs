@@ -22,6 +22,7 @@ use crate::config::{CallsConfig, Problem, RealtimeConfig, Secret, Variables, pri
 use crate::operator::{AgentFault, Detail, Notice};
 use crate::tool::{Lookup, Template, Tool};
 use crate::units::MicroUsd;
+use crate::webhook::Address;
 
 /// An agent of a file.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,7 +48,9 @@ pub struct AgentConfig {
     pub tools: Vec<Arc<Tool>>,
     /// What is looked up while a call begins.
     pub lookups: Vec<Arc<Lookup>>,
-    /// The secrets that the tools and look-ups send, by name.
+    /// Where messages about its ended calls go.
+    pub after_call: Vec<Address>,
+    /// The secrets of the tools, look-ups and addresses, by name.
     pub secrets: BTreeMap<String, Secret>,
     /// What callers say, and which tool the model must then call.
     pub examples: Vec<Arc<Example>>,
@@ -114,12 +117,12 @@ pub(super) fn agent(source: &Source, shared: &[Shared], environment: Variables<'
     if let (Some(realtime), Some(calls)) = (&realtime, &calls) {
         reader.remarks.extend(prices::remarks(realtime, calls));
     }
-    let Reader { problems, remarks, .. } = reader;
+    let Reader { problems, mut remarks, .. } = reader;
+    remarks.extend(of_webhooks(&kit.after_call, environment));
     for problem in problems {
         value_fault(&mut file, &overlay, source, problem);
     }
-    let known = calls::destinations(&mut Reader::new(environment));
-    let destinations = known.map(|known| destinations(&mut file, transfers, known));
+    let destinations = destinations(&mut file, transfers, environment);
     let config = (|| {
         let calls = calls?;
         let sets = |variable: &str| overlay.value(variable).is_some();
@@ -134,6 +137,7 @@ pub(super) fn agent(source: &Source, shared: &[Shared], environment: Variables<'
             greeting,
             tools: kit.tools,
             lookups: kit.lookups,
+            after_call: kit.after_call,
             secrets: secrets.into_used(),
             examples,
         })
@@ -217,9 +221,10 @@ fn value_fault(file: &mut File<'_>, overlay: &Overlay, source: &Source, problem:
 fn destinations(
     file: &mut File<'_>,
     transfers: Option<Vec<(Place, String)>>,
-    all: Vec<Destination>,
-) -> Vec<Destination> {
-    let Some(transfers) = transfers else { return all };
+    environment: Variables<'_>,
+) -> Option<Vec<Destination>> {
+    let all = calls::destinations(&mut Reader::new(environment))?;
+    let Some(transfers) = transfers else { return Some(all) };
     let mut chosen: Vec<Destination> = Vec::new();
     for (place, name) in transfers {
         match all.iter().find(|known| known.name.eq_ignore_ascii_case(name.trim())) {
@@ -232,5 +237,12 @@ fn destinations(
             }
         }
     }
-    chosen
+    Some(chosen)
+}
+
+/// What an operator should know about the addresses: words wait there without encryption although recordings are encrypted.
+fn of_webhooks(addresses: &[Address], environment: Variables<'_>) -> Vec<Notice> {
+    let encrypts = environment("RECORDINGS_RECIPIENT").is_some_and(|recipient| !recipient.trim().is_empty());
+    let with_words = addresses.iter().filter(|address| encrypts && address.words);
+    with_words.map(|address| Notice::AgentWordsUnencrypted { address: address.origin.clone() }).collect()
 }

@@ -98,6 +98,18 @@ impl<'a> File<'a> {
         Some((span, text))
     }
 
+    /// The value of a key that is `true` or `false`. Without the key, it is false.
+    pub(super) fn flag(&mut self, key: &'static str) -> bool {
+        match self.get(key) {
+            None => false,
+            Some((_, DeValue::Boolean(word))) => word,
+            Some((place, _)) => {
+                self.fault(place, AgentFault::Kind { key, wanted: ValueKind::Bool });
+                false
+            }
+        }
+    }
+
     /// The tables below lines with the key in double brackets, each as a file of its own with its own faults.
     pub(super) fn sections(&mut self, key: &'static str, most: usize) -> Vec<Self> {
         let Some((span, value)) = self.get(key) else { return Vec::new() };

@@ -18,8 +18,10 @@
 //! | `agent` | one agent |
 //! | `tools`, `request`, `secrets` | its tools and look-ups, their requests with the templates in them, and the secrets that they send |
 //! | `examples` | what callers say, and which tool the model must then call |
+//! | `after_call` | where messages about ended calls go |
 //! | `together` | what must hold among all agents |
 
+mod after_call;
 mod agent;
 mod examples;
 mod file;
@@ -46,6 +48,7 @@ use super::reader::Reader;
 use crate::agents::Roster;
 use crate::operator::{Allowed, Detail, Notice};
 use crate::recordings::retention::OfAgents;
+use crate::webhook::Addresses;
 
 /// The agents of `AGENTS_DIR`. Without this variable there are none: the environment describes the only agent.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -135,6 +138,16 @@ impl Agents {
     pub fn retention(&self) -> Option<OfAgents> {
         let days = |agent: &AgentConfig| Some((Arc::clone(&agent.name), agent.retention_days?));
         (self.all.len() == self.roster.entries().len()).then(|| self.all.iter().filter_map(days).collect())
+    }
+
+    /// Where messages about ended calls go.
+    #[must_use]
+    pub fn addresses(&self) -> Addresses {
+        let of_agent = |agent: &AgentConfig| {
+            let name = Arc::clone(&agent.name);
+            agent.after_call.clone().into_iter().map(move |address| (Arc::clone(&name), address))
+        };
+        self.all.iter().flat_map(of_agent).collect()
     }
 
     /// The names of all agents in files.

@@ -29,7 +29,7 @@ impl<'a> Secrets<'a> {
     ///
     /// # Errors
     /// It is not there, or cannot be sent.
-    pub(super) fn find(&self, name: &str) -> Result<(), SecretFault> {
+    pub(super) fn find(&self, name: &str) -> Result<Secret, SecretFault> {
         // Whoever writes files of agents is trusted with the words of the assistant, and not with the daemon.
         if variables::find(name).is_some() {
             return Err(SecretFault::OfDaemon);
@@ -42,8 +42,9 @@ impl<'a> Secrets<'a> {
         if value.len() as u64 > SECRET_BYTES || value.chars().any(char::is_control) {
             return Err(SecretFault::Unusable);
         }
-        self.used.borrow_mut().insert(name.to_owned(), Secret::new(value));
-        Ok(())
+        let secret = Secret::new(value);
+        self.used.borrow_mut().insert(name.to_owned(), secret.clone());
+        Ok(secret)
     }
 
     /// Reads the file of a credential. The end of its last line does not count.

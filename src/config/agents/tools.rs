@@ -10,15 +10,16 @@ use toml::de::DeValue;
 
 use super::file::File;
 use super::folder::Shared;
-use super::keys;
 use super::request::{self, Known, json, members};
 use super::secrets::Secrets;
+use super::{after_call, keys};
 use crate::config::fault::Fault;
 use crate::operator::{AgentFault, Allowed, Detail, Found, SectionFault, ValueKind};
 use crate::tool::{
     self, Confirm, DESCRIPTION_CHARS, Effect, Lookup, Mapping, Parameters, Template, Tool, ToolFault,
     header_name, parameter_name,
 };
+use crate::webhook::Address;
 
 /// The most tools of an agent. All of them are in each request to the model, which chooses worse among more.
 const MOST_TOOLS: usize = 64;
@@ -42,27 +43,34 @@ const TOOL_KEYS: [&str; 12] = [
 /// The keys of a look-up.
 const LOOKUP_KEYS: [&str; 3] = ["name", "patience", "result"];
 /// The keys of a file that agents share.
-const SHARED_KEYS: [&str; 2] = ["tool", "lookup"];
+const SHARED_KEYS: [&str; 3] = ["tool", "lookup", "after_call"];
 
 /// What an agent can do beside talking.
 pub(super) struct Kit {
     pub(super) tools: Vec<Arc<Tool>>,
     pub(super) lookups: Vec<Arc<Lookup>>,
+    /// Where messages about its ended calls go.
+    pub(super) after_call: Vec<Address>,
     /// The names of the look-ups, also of those with faults.
     pub(super) names: Vec<String>,
     /// The faults in files that the agent uses.
     pub(super) faults: Vec<Fault>,
 }
 
-/// The tools and look-ups in one file, still to be read.
+/// The tools, look-ups and addresses in one file, still to be read.
 struct Sections<'a> {
     tools: Vec<File<'a>>,
     lookups: Vec<File<'a>>,
+    addresses: Vec<File<'a>>,
 }
 
 impl<'a> Sections<'a> {
     fn take(file: &mut File<'a>) -> Self {
-        Self { tools: file.sections("tool", MOST_TOOLS), lookups: file.sections("lookup", MOST_LOOKUPS) }
+        Self {
+            tools: file.sections("tool", MOST_TOOLS),
+            lookups: file.sections("lookup", MOST_LOOKUPS),
+            addresses: file.sections("after_call", after_call::MOST),
+        }
     }
 }
 
@@ -99,6 +107,7 @@ pub(super) fn tools<'a>(file: &mut File<'a>, agent: &str, used: &[&'a Shared], s
     let names = names(agent, sections.iter_mut().flat_map(|section| &mut section.lookups), is_of_lookup);
     drop(self::names(agent, sections.iter_mut().flat_map(|section| &mut section.tools), tool::is_name));
     let (mut tools, mut lookups) = (Vec::new(), Vec::new());
+    let (mut addresses, mut taken) = (Vec::new(), Vec::new());
     for (index, section) in sections.into_iter().enumerate() {
         let faults = if index == 0 { &mut file.faults } else { &mut faults };
         for mut section in section.lookups {
@@ -109,8 +118,12 @@ pub(super) fn tools<'a>(file: &mut File<'a>, agent: &str, used: &[&'a Shared], s
             tools.extend(tool(&mut section, &names, secrets).map(Arc::new));
             faults.extend(section.faults);
         }
+        for mut section in section.addresses {
+            addresses.extend(after_call::address(&mut section, secrets, &mut taken));
+            faults.extend(section.faults);
+        }
     }
-    Kit { tools, lookups, names, faults }
+    Kit { tools, lookups, after_call: addresses, names, faults }
 }
 
 /// The names of these sections. A name that cannot be used, or that exists already, is a fault.
@@ -161,7 +174,7 @@ fn tool(file: &mut File<'_>, lookups: &[String], secrets: &Secrets<'_>) -> Optio
     let effect = word(file, "effect", &["write", "read"], [Effect::Write, Effect::Read]);
     let confirm = word(file, "confirm", &["caller"], [Confirm::Caller]);
     let idempotency = idempotency(file);
-    let repeatable = flag(file, "repeatable");
+    let repeatable = file.flag("repeatable");
     let timeout = seconds(file, "timeout", 1.0, 60.0, 8.0);
     let say_after = seconds(file, "say_after", 0.0, 60.0, 2.5);
     let parameters = parameters(file);
@@ -235,17 +248,6 @@ fn word<T: Default, const N: usize>(
         return T::default();
     };
     value
-}
-
-fn flag(file: &mut File<'_>, key: &'static str) -> bool {
-    match file.get(key) {
-        None => false,
-        Some((_, DeValue::Boolean(word))) => word,
-        Some((place, _)) => {
-            file.fault(place, AgentFault::Kind { key, wanted: ValueKind::Bool });
-            false
-        }
-    }
 }
 
 /// Reads a time in seconds within these bounds.

@@ -86,6 +86,8 @@ pub struct Carried {
     pub result: Result<Response, Failure>,
     /// How often the request was sent, or was tried to be sent.
     pub attempts: u32,
+    /// How long the server wants to be left alone, if it says so.
+    pub pause: Option<Duration>,
 }
 
 /// What one attempt brought.
@@ -126,7 +128,7 @@ impl ToolClient {
 
     /// Sends the request, again if that is safe and may help, and reads the answer.
     pub async fn carry_out(&self, errand: &Errand<'_>) -> Carried {
-        let none = |failure| Carried { result: Err(failure), attempts: 0 };
+        let none = |failure| Carried { result: Err(failure), attempts: 0, pause: None };
         let Ok(url) = Url::parse(&errand.request.url) else { return none(Failure::Forbidden) };
         if literal(&url).is_some_and(crate::tool::is_forbidden) {
             return none(Failure::Forbidden);
@@ -142,13 +144,15 @@ impl ToolClient {
         let mut attempts = 0;
         loop {
             if !origin.breaker().is_open(clock::now()) {
-                return Carried { result: Err(Failure::Closed), attempts };
+                return Carried { result: Err(Failure::Closed), attempts, pause: None };
             }
             attempts += 1;
             let attempt = self.attempt(errand, url.clone(), deadline).await;
             origin.note(&attempt, clock::now());
             let again = if attempts == 1 { pause_before_another(errand, &attempt, deadline) } else { None };
-            let Some(pause) = again else { return Carried { result: attempt.result, attempts } };
+            let Some(pause) = again else {
+                return Carried { result: attempt.result, attempts, pause: attempt.pause };
+            };
             sleep(pause).await;
         }
     }
@@ -223,9 +227,11 @@ fn failure(error: reqwest::Error) -> Failure {
     if error.is_connect() { Failure::NotSent(cause) } else { Failure::Unanswered(cause) }
 }
 
-/// How long the server asks to wait (RFC 9110 section 10.2.3). Only seconds are read: a date is no short pause.
+/// How long the server asks to wait (RFC 9110 section 10.2.3): a number of seconds, or until a date.
 fn pause_of(headers: &HeaderMap) -> Option<Duration> {
-    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let until = || httpdate::parse_http_date(text).ok()?.duration_since(clock::wall().into()).ok();
+    text.parse().ok().map(Duration::from_secs).or_else(until)
 }
 
 /// The pause before another attempt. `None`: another attempt would be of no use, or could do something twice.

@@ -137,7 +137,10 @@ const HALF: &str = "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{\"id\":";
 async fn a_request_is_sent_as_it_was_made_and_once() {
     let mut server = Server::new(&[Does::Answers(OK)]).await;
     let ended = ends(&client(), &server.url(), 'w', AMPLE).await;
-    assert_eq!(ended, Carried { result: Ok(Response { status: 200, body: json!({"id": 7}) }), attempts: 1 });
+    assert_eq!(
+        ended,
+        Carried { result: Ok(Response { status: 200, body: json!({"id": 7}) }), attempts: 1, pause: None }
+    );
     let request = server.requests.recv().await.unwrap();
     let (head, body) = request.split_once("\r\n\r\n").unwrap();
     let head = head.to_ascii_lowercase();
@@ -153,7 +156,10 @@ async fn a_request_is_sent_as_it_was_made_and_once() {
 async fn a_redirect_is_not_followed() {
     let mut server = Server::new(&[Does::Answers(REDIRECT)]).await;
     let ended = ends(&client(), &server.url(), 'r', AMPLE).await;
-    assert_eq!(ended, Carried { result: Ok(Response { status: 302, body: json!(null) }), attempts: 1 });
+    assert_eq!(
+        ended,
+        Carried { result: Ok(Response { status: 302, body: json!(null) }), attempts: 1, pause: None }
+    );
     assert_eq!(server.count(), 1);
 }
 
@@ -166,13 +172,13 @@ async fn metadata_is_not_reached_by_address_or_name() {
     let client = ToolClient::with_names(&tls::client_config().unwrap(), Names::Fixed(names)).unwrap();
     for host in ["169.254.169.254", "[fe80::1]", "[::ffff:169.254.169.254]", "0.0.0.0", "0xa9fea9fe"] {
         let ended = ends(&client, &format!("http://{host}/x"), 'r', AMPLE).await;
-        assert_eq!(ended, Carried { result: Err(Failure::Forbidden), attempts: 0 }, "{host}");
+        assert_eq!(ended, Carried { result: Err(Failure::Forbidden), attempts: 0, pause: None }, "{host}");
     }
     let server = Server::new(&[Does::Answers(OK)]).await;
     let port = server.address.port();
     for name in ["meta.example", "both.example"] {
         let ended = ends(&client, &format!("http://{name}:{port}/x"), 'r', AMPLE).await;
-        assert_eq!(ended, Carried { result: Err(Failure::Forbidden), attempts: 1 }, "{name}");
+        assert_eq!(ended, Carried { result: Err(Failure::Forbidden), attempts: 1, pause: None }, "{name}");
     }
     let ended = ends(&client, &format!("http://home.example:{port}/x"), 'r', AMPLE).await;
     assert!(ended.result.is_ok(), "{ended:?}");
@@ -183,7 +189,7 @@ async fn what_was_not_sent_is_sent_again_and_what_was_sent_only_if_that_is_safe(
     let closed = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap().local_addr().unwrap();
     for kind in ['r', 'w'] {
         let ended = ends(&client(), &format!("http://{closed}/"), kind, AMPLE).await;
-        assert!(matches!(ended, Carried { result: Err(Failure::NotSent(_)), attempts: 2 }), "{ended:?}");
+        assert!(matches!(ended, Carried { result: Err(Failure::NotSent(_)), attempts: 2, .. }), "{ended:?}");
     }
     let rows: [(&'static [Does], char, u16, u32); 8] = [
         (&[Does::Resets, Does::Answers(OK)], 'r', 200, 2),
@@ -221,7 +227,7 @@ async fn no_answer_lasts_or_grows_without_a_bound() {
     {
         let mut server = Server::new(does).await;
         let ended = ends(&client(), &server.url(), 'r', SHORT).await;
-        assert_eq!(ended, Carried { result: Err(Failure::Late), attempts: 1 });
+        assert_eq!(ended, Carried { result: Err(Failure::Late), attempts: 1, pause: None });
         assert_eq!(server.count(), 1);
     }
     let server = Server::new(&[Does::Floods]).await;
@@ -243,10 +249,10 @@ async fn an_answer_that_is_not_json_or_not_http_is_no_panic() {
     assert_eq!(ended.result.unwrap().body, json!("<html>{\"id\":7"));
     let server = Server::new(&[Does::Answers("SSH-2.0-x\r\n\r\n")]).await;
     let ended = ends(&client(), &server.url(), 'w', AMPLE).await;
-    assert!(matches!(ended, Carried { result: Err(Failure::Unanswered(_)), attempts: 1 }), "{ended:?}");
+    assert!(matches!(ended, Carried { result: Err(Failure::Unanswered(_)), attempts: 1, .. }), "{ended:?}");
     let server = Server::new(&[Does::Answers(HALF)]).await;
     let ended = ends(&client(), &server.url(), 'w', AMPLE).await;
-    assert!(matches!(ended, Carried { result: Err(Failure::Unanswered(_)), attempts: 1 }), "{ended:?}");
+    assert!(matches!(ended, Carried { result: Err(Failure::Unanswered(_)), attempts: 1, .. }), "{ended:?}");
 }
 
 #[tokio::test]
@@ -257,7 +263,7 @@ async fn a_server_that_fails_five_times_is_left_alone_and_others_are_not() {
         assert!(ends(&client, &bad.url(), 'w', AMPLE).await.result.is_err());
     }
     let ended = ends(&client, &bad.url(), 'r', AMPLE).await;
-    assert_eq!(ended, Carried { result: Err(Failure::Closed), attempts: 0 });
+    assert_eq!(ended, Carried { result: Err(Failure::Closed), attempts: 0, pause: None });
     assert_eq!(bad.count(), 5);
     assert!(ends(&client, &good.url(), 'w', AMPLE).await.result.is_ok());
 }
@@ -275,7 +281,7 @@ async fn one_server_takes_a_part_of_the_places() {
         slow.requests.recv().await.unwrap();
     }
     let ended = ends(&client, &slow.url(), 'r', SHORT).await;
-    assert_eq!(ended, Carried { result: Err(Failure::Closed), attempts: 0 });
+    assert_eq!(ended, Carried { result: Err(Failure::Closed), attempts: 0, pause: None });
     // Those who wait for it have no place of the others.
     for _ in 0..PLACES {
         let (client, url) = (client.clone(), slow.url());

@@ -20,6 +20,11 @@ macro_rules! of_agents {
         "{path} no se usa: ningún agente lo nombra en use",
         "{path} is not used: no agent names it in use";
 
+    /// Recordings are encrypted, and words are sent to an address: they wait for it without encryption.
+    AgentWordsUnencrypted { address: String } => Warn,
+        "{address} recibe las palabras (words = true): hasta que las reciba esperan en calls.db sin cifrar, aunque las grabaciones se cifran",
+        "{address} receives the words (words = true): until it has them they wait in calls.db without encryption, although recordings are encrypted";
+
     // ── calls ────────────────────────────────────────────────────────────────────────────────────────────
     /// The dialplan names an agent that does not exist: the caller goes on there.
     AgentUnknown { name: Detail } => Error,
@@ -47,6 +52,32 @@ macro_rules! of_agents {
     ToolEndedAfterCall { tool: String, outcome: &'static str } => Info,
         "La herramienta {tool} terminó después de la llamada: {outcome}",
         "The tool {tool} ended after the call: {outcome}";
+
+    // ── webhooks ─────────────────────────────────────────────────────────────────────────────────────────
+    /// Messages about ended calls cannot be delivered to this address. Told when it begins.
+    WebhooksFailing { agent: String, address: String, cause: Detail } => Warn,
+        "Los avisos de llamadas terminadas del agente {agent} no llegan a {address}: {cause}. Se guardan y se reintentan durante tres días. Revise: openai-inbound-calls agents webhooks",
+        "Messages about ended calls of the agent {agent} do not reach {address}: {cause}. They are kept, and tried again for three days. Check: openai-inbound-calls agents webhooks";
+    /// They reach it again.
+    WebhooksResumed { agent: String, address: String } => Info,
+        "Los avisos de llamadas terminadas del agente {agent} vuelven a llegar a {address}",
+        "Messages about ended calls of the agent {agent} reach {address} again";
+    /// The receiver says that the address is gone for good.
+    WebhookAddressGone { agent: String, address: String } => Error,
+        "{address} respondió 410: ya no recibe los avisos del agente {agent}. No se envía nada más allí hasta que se recargue la configuración. Quite la dirección o corríjala en [[after_call]]",
+        "{address} answered 410: it no longer receives the messages of the agent {agent}. Nothing else is sent there until the configuration is reloaded. Remove the address, or correct it in [[after_call]]";
+    /// A message was sent as often as it may be.
+    WebhookGivenUp { id: i64, agent: String, address: String, attempts: u32 } => Error,
+        "El aviso {id} del agente {agent} a {address} no se entregó en {attempts} intentos. Para enviarlo otra vez: openai-inbound-calls agents webhooks --again {id}",
+        "The message {id} of the agent {agent} to {address} was not delivered in {attempts} attempts. To send it again: openai-inbound-calls agents webhooks --again {id}";
+    /// There is no room for more messages.
+    WebhooksFull { messages: u64, most: u64 } => Error,
+        "Avisos de llamadas terminadas perdidos porque ya hay {most} sin entregar: {messages}. Revise: openai-inbound-calls agents webhooks",
+        "Messages about ended calls lost because {most} wait already: {messages}. Check: openai-inbound-calls agents webhooks";
+    /// The outbox cannot be read or written.
+    WebhooksUnreadable { path: String, cause: Detail } => Error,
+        "No se pueden leer los avisos en {path}: {cause}",
+        "The messages in {path} cannot be read: {cause}";
 
     // ── recordings ───────────────────────────────────────────────────────────────────────────────────────
     /// Recordings of this agent were past their time and are gone. `*` stands for all agents without a period of their own.
@@ -84,6 +115,10 @@ macro_rules! of_agents {
     AgentLookup { name: String, origin: String } => Info,
         "    Consulta {name}: {origin}",
         "    Look-up {name}: {origin}";
+    /// Where messages about ended calls of the agent above go. `words` is empty, or says that they contain the words.
+    AgentWebhook { name: String, origin: String, words: &'static str } => Info,
+        "    Aviso de llamada terminada {name}: {origin}{words}",
+        "    Message about an ended call {name}: {origin}{words}";
     /// The numbers of the agent above.
     AgentNumbers { numbers: String } => Info,
         "    Números: {numbers}",
@@ -104,6 +139,28 @@ macro_rules! of_agents {
     AgentsInvalid { faults: usize } => Error,
         "Los archivos de agentes no son válidos: {faults} errores. El servicio no los toma",
         "The files of agents are not valid: {faults} faults. The daemon does not take them";
+
+    // ── `agents webhooks` ────────────────────────────────────────────────────────────────────────────────
+    /// A message that waits for its next attempt; `to` is the agent and the address.
+    WebhookWaits { id: i64, call: String, to: String, attempts: u32, next: String, answer: String } => Info,
+        "{id} - Llamada: {call} - Para: {to} - Intentos: {attempts} - Próximo: {next} - Última respuesta: {answer}",
+        "{id} - Call: {call} - To: {to} - Attempts: {attempts} - Next: {next} - Last answer: {answer}";
+    /// A message that was given up.
+    WebhookDead { id: i64, call: String, to: String, attempts: u32, answer: String } => Info,
+        "{id} - Llamada: {call} - Para: {to} - Intentos: {attempts} - Abandonado - Última respuesta: {answer}",
+        "{id} - Call: {call} - To: {to} - Attempts: {attempts} - Given up - Last answer: {answer}";
+    /// How many messages there are.
+    WebhooksCounted { waiting: u64, dead: u64 } => Info,
+        "Avisos que esperan: {waiting}. Abandonados: {dead}",
+        "Messages that wait: {waiting}. Given up: {dead}";
+    /// A message is sent again.
+    WebhookAgain { id: i64 } => Info,
+        "El aviso {id} se enviará otra vez, desde el primer intento",
+        "The message {id} will be sent again, beginning with the first attempt";
+    /// There is no such message.
+    WebhookUnknown { id: i64 } => Error,
+        "No hay un aviso {id}: openai-inbound-calls agents webhooks los muestra",
+        "There is no message {id}: openai-inbound-calls agents webhooks shows them";
 
     // ── `agents who` ─────────────────────────────────────────────────────────────────────────────────────
     /// The agent is responsible for the number.

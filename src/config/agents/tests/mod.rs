@@ -1,6 +1,7 @@
 //! Tests what files of agents may hold, and what is said of their faults.
 
 mod examples;
+mod after_call;
 mod tools;
 
 use std::collections::HashMap;
