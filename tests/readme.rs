@@ -237,7 +237,7 @@ fn the_conversation_is_shown_with_the_keys_that_were_promised() {
 
 /// Words that look like variables of the program but are not: those of the dialplan and of OpenSSL, and the
 /// form of a date.
-const FOREIGN: [&str; 9] = [
+const FOREIGN: [&str; 10] = [
     "AI_AGENT",
     "AI_END_REASON",
     "AI_TRANSFER_DESTINATION",
@@ -246,6 +246,7 @@ const FOREIGN: [&str; 9] = [
     "CRM_TOKEN",
     "FROM_DID",
     "SSL_CERT_FILE",
+    "WEBHOOK_SECRET",
     "YYYYMMDD_HHMMSS",
 ];
 

@@ -28,6 +28,7 @@ fn settings() -> Settings {
             tools: Vec::new(),
         },
         greeting_template: None,
+        form: None,
         tools: Vec::new(),
         greeting: None,
         recording_notice: None,

@@ -1,4 +1,5 @@
-//! The phases of a call, and its end: the caller is let go, what was made in Asterisk is deleted, and last words are waited for.
+//! The phases of a call, and its end: the caller is let go, what was made in Asterisk is deleted, and last words and the report are
+//! waited for.
 //!
 //! ```text
 //!   SettingUp ── joined, and the session stands ──► Talking
@@ -67,16 +68,20 @@ pub(super) struct Closing {
     until: Instant,
     /// When the caller is given up too, because the daemon stops.
     stops_at: Option<Instant>,
-    words: LastWords,
+    needs: Needs,
+    /// Until when a report is to be made. None: none is.
+    report_until: Option<Instant>,
 }
 
-/// What the caller said last and the server is still putting into words.
+/// What an ended call still needs its session for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum LastWords {
-    /// The session stays open for it until this instant.
-    AwaitedUntil(Instant),
-    /// The session is closed.
-    Over,
+enum Needs {
+    /// What the caller said last is still being put into words. It is waited for until this instant.
+    Words(Instant),
+    /// The report on the call, which was asked for in the request with this number.
+    Report { number: u64, until: Instant },
+    /// Nothing: it is closed.
+    Nothing,
 }
 
 impl Closing {
@@ -86,11 +91,19 @@ impl Closing {
         [until, self.stops_at].into_iter().flatten().min()
     }
 
-    /// When [`Call::advance_last_words`] has something to do.
-    pub(super) fn words_deadline(&self) -> Option<Instant> {
-        match self.words {
-            LastWords::AwaitedUntil(at) => Some(at),
-            LastWords::Over => None,
+    /// When [`Call::advance_needs`] has something to do.
+    pub(super) fn needs_deadline(&self) -> Option<Instant> {
+        match self.needs {
+            Needs::Words(until) | Needs::Report { until, .. } => Some(until),
+            Needs::Nothing => None,
+        }
+    }
+
+    /// The number of the request for the report, if its answer is awaited.
+    pub(super) fn report_asked(&self) -> Option<u64> {
+        match self.needs {
+            Needs::Report { number, .. } => Some(number),
+            Needs::Words(_) | Needs::Nothing => None,
         }
     }
 }
@@ -120,12 +133,18 @@ impl Call {
         }
         let until = self.now + CLOSING_PATIENCE;
         let waits = self.session.is_ready() && self.words_are_missing();
+        let report_until = self.report_until(reason);
         self.phase = Phase::Closing(Closing {
             reason,
             until,
             stops_at: (reason == EndReason::Shutdown).then_some(until),
-            words: if waits { LastWords::AwaitedUntil(self.now + WORDS_PATIENCE) } else { LastWords::Over },
+            needs: if waits { Needs::Words(self.now + WORDS_PATIENCE) } else { Needs::Nothing },
+            report_until,
         });
+        if report_until.is_some() {
+            self.left_at = Some(self.now);
+            self.cancel_unheard();
+        }
         self.let_tools_go();
         self.stop_playing();
         self.session.close();
@@ -136,7 +155,7 @@ impl Call {
         }
         self.note(EventKind::Ended, reason.code().to_owned());
         if !waits {
-            self.outputs.push(Output::CloseSession);
+            self.words_are_in();
         }
     }
 
@@ -157,21 +176,50 @@ impl Call {
         }
     }
 
-    /// Closes the session when the last words are in, or will not come.
-    pub(super) fn advance_last_words(&mut self) {
-        let is_over = !self.words_are_missing();
-        if let Phase::Closing(closing) = &mut self.phase
-            && closing.words_deadline().is_some_and(|at| at <= self.now || is_over)
-        {
-            closing.words = LastWords::Over;
+    /// Goes on when what the session is needed for is in, or will not come.
+    pub(super) fn advance_needs(&mut self) {
+        let Phase::Closing(Closing { needs, .. }) = self.phase else { return };
+        match needs {
+            Needs::Words(until) if until <= self.now || !self.words_are_missing() => self.words_are_in(),
+            Needs::Report { until, .. } if until <= self.now => self.report_given_up("late"),
+            Needs::Words(_) | Needs::Report { .. } | Needs::Nothing => {}
+        }
+    }
+
+    /// The last words are in, or will not come: the report is asked for, if one is to be made.
+    fn words_are_in(&mut self) {
+        let until = self.phase.closing().and_then(|closing| closing.report_until);
+        let asked = until.and_then(|until| Some((self.ask_for_report()?, until)));
+        match (asked, &mut self.phase) {
+            (Some((number, until)), Phase::Closing(closing)) => {
+                closing.needs = Needs::Report { number, until }
+            }
+            _ => self.session_not_needed(),
+        }
+    }
+
+    /// An ended call needs its session no longer.
+    pub(super) fn session_not_needed(&mut self) {
+        if let Phase::Closing(closing) = &mut self.phase {
+            closing.needs = Needs::Nothing;
             self.outputs.push(Output::CloseSession);
+        }
+    }
+
+    /// The session of a call that has ended is gone by itself.
+    pub(super) fn last_session_ended(&mut self) {
+        let Phase::Closing(Closing { needs, .. }) = self.phase else { return };
+        match needs {
+            Needs::Words(_) => self.session_not_needed(),
+            Needs::Report { .. } => self.report_given_up("session_lost"),
+            Needs::Nothing => {}
         }
     }
 
     /// Ends the call when everything is undone, or it takes too long.
     pub(super) fn advance_closing(&mut self) {
-        let Phase::Closing(Closing { reason, until, stops_at, words }) = self.phase else { return };
-        let is_undone = self.legs.is_undone() && words == LastWords::Over;
+        let Phase::Closing(Closing { reason, until, stops_at, needs, .. }) = self.phase else { return };
+        let is_undone = self.legs.is_undone() && needs == Needs::Nothing;
         let is_given_up = until <= self.now && !self.legs.holds_caller();
         let is_stopped = stops_at.is_some_and(|at| at <= self.now);
         if is_undone || is_given_up || is_stopped {
@@ -198,7 +246,7 @@ impl Call {
             let (written, cost) = (bill.conversation.written(), bill.said());
             self.outputs.push(Output::Notice(Notice::CallSpent { read, cached, written, cost }));
         }
-        let seconds = (self.now - self.born).as_secs();
+        let seconds = self.lasted().as_secs();
         self.outputs.push(Output::Notice(Notice::CallEnded { seconds, reason }));
     }
 }

@@ -47,6 +47,7 @@
 //! | `keys` | what the caller presses |
 //! | `knowledge` | the facts of the call, and what was looked up about the caller |
 //! | `resume` | another session when the first is lost or expires |
+//! | `debrief` | the report that the model makes when the caller has left |
 //! | `limits`, `watch` | what a call may not exceed; what is counted for that |
 //! | `spending`, `ledger` | what is paid for; what that comes to |
 //! | `tools`, `leaving` | what the model may do beside speaking; ending a call on purpose |
@@ -62,6 +63,7 @@ mod asterisk;
 mod attempt;
 mod caller;
 mod closing;
+pub mod debrief;
 #[cfg(test)]
 mod diagram_tests;
 pub mod ear;
@@ -180,6 +182,10 @@ pub struct Call {
     codec_said: CodecSaid,
     events_said: u64,
     counters: Counters,
+    /// When the caller left, of a call on which a report is made.
+    left_at: Option<Instant>,
+    /// The report.
+    filled: Option<serde_json::Value>,
     outputs: Vec<Output>,
 }
 
@@ -225,6 +231,8 @@ impl Call {
             events_said: 0,
             settings,
             counters: Counters::default(),
+            left_at: None,
+            filled: None,
             outputs,
         }
     }

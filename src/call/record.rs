@@ -99,6 +99,8 @@ pub enum Entry {
     Caller(CallerNumber),
     /// A tool was carried out, or is given up because the call ends.
     Tool(Box<ToolEntry>),
+    /// The report on the call, as JSON, with private values masked.
+    Report(String),
 }
 
 /// A call of a tool of the agent.

@@ -192,6 +192,8 @@ pub struct Report {
     pub transcript: Vec<Utterance>,
     /// The tools that were carried out, in the order in which they ended, with their words, whether or not these are kept.
     pub tools: Vec<ToolEntry>,
+    /// The form of the agent, as the model has filled it in. None: there is no form, or no report was made.
+    pub filled: Option<serde_json::Value>,
 }
 
 impl Call {
@@ -202,7 +204,7 @@ impl Call {
             reason: self.phase.end_reason().unwrap_or(EndReason::Shutdown),
             session_stood: self.sessions.has_stood(),
             joined: self.legs.is_joined(),
-            duration: self.now - self.born,
+            duration: self.lasted(),
             counters: self.counters,
             uplink: self.uplink.counters(),
             late_frames,
@@ -215,6 +217,7 @@ impl Call {
             keep: self.settings.keep,
             transcript: self.transcript.utterances().to_vec(),
             tools: self.tools.tally().entries().to_vec(),
+            filled: self.filled.clone(),
         }
     }
 }

@@ -14,7 +14,7 @@ use super::tools::Destination;
 use crate::ari::{ChannelId, Place};
 use crate::number::ChannelName;
 use crate::realtime::dialect::SessionSettings;
-use crate::tool::{Template, Tool};
+use crate::tool::{Parameters, Template, Tool};
 
 /// What every call of this daemon has in common.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,6 +49,8 @@ pub struct Settings {
     pub may_hang_up: bool,
     /// The tools of the agent.
     pub tools: Vec<Arc<Tool>>,
+    /// The form that the model fills in when the caller has left. None: no report is made.
+    pub form: Option<Arc<Parameters>>,
     /// Where the model may transfer callers to.
     pub destinations: Vec<Destination>,
     /// Whose packets are the caller's.

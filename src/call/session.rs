@@ -256,7 +256,7 @@ impl Call {
     /// The WebSocket is gone, or never was.
     pub(super) fn session_ended(&mut self, end: &SessionEnd) {
         if !self.phase.is_serving() {
-            return;
+            return self.last_session_ended();
         }
         match (&self.session, end.refusal) {
             (Session::Closed, _) => {}

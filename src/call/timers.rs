@@ -38,7 +38,7 @@ const SERVING: [Timer; 12] = [
 /// The timers of [`Phase::Closing`].
 const CLOSING: [Timer; 3] = [
     Timer { due: |call| call.legs.deadline(), run: Call::advance_legs },
-    Timer { due: |call| call.phase.closing()?.words_deadline(), run: Call::advance_last_words },
+    Timer { due: |call| call.phase.closing()?.needs_deadline(), run: Call::advance_needs },
     Timer { due: |call| call.phase.closing()?.deadline(call.now), run: Call::advance_closing },
 ];
 

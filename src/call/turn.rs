@@ -82,7 +82,9 @@ impl Call {
                 self.words_paid(&item, &usage);
             }
             Event::CallerTranscriptFailed { item } => self.caller_text(&item, ""),
+            Event::ResponseDone(response) if self.is_report(&response) => self.reported(&response),
             Event::ResponseDone(response) => self.last_response(&response),
+            Event::Error(error) => self.report_refused(&error),
             Event::RateLimits(told) => self.sessions.limited(self.now, *told),
             _ => {}
         }

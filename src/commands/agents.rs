@@ -275,8 +275,9 @@ fn tools(agent: &AgentConfig) -> Vec<Notice> {
         origin: address.origin.clone(),
         words: if address.words { " words=true" } else { "" },
     };
+    let report = agent.report.as_ref().map(|form| Notice::AgentReport { fields: form.names().join(", ") });
     let tools = agent.lookups.iter().map(of_lookup).chain(agent.tools.iter().map(of_tool));
-    tools.chain(agent.after_call.iter().map(of_address)).collect()
+    tools.chain(report).chain(agent.after_call.iter().map(of_address)).collect()
 }
 
 /// The lines about when an agent takes calls.

@@ -66,6 +66,7 @@ fn document(row: &Row, report: Option<&Report>, offset: FixedOffset) -> Map<Stri
         opening: &opening,
         transcript: report.map_or(&[], |report| &report.transcript),
         tools: report.map_or(&[], |report| &report.tools),
+        report: report.and_then(|report| report.filled.as_ref()),
         bill: report.filter(|report| report.session_stood).map(|report| &report.bill),
         ending,
     };

@@ -12,13 +12,13 @@ use crate::exchange::{self, Agent, Rules};
 use crate::machine::capacity;
 use crate::peers::media_networks;
 use crate::realtime::dialect::SessionSettings;
-use crate::tool::{Template, Tool};
+use crate::tool::{Parameters, Template, Tool};
 
 /// What the operator has decided. `own_networks` are Asterisk's own addresses, if they are known.
 pub(super) fn rules(config: &Config, own_networks: Option<&[IpNet]>) -> Rules {
     let of_environment = Arc::new(of_environment(config, own_networks));
     let Agents { all, roster } = &config.agents;
-    let agents = all.iter().map(|agent| of_file(config, own_networks, agent)).collect();
+    let agents = all.iter().map(|agent| of_file(config, own_networks, agent, form(agent))).collect();
     let default = Agent::of_environment(Arc::clone(&of_environment));
     Rules {
         agents: exchange::Agents::new(default, agents, roster.clone()),
@@ -35,26 +35,32 @@ pub(super) fn rules(config: &Config, own_networks: Option<&[IpNet]>) -> Rules {
     }
 }
 
-/// The agent of this name, as its calls know it. None: there is none.
+/// The agent of this name, as its calls know it, without a report on each of them. None: there is none.
 pub fn agent_of(config: &Config, name: &str) -> Option<Agent> {
     match config.agents.find(name) {
-        Some(agent) => Some(of_file(config, None, agent)),
+        Some(agent) => Some(of_file(config, None, agent, None)),
         None => (name == DEFAULT).then(|| Agent::of_environment(Arc::new(of_environment(config, None)))),
     }
 }
 
-fn of_file(config: &Config, own_networks: Option<&[IpNet]>, agent: &AgentConfig) -> Agent {
+fn of_file(
+    config: &Config,
+    own_networks: Option<&[IpNet]>,
+    agent: &AgentConfig,
+    form: Option<Arc<Parameters>>,
+) -> Agent {
+    let settings = settings(
+        config,
+        own_networks,
+        &agent.realtime,
+        &agent.calls,
+        agent.keep,
+        (agent.tools.clone(), agent.greeting.clone()),
+    );
     Agent {
         name: Arc::clone(&agent.name),
         version: agent.version.as_str().into(),
-        settings: Arc::new(settings(
-            config,
-            own_networks,
-            &agent.realtime,
-            &agent.calls,
-            agent.keep,
-            (agent.tools.clone(), agent.greeting.clone()),
-        )),
+        settings: Arc::new(Settings { form, ..settings }),
         max_day_cost: agent.max_day_cost,
     }
 }
@@ -84,6 +90,7 @@ fn settings(
         },
         tools,
         greeting_template,
+        form: None,
         greeting: realtime.greeting.clone(),
         recording_notice: realtime.recording_notice.clone(),
         uplink_frames_per_append: config.uplink_frames_per_append,
@@ -96,6 +103,12 @@ fn settings(
         destinations: calls.destinations.clone(),
         keep,
     }
+}
+
+/// The form of the report, if anybody would get the report.
+fn form(agent: &AgentConfig) -> Option<Arc<Parameters>> {
+    let is_kept = agent.keep.transcript || !agent.after_call.is_empty();
+    agent.report.clone().filter(|_| is_kept)
 }
 
 /// How many calls are taken at once.

@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::dialect::Dialect;
+use super::dialect::{Dialect, Tool};
 use super::{ItemId, ResponseId};
 use crate::number::mask_numbers;
 
@@ -29,6 +29,20 @@ pub enum ClientEvent {
         /// The instructions that replace those of the session for this response. The model may call no
         /// function in such a response. None: the instructions and functions of the session apply.
         instructions: Option<String>,
+    },
+    /// `response.create` outside of the conversation: the model sees the input alone, and must call one function. Nothing of it
+    /// becomes part of the conversation, and the function call needs no output.
+    ResponseAside {
+        /// The id that the server repeats in `error.event_id` and in `metadata.cid`.
+        event_id: String,
+        /// What the model is to do.
+        instructions: &'static str,
+        /// All that the model sees.
+        input: NewItem,
+        /// The function that it must call.
+        function: Box<Tool>,
+        /// The interface of the server, which decides how the modalities are named.
+        dialect: Dialect,
     },
     /// `conversation.item.create`, at the end of the conversation.
     ItemCreate {
@@ -160,6 +174,23 @@ impl ClientEvent {
                 json!({"type": "response.create", "event_id": event_id,
                        "response": {"metadata": {"cid": event_id}, "instructions": instructions, "tool_choice": "none"}})
             }
+            Self::ResponseAside { event_id, instructions, input, function, dialect } => {
+                let modalities = match dialect {
+                    Dialect::Ga => "output_modalities",
+                    Dialect::Beta => "modalities",
+                };
+                let Tool { name, description, parameters } = &**function;
+                let name: &str = name;
+                json!({"type": "response.create", "event_id": event_id, "response": {
+                    "conversation": "none",
+                    modalities: ["text"],
+                    "input": [input.json(*dialect)],
+                    "instructions": instructions,
+                    "tools": [{"type": "function", "name": name, "description": description, "parameters": parameters}],
+                    "tool_choice": {"type": "function", "name": name},
+                    "metadata": {"cid": event_id},
+                }})
+            }
             Self::ItemCreate { event_id, item, dialect } => {
                 json!({"type": "conversation.item.create", "event_id": event_id, "item": item.json(*dialect)})
             }
@@ -187,4 +218,44 @@ pub fn append(audio: &[u8]) -> String {
     STANDARD.encode_string(audio, &mut text);
     text.push_str(TAIL);
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_response_aside_has_an_input_and_a_forced_function_of_its_own() {
+        let schema = json!({"type": "object", "properties": {"outcome": {"type": "string"}}});
+        let aside = |dialect| {
+            let event = ClientEvent::ResponseAside {
+                event_id: "c_90".into(),
+                instructions: "Report on this telephone call.",
+                input: NewItem::Message {
+                    id: None,
+                    role: Role::Caller,
+                    text: "caller: Quiero una cita.".into(),
+                },
+                function: Box::new(Tool {
+                    name: "report".into(),
+                    description: "Takes it.".into(),
+                    parameters: schema.clone(),
+                }),
+                dialect,
+            };
+            serde_json::from_str::<Value>(&event.to_json()).expect("JSON")
+        };
+        let response = json!({
+            "conversation": "none",
+            "output_modalities": ["text"],
+            "input": [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": "caller: Quiero una cita."}]}],
+            "instructions": "Report on this telephone call.",
+            "tools": [{"type": "function", "name": "report", "description": "Takes it.", "parameters": schema}],
+            "tool_choice": {"type": "function", "name": "report"},
+            "metadata": {"cid": "c_90"},
+        });
+        let expected = json!({"type": "response.create", "event_id": "c_90", "response": response});
+        assert_eq!(aside(Dialect::Ga), expected);
+        assert_eq!(aside(Dialect::Beta)["response"]["modalities"], json!(["text"]));
+    }
 }

@@ -5,6 +5,7 @@
 
 use chrono::{DateTime, FixedOffset, NaiveDateTime, TimeDelta};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::log::{ToolUse, Used, Wait};
 use super::story::Story;
@@ -43,6 +44,9 @@ pub(super) struct Conversation {
     /// The tools that were carried out. Absent from the document if there were none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) tools: Vec<ToolRow>,
+    /// The report that the model made when the caller had left. Absent from the document if there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) report: Option<Value>,
     pub(super) events: Vec<EventRow>,
 }
 
@@ -189,6 +193,7 @@ impl Conversation {
             usage: story.used.clone(),
             latency: LatencyRows::new(&story.waits, zero),
             tools: story.tools.iter().map(tool).collect(),
+            report: story.report.clone(),
             events: story.events.iter().map(event).collect(),
         }
     }
@@ -338,7 +343,7 @@ mod tests {
         ]);
         let id = "20251020_143025_17.3".parse().unwrap();
         let document = Conversation::new(&id, &story, State::Finished, 0);
-        let json: serde_json::Value = serde_json::from_str(&document.to_json()).unwrap();
+        let json: Value = serde_json::from_str(&document.to_json()).unwrap();
         assert_eq!(json["call_id"], "17.3");
         assert_eq!(json["start_time"], "2025-10-20T14:30:25.123456");
         assert_eq!(json["end_time"], "2025-10-20T14:35:10.623456");
@@ -368,7 +373,7 @@ mod tests {
         let story = story(&[used(1_000), said("a", true, "Hola", 500, 1_500, None), used(2_000)]);
         let id = "20251020_143025_17.3".parse().unwrap();
         let document = Conversation::new(&id, &story, State::Recovered, 9_000);
-        let json: serde_json::Value = serde_json::from_str(&document.to_json()).unwrap();
+        let json: Value = serde_json::from_str(&document.to_json()).unwrap();
         assert_eq!(json["usage"]["cost_usd"], 0.002, "what was told last");
         assert_eq!(document.end_reason.as_deref(), Some("recovered"));
         assert!(document.recovered && (document.duration_seconds - 9.25).abs() < 1e-9);

@@ -19,6 +19,8 @@ pub struct EndedCall<'a> {
     pub transcript: &'a [Utterance],
     /// The tools that were carried out.
     pub tools: &'a [ToolEntry],
+    /// The report on it.
+    pub report: Option<&'a Value>,
     /// What it has used. `None`: it had no session with the model.
     pub bill: Option<&'a Bill>,
     /// How it ended.
@@ -33,13 +35,15 @@ impl EndedCall<'_> {
         let Ending { reason, duration, interruptions } = self.ending;
         let said = self.transcript.iter().map(|said| Line::Said(Said::new(said, None)));
         let tools = self.tools.iter().map(|tool| Line::Tool(tool.clone().into()));
+        let report = self.report.map(|report| Line::Report(report.clone()));
         let usage = self.bill.map(|bill| Line::Usage(bill.clone().into()));
         let end = Line::End(End {
             reason: reason.code().to_owned(),
             duration_ms: Some(ms(duration)),
             interruptions: Some(interruptions),
         });
-        let story = Story::of(Opened::from(self.opening), said.chain(tools).chain(usage).chain([end]));
+        let story =
+            Story::of(Opened::from(self.opening), said.chain(tools).chain(report).chain(usage).chain([end]));
         let id = RecordingId::new(self.opening.started, self.opening.channel.as_str());
         let document = Conversation::new(&id, &story, State::Finished, 0);
         match serde_json::to_value(document) {

@@ -42,6 +42,8 @@ pub(super) enum Line {
     },
     /// A tool was carried out.
     Tool(ToolUse),
+    /// The report that the model made on the call.
+    Report(Value),
     /// The call has ended. This is the last line.
     End(End),
 }
@@ -74,7 +76,6 @@ pub(super) struct ToolUse {
 
 impl From<ToolEntry> for ToolUse {
     fn from(tool: ToolEntry) -> Self {
-        let json = |text: String| serde_json::from_str(&text).unwrap_or(Value::String(text));
         Self {
             at_ms: ms(tool.at),
             name: tool.name,
@@ -86,6 +87,11 @@ impl From<ToolEntry> for ToolUse {
             agreed_in_turn: tool.agreed_in_turn,
         }
     }
+}
+
+/// The JSON in a text. Any other text stands for itself.
+pub(super) fn json(text: String) -> Value {
+    serde_json::from_str(&text).unwrap_or(Value::String(text))
 }
 
 /// What is known when a call begins.

@@ -125,7 +125,7 @@ fn hand_over(queue: &Sender<Message>, message: Message) {
 fn is_kept(entry: &Entry, keep: Keep) -> bool {
     match entry {
         Entry::Sound(_) | Entry::Silence { .. } | Entry::Delta(_) => keep.audio,
-        Entry::Utterance { .. } | Entry::Forgotten(_) => keep.transcript,
+        Entry::Utterance { .. } | Entry::Forgotten(_) | Entry::Report(_) => keep.transcript,
         // The words need this event, because it defines the beginning of the audio.
         Entry::Event { kind, .. } => keep.events || kind.is_needed(),
         Entry::Tool(_) => keep.events || keep.transcript,
@@ -140,6 +140,7 @@ pub(super) fn weight(entry: &Entry) -> usize {
             Entry::Sound(bytes) | Entry::Delta(bytes) => bytes.len(),
             Entry::Utterance { utterance, .. } => utterance.text.len(),
             Entry::Event { detail, .. } => detail.len(),
+            Entry::Report(text) => text.len(),
             Entry::Caller(number) => number.expose().len(),
             Entry::Tool(tool) => {
                 let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
@@ -159,6 +160,7 @@ const fn limit(entry: &Entry) -> usize {
         | Entry::Event { .. }
         | Entry::Usage(_)
         | Entry::Waited(_)
+        | Entry::Report(_)
         | Entry::Tool(_)
         | Entry::Caller(_) => WORD_BYTES,
     }
@@ -175,6 +177,7 @@ fn missed(entry: &Entry) -> Missed {
         | Entry::Event { .. }
         | Entry::Usage(_)
         | Entry::Waited(_)
+        | Entry::Report(_)
         | Entry::Tool(_)
         | Entry::Caller(_) => {
             missed.words = 1;

@@ -145,6 +145,7 @@ impl Recording {
             Entry::Waited(waited) => self.line(&Line::Waited(waited.into())),
             Entry::Caller(number) => self.line(&Line::Caller { number }),
             Entry::Tool(tool) => self.line(&Line::Tool((*tool).into())),
+            Entry::Report(text) => self.line(&Line::Report(super::log::json(text))),
         }
     }
 

@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::log::{End, Happened, Line, Opened, Said, ToolUse, Used, Wait};
 use crate::call::record::EventKind;
 use crate::call::transcript::{Flaw, Transcript, Utterance};
@@ -25,6 +27,8 @@ pub(super) struct Story {
     pub(super) waits: Vec<Wait>,
     /// The tools that were carried out.
     pub(super) tools: Vec<ToolUse>,
+    /// The report that the model made.
+    pub(super) report: Option<Value>,
     end: Option<End>,
     /// The number of lines that could not be read.
     pub(super) unreadable: u64,
@@ -59,6 +63,7 @@ impl Story {
             used: None,
             waits: Vec::new(),
             tools: Vec::new(),
+            report: None,
             end: None,
             unreadable: 0,
         }
@@ -75,6 +80,7 @@ impl Story {
             Line::Waited(wait) => self.waits.push(wait),
             Line::Caller { number } => self.opened.caller = number,
             Line::Tool(tool) => self.tools.push(tool),
+            Line::Report(report) => self.report = Some(report),
             Line::End(end) => self.end = Some(end),
         }
     }

@@ -243,6 +243,7 @@ mod tests {
             agent_version: String::new(),
             usage: None,
             latency: LatencyRows::default(),
+            report: None,
             tools: Vec::new(),
             interruptions: 1,
             events: vec![EventRow {

@@ -52,6 +52,7 @@ fn settings(keep: Keep) -> Settings {
             tools: Vec::new(),
         },
         greeting_template: None,
+        form: None,
         tools: Vec::new(),
         greeting: None,
         recording_notice: None,

@@ -5,6 +5,7 @@
 //! scenarios, one behaviour each, and `soak` is thousands of random ones.
 
 mod asterisk;
+mod debrief;
 mod evidence;
 mod exchange;
 mod knowledge;

@@ -263,6 +263,7 @@ fn said(event: &ClientEvent) -> String {
             format!("respond: {}", words.lines().last().unwrap_or_default())
         }
         ClientEvent::ResponseCreate { .. } => "respond".into(),
+        ClientEvent::ResponseAside { .. } => format!("respond aside {}", event.to_json()),
         ClientEvent::ResponseCancel { response, .. } => format!("cancel {response}"),
         ClientEvent::Truncate { item, audio_end_ms, .. } => format!("truncate {item} at {audio_end_ms} ms"),
         ClientEvent::Delete { item, .. } => format!("delete {item}"),

@@ -164,6 +164,7 @@ fn settings_of_call() -> Settings {
             tools: Vec::new(),
         },
         greeting_template: None,
+        form: None,
         tools: Vec::new(),
         greeting: Some("Hello.".into()),
         recording_notice: None,

@@ -71,7 +71,9 @@ impl Expected {
                 Entry::Event { detail, .. } => expected.events.push(detail.clone()),
                 Entry::Usage(bill) => expected.bill = Some(bill.clone()),
                 Entry::Waited(Waited::Answer(answer)) => expected.answers.push(answer.first_frame),
-                Entry::Waited(_) | Entry::Caller(_) | Entry::Tool(_) => unreachable!("not among them"),
+                Entry::Waited(_) | Entry::Caller(_) | Entry::Tool(_) | Entry::Report(_) => {
+                    unreachable!("not among them")
+                }
             }
         }
         expected

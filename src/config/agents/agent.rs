@@ -20,7 +20,7 @@ use crate::config::realtime::realtime;
 use crate::config::recordings::{kept, retention_days};
 use crate::config::{CallsConfig, Problem, RealtimeConfig, Secret, Variables, prices};
 use crate::operator::{AgentFault, Detail, Notice};
-use crate::tool::{Lookup, Template, Tool};
+use crate::tool::{Lookup, Parameters, Template, Tool};
 use crate::units::MicroUsd;
 use crate::webhook::Address;
 
@@ -48,6 +48,8 @@ pub struct AgentConfig {
     pub tools: Vec<Arc<Tool>>,
     /// What is looked up while a call begins.
     pub lookups: Vec<Arc<Lookup>>,
+    /// The form that the model fills in when the caller has left, if there is one.
+    pub report: Option<Arc<Parameters>>,
     /// Where messages about its ended calls go.
     pub after_call: Vec<Address>,
     /// The secrets of the tools, look-ups and addresses, by name.
@@ -118,10 +120,8 @@ pub(super) fn agent(source: &Source, shared: &[Shared], environment: Variables<'
         reader.remarks.extend(prices::remarks(realtime, calls));
     }
     let Reader { problems, mut remarks, .. } = reader;
-    remarks.extend(of_webhooks(&kit.after_call, environment));
-    for problem in problems {
-        value_fault(&mut file, &overlay, source, problem);
-    }
+    remarks.extend(of_ended_calls(&kit, keep, environment));
+    value_faults(&mut file, &overlay, source, problems);
     let destinations = destinations(&mut file, transfers, environment);
     let config = (|| {
         let calls = calls?;
@@ -137,6 +137,7 @@ pub(super) fn agent(source: &Source, shared: &[Shared], environment: Variables<'
             greeting,
             tools: kit.tools,
             lookups: kit.lookups,
+            report: kit.report,
             after_call: kit.after_call,
             secrets: secrets.into_used(),
             examples,
@@ -203,6 +204,13 @@ impl Choosing {
     }
 }
 
+/// Turns the problems of variables into faults of the file.
+fn value_faults(file: &mut File<'_>, overlay: &Overlay, source: &Source, problems: Vec<Problem>) {
+    for problem in problems {
+        value_fault(file, overlay, source, problem);
+    }
+}
+
 /// Turns a problem of a variable into a fault of the file, if the file sets the variable. All other problems are reported
 /// with those of the environment.
 fn value_fault(file: &mut File<'_>, overlay: &Overlay, source: &Source, problem: Problem) {
@@ -240,9 +248,13 @@ fn destinations(
     Some(chosen)
 }
 
-/// What an operator should know about the addresses: words wait there without encryption although recordings are encrypted.
-fn of_webhooks(addresses: &[Address], environment: Variables<'_>) -> Vec<Notice> {
+/// What an operator should know about what happens after calls: words wait for addresses without encryption although recordings are
+/// encrypted; nobody would get the report.
+fn of_ended_calls(kit: &tools::Kit, keep: Option<Keep>, environment: Variables<'_>) -> Vec<Notice> {
     let encrypts = environment("RECORDINGS_RECIPIENT").is_some_and(|recipient| !recipient.trim().is_empty());
-    let with_words = addresses.iter().filter(|address| encrypts && address.words);
-    with_words.map(|address| Notice::AgentWordsUnencrypted { address: address.origin.clone() }).collect()
+    let with_words = kit.after_call.iter().filter(|address| encrypts && address.words);
+    let remark = |address: &Address| Notice::AgentWordsUnencrypted { address: address.origin.clone() };
+    let is_lost = keep.is_some_and(|keep| !keep.transcript) && kit.after_call.is_empty();
+    let lost = kit.report.as_ref().filter(|_| is_lost).map(|_| Notice::AgentReportUnused);
+    with_words.map(remark).chain(lost).collect()
 }

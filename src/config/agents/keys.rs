@@ -39,8 +39,19 @@ pub(super) const KEYS: &[(&str, &str)] = &[
 ];
 
 /// The keys without a variable.
-pub(super) const OTHERS: [&str; 10] =
-    ["numbers", "hours", "holidays", "closed", "transfers", "use", "tool", "lookup", "example", "after_call"];
+pub(super) const OTHERS: [&str; 11] = [
+    "numbers",
+    "hours",
+    "holidays",
+    "closed",
+    "transfers",
+    "use",
+    "tool",
+    "lookup",
+    "example",
+    "after_call",
+    "report",
+];
 
 /// The number of edits between similar keys. Two cover transposed, missing and wrong letters. A larger value would find keys
 /// similar that are both right; a smaller one would miss typos.

@@ -49,6 +49,8 @@ const SHARED_KEYS: [&str; 3] = ["tool", "lookup", "after_call"];
 pub(super) struct Kit {
     pub(super) tools: Vec<Arc<Tool>>,
     pub(super) lookups: Vec<Arc<Lookup>>,
+    /// The form of the report on each call, if there is one.
+    pub(super) report: Option<Arc<Parameters>>,
     /// Where messages about its ended calls go.
     pub(super) after_call: Vec<Address>,
     /// The names of the look-ups, also of those with faults.
@@ -93,6 +95,7 @@ pub(super) fn used<'a>(file: &mut File<'_>, all: &'a [Shared]) -> Vec<&'a Shared
 
 /// Reads the tools and look-ups of the agent's file and of the files that it uses.
 pub(super) fn tools<'a>(file: &mut File<'a>, agent: &str, used: &[&'a Shared], secrets: &Secrets<'_>) -> Kit {
+    let report = report(file).map(Arc::new);
     let mut sections = vec![Sections::take(file)];
     let mut faults = Vec::new();
     for shared in used {
@@ -123,7 +126,7 @@ pub(super) fn tools<'a>(file: &mut File<'a>, agent: &str, used: &[&'a Shared], s
             faults.extend(section.faults);
         }
     }
-    Kit { tools, lookups, after_call: addresses, names, faults }
+    Kit { tools, lookups, report, after_call: addresses, names, faults }
 }
 
 /// The names of these sections. A name that cannot be used, or that exists already, is a fault.
@@ -280,7 +283,7 @@ fn parameters(file: &mut File<'_>) -> Option<Parameters> {
             }
         },
         (Some((place, DeValue::Table(table))), None) => {
-            let (schema, private) = properties(file, table)?;
+            let (schema, private) = properties(file, "parameters", table)?;
             (place, schema, private)
         }
         (Some((place, _)), None) => {
@@ -297,6 +300,17 @@ fn parameters(file: &mut File<'_>) -> Option<Parameters> {
     }
 }
 
+/// Reads the form that the model fills in when the caller has left. `None`: there is none, or a fault was recorded.
+fn report(file: &mut File<'_>) -> Option<Parameters> {
+    let (place, value) = file.get("report")?;
+    let DeValue::Table(table) = value else {
+        file.fault(place, AgentFault::Kind { key: "report", wanted: ValueKind::Table });
+        return None;
+    };
+    let (schema, private) = properties(file, "report", table)?;
+    Parameters::new(schema, private).map_err(|fault| file.fault(place, fault.into())).ok()
+}
+
 /// The schema of an object with these properties.
 fn object(properties: Map<String, Value>, required: Vec<Value>) -> Value {
     let mut schema = Map::from_iter([("type".to_owned(), Value::from("object"))]);
@@ -308,13 +322,17 @@ fn object(properties: Map<String, Value>, required: Vec<Value>) -> Value {
 }
 
 /// The schema of an object whose properties are these, and the names of the private ones.
-fn properties(file: &mut File<'_>, table: toml::de::DeTable<'_>) -> Option<(Value, BTreeSet<String>)> {
+fn properties(
+    file: &mut File<'_>,
+    key: &'static str,
+    table: toml::de::DeTable<'_>,
+) -> Option<(Value, BTreeSet<String>)> {
     let (mut properties, mut required, mut private) = (Map::new(), Vec::new(), BTreeSet::new());
     let before = file.faults.len();
     for (name, place, value) in members(table) {
         let span = value.span();
         let Value::Object(mut property) = json(value.get_ref()) else {
-            file.fault(span, AgentFault::Kind { key: "parameters", wanted: ValueKind::Table });
+            file.fault(span, AgentFault::Kind { key, wanted: ValueKind::Table });
             continue;
         };
         if let Err(fault) = parameter_name(&name) {

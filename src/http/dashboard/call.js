@@ -57,7 +57,7 @@ export function show(place, { id, mayChange }) {
           "div",
           { class: "columns" },
           talk.element,
-          el("div", {}, latency.element, used(recording.conversation.tools), happened(recording.events), files(call, path)),
+          el("div", {}, latency.element, used(recording.conversation.tools), reported(recording.conversation.report), happened(recording.events), files(call, path)),
         ),
       );
     }
@@ -290,6 +290,14 @@ function used(tools) {
       ),
     ));
   return el("section", { class: "card" }, el("h2", {}, word("tools")), el("ol", { class: "plain tools" }, rows));
+}
+
+/** The report that the model made when the caller had left. Its fields are those of the agent's file. */
+function reported(report) {
+  if (!report || typeof report !== "object") return null;
+  const text = (value) => (typeof value === "string" ? value : JSON.stringify(value));
+  const rows = Object.entries(report).flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, text(value))]);
+  return el("section", { class: "card" }, el("h2", {}, word("report")), el("dl", { class: "facts" }, rows));
 }
 
 function happened(events) {

@@ -53,6 +53,15 @@ macro_rules! of_agents {
         "La herramienta {tool} terminó después de la llamada: {outcome}",
         "The tool {tool} ended after the call: {outcome}";
 
+    /// No report was made on a call that has ended.
+    ReportMissing { cause: Code } => Warn,
+        "El modelo no dio el informe de la llamada: {cause}",
+        "The model made no report on the call: {cause}";
+    /// Reports would be made that nobody keeps.
+    AgentReportUnused => Warn,
+        "[report] no tiene efecto: ni record tiene transcript ni hay [[after_call]], así que nadie recibiría el informe",
+        "[report] has no effect: neither has record a transcript, nor is there [[after_call]], so nobody would get the report";
+
     // ── webhooks ─────────────────────────────────────────────────────────────────────────────────────────
     /// Messages about ended calls cannot be delivered to this address. Told when it begins.
     WebhooksFailing { agent: String, address: String, cause: Detail } => Warn,
@@ -115,6 +124,10 @@ macro_rules! of_agents {
     AgentLookup { name: String, origin: String } => Info,
         "    Consulta {name}: {origin}",
         "    Look-up {name}: {origin}";
+    /// What the model reports on each call of the agent above.
+    AgentReport { fields: String } => Info,
+        "    Informe de cada llamada: {fields}",
+        "    Report on each call: {fields}";
     /// Where messages about ended calls of the agent above go. `words` is empty, or says that they contain the words.
     AgentWebhook { name: String, origin: String, words: &'static str } => Info,
         "    Aviso de llamada terminada {name}: {origin}{words}",

@@ -66,6 +66,11 @@ pub(super) struct Transcript {
 }
 
 impl Ear {
+    /// Judges the pace from the next audio on.
+    pub(super) fn forget_pace(&mut self) {
+        self.pace = Pace::default();
+    }
+
     pub(super) fn new() -> Self {
         Self {
             appended: Vec::new(),

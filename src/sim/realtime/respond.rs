@@ -125,6 +125,7 @@ impl Session {
         if !params.is_null() {
             check(if beta { &BETA_RESPONSE } else { &GA_RESPONSE }, params, "response")?;
         }
+        self.check_choice(params)?;
         let in_conversation = params["conversation"] != "none";
         if let Some(active) = self.active_response().filter(|_| in_conversation) {
             let rejection =
@@ -143,6 +144,17 @@ impl Session {
         Ok(())
     }
 
+    /// A function that the model must call is one of the tools of the response, or else of the session.
+    fn check_choice(&self, params: &Value) -> Result<(), Rejection> {
+        let Some(name) = params.pointer("/tool_choice/name") else { return Ok(()) };
+        let tools = params.get("tools").unwrap_or(self.settings.tools());
+        if tools.as_array().is_some_and(|tools| tools.iter().any(|tool| tool["name"] == *name)) {
+            return Ok(());
+        }
+        let message = format!("Tool choice {name} not found in 'tools' parameter.");
+        Err(Rejection::new("invalid_value", message, Some("response.tool_choice")))
+    }
+
     /// Starts a response.
     pub(super) fn respond(&mut self, asker: Asker, params: &Value) {
         self.ear.stamp += 1;
@@ -153,6 +165,10 @@ impl Session {
             return;
         }
         let in_conversation = params["conversation"] != "none";
+        if !in_conversation {
+            // Whoever asks for something aside may have no caller any more.
+            self.ear.forget_pace();
+        }
         if in_conversation {
             self.rounds.after_tools = std::mem::take(&mut self.rounds.owed) && asker == Asker::Client;
             self.rounds.fresh = false;
@@ -183,6 +199,10 @@ impl Session {
     }
 
     fn choose_answer(&mut self, params: &Value) -> Answer {
+        let aside = self.script.aside.as_ref().filter(|_| params["conversation"] == "none");
+        if let Some(answer) = aside {
+            return answer.clone();
+        }
         let mut answer = match &self.script.greeting {
             _ if self.script.parrots => self.parrot(params),
             Some(greeting) if params.get("instructions").is_some() => greeting.clone(),

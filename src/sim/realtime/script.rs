@@ -63,6 +63,8 @@ pub struct Script {
     pub parrots: bool,
     /// The answer to a `response.create` with `instructions`. None: `answers` serves these too.
     pub greeting: Option<Answer>,
+    /// The answer to a `response.create` outside of the conversation. None: the other answers serve these too.
+    pub aside: Option<Answer>,
     /// The transcripts of the caller's turns. The last one repeats, and an empty list gives empty
     /// transcripts.
     pub transcripts: Vec<String>,
@@ -123,6 +125,7 @@ impl Default for Script {
             answers: vec![Answer::pattern("Le paso con ventas.", 2_000, 2)],
             parrots: false,
             greeting: Some(Answer::pattern("Hola, ¿en qué puedo ayudarle?", 1_500, 1)),
+            aside: None,
             transcripts: vec!["Quiero hablar con ventas.".to_owned()],
             transcript_delay: Duration::from_millis(400),
             vad: VadScript::default(),

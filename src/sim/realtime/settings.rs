@@ -156,6 +156,10 @@ impl Settings {
         self.at("/max_output_tokens", "/max_response_output_tokens")
     }
 
+    pub(super) fn tools(&self) -> &Value {
+        self.at("/tools", "/tools")
+    }
+
     pub(super) fn tool_choice(&self) -> &Value {
         self.at("/tool_choice", "/tool_choice")
     }

@@ -90,7 +90,13 @@ impl Session {
                 ("item_", Body::Speech { transcript: String::new(), audio, sent: 0, truncated_ms: None })
             }
             Part::Call { name, .. } => {
-                let (name, call_id) = (name.clone(), self.begin_call(&response.id));
+                // A call outside of the conversation needs no output.
+                let call_id = if response.in_conversation {
+                    self.begin_call(&response.id)
+                } else {
+                    self.ids.next("call_")
+                };
+                let name = name.clone();
                 ("item_f", Body::Call { call_id, name, arguments: String::new() })
             }
         };

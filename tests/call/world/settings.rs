@@ -55,6 +55,7 @@ pub(crate) fn settings() -> Settings {
             tools: Vec::new(),
         },
         greeting_template: None,
+        form: None,
         tools: Vec::new(),
         greeting: Some("Hola, ¿en qué puedo ayudarle?".into()),
         recording_notice: None,

@@ -97,3 +97,39 @@ fn words_that_wait_without_encryption_are_pointed_out_where_recordings_are_encry
     };
     assert_eq!([said(true, recipient), said(false, recipient), said(true, "")], [1, 0, 0]);
 }
+
+const REPORT: &str = "[report]\noutcome = { type = \"string\", enum = [\"booked\", \"other\"] }\n\
+    phone = { type = \"string\", optional = true, private = true }\n";
+
+#[test]
+fn a_report_has_the_fields_of_its_table() {
+    let config = load(&[("a.toml", REPORT), ("b.toml", "")], &[], Language::English).unwrap();
+    let [a, b] = &config.agents.all[..] else { panic!("two agents") };
+    let form = a.report.as_ref().expect("a form");
+    let schema = serde_json::json!({"type": "object", "additionalProperties": false, "required": ["outcome"],
+        "properties": {"outcome": {"type": "string", "enum": ["booked", "other"]}, "phone": {"type": "string"}}});
+    assert_eq!((form.schema(), form.private().contains("phone")), (&schema, true));
+    assert!(b.report.is_none() && config.remarks.is_empty());
+    let said = faults(&[("a.toml", "[report]\noutcome = \"string\"\nsum = { type = \"strin\" }\n")]);
+    let expected = [
+        "File of an agent a.toml:2:11: report must be a table, such as { a = \"b\" }",
+        "File of an agent a.toml:3:7: the schema is not valid",
+    ];
+    assert_eq!(said.len(), 2, "{said:#?}");
+    assert!(said.iter().zip(expected).all(|(said, expected)| said.starts_with(expected)), "{said:#?}");
+    let said = faults(&[("a.toml", "report = true\n")]);
+    assert_eq!(said, ["File of an agent a.toml:1:10: report must be a table, such as { a = \"b\" }"]);
+}
+
+#[test]
+fn a_report_that_nobody_would_get_is_pointed_out() {
+    let address = "[[after_call]]\nurl = \"https://example.com/1\"\nsecret = \"{{ secret.HOOK }}\"\n";
+    for (record, address, is_lost) in
+        [("audio", "", true), ("audio", address, false), ("transcript", "", false)]
+    {
+        let text = format!("record = \"{record}\"\n{REPORT}{address}");
+        let config = load(&[("a.toml", &text)], &[SECRETS[0]], Language::English).unwrap();
+        let lines: Vec<_> = config.remarks.iter().map(|remark| remark.line(Language::English)).collect();
+        assert_eq!(lines.iter().any(|line| line.contains("[report] has no effect")), is_lost, "{lines:?}");
+    }
+}

@@ -1,7 +1,7 @@
 //! Tests what files of agents may hold, and what is said of their faults.
 
-mod examples;
 mod after_call;
+mod examples;
 mod tools;
 
 use std::collections::HashMap;

@@ -263,3 +263,22 @@ fn tool_choice_none_keeps_the_model_from_calling() {
     world.pass(1_000);
     assert_eq!(world.last("response.done")["response"]["output"].as_array().unwrap().len(), 1);
 }
+
+#[test]
+fn a_forced_function_is_among_the_tools_and_its_call_aside_needs_no_output() {
+    let script = Script { aside: Some(Answer::call("report", r#"{"summary":"x"}"#)), ..Script::default() };
+    let mut world = World::configured(script);
+    let create = |tools: Value| {
+        json!({"type": "response.create", "response": {"conversation": "none", "output_modalities": ["text"], "tools": tools,
+            "tool_choice": {"type": "function", "name": "report"}, "metadata": {"cid": "aside"}}})
+    };
+    world.send(&create(json!([])));
+    assert_eq!(world.last("error")["error"]["param"], "response.tool_choice");
+    world.send(&create(json!([{"type": "function", "name": "report"}])));
+    world.pass(30_000);
+    let done = world.last("response.done")["response"].clone();
+    assert_eq!((&done["conversation_id"], &done["metadata"]["cid"]), (&json!(null), &json!("aside")));
+    assert_eq!(done["output"][0]["arguments"], r#"{"summary":"x"}"#);
+    let violations = world.session.violations();
+    assert_eq!(violations.len(), 1, "the refusal alone: {violations:?}");
+}
