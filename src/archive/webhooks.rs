@@ -28,6 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(15);
 const AT_ONCE: u32 = 16;
 /// How long a message waits that was not sent because its receiver fails too often, or because too many messages are under way.
 const LATER: Duration = Duration::from_secs(30);
+/// How long a file is waited for that its writer has not opened yet, or is opening again. A longer time delays what is due at a start.
+const OPENS: Duration = Duration::from_secs(1);
 /// How often the outbox is looked at although nothing is due, because `agents webhooks --again` makes messages due from outside.
 const LOOK: Duration = Duration::from_secs(5);
 /// How often messages are deleted that were given up long ago.
@@ -86,6 +88,7 @@ impl Sender {
         loop {
             let wait = match self.round().await {
                 Ok(wait) => wait,
+                Err(RegistryError::Closed) => OPENS,
                 Err(error) => {
                     // The writer of the call log tells the operator of a disk that fails.
                     tracing::debug!(%error, "the outbox cannot be used now");
