@@ -19,7 +19,7 @@ use crate::operator::foreign::plain;
 use crate::operator::{Detail, Language, Notice};
 use crate::output::print;
 use crate::rehearsal;
-use crate::tool::{Confirm, Lookup, Tool};
+use crate::tool::{Confirm, Lookup, McpServer, Pattern, Tool, Way};
 use crate::webhook::Address;
 
 /// The characters of a token, in tenths: an average over Spanish and English text. A larger value would promise room that is
@@ -255,16 +255,19 @@ fn listed(name: &str, version: &str, realtime: &RealtimeConfig, tools: &[Arc<Too
     }
 }
 
-/// The lines about the tools, look-ups and addresses of an agent.
+/// The lines about the look-ups, tools, servers, report and addresses of an agent. The tools of servers are not known here.
 fn tools(agent: &AgentConfig) -> Vec<Notice> {
-    let of_tool = |tool: &Arc<Tool>| Notice::AgentTool {
-        name: tool.name.to_string(),
-        effect: tool.effect.word(),
-        confirm: match tool.confirm {
-            Confirm::Nobody => "",
-            Confirm::Caller => " confirm=caller",
-        },
-        origin: tool.request.target.origin.to_string(),
+    let of_tool = |tool: &Arc<Tool>| {
+        let Way::Http(http) = &tool.way else { return None };
+        Some(Notice::AgentTool {
+            name: tool.name.to_string(),
+            effect: tool.effect.word(),
+            confirm: match tool.confirm {
+                Confirm::Nobody => "",
+                Confirm::Caller => " confirm=caller",
+            },
+            origin: http.request.target.origin.to_string(),
+        })
     };
     let of_lookup = |lookup: &Arc<Lookup>| Notice::AgentLookup {
         name: lookup.name.to_string(),
@@ -275,8 +278,17 @@ fn tools(agent: &AgentConfig) -> Vec<Notice> {
         origin: address.origin.clone(),
         words: if address.words { " words=true" } else { "" },
     };
+    let of_server = |server: &Arc<McpServer>| {
+        let tools: Vec<_> = server.tools.iter().map(Pattern::text).collect();
+        Notice::AgentServer {
+            name: server.name.to_string(),
+            place: Detail::new(server.access.place()),
+            tools: Detail::new(tools.join(", ")),
+        }
+    };
     let report = agent.report.as_ref().map(|form| Notice::AgentReport { fields: form.names().join(", ") });
-    let tools = agent.lookups.iter().map(of_lookup).chain(agent.tools.iter().map(of_tool));
+    let tools = agent.lookups.iter().map(of_lookup).chain(agent.tools.iter().filter_map(of_tool));
+    let tools = tools.chain(agent.servers.iter().map(of_server));
     tools.chain(report).chain(agent.after_call.iter().map(of_address)).collect()
 }
 

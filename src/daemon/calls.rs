@@ -69,11 +69,12 @@ impl Daemon {
         let arguments = channel.arguments;
         let recording = self.record(agent, &caller, channel.caller, channel.called, offered_at);
         let recorded_at = recording.is_some().then_some(offered_at);
-        let settings = Arc::clone(&agent.settings);
+        let settings = self.servers.settings(agent);
         let row = Box::new(call_log::taken(row, agent, recorded_at));
         self.log.offer((*row).clone());
         let of_file = self.config.agents.find(&agent.name);
-        let (known, knowledge) = known(of_file, &row, arguments, offered_at, self.config.log.language);
+        let (known, mut knowledge) = known(of_file, &row, arguments, offered_at, self.config.log.language);
+        knowledge.servers = self.servers.of(&agent.name);
         let mut jobs = Jobs::new(self.tools.clone(), knowledge, self.operator);
         for lookup in of_file.map(|agent| agent.lookups.as_slice()).unwrap_or_default() {
             jobs.look_up(Arc::clone(lookup));

@@ -29,7 +29,7 @@ pub fn known(
     let vars: Value = arguments.others(&["agent", "did"]).collect();
     let Some(agent) = agent else {
         let known = Known::default();
-        return (known, Knowledge { call, vars, secrets: std::collections::BTreeMap::new() });
+        return (known, Knowledge { call, vars, ..Knowledge::default() });
     };
     let known = Known {
         told: told(row, now, language),
@@ -37,7 +37,7 @@ pub fn known(
         vars: vars.clone(),
         lookups: agent.lookups.iter().map(|lookup| (lookup.name.clone(), lookup.patience)).collect(),
     };
-    (known, Knowledge { call, vars, secrets: agent.secrets.clone() })
+    (known, Knowledge { call, vars, secrets: agent.secrets.clone(), ..Knowledge::default() })
 }
 
 /// The facts that the model is told.

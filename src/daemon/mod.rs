@@ -17,7 +17,7 @@
 //! | `call_log` | rows of the call log |
 //! | `lock` | keeps a second daemon from the application of the first |
 //! | `known` | what is known of a call when it begins |
-//! | `tools` | the tools that calls ask for |
+//! | `tools`, `servers` | the tools that calls ask for; the servers that list their tools themselves |
 //! | `messages` | the messages about a call that has ended |
 //! | `ticks` | how often the clock of a call was late |
 //! | `service_manager` | what systemd is told |
@@ -32,6 +32,7 @@ pub mod lock;
 mod messages;
 mod reload;
 mod rules;
+mod servers;
 mod service_manager;
 mod start;
 mod ticks;
@@ -58,6 +59,7 @@ use calls::Live;
 use endpoints::Endpoints;
 pub use reload::Reload;
 pub use rules::{agent_of, max_calls};
+use servers::Servers;
 use service_manager::ServiceManager;
 pub use start::run;
 use ticks::Ticks;
@@ -75,6 +77,7 @@ use crate::logging::Operator;
 use crate::machine::process::{ran_on_each, stolen, thread_times};
 use crate::net::ari_link::{AriLink, AriReport};
 use crate::net::ari_rest::AriRest;
+use crate::net::mcp;
 use crate::net::rtp_socket::PortPool;
 use crate::net::tools::ToolClient;
 use crate::peers::media_networks;
@@ -102,6 +105,8 @@ struct Daemon {
     endpoints: Endpoints,
     /// How the tools of all agents are carried out.
     tools: ToolClient,
+    /// The servers of tools that speak MCP.
+    servers: Servers,
     operator: Operator,
     /// What `/ready` tells: whether a caller would be served.
     readiness: watch::Sender<Readiness>,
@@ -156,6 +161,7 @@ impl Daemon {
         reloads: impl Stream<Item = Reload>,
         earlier: impl Future<Output = (NaiveDate, Vec<(Arc<str>, MicroUsd)>)>,
         mut told: mpsc::Receiver<Told>,
+        mut of_servers: mpsc::Receiver<(mcp::ServerId, mcp::News)>,
     ) {
         let mut manager = ServiceManager::of_this_process(self.config.log.language);
         let (sender, mut news) = mpsc::channel(ARI_NEWS);
@@ -186,6 +192,7 @@ impl Daemon {
                     self.feed(Input::Refuses(refuses));
                 }
                 Some(told) = told.recv() => self.told(told),
+                Some((server, news)) = of_servers.recv() => self.servers.learn(&self.config, server, news),
                 () = &mut stop, if !stops => {
                     self.feed(Input::Stop);
                     manager.stopping(self.config.shutdown_grace + ENDING_PATIENCE);

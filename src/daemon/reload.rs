@@ -35,6 +35,7 @@ impl Daemon {
         };
         let fixed = self.config.reload(new);
         self.endpoints = endpoints;
+        self.servers.follow(&self.config);
         let retention = self.config.agents.retention();
         self.retention.send_if_modified(|known| {
             let is_new = *known != retention;

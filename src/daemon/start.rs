@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use super::call_task::Admission;
 use super::endpoints::Endpoints;
 use super::rules::rules;
+use super::servers::{NewsOfServers, Servers};
 use super::{Daemon, Reload, call_log, moment};
 use crate::archive::webhooks::Courier;
 use crate::archive::{OfAgentFiles, recording};
@@ -48,14 +49,12 @@ pub async fn run(
     reloads: impl Stream<Item = Reload>,
 ) -> anyhow::Result<()> {
     let tls = tls::client_config().context("the system's trust store")?;
-    let asterisk = &config.asterisk;
-    let rest = ari_rest(asterisk, &tls)?;
-    let again = Arc::new(Notify::new());
-    let link = link(asterisk, &tls, &again)?;
-    let tools = ToolClient::new(&tls).context("the client of tools")?;
+    let (rest, again) = (ari_rest(&config.asterisk, &tls)?, Arc::new(Notify::new()));
+    let link = link(&config.asterisk, &tls, &again)?;
+    let (tools, servers, of_servers) = tools(&config, &tls, operator)?;
     let endpoints = Endpoints::new(&config, Arc::clone(&tls))?;
     operator.say(&started(&config));
-    let own_networks = media_networks::own(asterisk, &config.media).await;
+    let own_networks = media_networks::own(&config.asterisk, &config.media).await;
     let rules = rules(&config, own_networks.as_deref());
     operator.say(&Notice::Capacity { calls: rules.max_calls });
     let exchange = Exchange::new(moment(), rules);
@@ -73,6 +72,7 @@ pub async fn run(
         own_networks,
         endpoints,
         tools,
+        servers,
         operator,
         readiness,
         board,
@@ -93,7 +93,7 @@ pub async fn run(
         host: call_log::host(),
     };
     let earlier = archive.spent_before(wall(), &daemon.host);
-    daemon.serve(link, stop, reloads, earlier, told).await;
+    daemon.serve(link, stop, reloads, earlier, told, of_servers).await;
     let Daemon { recorder, log, readiness, .. } = daemon;
     // Nothing can offer rows after this, so the writer of the call log can end. Nobody watches the readiness any more.
     drop((log, readiness));
@@ -112,6 +112,17 @@ fn follows(
     let client = ToolClient::new(tls).context("the client of webhooks")?;
     let courier = Courier { client, addresses: of_webhooks };
     Ok((retention, addresses, OfAgentFiles { retention: of_agents, courier: Some(courier) }))
+}
+
+/// The client of tools, and the servers that list their tools themselves with the channel of their news.
+fn tools(
+    config: &Config,
+    tls: &ClientConfig,
+    operator: Operator,
+) -> anyhow::Result<(ToolClient, Servers, NewsOfServers)> {
+    let client = ToolClient::new(tls).context("the client of tools")?;
+    let (servers, news) = Servers::new(config, client.clone(), operator);
+    Ok((client, servers, news))
 }
 
 /// The first line of every run.

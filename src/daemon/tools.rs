@@ -14,9 +14,12 @@ use tokio::task::{AbortHandle, JoinSet};
 use crate::call::tools::{self, Job, JobNumber};
 use crate::config::Secret;
 use crate::logging::Operator;
+use crate::net::mcp::{self, Server};
 use crate::net::tools::{Carried, Errand, ToolClient};
 use crate::operator::{Detail, Notice};
-use crate::tool::{Effect, Facts, Lookup, Masks, Outcome};
+use crate::tool::{
+    Effect, Facts, Failure, HttpTool, Lookup, Masks, McpTool, Outcome, RenderError, Reply, SCREEN, Tool, Way,
+};
 
 /// The time for all attempts of a look-up together. The greeting waits less, and what comes later is told afterwards. With
 /// more, the caller's data would reach the model long after the model has asked the caller for them.
@@ -31,6 +34,7 @@ pub enum Ended {
 }
 
 /// What tools need of the call that asks for them.
+#[derive(Default)]
 pub struct Knowledge {
     /// `call`: id, caller, called, agent and now.
     pub call: Value,
@@ -38,6 +42,8 @@ pub struct Knowledge {
     pub vars: Value,
     /// The secrets of the agent, by name.
     pub secrets: BTreeMap<String, Secret>,
+    /// The servers that list their tools themselves, by name.
+    pub servers: HashMap<Arc<str>, Arc<Server>>,
 }
 
 impl Knowledge {
@@ -148,45 +154,105 @@ pub async fn carry_out(
     job: &Job,
     operator: Operator,
 ) -> (Outcome, u32) {
-    let Job { tool, arguments, key, .. } = job;
-    let secret = |name: &str| known.secret(name);
     let facts = Facts { call: &known.call, vars: &known.vars, lookup: found };
-    let say = |cause: Detail| operator.say(&Notice::ToolFailed { tool: tool.name.to_string(), cause });
-    let request = match tool.request(&facts, arguments, key, &secret) {
+    let done = match &job.tool.way {
+        Way::Http(http) => by_request(client, known, &facts, job, http).await,
+        Way::Mcp(way) => by_server(known, &facts, job, way).await,
+    };
+    let Done { outcome, attempts, fault } = done;
+    if let Some(cause) = fault {
+        operator.say(&Notice::ToolFailed { tool: job.tool.name.to_string(), cause });
+    }
+    (outcome, attempts)
+}
+
+/// How a job was done.
+struct Done {
+    outcome: Outcome,
+    /// How many requests were made.
+    attempts: u32,
+    /// What the operator should know.
+    fault: Option<Detail>,
+}
+
+impl Done {
+    /// There is no request.
+    fn not_made(tool: &Tool, error: &RenderError) -> Self {
+        let outcome = tool.refused(error);
+        let fault = (outcome == Outcome::Unavailable).then(|| Detail::new(error));
+        Self { outcome, attempts: 0, fault }
+    }
+
+    /// There is no answer that can be used.
+    fn failed(tool: &Tool, failure: &Failure, attempts: u32) -> Self {
+        Self { outcome: failure.outcome(tool.effect), attempts, fault: Some(Detail::new(failure)) }
+    }
+}
+
+/// Carries a job out by a request.
+async fn by_request(
+    client: &ToolClient,
+    known: &Knowledge,
+    facts: &Facts<'_>,
+    job: &Job,
+    http: &HttpTool,
+) -> Done {
+    let Job { tool, arguments, key, .. } = job;
+    let request = match http.request(facts, arguments, key, &|name: &str| known.secret(name)) {
         Ok(request) => request,
-        Err(error) => {
-            let outcome = tool.refused(&error);
-            if outcome == Outcome::Unavailable {
-                say(Detail::new(&error));
-            }
-            return (outcome, 0);
-        }
+        Err(error) => return Done::not_made(tool, &error),
     };
     let errand = Errand {
         request: &request,
         effect: tool.effect,
-        idempotent: tool.idempotency.is_some(),
+        idempotent: http.idempotency.is_some(),
         timeout: tool.timeout,
     };
     let Carried { result, attempts, .. } = client.carry_out(&errand).await;
-    let outcome = match result {
-        Ok(response) => {
-            let mapped = tool.outcome(&response, &facts, arguments, &known.masks());
-            match &mapped.fault {
-                Some(fault) => say(Detail::new(fault)),
-                None if response.status >= 500 || matches!(mapped.outcome, Outcome::Unavailable) => {
-                    say(Detail::new(format!("HTTP {}", response.status)));
-                }
-                None => {}
-            }
-            mapped.outcome
-        }
-        Err(failure) => {
-            say(Detail::new(&failure));
-            failure.outcome(tool.effect)
-        }
+    let response = match result {
+        Ok(response) => response,
+        Err(failure) => return Done::failed(tool, &failure, attempts),
     };
-    (outcome, attempts)
+    let mapped = http.outcome(&response, facts, arguments, tool.effect, &known.masks());
+    let fault = match &mapped.fault {
+        Some(fault) => Some(Detail::new(fault)),
+        None if response.status >= 500 || matches!(mapped.outcome, Outcome::Unavailable) => {
+            Some(Detail::new(format!("HTTP {}", response.status)))
+        }
+        None => None,
+    };
+    Done { outcome: mapped.outcome, attempts, fault }
+}
+
+/// Carries a job out by the server that lists the tool.
+async fn by_server(known: &Knowledge, facts: &Facts<'_>, job: &Job, way: &McpTool) -> Done {
+    let Job { tool, arguments, .. } = job;
+    let arguments = match way.arguments(facts, arguments, &|name: &str| known.secret(name)) {
+        Ok(arguments) => arguments,
+        Err(error) => return Done::not_made(tool, &error),
+    };
+    let Some(server) = known.servers.get(&way.server.name) else {
+        return Done::failed(tool, &Failure::Closed, 0);
+    };
+    let errand = mcp::Errand {
+        tool: way.name.clone(),
+        arguments,
+        effect: tool.effect,
+        idempotent: way.idempotent,
+        timeout: tool.timeout,
+    };
+    let mcp::Called { result, attempts } = server.call(&errand).await;
+    match result {
+        Ok(reply) => {
+            let fault = match &reply {
+                Reply::NeedsScreen => Some(Detail::new(SCREEN)),
+                Reply::Error { code, .. } => Some(Detail::new(format!("JSON-RPC {code}"))),
+                Reply::Result { .. } => None,
+            };
+            Done { outcome: reply.outcome(tool.effect, &known.masks()), attempts, fault }
+        }
+        Err(failure) => Done::failed(tool, &failure, attempts),
+    }
 }
 
 /// Looks something up: what was found, if anything was.

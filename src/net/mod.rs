@@ -10,12 +10,14 @@
 //! | `realtime_link` | the session with OpenAI |
 //! | `rtp_socket` | the UDP ports of calls |
 //! | `tools` | requests of tools to any server |
+//! | `mcp` | servers of tools that speak the Model Context Protocol |
 //! | `peer_uid` | which user of this machine has opened a connection |
 
 pub mod answer;
 pub mod ari_link;
 pub mod ari_rest;
 pub mod backoff;
+pub mod mcp;
 pub mod peer_uid;
 pub mod realtime_link;
 pub mod rtp_socket;

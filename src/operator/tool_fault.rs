@@ -2,7 +2,7 @@
 
 use super::words::Said;
 use super::{Detail, Language};
-use crate::tool::ToolFault;
+use crate::tool::{ServerFault, ToolFault};
 
 /// One fault in a tool or a look-up of a file, or in the files that an agent uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,6 +90,11 @@ pub enum SectionFault {
         /// The host.
         host: String,
     },
+    /// `fixed` or `set` names a tool that `tools` does not offer.
+    NotOffered {
+        /// The name.
+        name: Detail,
+    },
     /// There are more tools or look-ups than there may be.
     TooMany {
         /// The key.
@@ -147,6 +152,7 @@ impl Said for SectionFault {
             Self::WebhookInPlainText { host } => say(
                 format!("enviaría datos de llamadas sin cifrar a {host}, que no es de la red propia: use https"),
                 format!("it would send data of calls without encryption to {host}, which is not in your own network: use https")),
+            Self::NotOffered { name } => say(format!("{name} no está en tools"), format!("{name} is not in tools")),
             Self::TooMany { key, most } => say(
                 format!("hay más de {most} [[{key}]]"),
                 format!("there are more than {most} [[{key}]]")),
@@ -200,9 +206,7 @@ impl Said for ToolFault {
                 let name = Detail::new(name);
                 say(format!("«{name}» no es el nombre de una cabecera"), format!("\"{name}\" is not the name of a header"))
             }
-            Self::HeaderReserved { name } => say(
-                format!("la conexión decide la cabecera {name}"),
-                format!("the connection decides the header {name}")),
+            Self::HeaderReserved { name } => say(format!("la conexión decide la cabecera {name}"), format!("the connection decides the header {name}")),
             Self::Schema { message } => {
                 let message = Detail::new(message);
                 say(format!("el esquema no es válido ({message})"), format!("the schema is not valid ({message})"))
@@ -212,7 +216,8 @@ impl Said for ToolFault {
                 say(format!("«{name}» no puede ser un parámetro: letras y cifras ASCII y _, sin cifra al comienzo"),
                     format!("\"{name}\" cannot be a parameter: ASCII letters and digits and _, not beginning with a digit"))
             }
-            Self::Request | Self::Method | Self::OriginTemplate | Self::Scheme | Self::UserInUrl | Self::Fragment
+            Self::OfServer { fault } => fault.said(language),
+            Self::ServerTemplate | Self::Request | Self::Method | Self::OriginTemplate | Self::Scheme | Self::UserInUrl | Self::Fragment
             | Self::PathBlock | Self::QueryTemplate | Self::HeaderValue | Self::SchemaNotObject => {
                 let (spanish, english) = of_request(self);
                 fixed(spanish, english)
@@ -237,6 +242,10 @@ const fn of_request(fault: &ToolFault) -> (&'static str, &'static str) {
             "la dirección no puede tener usuario ni @ en el equipo: use headers",
             "the address cannot have a user or @ in its host: use headers",
         ),
+        ToolFault::ServerTemplate => (
+            "la dirección de un servidor debe ser literal: sirve para todas las llamadas",
+            "the address of a server must be literal: it is the same for all calls",
+        ),
         ToolFault::Fragment => {
             ("la dirección no puede tener un fragmento (#)", "the address cannot have a fragment (#)")
         }
@@ -259,6 +268,35 @@ const fn of_request(fault: &ToolFault) -> (&'static str, &'static str) {
             "debe ser un método y una dirección, como \"GET https://crm.example.com/clientes\"",
             "it must be a method and an address, such as \"GET https://crm.example.com/customers\"",
         ),
+    }
+}
+
+impl Said for ServerFault {
+    fn said(&self, language: Language) -> String {
+        let say = |spanish: String, english: String| match language {
+            Language::Spanish => spanish,
+            Language::English => english,
+        };
+        match self {
+            Self::SchemaTooLong { most } => say(
+                format!("el esquema tiene más de {most} caracteres"),
+                format!("the schema has more than {most} characters"),
+            ),
+            Self::FixedUnknown { name } => {
+                let name = Detail::new(name);
+                say(
+                    format!("la herramienta no tiene {name}, que está en [mcp.fixed]"),
+                    format!("the tool has no {name}, which is in [mcp.fixed]"),
+                )
+            }
+            Self::NotListed => {
+                say("el servidor no la tiene".to_owned(), "the server does not have it".to_owned())
+            }
+            Self::NoRoom { most } => say(
+                format!("el agente ya tiene {most} herramientas"),
+                format!("the agent has {most} tools already"),
+            ),
+        }
     }
 }
 

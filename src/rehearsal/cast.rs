@@ -100,6 +100,8 @@ impl<'a> Cast<'a> {
             call: values.call.clone(),
             vars: values.vars.clone(),
             secrets: self.of_file.map(|agent| agent.secrets.clone()).unwrap_or_default(),
+            // No server is started, so that a rehearsal has the tools of the files alone.
+            ..Knowledge::default()
         };
         Ok(Hands::Real(Box::new(Jobs::new(client, knowledge, operator))))
     }

@@ -7,7 +7,7 @@ use std::future::pending;
 use serde_json::{Map, Value};
 
 use super::given::Values;
-use super::tool::shown;
+use super::tool::made;
 use crate::call::tools::{self, Job, JobNumber};
 use crate::daemon::tools::{Ended, Jobs};
 use crate::tool::{Facts, Outcome};
@@ -40,8 +40,8 @@ impl StandIn {
     /// The request that would be made, or what the model reads if there can be none.
     fn begin(&mut self, job: &Job) -> Option<String> {
         let facts = Facts { call: &self.call, vars: &self.vars, lookup: &self.lookup };
-        let (outcome, shown) = match job.tool.dry(&facts, &job.arguments, &job.key) {
-            Ok(request) => (Outcome::Done { result: self.result(&job.tool.name) }, Some(shown(&request))),
+        let (outcome, shown) = match made(&job.tool, &facts, &job.arguments, &job.key) {
+            Ok(request) => (Outcome::Done { result: self.result(&job.tool.name) }, Some(request)),
             Err(error) => (job.tool.refused(&error), None),
         };
         self.ended.push_back(tools::Result { number: job.number, outcome, attempts: 0 });

@@ -19,7 +19,7 @@ use crate::net::tools::ToolClient;
 use crate::operator::Language;
 use crate::operator::foreign::{plain, plain_json};
 use crate::output::print;
-use crate::tool::{Facts, HttpRequest, Outcome, Tool};
+use crate::tool::{Arguments, Facts, HttpRequest, Outcome, RenderError, Tool, Way};
 
 /// The exit code if the model would read an error.
 const REFUSED: u8 = 3;
@@ -83,8 +83,8 @@ pub async fn run(
     let facts = Facts { call: &values.call, vars: &values.vars, lookup: &lookups };
     let call_id = values.call["id"].as_str().unwrap_or_default();
     let key = arguments.key(call_id, &tool.name);
-    match tool.dry(&facts, &arguments, &key) {
-        Ok(request) => print(&format!("\n{}", shown(&request)))?,
+    match made(&tool, &facts, &arguments, &key) {
+        Ok(request) => print(&format!("\n{request}"))?,
         Err(error) => {
             print(&format!("✗ {}", plain(&error.to_string())))?;
             return read(&tool.refused(&error), words);
@@ -173,8 +173,24 @@ fn takes_text(schema: &Value) -> bool {
     }
 }
 
+/// The request of this tool as text, whether it is one of HTTP or a call of a server's tool. Secrets are masked in it.
+///
+/// # Errors
+/// There is none with these values.
+pub(super) fn made(
+    tool: &Tool,
+    facts: &Facts<'_>,
+    arguments: &Arguments,
+    key: &str,
+) -> Result<String, RenderError> {
+    match &tool.way {
+        Way::Http(http) => http.dry(facts, arguments, key).map(|request| shown(&request)),
+        Way::Mcp(mcp) => mcp.dry(facts, arguments).map(|call| plain_json(&call.to_string())),
+    }
+}
+
 /// The request as text. Secrets are masked in it.
-pub(super) fn shown(request: &HttpRequest) -> String {
+fn shown(request: &HttpRequest) -> String {
     let mut lines = vec![format!("{} {}", request.method, request.url)];
     lines.extend(request.headers.iter().map(|(name, value)| format!("{name}: {value}")));
     if !request.body.is_empty() {

@@ -39,6 +39,34 @@ pub enum SecretFault {
     OfDaemon,
 }
 
+/// Why a tool is not offered, although its server lists it or the file names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServerFault {
+    /// The schema is too long for the model.
+    SchemaTooLong {
+        /// How many characters it may have.
+        most: usize,
+    },
+    /// The file fixes a value that the tool does not have.
+    FixedUnknown {
+        /// The name of the value.
+        name: String,
+    },
+    /// The server has no tool of this name.
+    NotListed,
+    /// The agent has as many tools as it may have.
+    NoRoom {
+        /// How many that is.
+        most: usize,
+    },
+}
+
+impl From<ServerFault> for ToolFault {
+    fn from(fault: ServerFault) -> Self {
+        Self::OfServer { fault }
+    }
+}
+
 /// What is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ToolFault {
@@ -120,6 +148,13 @@ pub enum ToolFault {
     },
     /// The parameters are not an object.
     SchemaNotObject,
+    /// The address of a server has a template in it.
+    ServerTemplate,
+    /// What a server lists cannot be offered.
+    OfServer {
+        /// Why.
+        fault: ServerFault,
+    },
     /// The name of a parameter cannot be used.
     ParameterName {
         /// The name.

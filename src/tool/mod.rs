@@ -1,10 +1,11 @@
-//! What a tool is: a request to a server of the operator that the model may ask for, described without code.
+//! What a tool is: a request to a server of the operator that the model may ask for, described without code. A server that speaks
+//! the Model Context Protocol (`mcp`) lists its tools itself.
 //!
 //! ```text
-//!   arguments of the model ─► Parameters::check ─► Arguments ─► Tool::request ─► HttpRequest   (sent by others)
+//!   arguments of the model ─► Parameters::check ─► Arguments ─► HttpTool::request ─► HttpRequest (sent by others)
 //!                                    │                                              │
 //!                                    └─ Outcome::InvalidArguments                   ▼
-//!                                              what the model reads ◄─ Outcome ◄─ Tool::outcome ◄─ Response
+//!                                              what the model reads ◄─ Outcome ◄─ HttpTool::outcome ◄─ Response
 //! ```
 //! Who fills in a value decides what it may do. The file fixes the scheme, host and port, and every name. The arguments fill in
 //! values: they cannot move the request to another host, add a segment to the path, a query or a header, or take the place of a
@@ -12,6 +13,7 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | `http`, `mcp`, `pattern` | the two ways of carrying a tool out; patterns for the names of a server's tools |
 //! | `template`, `code`, `filters` | texts with values in them; the code in such texts; the filters beside Jinja's |
 //! | `names` | which values a template may use, by its place |
 //! | `origin`, `target`, `request`, `render` | the scheme, host and port; the method and the path; the whole request; why there is none |
@@ -24,11 +26,14 @@ mod cut;
 mod failure;
 mod fault;
 mod filters;
+mod http;
 mod mask;
+mod mcp;
 mod names;
 mod origin;
 mod outcome;
 mod parameters;
+mod pattern;
 mod render;
 mod request;
 mod response;
@@ -45,12 +50,15 @@ use serde_json::{Value, json};
 
 pub use cut::cut;
 pub use failure::Failure;
-pub use fault::{Flaw, SecretFault, ToolFault};
+pub use fault::{Flaw, SecretFault, ServerFault, ToolFault};
+pub use http::HttpTool;
 pub use mask::Masks;
+pub use mcp::{Access, LeftOut, Listed, McpServer, McpTool, Offered, Reply, SCREEN, Set};
 pub use names::{Answer, Names, Secrecy};
 pub use origin::{Origin, is_forbidden};
 pub use outcome::{MOST_CHARS, Outcome};
 pub use parameters::{Arguments, Parameters, Problem, parameter_name};
+pub use pattern::Pattern;
 pub use render::{Place, RenderError};
 pub use request::{Facts, HttpRequest, MASK, Node, Request, Secrets, header_name, header_value};
 pub use response::{Mapped, Mapping, Response};
@@ -61,6 +69,8 @@ pub use template::{Scope, Template, TemplateFault, ValueError};
 pub const BUILT_IN: [&str; 2] = ["end_call", "transfer_call"];
 /// The longest name of a tool, in characters. Azure's documentation has this limit.
 pub const NAME_CHARS: usize = 64;
+/// The most tools of an agent. All of them are in each request to the model, which chooses worse among more.
+pub const MOST_TOOLS: usize = 64;
 /// The longest description, in characters. It is the limit of OpenAI's other APIs.
 pub const DESCRIPTION_CHARS: usize = 1_024;
 
@@ -75,20 +85,25 @@ pub struct Tool {
     pub effect: Effect,
     /// The parameters.
     pub parameters: Parameters,
-    /// The request.
-    pub request: Request,
+    /// How it is carried out.
+    pub way: Way,
     /// The time for all attempts together, 1–60 s.
     pub timeout: Duration,
     /// After how long without a word the assistant says that it is still looking. `None`: never.
     pub say_after: Option<Duration>,
     /// Who has to agree.
     pub confirm: Confirm,
-    /// The header for the key that tells the server that two requests are one. `None`: the server knows no such key.
-    pub idempotency: Option<String>,
     /// Whether a writing tool may be carried out again with the same arguments in the same call.
     pub repeatable: bool,
-    /// How the answer becomes a result.
-    pub mapping: Mapping,
+}
+
+/// How a tool is carried out.
+#[derive(Debug, PartialEq)]
+pub enum Way {
+    /// By a request that the file describes.
+    Http(Box<HttpTool>),
+    /// By a server that speaks the Model Context Protocol.
+    Mcp(McpTool),
 }
 
 /// Whether a tool changes anything.
@@ -145,49 +160,6 @@ impl Tool {
             "description": self.description,
             "parameters": self.parameters.schema(),
         })
-    }
-
-    /// The request with these values. `key` is the idempotency key, which is sent if the tool has a header for it.
-    ///
-    /// # Errors
-    /// See [`Request::render`].
-    pub fn request(
-        &self,
-        facts: &Facts<'_>,
-        arguments: &Arguments,
-        key: &str,
-        secrets: Secrets<'_>,
-    ) -> Result<HttpRequest, RenderError> {
-        self.request.render(facts, arguments.value(), secrets, self.key_header(key))
-    }
-
-    /// The request as it may be shown, with masked secrets.
-    ///
-    /// # Errors
-    /// See [`Request::render`].
-    pub fn dry(
-        &self,
-        facts: &Facts<'_>,
-        arguments: &Arguments,
-        key: &str,
-    ) -> Result<HttpRequest, RenderError> {
-        self.request.dry(facts, arguments.value(), self.key_header(key))
-    }
-
-    fn key_header<'a>(&'a self, key: &'a str) -> Option<(&'a str, &'a str)> {
-        self.idempotency.as_deref().map(|header| (header, key))
-    }
-
-    /// What the answer of the server means.
-    #[must_use]
-    pub fn outcome(
-        &self,
-        response: &Response,
-        facts: &Facts<'_>,
-        arguments: &Arguments,
-        masks: &Masks,
-    ) -> Mapped {
-        self.mapping.outcome(response, facts, arguments.value(), self.effect, masks)
     }
 
     /// What it means that there is no request: the model can mend an argument, and nothing else.

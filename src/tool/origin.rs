@@ -44,10 +44,10 @@ impl Origin {
         Ok(origin)
     }
 
-    /// Whether the connection is encrypted.
+    /// Whether a secret may be sent there: the connection is encrypted, or it does not leave networks of one's own.
     #[must_use]
-    pub const fn is_encrypted(&self) -> bool {
-        self.encrypted
+    pub fn keeps_secrets(&self) -> bool {
+        self.encrypted || self.is_own()
     }
 
     /// The name or address of the host. An IPv6 address has brackets.

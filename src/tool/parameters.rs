@@ -66,28 +66,29 @@ impl Parameters {
     /// Makes parameters of a schema. `private` names the parameters whose values are masked in records.
     ///
     /// # Errors
+    /// The schema is not valid, or is not that of an object, or has a parameter that a template could not name.
+    pub fn new(schema: Value, private: BTreeSet<String>) -> Result<Self, ToolFault> {
+        for name in schema.get("properties").and_then(Value::as_object).into_iter().flat_map(Map::keys) {
+            parameter_name(name)?;
+        }
+        Self::of_server(schema, private)
+    }
+
+    /// Makes parameters of the schema of a server, which may call them what it likes.
+    ///
+    /// # Errors
     /// The schema is not valid, or is not that of an object.
-    pub fn new(mut schema: Value, private: BTreeSet<String>) -> Result<Self, ToolFault> {
+    pub fn of_server(mut schema: Value, private: BTreeSet<String>) -> Result<Self, ToolFault> {
         let Some(object) = schema.as_object_mut() else { return Err(ToolFault::SchemaNotObject) };
         if object.get("type").and_then(Value::as_str) != Some("object") {
             return Err(ToolFault::SchemaNotObject);
         }
-        let properties = object.entry("properties").or_insert_with(|| json!({}));
-        for name in properties.as_object().into_iter().flat_map(Map::keys) {
-            parameter_name(name)?;
-        }
+        // The model has no use for the name of the dialect, which costs tokens.
+        let dialect = object.remove("$schema");
+        object.entry("properties").or_insert_with(|| json!({}));
         // Arguments that nobody asked for would be lost without a word.
         object.entry("additionalProperties").or_insert(Value::Bool(false));
-        let wrong = |message: String| ToolFault::Schema { message };
-        if let Err(error) = jsonschema::meta::validate(&schema) {
-            let place = error.instance_path().to_string();
-            return Err(wrong(format!("{}: {}", place.trim_start_matches('/'), innermost(&error))));
-        }
-        let validator = jsonschema::draft202012::options()
-            .should_validate_formats(true)
-            .with_pattern_options(PatternOptions::regex().size_limit(PATTERN_BYTES))
-            .build(&schema)
-            .map_err(|error| wrong(error.to_string()))?;
+        let validator = validator(&schema, dialect)?;
         Ok(Self { schema, validator, private })
     }
 
@@ -167,6 +168,26 @@ impl Parameters {
         }
         shown
     }
+}
+
+/// What checks arguments. `dialect` is what the schema says of its version (JSON Schema core, section 8.1.1); without it, the
+/// version is 2020-12.
+fn validator(schema: &Value, dialect: Option<Value>) -> Result<Validator, ToolFault> {
+    let wrong = |message: String| ToolFault::Schema { message };
+    let is_known = |uri: &Value| uri.as_str().is_some_and(|uri| uri.contains("json-schema.org/"));
+    let mut schema = schema.clone();
+    if let Some(dialect) = dialect.filter(is_known) {
+        schema["$schema"] = dialect;
+    }
+    if let Err(error) = jsonschema::meta::validate(&schema) {
+        let place = error.instance_path().to_string();
+        return Err(wrong(format!("{}: {}", place.trim_start_matches('/'), innermost(&error))));
+    }
+    jsonschema::options()
+        .should_validate_formats(true)
+        .with_pattern_options(PatternOptions::regex().size_limit(PATTERN_BYTES))
+        .build(&schema)
+        .map_err(|error| wrong(error.to_string()))
 }
 
 /// The first of the alternatives that a value does not fit, if there are several: it says more than that none fits.

@@ -13,6 +13,8 @@ pub enum Place {
     Header,
     /// The body.
     Body,
+    /// The values of a file for a tool of a server.
+    Fixed,
     /// The mapping of the result.
     Result,
 }
@@ -26,6 +28,7 @@ impl Place {
             Self::Query => "query",
             Self::Header => "headers",
             Self::Body => "body",
+            Self::Fixed => "fixed",
             Self::Result => "result",
         }
     }

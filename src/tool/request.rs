@@ -116,8 +116,7 @@ impl Request {
     /// The names of the secrets that it uses.
     #[must_use]
     pub fn secrets(&self) -> BTreeSet<&str> {
-        let names = self.templates().flat_map(Template::names);
-        names.filter_map(|name| name.strip_prefix("secret.")?.split('.').next()).collect()
+        self.templates().flat_map(Template::secrets).collect()
     }
 
     /// What is wrong with the request as a whole: a secret that would be sent without encryption to a host that may be
@@ -127,7 +126,7 @@ impl Request {
     /// The fault.
     pub fn check(&self) -> Result<(), ToolFault> {
         let origin = &self.target.origin;
-        if origin.is_encrypted() || origin.is_own() || self.secrets().is_empty() {
+        if origin.keeps_secrets() || self.secrets().is_empty() {
             return Ok(());
         }
         Err(ToolFault::SecretInPlainText { host: origin.host() })
@@ -233,7 +232,7 @@ impl Node {
     }
 
     /// The value. Entries and members whose value is missing are left out, as an argument that the model left out.
-    fn value(&self, scope: &Scope, place: Place) -> Result<Option<Value>, RenderError> {
+    pub(super) fn value(&self, scope: &Scope, place: Place) -> Result<Option<Value>, RenderError> {
         Ok(Some(match self {
             Self::Fixed(value) => value.clone(),
             Self::Text(template) => {

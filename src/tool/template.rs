@@ -170,6 +170,11 @@ impl Template {
         &self.names
     }
 
+    /// The names of the secrets that it uses.
+    pub fn secrets(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().filter_map(|name| name.strip_prefix("secret.")?.split('.').next())
+    }
+
     /// Whether the text is always the same.
     #[must_use]
     pub const fn is_fixed(&self) -> bool {

@@ -27,6 +27,7 @@ mod many;
     reason = "the call log's own tests use the rest; a skipped one says so"
 )]
 mod mariadb;
+mod mcp;
 mod metrics;
 mod one_call;
 mod operator_log;

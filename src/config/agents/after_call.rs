@@ -64,7 +64,7 @@ fn url(file: &mut File<'_>) -> Option<(Range<usize>, Url, Origin)> {
             return None;
         }
     };
-    if !origin.is_encrypted() && !origin.is_own() {
+    if !origin.keeps_secrets() {
         file.fault(place, SectionFault::WebhookInPlainText { host: origin.host() }.into());
         return None;
     }

@@ -20,7 +20,7 @@ use crate::config::realtime::realtime;
 use crate::config::recordings::{kept, retention_days};
 use crate::config::{CallsConfig, Problem, RealtimeConfig, Secret, Variables, prices};
 use crate::operator::{AgentFault, Detail, Notice};
-use crate::tool::{Lookup, Parameters, Template, Tool};
+use crate::tool::{Lookup, McpServer, Parameters, Template, Tool};
 use crate::units::MicroUsd;
 use crate::webhook::Address;
 
@@ -48,14 +48,18 @@ pub struct AgentConfig {
     pub tools: Vec<Arc<Tool>>,
     /// What is looked up while a call begins.
     pub lookups: Vec<Arc<Lookup>>,
+    /// The servers that list tools themselves.
+    pub servers: Vec<Arc<McpServer>>,
     /// The form that the model fills in when the caller has left, if there is one.
     pub report: Option<Arc<Parameters>>,
     /// Where messages about its ended calls go.
     pub after_call: Vec<Address>,
-    /// The secrets of the tools, look-ups and addresses, by name.
+    /// The secrets of the tools, look-ups, servers and addresses, by name.
     pub secrets: BTreeMap<String, Secret>,
     /// What callers say, and which tool the model must then call.
     pub examples: Vec<Arc<Example>>,
+    /// The variables that programs of [`Self::servers`] see and that are no secrets, by name.
+    pub variables: BTreeMap<String, String>,
 }
 
 /// What a file says about the choice of the agent.
@@ -73,6 +77,7 @@ pub(super) struct Choosing {
 pub(super) type Place = std::ops::Range<usize>;
 
 /// What a file describes.
+#[derive(Default)]
 pub(super) struct Agent {
     pub(super) choosing: Choosing,
     /// `None` if something in it is wrong.
@@ -80,6 +85,7 @@ pub(super) struct Agent {
 }
 
 /// What was found in a file.
+#[derive(Default)]
 pub(super) struct Found {
     pub(super) agent: Agent,
     /// The names of the files with shared tools that it uses.
@@ -93,8 +99,7 @@ pub(super) fn agent(source: &Source, shared: &[Shared], environment: Variables<'
     let mut file = File::parse(&source.path, &source.text);
     if !file.is_whole() {
         // Everything else would be about keys that the parser skipped.
-        let agent = Agent { choosing: Choosing::default(), config: None };
-        return Found { agent, used: Vec::new(), faults: file.faults, remarks: Vec::new() };
+        return Found { faults: file.faults, ..Found::default() };
     }
     let overlay = Overlay::take(&mut file);
     let choosing = choosing(&mut file);
@@ -119,10 +124,10 @@ pub(super) fn agent(source: &Source, shared: &[Shared], environment: Variables<'
     if let (Some(realtime), Some(calls)) = (&realtime, &calls) {
         reader.remarks.extend(prices::remarks(realtime, calls));
     }
-    let Reader { problems, mut remarks, .. } = reader;
-    remarks.extend(of_ended_calls(&kit, keep, environment));
-    value_faults(&mut file, &overlay, source, problems);
+    reader.remarks.extend(of_ended_calls(&kit, keep, environment));
+    let remarks = value_faults(&mut file, &overlay, source, reader);
     let destinations = destinations(&mut file, transfers, environment);
+    let (secrets, variables) = secrets.into_used();
     let config = (|| {
         let calls = calls?;
         let sets = |variable: &str| overlay.value(variable).is_some();
@@ -137,9 +142,11 @@ pub(super) fn agent(source: &Source, shared: &[Shared], environment: Variables<'
             greeting,
             tools: kit.tools,
             lookups: kit.lookups,
+            servers: kit.servers,
             report: kit.report,
             after_call: kit.after_call,
-            secrets: secrets.into_used(),
+            secrets,
+            variables,
             examples,
         })
     })();
@@ -204,11 +211,13 @@ impl Choosing {
     }
 }
 
-/// Turns the problems of variables into faults of the file.
-fn value_faults(file: &mut File<'_>, overlay: &Overlay, source: &Source, problems: Vec<Problem>) {
+/// Turns the problems that a reader found into faults of the file. Returns its remarks.
+fn value_faults(file: &mut File<'_>, overlay: &Overlay, source: &Source, reader: Reader<'_>) -> Vec<Notice> {
+    let Reader { problems, remarks, .. } = reader;
     for problem in problems {
         value_fault(file, overlay, source, problem);
     }
+    remarks
 }
 
 /// Turns a problem of a variable into a fault of the file, if the file sets the variable. All other problems are reported

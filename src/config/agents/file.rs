@@ -47,6 +47,11 @@ impl<'a> File<'a> {
         Some((spanned.span(), spanned.get_ref().clone()))
     }
 
+    /// Whether the file has a key.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.table.contains_key(key)
+    }
+
     /// The text of a key.
     pub(super) fn text(&mut self, key: &'static str) -> Option<(Range<usize>, String)> {
         match self.get(key)? {
@@ -133,6 +138,36 @@ impl<'a> File<'a> {
             }
         }
         sections
+    }
+
+    /// The tables within the table of a key, each with its name and the place of it, and as a file of its own.
+    pub(super) fn named(&mut self, key: &'static str) -> Vec<(String, Range<usize>, Self)> {
+        let Some((span, value)) = self.get(key) else { return Vec::new() };
+        let DeValue::Table(members) = value else {
+            self.fault(span, AgentFault::Kind { key, wanted: ValueKind::Table });
+            return Vec::new();
+        };
+        let mut named = Vec::new();
+        for (name, value) in members {
+            let (at, place) = (name.span(), value.span());
+            match value.into_inner() {
+                DeValue::Table(table) => {
+                    let (path, text, known, faults) = (self.path, self.text, Vec::new(), Vec::new());
+                    let file = Self { path, text, table, place, known, faults };
+                    named.push((name.into_inner().into_owned(), at, file));
+                }
+                _ => self.fault(place, AgentFault::Kind { key, wanted: ValueKind::Table }),
+            }
+        }
+        named
+    }
+
+    /// The members of the table, each with its name, the place of it, and its value.
+    pub(super) fn into_members(self) -> impl Iterator<Item = (String, Range<usize>, Spanned<DeValue<'a>>)> {
+        self.table.into_iter().map(|(name, value)| {
+            let place = name.span();
+            (name.into_inner().into_owned(), place, value)
+        })
     }
 
     /// Records that a key is missing, at the beginning of the table.

@@ -39,7 +39,7 @@ pub(super) const KEYS: &[(&str, &str)] = &[
 ];
 
 /// The keys without a variable.
-pub(super) const OTHERS: [&str; 11] = [
+pub(super) const OTHERS: [&str; 12] = [
     "numbers",
     "hours",
     "holidays",
@@ -48,6 +48,7 @@ pub(super) const OTHERS: [&str; 11] = [
     "use",
     "tool",
     "lookup",
+    "mcp",
     "example",
     "after_call",
     "report",

@@ -19,6 +19,8 @@
 //! | `tools`, `request`, `secrets` | its tools and look-ups, their requests with the templates in them, and the secrets that they send |
 //! | `examples` | what callers say, and which tool the model must then call |
 //! | `after_call` | where messages about ended calls go |
+//! | `mcp` | the servers that speak the Model Context Protocol |
+//! | `values` | values of one kind in them: words, times, `true` or `false` |
 //! | `together` | what must hold among all agents |
 
 mod after_call;
@@ -27,10 +29,12 @@ mod examples;
 mod file;
 mod folder;
 mod keys;
+mod mcp;
 mod request;
 mod secrets;
 mod together;
 mod tools;
+mod values;
 
 #[cfg(test)]
 mod tests;

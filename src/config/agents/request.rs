@@ -105,7 +105,7 @@ fn target(file: &mut File<'_>, span: &Range<usize>, line: &str, known: &Known<'_
 }
 
 /// Reads one header.
-fn header(
+pub(super) fn header(
     file: &mut File<'_>,
     name: String,
     place: Range<usize>,
@@ -129,7 +129,7 @@ fn header(
 }
 
 /// Reads a value whose texts may be templates.
-fn node(file: &mut File<'_>, value: Spanned<DeValue<'_>>, known: &Known<'_>) -> Option<Node> {
+pub(super) fn node(file: &mut File<'_>, value: Spanned<DeValue<'_>>, known: &Known<'_>) -> Option<Node> {
     let span = value.span();
     Some(match value.into_inner() {
         DeValue::String(text) => {

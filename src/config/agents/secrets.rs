@@ -1,4 +1,4 @@
-//! The secrets that tools send: from the environment, or from the files of systemd's credentials.
+//! The secrets that tools send and that programs see: from the environment, or from the files of systemd's credentials.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -13,16 +13,33 @@ const SECRET_BYTES: u64 = 8 * 1024;
 /// The folder of the credentials that systemd hands to a service (`LoadCredential=` and others, systemd.exec(5)).
 const FOLDER: &str = "CREDENTIALS_DIRECTORY";
 
+/// The variables of a program that are no secrets: to mask their values, such as `/`, would garble what servers answer.
+const PUBLIC: [&str; 12] = [
+    "HOME",
+    "LANG",
+    "LANGUAGE",
+    "LC_ALL",
+    "LOGNAME",
+    "NODE_ENV",
+    "NODE_OPTIONS",
+    "PATH",
+    "PYTHONUNBUFFERED",
+    "TMPDIR",
+    "TZ",
+    "USER",
+];
+
 /// The secrets that the files of one agent name.
 pub(super) struct Secrets<'a> {
     environment: Variables<'a>,
     used: RefCell<BTreeMap<String, Secret>>,
+    public: RefCell<BTreeMap<String, String>>,
 }
 
 impl<'a> Secrets<'a> {
     /// Secrets from this environment.
-    pub(super) const fn new(environment: Variables<'a>) -> Self {
-        Self { environment, used: RefCell::new(BTreeMap::new()) }
+    pub(super) fn new(environment: Variables<'a>) -> Self {
+        Self { environment, used: RefCell::default(), public: RefCell::default() }
     }
 
     /// Looks a secret up, and keeps it.
@@ -47,6 +64,19 @@ impl<'a> Secrets<'a> {
         Ok(secret)
     }
 
+    /// Looks up a variable that a program is to see, and keeps it. It is a secret, unless it is known to be none.
+    ///
+    /// # Errors
+    /// It is not there, or cannot be handed on.
+    pub(super) fn variable(&self, name: &str) -> Result<(), SecretFault> {
+        if !PUBLIC.contains(&name) {
+            return self.find(name).map(drop);
+        }
+        let value = (self.environment)(name).ok_or(SecretFault::Missing)?;
+        self.public.borrow_mut().insert(name.to_owned(), value);
+        Ok(())
+    }
+
     /// Reads the file of a credential. The end of its last line does not count.
     fn credential(&self, name: &str) -> Result<String, SecretFault> {
         let folder = (self.environment)(FOLDER).filter(|folder| !folder.is_empty());
@@ -59,8 +89,8 @@ impl<'a> Secrets<'a> {
         if text.is_empty() { Err(SecretFault::Missing) } else { Ok(text) }
     }
 
-    /// All secrets that were looked up.
-    pub(super) fn into_used(self) -> BTreeMap<String, Secret> {
-        self.used.into_inner()
+    /// All secrets that were looked up, and the variables that are none.
+    pub(super) fn into_used(self) -> (BTreeMap<String, Secret>, BTreeMap<String, String>) {
+        (self.used.into_inner(), self.public.into_inner())
     }
 }

@@ -1,30 +1,31 @@
-//! The tools and look-ups of an agent: those in its own file, and those in the files that it uses.
+//! The tools, look-ups and servers of an agent: those in its own file, and those in the files that it uses.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::{Map, Value};
 use toml::de::DeValue;
 
 use super::file::File;
 use super::folder::Shared;
+use super::mcp;
 use super::request::{self, Known, json, members};
 use super::secrets::Secrets;
+use super::values::{seconds, word};
 use super::{after_call, keys};
 use crate::config::fault::Fault;
-use crate::operator::{AgentFault, Allowed, Detail, Found, SectionFault, ValueKind};
+use crate::operator::{AgentFault, Detail, SectionFault, ValueKind};
 use crate::tool::{
-    self, Confirm, DESCRIPTION_CHARS, Effect, Lookup, Mapping, Parameters, Template, Tool, ToolFault,
-    header_name, parameter_name,
+    self, Confirm, DESCRIPTION_CHARS, Effect, HttpTool, Lookup, MOST_TOOLS, Mapping, McpServer, Parameters,
+    Template, Tool, ToolFault, Way, header_name, parameter_name,
 };
 use crate::webhook::Address;
 
-/// The most tools of an agent. All of them are in each request to the model, which chooses worse among more.
-const MOST_TOOLS: usize = 64;
 /// The most look-ups of an agent. All of them are made at once when a call begins.
 const MOST_LOOKUPS: usize = 8;
+/// The most servers of an agent that list tools themselves. Each of them is a connection or a process.
+const MOST_SERVERS: usize = 16;
 /// The keys of a tool.
 const TOOL_KEYS: [&str; 12] = [
     "name",
@@ -43,12 +44,13 @@ const TOOL_KEYS: [&str; 12] = [
 /// The keys of a look-up.
 const LOOKUP_KEYS: [&str; 3] = ["name", "patience", "result"];
 /// The keys of a file that agents share.
-const SHARED_KEYS: [&str; 3] = ["tool", "lookup", "after_call"];
+const SHARED_KEYS: [&str; 4] = ["tool", "lookup", "mcp", "after_call"];
 
 /// What an agent can do beside talking.
 pub(super) struct Kit {
     pub(super) tools: Vec<Arc<Tool>>,
     pub(super) lookups: Vec<Arc<Lookup>>,
+    pub(super) servers: Vec<Arc<McpServer>>,
     /// The form of the report on each call, if there is one.
     pub(super) report: Option<Arc<Parameters>>,
     /// Where messages about its ended calls go.
@@ -59,10 +61,11 @@ pub(super) struct Kit {
     pub(super) faults: Vec<Fault>,
 }
 
-/// The tools, look-ups and addresses in one file, still to be read.
+/// The tools, look-ups, servers and addresses in one file, still to be read.
 struct Sections<'a> {
     tools: Vec<File<'a>>,
     lookups: Vec<File<'a>>,
+    servers: Vec<File<'a>>,
     addresses: Vec<File<'a>>,
 }
 
@@ -72,6 +75,7 @@ impl<'a> Sections<'a> {
             tools: file.sections("tool", MOST_TOOLS),
             lookups: file.sections("lookup", MOST_LOOKUPS),
             addresses: file.sections("after_call", after_call::MOST),
+            servers: file.sections("mcp", MOST_SERVERS),
         }
     }
 }
@@ -93,7 +97,7 @@ pub(super) fn used<'a>(file: &mut File<'_>, all: &'a [Shared]) -> Vec<&'a Shared
     used
 }
 
-/// Reads the tools and look-ups of the agent's file and of the files that it uses.
+/// Reads the tools, look-ups and servers of the agent's file and of the files that it uses.
 pub(super) fn tools<'a>(file: &mut File<'a>, agent: &str, used: &[&'a Shared], secrets: &Secrets<'_>) -> Kit {
     let report = report(file).map(Arc::new);
     let mut sections = vec![Sections::take(file)];
@@ -109,7 +113,8 @@ pub(super) fn tools<'a>(file: &mut File<'a>, agent: &str, used: &[&'a Shared], s
     let is_of_lookup = |name: &str| parameter_name(name).is_ok();
     let names = names(agent, sections.iter_mut().flat_map(|section| &mut section.lookups), is_of_lookup);
     drop(self::names(agent, sections.iter_mut().flat_map(|section| &mut section.tools), tool::is_name));
-    let (mut tools, mut lookups) = (Vec::new(), Vec::new());
+    drop(self::names(agent, sections.iter_mut().flat_map(|section| &mut section.servers), tool::is_name));
+    let (mut tools, mut lookups, mut servers) = (Vec::new(), Vec::new(), Vec::new());
     let (mut addresses, mut taken) = (Vec::new(), Vec::new());
     for (index, section) in sections.into_iter().enumerate() {
         let faults = if index == 0 { &mut file.faults } else { &mut faults };
@@ -121,12 +126,16 @@ pub(super) fn tools<'a>(file: &mut File<'a>, agent: &str, used: &[&'a Shared], s
             tools.extend(tool(&mut section, &names, secrets).map(Arc::new));
             faults.extend(section.faults);
         }
+        for mut section in section.servers {
+            servers.extend(mcp::server(&mut section, &names, secrets).map(Arc::new));
+            faults.extend(section.faults);
+        }
         for mut section in section.addresses {
             addresses.extend(after_call::address(&mut section, secrets, &mut taken));
             faults.extend(section.faults);
         }
     }
-    Kit { tools, lookups, report, after_call: addresses, names, faults }
+    Kit { tools, lookups, servers, report, after_call: addresses, names, faults }
 }
 
 /// The names of these sections. A name that cannot be used, or that exists already, is a fault.
@@ -197,13 +206,15 @@ fn tool(file: &mut File<'_>, lookups: &[String], secrets: &Secrets<'_>) -> Optio
         description: description?,
         effect,
         parameters,
-        request: request?,
+        way: Way::Http(Box::new(HttpTool {
+            request: request?,
+            idempotency,
+            mapping: Mapping { result, error },
+        })),
         timeout,
         say_after: Some(say_after).filter(|time| !time.is_zero()),
         confirm,
-        idempotency,
         repeatable,
-        mapping: Mapping { result, error },
     })
 }
 
@@ -234,34 +245,6 @@ fn idempotency(file: &mut File<'_>) -> Option<String> {
 fn mapping(file: &mut File<'_>, key: &'static str, known: &Known<'_>) -> Option<Template> {
     let (span, text) = file.text(key)?;
     request::template(file, &span, &text, &known.of_answer(), known)
-}
-
-/// Reads one of these words. Without the key, it is the default of the type.
-fn word<T: Default, const N: usize>(
-    file: &mut File<'_>,
-    key: &'static str,
-    words: &'static [&'static str],
-    values: [T; N],
-) -> T {
-    let Some((place, text)) = file.text(key) else { return T::default() };
-    let found = words.iter().zip(values).find(|(word, _)| **word == text);
-    let Some((_, value)) = found else {
-        let (found, allowed) = (Found::value(&text), Allowed::OneOf(words));
-        file.fault(place, AgentFault::Value { key, found, allowed });
-        return T::default();
-    };
-    value
-}
-
-/// Reads a time in seconds within these bounds.
-fn seconds(file: &mut File<'_>, key: &'static str, from: f64, to: f64, default: f64) -> Duration {
-    let Some((place, text)) = file.scalar(key) else { return Duration::from_secs_f64(default) };
-    let seconds = text.parse().ok().filter(|number| (from..=to).contains(number));
-    if seconds.is_none() {
-        let (found, allowed) = (Found::value(&text), Allowed::Decimal { from, to });
-        file.fault(place, AgentFault::Value { key, found, allowed });
-    }
-    Duration::from_secs_f64(seconds.unwrap_or(default))
 }
 
 /// Reads the parameters, or the whole schema. Without either, the tool has no parameters. `None`: a fault was recorded.

@@ -67,7 +67,7 @@ fn the_required_variables_suffice_and_the_rest_has_its_documented_default() {
         (None, None)
     );
     assert_eq!((config.uplink_frames_per_append, config.shutdown_grace), (1, Duration::from_secs(20)));
-    assert_eq!(config.log.level, "warn,openai_inbound_calls=info");
+    assert_eq!(config.log.level, "warn,openai_inbound_calls=info,rmcp=off");
     assert_eq!(config.remarks, []);
 }
 

@@ -11,25 +11,25 @@ const PAUSE: Duration = Duration::from_secs(30);
 
 /// The failures of one server.
 #[derive(Debug, Default)]
-pub(super) struct Breaker {
+pub(in crate::net) struct Breaker {
     failures: u32,
     closed_until: Option<Instant>,
 }
 
 impl Breaker {
     /// Whether a request may be sent.
-    pub(super) fn is_open(&self, now: Instant) -> bool {
+    pub(in crate::net) fn is_open(&self, now: Instant) -> bool {
         self.closed_until.is_none_or(|until| now >= until)
     }
 
     /// The server has answered as it should.
-    pub(super) const fn succeeded(&mut self) {
+    pub(in crate::net) const fn succeeded(&mut self) {
         self.failures = 0;
         self.closed_until = None;
     }
 
     /// The server has failed. After the pause, one more failure is enough for the next one.
-    pub(super) fn failed(&mut self, now: Instant) {
+    pub(in crate::net) fn failed(&mut self, now: Instant) {
         self.failures = self.failures.saturating_add(1);
         if self.failures >= FAILURES {
             self.closed_until = Some(now + PAUSE);

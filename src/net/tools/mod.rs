@@ -28,8 +28,9 @@ use rustls::ClientConfig;
 use tokio::sync::{AcquireError, Semaphore};
 use tokio::time::{sleep, timeout_at};
 
-use self::breaker::Breaker;
-use self::names::{Forbidden, Names, literal};
+pub(super) use self::breaker::Breaker;
+use self::names::literal;
+pub(super) use self::names::{Forbidden, Names};
 use super::answer::{self, Unread};
 use super::root_cause;
 use crate::clock;
@@ -45,9 +46,12 @@ const BODY_BYTES: usize = 256 * 1024;
 /// let callers wait for each other.
 const PLACES: usize = 64;
 /// The same for one server.
-const PLACES_OF_ORIGIN: usize = 16;
+pub(super) const PLACES_OF_ORIGIN: usize = 16;
 /// The longest pause that a server may ask for before another attempt. A caller is waiting.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// How long a server of MCP may send nothing before its connection is given up. It is longer than any tool may take, because what
+/// writes is not cancelled; a larger value would keep connections to dead servers.
+const LONGEST_SILENCE: Duration = Duration::from_secs(300);
 /// What the servers are told of the client.
 const AGENT: &str = concat!("openai-inbound-calls/", env!("CARGO_PKG_VERSION"));
 
@@ -55,6 +59,8 @@ const AGENT: &str = concat!("openai-inbound-calls/", env!("CARGO_PKG_VERSION"));
 #[derive(Clone, Debug)]
 pub struct ToolClient {
     client: reqwest::Client,
+    /// The same with a limit for pauses, for servers whose answers may take any number of pieces.
+    mcp: reqwest::Client,
     places: Arc<Semaphore>,
     origins: Arc<Mutex<HashMap<String, Arc<Origin>>>>,
 }
@@ -112,18 +118,33 @@ impl ToolClient {
         Self::with_names(tls, Names::System)
     }
 
-    fn with_names(tls: &ClientConfig, names: Names) -> Result<Self, reqwest::Error> {
-        let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls.clone())
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .referer(false)
-            .connect_timeout(CONNECT)
-            // A connection that the server closes while it is used again would make it doubtful whether a request was received.
-            .pool_max_idle_per_host(0)
-            .dns_resolver(Arc::new(names))
-            .build()?;
-        Ok(Self { client, places: Arc::new(Semaphore::new(PLACES)), origins: Arc::default() })
+    pub(super) fn with_names(tls: &ClientConfig, names: Names) -> Result<Self, reqwest::Error> {
+        let names = Arc::new(names);
+        let builder = || {
+            reqwest::Client::builder()
+                .tls_backend_preconfigured(tls.clone())
+                .redirect(reqwest::redirect::Policy::none())
+                .no_proxy()
+                .referer(false)
+                .connect_timeout(CONNECT)
+                // A connection that the server closes while it is used again would make it doubtful whether a request was
+                // received.
+                .pool_max_idle_per_host(0)
+                .dns_resolver(Arc::clone(&names))
+        };
+        let client = builder().build()?;
+        let mcp = builder().user_agent(AGENT).read_timeout(LONGEST_SILENCE).build()?;
+        Ok(Self { client, mcp, places: Arc::new(Semaphore::new(PLACES)), origins: Arc::default() })
+    }
+
+    /// The client for servers of MCP: it reaches the same addresses, and nothing else.
+    pub(super) fn mcp(&self) -> reqwest::Client {
+        self.mcp.clone()
+    }
+
+    /// The requests at once, of which those to servers of MCP are a part.
+    pub(super) fn places(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.places)
     }
 
     /// Sends the request, again if that is safe and may help, and reads the answer.

@@ -13,11 +13,11 @@ use crate::tool::is_forbidden;
 /// A name has an address that no tool may reach.
 #[derive(Debug, thiserror::Error)]
 #[error("the address must not be reached")]
-pub(super) struct Forbidden;
+pub(in crate::net) struct Forbidden;
 
 /// Where the addresses of names come from.
 #[derive(Clone)]
-pub(super) enum Names {
+pub(in crate::net) enum Names {
     /// The system.
     System,
     /// A list, for tests.

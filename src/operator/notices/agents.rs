@@ -40,6 +40,18 @@ macro_rules! of_agents {
     ToolFailed { tool: String, cause: Detail } => Warn,
         "La herramienta {tool} no dio un resultado útil: {cause}",
         "The tool {tool} brought no useful result: {cause}";
+    /// A server of tools can be used.
+    McpServerHere { server: String, tools: usize } => Info,
+        "El servidor MCP {server} está disponible: lista {tools} herramientas",
+        "The MCP server {server} is available: it lists {tools} tools";
+    /// A server of tools cannot be used.
+    McpServerAway { server: String, cause: Detail } => Warn,
+        "El servidor MCP {server} no está disponible ({cause}): sus herramientas no funcionan hasta que vuelva",
+        "The MCP server {server} is not available ({cause}): its tools do not work until it is back";
+    /// A tool of a server cannot be offered to the model.
+    McpToolLeftOut { agent: String, server: String, tool: Detail, fault: Box<AgentFault> } => Warn,
+        "El agente {agent} no ofrece la herramienta {tool} del servidor MCP {server}: {fault}",
+        "The agent {agent} does not offer the tool {tool} of the MCP server {server}: {fault}";
     /// The greeting could not be made of its template.
     GreetingFailed { cause: Detail } => Warn,
         "No se pudo formar el saludo con los datos de la llamada: {cause}",
@@ -132,6 +144,10 @@ macro_rules! of_agents {
     AgentWebhook { name: String, origin: String, words: &'static str } => Info,
         "    Aviso de llamada terminada {name}: {origin}{words}",
         "    Message about an ended call {name}: {origin}{words}";
+    /// A server of the agent above, which lists its tools itself.
+    AgentServer { name: String, place: Detail, tools: Detail } => Info,
+        "    Servidor MCP {name}: {place} - Herramientas: {tools}",
+        "    MCP server {name}: {place} - Tools: {tools}";
     /// The numbers of the agent above.
     AgentNumbers { numbers: String } => Info,
         "    Números: {numbers}",

@@ -1,12 +1,13 @@
 //! Tests what a tool is.
 
+mod mcp;
 mod outcome;
 mod parameters;
 mod properties;
 mod request;
 mod template;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 

@@ -159,17 +159,20 @@ fn a_request_that_cannot_be_made_is_an_answer_too() {
         description: "Free appointments".into(),
         effect: Effect::Read,
         parameters: parameters(json!({"type": "object", "properties": {"day": {"type": "string"}}})),
-        request: request("GET https://h/{{ args.day }}"),
+        way: Way::Http(Box::new(HttpTool {
+            request: request("GET https://h/{{ args.day }}"),
+            idempotency: Some("Idempotency-Key".into()),
+            mapping: Mapping::default(),
+        })),
         timeout: Duration::from_secs(8),
         say_after: None,
         confirm: Confirm::Nobody,
-        idempotency: Some("Idempotency-Key".into()),
         repeatable: false,
-        mapping: Mapping::default(),
     };
+    let Way::Http(http) = &tool.way else { panic!("a request") };
     let known = Known::new();
     let arguments = tool.parameters.check(r#"{"day":".."}"#).unwrap();
-    let error = tool.request(&known.facts(), &arguments, "k", &secret).unwrap_err();
+    let error = http.request(&known.facts(), &arguments, "k", &secret).unwrap_err();
     let answer = read(&tool.refused(&error));
     assert_eq!(
         answer["problems"][0],
@@ -182,7 +185,7 @@ fn a_request_that_cannot_be_made_is_an_answer_too() {
             {"type": "object", "properties": {"day": {"type": "string"}}, "additionalProperties": false}})
     );
     let arguments = tool.parameters.check(r#"{"day":"x"}"#).unwrap();
-    let made = tool.dry(&known.facts(), &arguments, "k").unwrap();
+    let made = http.dry(&known.facts(), &arguments, "k").unwrap();
     assert_eq!(made.headers, [("Idempotency-Key".to_owned(), "k".to_owned())]);
     for name in ["book", "a-b_C9", &"x".repeat(64)] {
         assert!(is_name(name), "{name}");

@@ -123,7 +123,7 @@ proptest! {
     #[test]
     fn the_form_of_arguments_does_not_depend_on_the_order(members in prop::collection::vec(("[a-z]{1,4}", json_value()), 0..8)) {
         let open = parameters(json!({"type": "object", "additionalProperties": true}));
-        let members: std::collections::BTreeMap<_, _> = members.into_iter().collect();
+        let members: BTreeMap<_, _> = members.into_iter().collect();
         let write = |pairs: Vec<String>| format!("{{{}}}", pairs.join(","));
         let pair = |(name, value): (&String, &Value)| format!("{}: {value}", Value::from(name.clone()));
         let forward = write(members.iter().map(pair).collect());

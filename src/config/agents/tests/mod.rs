@@ -2,6 +2,7 @@
 
 mod after_call;
 mod examples;
+mod mcp;
 mod tools;
 
 use std::collections::HashMap;

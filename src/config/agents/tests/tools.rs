@@ -1,7 +1,7 @@
 //! Tests tools and look-ups in the files of agents.
 
 use super::*;
-use crate::tool::{Confirm, Effect};
+use crate::tool::{Confirm, Effect, Way};
 
 const SECRETS: &[(&str, &str)] = &[("CRM_TOKEN", "s3cret-7788"), ("EMPTY", ""), ("LINES", "a\nb")];
 
@@ -58,6 +58,7 @@ fn an_agent_has_its_own_tools_and_those_that_it_shares() {
     );
     assert!(names(c).is_empty() && c.greeting.is_none() && c.secrets.is_empty());
     let [free_slots, book] = &a.tools[..] else { panic!("two tools") };
+    let Way::Http(http) = &book.way else { panic!("a request") };
     assert_eq!(
         (free_slots.effect, free_slots.confirm, free_slots.say_after),
         (Effect::Read, Confirm::Nobody, None)
@@ -65,7 +66,7 @@ fn an_agent_has_its_own_tools_and_those_that_it_shares() {
     assert_eq!((free_slots.timeout.as_secs(), free_slots.repeatable), (6, true));
     assert_eq!((book.effect, book.confirm, book.timeout.as_secs()), (Effect::Write, Confirm::Caller, 8));
     assert_eq!(
-        (book.say_after.map(|time| time.as_millis()), book.idempotency.as_deref()),
+        (book.say_after.map(|time| time.as_millis()), http.idempotency.as_deref()),
         (Some(2_500), Some("Idempotency-Key"))
     );
     let schema = serde_json::json!({"type": "object", "additionalProperties": false, "required": ["start"],
@@ -76,7 +77,7 @@ fn an_agent_has_its_own_tools_and_those_that_it_shares() {
     let (call, lookup) = (serde_json::json!({}), serde_json::json!({"customer": {"id": 7}}));
     let facts = crate::tool::Facts { call: &call, vars: &call, lookup: &lookup };
     let arguments = book.parameters.check(r#"{"start":"2026-12-02T09:00:00-05:00"}"#).unwrap();
-    let made = book.request(&facts, &arguments, "key", &|_| None).unwrap();
+    let made = http.request(&facts, &arguments, "key", &|_| None).unwrap();
     assert_eq!(serde_json::from_str::<serde_json::Value>(&made.body).unwrap(), body);
     assert_eq!(a.lookups[0].patience.as_millis(), 1_500);
     assert_eq!(a.greeting.as_ref().map(|greeting| greeting.names().len()), Some(2), "{:?}", a.greeting);
