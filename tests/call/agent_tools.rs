@@ -1,56 +1,24 @@
 //! The tools of an agent: carried out once, with the caller's yes, while the conversation goes on.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use openai_inbound_calls::call::Wish;
 use openai_inbound_calls::call::record::ToolEntry;
-use openai_inbound_calls::call::tools::offered;
+use openai_inbound_calls::call::tools::{Destination, offered};
 use openai_inbound_calls::end_reason::EndReason;
+use openai_inbound_calls::exchange::Order;
 use openai_inbound_calls::sim::caller::Step;
 use openai_inbound_calls::sim::realtime::{Answer, pattern};
-use openai_inbound_calls::tool::{
-    Access, Confirm, Effect, HttpTool, Mapping, McpServer, McpTool, Node, Outcome, Parameters, Pattern,
-    Request, Target, Template, Tool, Way,
-};
-use serde_json::json;
+use openai_inbound_calls::tool::{Confirm, Effect, Outcome, Tool};
 
-use super::ladder::Lane;
+use super::ladder::{Lane, Show, check};
+use super::task::Happened;
+use super::toolbox::{done, tool};
 use super::world::{MS, World};
 
-/// A tool with one parameter, `day`.
-fn tool(name: &str, change: impl FnOnce(&mut Tool)) -> Arc<Tool> {
-    let schema = json!({
-        "type": "object",
-        "properties": {"day": {"type": "string", "maxLength": 20}, "pin": {"type": "string"}},
-        "required": ["day"],
-    });
-    let mut tool = Tool {
-        name: name.into(),
-        description: "A tool.".into(),
-        effect: Effect::Write,
-        parameters: Parameters::new(schema, ["pin".to_owned()].into()).expect("a schema"),
-        way: Way::Http(Box::new(HttpTool {
-            request: Request {
-                target: Target::parse("POST http://127.0.0.1:8099/x").expect("a target"),
-                query: Vec::new(),
-                headers: Vec::new(),
-                body: Some(Node::Text(Template::new("{{ args.day }}").expect("a template"))),
-            },
-            idempotency: None,
-            mapping: Mapping { result: None, error: None },
-        })),
-        timeout: Duration::from_secs(6),
-        say_after: Some(Duration::from_millis(2_500)),
-        confirm: Confirm::Nobody,
-        repeatable: false,
-    };
-    change(&mut tool);
-    Arc::new(tool)
-}
-
 /// A world whose agent has these tools.
-fn world(tools: Vec<Arc<Tool>>, answers: Vec<Answer>) -> World {
+pub(super) fn world(tools: Vec<Arc<Tool>>, answers: Vec<Answer>) -> World {
     let mut world = World::new();
     world.set(|settings| {
         settings.may_hang_up = true;
@@ -64,12 +32,8 @@ fn world(tools: Vec<Arc<Tool>>, answers: Vec<Answer>) -> World {
     world
 }
 
-fn done(result: &str) -> Outcome {
-    Outcome::Done { result: json!(result) }
-}
-
 /// A caller who speaks so often, each time after what is said to them.
-fn speaks(times: u8) -> Vec<Step> {
+pub(super) fn speaks(times: u8) -> Vec<Step> {
     let once = |n: u8| {
         [
             Step::WaitForSilence { quiet: 700 * MS, at_most: 10_000 * MS },
@@ -81,7 +45,7 @@ fn speaks(times: u8) -> Vec<Step> {
 }
 
 /// What the model was told, as far as it is outputs of functions and requests for responses.
-fn told(world: &World) -> Vec<String> {
+pub(super) fn told(world: &World) -> Vec<String> {
     let texts = world.ladder.texts(0, Lane::Us, Lane::Model);
     texts
         .into_iter()
@@ -90,11 +54,11 @@ fn told(world: &World) -> Vec<String> {
         .collect()
 }
 
-fn entries(world: &World) -> Vec<ToolEntry> {
+pub(super) fn entries(world: &World) -> Vec<ToolEntry> {
     world.tasks[0].recorded.tools()
 }
 
-fn in_order(world: &World) {
+pub(super) fn in_order(world: &World) {
     assert!(world.violations().is_empty(), "{:?}", world.violations());
     assert_eq!(world.left_over(), [""; 0]);
 }
@@ -144,6 +108,115 @@ fn several_calls_of_one_answer_get_their_outputs_and_one_response() {
 }
 
 #[test]
+fn a_call_that_is_answered_at_once_does_not_ask_for_a_response_before_the_others_are_answered() {
+    let answer = Answer::call("nada", "{}")
+        .and(Answer::call("find", r#"{"day":"hoy"}"#))
+        .and(Answer::call("nada", "{}"));
+    let find = tool("find", |tool| tool.effect = Effect::Read);
+    let mut world = world(vec![find], vec![answer, Answer::pattern("A las nueve.", 600, 3)]);
+    world.brings("find", vec![Some((1_000, done("09:00")))]);
+    world.dial(speaks(1));
+    world.run_to(10_000);
+    let nothing = |call| format!(r#"call_{call}: {{"error":"there is no such function","ok":false}}"#);
+    let expected =
+        [nothing(1), nothing(3), r#"call_2: {"ok":true,"result":"09:00"}"#.to_owned(), "respond".to_owned()];
+    assert_eq!(told(&world)[1..], expected);
+    world.hang_up(0);
+    world.run_for(1_000);
+    in_order(&world);
+}
+
+#[test]
+fn a_yes_to_one_thing_is_none_to_another() {
+    let book = |day: &str| Answer::call("book", &format!(r#"{{"day":"{day}"}}"#));
+    let ask = |n| Answer::pattern("¿Le parece bien?", 600, n);
+    let answers = vec![book("hoy"), ask(3), book("mañana"), ask(4), book("hoy"), ask(5), book("hoy"), ask(6)];
+    let mut world = world(vec![tool("book", |tool| tool.confirm = Confirm::Caller)], answers);
+    world.brings("book", vec![Some((300, done("4711")))]);
+    world.dial(speaks(4));
+    world.run_to(26_000);
+    let codes: Vec<_> = told(&world)
+        .into_iter()
+        .filter(|text| text.starts_with("call_"))
+        .map(|text| text.contains("ask_first"))
+        .collect();
+    assert_eq!(codes, [true, true, true, false], "each other thing begins again");
+    assert_eq!(world.toolbox.jobs.len(), 1);
+}
+
+#[test]
+fn what_may_have_been_written_is_not_written_again() {
+    let book = || Answer::call("book", r#"{"day":"hoy"}"#);
+    let answers = vec![book(), Answer::pattern("No sé.", 600, 3), book(), Answer::pattern("No sé.", 600, 4)];
+    let mut world = world(vec![tool("book", |_| {})], answers);
+    world.brings("book", vec![Some((300, Outcome::Unknown)), Some((300, done("4711")))]);
+    world.dial(speaks(2));
+    world.run_to(14_000);
+    let outputs: Vec<_> = told(&world).into_iter().filter(|text| text.starts_with("call_")).collect();
+    let is_unknown = |output: &String| output.contains(r#""error":"unknown""#);
+    assert!(outputs.len() == 2 && outputs.iter().all(is_unknown), "{outputs:?}");
+    assert!(outputs[1].contains(r#""repeated":true"#), "{outputs:?}");
+    assert_eq!(world.toolbox.jobs.len(), 1);
+}
+
+#[test]
+fn a_session_that_follows_is_told_what_is_still_to_come_and_gets_the_output_with_its_call() {
+    let answers = vec![Answer::call("book", r#"{"day":"hoy"}"#), Answer::pattern("Listo.", 600, 3)];
+    let mut world = world(vec![tool("book", |tool| tool.say_after = None)], answers);
+    world.brings("book", vec![Some((4_000, done("4711")))]);
+    world.dial(speaks(1));
+    world.run_to(5_000);
+    world.drop_session(0);
+    world.run_to(7_500);
+    let to_model = |world: &World| {
+        let texts = world.ladder.texts(0, Lane::Us, Lane::Model);
+        texts.into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let told_again = to_model(&world);
+    assert!(told_again.iter().any(|text| text.contains("You have called book")), "{told_again:?}");
+    world.run_to(12_000);
+    let rest = to_model(&world).split_off(told_again.len());
+    let [call, output, respond, ..] = &rest[..] else { panic!("{rest:?}") };
+    assert!(call.contains(r#"book{"day":"hoy"}"#), "{call}");
+    assert_eq!((&**output, &**respond), (r#"call_1: {"ok":true,"result":"4711"}"#, "respond"));
+    assert_eq!((world.toolbox.jobs.len(), entries(&world).len()), (1, 1));
+    world.hang_up(0);
+    world.run_for(1_000);
+    in_order(&world);
+}
+
+#[test]
+fn the_same_deed_has_another_key_in_another_call() {
+    let answers = vec![Answer::call("book", r#"{"day":"hoy"}"#), Answer::pattern("Listo.", 600, 3)];
+    let mut world = world(vec![tool("book", |_| {})], answers);
+    world.brings("book", vec![Some((300, done("4711")))]);
+    for _ in 0..2 {
+        world.dial(speaks(1));
+    }
+    world.run_to(8_000);
+    let [(_, first), (_, second)] = &world.toolbox.jobs[..] else { panic!("two jobs") };
+    assert_eq!(first.arguments, second.arguments);
+    assert_ne!(first.key, second.key);
+}
+
+#[test]
+fn a_call_that_is_made_twice_at_once_is_carried_out_once() {
+    let book = || Answer::call("book", r#"{"day":"hoy"}"#);
+    let mut world =
+        world(vec![tool("book", |_| {})], vec![book().and(book()), Answer::pattern("Listo.", 600, 3)]);
+    world.brings("book", vec![Some((500, done("4711")))]);
+    world.dial(speaks(1));
+    world.run_to(10_000);
+    let outputs: Vec<_> = told(&world).into_iter().filter(|text| text.starts_with("call_")).collect();
+    assert!(outputs[0].starts_with("call_2") && outputs[0].contains("busy"), "{outputs:?}");
+    assert_eq!(outputs[1..], [r#"call_1: {"ok":true,"result":"4711"}"#]);
+    assert_eq!(world.toolbox.jobs.len(), 1);
+    world.hang_up(0);
+    world.run_for(1_000);
+    in_order(&world);
+}
+
+#[test]
 fn a_writing_tool_runs_only_after_the_caller_has_spoken_since_the_question() {
     let book = || Answer::call("book", r#"{"day":"hoy"}"#);
     let answers = vec![
@@ -163,6 +236,46 @@ fn a_writing_tool_runs_only_after_the_caller_has_spoken_since_the_question() {
     assert_eq!(outputs[2..], [r#"call_3: {"ok":true,"result":"4711"}"#]);
     assert_eq!(world.toolbox.jobs.len(), 1);
     assert_eq!(entries(&world)[0].agreed_in_turn, Some(2));
+    check(
+        &world.ladder,
+        Show::TALK.from(1_000),
+        r#"
+                       caller    Asterisk  us        model     tools
+                2.686  ╞═════════╪════════▶│         │         │  voice 500 ms
+                2.686  │         │         ╞════════▶│         │  voice 500 ms
+                2.766  │         │         │◀────────┤         │  speech_started
+                3.706  │         │         │◀────────┤         │  speech_stopped
+                3.706  │         │         │◀────────┤         │  created resp_2
+                4.006  │         │         │◀────────┤         │  call_1 book{"day":"hoy"}
+                4.006  │         │         ├────────▶│         │  call_1: {"error":"ask_first","hint":"Read it back and ask. Call again after the caller has agreed.","ok":false}
+                4.006  │         │         │◀────────┤         │  done resp_2 completed
+                4.006  │         │         ├────────▶│         │  respond
+                4.046  │         │         │◀────────┤         │  created resp_3
+                4.346  │         │         │◀────────┤         │  call_2 book{"day":"hoy"}
+                4.346  │         │         ├────────▶│         │  call_2: {"error":"ask_first","hint":"Read it back and ask. Call again after the caller has agreed.","ok":false}
+                4.346  │         │         │◀────────┤         │  done resp_3 completed
+                4.346  │         │         ├────────▶│         │  respond
+                4.386  │         │         │◀────────┤         │  created resp_4
+                4.686  │         │         │◀════════╡         │  item_2 800 ms
+                4.688  │◀════════╪═════════╡         │         │  item_2 800 ms
+                4.712  │         │         │◀────────┤         │  done resp_4 completed
+                6.186  ╞═════════╪════════▶│         │         │  voice 500 ms
+                6.186  │         │         ╞════════▶│         │  voice 500 ms
+                6.266  │         │         │◀────────┤         │  speech_started
+                7.206  │         │         │◀────────┤         │  speech_stopped
+                7.206  │         │         │◀────────┤         │  created resp_5
+                7.506  │         │         │◀────────┤         │  call_3 book{"day":"hoy"}
+                7.506  │         │         ├─────────┼────────▶│  book {"day":"hoy"}
+                7.506  │         │         │◀────────┤         │  done resp_5 completed
+                7.806  │         │         │◀────────┼─────────┤  ok "4711"
+                7.806  │         │         ├────────▶│         │  call_3: {"ok":true,"result":"4711"}
+                7.806  │         │         ├────────▶│         │  respond
+                7.846  │         │         │◀────────┤         │  created resp_6
+                8.146  │         │         │◀════════╡         │  item_3 800 ms
+                8.148  │◀════════╪═════════╡         │         │  item_3 800 ms
+                8.172  │         │         │◀────────┤         │  done resp_6 completed
+        "#,
+    );
     world.hang_up(0);
     world.run_for(1_000);
     in_order(&world);
@@ -206,6 +319,21 @@ fn a_tool_that_brings_nothing_is_answered_with_unknown_and_what_comes_later_is_t
 }
 
 #[test]
+fn a_tool_that_never_ends_is_in_the_record() {
+    let answers = vec![Answer::call("book", r#"{"day":"hoy"}"#), Answer::pattern("No sé si quedó.", 600, 3)];
+    let mut world = world(vec![tool("book", |_| {})], answers);
+    world.brings("book", vec![None]);
+    world.dial(speaks(1));
+    world.run_to(18_000);
+    assert_eq!(entries(&world).len(), 0, "the model knows that nobody knows, and the end may still come");
+    world.hang_up(0);
+    world.run_for(1_000);
+    let [entry] = &entries(&world)[..] else { panic!("one tool") };
+    assert_eq!((&*entry.name, entry.outcome), ("book", "unknown"));
+    in_order(&world);
+}
+
+#[test]
 fn while_a_tool_is_waited_for_something_is_said_twice_and_nobody_is_asked_whether_they_are_there() {
     let find = tool("find", |tool| {
         tool.effect = Effect::Read;
@@ -239,6 +367,38 @@ fn a_caller_who_speaks_over_a_tool_is_answered_and_the_tool_goes_on() {
     world.dial(speaks(2));
     world.run_to(16_000);
     assert_eq!(world.toolbox.let_go, []);
+    check(
+        &world.ladder,
+        Show::TALK.from(1_000),
+        r#"
+                       caller    Asterisk  us        model     tools
+                2.686  ╞═════════╪════════▶│         │         │  voice 500 ms
+                2.686  │         │         ╞════════▶│         │  voice 500 ms
+                2.766  │         │         │◀────────┤         │  speech_started
+                3.706  │         │         │◀────────┤         │  speech_stopped
+                3.706  │         │         │◀────────┤         │  created resp_2
+                4.006  │         │         │◀════════╡         │  item_2 600 ms
+                4.008  │◀════════╪═════════╡         │         │  item_2 600 ms
+                4.026  │         │         │◀────────┤         │  call_1 book{"day":"hoy"}
+                4.026  │         │         ├─────────┼────────▶│  book {"day":"hoy"}
+                4.026  │         │         │◀────────┤         │  done resp_2 completed
+                5.306  ╞═════════╪════════▶│         │         │  voice 500 ms
+                5.306  │         │         ╞════════▶│         │  voice 500 ms
+                5.386  │         │         │◀────────┤         │  speech_started
+                6.326  │         │         │◀────────┤         │  speech_stopped
+                6.326  │         │         │◀────────┤         │  created resp_3
+                6.626  │         │         │◀════════╡         │  item_3 600 ms
+                6.628  │◀════════╪═════════╡         │         │  item_3 600 ms
+                6.646  │         │         │◀────────┤         │  done resp_3 completed
+                9.026  │         │         │◀────────┼─────────┤  ok "4711"
+                9.026  │         │         ├────────▶│         │  call_1: {"ok":true,"result":"4711"}
+                9.026  │         │         ├────────▶│         │  respond
+                9.066  │         │         │◀────────┤         │  created resp_4
+                9.366  │         │         │◀════════╡         │  item_4 600 ms
+                9.368  │◀════════╪═════════╡         │         │  item_4 600 ms
+                9.386  │         │         │◀────────┤         │  done resp_4 completed
+        "#,
+    );
     let heard = world.heard(0);
     assert!(world.heard_of(0, &pattern(600, 3)) > 500, "the caller is answered meanwhile");
     assert!(heard.ends_with(&pattern(600, 4)), "and told of the result");
@@ -264,9 +424,33 @@ fn when_the_caller_hangs_up_what_reads_is_let_go_and_what_writes_is_not() {
         .jobs
         .iter()
         .filter(|(_, job)| job.tool.effect == Effect::Read)
-        .map(|(_, job)| job.number)
+        .map(|(task, job)| (*task, job.number))
         .collect();
     assert_eq!(world.toolbox.let_go, reads);
+    check(
+        &world.ladder,
+        Show::ALL.from(2_500),
+        r#"
+                       caller    Asterisk  us        model     tools
+                2.686  ╞═════════╪════════▶│         │         │  voice 500 ms
+                2.686  │         │         ╞════════▶│         │  voice 500 ms
+                2.766  │         │         │◀────────┤         │  speech_started
+                3.706  │         │         │◀────────┤         │  speech_stopped
+                3.706  │         │         │◀────────┤         │  created resp_2
+                4.006  │         │         │◀────────┤         │  call_1 find{"day":"hoy"}
+                4.006  │         │         ├─────────┼────────▶│  find {"day":"hoy"}
+                4.006  │         │         │◀────────┤         │  call_2 book{"day":"hoy"}
+                4.006  │         │         ├─────────┼────────▶│  book {"day":"hoy"}
+                4.006  │         │         │◀────────┤         │  done resp_2 completed
+                5.000  ├────────▶│         │         │         │  BYE
+                5.001  │         ├────────▶│         │         │  StasisEnd
+                5.001  │         │         ├─────────┼────────▶│  let go
+                5.001  │         │◀────────┤         │         │  hang up media
+                5.001  │         │◀────────┤         │         │  delete bridge
+                5.001  │         │         ├────────▶│         │  close
+                5.004  │         ├────────▶│         │         │  StasisEnd (media)
+        "#,
+    );
     let outcomes: Vec<_> = entries(&world).iter().map(|entry| (entry.name.clone(), entry.outcome)).collect();
     assert_eq!(outcomes, [("find".to_owned(), "unknown"), ("book".to_owned(), "unknown")]);
     assert_eq!(world.report(0).reason, EndReason::CallerHungUp);
@@ -289,17 +473,42 @@ fn a_tool_of_which_nothing_was_heard_again_is_in_the_record_once() {
 }
 
 #[test]
+fn what_writes_is_not_let_go_when_a_supervisor_transfers_the_caller() {
+    let mut world = world(vec![tool("book", |_| {})], vec![Answer::call("book", r#"{"day":"hoy"}"#)]);
+    world.brings("book", vec![None]);
+    world.dial(speaks(1));
+    world.run_to(4_500);
+    assert_eq!(world.toolbox.jobs.len(), 1);
+    let place = "from-internal,200".parse().expect("a place");
+    let wish = Wish::HandOver(Destination { name: "ventas".into(), place });
+    world.happen(0, Happened::Told(Order::Supervisor(wish)));
+    world.run_for(10_000);
+    assert_eq!(
+        (world.report(0).reason, &world.toolbox.let_go[..]),
+        (EndReason::SupervisorTransferred, &[][..])
+    );
+    assert_eq!(entries(&world).iter().map(|entry| entry.outcome).collect::<Vec<_>>(), ["unknown"]);
+}
+
+#[test]
 fn nobody_hangs_up_while_something_is_being_written() {
     let answers = vec![
-        Answer::call("book", r#"{"day":"hoy"}"#).and(Answer::call("end_call", "{}")),
+        Answer::call("book", r#"{"day":"hoy"}"#)
+            .and(Answer::call("end_call", "{}"))
+            .and(Answer::call("transfer_call", r#"{"destination":"ventas","summary":"Ana."}"#)),
         Answer::pattern("Listo.", 600, 3),
     ];
     let mut world = world(vec![tool("book", |_| {})], answers);
+    world.set(|settings| {
+        let place = "from-internal,200".parse().expect("a place");
+        settings.destinations = vec![Destination { name: "ventas".into(), place }];
+    });
     world.brings("book", vec![Some((1_000, done("4711")))]);
     world.dial(speaks(1));
     world.run_to(10_000);
     assert!(world.outcome(0).ended.is_none());
-    assert!(told(&world).iter().any(|text| text.contains("busy")), "{:?}", told(&world));
+    let refused = told(&world).iter().filter(|text| text.contains("busy")).count();
+    assert_eq!(refused, 2, "{:?}", told(&world));
     world.hang_up(0);
     world.run_for(1_000);
     in_order(&world);
@@ -338,73 +547,5 @@ fn private_values_are_masked_and_without_words_only_the_outcome_is_kept() {
         assert_eq!(arguments.is_some() && entry.answer.is_some(), transcript);
         assert!(!arguments.unwrap_or_default().contains("4321"));
         assert_eq!(entry.outcome, "ok");
-    }
-}
-
-/// The same tool of a server that lists its tools itself.
-fn of_server(name: &str, change: impl FnOnce(&mut Tool)) -> Arc<Tool> {
-    let server = McpServer {
-        name: "tickets".into(),
-        access: Access::Command {
-            program: "/usr/bin/tickets-mcp".into(),
-            arguments: Vec::new(),
-            variables: Vec::new(),
-        },
-        tools: vec![Pattern::new("*")],
-        fixed: BTreeMap::new(),
-        set: Vec::new(),
-    };
-    tool(name, |tool| {
-        tool.way = Way::Mcp(McpTool { server: Arc::new(server), name: name.into(), idempotent: false });
-        change(tool);
-    })
-}
-
-#[test]
-fn a_server_that_is_away_or_dies_in_a_call_is_something_to_speak_about() {
-    let find = of_server("find", |tool| tool.effect = Effect::Read);
-    let open = of_server("open", |_| {});
-    let ask = || Answer::call("open", r#"{"day":"hoy"}"#);
-    let answers = vec![
-        Answer::call("find", r#"{"day":"hoy"}"#),
-        Answer::pattern("Ahora no puedo buscar.", 600, 3),
-        ask(),
-        Answer::pattern("No sé si quedó abierto.", 600, 4),
-        ask(),
-        Answer::pattern("Le paso con una persona.", 600, 5),
-    ];
-    let mut world = world(vec![find, open], answers);
-    // The one is away, and is not waited for; the other one dies after a while.
-    world.brings("find", vec![Some((0, Outcome::Unavailable))]);
-    world.brings("open", vec![Some((1_500, Outcome::Unknown))]);
-    world.dial(speaks(3));
-    world.run_to(20_000);
-    let outputs: Vec<_> = told(&world).into_iter().filter(|text| text.starts_with("call_")).collect();
-    let [away, dead, again] = &outputs[..] else { panic!("three outputs: {outputs:?}") };
-    assert!(away.contains(r#""error":"unavailable""#), "{away}");
-    assert!(dead.contains(r#""error":"unknown""#) && !dead.contains("repeated"), "{dead}");
-    assert!(again.contains(r#""error":"unknown""#) && again.contains(r#""repeated":true"#), "{again}");
-    assert_eq!(world.toolbox.jobs.len(), 2, "what may have been written is not written again");
-    assert!(world.heard(0).ends_with(&pattern(600, 5)), "the call goes on");
-    let outcomes: Vec<_> = entries(&world).iter().map(|entry| entry.outcome).collect();
-    assert_eq!(outcomes, ["unavailable", "unknown"]);
-    world.hang_up(0);
-    world.run_for(1_000);
-    in_order(&world);
-}
-
-#[test]
-fn only_what_reads_is_cancelled_when_the_caller_leaves_a_server() {
-    for (effect, let_go) in [(Effect::Read, 1), (Effect::Write, 0)] {
-        let find = of_server("find", |tool| tool.effect = effect);
-        let mut world = world(vec![find], vec![Answer::call("find", r#"{"day":"hoy"}"#)]);
-        world.brings("find", vec![None]);
-        world.dial(speaks(1));
-        world.run_to(5_000);
-        assert_eq!(world.toolbox.jobs.len(), 1);
-        world.hang_up(0);
-        world.run_for(1_000);
-        assert_eq!(world.toolbox.let_go.len(), let_go, "{effect:?}");
-        in_order(&world);
     }
 }

@@ -14,6 +14,8 @@ pub(crate) enum Lane {
     Asterisk,
     Us,
     Model,
+    /// The servers of an agent's tools. Their rail is drawn only where something happened on it.
+    Tools,
 }
 
 /// Characters from one rail to the next.
@@ -116,7 +118,6 @@ impl Ladder {
         self.rows.iter().filter(mine).map(|row| row.text.as_str()).collect()
     }
 
-    /// The ladder of one call.
     /// When the texts that begin so were said of the first call, since it began to be served.
     pub(crate) fn moments(&self, way: (Lane, Lane), begins: &str) -> Vec<Duration> {
         let of_the_first = || self.rows.iter().filter(|row| row.call == 0);
@@ -125,8 +126,8 @@ impl Ladder {
         of_the_first().filter(meant).map(|row| row.at - born).collect()
     }
 
+    /// The ladder of one call.
     pub(crate) fn draw(&self, call: usize, show: Show) -> String {
-        let mut text = String::from("           caller    Asterisk  us        model\n");
         let from = self.start + Duration::from_millis(show.from_ms);
         let wanted = |row: &&Row| {
             row.call == call
@@ -134,9 +135,12 @@ impl Ladder {
                 && (show.silence || row.text != SILENCE)
                 && (show.asterisk || row.from != Lane::Asterisk && row.to != Lane::Asterisk)
         };
+        let has_tools = self.rows.iter().filter(wanted).any(|row| [row.from, row.to].contains(&Lane::Tools));
+        let (last, tools) = if has_tools { (Lane::Tools, "     tools") } else { (Lane::Model, "") };
+        let mut text = format!("           caller    Asterisk  us        model{tools}\n");
         for row in self.rows.iter().filter(wanted) {
             let at = row.at.saturating_duration_since(self.start).as_millis();
-            write!(text, "{:>5}.{:03}  {}  {}", at / 1_000, at % 1_000, rung(row), row.text)
+            write!(text, "{:>5}.{:03}  {}  {}", at / 1_000, at % 1_000, rung(row, last), row.text)
                 .expect("a String");
             if let Some(lasts) = row.lasts {
                 write!(text, " {} ms", lasts.as_millis()).expect("a String");
@@ -147,8 +151,8 @@ impl Ladder {
     }
 }
 
-/// The rails with one arrow between them. Sound is drawn double.
-fn rung(row: &Row) -> String {
+/// The rails up to the last one, with one arrow between them. Sound is drawn double.
+fn rung(row: &Row, last: Lane) -> String {
     let (line, start_right, start_left, cross) =
         if row.lasts.is_some() { ('═', '╞', '╡', '╪') } else { ('─', '├', '┤', '┼') };
     let (from, to) = (row.from as usize * RUNG, row.to as usize * RUNG);
@@ -170,7 +174,7 @@ fn rung(row: &Row) -> String {
         _ if low < place && place < high => line,
         _ => ' ',
     };
-    (0..=3 * RUNG).map(cell).collect()
+    (0..=last as usize * RUNG).map(cell).collect()
 }
 
 /// Compares a ladder with the expected one, line by line, without what is around them.

@@ -10,6 +10,7 @@ mod evidence;
 mod exchange;
 mod knowledge;
 mod ladder;
+mod mcp_tools;
 mod model;
 mod oracle;
 mod task;

@@ -251,7 +251,10 @@ impl World {
                 task.oracle.session_over(now);
                 task.call.handle(now, Input::SessionEnded(end)).collect()
             }
-            Some(Happened::Tool(result)) => task.call.handle(now, Input::Tool(result)).collect(),
+            Some(Happened::Tool(result)) => {
+                self.toolbox.ends.push((index, result.clone()));
+                task.call.handle(now, Input::Tool(result)).collect()
+            }
             Some(Happened::LookedUp(name, value)) => {
                 task.call.handle(now, Input::LookedUp { name: &name, value }).collect()
             }
@@ -267,6 +270,7 @@ impl World {
         match server::parse(text) {
             Ok(event) => {
                 task.oracle.before(self.now, &event);
+                self.toolbox.hears(self.now, index, task.connections, &event);
                 let outputs = task.call.handle(self.now, Input::Session(event.clone())).collect();
                 let serving = task.server.is_some();
                 self.perform_all(index, outputs);
@@ -348,6 +352,7 @@ impl World {
             }
             Output::Session(event) => {
                 task.oracle.says(now, &event);
+                self.toolbox.says(index, task.connections, &event);
                 self.say_to_model(index, &event);
             }
             Output::Standing(standing) => {
@@ -355,6 +360,9 @@ impl World {
                 self.feed(daemon, exchange::Input::Standing(&standing));
             }
             Output::Record(entry) => {
+                if matches!(entry, Entry::Event { kind: EventKind::Ended, .. }) && task.server.is_some() {
+                    self.toolbox.leaves(now, index, task.connections);
+                }
                 if matches!(entry, Entry::Event { kind: EventKind::Apology, .. }) {
                     task.oracle.apologises(now);
                 }
@@ -367,7 +375,7 @@ impl World {
                 }
             }
             Output::Tool(job) => self.begin_job(index, job),
-            Output::LetGo(number) => self.let_job_go(number),
+            Output::LetGo(number) => self.let_job_go(index, number),
             Output::OpenSession => self.open_session(index),
             Output::CloseSession => {
                 task.oracle.session_over(now);

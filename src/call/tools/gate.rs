@@ -139,3 +139,91 @@ impl Known {
         self.failed.as_ref().is_some_and(|(before, times)| before == arguments && *times >= MOST_FAILURES)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::tool::{HttpTool, Mapping, Parameters, Request, Target, Way};
+
+    fn tool(name: &str, repeatable: bool) -> Tool {
+        let schema = json!({"type": "object", "properties": {"n": {"type": "integer"}}});
+        let target = Target::parse("POST http://127.0.0.1:8099/x").expect("a target");
+        Tool {
+            name: name.into(),
+            description: String::new(),
+            effect: Effect::Write,
+            parameters: Parameters::new(schema, [].into()).expect("a schema"),
+            way: Way::Http(Box::new(HttpTool {
+                request: Request { target, query: Vec::new(), headers: Vec::new(), body: None },
+                idempotency: None,
+                mapping: Mapping { result: None, error: None },
+            })),
+            timeout: Duration::from_secs(8),
+            say_after: None,
+            confirm: Confirm::Nobody,
+            repeatable,
+        }
+    }
+
+    fn arguments(n: usize) -> String {
+        json!({"n": n}).to_string()
+    }
+
+    /// Calls a tool, which ends with this outcome if it is carried out. What became of the call.
+    fn call(gate: &mut Gate, tool: &Tool, n: usize, outcome: &Outcome) -> &'static str {
+        match gate.judge(tool, &arguments(n), &Running::default()) {
+            Verdict::Run { arguments, .. } => {
+                gate.ended(tool, &arguments, outcome);
+                "run"
+            }
+            Verdict::Refuse(refusal) => refusal.code(),
+            Verdict::Repeat(_) => "repeated",
+        }
+    }
+
+    fn done() -> Outcome {
+        Outcome::Done { result: json!(1) }
+    }
+
+    #[test]
+    fn a_repeatable_tool_writes_again_and_another_one_does_not() {
+        for (repeatable, again) in [(true, "run"), (false, "repeated")] {
+            let (mut gate, tool) = (Gate::default(), tool("note", repeatable));
+            assert_eq!(call(&mut gate, &tool, 1, &done()), "run");
+            assert_eq!(call(&mut gate, &tool, 1, &done()), again);
+        }
+    }
+
+    #[test]
+    fn one_tool_is_called_twenty_times() {
+        let (mut gate, [often, other]) = (Gate::default(), ["a", "b"].map(|name| tool(name, false)));
+        let verdicts: Vec<_> = (0..21).map(|n| call(&mut gate, &often, n, &done())).collect();
+        assert!(verdicts[..20].iter().all(|verdict| *verdict == "run") && verdicts[20] == "too_often");
+        assert_eq!(call(&mut gate, &other, 1, &done()), "run");
+    }
+
+    #[test]
+    fn all_together_are_called_sixty_times_however_many_tools_there_are() {
+        let mut gate = Gate::default();
+        let tools: Vec<_> = (0..61).map(|n| tool(&format!("tool-{n}"), false)).collect();
+        let verdicts: Vec<_> = tools.iter().map(|tool| call(&mut gate, tool, 1, &done())).collect();
+        assert!(verdicts[..60].iter().all(|verdict| *verdict == "run") && verdicts[60] == "too_often");
+    }
+
+    #[test]
+    fn what_fails_three_times_is_not_tried_again_unless_something_else_was_done() {
+        let (mut gate, tool) = (Gate::default(), tool("note", true));
+        for _ in 0..2 {
+            assert_eq!(call(&mut gate, &tool, 1, &Outcome::Unavailable), "run");
+        }
+        assert_eq!(call(&mut gate, &tool, 1, &done()), "run");
+        for _ in 0..3 {
+            assert_eq!(call(&mut gate, &tool, 1, &Outcome::Unavailable), "run");
+        }
+        assert_eq!(call(&mut gate, &tool, 1, &done()), "too_often");
+    }
+}

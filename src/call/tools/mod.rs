@@ -139,6 +139,11 @@ impl Call {
                     running::Begun { call: call.clone(), session, tool, arguments, key, agreed_in_turn },
                 );
                 self.outputs.push(Output::Tool(job));
+                // Another call of the same answer may have got its output already: the response waits for this one, too.
+                if self.responses.wants(Purpose::Answer) {
+                    self.responses.want_no(Purpose::Answer);
+                    self.tools.owed = true;
+                }
             }
             Verdict::Refuse(outcome) => {
                 self.note(EventKind::Tool, format!("{} {}", tool.name, outcome.code()));

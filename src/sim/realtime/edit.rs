@@ -47,6 +47,7 @@ impl Session {
             role: item.role().name(),
             text: item.text().to_owned(),
         });
+        self.rounds.caller_waits |= item.role().name() == "user";
         self.items.insert(item, place);
         self.rounds.fresh = true;
         let added = json!({"previous_item_id": self.items.previous(&id), "item": self.items.json(&id)});

@@ -209,7 +209,7 @@ impl Session {
     fn add_turn_item(&mut self, item: &str, ms: u64) {
         let body = Body::Turn { ms, transcript: None };
         self.items.insert(Item::new(item.to_owned(), "completed", body), Place::End);
-        self.rounds.fresh = true;
+        (self.rounds.fresh, self.rounds.caller_waits) = (true, true);
         let previous = self.items.previous(item).map(str::to_owned);
         self.note(What::Committed { item: item.to_owned() });
         self.emit("input_audio_buffer.committed", &json!({"previous_item_id": previous, "item_id": item}));

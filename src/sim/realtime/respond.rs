@@ -338,9 +338,11 @@ impl Session {
         }
         if response.in_conversation {
             self.wait_for_the_caller();
-            self.rounds.last_end = Some((self.now, ending));
             // After a response without audio the client may ask for another one.
-            self.rounds.fresh |= response.faults.iter().any(FaultKind::is_without_sound);
+            let is_mute = response.faults.iter().any(FaultKind::is_without_sound);
+            self.rounds.fresh |= is_mute;
+            self.rounds.caller_waits &= is_mute || ending != Ending::Completed;
+            self.rounds.last_end = Some((self.now, ending));
         }
         self.deliver_calls(&response.id);
     }

@@ -25,6 +25,8 @@ pub(super) struct Rounds {
     pub(super) spoken_until: Option<Instant>,
     /// Whether the conversation has changed since the last response began.
     pub(super) fresh: bool,
+    /// Whether the caller has said something that no response has answered: it may be asked for whatever tools still do.
+    pub(super) caller_waits: bool,
     pub(super) begun: u32,
     pub(super) answered: usize,
     /// When and how the last response ended.
@@ -55,7 +57,7 @@ impl Session {
     }
 
     /// ⚑ 35: exactly one `response.create` follows all outputs of a round. A `response.create` with its own
-    /// instructions does not count.
+    /// instructions does not count, nor does one for what the caller has said meanwhile.
     pub(super) fn check_rounds(&mut self, params: &Value) {
         if params.get("instructions").is_some() {
             return;
@@ -65,7 +67,7 @@ impl Session {
             let mut others = self.rounds.calls.iter().filter(|call| call.response == done.response);
             others.any(|call| call.delivered && !call.answered)
         });
-        if half_done {
+        if half_done && !self.rounds.caller_waits {
             self.discipline("response.create before all outputs of the round are in (35)");
         }
         let completed = matches!(self.rounds.last_end, Some((_, Ending::Completed)));

@@ -1,10 +1,11 @@
 //! Thousands of random worlds: bad networks, refusals, outages, restarts, stalls, several callers at once, and an end at
 //! any moment. The invariants are held by `oracle` and `exchange` after every step, and the rest here when
-//! all is over. What happens in the worlds is in `troubles`.
+//! all is over. What happens in the worlds is in `troubles`, and what their tools do in `tools`.
 //!
 //! `SOAK_WORLDS=10000` runs more of them, `SEED=…` one.
 
 mod evening;
+mod tools;
 mod troubles;
 
 use std::collections::BTreeSet;
@@ -27,7 +28,7 @@ use troubles::{LAST_MS, LONG_MS, happen, troubles};
 /// Enough to meet every kind of trouble, few enough for every `cargo test`.
 const WORLDS: u64 = 600;
 /// What so many worlds must have met, or they prove nothing: ends of calls, and troubles.
-const TO_BE_MET: [&str; 38] = [
+const TO_BE_MET: [&str; 50] = [
     "overload",
     "end of overload",
     "take-over",
@@ -66,6 +67,18 @@ const TO_BE_MET: [&str; 38] = [
     "overdue answer",
     "unheard answer",
     "cut answer",
+    "a tool's result",
+    "a tool whose end nobody knows",
+    "a tool that waits for the caller's yes",
+    "a tool that is called again",
+    "a tool that is busy",
+    "a tool with wrong arguments",
+    "a caller's yes",
+    "a tool's late result",
+    "a tool that is let go",
+    "a tool when the caller leaves",
+    "a tool at the end of the daemon",
+    "a tool that outlives a session",
 ];
 /// A midnight of the wall clock, Unix seconds.
 const MIDNIGHT: i64 = (WALL / 86_400 + 1) * 86_400;
@@ -143,12 +156,13 @@ fn live(seed: u64, watched: bool) -> Vec<&'static str> {
     world.stop(0, 0);
     world.run_for(UNDONE_MS);
     judge(&world, uneven);
+    tools::judge(&world);
     let met_by_daemons = world.daemons.iter().flat_map(|daemon| {
         let refused = daemon.refused.iter().map(|(_, reason)| reason.code());
         refused.chain(daemon.notices.iter().filter_map(told))
     });
     let met_by_calls = world.tasks.iter().filter_map(|task| task.report.as_ref()).flat_map(met);
-    met_by_calls.chain(met_by_daemons).collect()
+    met_by_calls.chain(met_by_daemons).chain(tools::met(&world)).collect()
 }
 
 /// Lives through all troubles of a world. Returns when everybody is sent home, and whether the caller's sound may have reached the
@@ -260,11 +274,13 @@ fn create(seed: u64, dice: &mut Dice, watched: bool) -> World {
         settings.destinations = [("ventas", "from-internal,200"), ("nadie", "from-internal,999")]
             .map(|(name, place)| Destination { name: name.into(), place: place.parse().expect("a place") })
             .into();
-        settings.session.tools = offered(hangs_up, &settings.destinations, &[]);
+        settings.tools = tools::kit();
+        settings.session.tools = offered(hangs_up, &settings.destinations, &settings.tools);
         settings.uplink_frames_per_append = frames;
         settings.session.turn_detection =
             TurnDetection::Server { threshold: 0.5, prefix_padding_ms: 300, silence_ms };
     });
+    tools::fill(&mut world, dice);
     world
 }
 

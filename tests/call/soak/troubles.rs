@@ -11,6 +11,7 @@ use openai_inbound_calls::sim::caller::Step;
 use openai_inbound_calls::sim::realtime::{Answer, Fault, FaultKind, Script, Trigger, pattern};
 use openai_inbound_calls::units::MicroUsd;
 
+use super::tools;
 use crate::exchange::Machine;
 use crate::task::Happened;
 use crate::world::{Dice, MS, World};
@@ -275,7 +276,7 @@ fn script(dice: &mut Dice, phone: u8) -> Script {
     let answers = (1..5).map(|n| {
         let answer = sound(dice, n);
         let answer = if dice.one_in(3) { answer.and(sound(dice, n + 4)) } else { answer };
-        if dice.one_in(3) { tool_calls(dice, answer) } else { answer }
+        if dice.one_in(2) { tool_calls(dice, answer) } else { answer }
     });
     let mut script = Script {
         answers: answers.collect(),
@@ -304,11 +305,15 @@ fn script(dice: &mut Dice, phone: u8) -> Script {
 
 /// An answer with calls of functions before it or behind it; or calls alone.
 fn tool_calls(dice: &mut Dice, answer: Answer) -> Answer {
-    let call = |dice: &mut Dice| match dice.below(6) {
+    let call = |dice: &mut Dice| match dice.below(12) {
         0 | 1 => Answer::call("end_call", "{}"),
         2 | 3 => Answer::call("transfer_call", r#"{"destination":"ventas","summary":"Ana."}"#),
         4 => Answer::call("transfer_call", r#"{"destination":"nadie","summary":"Ana."}"#),
-        _ => Answer::call("dial", "{"),
+        5 => Answer::call("dial", "{"),
+        _ => {
+            let (name, arguments) = tools::call(dice);
+            Answer::call(name, arguments)
+        }
     };
     let one = call(dice);
     match dice.below(4) {
