@@ -57,6 +57,17 @@ pub(super) fn reasons(model: &str) -> bool {
 /// The transcription models, by prefix, that take `languages`. All others take `language`.
 const TAKES_LANGUAGES: &[&str] = &["gpt-transcribe", "gpt-live-transcribe"];
 
+/// Whether the transcription model `model` takes `keywords`. For any other model, this key would make the server reject all
+/// settings.
+pub(super) fn takes_keywords(model: &str) -> bool {
+    language_key(model) == LanguageKey::Languages
+}
+
+/// Whether the transcription model `model` takes a `prompt`.
+pub(super) fn takes_prompt(model: &str) -> bool {
+    !model.starts_with("gpt-realtime-whisper") && !model.contains("-diarize")
+}
+
 /// OpenAI's voices. A voice that is not in this list is used, with a warning.
 pub(super) const VOICES: &[&str] =
     &["marin", "cedar", "alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse"];
@@ -113,5 +124,15 @@ mod tests {
         assert_eq!(language_key("gpt-live-transcribe"), LanguageKey::Languages);
         assert_eq!(language_key("gpt-realtime-whisper"), LanguageKey::Language);
         assert_eq!(language_key("whisper-1"), LanguageKey::Language);
+    }
+
+    #[test]
+    fn keywords_and_prompts_go_only_to_models_that_take_them() {
+        let takes = |model| (takes_keywords(model), takes_prompt(model));
+        assert_eq!(takes("gpt-transcribe"), (true, true));
+        assert_eq!(takes("gpt-4o-transcribe"), (false, true));
+        assert_eq!(takes("whisper-1"), (false, true));
+        assert_eq!(takes("gpt-realtime-whisper"), (false, false));
+        assert_eq!(takes("gpt-4o-transcribe-diarize"), (false, false));
     }
 }

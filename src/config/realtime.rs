@@ -4,11 +4,12 @@ use std::ops::RangeInclusive;
 
 use super::models::{self, Fate};
 use super::reader::{Reader, is_none};
-use super::words::VadKind;
+use super::words::{TruncationKind, VadKind};
 use super::{RealtimeConfig, Secret, file, prices, url};
 use crate::operator::{Allowed, Detail, Notice};
 use crate::realtime::dialect::{
-    Dialect, Eagerness, LanguageKey, SessionSettings, Transcription, TurnDetection, is_custom_voice,
+    Dialect, Eagerness, LanguageKey, SessionSettings, Transcription, Truncation, TurnDetection,
+    is_custom_voice,
 };
 
 /// The instructions for the assistant if no file is named.
@@ -20,6 +21,13 @@ const INSTRUCTIONS: &str = "Eres un asistente telefónico amable. Hablas españo
 /// rarely has more than 4 bytes. With a larger limit the server would reject the settings in the first call, instead
 /// of the daemon at the start; with a smaller one the daemon would reject instructions that the server accepts.
 const MAX_INSTRUCTIONS_KIB: u64 = 64;
+
+/// The largest number of keywords, and the longest keyword in characters. With larger values the server could reject the settings
+/// in the first call; with smaller ones the names of a catalogue would not fit.
+const MOST_KEYWORDS: (usize, usize) = (100, 100);
+
+/// The longest prompt for the transcription, in characters. As [`MOST_KEYWORDS`].
+const MOST_PROMPT: usize = 1_000;
 
 /// Reads the section of the session with the model.
 pub(super) fn realtime(reader: &mut Reader<'_>) -> Option<RealtimeConfig> {
@@ -59,16 +67,27 @@ pub(super) fn realtime(reader: &mut Reader<'_>) -> Option<RealtimeConfig> {
     if at_openai && config.session.dialect == Dialect::Beta {
         reader.remarks.push(Notice::BetaRefused);
     }
-    if at_openai && !models::reasons(&config.model) && config.session.reasoning_effort.take().is_some() {
-        let (variable, model) = ("OPENAI_REASONING_EFFORT", config.model.clone());
-        reader.uses(variable, "none");
-        reader.remarks.push(Notice::SettingIgnored { variable, model });
+    if at_openai && !models::reasons(&config.model) {
+        let session = &mut config.session;
+        let has = [
+            ("OPENAI_REASONING_EFFORT", session.reasoning_effort.take().is_some()),
+            ("OPENAI_PARALLEL_TOOL_CALLS", session.parallel_tool_calls.take().is_some()),
+        ];
+        for (variable, _) in has.into_iter().filter(|(_, is_set)| *is_set) {
+            ignored(reader, variable, "none", &config.model);
+        }
     }
     Some(config)
 }
 
-/// Reads what is asked of the session with the model. The reasoning effort is read for every model, and the caller removes
-/// it for models that do not accept it.
+/// Says that a setting has no effect with this model.
+fn ignored(reader: &mut Reader<'_>, variable: &'static str, in_force: &str, model: &str) {
+    reader.uses(variable, in_force);
+    reader.remarks.push(Notice::SettingIgnored { variable, model: model.to_owned() });
+}
+
+/// Reads what is asked of the session with the model. What only reasoning models accept is read for every model, and the caller
+/// removes it for the others.
 fn session(reader: &mut Reader<'_>, dialect: Option<Dialect>, at_openai: bool) -> Option<SessionSettings> {
     let voice = voice(reader, dialect, at_openai);
     let instructions = instructions(reader);
@@ -78,7 +97,9 @@ fn session(reader: &mut Reader<'_>, dialect: Option<Dialect>, at_openai: bool) -
     let noise_reduction = reader.word_or_none("OPENAI_NOISE_REDUCTION");
     let speed = reader.decimal("OPENAI_SPEED", 0.25..=1.5);
     let reasoning_effort = reader.word_or_none("OPENAI_REASONING_EFFORT");
-    let max_output_tokens = max_output_tokens(reader);
+    let max_output_tokens = integer_or_inf(reader, "OPENAI_MAX_OUTPUT_TOKENS", 4096);
+    let truncation = truncation(reader);
+    let parallel_tool_calls = reader.word_or_none("OPENAI_PARALLEL_TOOL_CALLS");
     Some(SessionSettings {
         dialect: dialect?,
         instructions: instructions?.into(),
@@ -90,6 +111,8 @@ fn session(reader: &mut Reader<'_>, dialect: Option<Dialect>, at_openai: bool) -
         speed: speed?,
         reasoning_effort: reasoning_effort?,
         max_output_tokens: max_output_tokens?,
+        truncation: truncation?,
+        parallel_tool_calls: parallel_tool_calls?,
         tools: Vec::new(),
     })
 }
@@ -168,7 +191,8 @@ fn transcription(
     let language = reader.text_or_empty("OPENAI_TRANSCRIPTION_LANGUAGE");
     let language =
         language.and_then(|language| language_code(reader, &language).then(|| unless_empty(language)));
-    let (model, language) = (model?, language?);
+    let (keywords, prompt) = (keywords(reader), prompt(reader));
+    let (model, language, mut keywords, mut prompt) = (model?, language?, keywords?, prompt?);
     if model.is_empty() || is_none(&model) {
         return Some(None);
     }
@@ -181,7 +205,53 @@ fn transcription(
         Dialect::Ga => models::language_key(&model),
         Dialect::Beta => LanguageKey::Language,
     };
-    Some(Some(Transcription { model, language, language_key }))
+    let takes_keywords = dialect == Some(Dialect::Ga) && models::takes_keywords(&model);
+    if !keywords.is_empty() && !takes_keywords {
+        ignored(reader, "OPENAI_TRANSCRIPTION_KEYWORDS", "", &model);
+        keywords.clear();
+    }
+    if prompt.is_some() && !models::takes_prompt(&model) {
+        ignored(reader, "OPENAI_TRANSCRIPTION_PROMPT", "", &model);
+        prompt = None;
+    }
+    Some(Some(Transcription { model, language, language_key, keywords, prompt }))
+}
+
+fn keywords(reader: &mut Reader<'_>) -> Option<Vec<String>> {
+    let (most, chars) = MOST_KEYWORDS;
+    reader.parsed("OPENAI_TRANSCRIPTION_KEYWORDS", Allowed::Keywords { most, chars }, |text| {
+        let words = text.split(',').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned);
+        let words: Vec<_> = words.collect();
+        let is_short = words.iter().all(|word| word.chars().count() <= chars);
+        (words.len() <= most && is_short).then_some(words)
+    })
+}
+
+#[expect(
+    clippy::option_option,
+    reason = "the outer option says whether the value is valid, the inner one whether it is set"
+)]
+fn prompt(reader: &mut Reader<'_>) -> Option<Option<String>> {
+    let chars = MOST_PROMPT;
+    reader.parsed("OPENAI_TRANSCRIPTION_PROMPT", Allowed::ShortText { chars }, |text| {
+        (text.chars().count() <= chars).then(|| unless_empty(text.to_owned()))
+    })
+}
+
+#[expect(
+    clippy::option_option,
+    reason = "the outer option says whether the value is valid, the inner one whether it is set"
+)]
+fn truncation(reader: &mut Reader<'_>) -> Option<Option<Truncation>> {
+    let kind = reader.word("OPENAI_TRUNCATION");
+    let ratio = reader.decimal("OPENAI_TRUNCATION_RETENTION_RATIO", 0.0..=1.0);
+    let post_instructions = integer_or_inf(reader, "OPENAI_TRUNCATION_POST_INSTRUCTIONS_TOKENS", 128_000);
+    let (ratio, post_instructions) = (ratio?, post_instructions?);
+    Some(match kind? {
+        TruncationKind::Auto => None,
+        TruncationKind::Disabled => Some(Truncation::Disabled),
+        TruncationKind::RetentionRatio => Some(Truncation::RetentionRatio { ratio, post_instructions }),
+    })
 }
 
 /// Checks a language code: ISO 639 with an optional region, such as `es` or `es-MX`.
@@ -215,9 +285,9 @@ fn turn_detection(reader: &mut Reader<'_>) -> Option<TurnDetection> {
     clippy::option_option,
     reason = "the outer option says whether the value is valid, the inner one whether it is set"
 )]
-fn max_output_tokens(reader: &mut Reader<'_>) -> Option<Option<u32>> {
-    let (from, to) = (1, 4096);
-    reader.parsed("OPENAI_MAX_OUTPUT_TOKENS", Allowed::IntegerOrInf { from, to }, |text| {
+fn integer_or_inf(reader: &mut Reader<'_>, name: &'static str, to: u64) -> Option<Option<u32>> {
+    let from = 1;
+    reader.parsed(name, Allowed::IntegerOrInf { from, to }, |text| {
         if text.eq_ignore_ascii_case("inf") {
             return Some(None);
         }

@@ -76,6 +76,19 @@ impl Word for VadKind {
     const VALUES: &'static [Self] = &[Self::Server, Self::Semantic];
 }
 
+/// What the model forgets. `Truncation` holds its settings.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum TruncationKind {
+    Auto,
+    Disabled,
+    RetentionRatio,
+}
+
+impl Word for TruncationKind {
+    const WORDS: &'static [&'static str] = &["auto", "disabled", "retention_ratio"];
+    const VALUES: &'static [Self] = &[Self::Auto, Self::Disabled, Self::RetentionRatio];
+}
+
 impl Word for Language {
     const WORDS: &'static [&'static str] = &["es", "en"];
     const VALUES: &'static [Self] = &[Self::Spanish, Self::English];

@@ -152,6 +152,18 @@ pub enum Allowed {
         /// Largest size.
         kib: u64,
     },
+    /// Words with commas between them.
+    Keywords {
+        /// The largest number of words.
+        most: usize,
+        /// The longest word, in characters.
+        chars: usize,
+    },
+    /// A text of at most so many characters.
+    ShortText {
+        /// The longest text, in characters.
+        chars: usize,
+    },
 }
 
 impl Allowed {
@@ -213,6 +225,7 @@ impl Allowed {
             | Self::AudioFile { .. }
             | Self::AudioFileSize { .. }
             | Self::PricesFile { .. }
+            | Self::Keywords { .. } | Self::ShortText { .. }
             | Self::TextFileSize { .. } => return None,
         })
     }
@@ -272,6 +285,11 @@ impl Said for Allowed {
             Self::TextFileSize { kib } => say(
                 format!("un archivo de texto no vacío de hasta {kib} KiB"),
                 format!("a text file that is not empty, of at most {kib} KiB")),
+            Self::Keywords { most, chars } => say(
+                format!("palabras separadas por comas: hasta {most}, de hasta {chars} caracteres cada una"),
+                format!("words separated by commas: at most {most}, of at most {chars} characters each")),
+            Self::ShortText { chars } => say(
+                format!("un texto de hasta {chars} caracteres"), format!("a text of at most {chars} characters")),
             _ => unreachable!("the words without a value are in `fixed`"),
         }
     }

@@ -62,6 +62,26 @@ pub struct Transcription {
     pub language: Option<String>,
     /// The key under which this transcription model expects the language.
     pub language_key: LanguageKey,
+    /// Names and words that the caller may say (`keywords`). Empty: the field is not sent.
+    pub keywords: Vec<String>,
+    /// What the conversation is about (`prompt`). None: the field is not sent.
+    pub prompt: Option<String>,
+}
+
+/// `truncation`: what the model forgets when the conversation grows long. The server's default (`auto`) forgets only what no
+/// longer fits, so that a long call costs more with each turn.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Truncation {
+    /// Nothing: an answer fails when the conversation no longer fits.
+    Disabled,
+    /// `retention_ratio`: so much at once that later turns are cached again.
+    RetentionRatio {
+        /// The part of the conversation that stays, 0–1. A larger value forgets less and more often.
+        ratio: f64,
+        /// The tokens after the instructions from which the model forgets (`token_limits.post_instructions`). A larger value
+        /// remembers more and costs more. None: the model's own limit.
+        post_instructions: Option<u32>,
+    },
 }
 
 /// The key under which a transcription model expects the caller's language. The server refuses all settings
@@ -138,6 +158,10 @@ pub struct SessionSettings {
     /// The largest number of output tokens of an answer. None: the field is not sent, and the server has no
     /// limit.
     pub max_output_tokens: Option<u32>,
+    /// What the model forgets. None: the field is not sent, and the server decides (`auto`).
+    pub truncation: Option<Truncation>,
+    /// Whether one answer may call several functions, which only reasoning models accept. None: the field is not sent.
+    pub parallel_tool_calls: Option<bool>,
     /// The functions that the model may call.
     pub tools: Vec<Tool>,
 }
@@ -178,6 +202,8 @@ impl SessionSettings {
         });
         set(&mut session, "reasoning", self.reasoning_effort.map(|effort| json!({"effort": effort.word()})));
         set(&mut session, "max_output_tokens", self.max_output_tokens.map(Value::from));
+        set(&mut session, "truncation", self.truncation.map(Truncation::json));
+        set(&mut session, "parallel_tool_calls", self.parallel_tool_calls.map(Value::from));
         set(&mut session, "tools", self.tools_json());
         session
     }
@@ -269,7 +295,23 @@ impl Transcription {
             LanguageKey::Language => set(&mut object, "language", language.map(Value::from)),
             LanguageKey::Languages => set(&mut object, "languages", language.map(|code| json!([code]))),
         }
+        set(&mut object, "keywords", (!self.keywords.is_empty()).then(|| json!(self.keywords)));
+        set(&mut object, "prompt", self.prompt.as_deref().map(Value::from));
         object
+    }
+}
+
+impl Truncation {
+    fn json(self) -> Value {
+        match self {
+            Self::Disabled => json!("disabled"),
+            Self::RetentionRatio { ratio, post_instructions } => {
+                let mut object = json!({"type": "retention_ratio", "retention_ratio": ratio});
+                let limits = post_instructions.map(|tokens| json!({"post_instructions": tokens}));
+                set(&mut object, "token_limits", limits);
+                object
+            }
+        }
     }
 }
 
@@ -338,6 +380,8 @@ mod tests {
                 model: "gpt-transcribe".into(),
                 language: Some("es".into()),
                 language_key: LanguageKey::Languages,
+                keywords: Vec::new(),
+                prompt: None,
             }),
             turn_detection: TurnDetection::Server { threshold: 0.5, prefix_padding_ms: 300, silence_ms: 500 },
             interrupt: true,
@@ -345,6 +389,8 @@ mod tests {
             speed: 1.0,
             reasoning_effort: None,
             max_output_tokens: None,
+            truncation: None,
+            parallel_tool_calls: None,
             tools: vec![Tool {
                 name: "f".into(),
                 description: "Does.".into(),
@@ -367,6 +413,34 @@ mod tests {
         assert_eq!(differences.formats, ["audio.output.format.type"]);
         assert_eq!(differences.others, ["audio.output.voice"]);
         assert_eq!(Differences::between(&asked, &json!({"id": "sess_1"})), Differences::default());
+    }
+
+    #[test]
+    fn what_is_forgotten_and_the_words_to_expect_have_the_documented_shapes() {
+        let mut asked = settings(Dialect::Ga);
+        let session = asked.session(true);
+        assert!(session.get("truncation").is_none() && session.get("parallel_tool_calls").is_none());
+        assert_eq!(
+            session["audio"]["input"]["transcription"],
+            json!({"model": "gpt-transcribe", "languages": ["es"]})
+        );
+        asked.truncation = Some(Truncation::RetentionRatio { ratio: 0.8, post_instructions: Some(8_000) });
+        asked.parallel_tool_calls = Some(false);
+        let transcription = asked.transcription.as_mut().expect("a transcription");
+        transcription.keywords = vec!["Sol".into(), "ortodoncia".into()];
+        transcription.prompt = Some("A dental clinic.".into());
+        let session = asked.session(true);
+        let wanted = json!({"type": "retention_ratio", "retention_ratio": 0.8,
+            "token_limits": {"post_instructions": 8_000}});
+        assert_eq!((&session["truncation"], &session["parallel_tool_calls"]), (&wanted, &json!(false)));
+        let words = &session["audio"]["input"]["transcription"];
+        assert_eq!(words["keywords"], json!(["Sol", "ortodoncia"]));
+        assert_eq!(words["prompt"], "A dental clinic.");
+        asked.truncation = Some(Truncation::RetentionRatio { ratio: 0.5, post_instructions: None });
+        let wanted = json!({"type": "retention_ratio", "retention_ratio": 0.5});
+        assert_eq!(asked.session(true)["truncation"], wanted);
+        asked.truncation = Some(Truncation::Disabled);
+        assert_eq!(asked.session(true)["truncation"], "disabled");
     }
 
     #[test]

@@ -49,6 +49,8 @@ fn settings(keep: Keep) -> Settings {
             speed: 1.0,
             reasoning_effort: None,
             max_output_tokens: None,
+            truncation: None,
+            parallel_tool_calls: None,
             tools: Vec::new(),
         },
         greeting_template: None,

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use super::*;
-use crate::realtime::dialect::{LanguageKey, ReasoningEffort, TurnDetection};
+use crate::realtime::dialect::{LanguageKey, ReasoningEffort, Truncation, TurnDetection};
 
 const REQUIRED: &[(&str, &str)] = &[
     ("ASTERISK_USERNAME", "asterisk"),
@@ -26,6 +26,12 @@ fn config(others: &[(&str, &str)]) -> Result<Config, Vec<Problem>> {
     let map: BTreeMap<_, _> = REQUIRED.iter().chain(others).copied().collect();
     Config::from_variables(&|name| map.get(name).map(ToString::to_string))
 }
+
+/// Longer than any word or prompt may be.
+const TOO_LONG: &str = match std::str::from_utf8(&[b'x'; 1_001]) {
+    Ok(text) => text,
+    Err(_) => "",
+};
 
 fn realtime(others: &[(&str, &str)]) -> RealtimeConfig {
     config(others).unwrap().realtime
@@ -148,6 +154,12 @@ fn each_variable_refuses_what_it_must() {
         ("OPENAI_MAX_OUTPUT_TOKENS", "4097"),
         ("OPENAI_TRANSCRIPTION_MODEL", "two words"),
         ("OPENAI_TRANSCRIPTION_LANGUAGE", "Spanish"),
+        ("OPENAI_TRANSCRIPTION_KEYWORDS", TOO_LONG),
+        ("OPENAI_TRANSCRIPTION_PROMPT", TOO_LONG),
+        ("OPENAI_TRUNCATION", "ratio"),
+        ("OPENAI_TRUNCATION_RETENTION_RATIO", "1.1"),
+        ("OPENAI_TRUNCATION_POST_INSTRUCTIONS_TOKENS", "0"),
+        ("OPENAI_PARALLEL_TOOL_CALLS", "yes"),
         ("OPENAI_NOISE_REDUCTION", "far"),
         ("OPENAI_VAD_THRESHOLD", "1.1"),
         ("OPENAI_VAD_EAGERNESS", "eager"),

@@ -27,6 +27,8 @@ const OTHERS: &[(&str, &str, bool)] = &[
     ("OPENAI_SPEED", "1.1", true),
     ("OPENAI_REASONING_EFFORT", "low", true),
     ("OPENAI_MAX_OUTPUT_TOKENS", "100", true),
+    ("OPENAI_TRUNCATION", "retention_ratio", true),
+    ("OPENAI_PARALLEL_TOOL_CALLS", "false", true),
     ("ASSISTANT_INSTRUCTIONS_FILE", "README.md", true),
     ("AGENTS_DIR", "examples/agents/office-hours", true),
     ("ASSISTANT_GREETING", "Buenas", true),
@@ -61,6 +63,8 @@ const OTHERS: &[(&str, &str, bool)] = &[
     ("RTP_MEDIA_ADDRESSES", "172.17.0.0/16, ::1", true),
     ("OPENAI_TRANSCRIPTION_MODEL", "none", true),
     ("OPENAI_TRANSCRIPTION_LANGUAGE", "en", true),
+    ("OPENAI_TRANSCRIPTION_KEYWORDS", "Sol, ortodoncia", true),
+    ("OPENAI_TRANSCRIPTION_PROMPT", "Una clínica.", true),
     ("OPENAI_NOISE_REDUCTION", "near_field", true),
     ("OPENAI_VAD", "semantic", true),
     ("OPENAI_VAD_THRESHOLD", "0.6", true),
@@ -89,8 +93,14 @@ fn a_changed_variable_takes_effect_or_is_named_as_waiting_for_a_restart() {
         }
     }
     // The keys, and variables that have an effect only together with another one, are tested elsewhere.
-    let elsewhere =
-        ["RECORDINGS_RECIPIENT", "RECORDINGS_IDENTITY_FILE", "OPENAI_VAD_EAGERNESS", "FALLBACK_EXTEN"];
+    let elsewhere = [
+        "RECORDINGS_RECIPIENT",
+        "RECORDINGS_IDENTITY_FILE",
+        "OPENAI_TRUNCATION_RETENTION_RATIO",
+        "OPENAI_TRUNCATION_POST_INSTRUCTIONS_TOKENS",
+        "OPENAI_VAD_EAGERNESS",
+        "FALLBACK_EXTEN",
+    ];
     let forgotten = VARIABLES
         .iter()
         .map(|row| row.name)

@@ -59,6 +59,55 @@ fn a_setting_the_model_would_refuse_is_left_out_and_said() {
 }
 
 #[test]
+fn the_words_to_expect_go_to_a_model_that_takes_them_and_are_left_out_and_said_for_others() {
+    let words = [
+        ("OPENAI_TRANSCRIPTION_KEYWORDS", " Sol,ortodoncia , ,Dra. Peña"),
+        ("OPENAI_TRANSCRIPTION_PROMPT", "Una clínica dental."),
+    ];
+    let transcription = realtime(&words).session.transcription.unwrap();
+    assert_eq!(transcription.keywords, ["Sol", "ortodoncia", "Dra. Peña"]);
+    assert_eq!(transcription.prompt.as_deref(), Some("Una clínica dental."));
+    for (more, ignored) in [
+        (("OPENAI_TRANSCRIPTION_MODEL", "gpt-realtime-whisper"), &[words[0].0, words[1].0][..]),
+        (("OPENAI_TRANSCRIPTION_MODEL", "my-whisper"), &[words[0].0]),
+        (("OPENAI_REALTIME_DIALECT", "beta"), &[words[0].0]),
+    ] {
+        let url = ("OPENAI_REALTIME_URL", "wss://10.0.0.5/v1");
+        let config = config(&[words[0], words[1], url, more]).unwrap();
+        let transcription = config.realtime.session.transcription.unwrap();
+        assert_eq!(transcription.keywords, [""; 0], "{more:?}");
+        assert_eq!(transcription.prompt.is_none(), ignored.len() == 2, "{more:?}");
+        let said = config.remarks.iter().filter_map(|remark| match remark {
+            Notice::SettingIgnored { variable, .. } => Some(*variable),
+            _ => None,
+        });
+        assert_eq!(said.collect::<Vec<_>>(), ignored, "{more:?}");
+    }
+}
+
+#[test]
+fn what_is_forgotten_and_whether_tools_run_at_once_may_be_left_to_the_server() {
+    let session = realtime(&[("OPENAI_TRUNCATION_RETENTION_RATIO", "0.5")]).session;
+    assert_eq!((session.truncation, session.parallel_tool_calls), (None, None));
+    let ratio = ("OPENAI_TRUNCATION", "retention_ratio");
+    let of = |variables: &[(&str, &str)]| realtime(variables).session.truncation;
+    let retains = |ratio, post_instructions| Some(Truncation::RetentionRatio { ratio, post_instructions });
+    assert_eq!(of(&[ratio]), retains(0.8, None));
+    let more = [ratio, ("OPENAI_TRUNCATION_RETENTION_RATIO", "0.6")];
+    let limit = ("OPENAI_TRUNCATION_POST_INSTRUCTIONS_TOKENS", "8000");
+    assert_eq!(of(&[more[0], more[1], limit]), retains(0.6, Some(8_000)));
+    assert_eq!(of(&[("OPENAI_TRUNCATION", "disabled"), limit]), Some(Truncation::Disabled));
+    let parallel = ("OPENAI_PARALLEL_TOOL_CALLS", "false");
+    assert_eq!(realtime(&[parallel]).session.parallel_tool_calls, Some(false));
+    let old = config(&[parallel, ("OPENAI_REALTIME_MODEL", "gpt-realtime-1.5")]).unwrap();
+    assert_eq!(old.realtime.session.parallel_tool_calls, None);
+    assert!(matches!(
+        old.remarks[..],
+        [Notice::SettingIgnored { variable: "OPENAI_PARALLEL_TOOL_CALLS", .. }]
+    ));
+}
+
+#[test]
 fn the_beta_dialect_brings_its_own_voice_and_is_refused_by_openai() {
     let beta = ("OPENAI_REALTIME_DIALECT", "beta");
     let at_openai = config(&[beta]).unwrap();
