@@ -37,6 +37,11 @@ enum Command {
         /// Ends after the first call, with code 0 if all went right and 1 otherwise.
         #[arg(long)]
         once: bool,
+        /// Runs only the server of examples/agents/clinic, on 127.0.0.1, for trying that agent by hand. Shows each request.
+        ///
+        /// The files of the example have port 8099. Another one is given as --clinic=PORT; 0 is any free port.
+        #[arg(long, value_name = "PORT", num_args = 0..=1, require_equals = true, default_missing_value = "8099", conflicts_with = "once")]
+        clinic: Option<u16>,
     },
     /// Tries everything that a call needs (variables, files, Asterisk, RTP, the key, the model) and says what to do.
     ///
@@ -77,7 +82,8 @@ fn main() -> ExitCode {
     }
     match command {
         None => serve(),
-        Some(Command::Demo { once }) => show(once),
+        Some(Command::Demo { clinic: Some(port), .. }) => show_clinic(port),
+        Some(Command::Demo { once, .. }) => show(once),
         Some(Command::Doctor { json }) => examine(json),
         Some(Command::Config { json }) => show_config(json),
         Some(Command::Agents(command)) => try_agents(command),
@@ -93,6 +99,15 @@ fn show(once: bool) -> ExitCode {
     match run(|stop| demo::run(language, once, stop)) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
+        Err(error) => failed(&error, language, ExitCode::FAILURE),
+    }
+}
+
+/// Runs the server of the clinic in the examples.
+fn show_clinic(port: u16) -> ExitCode {
+    let language = Config::load().map_or_else(|error| error.language, |config| config.log.language);
+    match run(|stop| demo::run_clinic(language, port, stop)) {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&error, language, ExitCode::FAILURE),
     }
 }

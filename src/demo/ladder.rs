@@ -1,4 +1,4 @@
-//! Draws the call as a ladder diagram: four lifelines, time downwards, an arrow for each step. The module is
+//! Draws the call as a ladder diagram: five lifelines, time downwards, an arrow for each step. The module is
 //! pure: rows go in, lines come out.
 
 use std::time::Instant;
@@ -14,24 +14,27 @@ pub(super) enum Lane {
     Asterisk,
     Daemon,
     OpenAi,
+    /// The server that the tools ask.
+    Clinic,
 }
 
 impl Lane {
-    const ALL: [Self; 4] = [Self::Caller, Self::Asterisk, Self::Daemon, Self::OpenAi];
+    const ALL: [Self; 5] = [Self::Caller, Self::Asterisk, Self::Daemon, Self::OpenAi, Self::Clinic];
 
     /// The column of the lifeline on the screen.
     const fn column(self) -> usize {
         match self {
             Self::Caller => 12,
-            Self::Asterisk => 34,
-            Self::Daemon => 61,
-            Self::OpenAi => 100,
+            Self::Asterisk => 32,
+            Self::Daemon => 59,
+            Self::OpenAi => 95,
+            Self::Clinic => 121,
         }
     }
 }
 
 /// The number of columns of a line.
-const WIDTH: usize = 102;
+const WIDTH: usize = 123;
 
 /// One line of the ladder diagram.
 #[derive(Debug, Clone)]
@@ -64,13 +67,14 @@ pub(super) struct Pen {
 impl Pen {
     /// The header with the names of the lifelines.
     pub(super) fn head(self) -> String {
-        let mut canvas = vec![' '; WIDTH + 6];
+        let mut canvas = vec![' '; WIDTH + 4];
         for lane in Lane::ALL {
             let name = match lane {
                 Lane::Caller => self.language.choose("llamante", "caller"),
                 Lane::Asterisk => "Asterisk",
                 Lane::Daemon => self.language.choose("servicio", "daemon"),
                 Lane::OpenAi => "OpenAI",
+                Lane::Clinic => self.language.choose("clínica", "clinic"),
             };
             write(&mut canvas, lane.column() - name.chars().count() / 2, name);
         }
@@ -161,17 +165,17 @@ mod tests {
     fn arrows_lie_between_their_lanes_and_point_the_right_way() {
         assert_eq!(
             arrow(Lane::Caller, Lane::Asterisk, "INVITE", '─'),
-            "   │────── INVITE ──────►│                          │                                      │"
+            "   │───── INVITE ─────►│                          │                                   │                         │"
         );
         let back = arrow(Lane::OpenAi, Lane::Daemon, "session.created", '─');
         assert!(back.ends_with('│') && back.contains("│◄─") && back.contains(" session.created "), "{back}");
-        assert_eq!(back.chars().count(), Lane::OpenAi.column() + 1 - MARGIN);
+        assert_eq!(back.chars().count(), Lane::Clinic.column() + 1 - MARGIN);
     }
 
     #[test]
     fn a_label_that_is_too_long_is_cut() {
         let line = arrow(Lane::Caller, Lane::Asterisk, &"x".repeat(80), '─');
-        assert_eq!(line.chars().count(), Lane::OpenAi.column() + 1 - MARGIN);
+        assert_eq!(line.chars().count(), Lane::Clinic.column() + 1 - MARGIN);
         assert!(line.contains("x… "), "{line}");
     }
 }

@@ -1,15 +1,17 @@
 //! `demo`: runs the real daemon in this process and on loopback, between a fake Asterisk with a caller and a
 //! fake Realtime server. The demonstration needs neither Asterisk nor a key.
 //!
-//! The caller asks, gets an answer, interrupts it, gets another answer, says thanks and hangs up, all with
-//! recorded speech. The program draws the call as it happens, writes it to a WAV file and judges it at its
+//! The caller asks for an appointment, interrupts the answer, agrees to another time, says thanks and hangs up, all with
+//! recorded speech. The assistant is the agent in `examples/agents/clinic`, and its tools ask a small server of the clinic. The program draws the call as it happens, writes it to a WAV file and judges it at its
 //! end. No data leaves the machine.
 //!
 //! ```text
 //!  sim::live::AsteriskServer ◄── ARI, RTP ──► daemon::run ◄── WebSocket ──► sim::live::RealtimeServer
+//!            │                                   └── tools, HTTP ──► clinic      │
 //!            └───────────── story ──► ladder ──► stdout ◄── verdict ──────────────┘
 //! ```
 
+mod clinic;
 mod ladder;
 mod story;
 mod verdict;
@@ -20,6 +22,7 @@ use std::io::{self, IsTerminal as _, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -39,10 +42,17 @@ use crate::sim::asterisk::{CallState, CallerId, IncomingCall, Settings};
 use crate::sim::caller::Caller;
 use crate::sim::live::asterisk::loopback_address;
 use crate::sim::live::{AsteriskServer, RealtimeServer};
+use clinic::{Clinic, Line};
 use ladder::Pen;
 use story::Story;
 use verdict::Evidence;
 
+/// The files of the agent.
+const AGENT: [(&str, &str); 3] = [
+    ("citas.toml", include_str!("../../examples/agents/clinic/citas.toml")),
+    ("citas.md", include_str!("../../examples/agents/clinic/citas.md")),
+    ("_crm.toml", include_str!("../../examples/agents/clinic/_crm.toml")),
+];
 /// The key that the fake server accepts.
 const KEY: &str = "sk-demo";
 /// The interval at which the screen is updated.
@@ -50,7 +60,7 @@ const REFRESH: Duration = Duration::from_millis(100);
 /// The age of an event when the screen shows it. Only after this time is it known whether a pause ended the
 /// speech. A larger value delays the screen; a smaller value may show events in the wrong order.
 const HINDSIGHT: Duration = Duration::from_millis(700);
-/// The time limit of a call. A call takes about 20 s, so one that reaches this limit hangs.
+/// The time limit of a call. A call takes about 30 s, so one that reaches this limit hangs.
 const CALL_AT_MOST: Duration = Duration::from_mins(1);
 /// The time limit within which all objects of a call must be removed after its end.
 const CLEANED_UP_WITHIN: Duration = Duration::from_secs(5);
@@ -58,6 +68,8 @@ const CLEANED_UP_WITHIN: Duration = Duration::from_secs(5);
 const BETWEEN_CALLS: Duration = Duration::from_secs(5);
 /// The number of even ports for the daemon. A port rests 10 s after a call, so a few would suffice.
 const RTP_PORTS: u16 = 100;
+/// The folder of the agent's files, below the folder of the demonstration.
+const AGENTS: &str = "agents";
 /// The port on which people expect the dashboard.
 const API_PORT: u16 = 5_001;
 /// The number of log lines that may wait for the screen. Beyond this number lines appear only in the log
@@ -74,14 +86,17 @@ pub async fn run(language: Language, once: bool, stop: impl Future<Output = ()>)
     let (shown, lines) = mpsc::channel(LINES);
     let asterisk =
         AsteriskServer::start(Settings { media_address: loopback_address(), ..Settings::default() })?;
-    let openai = RealtimeServer::with_script(words::model(KEY))?;
-    let config = config(language, &asterisk, &openai, &folder.join("demo.log"))?;
+    let openai = RealtimeServer::start(|_| Arc::new(words::model(KEY, wall())))?;
+    let clinic = Clinic::open(0, Line::BreaksAfterBooking).await?;
+    write_agent(&folder.join(AGENTS), clinic.address()).context("the files of the agent")?;
+    let config = config(language, &asterisk, &openai, &folder)?;
     let guard = logging::init_shown_by(&config.log, Shown(shown))?;
     asterisk.watch();
     openai.watch();
     let mut stage = Stage {
         asterisk,
         openai,
+        clinic,
         lines,
         pen: Pen { language, colours: io::stdout().is_terminal() },
         folder,
@@ -111,10 +126,19 @@ pub async fn run(language: Language, once: bool, stop: impl Future<Output = ()>)
     Ok(right)
 }
 
+/// Runs only the clinic's server on this port of loopback, for trying `examples/agents/clinic` by hand, until `stop`.
+///
+/// # Errors
+/// Returns an error if the port is not free, or if stdout cannot be written.
+pub async fn run_clinic(language: Language, port: u16, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+    clinic::run(language, port, stop).await
+}
+
 /// Everything that the calls of the demonstration use.
 struct Stage {
     asterisk: AsteriskServer,
     openai: RealtimeServer,
+    clinic: Clinic,
     lines: mpsc::Receiver<(Instant, String)>,
     pen: Pen,
     folder: PathBuf,
@@ -182,6 +206,7 @@ impl Stage {
         self.show(&story.take(now(), Duration::ZERO), born)?;
         let right = self.judge(id, born, sessions_before);
         self.asterisk.forget(id);
+        self.clinic.clear();
         right
     }
 
@@ -202,6 +227,9 @@ impl Stage {
             for said in session.said() {
                 story.openai(&said);
             }
+        }
+        for visit in self.clinic.visits() {
+            story.clinic(&visit);
         }
         while let Ok((at, line)) = self.lines.try_recv() {
             story.log(at, &line);
@@ -239,6 +267,7 @@ impl Stage {
         let mut evidence =
             Evidence { answered_at: outcome.answered_at, left: self.left(), ..Evidence::default() };
         self.asterisk.phone(id, |phone| evidence.of_phone(phone, born));
+        (evidence.bookings, evidence.wish) = (self.clinic.bookings(), words::wish(wall()));
         if let Some(session) = self.openai.sessions().get(session) {
             evidence.of_session(session);
         }
@@ -323,7 +352,7 @@ fn config(
     language: Language,
     asterisk: &AsteriskServer,
     openai: &RealtimeServer,
-    log: &Path,
+    folder: &Path,
 ) -> anyhow::Result<Config> {
     let ports = free_ports();
     let of_asterisk = Settings::default();
@@ -336,11 +365,12 @@ fn config(
         ("OPENAI_REALTIME_URL", openai.url()),
         ("LOCAL_IP_ADDRESS", Ipv4Addr::LOCALHOST.to_string()),
         ("RTP_PORTS", format!("{}-{}", ports.start(), ports.end())),
-        ("LOG_FILE_PATH", log.display().to_string()),
-        ("RECORDINGS_DIR", log.parent().map_or_else(String::new, |folder| folder.display().to_string())),
+        ("LOG_FILE_PATH", folder.join("demo.log").display().to_string()),
+        ("RECORDINGS_DIR", folder.display().to_string()),
+        ("AGENTS_DIR", folder.join(AGENTS).display().to_string()),
+        ("CRM_TOKEN", "demo".to_owned()),
         ("API_LISTEN", format!("{}:{}", Ipv4Addr::LOCALHOST, free_api_port())),
         ("LOG_LANGUAGE", language.choose("es", "en").to_owned()),
-        ("ASSISTANT_GREETING", words::GREETING.text.to_owned()),
         ("SHUTDOWN_GRACE_SECONDS", "1".to_owned()),
         ("MAX_DAY_COST", "1".to_owned()),
         // One caller at a time is no overload, however busy the machine is.
@@ -348,6 +378,15 @@ fn config(
     ];
     let variable = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, v)| v.clone());
     Config::from_variables(&variable).map_err(|problems| anyhow::anyhow!("{problems:?}"))
+}
+
+/// Writes the files of the agent, with the address of the clinic in place of the one in the example.
+fn write_agent(folder: &Path, clinic: SocketAddr) -> io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    let example = SocketAddr::from((Ipv4Addr::LOCALHOST, clinic::PORT)).to_string();
+    AGENT.iter().try_for_each(|(name, text)| {
+        std::fs::write(folder.join(name), text.replace(&example, &clinic.to_string()))
+    })
 }
 
 /// A range in which every even port is free at this moment. If there is none, the default range.

@@ -1,4 +1,4 @@
-//! Turns the events at Asterisk, on the Realtime WebSocket and at the phone into rows of the ladder diagram.
+//! Turns the events at Asterisk, on the Realtime WebSocket, at the phone and at the clinic into rows of the ladder diagram.
 //!
 //! Packets and audio deltas are summarised: the rows show when someone starts and stops speaking. The story
 //! makes no decision about the call.
@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::clinic::Visit;
 use super::ladder::{Kind, Lane, Row};
 use super::words::seconds;
 use crate::media::ulaw;
@@ -169,6 +170,19 @@ impl Story {
         }
     }
 
+    /// Adds a request of a tool or look-up.
+    pub(super) fn clinic(&mut self, visit: &Visit) {
+        self.step(visit.arrived, Lane::Daemon, Lane::Clinic, &visit.request);
+        if visit.status.is_none() {
+            let text = self.language.choose(
+                "la conexión con la clínica se cortó después de reservar",
+                "the connection to the clinic broke after the booking",
+            );
+            return self.row(visit.left, Kind::Remark(text.to_owned()));
+        }
+        self.step(visit.left, Lane::Clinic, Lane::Daemon, &visit.ending(self.language));
+    }
+
     /// Adds a text frame on the Realtime WebSocket.
     pub(super) fn openai(&mut self, said: &Said) {
         let Ok(json) = serde_json::from_str::<Value>(&said.text) else { return };
@@ -203,6 +217,9 @@ impl Story {
                 );
                 format!("item.truncate audio_end_ms={ms}")
             }
+            "conversation.item.create" if json["item"]["type"] == "function_call_output" => {
+                format!("function_call_output {}", outcome(&json["item"]["output"]))
+            }
             other => other.to_owned(),
         };
         self.step(at, Lane::Daemon, Lane::OpenAi, &label);
@@ -223,10 +240,21 @@ impl Story {
             }
             "input_audio_buffer.speech_started" => format!("speech_started {} ms", json["audio_start_ms"]),
             "input_audio_buffer.speech_stopped" => format!("speech_stopped {} ms", json["audio_end_ms"]),
+            "response.output_item.done" if json["item"]["type"] == "function_call" => {
+                let part = |name: &str| json["item"][name].as_str().unwrap_or_default().to_owned();
+                format!("{} {}", part("name"), part("arguments"))
+            }
             "response.done" => {
                 let (count, ms) = std::mem::take(&mut self.deltas);
-                let sound = seconds(self.language, Duration::from_millis(ms));
-                self.sounding(at, Lane::OpenAi, Lane::Daemon, format!("{count} × audio.delta, {sound} s"));
+                if count > 0 {
+                    let sound = seconds(self.language, Duration::from_millis(ms));
+                    self.sounding(
+                        at,
+                        Lane::OpenAi,
+                        Lane::Daemon,
+                        format!("{count} × audio.delta, {sound} s"),
+                    );
+                }
                 format!("response.done {}", json["response"]["status"].as_str().unwrap_or("?"))
             }
             "error" => format!("error {}", json["error"]["code"].as_str().unwrap_or("?")),
@@ -294,6 +322,13 @@ impl Story {
     fn row(&mut self, at: Instant, kind: Kind) {
         self.rows.push(Row { at, kind });
     }
+}
+
+/// The outcome in what the model reads of a tool: `ok`, or the name of the error.
+fn outcome(output: &Value) -> String {
+    let answer =
+        output.as_str().and_then(|text| serde_json::from_str::<Value>(text).ok()).unwrap_or_default();
+    if answer["ok"] == true { "ok".to_owned() } else { answer["error"].as_str().unwrap_or("?").to_owned() }
 }
 
 /// A short name for a request, which fits between two lifelines.

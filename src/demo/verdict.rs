@@ -1,8 +1,11 @@
-//! Judges a call of the demonstration by the audio at the phone and by the strict fake server, and measures
-//! how long the caller waited. The module is pure: recorded data goes in, lines come out.
+//! Judges a call of the demonstration by the audio at the phone, by the strict fake server and by the appointments of the clinic,
+//! and measures how long the caller waited. The module is pure: recorded data goes in, lines come out.
 
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, FixedOffset};
+
+use super::clinic::Booking;
 use super::story::{Run, Runs};
 use super::words::{self, seconds};
 use crate::media::{FRAME_BYTES, FRAME_DURATION, frame};
@@ -31,6 +34,10 @@ pub(super) struct Evidence {
     pub(super) left: Vec<String>,
     /// Whether the caller reached the end of their script and hung up.
     pub(super) finished: bool,
+    /// What the clinic has booked.
+    pub(super) bookings: Vec<Booking>,
+    /// The time that the caller wanted.
+    pub(super) wish: Option<DateTime<FixedOffset>>,
 }
 
 impl Evidence {
@@ -75,7 +82,8 @@ pub(super) fn checks(evidence: &Evidence, language: Language) -> Vec<Check> {
     let es = language == Language::Spanish;
     let whole = [
         (&words::GREETING, "el saludo", "the greeting"),
-        (&words::WEDNESDAY, "la segunda respuesta", "the second answer"),
+        (&words::CONFIRM, "la pregunta antes de reservar", "the question before the booking"),
+        (&words::WEDNESDAY, "la confirmación", "the confirmation"),
         (&words::GOODBYE, "la despedida", "the goodbye"),
     ];
     let mut checks = Vec::new();
@@ -94,6 +102,7 @@ pub(super) fn checks(evidence: &Evidence, language: Language) -> Vec<Check> {
     check(contains(&evidence.appended, words::QUESTION.sound), question.to_owned());
     checks.push(barge_in(evidence, language));
     checks.extend(nothing_wrong(evidence, language));
+    checks.push(booking(evidence, language));
     checks
 }
 
@@ -116,6 +125,33 @@ fn barge_in(evidence: &Evidence, language: Language) -> Check {
             }
         },
     }
+}
+
+/// Whether the time that the caller wanted was booked once and after their yes, although the first answer of the clinic was lost
+/// and the daemon had to send the request twice.
+fn booking(evidence: &Evidence, language: Language) -> Check {
+    let runs = evidence.runs(&evidence.said);
+    // The caller asks, interrupts and agrees.
+    let yes = runs.get(2).map(|run| run.began);
+    let passed = match evidence.bookings.as_slice() {
+        [only] => {
+            Some(only.start) == evidence.wish
+                && only.asked == 2
+                && yes.is_some_and(|yes| only.first_asked > yes)
+        }
+        _ => false,
+    };
+    let (count, requests) =
+        (evidence.bookings.len(), evidence.bookings.iter().map(|one| one.asked).sum::<u32>());
+    let text = match language {
+        Language::Spanish => format!(
+            "la cita pedida se reservó una sola vez, después del sí (reservas: {count}; peticiones: {requests})"
+        ),
+        Language::English => format!(
+            "the wanted time was booked exactly once, after the yes (bookings: {count}; requests: {requests})"
+        ),
+    };
+    Check { passed, text }
 }
 
 /// Whether the strict server complained, whether anything is left in Asterisk, and whether the caller finished.
@@ -181,20 +217,30 @@ mod tests {
     /// The data of a call in which every check passes.
     fn evidence() -> Evidence {
         let silence = vec![0xFF; 4_000];
+        let pause = vec![0xFF; 8_000];
         let cut = &words::OFFER.sound[..160 * 50];
+        let said =
+            [words::QUESTION.sound, &pause, words::INTERRUPTION.sound, &pause, words::YES.sound].concat();
+        let (born, wish) = (crate::clock::now(), words::wish(crate::clock::wall()));
+        let first_asked = born + Duration::from_millis(frame::ms_of(said.len() as u64));
         Evidence {
             heard: [
                 &silence,
                 words::GREETING.sound,
                 cut,
                 &silence,
+                words::CONFIRM.sound,
                 words::WEDNESDAY.sound,
                 words::GOODBYE.sound,
             ]
             .concat(),
+            said,
+            born: Some(born),
             appended: [&silence, words::QUESTION.sound, &silence].concat(),
             truncated_ms: vec![990],
             finished: true,
+            bookings: vec![Booking { start: wish.expect("a time"), asked: 2, first_asked }],
+            wish,
             ..Evidence::default()
         }
     }
@@ -211,16 +257,31 @@ mod tests {
         bad.heard[4_000 + 10] ^= 1;
         assert_eq!(failed(&bad), [0], "one sample of the greeting");
         let bad = Evidence { truncated_ms: vec![960], ..evidence() };
-        assert_eq!(failed(&bad), [4], "40 ms beside it");
+        assert_eq!(failed(&bad), [5], "40 ms beside it");
         let bad = Evidence { truncated_ms: vec![], appended: vec![], ..evidence() };
-        assert_eq!(failed(&bad), [3, 4]);
+        assert_eq!(failed(&bad), [4, 5]);
         let bad = Evidence {
             violations: vec!["x".into()],
             left: vec!["oic-media-1".into()],
             finished: false,
             ..evidence()
         };
-        assert_eq!(failed(&bad), [5, 6, 7]);
-        assert_eq!(failed(&Evidence { finished: true, ..Evidence::default() }), [0, 1, 2, 3, 4]);
+        assert_eq!(failed(&bad), [6, 7, 8]);
+        assert_eq!(failed(&Evidence { finished: true, ..Evidence::default() }), [0, 1, 2, 3, 4, 5, 9]);
+    }
+
+    #[test]
+    fn only_one_booking_of_the_wanted_time_after_the_yes_is_right() {
+        let right = evidence().bookings[0];
+        let (born, other) = (evidence().born.expect("an instant"), right.start + Duration::from_mins(75));
+        for (bookings, fault) in [
+            (vec![], "no booking"),
+            (vec![right, right], "two bookings"),
+            (vec![Booking { start: other, ..right }], "another time"),
+            (vec![Booking { asked: 1, ..right }], "the lost answer was taken for an answer"),
+            (vec![Booking { first_asked: born, ..right }], "before the yes"),
+        ] {
+            assert_eq!(failed(&Evidence { bookings, ..evidence() }), [9], "{fault}");
+        }
     }
 }

@@ -4,6 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, FixedOffset, TimeDelta};
+use serde_json::json;
+
+use super::clinic;
 use crate::operator::Language;
 use crate::sim::caller::Step;
 use crate::sim::realtime::{Answer, Script};
@@ -23,13 +27,19 @@ macro_rules! clip {
 pub(super) const QUESTION: Clip =
     clip!("caller_question", "Hola, buenas tardes. Quiero agendar una cita para el martes, por favor.");
 pub(super) const INTERRUPTION: Clip = clip!("caller_interrupt", "Perdón, mejor el miércoles.");
+pub(super) const YES: Clip = clip!("caller_yes", "Sí, por favor.");
 pub(super) const THANKS: Clip = clip!("caller_thanks", "Muchas gracias, hasta luego.");
+/// The greeting in the file of the agent, with the name that the look-up finds.
 pub(super) const GREETING: Clip =
-    clip!("assistant_greeting", "Hola, gracias por llamar. ¿En qué puedo ayudarle?");
+    clip!("assistant_clinic", "Clínica Sol, Ana Gómez. ¿En qué le puedo ayudar?");
 pub(super) const OFFER: Clip = clip!(
     "assistant_offer",
     "Con mucho gusto. Para el martes tengo tres horarios libres: a las nueve y media de la mañana, a las doce del \
      día, y a las cuatro y cuarto de la tarde. ¿Cuál le queda mejor?"
+);
+pub(super) const CONFIRM: Clip = clip!(
+    "assistant_confirm",
+    "El miércoles hay hora a las tres de la tarde. ¿La reservo a nombre de Ana Gómez?"
 );
 pub(super) const WEDNESDAY: Clip =
     clip!("assistant_wednesday", "Claro. Su cita queda para el miércoles a las tres de la tarde.");
@@ -38,7 +48,7 @@ pub(super) const GOODBYE: Clip = clip!("assistant_goodbye", "Con mucho gusto. Qu
 /// How much of the offer the caller hears before they interrupt.
 const PATIENCE: Duration = Duration::from_millis(2_300);
 
-/// The script of the caller: listen, ask, interrupt the answer, listen, say thanks, listen, hang up.
+/// The script of the caller: listen, ask, interrupt the answer, listen, agree, listen, say thanks, listen, hang up.
 pub(super) fn caller() -> Vec<Step> {
     let say = |clip: &Clip| Step::Say(Arc::from(clip.sound));
     let listen = || {
@@ -49,24 +59,48 @@ pub(super) fn caller() -> Vec<Step> {
     };
     let mut steps = listen().to_vec();
     steps.extend([say(&QUESTION), Step::AfterHearing(PATIENCE), say(&INTERRUPTION)]);
-    steps.extend(listen());
-    steps.push(say(&THANKS));
+    for clip in [&YES, &THANKS] {
+        steps.extend(listen());
+        steps.push(say(clip));
+    }
     steps.extend(listen());
     steps.push(Step::HangUp);
     steps
 }
 
-/// The script of the model: its answers and its transcripts.
-pub(super) fn model(key: &str) -> Script {
+/// The time that the caller books: Wednesday at three in the afternoon, the day after the Tuesday that they asked for.
+pub(super) fn wish(now: DateTime<FixedOffset>) -> Option<DateTime<FixedOffset>> {
+    clinic::start(clinic::next_tuesday(now) + TimeDelta::days(1), 15, 0)
+}
+
+/// The script of the model: its answers, its calls of tools and its transcripts. The first `book` comes before the caller has
+/// agreed and must not be carried out.
+pub(super) fn model(key: &str, now: DateTime<FixedOffset>) -> Script {
     let say = |clip: &Clip| Answer::speech(clip.text, Arc::from(clip.sound));
-    let heard = [&QUESTION, &INTERRUPTION, &THANKS];
+    let tuesday = clinic::next_tuesday(now);
+    let look =
+        |day: chrono::NaiveDate| Answer::call("free_slots", &json!({"day": day.to_string()}).to_string());
+    let start = wish(now).map(clinic::text);
+    let book = Answer::call("book", &json!({"start": start, "name": "Ana Gómez"}).to_string());
+    let heard = [&QUESTION, &INTERRUPTION, &YES, &THANKS];
     Script {
         key: Some(key.to_owned()),
         greeting: Some(say(&GREETING)),
-        answers: vec![say(&OFFER), say(&WEDNESDAY), say(&GOODBYE)],
+        answers: vec![
+            look(tuesday),
+            say(&OFFER),
+            look(tuesday + TimeDelta::days(1)),
+            book.clone(),
+            say(&CONFIRM),
+            book,
+            say(&WEDNESDAY),
+            say(&GOODBYE),
+        ],
         // The audio arrives slowly enough for the interruption to come while the response is still being
         // produced.
         burst: 3.0,
+        // Before the answer, so that the screen shows the words before what they cause.
+        transcript_delay: Duration::from_millis(200),
         transcripts: heard.map(|clip| clip.text.to_owned()).to_vec(),
         ..Script::default()
     }

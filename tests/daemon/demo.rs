@@ -1,10 +1,15 @@
-//! Tests `demo --once` as the README describes it: exit code 0, a recording and a verdict.
+//! Tests `demo --once` as the README describes it (exit code 0, a recording and a verdict), and `demo --clinic`.
 
-use std::io::{self, BufRead as _, BufReader};
+use std::fs;
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
+use chrono::{Datelike as _, TimeDelta, Weekday};
+use openai_inbound_calls::clock::wall;
+
 /// The output and exit code of the program in a folder of its own with this environment.
-fn demo(language: &str, folder: &std::path::Path) -> (String, Option<i32>) {
+fn demo(language: &str, folder: &Path) -> (String, Option<i32>) {
     let output = Command::new(env!("CARGO_BIN_EXE_openai-inbound-calls"))
         .args(["demo", "--once"])
         .env_clear()
@@ -29,11 +34,23 @@ fn it_shows_a_call_judges_it_and_leaves_a_recording() {
         "session.updated",
         "the caller hears the assistant",
         "caller: «Hola, buenas tardes.",
+        "free_slots {\"day\":",
+        "GET /api/days/",
         "item.truncate audio_end_ms=",
+        "free_slots {\"day\":",
+        "function_call_output ask_first",
+        "assistant: «El miércoles hay hora",
+        "caller: «Sí, por favor.",
+        "POST /api/appointments",
+        "the connection to the clinic broke after the booking",
+        "POST /api/appointments",
+        "201 (booked once; requests: 2)",
+        "function_call_output ok",
         "assistant: «Claro. Su cita queda para el miércoles",
         "BYE",
         "DELETE bridge 204",
         "✓ barge-in: audio_end_ms = ",
+        "✓ the wanted time was booked exactly once, after the yes (bookings: 1; requests: 2)",
         "All is well.",
     ];
     let mut rest = shown.as_str();
@@ -41,23 +58,88 @@ fn it_shows_a_call_judges_it_and_leaves_a_recording() {
         let at = rest.find(step).unwrap_or_else(|| panic!("no {step} behind the steps before it:\n{shown}"));
         rest = &rest[at..];
     }
+    for of_clinic in ["GET /api/customers", "clinic\n"] {
+        assert!(shown.contains(of_clinic), "no {of_clinic} in\n{shown}");
+    }
     assert!(!shown.contains('✗') && !shown.contains('\x1b'), "{shown}");
     // A daemon in the same folder must find nothing of the demonstration in its own.
-    let ours = std::fs::read_dir(folder.path().join("recordings")).expect("the folder");
+    let ours = fs::read_dir(folder.path().join("recordings")).expect("the folder");
     let ours: Vec<_> = ours.filter_map(|entry| Some(entry.ok()?.file_name())).collect();
     assert_eq!(ours, ["demo"]);
     let recordings = folder.path().join("recordings/demo");
     assert!(recordings.join("calls.db").is_file(), "with a call log of its own");
-    let wav = std::fs::read_dir(&recordings)
+    let wav = fs::read_dir(&recordings)
         .expect("the folder")
         .filter_map(|entry| Some(entry.ok()?.path()))
         .find(|path| path.extension().is_some_and(|extension| extension == "wav"))
         .expect("a recording");
-    let sound = std::fs::read(wav).expect("readable");
+    let sound = fs::read(wav).expect("readable");
     assert_eq!(&sound[..4], b"RIFF");
     assert!(sound.len() > 58 + 2 * 8_000 * 15, "two sides of more than 15 s: {}", sound.len());
-    let log = std::fs::read_to_string(recordings.join("demo.log")).expect("a log");
+    let log = fs::read_to_string(recordings.join("demo.log")).expect("a log");
     assert!(log.contains(" - INFO - ARI connection established"), "{log}");
+}
+
+#[test]
+fn the_example_is_copied_and_tried_with_the_clinics_server() {
+    let program = env!("CARGO_BIN_EXE_openai-inbound-calls");
+    let mut clinic = Command::new(program)
+        .args(["demo", "--clinic=0"])
+        .env_clear()
+        .envs([("LOG_LANGUAGE", "en"), ("TZ", "UTC")])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the program");
+    let mut shown = BufReader::new(clinic.stdout.take().expect("a pipe"));
+    let mut line = String::new();
+    shown.read_line(&mut line).expect("text");
+    let address =
+        line.strip_prefix("Clinic of the example on http://").and_then(|rest| rest.split(',').next());
+    let address = address.unwrap_or_else(|| panic!("an address: {line}"));
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/agents/clinic");
+    for name in ["citas.toml", "citas.md", "_crm.toml"] {
+        let text = fs::read_to_string(example.join(name)).expect("a file of the example");
+        fs::write(folder.path().join(name), text.replace("127.0.0.1:8099", address)).expect("a copy");
+    }
+    let agents = |arguments: &[&str], said: &str| {
+        let mut child = Command::new(program)
+            .arg("agents")
+            .args(arguments)
+            .current_dir(folder.path())
+            .env_clear()
+            .envs([("LOG_LANGUAGE", "en"), ("CRM_TOKEN", "any-word")])
+            .env("AGENTS_DIR", folder.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the program");
+        child.stdin.take().expect("a pipe").write_all(said.as_bytes()).expect("the program reads");
+        let output = child.wait_with_output().expect("its end");
+        let text = String::from_utf8(output.stdout).expect("text");
+        assert!(output.status.success(), "{arguments:?}: {text}");
+        text
+    };
+    agents(&["check"], "");
+    let mut days = (1..=7).map(|days| wall().to_utc().date_naive() + TimeDelta::days(days));
+    let day = days.find(|day| day.weekday() == Weekday::Wed).expect("a Wednesday");
+    let book = format!("book {{\"start\":\"{day}T15:00:00+00:00\",\"name\":\"Ana\"}}\n");
+    let talk =
+        agents(&["try", "citas", "--fake"], &format!("free_slots {{\"day\":\"{day}\"}}\n{book}{book}{book}"));
+    for told in ["Ana Gómez", "T15:00:00+00:00\"", "ask_first", "\"id\":1"] {
+        assert!(talk.contains(told), "no {told} in\n{talk}");
+    }
+    clinic.kill().expect("it still runs");
+    clinic.wait().expect("its end");
+    let mut rest = String::new();
+    shown.read_to_string(&mut rest).expect("text");
+    let bookings: Vec<_> = rest.lines().filter(|line| line.contains("POST")).collect();
+    assert!(
+        matches!(&bookings[..], [only] if only.ends_with("POST /api/appointments  201 (booked once; requests: 1)")),
+        "{rest}"
+    );
+    assert!(!rest.contains("3001234567"), "the caller's number: {rest}");
 }
 
 /// The exit code that a shell reports for a program that SIGPIPE has ended.
