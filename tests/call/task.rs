@@ -352,7 +352,7 @@ impl World {
             }
             Output::Session(event) => {
                 task.oracle.says(now, &event);
-                self.toolbox.says(index, task.connections, &event);
+                self.toolbox.says(index, &event);
                 self.say_to_model(index, &event);
             }
             Output::Standing(standing) => {

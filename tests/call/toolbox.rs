@@ -17,6 +17,9 @@ use super::ladder::Lane;
 use super::task::Happened;
 use super::world::{Due, World};
 
+/// A call of the product answers so many function calls.
+const MOST_CALLS: usize = 256;
+
 /// A tool with one parameter, `day`.
 pub(crate) fn tool(name: &str, change: impl FnOnce(&mut Tool)) -> Arc<Tool> {
     let schema = json!({
@@ -68,8 +71,6 @@ pub(crate) struct Toolbox {
     pub(crate) ends: Vec<(usize, Result)>,
     /// Every output that a model was given, by task and call id.
     pub(crate) outputs: BTreeMap<(usize, String), String>,
-    /// Whether a model was given the output of a function that it had called in an earlier session.
-    pub(crate) outlived_session: bool,
     /// What the models have called, by task and call id, and how many turns the caller had taken by then.
     called: BTreeMap<(usize, String), Called>,
     /// How many turns of the caller each task has been told of.
@@ -148,8 +149,12 @@ impl Toolbox {
         }
     }
 
-    /// A call leaves its model: every function that was called long ago in this session has its output.
+    /// A call leaves its model: every function that was called long ago in this session has its output. A server that calls without
+    /// end gets no output beyond a limit.
     pub(crate) fn leaves(&self, at: Instant, task: usize, session: usize) {
+        if self.is_flooded(task) {
+            return;
+        }
         for ((of, id), called) in &self.called {
             let is_due = called.session == session && called.at + UNANSWERED < at;
             let is_answered = self.outputs.contains_key(&(task, id.clone()));
@@ -157,8 +162,13 @@ impl Toolbox {
         }
     }
 
+    /// Whether the model of a call has called more functions than a call answers.
+    pub(crate) fn is_flooded(&self, task: usize) -> bool {
+        self.called.keys().filter(|(of, _)| *of == task).count() > MOST_CALLS
+    }
+
     /// A call tells its model something.
-    pub(crate) fn says(&mut self, task: usize, session: usize, event: &ClientEvent) {
+    pub(crate) fn says(&mut self, task: usize, event: &ClientEvent) {
         let ClientEvent::ItemCreate { item: NewItem::FunctionOutput { call_id, output }, .. } = event else {
             return;
         };
@@ -172,7 +182,6 @@ impl Toolbox {
         {
             self.asked.push((task, call.clone(), *turns));
         }
-        self.outlived_session |= self.called.get(&key).is_some_and(|called| called.session != session);
         self.outputs.insert(key, output.clone());
     }
 }

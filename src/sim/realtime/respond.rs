@@ -172,6 +172,7 @@ impl Session {
         if in_conversation {
             self.rounds.after_tools = std::mem::take(&mut self.rounds.owed) && asker == Asker::Client;
             self.rounds.fresh = false;
+            self.rounds.answers_caller = std::mem::take(&mut self.rounds.caller_waits);
         }
         let says_nothing = |kind: &FaultKind| {
             let (fails, no_created) = (kind.failure().is_some(), *kind == FaultKind::DoneWithoutCreated);
@@ -341,7 +342,8 @@ impl Session {
             // After a response without audio the client may ask for another one.
             let is_mute = response.faults.iter().any(FaultKind::is_without_sound);
             self.rounds.fresh |= is_mute;
-            self.rounds.caller_waits &= is_mute || ending != Ending::Completed;
+            let answers = std::mem::take(&mut self.rounds.answers_caller);
+            self.rounds.caller_waits |= answers && (is_mute || ending != Ending::Completed);
             self.rounds.last_end = Some((self.now, ending));
         }
         self.deliver_calls(&response.id);
@@ -351,6 +353,7 @@ impl Session {
     fn abandon(&mut self, response: String) {
         self.troubles.abandoned.push(response);
         (self.rounds.owed, self.rounds.fresh) = (false, true);
+        self.rounds.caller_waits |= std::mem::take(&mut self.rounds.answers_caller);
     }
 
     fn wait_for_the_caller(&mut self) {

@@ -25,8 +25,10 @@ pub(super) struct Rounds {
     pub(super) spoken_until: Option<Instant>,
     /// Whether the conversation has changed since the last response began.
     pub(super) fresh: bool,
-    /// Whether the caller has said something that no response has answered: it may be asked for whatever tools still do.
+    /// Whether the caller has said something after the last response began. A response may be asked for then, whatever tools still do.
     pub(super) caller_waits: bool,
+    /// Whether the last response began with something that the caller had said.
+    pub(super) answers_caller: bool,
     pub(super) begun: u32,
     pub(super) answered: usize,
     /// When and how the last response ended.

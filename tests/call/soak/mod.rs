@@ -26,9 +26,9 @@ use super::world::{Dice, MS, Network, WALL, World, mark};
 use troubles::{LAST_MS, LONG_MS, happen, troubles};
 
 /// Enough to meet every kind of trouble, few enough for every `cargo test`.
-const WORLDS: u64 = 600;
+const WORLDS: u64 = 900;
 /// What so many worlds must have met, or they prove nothing: ends of calls, and troubles.
-const TO_BE_MET: [&str; 50] = [
+const TO_BE_MET: [&str; 49] = [
     "overload",
     "end of overload",
     "take-over",
@@ -78,7 +78,6 @@ const TO_BE_MET: [&str; 50] = [
     "a tool that is let go",
     "a tool when the caller leaves",
     "a tool at the end of the daemon",
-    "a tool that outlives a session",
 ];
 /// A midnight of the wall clock, Unix seconds.
 const MIDNIGHT: i64 = (WALL / 86_400 + 1) * 86_400;
@@ -306,9 +305,14 @@ fn judge(world: &World, uneven: bool) {
     for server in &world.servers {
         // While the last words are waited for nothing is appended any more.
         let closed_late = world.tasks[server.task].took_time_to_close();
-        let is_fault = |words: &&String| {
-            !(excused(words, uneven || closed_late) || closed_late && is_owed_response(words))
+        let is_flooded = world.toolbox.is_flooded(server.task);
+        let is_excused = |words: &str| {
+            // A call answers a number of functions, and no more to a server that calls without end.
+            let of_functions =
+                words.ends_with("(35)") && (is_flooded || closed_late && is_owed_response(words));
+            of_functions || excused(words, uneven || closed_late)
         };
+        let is_fault = |words: &&String| !is_excused(words);
         let words: Vec<_> = server.session.violations().iter().filter(is_fault).collect();
         assert!(words.is_empty(), "the model's server complains: {words:?}");
         let phone = &world.phones[world.tasks[server.task].phone];

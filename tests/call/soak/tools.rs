@@ -48,7 +48,7 @@ fn brings(dice: &mut Dice) -> Brings {
         2 => Outcome::Refused { message: json!("completo") },
         _ => done("4711"),
     };
-    let most = if dice.one_in(3) { 5_000 } else { 1_000 };
+    let most = if dice.one_in(2) { 6_000 } else { 1_000 };
     let end = (dice.ms(most), outcome);
     match dice.below(8) {
         0 => Vec::new(),
@@ -71,8 +71,8 @@ pub(super) fn call(dice: &mut Dice) -> (&'static str, &'static str) {
 /// Every job that was begun is in the record of its call, once.
 pub(super) fn judge(world: &World) {
     for (index, task) in world.tasks.iter().enumerate() {
-        // A daemon that was killed ends its calls without a record.
-        if task.report.is_none() {
+        // A daemon that was killed does not complete the records of its calls.
+        if task.report.is_none() || task.recorded.ended_at().is_none() {
             continue;
         }
         let mut jobs = BTreeMap::<&str, i32>::new();
@@ -117,7 +117,6 @@ pub(super) fn met(world: &World) -> Vec<&'static str> {
         (lets_go, "a tool that is let go"),
         (ends_before("caller_hung_up"), "a tool when the caller leaves"),
         (ends_before("shutdown"), "a tool at the end of the daemon"),
-        (toolbox.outlived_session, "a tool that outlives a session"),
     ]
     .into_iter()
     .filter_map(|(is_met, what)| is_met.then_some(what))

@@ -273,8 +273,13 @@ fn steps(dice: &mut Dice, phone: u8) -> Vec<Step> {
 fn script(dice: &mut Dice, phone: u8) -> Script {
     let tag = 10 + phone * 20;
     let sound = |dice: &mut Dice, n| Answer::pattern("Ya veo.", 200 + dice.below(3_000), tag + n);
+    // Some models want the same thing until it is done, and then once more.
+    let insists = dice.one_in(6);
     let answers = (1..5).map(|n| {
         let answer = sound(dice, n);
+        if insists {
+            return Answer::call("book", r#"{"day":"hoy"}"#).and(answer);
+        }
         let answer = if dice.one_in(3) { answer.and(sound(dice, n + 4)) } else { answer };
         if dice.one_in(2) { tool_calls(dice, answer) } else { answer }
     });
