@@ -55,7 +55,7 @@ pub enum Command {
     /// The conversation runs on the daemon's own code. Every line of stdin is a turn of the caller. Tools are really carried out,
     /// unless --dry-run is given. The exit code is 1 if there is no such agent or if the model does not serve the call.
     Try(rehearsal::talk::Options),
-    /// Try the examples ([[example]]) in the files of agents: what the caller says, and which tool the model must then call.
+    /// Try the examples (`[[example]]`) in the files of agents: what the caller says, and which tool the model must then call.
     ///
     /// Costs what the turns by text cost. Tools are not carried out; they answer what the example says. The exit code is 0 if all
     /// examples went as they demand.
@@ -64,7 +64,7 @@ pub enum Command {
     ///
     /// Takes as long as the recording, and costs what such a call costs. Tools are not carried out; they answer as in the recording.
     Replay(rehearsal::replay::Options),
-    /// List the messages about ended calls ([[after_call]]) that wait for their receivers or were given up, or send one again.
+    /// List the messages about ended calls (`[[after_call]]`) that wait for their receivers or were given up, or send one again.
     Webhooks {
         /// The number of the message that the daemon is to send again, beginning with the first attempt.
         #[arg(long, value_name = "ID")]
