@@ -105,7 +105,7 @@ impl Testbed {
 /// Runs the script that runs SIPp, and passes its output to the phones. Returns whether all calls went well.
 async fn follow(
     mut command: tokio::process::Command,
-    standings: HashMap<u16, watch::Sender<RetentionState>>,
+    standings: HashMap<u16, watch::Sender<Standing>>,
 ) -> bool {
     let mut sipp = command.kill_on_drop(true).spawn().expect("a script");
     let mut lines = BufReader::new(sipp.stdout.take().expect("piped")).lines();

@@ -28,7 +28,12 @@ pub(super) fn live_through(world: &mut World, dice: &mut Dice) -> u64 {
     world.asterisk.forget_removals();
     world.run_to(QUIET_MS);
     let looks_at = world.daemons[0].exchange.deadline().filter(|_| dice.one_in(2));
-    let Some(looks_at) = looks_at else { return CLEAN_MS };
+    let Some(looks_at) = looks_at else {
+        world.run_to(CLEAN_MS);
+        // Nothing happens in a world in which nobody looks, and so nothing is judged by itself.
+        world.hold_daemons();
+        return CLEAN_MS;
+    };
     let looks_at = looks_at.saturating_duration_since(world.start).as_millis() as u64;
     // What the daemon asks then, and what it asks before its end, is answered while it stops.
     world.run_to(looks_at - 1_000);
