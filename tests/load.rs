@@ -343,7 +343,6 @@ fn talker() -> Vec<Step> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[expect(clippy::print_stdout, reason = "the figures are what the run is for")]
 async fn a_page_watches_two_hundred_calls() {
     const WATCHED: usize = 200;
     const SPELL: Duration = Duration::from_secs(5);

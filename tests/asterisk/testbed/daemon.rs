@@ -72,6 +72,7 @@ impl Testbed {
 
     /// The output of the doctor, and its exit code. The doctor finds this Asterisk's console under the usual
     /// name.
+    #[expect(clippy::print_stdout, reason = "whoever looks at a failed test reads the report")]
     pub(crate) fn doctor(&self, changes: &[(&str, &str)]) -> (String, Option<i32>) {
         let shim = self.folder.path().join("asterisk");
         let cli = self.script("cli").get_program().to_owned();

@@ -200,6 +200,7 @@ impl Drop for Running {
 }
 
 impl Drop for Testbed {
+    #[expect(clippy::print_stdout, reason = "whoever looks at a failed test reads the log")]
     fn drop(&mut self) {
         if let Some(mut daemon) = self.daemon.get_mut().take() {
             drop(daemon.kill());
