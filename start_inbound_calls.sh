@@ -73,7 +73,7 @@ if ! command -v cargo >/dev/null; then
 fi
 
 up_to_date() {
-    [ -x "$program" ] && [ -z "$(find Cargo.toml Cargo.lock src -newer "$program" -print -quit)" ]
+    [ -x "$program" ] && [ -z "$(find Cargo.toml Cargo.lock src examples -newer "$program" -print -quit)" ]
 }
 
 if ! up_to_date; then

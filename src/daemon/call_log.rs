@@ -59,7 +59,7 @@ pub(super) fn taken(row: Row, agent: &Agent, recorded_at: Option<DateTime<FixedO
 /// Whether the call log may hold words of a call: the arguments and results of its tools.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Words {
-    /// It may.
+    /// The words of tools are in the row.
     Kept,
     /// The transcript is not recorded, or recordings are encrypted. The call log is not.
     LeftOut,

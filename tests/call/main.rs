@@ -15,6 +15,7 @@ mod model;
 mod oracle;
 mod task;
 mod world;
+mod written_once;
 
 mod admission;
 mod agent_tools;
