@@ -10,15 +10,16 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
+use tracing::Instrument as _;
 
 use crate::call::tools::{self, Job, JobNumber};
 use crate::config::Secret;
 use crate::logging::Operator;
 use crate::net::mcp::{self, Server};
 use crate::net::tools::{Carried, Errand, ToolClient};
-use crate::operator::{Detail, Notice};
+use crate::operator::{Detail, Notice, ToolTrouble};
 use crate::tool::{
-    Effect, Facts, Failure, HttpTool, Lookup, Masks, McpTool, Outcome, RenderError, Reply, SCREEN, Tool, Way,
+    Effect, Facts, Failure, HttpTool, Lookup, Masks, McpTool, Outcome, RenderError, Reply, Tool, Way,
 };
 
 /// The time for all attempts of a look-up together. The greeting waits less, and what comes later is told afterwards. With
@@ -92,11 +93,13 @@ impl Jobs {
     pub fn look_up(&mut self, lookup: Arc<Lookup>) {
         let (client, known, operator) = (self.client.clone(), Arc::clone(&self.known), self.operator);
         let ended = self.ended.clone();
-        self.lookups.spawn(async move {
+        let task = async move {
             let found = look_up(&client, &known, &lookup, operator).await;
             // A call that has ended has no use for it.
             ended.send(Ended::Lookup(Arc::clone(&lookup.name), found)).await.ok();
-        });
+        };
+        // The lines of the log name the call.
+        self.lookups.spawn(task.in_current_span());
     }
 
     /// Begins a job.
@@ -104,15 +107,15 @@ impl Jobs {
         let (client, known, operator) = (self.client.clone(), Arc::clone(&self.known), self.operator);
         let (number, ended) = (job.number, self.ended.clone());
         let found = Value::Object(self.found.clone());
-        let task = self.tasks.spawn(async move {
+        let task = async move {
             let (outcome, attempts) = carry_out(&client, &known, &found, &job, operator).await;
             let code = outcome.code();
             if ended.send(Ended::Job(tools::Result { number, outcome, attempts })).await.is_err() {
                 let tool = job.tool.name.to_string();
                 operator.say(&Notice::ToolEndedAfterCall { tool, outcome: code });
             }
-        });
-        self.running.insert(number, task);
+        };
+        self.running.insert(number, self.tasks.spawn(task.in_current_span()));
     }
 
     /// Gives a job up.
@@ -161,7 +164,8 @@ pub async fn carry_out(
     };
     let Done { outcome, attempts, fault } = done;
     if let Some(cause) = fault {
-        operator.say(&Notice::ToolFailed { tool: job.tool.name.to_string(), cause });
+        let (tool, server) = (job.tool.name.to_string(), job.tool.server());
+        operator.say(&Notice::ToolFailed { tool, server, cause, outcome: outcome.code() });
     }
     (outcome, attempts)
 }
@@ -172,20 +176,20 @@ struct Done {
     /// How many requests were made.
     attempts: u32,
     /// What the operator should know.
-    fault: Option<Detail>,
+    fault: Option<ToolTrouble>,
 }
 
 impl Done {
     /// There is no request.
     fn not_made(tool: &Tool, error: &RenderError) -> Self {
         let outcome = tool.refused(error);
-        let fault = (outcome == Outcome::Unavailable).then(|| Detail::new(error));
+        let fault = (outcome == Outcome::Unavailable).then(|| ToolTrouble::Template(Detail::new(error)));
         Self { outcome, attempts: 0, fault }
     }
 
     /// There is no answer that can be used.
-    fn failed(tool: &Tool, failure: &Failure, attempts: u32) -> Self {
-        Self { outcome: failure.outcome(tool.effect), attempts, fault: Some(Detail::new(failure)) }
+    fn failed(tool: &Tool, failure: Failure, attempts: u32) -> Self {
+        Self { outcome: failure.outcome(tool.effect), attempts, fault: Some(ToolTrouble::Failed(failure)) }
     }
 }
 
@@ -205,19 +209,19 @@ async fn by_request(
     let errand = Errand {
         request: &request,
         effect: tool.effect,
-        idempotent: http.idempotency.is_some(),
+        idempotent: tool.is_idempotent(),
         timeout: tool.timeout,
     };
     let Carried { result, attempts, .. } = client.carry_out(&errand).await;
     let response = match result {
         Ok(response) => response,
-        Err(failure) => return Done::failed(tool, &failure, attempts),
+        Err(failure) => return Done::failed(tool, failure, attempts),
     };
     let mapped = http.outcome(&response, facts, arguments, tool.effect, &known.masks());
     let fault = match &mapped.fault {
-        Some(fault) => Some(Detail::new(fault)),
+        Some(fault) => Some(ToolTrouble::Template(Detail::new(fault))),
         None if response.status >= 500 || matches!(mapped.outcome, Outcome::Unavailable) => {
-            Some(Detail::new(format!("HTTP {}", response.status)))
+            Some(ToolTrouble::Status(response.status))
         }
         None => None,
     };
@@ -232,26 +236,26 @@ async fn by_server(known: &Knowledge, facts: &Facts<'_>, job: &Job, way: &McpToo
         Err(error) => return Done::not_made(tool, &error),
     };
     let Some(server) = known.servers.get(&way.server.name) else {
-        return Done::failed(tool, &Failure::Closed, 0);
+        return Done::failed(tool, Failure::Closed, 0);
     };
     let errand = mcp::Errand {
         tool: way.name.clone(),
         arguments,
         effect: tool.effect,
-        idempotent: way.idempotent,
+        idempotent: tool.is_idempotent(),
         timeout: tool.timeout,
     };
     let mcp::Called { result, attempts } = server.call(&errand).await;
     match result {
         Ok(reply) => {
             let fault = match &reply {
-                Reply::NeedsScreen => Some(Detail::new(SCREEN)),
-                Reply::Error { code, .. } => Some(Detail::new(format!("JSON-RPC {code}"))),
+                Reply::NeedsScreen => Some(ToolTrouble::NeedsScreen),
+                Reply::Error { code, .. } => Some(ToolTrouble::JsonRpc(*code)),
                 Reply::Result { .. } => None,
             };
             Done { outcome: reply.outcome(tool.effect, &known.masks()), attempts, fault }
         }
-        Err(failure) => Done::failed(tool, &failure, attempts),
+        Err(failure) => Done::failed(tool, failure, attempts),
     }
 }
 
@@ -264,24 +268,25 @@ async fn look_up(
 ) -> Option<Value> {
     let none = Value::Object(Map::new());
     let facts = Facts { call: &known.call, vars: &known.vars, lookup: &none };
-    let say = |cause: Detail| {
-        operator.say(&Notice::LookupFailed { lookup: lookup.name.to_string(), cause });
+    let say = |cause: ToolTrouble| {
+        let server = lookup.request.target.origin.to_string();
+        operator.say(&Notice::LookupFailed { lookup: lookup.name.to_string(), server, cause });
         None
     };
     let request = match lookup.request.render(&facts, &Value::Null, &|name: &str| known.secret(name), None) {
         Ok(request) => request,
-        Err(error) => return say(Detail::new(&error)),
+        Err(error) => return say(ToolTrouble::Template(Detail::new(&error))),
     };
     let errand = Errand { request: &request, effect: Effect::Read, idempotent: false, timeout: LOOKUP };
     match client.carry_out(&errand).await.result {
         // That there is no such customer is no fault.
         Ok(response) if response.status >= 400 && response.status != 404 => {
-            say(Detail::new(format!("HTTP {}", response.status)))
+            say(ToolTrouble::Status(response.status))
         }
         Ok(response) => match lookup.mapping.found(&response, &facts, &known.masks()) {
             Ok(found) => found,
-            Err(error) => say(Detail::new(&error)),
+            Err(error) => say(ToolTrouble::Template(Detail::new(&error))),
         },
-        Err(failure) => say(Detail::new(&failure)),
+        Err(failure) => say(ToolTrouble::Failed(failure)),
     }
 }

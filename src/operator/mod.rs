@@ -14,7 +14,7 @@
 //! | `notices` | the table of the lines |
 //! | `lines` | the macro that builds such a table; the doctor's findings use it too |
 //! | `words` | the parts of a line that have words of their own in each language |
-//! | `setting`, `agent_fault`, `tool_fault`, `end_reason` | what is said of settings, of the files of agents and their tools, and of why calls end |
+//! | `setting`, `agent_fault`, `tool_fault`, `tool_trouble`, `end_reason` | what is said of settings, of the files of agents and their tools, of tools in calls, and of why calls end |
 //! | `foreign` | text that strangers wrote, made fit to be shown to a person |
 
 mod agent_fault;
@@ -24,12 +24,14 @@ pub(crate) mod lines;
 mod notices;
 mod setting;
 mod tool_fault;
+mod tool_trouble;
 mod words;
 
 pub use agent_fault::{AgentFault, ValueKind};
 pub use notices::Notice;
 pub use setting::{Allowed, Found, Origin, Place, Remark};
 pub use tool_fault::SectionFault;
+pub use tool_trouble::ToolTrouble;
 pub(crate) use words::Said;
 pub use words::{Code, Complaint, Detail, LinkFault, Remedy, is_yes, weekday};
 

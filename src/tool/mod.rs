@@ -162,6 +162,30 @@ impl Tool {
         })
     }
 
+    /// Whether the server recognizes a repeated request, and does not carry it out twice.
+    #[must_use]
+    pub const fn is_idempotent(&self) -> bool {
+        match &self.way {
+            Way::Http(http) => http.idempotency.is_some(),
+            Way::Mcp(mcp) => mcp.idempotent,
+        }
+    }
+
+    /// The server that carries the tool out: its scheme, host and port, or the name of an MCP server.
+    #[must_use]
+    pub fn server(&self) -> String {
+        match &self.way {
+            Way::Http(http) => http.request.target.origin.to_string(),
+            Way::Mcp(mcp) => mcp.server.name.to_string(),
+        }
+    }
+
+    /// What the model reads of an outcome of this tool.
+    #[must_use]
+    pub fn answer(&self, outcome: &Outcome) -> String {
+        if self.is_idempotent() { outcome.text_of_idempotent() } else { outcome.text() }
+    }
+
     /// What it means that there is no request: the model can mend an argument, and nothing else.
     #[must_use]
     pub fn refused(&self, error: &RenderError) -> Outcome {

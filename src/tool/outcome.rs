@@ -9,6 +9,9 @@ use super::parameters::Problem;
 /// one would cut ordinary lists.
 pub const MOST_CHARS: usize = 4_000;
 
+/// What the model should do if it is not known whether a tool was carried out, and a repeated call does no harm.
+const TRY_AGAIN: &str = "It is not known whether it was done. Call again with exactly the same arguments: it will not be done twice.";
+
 /// How a call of a tool ended. Texts of servers are in it only where they were mapped, and secrets are masked in them.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
@@ -77,6 +80,15 @@ impl Outcome {
     #[must_use]
     pub fn text(&self) -> String {
         self.answer(Map::new())
+    }
+
+    /// The same for a tool whose server recognizes a repeated request: the model may call it again to learn what is not known.
+    #[must_use]
+    pub fn text_of_idempotent(&self) -> String {
+        if *self != Self::Unknown {
+            return self.text();
+        }
+        json!({"ok": false, "error": self.code(), "hint": TRY_AGAIN}).to_string()
     }
 
     /// The same for a call that had been made before with the same arguments: it was not carried out again.

@@ -17,6 +17,8 @@ use openai_inbound_calls::sim::realtime::{
     Answer, Fault, FaultKind, Script, Trigger, VadScript, What, pattern,
 };
 
+use serde_json::json;
+
 use testbed::{Suite, Testbed, loud};
 
 /// Defines a test for each Asterisk. The tests share nothing but the machine.
@@ -337,6 +339,35 @@ on_both! {
         testbed.log_says_times("Motivo: el llamante colgó", 18);
     }
 
+    24 an_appointment_is_booked_once_whatever_happens_meanwhile(testbed: an_appointment as fn(usize) -> Arc<Script>) {
+        let clinic = testbed.clinic();
+        let turn = |ms, tag| vec![
+            Step::WaitForSpeech { at_most: 15 * SECOND }, Step::WaitForSilence { quiet: SECOND, at_most: 15 * SECOND }, Step::Say(pattern(ms, tag)),
+        ];
+        // "Quiero una cita", "sí", and, while the clinic does not answer, "espere".
+        let waits = vec![Step::Pause(SECOND), Step::Say(pattern(600, 102))];
+        let script = [speaks(900, 99), turn(900, 100), turn(600, 101), waits].concat();
+        let call = testbed.call("talk", "3241000752", 25.0, vec![script]).remove(0);
+        assert_eq!(call.ended, "by-caller");
+        let requests = clinic.requests().clone();
+        let [(first, body), (second, _)] = &requests[..] else { panic!("{requests:?}") };
+        assert!(first == second && first.len() == 22, "one key, so one booking: {requests:?}");
+        assert_eq!((&body["start"], &body["customer"], &body["phone"]), (&json!("2026-12-02T15:00:00-05:00"), &json!(7), &json!("3001234500")));
+        assert_eq!(testbed.realtime.sessions().len(), 2, "the connection broke once");
+        for session in testbed.realtime.sessions() {
+            assert_eq!(session.violations(), Vec::<String>::new());
+        }
+        let heard = loud(&call.heard());
+        assert!(heard.ends_with(&pattern(900, 7)), "the caller hears that it is booked");
+        testbed.calls_say(|calls| {
+            let tools = calls[0]["tools"].as_array().cloned().unwrap_or_default();
+            let ends: Vec<_> = tools.iter().map(|tool| (tool["name"].as_str(), tool["outcome"].as_str())).collect();
+            ends == [(Some("free_slots"), Some("ok")), (Some("book"), Some("unknown")), (Some("book"), Some("ok"))]
+        });
+        testbed.log_says("] La herramienta book no dio un resultado útil - Servidor: http://127.0.0.1");
+        testbed.log_does_not_say("s3cret-token");
+    }
+
     12 the_doctor_finds_nothing_and_leaves_nothing(testbed: monologue(1_000, 1)) {
         let (report, code) = testbed.doctor(&[]);
         assert_eq!(bad(&report), Vec::<String>::new(), "{report}");
@@ -385,6 +416,29 @@ fn bad(report: &str) -> Vec<String> {
         _ => false,
     });
     bad.map(|words| format!("{} {}", words[1], words[2])).collect()
+}
+
+/// A talk about an appointment. The connection of the model breaks when the caller speaks while the clinic does not answer.
+fn an_appointment(connection: usize) -> Arc<Script> {
+    let day = r#"{"day":"2026-12-02"}"#;
+    let book = || Answer::call("book", r#"{"start":"2026-12-02T15:00:00-05:00","name":"Ana Gómez"}"#);
+    let greeting = Some(Answer::pattern("Clínica Sol, Ana Gómez.", 700, 1));
+    let (answers, faults) = if connection == 0 {
+        let answers = vec![
+            Answer::call("free_slots", day),
+            Answer::pattern("A las tres. ¿La reservo?", 900, 2),
+            book(),
+            Answer::pattern("¿A las tres, entonces?", 900, 3),
+            book(),
+        ];
+        (answers, vec![Fault::new(Trigger::OnTurn(4), FaultKind::Drop)])
+    } else {
+        (
+            vec![Answer::pattern("Un momento.", 700, 6), book(), Answer::pattern("Está reservada.", 900, 7)],
+            Vec::new(),
+        )
+    };
+    Arc::new(Script { greeting, answers, faults, ..Script::default() })
 }
 
 /// The n-th connection says pattern n + 1.

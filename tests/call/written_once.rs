@@ -6,7 +6,7 @@ use openai_inbound_calls::tool::{Confirm, Outcome};
 
 use super::agent_tools::{entries, in_order, speaks, told, world};
 use super::ladder::{Show, check};
-use super::toolbox::{done, tool};
+use super::toolbox::{done, recognizes_its_key, tool};
 
 #[test]
 fn a_yes_to_one_thing_is_none_to_another() {
@@ -39,6 +39,52 @@ fn what_may_have_been_written_is_not_written_again() {
     assert!(outputs.len() == 2 && outputs.iter().all(is_unknown), "{outputs:?}");
     assert!(outputs[1].contains(r#""repeated":true"#), "{outputs:?}");
     assert_eq!(world.toolbox.jobs.len(), 1);
+}
+
+#[test]
+fn what_is_not_known_is_asked_again_where_the_server_knows_the_key() {
+    let book = || Answer::call("book", r#"{"day":"hoy"}"#);
+    let say = |n| Answer::pattern("Un momento.", 600, n);
+    let answers = vec![book(), say(3), book(), say(4), book(), say(5), book(), say(6)];
+    let mut world = world(
+        vec![tool("book", |tool| {
+            tool.confirm = Confirm::Caller;
+            recognizes_its_key(tool);
+        })],
+        answers,
+    );
+    // The first request has no answer in time, and the server answers the second one.
+    world.brings("book", vec![Some((300, Outcome::Unknown)), Some((300, done("4711")))]);
+    world.dial(speaks(4));
+    world.run_to(26_000);
+    let outputs: Vec<_> = told(&world).into_iter().filter(|text| text.starts_with("call_")).collect();
+    let codes =
+        ["ask_first", "exactly the same arguments", r#"{"ok":true,"result":"4711"}"#, r#""repeated":true"#];
+    assert!(
+        outputs.len() == 4 && outputs.iter().zip(codes).all(|(output, code)| output.contains(code)),
+        "{outputs:?}"
+    );
+    let [(_, first), (_, second)] = &world.toolbox.jobs[..] else { panic!("{:?}", world.toolbox.jobs) };
+    assert_eq!(first.key, second.key);
+    let agreed: Vec<_> = entries(&world).iter().map(|entry| entry.agreed_in_turn).collect();
+    assert_eq!(agreed, [Some(2), Some(2)], "the yes holds for both requests");
+}
+
+#[test]
+fn what_stays_unknown_is_not_asked_without_end() {
+    let book = || Answer::call("book", r#"{"day":"hoy"}"#);
+    let say = |n| Answer::pattern("Un momento.", 600, n);
+    let answers = vec![book(), say(3), book(), say(4), book(), say(5), book(), say(6)];
+    let mut world = world(vec![tool("book", recognizes_its_key)], answers);
+    world.brings("book", vec![Some((300, Outcome::Unknown))]);
+    world.dial(speaks(4));
+    world.run_to(26_000);
+    let outputs: Vec<_> = told(&world).into_iter().filter(|text| text.starts_with("call_")).collect();
+    assert_eq!((outputs.len(), world.toolbox.jobs.len()), (4, 3), "{outputs:?}");
+    assert!(
+        outputs[3].contains("offer a person") && outputs[3].contains(r#""repeated":true"#),
+        "{outputs:?}"
+    );
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Whether a call of a tool is carried out. A prompt can ask a model to be careful; this file makes it so.
 //!
 //! - The arguments fit the schema.
-//! - A writing tool is not carried out twice with the same arguments: the model gets the first outcome again.
+//! - A writing tool is not carried out twice with the same arguments: the model gets the first outcome again. If it is not known
+//!   whether a tool was carried out, and its server recognizes a repeated request, the model may call it again.
 //! - A tool with `confirm = "caller"` runs only when the caller has spoken since the model first called it with these arguments.
 //! - A model that calls in a loop is stopped.
 
@@ -39,7 +40,16 @@ struct Known {
     /// The arguments that the caller was last asked about, and the turns that they had finished by then.
     asked: Option<(String, usize)>,
     /// What was written, or may have been.
-    written: Vec<(String, Outcome)>,
+    written: Vec<Written>,
+}
+
+/// A call of a writing tool that was carried out, or may have been.
+#[derive(Debug)]
+struct Written {
+    arguments: String,
+    outcome: Outcome,
+    /// The number of the caller's turn in which they agreed, if they had to.
+    agreed_in_turn: Option<usize>,
 }
 
 /// What becomes of a call of a tool.
@@ -82,15 +92,20 @@ impl Gate {
             }
         };
         let canonical = arguments.canonical();
-        if known.has_failed(&canonical) {
-            return Verdict::Refuse(Outcome::TooOften);
-        }
         if running.has_same(&tool.name, &arguments) {
             return Verdict::Refuse(Outcome::Busy);
         }
-        let written = known.written.iter().find(|(before, _)| *before == canonical);
-        if let Some((_, outcome)) = written.filter(|_| !tool.repeatable) {
-            return Verdict::Repeat(outcome.clone());
+        let written = known.written.iter().find(|written| written.arguments == canonical);
+        if let Some(written) = written.filter(|_| !tool.repeatable) {
+            let may_complete = written.outcome == Outcome::Unknown && tool.is_idempotent();
+            if !may_complete || known.has_failed(&canonical) {
+                return Verdict::Repeat(written.outcome.clone());
+            }
+            // The caller has agreed to this already.
+            return Verdict::Run { arguments, agreed_in_turn: written.agreed_in_turn };
+        }
+        if known.has_failed(&canonical) {
+            return Verdict::Refuse(Outcome::TooOften);
         }
         let agreed_in_turn = match tool.confirm {
             Confirm::Nobody => None,
@@ -109,8 +124,14 @@ impl Gate {
         Verdict::Run { arguments, agreed_in_turn }
     }
 
-    /// A call that was carried out has ended.
-    pub(super) fn ended(&mut self, tool: &Tool, arguments: &Arguments, outcome: &Outcome) {
+    /// A call that was carried out has ended. `agreed_in_turn` is that of its [`Verdict::Run`].
+    pub(super) fn ended(
+        &mut self,
+        tool: &Tool,
+        arguments: &Arguments,
+        agreed_in_turn: Option<usize>,
+        outcome: &Outcome,
+    ) {
         let known = self.tools.entry(Arc::clone(&tool.name)).or_default();
         let canonical = arguments.canonical();
         match outcome {
@@ -120,8 +141,9 @@ impl Gate {
         // What was certainly not done may be tried again.
         let may_be_done = matches!(outcome, Outcome::Done { .. } | Outcome::Unknown);
         if tool.effect == Effect::Write && may_be_done {
-            known.written.retain(|(before, _)| *before != canonical);
-            known.written.push((canonical, outcome.clone()));
+            known.written.retain(|written| written.arguments != canonical);
+            let outcome = outcome.clone();
+            known.written.push(Written { arguments: canonical, outcome, agreed_in_turn });
         }
     }
 }
@@ -176,8 +198,8 @@ mod tests {
     /// Calls a tool, which ends with this outcome if it is carried out. What became of the call.
     fn call(gate: &mut Gate, tool: &Tool, n: usize, outcome: &Outcome) -> &'static str {
         match gate.judge(tool, &arguments(n), &Running::default()) {
-            Verdict::Run { arguments, .. } => {
-                gate.ended(tool, &arguments, outcome);
+            Verdict::Run { arguments, agreed_in_turn } => {
+                gate.ended(tool, &arguments, agreed_in_turn, outcome);
                 "run"
             }
             Verdict::Refuse(refusal) => refusal.code(),

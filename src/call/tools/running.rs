@@ -176,15 +176,15 @@ impl Call {
     pub(in crate::call) fn tool_ended(&mut self, Result { number, outcome, attempts }: Result) {
         let Some(task) = self.tools.running.end(number) else { return };
         let Task { begun, at, answer, .. } = task;
-        self.tools.gate.ended(&begun.tool, &begun.arguments, &outcome);
+        self.tools.gate.ended(&begun.tool, &begun.arguments, begun.agreed_in_turn, &outcome);
         self.record_tool(&begun, at, &outcome, attempts);
+        let told = begun.tool.answer(&outcome);
         match answer {
-            Answer::AwaitedUntil(_) => self.answer_function(&begun.call, begun.session, outcome.text()),
+            Answer::AwaitedUntil(_) => self.answer_function(&begun.call, begun.session, told),
             Answer::GivenUp => {
                 let text = format!(
-                    "The result of {}, which was not known before, has come: {}",
-                    begun.tool.name,
-                    outcome.text()
+                    "The result of {}, which was not known before, has come: {told}",
+                    begun.tool.name
                 );
                 self.tell_model(NewItem::Message { id: None, role: Role::System, text });
             }
@@ -195,10 +195,11 @@ impl Call {
     pub(in crate::call) fn advance_tools(&mut self) {
         while let Some(task) = self.tools.running.overdue(self.now) {
             task.answer = Answer::GivenUp;
-            let (call, session) = (task.begun.call.clone(), task.begun.session);
-            let (tool, arguments) = (Arc::clone(&task.begun.tool), task.begun.arguments.clone());
-            self.tools.gate.ended(&tool, &arguments, &Outcome::Unknown);
-            self.answer_function(&call, session, Outcome::Unknown.text());
+            let begun = &task.begun;
+            self.tools.gate.ended(&begun.tool, &begun.arguments, begun.agreed_in_turn, &Outcome::Unknown);
+            let (call, session, told) =
+                (begun.call.clone(), begun.session, begun.tool.answer(&Outcome::Unknown));
+            self.answer_function(&call, session, told);
         }
         if self.tools.running.is_empty() {
             return;
@@ -230,7 +231,7 @@ impl Call {
             name: begun.tool.name.to_string(),
             arguments: Some(begun.tool.parameters.masked(&begun.arguments).to_string()),
             outcome: outcome.code(),
-            answer: Some(outcome.text()),
+            answer: Some(begun.tool.answer(outcome)),
             took: self.now - at,
             attempts,
             agreed_in_turn: begun.agreed_in_turn,

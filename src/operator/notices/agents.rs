@@ -37,9 +37,9 @@ macro_rules! of_agents {
 
     // ── tools ────────────────────────────────────────────────────────────────────────────────────────────
     /// A tool could not be carried out as its file says.
-    ToolFailed { tool: String, cause: Detail } => Warn,
-        "La herramienta {tool} no dio un resultado útil: {cause}",
-        "The tool {tool} brought no useful result: {cause}";
+    ToolFailed { tool: String, server: String, cause: ToolTrouble, outcome: &'static str } => Warn,
+        "La herramienta {tool} no dio un resultado útil - Servidor: {server} - Causa: {cause} - El modelo recibe: {outcome}",
+        "The tool {tool} brought no useful result - Server: {server} - Cause: {cause} - The model gets: {outcome}";
     /// A server of tools can be used.
     McpServerHere { server: String, tools: usize } => Info,
         "El servidor MCP {server} está disponible: lista {tools} herramientas",
@@ -57,9 +57,9 @@ macro_rules! of_agents {
         "No se pudo formar el saludo con los datos de la llamada: {cause}",
         "The greeting could not be made of the data of the call: {cause}";
     /// A look-up brought nothing that can be used.
-    LookupFailed { lookup: String, cause: Detail } => Warn,
-        "La consulta {lookup} no dio un resultado útil: {cause}",
-        "The look-up {lookup} brought no useful result: {cause}";
+    LookupFailed { lookup: String, server: String, cause: ToolTrouble } => Warn,
+        "La consulta {lookup} no dio un resultado útil - Servidor: {server} - Causa: {cause}",
+        "The look-up {lookup} brought no useful result - Server: {server} - Cause: {cause}";
     /// A tool that writes has ended after its call.
     ToolEndedAfterCall { tool: String, outcome: &'static str } => Info,
         "La herramienta {tool} terminó después de la llamada: {outcome}",

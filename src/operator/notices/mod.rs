@@ -31,7 +31,10 @@ mod session;
 use std::net::{IpAddr, SocketAddr};
 
 use super::lines::lines;
-use super::{AgentFault, Allowed, Code, Complaint, Detail, Found, Language, Level, LinkFault, Remedy, Said};
+use super::{
+    AgentFault, Allowed, Code, Complaint, Detail, Found, Language, Level, LinkFault, Remedy, Said,
+    ToolTrouble,
+};
 use crate::end_reason::EndReason;
 use crate::number::ChannelName;
 use crate::units::Cost;

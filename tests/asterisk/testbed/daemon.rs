@@ -35,6 +35,14 @@ impl Testbed {
         Running(program.stdout(Stdio::null()).spawn().expect("the daemon starts"))
     }
 
+    /// Stops the daemon, and starts it with these variables in addition.
+    pub(super) fn restart_daemon_with(&self, variables: &[(&str, &str)]) {
+        assert_eq!(self.stop_daemon(), Some(0));
+        let daemon = self.program().envs(variables.iter().copied()).stdout(Stdio::null()).spawn();
+        self.daemon.replace(Some(daemon.expect("the daemon starts")));
+        self.log_says_times("Conexión ARI establecida", 2);
+    }
+
     pub(super) fn start_daemon(&self) {
         let daemon = self.program().stdout(Stdio::null()).spawn().expect("the daemon starts");
         self.daemon.replace(Some(daemon));

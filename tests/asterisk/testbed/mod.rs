@@ -4,6 +4,7 @@
 //! process id.
 
 mod calls;
+mod clinic;
 mod daemon;
 mod pbx;
 
@@ -159,7 +160,7 @@ impl Testbed {
         let line = "API de grabaciones disponible en ";
         self.log_says(line);
         let log = std::fs::read_to_string(self.folder.path().join("daemon.log")).expect("the log");
-        let (_, rest) = log.split_once(line).expect("it was said");
+        let (_, rest) = log.rsplit_once(line).expect("it was said");
         let api = rest.lines().next().unwrap_or_default();
         let answer =
             Command::new("curl").args(["-sS", "--fail"]).args(options).arg(format!("{api}{path}")).output();

@@ -8,13 +8,13 @@ use std::time::Duration;
 use openai_inbound_calls::tool::{Confirm, Effect, Outcome, Tool};
 use serde_json::json;
 
-use crate::toolbox::{Brings, done, tool};
+use crate::toolbox::{Brings, done, recognizes_its_key, tool};
 use crate::world::{Dice, MS, World};
 
 /// Calls of each tool in a world until the last of what it brings repeats.
 const ENDS: usize = 12;
 
-/// A tool that reads, one that writes, and one that writes after the caller's yes.
+/// A tool that reads, one that writes, and one that writes after the caller's yes, whose server recognizes a repeated request.
 pub(super) fn kit() -> Vec<Arc<Tool>> {
     let quick = |tool: &mut Tool, ms: u64| {
         tool.timeout = Duration::from_millis(ms);
@@ -28,6 +28,7 @@ pub(super) fn kit() -> Vec<Arc<Tool>> {
         tool("note", |tool| quick(tool, 900)),
         tool("book", |tool| {
             tool.confirm = Confirm::Caller;
+            recognizes_its_key(tool);
             quick(tool, 500);
         }),
     ]
