@@ -8,6 +8,16 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+/// The characters of a token, in tenths: an average over Spanish and English text. A larger value would promise room that is
+/// not there, a smaller one would worry without reason.
+const TENTHS_PER_TOKEN: usize = 35;
+
+/// About how many tokens a text of so many characters takes.
+#[must_use]
+pub const fn estimated_tokens(characters: usize) -> usize {
+    characters.saturating_mul(10).div_ceil(TENTHS_PER_TOKEN)
+}
+
 /// An amount of money, in millionths of a US dollar.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -20,11 +20,9 @@ use crate::operator::{Detail, Language, Notice};
 use crate::output::print;
 use crate::rehearsal;
 use crate::tool::{Confirm, Lookup, McpServer, Pattern, Tool, Way};
+use crate::units::estimated_tokens;
 use crate::webhook::Address;
 
-/// The characters of a token, in tenths: an average over Spanish and English text. A larger value would promise room that is
-/// not there, a smaller one would worry without reason.
-const TENTHS_PER_TOKEN: usize = 35;
 /// The longest part of a line that is shown under a fault, in characters.
 const LINE_CHARS: usize = 120;
 
@@ -244,14 +242,14 @@ fn excerpt(fault: &Fault) -> Vec<String> {
 
 /// The line about an agent. The model reads its tools with each request, as JSON.
 fn listed(name: &str, version: &str, realtime: &RealtimeConfig, tools: &[Arc<Tool>]) -> Notice {
-    let of_tools = tools.iter().map(|tool| tool.declaration().to_string().chars().count()).sum::<usize>();
+    let of_tools = tools.iter().map(|tool| tool.characters()).sum::<usize>();
     let characters = realtime.session.instructions.chars().count() + of_tools;
     Notice::AgentListed {
         name: name.to_owned(),
         version: version.to_owned(),
         model: realtime.model.clone(),
         voice: realtime.session.voice.clone(),
-        tokens: (characters * 10).div_ceil(TENTHS_PER_TOKEN),
+        tokens: estimated_tokens(characters),
     }
 }
 

@@ -32,7 +32,7 @@ pub mod lock;
 mod messages;
 mod reload;
 mod rules;
-mod servers;
+pub(crate) mod servers;
 mod service_manager;
 mod start;
 mod ticks;
@@ -192,7 +192,7 @@ impl Daemon {
                     self.feed(Input::Refuses(refuses));
                 }
                 Some(told) = told.recv() => self.told(told),
-                Some((server, news)) = of_servers.recv() => self.servers.learn(&self.config, server, news),
+                Some((server, news)) = of_servers.recv() => self.servers.learn(&self.config.agents.all, server, news),
                 () = &mut stop, if !stops => {
                     self.feed(Input::Stop);
                     manager.stopping(self.config.shutdown_grace + ENDING_PATIENCE);

@@ -35,7 +35,7 @@ impl Daemon {
         };
         let fixed = self.config.reload(new);
         self.endpoints = endpoints;
-        self.servers.follow(&self.config);
+        self.servers.follow(&self.config.agents.all);
         let retention = self.config.agents.retention();
         self.retention.send_if_modified(|known| {
             let is_new = *known != retention;

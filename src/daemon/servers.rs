@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::call::{Settings, tools};
-use crate::config::{AgentConfig, Config, Secret};
+use crate::config::{AgentConfig, Secret};
 use crate::exchange::Agent;
 use crate::logging::Operator;
 use crate::net::mcp::{Address, HttpAddress, News, Program, Server, ServerId};
@@ -21,10 +21,10 @@ use crate::tool::{Access, Facts, LeftOut, Listed, MOST_TOOLS, Masks, McpServer, 
 const NEWS: usize = 64;
 
 /// What becomes known of the servers.
-pub(super) type NewsOfServers = mpsc::Receiver<(ServerId, News)>;
+pub(crate) type NewsOfServers = mpsc::Receiver<(ServerId, News)>;
 
 /// The servers of all agents.
-pub(super) struct Servers {
+pub(crate) struct Servers {
     client: ToolClient,
     operator: Operator,
     tell: mpsc::Sender<(ServerId, News)>,
@@ -73,18 +73,21 @@ struct Equipment {
 }
 
 impl Servers {
-    /// Starts the servers of this configuration. The channel brings their news, which belong into [`Self::learn`].
-    pub(super) fn new(config: &Config, client: ToolClient, operator: Operator) -> (Self, NewsOfServers) {
+    /// Starts the servers of these agents. The channel brings their news, which belong into [`Self::learn`].
+    pub(crate) fn new(
+        agents: &[AgentConfig],
+        client: ToolClient,
+        operator: Operator,
+    ) -> (Self, NewsOfServers) {
         let (tell, news) = mpsc::channel(NEWS);
         let (keepers, running, equipment) = (JoinSet::new(), Vec::new(), HashMap::new());
         let mut servers = Self { client, operator, tell, keepers, last: 0, running, equipment };
-        servers.follow(config);
+        servers.follow(agents);
         (servers, news)
     }
 
-    /// Follows another configuration: starts and ends servers, and leaves those alone that are in both.
-    pub(super) fn follow(&mut self, config: &Config) {
-        let agents = &config.agents.all;
+    /// Follows other agents: starts and ends servers, and leaves those alone that are named before and after.
+    pub(crate) fn follow(&mut self, agents: &[AgentConfig]) {
         let named =
             || agents.iter().flat_map(|agent| agent.servers.iter().map(move |server| (agent, server)));
         let keys: Vec<Key> = named().map(|(agent, server)| key(&address(server, agent))).collect();
@@ -106,7 +109,7 @@ impl Servers {
             let said = before.get(name).map(|before| before.left_out.clone());
             equipment.left_out = said.unwrap_or_default();
         }
-        self.equip(config);
+        self.equip(agents);
     }
 
     /// Starts a server. Returns its place among those that run.
@@ -128,8 +131,18 @@ impl Servers {
         self.running.len() - 1
     }
 
+    /// Whether it is not known yet of some server whether it can be used.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.running.iter().any(|running| running.standing == Standing::Unknown)
+    }
+
+    /// The tools of an agent that its servers list.
+    pub(crate) fn tools(&self, agent: &str) -> &[Arc<Tool>] {
+        self.equipment.get(agent).map(|equipment| equipment.tools.as_slice()).unwrap_or_default()
+    }
+
     /// Takes news of a server.
-    pub(super) fn learn(&mut self, config: &Config, id: ServerId, news: News) {
+    pub(crate) fn learn(&mut self, agents: &[AgentConfig], id: ServerId, news: News) {
         // News of a server that no agent names any more may still come.
         let Some(running) = self.running.iter_mut().find(|running| running.id == id) else { return };
         let server = running.name.to_string();
@@ -141,7 +154,7 @@ impl Servers {
                 running.standing = Standing::Here;
                 if running.list.as_deref() != Some(&list) {
                     running.list = Some(list.into());
-                    self.equip(config);
+                    self.equip(agents);
                 }
             }
             // The last list holds: who calls its tools is told that they cannot be used now.
@@ -155,8 +168,8 @@ impl Servers {
     }
 
     /// Makes the tools of all agents of the lists that have come, and says what cannot be offered, each once.
-    fn equip(&mut self, config: &Config) {
-        for agent in &config.agents.all {
+    fn equip(&mut self, agents: &[AgentConfig]) {
+        for agent in agents {
             let Some(equipment) = self.equipment.get_mut(&agent.name) else { continue };
             let mut taken: BTreeSet<_> = agent.tools.iter().map(|tool| Arc::clone(&tool.name)).collect();
             let (mut all, mut all_left_out) = (Vec::new(), Vec::new());
@@ -183,9 +196,8 @@ impl Servers {
     }
 
     /// What a call of this agent is born with.
-    pub(super) fn settings(&self, agent: &Agent) -> Arc<Settings> {
-        let tools =
-            self.equipment.get(&agent.name).map(|equipment| equipment.tools.as_slice()).unwrap_or_default();
+    pub(crate) fn settings(&self, agent: &Agent) -> Arc<Settings> {
+        let tools = self.tools(&agent.name);
         if tools.is_empty() {
             return Arc::clone(&agent.settings);
         }
@@ -197,7 +209,7 @@ impl Servers {
     }
 
     /// The servers of an agent, by the names in its files.
-    pub(super) fn of(&self, agent: &str) -> HashMap<Arc<str>, Arc<Server>> {
+    pub(crate) fn of(&self, agent: &str) -> HashMap<Arc<str>, Arc<Server>> {
         self.equipment.get(agent).map(|equipment| equipment.servers.clone()).unwrap_or_default()
     }
 }

@@ -121,7 +121,7 @@ fn tools(
     operator: Operator,
 ) -> anyhow::Result<(ToolClient, Servers, NewsOfServers)> {
     let client = ToolClient::new(tls).context("the client of tools")?;
-    let (servers, news) = Servers::new(config, client.clone(), operator);
+    let (servers, news) = Servers::new(&config.agents.all, client.clone(), operator);
     Ok((client, servers, news))
 }
 

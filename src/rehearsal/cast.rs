@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::given::{Given, Values};
 use super::hands::Hands;
+use super::servers::AgentServers;
 use super::stage::{Caller, Stage};
 use super::words::Words;
 use crate::call::Settings;
@@ -22,6 +23,7 @@ use crate::peers::endpoint;
 use crate::realtime;
 use crate::sim::live::RealtimeServer;
 use crate::sim::realtime::{Dialect, Script};
+use crate::tool::Tool;
 
 /// The key that the simulated model accepts.
 const KEY: &str = "sk-rehearsal";
@@ -69,23 +71,39 @@ pub(super) struct Cast<'a> {
     pub(super) of_file: Option<&'a AgentConfig>,
     settings: Arc<Settings>,
     endpoint: Arc<Endpoint>,
+    client: ToolClient,
+    servers: AgentServers,
     pub(super) words: Words,
 }
 
 impl<'a> Cast<'a> {
-    /// The agent of this name with this model. `None`: there is no such agent.
-    pub(super) fn new(config: &'a Config, name: &'a str, model: &Model) -> anyhow::Result<Option<Self>> {
+    /// The agent of this name with this model, once its servers have listed their tools. `None`: there is no such agent.
+    pub(super) async fn new(
+        config: &'a Config,
+        name: &'a str,
+        model: &Model,
+        operator: Operator,
+    ) -> anyhow::Result<Option<Self>> {
         let Some(agent) = agent_of(config, name) else { return Ok(None) };
         let of_file = config.agents.find(name);
         let of_agent = of_file.map_or(&config.realtime, |agent| &agent.realtime);
-        let mut settings = Arc::clone(&agent.settings);
+        let client = ToolClient::new(&*tls::client_config()?)?;
+        let agents = of_file.map(std::slice::from_ref).unwrap_or_default();
+        let servers = AgentServers::start(agents, client.clone(), operator).await;
+        let mut settings = servers.settings(&agent);
         if let Model::Simulated(_) = model {
             // The simulated model does not think, and speaks the interface of today.
             let session = &mut Arc::make_mut(&mut settings).session;
             (session.reasoning_effort, session.dialect) = (None, realtime::dialect::Dialect::Ga);
         }
         let endpoint = Arc::new(model.endpoint(of_agent)?);
-        Ok(Some(Self { name, of_file, settings, endpoint, words: Words(config.log.language) }))
+        let words = Words(config.log.language);
+        Ok(Some(Self { name, of_file, settings, endpoint, client, servers, words }))
+    }
+
+    /// The tools that the agent's servers list.
+    pub(super) fn tools_of_servers(&self) -> &[Arc<Tool>] {
+        self.servers.tools(self.name)
     }
 
     /// The values of the call.
@@ -94,16 +112,14 @@ impl<'a> Cast<'a> {
     }
 
     /// The daemon's own client for the tools.
-    pub(super) fn real_hands(&self, operator: Operator, values: &Values) -> anyhow::Result<Hands> {
-        let client = ToolClient::new(&*tls::client_config()?)?;
+    pub(super) fn real_hands(&self, operator: Operator, values: &Values) -> Hands {
         let knowledge = Knowledge {
             call: values.call.clone(),
             vars: values.vars.clone(),
             secrets: self.of_file.map(|agent| agent.secrets.clone()).unwrap_or_default(),
-            // No server is started, so that a rehearsal has the tools of the files alone.
-            ..Knowledge::default()
+            servers: self.servers.of(self.name),
         };
-        Ok(Hands::Real(Box::new(Jobs::new(client, knowledge, operator))))
+        Hands::Real(Box::new(Jobs::new(self.client.clone(), knowledge, operator)))
     }
 
     /// The results of tools in the agent's examples.

@@ -102,7 +102,8 @@ async fn attempt(
     operator: Operator,
 ) -> anyhow::Result<Tried> {
     let model = if options.fake { Model::simulated(obedient(example))? } else { Model::Real };
-    let cast = Cast::new(config, &agent.name, &model)?.ok_or_else(|| anyhow::anyhow!("no agent"))?;
+    let cast = Cast::new(config, &agent.name, &model, operator).await?;
+    let cast = cast.ok_or_else(|| anyhow::anyhow!("no agent"))?;
     let mut values = cast.values(&options.given);
     values.look_up(&example.lookup);
     let stand = StandIn::new(&values, results(&example.answers));

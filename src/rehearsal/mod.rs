@@ -16,6 +16,7 @@
 //! | `stage` | a call without a telephone |
 //! | `line`, `sound` | the caller: by text, by the sound of a recording |
 //! | `asterisk`, `hands`, `cast` | Asterisk's part; who carries out the tools; who takes part |
+//! | `servers` | the MCP servers of the agent |
 //! | `given` | the values of the call that is pretended |
 //! | `words` | what the commands say, in both languages |
 
@@ -27,6 +28,7 @@ mod given;
 mod hands;
 mod line;
 pub mod replay;
+mod servers;
 mod sound;
 mod stage;
 pub mod talk;

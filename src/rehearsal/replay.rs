@@ -90,7 +90,7 @@ pub async fn run(
         Err(error) => return Ok(refuse(words.no_recording(&options.recording, &error.to_string()))?),
     };
     let model = if options.fake { Model::simulated(repeating(&conversation))? } else { Model::Real };
-    let Some(cast) = Cast::new(config, &options.agent, &model)? else {
+    let Some(cast) = Cast::new(config, &options.agent, &model, operator).await? else {
         return Ok(refuse(words.no_agent(&options.agent, config.agents.names()))?);
     };
     let values = cast.values(&options.given);

@@ -21,7 +21,7 @@ use crate::logging::Operator;
 use crate::operator::Said as _;
 use crate::operator::foreign::{plain, plain_json};
 use crate::output::print;
-use crate::units::MicroUsd;
+use crate::units::{MicroUsd, estimated_tokens};
 
 /// Lines that may wait for the assistant. Whoever feeds a file waits for the answers.
 const LINES: usize = 1;
@@ -56,7 +56,7 @@ pub async fn run(
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<u8> {
     let model = if options.fake { Model::parrot()? } else { Model::Real };
-    let Some(cast) = Cast::new(config, &options.name, &model)? else {
+    let Some(cast) = Cast::new(config, &options.name, &model, operator).await? else {
         print(&format!(
             "✗ {}",
             plain(&Words(config.log.language).no_agent(&options.name, config.agents.names()))
@@ -68,9 +68,13 @@ pub async fn run(
     let hands = if options.dry_run {
         Hands::Stand(StandIn::new(&values, cast.example_results()))
     } else {
-        cast.real_hands(operator, &values)?
+        cast.real_hands(operator, &values)
     };
     print(&plain(&words.pretended(&options.name, &values.told_examples())))?;
+    if let tools @ [_, ..] = cast.tools_of_servers() {
+        let tokens = estimated_tokens(tools.iter().map(|tool| tool.characters()).sum());
+        print(&plain(&words.tools_of_servers(tools.iter().map(|tool| &tool.name), tokens)))?;
+    }
     print(words.how_to_talk(options.fake, options.dry_run))?;
     let stage = cast.stage(Caller::Types(TextLine::default()), &values, hands, operator);
     Talk { stage, words, spent: MicroUsd::ZERO, is_terminal: io::stdin().is_terminal() }.run(stop).await

@@ -8,11 +8,12 @@ use clap::Args;
 use serde_json::{Map, Value};
 
 use super::given::{Given, Values, pair};
+use super::servers::AgentServers;
 use super::words::Words;
 use crate::call::tools::Job;
 use crate::clock::{now, wall};
 use crate::config::{AgentConfig, Agents};
-use crate::daemon::tools::carry_out;
+use crate::daemon::tools::{Knowledge, carry_out};
 use crate::logging::Operator;
 use crate::net::tls;
 use crate::net::tools::ToolClient;
@@ -56,12 +57,22 @@ pub async fn run(
     language: Language,
 ) -> anyhow::Result<u8> {
     let words = Words(language);
-    let (agent, tool) = match find(options, agents, words) {
+    let refuse = |line: String| print(&format!("✗ {}", plain(&line))).map(|()| 1);
+    let asked = match &options.agent {
+        None => agents.all.as_slice(),
+        Some(name) => match agents.find(name) {
+            Some(agent) => std::slice::from_ref(agent),
+            None => return Ok(refuse(words.no_agent(name, agents.names()))?),
+        },
+    };
+    let client = ToolClient::new(&*tls::client_config()?)?;
+    let is_in_a_file = asked.iter().flat_map(|agent| &agent.tools).any(|tool| *tool.name == *options.name);
+    // Servers are asked for their tools only if this may be one of them.
+    let started: &[AgentConfig] = if is_in_a_file { &[] } else { asked };
+    let servers = AgentServers::start(started, client.clone(), operator).await;
+    let (agent, tool) = match find(&options.name, asked, &servers, words) {
         Ok(found) => found,
-        Err(line) => {
-            print(&format!("✗ {}", plain(&line)))?;
-            return Ok(1);
-        }
+        Err(line) => return Ok(refuse(line)?),
     };
     let values = Values::new(&options.given, (&agent.name, Some(agent)), wall(), language);
     print(&plain(&words.pretended(&agent.name, &values.told_examples())))?;
@@ -94,10 +105,10 @@ pub async fn run(
         print(&format!("\n{}", words.not_sent()))?;
         return Ok(0);
     }
-    let client = ToolClient::new(&*tls::client_config()?)?;
     let began: Instant = now();
     let job = Job::alone(tool, arguments, key);
-    let (outcome, attempts) = carry_out(&client, &values.knowledge, &lookups, &job, operator).await;
+    let knowledge = Knowledge { servers: servers.of(&agent.name), ..values.knowledge };
+    let (outcome, attempts) = carry_out(&client, &knowledge, &lookups, &job, operator).await;
     print(&format!("\n{}", words.took(now() - began, attempts)))?;
     read(&outcome, words)
 }
@@ -112,31 +123,30 @@ fn read(outcome: &Outcome, words: Words) -> anyhow::Result<u8> {
     })
 }
 
-/// The agent and its tool, or what is wrong.
+/// The agent and its tool of this name, or what is wrong.
 fn find<'a>(
-    options: &Options,
-    agents: &'a Agents,
+    name: &str,
+    asked: &'a [AgentConfig],
+    servers: &AgentServers,
     words: Words,
 ) -> Result<(&'a AgentConfig, Arc<Tool>), String> {
-    let of = |agent: &'a AgentConfig| {
-        let tool = agent.tools.iter().find(|tool| *tool.name == *options.name)?;
-        Some((agent, Arc::clone(tool)))
+    let all = |agent: &'a AgentConfig| {
+        let tools = agent.tools.iter().chain(servers.tools(&agent.name)).cloned();
+        tools.map(move |tool| (agent, tool)).collect::<Vec<_>>()
     };
-    let asked: Vec<&AgentConfig> = match &options.agent {
-        None => agents.all.iter().collect(),
-        Some(name) => vec![agents.find(name).ok_or_else(|| words.no_agent(name, agents.names()))?],
-    };
-    let found: Vec<_> = asked.iter().copied().filter_map(of).collect();
+    let all: Vec<_> = asked.iter().flat_map(all).collect();
+    let found: Vec<_> = all.iter().filter(|(_, tool)| *tool.name == *name).collect();
     match &found[..] {
         [] => {
-            let mut names: Vec<_> =
-                asked.iter().flat_map(|agent| &agent.tools).map(|tool| &tool.name).collect();
+            let mut names: Vec<_> = all.iter().map(|(_, tool)| &tool.name).collect();
             names.sort();
             names.dedup();
-            Err(words.no_tool(&options.name, names))
+            Err(words.no_tool(name, names))
         }
-        [first, others @ ..] if others.iter().all(|(_, tool)| *tool == first.1) => Ok(first.clone()),
-        all => Err(words.several_tools(&options.name, all.iter().map(|(agent, _)| &agent.name))),
+        [(agent, tool), others @ ..] if others.iter().all(|(_, other)| other == tool) => {
+            Ok((*agent, Arc::clone(tool)))
+        }
+        several => Err(words.several_tools(name, several.iter().map(|(agent, _)| &agent.name))),
     }
 }
 

@@ -31,6 +31,19 @@ impl Words {
         )
     }
 
+    /// `tokens`: what they take in each request to the model, estimated.
+    pub(super) fn tools_of_servers<T: Display>(
+        self,
+        names: impl IntoIterator<Item = T>,
+        tokens: usize,
+    ) -> String {
+        let names = list(names);
+        self.say(
+            format!("Herramientas de sus servidores MCP: {names} - Tokens (estimado): {tokens}"),
+            format!("Tools of its MCP servers: {names} - Tokens (estimated): {tokens}"),
+        )
+    }
+
     pub(super) fn nothing_looked_up(self, lookup: &str) -> String {
         self.say(
             format!(

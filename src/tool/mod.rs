@@ -162,6 +162,12 @@ impl Tool {
         })
     }
 
+    /// The length of the declaration as JSON, in characters. The model reads it with each request.
+    #[must_use]
+    pub fn characters(&self) -> usize {
+        self.declaration().to_string().chars().count()
+    }
+
     /// Whether the server recognizes a repeated request, and does not carry it out twice.
     #[must_use]
     pub const fn is_idempotent(&self) -> bool {

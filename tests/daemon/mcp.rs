@@ -15,7 +15,7 @@ const HERE: &str = "El servidor MCP tickets está disponible: lista 3 herramient
 const AWAY: &str = "El servidor MCP tickets no está disponible";
 
 /// The file of an agent whose server is started by this command. The tickets are kept in the folder.
-fn agent(folder: &Path, program: &str) -> String {
+pub(crate) fn agent(folder: &Path, program: &str) -> String {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/agents/help-desk/tickets.py");
     format!(
         r#"

@@ -12,6 +12,7 @@ use tokio::process::Command;
 
 use crate::agent_tools::{clinic, locked};
 use crate::api::Api;
+use crate::mcp;
 use crate::world::{World, contains, listen};
 
 /// What a command said, and its exit code.
@@ -354,4 +355,43 @@ async fn the_caller_of_a_recording_talks_to_another_agent_and_no_tool_is_carried
         missing.code == Some(1) && missing.out.contains("20200101_000000_1 cannot be read"),
         "{missing:?}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tools_of_a_server_that_lists_them_are_tried_like_all_others() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let example = "[[example]]\nname = \"sin red\"\nsays = \"No tengo red.\"\ntool = \"open_ticket\"\narguments = { title = \"Sin red\" }\n";
+    let text = mcp::agent(folder.path(), "/usr/bin/python3") + example;
+    std::fs::write(folder.path().join("mesa.toml"), text).expect("a file");
+    let tickets = || std::fs::read_to_string(folder.path().join("tickets.jsonl")).unwrap_or_default();
+
+    let said = agents(folder.path(), &["check"], &[], "").await;
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let said = agents(folder.path(), &["tool", "open_ticket", "title=Sin red", "--dry-run"], &[], "").await;
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(said.out.contains("3001234567") && tickets().is_empty(), "{said:?}");
+    let said = agents(folder.path(), &["tool", "find_tickets"], &[], "").await;
+    assert_eq!((said.code, &said.read()["ok"]), (Some(0), &json!(true)), "{said:?}");
+    let said = agents(folder.path(), &["tool", "delete_all"], &[], "").await;
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(said.out.contains("find_tickets, open_ticket"), "{said:?}");
+
+    let open = "open_ticket {\"title\":\"Sin red\"}\n";
+    let said = agents(folder.path(), &["try", "mesa", "--fake"], &[], &open.repeat(2)).await;
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(
+        said.out.contains("Tools of its MCP servers: open_ticket, find_tickets - Tokens (estimated): "),
+        "{said:?}"
+    );
+    assert!(said.out.contains("ask_first") && tickets().lines().count() == 1, "{said:?}");
+    let said = agents(folder.path(), &["test", "--fake"], &[], "").await;
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert_eq!(tickets().lines().count(), 1, "an example opens none");
+
+    // Without its server the agent talks on, and the operator reads why.
+    std::fs::write(folder.path().join("mesa.toml"), mcp::agent(folder.path(), "/nowhere/tickets-mcp"))
+        .expect("a file");
+    let said = agents(folder.path(), &["try", "mesa", "--fake"], &[], "Hola\n").await;
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(said.err.contains("The MCP server tickets is not available"), "{said:?}");
 }

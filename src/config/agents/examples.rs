@@ -120,11 +120,15 @@ fn says(file: &mut File<'_>) -> Option<Vec<String>> {
     Some(texts)
 }
 
-/// The tool of this name. A name that does not exist is a fault; `None` also for what every agent can do.
+/// The tool of this name. A name that does not exist is a fault; `None` also for what every agent can do, and for a tool that a
+/// server lists, which is not known here.
 fn known_tool(file: &mut File<'_>, place: &Range<usize>, name: &str, kit: &Kit) -> Option<Arc<Tool>> {
     let found = kit.tools.iter().find(|tool| *tool.name == *name).cloned();
-    if found.is_none() && !BUILT_IN.contains(&name) {
-        let names: Vec<_> = kit.tools.iter().map(|tool| tool.name.to_string()).collect();
+    let is_of_server = kit.servers.iter().any(|server| server.offers(name));
+    if found.is_none() && !is_of_server && !BUILT_IN.contains(&name) {
+        let listed =
+            kit.servers.iter().flat_map(|server| &server.tools).map(|pattern| pattern.text().to_owned());
+        let names: Vec<_> = kit.tools.iter().map(|tool| tool.name.to_string()).chain(listed).collect();
         let (name, known) = (Detail::new(name), list(&names));
         file.fault(place.clone(), SectionFault::ToolUnknown { name, known }.into());
     }

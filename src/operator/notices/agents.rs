@@ -146,8 +146,8 @@ macro_rules! of_agents {
         "    Message about an ended call {name}: {origin}{words}";
     /// A server of the agent above, which lists its tools itself.
     AgentServer { name: String, place: Detail, tools: Detail } => Info,
-        "    Servidor MCP {name}: {place} - Herramientas: {tools}",
-        "    MCP server {name}: {place} - Tools: {tools}";
+        "    Servidor MCP {name}: {place} - Herramientas: {tools} (no contadas en los tokens: véalas con agents try)",
+        "    MCP server {name}: {place} - Tools: {tools} (not counted in the tokens: agents try shows them)";
     /// The numbers of the agent above.
     AgentNumbers { numbers: String } => Info,
         "    Números: {numbers}",
