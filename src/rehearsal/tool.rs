@@ -66,10 +66,7 @@ pub async fn run(
         },
     };
     let client = ToolClient::new(&*tls::client_config()?)?;
-    let is_in_a_file = asked.iter().flat_map(|agent| &agent.tools).any(|tool| *tool.name == *options.name);
-    // Servers are asked for their tools only if this may be one of them.
-    let started: &[AgentConfig] = if is_in_a_file { &[] } else { asked };
-    let servers = AgentServers::start(started, client.clone(), operator).await;
+    let servers = AgentServers::start(lacking(asked, &options.name), client.clone(), operator).await;
     let (agent, tool) = match find(&options.name, asked, &servers, words) {
         Ok(found) => found,
         Err(line) => return Ok(refuse(line)?),
@@ -121,6 +118,12 @@ fn read(outcome: &Outcome, words: Words) -> anyhow::Result<u8> {
         Outcome::Unknown => UNKNOWN,
         _ => REFUSED,
     })
+}
+
+/// The agents whose servers may list a tool of this name: none, if it is in a file of one of them.
+fn lacking<'a>(asked: &'a [AgentConfig], name: &str) -> &'a [AgentConfig] {
+    let is_in_a_file = asked.iter().flat_map(|agent| &agent.tools).any(|tool| *tool.name == *name);
+    if is_in_a_file { &[] } else { asked }
 }
 
 /// The agent and its tool of this name, or what is wrong.
