@@ -52,8 +52,8 @@ enum State {
     Answering,
     /// Answered.
     Up,
-    /// We are asking whether the place to which the caller is to go exists.
-    Checking,
+    /// We are asking whether the place to which the caller is to go for this reason exists.
+    Checking(EndReason),
     /// The variables are being set; then the caller continues in the dialplan.
     Explaining,
     /// We are asking Asterisk to let the caller go on in the dialplan.
@@ -198,7 +198,7 @@ impl Caller {
             // Whoever was transferred to us has been answered.
             State::Ringing { .. } | State::Answering => self.state = State::Up,
             // What was asked for the one before is refused by now, or has no effect.
-            State::Checking | State::Explaining | State::Continuing(_) => self.send_on(out),
+            State::Checking(_) | State::Explaining | State::Continuing(_) => self.send_on(out),
             State::HangingUp(_) => self.hang_up(out),
             State::Up | State::LeftMeanwhile | State::Gone => {}
         }
@@ -230,7 +230,7 @@ impl Caller {
         match &place {
             None => self.explain(out),
             Some(place) => {
-                self.state = State::Checking;
+                self.state = State::Checking(reason);
                 let (channel, place) = (self.id.clone(), place.clone());
                 out.push(Output::Ari(Request::DialplanExists { channel, place }));
             }
@@ -287,11 +287,13 @@ impl Caller {
 
     /// A place that is missing, or of which nothing is known, would end the call: the next step is better.
     fn place_checked(&mut self, place: &Place, reply: &Reply, out: &mut Vec<Output>) {
-        if self.state != State::Checking || self.place.as_ref() != Some(place) {
+        let State::Checking(reason) = self.state else { return };
+        if self.place.as_ref() != Some(place) {
             return;
         }
         if let Some(notice) = missing(place, reply) {
             self.place = None;
+            self.farewell = Some(Notice::CallHandedBack { reason });
             out.push(Output::Notice(notice));
         }
         self.explain(out);

@@ -17,7 +17,6 @@ use super::caller::Exit;
 use super::floor::Spoken;
 use super::record::EventKind;
 use super::responses::Purpose;
-use super::tools::{DESTINATION_VARIABLE, Destination};
 use super::{Call, Output, Standing, Wish};
 use crate::end_reason::EndReason;
 use crate::operator::{Level, Notice};
@@ -156,11 +155,7 @@ impl Call {
     pub(super) fn supervised(&mut self, wish: &Wish) {
         match wish {
             Wish::HangUp => self.leave(EndReason::SupervisorHungUp, Exit::HangUp),
-            Wish::HandOver(Destination { name, place }) => {
-                let variables = vec![(DESTINATION_VARIABLE, name.clone())];
-                let exit = Exit::Dialplan { place: Some(place.clone()), variables };
-                self.leave(EndReason::SupervisorTransferred, exit);
-            }
+            Wish::HandOver(destination) => self.supervisor_transfers(destination.clone()),
         }
     }
 

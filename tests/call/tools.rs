@@ -236,7 +236,7 @@ fn several_calls_in_one_answer_have_one_output_each_and_one_response_after_them(
                 4.006  │         │         │◀────────┤  call_3 dial{}
                 4.006  │         │         ├────────▶│  call_3: {\"error\":\"there is no such function\",\"ok\":false}
                 4.006  │         │         │◀────────┤  done resp_2 completed
-                4.010  │         │         ●         │  ! PlaceMissing
+                4.010  │         │         ●         │  ! TransferPlaceMissing
                 4.010  │         │         ├────────▶│  call_1: {\"error\":\"this destination cannot be reached now\",\"ok\":false}
                 4.010  │         │         ├────────▶│  respond
                 4.050  │         │         │◀────────┤  created resp_3

@@ -1,5 +1,5 @@
 //! What every model may do beside speaking: hang up (`end_call`) and transfer (`transfer_call`). The call is left once the
-//! goodbye has been heard (`leaving`).
+//! goodbye has been heard (`leaving`). A supervisor transfers in the same way, without a goodbye.
 //!
 //! The model can name a destination, never a number. Nothing here waits: a transfer's place in the dialplan is asked
 //! for like everything else, and its answer, or its time-out, is an input.
@@ -11,7 +11,7 @@ use crate::ari::request::{Reply, Request};
 use crate::call::caller::Exit;
 use crate::call::record::EventKind;
 use crate::call::replies::missing;
-use crate::call::{Call, Output};
+use crate::call::{Call, Notice, Output};
 use crate::end_reason::EndReason;
 use crate::realtime::dialect::Tool;
 use crate::realtime::server::FunctionCall;
@@ -75,11 +75,17 @@ pub(super) fn offered(may_hang_up: bool, destinations: &[Destination]) -> Vec<To
 /// A transfer whose place is being asked for.
 #[derive(Debug)]
 pub(super) struct Transfer {
-    call: FunctionCall,
-    /// The session in which the model called.
-    session: usize,
     destination: Destination,
-    summary: String,
+    by: Transferrer,
+}
+
+/// Who transfers the caller.
+#[derive(Debug)]
+enum Transferrer {
+    /// The model, by this function call in this session. The summary is for the colleague.
+    Model { call: FunctionCall, session: usize, summary: String },
+    /// A supervisor.
+    Supervisor,
 }
 
 impl Call {
@@ -90,7 +96,7 @@ impl Call {
         self.answer_function(call, self.sessions.number(), json!({"ok": true}).to_string());
     }
 
-    /// Asks whether the destination is in the dialplan: a `continue` that leads nowhere would drop the caller.
+    /// The model wants to transfer the caller.
     pub(super) fn transfer(&mut self, call: &FunctionCall) {
         let arguments: Value = serde_json::from_str(&call.arguments).unwrap_or_default();
         let name = arguments["destination"].as_str().unwrap_or_default();
@@ -103,28 +109,49 @@ impl Call {
             return self.answer_function(call, self.sessions.number(), error);
         };
         self.note(EventKind::Tool, format!("{TRANSFER_CALL} {}", destination.name));
-        let (channel, place) = (self.legs.caller_id().clone(), destination.place.clone());
-        self.outputs.push(Output::Ari(Request::DialplanExists { channel, place }));
         let summary = paragraph(arguments["summary"].as_str().unwrap_or_default());
-        let (call, session) = (call.clone(), self.sessions.number());
-        self.tools.transfers.push(Transfer { call, session, destination, summary });
+        let by = Transferrer::Model { call: call.clone(), session: self.sessions.number(), summary };
+        self.ask_for_place(Transfer { destination, by });
     }
 
-    /// Asterisk said whether a place is in the dialplan.
+    /// A supervisor wants to transfer the caller.
+    pub(in crate::call) fn supervisor_transfers(&mut self, destination: Destination) {
+        self.ask_for_place(Transfer { destination, by: Transferrer::Supervisor });
+    }
+
+    /// Asks whether the destination is in the dialplan: a `continue` that leads nowhere would drop the caller.
+    fn ask_for_place(&mut self, transfer: Transfer) {
+        let (channel, place) = (self.legs.caller_id().clone(), transfer.destination.place.clone());
+        self.outputs.push(Output::Ari(Request::DialplanExists { channel, place }));
+        self.tools.transfers.push(transfer);
+    }
+
+    /// Asterisk said whether a place is in the dialplan. If it is not, the call goes on with the assistant.
     pub(in crate::call) fn place_known(&mut self, place: &Place, reply: &Reply) {
         let asked = self.tools.transfers.iter().position(|transfer| transfer.destination.place == *place);
-        let Some(Transfer { call, session, destination, summary }) =
-            asked.map(|at| self.tools.transfers.remove(at))
-        else {
+        let Some(Transfer { destination, by }) = asked.map(|at| self.tools.transfers.remove(at)) else {
             return;
         };
-        if let Some(notice) = missing(place, reply) {
-            self.outputs.push(Output::Notice(notice));
-            return self.answer_function(&call, session, failure("this destination cannot be reached now"));
+        let obstacle = match missing(place, reply) {
+            Some(Notice::PlaceMissing { place }) => Some(Notice::TransferPlaceMissing { place }),
+            other => other,
+        };
+        let is_there = obstacle.is_none();
+        self.outputs.extend(obstacle.map(Output::Notice));
+        let leads_to = (DESTINATION_VARIABLE, destination.name);
+        let exit = |variables| Exit::Dialplan { place: Some(destination.place), variables };
+        match by {
+            Transferrer::Model { call, session, .. } if !is_there => {
+                self.answer_function(&call, session, failure("this destination cannot be reached now"));
+            }
+            Transferrer::Model { call, session, summary } => {
+                let exit = exit(vec![leads_to, (SUMMARY_VARIABLE, summary)]);
+                self.part(EndReason::Transferred, exit);
+                self.answer_function(&call, session, json!({"ok": true}).to_string());
+            }
+            Transferrer::Supervisor if !is_there => {}
+            Transferrer::Supervisor => self.leave(EndReason::SupervisorTransferred, exit(vec![leads_to])),
         }
-        let variables = vec![(DESTINATION_VARIABLE, destination.name), (SUMMARY_VARIABLE, summary)];
-        self.part(EndReason::Transferred, Exit::Dialplan { place: Some(destination.place), variables });
-        self.answer_function(&call, session, json!({"ok": true}).to_string());
     }
 }
 

@@ -57,6 +57,10 @@ macro_rules! of_calls {
     PlaceMissing { place: String } => Error,
         "El dialplan no tiene {place}: el llamante continúa en el paso siguiente al de Stasis(). Revise FALLBACK_CONTEXT, FALLBACK_EXTEN y TRANSFER_DESTINATIONS",
         "The dialplan has no {place}: the caller goes on with the step after Stasis(). Check FALLBACK_CONTEXT, FALLBACK_EXTEN and TRANSFER_DESTINATIONS";
+    /// The dialplan does not have `place`, to which a call was to be transferred: the call goes on with the assistant.
+    TransferPlaceMissing { place: String } => Error,
+        "El dialplan no tiene {place}: la llamada no se transfiere y continúa con el asistente. Revise TRANSFER_DESTINATIONS",
+        "The dialplan has no {place}: the call is not transferred, and goes on with the assistant. Check TRANSFER_DESTINATIONS";
     /// Asterisk cannot tell whether the dialplan has `place`: nobody is sent there.
     PlaceUnknown { place: String, cause: Detail } => Error,
         "Asterisk no puede decir si el dialplan tiene {place} ({cause}), y no se envía a nadie allí: cargue el módulo func_dialplan.so",
