@@ -18,8 +18,7 @@ impl Daemon {
                 for notice in error.notices() {
                     self.operator.say(&notice);
                 }
-                self.operator.say(&Notice::ConfigurationRefused);
-                return;
+                return self.refuse();
             }
         };
         for remark in new.remarks.drain(..) {
@@ -29,8 +28,7 @@ impl Daemon {
             Ok(endpoints) => endpoints,
             Err(error) => {
                 self.operator.say(&Notice::Unexpected { detail: Detail::new(format!("{error:#}")) });
-                self.operator.say(&Notice::ConfigurationRefused);
-                return;
+                return self.refuse();
             }
         };
         let fixed = self.config.reload(new);
@@ -49,5 +47,11 @@ impl Daemon {
         if !fixed.is_empty() {
             self.operator.say(&Notice::RestartNeeded { variables: fixed });
         }
+    }
+
+    /// The configuration that was read again has faults: the one before stays in force.
+    fn refuse(&mut self) {
+        self.operator.say(&Notice::ConfigurationRefused);
+        self.feed(Input::ReloadRefused);
     }
 }

@@ -137,8 +137,8 @@ impl Exchange {
         if self.room() != Capacity::Free {
             return self.refuse(channel, None, EndReason::Busy);
         }
-        let agent = match self.rules.agents.choose(&channel, self.at.wall.naive_local()) {
-            Ok(agent) => Arc::clone(agent),
+        let (agent, line) = match self.rules.agents.choose(&channel, self.at.wall.naive_local()) {
+            Ok((agent, line)) => (Arc::clone(agent), line),
             Err(UnknownAgent(name)) => {
                 let unknown = Notice::AgentUnknown { name: Detail::new(name) };
                 return self.refuse(channel, Some(unknown), EndReason::NoAgent);
@@ -148,7 +148,11 @@ impl Exchange {
             return self.refuse(channel, None, reason);
         }
         self.switchboard.take(&channel, Arc::clone(&agent.name));
+        let caller = channel.id.clone();
         self.outputs.push(Output::Start(channel, agent));
+        if let Some(line) = line {
+            self.say(Some(&caller), line);
+        }
     }
 
     /// Sends a caller who is not taken back to the dialplan. `why` is a notice in addition to those that every refusal logs.

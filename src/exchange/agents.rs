@@ -5,10 +5,14 @@ use std::sync::Arc;
 use chrono::NaiveDateTime;
 use ipnet::IpNet;
 
-use crate::agents::{Asked, DEFAULT, Roster, UnknownAgent};
+use crate::agents::{Asked, Choice, DEFAULT, Roster, UnknownAgent, Why};
 use crate::ari::event::Channel;
 use crate::call::Settings;
+use crate::operator::Notice;
 use crate::units::MicroUsd;
+
+/// The extension at which FreePBX lets a call begin in a context of its own, whatever number was dialled.
+const NO_NUMBER: &str = "s";
 
 /// An agent, as its calls know it.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,8 +54,13 @@ impl Agents {
         Self { roster, default, others }
     }
 
-    /// The agent that takes this caller at this time, in the machine's local time.
-    pub(super) fn choose(&self, channel: &Channel, at: NaiveDateTime) -> Result<&Arc<Agent>, UnknownAgent> {
+    /// The agent that takes this caller at this time, in the machine's local time, and the operator's line about the choice, if
+    /// there are agents to choose from.
+    pub(super) fn choose(
+        &self,
+        channel: &Channel,
+        at: NaiveDateTime,
+    ) -> Result<(&Arc<Agent>, Option<Notice>), UnknownAgent> {
         let asked = Asked {
             argument: channel.arguments.get("agent"),
             variable: channel.agent.as_deref(),
@@ -59,7 +68,8 @@ impl Agents {
             at,
         };
         let choice = self.roster.choose(&asked)?;
-        Ok(self.find(&choice.name).unwrap_or(&self.default))
+        let line = (!self.roster.entries().is_empty()).then(|| line(&choice, asked.dialled));
+        Ok((self.find(&choice.name).unwrap_or(&self.default), line))
     }
 
     /// The agents whose calls of a day may cost so much and no more.
@@ -78,5 +88,16 @@ impl Agents {
             let settings = &mut Arc::make_mut(agent).settings;
             Arc::make_mut(settings).media_networks = networks.cloned();
         }
+    }
+}
+
+/// What the operator is told about a choice.
+fn line(choice: &Choice, dialled: &str) -> Notice {
+    let agent = choice.name.to_string();
+    match (&choice.instead_of, &choice.why) {
+        (Some(closed), _) => Notice::AgentTakesInstead { agent, closed: closed.to_string() },
+        (None, Why::Default) if dialled == NO_NUMBER => Notice::AgentTakesWithoutNumber { agent },
+        (None, Why::Default) => Notice::AgentTakesByDefault { agent },
+        (None, Why::Argument | Why::Variable | Why::Number(_)) => Notice::AgentTakes { agent },
     }
 }

@@ -58,6 +58,8 @@ enum Address {
 pub(super) struct Health {
     /// The last request that was to change a channel was forbidden, or not answered in time.
     pub(super) asterisk_refuses: bool,
+    /// The configuration that was last read again has faults.
+    pub(super) configuration_refused: bool,
     address: Address,
     /// When a call last failed because its audio could not be connected. `None` if a later call had audio.
     sound_failed: Option<DateTime<FixedOffset>>,
@@ -66,7 +68,7 @@ pub(super) struct Health {
 impl Health {
     pub(super) fn new(now: Instant) -> Self {
         let address = Address::TryAt { at: now, was_missing: false };
-        Self { asterisk_refuses: false, address, sound_failed: None }
+        Self { asterisk_refuses: false, configuration_refused: false, address, sound_failed: None }
     }
 
     pub(super) fn deadline(&self, shutdown: &Shutdown) -> Option<Instant> {

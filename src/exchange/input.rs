@@ -61,6 +61,8 @@ pub enum Input<'a> {
     Measured(Counters, (u32, u32)),
     /// The operator has decided anew. Calls that run keep what they were born with.
     Reload(Box<Rules>),
+    /// What the operator has decided anew has faults, and does not count.
+    ReloadRefused,
     /// The daemon is to stop.
     Stop,
 }

@@ -169,6 +169,7 @@ impl Exchange {
             }
             Input::Measured(counters, ticks) => self.measured(counters, ticks),
             Input::Reload(rules) => self.reload(*rules),
+            Input::ReloadRefused => self.health.configuration_refused = true,
             Input::Stop => self.stop(),
         }
         self.advance();
@@ -348,6 +349,7 @@ impl Exchange {
             return;
         }
         self.rules = rules;
+        self.health.configuration_refused = false;
         self.admission.reloaded(&self.rules);
         self.say_if_unlimited();
     }

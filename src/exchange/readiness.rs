@@ -59,6 +59,9 @@ pub struct Readiness {
     pub day_spent: Option<NaiveDate>,
     /// The number of simultaneous calls is the only limit on what calls may cost. This does not make the daemon not ready.
     pub spending_unlimited: bool,
+    /// The configuration that was last read again has faults, so that the one before is still in force. This does not make
+    /// the daemon not ready, but a restart would fail.
+    pub configuration_refused: bool,
     /// It takes no more calls: it is being stopped.
     pub draining: bool,
     /// Where callers can be sent, by name.
@@ -84,6 +87,7 @@ impl Exchange {
             room: self.room(),
             day_spent: admission.day_spent(self.at, rules),
             spending_unlimited: rules.spends_without_limit,
+            configuration_refused: health.configuration_refused,
             draining: self.shutdown.is_on(),
             destinations: if are_shown {
                 Arc::clone(&self.shown.destinations)

@@ -210,6 +210,8 @@ pub(super) struct DaemonState {
     disk_writing: bool,
     /// Whether neither the cost of a day (`MAX_DAY_COST`) nor that of a call (`MAX_CALL_COST`) is limited.
     spending_unlimited: bool,
+    /// Whether the configuration that was last read again has faults, so that the one before is still in force.
+    configuration_refused: bool,
     /// The maximum number of simultaneous calls (`MAX_CALLS`). Null if the API runs without the daemon.
     max_calls: Option<usize>,
     /// The names of the destinations to which a supervisor may transfer a caller.
@@ -250,6 +252,7 @@ impl Api {
             },
             ready: reasons.is_empty(),
             spending_unlimited: readiness.as_ref().is_some_and(|now| now.spending_unlimited),
+            configuration_refused: readiness.as_ref().is_some_and(|now| now.configuration_refused),
             max_calls: readiness.as_ref().map(|now| now.max_calls),
             destinations: readiness.map(|now| now.destinations).unwrap_or_default().to_vec(),
             disk_writing: super::ready::disk_is_writing(self),

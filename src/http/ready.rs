@@ -18,6 +18,9 @@ use crate::exchange::obstacles::{Obstacle, obstacles};
 pub enum Warning {
     /// Recorded data does not reach the disk. `/health` answers 503 meanwhile.
     DiskFailing,
+    /// The configuration that was last read again (SIGHUP) has faults. The one before is in force until a restart, which would
+    /// fail. `journalctl` names the faults, as do `openai-inbound-calls config` and `agents check`.
+    ConfigurationRefused,
 }
 
 /// The readiness of the daemon.
@@ -56,7 +59,9 @@ pub(super) fn reasons(api: &Api) -> Vec<Obstacle> {
 }
 
 fn warnings(api: &Api) -> Vec<Warning> {
-    if disk_is_writing(api) { Vec::new() } else { vec![Warning::DiskFailing] }
+    let disk = (!disk_is_writing(api)).then_some(Warning::DiskFailing);
+    let is_refused = api.readiness().is_some_and(|now| now.configuration_refused);
+    disk.into_iter().chain(is_refused.then_some(Warning::ConfigurationRefused)).collect()
 }
 
 /// Whether recorded data reaches the disk. True also if the API runs without the daemon.

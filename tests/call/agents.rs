@@ -110,6 +110,30 @@ fn the_dialplan_or_the_number_chooses_the_agent() {
 }
 
 #[test]
+fn the_operator_reads_which_agent_takes_a_call() {
+    let mut world = world(|_| {});
+    let name = |agent: &str| agent.to_owned();
+    let cases = [
+        ("601", Notice::AgentTakes { agent: name("ventas") }),
+        ("999", Notice::AgentTakesByDefault { agent: name("default") }),
+        // FreePBX, without did= in the dialplan.
+        ("s", Notice::AgentTakesWithoutNumber { agent: name("default") }),
+    ];
+    for (number, line) in cases {
+        serves(&mut world, number, &[]);
+        assert_eq!(said(&world, &line), 1, "{line:?}");
+    }
+    let mut alone = World::new();
+    serves(&mut alone, "s", &[]);
+    assert!(
+        alone.daemons[0]
+            .notices
+            .iter()
+            .all(|notice| !matches!(notice, Notice::AgentTakesWithoutNumber { .. }))
+    );
+}
+
+#[test]
 fn an_agent_that_does_not_exist_is_not_guessed() {
     let mut world = world(|_| {});
     goes_on(&mut world, "601", &["agent=venta"], EndReason::NoAgent);

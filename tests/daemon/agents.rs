@@ -197,8 +197,10 @@ fn the_command_shows_the_tools_of_an_agent_and_no_secret() {
         "the tools count: {lines}"
     );
     let desk = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/agents/help-desk");
-    let (shown, line) =
-        (command(&desk, &["check"]), "    MCP server tickets: /usr/bin/python3 - Tools: open_ticket, find_*");
+    let (shown, line) = (
+        command(&desk, &["check"]),
+        "    MCP server tickets: /usr/bin/python3 - Tools: open_ticket, find_* (not counted in the tokens: agents try shows them)",
+    );
     assert!(shown.status.success() && text(&shown).lines().any(|known| known == line), "{shown:?}");
 }
 

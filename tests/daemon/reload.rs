@@ -4,6 +4,9 @@ use openai_inbound_calls::sim::asterisk::CallState;
 use openai_inbound_calls::sim::caller::Step;
 use openai_inbound_calls::sim::realtime::Script;
 
+use serde_json::json;
+
+use crate::api::Api;
 use crate::world::{Program, World, assert_no_violations, ms, until};
 
 const RELOADED: &str = "Configuración leída de nuevo";
@@ -95,9 +98,13 @@ async fn an_invalid_configuration_is_refused_with_all_its_faults_and_the_old_one
     );
     assert_eq!(session_of_a_call(&world).await["audio"]["output"]["voice"], "cedar");
     assert!(program.is_running());
+    let api = Api::of(&program).await;
+    let warnings = async || api.get("/ready").await.json()["warnings"].clone();
+    assert_eq!(warnings().await, json!(["configuration_refused"]));
     assert_eq!(program.count("INFO", RELOADED), 0, "{}", program.log());
     reload(&program, &[("OPENAI_VOICE", "ash")], ("INFO", RELOADED)).await;
     assert_eq!(session_of_a_call(&world).await["audio"]["output"]["voice"], "ash");
+    assert_eq!(warnings().await, json!([]));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -138,7 +138,7 @@ fn live_calls_are_shown_as_they_are() {
     );
     let words = json!([{"item": "item_1", "speaker": "user", "text": "Hola", "final": true}]);
     assert_eq!((&call["words"], &call["cost_usd"], &call["tokens"]), (&words, &Value::Null, &Value::Null));
-    let state = json!({"asterisk": "connected", "ready": true, "reasons": [], "disk_writing": true, "max_calls": 33, "destinations": ["ventas"], "spending_unlimited": false});
+    let state = json!({"asterisk": "connected", "ready": true, "reasons": [], "disk_writing": true, "max_calls": 33, "destinations": ["ventas"], "spending_unlimited": false, "configuration_refused": false});
     assert_eq!(told["state"], state);
     drop(seat);
     assert_eq!(scene.world.get("/calls/live").json()["calls"], json!([]));

@@ -255,8 +255,10 @@ fn ready_names_what_is_in_the_way() {
     recorder.lock().unwrap().writing = false;
     told(200, &[], &["disk_failing"]);
     assert_eq!(world.get("/calls/live").json()["state"]["disk_writing"], json!(false));
+    daemon.send_modify(|now| now.configuration_refused = true);
+    told(200, &[], &["disk_failing", "configuration_refused"]);
     daemon.send_modify(|now| now.draining = true);
-    told(503, &["draining"], &["disk_failing"]);
+    told(503, &["draining"], &["disk_failing", "configuration_refused"]);
     let alone = World::empty().get("/ready");
     assert_eq!((alone.status, &alone.json()["reasons"]), (503, &json!(["no_daemon"])));
 }

@@ -162,7 +162,9 @@ export function show(place, { mayChange }) {
   };
 }
 
-function drawState(chips, { asterisk, ready, reasons = [], disk_writing: disk, spending_unlimited: unlimited }) {
+function drawState(chips, state) {
+  const { asterisk, ready, reasons = [], disk_writing: disk } = state;
+  const { spending_unlimited: unlimited, configuration_refused: refused } = state;
   const openai = ["openai_outage", "openai_failing"].find((reason) => reasons.includes(reason));
   // Obstacles that have a chip of their own are not listed again.
   const own = ["asterisk_away", "application_replaced", "openai_failing", "openai_outage"];
@@ -176,6 +178,7 @@ function drawState(chips, { asterisk, ready, reasons = [], disk_writing: disk, s
     ["disk", word("disk"), word(disk ? "disk_writing" : "failing"), disk],
     ["ready", word("service"), service, ready],
   ];
+  if (refused) rows.push(["configuration", word("configuration"), word("configuration_refused"), false]);
   if (unlimited) rows.push(["spending", word("spending"), word("spending_unlimited"), false]);
   drawChips(chips, rows);
 }

@@ -26,6 +26,22 @@ macro_rules! of_agents {
         "{address} receives the words (words = true): until it has them they wait in calls.db without encryption, although recordings are encrypted";
 
     // ── calls ────────────────────────────────────────────────────────────────────────────────────────────
+    /// This agent takes the call: the dialplan names it, or the dialled number is one of its numbers.
+    AgentTakes { agent: String } => Info,
+        "Agente: {agent}",
+        "Agent: {agent}";
+    /// This agent takes the call because another one is closed.
+    AgentTakesInstead { agent: String, closed: String } => Info,
+        "Agente: {agent}, porque {closed} está cerrado a esta hora",
+        "Agent: {agent}, because {closed} is closed at this time";
+    /// This agent takes the call because no agent has the dialled number.
+    AgentTakesByDefault { agent: String } => Info,
+        "Agente: {agent}, porque ninguno tiene el número marcado",
+        "Agent: {agent}, because none has the dialled number";
+    /// The dialplan does not say which number was dialled.
+    AgentTakesWithoutNumber { agent: String } => Warn,
+        "Agente: {agent}, porque la extensión s no dice qué número se marcó. En FreePBX: Stasis(APLICACIÓN,did=${{FROM_DID}})",
+        "Agent: {agent}, because the extension s does not say which number was dialled. In FreePBX: Stasis(APPLICATION,did=${{FROM_DID}})";
     /// The dialplan names an agent that does not exist: the caller goes on there.
     AgentUnknown { name: Detail } => Error,
         "El dialplan pide el agente {name}, que no existe: el llamante sigue en el dialplan (AI_END_REASON=no_agent)",
