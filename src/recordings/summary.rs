@@ -6,7 +6,7 @@
 
 use std::fmt::Write as _;
 
-use super::conversation::{Conversation, Message};
+use super::conversation::{Conversation, Message, ToolRow};
 use super::{RecordingId, State};
 use crate::call::record::EventKind;
 use crate::call::transcript::Flaw;
@@ -41,6 +41,7 @@ pub(super) fn summary(id: &RecordingId, told: &Conversation, state: State, langu
         row(&mut text, name, &value);
     }
     dialogue(&mut text, told, language);
+    tools(&mut text, told, language);
     totals(&mut text, told, language);
     remarks(&mut text, told, state, language);
     text
@@ -68,6 +69,34 @@ fn dialogue(text: &mut String, told: &Conversation, language: Language) {
             line(text, &format!("        {}", flawed(flaw, language)));
         }
     }
+}
+
+/// Which tools were carried out, and what became of them. Arguments and results are in the conversation document.
+fn tools(text: &mut String, told: &Conversation, language: Language) {
+    if told.tools.is_empty() {
+        return;
+    }
+    text.push('\n');
+    title(text, language.choose("HERRAMIENTAS", "TOOLS"), '-');
+    for ToolRow { at_ms, used, .. } in &told.tools {
+        let at = clock(u64::try_from(*at_ms).unwrap_or_default());
+        line(text, &format!("[{at}] {}: {}", used.name, became(&used.outcome, language)));
+    }
+}
+
+/// What became of a tool, by the code of its outcome.
+fn became(outcome: &str, language: Language) -> String {
+    let (spanish, english) = match outcome {
+        "ok" => ("hecho", "done"),
+        "unknown" => ("no se sabe si se hizo", "it is not known whether it was done"),
+        "unavailable" => {
+            ("no se hizo: el servicio no estaba disponible", "not done: the service was not available")
+        }
+        "refused" => ("no se hizo: el servicio lo rechazó", "not done: the service refused it"),
+        "invalid_arguments" => ("no se hizo: los datos no servían", "not done: its data were not usable"),
+        other => return format!("{} ({other})", language.choose("no se hizo", "not done")),
+    };
+    language.choose(spanish, english).to_owned()
 }
 
 /// The remark below an utterance that the caller interrupted.
@@ -199,6 +228,7 @@ fn seconds(ms: u64, language: Language) -> String {
 mod tests {
     use super::*;
     use crate::recordings::conversation::{EventRow, LatencyRows};
+    use crate::recordings::log::ToolUse;
 
     fn told() -> Conversation {
         let message = |speaker, text: &str, start_ms| Message {
@@ -288,6 +318,37 @@ OBSERVACIONES
 - El disco no admitía más datos durante parte de la llamada: lo que falta en la grabación es silencio.
 ";
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn whoever_reads_learns_what_was_done_and_what_was_not() {
+        let id = "20251020_143025_17.3".parse().unwrap();
+        let used = |at_ms: u32, outcome: &str| ToolRow {
+            at_ms: at_ms.into(),
+            timestamp: String::new(),
+            used: ToolUse {
+                at_ms: 0,
+                name: "book".into(),
+                outcome: outcome.into(),
+                ms: 840,
+                attempts: 2,
+                agreed_in_turn: None,
+                arguments: None,
+                answer: None,
+            },
+        };
+        let tools = vec![
+            used(9_000, "unavailable"),
+            used(70_000, "unknown"),
+            used(75_000, "ok"),
+            used(80_000, "busy"),
+        ];
+        let told = Conversation { tools, ..told() };
+        let text = summary(&id, &told, State::Finished, Language::Spanish);
+        let lines = "\nHERRAMIENTAS\n------------\n[00:09] book: no se hizo: el servicio no estaba disponible\n\
+                     [01:10] book: no se sabe si se hizo\n[01:15] book: hecho\n[01:20] book: no se hizo (busy)\n\nTOTALES\n";
+        assert!(text.contains(lines), "{text}");
+        assert!(summary(&id, &told, State::Finished, Language::English).contains("[01:15] book: done\n"));
     }
 
     #[test]
