@@ -158,11 +158,14 @@ impl Session {
         };
     }
 
-    /// Opening failed: it is tried again after a pause, as long as the caller's patience lasts.
-    fn failed(&mut self, now: Instant, cause: LinkFault) {
+    /// Opening failed: it is tried again after a pause, as long as the caller's patience lasts. Returns whether the last try has
+    /// failed for the same cause.
+    fn failed(&mut self, now: Instant, cause: LinkFault) -> bool {
+        let mut is_known = false;
         *self = match std::mem::replace(self, Self::Closed) {
             Self::Opening(patience) | Self::Opened(patience) | Self::Configuring { patience, .. } => {
-                let Patience { give_up_at, retries, .. } = patience;
+                let Patience { give_up_at, retries, cause: last } = patience;
+                is_known = last.as_ref() == Some(&cause);
                 let at = now + REOPEN_AFTER * 2u32.pow(retries.min(DOUBLINGS));
                 Self::Waiting {
                     at,
@@ -171,6 +174,7 @@ impl Session {
             }
             other => other,
         };
+        is_known
     }
 }
 
@@ -271,8 +275,9 @@ impl Call {
     /// Tries again after a pause, as long as the caller's patience lasts.
     fn reopen(&mut self, cause: &LinkFault) {
         self.session_failed(SessionFault::Unavailable);
-        self.outputs.push(Output::Notice(Notice::SessionRetry { cause: cause.clone() }));
-        self.session.failed(self.now, cause.clone());
+        if !self.session.failed(self.now, cause.clone()) {
+            self.outputs.push(Output::Notice(Notice::SessionRetry { cause: cause.clone() }));
+        }
     }
 
     /// An `error` event.

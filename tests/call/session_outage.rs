@@ -141,7 +141,6 @@ fn a_server_that_is_busy_is_tried_again() {
             0.104  │         │         ●         │  ! SessionRetry
             0.354  │         │         ├────────▶│  connect
             0.454  │         │         │◀────────┤  HTTP 503
-            0.454  │         │         ●         │  ! SessionRetry
             0.954  │         │         ├────────▶│  connect
             1.054  │         │         │◀────────┤  connected
             1.054  │         │         │◀────────┤  session.created
