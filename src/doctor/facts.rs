@@ -25,6 +25,27 @@ pub(super) struct Facts {
     /// None also if the variables of Asterisk are missing or invalid.
     pub(super) media: Option<Media>,
     pub(super) openai: Option<OpenAi>,
+    /// None also if there are no files of agents.
+    pub(super) agents: Option<Agents>,
+}
+
+/// The results about the agents of files.
+#[derive(Debug, Clone)]
+pub(super) struct Agents {
+    pub(super) count: usize,
+    /// The servers and programs of their tools, by name.
+    pub(super) servers: Vec<(String, Presence)>,
+}
+
+/// Whether a server or program of tools is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Presence {
+    /// The server accepts a connection, or the program can be started.
+    There,
+    /// There is no connection, or no such program.
+    Away(Detail),
+    /// The file of the program cannot be executed.
+    NotExecutable,
 }
 
 /// The results about this machine.

@@ -32,6 +32,24 @@ lines! {
         "{notice}",
         "{notice}";
 
+    // ── the agents ───────────────────────────────────────────────────────────────────────────────────────
+    AgentsRight { agents: usize } => Agents Ok,
+        "Los archivos de agentes son válidos; agentes: {agents}",
+        "The files of agents are valid; agents: {agents}";
+    ToolServerThere { server: String } => Agents Ok,
+        "Las herramientas llegan a {server}",
+        "Tools reach {server}";
+    ToolServerAway { server: String, cause: Detail } => Agents Warning,
+        "Las herramientas no llegan a {server}: {cause}",
+        "Tools do not reach {server}: {cause}",
+        "Revise que el servidor esté en marcha y que este equipo llegue a él; «openai-inbound-calls agents tool» prueba una herramienta",
+        "Check that the server runs and that this machine reaches it; \"openai-inbound-calls agents tool\" tries a tool";
+    ToolProgramUnusable { program: String } => Agents Warning,
+        "{program}, el programa de un servidor MCP, no se puede ejecutar",
+        "{program}, the program of an MCP server, cannot be executed",
+        "Dé permiso de ejecución al archivo (chmod +x), o corrija command en [[mcp]]",
+        "Let the file be executed (chmod +x), or correct command in [[mcp]]";
+
     // ── this machine ─────────────────────────────────────────────────────────────────────────────────────
     RunAsRoot => User Note,
         "Se ejecuta como root, que puede escribir en todas partes: así no se ve qué puede hacer el usuario del servicio",

@@ -1,7 +1,7 @@
 //! `doctor`: checks everything that a call needs, and says what fails and how to correct it.
 //!
 //! ```text
-//!  config::Survey ─► machine, service, asterisk, media, openai ─► facts ─► judge ─► findings ─► report
+//!  config::Survey ─► machine, service, agents, asterisk, … ─► facts ─► judge ─► findings ─► report
 //!                     (all at once, each with its time limit)              (pure)    (words)
 //! ```
 //! The doctor places no call, leaves the events of a running daemon alone, sends the model no audio, and deletes
@@ -9,13 +9,14 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `machine`, `service`, `asterisk`, `media`, `openai` | the checks of the machine, the running daemon, Asterisk, the audio and OpenAI |
+//! | `machine`, `service`, `agents`, `asterisk`, `media`, `openai` | the checks of the machine, the running daemon, the servers of tools, Asterisk, the audio and OpenAI |
 //! | `tally` | the packets of one direction, counted |
 //! | `facts` | the results of the checks, as data |
 //! | `judge`, `obstacles` | what the results mean; what the reasons of `/ready` mean |
 //! | `findings`, `words` | the texts of the findings, and the parts of the texts |
 //! | `report` | how findings are printed |
 
+mod agents;
 mod asterisk;
 mod facts;
 mod findings;
@@ -88,14 +89,25 @@ async fn gather(
     let parts = survey.parts.clone();
     let stop = stop.shared();
     let others = async {
-        let looked = async { tokio::join!(machine_of(&parts), service_of(&parts), openai_of(&parts, tls)) };
+        let looked = async {
+            {
+                tokio::join!(
+                    machine_of(&parts),
+                    service_of(&parts),
+                    openai_of(&parts, tls),
+                    agents_of(&parts)
+                )
+            }
+        };
         tokio::select! { looked = looked => Some(looked), () = stop.clone() => None }
     };
     let (others, of_asterisk) = tokio::join!(others, asterisk_of(&parts, tls, stop.clone()));
     let (asterisk, media) = of_asterisk?;
-    let (Some((machine, daemon, openai)), None) = (others, stop.now_or_never()) else { return Ok(None) };
+    let (Some((machine, daemon, openai, agents)), None) = (others, stop.now_or_never()) else {
+        return Ok(None);
+    };
     let today = wall().date_naive();
-    Ok(Some(Facts { survey, today, machine, daemon, asterisk, media, openai: openai? }))
+    Ok(Some(Facts { survey, today, machine, daemon, asterisk, media, openai: openai?, agents }))
 }
 
 async fn machine_of(parts: &Parts) -> Machine {
@@ -113,6 +125,11 @@ async fn openai_of(parts: &Parts, tls: &Arc<ClientConfig>) -> anyhow::Result<Opt
         Some(config) => openai::look(config, tls).await.map(Some),
         None => Ok(None),
     }
+}
+
+async fn agents_of(parts: &Parts) -> Option<facts::Agents> {
+    let agents = parts.agents.as_ref().filter(|agents| !agents.all.is_empty())?;
+    Some(agents::look(agents).await)
 }
 
 /// Checks Asterisk and, if ARI answers, measures RTP through Asterisk.

@@ -42,6 +42,7 @@ impl Status {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Check {
     Variables,
+    Agents,
     User,
     Log,
     Recordings,
@@ -65,6 +66,7 @@ impl Check {
     pub(super) const fn id(self) -> &'static str {
         match self {
             Self::Variables => "variables",
+            Self::Agents => "agents",
             Self::User => "user",
             Self::Log => "log",
             Self::Recordings => "recordings",

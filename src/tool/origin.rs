@@ -56,6 +56,12 @@ impl Origin {
         self.host.to_string()
     }
 
+    /// The host, without brackets around an IPv6 address, and the port: what a connection needs.
+    #[must_use]
+    pub fn endpoint(&self) -> (String, u16) {
+        (self.host().trim_matches(['[', ']']).to_owned(), self.port)
+    }
+
     /// The address, if the host is one.
     #[must_use]
     pub fn address(&self) -> Option<IpAddr> {

@@ -15,6 +15,7 @@ use openai_inbound_calls::sim::live::realtime::LiveSession;
 use openai_inbound_calls::sim::realtime::Script;
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 use tokio::process::Command;
 
@@ -285,6 +286,37 @@ async fn what_keeps_the_running_daemon_from_serving_is_repeated() {
     set_up.world.asterisk.hang_up(call);
     drop(other);
     drop(daemon);
+}
+
+#[tokio::test]
+async fn servers_of_tools_are_looked_for_without_a_request() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
+    let (here, away) = (listener.local_addr().expect("bound").port(), free_port().await);
+    let folder = tempfile::tempdir().expect("a folder");
+    let tool = |name: &str, port: &str| {
+        format!(
+            "[[tool]]\nname = \"{name}\"\ndescription = \"x\"\nrequest = \"GET http://127.0.0.1:{port}/x\"\n"
+        )
+    };
+    let text = tool("one", &here.to_string()) + &tool("two", &away);
+    std::fs::write(folder.path().join("citas.toml"), text).expect("a file");
+    let set_up = healthy().but("AGENTS_DIR", &folder.path().display().to_string());
+    let checks = set_up.finds(&[("agents", "warning")]).await;
+    let told: Vec<_> = checks
+        .iter()
+        .filter(|check| check["id"] == "agents")
+        .map(|check| check["detail"].to_string())
+        .collect();
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert!(
+        told.iter()
+            .any(|line| line.contains(&format!("Las herramientas no llegan a http://127.0.0.1:{away}"))),
+        "{told:?}"
+    );
+    let (mut connection, _) = listener.accept().await.expect("the doctor connects");
+    let mut said = Vec::new();
+    connection.read_to_end(&mut said).await.expect("the doctor closes");
+    assert_eq!(said, b"", "no request is made");
 }
 
 /// A port on which no program listens.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use chrono::{NaiveDate, TimeDelta};
 
 use super::facts::{
-    Api, AriFault, Asterisk, Daemon, Dialplan, Disk, Facts, Listed, Machine, Media, MediaFault, OpenAi,
-    OpenFiles, Session, Tally, WritablePath,
+    Agents, Api, AriFault, Asterisk, Daemon, Dialplan, Disk, Facts, Listed, Machine, Media, MediaFault,
+    OpenAi, OpenFiles, Presence, Session, Tally, WritablePath,
 };
 use super::findings::Finding;
 use super::words::{Both, Decimal, InBrackets, Status};
@@ -77,6 +77,7 @@ const CLOCK_SLACK: TimeDelta = TimeDelta::seconds(30);
 /// All findings in the order of the report.
 pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     let mut findings = variables(&facts.survey);
+    findings.extend(facts.agents.iter().flat_map(of_agents));
     findings.extend(machine(&facts.machine));
     findings.extend(facts.daemon.iter().flat_map(daemon));
     match &facts.asterisk {
@@ -112,6 +113,15 @@ fn variables(survey: &Survey) -> Vec<Finding> {
         Level::Error => Finding::VariableWrong { notice },
     }));
     findings
+}
+
+fn of_agents(agents: &Agents) -> Vec<Finding> {
+    let servers = agents.servers.iter().cloned().map(|(server, found)| match found {
+        Presence::There => Finding::ToolServerThere { server },
+        Presence::Away(cause) => Finding::ToolServerAway { server, cause },
+        Presence::NotExecutable => Finding::ToolProgramUnusable { program: server },
+    });
+    [Finding::AgentsRight { agents: agents.count }].into_iter().chain(servers).collect()
 }
 
 fn machine(machine: &Machine) -> Vec<Finding> {

@@ -305,3 +305,16 @@ fn both_languages_name_the_same_facts() {
     assert!(spanish.contains("75/75 y 74/75") && spanish.contains("0,2 ms"), "{spanish}");
     assert!(english.contains("75/75 and 74/75") && english.contains("0.2 ms"), "{english}");
 }
+
+#[test]
+fn servers_of_tools_that_are_away_are_named_and_fail_nothing() {
+    let there = ("http://127.0.0.1:8099".to_owned(), Presence::There);
+    let away = ("https://crm.example.com".to_owned(), Presence::Away(Detail::new("connection refused")));
+    let program = ("/opt/tickets".to_owned(), Presence::NotExecutable);
+    let found = of_agents(&Agents { count: 2, servers: vec![there, away, program] });
+    let expected =
+        [Status::Ok, Status::Ok, Status::Warning, Status::Warning].map(|status| (Check::Agents, status));
+    assert_eq!(statuses(&found), expected);
+    let (text, remedy) = found[2].words(Language::English);
+    assert!(text.contains("https://crm.example.com: connection refused") && remedy.is_some(), "{text}");
+}
