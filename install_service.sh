@@ -12,6 +12,10 @@
 #   --dry-run        says what it would do, and does nothing
 #
 # An existing .env keeps its content. A new one is a copy of the .env beside this script, or of .env.example.
+# Files beside this script that .env names with a relative path (AGENTS_DIR, ASSISTANT_INSTRUCTIONS_FILE, …)
+# are copied too, and again whenever they have changed here. What was changed in the installed place stays, and
+# the script says so. It deletes none of them.
+#
 # If you move the recordings or the log to other folders, or change MAX_CALLS (.env), run this script again:
 # the service may write only to its own folders, and its memory limit follows from its number of calls.
 #
@@ -163,21 +167,22 @@ uninstall() {
         fi
     done
     if is_booted; then run systemctl daemon-reload; fi
-    say "Se conservan $prefix/.env, las grabaciones, los logs y el usuario $user." \
-        "Kept: $prefix/.env, the recordings, the logs and the user $user."
+    say "Se conservan $prefix/.env, las grabaciones, los logs, los archivos que .env nombra y el usuario $user." \
+        "Kept: $prefix/.env, the recordings, the logs, the files that .env names and the user $user."
 }
 if [ "$task" = uninstall ]; then uninstall; exit; fi
 
 # ---- The program ---------------------------------------------------------------------------------------------------
-# What is run and copied from here gets root's rights.
-if has_owners; then
+# trust PATH...: fails if one of the untrusted users can change one of these files beside the script.
+trust() {
+    local who suspect remedy
+    if ! has_owners; then return; fi
     who=$(changeable "$here")
     for suspect in "$pbx_user" "$user"; do
         if exists "$suspect" && [ -z "$who" ]; then
             # Their own files, and those that a group or an access list lets them write.
-            parts=(./*.sh ./*.service .env.example Cargo.* src target "$name")
-            if [ -n "$(find "${parts[@]}" -user "$suspect" -print -quit 2>/dev/null)" ] \
-                || [ -n "$(as "$suspect" find "${parts[@]}" ! -type l -writable -print -quit 2>/dev/null)" ]; then
+            if [ -n "$(find "$@" -user "$suspect" -print -quit 2>/dev/null)" ] \
+                || [ -n "$(as "$suspect" find "$@" ! -type l -writable -print -quit 2>/dev/null)" ]; then
                 who=$suspect
             fi
         fi
@@ -185,7 +190,9 @@ if has_owners; then
     remedy="sudo find $here -path $here/recordings -prune -o -user $who -exec chown -h root: {} +; sudo chmod -R go-w $here"
     [ -z "$who" ] || fail "El usuario $who puede cambiar lo que hay en $here, y con ello ser root: $remedy" \
         "The user $who can change what is in $here, and so become root: $remedy"
-fi
+}
+# What is run and copied from here gets root's rights.
+trust ./*.sh ./*.service .env.example Cargo.* src target "$name"
 # start_inbound_calls.sh builds the program. Under sudo it builds as the calling user, who owns cargo and
 # these files.
 build() {
@@ -293,6 +300,26 @@ case $database in sqlite:?*)    # the address of a server names no folder
     check DATABASE_URL "$database"
     writable+=("$database") ;;
 esac
+# The files and folders that .env names and the service only reads.
+read_only=(AGENTS_DIR ASSISTANT_INSTRUCTIONS_FILE APOLOGY_FILE PRICES_FILE RECORDINGS_IDENTITY_FILE)
+# named VARIABLE: prints the value of one of them. Prints nothing if it names no file.
+named() {
+    local value
+    value=$(setting "$1" "$settings")
+    if [ "${value,,}" != none ]; then echo "${value#./}"; fi
+}
+# beside VARIABLE: prints what the variable names beside this script and is copied to the installed place.
+beside() {
+    local value
+    value=$(named "$1")
+    if [ -n "$value" ] && is_plain "/$value" && ! [ . -ef "$root$prefix" ] && [ -e "$value" ] && [ ! -L "$value" ]; then
+        echo "./${value%/}"
+    fi
+}
+for variable in "${read_only[@]}"; do
+    source=$(beside "$variable")
+    if [ -n "$source" ]; then trust "$source"; fi
+done
 
 # ---- The user ------------------------------------------------------------------------------------------------------
 if [ -n "$root" ]; then
@@ -328,11 +355,112 @@ elif has_owners && [ "$(stat -c '%U:%G %a' "$env_file")" != "root:$user 640" ]; 
     run install -m 640 -o root -g "$user" "$settings" "$env_file.new"
     run mv -fT "$env_file.new" "$env_file"
 fi
-for variable in ASSISTANT_INSTRUCTIONS_FILE APOLOGY_FILE PRICES_FILE RECORDINGS_IDENTITY_FILE; do
-    file=$(setting "$variable" "$settings")
+
+# ---- What .env names -----------------------------------------------------------------------------------------------
+# The list of what was copied here, with the hashes of the contents. An installed file with another content was
+# changed there, and stays.
+copied=$prefix/.copied
+hash_of() { sha256sum <"$1" | cut -d ' ' -f 1; }
+recorded() { sed -n "s|^\([0-9a-f]*\)  ${1//./[.]}\$|\1|p" "$root$copied" 2>/dev/null | tail -n 1 || true; }
+record() {
+    if [ -n "$dry" ] || [ "$(recorded "$1")" = "$2" ]; then return; fi
+    { grep -vx "[0-9a-f]*  ${1//./[.]}" "$root$copied" 2>/dev/null || true; echo "$2  $1"; } >"$work/copied"
+    install -D -m 600 "$work/copied" "$root$copied.new" && mv -fT "$root$copied.new" "$root$copied"
+}
+# copy SOURCE FILE: installs a file for the service to read, unless it was changed in the installed place.
+brought=
+copy() {
+    local ours theirs='' before
+    ours=$(hash_of "$1")
+    before=$(recorded "$2")
+    if [ -L "$root$2" ]; then
+        theirs='a link'
+    elif [ -f "$root$2" ]; then
+        theirs=$(hash_of "$root$2")
+    fi
+    if [ "$ours" = "$theirs" ]; then
+        record "$2" "$ours"
+    elif [ "$theirs" = "$before" ]; then
+        put 640 "$2" <"$1" || true
+        if has_owners; then run chown -h "root:$user" "$2"; fi
+        record "$2" "$ours"
+        brought=yes
+    elif [ "$ours" = "$before" ]; then
+        say "Se conserva $2, que se cambió o se borró allí" "Kept as it is: $2, which was changed or deleted there"
+    else
+        say "ATENCIÓN: no se copia $here/${1#./}, porque $2 es distinto y no lo puso este script. Compare: diff $here/${1#./} $2" \
+            "WARNING: $here/${1#./} is not copied, because $2 differs and this script did not put it there. Compare: diff $here/${1#./} $2"
+    fi
+}
+# bring SOURCE PATH: copies a file, or the files of agents in a folder.
+bring() {
+    local file folder=$2 who=''
+    if [ ! -d "$1" ]; then folder=$(dirname "$2"); fi
+    if has_owners && [ -d "$folder" ]; then who=$(changeable "$folder"); fi
+    if [ -L "$root$folder" ]; then
+        say "ATENCIÓN: no se copia $here/${1#./}, porque $folder es un enlace" \
+            "WARNING: $here/${1#./} is not copied, because $folder is a link"
+        return
+    elif [ -n "$who" ]; then
+        say "ATENCIÓN: no se copia $here/${1#./}, porque el usuario $who puede cambiar $folder: sudo chown root:$user $folder" \
+            "WARNING: $here/${1#./} is not copied, because the user $who can change $folder: sudo chown root:$user $folder"
+        return
+    fi
+    if [ ! -d "$root$folder" ]; then
+        run install -d "$(dirname "$root$folder")"
+        run install -d -m 750 "$root$folder"
+        if has_owners; then run chown "root:$user" "$folder"; fi
+    fi
+    if [ ! -d "$1" ]; then
+        # Without this file the daemon does not start, so nobody deleted it on purpose.
+        if [ ! -e "$root$2" ]; then record "$2" ''; fi
+        copy "$1" "$2"
+        return
+    fi
+    for file in "$1"/*.toml "$1"/*.md; do
+        if [ -f "$file" ] && [ ! -L "$file" ] && is_plain "/${file##*/}"; then copy "$file" "$2/${file##*/}"; fi
+    done
+    for file in "$root$2"/*.toml "$root$2"/*.md; do
+        if [ -f "$file" ] && [ ! -e "$1/${file##*/}" ] && [ -n "$(recorded "$2/${file##*/}")" ]; then
+            say "Ya no está en $here/${1#./} y sigue instalado: $2/${file##*/}" \
+                "No longer in $here/${1#./}, and still installed: $2/${file##*/}"
+        fi
+    done
+}
+# What the service would not start without.
+absent=
+for variable in "${read_only[@]}"; do
+    file=$(named "$variable")
+    if [ -z "$file" ]; then continue; fi
+    file=$(at "$file")
+    source=$(beside "$variable")
+    if [ -n "$source" ]; then
+        bring "$source" "$file"
+    elif [ ! -e "$root$file" ]; then
+        absent+=" $variable"
+        if is_plain "$file"; then
+            say "ATENCIÓN: no existe lo que nombra $variable: $file" "WARNING: what $variable names does not exist: $file"
+        else
+            say "ATENCIÓN: no existe lo que nombra $variable" "WARNING: what $variable names does not exist"
+        fi
+    fi
+    case $file/ in "$prefix"/*) ;; /home/* | /root/* | /tmp/* | /var/tmp/*)
+        say "ATENCIÓN: el servicio no ve la carpeta de $variable: ponga esos archivos en otra" \
+            "WARNING: the service does not see the folder of $variable: put these files into another one" ;;
+    esac
+    if [ -n "$dry" ] || [ ! -d "$file" ] || ! has_owners || ! exists "$user"; then continue; fi
+    for unreadable in "$file" "$file"/*.toml "$file"/*.md; do
+        if [ -e "$unreadable" ] && ! as "$user" test -r "$unreadable"; then
+            say "ATENCIÓN: el usuario $user no puede leer $unreadable: sudo chgrp $user $unreadable; sudo chmod g+rX $unreadable" \
+                "WARNING: the user $user cannot read $unreadable: sudo chgrp $user $unreadable; sudo chmod g+rX $unreadable"
+        fi
+    done
+done
+for variable in "${read_only[@]}"; do
+    file=$(named "$variable")
     if [ -z "$file" ] || ! has_owners || ! exists "$user"; then continue; fi
     file=$(at "$file")
-    if [ ! -e "$file" ] || as "$user" test -r "$file"; then continue; fi
+    if [ ! -f "$file" ] || as "$user" test -r "$file"; then continue; fi
     # The file is beside .env, belongs to the earlier user, and cannot be replaced by anyone.
     if [[ $file == "$prefix"/* ]] && [ ! -L "$file" ] && [ -f "$file" ] \
         && [ "$(stat -c '%U %h' "$file")" = "$pbx_user 1" ] && [ -z "$(changeable "$(dirname "$file")")" ]; then
@@ -543,13 +671,16 @@ fi
 if ! is_booted; then
     say "systemd no está en marcha aquí: no se ha cargado ni arrancado el servicio." \
         "systemd does not run here: the service was neither loaded nor started."
-elif [ -n "$missing" ]; then
-    say "El servicio no se arranca todavía." "The service is not started yet."
+elif [ -n "$missing$absent" ]; then
+    say "El servicio no se arranca ni se reinicia todavía." "The service is neither started nor restarted yet."
 elif systemctl --quiet is-active "$name"; then
     if [ -n "$changed" ]; then
         say "Reiniciando el servicio (las llamadas en curso tienen su plazo)…" \
             "Restarting the service (calls in progress have their time)…"
         bring_up restart
+    elif [ -n "$brought" ]; then
+        say "El servicio lee los archivos nuevos." "The service reads the new files."
+        run systemctl reload "$name"
     else
         say "El servicio ya está en marcha, sin cambios." "The service is running already, unchanged."
     fi
@@ -560,6 +691,9 @@ fi
 if [ -n "$missing" ]; then
     say "Siguiente paso: complete en $prefix/.env:$missing; después: sudo systemctl start $name" \
         "Next step: fill in these variables in $prefix/.env:$missing; then: sudo systemctl start $name"
+elif [ -n "$absent" ]; then
+    say "Siguiente paso: ponga donde dice .env lo de$absent; después: sudo systemctl restart $name" \
+        "Next step: put what belongs to$absent where .env says; then: sudo systemctl restart $name"
 else
     say "Para verlo: journalctl -u $name -f" "To watch it: journalctl -u $name -f"
 fi

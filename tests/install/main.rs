@@ -4,6 +4,7 @@
 
 mod log;
 mod machine;
+mod named;
 mod refusals;
 mod unit;
 
