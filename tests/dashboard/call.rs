@@ -172,7 +172,7 @@ fn a_call_without_sound_words_or_row_says_so() {
     browser.shows(".note", "Nothing of this call was recorded.");
     for nowhere in ["/#/call/17.3", "/#/call/%2e%2e%2frecordings"] {
         browser.go(nowhere);
-        browser.shows(".failure", "There is no such call");
+        browser.shows(".failure", "There is no call with this id");
     }
     for nothing in ["/#/call/", "/#/call/%ff"] {
         browser.go(nothing);

@@ -92,7 +92,7 @@ fn every_stay_of_a_caller_who_came_back_can_be_opened() {
         browser.until("document.querySelector('#found')?.dataset.count === '2'");
         browser.click(&format!("tbody tr:nth-child({nth}) a"));
         browser.until(&format!("location.hash.endsWith('/call/{key}')"));
-        browser.shows("dl.facts", "Other stays");
+        browser.shows("dl.facts", "Other times this call came in");
         let facts = browser.texts("dl.facts dd");
         assert!(facts.iter().any(|fact| fact == turns), "{facts:?}");
     }

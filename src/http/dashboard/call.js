@@ -25,7 +25,9 @@ export function show(place, { id, mayChange }) {
     try {
       call = await json(pathOf("calls", id));
     } catch (error) {
-      if (!isOver) place.replaceChildren(failure(error));
+      const isUnknown = error.code === "no_such_call";
+      const shown = isUnknown ? failure({ words: word("call_unknown") }) : failure(error);
+      if (!isOver) place.replaceChildren(shown);
       return;
     }
     const recording = call.recording_id && (await recorded(call.recording_id));
