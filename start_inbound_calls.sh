@@ -92,7 +92,7 @@ if ! up_to_date; then
         install build-essential
     fi
     began=$(date +%s.%N)
-    say "Compilando $name (unos minutos la primera vez)…" "Building $name (some minutes the first time)…"
+    say "Compilando $name (la primera vez, unos 10 minutos en 2 núcleos)…" "Building $name (the first time about 10 minutes on 2 cores)…"
     if ! cargo build --release --locked >&2; then
         say "La compilación falló." "The build failed."
         exit 1
