@@ -54,6 +54,9 @@ pub enum PatternError {
     /// `.` or `!` is followed by something.
     #[error("nothing may follow . or !")]
     AfterEnd,
+    /// The text is written like a pattern, and does not begin with `_`.
+    #[error("a pattern begins with _")]
+    NoUnderscore,
 }
 
 impl Symbols {
@@ -88,6 +91,7 @@ impl FromStr for Pattern {
         }
         let (places, end) = match text.strip_prefix('_') {
             Some(pattern) => parse(pattern.as_bytes())?,
+            None if is_like_pattern(text) => return Err(PatternError::NoUnderscore),
             None => (text.bytes().map(|byte| Symbols::of([byte])).collect(), End::Exact),
         };
         if places.is_empty() && end == End::Exact {
@@ -95,6 +99,16 @@ impl FromStr for Pattern {
         }
         Ok(Self { text: text.to_owned(), places, end })
     }
+}
+
+/// Whether a text without `_` was meant as a pattern: it has a set, or it begins with a digit and has only signs of patterns. The
+/// name of an extension, such as `Nina` or `ana.perez`, was not.
+fn is_like_pattern(text: &str) -> bool {
+    let is_sign = |byte: u8| b"XZNxzn.!".contains(&byte);
+    let is_number = |byte: u8| byte.is_ascii_digit() || b"+-".contains(&byte);
+    let begins = text.bytes().find(|byte| *byte != b'+').is_some_and(|byte| byte.is_ascii_digit());
+    let is_of_signs = text.bytes().all(|byte| is_number(byte) || is_sign(byte)) && text.bytes().any(is_sign);
+    text.contains(['[', ']']) || (begins && is_of_signs)
 }
 
 /// Reads what follows the `_` of a pattern.

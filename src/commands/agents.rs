@@ -136,11 +136,18 @@ fn survey(needs: Needs) -> Survey {
 /// what is wrong.
 fn rehearsed(needs: Needs) -> anyhow::Result<Option<(Config, logging::Guard)>> {
     let survey = survey(needs);
+    let lacks_key = survey.problems.iter().any(|problem| problem.names_missing("OPENAI_API_KEY"));
+    let hint = || match needs {
+        Needs::Model if lacks_key => print(&Notice::AgentKeyMissing.line(survey.language)),
+        _ => Ok(()),
+    };
     if sound(&survey)?.is_none() {
+        hint()?;
         return Ok(None);
     }
     let Some(config) = survey.parts.clone().whole() else {
         missing(&survey)?;
+        hint()?;
         return Ok(None);
     };
     let log = LogConfig { path: "/dev/null".into(), language: survey.language, level: "off".into() };
@@ -180,11 +187,16 @@ fn check(survey: &Survey) -> io::Result<bool> {
         refuse(survey)?;
         return Ok(false);
     };
-    if agents.roster.entries().is_empty() {
+    let has_none = survey.parts.remarks.iter().any(|remark| matches!(remark, Notice::AgentsNone { .. }));
+    if agents.roster.entries().is_empty() && !has_none {
         say(&Notice::AgentsAbsent)?;
     }
     for agent in &agents.all {
         say(&listed(&agent.name, &agent.version, &agent.realtime, &agent.tools))?;
+        say(&match agent.instructions.clone() {
+            Some(file) => Notice::AgentInstructions { file },
+            None => Notice::AgentWithoutInstructions { name: agent.name.to_string() },
+        })?;
         if let Some(entry) = agents.roster.entries().iter().find(|entry| entry.name == agent.name) {
             for notice in choosing(entry) {
                 say(&notice)?;
@@ -201,7 +213,9 @@ fn check(survey: &Survey) -> io::Result<bool> {
     if let (None, Some(realtime)) = (agents.find(DEFAULT), &survey.parts.realtime) {
         say(&listed(DEFAULT, "-", realtime, &[]))?;
     }
-    say(&Notice::AgentsValid { agents: agents.all.len() })?;
+    if !agents.all.is_empty() {
+        say(&Notice::AgentsValid { agents: agents.all.len() })?;
+    }
     Ok(true)
 }
 
@@ -209,7 +223,11 @@ fn check(survey: &Survey) -> io::Result<bool> {
 const fn is_of_agents(remark: &Notice) -> bool {
     matches!(
         remark,
-        Notice::AgentRemark { .. } | Notice::AgentInstructionsUnused { .. } | Notice::AgentToolsUnused { .. }
+        Notice::AgentRemark { .. }
+            | Notice::AgentFileRemark { .. }
+            | Notice::AgentsNone { .. }
+            | Notice::AgentInstructionsUnused { .. }
+            | Notice::AgentToolsUnused { .. }
     )
 }
 

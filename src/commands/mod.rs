@@ -144,7 +144,7 @@ pub fn run(command: Recordings) -> ExitCode {
             let folder = std::path::absolute(&recordings.folder).unwrap_or(recordings.folder);
             Err(Notice::RecordingsFolderMissing { path: folder.display().to_string() }.into())
         }
-        Recordings::List { limit } => list(&Library::new(recordings), limit),
+        Recordings::List { limit } => list(&Library::new(recordings), limit, language),
         Recordings::Export { to, identity, ids } => {
             with_identity(recordings, identity).and_then(|recordings| export(recordings, &to, &ids))
         }
@@ -179,8 +179,14 @@ fn with_identity(settings: RecordingSettings, path: Option<PathBuf>) -> Result<R
     Ok(RecordingSettings { identity: Some(Arc::new(identity)), ..settings })
 }
 
-fn list(library: &Library, limit: usize) -> Result<(), Failed> {
+fn list(library: &Library, limit: usize, language: Language) -> Result<(), Failed> {
     let all = library.list().map_err(|error| unreadable(library, &error))?;
+    if all.is_empty() {
+        // Not on stdout, which programs read.
+        let path = std::path::absolute(library.folder()).unwrap_or_else(|_| library.folder().to_owned());
+        let none = Notice::RecordingsNone { path: path.display().to_string() };
+        logging::say_without_log(language, None, &[none]);
+    }
     let limit = if limit == 0 { usize::MAX } else { limit };
     for (id, _) in all.into_iter().take(limit) {
         // The recording may have been deleted in the meantime.

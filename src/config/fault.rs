@@ -39,6 +39,20 @@ pub struct Fault {
     pub what: AgentFault,
 }
 
+/// How a place in a file is written: the path, with line and column if there are any.
+fn place(path: &Path, position: Option<&Position>) -> String {
+    let path = path.display();
+    match position {
+        Some(Position { line, column, .. }) => format!("{path}:{line}:{column}"),
+        None => path.to_string(),
+    }
+}
+
+/// How a place of the text of a file is written.
+pub(in crate::config) fn place_of(path: &Path, text: &str, span: &Range<usize>) -> String {
+    place(path, Some(&Position::of(text, span.start)))
+}
+
 impl Fault {
     /// A fault that concerns a whole file.
     pub(in crate::config) fn of_file(path: &Path, what: AgentFault) -> Self {
@@ -58,11 +72,7 @@ impl Fault {
     /// The line for the operator.
     #[must_use]
     pub fn notice(&self) -> Notice {
-        let path = self.path.display();
-        let place = match &self.position {
-            Some(Position { line, column, .. }) => format!("{path}:{line}:{column}"),
-            None => path.to_string(),
-        };
+        let place = place(&self.path, self.position.as_ref());
         Notice::AgentFileWrong { place, fault: self.what.clone() }
     }
 }

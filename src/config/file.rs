@@ -4,12 +4,15 @@
 //! and not with the daemon. So only a regular file is read, and only up to a limit: a pipe would hold up all reloads to come, a
 //! device has no end.
 
+use std::fmt::Display;
 use std::fs::OpenOptions;
 use std::io::{self, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use rustix::fs::OFlags;
+
+use crate::operator::Detail;
 
 /// The bytes of a regular file, one more than `limit` if it has more.
 ///
@@ -39,9 +42,25 @@ pub(super) fn text(path: impl AsRef<Path>, limit: u64) -> io::Result<String> {
     String::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.utf8_error()))
 }
 
+/// Why a file or folder cannot be used. A relative path is said in full, because the working directory is not seen.
+pub(super) fn cause(path: impl AsRef<Path>, error: impl Display) -> Detail {
+    let path = path.as_ref();
+    match std::path::absolute(path) {
+        Ok(full) if path.is_relative() => Detail::new(format!("{}: {error}", full.display())),
+        _ => Detail::new(error),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_cannot_be_read_is_said_with_its_whole_path() {
+        let folder = std::env::current_dir().unwrap();
+        assert_eq!(cause("agents", "gone").to_string(), format!("{}/agents: gone", folder.display()));
+        assert_eq!(cause("/etc/agents", "gone").to_string(), "gone");
+    }
 
     #[test]
     fn a_file_is_read_up_to_a_limit_and_what_is_none_is_not_waited_for() {

@@ -128,7 +128,7 @@ pub(super) fn table(reader: &mut Reader<'_>) -> Option<Table> {
     if path.is_empty() {
         return Some(Table::read(BUILT_IN).expect("a test reads the table in the binary"));
     }
-    let read = file::text(&path, TABLE_BYTES).map_err(|error| error.to_string());
+    let read = file::text(&path, TABLE_BYTES).map_err(|error| file::cause(&path, error).to_string());
     match read.and_then(|text| Table::read(&text)) {
         Ok(table) => Some(table),
         Err(cause) => {

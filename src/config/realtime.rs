@@ -147,7 +147,7 @@ fn voice(reader: &mut Reader<'_>, dialect: Option<Dialect>, at_openai: bool) -> 
         Some(known) if at_openai => Some(known),
         None if at_openai && !is_custom_voice(&voice) => {
             let known = models::VOICES.join(", ");
-            reader.remarks.push(Notice::VoiceUnknown { voice: Detail::new(&voice), known });
+            reader.remarks.push(Notice::VoiceUnknown { variable: name, voice: Detail::new(&voice), known });
             None
         }
         _ => None,
@@ -167,7 +167,7 @@ fn instructions(reader: &mut Reader<'_>) -> Option<String> {
     let is_too_long = |bytes: &Vec<u8>| bytes.len() as u64 > limit;
     let read = file::read(&path, limit).map(|bytes| (is_too_long(&bytes), String::from_utf8(bytes)));
     let allowed = match read {
-        Err(error) => Allowed::TextFile { cause: Detail::new(error) },
+        Err(error) => Allowed::TextFile { cause: file::cause(&path, error) },
         Ok((true, _)) => Allowed::TextFileSize { kib: MAX_INSTRUCTIONS_KIB },
         Ok((_, Err(error))) => Allowed::TextFile { cause: Detail::new(error.utf8_error()) },
         Ok((_, Ok(text))) if text.trim().is_empty() => Allowed::TextFileSize { kib: MAX_INSTRUCTIONS_KIB },

@@ -1,7 +1,7 @@
 //! What is wrong in the file of an agent.
 
 use super::tool_fault::SectionFault;
-use super::words::Said;
+use super::words::{Said, there_are};
 use super::{Allowed, Detail, Found, Language};
 use crate::agents::PatternError;
 use crate::tool::ToolFault;
@@ -27,6 +27,11 @@ pub enum AgentFault {
         key: Detail,
         /// The key that was probably meant.
         meant: Option<&'static str>,
+    },
+    /// The key is one of the agent, and stands in another table.
+    KeyOfAgent {
+        /// The key as written.
+        key: Detail,
     },
     /// The value is of the wrong kind.
     Kind {
@@ -170,6 +175,7 @@ impl Said for PatternError {
             Self::Set => {
                 ("los caracteres entre [ ] no forman un conjunto", "the characters in [ ] are not a set")
             }
+            Self::NoUnderscore => ("un patrón empieza con _", "a pattern begins with _"),
             Self::AfterEnd => ("nada puede seguir a . o !", "nothing may follow . or !"),
         };
         language.choose(spanish, english).to_owned()
@@ -191,6 +197,9 @@ impl Said for AgentFault {
             Self::Name => say(
                 "el nombre del archivo, sin .toml, es el del agente: de 1 a 64 letras y cifras ASCII, - y _".into(),
                 "the name of the file, without .toml, is the agent's: 1 to 64 ASCII letters and digits, - and _".into()),
+            Self::KeyOfAgent { key } => say(
+                format!("{key} es una clave del agente: va en el archivo del agente, antes de la primera [sección]"),
+                format!("{key} is a key of the agent: it belongs into the agent's file, above the first [section]")),
             Self::UnknownKey { key, meant: None } => say(format!("clave desconocida: {key}"), format!("unknown key: {key}")),
             Self::UnknownKey { key, meant: Some(meant) } => say(
                 format!("clave desconocida: {key}. ¿Quiso decir {meant}?"),
@@ -218,24 +227,38 @@ impl Said for AgentFault {
             Self::Holiday { found } => say(
                 format!("«{found}» no es un día como \"2026-12-25\", ni \"12-25\" para todos los años"),
                 format!("\"{found}\" is no day such as \"2026-12-25\", or \"12-25\" for every year")),
-            Self::ClosedMissing => say(
-                "falta closed: el agente que atiende fuera de este horario y en los feriados".into(),
-                "closed is missing: the agent that takes the calls outside these hours and on holidays".into()),
-            Self::ClosedUnused => say(
-                "closed no tiene efecto sin hours ni holidays".into(),
-                "closed has no effect without hours or holidays".into()),
-            Self::ClosedUnknown { name } => say(
-                format!("closed nombra un agente que no existe: {name}"),
-                format!("closed names an agent that does not exist: {name}")),
-            Self::ClosedCloses { name } => say(
-                format!("closed nombra a {name}, que también tiene horario: allí nadie atendería"),
-                format!("closed names {name}, which has hours itself: nobody would take the calls there")),
-            Self::TransferUnknown { name, known } => say(
-                format!("transfers nombra un destino que no está en TRANSFER_DESTINATIONS: {name}. Hay: {known}"),
-                format!("transfers names a destination that is not in TRANSFER_DESTINATIONS: {name}. There are: {known}")),
+            Self::ClosedMissing | Self::ClosedUnused | Self::ClosedUnknown { .. } | Self::ClosedCloses { .. } => of_closing(self, language),
+            Self::TransferUnknown { name, known } => {
+                let rest = there_are(known, language);
+                say(format!("transfers nombra un destino que no está en TRANSFER_DESTINATIONS: {name}. {rest}"),
+                    format!("transfers names a destination that is not in TRANSFER_DESTINATIONS: {name}. {rest}"))
+            }
             Self::Section { fault } => fault.said(language),
             Self::Tool { fault } => fault.said(language),
             Self::TooMany { most } => say(format!("hay más de {most} archivos de agentes"), format!("there are more than {most} files of agents")),
         }
+    }
+}
+
+/// What is said of the key `closed`.
+#[rustfmt::skip]
+fn of_closing(fault: &AgentFault, language: Language) -> String {
+    let say = |spanish: String, english: String| match language {
+        Language::Spanish => spanish,
+        Language::English => english,
+    };
+    match fault {
+        AgentFault::ClosedMissing => say(
+            "falta closed: el agente que atiende fuera de este horario y en los feriados".into(),
+            "closed is missing: the agent that takes the calls outside these hours and on holidays".into()),
+        AgentFault::ClosedUnknown { name } => say(
+            format!("closed nombra un agente que no existe: {name}"),
+            format!("closed names an agent that does not exist: {name}")),
+        AgentFault::ClosedCloses { name } => say(
+            format!("closed nombra a {name}, que también tiene horario: allí nadie atendería"),
+            format!("closed names {name}, which has hours itself: nobody would take the calls there")),
+        _ => say(
+            "closed no tiene efecto sin hours ni holidays".into(),
+            "closed has no effect without hours or holidays".into()),
     }
 }

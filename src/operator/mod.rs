@@ -32,8 +32,8 @@ pub use notices::Notice;
 pub use setting::{Allowed, Found, Origin, Place, Remark};
 pub use tool_fault::SectionFault;
 pub use tool_trouble::ToolTrouble;
-pub(crate) use words::Said;
 pub use words::{Code, Complaint, Detail, LinkFault, Remedy, is_yes, weekday};
+pub(crate) use words::{Said, there_are};
 
 /// The language of the operator's lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! What is wrong in the tools and look-ups of an agent.
 
-use super::words::Said;
+use super::words::{Said, there_are};
 use super::{Detail, Language};
-use crate::tool::{ServerFault, ToolFault};
+use crate::tool::{SecretFault, ServerFault, ToolFault};
 
 /// One fault in a tool or a look-up of a file, or in the files that an agent uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,14 +126,14 @@ impl Said for SectionFault {
                 format!("el agente {agent} ya tiene {name}"),
                 format!("the agent {agent} already has {name}")),
             Self::UseUnknown { name, known } => say(
-                format!("use nombra un archivo que no existe: {name}. Hay: {known}"),
-                format!("use names a file that does not exist: {name}. There are: {known}")),
+                format!("use nombra un archivo que no existe: {name}. {}", there_are(known, language)),
+                format!("use names a file that does not exist: {name}. {}", there_are(known, language))),
             Self::ToolUnknown { name, known } => say(
-                format!("el agente no tiene la herramienta {name}. Hay: {known}"),
-                format!("the agent has no tool {name}. There are: {known}")),
+                format!("el agente no tiene la herramienta {name}. {}", there_are(known, language)),
+                format!("the agent has no tool {name}. {}", there_are(known, language))),
             Self::LookupUnknown { name, known } => say(
-                format!("el agente no tiene el lookup {name}. Hay: {known}"),
-                format!("the agent has no look-up {name}. There are: {known}")),
+                format!("el agente no tiene el lookup {name}. {}", there_are(known, language)),
+                format!("the agent has no look-up {name}. {}", there_are(known, language))),
             Self::Misfit { tool, reason } => say(
                 format!("{tool} no se puede llamar así: {reason}"),
                 format!("{tool} cannot be called like this: {reason}")),
@@ -177,13 +177,10 @@ impl Said for ToolFault {
                 say(format!("la plantilla no es válida ({message})"), format!("the template is not valid ({message})"))
             }
             Self::UnknownName { name, known } => {
-                let (name, known) = (Detail::new(name), Detail::new(if known.is_empty() { "-" } else { known }));
-                say(format!("{name} no existe aquí. Hay: {known}"), format!("{name} does not exist here. There are: {known}"))
+                let (name, rest) = (Detail::new(name), there_are(&Detail::new(known).to_string(), language));
+                say(format!("{name} no existe aquí. {rest}"), format!("{name} does not exist here. {rest}"))
             }
-            Self::Secret { name, cause } => {
-                let (name, cause) = (Detail::new(name), cause.said(language));
-                say(format!("el secreto {name} {cause}"), format!("the secret {name} {cause}"))
-            }
+            Self::Secret { name, cause } => of_secret(&Detail::new(name), *cause, language),
             Self::SecretInUrl => fixed(
                 "un secreto no puede estar en la dirección, que queda en los logs de servidores: va en headers, query o body",
                 "a secret cannot be in the address, which servers log: it goes into headers, query or body"),
@@ -223,6 +220,32 @@ impl Said for ToolFault {
                 fixed(spanish, english)
             }
         }
+    }
+}
+
+/// What is said of a secret that cannot be used.
+fn of_secret(name: &Detail, cause: SecretFault, language: Language) -> String {
+    let say = |spanish: String, english: String| match language {
+        Language::Spanish => spanish,
+        Language::English => english,
+    };
+    match cause {
+        SecretFault::Missing => say(
+            format!(
+                "falta el secreto {name}: escriba {name}=… en .env, o ponga un archivo {name} en $CREDENTIALS_DIRECTORY"
+            ),
+            format!(
+                "the secret {name} is missing: write {name}=… into .env, or put a file {name} into $CREDENTIALS_DIRECTORY"
+            ),
+        ),
+        SecretFault::Unusable => say(
+            format!("el secreto {name} debe ser una línea de hasta 8 KiB sin caracteres de control"),
+            format!("the secret {name} must be one line of at most 8 KiB without control characters"),
+        ),
+        SecretFault::OfDaemon => say(
+            format!("el secreto {name} es una variable del servicio, y ninguna herramienta puede enviarla"),
+            format!("the secret {name} is a variable of the daemon, and no tool may send it"),
+        ),
     }
 }
 
@@ -297,25 +320,5 @@ impl Said for ServerFault {
                 format!("the agent has {most} tools already"),
             ),
         }
-    }
-}
-
-impl Said for crate::tool::SecretFault {
-    fn said(&self, language: Language) -> String {
-        let (spanish, english) = match self {
-            Self::Missing => (
-                "no está en el entorno ni en $CREDENTIALS_DIRECTORY",
-                "is neither in the environment nor in $CREDENTIALS_DIRECTORY",
-            ),
-            Self::Unusable => (
-                "debe ser una línea de hasta 8 KiB sin caracteres de control",
-                "must be one line of at most 8 KiB without control characters",
-            ),
-            Self::OfDaemon => (
-                "es una variable del servicio, y ninguna herramienta puede enviarla",
-                "is a variable of the daemon, and no tool may send it",
-            ),
-        };
-        language.choose(spanish, english).to_owned()
     }
 }

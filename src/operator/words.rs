@@ -26,6 +26,16 @@ pub fn weekday(language: Language, day: Weekday) -> &'static str {
     language.choose(spanish, english)[day.num_days_from_monday() as usize]
 }
 
+/// The names that could have been written, if there are any.
+pub(crate) fn there_are(known: &str, language: Language) -> String {
+    match (language, known.is_empty()) {
+        (Language::Spanish, true) => "No hay ninguno".to_owned(),
+        (Language::Spanish, false) => format!("Hay: {known}"),
+        (Language::English, true) => "There are none".to_owned(),
+        (Language::English, false) => format!("There are: {known}"),
+    }
+}
+
 /// Anything that can stand in a sentence.
 pub(crate) trait Said {
     /// The words in this language.

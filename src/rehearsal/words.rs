@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::operator::Language;
+use crate::operator::{Language, there_are};
 use crate::units::MicroUsd;
 
 /// The words in a language.
@@ -17,6 +17,12 @@ fn list<T: Display>(names: impl IntoIterator<Item = T>) -> String {
 }
 
 impl Words {
+    /// The names that could have been given, if there are any.
+    fn there_are<T: Display>(self, known: impl IntoIterator<Item = T>) -> String {
+        let known: Vec<_> = known.into_iter().map(|name| name.to_string()).collect();
+        there_are(&known.join(", "), self.0)
+    }
+
     fn say(self, spanish: String, english: String) -> String {
         match self.0 {
             Language::Spanish => spanish,
@@ -72,19 +78,13 @@ impl Words {
     }
 
     pub(super) fn no_agent<'a>(self, name: &str, known: impl Iterator<Item = &'a Arc<str>>) -> String {
-        let known = list(known);
-        self.say(
-            format!("no hay un agente {name}. Hay: {known}"),
-            format!("there is no agent {name}. There are: {known}"),
-        )
+        let rest = self.there_are(known);
+        self.say(format!("no hay un agente {name}. {rest}"), format!("there is no agent {name}. {rest}"))
     }
 
     pub(super) fn no_tool(self, name: &str, known: Vec<&Arc<str>>) -> String {
-        let known = list(known);
-        self.say(
-            format!("no hay una herramienta {name}. Hay: {known}"),
-            format!("there is no tool {name}. There are: {known}"),
-        )
+        let rest = self.there_are(known);
+        self.say(format!("no hay una herramienta {name}. {rest}"), format!("there is no tool {name}. {rest}"))
     }
 
     pub(super) fn several_tools<'a>(self, name: &str, agents: impl Iterator<Item = &'a Arc<str>>) -> String {
@@ -171,8 +171,8 @@ impl Words {
     pub(super) fn replays(self, length: Duration) -> String {
         let seconds = length.as_secs();
         self.say(
-            format!("Dura lo que la grabación: {seconds} s. Las herramientas no se ejecutan."),
-            format!("It takes as long as the recording: {seconds} s. Tools are not carried out."),
+            format!("Dura lo que la grabación: {seconds} s. No se ejecutan herramientas ni se hacen consultas."),
+            format!("It takes as long as the recording: {seconds} s. Tools are not carried out, and look-ups are not made."),
         )
     }
 

@@ -213,7 +213,8 @@ fn the_commands_show_the_agents_their_faults_and_who_takes_a_call() {
     for line in [
         "    Numbers: 3241000752, _32410007[6-9]X",
         "    Outside its hours and on holidays, calls are taken by: recado",
-        "The files of agents are valid (2)",
+        "The files of agents are valid. Agents: 2",
+        "    Instructions: recepcion.md",
     ] {
         assert!(lines.lines().any(|known| known == line), "{line} in {lines}");
     }
@@ -231,10 +232,33 @@ fn the_commands_show_the_agents_their_faults_and_who_takes_a_call() {
     let wrong = command(folder.path(), &["check"]);
     let expected = format!(
         "✗ File of an agent {}/a.toml:2:2: unknown key: speeed. Did you mean speed?\n    2 |  speeed = 1\n      |  ^\n\
-         The files of agents are not valid: 1 faults. The daemon does not take them\n",
+         The files of agents are not valid, and the daemon does not take them. Faults: 1\n",
         folder.path().display()
     );
     assert_eq!((wrong.status.success(), text(&wrong)), (false, expected));
+}
+
+#[test]
+fn the_command_says_where_instructions_come_from_and_that_a_folder_has_no_agent() {
+    let folder = folder();
+    fs::remove_file(folder.path().join("a.md")).expect("a file");
+    let lines = text(&command(folder.path(), &["check"]));
+    for line in [
+        "    Instructions: those of the variables, because there is no a.md",
+        "    Instructions: b.md",
+        "The files of agents are valid. Agents: 5",
+    ] {
+        assert!(lines.lines().any(|known| known == line), "{line} in {lines}");
+    }
+    let above = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/agents");
+    let shown = command(&above, &["check"]);
+    let lines = text(&shown);
+    let line = format!(
+        "! There is no NAME.toml in {} (AGENTS_DIR): there is only the agent default, that of the variables",
+        above.display()
+    );
+    assert!(shown.status.success() && lines.lines().any(|known| known == line), "{lines}");
+    assert!(!lines.contains("valid") && !lines.contains("not set"), "{lines}");
 }
 
 #[test]

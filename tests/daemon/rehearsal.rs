@@ -230,6 +230,10 @@ async fn a_conversation_needs_an_agent_a_key_and_a_model_that_serves() {
     assert!(beta.code == Some(0) && beta.out.contains("Assistant: «Hola»"), "{beta:?}");
     let keyless = agents(folder.path(), &["try", "citas"], &[], "").await;
     assert!(keyless.code == Some(1) && keyless.out.contains("OPENAI_API_KEY"), "{keyless:?}");
+    assert!(keyless.out.contains("Without a key, use --fake"), "{keyless:?}");
+    let empty = tempfile::tempdir().expect("a folder");
+    let nobody = agents(empty.path(), &["try", "citas", "--fake"], &[], "").await;
+    assert!(nobody.out.contains("there is no agent citas. There are none"), "{nobody:?}");
     let model = RealtimeServer::with_script(Script::default()).expect("a model");
     let url = model.url();
     let variables = [("OPENAI_API_KEY", "sk-wrong"), ("OPENAI_REALTIME_URL", url.as_str())];
@@ -335,6 +339,7 @@ async fn the_caller_of_a_recording_talks_to_another_agent_and_no_tool_is_carried
         said.out.lines().map(|line| line.split('│').map(str::trim).collect()).collect();
     let has = |left: &str, right: &str| rows.iter().any(|row| row[..] == [left, right]);
     assert!(has("In the recording", "Now"), "{said:?}");
+    assert!(said.out.contains("Tools are not carried out, and look-ups are not made."), "{said:?}");
     assert!(has("Caller: ¿Qué hay el dos?", "Caller: ¿Qué hay el dos?"), "{said:?}");
     assert!(has("Assistant: A las nueve.", "Assistant: Hay a las nueve en punto."), "{said:?}");
     assert!(said.out.contains("Now: tools: free_slots {\"day\":\"2026-12-02\"}\n"), "{said:?}");

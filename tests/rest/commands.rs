@@ -207,7 +207,9 @@ fn what_cannot_be_done_is_said_and_fails() {
 fn another_folder_is_no_empty_one_and_a_wrong_setting_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let listed = run(folder.path(), &["list"]);
-    assert!(listed.status.success() && listed.stdout.is_empty());
+    let none = format!("There are no recordings in {}", folder.path().display());
+    let said = String::from_utf8(listed.stderr).unwrap();
+    assert!(listed.status.success() && listed.stdout.is_empty() && said.contains(&none), "{said}");
     let elsewhere = folder.path().join("recordings").display().to_string();
     for command in
         [&["list"][..], &["export"], &["purge", "--older-than", "1h"], &["purge", "--caller", "1", "--yes"]]

@@ -1,20 +1,22 @@
 //! One agent: what its file says, and the environment where the file says nothing.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::examples::{Example, examples};
 use super::file::File;
 use super::folder::{Shared, Source};
-use super::keys::{self, Overlay};
+use super::keys;
+use super::overlay::Overlay;
 use super::request::{self, Known};
 use super::secrets::Secrets;
-use super::tools;
+use super::{mcp, tools};
 use crate::agents::{Holiday, OpeningHours, Pattern};
 use crate::call::record::Keep;
 use crate::call::tools::Destination;
 use crate::config::calls;
-use crate::config::fault::Fault;
+use crate::config::fault::{Fault, place_of};
 use crate::config::reader::Reader;
 use crate::config::realtime::realtime;
 use crate::config::recordings::{kept, retention_days};
@@ -56,6 +58,8 @@ pub struct AgentConfig {
     pub after_call: Vec<Address>,
     /// The secrets of the tools, look-ups, servers and addresses, by name.
     pub secrets: BTreeMap<String, Secret>,
+    /// The name of its own file of instructions. `None`: its instructions are those of the environment.
+    pub instructions: Option<String>,
     /// What callers say, and which tool the model must then call.
     pub examples: Vec<Arc<Example>>,
     /// The variables that programs of [`Self::servers`] see and that are no secrets, by name.
@@ -119,12 +123,11 @@ pub(super) fn agent(source: &Source, shared: &[Shared], environment: Variables<'
     let mut reader = Reader::new(&variables);
     let realtime = realtime(&mut reader);
     let calls = calls::calls(&mut reader, realtime.as_ref().and_then(RealtimeConfig::callers_language));
-    let keep = kept(&mut reader);
-    let retention_days = retention_days(&mut reader);
+    let (keep, retention_days) = (kept(&mut reader), retention_days(&mut reader));
     if let (Some(realtime), Some(calls)) = (&realtime, &calls) {
         reader.remarks.extend(prices::remarks(realtime, calls));
     }
-    reader.remarks.extend(of_ended_calls(&kit, keep, environment));
+    reader.remarks.extend(of_kit(&kit, keep, environment));
     let remarks = value_faults(&mut file, &overlay, source, reader);
     let destinations = destinations(&mut file, transfers, environment);
     let (secrets, variables) = secrets.into_used();
@@ -147,6 +150,7 @@ pub(super) fn agent(source: &Source, shared: &[Shared], environment: Variables<'
             after_call: kit.after_call,
             secrets,
             variables,
+            instructions: source.instructions.as_deref().and_then(file_name),
             examples,
         })
     })();
@@ -217,7 +221,24 @@ fn value_faults(file: &mut File<'_>, overlay: &Overlay, source: &Source, reader:
     for problem in problems {
         value_fault(file, overlay, source, problem);
     }
-    remarks
+    remarks.into_iter().map(|remark| placed(remark, overlay, source)).collect()
+}
+
+/// The last part of a path.
+fn file_name(path: &Path) -> Option<String> {
+    Some(path.file_name()?.to_string_lossy().into_owned())
+}
+
+/// A remark with the place in the file that it is about, or else with the name of the agent.
+fn placed(remark: Notice, overlay: &Overlay, source: &Source) -> Notice {
+    let place = remark.variable().and_then(|variable| Some((keys::key(variable)?, overlay.place(variable)?)));
+    match place {
+        Some((key, span)) => Notice::AgentFileRemark {
+            place: place_of(&source.path, &source.text, &span),
+            remark: Box::new(remark.about(key)),
+        },
+        None => Notice::AgentRemark { agent: source.name.to_string(), remark: Box::new(remark) },
+    }
 }
 
 /// Turns a problem of a variable into a fault of the file, if the file sets the variable. All other problems are reported
@@ -255,6 +276,11 @@ fn destinations(
         }
     }
     Some(chosen)
+}
+
+/// What an operator should know about what the agent can do beside talking.
+fn of_kit(kit: &tools::Kit, keep: Option<Keep>, environment: Variables<'_>) -> Vec<Notice> {
+    [of_ended_calls(kit, keep, environment), mcp::remarks(&kit.servers, environment)].concat()
 }
 
 /// What an operator should know about what happens after calls: words wait for addresses without encryption although recordings are

@@ -6,6 +6,7 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::keys;
 use crate::config::fault::Fault;
 use crate::operator::{AgentFault, Detail, SectionFault, ValueKind};
 use crate::tool::Flaw;
@@ -156,10 +157,25 @@ impl<'a> File<'a> {
                     let file = Self { path, text, table, place, known, faults };
                     named.push((name.into_inner().into_owned(), at, file));
                 }
-                _ => self.fault(place, AgentFault::Kind { key, wanted: ValueKind::Table }),
+                _ => self.no_table(key, name.get_ref(), &at, place),
             }
         }
         named
+    }
+
+    /// Records that a member of the table of a key is no table. A key of the agent came there by its place in the file.
+    pub(super) fn no_table(
+        &mut self,
+        key: &'static str,
+        member: &str,
+        name: &Range<usize>,
+        value: Range<usize>,
+    ) {
+        if keys::is_value(member) {
+            self.fault(name.clone(), AgentFault::KeyOfAgent { key: Detail::new(member) });
+        } else {
+            self.fault(value, AgentFault::Kind { key, wanted: ValueKind::Table });
+        }
     }
 
     /// The members of the table, each with its name, the place of it, and its value.
@@ -196,8 +212,12 @@ impl<'a> File<'a> {
             .map(|key| (key.span(), key.get_ref().clone().into_owned()))
             .collect();
         for (span, key) in unknown {
-            let meant = nearest(&key);
-            self.fault(span, AgentFault::UnknownKey { key: Detail::new(&key), meant });
+            let what = match nearest(&key) {
+                // In the table of the agent itself, such a key is known.
+                _ if keys::is_value(&key) => AgentFault::KeyOfAgent { key: Detail::new(&key) },
+                meant => AgentFault::UnknownKey { key: Detail::new(&key), meant },
+            };
+            self.fault(span, what);
         }
     }
 }

@@ -1,10 +1,5 @@
 //! The keys of an agent's file that set a variable of the environment for this agent.
 
-use std::collections::HashMap;
-use std::ops::Range;
-
-use super::file::File;
-
 /// Each key with its variable.
 pub(super) const KEYS: &[(&str, &str)] = &[
     ("model", "OPENAI_REALTIME_MODEL"),
@@ -44,64 +39,29 @@ pub(super) const KEYS: &[(&str, &str)] = &[
     ("retention_days", "RECORDING_RETENTION_DAYS"),
 ];
 
-/// The keys without a variable.
-pub(super) const OTHERS: [&str; 12] = [
-    "numbers",
-    "hours",
-    "holidays",
-    "closed",
-    "transfers",
-    "use",
-    "tool",
-    "lookup",
-    "mcp",
-    "example",
-    "after_call",
-    "report",
-];
+/// The values without a variable.
+const VALUES: [&str; 6] = ["numbers", "hours", "holidays", "closed", "transfers", "use"];
+/// The sections, which stand below all values.
+const SECTIONS: [&str; 6] = ["tool", "lookup", "mcp", "example", "after_call", "report"];
 
 /// The number of edits between similar keys. Two cover transposed, missing and wrong letters. A larger value would find keys
 /// similar that are both right; a smaller one would miss typos.
 const MAX_EDITS: usize = 2;
-
-/// The variables that a file sets.
-#[derive(Default)]
-pub(super) struct Overlay {
-    values: HashMap<&'static str, (Range<usize>, String)>,
-}
-
-impl Overlay {
-    /// Takes the keys that set variables out of the file.
-    pub(super) fn take(file: &mut File<'_>) -> Self {
-        let mut values = HashMap::new();
-        for (key, variable) in KEYS {
-            if let Some(value) = file.scalar(key) {
-                values.insert(*variable, value);
-            }
-        }
-        Self { values }
-    }
-
-    /// The value of a variable, if the file sets it.
-    pub(super) fn value(&self, variable: &str) -> Option<&str> {
-        self.values.get(variable).map(|(_, text)| &**text)
-    }
-
-    /// Where the file sets a variable.
-    pub(super) fn place(&self, variable: &str) -> Option<Range<usize>> {
-        self.values.get(variable).map(|(span, _)| span.clone())
-    }
-}
 
 /// The key of a variable.
 pub(super) fn key(variable: &str) -> Option<&'static str> {
     KEYS.iter().find(|(_, known)| *known == variable).map(|(key, _)| *key)
 }
 
+/// Whether an agent has a value of this name, which stands above all sections of its file.
+pub(super) fn is_value(found: &str) -> bool {
+    KEYS.iter().map(|(key, _)| *key).chain(VALUES).any(|key| key == found)
+}
+
 /// The key that was probably meant. The name of a variable stands for its key.
 pub(super) fn nearest(found: &str) -> Option<&'static str> {
     let variable = KEYS.iter().find(|(_, variable)| variable.eq_ignore_ascii_case(found));
-    let keys = KEYS.iter().map(|(key, _)| *key).chain(OTHERS);
+    let keys = KEYS.iter().map(|(key, _)| *key).chain(VALUES).chain(SECTIONS);
     variable.map(|(key, _)| *key).or_else(|| similar(found, keys))
 }
 

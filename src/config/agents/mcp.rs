@@ -2,13 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
 
 use super::file::File;
 use super::keys;
 use super::request::{self, Known};
 use super::secrets::Secrets;
 use super::values::{flag, seconds, word};
-use crate::operator::{Detail, SectionFault};
+use crate::config::Variables;
+use crate::operator::{Detail, Notice, SectionFault};
 use crate::tool::{
     Access, Confirm, DESCRIPTION_CHARS, Effect, Flaw, McpServer, Node, Pattern, Request, Set, Target,
     Template, ToolFault, header_name,
@@ -31,6 +34,9 @@ const RESERVED: [&str; 7] = [
 ];
 /// The method of all requests. It stands before an address where both are read together.
 const METHOD: &str = "POST ";
+
+/// Where the system looks for a program whose environment has no `PATH` (execvp(3)).
+const PROGRAMS: &str = "/bin:/usr/bin";
 
 /// Reads a server. `lookups` are the names of the agent's look-ups. `None`: a fault was recorded.
 pub(super) fn server(file: &mut File<'_>, lookups: &[String], secrets: &Secrets<'_>) -> Option<McpServer> {
@@ -143,6 +149,30 @@ fn by_command(
         return None;
     };
     Some(Access::Command { program, arguments: command.collect(), variables })
+}
+
+/// What an operator should know about the programs of servers: those that cannot be started now.
+pub(super) fn remarks(servers: &[Arc<McpServer>], environment: Variables<'_>) -> Vec<Notice> {
+    let missing = |server: &Arc<McpServer>| {
+        let Access::Command { program, variables, .. } = &server.access else { return None };
+        let path = environment("PATH").filter(|_| variables.iter().any(|name| name == "PATH"));
+        let is_there = is_program(program, path.as_deref().unwrap_or(PROGRAMS));
+        let (server, program) = (server.name.to_string(), Detail::new(program));
+        (!is_there).then_some(Notice::AgentProgramMissing { server, program })
+    };
+    servers.iter().filter_map(missing).collect()
+}
+
+/// Whether the system would find something that can be run: at this path, or by this name in these folders.
+fn is_program(program: &str, folders: &str) -> bool {
+    let is_executable = |path: &Path| {
+        let is_file = path.metadata().is_ok_and(|metadata| metadata.is_file());
+        is_file && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
+    };
+    if program.contains('/') {
+        return is_executable(Path::new(program));
+    }
+    folders.split(':').any(|folder| is_executable(&Path::new(folder).join(program)))
 }
 
 /// Reads the tools that are offered.

@@ -14,7 +14,8 @@
 //! |---|---|
 //! | `folder` | which files of the folder belong to which agent, and the hash of their contents |
 //! | `file` | one file: values with their positions, and unknown keys |
-//! | `keys` | the keys that set variables |
+//! | `keys` | the keys that an agent can have |
+//! | `overlay` | the variables that the keys set |
 //! | `agent` | one agent |
 //! | `tools`, `request`, `secrets` | its tools and look-ups, their requests with the templates in them, and the secrets that they send |
 //! | `examples` | what callers say, and which tool the model must then call |
@@ -30,6 +31,7 @@ mod file;
 mod folder;
 mod keys;
 mod mcp;
+mod overlay;
 mod request;
 mod secrets;
 mod together;
@@ -50,8 +52,9 @@ use super::Variables;
 use super::fault::Fault;
 use super::reader::Reader;
 use crate::agents::Roster;
-use crate::operator::{Allowed, Detail, Notice};
+use crate::operator::{AgentFault, Allowed, Notice};
 use crate::recordings::retention::OfAgents;
+use crate::tool::ToolFault;
 use crate::webhook::Addresses;
 
 /// The agents of `AGENTS_DIR`. Without this variable there are none: the environment describes the only agent.
@@ -91,7 +94,7 @@ pub(super) fn agents(reader: &mut Reader<'_>, variables: Variables<'_>) -> Optio
             is_valid.then_some(agents)
         }
         Err(error) => {
-            reader.invalid(name, &path, Allowed::Folder { cause: Detail::new(error) });
+            reader.invalid(name, &path, Allowed::Folder { cause: crate::config::file::cause(&path, error) });
             None
         }
     }
@@ -106,12 +109,7 @@ fn read(folder: &Path, variables: Variables<'_>) -> std::io::Result<Read> {
         let agent::Found { agent, used, faults: of_agent, remarks: of_values } =
             agent::agent(&source, &shared, variables);
         all_used.extend(used);
-        remarks.extend(
-            of_values.into_iter().map(|remark| Notice::AgentRemark {
-                agent: source.name.to_string(),
-                remark: Box::new(remark),
-            }),
-        );
+        remarks.extend(of_values);
         // An agent with faults still counts where others are compared with it.
         found.push((source, agent));
         // A fault in a file that several agents use is found with each of them.
@@ -121,13 +119,39 @@ fn read(folder: &Path, variables: Variables<'_>) -> std::io::Result<Read> {
             }
         }
     }
-    let unused = shared.iter().filter(|shared| !all_used.contains(&shared.name));
+    if found.is_empty() && faults.is_empty() {
+        let path = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+        remarks.push(Notice::AgentsNone { path: path.display().to_string() });
+    }
+    // What a file uses that cannot be read as a whole is not known.
+    let is_known = !faults.iter().any(hides_uses);
+    let unused = shared.iter().filter(|shared| is_known && !all_used.contains(&shared.name));
     remarks.extend(unused.map(|shared| Notice::AgentToolsUnused { path: shared.path.display().to_string() }));
     let (roster, of_all) = together::roster(&found);
     faults.extend(of_all);
     faults.sort_by(|first, second| first.order().cmp(&second.order()));
+    once_per_secret(&mut faults);
     let all = found.into_iter().filter_map(|(_, agent)| agent.config).collect();
     Ok(Read { agents: Agents { all, roster }, faults, remarks })
+}
+
+/// Whether a fault hides which files an agent uses.
+fn hides_uses(fault: &Fault) -> bool {
+    matches!(
+        fault.what,
+        AgentFault::Syntax { .. } | AgentFault::Unreadable { .. } | AgentFault::Kind { key: "use", .. }
+    )
+}
+
+/// Leaves each secret that cannot be used once in each file: it has one remedy, however many templates name it.
+fn once_per_secret(faults: &mut Vec<Fault>) {
+    let mut named = BTreeSet::new();
+    faults.retain(|fault| match &fault.what {
+        AgentFault::Tool { fault: ToolFault::Secret { name, .. } } => {
+            named.insert((fault.path.clone(), name.clone()))
+        }
+        _ => true,
+    });
 }
 
 impl Agents {

@@ -89,7 +89,7 @@ pub(super) fn used<'a>(file: &mut File<'_>, all: &'a [Shared]) -> Vec<&'a Shared
             Some(shared) => used.push(shared),
             None => {
                 let known: Vec<_> = all.iter().map(|shared| shared.name.as_str()).collect();
-                let known = if known.is_empty() { "-".to_owned() } else { known.join(", ") };
+                let known = known.join(", ");
                 file.fault(place, SectionFault::UseUnknown { name: Detail::new(&name), known }.into());
             }
         }
@@ -315,7 +315,7 @@ fn properties(
     for (name, place, value) in members(table) {
         let span = value.span();
         let Value::Object(mut property) = json(value.get_ref()) else {
-            file.fault(span, AgentFault::Kind { key, wanted: ValueKind::Table });
+            file.no_table(key, &name, &place, span);
             continue;
         };
         if let Err(fault) = parameter_name(&name) {

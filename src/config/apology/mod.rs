@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::file;
 use super::reader::{Reader, is_none};
 use crate::media::frame::BYTES_PER_MS;
-use crate::operator::{Allowed, Detail};
+use crate::operator::Allowed;
 
 /// "Lo sentimos. En este momento, nuestro asistente no está disponible." `sim/speech/make` made this clip and
 /// [`ENGLISH`].
@@ -42,7 +42,7 @@ pub(super) fn apology(reader: &mut Reader<'_>, language: Option<&str>) -> Option
     }
     let most = MAX_SECONDS * 1_000 * BYTES_PER_MS;
     let allowed = match file::read(&path, most as u64) {
-        Err(error) => Allowed::AudioFile { cause: Detail::new(error) },
+        Err(error) => Allowed::AudioFile { cause: file::cause(&path, error) },
         Ok(clip) if !(MIN_MS * BYTES_PER_MS..=most).contains(&clip.len()) || !may_be_ulaw(&clip) => {
             Allowed::AudioFileSize { seconds: MAX_SECONDS }
         }

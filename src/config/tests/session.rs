@@ -27,7 +27,7 @@ fn a_retired_model_is_replaced_and_said() {
     assert_eq!(
         at_openai.remarks[0].line(Language::Spanish),
         "OpenAI ha retirado el modelo gpt-4o-realtime-preview-2024-12-17: se usa gpt-realtime-2.1. \
-         Actualice OPENAI_REALTIME_MODEL en .env"
+         Actualice OPENAI_REALTIME_MODEL"
     );
     let elsewhere =
         config(&[("OPENAI_REALTIME_MODEL", old), ("OPENAI_REALTIME_URL", "wss://10.0.0.5/v1")]).unwrap();

@@ -11,6 +11,18 @@ macro_rules! of_agents {
     AgentRemark { agent: String, remark: Box<Notice> } => Warn,
         "Agente {agent}: {remark}",
         "Agent {agent}: {remark}";
+    /// What an operator should know about a value in the file of an agent; `place` is the path with line and column.
+    AgentFileRemark { place: String, remark: Box<Notice> } => Warn,
+        "Archivo de agente {place}: {remark}",
+        "File of an agent {place}: {remark}";
+    /// No file in the folder describes an agent.
+    AgentsNone { path: String } => Warn,
+        "No hay ningún NOMBRE.toml en {path} (AGENTS_DIR): solo hay el agente default, el de las variables",
+        "There is no NAME.toml in {path} (AGENTS_DIR): there is only the agent default, that of the variables";
+    /// A server is a program that cannot be started now.
+    AgentProgramMissing { server: String, program: Detail } => Warn,
+        "El programa {program} del servidor MCP {server} no existe, o no se puede ejecutar",
+        "The program {program} of the MCP server {server} does not exist, or cannot be executed";
     /// There are instructions in the folder of the agents that belong to no agent.
     AgentInstructionsUnused { path: String } => Warn,
         "{path} no se usa: no hay un archivo .toml con el mismo nombre",
@@ -138,12 +150,20 @@ macro_rules! of_agents {
     // ── `agents check` ───────────────────────────────────────────────────────────────────────────────────
     /// There is no folder of agents.
     AgentsAbsent => Info,
-        "AGENTS_DIR está vacía: solo hay el agente default, el de las variables",
-        "AGENTS_DIR is empty: there is only the agent default, that of the variables";
+        "AGENTS_DIR no está definida: solo hay el agente default, el de las variables",
+        "AGENTS_DIR is not set: there is only the agent default, that of the variables";
     /// An agent, in one line.
     AgentListed { name: String, version: String, model: String, voice: String, tokens: usize } => Info,
         "{name} - Versión: {version} - Modelo: {model} - Voz: {voice} - Instrucciones y herramientas: unos {tokens} tokens",
         "{name} - Version: {version} - Model: {model} - Voice: {voice} - Instructions and tools: about {tokens} tokens";
+    /// The agent above has instructions of its own.
+    AgentInstructions { file: String } => Info,
+        "    Instrucciones: {file}",
+        "    Instructions: {file}";
+    /// The agent above has the instructions of the variables.
+    AgentWithoutInstructions { name: String } => Info,
+        "    Instrucciones: las de las variables, porque no hay un {name}.md",
+        "    Instructions: those of the variables, because there is no {name}.md";
     /// A tool of the agent above. `confirm` is empty, or says who has to agree.
     AgentTool { name: String, effect: &'static str, confirm: &'static str, origin: String } => Info,
         "    Herramienta {name}: effect={effect}{confirm} - {origin}",
@@ -178,12 +198,26 @@ macro_rules! of_agents {
         "    Outside its hours and on holidays, calls are taken by: {instead}";
     /// All files are valid.
     AgentsValid { agents: usize } => Info,
-        "Los archivos de agentes son válidos ({agents})",
-        "The files of agents are valid ({agents})";
+        "Los archivos de agentes son válidos. Agentes: {agents}",
+        "The files of agents are valid. Agents: {agents}";
     /// Some files are not.
     AgentsInvalid { faults: usize } => Error,
-        "Los archivos de agentes no son válidos: {faults} errores. El servicio no los toma",
-        "The files of agents are not valid: {faults} faults. The daemon does not take them";
+        "Los archivos de agentes no son válidos, y el servicio no los toma. Errores: {faults}",
+        "The files of agents are not valid, and the daemon does not take them. Faults: {faults}";
+
+    // ── trying agents ────────────────────────────────────────────────────────────────────────────────────
+    /// A command needs a key that nobody has set.
+    AgentKeyMissing => Info,
+        "Sin clave se puede probar con --fake: un modelo simulado, que no cuesta nada",
+        "Without a key, use --fake: a simulated model, which costs nothing";
+    /// Another program has the port of the clinic in the examples.
+    ClinicPortTaken { port: u16 } => Error,
+        "El puerto {port} está en uso (¿otro demo --clinic?): use --clinic=PUERTO, y ese puerto en los archivos del agente",
+        "The port {port} is in use (another demo --clinic?): use --clinic=PORT, and that port in the files of the agent";
+    /// The clinic in the examples cannot listen on this port.
+    ClinicUnopened { port: u16, cause: Detail } => Error,
+        "No se puede abrir el puerto {port} ({cause}): use otro con --clinic=PUERTO",
+        "The port {port} cannot be opened ({cause}): use another one, with --clinic=PORT";
 
     // ── `agents webhooks` ────────────────────────────────────────────────────────────────────────────────
     /// A message that waits for its next attempt; `to` is the agent and the address.

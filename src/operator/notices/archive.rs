@@ -116,6 +116,10 @@ macro_rules! of_the_archive {
     RecordingsExported { recordings: usize, folder: String } => Info,
         "Grabaciones exportadas a {folder}: {recordings}",
         "Recordings exported to {folder}: {recordings}";
+    /// `recordings list` has nothing to list.
+    RecordingsNone { path: String } => Info,
+        "No hay grabaciones en {path}",
+        "There are no recordings in {path}";
     /// What `recordings purge` deleted.
     RecordingsPurged { recordings: usize, rows: usize } => Info,
         "Grabaciones eliminadas: {recordings} - Filas del registro de llamadas cuyos números se borraron: {rows}",

@@ -110,9 +110,9 @@ macro_rules! of_the_daemon {
         "MAX_CALLS={max_calls} admite más llamadas que las {carried} para las que RTP_PORTS={first}-{last} tiene puertos pares: amplíe RTP_PORTS o baje MAX_CALLS",
         "MAX_CALLS={max_calls} allows more calls than the {carried} for which RTP_PORTS={first}-{last} has even ports: widen RTP_PORTS or lower MAX_CALLS";
     /// OpenAI has no such `voice`, as far as we know.
-    VoiceUnknown { voice: Detail, known: String } => Warn,
-        "OPENAI_VOICE={voice} no es una voz conocida de OpenAI, que puede rechazar la sesión. Voces conocidas: {known}",
-        "OPENAI_VOICE={voice} is not a known voice of OpenAI, which may refuse the session. Known voices: {known}";
+    VoiceUnknown { variable: &'static str, voice: Detail, known: String } => Warn,
+        "{variable}={voice} no es una voz conocida de OpenAI, que puede rechazar la sesión. Voces conocidas: {known}",
+        "{variable}={voice} is not a known voice of OpenAI, which may refuse the session. Known voices: {known}";
     /// A setting that `model` does not know is not sent.
     SettingIgnored { variable: &'static str, model: String } => Warn,
         "{variable} no se aplica: el modelo {model} no lo admite",
@@ -127,8 +127,8 @@ macro_rules! of_the_daemon {
         "{variable} points to another machine without encryption: anybody with access to that network can read keys, passwords and conversations. Use {remedy}, or a tunnel";
     /// The configured model no longer exists; the daemon uses `replacement`.
     ModelRetired { variable: &'static str, model: String, replacement: &'static str } => Warn,
-        "OpenAI ha retirado el modelo {model}: se usa {replacement}. Actualice {variable} en .env",
-        "OpenAI has retired the model {model}: {replacement} is used instead. Update {variable} in .env";
+        "OpenAI ha retirado el modelo {model}: se usa {replacement}. Actualice {variable}",
+        "OpenAI has retired the model {model}: {replacement} is used instead. Update {variable}";
     /// The configured model is shut down on `date` (YYYY-MM-DD).
     ModelShutdown { variable: &'static str, model: String, date: &'static str, replacement: &'static str } => Warn,
         "OpenAI apaga el modelo {model} el {date}: cambie {variable} a {replacement} antes de esa fecha",

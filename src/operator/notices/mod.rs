@@ -63,6 +63,40 @@ impl Notice {
         self.texts(language).0
     }
 
+    /// The variable whose value it is about, if it is one that the file of an agent can set too.
+    #[must_use]
+    pub const fn variable(&self) -> Option<&'static str> {
+        match self {
+            Self::VoiceUnknown { variable, .. }
+            | Self::SettingIgnored { variable, .. }
+            | Self::PriceUnknown { variable, .. }
+            | Self::ModelRetired { variable, .. }
+            | Self::ModelShutdown { variable, .. } => Some(variable),
+            Self::BetaRefused => Some("OPENAI_REALTIME_DIALECT"),
+            _ => None,
+        }
+    }
+
+    /// The same about the key of an agent's file that sets the variable.
+    #[must_use]
+    pub const fn about(mut self, key: &'static str) -> Self {
+        if let Self::VoiceUnknown { variable, .. }
+        | Self::SettingIgnored { variable, .. }
+        | Self::PriceUnknown { variable, .. }
+        | Self::ModelRetired { variable, .. }
+        | Self::ModelShutdown { variable, .. } = &mut self
+        {
+            *variable = key;
+        }
+        self
+    }
+
+    /// Whether it says that this variable is required and missing.
+    #[must_use]
+    pub fn names_missing(&self, variable: &str) -> bool {
+        matches!(self, Self::EnvironmentIncomplete { missing } if missing.contains(&variable))
+    }
+
     /// Whether it tells of a session that was not to be had, or failed: in an outage every call that tries would say so.
     #[must_use]
     pub const fn tells_of_a_failing_session(&self) -> bool {

@@ -72,7 +72,7 @@ url = "https://example.com/3"
         "a.toml:11:10: the secret PLAIN must be whsec_ and 24 to 64 bytes in Base64. A new one: echo whsec_$(openssl rand -base64 32)",
         "a.toml:12:9: words must be true or false",
         "a.toml:13:1: url is missing",
-        "a.toml:14:10: the secret NOWHERE is neither in the environment nor in $CREDENTIALS_DIRECTORY",
+        "a.toml:14:10: the secret NOWHERE is missing: write NOWHERE=… into .env, or put a file NOWHERE into $CREDENTIALS_DIRECTORY",
         "a.toml:19:7: the agent already has an address https://example.com: give each of them a name of its own",
         "a.toml:21:1: secret is missing",
         "a.toml:22:7: the agent already has an address https://example.com: give each of them a name of its own",

@@ -94,7 +94,9 @@ fn of_access() -> Rows {
         (command("headers = { A = \"x\" }"), &["5:11: headers and command exclude each other"]),
         (
             command("env = [\"NADA\", \"PATH\"]"),
-            &["5:8: the secret NADA is neither in the environment nor in $CREDENTIALS_DIRECTORY"],
+            &[
+                "5:8: the secret NADA is missing: write NADA=… into .env, or put a file NADA into $CREDENTIALS_DIRECTORY",
+            ],
         ),
         (
             command("env = [\"OPENAI_API_KEY\"]"),
@@ -143,7 +145,7 @@ fn of_tools() -> Rows {
         (with("[mcp.fixed]\nclose = { a = 1 }"), &["6:1: close is not in tools"]),
         (
             with("[mcp.fixed]\nopen = { a = \"{{ lookup.x }}\" }"),
-            &["6:18: lookup.x does not exist here. There are: -"],
+            &["6:18: lookup.x does not exist here. There are none"],
         ),
         (
             with("[mcp.fixed]\nopen = { a = \"{{ args.x }}\" }"),

@@ -2,6 +2,7 @@
 
 mod after_call;
 mod examples;
+mod hints;
 mod mcp;
 mod tools;
 
@@ -187,7 +188,7 @@ fn a_fault_of_the_environment_is_said_once() {
     );
     let said: Vec<_> = config.unwrap().remarks.iter().map(|remark| remark.line(Language::English)).collect();
     assert_eq!(said.iter().filter(|line| line.contains("otra")).count(), 1, "{said:?}");
-    assert!(said.iter().any(|line| line.starts_with("Agent b: ") && line.contains("nadie")), "{said:?}");
+    assert!(said.iter().any(|line| line.contains("b.toml:1:9: voice=nadie")), "{said:?}");
 }
 
 #[test]
@@ -208,6 +209,9 @@ fn a_folder_that_cannot_be_read_is_a_problem_and_no_folder_is_none() {
         said[0].starts_with("Invalid value in AGENTS_DIR: \"/nowhere/agents\". Allowed: a folder"),
         "{said:?}"
     );
+    let said = load(&[], &[("AGENTS_DIR", "nowhere/agents")], Language::English).unwrap_err();
+    let full = std::env::current_dir().unwrap().join("nowhere/agents");
+    assert!(said[0].contains(&format!("({}: No such file", full.display())), "{said:?}");
     assert_eq!(load(&[], &[("AGENTS_DIR", "")], Language::English).unwrap().agents, Agents::default());
     assert_eq!(load(&[], &[], Language::English).unwrap().agents, Agents::default(), "an empty folder");
 }

@@ -185,7 +185,7 @@ const OF_REQUESTS: Rows = &[
     ),
     (
         "request = \"GET https://h.example/{{ args.day }}\"",
-        &["4:37: args.day does not exist here. There are: -"],
+        &["4:37: args.day does not exist here. There are none"],
     ),
     (
         "request = \"GET https://h.example/{{ secret.CRM_TOKEN }}\"",
@@ -208,13 +208,13 @@ const OF_REQUESTS: Rows = &[
 const OF_TEMPLATES: Rows = &[
     (
         "body = '''\n{{ call.caller }}\n  {{ lookup.x }}'''",
-        &["7:6: lookup.x does not exist here. There are: -"],
+        &["7:6: lookup.x does not exist here. There are none"],
     ),
     (
         "body = \"{{ secret.NADA }} {{ secret.EMPTY }} {{ secret.LINES }}\"",
         &[
-            "5:12: the secret NADA is neither in the environment nor in $CREDENTIALS_DIRECTORY",
-            "5:30: the secret EMPTY is neither in the environment nor in $CREDENTIALS_DIRECTORY",
+            "5:12: the secret NADA is missing: write NADA=… into .env, or put a file NADA into $CREDENTIALS_DIRECTORY",
+            "5:30: the secret EMPTY is missing: write EMPTY=… into .env, or put a file EMPTY into $CREDENTIALS_DIRECTORY",
             "5:49: the secret LINES must be one line of at most 8 KiB without control characters",
         ],
     ),
@@ -293,7 +293,7 @@ fn names_are_unique_and_look_ups_exist() {
     let said = load(&files, SECRETS, Language::English).unwrap_err();
     let expected = [
         "_crm.toml:10:8: the agent a already has book",
-        "_extra.toml:1:1: unknown key: greeting",
+        "_extra.toml:1:1: greeting is a key of the agent: it belongs into the agent's file, above the first [section]",
         "_extra.toml:2:1: unknown key: tools. Did you mean tool?",
         "_extra.toml:3:1: description is missing",
         "_extra.toml:3:1: request is missing",
