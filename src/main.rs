@@ -108,7 +108,13 @@ fn show_clinic(port: u16) -> ExitCode {
     let language = Config::load().map_or_else(|error| error.language, |config| config.log.language);
     match run(|stop| demo::run_clinic(language, port, stop)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => failed(&error, language, ExitCode::FAILURE),
+        Err(error) => match error.downcast_ref::<demo::Unopened>() {
+            Some(unopened) => {
+                logging::say_without_log(language, None, &[unopened.notice()]);
+                ExitCode::FAILURE
+            }
+            None => failed(&error, language, ExitCode::FAILURE),
+        },
     }
 }
 

@@ -42,6 +42,7 @@ use crate::sim::asterisk::{CallState, CallerId, IncomingCall, Settings};
 use crate::sim::caller::Caller;
 use crate::sim::live::asterisk::loopback_address;
 use crate::sim::live::{AsteriskServer, RealtimeServer};
+pub use clinic::Unopened;
 use clinic::{Clinic, Line};
 use ladder::Pen;
 use story::Story;
@@ -305,13 +306,15 @@ impl Stage {
         let text = match self.pen.language {
             Language::Spanish => format!(
                 "Demostración: el servicio real entre un Asterisk y un OpenAI simulados, todo en este equipo.\n\
-                 Asterisk: {rtp} - OpenAI: {} - Log: {log} - Ctrl-C termina.\n\
+                 Los costos que se ven son inventados: no se gasta dinero. Ctrl-C termina.\n\
+                 Asterisk: {rtp} - OpenAI: {} - Log: {log}\n\
                  Panel: http://{page}/ (en vivo mientras dura la demostración)",
                 self.openai.url()
             ),
             Language::English => format!(
                 "Demonstration: the real daemon between a simulated Asterisk and a simulated OpenAI, all on this machine.\n\
-                 Asterisk: {rtp} - OpenAI: {} - Log: {log} - Ctrl-C ends it.\n\
+                 The costs that are shown are made up: no money is spent. Ctrl-C ends it.\n\
+                 Asterisk: {rtp} - OpenAI: {} - Log: {log}\n\
                  Dashboard: http://{page}/ (live while the demonstration runs)",
                 self.openai.url()
             ),

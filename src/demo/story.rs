@@ -23,6 +23,8 @@ const LOUD: u32 = 300;
 /// between turns. A larger value joins turns; a smaller value splits sentences.
 pub(super) const BETWEEN_WORDS: Duration = Duration::from_millis(500);
 const FRAME: Duration = Duration::from_millis(20);
+/// The channel that the daemon asks to remove, to see whether Asterisk lets it.
+const PROBED: &str = "/oic-probe";
 
 /// A period of speech without a long pause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,7 +129,13 @@ impl Story {
         // The screen already shows time, level and call.
         let text = line.splitn(3, " - ").last().unwrap_or(line);
         let text = text.split_once("] ").filter(|_| text.starts_with('[')).map_or(text, |(_, text)| text);
-        self.row(at, Kind::Log(text.trim_end().to_owned()));
+        let mut text = text.trim_end().to_owned();
+        if text.contains(self.language.choose(" - Costo: ", " - Cost: ")) {
+            text.push_str(
+                self.language.choose(" – inventado: no se gastó dinero", " – made up: no money was spent"),
+            );
+        }
+        self.row(at, Kind::Log(text));
     }
 
     /// Adds a frame that the caller said.
@@ -154,6 +162,13 @@ impl Story {
             What::Request { method, path, query } => {
                 let name = request_name(path, query);
                 self.step(at, Lane::Daemon, Lane::Asterisk, &format!("{method} {name} {}", seen.status));
+                if path.ends_with(PROBED) {
+                    let text = self.language.choose(
+                        "el servicio prueba si ARI lo deja escribir: ese canal no existe, y 404 es la respuesta correcta",
+                        "the daemon tries whether ARI lets it write: there is no such channel, and 404 is the right answer",
+                    );
+                    self.row(at, Kind::Remark(text.to_owned()));
+                }
             }
             What::Event(json) => self.event(at, json),
             What::Calling(_) => {
@@ -218,7 +233,15 @@ impl Story {
                 format!("item.truncate audio_end_ms={ms}")
             }
             "conversation.item.create" if json["item"]["type"] == "function_call_output" => {
-                format!("function_call_output {}", outcome(&json["item"]["output"]))
+                let outcome = outcome(&json["item"]["output"]);
+                if outcome == "ask_first" {
+                    let text = self.language.choose(
+                        "no se reserva todavía: falta el sí del llamante, así que el asistente tiene que preguntar",
+                        "nothing is booked yet: the caller has not agreed, so the assistant has to ask",
+                    );
+                    self.row(at, Kind::Remark(text.to_owned()));
+                }
+                format!("function_call_output {outcome}")
             }
             other => other.to_owned(),
         };
@@ -373,5 +396,33 @@ mod tests {
         story.log(now, "2026-11-20 14:30:25,123 - INFO - [1795.12] Codec detectado: ulaw - x\n");
         let rows = story.take(now, Duration::ZERO);
         assert!(matches!(&rows[0].kind, Kind::Log(text) if text == "Codec detectado: ulaw - x"), "{rows:?}");
+    }
+
+    #[test]
+    fn what_a_reader_may_take_for_an_error_or_a_bill_is_explained() {
+        let mut story = Story::new(Language::English);
+        let now = crate::clock::now();
+        story.log(
+            now,
+            "2026-11-20 14:30:25,123 - INFO - [1795.12] Used by the call - Out: 3 - Cost: 0.0877 USD\n",
+        );
+        let path = "/channels/oic-probe".to_owned();
+        let what = What::Request { method: "DELETE".into(), path, query: Vec::new() };
+        story.asterisk(&Seen { at: now, status: 404, what });
+        let output = serde_json::json!({"ok": false, "error": "ask_first"}).to_string();
+        let item = serde_json::json!({"type": "function_call_output", "output": output});
+        let text = serde_json::json!({"type": "conversation.item.create", "item": item}).to_string();
+        story.openai(&Said { at: now, by_client: true, text });
+        let rows = story.take(now, Duration::ZERO);
+        let remarks: Vec<_> = rows
+            .iter()
+            .filter_map(|row| match &row.kind {
+                Kind::Remark(text) | Kind::Log(text) => Some(text.as_str()),
+                _ => None,
+            })
+            .collect();
+        let [cost, probe, refused] = remarks[..] else { panic!("{remarks:?}") };
+        assert!(cost.ends_with("0.0877 USD – made up: no money was spent"), "{cost}");
+        assert!(probe.contains("404 is the right answer") && refused.contains("the caller has not agreed"));
     }
 }

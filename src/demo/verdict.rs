@@ -156,15 +156,18 @@ fn booking(evidence: &Evidence, language: Language) -> Check {
 
 /// Whether the strict server complained, whether anything is left in Asterisk, and whether the caller finished.
 fn nothing_wrong(evidence: &Evidence, language: Language) -> [Check; 3] {
-    let faults = evidence.violations.join("; ");
-    let left = evidence.left.join(", ");
+    let listed =
+        |all: &[String]| if all.is_empty() { String::new() } else { format!(": {}", all.join("; ")) };
+    let (faults, left) = (listed(&evidence.violations), listed(&evidence.left));
     let (server, asterisk) = match language {
-        Language::Spanish => {
-            (format!("servidor estricto: sin faltas {faults}"), format!("no queda nada en Asterisk {left}"))
-        }
-        Language::English => {
-            (format!("strict server: no violation {faults}"), format!("nothing is left in Asterisk {left}"))
-        }
+        Language::Spanish => (
+            format!("el OpenAI simulado, que es estricto, no halló errores en lo que recibió{faults}"),
+            format!("no queda nada en Asterisk{left}"),
+        ),
+        Language::English => (
+            format!("the simulated OpenAI, which is strict, found no error in what it got{faults}"),
+            format!("nothing is left in Asterisk{left}"),
+        ),
     };
     let caller =
         language.choose("el llamante llegó al final y colgó", "the caller came to the end and hung up");

@@ -27,7 +27,9 @@ fn it_shows_a_call_judges_it_and_leaves_a_recording() {
     let (shown, code) = demo("en", folder.path());
     assert_eq!(code, Some(0), "{shown}");
     let steps = [
+        "no money is spent",
         "Dashboard: http://127.0.0.1:",
+        "✂ the daemon tries whether ARI lets it write",
         "INVITE",
         "StasisStart caller",
         "POST externalMedia 200",
@@ -38,6 +40,7 @@ fn it_shows_a_call_judges_it_and_leaves_a_recording() {
         "GET /api/days/",
         "item.truncate audio_end_ms=",
         "free_slots {\"day\":",
+        "✂ nothing is booked yet: the caller has not agreed",
         "function_call_output ask_first",
         "assistant: «El miércoles hay hora",
         "caller: «Sí, por favor.",
@@ -50,6 +53,7 @@ fn it_shows_a_call_judges_it_and_leaves_a_recording() {
         "BYE",
         "DELETE bridge 204",
         "✓ barge-in: audio_end_ms = ",
+        "✓ the simulated OpenAI, which is strict, found no error in what it got\n",
         "✓ the wanted time was booked exactly once, after the yes (bookings: 1; requests: 2)",
         "All is well.",
     ];
@@ -58,7 +62,7 @@ fn it_shows_a_call_judges_it_and_leaves_a_recording() {
         let at = rest.find(step).unwrap_or_else(|| panic!("no {step} behind the steps before it:\n{shown}"));
         rest = &rest[at..];
     }
-    for of_clinic in ["GET /api/customers", "clinic\n"] {
+    for of_clinic in ["GET /api/customers", "clinic\n", "made up: no money was spent"] {
         assert!(shown.contains(of_clinic), "no {of_clinic} in\n{shown}");
     }
     assert!(!shown.contains('✗') && !shown.contains('\x1b'), "{shown}");
@@ -140,6 +144,22 @@ fn the_example_is_copied_and_tried_with_the_clinics_server() {
         "{rest}"
     );
     assert!(!rest.contains("3001234567"), "the caller's number: {rest}");
+}
+
+#[test]
+fn a_port_that_is_in_use_is_said_with_the_remedy() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = taken.local_addr().expect("its address").port();
+    let output = Command::new(env!("CARGO_BIN_EXE_openai-inbound-calls"))
+        .args(["demo", &format!("--clinic={port}")])
+        .env_clear()
+        .env("LOG_LANGUAGE", "en")
+        .output()
+        .expect("the program");
+    let said = String::from_utf8_lossy(&output.stderr);
+    let expected = format!("The port {port} is in use (another demo --clinic?): use --clinic=PORT");
+    assert!(output.status.code() == Some(1) && said.contains(&expected), "{said}");
+    assert!(!said.contains("Unexpected"), "{said}");
 }
 
 /// The exit code that a shell reports for a program that SIGPIPE has ended.

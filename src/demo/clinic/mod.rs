@@ -21,7 +21,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::clock::{now, wall};
-use crate::operator::Language;
+use crate::operator::{Detail, Language, Notice};
 use crate::output::print;
 use agenda::{Agenda, Request};
 
@@ -52,6 +52,25 @@ pub(super) struct Visit {
     pub(super) status: Option<u16>,
     /// How often a booking was requested, if this was a request for one.
     pub(super) asked: Option<u32>,
+}
+
+/// The clinic cannot listen on this port.
+#[derive(Debug, thiserror::Error)]
+#[error("{port}: {error}")]
+pub struct Unopened {
+    port: u16,
+    error: io::Error,
+}
+
+impl Unopened {
+    /// What the operator can do.
+    #[must_use]
+    pub fn notice(&self) -> Notice {
+        match self.error.kind() {
+            io::ErrorKind::AddrInUse => Notice::ClinicPortTaken { port: self.port },
+            _ => Notice::ClinicUnopened { port: self.port, cause: Detail::new(&self.error) },
+        }
+    }
 }
 
 /// A running server. Dropping the value ends it.
@@ -117,11 +136,7 @@ impl House {
 /// # Errors
 /// Returns an error if the port is not free, or if stdout cannot be written.
 pub(super) async fn run(language: Language, port: u16, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
-    let opened = Clinic::open(port, Line::Sound).await;
-    let mut clinic = opened.map_err(|error| {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        anyhow::anyhow!("{address}: {error}")
-    })?;
+    let mut clinic = Clinic::open(port, Line::Sound).await.map_err(|error| Unopened { port, error })?;
     let address = clinic.address();
     print(&match language {
         Language::Spanish => format!(
@@ -199,4 +214,19 @@ async fn serve(
     *response.status_mut() = answer.status.try_into().unwrap_or_default();
     response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_that_cannot_be_opened_is_said_with_the_remedy() {
+        let unopened = Unopened { port: 80, error: io::ErrorKind::PermissionDenied.into() };
+        let said = unopened.notice().line(Language::English);
+        assert_eq!(
+            said,
+            "The port 80 cannot be opened (permission denied): use another one, with --clinic=PORT"
+        );
+    }
 }
