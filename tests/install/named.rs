@@ -83,8 +83,12 @@ fn what_changed_in_the_installed_place_stays_and_the_script_says_so() {
 fn what_was_there_before_the_first_copy_stays_unless_it_is_the_same() {
     let machine = machine();
     machine.write(CITAS, "made there");
+    machine.write("/srv/citas.md", "elsewhere");
+    let link = machine.path("/usr/local/asterisk/agents/citas.md");
+    std::os::unix::fs::symlink(machine.path("/srv/citas.md"), &link).expect("a link");
     let said = machine.install(&[]);
-    assert!(said.contains("ATENCIÓN: no se copia"), "{said}");
+    assert_eq!(said.matches("ATENCIÓN: no se copia").count(), 2, "{said}");
+    assert!(link.is_symlink() && machine.read("/srv/citas.md") == "elsewhere", "{said}");
     assert_eq!(machine.read(CITAS), "made there");
     assert_eq!(machine.read("/usr/local/asterisk/agents/_crm.toml"), "shared");
 }
