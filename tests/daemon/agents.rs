@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 use openai_inbound_calls::sim::asterisk::{CallerId, IncomingCall};
 use openai_inbound_calls::sim::caller::{Caller, Step};
 use openai_inbound_calls::sim::realtime::Script;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::api::Api;
 use crate::call_log::{calls, ended};
@@ -105,6 +105,42 @@ async fn a_call_has_the_agent_of_its_number_and_everybody_is_told_which() {
     let recorded: Vec<_> =
         listed["recordings"].as_array().expect("a list").iter().map(|one| one["agent"].clone()).collect();
     assert_eq!(recorded, ["default", "b", "a"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_model_takes_the_options_of_the_environment_and_those_of_a_file() {
+    let folder = folder();
+    let options = "numbers = [\"602\"]\ntranscription_model = \"gpt-transcribe\"\n\
+                   transcription_keywords = \"Sol, ortodoncia\"\n\
+                   transcription_prompt = \"Una clínica dental.\"\ntruncation = \"retention_ratio\"\n\
+                   truncation_retention_ratio = 0.6\ntruncation_post_instructions_tokens = 8000\n\
+                   parallel_tool_calls = false\n";
+    write(folder.path(), "b.toml", options);
+    let world = World::new(Script::default());
+    world.openai.watch();
+    let path = folder.path().display().to_string();
+    let _program = world
+        .program(&[
+            ("AGENTS_DIR", &path),
+            ("OPENAI_TRANSCRIPTION_MODEL", "gpt-4o-transcribe"),
+            ("OPENAI_TRANSCRIPTION_PROMPT", "Una tienda."),
+            ("OPENAI_TRUNCATION", "disabled"),
+            ("OPENAI_PARALLEL_TOOL_CALLS", "true"),
+        ])
+        .await;
+    // The simulated model refuses a key, or a value, that the real one does not know: the caller would hear nothing.
+    let session = session_of(&world, "999").await;
+    assert_eq!((&session["truncation"], &session["parallel_tool_calls"]), (&"disabled".into(), &true.into()));
+    let words = json!({"model": "gpt-4o-transcribe", "language": "es", "prompt": "Una tienda."});
+    assert_eq!(session["audio"]["input"]["transcription"], words);
+
+    let session = session_of(&world, "602").await;
+    let forgets = json!({"type": "retention_ratio", "retention_ratio": 0.6,
+        "token_limits": {"post_instructions": 8_000}});
+    assert_eq!((&session["truncation"], &session["parallel_tool_calls"]), (&forgets, &false.into()));
+    let words = json!({"model": "gpt-transcribe", "languages": ["es"], "keywords": ["Sol", "ortodoncia"],
+        "prompt": "Una clínica dental."});
+    assert_eq!(session["audio"]["input"]["transcription"], words);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

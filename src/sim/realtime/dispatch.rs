@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::schema::CLIENT_EVENTS;
+use super::schema::{CLIENT_EVENTS, strange_words};
 use super::validate::{Rejection, Shape, check};
 use super::{Phase, Session, What};
 
@@ -97,10 +97,8 @@ impl Session {
             self.discipline("voice sent again after the assistant has spoken: leave it out (§3.1)");
         }
         let transcription = update.pointer("/audio/input/transcription").unwrap_or(&Value::Null);
-        let takes_languages =
-            matches!(transcription["model"].as_str(), Some("gpt-transcribe" | "gpt-live-transcribe"));
-        if takes_languages && transcription.get("language").is_some() {
-            self.discipline("transcription.language for a model that takes languages (§3.4)");
+        for complaint in strange_words(transcription) {
+            self.discipline(complaint);
         }
         if self.troubles.updated_never {
             return Ok(());

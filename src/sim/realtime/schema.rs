@@ -167,6 +167,28 @@ const TRANSCRIBERS: &[&str] = &[
     "gpt-4o-transcribe-diarize",
 ];
 
+/// What a `transcription` says to a model that takes something else (§3.4). The documentation lists which model takes what, and not
+/// what the server answers otherwise.
+pub(super) fn strange_words(transcription: &Value) -> impl Iterator<Item = &'static str> {
+    let model = transcription["model"].as_str().unwrap_or_default();
+    let takes_languages = matches!(model, "gpt-transcribe" | "gpt-live-transcribe");
+    let takes_prompt = model != "gpt-realtime-whisper" && model != "gpt-4o-transcribe-diarize";
+    let says = |key: &str| transcription.get(key).is_some();
+    let complaints = [
+        (
+            takes_languages && says("language"),
+            "transcription.language for a model that takes languages (§3.4)",
+        ),
+        (
+            !takes_languages && says("languages"),
+            "transcription.languages for a model that takes language (§3.4)",
+        ),
+        (!takes_languages && says("keywords"), "transcription.keywords for a model without keywords (§3.4)"),
+        (!takes_prompt && says("prompt"), "transcription.prompt for a model without a prompt (§3.4)"),
+    ];
+    complaints.into_iter().filter(|(is_strange, _)| *is_strange).map(|(_, complaint)| complaint)
+}
+
 /// The `session` of a beta `session.update`: flat, without `type` (§3.6).
 pub(super) const BETA_SESSION: Shape = Object(&[
     opt("model", Text(LONG)),

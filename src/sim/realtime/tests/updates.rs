@@ -151,6 +151,48 @@ fn each_refusal_names_its_code_and_place_and_changes_nothing() {
             "decimal_above_max_value",
             "session.truncation.retention_ratio",
         ),
+        (at("truncation", json!("oldest")), "invalid_value", "session.truncation"),
+        (
+            at("truncation", json!({"type": "retention_ratio"})),
+            "missing_required_parameter",
+            "session.truncation.retention_ratio",
+        ),
+        (
+            at(
+                "truncation",
+                json!({"type": "retention_ratio", "retention_ratio": 0.8, "post_instructions": 8_000}),
+            ),
+            "unknown_parameter",
+            "session.truncation.post_instructions",
+        ),
+        (
+            at(
+                "truncation",
+                json!({"type": "retention_ratio", "retention_ratio": 0.8, "token_limits": {"all": 8_000}}),
+            ),
+            "unknown_parameter",
+            "session.truncation.token_limits.all",
+        ),
+        (
+            at(
+                "truncation",
+                json!({"type": "retention_ratio", "retention_ratio": 0.8,
+                    "token_limits": {"post_instructions": "inf"}}),
+            ),
+            "invalid_type",
+            "session.truncation.token_limits.post_instructions",
+        ),
+        (at("parallel_tool_calls", json!("false")), "invalid_type", "session.parallel_tool_calls"),
+        (
+            at("audio.input.transcription", json!({"keywords": "ventas"})),
+            "invalid_type",
+            "session.audio.input.transcription.keywords",
+        ),
+        (
+            at("audio.input.transcription", json!({"model": "gpt-transcribe", "hints": []})),
+            "unknown_parameter",
+            "session.audio.input.transcription.hints",
+        ),
         (at("reasoning", json!({"effort": "extreme"})), "invalid_value", "session.reasoning.effort"),
         (at("tool_choice", json!("some")), "invalid_value", "session.tool_choice"),
         (at("tools", json!({})), "invalid_type", "session.tools"),
@@ -305,13 +347,26 @@ fn reasoning_is_for_models_that_reason() {
 }
 
 #[test]
-fn a_language_for_a_model_of_languages_is_undisciplined() {
-    let mut world = World::configured(Script::default());
-    world.send(&update(&at(
-        "audio.input.transcription",
-        json!({"model": "gpt-transcribe", "language": "es"}),
-    )));
-    assert_eq!(world.violations(), ["transcription.language for a model that takes languages (§3.4)"]);
+fn what_a_transcription_model_does_not_take_is_undisciplined() {
+    let words = |key: &str| format!("transcription.{key} (§3.4)");
+    for (model, more, complaint) in [
+        ("gpt-transcribe", json!({"language": "es"}), Some("language for a model that takes languages")),
+        ("gpt-live-transcribe", json!({"languages": ["es"], "keywords": ["Sol"]}), None),
+        (
+            "gpt-4o-transcribe",
+            json!({"languages": ["es"]}),
+            Some("languages for a model that takes language"),
+        ),
+        ("gpt-4o-transcribe", json!({"language": "es", "prompt": "Una clínica."}), None),
+        ("whisper-1", json!({"keywords": ["Sol"]}), Some("keywords for a model without keywords")),
+        ("gpt-realtime-whisper", json!({"prompt": "x"}), Some("prompt for a model without a prompt")),
+    ] {
+        let mut world = World::configured(Script::default());
+        let mut transcription = more;
+        transcription["model"] = model.into();
+        world.send(&update(&at("audio.input.transcription", transcription)));
+        assert_eq!(world.violations(), complaint.map(words).as_slice(), "{model}");
+    }
 }
 
 #[test]
