@@ -67,6 +67,8 @@ mod tests {
             }
         }
         assert!(Pattern::new("a").is_name() && !Pattern::new("a*").is_name());
-        assert!(Pattern::new("a").weight() > Pattern::new("abc*").weight());
+        let weight = |text: &str| Pattern::new(text).weight();
+        assert!(weight("a") > weight("abc*"));
+        assert!(weight("ab*") > weight("*a*"), "a star fixes nothing");
     }
 }

@@ -159,6 +159,7 @@ fn a_schema_of_a_server_is_taken_as_it_is_or_its_tool_is_left_out() {
         "$schema": "http://json-schema.org/draft-07/schema#", "$id": "https://h.example/x", "type": "object",
         "properties": {"first-name": {"$ref": "#/definitions/name"}, "pair": {"type": "array", "items": [{"type": "string"}]}},
         "definitions": {"name": {"type": "string"}}, "anyOf": [{"required": ["a"]}, {"required": ["b"]}],
+        "oneOf": [{"required": ["a"]}, {"required": ["b"]}], "allOf": [{}], "not": {"required": ["c"]}, "enum": [{"pair": []}],
     });
     let rows = [
         ("draft_7", draft_7, None),
@@ -184,7 +185,7 @@ fn a_schema_of_a_server_is_taken_as_it_is_or_its_tool_is_left_out() {
     }
     let found = offered(&server(&["*"], |_| {}), &[listed("a", rows[0].1.clone())]);
     let parameters = &found.tools[0].parameters;
-    for word in ["$schema", "$id", "anyOf"] {
+    for word in ["$schema", "$id", "oneOf", "anyOf", "allOf", "not", "enum"] {
         assert!(parameters.schema().get(word).is_none(), "{word} would be refused, or cost tokens");
     }
     assert!(parameters.check(r#"{"first-name": "Ana", "pair": ["x", 1]}"#).is_ok());

@@ -18,6 +18,8 @@ use crate::net::tools::Names;
 enum Act {
     /// It answers so, with the id of the request.
     Answers(Value),
+    /// It answers so in a stream of events, as servers may.
+    Streams(Value),
     /// It answers with this status and no JSON.
     Status(u16),
     /// It answers nothing, until the test ends.
@@ -34,6 +36,8 @@ struct Desk {
     is_old: bool,
     /// What the list holds, if not the usual tool.
     list: Option<Value>,
+    /// On how many pages the list is, each of which is the same.
+    pages: usize,
 }
 
 type Shared = Arc<Mutex<Desk>>;
@@ -71,7 +75,14 @@ async fn serve(State(desk): State<Shared>, headers: HeaderMap, body: String) -> 
             "initialize" => Act::Answers(json!({
                 "protocolVersion": "2025-11-25", "capabilities": {"tools": {}}, "serverInfo": {"name": "x", "version": "1"},
             })),
-            "tools/list" => Act::Answers(json!({"resultType": "complete", "tools": list, "ttlMs": 60_000})),
+            "tools/list" => {
+                let mut page = json!({"resultType": "complete", "tools": list, "ttlMs": 60_000});
+                let number: usize = request["params"]["cursor"].as_str().map_or(0, |at| at.parse().unwrap());
+                if number + 1 < desk.pages {
+                    page["nextCursor"] = (number + 1).to_string().into();
+                }
+                Act::Answers(page)
+            }
             "tools/call" => desk.acts.pop_front().unwrap_or(Act::Mute),
             notice if notice.starts_with("notifications/") => Act::Status(202),
             _ => Act::Status(405),
@@ -84,10 +95,17 @@ async fn serve(State(desk): State<Shared>, headers: HeaderMap, body: String) -> 
         Act::Answers(result) => {
             answer(StatusCode::OK, &json!({"jsonrpc": "2.0", "id": request["id"], "result": result}))
         }
-        Act::Status(status @ 300..400) => {
+        Act::Streams(result) => {
+            let message = json!({"jsonrpc": "2.0", "id": request["id"], "result": result});
+            let events = format!("event: message\ndata: {message}\n\n");
+            ([("content-type", "text/event-stream")], events).into_response()
+        }
+        Act::Status(status @ 300..=399) => {
             let there = [("location", "http://169.254.169.254/latest")];
             (StatusCode::from_u16(status).unwrap(), there).into_response()
         }
+        // Without the header, the library takes it for an unknown answer.
+        Act::Status(401) => (StatusCode::UNAUTHORIZED, [("www-authenticate", "Bearer")]).into_response(),
         Act::Status(status) => StatusCode::from_u16(status).unwrap().into_response(),
         Act::Mute => std::future::pending().await,
     }
@@ -107,10 +125,14 @@ async fn desk(acts: Vec<Act>, change: impl FnOnce(&mut Desk)) -> (Shared, Kept, 
     (desk, Kept::new(Address::Http(HttpAddress { url, headers })), server)
 }
 
-fn done() -> Act {
-    Act::Answers(json!({
+fn ana() -> Value {
+    json!({
         "resultType": "complete", "content": [{"type": "text", "text": "Ana"}], "structuredContent": {"name": "Ana"},
-    }))
+    })
+}
+
+fn done() -> Act {
+    Act::Answers(ana())
 }
 
 #[tokio::test]
@@ -148,7 +170,9 @@ async fn what_a_server_answers_is_a_reply_or_a_failure() {
             Ok(Reply::Error { code: -32_602, message: "phone".into() }),
         ),
         (Act::Status(302), Err(Failure::NotSent("HTTP 302".into()))),
+        (Act::Status(401), Err(Failure::NotSent("HTTP 401".into()))),
         (Act::Status(404), Err(Failure::NotSent("HTTP 404".into()))),
+        (Act::Status(429), Err(Failure::NotSent("HTTP 429".into()))),
         (Act::Status(503), Err(Failure::Unanswered("HTTP 503".into()))),
         (
             result(
@@ -185,6 +209,56 @@ async fn our_clock_answers_and_only_what_may_be_repeated_is() {
         let called = kept.call(&Errand { idempotent, ..errand(effect) }).await;
         let result = if attempts == 2 { Ok(found()) } else { Err(Failure::Unanswered("HTTP 503".into())) };
         assert_eq!(called, Called { result, attempts });
+    }
+}
+
+#[tokio::test]
+async fn a_list_on_several_pages_is_read_up_to_a_bound() {
+    for (pages, read) in [(1, 1), (3, 3), (100, 32)] {
+        let (_desk, mut kept, _server) = desk(vec![], |desk| desk.pages = pages).await;
+        assert_eq!(kept.listed().await, vec!["find"; read], "{pages} pages");
+    }
+}
+
+#[tokio::test]
+async fn a_tool_without_a_description_has_its_title() {
+    let find = |more: Value| {
+        let mut tool = json!({"name": "find", "title": "Finds people", "inputSchema": {"type": "object"}});
+        tool.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        tool
+    };
+    let list = json!([find(json!({})), find(json!({"description": "Finds."}))]);
+    let (_desk, mut kept, _server) = desk(vec![], |desk| desk.list = Some(list)).await;
+    let News::Listed(tools) = kept.next().await else { panic!("away") };
+    let descriptions: Vec<_> = tools.iter().map(|tool| tool.description.as_str()).collect();
+    assert_eq!(descriptions, ["Finds people", "Finds."]);
+}
+
+#[tokio::test]
+async fn an_answer_may_come_in_a_stream_which_has_a_bound() {
+    let (_desk, mut kept, _server) = desk(vec![Act::Streams(ana())], |_| {}).await;
+    kept.listed().await;
+    assert_eq!(kept.call(&errand(Effect::Write)).await, Called { result: Ok(found()), attempts: 1 });
+    let long =
+        json!({"resultType": "complete", "content": [{"type": "text", "text": "x".repeat(2_000_000)}]});
+    let (_desk, mut kept, _server) = desk(vec![Act::Streams(long)], |_| {}).await;
+    kept.listed().await;
+    let called = kept.call(&Errand { timeout: Duration::from_secs(3), ..errand(Effect::Write) }).await;
+    assert!(called.result.is_err() && called.attempts == 1, "{called:?}");
+}
+
+#[tokio::test]
+async fn a_call_is_made_twice_at_most_and_is_a_reason_to_look_at_the_server() {
+    let (_desk, mut kept, _server) = desk(vec![Act::Status(503), Act::Status(503), done()], |_| {}).await;
+    kept.listed().await;
+    let failed = Called { result: Err(Failure::Unanswered("HTTP 503".into())), attempts: 2 };
+    assert_eq!(kept.call(&errand(Effect::Read)).await, failed);
+    let server = Arc::clone(&kept.server);
+    tokio::select! {
+        () = server.doubt.notified() => {}
+        // The keeper was sooner, and has looked.
+        tools = kept.listed() => assert_eq!(tools, ["find"]),
+        () = tokio::time::sleep(Duration::from_secs(30)) => panic!("nobody looks"),
     }
 }
 

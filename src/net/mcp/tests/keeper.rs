@@ -122,6 +122,27 @@ async fn a_server_that_is_away_is_asked_again_after_longer_and_longer_pauses() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_session_that_lived_for_a_minute_makes_the_next_pause_a_short_one() {
+    for (lived, pause) in [(59, 15..=30), (61, 0..=1)] {
+        let (good, close) = session(vec![]);
+        let mut sessions: Vec<_> = (0..6).map(|_| Some(Err("refused"))).collect();
+        sessions.push(good);
+        let mut watched = Watched::new(sessions);
+        for _ in 0..6 {
+            watched.next().await;
+        }
+        let (from, what, _) = watched.next().await;
+        assert_eq!(what, "listed");
+        tokio::time::sleep(Duration::from_secs(lived)).await;
+        close.send(()).unwrap();
+        let (closed, _, _) = watched.next().await;
+        let (again, what, _) = watched.next().await;
+        assert_eq!((closed - from, what.as_str()), (lived, "refused"));
+        assert!(pause.contains(&(again - closed)), "{lived} s, then {} s", again - closed);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_mute_server_holds_nothing_up() {
     let (mute_list, _close) = session(vec![None]);
     let mut watched = Watched::new(vec![None, mute_list]);

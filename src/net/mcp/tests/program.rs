@@ -60,6 +60,30 @@ async fn a_program_is_a_server_and_sees_only_what_the_file_names() {
 }
 
 #[tokio::test]
+async fn what_a_program_says_is_logged_without_its_secrets() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log");
+    let file = Arc::new(fs::File::create(&path).unwrap());
+    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_writer(file);
+    let _guard = tracing::subscriber::set_default(subscriber.finish());
+    let said = "echo \"a word with $TOKEN in it\" >&2;".to_owned() + &script(FOUND);
+    let _kept = Kept::new(Address::Program(Program {
+        program: "/bin/sh".into(),
+        arguments: vec!["-c".into(), said],
+        variables: vec![("TOKEN".into(), "s3cret-7788".into())],
+        masks: Masks::new(["s3cret-7788"]),
+    }));
+    let log = || fs::read_to_string(&path).unwrap();
+    let logged = async {
+        while !log().contains("a word with *** in it") {
+            assert!(!log().contains("s3cret"), "{}", log());
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), logged).await.expect("it is logged");
+}
+
+#[tokio::test]
 async fn a_program_that_dies_in_a_call_is_started_again_and_what_was_written_is_not_known() {
     let folder = tempfile::tempdir().unwrap();
     let dead = folder.path().join("dead");
@@ -114,6 +138,62 @@ async fn a_program_that_writes_without_end_fills_no_memory() {
     let mut kept = kept(&(noise.to_owned() + &script(FOUND)), &[("PATH", "/usr/bin:/bin")]);
     assert_eq!(kept.listed().await, ["find"]);
     assert_eq!(kept.call(&errand(Effect::Read)).await.result, Ok(found()));
+}
+
+#[tokio::test]
+async fn only_what_reads_is_cancelled_when_its_time_is_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let seen = folder.path().join("seen");
+    // It answers no call, and keeps what it is told of them.
+    let keeps = format!("*tools/call*|*cancelled*) echo \"$line\" >> {} ;;\n    *none*)", seen.display());
+    let mute = script(":").replace("*tools/call*)", &keeps);
+    let mut kept = kept(&mute, &[]);
+    kept.listed().await;
+    for effect in [Effect::Write, Effect::Read] {
+        let late = Errand { timeout: Duration::from_millis(300), ..errand(effect) };
+        assert_eq!(kept.call(&late).await, Called { result: Err(Failure::Late), attempts: 1 });
+    }
+    let lines =
+        || fs::read_to_string(&seen).unwrap_or_default().lines().map(str::to_owned).collect::<Vec<_>>();
+    let cancelled = async {
+        while lines().len() < 3 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), cancelled).await.expect("the call that reads is cancelled");
+    let message = |line: &String| serde_json::from_str::<Value>(line).unwrap();
+    let [_write, read, cancel] = &lines().iter().map(message).collect::<Vec<_>>()[..] else {
+        panic!("{:?}", lines());
+    };
+    assert_eq!(cancel["method"], "notifications/cancelled");
+    assert_eq!(cancel["params"]["requestId"], read["id"]);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_too_long_is_no_answer() {
+    let long = r#"printf '{"jsonrpc":"2.0","id":%s,"result":{"resultType":"complete","content":[{"type":"text","text":"' "$id"
+        head -c 2000000 /dev/zero | tr '\\0' 'x'
+        printf '"}]}}\n';"#;
+    let mut kept = kept(&script(&format!("{long} {FOUND}")), &[("PATH", "/usr/bin:/bin")]);
+    assert_eq!(kept.listed().await, ["find"]);
+    assert_eq!(kept.call(&errand(Effect::Read)).await.result, Ok(found()), "the answer that follows is read");
+}
+
+#[tokio::test]
+async fn a_program_that_is_given_up_while_it_starts_leaves_no_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let child = folder.path().join("child");
+    let mute = format!("sleep 600 & echo $! > {0}.new; mv {0}.new {0}; sleep 600", child.display());
+    let mut kept = kept(&mute, &[("PATH", "/usr/bin:/bin")]);
+    let until = async |is: &dyn Fn() -> bool| {
+        while !is() {
+            tokio::task::yield_now().await;
+        }
+    };
+    let limit = Duration::from_secs(60);
+    tokio::time::timeout(limit, until(&|| child.exists())).await.expect("it has a process of its own");
+    kept.keeper.shutdown().await;
+    tokio::time::timeout(limit, until(&|| !runs(&child))).await.expect("it ends");
 }
 
 #[tokio::test]
