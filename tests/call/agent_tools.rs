@@ -172,6 +172,21 @@ fn a_tool_that_brings_nothing_is_answered_with_unknown_and_what_comes_later_is_t
 }
 
 #[test]
+fn an_outcome_that_comes_just_after_the_time_out_is_still_the_outcome() {
+    let answers = vec![Answer::call("book", r#"{"day":"hoy"}"#), Answer::pattern("Listo.", 600, 3)];
+    let mut world = world(vec![tool("book", |_| {})], answers);
+    // The daemon ends the tool at its time-out of six seconds, and says so a moment later.
+    world.brings("book", vec![Some((6_500, done("4711")))]);
+    world.dial(speaks(1));
+    world.run_to(14_000);
+    let outputs: Vec<_> = told(&world).into_iter().filter(|text| text.starts_with("call_")).collect();
+    assert_eq!(outputs, [r#"call_1: {"ok":true,"result":"4711"}"#]);
+    world.hang_up(0);
+    world.run_for(1_000);
+    in_order(&world);
+}
+
+#[test]
 fn a_tool_that_never_ends_is_in_the_record() {
     let answers = vec![Answer::call("book", r#"{"day":"hoy"}"#), Answer::pattern("No sé si quedó.", 600, 3)];
     let mut world = world(vec![tool("book", |_| {})], answers);
@@ -377,4 +392,14 @@ fn private_values_are_masked_and_without_words_only_the_outcome_is_kept() {
         assert!(!arguments.unwrap_or_default().contains("4321"));
         assert_eq!(entry.outcome, "ok");
     }
+}
+
+#[test]
+fn what_a_model_calls_without_end_is_kept_up_to_a_bound() {
+    let calls = (0..300).fold(Answer::default(), |all, _| all.and(Answer::call("fly", "{}")));
+    let mut world = world(vec![], vec![calls, Answer::pattern("No puedo.", 600, 3)]);
+    world.dial(speaks(1));
+    world.run_to(10_000);
+    let outputs = told(&world).iter().filter(|text| text.starts_with("call_")).count();
+    assert_eq!(outputs, 256);
 }

@@ -8,6 +8,7 @@ mod asterisk;
 mod debrief;
 mod evidence;
 mod exchange;
+mod fillers;
 mod knowledge;
 mod ladder;
 mod mcp_tools;

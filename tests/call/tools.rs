@@ -9,7 +9,7 @@ use openai_inbound_calls::sim::asterisk::{self, Ending, Fault};
 use openai_inbound_calls::sim::caller::Step;
 use openai_inbound_calls::sim::realtime::{self, Answer, FaultKind, Script, Trigger, pattern};
 
-use super::ladder::{Show, check};
+use super::ladder::{Lane, Show, check};
 use super::world::{MS, World};
 
 /// A world whose model may hang up and transfer to `ventas`, which is in the dialplan, and `nadie`, which is not.
@@ -158,6 +158,22 @@ fn a_transfer_is_announced_and_takes_its_reason_along() {
     assert!(
         world.tasks[0].notices.contains(&Notice::CallTransferred { place: "from-internal,200,1".into() })
     );
+    in_order(&world);
+}
+
+#[test]
+fn what_is_called_beside_a_transfer_asks_for_no_answer_before_the_caller_goes() {
+    let mut world = world();
+    let transfer = Answer::call("transfer_call", r#"{"destination":"ventas","summary":"x"}"#);
+    let announced = Answer::pattern("Le paso.", 1_000, 2).and(transfer).and(Answer::call("fly", "{}"));
+    answers(&mut world, vec![announced]);
+    world.dial(asks());
+    world.run_to(12_000);
+    assert_eq!(world.report(0).reason, EndReason::Transferred);
+    let told = world.ladder.texts(0, Lane::Us, Lane::Model);
+    assert!(told.iter().any(|text| text.contains("there is no such function")), "{told:?}");
+    let responds = told.iter().filter(|text| text.starts_with("respond")).count();
+    assert_eq!(responds, 1, "the greeting: {told:?}");
     in_order(&world);
 }
 

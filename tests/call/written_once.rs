@@ -1,12 +1,19 @@
 //! What a tool writes is written once, and only after the caller's yes where the tool needs one.
 
 use openai_inbound_calls::call::tools::Destination;
+use openai_inbound_calls::sim::caller::Step;
 use openai_inbound_calls::sim::realtime::Answer;
 use openai_inbound_calls::tool::{Confirm, Outcome};
 
 use super::agent_tools::{entries, in_order, speaks, told, world};
 use super::ladder::{Show, check};
 use super::toolbox::{done, recognizes_its_key, tool};
+use super::world::{MS, World};
+
+/// What the metrics count of the calls of tools.
+fn counted(world: &World) -> Vec<&'static str> {
+    world.tasks[0].glance.tools.iter().map(|used| used.outcome).collect()
+}
 
 #[test]
 fn a_yes_to_one_thing_is_none_to_another() {
@@ -23,6 +30,7 @@ fn a_yes_to_one_thing_is_none_to_another() {
         .map(|text| text.contains("ask_first"))
         .collect();
     assert_eq!(codes, [true, true, true, false], "each other thing begins again");
+    assert_eq!(counted(&world), ["ask_first", "ask_first", "ask_first", "ok"]);
     assert_eq!(world.toolbox.jobs.len(), 1);
 }
 
@@ -34,6 +42,25 @@ fn what_may_have_been_written_is_not_written_again() {
     world.brings("book", vec![Some((300, Outcome::Unknown)), Some((300, done("4711")))]);
     world.dial(speaks(2));
     world.run_to(14_000);
+    let outputs: Vec<_> = told(&world).into_iter().filter(|text| text.starts_with("call_")).collect();
+    let is_unknown = |output: &String| output.contains(r#""error":"unknown""#);
+    assert!(outputs.len() == 2 && outputs.iter().all(is_unknown), "{outputs:?}");
+    assert!(outputs[1].contains(r#""repeated":true"#), "{outputs:?}");
+    assert_eq!(world.toolbox.jobs.len(), 1);
+    assert_eq!(counted(&world), ["unknown", "repeated"]);
+}
+
+#[test]
+fn what_brings_nothing_in_time_is_not_written_again() {
+    let book = || Answer::call("book", r#"{"day":"hoy"}"#);
+    let answers = vec![book(), Answer::pattern("No sé.", 600, 3), book(), Answer::pattern("No sé.", 600, 4)];
+    let mut world = world(vec![tool("book", |_| {})], answers);
+    world.brings("book", vec![None]);
+    let [first, second] = [speaks(1), speaks(1)];
+    // The first call is given up seven seconds after it was made.
+    let meanwhile = vec![Step::Pause(12_000 * MS)];
+    world.dial([first, meanwhile, second].concat());
+    world.run_to(30_000);
     let outputs: Vec<_> = told(&world).into_iter().filter(|text| text.starts_with("call_")).collect();
     let is_unknown = |output: &String| output.contains(r#""error":"unknown""#);
     assert!(outputs.len() == 2 && outputs.iter().all(is_unknown), "{outputs:?}");
@@ -113,6 +140,21 @@ fn a_call_that_is_made_twice_at_once_is_carried_out_once() {
     assert!(outputs[0].starts_with("call_2") && outputs[0].contains("busy"), "{outputs:?}");
     assert_eq!(outputs[1..], [r#"call_1: {"ok":true,"result":"4711"}"#]);
     assert_eq!(world.toolbox.jobs.len(), 1);
+    world.hang_up(0);
+    world.run_for(1_000);
+    in_order(&world);
+}
+
+#[test]
+fn two_calls_at_once_with_other_arguments_are_two_deeds() {
+    let book = |day: &str| Answer::call("book", &format!(r#"{{"day":"{day}"}}"#));
+    let answers = vec![book("hoy").and(book("mañana")), Answer::pattern("Listo.", 600, 3)];
+    let mut world = world(vec![tool("book", |_| {})], answers);
+    world.brings("book", vec![Some((500, done("4711"))), Some((600, done("4712")))]);
+    world.dial(speaks(1));
+    world.run_to(10_000);
+    let outputs: Vec<_> = told(&world).into_iter().filter(|text| text.starts_with("call_")).collect();
+    assert_eq!(outputs, [r#"call_1: {"ok":true,"result":"4711"}"#, r#"call_2: {"ok":true,"result":"4712"}"#]);
     world.hang_up(0);
     world.run_for(1_000);
     in_order(&world);

@@ -248,4 +248,32 @@ mod tests {
         }
         assert_eq!(call(&mut gate, &tool, 1, &done()), "too_often");
     }
+
+    #[test]
+    fn failures_with_other_arguments_do_not_add_up() {
+        let (mut gate, tool) = (Gate::default(), tool("note", true));
+        for n in [1, 2, 1, 2, 1, 2, 1] {
+            assert_eq!(call(&mut gate, &tool, n, &Outcome::Unavailable), "run", "{n}");
+        }
+    }
+
+    #[test]
+    fn what_only_reads_is_read_again() {
+        let (mut gate, mut tool) = (Gate::default(), tool("find", false));
+        tool.effect = Effect::Read;
+        for _ in 0..3 {
+            assert_eq!(call(&mut gate, &tool, 1, &done()), "run");
+        }
+    }
+
+    #[test]
+    fn a_yes_holds_for_one_time() {
+        let (mut gate, mut tool) = (Gate::default(), tool("note", true));
+        tool.confirm = Confirm::Caller;
+        for _ in 0..2 {
+            assert_eq!(call(&mut gate, &tool, 1, &done()), "ask_first");
+            gate.caller_spoke();
+            assert_eq!(call(&mut gate, &tool, 1, &done()), "run");
+        }
+    }
 }
