@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use ipnet::IpNet;
 use openai_inbound_calls::agents::{Closed, Entry, Roster};
 use openai_inbound_calls::call::Settings;
 use openai_inbound_calls::end_reason::EndReason;
-use openai_inbound_calls::exchange::{Agent, Agents};
+use openai_inbound_calls::exchange::{Agent, Agents, Input};
 use openai_inbound_calls::operator::{Detail, Notice};
 use openai_inbound_calls::sim::asterisk::{Ending, IncomingCall};
 use openai_inbound_calls::sim::caller::Step;
@@ -58,7 +59,11 @@ fn world(change: impl FnOnce(&mut Vec<Agent>)) -> World {
 /// A caller who dials this number, with these arguments of `Stasis()`.
 fn dial(world: &mut World, number: &str, arguments: &[&str]) -> usize {
     let args = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-    let call = IncomingCall { extension: number.into(), args, ..IncomingCall::default() };
+    arrive(world, IncomingCall { extension: number.into(), args, ..IncomingCall::default() })
+}
+
+/// This caller comes, and is served for two seconds.
+fn arrive(world: &mut World, call: IncomingCall) -> usize {
     let phone = world.dial_as(call, vec![Step::Pause(60_000 * MS)]);
     world.run_for(2_000);
     phone
@@ -74,6 +79,11 @@ fn instructions(world: &World, phone: usize) -> String {
 /// The instructions that the session of a new caller got.
 fn serves(world: &mut World, number: &str, arguments: &[&str]) -> String {
     let phone = dial(world, number, arguments);
+    served(world, phone)
+}
+
+/// The instructions that the session of this caller got, who then hangs up.
+fn served(world: &mut World, phone: usize) -> String {
     assert!(world.outcome(phone).ended.is_none(), "{:?}", world.outcome(phone));
     let instructions = instructions(world, phone);
     world.hang_up(phone);
@@ -131,6 +141,40 @@ fn the_operator_reads_which_agent_takes_a_call() {
             .iter()
             .all(|notice| !matches!(notice, Notice::AgentTakesWithoutNumber { .. }))
     );
+}
+
+#[test]
+fn a_variable_of_the_channel_names_the_agent_unless_an_argument_does() {
+    let mut world = world(|_| {});
+    let with = |agent: &str, arguments: &[&str]| IncomingCall {
+        extension: "3241000752".into(),
+        variables: vec![("AI_AGENT".to_owned(), agent.to_owned())],
+        args: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
+        ..IncomingCall::default()
+    };
+    for (call, expected) in [
+        (with("ventas", &[]), "ventas"),
+        (with("ventas", &["agent=recado"]), "recado"),
+        (with("", &[]), "citas"),
+    ] {
+        let phone = arrive(&mut world, call);
+        assert_eq!(served(&mut world, phone), expected);
+    }
+}
+
+#[test]
+fn where_asterisk_may_have_sound_sent_holds_for_the_callers_of_every_agent() {
+    let mut world = world(|_| {});
+    let numbers = ["3241000752", "601", "999"];
+    let elsewhere: Arc<[IpNet]> = ["10.0.0.0/8".parse().expect("a network")].into();
+    world.feed(0, Input::MediaNetworks(Some(elsewhere)));
+    for number in numbers {
+        // The media of this Asterisk are at 127.0.0.1.
+        goes_on(&mut world, number, &[], EndReason::SetupFailed);
+    }
+    world.feed(0, Input::MediaNetworks(None));
+    let served = numbers.map(|number| serves(&mut world, number, &[]));
+    assert_eq!(served, ["citas", "ventas", "default"]);
 }
 
 #[test]

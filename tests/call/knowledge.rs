@@ -97,6 +97,20 @@ fn a_new_session_is_told_the_facts_again() {
 }
 
 #[test]
+fn the_facts_are_told_once_although_the_session_is_lost_while_the_greeting_waits() {
+    let mut world = world(GREETING);
+    world.run_for(600);
+    world.drop_session(0);
+    world.run_for(400);
+    finds(&mut world, Some(json!({"name": "Ana"})));
+    world.run_for(2_000);
+    let told = told(&world);
+    let facts = told.iter().filter(|text| text.contains("These are data")).count();
+    assert_eq!(facts, 1, "{told:?}");
+    assert!(told.iter().any(|text| text.contains("\"customer\":{\"name\":\"Ana\"}")), "{told:?}");
+}
+
+#[test]
 fn long_facts_stay_json_and_what_a_server_tells_takes_the_place_of_no_fact() {
     let mut world = world(GREETING);
     world.known.lookups.push(("now".into(), Duration::ZERO));

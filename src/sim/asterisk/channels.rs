@@ -71,7 +71,7 @@ impl Asterisk {
             app_name: "Stasis",
             app_data,
             created: self.timestamp(now),
-            variables: Vec::new(),
+            variables: call.variables,
             app: call.app,
             args: call.args,
             in_stasis: false,

@@ -7,6 +7,9 @@ use std::time::Duration;
 use super::objects::{Bridge, Channel};
 use super::world::Version;
 
+/// The variable that `channelvars` of ari.conf names.
+const SHOWN_VARIABLE: &str = "AI_AGENT";
+
 /// The `asterisk_id` of every message.
 pub(super) const ASTERISK_ID: &str = "00:00:00:00:00:00";
 
@@ -132,13 +135,17 @@ pub(super) fn replaced(timestamp: &str, application: &str) -> String {
     )
 }
 
-/// A channel as events and replies show it.
+/// A channel as events and replies show it, with the variable that `channelvars` of ari.conf names, if the dialplan has set it.
 pub(super) fn channel_json(channel: &Channel) -> String {
     let c = channel;
+    let shown = c.variables.iter().find(|(name, _)| name == SHOWN_VARIABLE);
+    let variables = shown.map_or_else(String::new, |(name, value)| {
+        format!(",\"channelvars\":{{{}:{}}}", quote(name), quote(value))
+    });
     format!(
         "{{\"id\":{},\"name\":{},\"state\":\"{}\",\"protocol_id\":{},\"caller\":{{\"name\":\"\",\"number\":{}}},\
          \"connected\":{{\"name\":\"\",\"number\":{}}},\"accountcode\":\"\",\"dialplan\":{{\"context\":{},\"exten\":{},\
-         \"priority\":{},\"app_name\":\"{}\",\"app_data\":{}}},\"creationtime\":\"{}\",\"language\":\"en\"}}",
+         \"priority\":{},\"app_name\":\"{}\",\"app_data\":{}}},\"creationtime\":\"{}\",\"language\":\"en\"{variables}}}",
         quote(&c.id),
         quote(&c.name),
         c.state,

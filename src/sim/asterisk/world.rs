@@ -134,6 +134,8 @@ pub struct IncomingCall {
     pub extension: String,
     /// The arguments of `Stasis()` after the application.
     pub args: Vec<String>,
+    /// The channel variables that the dialplan sets before `Stasis()`.
+    pub variables: Vec<(String, String)>,
     /// Whether the dialplan answers before `Stasis()`.
     pub answered: bool,
     /// The Stasis application.
@@ -150,6 +152,7 @@ impl Default for IncomingCall {
             number: "3001234567".into(),
             extension: "3241000752".into(),
             args: Vec::new(),
+            variables: Vec::new(),
             answered: true,
             app: "openai-app".into(),
             codec: Codec::Ulaw,
