@@ -9,9 +9,16 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
+use axum::response::IntoResponse;
 use axum::routing::post;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use chrono::Utc;
+use openai_inbound_calls::registry::Settings;
+use openai_inbound_calls::registry::outbox::Outbox;
 use openai_inbound_calls::sim::caller::Step;
 use openai_inbound_calls::sim::realtime::{Answer, Script, pattern};
+use ring::hmac;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
@@ -21,7 +28,7 @@ use crate::world::{Program, World, assert_no_violations, listen, until};
 
 const SECRET: &str = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 
-/// A message as it came: path, id, time, signature and body.
+/// A message as it came, with the signature that its key gives.
 #[derive(Debug, Clone)]
 struct Came {
     path: String,
@@ -34,6 +41,8 @@ struct Came {
 struct Receiver {
     came: Mutex<Vec<Came>>,
     answer: Mutex<u16>,
+    /// How long it wants to be left alone, in seconds.
+    retry_after: &'static str,
 }
 
 impl Receiver {
@@ -46,24 +55,49 @@ impl Receiver {
     }
 }
 
+/// The header `webhook-signature` of a message (Standard Webhooks, "Signature scheme").
+fn signature(id: &str, timestamp: &str, body: &str) -> String {
+    let key = STANDARD.decode(SECRET.strip_prefix("whsec_").expect("a key")).expect("Base64");
+    let signed = format!("{id}.{timestamp}.{body}");
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &key), signed.as_bytes());
+    format!("v1,{}", STANDARD.encode(tag))
+}
+
 async fn take(
     State(receiver): State<Arc<Receiver>>,
     uri: axum::http::Uri,
     headers: HeaderMap,
     body: String,
-) -> StatusCode {
+) -> impl IntoResponse {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     assert_eq!(header("content-type"), "application/json");
-    assert!(header("webhook-signature").starts_with("v1,") && !header("webhook-timestamp").is_empty());
     let (path, id) = (uri.path().to_owned(), header("webhook-id").to_owned());
+    let timestamp = header("webhook-timestamp");
+    assert_eq!(header("webhook-signature"), signature(&id, timestamp, &body));
+    // Receivers refuse what is older than five minutes.
+    let age = Utc::now().timestamp() - timestamp.parse::<i64>().expect("Unix seconds");
+    assert!((0..300).contains(&age), "{age} s");
     let came = Came { path, id, body: serde_json::from_str(&body).expect("JSON") };
     receiver.came.lock().expect("nobody panics with it").push(came);
-    StatusCode::from_u16(*receiver.answer.lock().expect("nobody panics with it")).expect("a status")
+    let status = *receiver.answer.lock().expect("nobody panics with it");
+    // Nobody reads this, however long it is.
+    let words = if status == 200 { "x".repeat(4 << 20) } else { String::new() };
+    (StatusCode::from_u16(status).expect("a status"), [("retry-after", receiver.retry_after)], words)
 }
 
 /// A receiver on this socket that answers so.
 fn receive(listener: TcpListener, status: u16, tasks: &mut JoinSet<()>) -> Arc<Receiver> {
-    let receiver = Arc::new(Receiver { came: Mutex::default(), answer: Mutex::new(status) });
+    receive_seldom(listener, status, "0", tasks)
+}
+
+/// The same, which wants to be left alone for so many seconds.
+fn receive_seldom(
+    listener: TcpListener,
+    status: u16,
+    retry_after: &'static str,
+    tasks: &mut JoinSet<()>,
+) -> Arc<Receiver> {
+    let receiver = Arc::new(Receiver { came: Mutex::default(), answer: Mutex::new(status), retry_after });
     listener.set_nonblocking(true).expect("a socket");
     let listener = tokio::net::TcpListener::from_std(listener).expect("a socket");
     let routes = Router::new().route("/{*path}", post(take)).with_state(Arc::clone(&receiver));
@@ -257,13 +291,34 @@ async fn a_message_survives_a_receiver_that_is_away_and_a_daemon_that_is_killed(
     // The daemon may have made its second attempt before it was killed, and the third would be due in five minutes.
     let (said, is_well) = webhooks(&world, &folder, &["--again", "1"]);
     assert!(is_well, "{said}");
-    let receiver = receive(TcpListener::bind(socket).expect("the port"), 204, &mut tasks);
+    let receiver = receive(TcpListener::bind(socket).expect("the port"), 200, &mut tasks);
     let second = world.program(&variables).await;
     until("the next daemon sends it", || receiver.came().len() == 1).await;
     until("it is noted", || webhooks(&world, &folder, &[]).0 == "Messages that wait: 0. Given up: 0\n").await;
     let [came] = &receiver.came()[..] else { panic!("one message") };
     assert_eq!(came.body["data"]["end_reason"], "caller_hung_up");
     assert_eq!(second.count("ERROR", ""), 0, "{}", second.log());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_receiver_that_wants_to_be_left_alone_is() {
+    let mut tasks = JoinSet::new();
+    let (listener, origin) = port();
+    let receiver = receive_seldom(listener, 503, "7200", &mut tasks);
+    let folder = agent(&address(&format!("{origin}/x"), ""));
+    let world = world(vec![Answer::pattern("Sí.", 700, 3)]);
+    let agents = folder.path().display().to_string();
+    let program = world.program(&[("AGENTS_DIR", &agents), ("HOOK", SECRET)]).await;
+    let before = Utc::now().timestamp_micros();
+    talk(&world).await;
+    program.says("WARNING", &format!("no llegan a {origin}")).await;
+    let settings = Settings { file: world.recordings.path().join("calls.db"), server: None };
+    let outbox = Outbox::open(&settings).await.expect("the outbox of the daemon");
+    let [waiting] = &outbox.list().await.expect("its messages")[..] else { panic!("one message") };
+    let pause = (waiting.due_us.expect("it waits") - before) / 1_000_000;
+    assert!(pause >= 7_200, "{pause} s");
+    assert_eq!((waiting.attempts, waiting.answer.as_str()), (1, "HTTP 503"));
+    assert_eq!(receiver.came().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
