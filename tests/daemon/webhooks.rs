@@ -148,6 +148,12 @@ fn webhooks(world: &World, folder: &TempDir, more: &[&str]) -> (String, bool) {
     (String::from_utf8(output.stdout).expect("text"), output.status.success())
 }
 
+/// The outbox of the daemon.
+async fn outbox(world: &World) -> Outbox {
+    let settings = Settings { file: world.recordings.path().join("calls.db"), server: None };
+    Outbox::open(&settings).await.expect("the outbox of the daemon")
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_address_gets_the_head_of_the_call_and_the_words_only_if_it_says_so() {
     let mut tasks = JoinSet::new();
@@ -312,13 +318,60 @@ async fn a_receiver_that_wants_to_be_left_alone_is() {
     let before = Utc::now().timestamp_micros();
     talk(&world).await;
     program.says("WARNING", &format!("no llegan a {origin}")).await;
-    let settings = Settings { file: world.recordings.path().join("calls.db"), server: None };
-    let outbox = Outbox::open(&settings).await.expect("the outbox of the daemon");
+    let outbox = outbox(&world).await;
     let [waiting] = &outbox.list().await.expect("its messages")[..] else { panic!("one message") };
     let pause = (waiting.due_us.expect("it waits") - before) / 1_000_000;
     assert!(pause >= 7_200, "{pause} s");
     assert_eq!((waiting.attempts, waiting.answer.as_str()), (1, "HTTP 503"));
     assert_eq!(receiver.came().len(), 1);
+    // The operator does not have to wait for it.
+    webhooks(&world, &folder, &["--again", "1"]);
+    until("it is sent again", || receiver.came().len() == 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_receiver_that_fails_is_named_once_and_again_when_messages_reach_it() {
+    let mut tasks = JoinSet::new();
+    let (listener, origin) = port();
+    let receiver = receive_seldom(listener, 503, "7200", &mut tasks);
+    let folder = agent(&address(&format!("{origin}/x"), ""));
+    let world = world(vec![Answer::pattern("Sí.", 700, 3)]);
+    let agents = folder.path().display().to_string();
+    let program = world.program(&[("AGENTS_DIR", &agents), ("HOOK", SECRET)]).await;
+    talk(&world).await;
+    let failing = format!("no llegan a {origin}");
+    program.says("WARNING", &failing).await;
+    let outbox = outbox(&world).await;
+    // The ninth attempt, and the tenth, which is the last one.
+    for attempts in [8, 9] {
+        outbox.failed(1, attempts, "", Some(Utc::now().timestamp_micros())).await.expect("it is noted");
+        let came = receiver.came().len();
+        until("it is sent again", || receiver.came().len() == came + 1).await;
+        if attempts == 8 {
+            until("it waits", || webhooks(&world, &folder, &[]).0.contains("Attempts: 9 - Next: ")).await;
+        }
+    }
+    program.says("ERROR", "no se entregó en 10 intentos").await;
+    let (listed, _) = webhooks(&world, &folder, &[]);
+    assert!(listed.contains("Attempts: 10 - Given up - Last answer: HTTP 503"), "{listed}");
+    assert_eq!(program.count("WARNING", &failing), 1, "{}", program.log());
+    let api = Api::of(&program).await;
+    let metrics = api.get("/metrics").await.text().to_owned();
+    for line in ["failed_total 3", "dead_total 1", "sent_total 0"] {
+        assert!(metrics.contains(&format!("openai_inbound_calls_webhooks_{line}\n")), "{line}: {metrics}");
+    }
+
+    receiver.answers(204);
+    webhooks(&world, &folder, &["--again", "1"]);
+    program.says("INFO", &format!("vuelven a llegar a {origin}")).await;
+    // Nothing of the message is left in the files.
+    until("it is gone", || {
+        ["calls.db", "calls.db-wal"].iter().all(|name| {
+            let bytes = std::fs::read(world.recordings.path().join(name)).unwrap_or_default();
+            !String::from_utf8_lossy(&bytes).contains("call.ended")
+        })
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -48,6 +48,10 @@ async fn a_message_is_due_at_once_again_after_a_failure_and_gone_when_it_is_deli
         [("x", 0), ("y", 0)]
     );
     assert_eq!(outbox.due(now, 1).await.unwrap().len(), 1);
+    // Those that have waited longest come first.
+    outbox.failed(due[0].id, 0, "", Some(now + 1)).await.unwrap();
+    let order: Vec<_> = outbox.due(now + 1, 10).await.unwrap().into_iter().map(|due| due.address).collect();
+    assert_eq!(order, ["y", "x"]);
     outbox.failed(due[0].id, 1, "HTTP 503", Some(now + 5 * SECOND)).await.unwrap();
     outbox.delivered(due[1].id).await.unwrap();
     assert_eq!(outbox.next_us().await.unwrap(), Some(now + 5 * SECOND));

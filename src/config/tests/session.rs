@@ -86,6 +86,25 @@ fn the_words_to_expect_go_to_a_model_that_takes_them_and_are_left_out_and_said_f
 }
 
 #[test]
+fn words_to_expect_and_what_is_remembered_have_bounds() {
+    let words = |count: usize, chars: usize| vec!["ñ".repeat(chars); count].join(",");
+    let tokens = |tokens: u32| tokens.to_string();
+    for (variable, good, bad) in [
+        ("OPENAI_TRANSCRIPTION_KEYWORDS", words(100, 100), words(101, 1)),
+        ("OPENAI_TRANSCRIPTION_KEYWORDS", words(1, 100), words(1, 101)),
+        ("OPENAI_TRANSCRIPTION_PROMPT", words(1, 1_000), words(1, 1_001)),
+        ("OPENAI_TRUNCATION_POST_INSTRUCTIONS_TOKENS", tokens(128_000), tokens(128_001)),
+        ("OPENAI_TRUNCATION_RETENTION_RATIO", "1".to_owned(), "1.1".to_owned()),
+    ] {
+        assert!(config(&[(variable, good.as_str())]).is_ok(), "{variable}");
+        let problems = config(&[(variable, bad.as_str())]).err().unwrap_or_default();
+        let is_named =
+            |problem: &Problem| matches!(problem, Problem::Invalid { variable: of, .. } if *of == variable);
+        assert!(problems.len() == 1 && problems.iter().all(is_named), "{variable}: {problems:?}");
+    }
+}
+
+#[test]
 fn what_is_forgotten_and_whether_tools_run_at_once_may_be_left_to_the_server() {
     let session = realtime(&[("OPENAI_TRUNCATION_RETENTION_RATIO", "0.5")]).session;
     assert_eq!((session.truncation, session.parallel_tool_calls), (None, None));
