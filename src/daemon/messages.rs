@@ -131,3 +131,75 @@ fn cut_words(data: &mut Map<String, Value>, text: impl Fn(&Map<String, Value>) -
     data.insert("conversation_left_out".into(), (messages - kept.len()).into());
     data.insert("conversation".into(), kept.into());
 }
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeZone as _;
+
+    use super::*;
+    use crate::webhook::{Key, Url};
+
+    fn row() -> Row {
+        let ended = Utc.with_ymd_and_hms(2026, 11, 20, 14, 35, 10).unwrap().timestamp_micros();
+        Row { row_id: "r1".into(), offered_us: ended - 60_000_000, ended_us: Some(ended), ..Row::default() }
+    }
+
+    /// A document with a tool and with messages of so many bytes.
+    fn data(messages: &[usize]) -> Map<String, Value> {
+        let said = |bytes: &usize| json!({"role": "user", "text": "x".repeat(*bytes)});
+        let conversation: Vec<_> = messages.iter().map(said).collect();
+        let tool = json!({"name": "book", "outcome": "ok", "arguments": {"day": "hoy"}, "answer": "a word"});
+        let data = json!({"agent": "citas", "conversation": conversation, "tools": [tool]});
+        data.as_object().cloned().unwrap()
+    }
+
+    fn parsed(body: &str) -> Value {
+        serde_json::from_str(body).expect("JSON")
+    }
+
+    #[test]
+    fn words_are_only_for_those_who_ask_for_them() {
+        let with = parsed(&body(&row(), data(&[5]), true));
+        assert_eq!(
+            (&with["type"], &with["timestamp"]),
+            (&json!("call.ended"), &json!("2026-11-20T14:35:10Z"))
+        );
+        assert_eq!(with["data"], Value::Object(data(&[5])), "a short message is whole");
+        let without = parsed(&body(&row(), data(&[5]), false));
+        let head = json!({"agent": "citas", "tools": [{"name": "book", "outcome": "ok"}]});
+        assert_eq!(without["data"], head);
+    }
+
+    #[test]
+    fn of_a_long_call_the_first_words_are_sent_and_the_others_counted() {
+        let many = vec![500; 300];
+        let text = body(&row(), data(&many), true);
+        assert!((BODY_BYTES - 1_000..=BODY_BYTES).contains(&text.len()), "{}", text.len());
+        let data_of = |text: &str| parsed(text)["data"].clone();
+        let cut = data_of(&text);
+        let kept = cut["conversation"].as_array().expect("words").len();
+        assert_eq!(cut["conversation_left_out"], json!(300 - kept));
+        assert_eq!(cut["tools"], json!([{"name": "book", "outcome": "ok"}]), "their words go first");
+        // What follows a message that does not fit would be out of its place.
+        let cut = data_of(&body(&row(), data(&[10, BODY_BYTES, 10]), true));
+        let kept = cut["conversation"].as_array().expect("words").len();
+        assert_eq!((kept, &cut["conversation_left_out"]), (1, &json!(2)));
+    }
+
+    #[test]
+    fn a_message_is_made_when_its_call_ends() {
+        let key = Key::parse("whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=").expect("a key");
+        let url = Url("https://crm.example.com/t0ken".into());
+        let origin = "https://crm.example.com".into();
+        let address = Address { name: "crm".into(), url, origin, key, words: false };
+        let offset = FixedOffset::west_opt(5 * 3_600).expect("an offset");
+        let [message] = &messages(&row(), None, &[address], offset)[..] else { panic!("one message") };
+        assert_eq!((message.made_us, &*message.address), (row().ended_us.unwrap(), "crm"));
+        let data = &parsed(&message.body)["data"];
+        assert_eq!(
+            (&data["row_id"], &data["end_reason"]),
+            (&json!("r1"), &json!("internal")),
+            "a defect of ours"
+        );
+    }
+}

@@ -82,10 +82,13 @@ fn nobody_is_told_of_waiting_while_the_model_thinks_about_an_answer() {
 fn nobody_is_told_of_waiting_while_they_speak() {
     let answers = vec![finds("hoy"), Answer::pattern("Sí, claro.", 600, 3)];
     let mut world = world(vec![find(2_500)], answers);
-    world.brings("find", vec![Some((9_000, done("09:00")))]);
+    world.brings("find", vec![Some((13_000, done("09:00")))]);
     world.dial(speaks_again(1_500, 5_000));
-    world.run_to(20_000);
-    assert_eq!((begun(&world).len(), fillers(&world)), (1, vec![]), "{:?}", told(&world));
+    world.run_to(24_000);
+    let [filler] = fillers(&world)[..] else { panic!("{:?} {:?}", fillers(&world), told(&world)) };
+    // They speak for five seconds, and are answered then. From the end of the answer on, they wait.
+    let answered = world.ladder.moments((Lane::Model, Lane::Us), "created resp_3")[0].as_millis() as u64;
+    assert!((answered + 3_000..answered + 4_500).contains(&filler), "{answered} {filler}");
     world.hang_up(0);
     world.run_for(1_000);
     in_order(&world);

@@ -51,7 +51,7 @@ async fn a_message_is_due_at_once_again_after_a_failure_and_gone_when_it_is_deli
     // Those that have waited longest come first.
     outbox.failed(due[0].id, 0, "", Some(now + 1)).await.unwrap();
     let order: Vec<_> = outbox.due(now + 1, 10).await.unwrap().into_iter().map(|due| due.address).collect();
-    assert_eq!(order, ["y", "x"]);
+    assert_eq!((order, outbox.next_us().await.unwrap()), (vec!["y".to_owned(), "x".to_owned()], Some(now)));
     outbox.failed(due[0].id, 1, "HTTP 503", Some(now + 5 * SECOND)).await.unwrap();
     outbox.delivered(due[1].id).await.unwrap();
     assert_eq!(outbox.next_us().await.unwrap(), Some(now + 5 * SECOND));
@@ -82,8 +82,12 @@ async fn a_message_is_as_durable_as_the_row_of_its_call_and_written_once() {
     let world = World::start(&file, None);
     let row = ended("a", 0);
     let outbox = put(&world, &row, &["x"]).await;
+    let [x] = &outbox.list().await.unwrap()[..] else { panic!("one message") };
+    outbox.failed(x.id, 3, &"x".repeat(5_000), Some(row.ended_us.unwrap())).await.unwrap();
     world.log.offer_ended(row.clone(), vec![message(&row, "x"), message(&row, "y")]);
     until("both are there", async || counts(&outbox).await == (2, 0)).await;
+    let [x, _y] = &outbox.list().await.unwrap()[..] else { panic!("two messages") };
+    assert_eq!((x.attempts, x.answer.len()), (3, 255), "it stays as it is");
     world.kill().await;
     let world = World::start(&file, None);
     let outbox = world.log.outbox();

@@ -252,7 +252,7 @@ mod tests {
     #[test]
     fn failures_with_other_arguments_do_not_add_up() {
         let (mut gate, tool) = (Gate::default(), tool("note", true));
-        for n in [1, 2, 1, 2, 1, 2, 1] {
+        for n in [1, 1, 2, 2, 1, 1, 2, 2] {
             assert_eq!(call(&mut gate, &tool, n, &Outcome::Unavailable), "run", "{n}");
         }
     }
