@@ -13,7 +13,7 @@ use axum::response::IntoResponse;
 use axum::routing::post;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use chrono::Utc;
+use openai_inbound_calls::clock::wall;
 use openai_inbound_calls::registry::Settings;
 use openai_inbound_calls::registry::outbox::Outbox;
 use openai_inbound_calls::sim::caller::Step;
@@ -75,7 +75,7 @@ async fn take(
     let timestamp = header("webhook-timestamp");
     assert_eq!(header("webhook-signature"), signature(&id, timestamp, &body));
     // Receivers refuse what is older than five minutes.
-    let age = Utc::now().timestamp() - timestamp.parse::<i64>().expect("Unix seconds");
+    let age = wall().timestamp() - timestamp.parse::<i64>().expect("Unix seconds");
     assert!((0..300).contains(&age), "{age} s");
     let came = Came { path, id, body: serde_json::from_str(&body).expect("JSON") };
     receiver.came.lock().expect("nobody panics with it").push(came);
@@ -315,7 +315,7 @@ async fn a_receiver_that_wants_to_be_left_alone_is() {
     let world = world(vec![Answer::pattern("Sí.", 700, 3)]);
     let agents = folder.path().display().to_string();
     let program = world.program(&[("AGENTS_DIR", &agents), ("HOOK", SECRET)]).await;
-    let before = Utc::now().timestamp_micros();
+    let before = wall().timestamp_micros();
     talk(&world).await;
     program.says("WARNING", &format!("no llegan a {origin}")).await;
     let outbox = outbox(&world).await;
@@ -344,7 +344,7 @@ async fn a_receiver_that_fails_is_named_once_and_again_when_messages_reach_it() 
     let outbox = outbox(&world).await;
     // The ninth attempt, and the tenth, which is the last one.
     for attempts in [8, 9] {
-        outbox.failed(1, attempts, "", Some(Utc::now().timestamp_micros())).await.expect("it is noted");
+        outbox.failed(1, attempts, "", Some(wall().timestamp_micros())).await.expect("it is noted");
         let came = receiver.came().len();
         until("it is sent again", || receiver.came().len() == came + 1).await;
         if attempts == 8 {

@@ -172,7 +172,7 @@ async fn only_what_reads_is_cancelled_when_its_time_is_over() {
 #[tokio::test]
 async fn an_answer_that_is_too_long_is_no_answer() {
     let long = r#"printf '{"jsonrpc":"2.0","id":%s,"result":{"resultType":"complete","content":[{"type":"text","text":"' "$id"
-        head -c 2000000 /dev/zero | tr '\\0' 'x'
+        head -c 2000000 /dev/zero | tr '\0' 'x'
         printf '"}]}}\n';"#;
     let mut kept = kept(&script(&format!("{long} {FOUND}")), &[("PATH", "/usr/bin:/bin")]);
     assert_eq!(kept.listed().await, ["find"]);
