@@ -171,6 +171,7 @@ impl Servers {
     fn equip(&mut self, agents: &[AgentConfig]) {
         for agent in agents {
             let Some(equipment) = self.equipment.get_mut(&agent.name) else { continue };
+            let masks = masks(agent);
             let mut taken: BTreeSet<_> = agent.tools.iter().map(|tool| Arc::clone(&tool.name)).collect();
             let (mut all, mut all_left_out) = (Vec::new(), Vec::new());
             for server in &agent.servers {
@@ -179,7 +180,7 @@ impl Servers {
                 });
                 let Some(list) = list else { continue };
                 let room = MOST_TOOLS.saturating_sub(agent.tools.len() + all.len());
-                let Offered { tools, left_out } = server.offered(&list, &mut taken, room);
+                let Offered { tools, left_out } = server.offered(&list, &masks, &mut taken, room);
                 all.extend(tools);
                 all_left_out.extend(left_out.into_iter().map(|one| (Arc::clone(&server.name), one)));
             }
@@ -214,6 +215,11 @@ impl Servers {
     }
 }
 
+/// What takes the secrets of an agent out of the words of its servers.
+fn masks(agent: &AgentConfig) -> Masks {
+    Masks::new(agent.secrets.values().map(Secret::expose))
+}
+
 /// Where a server is, with the secrets of the agent.
 fn address(server: &McpServer, agent: &AgentConfig) -> Address {
     let secret = |name: &str| agent.secrets.get(name).map(|secret| secret.expose().to_owned());
@@ -235,7 +241,7 @@ fn address(server: &McpServer, agent: &AgentConfig) -> Address {
                 program: program.clone(),
                 arguments: arguments.clone(),
                 variables: variables.iter().filter_map(value).collect(),
-                masks: Masks::new(agent.secrets.values().map(Secret::expose)),
+                masks: masks(agent),
             })
         }
     }

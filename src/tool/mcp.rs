@@ -187,12 +187,13 @@ impl McpServer {
         of_tool.max_by_key(|(pattern, _)| pattern.weight()).map(|(_, set)| set.clone()).unwrap_or_default()
     }
 
-    /// The tools of the server's list that the file offers. `taken` are the names of the agent's other tools, `room` is how many
-    /// tools it may still have.
+    /// The tools of the server's list that the file offers. `masks` takes the secrets out of the server's words, `taken` are the
+    /// names of the agent's other tools, `room` is how many tools it may still have.
     #[must_use]
     pub fn offered(
         self: &Arc<Self>,
         listed: &[Listed],
+        masks: &Masks,
         taken: &mut BTreeSet<Arc<str>>,
         room: usize,
     ) -> Offered {
@@ -203,17 +204,17 @@ impl McpServer {
                 continue;
             }
             let tool = if offered.tools.len() < room {
-                self.tool(one)
+                self.tool(one, masks)
             } else {
                 Err(ServerFault::NoRoom { most: MOST_TOOLS }.into())
             };
             match tool {
                 Ok(tool) => {
-                    let name = self.free_name(&one.name, taken);
+                    let name = self.free_name(&masks.text(&one.name), taken);
                     taken.insert(Arc::clone(&name));
                     offered.tools.push(Arc::new(Tool { name, ..tool }));
                 }
-                Err(why) => offered.left_out.push(LeftOut { tool: one.name.clone(), why }),
+                Err(why) => offered.left_out.push(LeftOut { tool: masks.text(&one.name), why }),
             }
         }
         let names = self.tools.iter().filter(|pattern| pattern.is_name()).map(Pattern::text);
@@ -223,18 +224,19 @@ impl McpServer {
         offered
     }
 
-    fn tool(self: &Arc<Self>, listed: &Listed) -> Result<Tool, ToolFault> {
+    fn tool(self: &Arc<Self>, listed: &Listed, masks: &Masks) -> Result<Tool, ToolFault> {
         let Set { description, effect, confirm, timeout, say_after, idempotent, repeatable, private } =
             self.set(&listed.name);
         let fixed = self.fixed.get(&listed.name).map(Vec::as_slice).unwrap_or_default();
-        let schema = without(listed.schema.clone(), fixed.iter().map(|(name, _)| name.as_str()))?;
+        let schema =
+            masks.value(without(listed.schema.clone(), fixed.iter().map(|(name, _)| name.as_str()))?);
         if schema.to_string().chars().count() > SCHEMA_CHARS {
             return Err(ServerFault::SchemaTooLong { most: SCHEMA_CHARS }.into());
         }
         Ok(Tool {
             name: listed.name.as_str().into(),
             description: description
-                .unwrap_or_else(|| listed.description.chars().take(DESCRIPTION_CHARS).collect()),
+                .unwrap_or_else(|| masks.text(&listed.description).chars().take(DESCRIPTION_CHARS).collect()),
             effect,
             parameters: Parameters::of_server(schema, private)?,
             way: Way::Mcp(McpTool { server: Arc::clone(self), name: listed.name.clone(), idempotent }),

@@ -24,7 +24,7 @@ fn server(tools: &[&str], change: impl FnOnce(&mut McpServer)) -> Arc<McpServer>
 }
 
 fn offered(server: &Arc<McpServer>, list: &[Listed]) -> Offered {
-    server.offered(list, &mut BTreeSet::new(), 64)
+    server.offered(list, &Masks::default(), &mut BTreeSet::new(), 64)
 }
 
 fn names(offered: &Offered) -> Vec<&str> {
@@ -128,7 +128,7 @@ fn names_are_what_openai_takes_and_unique() {
     let list = ["tickets.open", "tickets/open", "end_call", "book", "ñ", &long, &format!("{long}x"), ""]
         .map(|name| listed(name, object(&json!({}))));
     let mut taken = BTreeSet::from(["book".into()]);
-    let offered = server(&["*"], |_| {}).offered(&list, &mut taken, 64);
+    let offered = server(&["*"], |_| {}).offered(&list, &Masks::default(), &mut taken, 64);
     let of_long = ["n".repeat(64), format!("tickets_{}", "n".repeat(56))];
     let expected = [
         "tickets_open",
@@ -144,7 +144,7 @@ fn names_are_what_openai_takes_and_unique() {
     assert_eq!(way(&offered.tools[0]).name, "tickets.open");
     assert_eq!(taken.len(), 9);
     let same: Vec<_> = [".", "/", "+", "~"].map(|name| listed(name, object(&json!({})))).into();
-    let offered = server(&["*"], |_| {}).offered(&same, &mut BTreeSet::new(), 3);
+    let offered = server(&["*"], |_| {}).offered(&same, &Masks::default(), &mut BTreeSet::new(), 3);
     assert_eq!(names(&offered), ["_", "tickets__", "tickets___2"]);
     assert_eq!(
         offered.left_out,
@@ -191,6 +191,33 @@ fn a_schema_of_a_server_is_taken_as_it_is_or_its_tool_is_left_out() {
     assert!(parameters.check(r#"{"first-name": "Ana", "pair": ["x", 1]}"#).is_ok());
     assert!(parameters.check(r#"{"first-name": 1}"#).is_err());
     assert!(parameters.check(r#"{"last-name": "x"}"#).is_err());
+}
+
+#[test]
+fn a_list_that_echoes_a_secret_is_masked_wherever_the_model_reads_it() {
+    let schema = |kind: &str| {
+        let about = json!({"type": kind, "description": "Bearer s3cret-7788", "enum": ["s3cret-7788"], "default": 7_788_123});
+        object(&json!({"about": about, "s3cret-7788": {"$comment": "czNjcmV0LTc3ODg="}}))
+    };
+    let list = [
+        Listed { name: "find".into(), description: "Uses s3cret-7788.".into(), schema: schema("string") },
+        listed("s3cret-7788", schema("string")),
+        listed("fault", schema("s3cret-7788")),
+        listed("fault_s3cret-7788", json!([])),
+    ];
+    let masks = Masks::new(["s3cret-7788", "7788123"]);
+    let offered = server(&["*"], |_| {}).offered(&list, &masks, &mut BTreeSet::new(), 64);
+    let seen: Vec<Value> = offered.tools.iter().map(|tool| tool.declaration()).collect();
+    let [find, named] = &seen[..] else { panic!("two tools: {seen:?}") };
+    assert_eq!(find["description"], "Uses ***.");
+    let about = json!({"type": "string", "description": "Bearer ***", "enum": ["***"], "default": "***"});
+    assert_eq!(find["parameters"]["properties"], json!({"about": about, "***": {"$comment": "***="}}));
+    assert_eq!((&named["name"], &named["description"]), (&json!("___"), &json!("Does ***.")));
+    assert_eq!(way(&offered.tools[1]).name, "s3cret-7788", "the server knows the tool by its own name");
+    let problems = offered.tools[0].parameters.check(r#"{"about": 1}"#).unwrap_err();
+    assert!(!Value::from_iter(problems.iter().map(|one| one.json())).to_string().contains("7788"));
+    assert!(!format!("{:?}", offered.left_out).contains("7788"), "{:?}", offered.left_out);
+    assert_eq!(offered.left_out.len(), 2);
 }
 
 #[test]
