@@ -10,7 +10,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
 use super::{ChannelId, Place};
-use crate::number::{CallerNumber, ChannelName, mask_numbers};
+use crate::number::{CallerName, CallerNumber, ChannelName, mask_numbers};
 
 /// An event of the ARI WebSocket.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,6 +74,8 @@ pub struct Channel {
     pub up: bool,
     /// The caller's number. It may be empty.
     pub caller: CallerNumber,
+    /// The caller's name. It may be empty.
+    pub caller_name: CallerName,
     /// The number that the caller dialled.
     pub called: String,
     /// The arguments of `Stasis()` that have a name.
@@ -229,6 +231,8 @@ struct WireChannel {
 #[serde(default)]
 struct Party {
     #[serde(deserialize_with = "cut_text")]
+    name: String,
+    #[serde(deserialize_with = "cut_text")]
     number: String,
 }
 
@@ -293,6 +297,7 @@ impl From<WireChannel> for Channel {
             name: channel.name.into(),
             up: channel.state == "Up",
             caller: channel.caller.number.into(),
+            caller_name: channel.caller.name.into(),
             called: channel.dialplan.exten,
             arguments,
             agent: channel.channelvars.agent.filter(|name| !name.is_empty()),
@@ -346,7 +351,7 @@ mod tests {
     fn a_caller_is_read_with_both_numbers() {
         let event = parse(
             r#"{"type":"StasisStart","args":[],"channel":{"id":"1.0","name":"PJSIP/voip-0","state":"Up",
-                "caller":{"name":"","number":"300"},"dialplan":{"exten":"324","app_name":"Stasis","app_data":"openai-app, agent=citas,300,did=60123"},
+                "caller":{"name":"Ana","number":"300"},"dialplan":{"exten":"324","app_name":"Stasis","app_data":"openai-app, agent=citas,300,did=60123"},
                 "channelvars":{"AI_AGENT":"ventas"}},"application":"openai-app"}"#,
         );
         let channel = Channel {
@@ -354,6 +359,7 @@ mod tests {
             name: "PJSIP/voip-0".into(),
             up: true,
             caller: "300".into(),
+            caller_name: "Ana".to_owned().into(),
             called: "324".into(),
             arguments: Arguments(vec![("agent".into(), "citas".into()), ("did".into(), "60123".into())]),
             agent: Some("ventas".into()),

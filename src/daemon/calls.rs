@@ -66,14 +66,15 @@ impl Daemon {
         };
         let seed = self.seed(&channel, port, offered_at);
         let advertised = seed.advertised;
-        let arguments = channel.arguments;
+        let (arguments, caller_name) = (channel.arguments, channel.caller_name);
         let recording = self.record(agent, &caller, channel.caller, channel.called, offered_at);
         let recorded_at = recording.is_some().then_some(offered_at);
         let settings = self.servers.settings(agent);
         let row = Box::new(call_log::taken(row, agent, recorded_at));
         self.log.offer((*row).clone());
         let of_file = self.config.agents.find(&agent.name);
-        let (known, mut knowledge) = known(of_file, &row, arguments, offered_at, self.config.log.language);
+        let (known, mut knowledge) =
+            known(of_file, &row, &caller_name, arguments, offered_at, self.config.log.language);
         knowledge.servers = self.servers.of(&agent.name);
         let mut jobs = Jobs::new(self.tools.clone(), knowledge, self.operator);
         for lookup in of_file.map(|agent| agent.lookups.as_slice()).unwrap_or_default() {

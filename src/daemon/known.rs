@@ -8,6 +8,7 @@ use crate::ari::event::Arguments;
 use crate::call::Known;
 use crate::clock::zone;
 use crate::config::AgentConfig;
+use crate::number::CallerName;
 use crate::operator::{Language, weekday};
 use crate::registry::Row;
 
@@ -15,6 +16,7 @@ use crate::registry::Row;
 pub fn known(
     agent: Option<&AgentConfig>,
     row: &Row,
+    caller_name: &CallerName,
     arguments: Arguments,
     now: DateTime<FixedOffset>,
     language: Language,
@@ -22,6 +24,7 @@ pub fn known(
     let call = json!({
         "id": row.call_id,
         "caller": row.caller.expose(),
+        "caller_name": caller_name.expose(),
         "called": row.called,
         "agent": row.agent,
         "now": now.to_rfc3339(),

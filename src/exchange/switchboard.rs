@@ -269,6 +269,7 @@ fn are_ends_of_one(name: &ChannelName, other: &ChannelName) -> bool {
 mod tests {
     use super::*;
     use crate::ari::event::Arguments;
+    use crate::number::{CallerName, CallerNumber};
 
     fn caller(up: bool) -> Channel {
         Channel {
@@ -276,6 +277,7 @@ mod tests {
             name: "PJSIP/voip-0".into(),
             up,
             caller: CallerNumber::default(),
+            caller_name: CallerName::default(),
             called: String::new(),
             arguments: Arguments::default(),
             agent: None,

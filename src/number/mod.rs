@@ -21,7 +21,7 @@ use std::fmt;
 use std::str::FromStr;
 
 pub use masking::mask_numbers;
-pub use private::{CallerNumber, ChannelName, Identity, expose};
+pub use private::{CallerName, CallerNumber, ChannelName, Identity, expose};
 
 /// The longest key, in characters. The database column holds 255; a larger value would not fit.
 const KEY_CHARS: usize = 250;

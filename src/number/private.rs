@@ -75,6 +75,32 @@ pub fn expose<S: Serializer>(number: &CallerNumber, serializer: S) -> Result<S::
     serializer.serialize_str(&number.0)
 }
 
+/// The name of a caller, as Asterisk presents it. Empty if there is none.
+///
+/// Its `Debug` form tells only whether there is a name.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct CallerName(String);
+
+impl CallerName {
+    /// The name itself: for the templates of agents, and never for a log line.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for CallerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_empty() { "CallerName()" } else { "CallerName(…)" })
+    }
+}
+
+impl From<String> for CallerName {
+    fn from(name: String) -> Self {
+        Self(name)
+    }
+}
+
 /// Is the same for all notations of a caller's number. Made by [`CallerNumber::identity`].
 ///
 /// Its `Debug` form shows nothing of the number.

@@ -9,6 +9,7 @@ use crate::call::Known;
 use crate::config::AgentConfig;
 use crate::daemon::known::known;
 use crate::daemon::tools::Knowledge;
+use crate::number::CallerName;
 use crate::operator::Language;
 use crate::registry::Row;
 
@@ -92,10 +93,9 @@ impl Values {
             agent: name.to_owned(),
             ..Row::default()
         };
-        let (mut known, mut knowledge) = known(agent, &row, Arguments::default(), now, language);
-        if let Some(name) = of("caller_name") {
-            knowledge.call["caller_name"] = name.into();
-        }
+        let caller_name = CallerName::from(of("caller_name").unwrap_or_default());
+        let (mut known, mut knowledge) =
+            known(agent, &row, &caller_name, Arguments::default(), now, language);
         let vars: Map<String, Value> =
             given.vars.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
         knowledge.vars = Value::Object(vars);

@@ -17,7 +17,7 @@
 //! | `template`, `code`, `filters` | texts with values in them; the code in such texts; the filters beside Jinja's |
 //! | `names` | which values a template may use, by its place |
 //! | `origin`, `target`, `request`, `render` | the scheme, host and port; the method and the path; the whole request; why there is none |
-//! | `parameters` | the JSON Schema, the check of arguments, and the idempotency key |
+//! | `parameters`, `weight` | the JSON Schema, the check of arguments and its cost, and the idempotency key |
 //! | `response`, `failure`, `outcome`, `cut`, `mask` | what an answer means, and that there is none; what the model reads; its size; secrets in it |
 //! | `fault` | what can be wrong in the description of a tool |
 
@@ -39,6 +39,7 @@ mod request;
 mod response;
 mod target;
 mod template;
+mod weight;
 
 #[cfg(test)]
 mod tests;

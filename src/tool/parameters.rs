@@ -11,14 +11,15 @@ use sha2::{Digest as _, Sha256};
 
 use super::fault::ToolFault;
 use super::request::MASK;
+use super::weight;
 
 /// The longest arguments, in bytes. A larger value would let a model that repeats itself fill requests; a smaller one would
 /// refuse long notes.
-const MOST_BYTES: usize = 16 * 1024;
+const MOST_BYTES: usize = 8 * 1024;
 /// The most problems that the model is told at once. More would hide those that matter; fewer would cost more attempts.
 const MOST_PROBLEMS: usize = 5;
-/// The largest compiled pattern, in bytes. A larger value would let one pattern take much memory.
-const PATTERN_BYTES: usize = 1024 * 1024;
+/// The largest compiled pattern, in bytes. A larger value would let one pattern take much memory, and time for long texts.
+const PATTERN_BYTES: usize = 64 * 1024;
 /// The characters of an idempotency key: 132 bits of the hash, which no two calls of a tool share by chance.
 const KEY_CHARS: usize = 22;
 /// The longest name of a parameter.
@@ -174,6 +175,11 @@ impl Parameters {
 /// version is 2020-12.
 fn validator(schema: &Value, dialect: Option<Value>) -> Result<Validator, ToolFault> {
     let wrong = |message: String| ToolFault::Schema { message };
+    if !weight::is_light(schema) {
+        return Err(wrong(
+            "its $ref lead to too many schemas, or back to themselves in several places".to_owned(),
+        ));
+    }
     let is_known = |uri: &Value| uri.as_str().is_some_and(|uri| uri.contains("json-schema.org/"));
     let mut schema = schema.clone();
     if let Some(dialect) = dialect.filter(is_known) {

@@ -86,8 +86,11 @@ impl Mapping {
                     Mapped { outcome, fault: Some(fault(error)) }
                 }
             },
-            // The server, or a proxy before it, could not say what became of the request.
-            408 | 500 | 502 | 504 if effect == Effect::Write => known(Outcome::Unknown),
+            // Nothing was done: the server does not know the method (501) or the version of HTTP (505), or has no capacity (503).
+            501 | 503 | 505 => known(Outcome::Unavailable),
+            // Whatever was asked for may be done. The server, or a proxy before it, could not say what became of the request, or the
+            // server sends browsers elsewhere after the deed, which is not followed.
+            ..=199 | 300..=399 | 408 | 500.. if effect == Effect::Write => known(Outcome::Unknown),
             400..=499 if ![401, 403, 407, 408, 421, 425, 429].contains(&response.status) => {
                 let (message, fault) = match mapped(self.error.as_ref(), response, &scope) {
                     Ok(message) => (message, None),
@@ -95,7 +98,7 @@ impl Mapping {
                 };
                 Mapped { outcome: Outcome::Refused { message: masks.value(message) }, fault }
             }
-            // Redirects are not followed. The rest is no fault of the arguments.
+            // The rest is no fault of the arguments.
             _ => known(Outcome::Unavailable),
         }
     }

@@ -23,6 +23,17 @@ const FUEL: u64 = 100_000;
 /// would refuse some documents.
 const MOST_BYTES: usize = 256 * 1024;
 
+/// The longest piece of code in a template, in bytes. With more, an expression could be nested more deeply than the stack of a
+/// thread allows; with less, long mappings would not fit.
+const MOST_CODE_BYTES: usize = 1_000;
+/// The most pieces of code in a template. More would make a file that takes seconds to read.
+const MOST_PIECES: usize = 500;
+/// The most entries of lists and tables in a value, those of inner ones included. More would let a list that repeats itself fill the
+/// memory; fewer would refuse lists of some thousand entries.
+const MOST_ENTRIES: usize = 200_000;
+/// The most lists and tables within each other.
+const MOST_LEVELS: usize = 100;
+
 /// What all templates know: the filters, and how missing values are treated.
 static LANGUAGE: LazyLock<Environment<'static>> = LazyLock::new(|| {
     let mut environment = Environment::new();
@@ -119,6 +130,20 @@ impl Template {
         if !["{{", "{%", "{#"].iter().any(|mark| source.contains(mark)) {
             return Ok(Self { source: source.to_owned(), names: BTreeSet::new(), kind: Kind::Fixed });
         }
+        let mut pieces = code::pieces(source).into_iter().filter_map(|(at, piece)| match piece {
+            code::Piece::Value(code) | code::Piece::Other(code) if !code.starts_with("{#") => {
+                Some((at, code))
+            }
+            _ => None,
+        });
+        if let Some((at, _)) = pieces.clone().nth(MOST_PIECES) {
+            let message = format!("there are more than {MOST_PIECES} templates in one text");
+            return Err(TemplateFault { at, message });
+        }
+        if let Some((at, _)) = pieces.find(|(_, code)| code.len() > MOST_CODE_BYTES) {
+            let message = format!("a template has more than {MOST_CODE_BYTES} characters");
+            return Err(TemplateFault { at, message });
+        }
         let fault = |error: &Error| TemplateFault {
             at: error.range().map_or(0, |range| range.start).min(source.len()),
             message: error.detail().map_or_else(|| error.kind().to_string(), str::to_owned),
@@ -194,6 +219,10 @@ impl Template {
         if value.is_undefined() {
             return Ok(None);
         }
+        let mut entries = MOST_ENTRIES;
+        if !is_within(&value, &mut entries, MOST_LEVELS) {
+            return Err(ValueError::TooMuch);
+        }
         let value = serde_json::to_value(&value).map_err(|_| ValueError::Unfit)?;
         match &value {
             Value::String(text) if text.len() > MOST_BYTES => Err(ValueError::TooMuch),
@@ -213,11 +242,52 @@ impl Template {
     }
 
     fn rendered(&self, scope: &Scope) -> Result<String, ValueError> {
-        let text = LANGUAGE
-            .render_named_str("text", &self.source, scope.context())
-            .map_err(|error| reason(&error))?;
-        if text.len() > MOST_BYTES { Err(ValueError::TooMuch) } else { Ok(text) }
+        let template =
+            LANGUAGE.template_from_named_str("text", &self.source).map_err(|error| reason(&error))?;
+        let mut text = Bounded(Vec::new());
+        match template.render_captured_to(scope.context(), &mut text) {
+            Ok(_) => String::from_utf8(text.0).map_err(|_| ValueError::Unfit),
+            Err(error) if error.kind() == ErrorKind::WriteFailure => Err(ValueError::TooMuch),
+            Err(error) => Err(reason(&error)),
+        }
     }
+}
+
+/// A text that takes no more than [`MOST_BYTES`].
+struct Bounded(Vec<u8>);
+
+impl std::io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if self.0.len() + bytes.len() > MOST_BYTES {
+            return Err(std::io::ErrorKind::StorageFull.into());
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Whether a value has no more entries than these, and no more levels. A list may be one that repeats another without end.
+fn is_within(value: &Inner, entries: &mut usize, levels: usize) -> bool {
+    use minijinja::value::ValueKind;
+
+    if !matches!(value.kind(), ValueKind::Seq | ValueKind::Map | ValueKind::Iterable) {
+        return true;
+    }
+    let Some(levels) = levels.checked_sub(1) else { return false };
+    let Ok(inner) = value.try_iter() else { return true };
+    for entry in inner {
+        let Some(left) = entries.checked_sub(1) else { return false };
+        *entries = left;
+        let of_key = (value.kind() == ValueKind::Map).then(|| value.get_item(&entry).ok()).flatten();
+        if !is_within(of_key.as_ref().unwrap_or(&entry), entries, levels) {
+            return false;
+        }
+    }
+    true
 }
 
 /// The text of a value that is neither a list nor a table.

@@ -403,3 +403,14 @@ fn what_a_model_calls_without_end_is_kept_up_to_a_bound() {
     let outputs = told(&world).iter().filter(|text| text.starts_with("call_")).count();
     assert_eq!(outputs, 256);
 }
+
+#[test]
+fn a_model_that_has_called_too_much_may_still_hang_up() {
+    let calls = (0..300).fold(Answer::default(), |all, _| all.and(Answer::call("fly", "{}")));
+    let goodbye = Answer::pattern("Adiós.", 600, 4).and(Answer::call("end_call", "{}"));
+    let mut world = world(vec![], vec![calls, Answer::pattern("No puedo.", 600, 3), goodbye]);
+    world.set(|settings| settings.may_hang_up = true);
+    world.dial(speaks(2));
+    world.run_to(20_000);
+    assert_eq!(world.report(0).reason, EndReason::AssistantHungUp);
+}

@@ -46,6 +46,8 @@ use tally::{REPEATED, Tally};
 /// Most function calls of one call that are carried out. A model that calls more is talking with itself: what it calls would
 /// be kept, and told to each new session, without end. Fewer could refuse a transfer at the end of a long talk.
 const MOST_CALLS: usize = 256;
+/// So many calls more may hang up or transfer: a model that has called too much may still end the call.
+const MOST_CALLS_TO_LEAVE: usize = MOST_CALLS + 16;
 
 /// The functions that the model is offered.
 pub fn offered(may_hang_up: bool, destinations: &[Destination], tools: &[Arc<Tool>]) -> Vec<dialect::Tool> {
@@ -106,7 +108,9 @@ impl Call {
     /// The model calls a function.
     pub(super) fn function_called(&mut self, call: &FunctionCall) {
         let seen = &self.tools.seen;
-        if !call.complete || seen.contains(&call.call_id) || seen.len() >= MOST_CALLS {
+        let leaves = matches!(call.name.as_str(), END_CALL | TRANSFER_CALL);
+        let most = if leaves { MOST_CALLS_TO_LEAVE } else { MOST_CALLS };
+        if !call.complete || seen.contains(&call.call_id) || seen.len() >= most {
             return;
         }
         self.tools.seen.push(call.call_id.clone());

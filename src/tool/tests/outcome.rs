@@ -98,11 +98,11 @@ fn an_answer_of_a_server_has_a_meaning() {
         (Outcome::Done { result: Value::Null }, true),
         "it was done"
     );
-    for status in [500, 502, 504, 408] {
+    for status in [199, 301, 302, 303, 307, 408, 500, 502, 504, 520, 524, 999] {
         assert_eq!(outcome(status, "", Effect::Write), (Outcome::Unknown, false), "{status}");
         assert_eq!(outcome(status, "", Effect::Read), (Outcome::Unavailable, false), "{status}");
     }
-    for status in [302, 401, 403, 429, 503, 999] {
+    for status in [401, 403, 429, 501, 503, 505] {
         assert_eq!(
             outcome(status, r#"{"message":"key abc"}"#, Effect::Write),
             (Outcome::Unavailable, false),

@@ -45,7 +45,7 @@ fn what_is_wrong_has_a_path_a_reason_and_what_would_be_right() {
     let long = format!(r#"{{"day":"{}"}}"#, "x".repeat(20_000));
     assert_eq!(
         booking().check(&long).expect_err("too long")[0].reason,
-        "the arguments are longer than 16384 bytes"
+        "the arguments are longer than 8192 bytes"
     );
     let many = booking().check(r#"{"day":1,"hour":"x","room":1,"note":1,"a":1,"b":2}"#).expect_err("faults");
     assert_eq!(many.len(), 5);

@@ -169,3 +169,50 @@ fn the_place_of_a_name_is_not_that_of_a_longer_one() {
     let template = template("{{ vars.my_call ~ vars.call.x ~ call.x }}");
     assert_eq!(names.check(&template).unwrap_err().at, 32);
 }
+
+#[test]
+fn code_that_is_nested_too_deeply_for_a_thread_is_refused_before_it_is_read() {
+    let deep = [
+        format!("{{{{ {}1 }}}}", "-".repeat(20_000)),
+        format!("{{{{ call{} }}}}", "()".repeat(15_000)),
+        format!("{{{{ 1{} }}}}", "~1".repeat(8_000)),
+        format!("{{{{ {}1 }}}}", "not ".repeat(20_000)),
+        format!("x{{{{ call{} }}}}", "[0]".repeat(20_000)),
+        format!("{{% if {}1 %}}a{{% endif %}}", "-".repeat(20_000)),
+    ];
+    for text in deep {
+        let fault = Template::new(&text).expect_err("it is refused");
+        assert!(fault.message.contains("more than 1000 characters"), "{fault}");
+    }
+    let many = Template::new(&"{{ 1 }}".repeat(501)).expect_err("it is refused");
+    assert!(many.message.contains("more than 500"), "{many}");
+    assert!(Template::new(&"{{ 1 }}".repeat(500)).is_ok());
+}
+
+#[test]
+fn what_is_as_long_as_it_may_be_fits_on_the_stack_of_a_thread() {
+    // The threads of calls have a stack of 2 MiB, as this one.
+    let deepest = std::thread::Builder::new().stack_size(2 * 1024 * 1024).spawn(|| {
+        for (begin, part, end) in
+            [("", "-", "1"), ("call", "()", ""), ("1", "~1", ""), ("", "not ", "1"), ("call", "[0]", "")]
+        {
+            let count = (996 - begin.len() - end.len()) / part.len();
+            let text = format!("{{{{{begin}{}{end}}}}}", part.repeat(count));
+            if let Ok(template) = Template::new(&text) {
+                drop(template.value(&scope()));
+            }
+        }
+    });
+    deepest.expect("a thread").join().expect("no stack overflows");
+}
+
+#[test]
+fn a_value_that_repeats_itself_without_end_is_too_much() {
+    for text in [
+        "{{ [[1] * 100000] * 100000 }}",
+        "x{{ [[1] * 100000] * 100000 }}",
+        "{{ {'a': [[1] * 100000] * 100000} }}",
+    ] {
+        assert_eq!(value(text), Err(ValueError::TooMuch), "{text}");
+    }
+}
