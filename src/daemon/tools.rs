@@ -52,6 +52,10 @@ impl Knowledge {
         self.secrets.get(name).map(|secret| secret.expose().to_owned())
     }
 
+    fn facts<'a>(&'a self, found: &'a Value) -> Facts<'a> {
+        Facts { call: &self.call, vars: &self.vars, lookup: found }
+    }
+
     fn masks(&self) -> Masks {
         Masks::new(self.secrets.values().map(Secret::expose))
     }
@@ -106,7 +110,7 @@ impl Jobs {
     pub fn begin(&mut self, job: Job) {
         let (client, known, operator) = (self.client.clone(), Arc::clone(&self.known), self.operator);
         let (number, ended) = (job.number, self.ended.clone());
-        let found = Value::Object(self.found.clone());
+        let found = Arc::new(Value::Object(self.found.clone()));
         let task = async move {
             let (outcome, attempts) = carry_out(&client, &known, &found, &job, operator).await;
             let code = outcome.code();
@@ -152,15 +156,14 @@ impl Jobs {
 /// Carries out one job: what came of it, and how many requests were made.
 pub async fn carry_out(
     client: &ToolClient,
-    known: &Knowledge,
-    found: &Value,
+    known: &Arc<Knowledge>,
+    found: &Arc<Value>,
     job: &Job,
     operator: Operator,
 ) -> (Outcome, u32) {
-    let facts = Facts { call: &known.call, vars: &known.vars, lookup: found };
     let done = match &job.tool.way {
-        Way::Http(http) => by_request(client, known, &facts, job, http).await,
-        Way::Mcp(way) => by_server(known, &facts, job, way).await,
+        Way::Http(http) => by_request(client, known, found, job, http).await,
+        Way::Mcp(way) => by_server(known, found, job, way).await,
     };
     let Done { outcome, attempts, fault } = done;
     if let Some(cause) = fault {
@@ -168,6 +171,18 @@ pub async fn carry_out(
         operator.say(&Notice::ToolFailed { tool, server, cause, outcome: outcome.code() });
     }
     (outcome, attempts)
+}
+
+/// Works on an answer on a thread of its own: a long one would delay the audio of the calls that share this thread.
+async fn on_own_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The daemon ends.
+            Err(_) => std::future::pending().await,
+        },
+    }
 }
 
 /// How a job was done.
@@ -196,13 +211,13 @@ impl Done {
 /// Carries a job out by a request.
 async fn by_request(
     client: &ToolClient,
-    known: &Knowledge,
-    facts: &Facts<'_>,
+    known: &Arc<Knowledge>,
+    found: &Arc<Value>,
     job: &Job,
-    http: &HttpTool,
+    http: &Arc<HttpTool>,
 ) -> Done {
     let Job { tool, arguments, key, .. } = job;
-    let request = match http.request(facts, arguments, key, &|name: &str| known.secret(name)) {
+    let request = match http.request(&known.facts(found), arguments, key, &|name: &str| known.secret(name)) {
         Ok(request) => request,
         Err(error) => return Done::not_made(tool, &error),
     };
@@ -217,11 +232,17 @@ async fn by_request(
         Ok(response) => response,
         Err(failure) => return Done::failed(tool, failure, attempts),
     };
-    let mapped = http.outcome(&response, facts, arguments, tool.effect, &known.masks());
+    let status = response.status;
+    let (known, found, http) = (Arc::clone(known), Arc::clone(found), Arc::clone(http));
+    let (arguments, effect) = (arguments.clone(), tool.effect);
+    let mapped = on_own_thread(move || {
+        http.outcome(&response, &known.facts(&found), &arguments, effect, &known.masks())
+    });
+    let mapped = mapped.await;
     let fault = match &mapped.fault {
         Some(fault) => Some(ToolTrouble::Template(Detail::new(fault))),
-        None if response.status >= 500 || matches!(mapped.outcome, Outcome::Unavailable) => {
-            Some(ToolTrouble::Status(response.status))
+        None if status >= 500 || matches!(mapped.outcome, Outcome::Unavailable) => {
+            Some(ToolTrouble::Status(status))
         }
         None => None,
     };
@@ -229,9 +250,9 @@ async fn by_request(
 }
 
 /// Carries a job out by the server that lists the tool.
-async fn by_server(known: &Knowledge, facts: &Facts<'_>, job: &Job, way: &McpTool) -> Done {
+async fn by_server(known: &Arc<Knowledge>, found: &Value, job: &Job, way: &McpTool) -> Done {
     let Job { tool, arguments, .. } = job;
-    let arguments = match way.arguments(facts, arguments, &|name: &str| known.secret(name)) {
+    let arguments = match way.arguments(&known.facts(found), arguments, &|name: &str| known.secret(name)) {
         Ok(arguments) => arguments,
         Err(error) => return Done::not_made(tool, &error),
     };
@@ -253,7 +274,9 @@ async fn by_server(known: &Knowledge, facts: &Facts<'_>, job: &Job, way: &McpToo
                 Reply::Error { code, .. } => Some(ToolTrouble::JsonRpc(*code)),
                 Reply::Result { .. } => None,
             };
-            Done { outcome: reply.outcome(tool.effect, &known.masks()), attempts, fault }
+            let (known, effect) = (Arc::clone(known), tool.effect);
+            let outcome = on_own_thread(move || reply.outcome(effect, &known.masks())).await;
+            Done { outcome, attempts, fault }
         }
         Err(failure) => Done::failed(tool, failure, attempts),
     }
@@ -262,18 +285,22 @@ async fn by_server(known: &Knowledge, facts: &Facts<'_>, job: &Job, way: &McpToo
 /// Looks something up: what was found, if anything was.
 async fn look_up(
     client: &ToolClient,
-    known: &Knowledge,
-    lookup: &Lookup,
+    known: &Arc<Knowledge>,
+    lookup: &Arc<Lookup>,
     operator: Operator,
 ) -> Option<Value> {
     let none = Value::Object(Map::new());
-    let facts = Facts { call: &known.call, vars: &known.vars, lookup: &none };
     let say = |cause: ToolTrouble| {
         let server = lookup.request.target.origin.to_string();
         operator.say(&Notice::LookupFailed { lookup: lookup.name.to_string(), server, cause });
         None
     };
-    let request = match lookup.request.render(&facts, &Value::Null, &|name: &str| known.secret(name), None) {
+    let request = match lookup.request.render(
+        &known.facts(&none),
+        &Value::Null,
+        &|name: &str| known.secret(name),
+        None,
+    ) {
         Ok(request) => request,
         Err(error) => return say(ToolTrouble::Template(Detail::new(&error))),
     };
@@ -283,10 +310,78 @@ async fn look_up(
         Ok(response) if response.status >= 400 && response.status != 404 => {
             say(ToolTrouble::Status(response.status))
         }
-        Ok(response) => match lookup.mapping.found(&response, &facts, &known.masks()) {
-            Ok(found) => found,
-            Err(error) => say(ToolTrouble::Template(Detail::new(&error))),
-        },
+        Ok(response) => {
+            let (known, lookup) = (Arc::clone(known), Arc::clone(lookup));
+            let found =
+                on_own_thread(move || lookup.mapping.found(&response, &known.facts(&none), &known.masks()));
+            found.await.unwrap_or_else(|error| say(ToolTrouble::Template(Detail::new(&error))))
+        }
         Err(failure) => say(ToolTrouble::Failed(failure)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+    use serde_json::json;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::net::tls;
+    use crate::operator::Language;
+    use crate::tool::{Confirm, Mapping, Parameters, Request, Target};
+
+    /// A tool that asks this address.
+    fn tool(address: std::net::SocketAddr) -> Tool {
+        let target = Target::parse(&format!("POST http://{address}/")).expect("an address");
+        let (query, headers, body) = (Vec::new(), Vec::new(), None);
+        let request = Request { target, query, headers, body };
+        let way = HttpTool { request, idempotency: None, mapping: Mapping::default() };
+        Tool {
+            name: "book".into(),
+            description: String::new(),
+            effect: Effect::Write,
+            parameters: Parameters::new(json!({"type": "object"}), [].into()).expect("parameters"),
+            way: Way::Http(Arc::new(way)),
+            timeout: Duration::from_secs(30),
+            say_after: None,
+            confirm: Confirm::Nobody,
+            repeatable: false,
+        }
+    }
+
+    #[test]
+    fn an_answer_is_read_on_a_thread_of_its_own() {
+        let threads = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&threads);
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime
+            .enable_all()
+            .on_thread_start(move || {
+                counter.fetch_add(1, SeqCst);
+            })
+            .build();
+        let (outcome, attempts) = runtime.expect("a runtime").block_on(async {
+            let server = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+            let tool = tool(server.local_addr().expect("an address"));
+            let serving = async {
+                let (mut stream, _) = server.accept().await.expect("a connection");
+                let _head = stream.read(&mut [0; 4096]).await.expect("a request");
+                let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n{\"id\":7}";
+                stream.write_all(answer).await.expect("an answer");
+                stream
+            };
+            let arguments = tool.parameters.check("{}").expect("arguments");
+            let job = Job::alone(Arc::new(tool), arguments, String::new());
+            let client = ToolClient::new(&tls::client_config().expect("TLS")).expect("a client");
+            let (known, found) = (Arc::default(), Arc::new(json!({})));
+            let operator = Operator::new(Language::English);
+            let (done, _stream) = tokio::join!(carry_out(&client, &known, &found, &job, operator), serving);
+            done
+        });
+        assert_eq!((outcome, attempts), (Outcome::Done { result: json!({"id": 7}) }, 1));
+        assert_eq!(threads.load(SeqCst), 1, "the runtime itself has no other thread");
     }
 }

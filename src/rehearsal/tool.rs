@@ -104,8 +104,8 @@ pub async fn run(
     }
     let began: Instant = now();
     let job = Job::alone(tool, arguments, key);
-    let knowledge = Knowledge { servers: servers.of(&agent.name), ..values.knowledge };
-    let (outcome, attempts) = carry_out(&client, &knowledge, &lookups, &job, operator).await;
+    let knowledge = Arc::new(Knowledge { servers: servers.of(&agent.name), ..values.knowledge });
+    let (outcome, attempts) = carry_out(&client, &knowledge, &Arc::new(lookups), &job, operator).await;
     print(&format!("\n{}", words.took(now() - began, attempts)))?;
     read(&outcome, words)
 }

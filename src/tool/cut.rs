@@ -2,6 +2,9 @@
 //!
 //! What is least missed goes first: the ends of lists, then of long texts, then of wide tables, at last what lies deep. Each
 //! step leaves the value valid JSON, and everything that is left out is counted.
+//!
+//! Whether limits are strict enough is found out by counting, which stops where the room ends: the time depends on the room, and
+//! hardly on the size of the value. Only what is kept is copied.
 
 use serde_json::{Map, Value};
 
@@ -30,8 +33,8 @@ type Step = (usize, usize, fn(Limits, usize) -> Limits);
 /// were left out or cut.
 #[must_use]
 pub fn cut(value: &Value, room: usize) -> (Value, usize) {
-    let all = Limits { entries: usize::MAX, chars: usize::MAX, members: usize::MAX, depth: MOST_DEPTH };
-    if fits(value, room) {
+    let all = Limits { entries: usize::MAX, chars: usize::MAX, members: usize::MAX, depth: usize::MAX };
+    if fits(value, all, room) {
         return (value.clone(), 0);
     }
     let size = Size::of(value);
@@ -42,13 +45,11 @@ pub fn cut(value: &Value, room: usize) -> (Value, usize) {
         (0, size.depth, |limits, depth| Limits { depth, ..limits }),
         (0, FEW_CHARS, |limits, chars| Limits { chars, ..limits }),
     ];
-    let mut limits = all;
+    let mut limits = Limits { depth: MOST_DEPTH, ..all };
     for (least, most, with) in steps {
-        if fits(&kept(value, with(limits, least)).0, room) {
-            return kept(
-                value,
-                with(limits, largest(least, most, |limit| fits(&kept(value, with(limits, limit)).0, room))),
-            );
+        if fits(value, with(limits, least), room) {
+            let limit = largest(least, most, |limit| fits(value, with(limits, limit), room));
+            return kept(value, with(limits, limit));
         }
         limits = with(limits, least);
     }
@@ -66,8 +67,53 @@ fn largest(least: usize, most: usize, fits: impl Fn(usize) -> bool) -> usize {
     good
 }
 
-fn fits(value: &Value, room: usize) -> bool {
-    value.to_string().chars().count() <= room
+/// Whether the JSON of what the limits keep of a value has at most `room` characters.
+fn fits(value: &Value, limits: Limits, room: usize) -> bool {
+    left(value, limits, room).is_some()
+}
+
+/// What is left of the room after the JSON of what the limits keep of a value. `None`: it does not fit.
+fn left(value: &Value, limits: Limits, room: usize) -> Option<usize> {
+    let is_whole = |count: usize| count == 0 || limits.depth > 0;
+    let inner = Limits { depth: limits.depth.saturating_sub(1), ..limits };
+    match value {
+        Value::Array(entries) if is_whole(entries.len()) => {
+            let kept = entries.iter().take(limits.entries);
+            let room = room.checked_sub(around(kept.len()))?;
+            kept.into_iter().try_fold(room, |room, entry| left(entry, inner, room))
+        }
+        Value::Object(members) if is_whole(members.len()) => {
+            let kept = members.iter().take(limits.members);
+            let room = room.checked_sub(around(kept.len()))?;
+            kept.into_iter().try_fold(room, |room, (name, member)| {
+                left(member, inner, left_by_text(name, usize::MAX, room)?.checked_sub(":".len())?)
+            })
+        }
+        Value::Array(_) | Value::Object(_) | Value::Null => room.checked_sub("null".len()),
+        Value::String(text) => left_by_text(text, limits.chars, room),
+        Value::Bool(is_true) => room.checked_sub(if *is_true { "true" } else { "false" }.len()),
+        Value::Number(number) => room.checked_sub(number.to_string().len()),
+    }
+}
+
+/// The brackets around this many entries or members, and the commas between them.
+const fn around(count: usize) -> usize {
+    2 + count.saturating_sub(1)
+}
+
+/// What is left of the room after a text, of which this many characters are kept. RFC 8259 section 7 says what is escaped.
+fn left_by_text(text: &str, chars: usize, room: usize) -> Option<usize> {
+    let mut all = text.chars();
+    let mut room = room.checked_sub(2)?;
+    for c in all.by_ref().take(chars) {
+        room = room.checked_sub(match c {
+            '"' | '\\' | '\u{8}' | '\u{c}' | '\n' | '\r' | '\t' => 2,
+            '\0'..='\u{1f}' => 6,
+            _ => 1,
+        })?;
+    }
+    // The ellipsis.
+    room.checked_sub(usize::from(all.next().is_some()))
 }
 
 /// The largest list, text, table, and the depth of a value.
@@ -135,5 +181,45 @@ fn kept(value: &Value, limits: Limits) -> (Value, usize) {
             None => (value.clone(), 0),
         },
         other => (other.clone(), 0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::clock;
+    use crate::tool::tests::json_value;
+
+    proptest! {
+        #[test]
+        fn what_is_counted_is_the_length_of_what_is_kept(
+            value in json_value(), entries in 0_usize..14, chars in 0_usize..14, members in 0_usize..14, depth in 0_usize..8,
+        ) {
+            let limits = Limits { entries, chars, members, depth };
+            let length = kept(&value, limits).0.to_string().chars().count();
+            prop_assert!(fits(&value, limits, length) && !fits(&value, limits, length - 1));
+        }
+    }
+
+    #[test]
+    fn a_long_answer_is_cut_about_as_fast_as_it_is_written_once() {
+        // No list, text or table of it is long: only depth can be cut.
+        let value = (0..14).fold(json!(true), |inner, _| json!({"a": inner, "b": inner}));
+        // Both are measured several times, because other work may interrupt them.
+        let fastest = |work: &dyn Fn() -> usize| {
+            let once = |_| {
+                let began = clock::now();
+                assert!(work() > 0);
+                clock::now() - began
+            };
+            (0..5).map(once).min().unwrap_or(Duration::MAX)
+        };
+        let (written, cut) = (fastest(&|| value.to_string().len()), fastest(&|| cut(&value, 4_000).1));
+        assert!(cut < written * 5, "written in {written:?}, cut in {cut:?}");
     }
 }

@@ -102,7 +102,7 @@ pub struct Tool {
 #[derive(Debug, PartialEq)]
 pub enum Way {
     /// By a request that the file describes.
-    Http(Box<HttpTool>),
+    Http(Arc<HttpTool>),
     /// By a server that speaks the Model Context Protocol.
     Mcp(McpTool),
 }
@@ -171,7 +171,7 @@ impl Tool {
 
     /// Whether the server recognizes a repeated request, and does not carry it out twice.
     #[must_use]
-    pub const fn is_idempotent(&self) -> bool {
+    pub fn is_idempotent(&self) -> bool {
         match &self.way {
             Way::Http(http) => http.idempotency.is_some(),
             Way::Mcp(mcp) => mcp.idempotent,

@@ -1,5 +1,7 @@
 //! How a call of a tool ended, and what the model reads of it.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value, json};
 
 use super::cut::cut;
@@ -100,10 +102,10 @@ impl Outcome {
     /// The answer with these members after the others.
     fn answer(&self, others: Map<String, Value>) -> String {
         let (mut answer, name, value) = match self {
-            Self::Done { result } => (json!({"ok": true}), "result", Some(result.clone())),
-            Self::Refused { message } => (self.failure(), "message", Some(message.clone())),
+            Self::Done { result } => (json!({"ok": true}), "result", Some(Cow::Borrowed(result))),
+            Self::Refused { message } => (self.failure(), "message", Some(Cow::Borrowed(message))),
             Self::InvalidArguments { problems } => {
-                (self.failure(), "problems", Some(problems.iter().map(Problem::json).collect()))
+                (self.failure(), "problems", Some(Cow::Owned(problems.iter().map(Problem::json).collect())))
             }
             _ => (self.failure(), "", None),
         };

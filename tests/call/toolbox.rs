@@ -32,7 +32,7 @@ pub(crate) fn tool(name: &str, change: impl FnOnce(&mut Tool)) -> Arc<Tool> {
         description: "A tool.".into(),
         effect: Effect::Write,
         parameters: Parameters::new(schema, ["pin".to_owned()].into()).expect("a schema"),
-        way: Way::Http(Box::new(HttpTool {
+        way: Way::Http(Arc::new(HttpTool {
             request: Request {
                 target: Target::parse("POST http://127.0.0.1:8099/x").expect("a target"),
                 query: Vec::new(),
@@ -54,7 +54,7 @@ pub(crate) fn tool(name: &str, change: impl FnOnce(&mut Tool)) -> Arc<Tool> {
 /// Gives a tool a header for its idempotency key.
 pub(crate) fn recognizes_its_key(tool: &mut Tool) {
     let Way::Http(http) = &mut tool.way else { panic!("{} is no request", tool.name) };
-    http.idempotency = Some("Idempotency-Key".into());
+    Arc::get_mut(http).expect("a new tool").idempotency = Some("Idempotency-Key".into());
 }
 
 pub(crate) fn done(result: &str) -> Outcome {

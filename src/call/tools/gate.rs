@@ -179,7 +179,7 @@ mod tests {
             description: String::new(),
             effect: Effect::Write,
             parameters: Parameters::new(schema, [].into()).expect("a schema"),
-            way: Way::Http(Box::new(HttpTool {
+            way: Way::Http(Arc::new(HttpTool {
                 request: Request { target, query: Vec::new(), headers: Vec::new(), body: None },
                 idempotency: None,
                 mapping: Mapping { result: None, error: None },

@@ -206,7 +206,7 @@ fn tool(file: &mut File<'_>, lookups: &[String], secrets: &Secrets<'_>) -> Optio
         description: description?,
         effect,
         parameters,
-        way: Way::Http(Box::new(HttpTool {
+        way: Way::Http(Arc::new(HttpTool {
             request: request?,
             idempotency,
             mapping: Mapping { result, error },

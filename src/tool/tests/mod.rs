@@ -13,6 +13,8 @@ use serde_json::{Value, json};
 
 use super::*;
 
+pub(super) use properties::json_value;
+
 /// Values of a call, as JSON.
 struct Known {
     call: Value,

@@ -159,7 +159,7 @@ fn a_request_that_cannot_be_made_is_an_answer_too() {
         description: "Free appointments".into(),
         effect: Effect::Read,
         parameters: parameters(json!({"type": "object", "properties": {"day": {"type": "string"}}})),
-        way: Way::Http(Box::new(HttpTool {
+        way: Way::Http(Arc::new(HttpTool {
             request: request("GET https://h/{{ args.day }}"),
             idempotency: Some("Idempotency-Key".into()),
             mapping: Mapping::default(),

@@ -19,7 +19,7 @@ fn text_value() -> impl Strategy<Value = Value> {
 }
 
 /// Any JSON value.
-fn json_value() -> impl Strategy<Value = Value> {
+pub(in crate::tool) fn json_value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
