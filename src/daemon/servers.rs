@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use tokio::sync::mpsc;
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::JoinSet;
 
 use crate::call::{Settings, tools};
 use crate::config::{AgentConfig, Secret};
@@ -42,7 +42,6 @@ struct Running {
     /// What the first agent calls it.
     name: Arc<str>,
     server: Arc<Server>,
-    keeper: AbortHandle,
     standing: Standing,
     /// The last list that came.
     list: Option<Arc<[Listed]>>,
@@ -91,13 +90,9 @@ impl Servers {
         let named =
             || agents.iter().flat_map(|agent| agent.servers.iter().map(move |server| (agent, server)));
         let keys: Vec<Key> = named().map(|(agent, server)| key(&address(server, agent))).collect();
-        self.running.retain(|running| {
-            let is_named = keys.contains(&running.key);
-            if !is_named {
-                running.keeper.abort();
-            }
-            is_named
-        });
+        // A server that is no longer named ends when the last call that may use it has ended.
+        self.running.retain(|running| keys.contains(&running.key));
+        while self.keepers.try_join_next().is_some() {}
         let before = std::mem::take(&mut self.equipment);
         for ((agent, server), key) in named().zip(keys) {
             let at = self.running.iter().position(|running| running.key == key);
@@ -118,13 +113,12 @@ impl Servers {
         let id = ServerId(self.last);
         let (server_of_it, keeping) =
             Server::new(&self.client, address(server, agent), id, self.tell.clone());
-        let keeper = self.keepers.spawn(keeping);
+        self.keepers.spawn(keeping);
         self.running.push(Running {
             id,
             key,
             name: Arc::clone(&server.name),
             server: Arc::new(server_of_it),
-            keeper,
             standing: Standing::Unknown,
             list: None,
         });

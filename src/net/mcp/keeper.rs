@@ -74,7 +74,8 @@ pub(super) trait Keep: Send {
     fn end(self) -> impl Future<Output = ()> + Send;
 }
 
-/// Keeps a session open for as long as this future is polled.
+/// Keeps a session open for as long as this future is polled and somebody may call tools, which is while `opened` has receivers.
+/// Then the future closes the session and ends.
 pub(super) async fn keep<C: Connect>(
     connector: C,
     opened: watch::Sender<Option<<C::Session as Keep>::Shared>>,
@@ -85,7 +86,11 @@ pub(super) async fn keep<C: Connect>(
     let mut pauses = Backoff::default();
     loop {
         let before = now();
-        let cause = match timeout(START, connector.connect()).await {
+        let connected = tokio::select! {
+            connected = timeout(START, connector.connect()) => connected,
+            () = opened.closed() => return,
+        };
+        let cause = match connected {
             Ok(Ok(mut session)) => {
                 let cause = serve(&mut session, &opened, &doubt, (id, &tell)).await;
                 opened.send_replace(None);
@@ -95,11 +100,17 @@ pub(super) async fn keep<C: Connect>(
             Ok(Err(cause)) => cause,
             Err(_) => "no answer in time".to_owned(),
         };
+        if opened.is_closed() {
+            return;
+        }
         tell.send((id, News::Away(cause))).await.ok();
         if now() - before >= GOOD {
             pauses.reset();
         }
-        sleep(pauses.next(chance() as u32)).await;
+        tokio::select! {
+            () = sleep(pauses.next(chance() as u32)) => {}
+            () = opened.closed() => return,
+        }
     }
 }
 
@@ -127,6 +138,7 @@ async fn serve<S: Keep>(
         let age = age.unwrap_or(USUAL_AGE).clamp(AGES.0, AGES.1);
         tokio::select! {
             () = session.closed() => return "the connection was closed".to_owned(),
+            () = opened.closed() => return "nobody uses the server".to_owned(),
             () = sleep(age) => {}
             // A call has failed: is the server there?
             () = async { sleep(DOUBT).await; doubt.notified().await } => {}

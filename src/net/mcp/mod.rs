@@ -86,7 +86,7 @@ pub struct Called {
 }
 
 impl Server {
-    /// A server at this address, and the future that keeps its session open and its list fresh for as long as it is polled.
+    /// A server at this address, and the future that keeps its session open and its list fresh for as long as the server exists.
     /// Its news go to `tell`, with its number.
     pub fn new(
         client: &ToolClient,

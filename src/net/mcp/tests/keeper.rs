@@ -72,7 +72,7 @@ struct Watched {
     news: mpsc::Receiver<(ServerId, News)>,
     session: watch::Receiver<Option<()>>,
     doubt: Arc<Notify>,
-    _keeper: JoinSet<()>,
+    keeper: JoinSet<()>,
 }
 
 impl Watched {
@@ -83,7 +83,7 @@ impl Watched {
         let mut keeper = JoinSet::new();
         let fake = Fake(Mutex::new(sessions.into()));
         keeper.spawn(keep(fake, opened, Arc::clone(&doubt), ServerId(1), tell));
-        Self { start: now(), news, session, doubt, _keeper: keeper }
+        Self { start: now(), news, session, doubt, keeper }
     }
 
     /// What becomes known next, after how many seconds from the beginning, and whether there is a session then.
@@ -195,4 +195,26 @@ async fn a_failed_call_is_a_reason_to_look_and_many_are_no_more() {
     }
     assert_eq!(watched.next().await.0, 5);
     assert_eq!(watched.next().await.0, 605, "the others were the same doubt");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_nobody_may_use_any_more_is_left_and_not_before() {
+    let (good, closes) = session(vec![]);
+    let mut used = Watched::new(vec![good]);
+    assert_eq!(used.next().await.1, "listed");
+    let another_user = used.session.clone();
+    drop(used.session);
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert!(used.keeper.try_join_next().is_none(), "a call may still use it");
+    drop(another_user);
+    used.keeper.join_next().await.expect("a keeper").expect("it ends");
+    assert!(closes.is_closed(), "the session is closed");
+
+    // The same while it is away.
+    let mut away = Watched::new(vec![]);
+    assert_eq!(away.next().await.1, "refused");
+    drop(away.session);
+    let before = now();
+    away.keeper.join_next().await.expect("a keeper").expect("it ends");
+    assert_eq!(now(), before, "it does not wait for the next try");
 }
