@@ -20,6 +20,9 @@ use crate::tool::{Access, Facts, LeftOut, Listed, MOST_TOOLS, Masks, McpServer, 
 /// News of servers that may wait for the loop, which reads them at once.
 const NEWS: usize = 64;
 
+/// The most tools of a server of which the operator is told why they cannot be offered. More would let a server fill the log.
+const MOST_LEFT_OUT: usize = 20;
+
 /// What becomes known of the servers.
 pub(crate) type NewsOfServers = mpsc::Receiver<(ServerId, News)>;
 
@@ -69,6 +72,8 @@ struct Equipment {
     servers: HashMap<Arc<str>, Arc<Server>>,
     /// What cannot be offered, as the operator knows.
     left_out: Vec<(Arc<str>, LeftOut)>,
+    /// How many tools of a server cannot be offered besides those, as the operator knows.
+    more_left_out: HashMap<Arc<str>, usize>,
 }
 
 impl Servers {
@@ -101,8 +106,10 @@ impl Servers {
             equipment.servers.insert(Arc::clone(&server.name), Arc::clone(&self.running[at].server));
         }
         for (name, equipment) in &mut self.equipment {
-            let said = before.get(name).map(|before| before.left_out.clone());
-            equipment.left_out = said.unwrap_or_default();
+            if let Some(before) = before.get(name) {
+                equipment.left_out.clone_from(&before.left_out);
+                equipment.more_left_out.clone_from(&before.more_left_out);
+            }
         }
         self.equip(agents);
     }
@@ -176,7 +183,13 @@ impl Servers {
                 let room = MOST_TOOLS.saturating_sub(agent.tools.len() + all.len());
                 let Offered { tools, left_out } = server.offered(&list, &masks, &mut taken, room);
                 all.extend(tools);
-                all_left_out.extend(left_out.into_iter().map(|one| (Arc::clone(&server.name), one)));
+                let more = left_out.len().saturating_sub(MOST_LEFT_OUT);
+                let told = left_out.into_iter().take(MOST_LEFT_OUT);
+                all_left_out.extend(told.map(|one| (Arc::clone(&server.name), one)));
+                if more > 0 && equipment.more_left_out.insert(Arc::clone(&server.name), more) != Some(more) {
+                    let (agent, server) = (agent.name.to_string(), server.name.to_string());
+                    self.operator.say(&Notice::McpToolsLeftOut { agent, server, more });
+                }
             }
             for (server, left_out) in all_left_out.iter().filter(|one| !equipment.left_out.contains(one)) {
                 self.operator.say(&Notice::McpToolLeftOut {

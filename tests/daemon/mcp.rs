@@ -130,3 +130,39 @@ async fn a_server_that_is_away_costs_its_tools_and_one_line_and_comes_back_by_a_
     assert!(hears_the_greeting().await.contains(&"open_ticket".to_owned()));
     assert_eq!(program.count("WARNING", AWAY), 1, "{}", program.log());
 }
+
+/// A server with so many tools, which have parameters that are none.
+const MANY_TOOLS: &str = r#"
+import json, sys
+for line in sys.stdin:
+    asked = json.loads(line)
+    if "id" not in asked:
+        continue
+    answer = {"jsonrpc": "2.0", "id": asked["id"]}
+    if asked["method"] == "initialize":
+        answer["result"] = {"protocolVersion": "2025-11-25", "capabilities": {"tools": {}}, "serverInfo": {"name": "many", "version": "1"}}
+    elif asked["method"] == "tools/list":
+        answer["result"] = {"tools": [{"name": f"tool_{n}", "inputSchema": {"type": "object", "properties": 1}} for n in range(300)]}
+    else:
+        answer["error"] = {"code": -32601, "message": "no such method"}
+    print(json.dumps(answer), flush=True)
+"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_with_many_tools_does_not_fill_the_log() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let script = folder.path().join("many.py");
+    std::fs::write(&script, MANY_TOOLS).expect("a file");
+    let agent = format!(
+        "numbers = [\"3241000752\"]\n[[mcp]]\nname = \"many\"\ncommand = [\"/usr/bin/python3\", \"{}\"]\ntools = [\"*\"]\n",
+        script.display()
+    );
+    std::fs::write(folder.path().join("mesa.toml"), agent).expect("a file");
+    let world = World::new(Script::default());
+    let path = folder.path().display().to_string();
+    let program = world.program(&[("AGENTS_DIR", &path)]).await;
+    program
+        .says("WARNING", "El agente mesa tampoco ofrece otras 280 herramientas del servidor MCP many")
+        .await;
+    assert_eq!(program.count("WARNING", "El agente mesa no ofrece la herramienta tool_"), 20);
+}

@@ -76,6 +76,10 @@ macro_rules! of_agents {
     McpServerAway { server: String, cause: Detail } => Warn,
         "El servidor MCP {server} no está disponible ({cause}): sus herramientas no funcionan hasta que vuelva",
         "The MCP server {server} is not available ({cause}): its tools do not work until it is back";
+    /// More tools of a server cannot be offered to the model than are named.
+    McpToolsLeftOut { agent: String, server: String, more: usize } => Warn,
+        "El agente {agent} tampoco ofrece otras {more} herramientas del servidor MCP {server}. Nombre en tools solo las que necesita",
+        "The agent {agent} does not offer {more} more tools of the MCP server {server}. Name in tools only those that it needs";
     /// A tool of a server cannot be offered to the model.
     McpToolLeftOut { agent: String, server: String, tool: Detail, fault: Box<AgentFault> } => Warn,
         "El agente {agent} no ofrece la herramienta {tool} del servidor MCP {server}: {fault}",
