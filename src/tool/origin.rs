@@ -97,7 +97,8 @@ impl std::fmt::Display for Origin {
 
 /// Whether no tool may reach this address: those of the link, at which clouds answer with credentials of the machine
 /// (RFC 3927, RFC 4291 section 2.5.6), multicast, broadcast, and the unspecified address. The same addresses within IPv6
-/// (mapped, compatible, translated by RFC 6052, 6to4 by RFC 3056) count as well.
+/// (mapped, compatible, translated by RFC 6052 or RFC 8215, 6to4 by RFC 3056, ISATAP by RFC 5214) count as well. So do all of
+/// Teredo (RFC 4380), whose addresses hold that of a client in disguise.
 #[must_use]
 pub fn is_forbidden(address: IpAddr) -> bool {
     match address {
@@ -109,6 +110,7 @@ pub fn is_forbidden(address: IpAddr) -> bool {
                 // The metadata services of AWS and Google (`fd20:ce::254`) over IPv6.
                 || address == Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x0254)
                 || address == Ipv6Addr::new(0xfd20, 0x00ce, 0, 0, 0, 0, 0, 0x0254)
+                || address.segments().starts_with(&[0x2001, 0])
                 || within(address).is_some_and(is_forbidden_v4)
         }
     }
@@ -120,7 +122,8 @@ fn is_forbidden_v4(address: Ipv4Addr) -> bool {
         || address.is_link_local()
         || address.is_multicast()
         || address.is_broadcast()
-        // The metadata services of Alibaba Cloud and of Oracle Cloud's old address range.
+        // The metadata services of Azure (WireServer), of Alibaba Cloud and of Oracle Cloud's old address range.
+        || address == Ipv4Addr::new(168, 63, 129, 16)
         || address == Ipv4Addr::new(100, 100, 100, 200)
         || address == Ipv4Addr::new(192, 0, 0, 192)
 }
@@ -135,6 +138,8 @@ fn within(address: Ipv6Addr) -> Option<Ipv4Addr> {
         [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
         | [0, 0, 0, 0, 0xffff, 0, high, low]
         | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
+        | [0x64, 0xff9b, 1, _, _, _, high, low]
+        | [_, _, _, _, 0 | 0x200, 0x5efe, high, low]
         | [0x2002, high, low, ..] => Some(joined(high, low)),
         _ => None,
     }
