@@ -93,7 +93,7 @@ impl Talk {
     async fn run(mut self, stop: impl Future<Output = ()>) -> anyhow::Result<u8> {
         let (line, mut lines) = mpsc::channel(LINES);
         let mut reading = JoinSet::new();
-        reading.spawn_blocking(move || read(&line));
+        reading.spawn_blocking(move || read(io::stdin().lock(), &line));
         tokio::pin!(stop);
         let mut stopped = false;
         while !self.stage.is_over() && !stopped {
@@ -194,12 +194,28 @@ fn prompt() -> io::Result<()> {
     write!(out, "> ").and_then(|()| out.flush())
 }
 
-/// Reads what is typed, line by line, until nobody listens.
-fn read(line: &mpsc::Sender<String>) {
-    for text in io::stdin().lines().map_while(Result::ok) {
-        let text: String = text.trim().chars().take(LINE_CHARS).collect();
+/// Reads what is typed, line by line, until nobody listens. What is not UTF-8 is read as far as it can be.
+fn read(mut input: impl io::BufRead, line: &mpsc::Sender<String>) {
+    let mut bytes = Vec::new();
+    while input.read_until(b'\n', &mut bytes).is_ok_and(|length| length > 0) {
+        let text: String = String::from_utf8_lossy(&bytes).trim().chars().take(LINE_CHARS).collect();
         if !text.is_empty() && line.blocking_send(text).is_err() {
             return;
         }
+        bytes.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_is_not_utf8_is_a_line_and_no_end() {
+        let (line, mut lines) = mpsc::channel(4);
+        read(&b"hola\n\xff\xfe s\xc3\xad\n\nbye"[..], &line);
+        drop(line);
+        let said: Vec<_> = std::iter::from_fn(|| lines.blocking_recv()).collect();
+        assert_eq!(said, ["hola", "\u{fffd}\u{fffd} s\u{ed}", "bye"]);
     }
 }
