@@ -114,7 +114,7 @@ pub struct ToolEntry {
     pub arguments: Option<String>,
     /// How it ended: a code of [`Outcome`](crate::tool::Outcome).
     pub outcome: &'static str,
-    /// What the model read, as JSON. None: words are not kept.
+    /// What the model read, as JSON, with private values masked. None: words are not kept.
     pub answer: Option<String>,
     /// How long it took.
     pub took: Duration,

@@ -10,7 +10,6 @@ use serde_json::{Value, json};
 
 use super::dialect::{Dialect, Tool};
 use super::{ItemId, ResponseId};
-use crate::number::mask_numbers;
 
 /// A client event other than audio; for audio see [`append`].
 #[derive(Debug, Clone, PartialEq)]
@@ -80,7 +79,8 @@ pub enum ClientEvent {
     },
 }
 
-/// An item that the program adds to the conversation. `Debug` masks the telephone numbers in its texts.
+/// An item that the program adds to the conversation. `Debug` shows the length of its text in bytes, and no word: texts hold
+/// what callers, models and servers say.
 #[derive(Clone, PartialEq, Eq)]
 pub enum NewItem {
     /// `function_call_output`: the result of a function call that the model made.
@@ -128,7 +128,7 @@ impl fmt::Debug for NewItem {
             Self::FunctionCall { arguments, .. } => ("FunctionCall", arguments),
             Self::Message { text, .. } => ("Message", text),
         };
-        f.debug_tuple(kind).field(&mask_numbers(text)).finish()
+        f.debug_struct(kind).field("bytes", &text.len()).finish()
     }
 }
 
@@ -223,6 +223,21 @@ pub fn append(audio: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_item_shows_its_size_and_no_word() {
+        let words = || "Ana owes 12.50".to_owned();
+        let items = [
+            NewItem::FunctionOutput { call_id: "call_1".into(), output: words() },
+            NewItem::FunctionCall { call_id: "call_1".into(), name: "debt".into(), arguments: words() },
+            NewItem::Message { id: None, role: Role::System, text: words() },
+        ];
+        for item in items {
+            let event = ClientEvent::ItemCreate { event_id: "c_1".into(), item, dialect: Dialect::Ga };
+            let shown = format!("{event:?}");
+            assert!(shown.contains("{ bytes: 14 }") && !shown.contains("Ana"), "{shown}");
+        }
+    }
 
     #[test]
     fn a_response_aside_has_an_input_and_a_forced_function_of_its_own() {

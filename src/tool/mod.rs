@@ -193,6 +193,20 @@ impl Tool {
         if self.is_idempotent() { outcome.text_of_idempotent() } else { outcome.text() }
     }
 
+    /// What records hold of the answer that the model reads: the words of the server without the private values of the arguments,
+    /// which some servers echo.
+    #[must_use]
+    pub fn recorded(&self, answer: &str, arguments: &Arguments) -> String {
+        let masks = self.parameters.masks(arguments);
+        let Ok(mut recorded) = serde_json::from_str::<Value>(answer) else { return masks.text(answer) };
+        for member in ["result", "message"] {
+            if let Some(words) = recorded.get_mut(member) {
+                *words = masks.value(words.take());
+            }
+        }
+        recorded.to_string()
+    }
+
     /// What it means that there is no request: the model can mend an argument, and nothing else.
     #[must_use]
     pub fn refused(&self, error: &RenderError) -> Outcome {

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::fault::ToolFault;
+use super::mask::Masks;
 use super::request::MASK;
 use super::weight;
 
@@ -168,6 +169,25 @@ impl Parameters {
             }
         }
         shown
+    }
+
+    /// What takes the private values of these arguments out of a text: their texts and numbers, however deep they lie.
+    #[must_use]
+    pub fn masks(&self, arguments: &Arguments) -> Masks {
+        let members = arguments.0.as_object().into_iter().flatten();
+        let private = members.filter(|(name, _)| self.private.contains(*name));
+        let mut words = Vec::new();
+        let mut left: Vec<&Value> = private.map(|(_, value)| value).collect();
+        while let Some(value) = left.pop() {
+            match value {
+                Value::String(text) => words.push(text.clone()),
+                Value::Number(number) => words.push(number.to_string()),
+                Value::Array(entries) => left.extend(entries),
+                Value::Object(members) => left.extend(members.values()),
+                Value::Null | Value::Bool(_) => {}
+            }
+        }
+        Masks::new(words.iter().map(String::as_str))
     }
 }
 

@@ -383,11 +383,16 @@ fn private_values_are_masked_and_without_words_only_the_outcome_is_kept() {
     for transcript in [true, false] {
         let mut world = world(vec![tool("find", |tool| tool.effect = Effect::Read)], answers.clone());
         world.set(|settings| settings.keep.transcript = transcript);
-        world.brings("find", vec![Some((100, done("09:00")))]);
+        world.brings("find", vec![Some((100, done("09:00 with the PIN 4321")))]);
         world.dial(speaks(1));
         world.run_to(9_000);
+        assert!(
+            told(&world).iter().any(|text| text.contains("4321")),
+            "the model reads what the server says"
+        );
         let [entry] = &entries(&world)[..] else { panic!("one tool") };
         let arguments = entry.arguments.clone();
+        assert!(!entry.answer.clone().unwrap_or_default().contains("4321"), "the record does not hold it");
         assert_eq!(arguments.is_some() && entry.answer.is_some(), transcript);
         assert!(!arguments.unwrap_or_default().contains("4321"));
         assert_eq!(entry.outcome, "ok");

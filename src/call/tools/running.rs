@@ -177,8 +177,8 @@ impl Call {
         let Some(task) = self.tools.running.end(number) else { return };
         let Task { begun, at, answer, .. } = task;
         self.tools.gate.ended(&begun.tool, &begun.arguments, begun.agreed_in_turn, &outcome);
-        self.record_tool(&begun, at, &outcome, attempts);
         let told = begun.tool.answer(&outcome);
+        self.record_tool(&begun, at, (&outcome, &told), attempts);
         match answer {
             Answer::AwaitedUntil(_) => self.answer_function(&begun.call, begun.session, told),
             Answer::GivenUp => {
@@ -220,18 +220,19 @@ impl Call {
             if begun.tool.effect == Effect::Read {
                 self.outputs.push(Output::LetGo(number));
             }
-            self.record_tool(&begun, at, &Outcome::Unknown, 0);
+            let told = begun.tool.answer(&Outcome::Unknown);
+            self.record_tool(&begun, at, (&Outcome::Unknown, &told), 0);
         }
     }
 
-    /// Keeps a call of a tool that was carried out, and records it.
-    fn record_tool(&mut self, begun: &Begun, at: Instant, outcome: &Outcome, attempts: u32) {
+    /// Keeps a call of a tool that was carried out, and records it, with what the model was told of its outcome.
+    fn record_tool(&mut self, begun: &Begun, at: Instant, (outcome, told): (&Outcome, &str), attempts: u32) {
         let entry = ToolEntry {
             at: at - self.born,
             name: begun.tool.name.to_string(),
             arguments: Some(begun.tool.parameters.masked(&begun.arguments).to_string()),
             outcome: outcome.code(),
-            answer: Some(begun.tool.answer(outcome)),
+            answer: Some(begun.tool.recorded(told, &begun.arguments)),
             took: self.now - at,
             attempts,
             agreed_in_turn: begun.agreed_in_turn,

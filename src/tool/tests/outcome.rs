@@ -152,13 +152,12 @@ fn an_answer_that_echoes_a_secret_is_masked_in_every_spelling() {
     assert_eq!(format!("{masks:?}"), "Masks");
 }
 
-#[test]
-fn a_request_that_cannot_be_made_is_an_answer_too() {
-    let tool = Tool {
-        name: "free_slots".into(),
+fn tool(name: &str, schema: Value) -> Tool {
+    Tool {
+        name: name.into(),
         description: "Free appointments".into(),
         effect: Effect::Read,
-        parameters: parameters(json!({"type": "object", "properties": {"day": {"type": "string"}}})),
+        parameters: parameters(schema),
         way: Way::Http(Arc::new(HttpTool {
             request: request("GET https://h/{{ args.day }}"),
             idempotency: Some("Idempotency-Key".into()),
@@ -168,7 +167,12 @@ fn a_request_that_cannot_be_made_is_an_answer_too() {
         say_after: None,
         confirm: Confirm::Nobody,
         repeatable: false,
-    };
+    }
+}
+
+#[test]
+fn a_request_that_cannot_be_made_is_an_answer_too() {
+    let tool = tool("free_slots", json!({"type": "object", "properties": {"day": {"type": "string"}}}));
     let Way::Http(http) = &tool.way else { panic!("a request") };
     let known = Known::new();
     let arguments = tool.parameters.check(r#"{"day":".."}"#).unwrap();
@@ -193,4 +197,30 @@ fn a_request_that_cannot_be_made_is_an_answer_too() {
     for name in ["", "a b", "a.b", "ñ", "end_call", "transfer_call", &"x".repeat(65)] {
         assert!(!is_name(name), "{name}");
     }
+}
+
+#[test]
+fn a_record_does_not_hold_a_private_value_that_the_server_echoes() {
+    let schema = json!({"type": "object", "additionalProperties": true});
+    let private = ["pin", "card", "who"].map(str::to_owned).into();
+    let tool = Tool {
+        parameters: Parameters::new(schema, private).unwrap(),
+        ..tool("free_slots", json!({"type": "object"}))
+    };
+    let text = r#"{"pin": 4321, "card": {"digits": ["4111-1111", true]}, "who": "ok \"Ana\"", "day": "hoy"}"#;
+    let arguments = tool.parameters.check(text).unwrap();
+    let echoed = json!({"pin": "PIN 4321", "n": 54_321, "4111-1111": "ok \"Ana\" hoy true"});
+    let masked = json!({"pin": "PIN ***", "n": "5***", "***": "*** hoy true"});
+    for (outcome, member) in [
+        (Outcome::Done { result: echoed.clone() }, "result"),
+        (Outcome::Refused { message: echoed.clone() }, "message"),
+    ] {
+        let told = tool.answer(&outcome);
+        let recorded: Value = serde_json::from_str(&tool.recorded(&told, &arguments)).unwrap();
+        assert_eq!(recorded[member], masked);
+        let told: Value = serde_json::from_str(&told).unwrap();
+        assert_eq!((&told["ok"], &told["hint"]), (&recorded["ok"], &recorded["hint"]));
+    }
+    let told = tool.answer(&Outcome::Unknown);
+    assert_eq!(tool.recorded(&told, &arguments), told);
 }
