@@ -36,7 +36,9 @@ impl<'a> Walk<'a> {
         match value {
             Value::Array(items) => {
                 self.seen += 1;
-                items.iter().for_each(|item| self.enter(item));
+                for item in items {
+                    self.enter(item);
+                }
             }
             Value::Object(members) => {
                 self.seen += 1;

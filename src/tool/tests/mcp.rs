@@ -215,7 +215,7 @@ fn a_list_that_echoes_a_secret_is_masked_wherever_the_model_reads_it() {
     assert_eq!((&named["name"], &named["description"]), (&json!("___"), &json!("Does ***.")));
     assert_eq!(way(&offered.tools[1]).name, "s3cret-7788", "the server knows the tool by its own name");
     let problems = offered.tools[0].parameters.check(r#"{"about": 1}"#).unwrap_err();
-    assert!(!Value::from_iter(problems.iter().map(|one| one.json())).to_string().contains("7788"));
+    assert!(!problems.iter().map(Problem::json).collect::<Value>().to_string().contains("7788"));
     assert!(!format!("{:?}", offered.left_out).contains("7788"), "{:?}", offered.left_out);
     assert_eq!(offered.left_out.len(), 2);
 }
