@@ -185,7 +185,8 @@ impl SessionSettings {
         }
     }
 
-    fn ga(&self, interrupt: bool) -> Value {
+    /// The settings for the GA interface.
+    pub(super) fn ga(&self, interrupt: bool) -> Value {
         let mut input =
             json!({"format": {"type": "audio/pcmu"}, "turn_detection": self.turn_detection(interrupt)});
         set(&mut input, "transcription", self.transcription.as_ref().map(Transcription::json));

@@ -10,8 +10,10 @@
 //! | `client`, `server`, `wire` | events to the server; events from the server, and their fields |
 //! | `dialect` | the settings of a session, for the GA and the beta interface |
 //! | `error` | what an error means for the program |
+//! | `calls` | calls that OpenAI answers itself by SIP: what a webhook tells of them, and the requests about them |
 //! | `usage`, `rate_limits` | the tokens of a response; what remains of the rate limits |
 
+pub mod calls;
 pub mod client;
 pub mod dialect;
 pub mod error;

@@ -9,7 +9,10 @@
 //!                                                                  └─► AddressGone
 //! ```
 //! Nothing here sends or stores: that is `archive::webhooks` and `registry::outbox`.
+//!
+//! In the other direction, `inbound` says whether a webhook that has arrived comes from the holder of a secret.
 
+pub mod inbound;
 mod schedule;
 mod signature;
 

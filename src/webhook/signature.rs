@@ -36,6 +36,25 @@ impl Key {
         if BYTES.contains(&bytes.len()) { Ok(Self(bytes)) } else { Err(KeyFault) }
     }
 
+    /// Reads the secret of a webhook of OpenAI: `whsec_` and the bytes in Base64, or else the text itself (openai-python,
+    /// `resources/webhooks`).
+    ///
+    /// # Errors
+    /// The key has too few or too many bytes.
+    pub fn of_openai(text: &str) -> Result<Self, KeyFault> {
+        let bytes = match text.strip_prefix(PREFIX) {
+            Some(encoded) => STANDARD.decode(encoded).map_err(|_| KeyFault)?,
+            None => text.as_bytes().to_vec(),
+        };
+        if BYTES.contains(&bytes.len()) { Ok(Self(bytes)) } else { Err(KeyFault) }
+    }
+
+    /// Whether this is the signature (the bytes after `v1,`) of a body. The comparison takes the same time for all signatures.
+    pub(super) fn verifies(&self, id: &str, timestamp: &str, body: &[u8], signature: &[u8]) -> bool {
+        let signed = [id.as_bytes(), b".", timestamp.as_bytes(), b".", body].concat();
+        hmac::verify(&hmac::Key::new(hmac::HMAC_SHA256, &self.0), &signed, signature).is_ok()
+    }
+
     /// The value of the header `webhook-signature` for a body that is sent at this time, in Unix seconds.
     #[must_use]
     pub fn sign(&self, id: &str, timestamp: i64, body: &str) -> String {
