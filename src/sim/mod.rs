@@ -5,6 +5,7 @@
 //! | file | what |
 //! |---|---|
 //! | `asterisk`, `realtime`, `caller` | the three fakes |
+//! | `openai_calls` | the calls that OpenAI answers by SIP |
 //! | `live` | the fakes behind sockets |
 //! | `wire`, `rtp`, `chance` | the network between them; RTP packets; reproducible random numbers |
 
@@ -12,6 +13,7 @@ pub mod asterisk;
 pub mod caller;
 mod chance;
 pub mod live;
+pub mod openai_calls;
 pub mod realtime;
 mod rtp;
 pub mod wire;

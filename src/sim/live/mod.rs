@@ -11,7 +11,9 @@
 
 pub mod asterisk;
 mod connection;
+pub mod openai_calls;
 pub mod realtime;
 
 pub use asterisk::AsteriskServer;
+pub use openai_calls::OpenAiCallsServer;
 pub use realtime::RealtimeServer;

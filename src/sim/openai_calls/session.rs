@@ -1,0 +1,441 @@
+//! The session of one call that OpenAI answers: what the model says, what the caller says, and what the caller hears. Its WebSocket
+//! may come and go; what happens while there is none is not told later.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::Script;
+use super::schema;
+
+/// How long the model thinks.
+const THINKS: Duration = Duration::from_millis(120);
+/// How long the generation of an answer takes.
+const GENERATES: Duration = Duration::from_millis(300);
+/// How long a character takes to say.
+const PER_CHARACTER: Duration = Duration::from_millis(65);
+/// How long after the caller's turn its words are known.
+const TRANSCRIBES: Duration = Duration::from_millis(250);
+
+/// What the model says in a response.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Say {
+    /// These words.
+    Words(String),
+    /// It calls this function with these arguments.
+    Calls(String, String),
+    /// It says something, and calls a function.
+    WordsAndCalls(String, String, String),
+    /// Nothing comes: the response never begins.
+    Nothing,
+}
+
+/// What the session sends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Frame {
+    /// A text frame.
+    Text(String),
+    /// The connection is gone, without a close frame.
+    Drop,
+}
+
+/// Something that is due.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Due {
+    Created { cid: Option<String> },
+    Said,
+    Heard(String),
+    CallerStops { item: String, words: String },
+    Transcribed { item: String, words: String },
+}
+
+/// A response.
+#[derive(Debug, Clone)]
+struct Response {
+    id: String,
+    item: String,
+    say: Say,
+    cid: Option<String>,
+    purpose_is_goodbye: bool,
+}
+
+/// What is being heard.
+#[derive(Debug, Clone)]
+struct Heard {
+    response: String,
+    item: String,
+    since: Instant,
+    purpose_is_goodbye: bool,
+}
+
+/// One session.
+#[derive(Debug)]
+pub(super) struct Session {
+    script: Arc<Script>,
+    id: String,
+    settings: Value,
+    attached: bool,
+    over: bool,
+    out: VecDeque<Frame>,
+    timers: BTreeMap<(Instant, u64), Due>,
+    count: u64,
+    said: usize,
+    active: Option<Response>,
+    asked: bool,
+    heard: Option<Heard>,
+    goodbye_asked: bool,
+    last_item: Option<String>,
+    added: Vec<Value>,
+    violations: Vec<String>,
+}
+
+impl Session {
+    pub(super) fn new(script: Arc<Script>, id: &str, settings: Value) -> Self {
+        Self {
+            script,
+            id: id.to_owned(),
+            settings,
+            attached: false,
+            over: false,
+            out: VecDeque::new(),
+            timers: BTreeMap::new(),
+            count: 0,
+            said: 0,
+            active: None,
+            asked: false,
+            heard: None,
+            goodbye_asked: false,
+            last_item: None,
+            added: Vec::new(),
+            violations: Vec::new(),
+        }
+    }
+
+    pub(super) fn settings(&self) -> &Value {
+        &self.settings
+    }
+
+    pub(super) fn is_callers_turn(&self, said: usize) -> bool {
+        self.said >= said
+            && self.heard.is_none()
+            && self.active.is_none()
+            && !self.asked
+            && self.timers.is_empty()
+    }
+
+    pub(super) fn added(&self) -> &[Value] {
+        &self.added
+    }
+
+    pub(super) fn attach(&mut self) {
+        self.attached = true;
+        self.out.clear();
+    }
+
+    pub(super) fn detach(&mut self) {
+        self.attached = false;
+        self.out.clear();
+    }
+
+    /// The connection breaks; the call goes on.
+    pub(super) fn cut(&mut self) {
+        self.out.push_back(Frame::Drop);
+        self.attached = false;
+    }
+
+    /// The call is over.
+    pub(super) fn end(&mut self, _now: Instant) {
+        if self.attached {
+            self.cut();
+        }
+        self.over = true;
+        self.timers.clear();
+    }
+
+    /// Whether the caller hears the goodbye that the client has asked for.
+    pub(super) fn is_goodbye_heard(&self) -> bool {
+        self.heard.as_ref().is_some_and(|heard| heard.purpose_is_goodbye)
+    }
+
+    /// The client has hung the call up.
+    pub(super) fn hung_up(&mut self) {
+        if self.attached {
+            self.cut();
+        }
+        self.over = true;
+        self.timers.clear();
+    }
+
+    pub(super) fn take_violations(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.violations)
+    }
+
+    pub(super) fn poll(&mut self) -> Option<Frame> {
+        self.out.pop_front()
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.timers.first_key_value().map(|((at, _), _)| *at)
+    }
+
+    pub(super) fn advance(&mut self, now: Instant) {
+        while let Some(entry) = self.timers.first_entry().filter(|entry| entry.key().0 <= now) {
+            let ((at, _), due) = entry.remove_entry();
+            self.fire(at, due);
+        }
+    }
+
+    fn next(&mut self, prefix: &str) -> String {
+        self.count += 1;
+        format!("{prefix}_{}", self.count)
+    }
+
+    fn after(&mut self, now: Instant, delay: Duration, due: Due) {
+        self.count += 1;
+        self.timers.insert((now + delay, self.count), due);
+    }
+
+    fn send(&mut self, mut event: Value) {
+        if !self.attached {
+            return;
+        }
+        if event["type"] != "input_audio_buffer.dtmf_event_received" {
+            event["event_id"] = self.next("event").into();
+        }
+        self.out.push_back(Frame::Text(event.to_string()));
+    }
+
+    fn violation(&mut self, words: &str) {
+        self.violations.push(format!("{}: {words}", self.id));
+    }
+
+    fn refuse(&mut self, event: &Value, code: &str, param: &str) {
+        let error = json!({"type": "invalid_request_error", "code": code, "message": "Refused.", "param": param,
+            "event_id": event["event_id"]});
+        self.send(json!({"type": "error", "error": error}));
+    }
+
+    pub(super) fn receive(&mut self, now: Instant, text: &str) {
+        self.advance(now);
+        if self.over {
+            return;
+        }
+        let event: Value = serde_json::from_str(text).unwrap_or_default();
+        match event["type"].as_str().unwrap_or_default() {
+            "session.update" => self.update(&event),
+            "response.create" => self.create(now, &event),
+            "response.cancel" => self.cancel(&event),
+            "conversation.item.create" => self.item(&event),
+            "conversation.item.delete" | "input_audio_buffer.clear" => {}
+            "output_audio_buffer.clear" => self.clear(now),
+            other => {
+                self.violation(&format!("{other} is not possible in a SIP call"));
+                self.refuse(&event, "invalid_value", "type");
+            }
+        }
+    }
+
+    fn update(&mut self, event: &Value) {
+        if let Err(fault) = schema::update(&event["session"]) {
+            self.violation(&format!("session.update: {}", fault.words));
+            return self.refuse(event, fault.code, &fault.param);
+        }
+        merge(&mut self.settings, &event["session"]);
+        let mut echo = self.settings.clone();
+        echo["object"] = "realtime.session".into();
+        echo["id"] = "sess_1".into();
+        echo["audio"]["input"]["format"] = json!({"type": "audio/pcmu"});
+        echo["audio"]["output"]["format"] = json!({"type": "audio/pcmu"});
+        self.send(json!({"type": "session.updated", "session": echo}));
+    }
+
+    fn create(&mut self, now: Instant, event: &Value) {
+        if self.active.is_some() || self.asked {
+            return self.refuse(event, "conversation_already_has_active_response", "response");
+        }
+        let instructions = event["response"]["instructions"].as_str().unwrap_or_default();
+        self.goodbye_asked = instructions.contains("goodbye");
+        let cid = event["response"]["metadata"]["cid"].as_str().map(str::to_owned);
+        self.asked = true;
+        self.after(now, THINKS, Due::Created { cid });
+    }
+
+    fn item(&mut self, event: &Value) {
+        let mut item = event["item"].clone();
+        if item["id"].is_null() {
+            item["id"] = self.next("item").into();
+        }
+        self.added.push(item.clone());
+        self.send(
+            json!({"type": "conversation.item.added", "previous_item_id": self.last_item, "item": item}),
+        );
+        self.last_item = item["id"].as_str().map(str::to_owned);
+    }
+
+    fn cancel(&mut self, event: &Value) {
+        if self.active.is_none() {
+            return self.refuse(event, "response_cancel_not_active", "response_id");
+        }
+        self.done("cancelled");
+    }
+
+    fn clear(&mut self, now: Instant) {
+        let Some(heard) = self.heard.take() else { return };
+        self.timers.retain(|_, due| *due != Due::Heard(heard.response.clone()));
+        self.send(json!({"type": "output_audio_buffer.cleared", "response_id": heard.response}));
+        let ms = now.saturating_duration_since(heard.since).as_millis() as u64;
+        self.send(json!({"type": "conversation.item.truncated", "item_id": heard.item, "content_index": 0,
+            "audio_end_ms": ms}));
+    }
+
+    /// The caller speaks. What is being heard is interrupted, if the settings say so.
+    pub(super) fn caller_says(&mut self, now: Instant, words: &str, length: Duration) {
+        self.advance(now);
+        let item = self.next("item");
+        self.send(json!({"type": "input_audio_buffer.speech_started", "audio_start_ms": 0, "item_id": item}));
+        if self.settings["audio"]["input"]["turn_detection"]["interrupt_response"] == true {
+            if self.active.is_some() {
+                self.done("cancelled");
+            }
+            self.clear(now);
+        }
+        self.after(now, length, Due::CallerStops { item, words: words.to_owned() });
+    }
+
+    pub(super) fn caller_presses(&mut self, key: char) {
+        self.send(json!({"type": "input_audio_buffer.dtmf_event_received", "event": key.to_string(),
+            "received_at": 1_795_182_630}));
+    }
+
+    fn fire(&mut self, now: Instant, due: Due) {
+        match due {
+            Due::Created { cid } => self.begin(now, cid),
+            Due::Said => self.done("completed"),
+            Due::Heard(response) => {
+                self.heard = None;
+                if self.script.tells_end {
+                    self.send(json!({"type": "output_audio_buffer.stopped", "response_id": response}));
+                }
+            }
+            Due::CallerStops { item, words } => {
+                self.send(
+                    json!({"type": "input_audio_buffer.speech_stopped", "audio_end_ms": 0, "item_id": item}),
+                );
+                self.send(json!({"type": "input_audio_buffer.committed", "previous_item_id": self.last_item,
+                    "item_id": item}));
+                self.last_item = Some(item.clone());
+                self.after(now, TRANSCRIBES, Due::Transcribed { item, words });
+                if self.active.is_none() && !self.asked {
+                    self.asked = true;
+                    self.after(now, THINKS, Due::Created { cid: None });
+                }
+            }
+            Due::Transcribed { item, words } => {
+                self.send(
+                    json!({"type": "conversation.item.input_audio_transcription.completed", "item_id": item,
+                    "content_index": 0, "transcript": words, "usage": {"type": "duration", "seconds": 2.0}}),
+                );
+            }
+        }
+    }
+
+    fn begin(&mut self, now: Instant, cid: Option<String>) {
+        self.asked = false;
+        let purpose_is_goodbye = std::mem::take(&mut self.goodbye_asked);
+        let say =
+            self.script.says.get(self.said).cloned().unwrap_or_else(|| Say::Words("Muy bien.".to_owned()));
+        self.said += 1;
+        if say == Say::Nothing {
+            return;
+        }
+        let (id, item) = (self.next("resp"), self.next("item"));
+        let metadata = cid.as_ref().map(|cid| json!({"cid": cid}));
+        self.send(json!({"type": "response.created", "response": {"object": "realtime.response", "id": id,
+            "status": "in_progress", "output": [], "metadata": metadata}}));
+        let response = Response { id, item, say, cid, purpose_is_goodbye };
+        self.active = Some(response.clone());
+        if let Say::Words(words) | Say::WordsAndCalls(words, ..) = &response.say {
+            self.speak(now, &response, words);
+        }
+        self.after(now, GENERATES, Due::Said);
+    }
+
+    fn speak(&mut self, now: Instant, response: &Response, words: &str) {
+        let Response { id, item, purpose_is_goodbye, .. } = response;
+        let message = json!({"id": item, "type": "message", "status": "in_progress", "role": "assistant",
+            "content": []});
+        self.send(json!({"type": "response.output_item.added", "response_id": id, "output_index": 0,
+            "item": message}));
+        self.send(
+            json!({"type": "conversation.item.added", "previous_item_id": self.last_item, "item": message}),
+        );
+        self.last_item = Some(item.clone());
+        self.send(json!({"type": "response.content_part.added", "response_id": id, "item_id": item,
+            "output_index": 0, "content_index": 0, "part": {"type": "audio", "transcript": ""}}));
+        self.send(json!({"type": "output_audio_buffer.started", "response_id": id}));
+        let (response, item_id) = (id.clone(), item.clone());
+        self.heard =
+            Some(Heard { response, item: item_id, since: now, purpose_is_goodbye: *purpose_is_goodbye });
+        let part = |kind: &str| {
+            json!({"type": kind, "response_id": id, "item_id": item, "output_index": 0,
+            "content_index": 0})
+        };
+        if self.script.sends_sound {
+            let mut delta = part("response.output_audio.delta");
+            delta["delta"] = "AAAA".into();
+            self.send(delta);
+        }
+        let mut delta = part("response.output_audio_transcript.delta");
+        delta["delta"] = words.into();
+        self.send(delta);
+        let length = PER_CHARACTER * words.chars().count() as u32;
+        self.after(now, length.max(GENERATES + THINKS), Due::Heard(id.clone()));
+    }
+
+    /// The active response ends in this way.
+    fn done(&mut self, status: &str) {
+        let Some(Response { id, item, say, cid, .. }) = self.active.take() else { return };
+        self.timers.retain(|_, due| *due != Due::Said);
+        let mut output = Vec::new();
+        if let Say::Words(words) | Say::WordsAndCalls(words, ..) = &say {
+            let part = |kind: &str| {
+                json!({"type": kind, "response_id": id, "item_id": item, "output_index": 0,
+                "content_index": 0})
+            };
+            self.send(part("response.output_audio.done"));
+            let mut done = part("response.output_audio_transcript.done");
+            done["transcript"] = words.as_str().into();
+            self.send(done);
+            let whole = if status == "completed" { "completed" } else { "incomplete" };
+            output.push(json!({"id": item, "type": "message", "status": whole, "role": "assistant",
+                "content": [{"type": "output_audio", "transcript": words}]}));
+        }
+        if let Say::Calls(name, arguments) | Say::WordsAndCalls(_, name, arguments) = &say {
+            let call = json!({"id": self.next("item"), "type": "function_call", "status": status, "name": name,
+                "call_id": self.next("call"), "arguments": arguments});
+            self.send(json!({"type": "response.output_item.done", "response_id": id, "output_index": 1,
+                "item": call}));
+            output.push(call);
+        }
+        let metadata = cid.map(|cid| json!({"cid": cid}));
+        let usage = json!({"total_tokens": 60, "input_tokens": 40, "output_tokens": 20,
+            "input_token_details": {"text_tokens": 40, "audio_tokens": 0, "cached_tokens": 0},
+            "output_token_details": {"text_tokens": 6, "audio_tokens": 14}});
+        self.send(json!({"type": "response.done", "response": {"object": "realtime.response", "id": id,
+            "status": status, "output": output, "usage": usage, "metadata": metadata}}));
+    }
+}
+
+/// Puts the values of `update` into `settings`.
+fn merge(settings: &mut Value, update: &Value) {
+    match (settings, update) {
+        (Value::Object(settings), Value::Object(update)) => {
+            for (key, value) in update {
+                merge(settings.entry(key.clone()).or_insert(Value::Null), value);
+            }
+        }
+        (settings, update) => *settings = update.clone(),
+    }
+}
