@@ -40,6 +40,7 @@ use tokio::task::JoinSet;
 use crate::access_log::AccessLog;
 use crate::clock::{self, Clock};
 use crate::config::{ApiConfig, ArchiveConfig};
+use crate::end_reason::EndReason;
 use crate::erasure::{Erasure, Waiting};
 use crate::http::guard::Guard;
 use crate::http::live;
@@ -48,15 +49,23 @@ use crate::http::server::Routes;
 use crate::http::{self, AskRecorder, Pace, Parts};
 use crate::logging::Operator;
 use crate::operator::{Detail, Notice};
+use crate::realtime::calls::CallId;
 use crate::recordings::index::Index;
 use crate::recordings::index::keeper::{Feed, Keeper};
 use crate::recordings::retention::{OfAgents, RetentionState};
 use crate::recordings::{Library, RecordingSettings};
-use crate::registry::{self, Log, Opener, Reader};
+use crate::registry::{self, Filter, Log, Opener, Reader, Row};
 use crate::units::MicroUsd;
 use retention::Retention;
 use webhooks::{Courier, Sender};
 
+/// How long OpenAI keeps a call up at most.
+const LONGEST_AT_OPENAI: Duration = Duration::from_hours(1);
+/// The rows of the call log that are read at once, and how often, in search of calls that were left at OpenAI. More would let the
+/// start of a daemon read a long log; with fewer, calls could be overlooked that still cost money.
+const ROWS: u32 = 500;
+/// See [`ROWS`].
+const PAGES: usize = 20;
 /// The pause before the call log is asked again for today's costs, if it could not answer.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// The nice value of the archive's thread: with 10 of 19 the thread gets a tenth of a busy core, and all of an idle one.
@@ -280,6 +289,43 @@ impl Archive {
                 }
                 tokio::time::sleep(ASK_AGAIN).await;
             }
+        }
+    }
+
+    /// Waits until the call log can answer, then returns the calls at OpenAI that an earlier daemon on this machine has left
+    /// unfinished, or may have. OpenAI ends a call after an hour, so that older ones are over.
+    pub fn left_at_openai(
+        &self,
+        now: DateTime<FixedOffset>,
+        host: &str,
+    ) -> impl Future<Output = Vec<CallId>> + use<> {
+        let (calls, host) = (self.calls.clone(), host.to_owned());
+        async move {
+            let to_us = now.timestamp_micros();
+            let from_us = to_us - LONGEST_AT_OPENAI.as_micros() as i64;
+            let mut filter = Filter { from_us, to_us, limit: ROWS, ..Filter::default() };
+            let mut left = Vec::new();
+            for _ in 0..PAGES {
+                let page = loop {
+                    match calls.page(&filter).await {
+                        Ok(page) => break page,
+                        Err(error) => tracing::debug!(%error, "what is left at OpenAI is not known yet"),
+                    }
+                    tokio::time::sleep(ASK_AGAIN).await;
+                };
+                // A daemon that stops gives calls up that OpenAI does not hang up in time.
+                let unfinished = [EndReason::Recovered, EndReason::Shutdown].map(EndReason::code);
+                let is_left = |row: &&Row| {
+                    let reason = row.end_reason.as_deref();
+                    row.host == host && reason.is_none_or(|reason| unfinished.contains(&reason))
+                };
+                left.extend(
+                    page.entries.iter().filter(is_left).filter_map(|row| CallId::parse(&row.call_id)),
+                );
+                let Some(next) = page.next else { break };
+                filter.after = Some(next);
+            }
+            left
         }
     }
 

@@ -42,6 +42,9 @@ impl Call {
 
     pub(super) fn response_done(&mut self, response: &Response) {
         self.playout.complete_response(&response.id);
+        if let Some(leg) = self.leg.openai_mut() {
+            leg.speeches.complete(self.now, &response.id);
+        }
         let outcome = self.outcome(response);
         let spoken = self.floor.answer_ends();
         for call in response.items.iter().filter_map(|item| item.function.as_ref()) {

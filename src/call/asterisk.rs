@@ -11,36 +11,33 @@ use crate::operator::Notice;
 
 impl Call {
     /// News of one of our channels.
-    pub(super) fn leg(&mut self, event: LegEvent) {
+    pub(super) fn leg_event(&mut self, event: LegEvent) {
+        // A call that OpenAI answers has no channel in Asterisk.
+        let Some(legs) = self.leg.asterisk() else { return };
         match event {
             LegEvent::CallerLeft => {
-                let progress = self.legs.caller_left();
+                let progress = legs.caller_left();
                 self.progress(progress);
             }
             LegEvent::CallerUp => {
-                self.legs.caller_up();
+                legs.caller_up();
                 self.stopwatch.answered(self.now - self.born);
                 self.open_playout();
             }
-            LegEvent::MediaEntered => self.legs.media_entered(&mut self.outputs),
+            LegEvent::MediaEntered => legs.media_entered(&mut self.outputs),
             LegEvent::MediaLeft => {
-                let progress = self.legs.media_left();
+                let progress = legs.media_left();
                 self.progress(progress);
             }
             LegEvent::TakenOver => {
-                self.legs.let_go();
+                legs.let_go();
                 self.end(EndReason::TakenOver);
             }
             LegEvent::AsteriskLost => {
-                self.legs.let_go();
+                legs.let_go();
                 self.end(EndReason::AsteriskLost);
             }
-            LegEvent::Key(key) => {
-                self.counters.keys += 1;
-                self.watch.stir();
-                self.key_pressed(key);
-                self.note(EventKind::Key, keys::recorded(&key.to_string(), self.settings.keep));
-            }
+            LegEvent::Key(key) => self.key(key),
             LegEvent::Hold(hold) => {
                 self.watch.hold(self.now, hold);
                 let detail = match hold {
@@ -52,9 +49,18 @@ impl Call {
         }
     }
 
+    /// The caller has pressed a key.
+    pub(super) fn key(&mut self, key: char) {
+        self.counters.keys += 1;
+        self.watch.stir();
+        self.key_pressed(key);
+        self.note(EventKind::Key, keys::recorded(&key.to_string(), self.settings.keep));
+    }
+
     /// Somebody was transferred to us.
     pub(super) fn caller_replaced(&mut self, by: &ChannelId, next_step: Option<&Place>) {
-        self.legs.caller_replaced(by, next_step, &mut self.outputs);
+        let Some(legs) = self.leg.asterisk() else { return };
+        legs.caller_replaced(by, next_step, &mut self.outputs);
         self.note(EventKind::CallerReplaced, String::new());
     }
 
@@ -65,15 +71,17 @@ impl Call {
         {
             self.place_known(place, reply);
         }
-        let progress = self.legs.replied(self.now, request, reply, &mut self.outputs);
+        let Some(legs) = self.leg.asterisk() else { return };
+        let progress = legs.replied(self.now, request, reply, &mut self.outputs);
         self.progress(progress);
         self.open_playout();
     }
 
     /// Repeats what Asterisk has not done, and ends a call of which it has not made what was asked for.
-    pub(super) fn advance_legs(&mut self) {
-        self.legs.advance(self.now, &mut self.outputs);
-        if self.legs.is_overdue(self.now) {
+    pub(super) fn advance_leg(&mut self) {
+        let Some(legs) = self.leg.asterisk() else { return self.advance_openai() };
+        legs.advance(self.now, &mut self.outputs);
+        if legs.is_overdue(self.now) {
             let seconds = SETUP_PATIENCE.as_secs();
             self.outputs.push(Output::Notice(Notice::SetupLate { seconds }));
             self.end(EndReason::SetupFailed);
@@ -105,7 +113,7 @@ impl Call {
 
     /// Speech may leave once somebody can hear it.
     fn open_playout(&mut self) {
-        if self.legs.is_joined() && self.legs.is_up() {
+        if self.leg.asterisk().is_some_and(|legs| legs.is_joined() && legs.is_up()) {
             self.playout.open();
         }
     }

@@ -111,7 +111,7 @@ impl Closing {
 impl Call {
     /// Caller and model hear each other from now on, if both are there.
     pub(super) fn begin_talking(&mut self) {
-        if self.phase == Phase::SettingUp && self.legs.is_joined() && self.sessions.has_stood() {
+        if self.phase == Phase::SettingUp && self.leg.is_joined() && self.sessions.has_stood() {
             self.phase = Phase::Talking;
         }
     }
@@ -149,7 +149,7 @@ impl Call {
         self.stop_playing();
         self.session.close();
         self.leaving = None;
-        self.legs.undo(reason, exit, &mut self.outputs);
+        self.leg.undo(reason, exit, &mut self.outputs);
         if let Some(tape) = self.tape.take() {
             tape.finish(&mut |entry| self.outputs.push(Output::Record(entry)));
         }
@@ -163,7 +163,7 @@ impl Call {
     pub(super) fn caller_gone(&mut self) {
         self.end(EndReason::CallerHungUp);
         if let Phase::Closing(closing) = &mut self.phase
-            && self.legs.caller_was_gone()
+            && self.leg.caller_was_gone()
         {
             closing.reason = EndReason::CallerHungUp;
         }
@@ -219,8 +219,8 @@ impl Call {
     /// Ends the call when everything is undone, or it takes too long.
     pub(super) fn advance_closing(&mut self) {
         let Phase::Closing(Closing { reason, until, stops_at, needs, .. }) = self.phase else { return };
-        let is_undone = self.legs.is_undone() && needs == Needs::Nothing;
-        let is_given_up = until <= self.now && !self.legs.holds_caller();
+        let is_undone = self.leg.is_undone() && needs == Needs::Nothing;
+        let is_given_up = until <= self.now && !self.leg.holds_caller();
         let is_stopped = stops_at.is_some_and(|at| at <= self.now);
         if is_undone || is_given_up || is_stopped {
             self.over(reason);

@@ -102,6 +102,11 @@ impl Floor {
         self.caller_speaks_since.is_some()
     }
 
+    /// Since when the server says that the caller speaks.
+    pub(super) fn caller_speaks_since(&self) -> Option<Instant> {
+        self.caller_speaks_since
+    }
+
     /// Whether the caller has taken a turn.
     pub(super) fn has_caller_spoken(&self) -> bool {
         self.has_caller_spoken

@@ -85,7 +85,10 @@ impl Call {
                 Phase::Closing(_) | Phase::Ended(_) => Stage::Ending,
             },
             duration: self.now - self.born,
-            caller_speaks: self.to_model.ear().speech_since().is_some(),
+            caller_speaks: match self.leg.openai() {
+                None => self.to_model.ear().speech_since().is_some(),
+                Some(_) => self.floor.caller_speaks(),
+            },
             caller_dbfs: self.to_model.take_level(),
             assistant_dbfs: self.playout.take_level(),
             counters: self.counters,

@@ -7,6 +7,7 @@ use crate::ari::request::{Reply, Request};
 use crate::ari::{ChannelId, Place};
 use crate::number::CallerNumber;
 use crate::operator::LinkFault;
+use crate::realtime::calls;
 use crate::realtime::error::Refusal;
 use crate::realtime::server::{Event, Malformed};
 
@@ -39,6 +40,13 @@ pub enum Input<'a> {
         request: &'a Request,
         /// How it ended.
         reply: &'a Reply,
+    },
+    /// The end of a request about a call that OpenAI answers.
+    Sip {
+        /// The request.
+        request: &'a calls::request::Request,
+        /// How it ended.
+        reply: &'a calls::request::Reply,
     },
     /// The session's WebSocket stands.
     SessionOpened,

@@ -162,7 +162,7 @@ impl Call {
     /// The daemon stops: whoever can be told is told, then goes on in the dialplan.
     pub(super) fn shut_down(&mut self) {
         self.hurry();
-        if self.legs.is_joined() && self.session.is_ready() || self.leaving.is_some() {
+        if self.leg.is_joined() && self.session.is_ready() || self.leaving.is_some() {
             self.part(EndReason::Shutdown, self.fallback());
         } else {
             self.end(EndReason::Shutdown);
@@ -177,7 +177,7 @@ impl Call {
         }
         self.outputs
             .push(Output::Standing(Standing::Fails { reason, cause: Box::new(self.last_notice(reason)) }));
-        let Some(clip) = self.settings.apology.clone().filter(|_| self.legs.is_up()) else {
+        let Some(clip) = self.settings.apology.clone().filter(|_| self.can_be_played_to()) else {
             return self.end(reason);
         };
         self.session.close();
@@ -258,6 +258,7 @@ impl Call {
         }
         if let Some(Leaving { reason, exit, .. }) =
             self.leaving.take_if(|leaving| leaving.is_over(now, meanwhile))
+            && !self.refers(reason, &exit)
         {
             self.leave(reason, exit);
         }
@@ -267,7 +268,7 @@ impl Call {
         let caller_speaks = self.quiet_at().is_some_and(|at| at > self.now);
         if self.responses.is_pending() || self.tools.is_pending() || caller_speaks {
             Meanwhile::Busy
-        } else if self.playout.is_speaking() {
+        } else if self.is_speaking() {
             Meanwhile::Playing
         } else {
             Meanwhile::Idle

@@ -45,10 +45,12 @@ pub struct Limits {
 impl Call {
     /// Ends the call, or warns, if a limit is reached.
     pub(super) fn advance_limits(&mut self) {
-        if !self.legs.is_joined() {
+        if !self.leg.is_joined() {
             return;
         }
-        self.watch_audio();
+        if self.leg.openai().is_none() {
+            self.watch_audio();
+        }
         if self.leaving.is_none() {
             self.watch_duration();
             self.watch_silence();
@@ -89,7 +91,7 @@ impl Call {
     }
 
     fn watch_duration(&mut self) {
-        let Some(most) = self.settings.limits.duration else { return };
+        let Some(most) = self.longest() else { return };
         let lasted = self.now - self.born;
         if lasted >= most {
             self.part(EndReason::MaxDuration, Exit::HangUp);
@@ -102,9 +104,9 @@ impl Call {
     fn watch_silence(&mut self) {
         let Some(most) = self.settings.limits.silence else { return };
         let waits = self.tools.is_pending() || self.tools.is_running();
-        let is_busy = self.playout.is_speaking() || self.responses.is_pending() || waits;
+        let is_busy = self.is_speaking() || self.responses.is_pending() || waits;
         let counts = if self.session.is_ready() && !is_busy { Counts::Now } else { Counts::NotNow };
-        match self.watch.silence(self.now, self.to_model.ear().last_speech(), counts, most) {
+        match self.watch.silence(self.now, self.last_speech(), counts, most) {
             None => {}
             Some(Remedy::Ask) => self.responses.want(Purpose::Prompt),
             Some(Remedy::End) => self.part(EndReason::CallerSilent, Exit::HangUp),

@@ -37,6 +37,8 @@
 //! | `closing`, `timers` | its phases and its end; when what is due |
 //! | `legs`, `caller`, `attempt` | what exists in Asterisk, its order and its undoing; the caller's channel; what is tried again |
 //! | `asterisk`, `replies` | what Asterisk tells; what its answers mean |
+//! | `leg` | where the caller is: in Asterisk, or at OpenAI |
+//! | `openai_leg`, `sip`, `speeches` | a call that OpenAI answers by SIP: taking it and letting it go; its conversation; what its caller hears |
 //! | `session` | the session: opening, settings, errors |
 //! | `packets`, `source` | the caller's packets; whose they are |
 //! | `uplink`, `to_model`, `ear` | caller → model; our own voice detector |
@@ -75,8 +77,10 @@ mod knowledge;
 pub mod latency;
 mod leaving;
 pub mod ledger;
+mod leg;
 pub mod legs;
 pub mod limits;
+mod openai_leg;
 mod output;
 mod owed;
 mod packets;
@@ -88,7 +92,9 @@ pub mod responses;
 mod resume;
 mod seed;
 mod session;
+mod sip;
 pub mod source;
+mod speeches;
 mod spending;
 mod stopwatch;
 pub mod tape;
@@ -103,7 +109,6 @@ mod watch;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::media::rtp;
 use crate::operator::Notice;
 use crate::realtime::ItemId;
 
@@ -117,6 +122,7 @@ use knowledge::Knowledge;
 pub use knowledge::Known;
 use leaving::Leaving;
 use ledger::Ledger;
+use leg::Leg;
 use legs::Legs;
 pub use output::{Output, Standing};
 use owed::Owed;
@@ -126,8 +132,8 @@ use record::{Entry, EventKind};
 pub use report::{Counters, Report, SessionFault, SessionFaults};
 use responses::Responses;
 use resume::Sessions;
-use seed::OwnSockets;
-pub use seed::{Seed, Settings};
+use seed::{Birth, OwnSockets};
+pub use seed::{Seed, Settings, SipSeed};
 use session::Session;
 use source::Source;
 use stopwatch::Stopwatch;
@@ -158,7 +164,7 @@ pub struct Call {
     /// Unix seconds at its birth.
     wall: i64,
     phase: Phase,
-    legs: Legs,
+    leg: Leg,
     session: Session,
     uplink: Uplink,
     to_model: ToModel,
@@ -193,25 +199,28 @@ impl Call {
     /// A call that begins now: a caller has entered the application. The first [`Self::handle`] gives out the
     /// requests that set it up.
     pub fn new(now: Instant, settings: Arc<Settings>, seed: Seed) -> Self {
-        let sockets = seed.sockets();
         let mut outputs = vec![
-            Output::Notice(Notice::CallReceived { channel: seed.channel_name }),
+            Output::Notice(Notice::CallReceived { channel: seed.channel_name.clone() }),
             Output::Notice(Notice::RtpBound { address: seed.local }),
         ];
         let mut legs = Legs::new(now, settings.app.clone(), &seed.channel, seed.answered);
         legs.begin(seed.advertised, &mut outputs);
         outputs.push(Output::OpenSession);
+        Self::with(now, settings, Leg::Asterisk(Box::new(legs)), seed.into(), outputs)
+    }
+
+    fn with(now: Instant, settings: Arc<Settings>, leg: Leg, birth: Birth, outputs: Vec<Output>) -> Self {
         Self {
             now,
             born: now,
-            wall: seed.wall,
+            wall: birth.wall,
             phase: Phase::SettingUp,
-            legs,
+            leg,
             session: Session::opening(now),
             uplink: Uplink::default(),
             to_model: ToModel::new(settings.uplink_frames_per_append),
             tape: settings.keep.audio.then(Tape::default),
-            playout: Playout::new(rtp::Stream::new(seed.ssrc, seed.sequence, seed.timestamp)),
+            playout: Playout::new(birth.stream),
             responses: Responses::default(),
             owed: Owed::new(now),
             floor: Floor::new(settings.recording_notice.as_ref()),
@@ -222,10 +231,10 @@ impl Call {
             ledger: Ledger::default(),
             sessions: Sessions::default(),
             keys: Keys::default(),
-            knowledge: Knowledge::new(now, seed.known),
-            stopwatch: Stopwatch::new(seed.answered),
+            sockets: birth.sockets,
+            knowledge: Knowledge::new(now, birth.known),
+            stopwatch: Stopwatch::new(birth.answered),
             shown: Shown::default(),
-            sockets,
             source: Source::new(settings.trust, settings.media_networks.clone()),
             codec_said: CodecSaid::default(),
             events_said: 0,
@@ -276,12 +285,13 @@ impl Call {
         match input {
             Input::Tick => {}
             Input::Rtp { from, datagram } => self.rtp(from, datagram),
-            Input::Leg(event) => self.leg(event),
+            Input::Leg(event) => self.leg_event(event),
             Input::CallerReplaced { by, next_step } => self.caller_replaced(by, next_step),
             Input::CallerRenumbered(number) => {
                 self.outputs.push(Output::Record(Entry::Caller(number.clone())));
             }
             Input::Ari { request, reply } => self.replied(request, reply),
+            Input::Sip { request, reply } => self.sip_replied(request, reply),
             Input::SessionOpened => self.session_opened(),
             Input::Session(event) => self.session(event),
             Input::Unreadable(malformed) => self.unreadable(malformed),
@@ -305,7 +315,7 @@ impl Call {
 
     /// Whose turn it is.
     pub fn turn(&self) -> Turn {
-        if self.playout.is_speaking() {
+        if self.is_speaking() {
             Turn::Speaking
         } else if self.responses.is_busy() {
             Turn::Thinking
@@ -317,7 +327,7 @@ impl Call {
     /// Whether the session stands, and nothing is being said, asked of the model or done by a tool: it is the caller's turn.
     pub fn is_at_rest(&self) -> bool {
         let works = self.tools.is_pending() || self.tools.is_running() || self.leaving.is_some();
-        let speaks = self.playout.is_speaking() || self.responses.is_pending() || self.floor.caller_speaks();
+        let speaks = self.is_speaking() || self.responses.is_pending() || self.floor.caller_speaks();
         self.session.is_ready() && !works && !speaks
     }
 

@@ -9,6 +9,7 @@ use crate::end_reason::EndReason;
 use crate::media::Frame;
 use crate::media::rtp::PACKET_BYTES;
 use crate::operator::Notice;
+use crate::realtime::calls;
 use crate::realtime::client::ClientEvent;
 
 /// How the model's server stands, as a call has found out: the next one would fare the same.
@@ -54,6 +55,8 @@ pub enum Output {
     LetGo(JobNumber),
     /// Make this request; its end comes back as [`Input::Ari`](super::Input::Ari).
     Ari(Request),
+    /// Make this request about a call that OpenAI answers; its end comes back as [`Input::Sip`](super::Input::Sip).
+    Sip(calls::request::Request),
     /// Tell the operator.
     Notice(Notice),
     /// Tell whoever admits callers.

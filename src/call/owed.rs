@@ -210,11 +210,7 @@ impl Call {
 
     fn moment(&self) -> Wait {
         let is_quiet = || self.quiet_at().is_none_or(|at| at <= self.now);
-        if self.playout.is_heard()
-            || !self.session.is_ready()
-            || self.tools.is_pending()
-            || self.watch.is_held()
-        {
+        if self.is_heard() || !self.session.is_ready() || self.tools.is_pending() || self.watch.is_held() {
             Wait::Excused
         } else if !self.responses.is_pending() {
             Wait::Idle
@@ -318,5 +314,9 @@ impl Call {
         let event_id = self.event_id();
         let response = response.clone();
         self.outputs.push(Output::Session(ClientEvent::ResponseCancel { event_id, response }));
+        if self.leg.openai().is_some() {
+            let event_id = self.event_id();
+            self.outputs.push(Output::Session(ClientEvent::ClearSound { event_id }));
+        }
     }
 }

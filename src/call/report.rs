@@ -203,7 +203,7 @@ impl Call {
         Report {
             reason: self.phase.end_reason().unwrap_or(EndReason::Shutdown),
             session_stood: self.sessions.has_stood(),
-            joined: self.legs.is_joined(),
+            joined: self.leg.is_joined(),
             duration: self.lasted(),
             counters: self.counters,
             uplink: self.uplink.counters(),

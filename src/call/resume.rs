@@ -30,6 +30,8 @@ const RENEW_BEFORE: Duration = Duration::from_secs(120);
 const RENEW_LATEST: Duration = Duration::from_secs(15);
 /// How many sessions may be lost within [`LOSSES_WITHIN`] before the server is taken to be unreachable.
 const LOSSES: usize = 3;
+/// The same for the way to a session at OpenAI, which goes on without us, so that nobody hears anything of a loss.
+const LOSSES_AT_OPENAI: usize = 10;
 /// See [`LOSSES`].
 const LOSSES_WITHIN: Duration = Duration::from_mins(1);
 /// The ids of the items with which a new session is told of the talk begin with this.
@@ -120,13 +122,19 @@ pub(super) fn is_retold(item: &ItemId) -> bool {
 impl Call {
     /// The session is gone in the middle of the call.
     pub(super) fn session_lost(&mut self, cause: LinkFault) {
-        self.session_failed(SessionFault::Lost);
+        // At OpenAI this is also how a caller hangs up: it is a loss once the session has been reached again.
+        if self.leg.openai().is_none() {
+            self.session_failed(SessionFault::Lost);
+        }
         self.replace_session(cause);
     }
 
     /// The session stands, and does not give the answer that it owes.
     pub(super) fn session_silent(&mut self) {
         self.session_failed(SessionFault::Silent);
+        if self.leg.openai().is_some() {
+            return self.give_session_up(LinkFault::Unanswered);
+        }
         self.sessions.owes_answer = true;
         self.replace_session(LinkFault::Unanswered);
     }
@@ -134,11 +142,16 @@ impl Call {
     fn replace_session(&mut self, cause: LinkFault) {
         let now = self.now;
         self.sessions.lost_at.retain(|lost| now - *lost < LOSSES_WITHIN);
-        if self.leaving.is_some() || self.sessions.lost_at.len() >= LOSSES {
+        // At OpenAI the caller goes on hearing the goodbye.
+        let is_last_word = self.leaving.is_some() && self.leg.openai().is_none();
+        let most = if self.leg.openai().is_some() { LOSSES_AT_OPENAI } else { LOSSES };
+        if is_last_word || self.sessions.lost_at.len() >= most {
             return self.give_session_up(cause);
         }
         self.sessions.lost_at.push(now);
-        self.outputs.push(Output::Notice(Notice::SessionLost { cause }));
+        if self.leg.openai().is_none() {
+            self.outputs.push(Output::Notice(Notice::SessionLost { cause }));
+        }
         self.renew(Why::Lost);
     }
 
@@ -164,10 +177,12 @@ impl Call {
 
     /// Replaces a session that expires soon.
     pub(super) fn advance_sessions(&mut self) {
-        let Some(expires_at) = self.sessions.expires_at.filter(|_| self.session.is_ready()) else { return };
+        // A session that holds the call itself cannot be replaced.
+        let may_renew = self.session.is_ready() && self.leg.openai().is_none();
+        let Some(expires_at) = self.sessions.expires_at.filter(|_| may_renew) else { return };
         let speaks = self.floor.caller_speaks() || self.to_model.ear().speech_since().is_some();
         let waits = self.tools.is_pending() || self.tools.is_running();
-        let busy = self.playout.is_speaking() || self.responses.is_pending() || waits || speaks;
+        let busy = self.is_speaking() || self.responses.is_pending() || waits || speaks;
         let due = self.now + RENEW_BEFORE >= expires_at && !busy;
         if (due || self.now + RENEW_LATEST >= expires_at) && self.leaving.is_none() {
             self.renew(Why::Expires);
@@ -177,9 +192,13 @@ impl Call {
     /// Opens another session. Whatever the old one has said so far is heard to its end.
     fn renew(&mut self, why: Why) {
         self.settle();
+        if let Some(leg) = self.leg.openai_mut() {
+            leg.speeches.complete_all(self.now);
+        }
         let sessions = &mut self.sessions;
         sessions.owes_answer |= self.responses.is_pending() || self.floor.caller_speaks();
-        sessions.count += 1;
+        // At OpenAI the session goes on without us, and we come back to it.
+        sessions.count += usize::from(self.leg.openai().is_none());
         sessions.expires_at = None;
         sessions.without = Some((self.now, why));
         sessions.earlier = self.playout.cut_short();
@@ -223,12 +242,28 @@ impl Call {
     /// The new session is configured: tells it what was said, and lets it go on.
     pub(super) fn resume(&mut self) {
         let Some((since, why)) = self.sessions.without.take() else { return };
+        if self.leg.openai().is_some() {
+            return self.attached_again(since);
+        }
         let mut items: Vec<_> = self.facts_again().into_iter().chain(self.retold()).collect();
         items.extend(self.tools.told_again());
         items.push(NewItem::Message { id: None, role: Role::System, text: SAME_CALL.to_owned() });
         for item in items {
             self.tell_model(item);
         }
+        self.resumed(since, why);
+    }
+
+    /// The socket to a session at OpenAI stands again: the session knows all but what we could not tell it meanwhile.
+    fn attached_again(&mut self, since: Instant) {
+        self.session_failed(SessionFault::Lost);
+        for item in self.tools.untold() {
+            self.tell_model(item);
+        }
+        self.resumed(since, Why::Lost);
+    }
+
+    fn resumed(&mut self, since: Instant, why: Why) {
         if std::mem::take(&mut self.sessions.owes_answer) {
             self.responses.want(Purpose::Answer);
         }

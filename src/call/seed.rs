@@ -10,10 +10,12 @@ use super::ledger::Prices;
 use super::limits::Limits;
 use super::record::Keep;
 use super::source::{Trust, contain};
-use super::tools::Destination;
+use super::tools::{Destination, TRANSFER_CALL};
 use crate::ari::{ChannelId, Place};
+use crate::media::rtp;
 use crate::number::ChannelName;
-use crate::realtime::dialect::SessionSettings;
+use crate::realtime::calls::CallId;
+use crate::realtime::dialect::{Dialect, SessionSettings};
 use crate::tool::{Parameters, Template, Tool};
 
 /// What every call of this daemon has in common.
@@ -61,21 +63,67 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// The same for a call that OpenAI answers: there is no sound that could be recorded, no clip that could be played, and no
+    /// session any more in which a report could be made. Without `refer_host` the model may transfer nobody.
+    #[must_use]
+    pub fn at_openai(&self, refer_host: Option<&Arc<str>>) -> Self {
+        let mut settings = self.clone();
+        settings.keep.audio = false;
+        (settings.apology, settings.form, settings.limits.no_audio) = (None, None, None);
+        settings.session.dialect = Dialect::Ga;
+        if refer_host.is_none() {
+            settings.destinations.clear();
+            settings.session.tools.retain(|tool| *tool.name != *TRANSFER_CALL);
+        }
+        settings
+    }
+
     /// Whether sound may be sent to this address.
     pub(super) fn may_send_to(&self, address: IpAddr) -> bool {
         contain(self.media_networks.as_deref(), address)
     }
 }
 
-impl Seed {
-    /// Which addresses are RTP sockets of this daemon.
-    pub(super) fn sockets(&self) -> OwnSockets {
-        OwnSockets {
-            local: self.local,
-            advertised: self.advertised,
-            other_ports: Arc::clone(&self.other_ports),
-        }
+/// What a call is born with wherever its caller is.
+#[derive(Debug)]
+pub(super) struct Birth {
+    /// When it comes in, Unix seconds.
+    pub(super) wall: i64,
+    /// Whether the caller has been answered.
+    pub(super) answered: bool,
+    /// What we send by RTP.
+    pub(super) stream: rtp::Stream,
+    pub(super) sockets: OwnSockets,
+    pub(super) known: Known,
+}
+
+impl From<Seed> for Birth {
+    fn from(seed: Seed) -> Self {
+        let sockets =
+            OwnSockets { local: seed.local, advertised: seed.advertised, other_ports: seed.other_ports };
+        let stream = rtp::Stream::new(seed.ssrc, seed.sequence, seed.timestamp);
+        Self { wall: seed.wall, answered: seed.answered, stream, sockets, known: seed.known }
     }
+}
+
+impl From<SipSeed> for Birth {
+    fn from(seed: SipSeed) -> Self {
+        let (stream, sockets) = (rtp::Stream::new(0, 0, 0), OwnSockets::none());
+        Self { wall: seed.wall, answered: false, stream, sockets, known: seed.known }
+    }
+}
+
+/// What makes a call that OpenAI answers this call.
+#[derive(Debug, Clone)]
+pub struct SipSeed {
+    /// Its id.
+    pub call: CallId,
+    /// When it comes in, Unix seconds.
+    pub wall: i64,
+    /// The host of the extensions to which callers are sent; None: callers cannot be sent anywhere.
+    pub refer_host: Option<Arc<str>>,
+    /// What is known of the call and its caller.
+    pub known: Known,
 }
 
 /// The RTP sockets that the daemon had when a call began. Audio that is sent to one of them reaches another call's
@@ -89,6 +137,12 @@ pub(super) struct OwnSockets {
 }
 
 impl OwnSockets {
+    /// Those of a call without RTP.
+    fn none() -> Self {
+        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+        Self { local: nowhere, advertised: nowhere, other_ports: Arc::new([]) }
+    }
+
     /// Whether one of them has this address.
     pub(super) fn contain(&self, address: SocketAddr) -> bool {
         let ip = address.ip().to_canonical();

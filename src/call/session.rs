@@ -151,7 +151,7 @@ impl Session {
     }
 
     /// The session is told its settings.
-    fn configure(&mut self, asked: Value) {
+    pub(super) fn configure(&mut self, asked: Value) {
         *self = match std::mem::replace(self, Self::Closed) {
             Self::Opened(patience) => Self::Configuring { asked, patience },
             other => other,
@@ -160,7 +160,7 @@ impl Session {
 
     /// Opening failed: it is tried again after a pause, as long as the caller's patience lasts. Returns whether the last try has
     /// failed for the same cause.
-    fn failed(&mut self, now: Instant, cause: LinkFault) -> bool {
+    pub(super) fn failed(&mut self, now: Instant, cause: LinkFault) -> bool {
         let mut is_known = false;
         *self = match std::mem::replace(self, Self::Closed) {
             Self::Opening(patience) | Self::Opened(patience) | Self::Configuring { patience, .. } => {
@@ -201,12 +201,15 @@ impl Call {
             self.counters.sessions_opened += 1;
             self.outputs.push(Output::Notice(Notice::SessionConnected));
             self.note(EventKind::Connected, String::new());
+            if self.leg.openai().is_some() {
+                self.attached();
+            }
         }
     }
 
     /// `session.created`: the session may be told what it is.
     pub(super) fn session_created(&mut self) {
-        if !matches!(self.session, Session::Opened(_)) {
+        if !matches!(self.session, Session::Opened(_)) || self.leg.openai().is_some() {
             return;
         }
         // An announcement that must be heard cannot be interrupted: see `turn`.
@@ -233,6 +236,9 @@ impl Call {
             self.outputs
                 .push(Output::Notice(Notice::SettingsDiffer { paths: Detail::new(others.join(", ")) }));
         }
+        if let Some(leg) = self.leg.openai_mut() {
+            leg.confirmed();
+        }
         self.session = Session::Ready;
         self.session_stands();
     }
@@ -242,7 +248,7 @@ impl Call {
         self.sessions.stands();
         self.begin_talking();
         self.outputs.push(Output::Notice(Notice::SessionConfigured));
-        self.legs.answer(&mut self.outputs);
+        self.leg.answer(&mut self.outputs);
         self.resume();
         let unheard = self.transcript.utterances().is_empty() && !self.floor.has_caller_spoken();
         if self.floor.owes_announcement() {
@@ -252,6 +258,9 @@ impl Call {
         }
         self.ask();
         self.note(EventKind::Configured, String::new());
+        if self.leg.openai().is_some() {
+            return;
+        }
         self.uplink.keep_going(self.now);
         let kept = self.to_model.open(&mut self.outputs);
         self.floor.session_hears_since((self.now - self.born).saturating_sub(kept));
@@ -261,6 +270,9 @@ impl Call {
     pub(super) fn session_ended(&mut self, end: &SessionEnd) {
         if !self.phase.is_serving() {
             return self.last_session_ended();
+        }
+        if self.leg.openai().is_some() {
+            return self.sideband_ended(end);
         }
         match (&self.session, end.refusal) {
             (Session::Closed, _) => {}
@@ -273,7 +285,7 @@ impl Call {
     }
 
     /// Tries again after a pause, as long as the caller's patience lasts.
-    fn reopen(&mut self, cause: &LinkFault) {
+    pub(super) fn reopen(&mut self, cause: &LinkFault) {
         self.session_failed(SessionFault::Unavailable);
         if !self.session.failed(self.now, cause.clone()) {
             self.outputs.push(Output::Notice(Notice::SessionRetry { cause: cause.clone() }));
@@ -336,7 +348,7 @@ impl Call {
     }
 
     /// OpenAI will not serve us until a person acts.
-    fn refused(&mut self, refusal: Refusal, cause: LinkFault) {
+    pub(super) fn refused(&mut self, refusal: Refusal, cause: LinkFault) {
         self.session_failed(SessionFault::Refused(refusal));
         self.outputs.push(Output::Notice(refusal.notice(&self.settings.model, cause)));
         self.apologise(EndReason::SessionFailed);

@@ -72,6 +72,11 @@ impl Stopwatch {
         self.waits = since.map(|since| Waits { since, speech_stopped: now.saturating_duration_since(since) });
     }
 
+    /// The same, if the server's word is all that is known.
+    pub(super) fn caller_stopped(&mut self, now: Instant) {
+        self.waits = Some(Waits { since: now, speech_stopped: Duration::ZERO });
+    }
+
     /// Audio of this item has arrived and will be played; `purpose` is that of its response. Returns whether it is the first
     /// audio of the call.
     pub(super) fn delta(&mut self, now: Instant, item: &ItemId, purpose: Option<Purpose>) -> bool {
@@ -85,6 +90,29 @@ impl Stopwatch {
 }
 
 impl Call {
+    /// OpenAI says that the caller begins to hear an answer. There is no ear of ours to count from, so the caller waits from the
+    /// server's word that their speech is over. Returns whether it is the first sound of the call.
+    pub(super) fn speech_heard(&mut self, answers: bool) -> bool {
+        let (now, born) = (self.now, self.born);
+        let is_first = !std::mem::replace(&mut self.stopwatch.greets, true);
+        if is_first {
+            self.waited(Waited::Greeting(now.saturating_duration_since(born)));
+        }
+        if let Some(Waits { since, speech_stopped }) = self.stopwatch.waits.take_if(|_| answers) {
+            let first_frame = now.saturating_duration_since(since);
+            let at = since.saturating_duration_since(born);
+            let own = Duration::ZERO;
+            self.waited(Waited::Answer(Answer {
+                at,
+                speech_stopped,
+                first_delta: first_frame,
+                first_frame,
+                own,
+            }));
+        }
+        is_first
+    }
+
     /// Frames have left; `played`: the items that ended with them.
     pub(super) fn frames_left(&mut self, played: &[Played]) {
         let since = |earlier: Instant| self.now.saturating_duration_since(earlier);

@@ -23,7 +23,7 @@ struct Timer {
 const SERVING: [Timer; 12] = [
     Timer { due: next_frame, run: Call::play },
     Timer { due: |call| call.uplink.deadline(), run: Call::fill },
-    Timer { due: |call| call.legs.deadline(), run: Call::advance_legs },
+    Timer { due: |call| call.leg.deadline(), run: Call::advance_leg },
     Timer { due: |call| call.session.deadline(), run: Call::advance_session },
     Timer { due: next_frame, run: Call::advance_sessions },
     Timer { due: |call| call.keys.deadline(), run: Call::advance_keys },
@@ -37,12 +37,13 @@ const SERVING: [Timer; 12] = [
 
 /// The timers of [`Phase::Closing`].
 const CLOSING: [Timer; 3] = [
-    Timer { due: |call| call.legs.deadline(), run: Call::advance_legs },
+    Timer { due: |call| call.leg.deadline(), run: Call::advance_leg },
     Timer { due: |call| call.phase.closing()?.needs_deadline(), run: Call::advance_needs },
     Timer { due: |call| call.phase.closing()?.deadline(call.now), run: Call::advance_closing },
 ];
 
-/// What is not worth a timer of its own is looked at with every frame that leaves.
+/// What is not worth a timer of its own is looked at with every frame that leaves, or with every beat of a call whose frames
+/// OpenAI sends.
 fn next_frame(call: &Call) -> Option<Instant> {
     call.playout.deadline()
 }

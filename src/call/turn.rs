@@ -38,6 +38,9 @@ impl Call {
             return self.last_words(event);
         }
         self.sign_of_answer(&event);
+        if self.leg.openai().is_some() {
+            self.heard_at_openai(&event);
+        }
         match event {
             Event::SessionCreated => self.session_created(),
             Event::SessionUpdated { session, expires_at } => {
@@ -69,7 +72,13 @@ impl Call {
             }
             Event::CallerTranscriptFailed { item } => self.caller_text(&item, ""),
             Event::RateLimits(told) => self.sessions.limited(self.now, *told),
-            Event::Other(_) => {}
+            // What OpenAI plays, and the keys that it hears, are `sip`'s.
+            Event::SoundStarted { .. }
+            | Event::SoundStopped { .. }
+            | Event::SoundCleared { .. }
+            | Event::ItemTruncated { .. }
+            | Event::Key(_)
+            | Event::Other(_) => {}
         }
     }
 
@@ -92,7 +101,10 @@ impl Call {
 
     /// When the caller may be taken to be quiet although the server says that they speak; None: it does not say so.
     pub(super) fn quiet_at(&self) -> Option<Instant> {
-        self.floor.quiet_at(self.to_model.ear().last_voice())
+        match self.leg.openai() {
+            None => self.floor.quiet_at(self.to_model.ear().last_voice()),
+            Some(_) => self.quiet_by_the_server(),
+        }
     }
 
     /// Asks the model for the next response, if one is wanted and may be asked for.
@@ -154,6 +166,11 @@ impl Call {
     }
 
     fn audio(&mut self, response: &ResponseId, item: &ItemId, content_index: u32, audio: &str) {
+        if self.leg.openai().is_some() {
+            // OpenAI sends the sound to the caller. A copy of it is of no use here, and nobody says in which format it is.
+            self.counters.dropped_deltas += 1;
+            return;
+        }
         let is_of_another = self.responses.active().is_some_and(|active| active != response);
         if is_of_another || self.floor.is_muted(response) {
             self.counters.dropped_deltas += 1;
@@ -199,14 +216,17 @@ impl Call {
         if let Some(utterance) = self.utterance(item, Speaker::Caller, None) {
             utterance.begins(at);
         }
-        if self.settings.session.interrupt {
+        if self.settings.session.interrupt && self.leg.openai().is_none() {
             self.interrupted();
         }
     }
 
     fn caller_ended(&mut self, item: &ItemId, audio_end_ms: u64) {
         self.floor.caller_stops();
-        self.stopwatch.caller_ended(self.now, self.to_model.ear());
+        match self.leg.openai() {
+            None => self.stopwatch.caller_ended(self.now, self.to_model.ear()),
+            Some(_) => self.stopwatch.caller_stopped(self.now),
+        }
         self.responses.give_way(self.now);
         let at = self.floor.at(audio_end_ms);
         if let Some(utterance) = self.utterance(item, Speaker::Caller, None) {
@@ -267,6 +287,7 @@ impl Call {
     /// nobody has heard is forgotten. The session is not told, because it ends.
     pub(super) fn stop_playing(&mut self) {
         self.playout.stop();
+        self.stop_at_openai();
         for heard in self.playout.interrupt(None) {
             if heard.ms > 0 {
                 self.heard_in_part(&heard);
@@ -276,7 +297,7 @@ impl Call {
         }
     }
 
-    fn heard_in_part(&mut self, heard: &Heard) {
+    pub(super) fn heard_in_part(&mut self, heard: &Heard) {
         let born = self.born;
         let began = heard.begun.map_or(Duration::ZERO, |begun| begun.saturating_duration_since(born));
         if let Some(utterance) = self.transcript.find(&heard.item) {

@@ -15,6 +15,7 @@ use super::media::{self, media};
 use super::reader::Reader;
 use super::realtime::realtime;
 use super::recordings::recordings;
+use super::sip::sip;
 use super::{
     AsteriskConfig, Config, LogConfig, Parts, Problem, RealtimeConfig, RecordingsConfig, Secret, Variables,
     log_directives,
@@ -52,6 +53,7 @@ pub(super) fn parts(variables: Variables<'_>) -> Assembled {
     let calls = calls(&mut reader, realtime.as_ref().and_then(RealtimeConfig::callers_language));
     let recordings = recordings(&mut reader, language);
     let archive = archive(&mut reader, recordings.as_ref().map(|recordings| recordings.folder.as_path()));
+    let sip = sip(&mut reader);
     let uplink_frames_per_append = reader.integer("UPLINK_FRAMES_PER_APPEND", 1..=5);
     let shutdown_grace = reader.integer("SHUTDOWN_GRACE_SECONDS", 0..=3600).map(Duration::from_secs);
     if let (Some(realtime), Some(calls)) = (&realtime, &calls) {
@@ -77,6 +79,7 @@ pub(super) fn parts(variables: Variables<'_>) -> Assembled {
         recordings,
         archive,
         log,
+        sip,
         shutdown_grace,
         agents,
         remarks,

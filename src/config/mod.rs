@@ -15,7 +15,7 @@
 //! | `load`, `env_file`, `file` | the two sources of variables; `.env`; the files that settings name |
 //! | `reader`, `words`, `url` | how one variable is read: values of a few words; the address of the Realtime server |
 //! | `assemble` | what fits together |
-//! | `realtime`, `calls`, `media`, `recordings`, `archive`, `apology`, `models`, `prices`, `log_filter` | the sections of the configuration and their values |
+//! | `realtime`, `calls`, `sip`, `media`, `recordings`, `archive`, `apology`, `models`, `prices`, `log_filter` | the sections of the configuration and their values |
 //! | `variables`, `settings` | every variable with its default and meaning; the values in force |
 //! | `parts`, `survey`, `problem`, `fault` | the sections; the configuration as far as it is valid; what can be wrong with it |
 //! | `agents` | the agents in the files of a folder |
@@ -44,6 +44,7 @@ mod recordings;
 mod reload;
 mod secrecy;
 mod settings;
+mod sip;
 mod survey;
 mod url;
 mod variables;
@@ -63,6 +64,7 @@ pub use log_filter::directives as log_directives;
 pub use parts::Parts;
 pub use problem::{LoadError, Problem};
 pub use settings::{Setting, Shown};
+pub use sip::{SharedHeader, SipConfig};
 pub use survey::Survey;
 pub use variables::{USUAL, VARIABLES, Variable, env_example};
 pub use words::Scheme;
@@ -77,6 +79,7 @@ use crate::call::limits::Limits;
 use crate::call::source::Trust;
 use crate::call::tools::Destination;
 use crate::operator::{Language, Notice};
+use crate::realtime::calls::CallId;
 use crate::realtime::dialect::SessionSettings;
 use crate::recordings::RecordingSettings;
 use crate::units::MicroUsd;
@@ -104,6 +107,8 @@ pub struct Config {
     pub archive: ArchiveConfig,
     /// Where and how the daemon logs.
     pub log: LogConfig,
+    /// The calls that OpenAI answers by SIP.
+    pub sip: SipConfig,
     /// How long running calls may continue after SIGTERM, 0–3600 s.
     pub shutdown_grace: Duration,
     /// The agents in files, besides the one that the environment describes.
@@ -124,8 +129,11 @@ impl Config {
         let credentials = format!("{}:{}", self.asterisk.username, self.asterisk.password.expose());
         let basic = Secret::new(STANDARD_NO_PAD.encode(credentials));
         let of_tools = self.agents.all.iter().flat_map(|agent| agent.secrets.values().cloned());
+        let of_trunk = self.sip.shared_header.iter().map(|header| header.value.clone());
         [self.asterisk.password.clone(), basic, self.realtime.key.clone()]
             .into_iter()
+            .chain(self.sip.secrets.iter().cloned())
+            .chain(of_trunk)
             .chain(tokens)
             .chain(of_server)
             .chain(of_tools)
@@ -258,6 +266,12 @@ impl RealtimeConfig {
     #[must_use]
     pub fn session_url(&self) -> String {
         url::with_model(&self.url, &self.model)
+    }
+
+    /// The address of the session of a call that OpenAI answers: [`url`](Self::url) with `call_id=`.
+    #[must_use]
+    pub fn call_url(&self, call: &CallId) -> String {
+        url::with_call(&self.url, call.as_str())
     }
 
     /// The language of the callers, if it is set: ISO 639 with an optional region.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{
     Agents, ArchiveConfig, AsteriskConfig, CallsConfig, Config, LogConfig, MediaConfig, RealtimeConfig,
+    SipConfig,
 };
 use crate::operator::Notice;
 use crate::recordings::RecordingSettings;
@@ -20,6 +21,7 @@ pub struct Parts {
     pub recordings: Option<RecordingSettings>,
     pub archive: Option<ArchiveConfig>,
     pub log: Option<LogConfig>,
+    pub sip: Option<SipConfig>,
     pub shutdown_grace: Option<Duration>,
     pub agents: Option<Agents>,
     pub remarks: Vec<Notice>,
@@ -38,6 +40,7 @@ impl Parts {
             recordings: self.recordings?,
             archive: self.archive?,
             log: self.log?,
+            sip: self.sip?,
             shutdown_grace: self.shutdown_grace?,
             agents: self.agents?,
             remarks: self.remarks,

@@ -5,7 +5,7 @@
 //! other settings belong to sockets, files and threads that already exist. Each struct is destructured by name, so
 //! that a new setting does not compile until somebody decides what a reload does with it.
 
-use super::{ApiConfig, ArchiveConfig, AsteriskConfig, Config, LogConfig, MediaConfig};
+use super::{ApiConfig, ArchiveConfig, AsteriskConfig, Config, LogConfig, MediaConfig, SipConfig};
 use crate::recordings::RecordingSettings;
 
 impl Config {
@@ -22,6 +22,7 @@ impl Config {
             recordings,
             archive,
             log,
+            sip,
             shutdown_grace,
             agents,
             remarks: _,
@@ -32,6 +33,7 @@ impl Config {
             fixed_in_log(&self.log, &log),
             fixed_in_recordings(&self.recordings, &recordings),
             fixed_in_archive(self, &archive, &recordings),
+            fixed_in_sip(&self.sip, &sip),
         ];
         self.media.trust = media.trust;
         self.media.media_networks = media.media_networks;
@@ -68,6 +70,18 @@ fn fixed_in_media(old: &MediaConfig, new: &MediaConfig) -> Vec<&'static str> {
         ("LOCAL_IP_ADDRESS", old.local_ip != *local_ip),
         ("RTP_ADVERTISED_ADDRESS", old.advertised != *advertised),
         ("RTP_PORTS", old.ports != *ports),
+    ])
+}
+
+fn fixed_in_sip(old: &SipConfig, new: &SipConfig) -> Vec<&'static str> {
+    let SipConfig { secrets, keys: _, listen, path, calls_url, shared_header, refer_host } = new;
+    names([
+        ("OPENAI_WEBHOOK_SECRET", old.secrets != *secrets),
+        ("WEBHOOK_LISTEN", old.listen != *listen),
+        ("WEBHOOK_PATH", old.path != *path),
+        ("OPENAI_CALLS_URL", old.calls_url != *calls_url),
+        ("SIP_SHARED_HEADER", old.shared_header != *shared_header),
+        ("SIP_REFER_HOST", old.refer_host != *refer_host),
     ])
 }
 

@@ -65,6 +65,12 @@ pub(super) fn with_model(url: &str, model: &str) -> String {
     format!("{url}{mark}model={}", utf8_percent_encode(model, RESERVED))
 }
 
+/// Replaces the query of `url` by `call_id=`. The id of a call needs no encoding.
+pub(super) fn with_call(url: &str, call: &str) -> String {
+    let before_query = url.split('?').next().unwrap_or(url);
+    format!("{before_query}?call_id={call}")
+}
+
 /// The address at which the server of a completed address lists its models: next to `realtime`, over HTTP.
 pub(super) fn models(url: &str) -> Option<String> {
     let (scheme, rest) = url.split_once("://")?;

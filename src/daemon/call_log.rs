@@ -10,6 +10,7 @@ use crate::call::Report;
 use crate::call::record::ToolEntry;
 use crate::end_reason::EndReason;
 use crate::exchange::Agent;
+use crate::number::CallerNumber;
 use crate::recordings::RecordingId;
 use crate::registry::{Row, Tokens, ToolUse, row_id};
 use crate::units::{MicroUsd, Milliseconds};
@@ -19,14 +20,31 @@ pub(super) fn host() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
+/// A call that has just come.
+#[derive(Clone, Copy)]
+pub(super) struct Arrived<'a> {
+    /// The caller's channel, or the id of the call at OpenAI.
+    pub(super) call_id: &'a str,
+    /// The caller's number. It may be empty.
+    pub(super) caller: &'a CallerNumber,
+    /// The number that was dialled.
+    pub(super) called: &'a str,
+}
+
+impl<'a> From<&'a Channel> for Arrived<'a> {
+    fn from(channel: &'a Channel) -> Self {
+        Self { call_id: channel.id.as_str(), caller: &channel.caller, called: &channel.called }
+    }
+}
+
 /// A caller who has just come. `chance`: two numbers nobody else has.
-pub(super) fn offered(channel: &Channel, at: DateTime<FixedOffset>, host: &str, chance: [u64; 2]) -> Row {
+pub(super) fn offered(arrived: &Arrived<'_>, at: DateTime<FixedOffset>, host: &str, chance: [u64; 2]) -> Row {
     Row {
         row_id: row_id(at.timestamp_micros(), chance),
-        call_id: channel.id.to_string(),
+        call_id: arrived.call_id.to_owned(),
         host: host.to_owned(),
-        caller: channel.caller.clone(),
-        called: channel.called.clone(),
+        caller: arrived.caller.clone(),
+        called: arrived.called.to_owned(),
         offered_us: at.timestamp_micros(),
         ..Row::default()
     }

@@ -16,6 +16,7 @@ use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
+use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
 
 use super::ticks::Ticks;
 use super::tools::{Ended, Jobs};
@@ -28,8 +29,10 @@ use crate::exchange::Order;
 use crate::live::Seat;
 use crate::logging::Operator;
 use crate::net::ari_rest::AriRest;
+use crate::net::calls_rest::CallsRest;
 use crate::net::realtime_link::{RealtimeLink, SessionReport};
 use crate::operator::Notice;
+use crate::realtime::calls::request as calls;
 use crate::realtime::server::{self, Event};
 use crate::recordings::Handle;
 use crate::units::MicroUsd;
@@ -102,18 +105,37 @@ enum Happened {
     Told(Order),
     Packet(usize, SocketAddr),
     Session(SessionReport),
-    Replied(Request, Reply),
+    Replied(Replied),
     Tools(Ended),
     Nothing,
 }
 
-type Replying = Pin<Box<dyn Future<Output = (Request, Reply)> + Send>>;
+type Replying = Pin<Box<dyn Future<Output = Replied> + Send>>;
+
+/// The end of a request.
+pub(super) enum Replied {
+    /// Of one to Asterisk.
+    Ari(Request, Reply),
+    /// Of one about a call that OpenAI answers.
+    Sip(calls::Request, calls::Reply),
+}
+
+/// How OpenAI is asked about a call that it answers.
+#[derive(Clone)]
+pub(super) struct AtOpenAi {
+    pub(super) rest: CallsRest,
+    /// The headers, among them the authorization.
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+}
 
 /// The call's sockets and requests.
 pub(super) struct Io {
-    pub(super) rtp: UdpSocket,
+    /// Where its sound comes in and goes out; None: OpenAI carries the sound.
+    pub(super) rtp: Option<UdpSocket>,
     pub(super) session: RealtimeLink,
     pub(super) ari: AriRest,
+    /// How OpenAI is asked about the call, if OpenAI answers it.
+    pub(super) at_openai: Option<AtOpenAi>,
     pub(super) operator: Operator,
     pub(super) media: Option<SocketAddr>,
     pub(super) requests: FuturesUnordered<Replying>,
@@ -148,11 +170,11 @@ pub(super) async fn run(
             () = &mut timer => Happened::Time,
             order = orders.recv() => order.map_or(Happened::Told(Order::Shutdown), Happened::Told),
             // An error here is an ICMP answer to something we sent: the call goes on.
-            packet = io.rtp.recv_from(&mut *datagram) => {
+            packet = receive(io.rtp.as_ref(), &mut datagram) => {
                 packet.map_or(Happened::Nothing, |(length, from)| Happened::Packet(length, from))
             }
             news = io.session.next() => Happened::Session(news),
-            Some((request, reply)) = io.requests.next() => Happened::Replied(request, reply),
+            Some(replied) = io.requests.next() => Happened::Replied(replied),
             ended = io.jobs.next() => Happened::Tools(ended),
         };
         let now = now();
@@ -178,6 +200,17 @@ pub(super) async fn run(
     (report, io.jobs.left())
 }
 
+/// Waits for a packet. A call without a socket gets none.
+async fn receive(
+    rtp: Option<&UdpSocket>,
+    datagram: &mut [u8; DATAGRAM_BYTES],
+) -> std::io::Result<(usize, SocketAddr)> {
+    match rtp {
+        Some(rtp) => rtp.recv_from(datagram).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Hands to the call what has happened, and returns what the call wants done.
 fn handle<'call>(
     call: &'call mut Call,
@@ -201,7 +234,8 @@ fn handle<'call>(
         Happened::Tools(Ended::Lookup(name, value)) => {
             call.handle(now, Input::LookedUp { name, value: value.clone() })
         }
-        Happened::Replied(request, reply) => call.handle(now, Input::Ari { request, reply }),
+        Happened::Replied(Replied::Ari(request, reply)) => call.handle(now, Input::Ari { request, reply }),
+        Happened::Replied(Replied::Sip(request, reply)) => call.handle(now, Input::Sip { request, reply }),
         Happened::Session(SessionReport::Opened) => call.handle(now, Input::SessionOpened),
         Happened::Session(SessionReport::Ended { refusal, cause }) => {
             let end = SessionEnd { refusal: *refusal, cause: cause.clone() };
@@ -232,15 +266,17 @@ impl Io {
     fn perform(&mut self, output: Output) {
         match output {
             Output::Rtp(packet) => {
-                if let Some(media) = self.media {
+                if let Some((rtp, media)) = self.rtp.as_ref().zip(self.media) {
                     // A full socket buffer loses one frame, as the network would.
-                    drop(self.rtp.try_send_to(&packet, media));
+                    drop(rtp.try_send_to(&packet, media));
                 }
             }
             Output::MediaAddress(address) => self.media = Some(address),
             Output::MediaSource(source) => {
                 // The kernel drops what comes from elsewhere. Where it cannot, the call does.
-                drop(socket2::SockRef::from(&self.rtp).connect(&source.into()));
+                if let Some(rtp) = &self.rtp {
+                    drop(socket2::SockRef::from(rtp).connect(&source.into()));
+                }
             }
             Output::Append { frame, complete } => self.session.append(&frame, complete),
             Output::Session(event) => {
@@ -256,7 +292,15 @@ impl Io {
                 self.requests.push(Box::pin(async move {
                     let reply = ari.perform(&request).await;
                     tracing::debug!(?request, ?reply, "ARI");
-                    (request, reply)
+                    Replied::Ari(request, reply)
+                }));
+            }
+            Output::Sip(request) => {
+                let Some(AtOpenAi { rest, headers }) = self.at_openai.clone() else { return };
+                self.requests.push(Box::pin(async move {
+                    let reply = rest.perform(&headers, &request).await;
+                    tracing::debug!(verb = request.verb(), reply = %reply.word(), "OpenAI");
+                    Replied::Sip(request, reply)
                 }));
             }
             Output::Notice(notice) => self.admission.say(self.operator, &notice),

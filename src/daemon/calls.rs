@@ -19,7 +19,7 @@ use super::messages::messages;
 use super::tools::Jobs;
 use super::{Daemon, Done, call_log, call_task};
 use crate::ari::ChannelId;
-use crate::ari::event::Channel;
+use crate::ari::event::{Arguments, Channel};
 use crate::call::record::{Keep, Opening};
 use crate::call::{Call, Known, Report, Seed};
 use crate::clock::{chance, now, wall};
@@ -28,7 +28,7 @@ use crate::exchange::{Agent, Input, NoSocket, Order};
 use crate::live::{Facts, Seat};
 use crate::net::realtime_link::RealtimeLink;
 use crate::net::rtp_socket::PortError;
-use crate::number::CallerNumber;
+use crate::number::CallerName;
 use crate::operator::{Detail, Notice};
 use crate::recordings::Handle;
 use crate::registry::Row;
@@ -40,16 +40,41 @@ const ORDERS: usize = 64;
 pub(super) struct Live {
     /// Its row in the call log, as it was when the call arrived.
     row: Box<Row>,
-    port: u16,
+    /// The port of its RTP socket; None: it has none.
+    port: Option<u16>,
     orders: mpsc::Sender<Order>,
     /// The orders that the full channel could not take. They follow when the call has read some.
     backlog: Backlog,
 }
 
+/// What is ready for a call before its task starts.
+pub(super) struct Prepared {
+    /// Its row in the call log.
+    pub(super) row: Box<Row>,
+    /// What it is told.
+    pub(super) known: Known,
+    /// Its recording, if anything of it is to be kept.
+    pub(super) recording: Option<Handle>,
+    /// Its tools.
+    pub(super) jobs: Jobs,
+}
+
+/// A call whose task is about to start.
+pub(super) struct Starting {
+    /// Its row in the call log.
+    pub(super) row: Box<Row>,
+    /// The port of its RTP socket, if it has one.
+    pub(super) port: Option<u16>,
+    /// When it came.
+    pub(super) offered_at: DateTime<FixedOffset>,
+    /// The span of its lines in the log.
+    pub(super) span: tracing::Span,
+}
+
 impl Daemon {
     /// A caller is not taken: the call log and the totals say so.
     pub(super) fn refused(&self, channel: &Channel, reason: EndReason) {
-        let row = call_log::offered(channel, wall(), &self.host, [chance(), chance()]);
+        let row = call_log::offered(&channel.into(), wall(), &self.host, [chance(), chance()]);
         self.log.offer(call_log::refused(row, reason));
         self.board.refused(reason);
     }
@@ -58,7 +83,7 @@ impl Daemon {
     pub(super) fn start(&mut self, channel: Channel, agent: &Agent) {
         let caller = channel.id.clone();
         let offered_at = wall();
-        let row = call_log::offered(&channel, offered_at, &self.host, [chance(), chance()]);
+        let row = call_log::offered(&(&channel).into(), offered_at, &self.host, [chance(), chance()]);
         let span = tracing::info_span!("call", id = caller.as_str());
         let (rtp, port) = match span.in_scope(|| self.bind()) {
             Ok(bound) => bound,
@@ -66,27 +91,58 @@ impl Daemon {
         };
         let seed = self.seed(&channel, port, offered_at);
         let advertised = seed.advertised;
-        let (arguments, caller_name) = (channel.arguments, channel.caller_name);
-        let recording = self.record(agent, &caller, channel.caller, channel.called, offered_at);
+        let keep = agent.settings.keep;
+        let Prepared { row, known, recording, jobs } =
+            self.prepare(agent, row, keep, channel.arguments, &channel.caller_name, offered_at);
+        let call = Call::new(now(), self.servers.settings(agent), Seed { known, ..seed });
+        let io = |this: &Self, seat| {
+            let session = RealtimeLink::new(this.endpoints.of(&agent.name));
+            Io { rtp: Some(rtp), ..this.io(&caller, session, seat, recording, jobs) }
+        };
+        self.run(call, agent, Starting { row, port: Some(port), offered_at, span }, io);
+        self.feed(Input::Started(caller, advertised));
+    }
+
+    /// Begins the recording of a call and its look-ups, and tells the call log that the call has been taken.
+    pub(super) fn prepare(
+        &mut self,
+        agent: &Agent,
+        row: Row,
+        keep: Keep,
+        arguments: Arguments,
+        caller_name: &CallerName,
+        offered_at: DateTime<FixedOffset>,
+    ) -> Prepared {
+        let recording = self.record(agent, &row, keep, offered_at);
         let recorded_at = recording.is_some().then_some(offered_at);
-        let settings = self.servers.settings(agent);
         let row = Box::new(call_log::taken(row, agent, recorded_at));
         self.log.offer((*row).clone());
         let of_file = self.config.agents.find(&agent.name);
         let (known, mut knowledge) =
-            known(of_file, &row, &caller_name, arguments, offered_at, self.config.log.language);
+            known(of_file, &row, caller_name, arguments, offered_at, self.config.log.language);
         knowledge.servers = self.servers.of(&agent.name);
         let mut jobs = Jobs::new(self.tools.clone(), knowledge, self.operator);
         for lookup in of_file.map(|agent| agent.lookups.as_slice()).unwrap_or_default() {
             jobs.look_up(Arc::clone(lookup));
         }
-        let call = Call::new(now(), settings, Seed { known, ..seed });
-        let (orders, inbox) = mpsc::channel(ORDERS);
-        let io = Io {
-            seat: self.seat(agent, &row, offered_at, orders.downgrade()),
-            rtp,
-            session: RealtimeLink::new(self.endpoints.of(&agent.name)),
+        Prepared { row, known, recording, jobs }
+    }
+
+    /// The sockets and requests of a call, without a socket for its sound.
+    pub(super) fn io(
+        &self,
+        caller: &ChannelId,
+        session: RealtimeLink,
+        seat: Seat,
+        recording: Option<Handle>,
+        jobs: Jobs,
+    ) -> Io {
+        Io {
+            seat,
+            rtp: None,
+            session,
             ari: self.rest.clone(),
+            at_openai: None,
             operator: self.operator,
             jobs,
             media: None,
@@ -95,11 +151,24 @@ impl Daemon {
             spent: Spent::new(caller.clone()),
             admission: self.admission.clone(),
             ticks: self.config.calls.max_frame_lateness.map(|most| (Arc::clone(&self.ticks), most)),
-        };
+        }
+    }
+
+    /// Starts the task of a call.
+    pub(super) fn run(
+        &mut self,
+        call: Call,
+        agent: &Agent,
+        starting: Starting,
+        io: impl FnOnce(&Self, Seat) -> Io,
+    ) {
+        let Starting { row, port, offered_at, span } = starting;
+        let caller = ChannelId::from(&*row.call_id);
+        let (orders, inbox) = mpsc::channel(ORDERS);
+        let io = io(self, self.seat(agent, &row, offered_at, orders.downgrade()));
         let abort = self.calls.spawn(call_task::run(call, inbox, io).instrument(span));
         self.callers.insert(abort.id(), caller.clone());
-        self.live.insert(caller.clone(), Live { row, port, orders, backlog: Backlog::default() });
-        self.feed(Input::Started(caller, advertised));
+        self.live.insert(caller, Live { row, port, orders, backlog: Backlog::default() });
     }
 
     /// What a call of this channel is born with, whose RTP socket is bound to this port.
@@ -112,7 +181,7 @@ impl Daemon {
             answered: channel.up,
             local: (self.config.media.local_ip, port).into(),
             advertised: (self.config.media.advertised_ip(), port).into(),
-            other_ports: self.live.values().map(|live| live.port).collect(),
+            other_ports: self.live.values().filter_map(|live| live.port).collect(),
             ssrc: first as u32,
             sequence: (first >> 32) as u16,
             timestamp: second as u32,
@@ -147,20 +216,12 @@ impl Daemon {
     }
 
     /// Begins the recording of a call, if anything of it is to be kept.
-    fn record(
-        &self,
-        agent: &Agent,
-        caller: &ChannelId,
-        number: CallerNumber,
-        called: String,
-        started: DateTime<FixedOffset>,
-    ) -> Option<Handle> {
-        let keep = agent.settings.keep;
+    fn record(&self, agent: &Agent, row: &Row, keep: Keep, started: DateTime<FixedOffset>) -> Option<Handle> {
         (keep != Keep::NOTHING).then(|| {
             self.recorder.open(Opening {
-                channel: caller.clone(),
-                caller: number,
-                called,
+                channel: row.call_id.as_str().into(),
+                caller: row.caller.clone(),
+                called: row.called.clone(),
                 model: agent.settings.model.clone(),
                 agent: agent.name.to_string(),
                 agent_version: agent.version.to_string(),
@@ -228,7 +289,9 @@ impl Daemon {
         let id = ended.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
         let Some(caller) = self.callers.remove(&id) else { return };
         if let Some(Live { row, port, .. }) = self.live.remove(&caller) {
-            self.ports.give_back(now(), port);
+            if let Some(port) = port {
+                self.ports.give_back(now(), port);
+            }
             let is_sealed = self.config.recordings.recipient.is_some();
             let (row, report) = match &ended {
                 Ok((_, (report, _))) => {

@@ -38,6 +38,11 @@ impl Endpoints {
         Self::new(config, Arc::clone(&self.tls))
     }
 
+    /// The TLS configuration, which all sessions share.
+    pub(super) fn tls(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.tls)
+    }
+
     /// The endpoint of this agent.
     pub(super) fn of(&self, agent: &str) -> Arc<Endpoint> {
         Arc::clone(self.of_files.get(agent).unwrap_or(&self.of_environment))

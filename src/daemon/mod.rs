@@ -13,6 +13,7 @@
 //! | `calls`, `call_task`, `backlog` | a call's socket, task and row; its input and output; what it is still to be told |
 //! | `start` | what a daemon is made of, from its configuration |
 //! | `rules`, `reload` | what the exchange goes by, made of the configuration; a configuration that was read again |
+//! | `sip` | the calls that OpenAI answers: their webhook and their tasks |
 //! | `endpoints` | how the sessions of each agent are reached |
 //! | `call_log` | rows of the call log |
 //! | `lock` | keeps a second daemon from the application of the first |
@@ -34,6 +35,7 @@ mod reload;
 mod rules;
 pub(crate) mod servers;
 mod service_manager;
+mod sip;
 mod start;
 mod ticks;
 pub mod tools;
@@ -72,15 +74,18 @@ use crate::config::Config;
 use crate::exchange::counters::Counters;
 use crate::exchange::readiness::Readiness;
 use crate::exchange::{ErrandId, Exchange, Input, Moment, Output};
+use crate::http::webhook;
 use crate::live::Board;
 use crate::logging::Operator;
 use crate::machine::process::{ran_on_each, stolen, thread_times};
 use crate::net::ari_link::{AriLink, AriReport};
 use crate::net::ari_rest::AriRest;
+use crate::net::calls_rest::CallsRest;
 use crate::net::mcp;
 use crate::net::rtp_socket::PortPool;
 use crate::net::tools::ToolClient;
 use crate::peers::media_networks;
+use crate::realtime::calls::CallId;
 use crate::recordings::Recorder;
 use crate::recordings::retention::OfAgents;
 use crate::registry::Log;
@@ -113,6 +118,8 @@ struct Daemon {
     /// The calls that run, for whoever watches.
     board: Board,
     rest: AriRest,
+    /// How OpenAI is asked about the calls that it answers.
+    calls_rest: CallsRest,
     again: Arc<Notify>,
     /// The task of the event socket.
     link: JoinSet<()>,
@@ -136,6 +143,14 @@ struct Daemon {
     host: String,
 }
 
+/// What the loop is told by others than Asterisk.
+struct Inboxes {
+    /// By calls.
+    told: mpsc::Receiver<Told>,
+    /// By the webhook.
+    offers: mpsc::Receiver<webhook::Told>,
+}
+
 /// Something that took its time is done.
 enum Done {
     /// A request of an errand has ended.
@@ -146,6 +161,10 @@ enum Done {
     Resolved(Option<Vec<IpNet>>),
     /// The channel of a call whose orders were waiting has room again, or the call is over.
     HasRoom(ChannelId),
+    /// OpenAI was asked about a call that has no task. The value is a call that an earlier daemon had left and that is hung up now.
+    Asked(Option<CallId>),
+    /// The calls that an earlier daemon has left at OpenAI.
+    Left(Vec<CallId>),
 }
 
 /// This moment, on both clocks.
@@ -160,7 +179,7 @@ impl Daemon {
         stop: impl Future<Output = ()>,
         reloads: impl Stream<Item = Reload>,
         earlier: impl Future<Output = (NaiveDate, Vec<(Arc<str>, MicroUsd)>)>,
-        mut told: mpsc::Receiver<Told>,
+        Inboxes { mut told, mut offers }: Inboxes,
         mut of_servers: mpsc::Receiver<(mcp::ServerId, mcp::News)>,
     ) {
         let mut manager = ServiceManager::of_this_process(self.config.log.language);
@@ -192,6 +211,7 @@ impl Daemon {
                     self.feed(Input::Refuses(refuses));
                 }
                 Some(told) = told.recv() => self.told(told),
+                Some(told) = offers.recv() => self.webhook(told),
                 Some((server, news)) = of_servers.recv() => self.servers.learn(&self.config.agents.all, server, news),
                 () = &mut stop, if !stops => {
                     self.feed(Input::Stop);
@@ -224,6 +244,9 @@ impl Daemon {
         match output {
             Output::Start(channel, agent) => self.start(channel, &agent),
             Output::Refused(channel, reason) => self.refused(&channel, reason),
+            Output::Take(offer, agent) => self.take(*offer, &agent),
+            Output::Reject(offer, status, reason) => self.reject(&offer, status, reason),
+            Output::HangUp(call) => self.hang_up(call),
             Output::Tell(caller, order) => self.tell(&caller, order),
             Output::Ari(errand, request) => {
                 let rest = self.rest.clone();
@@ -299,6 +322,8 @@ impl Daemon {
                 self.feed(Input::MediaNetworks(all));
             }
             Done::HasRoom(caller) => self.tell_backlog(caller),
+            Done::Asked(left) => self.hung_up(left),
+            Done::Left(left) => self.hang_up_all(left),
         }
     }
 

@@ -15,9 +15,10 @@ use super::call_task::Admission;
 use super::endpoints::Endpoints;
 use super::rules::rules;
 use super::servers::{NewsOfServers, Servers};
-use super::{Daemon, Reload, call_log, moment};
+use super::sip::OpenAi;
+use super::{Daemon, Inboxes, Reload, call_log, moment, sip};
 use crate::archive::webhooks::Courier;
-use crate::archive::{OfAgentFiles, recording};
+use crate::archive::{Archive, OfAgentFiles, recording};
 use crate::clock::wall;
 use crate::config::{AsteriskConfig, Config};
 use crate::exchange::Exchange;
@@ -54,6 +55,7 @@ pub async fn run(
     let (tools, servers, of_servers) = tools(&config, &tls, operator)?;
     let endpoints = Endpoints::new(&config, Arc::clone(&tls))?;
     operator.say(&started(&config));
+    let OpenAi { rest: calls_rest, offers, _webhook } = sip::open(&config, &tls, operator).await?;
     let own_networks = media_networks::own(&config.asterisk, &config.media).await;
     let rules = rules(&config, own_networks.as_deref());
     operator.say(&Notice::Capacity { calls: rules.max_calls });
@@ -77,6 +79,7 @@ pub async fn run(
         readiness,
         board,
         rest,
+        calls_rest,
         again,
         link: JoinSet::new(),
         ticks: Arc::default(),
@@ -93,13 +96,18 @@ pub async fn run(
         host: call_log::host(),
     };
     let earlier = archive.spent_before(wall(), &daemon.host);
-    daemon.serve(link, stop, reloads, earlier, told, of_servers).await;
-    let Daemon { recorder, log, readiness, .. } = daemon;
+    daemon.look_for_left(&archive);
+    daemon.serve(link, stop, reloads, earlier, Inboxes { told, offers }, of_servers).await;
+    end(daemon, archive).await;
+    Ok(())
+}
+
+/// Ends the recorder and the archive.
+async fn end(Daemon { recorder, log, readiness, operator, .. }: Daemon, archive: Archive) {
     // Nothing can offer rows after this, so the writer of the call log can end. Nobody watches the readiness any more.
     drop((log, readiness));
     recording::stop(recorder, archive).await;
     operator.say(&Notice::DaemonStopped);
-    Ok(())
 }
 
 /// The ends through which the archive learns what the files of the agents say, and what it gets of them.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use chrono::NaiveDate;
 
@@ -12,7 +13,7 @@ use super::frequency::Frequency;
 use super::readiness::Capacity;
 use super::rules::Rules;
 use super::spending::Spending;
-use super::switchboard::Served;
+use super::switchboard::{Served, Side};
 use super::{Exchange, Moment, NoSocket, Output, SWEEP_AFTER};
 use crate::agents::UnknownAgent;
 use crate::ari::ChannelId;
@@ -22,6 +23,7 @@ use crate::call::{Report, Standing};
 use crate::end_reason::EndReason;
 use crate::number::CallerNumber;
 use crate::operator::{Detail, Notice};
+use crate::realtime::calls::CallId;
 use crate::units::{Cost, MicroUsd};
 
 /// What is asked before a caller is taken for whom there is room.
@@ -34,7 +36,7 @@ pub(super) struct Admission {
 
 impl Admission {
     /// Why this caller is not taken; None: they are.
-    fn refuses(
+    pub(super) fn refuses(
         &mut self,
         at: Moment,
         rules: &Rules,
@@ -48,6 +50,11 @@ impl Admission {
         } else {
             self.breaker.hands_back(at.now)
         }
+    }
+
+    /// This caller has called.
+    pub(super) fn count(&mut self, now: Instant, number: &CallerNumber) {
+        self.frequency.count(now, number);
     }
 
     /// Whether the calls of today, those that run included, have cost what they may.
@@ -147,7 +154,8 @@ impl Exchange {
         if let Some(reason) = self.admission.refuses(self.at, &self.rules, &agent, &channel.caller) {
             return self.refuse(channel, None, reason);
         }
-        self.switchboard.take(&channel, Arc::clone(&agent.name));
+        let (id, number) = (channel.id.clone(), channel.caller.clone());
+        self.switchboard.take(id, number, Arc::clone(&agent.name), Side::Asterisk);
         let caller = channel.id.clone();
         self.outputs.push(Output::Start(channel, agent));
         if let Some(line) = line {
@@ -198,8 +206,10 @@ impl Exchange {
     /// The call of this caller is over.
     pub(super) fn ended(&mut self, caller: &ChannelId, report: &Report) {
         self.spent(caller, report.bill.at_least);
-        self.connection.call_ended(report.reason);
-        self.health.call_ended(self.at.wall, report.reason, report.joined);
+        if self.switchboard.side(caller) == Some(Side::Asterisk) {
+            self.connection.call_ended(report.reason);
+            self.health.call_ended(self.at.wall, report.reason, report.joined);
+        }
         if let Some((served, next)) = self.switchboard.ended(caller) {
             self.settle(&served);
             if let Some(next) = next {
@@ -212,10 +222,15 @@ impl Exchange {
     pub(super) fn panicked(&mut self, caller: &ChannelId, detail: Detail) {
         // Come back or not, the caller is sent on.
         let channel = self.switchboard.channel_of(caller).clone();
+        let side = self.switchboard.side(caller);
         if let Some((served, _)) = self.switchboard.ended(caller) {
             self.settle(&served);
         }
         self.say(Some(caller), Notice::CallPanicked { detail });
+        if side == Some(Side::OpenAi) {
+            self.outputs.extend(CallId::parse(caller.as_str()).map(Output::HangUp));
+            return;
+        }
         self.remove([Request::Hangup(caller.media()), Request::DeleteBridge(caller.bridge())]);
         self.hand_back(channel, EndReason::Internal);
     }

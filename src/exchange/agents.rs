@@ -67,7 +67,12 @@ impl Agents {
             dialled: channel.arguments.get("did").unwrap_or(&channel.called),
             at,
         };
-        let choice = self.roster.choose(&asked)?;
+        self.choose_as(&asked)
+    }
+
+    /// The same for a call that is not in Asterisk.
+    pub(super) fn choose_as(&self, asked: &Asked<'_>) -> Result<(&Arc<Agent>, Option<Notice>), UnknownAgent> {
+        let choice = self.roster.choose(asked)?;
         let line = (!self.roster.entries().is_empty()).then(|| line(&choice, asked.dialled));
         Ok((self.find(&choice.name).unwrap_or(&self.default), line))
     }

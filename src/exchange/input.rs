@@ -7,7 +7,7 @@ use chrono::NaiveDate;
 use ipnet::IpNet;
 
 use super::counters::Counters;
-use super::{ErrandId, NoSocket, Rules};
+use super::{ErrandId, NoSocket, Offer, Rules};
 use crate::ari::event::{Channel, Event};
 use crate::ari::request::{Reply, Request};
 use crate::ari::{ChannelId, Unreached};
@@ -28,6 +28,8 @@ pub enum Input<'a> {
     Unreached(Unreached),
     /// Asterisk tells something.
     Event(Event),
+    /// OpenAI offers a call that has come to it by SIP.
+    Offered(Box<Offer>),
     /// The end of a request that an errand has made.
     Ari {
         /// Whose request it was.

@@ -16,6 +16,7 @@
 //! | `connection`, `absence` | how we stand to Asterisk; how long it was away, and what has become of its calls |
 //! | `errands`, `findings` | what is asked of Asterisk that belongs to no call, in its order and with its retries; what follows from it |
 //! | `admission` | whether a caller is taken: `spending`, `frequency` and `breaker` together |
+//! | `offer`, `offers` | the calls that OpenAI answers: what is known of one; whether they are taken |
 //! | `spending` | what the calls of a day have cost |
 //! | `frequency` | how often each caller has called |
 //! | `breaker` | whether OpenAI serves callers, and who tries while it does not |
@@ -38,6 +39,8 @@ mod frequency;
 mod health;
 mod input;
 pub mod obstacles;
+mod offer;
+mod offers;
 mod output;
 pub mod readiness;
 mod rules;
@@ -62,6 +65,7 @@ use errands::{ASK_AGAIN_AFTER, Errand, Errands, Inquiry, Sending};
 use health::Health;
 pub use health::NoSocket;
 pub use input::Input;
+pub use offer::{Offer, Trunk};
 pub use output::{ErrandId, Order, Output};
 use readiness::{AsteriskLink, Readiness};
 pub use rules::Rules;
@@ -143,6 +147,7 @@ impl Exchange {
                 self.say_all(notices);
             }
             Input::Event(event) => self.event(event),
+            Input::Offered(offer) => self.offered(*offer),
             Input::Ari { errand, request, reply } => {
                 let finding = self.errands.replied(now, errand, request, reply, &mut self.outputs);
                 if let Some(finding) = finding {
@@ -321,7 +326,7 @@ impl Exchange {
 
     /// The event socket stands: Asterisk is asked what it holds.
     fn connected(&mut self) {
-        let (app, before) = (self.rules.settings.app.clone(), self.switchboard.callers());
+        let (app, before) = (self.rules.settings.app.clone(), self.switchboard.in_asterisk());
         let inquiry = Inquiry::after_connect(self.at.now, app, before);
         let errand = self.errands.begin(Errand::Inquiry(inquiry));
         self.errands.end_polls();

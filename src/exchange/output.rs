@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::agents::Agent;
+use super::offer::Offer;
 use super::readiness::Readiness;
 use crate::ari::event::Channel;
 use crate::ari::request::Request;
@@ -11,6 +12,8 @@ use crate::call::{LegEvent, Wish};
 use crate::end_reason::EndReason;
 use crate::number::CallerNumber;
 use crate::operator::Notice;
+use crate::realtime::calls::CallId;
+use crate::realtime::calls::request::SipStatus;
 
 /// Names an errand, so that the answer to its request finds the way back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,6 +24,12 @@ pub struct ErrandId(pub(super) u64);
 pub enum Output {
     /// Start a call of this agent for this caller. What comes of it comes back as [`Input::Started`](super::Input::Started) or [`Input::NotStarted`](super::Input::NotStarted).
     Start(Channel, Arc<Agent>),
+    /// Take this call, which OpenAI answers, with a call of this agent.
+    Take(Box<Offer>, Arc<Agent>),
+    /// Refuse this call, which OpenAI offers. With a reason the daemon counts and logs it.
+    Reject(Box<Offer>, SipStatus, Option<EndReason>),
+    /// Hang this call up, which OpenAI answers and which was lost to a defect of ours.
+    HangUp(CallId),
     /// This caller is not taken. The daemon counts and logs them; an errand of the exchange sends them back to the
     /// dialplan.
     Refused(Channel, EndReason),

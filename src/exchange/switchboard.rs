@@ -45,9 +45,20 @@ struct StandIn {
     name: ChannelName,
 }
 
+/// Where a caller is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    /// In a channel of Asterisk.
+    Asterisk,
+    /// In a call that OpenAI answers, of which Asterisk knows nothing, or nothing that we need.
+    OpenAi,
+}
+
 /// A caller who is being served.
 #[derive(Debug)]
 pub(super) struct Served {
+    /// Where they are.
+    side: Side,
     /// The agent that serves them.
     pub(super) agent: Arc<str>,
     /// The number with which the call began; may be empty.
@@ -124,10 +135,14 @@ impl Switchboard {
     }
 
     /// This caller is served from now on.
-    pub(super) fn take(&mut self, channel: &Channel, agent: Arc<str>) {
-        let served =
-            Served { agent, number: channel.caller.clone(), back: None, rtp: None, spent: MicroUsd::ZERO };
-        self.callers.insert(channel.id.clone(), served);
+    pub(super) fn take(&mut self, caller: ChannelId, number: CallerNumber, agent: Arc<str>, side: Side) {
+        let served = Served { side, agent, number, back: None, rtp: None, spent: MicroUsd::ZERO };
+        self.callers.insert(caller, served);
+    }
+
+    /// Where this caller is, if they are being served.
+    pub(super) fn side(&self, caller: &ChannelId) -> Option<Side> {
+        self.callers.get(caller).map(|served| served.side)
     }
 
     /// The call of this caller, if there is one.
@@ -157,6 +172,12 @@ impl Switchboard {
     /// The callers being served.
     pub(super) fn callers(&self) -> Vec<ChannelId> {
         self.callers.keys().cloned().collect()
+    }
+
+    /// The callers being served who are in Asterisk.
+    pub(super) fn in_asterisk(&self) -> Vec<ChannelId> {
+        let there = self.callers.iter().filter(|(_, served)| served.side == Side::Asterisk);
+        there.map(|(caller, _)| caller.clone()).collect()
     }
 
     /// The calls that have an RTP socket, with its address.
@@ -297,7 +318,8 @@ mod tests {
             switchboard.event(Event::StasisStart(caller(true))),
             Some(Directive::Arrived(Box::new(caller(true))))
         );
-        switchboard.take(&caller(true), "default".into());
+        let channel = caller(true);
+        switchboard.take(channel.id, channel.caller, "default".into(), Side::Asterisk);
         (switchboard, id)
     }
 

@@ -23,6 +23,7 @@
 //! | `guesses` | the counts of wrong tokens, and who is shut out because of them |
 //! | `on_disk` | access to the disk with a limit on the wait |
 //! | `health`, `ready`, `problem`, `said` | health and readiness; errors; which failures are in the log |
+//! | `webhook` | the listener of its own by which OpenAI offers calls |
 //! | `openapi`, `body`, `query` | the OpenAPI document; bodies and queries |
 
 mod audio;
@@ -56,6 +57,7 @@ mod said;
 pub mod server;
 mod sessions;
 mod stats;
+pub mod webhook;
 
 use std::fmt;
 use std::pin::Pin;

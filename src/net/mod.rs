@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `websocket`, `tls`, `backoff`, `answer` | opening a WebSocket; TLS for all connections; pauses before retries; bodies of HTTP answers |
 //! | `ari_link`, `ari_rest` | events from Asterisk; requests to Asterisk |
-//! | `realtime_link` | the session with OpenAI |
+//! | `realtime_link`, `calls_rest` | the session with OpenAI; requests about the calls that OpenAI answers |
 //! | `rtp_socket` | the UDP ports of calls |
 //! | `tools` | requests of tools to any server |
 //! | `mcp` | servers of tools that speak the Model Context Protocol |
@@ -17,6 +17,7 @@ pub mod answer;
 pub mod ari_link;
 pub mod ari_rest;
 pub mod backoff;
+pub mod calls_rest;
 pub mod mcp;
 pub mod peer_uid;
 pub mod realtime_link;

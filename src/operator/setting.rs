@@ -159,6 +159,16 @@ pub enum Allowed {
         /// The longest word, in characters.
         chars: usize,
     },
+    /// The secrets of OpenAI's webhook.
+    WebhookSecrets,
+    /// The path of a URL.
+    UrlPath,
+    /// An HTTP address.
+    HttpUrl,
+    /// The name and the value of a SIP header, or `none`.
+    SipHeader,
+    /// The host of SIP URIs, with or without a port.
+    SipHost,
     /// A text of at most so many characters.
     ShortText {
         /// The longest text, in characters.
@@ -167,6 +177,24 @@ pub enum Allowed {
 }
 
 impl Allowed {
+    /// The same for the calls that OpenAI answers.
+    #[rustfmt::skip]
+    const fn fixed_of_sip(&self) -> Option<(&'static str, &'static str)> {
+        Some(match self {
+            Self::WebhookSecrets => ("los secretos del webhook separados por comas, como los muestra platform.openai.com (whsec_…)",
+                "the secrets of the webhook separated by commas, as platform.openai.com shows them (whsec_…)"),
+            Self::UrlPath => ("una ruta como /webhook: letras, cifras y los signos - _ . ~ /",
+                "a path such as /webhook: letters, digits and the signs - _ . ~ /"),
+            Self::HttpUrl => ("una dirección https:// o http://, sin usuario, ? ni #",
+                "an https:// or http:// address, without user, ? or #"),
+            Self::SipHeader => ("NOMBRE: VALOR, con un VALOR de 8 signos o más que solo la troncal conoce, o none; con OPENAI_WEBHOOK_SECRET hay que elegir",
+                "NAME: VALUE, with a VALUE of 8 characters or more that only the trunk knows, or none; with OPENAI_WEBHOOK_SECRET one must be chosen"),
+            Self::SipHost => ("un nombre de equipo o una dirección IP, con o sin puerto, sin sip:",
+                "a host name or an IP address, with or without port, without sip:"),
+            _ => return None,
+        })
+    }
+
     /// The Spanish and the English words, where they contain no value. The others are made in `Said::said`.
     #[rustfmt::skip]
     const fn fixed(&self) -> Option<(&'static str, &'static str)> {
@@ -222,8 +250,8 @@ impl Allowed {
             | Self::AgeIdentityFile { .. }
             | Self::Folder { .. }
             | Self::TextFile { .. }
-            | Self::AudioFile { .. }
-            | Self::AudioFileSize { .. }
+            | Self::AudioFile { .. } | Self::AudioFileSize { .. }
+            | Self::WebhookSecrets | Self::UrlPath | Self::HttpUrl | Self::SipHeader | Self::SipHost
             | Self::PricesFile { .. }
             | Self::Keywords { .. } | Self::ShortText { .. }
             | Self::TextFileSize { .. } => return None,
@@ -234,7 +262,7 @@ impl Allowed {
 impl Said for Allowed {
     #[rustfmt::skip]
     fn said(&self, language: Language) -> String {
-        if let Some((spanish, english)) = self.fixed() {
+        if let Some((spanish, english)) = self.fixed().or(self.fixed_of_sip()) {
             return language.choose(spanish, english).to_owned();
         }
         let say = |spanish: String, english: String| match language {

@@ -17,6 +17,7 @@ use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue, header};
 use crate::config::{AsteriskConfig, RealtimeConfig};
 use crate::net::ari_rest::AriRest;
 use crate::net::realtime_link::Endpoint;
+use crate::realtime::calls::CallId;
 use crate::realtime::dialect::Dialect;
 
 /// ARI's requests, as this configuration has them.
@@ -47,6 +48,21 @@ pub fn ari_headers(asterisk: &AsteriskConfig) -> anyhow::Result<Vec<(HeaderName,
 /// When the key does not fit into a header.
 pub fn endpoint(config: &RealtimeConfig, tls: Arc<ClientConfig>) -> anyhow::Result<Endpoint> {
     Ok(Endpoint { url: config.session_url(), headers: session_headers(config)?, tls })
+}
+
+/// Where the session of a call that OpenAI answers is reached, and with what.
+///
+/// # Errors
+/// When the key does not fit into a header.
+pub fn call_endpoint(
+    config: &RealtimeConfig,
+    call: &CallId,
+    tls: Arc<ClientConfig>,
+) -> anyhow::Result<Endpoint> {
+    let mut headers = session_headers(config)?;
+    // Such calls exist only in the current interface.
+    headers.retain(|(name, _)| name != "openai-beta");
+    Ok(Endpoint { url: config.call_url(call), headers, tls })
 }
 
 fn basic(user: &str, password: &str) -> anyhow::Result<HeaderValue> {

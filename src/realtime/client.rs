@@ -70,6 +70,11 @@ pub enum ClientEvent {
         /// The length of the audio that the caller heard, in milliseconds from the start of the item.
         audio_end_ms: u64,
     },
+    /// `output_audio_buffer.clear`: the caller hears no more of what the server still has to play (SIP only, after a cancel).
+    ClearSound {
+        /// The id that the server repeats in `error.event_id`.
+        event_id: String,
+    },
     /// `conversation.item.delete`: the caller heard nothing of the item.
     Delete {
         /// The id that the server repeats in `error.event_id`.
@@ -201,6 +206,7 @@ impl ClientEvent {
                 json!({"type": "conversation.item.truncate", "event_id": event_id, "item_id": item.as_str(),
                        "content_index": content_index, "audio_end_ms": audio_end_ms})
             }
+            Self::ClearSound { event_id } => json!({"type": "output_audio_buffer.clear", "event_id": event_id}),
             Self::Delete { event_id, item } => {
                 json!({"type": "conversation.item.delete", "event_id": event_id, "item_id": item.as_str()})
             }

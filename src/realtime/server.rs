@@ -120,6 +120,31 @@ pub enum Event<'a> {
         /// The caller's item.
         item: ItemId,
     },
+    /// `output_audio_buffer.started`: the caller begins to hear a response. Only OpenAI's own calls (SIP) have this event and the
+    /// next two.
+    SoundStarted {
+        /// The response.
+        response: ResponseId,
+    },
+    /// `output_audio_buffer.stopped`: the caller has heard the response to its end.
+    SoundStopped {
+        /// The response.
+        response: ResponseId,
+    },
+    /// `output_audio_buffer.cleared`: the rest of the response is not heard.
+    SoundCleared {
+        /// The response.
+        response: ResponseId,
+    },
+    /// `conversation.item.truncated`: the caller heard only the beginning of the item.
+    ItemTruncated {
+        /// The assistant's item.
+        item: ItemId,
+        /// The length of the audio that the caller heard, in milliseconds.
+        audio_end_ms: u64,
+    },
+    /// `input_audio_buffer.dtmf_event_received`: the caller pressed a key (SIP only).
+    Key(char),
     /// `error`. An error alone does not end the session.
     Error(ApiError),
     /// `rate_limits.updated`: the remaining rate limits of the account. The value is boxed because it would
@@ -290,6 +315,20 @@ fn session_or_caller_event(wire: Wire<'_>) -> Result<Event<'_>, &'static str> {
         "conversation.item.input_audio_transcription.failed" => {
             Event::CallerTranscriptFailed { item: id(&wire.item_id, "item_id")? }
         }
+        "output_audio_buffer.started" => {
+            Event::SoundStarted { response: id(&wire.response_id, "response_id")? }
+        }
+        "output_audio_buffer.stopped" => {
+            Event::SoundStopped { response: id(&wire.response_id, "response_id")? }
+        }
+        "output_audio_buffer.cleared" => {
+            Event::SoundCleared { response: id(&wire.response_id, "response_id")? }
+        }
+        "conversation.item.truncated" => Event::ItemTruncated {
+            item: id(&wire.item_id, "item_id")?,
+            audio_end_ms: count(wire.audio_end_ms).unwrap_or(0),
+        },
+        "input_audio_buffer.dtmf_event_received" => Event::Key(key(&wire.event).ok_or("event")?),
         "rate_limits.updated" => Event::RateLimits(Box::new(RateLimits::of(&value(wire.rate_limits)))),
         _ => Event::Other(wire.kind),
     })
@@ -361,6 +400,13 @@ impl Item {
 
 fn id<T: for<'s> From<&'s str>>(text: &Text<'_>, field: &'static str) -> Result<T, &'static str> {
     text.0.as_deref().filter(|text| text.len() <= NAME_BYTES).map(T::from).ok_or(field)
+}
+
+/// The key of a telephone.
+fn key(text: &Text<'_>) -> Option<char> {
+    let mut all = text.0.as_deref()?.chars();
+    let key = all.next().filter(|key| key.is_ascii_digit() || "*#ABCD".contains(*key))?;
+    all.next().is_none().then_some(key)
 }
 
 fn api_error(raw: Option<&RawValue>) -> ApiError {

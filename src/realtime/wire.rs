@@ -97,6 +97,8 @@ pub(super) struct Wire<'a> {
     pub(super) transcript: Text<'a>,
     #[serde(borrow, default)]
     pub(super) text: Text<'a>,
+    #[serde(borrow, default)]
+    pub(super) event: Text<'a>,
     #[serde(borrow)]
     pub(super) audio_start_ms: Option<&'a RawValue>,
     #[serde(borrow)]

@@ -7,7 +7,7 @@ use chrono::{DateTime, FixedOffset, NaiveDateTime, TimeDelta};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::log::{ToolUse, Used, Wait};
+use super::log::{Kept, ToolUse, Used, Wait};
 use super::story::Story;
 use super::{RecordingId, State, Told};
 use crate::call::transcript::{Flaw, Speaker, Utterance};
@@ -26,6 +26,9 @@ pub(super) struct Conversation {
     pub(super) messages: Vec<Message>,
     pub(super) total_messages: usize,
     pub(super) audio_chunks_count: u64,
+    /// `none` if no sound was to be recorded, as in calls that OpenAI answers. Absent from the document otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) audio: Option<&'static str>,
     pub(super) utc_offset: String,
     #[serde(serialize_with = "number::expose")]
     pub(super) caller: CallerNumber,
@@ -181,6 +184,7 @@ impl Conversation {
             total_messages: messages.len(),
             messages,
             audio_chunks_count: story.deltas,
+            audio: (!opened.keep.is_empty() && !opened.keep.contains(&Kept::Audio)).then_some("none"),
             utc_offset: opened.started.offset().to_string(),
             caller: opened.caller.clone(),
             called: opened.called.clone(),

@@ -310,6 +310,7 @@ impl Stage {
             Output::Rtp(_)
             | Output::MediaAddress(_)
             | Output::MediaSource(_)
+            | Output::Sip(_)
             | Output::Standing(_)
             | Output::Record(_) => {}
         }

@@ -42,6 +42,7 @@ mod rivals;
 mod rtp_source;
 mod session_outage;
 mod shutdown;
+mod sip;
 mod soak;
 mod sound;
 mod supervisor;

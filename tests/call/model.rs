@@ -266,6 +266,7 @@ fn said(event: &ClientEvent) -> String {
         ClientEvent::ResponseAside { .. } => format!("respond aside {}", event.to_json()),
         ClientEvent::ResponseCancel { response, .. } => format!("cancel {response}"),
         ClientEvent::Truncate { item, audio_end_ms, .. } => format!("truncate {item} at {audio_end_ms} ms"),
+        ClientEvent::ClearSound { .. } => "clear sound".into(),
         ClientEvent::Delete { item, .. } => format!("delete {item}"),
         ClientEvent::ItemCreate { item: NewItem::FunctionOutput { call_id, output }, .. } => {
             format!("{call_id}: {output}")

@@ -385,6 +385,7 @@ impl World {
                 self.ladder.tell(now, phone, Lane::Us, Lane::Asterisk, || short(&request));
                 self.request(Asker::Task(index), request);
             }
+            Output::Sip(request) => panic!("a call in Asterisk asks OpenAI for nothing: {request:?}"),
             Output::Notice(notice) => {
                 if notice.level() > Level::Info {
                     let name = format!("{notice:?}");

@@ -47,6 +47,7 @@ mod rtp_source;
 mod sealed;
 mod service_manager;
 mod sigterm;
+mod sip;
 mod spending;
 mod stall;
 mod tls;

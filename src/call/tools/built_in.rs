@@ -23,7 +23,7 @@ pub const SUMMARY_VARIABLE: &str = "AI_TRANSFER_SUMMARY";
 /// Longest summary, characters: a paragraph. Asterisk takes lines of 8 KiB, and it travels in a URL, escaped.
 const SUMMARY_CHARS: usize = 600;
 pub(super) const END_CALL: &str = "end_call";
-pub(super) const TRANSFER_CALL: &str = "transfer_call";
+pub(in crate::call) const TRANSFER_CALL: &str = "transfer_call";
 
 /// Somewhere a caller can be transferred to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,9 +121,25 @@ impl Call {
 
     /// Asks whether the destination is in the dialplan: a `continue` that leads nowhere would drop the caller.
     fn ask_for_place(&mut self, transfer: Transfer) {
-        let (channel, place) = (self.legs.caller_id().clone(), transfer.destination.place.clone());
+        let Some(legs) = self.leg.asterisk() else { return self.transfer_by_refer(transfer) };
+        let (channel, place) = (legs.caller_id().clone(), transfer.destination.place.clone());
         self.outputs.push(Output::Ari(Request::DialplanExists { channel, place }));
         self.tools.transfers.push(transfer);
+    }
+
+    /// The caller is at OpenAI. Whether the destination exists is known only when the SIP peer has been asked to send the caller
+    /// there (`sip`).
+    fn transfer_by_refer(&mut self, Transfer { destination, by }: Transfer) {
+        let is_reachable = self.leg.openai().is_some_and(|leg| leg.target(&destination.place).is_some());
+        let exit = Exit::Dialplan { place: Some(destination.place), variables: Vec::new() };
+        match by {
+            Transferrer::Model { call, session, .. } => {
+                self.part(EndReason::Transferred, exit);
+                self.answer_function(&call, session, json!({"ok": true}).to_string());
+            }
+            Transferrer::Supervisor if !is_reachable => {}
+            Transferrer::Supervisor => self.leave(EndReason::SupervisorTransferred, exit),
+        }
     }
 
     /// Asterisk said whether a place is in the dialplan. If it is not, the call goes on with the assistant.

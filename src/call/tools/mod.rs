@@ -35,8 +35,9 @@ use crate::realtime::dialect;
 use crate::realtime::server::FunctionCall;
 use crate::tool::{Effect, Outcome, Tool};
 
+pub(in crate::call) use built_in::TRANSFER_CALL;
 pub use built_in::{DESTINATION_VARIABLE, Destination, SUMMARY_VARIABLE};
-use built_in::{END_CALL, TRANSFER_CALL, Transfer, failure};
+use built_in::{END_CALL, Transfer, failure};
 use gate::{Gate, Verdict};
 use running::Running;
 pub use running::{Job, JobNumber, Result};
@@ -74,6 +75,8 @@ pub(super) struct Tools {
     owed: bool,
     /// Every call with its output, in order: a new session must be told.
     answered: Vec<(FunctionCall, String)>,
+    /// The outputs that the session has not been told, because there was no way to it.
+    untold: Vec<NewItem>,
 }
 
 impl Tools {
@@ -85,6 +88,11 @@ impl Tools {
     /// Whether a tool is being carried out. The conversation goes on meanwhile.
     pub(super) fn is_running(&self) -> bool {
         !self.running.is_empty()
+    }
+
+    /// The outputs that the session has not been told.
+    pub(super) fn untold(&mut self) -> Vec<NewItem> {
+        std::mem::take(&mut self.untold)
     }
 
     /// What became of all calls of tools so far.
@@ -137,7 +145,7 @@ impl Call {
         match self.tools.gate.judge(&tool, &call.arguments, &self.tools.running) {
             Verdict::Run { arguments, agreed_in_turn } => {
                 self.note(EventKind::Tool, tool.name.to_string());
-                let key = arguments.key(self.legs.caller_id().as_str(), &tool.name);
+                let key = arguments.key(self.leg.id(), &tool.name);
                 let job = self.tools.running.begin(
                     self.now,
                     running::Begun { call: call.clone(), session, tool, arguments, key, agreed_in_turn },
@@ -169,7 +177,11 @@ impl Call {
         if session != self.sessions.number() {
             self.tell_model(retold(call));
         }
-        self.tell_model(answer(call, output));
+        if self.leg.openai().is_some() && !self.session.is_ready() {
+            self.tools.untold.push(answer(call, output));
+        } else {
+            self.tell_model(answer(call, output));
+        }
         self.tools.owed = true;
         let waits = self.tools.is_pending() || self.tools.is_running();
         if !waits && std::mem::take(&mut self.tools.owed) && self.leaving.is_none() {

@@ -205,7 +205,7 @@ impl Call {
             return;
         }
         let is_quiet = self.session.is_ready()
-            && !self.playout.is_speaking()
+            && !self.is_speaking()
             && !self.responses.is_pending()
             && self.quiet_at().is_none_or(|at| at <= self.now)
             && self.leaving.is_none();

@@ -184,6 +184,32 @@ fn each_variable_refuses_what_it_must() {
 }
 
 #[test]
+fn without_a_word_about_strangers_no_calls_are_taken_by_sip() {
+    let secret = ("OPENAI_WEBHOOK_SECRET", "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=");
+    let lines = complaints(&[secret]);
+    assert!(lines.len() == 1 && lines[0].contains("SIP_SHARED_HEADER"), "{lines:?}");
+    let open = config(&[secret, ("SIP_SHARED_HEADER", "none")]).unwrap();
+    assert_eq!(open.remarks, [Notice::TrunkOpen]);
+    let header = ("SIP_SHARED_HEADER", "X-Trunk-Key: hunter2hunter2");
+    let config = config(&[secret, header]).unwrap();
+    assert!(config.sip.is_on() && config.remarks.is_empty());
+    let hidden: Vec<_> = config.secrets().iter().map(|secret| secret.expose().to_owned()).collect();
+    assert!(hidden.contains(&"hunter2hunter2".to_owned()) && hidden.contains(&secret.1.to_owned()));
+    assert!(!format!("{config:?}").contains("hunter2"));
+    for (name, wrong) in [
+        ("OPENAI_WEBHOOK_SECRET", "whsec_hunter2"),
+        ("SIP_SHARED_HEADER", "hunter2"),
+        ("SIP_REFER_HOST", "sip:pbx@x"),
+        ("WEBHOOK_LISTEN", "5002"),
+        ("WEBHOOK_PATH", "webhook"),
+        ("OPENAI_CALLS_URL", "wss://x/y"),
+    ] {
+        let lines = complaints(&[(name, wrong)]);
+        assert!(lines.len() == 1 && lines[0].contains(name) && !lines[0].contains("hunter2"), "{lines:?}");
+    }
+}
+
+#[test]
 fn secrets_are_never_shown() {
     let secrets = [("OPENAI_API_KEY", "hunter2 hunter2"), ("ASTERISK_PASSWORD", "hunter2\n")];
     let url = [("OPENAI_REALTIME_URL", "wss://me:hunter2@host/v1")];

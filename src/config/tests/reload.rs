@@ -58,6 +58,11 @@ const OTHERS: &[(&str, &str, bool)] = &[
     ("API_TOKEN", "0123456789abcdef", false),
     ("API_GROUP", "asterisk", false),
     ("API_TRUSTED_PROXIES", "10.0.0.1", false),
+    ("SIP_SHARED_HEADER", "X-Trunk-Key: 0123456789", false),
+    ("SIP_REFER_HOST", "pbx", false),
+    ("WEBHOOK_LISTEN", "127.0.0.1:5003", false),
+    ("WEBHOOK_PATH", "/other", false),
+    ("OPENAI_CALLS_URL", "http://other/calls", false),
     ("RTP_SOURCE", "strict", true),
     ("RTP_ADVERTISED_ADDRESS", "192.0.2.1", false),
     ("RTP_MEDIA_ADDRESSES", "172.17.0.0/16, ::1", true),
@@ -94,6 +99,7 @@ fn a_changed_variable_takes_effect_or_is_named_as_waiting_for_a_restart() {
     }
     // The keys, and variables that have an effect only together with another one, are tested elsewhere.
     let elsewhere = [
+        "OPENAI_WEBHOOK_SECRET",
         "RECORDINGS_RECIPIENT",
         "RECORDINGS_IDENTITY_FILE",
         "OPENAI_TRUNCATION_RETENTION_RATIO",
@@ -106,6 +112,17 @@ fn a_changed_variable_takes_effect_or_is_named_as_waiting_for_a_restart() {
         .map(|row| row.name)
         .filter(|name| !elsewhere.contains(name) && !OTHERS.iter().any(|(known, ..)| known == name));
     assert_eq!(forgotten.collect::<Vec<_>>(), [""; 0], "decide in OTHERS whether a reload changes them");
+}
+
+#[test]
+fn another_secret_of_the_webhook_waits_for_a_restart() {
+    let with = |secret| {
+        config(&[("OPENAI_WEBHOOK_SECRET", secret), ("SIP_SHARED_HEADER", "X-Trunk-Key: 0123456789")])
+            .unwrap()
+    };
+    let mut config = with("0123456789abcdef01234567");
+    assert!(config.sip.is_on());
+    assert_eq!(config.reload(with("fedcba987654321001234567")), ["OPENAI_WEBHOOK_SECRET"]);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! rows to those it is given and hands all of them to the next macro; the last of them, `notices`, builds the enum with [`lines`].
 //!
 //! ```text
-//!  of_the_daemon ─► of_agents ─► of_asterisk ─► of_calls ─► of_sessions ─► of_the_archive ─► notices ─► enum Notice
+//!  of_the_daemon ─► of_agents ─► of_asterisk ─► of_calls ─► of_sessions ─► of_sip ─► of_the_archive ─► notices ─► enum Notice
 //! ```
 //!
 //! | file | the lines about |
@@ -13,6 +13,7 @@
 //! | `agents` | agents, and the commands about them |
 //! | `asterisk` | the connection with Asterisk |
 //! | `call`, `session` | calls; the sessions with the model |
+//! | `sip` | calls that OpenAI answers by SIP, and their webhook |
 //! | `archive` | what is kept of calls |
 
 #[macro_use]
@@ -27,6 +28,8 @@ mod call;
 mod daemon;
 #[macro_use]
 mod session;
+#[macro_use]
+mod sip;
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -48,7 +51,7 @@ macro_rules! notices {
         $($rows)*
     } };
 }
-of_the_daemon! { of_agents of_asterisk of_calls of_sessions of_the_archive notices { } }
+of_the_daemon! { of_agents of_asterisk of_calls of_sessions of_sip of_the_archive notices { } }
 
 impl Notice {
     /// How serious it is; the same for every notice of a kind.

@@ -159,6 +159,9 @@ impl World {
                 let life = self.daemons[daemon].life;
                 self.request(Asker::Errand { daemon, life, errand }, request);
             }
+            other @ (Output::Take(..) | Output::Reject(..) | Output::HangUp(_)) => {
+                panic!("OpenAI offers no calls here: {other:?}")
+            }
             Output::Reconnect => {
                 self.disconnect(daemon);
                 self.feed(daemon, Input::Lost(None));

@@ -125,7 +125,7 @@ fn soak() {
 }
 
 #[expect(clippy::disallowed_methods, reason = "how long to soak is up to whoever runs it")]
-fn variable(name: &str) -> Option<u64> {
+pub(crate) fn variable(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 

@@ -1,0 +1,357 @@
+//! A call that OpenAI answers by SIP, from our side: it is accepted, and in the end let go, until OpenAI has done it.
+//!
+//! ```text
+//!   Accepting ──200──► Ours ──► Referring ── not carried out ──► Ours
+//!       │  └─ no answer, 5xx ──► Doubtful ── session.updated ──► Ours
+//!       │                          └───────────┴── undo() ──► HangingUp ──► Gone
+//!       ├─ 404, several times; 409 ──► Gone
+//!       └─ refused ──► Refused ── undo() ──► Rejecting ──► Gone
+//! ```
+//! A session without an owner costs money until OpenAI ends it after an hour. So a call that is ours, or may be, is hung up until
+//! OpenAI says that it is over. A call of another program (409) is left alone.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::Output;
+use super::attempt::Attempt;
+use super::caller::Exit;
+use super::replies::Departure;
+use super::speeches::Speeches;
+use crate::ari::Place;
+use crate::end_reason::EndReason;
+use crate::operator::{LinkFault, Notice};
+use crate::realtime::calls::CallId;
+use crate::realtime::calls::request::{Reply, Request, SipStatus, Target};
+use crate::realtime::calls::session::VadFields;
+use crate::realtime::error::Refusal;
+
+/// The pauses before a call is accepted again that OpenAI does not know (404): the webhook may be faster than the call. Longer
+/// pauses let the caller ring for longer; shorter ones give up on a call that is about to be known.
+const KNOWN_AFTER: [Duration; 4] = [
+    Duration::from_millis(200),
+    Duration::from_millis(400),
+    Duration::from_millis(800),
+    Duration::from_millis(1_600),
+];
+/// How long a call that was referred may still be up. Longer leaves a caller whom nobody took in silence; shorter takes a transfer
+/// that is under way for one that failed.
+const REFERRED_WITHIN: Duration = Duration::from_secs(5);
+/// OpenAI ends every session after 60 minutes, and the call with it: after that there is nothing left to hang up.
+const LONGEST: Duration = Duration::from_hours(1);
+/// How often the call looks at its limits. A larger value ends calls later than they should; a smaller one costs wake-ups.
+const BEAT: Duration = Duration::from_millis(250);
+
+/// How the call stands at OpenAI.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum State {
+    /// It is being accepted.
+    Accepting(Attempt),
+    /// It was accepted, or was not: no answer came, or one that does not tell.
+    Doubtful,
+    /// It is ours.
+    Ours,
+    /// The SIP peer is asked to send the caller elsewhere. `until`: when that has failed; None: the request is on its way.
+    Referring { until: Option<Instant> },
+    /// OpenAI has refused to accept it.
+    Refused,
+    /// It is being refused. That is asked once.
+    Rejecting,
+    /// It is being hung up.
+    HangingUp(Attempt),
+    /// It is not ours, or not there any more.
+    Gone,
+}
+
+/// What is being done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Aim {
+    /// The call is kept.
+    Keep,
+    /// It is to end.
+    End,
+}
+
+/// What an answer of OpenAI, or the time that has passed, means for the call.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum News {
+    /// Nothing.
+    Nothing,
+    /// The call is ours: its session can be reached soon.
+    Accepted,
+    /// Nobody knows whether the call is ours: whether its session can be reached will tell.
+    Doubtful(LinkFault),
+    /// It is to be accepted (again), with or without the fields of the turn detection.
+    Accept,
+    /// The caller has hung up.
+    Gone,
+    /// Another program has it.
+    Taken,
+    /// It cannot be accepted.
+    Refused(Option<Refusal>, LinkFault),
+    /// The caller was not sent elsewhere; None: nothing came of it.
+    NotReferred(Option<LinkFault>),
+}
+
+/// The call at OpenAI.
+#[derive(Debug)]
+pub(super) struct OpenAiLeg {
+    call: CallId,
+    state: State,
+    aim: Aim,
+    /// Whether it has been ours.
+    was_ours: bool,
+    /// The host of the extensions to which callers are sent; None: callers cannot be sent anywhere.
+    refer_host: Option<Arc<str>>,
+    /// Where the caller was last sent.
+    referred_to: Option<Place>,
+    vad: VadFields,
+    unknown: usize,
+    tries: u32,
+    beat: Instant,
+    over_at: Instant,
+    /// What the caller hears.
+    pub(super) speeches: Speeches,
+    /// When the caller was last heard to speak, by the server's word.
+    pub(super) spoke_at: Option<Instant>,
+}
+
+impl OpenAiLeg {
+    /// A call that is being accepted. `refer_host` is the host of the extensions to which callers are sent.
+    pub(super) fn new(now: Instant, call: CallId, refer_host: Option<Arc<str>>) -> Self {
+        Self {
+            call,
+            state: State::Accepting(Attempt::InFlight),
+            aim: Aim::Keep,
+            was_ours: false,
+            refer_host,
+            referred_to: None,
+            vad: VadFields::Sent,
+            unknown: 0,
+            tries: 0,
+            beat: now + BEAT,
+            over_at: now + LONGEST,
+            speeches: Speeches::default(),
+            spoke_at: None,
+        }
+    }
+
+    /// Its id.
+    pub(super) fn call(&self) -> &CallId {
+        &self.call
+    }
+
+    /// Whether the fields of the turn detection are sent when it is accepted.
+    pub(super) fn vad(&self) -> VadFields {
+        self.vad
+    }
+
+    /// Whether it is ours, or was.
+    pub(super) fn was_ours(&self) -> bool {
+        self.was_ours
+    }
+
+    /// Whether the caller is being sent elsewhere.
+    pub(super) fn is_referring(&self) -> bool {
+        matches!(self.state, State::Referring { .. })
+    }
+
+    /// Where the caller was last sent.
+    pub(super) fn referred_to(&self) -> Option<&Place> {
+        self.referred_to.as_ref()
+    }
+
+    /// Whether there is nothing left to end.
+    pub(super) fn is_gone(&self) -> bool {
+        self.state == State::Gone
+    }
+
+    /// When [`Self::advance`] has something to do.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let due = match &self.state {
+            State::Accepting(attempt) | State::HangingUp(attempt) => attempt.deadline(),
+            State::Referring { until } => *until,
+            State::Doubtful | State::Ours | State::Refused | State::Rejecting | State::Gone => None,
+        };
+        let beat = (self.aim == Aim::Keep).then_some(self.beat);
+        [due, beat, (self.aim == Aim::End && !self.is_gone()).then_some(self.over_at)]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Lets time pass: repeats what OpenAI has not done.
+    pub(super) fn advance(&mut self, now: Instant, out: &mut Vec<Output>) -> News {
+        if self.beat <= now {
+            self.beat = now + BEAT;
+        }
+        match self.state {
+            State::Accepting(attempt) if attempt.is_due(now) => {
+                self.state = State::Accepting(Attempt::InFlight);
+                return News::Accept;
+            }
+            State::HangingUp(_) if self.over_at <= now => self.state = State::Gone,
+            State::HangingUp(attempt) if attempt.is_due(now) => self.hang_up(out),
+            State::Referring { until: Some(until) } if until <= now => return self.not_referred(None, out),
+            _ => {}
+        }
+        News::Nothing
+    }
+
+    /// The session of the call has confirmed our settings, so that the call is ours.
+    pub(super) fn confirmed(&mut self) {
+        self.was_ours = true;
+        if self.state == State::Doubtful {
+            self.state = State::Ours;
+        }
+    }
+
+    /// The call is over at OpenAI.
+    pub(super) fn ended(&mut self) {
+        self.state = State::Gone;
+    }
+
+    /// OpenAI answered a request, or did not.
+    pub(super) fn replied(
+        &mut self,
+        now: Instant,
+        request: &Request,
+        reply: &Reply,
+        out: &mut Vec<Output>,
+    ) -> News {
+        match (request, &self.state) {
+            (Request::Accept { .. }, State::Accepting(_)) => self.accept_replied(now, reply, out),
+            (Request::HangUp(_), State::HangingUp(_)) => {
+                self.hangup_replied(now, reply, out);
+                News::Nothing
+            }
+            (Request::Refer { .. }, State::Referring { .. }) => match reply.fault() {
+                None => {
+                    self.state = State::Referring { until: Some(now + REFERRED_WITHIN) };
+                    News::Nothing
+                }
+                Some(fault) => self.not_referred(Some(fault), out),
+            },
+            (Request::Reject { .. }, State::Rejecting) => {
+                self.state = State::Gone;
+                News::Nothing
+            }
+            _ => News::Nothing,
+        }
+    }
+
+    fn accept_replied(&mut self, now: Instant, reply: &Reply, out: &mut Vec<Output>) -> News {
+        let (state, news) = match reply {
+            Reply::Done => (State::Ours, News::Accepted),
+            Reply::Refused { status: 404, .. } => match KNOWN_AFTER.get(self.unknown) {
+                Some(pause) => (State::Accepting(Attempt::RetryAt(now + *pause)), News::Nothing),
+                None => (State::Gone, News::Gone),
+            },
+            Reply::Refused { status: 409, .. } => (State::Gone, News::Taken),
+            Reply::Refused { status: 400, error, .. } if self.names_vad(&error.param, &error.message) => {
+                self.vad = VadFields::LeftOut;
+                (State::Accepting(Attempt::InFlight), News::Accept)
+            }
+            Reply::Refused { status: 500.., .. } | Reply::Lost(_) => {
+                (State::Doubtful, reply.fault().map_or(News::Nothing, News::Doubtful))
+            }
+            Reply::Refused { refusal, .. } => {
+                let news = |fault| News::Refused(*refusal, fault);
+                (State::Refused, reply.fault().map_or(News::Nothing, news))
+            }
+        };
+        self.unknown += usize::from(matches!(reply, Reply::Refused { status: 404, .. }));
+        self.was_ours |= state == State::Ours;
+        self.state = state;
+        if self.aim == Aim::Keep {
+            return news;
+        }
+        self.let_go(out);
+        News::Nothing
+    }
+
+    /// Whether the error is about a field of the turn detection that can be left out.
+    fn names_vad(&self, param: &str, message: &str) -> bool {
+        self.vad == VadFields::Sent && [param, message].iter().any(|text| text.contains("turn_detection."))
+    }
+
+    fn hangup_replied(&mut self, now: Instant, reply: &Reply, out: &mut Vec<Output>) {
+        if reply.ends() {
+            self.state = State::Gone;
+            return;
+        }
+        self.tries += 1;
+        if self.tries == 1
+            && let Some(cause) = reply.fault()
+        {
+            out.push(Output::Notice(Notice::SipHangUpFailed { cause }));
+        }
+        self.state = State::HangingUp(Attempt::RetryAt(now + Departure::try_again_after(self.tries)));
+    }
+
+    /// Whether a caller can be sent to this place.
+    pub(super) fn target(&self, place: &Place) -> Option<Target> {
+        self.refer_host.as_ref().map(|host| Target::new(&place.extension, host))
+    }
+
+    /// Asks the SIP peer to send the caller elsewhere, while the call goes on.
+    pub(super) fn refer(&mut self, target: Target, place: &Place, out: &mut Vec<Output>) {
+        self.referred_to = Some(place.clone());
+        self.state = State::Referring { until: None };
+        out.push(Output::Sip(Request::Refer { call: self.call.clone(), target }));
+    }
+
+    fn not_referred(&mut self, fault: Option<LinkFault>, out: &mut Vec<Output>) -> News {
+        match self.aim {
+            Aim::Keep => {
+                self.state = State::Ours;
+                News::NotReferred(fault)
+            }
+            Aim::End => {
+                self.hang_up(out);
+                News::Nothing
+            }
+        }
+    }
+
+    /// The call is over for us: the caller is sent to a place, if that is asked for and possible, or hung up on.
+    pub(super) fn undo(&mut self, reason: EndReason, exit: &Exit, out: &mut Vec<Output>) {
+        self.aim = Aim::End;
+        let place = match exit {
+            Exit::Dialplan { place: Some(place), .. } => Some(place),
+            Exit::Dialplan { place: None, .. } | Exit::HangUp => None,
+        };
+        match (&self.state, place.and_then(|place| self.target(place).zip(Some(place)))) {
+            (State::Ours, Some((target, place))) => {
+                out.push(Output::Notice(match reason {
+                    EndReason::Transferred | EndReason::SupervisorTransferred => {
+                        Notice::CallTransferred { place: place.to_string() }
+                    }
+                    reason => Notice::CallHandedBack { reason },
+                }));
+                self.refer(target, place, out);
+            }
+            // Its answer decides.
+            (State::Accepting(Attempt::InFlight) | State::Gone, _) => {}
+            _ => self.let_go(out),
+        }
+    }
+
+    /// Ends the call in the way that fits its state.
+    fn let_go(&mut self, out: &mut Vec<Output>) {
+        match self.state {
+            State::Accepting(_) | State::Refused => {
+                self.state = State::Rejecting;
+                let (call, status) = (self.call.clone(), SipStatus::ServiceUnavailable);
+                out.push(Output::Sip(Request::Reject { call, status }));
+            }
+            State::Ours | State::Doubtful | State::Referring { .. } => self.hang_up(out),
+            State::Rejecting | State::HangingUp(_) | State::Gone => {}
+        }
+    }
+
+    fn hang_up(&mut self, out: &mut Vec<Output>) {
+        self.state = State::HangingUp(Attempt::InFlight);
+        out.push(Output::Sip(Request::HangUp(self.call.clone())));
+    }
+}

@@ -1,0 +1,176 @@
+//! The section of the calls that OpenAI answers by SIP: its webhook, and what callers and trunks may do.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::Secret;
+use super::reader::{Reader, is_none};
+use crate::operator::{Allowed, Notice};
+use crate::webhook::Key;
+
+/// How calls are taken that OpenAI answers by SIP.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SipConfig {
+    /// The secrets of the webhook: more than one while a secret is replaced. Empty: no such calls are taken.
+    pub secrets: Vec<Secret>,
+    /// The keys that these secrets make.
+    pub keys: Vec<Key>,
+    /// The address on which the webhook listens.
+    pub listen: SocketAddr,
+    /// The path of the webhook.
+    pub path: String,
+    /// The address of OpenAI's calls, without a slash at its end.
+    pub calls_url: String,
+    /// The header that only the trunk adds to a call. `None`: everybody is served who knows the project.
+    pub shared_header: Option<SharedHeader>,
+    /// The host of the extensions to which callers are sent by REFER. `None`: callers cannot be sent anywhere.
+    pub refer_host: Option<Arc<str>>,
+}
+
+impl SipConfig {
+    /// Whether such calls are taken.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        !self.keys.is_empty()
+    }
+}
+
+/// A header with a value that only the trunk knows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SharedHeader {
+    /// The name.
+    pub name: String,
+    /// The value.
+    pub value: Secret,
+}
+
+/// Reads this section.
+pub(super) fn sip(reader: &mut Reader<'_>) -> Option<SipConfig> {
+    let secrets = reader.parsed("OPENAI_WEBHOOK_SECRET", Allowed::WebhookSecrets, secrets);
+    let listen = reader.parsed("WEBHOOK_LISTEN", Allowed::SocketAddress, |text| text.parse().ok());
+    let path = reader.parsed("WEBHOOK_PATH", Allowed::UrlPath, path);
+    let calls_url = reader.parsed("OPENAI_CALLS_URL", Allowed::HttpUrl, calls_url);
+    let header = reader.parsed("SIP_SHARED_HEADER", Allowed::SipHeader, header);
+    let refer_host = reader.parsed("SIP_REFER_HOST", Allowed::SipHost, refer_host);
+    let (pairs, header) = (secrets?, header?);
+    if !pairs.is_empty() && header == Trunk::Unsaid {
+        // Whoever knows the id of the project could make us pay.
+        reader.invalid("SIP_SHARED_HEADER", "", Allowed::SipHeader);
+        return None;
+    }
+    if !pairs.is_empty() && header == Trunk::Open {
+        reader.remarks.push(Notice::TrunkOpen);
+    }
+    let (secrets, keys) = pairs.into_iter().unzip();
+    let shared_header = match header {
+        Trunk::Proves(header) => Some(header),
+        Trunk::Unsaid | Trunk::Open => None,
+    };
+    Some(SipConfig {
+        secrets,
+        keys,
+        listen: listen?,
+        path: path?,
+        calls_url: calls_url?,
+        shared_header,
+        refer_host: refer_host?.host,
+    })
+}
+
+/// What SIP_SHARED_HEADER says.
+#[derive(Debug, PartialEq)]
+enum Trunk {
+    /// Nothing.
+    Unsaid,
+    /// `none`: a call needs no header.
+    Open,
+    /// A call needs this header.
+    Proves(SharedHeader),
+}
+
+fn secrets(text: &str) -> Option<Vec<(Secret, Key)>> {
+    let texts = text.split(',').map(str::trim).filter(|text| !text.is_empty());
+    let secret = |text: &str| Some((Secret::new(text.to_owned()), Key::of_openai(text).ok()?));
+    texts.map(secret).collect()
+}
+
+fn path(text: &str) -> Option<String> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte);
+    let fits = text.starts_with('/') && text.len() > 1 && text.bytes().all(is_plain) && !text.contains("..");
+    fits.then(|| text.to_owned())
+}
+
+fn calls_url(text: &str) -> Option<String> {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"))?;
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"#@?".contains(&byte);
+    let fits = !rest.is_empty() && !rest.starts_with('/') && rest.bytes().all(is_plain);
+    fits.then(|| text.trim_end_matches('/').to_owned())
+}
+
+fn header(text: &str) -> Option<Trunk> {
+    if text.is_empty() {
+        return Some(Trunk::Unsaid);
+    }
+    if is_none(text) {
+        return Some(Trunk::Open);
+    }
+    let (name, value) = text.split_once(':')?;
+    let (name, value) = (name.trim(), value.trim());
+    // A token of RFC 3261, without the signs that nobody uses in names.
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    let fits = !name.is_empty()
+        && name.bytes().all(is_name)
+        && (8..=256).contains(&value.len())
+        && value.bytes().all(|byte| byte.is_ascii_graphic());
+    fits.then(|| Trunk::Proves(SharedHeader { name: name.to_owned(), value: Secret::new(value.to_owned()) }))
+}
+
+/// What SIP_REFER_HOST says.
+struct ReferHost {
+    host: Option<Arc<str>>,
+}
+
+fn refer_host(text: &str) -> Option<ReferHost> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-.:[]".contains(&byte);
+    let fits = text.bytes().all(is_plain);
+    fits.then(|| ReferHost { host: (!text.is_empty()).then(|| text.into()) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_secrets_may_be_in_force_at_once() {
+        let two = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=, 0123456789abcdef01234567";
+        assert_eq!(secrets(two).map(|all| all.len()), Some(2));
+        assert_eq!(secrets("").map(|all| all.len()), Some(0));
+        for wrong in ["short", "whsec_%", "whsec_AAEC,0123456789abcdef01234567"] {
+            assert!(secrets(wrong).is_none(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn values_that_could_not_work_are_refused() {
+        for wrong in ["webhook", "/", "/a b", "/../x", "/a?b"] {
+            assert_eq!(path(wrong), None, "{wrong}");
+        }
+        assert_eq!(path("/openai/webhook").as_deref(), Some("/openai/webhook"));
+        for wrong in
+            ["api.openai.com", "wss://x/y", "https://", "https:///x", "https://u:p@x/y", "https://x/y?a=b"]
+        {
+            assert_eq!(calls_url(wrong), None, "{wrong}");
+        }
+        assert_eq!(calls_url("https://x/v1/realtime/calls/").as_deref(), Some("https://x/v1/realtime/calls"));
+        for wrong in
+            ["X-Trunk-Key", "X-Trunk-Key: short", "X Key: 0123456789", ": 0123456789", "X-Key: two words"]
+        {
+            assert!(header(wrong).is_none(), "{wrong}");
+        }
+        assert_eq!((header(""), header("none")), (Some(Trunk::Unsaid), Some(Trunk::Open)));
+        assert!(matches!(header("X-Trunk-Key: 0123456789"), Some(Trunk::Proves(_))));
+        assert!(
+            refer_host("a@b").is_none() && refer_host("pbx:5070").is_some_and(|found| found.host.is_some())
+        );
+    }
+}

@@ -1,0 +1,217 @@
+//! Calls that OpenAI answers by SIP, as the daemon has them: the listener of the webhook, and the tasks of calls that need no socket
+//! of ours. Which of them are taken is decided by the exchange.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use rustls::ClientConfig;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tracing::Instrument as _;
+
+use super::call_log::Arrived;
+use super::call_task::{AtOpenAi, Io};
+use super::calls::{Prepared, Starting};
+use super::{Daemon, Done, call_log};
+use crate::archive::Archive;
+use crate::ari::event::Arguments;
+use crate::call::{Call, SipSeed};
+use crate::clock::{chance, now, wall};
+use crate::config::{Config, RealtimeConfig, SipConfig};
+use crate::end_reason::EndReason;
+use crate::exchange::{Agent, Input, Offer, Trunk};
+use crate::http::server::{Routes, serve};
+use crate::http::webhook::{self, Told};
+use crate::logging::Operator;
+use crate::net::calls_rest::CallsRest;
+use crate::net::realtime_link::{Endpoint, RealtimeLink};
+use crate::number::CallerName;
+use crate::operator::{Detail, Notice};
+use crate::peers::call_endpoint;
+use crate::realtime::calls::CallId;
+use crate::realtime::calls::incoming::Incoming;
+use crate::realtime::calls::request::{Reply, Request, SipStatus};
+
+/// Offers that wait for the daemon's loop, which reads them at once. With fewer a burst of calls would have to be sent again.
+const OFFERS: usize = 256;
+/// Pauses before a call is hung up again whose task was lost. OpenAI ends it after an hour by itself.
+const AGAIN_AFTER: [Duration; 5] = [
+    Duration::from_secs(1),
+    Duration::from_secs(5),
+    Duration::from_secs(30),
+    Duration::from_mins(2),
+    Duration::from_mins(10),
+];
+
+/// The ways to and from OpenAI for the calls that it answers.
+pub(super) struct OpenAi {
+    /// How OpenAI is asked about them.
+    pub(super) rest: CallsRest,
+    /// What the webhook tells.
+    pub(super) offers: mpsc::Receiver<Told>,
+    /// Ends the listener of the webhook when it is dropped.
+    pub(super) _webhook: JoinSet<()>,
+}
+
+/// Listens for the webhook, if calls by SIP are taken.
+///
+/// # Errors
+/// The address cannot be listened on, or the HTTP client cannot be built.
+pub(super) async fn open(config: &Config, tls: &ClientConfig, operator: Operator) -> anyhow::Result<OpenAi> {
+    let SipConfig { keys, listen, path, calls_url, .. } = &config.sip;
+    let rest = CallsRest::new(calls_url, tls).context("the client of OpenAI's calls")?;
+    let (tell, offers) = mpsc::channel(OFFERS);
+    let mut webhook = JoinSet::new();
+    if config.sip.is_on() {
+        let listener = TcpListener::bind(listen).await.with_context(|| format!("the webhook at {listen}"))?;
+        let address = listener.local_addr().unwrap_or(*listen);
+        let proxies = config.archive.api.trusted_proxies.clone();
+        let (path, keys) = (path.clone(), keys.clone());
+        operator.say(&Notice::WebhookServed { address, path: path.clone() });
+        let clock = || wall().timestamp();
+        let router = webhook::router(webhook::Parts { path, keys, proxies: proxies.clone(), tell, clock });
+        webhook.spawn(serve(listener, Routes { router, proxies }, std::future::pending()));
+    }
+    Ok(OpenAi { rest, offers, _webhook: webhook })
+}
+
+/// Whose a call is that has no task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    /// This daemon's.
+    Ours,
+    /// That of an earlier daemon, which may have ended it or not.
+    Earlier,
+}
+
+impl Daemon {
+    /// The webhook tells something.
+    pub(super) fn webhook(&mut self, told: Told) {
+        match told {
+            Told::Incoming { incoming, sent_at } => {
+                let offer = self.offer(*incoming, sent_at);
+                self.feed(Input::Offered(Box::new(offer)));
+            }
+            Told::Refused(refused) => {
+                self.operator.say(&Notice::WebhookRefused { cause: Detail::new(refused) });
+            }
+        }
+    }
+
+    fn offer(&self, incoming: Incoming, sent_at: i64) -> Offer {
+        let Incoming { call, created_at, headers } = incoming;
+        let is_known = match &self.config.sip.shared_header {
+            None => true,
+            Some(header) => headers.proves(&header.name, header.value.expose()),
+        };
+        Offer {
+            caller: headers.caller().into(),
+            called: headers.called(),
+            // Both times are OpenAI's, so that ours may be wrong.
+            age: Duration::from_secs(u64::try_from(sent_at.saturating_sub(created_at)).unwrap_or(0)),
+            trunk: if is_known { Trunk::Known } else { Trunk::Stranger },
+            call,
+        }
+    }
+
+    /// Starts a call of this agent for a call that OpenAI offers.
+    pub(super) fn take(&mut self, offer: Offer, agent: &Agent) {
+        let (id, offered_at) = (offer.id(), wall());
+        let span = tracing::info_span!("call", id = id.as_str());
+        let headers = match self.sip_realtime(&agent.name, &offer.call) {
+            Ok(endpoint) => endpoint,
+            Err(error) => {
+                self.operator.say(&Notice::Unexpected { detail: Detail::new(format!("{error:#}")) });
+                return self.feed(Input::Panicked(id, Detail::new("no endpoint")));
+            }
+        };
+        let refer_host = self.config.sip.refer_host.clone();
+        let settings = self.servers.settings(agent).at_openai(refer_host.as_ref());
+        let arrived = Arrived { call_id: offer.call.as_str(), caller: &offer.caller, called: &offer.called };
+        let row = call_log::offered(&arrived, offered_at, &self.host, [chance(), chance()]);
+        let prepared =
+            self.prepare(agent, row, settings.keep, Arguments::default(), &CallerName::default(), offered_at);
+        let Prepared { row, known, recording, jobs } = prepared;
+        let seed = SipSeed { call: offer.call, wall: offered_at.timestamp(), refer_host, known };
+        let call = Call::at_openai(now(), Arc::new(settings), seed);
+        let at_openai = AtOpenAi { rest: self.calls_rest.clone(), headers: headers.headers.clone() };
+        let io = |this: &Self, seat| Io {
+            rtp: None,
+            at_openai: Some(at_openai),
+            // A call at OpenAI has no clock of frames that could be late.
+            ticks: None,
+            ..this.io(&id, RealtimeLink::new(Arc::new(headers)), seat, recording, jobs)
+        };
+        self.run(call, agent, Starting { row, port: None, offered_at, span }, io);
+    }
+
+    /// The endpoint of the session of a call of this agent.
+    fn sip_realtime(&self, agent: &str, call: &CallId) -> anyhow::Result<Endpoint> {
+        let of_file = self.config.agents.find(agent).map(|agent| &agent.realtime);
+        let realtime: &RealtimeConfig = of_file.unwrap_or(&self.config.realtime);
+        call_endpoint(realtime, call, self.endpoints.tls())
+    }
+
+    /// A call that OpenAI offers is not taken: the trunk is told, and with a reason the call log and the totals.
+    pub(super) fn reject(&mut self, offer: &Offer, status: SipStatus, reason: Option<EndReason>) {
+        if let Some(reason) = reason {
+            let arrived =
+                Arrived { call_id: offer.call.as_str(), caller: &offer.caller, called: &offer.called };
+            let row = call_log::offered(&arrived, wall(), &self.host, [chance(), chance()]);
+            self.log.offer(call_log::refused(row, reason));
+            self.board.refused(reason);
+        }
+        self.ask_openai(Request::Reject { call: offer.call.clone(), status }, Whose::Ours);
+    }
+
+    /// Looks in the call log for calls that an earlier daemon has left at OpenAI.
+    pub(super) fn look_for_left(&self, archive: &Archive) {
+        if self.config.sip.is_on() {
+            let left = archive.left_at_openai(wall(), &self.host);
+            self.pending.push(Box::pin(async move { Done::Left(left.await) }));
+        }
+    }
+
+    /// Hangs the calls up that an earlier daemon, which was cut off, has left at OpenAI.
+    pub(super) fn hang_up_all(&mut self, left: Vec<CallId>) {
+        for call in left {
+            self.ask_openai(Request::HangUp(call), Whose::Earlier);
+        }
+    }
+
+    /// OpenAI was asked about a call that has no task. `left` is a call of an earlier daemon that has been hung up now.
+    pub(super) fn hung_up(&self, left: Option<CallId>) {
+        if let Some(call) = left {
+            self.operator.say(&Notice::SipLeftOver { call: call.to_string() });
+        }
+    }
+
+    /// Hangs a call up that no task of ours cares for.
+    pub(super) fn hang_up(&mut self, call: CallId) {
+        self.ask_openai(Request::HangUp(call), Whose::Ours);
+    }
+
+    fn ask_openai(&mut self, request: Request, whose: Whose) {
+        let rest = self.calls_rest.clone();
+        let Ok(endpoint) = call_endpoint(&self.config.realtime, request.call(), self.endpoints.tls()) else {
+            return;
+        };
+        let span = tracing::info_span!("call", id = request.call().as_str());
+        let asking = async move {
+            let mut pauses = AGAIN_AFTER.into_iter();
+            loop {
+                let reply = rest.perform(&endpoint.headers, &request).await;
+                tracing::debug!(verb = request.verb(), reply = %reply.word(), "OpenAI");
+                let is_over = reply.ends() || !matches!(request, Request::HangUp(_));
+                let Some(pause) = pauses.next().filter(|_| !is_over) else {
+                    let was_left = whose == Whose::Earlier && reply == Reply::Done;
+                    return Done::Asked(was_left.then(|| request.call().clone()));
+                };
+                tokio::time::sleep(pause).await;
+            }
+        };
+        self.pending.push(Box::pin(asking.instrument(span)));
+    }
+}

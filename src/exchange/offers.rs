@@ -1,0 +1,65 @@
+//! The calls that OpenAI answers by SIP and offers us: whether they are taken. The same limits hold for them as for callers in
+//! Asterisk. Who is not taken is rejected, so that the trunk can find a person.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::offer::{Offer, Trunk};
+use super::readiness::Capacity;
+use super::switchboard::Side;
+use super::{Exchange, Output};
+use crate::agents::{Asked, UnknownAgent};
+use crate::end_reason::EndReason;
+use crate::operator::{Detail, Notice};
+use crate::realtime::calls::request::SipStatus;
+
+/// How old a call may be when it is taken. OpenAI does not say how long it lets callers ring; with a larger value the model would
+/// talk to nobody, and with a smaller one a slow webhook would lose callers.
+const OLDEST: Duration = Duration::from_secs(60);
+
+impl Exchange {
+    /// OpenAI offers a call.
+    pub(super) fn offered(&mut self, offer: Offer) {
+        let id = offer.id();
+        // The webhook may come twice.
+        if self.switchboard.serves(&id) {
+            return;
+        }
+        if offer.trunk == Trunk::Stranger {
+            self.say(Some(&id), Notice::SipStranger);
+            return self.reject(offer, SipStatus::Decline, None);
+        }
+        if offer.age > OLDEST {
+            self.say(Some(&id), Notice::SipTooLate { seconds: offer.age.as_secs() });
+            return self.reject(offer, SipStatus::ServiceUnavailable, None);
+        }
+        if self.shutdown.is_on() {
+            return self.reject(offer, SipStatus::ServiceUnavailable, Some(EndReason::Shutdown));
+        }
+        if self.room() != Capacity::Free {
+            return self.reject(offer, SipStatus::BusyHere, Some(EndReason::Busy));
+        }
+        let at = self.at.wall.naive_local();
+        let asked = Asked { argument: None, variable: None, dialled: &offer.called, at };
+        let (agent, line) = match self.rules.agents.choose_as(&asked) {
+            Ok((agent, line)) => (Arc::clone(agent), line),
+            Err(UnknownAgent(name)) => {
+                self.say(Some(&id), Notice::AgentUnknown { name: Detail::new(name) });
+                return self.reject(offer, SipStatus::ServiceUnavailable, Some(EndReason::NoAgent));
+            }
+        };
+        if let Some(reason) = self.admission.refuses(self.at, &self.rules, &agent, &offer.caller) {
+            return self.reject(offer, SipStatus::BusyHere, Some(reason));
+        }
+        self.switchboard.take(id.clone(), offer.caller.clone(), Arc::clone(&agent.name), Side::OpenAi);
+        self.admission.count(self.at.now, &offer.caller);
+        self.outputs.push(Output::Take(Box::new(offer), agent));
+        if let Some(line) = line {
+            self.say(Some(&id), line);
+        }
+    }
+
+    fn reject(&mut self, offer: Offer, status: SipStatus, reason: Option<EndReason>) {
+        self.outputs.push(Output::Reject(Box::new(offer), status, reason));
+    }
+}

@@ -1,0 +1,237 @@
+//! The webhook by which OpenAI offers calls: a listener of its own, with one path, that never serves recordings.
+//!
+//! ```text
+//!   path, method ─► length ─► rate ─► body, in time ─► headers, timestamp, signature ─► not seen before ─► event ─► 200 ─► the daemon
+//!      404, 405      413       429      408, 413              400                          200             400
+//! ```
+//! Nothing is parsed before the signature is right, and nothing that a stranger has chosen is logged above DEBUG. The answer does not
+//! wait for the call to be taken: OpenAI sends again whatever is not answered at once.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::post;
+use ipnet::IpNet;
+use tokio::sync::mpsc;
+
+use super::body::Turns;
+use super::origin::{Share, Source};
+use super::peer::Peer;
+use super::problem::Problem;
+use crate::clock;
+use crate::realtime::calls::incoming::{self, Incoming, Message};
+use crate::webhook::Key;
+use crate::webhook::inbound::{Headers, Refused, Seen};
+
+/// The largest body, in bytes. A real one has a few KiB: an INVITE and an envelope. A larger value would let strangers use more memory.
+const BYTES: usize = 64 * 1024;
+/// How long a body may take to arrive. A longer time lets strangers hold connections; a shorter one fails on slow lines.
+const TIME: Duration = Duration::from_secs(5);
+/// Requests of one client within [`WINDOW`]. OpenAI sends one for each call. A larger value lets strangers take more of the processor;
+/// a smaller one could refuse a busy hour.
+const MOST: u32 = 600;
+/// The time over which requests are counted.
+const WINDOW: Duration = Duration::from_secs(10);
+/// Clients that are counted at the same time. When one more appears, the oldest count is dropped.
+const SHARES: usize = 1_024;
+
+/// What the daemon is told.
+#[derive(Debug)]
+pub enum Told {
+    /// A call is offered. `sent_at` is when OpenAI sent the webhook, in Unix seconds by its own clock.
+    Incoming {
+        /// The call.
+        incoming: Box<Incoming>,
+        /// When the webhook was sent.
+        sent_at: i64,
+    },
+    /// A request that could be OpenAI's has not the right signature; the operator has not been told yet.
+    Refused(Refused),
+}
+
+/// What the webhook needs.
+pub struct Parts {
+    /// The path.
+    pub path: String,
+    /// The keys, any of which may sign.
+    pub keys: Vec<Key>,
+    /// The reverse proxies that are trusted to name their clients.
+    pub proxies: Vec<IpNet>,
+    /// Where offers go.
+    pub tell: mpsc::Sender<Told>,
+    /// The time of this machine, in Unix seconds.
+    pub clock: fn() -> i64,
+}
+
+struct Inner {
+    parts: Parts,
+    turns: Turns,
+    memory: Mutex<Memory>,
+}
+
+/// What is remembered from one request to the next. All of it is bounded.
+#[derive(Default)]
+struct Memory {
+    seen: Seen,
+    counts: HashMap<Share, (Instant, u32)>,
+    /// Whether the operator knows that requests are refused.
+    is_refusal_said: bool,
+}
+
+#[derive(Clone)]
+struct Webhook(Arc<Inner>);
+
+impl fmt::Debug for Webhook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Webhook")
+    }
+}
+
+/// Builds the router.
+pub fn router(parts: Parts) -> Router {
+    let path = parts.path.clone();
+    let inner = Inner { parts, turns: Turns::new(), memory: Mutex::default() };
+    Router::new()
+        .route(&path, post(take))
+        .method_not_allowed_fallback(|| async {
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "only POST is possible here")
+        })
+        .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "no_such_path", "nothing is here") })
+        .with_state(Webhook(Arc::new(inner)))
+}
+
+async fn take(State(webhook): State<Webhook>, request: Request) -> Response {
+    match webhook.judge(request).await {
+        Ok(()) => StatusCode::OK.into_response(),
+        Err(problem) => problem.into_response(),
+    }
+}
+
+impl Webhook {
+    async fn judge(&self, request: Request) -> Result<(), Problem> {
+        let (head, body) = request.into_parts();
+        let length =
+            head.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+        if length.is_some_and(|length: u64| length > BYTES as u64) {
+            return Err(too_large());
+        }
+        let now = clock::now();
+        let source = head.extensions.get::<Peer>();
+        let source = source.map(|peer| Source::of(peer, &head.headers, &self.0.parts.proxies).share);
+        if !self.memory().admits(source, now) {
+            return Err(Problem::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "too_many_requests",
+                "try again in some seconds",
+            ));
+        }
+        let body = self.read(body).await?;
+        let (id, sent_at) = self.verify(&head.headers, &body)?;
+        self.memory().is_refusal_said = false;
+        // Without room for the offer the webhook must come again, so that it must not count as seen.
+        let Ok(permit) = self.0.parts.tell.try_reserve() else {
+            return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "try again in a moment"));
+        };
+        if !self.memory().seen.is_new(now, &id) {
+            tracing::debug!("a webhook came again");
+            return Ok(());
+        }
+        match incoming::parse(&body) {
+            Ok(Message::Incoming(incoming)) => {
+                permit.send(Told::Incoming { incoming, sent_at });
+                Ok(())
+            }
+            Ok(Message::Other) => Ok(()),
+            Err(error) => Err(Problem::new(StatusCode::BAD_REQUEST, "malformed", error.to_string())),
+        }
+    }
+
+    /// Reads the body, of few strangers at once.
+    async fn read(&self, body: Body) -> Result<bytes::Bytes, Problem> {
+        let Some(_turn) = self.0.turns.take() else {
+            return Err(Problem::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "too_many_requests",
+                "try again in a moment",
+            ));
+        };
+        match tokio::time::timeout(TIME, to_bytes(body, BYTES)).await {
+            Ok(Ok(body)) => Ok(body),
+            Ok(Err(_)) => Err(too_large()),
+            Err(_) => {
+                let detail = "the body did not arrive in time";
+                Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "too_slow", detail))
+            }
+        }
+    }
+
+    /// The id of the message, and when it was sent, if it comes from OpenAI.
+    fn verify(&self, headers: &HeaderMap, body: &[u8]) -> Result<(String, i64), Problem> {
+        let all = |name: &'static str| headers.get_all(name).iter().map(|value| value.to_str().ok());
+        let Parts { keys, clock, .. } = &self.0.parts;
+        let verified = Headers::read(all)
+            .and_then(|headers| Ok((headers.id.to_owned(), headers.verify(keys, body, clock())?)));
+        verified.map_err(|refused| {
+            tracing::debug!(%refused, "a webhook was refused");
+            // A request without the headers is not OpenAI's.
+            if refused != Refused::Headers && !std::mem::replace(&mut self.memory().is_refusal_said, true) {
+                self.0.parts.tell.try_send(Told::Refused(refused)).ok();
+            }
+            Problem::new(StatusCode::BAD_REQUEST, "not_verified", refused.to_string())
+        })
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.0.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn too_large() -> Problem {
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "a body has at most 64 KiB")
+}
+
+impl Memory {
+    /// Counts a request of this client, and says whether it is one too many. The client of a test is not known.
+    fn admits(&mut self, share: Option<Share>, now: Instant) -> bool {
+        let Some(share) = share else { return true };
+        let is_over = |since: Instant| now.saturating_duration_since(since) >= WINDOW;
+        if self.counts.len() >= SHARES && !self.counts.contains_key(&share) {
+            self.counts.retain(|_, (since, _)| !is_over(*since));
+            if self.counts.len() >= SHARES {
+                let oldest = self.counts.iter().min_by_key(|(_, (since, _))| *since).map(|(share, _)| *share);
+                oldest.map(|oldest| self.counts.remove(&oldest));
+            }
+        }
+        let (since, count) = self.counts.entry(share).or_insert((now, 0));
+        if is_over(*since) {
+            (*since, *count) = (now, 0);
+        }
+        *count += 1;
+        *count <= MOST
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_is_shut_out_for_the_rest_of_its_window_and_no_more_are_counted_than_there_is_room_for() {
+        let (mut memory, now) = (Memory::default(), clock::now());
+        let one = Some(Share::User(1));
+        assert!((0..MOST).all(|_| memory.admits(one, now)));
+        assert!(!memory.admits(one, now) && memory.admits(Some(Share::User(2)), now));
+        assert!(memory.admits(one, now + WINDOW));
+        for uid in 0..5_000 {
+            memory.admits(Some(Share::User(uid)), now);
+        }
+        assert!(memory.counts.len() <= SHARES);
+    }
+}

@@ -1,0 +1,59 @@
+//! The lines about calls that OpenAI answers by SIP, and about the webhook that offers them.
+
+macro_rules! of_sip {
+    ($next:ident $($then:ident)* { $($before:tt)* }) => { $next! { $($then)* { $($before)*
+    // ── calls that OpenAI answers by SIP ─────────────────────────────────────────────────────────────────
+    /// The webhook is served at this address and path.
+    WebhookServed { address: SocketAddr, path: String } => Info,
+        "Webhook de OpenAI en {address}{path}: las llamadas SIP se atienden; su sonido no pasa por aquí y no se graba",
+        "OpenAI's webhook at {address}{path}: SIP calls are taken; their sound does not pass through here and is not recorded";
+    /// Calls need no header that only the trunk knows.
+    TrunkOpen => Warn,
+        "SIP_SHARED_HEADER=none: se atiende a cualquiera que llame por SIP al proyecto de OpenAI, y se paga por ello",
+        "SIP_SHARED_HEADER=none: whoever calls the OpenAI project by SIP is served, and paid for";
+    /// A webhook is not OpenAI's, or its secret is another one; said once until one is right.
+    WebhookRefused { cause: Detail } => Warn,
+        "Se rechaza un webhook que no lleva la firma de OpenAI ({cause}): si las llamadas SIP no llegan, revise OPENAI_WEBHOOK_SECRET y el reloj de este equipo; se avisa una vez",
+        "A webhook without OpenAI's signature is refused ({cause}): if SIP calls do not arrive, check OPENAI_WEBHOOK_SECRET and the clock of this machine; this is reported once";
+    /// A call lacks the header that only the trunk knows.
+    SipStranger => Warn,
+        "Se rechaza una llamada SIP sin la cabecera de SIP_SHARED_HEADER: no viene de la troncal",
+        "A SIP call without the header of SIP_SHARED_HEADER is rejected: it does not come from the trunk";
+    /// OpenAI told of a call `seconds` after it had come.
+    SipTooLate { seconds: u64 } => Warn,
+        "OpenAI avisó de una llamada SIP con {seconds} s de retraso: se rechaza, porque ya nadie espera",
+        "OpenAI told of a SIP call {seconds} s late: it is rejected, because nobody waits any more";
+    /// OpenAI has connected the caller with the model.
+    SipAccepted => Info,
+        "Llamada SIP aceptada en OpenAI",
+        "SIP call accepted at OpenAI";
+    /// OpenAI refuses to let us take the call.
+    SipNotAccepted { cause: LinkFault } => Error,
+        "OpenAI no acepta la llamada SIP ({cause}): el llamante vuelve a la troncal",
+        "OpenAI does not accept the SIP call ({cause}): the caller goes back to the trunk";
+    /// It is not known whether OpenAI let us take the call.
+    SipDoubtful { cause: LinkFault } => Warn,
+        "OpenAI no dijo si aceptó la llamada SIP ({cause}): se intenta entrar en su sesión",
+        "OpenAI did not say whether it accepted the SIP call ({cause}): its session is tried";
+    /// Another program has taken the call.
+    SipTaken => Warn,
+        "Otro programa ya atiende esta llamada SIP: no se toca. Revise que un solo programa reciba el webhook",
+        "Another program serves this SIP call already: it is left alone. Check that one program alone gets the webhook";
+    /// The call could not be hung up; that is tried again until OpenAI has done it.
+    SipHangUpFailed { cause: LinkFault } => Error,
+        "OpenAI no colgó la llamada SIP ({cause}), que sigue costando: se intenta de nuevo hasta lograrlo",
+        "OpenAI did not hang the SIP call up ({cause}), which still costs money: this is tried until it is done";
+    /// An earlier daemon was cut off during a call, which goes on at OpenAI.
+    SipLeftOver { call: String } => Warn,
+        "Se cuelga la llamada SIP {call}, que quedó en OpenAI cuando se interrumpió el servicio",
+        "The SIP call {call} is hung up, which was left at OpenAI when the daemon was cut off";
+    /// The caller could not be sent elsewhere.
+    SipNotReferred { cause: LinkFault } => Warn,
+        "No se pudo transferir la llamada SIP ({cause}): sigue con el asistente",
+        "The SIP call could not be transferred ({cause}): it goes on with the assistant";
+    /// The same, and nobody says why.
+    SipReferUnheeded => Warn,
+        "La troncal no siguió la transferencia (REFER) de la llamada SIP: sigue con el asistente. Revise SIP_REFER_HOST y que la troncal admita REFER",
+        "The trunk did not follow the transfer (REFER) of the SIP call: it goes on with the assistant. Check SIP_REFER_HOST, and that the trunk admits REFER";
+    } } };
+}

@@ -1,0 +1,142 @@
+//! Which of the calls that OpenAI offers are taken, and that Asterisk's affairs do not touch them.
+
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, FixedOffset};
+use openai_inbound_calls::ari::request::Reply;
+use openai_inbound_calls::call::Standing;
+use openai_inbound_calls::end_reason::EndReason;
+use openai_inbound_calls::exchange::{Exchange, Input, Moment, Offer, Order, Output, Rules, Trunk};
+use openai_inbound_calls::operator::{Detail, Notice};
+use openai_inbound_calls::realtime::calls::CallId;
+use openai_inbound_calls::realtime::calls::request::SipStatus;
+use openai_inbound_calls::units::MicroUsd;
+
+use crate::world::rules;
+
+fn offer(call: &str) -> Offer {
+    Offer {
+        call: CallId::parse(call).expect("an id"),
+        caller: "+525512345678".into(),
+        called: String::new(),
+        age: Duration::from_secs(1),
+        trunk: Trunk::Known,
+    }
+}
+
+struct Pbx {
+    exchange: Exchange,
+    at: Moment,
+}
+
+impl Pbx {
+    fn new(rules: Rules) -> Self {
+        #[expect(clippy::disallowed_methods, reason = "the virtual clock begins somewhere")]
+        let now = Instant::now();
+        let wall: DateTime<FixedOffset> = "2026-11-20T10:00:00-06:00".parse().expect("a time");
+        let at = Moment { now, wall };
+        let mut pbx = Self { exchange: Exchange::new(at, rules), at };
+        pbx.feed(Input::Tick);
+        pbx
+    }
+
+    fn feed(&mut self, input: Input<'_>) -> Vec<Output> {
+        let outputs: Vec<_> = self.exchange.handle(self.at, input).collect();
+        assert_eq!(self.exchange.contradiction(), None);
+        outputs
+    }
+
+    /// What comes of an offer: `None` if it is taken, or the status of the rejection and its reason.
+    fn offer(&mut self, offer: Offer) -> Option<(SipStatus, Option<EndReason>)> {
+        let outputs = self.feed(Input::Offered(Box::new(offer)));
+        let decisions: Vec<_> = outputs
+            .into_iter()
+            .filter_map(|output| match output {
+                Output::Take(..) => Some(None),
+                Output::Reject(_, status, reason) => Some(Some((status, reason))),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(decisions.len(), 1, "one decision: {decisions:?}");
+        decisions[0]
+    }
+}
+
+#[test]
+fn a_call_is_taken_once_and_strangers_and_the_late_are_not() {
+    let mut pbx = Pbx::new(rules());
+    assert_eq!(pbx.offer(offer("rtc_1")), None);
+    let again = pbx.feed(Input::Offered(Box::new(offer("rtc_1"))));
+    assert!(!again.iter().any(|output| matches!(output, Output::Take(..) | Output::Reject(..))), "{again:?}");
+    let stranger = Offer { trunk: Trunk::Stranger, ..offer("rtc_2") };
+    assert_eq!(pbx.offer(stranger), Some((SipStatus::Decline, None)));
+    let late = Offer { age: Duration::from_secs(61), ..offer("rtc_3") };
+    assert_eq!(pbx.offer(late), Some((SipStatus::ServiceUnavailable, None)));
+    assert_eq!((pbx.exchange.calls(), pbx.offer(offer("rtc_4"))), (1, None));
+}
+
+#[test]
+fn the_limits_are_those_of_callers_in_asterisk() {
+    let mut full = Pbx::new(Rules { max_calls: 1, ..rules() });
+    assert_eq!(full.offer(offer("rtc_1")), None);
+    assert_eq!(full.offer(offer("rtc_2")), Some((SipStatus::BusyHere, Some(EndReason::Busy))));
+    let mut often = Pbx::new(Rules { max_calls_per_caller_hour: Some(2), ..rules() });
+    assert_eq!((often.offer(offer("rtc_1")), often.offer(offer("rtc_2"))), (None, None));
+    assert_eq!(often.offer(offer("rtc_3")), Some((SipStatus::BusyHere, Some(EndReason::CallerLimit))));
+    let mut dear = Pbx::new(Rules { max_day_cost: Some(MicroUsd::from_usd(1.0)), ..rules() });
+    assert_eq!(dear.offer(offer("rtc_1")), None);
+    dear.feed(Input::Spent("rtc_1".into(), MicroUsd::from_usd(1.0)));
+    assert_eq!(dear.offer(offer("rtc_2")), Some((SipStatus::BusyHere, Some(EndReason::DayCostLimit))));
+    let mut out = Pbx::new(rules());
+    for _ in 0..3 {
+        let cause = Box::new(Notice::KeyRefused);
+        out.feed(Input::Standing(&Standing::Fails { reason: EndReason::SessionFailed, cause }));
+    }
+    let decisions: Vec<_> = (1..=9).map(|n| out.offer(offer(&format!("rtc_{n}")))).collect();
+    let refused = Some((SipStatus::BusyHere, Some(EndReason::SessionFailed)));
+    assert!(decisions.iter().filter(|decision| **decision == refused).count() >= 7, "{decisions:?}");
+}
+
+#[test]
+fn a_daemon_that_stops_takes_none_and_ends_those_that_run() {
+    let mut pbx = Pbx::new(rules());
+    assert_eq!(pbx.offer(offer("rtc_1")), None);
+    pbx.feed(Input::Stop);
+    assert_eq!(pbx.offer(offer("rtc_2")), Some((SipStatus::ServiceUnavailable, Some(EndReason::Shutdown))));
+    pbx.at.now += Duration::from_secs(61);
+    let outputs = pbx.feed(Input::Tick);
+    assert!(outputs.contains(&Output::Tell("rtc_1".into(), Order::Shutdown)), "{outputs:?}");
+    assert!(!pbx.exchange.is_over());
+}
+
+#[test]
+fn an_asterisk_that_comes_back_without_them_does_not_end_calls_at_openai() {
+    let mut pbx = Pbx::new(rules());
+    assert_eq!(pbx.offer(offer("rtc_1")), None);
+    let mut asked = pbx.feed(Input::Connected);
+    for _ in 0..10 {
+        let requests: Vec<_> = std::mem::take(&mut asked)
+            .into_iter()
+            .filter_map(|output| match output {
+                Output::Ari(errand, request) => Some((errand, request)),
+                Output::Tell(caller, order) => panic!("{caller} is told {order:?}"),
+                _ => None,
+            })
+            .collect();
+        for (errand, request) in requests {
+            let reply = Reply::Done(r#"{"name":"openai-app","channel_ids":[],"bridge_ids":[]}"#.to_owned());
+            asked.extend(pbx.feed(Input::Ari { errand, request: &request, reply: &reply }));
+        }
+    }
+    assert_eq!(pbx.exchange.calls(), 1);
+}
+
+#[test]
+fn a_call_that_was_lost_to_a_defect_is_hung_up() {
+    let mut pbx = Pbx::new(rules());
+    assert_eq!(pbx.offer(offer("rtc_1")), None);
+    let outputs = pbx.feed(Input::Panicked("rtc_1".into(), Detail::new("a defect")));
+    assert!(outputs.contains(&Output::HangUp(CallId::parse("rtc_1").expect("an id"))), "{outputs:?}");
+    assert!(!outputs.iter().any(|output| matches!(output, Output::Ari(..))), "nothing is asked of Asterisk");
+    assert_eq!(pbx.exchange.calls(), 0);
+}

@@ -1,0 +1,323 @@
+//! Calls that OpenAI answers by SIP: the webhook, the real program, and its files, behind sockets.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+
+use openai_inbound_calls::clock::{now, wall};
+use openai_inbound_calls::sim::live::OpenAiCallsServer;
+use openai_inbound_calls::sim::openai_calls::{Say, Script, State, Webhook, incoming};
+use openai_inbound_calls::sim::realtime::Script as MediaScript;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::api::Api;
+use super::world::{PATIENCE, Program, World, ms, until};
+
+/// The bytes 0 to 31.
+const SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+const TRUNK: &str = "X-Trunk-Key: 0123456789abcdef";
+const CALL: &str = "rtc_u0_0001";
+
+fn secret() -> Vec<u8> {
+    (0..32).collect()
+}
+
+/// OpenAI and the program.
+struct Stage {
+    world: World,
+    openai: OpenAiCallsServer,
+    program: Program,
+    webhook: SocketAddr,
+}
+
+impl Stage {
+    async fn new(says: &[Say], changes: &[(&'static str, &str)]) -> Self {
+        let script = Script { says: says.to_vec(), ..Script::new(&secret(), "sk-test") };
+        let (world, openai) =
+            (World::new(MediaScript::default()), OpenAiCallsServer::start(script).expect("loopback"));
+        let program = Self::program(&world, &openai, changes).await;
+        let webhook = webhook_of(&program).await;
+        Self { world, openai, program, webhook }
+    }
+
+    async fn program(world: &World, openai: &OpenAiCallsServer, changes: &[(&'static str, &str)]) -> Program {
+        let (realtime, calls) = (openai.realtime_url(), openai.calls_url());
+        let ours = [
+            ("OPENAI_WEBHOOK_SECRET", SECRET),
+            ("SIP_SHARED_HEADER", TRUNK),
+            ("WEBHOOK_LISTEN", "127.0.0.1:0"),
+            ("OPENAI_REALTIME_URL", &realtime),
+            ("OPENAI_CALLS_URL", &calls),
+        ];
+        world.program(&[&ours, changes].concat()).await
+    }
+
+    /// A call of the trunk rings, and its webhook is sent. The status of the answer.
+    fn rings(&self, call: &str) -> u16 {
+        let webhook = self.openai.offer(call, &of_trunk());
+        send(self.webhook, &webhook)
+    }
+
+    async fn until(&self, what: &str, call: &str, state: &State) {
+        until(what, || self.openai.look(|calls| calls.state(call) == Some(state))).await;
+    }
+
+    async fn until_callers_turn(&self, said: usize) {
+        let what = format!("{said} answers have been heard");
+        until(&what, || self.openai.look(|calls| calls.is_callers_turn(CALL, said))).await;
+    }
+
+    /// Asserts that we have made no mistake, and that nothing is left that costs money.
+    fn is_clean(&self) {
+        self.openai.look(|calls| {
+            assert_eq!(calls.violations(), [""; 0]);
+            assert_eq!(calls.left(), [""; 0]);
+        });
+    }
+}
+
+fn of_trunk() -> [(&'static str, &'static str); 3] {
+    [
+        ("From", "<sip:+525512345678@203.0.113.5>;tag=88221144"),
+        ("To", "<sip:proj_0001@sip.api.openai.com>"),
+        ("X-Trunk-Key", "0123456789abcdef"),
+    ]
+}
+
+async fn webhook_of(program: &Program) -> SocketAddr {
+    program.says("INFO", "Webhook de OpenAI en ").await;
+    let log = program.log();
+    let (_, rest) = log.split_once("Webhook de OpenAI en ").expect("it was said");
+    rest.split('/').next().expect("an address").parse().expect("an address")
+}
+
+/// Sends what stands there, and returns the status of the answer; 0: none came.
+fn send_raw(to: SocketAddr, request: &[u8]) -> u16 {
+    let mut stream = TcpStream::connect(to).expect("the webhook listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
+    // The server may answer, and close, before it has read everything.
+    drop(stream.write_all(request));
+    let mut answer = [0; 64];
+    let read = stream.read(&mut answer).unwrap_or(0);
+    let text = String::from_utf8_lossy(&answer[..read]).into_owned();
+    text.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0)
+}
+
+fn post(path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
+    let length = body.len().to_string();
+    let lines = [("host", "x"), ("content-length", &length)];
+    let lines: Vec<_> =
+        lines.iter().chain(headers).map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let text = format!("POST {path} HTTP/1.1\r\n{}", lines.concat());
+    [text.as_bytes(), b"\r\n", body].concat()
+}
+
+fn send(to: SocketAddr, webhook: &Webhook) -> u16 {
+    send_raw(to, &request_of(webhook))
+}
+
+fn request_of(Webhook { id, timestamp, signature, body }: &Webhook) -> Vec<u8> {
+    let headers = [("webhook-id", &**id), ("webhook-timestamp", timestamp), ("webhook-signature", signature)];
+    post("/webhook", &headers, body.as_bytes())
+}
+
+fn unix_now() -> u64 {
+    u64::try_from(wall().timestamp()).expect("after 1970")
+}
+
+/// Asks until the answer is as expected.
+async fn asked(api: &Api, path: &str, is_it: impl Fn(&Value) -> bool) -> Value {
+    let deadline = now() + PATIENCE;
+    loop {
+        let answer = api.ask(Method::GET, path, None).await.json();
+        if is_it(&answer) {
+            return answer;
+        }
+        assert!(now() < deadline, "{path}: {answer}");
+        tokio::time::sleep(ms(50)).await;
+    }
+}
+
+/// A webhook with this body, rightly signed.
+fn signed(id: &str, body: &str) -> Webhook {
+    Webhook::signed(&secret(), id, unix_now(), body.to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_leaves_the_promised_files_under_the_id_that_openai_gave_it() {
+    let says = [Say::Words("¡Hola! Estaré encantado de ayudarle.".into()), Say::Words("Claro.".into())];
+    let stage = Stage::new(&says, &[]).await;
+    let api = Api::of(&stage.program).await;
+    assert_eq!(stage.rings(CALL), 200);
+    stage.program.says("INFO", "msg_type updated recibido").await;
+    stage.program.says("INFO", "Nueva llamada recibida - Canal: OpenAI/rtc_u0_0001").await;
+    stage.until_callers_turn(1).await;
+    stage.openai.caller_says(CALL, "Hola, quiero agendar una cita", ms(800));
+    stage.until_callers_turn(2).await;
+    stage.openai.caller_hangs_up(CALL);
+    stage.program.says("INFO", "Llamada terminada").await;
+    stage.program.says("INFO", "el llamante colgó").await;
+    let list = asked(&api, "/recordings", |list| list["recordings"][0]["id"].is_string()).await;
+    let id = list["recordings"][0]["id"].as_str().unwrap_or_default().to_owned();
+    let path = format!("/recordings/{id}/conversation");
+    let answer = asked(&api, &path, |answer| answer["end_reason"] == "caller_hung_up").await;
+    let (_, call_id) = id.split_at(16);
+    assert_eq!(call_id, CALL, "the id is {{time}}_{{rtc_…}}: {id}");
+    assert_eq!((&answer["call_id"], &answer["audio"]), (&json!(CALL), &json!("none")));
+    assert_eq!((&answer["total_messages"], &answer["audio_chunks_count"]), (&json!(3), &json!(0)));
+    let messages = &answer["conversation"];
+    assert_eq!(messages[1]["text"], "Hola, quiero agendar una cita");
+    assert_eq!(
+        (&messages[1]["speaker"], &messages[1]["type"]),
+        (&json!("user"), &json!("transcript_completed"))
+    );
+    assert_eq!(
+        (&messages[0]["speaker"], &messages[0]["type"]),
+        (&json!("assistant"), &json!("transcript_delta"))
+    );
+    let summary = api.ask(Method::GET, &format!("/recordings/{id}/summary"), None).await;
+    assert_eq!(summary.status, 200);
+    let calls = api.ask(Method::GET, "/calls", None).await.json();
+    let row = &calls["calls"][0];
+    assert!(row["id"] == CALL && row["turns"] == 2 && !row["answered_at"].is_null(), "{calls}");
+    let log = stage.program.log();
+    assert!(!log.contains("525512345678") && !log.contains("agendar"), "no number and no words in the log");
+    stage.is_clean();
+    assert_eq!(api.ask(Method::DELETE, &format!("/recordings/{id}"), None).await.status, 204);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_come_from_openai_is_refused_with_its_status() {
+    let stage = Stage::new(&[], &[]).await;
+    let body = incoming(CALL, unix_now(), &of_trunk());
+    let good = signed("wh_1", &body);
+    let changed = |change: &dyn Fn(&mut Webhook)| {
+        let mut webhook = good.clone();
+        change(&mut webhook);
+        request_of(&webhook)
+    };
+    let other = Webhook::signed(b"another secret", "wh_1", unix_now(), body.clone());
+    let stale = Webhook::signed(&secret(), "wh_1", unix_now() - 301, body.clone());
+    let early = Webhook::signed(&secret(), "wh_1", unix_now() + 301, body.clone());
+    let twice = |name: &str, value: &str| {
+        let text = String::from_utf8(request_of(&good)).expect("text");
+        text.replacen("\r\n\r\n", &format!("\r\n{name}: {value}\r\n\r\n"), 1).into_bytes()
+    };
+    let big = format!("POST /webhook HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", 10 << 20);
+    let chunks = format!(
+        "POST /webhook HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n{}",
+        format!("1000\r\n{}\r\n", "x".repeat(0x1000)).repeat(20)
+    );
+    for (what, request, status) in [
+        ("another path", post("/recordings", &[], b"{}"), 404),
+        ("another method", b"GET /webhook HTTP/1.1\r\nhost: x\r\n\r\n".to_vec(), 405),
+        ("no headers", post("/webhook", &[], body.as_bytes()), 400),
+        ("no signature", changed(&|webhook| webhook.signature.clear()), 400),
+        ("a wrong signature", changed(&|webhook| webhook.signature = "v1,AAAA".into()), 400),
+        ("a foreign signature", request_of(&other), 400),
+        ("a stale timestamp", request_of(&stale), 400),
+        ("an early timestamp", request_of(&early), 400),
+        ("another id", changed(&|webhook| webhook.id = "wh_2".into()), 400),
+        ("another body", changed(&|webhook| webhook.body.push(' ')), 400),
+        ("two signatures", twice("webhook-signature", &good.signature), 400),
+        ("two ids", twice("webhook-id", "wh_1"), 400),
+        ("two timestamps", twice("webhook-timestamp", &good.timestamp), 400),
+        ("10 MB", big.into_bytes(), 413),
+        ("no length and no end", chunks.into_bytes(), 413),
+        ("invalid UTF-8", request_of(&signed("wh_3", "\u{fffd}{")), 400),
+        ("no JSON", request_of(&signed("wh_4", "hola")), 400),
+        (
+            "an id that leaves the folder",
+            request_of(&signed("wh_5", &incoming("rtc_../../etc", unix_now(), &[]))),
+            400,
+        ),
+        ("an id that is none", request_of(&signed("wh_6", &incoming("call_1", unix_now(), &[]))), 400),
+    ] {
+        assert_eq!(send_raw(stage.webhook, &request), status, "{what}");
+    }
+    for (id, kind) in [("wh_7", "live.transport.incoming"), ("wh_8", "response.completed"), ("wh_9", "x")] {
+        let body = json!({"object": "event", "id": id, "type": kind, "created_at": unix_now(), "data": {"session_id": "live_1"}});
+        assert_eq!(send(stage.webhook, &signed(id, &body.to_string())), 200, "{kind}");
+    }
+    // The dashboard's test button sends a call that does not exist.
+    assert_eq!(send(stage.webhook, &good), 200);
+    stage.program.says("INFO", "Llamada terminada").await;
+    let log = stage.program.log();
+    assert_eq!(stage.program.count("WARNING", "Se rechaza un webhook"), 1, "once: {log}");
+    assert!(!log.contains("whsec_") && !log.contains("525512345678"));
+    stage.is_clean();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_does_not_come_is_not_waited_for() {
+    let stage = Stage::new(&[], &[]).await;
+    let webhook = stage.webhook;
+    let slow = tokio::task::spawn_blocking(move || {
+        send_raw(webhook, b"POST /webhook HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{")
+    });
+    assert_eq!(slow.await.expect("a thread"), 408);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_that_comes_twice_is_one_call() {
+    let stage = Stage::new(&[], &[]).await;
+    let webhook = stage.openai.offer(CALL, &of_trunk());
+    assert_eq!((send(stage.webhook, &webhook), send(stage.webhook, &webhook)), (200, 200));
+    // A later attempt is signed anew.
+    let again = Webhook::signed(&secret(), &webhook.id, unix_now() + 1, webhook.body);
+    assert_eq!(send(stage.webhook, &again), 200);
+    stage.program.says("INFO", "msg_type updated recibido").await;
+    stage.openai.caller_hangs_up(CALL);
+    stage.program.says("INFO", "Llamada terminada").await;
+    assert_eq!(stage.program.count("INFO", "Nueva llamada recibida"), 1);
+    stage.is_clean();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_not_taken_is_rejected_so_that_the_trunk_finds_a_person() {
+    let stage = Stage::new(&[], &[("MAX_CALLS", "1")]).await;
+    let stranger = stage.openai.offer("rtc_stranger", &of_trunk()[..2]);
+    assert_eq!(send(stage.webhook, &stranger), 200);
+    stage.until("the stranger is rejected", "rtc_stranger", &State::Rejected(603)).await;
+    stage.program.says("WARNING", "sin la cabecera de SIP_SHARED_HEADER").await;
+    let late = stage.openai.offer("rtc_late", &of_trunk());
+    let body = late.body.replace(&late.timestamp, &(unix_now() - 90).to_string());
+    assert_eq!(send(stage.webhook, &signed("wh_late", &body)), 200);
+    stage.until("a call that is too old is rejected", "rtc_late", &State::Rejected(503)).await;
+    assert_eq!(stage.rings("rtc_first"), 200);
+    stage.until("the first is taken", "rtc_first", &State::Accepted).await;
+    assert_eq!(stage.rings("rtc_second"), 200);
+    stage.until("there is no room", "rtc_second", &State::Rejected(486)).await;
+    stage.openai.caller_hangs_up("rtc_first");
+    stage.program.says("INFO", "Llamada terminada").await;
+    stage.is_clean();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_says_goodbye_and_hangs_up() {
+    let mut stage = Stage::new(&[], &[("SHUTDOWN_GRACE_SECONDS", "1")]).await;
+    assert_eq!(stage.rings(CALL), 200);
+    stage.program.says("INFO", "msg_type updated recibido").await;
+    stage.program.signal("TERM");
+    assert_eq!(stage.rings("rtc_later"), 200);
+    stage.until("who comes later is rejected", "rtc_later", &State::Rejected(503)).await;
+    stage.until("the call is hung up", CALL, &State::HungUp).await;
+    assert!(stage.program.exit().await.success());
+    stage.is_clean();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_that_was_killed_leaves_no_session_without_an_owner() {
+    let mut stage = Stage::new(&[], &[]).await;
+    assert_eq!(stage.rings(CALL), 200);
+    stage.program.says("INFO", "msg_type updated recibido").await;
+    // The call log is written beside the call.
+    let api = Api::of(&stage.program).await;
+    asked(&api, "/calls", |calls| calls["calls"][0]["id"] == CALL).await;
+    stage.program.signal("KILL");
+    stage.program.exit().await;
+    assert_eq!(stage.openai.look(|calls| calls.state(CALL).cloned()), Some(State::Accepted));
+    stage.program = Stage::program(&stage.world, &stage.openai, &[]).await;
+    stage.until("the next one hangs it up", CALL, &State::HungUp).await;
+    stage.is_clean();
+}
