@@ -27,6 +27,8 @@ pub(super) struct Facts {
     pub(super) openai: Option<OpenAi>,
     /// None also if there are no files of agents.
     pub(super) agents: Option<Agents>,
+    /// None also if no calls are taken by SIP.
+    pub(super) sip: Option<Sip>,
 }
 
 /// The results about the agents of files.
@@ -240,6 +242,37 @@ pub(super) struct OpenAi {
     /// The time by which this machine's clock is ahead of the server's. None: unknown.
     pub(super) clock_ahead: Option<TimeDelta>,
     pub(super) session: Session,
+}
+
+/// The results about calls that OpenAI answers by SIP.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Sip {
+    /// Where the webhook listens.
+    pub(super) address: SocketAddr,
+    pub(super) webhook: Webhook,
+    pub(super) calls: AtOpenAi,
+}
+
+/// What became of a signed event at the webhook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Webhook {
+    /// No program answers.
+    Silent,
+    /// It was taken.
+    Verified,
+    /// It was refused with this status.
+    Refused(u16),
+}
+
+/// The answer to a request about a call that does not exist.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum AtOpenAi {
+    /// There is no such call.
+    Answers,
+    /// The key may not ask. The value says why.
+    Refuses(LinkFault),
+    /// No answer arrived. The value says why.
+    Unreachable(LinkFault),
 }
 
 /// The answer to the request for the list of models.

@@ -9,7 +9,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `machine`, `service`, `agents`, `asterisk`, `media`, `openai` | the checks of the machine, the running daemon, the servers of tools, Asterisk, the audio and OpenAI |
+//! | `machine`, `service`, `agents`, `asterisk`, `media`, `openai`, `sip` | the checks of the machine, the running daemon, the servers of tools, Asterisk, the audio and OpenAI, and calls by SIP |
 //! | `tally` | the packets of one direction, counted |
 //! | `facts` | the results of the checks, as data |
 //! | `judge`, `obstacles` | what the results mean; what the reasons of `/ready` mean |
@@ -27,6 +27,7 @@ mod obstacles;
 mod openai;
 mod report;
 mod service;
+mod sip;
 mod tally;
 mod words;
 
@@ -95,7 +96,8 @@ async fn gather(
                     machine_of(&parts),
                     service_of(&parts),
                     openai_of(&parts, tls),
-                    agents_of(&parts)
+                    agents_of(&parts),
+                    sip_of(&parts, tls)
                 )
             }
         };
@@ -103,11 +105,11 @@ async fn gather(
     };
     let (others, of_asterisk) = tokio::join!(others, asterisk_of(&parts, tls, stop.clone()));
     let (asterisk, media) = of_asterisk?;
-    let (Some((machine, daemon, openai, agents)), None) = (others, stop.now_or_never()) else {
+    let (Some((machine, daemon, openai, agents, sip)), None) = (others, stop.now_or_never()) else {
         return Ok(None);
     };
     let today = wall().date_naive();
-    Ok(Some(Facts { survey, today, machine, daemon, asterisk, media, openai: openai?, agents }))
+    Ok(Some(Facts { survey, today, machine, daemon, asterisk, media, openai: openai?, agents, sip: sip? }))
 }
 
 async fn machine_of(parts: &Parts) -> Machine {
@@ -130,6 +132,13 @@ async fn openai_of(parts: &Parts, tls: &Arc<ClientConfig>) -> anyhow::Result<Opt
 async fn agents_of(parts: &Parts) -> Option<facts::Agents> {
     let agents = parts.agents.as_ref().filter(|agents| !agents.all.is_empty())?;
     Some(agents::look(agents).await)
+}
+
+async fn sip_of(parts: &Parts, tls: &Arc<ClientConfig>) -> anyhow::Result<Option<facts::Sip>> {
+    match (&parts.sip, &parts.realtime) {
+        (Some(sip), Some(realtime)) if sip.is_on() => sip::look(sip, realtime, tls).await.map(Some),
+        _ => Ok(None),
+    }
 }
 
 /// Checks Asterisk and, if ARI answers, measures RTP through Asterisk.

@@ -58,6 +58,8 @@ pub(super) enum Check {
     Key,
     Model,
     Session,
+    Webhook,
+    Sip,
     Clock,
 }
 
@@ -82,6 +84,8 @@ impl Check {
             Self::Key => "key",
             Self::Model => "model",
             Self::Session => "session",
+            Self::Webhook => "webhook",
+            Self::Sip => "sip",
             Self::Clock => "clock",
         }
     }

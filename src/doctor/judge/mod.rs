@@ -1,4 +1,6 @@
-//! Turns the facts into findings. The function is pure: the same facts give the same report.
+//! Turns the facts into findings. The function is pure: the same facts give the same report. `sip` judges calls by SIP.
+
+mod sip;
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -92,6 +94,7 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
         Some(openai) => findings.extend(of_openai(openai, facts.today)),
         None => findings.push(Finding::KeyUnchecked),
     }
+    findings.extend(facts.sip.iter().flat_map(sip::findings));
     findings.push(clock(facts.openai.as_ref().and_then(|openai| openai.clock_ahead)));
     findings.sort_by_key(Finding::check);
     findings
