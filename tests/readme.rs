@@ -237,7 +237,7 @@ fn the_conversation_is_shown_with_the_keys_that_were_promised() {
 
 /// Words that look like variables of the program but are not: those of the dialplan and of OpenSSL, and the
 /// form of a date.
-const FOREIGN: [&str; 12] = [
+const FOREIGN: [&str; 13] = [
     "AI_AGENT",
     "AI_END_REASON",
     "AI_TRANSFER_DESTINATION",
@@ -247,6 +247,7 @@ const FOREIGN: [&str; 12] = [
     "FROM_DID",
     "NODE_OPTIONS",
     "SSL_CERT_FILE",
+    "PJSIP_HEADER",
     "TICKETS_TOKEN",
     "WEBHOOK_SECRET",
     "YYYYMMDD_HHMMSS",
