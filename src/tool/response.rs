@@ -32,6 +32,11 @@ impl Response {
         Self { status, body }
     }
 
+    /// The answer without secrets. A mapping could take a secret apart, or write it otherwise, so that nothing would find it.
+    fn masked(&self, masks: &Masks) -> Self {
+        Self { status: self.status, body: masks.value(self.body.clone()) }
+    }
+
     /// Whether the server says that it was done.
     const fn is_success(&self) -> bool {
         matches!(self.status, 200..=299)
@@ -72,6 +77,7 @@ impl Mapping {
         effect: Effect,
         masks: &Masks,
     ) -> Mapped {
+        let response = &response.masked(masks);
         let scope = scope(response, facts).with("args", args);
         let known = |outcome| Mapped { outcome, fault: None };
         match response.status {
@@ -116,6 +122,7 @@ impl Mapping {
         if !response.is_success() {
             return Ok(None);
         }
+        let response = &response.masked(masks);
         let result = mapped(self.result.as_ref(), response, &scope(response, facts)).map_err(fault)?;
         Ok(Some(masks.value(result)).filter(|result| !result.is_null()))
     }

@@ -1,5 +1,8 @@
 //! Tests what the model reads.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+
 use super::*;
 
 fn read(outcome: &Outcome) -> Value {
@@ -197,6 +200,57 @@ fn a_request_that_cannot_be_made_is_an_answer_too() {
     for name in ["", "a b", "a.b", "ñ", "end_call", "transfer_call", &"x".repeat(65)] {
         assert!(!is_name(name), "{name}");
     }
+}
+
+#[test]
+fn a_secret_is_masked_however_servers_write_it() {
+    let secret = "Aé/b+c d\"e'f<g&h~i(j)!*k";
+    let masks = Masks::new([secret]);
+    let rows = [
+        // encodeURIComponent, quote and quote_plus of Python, strict in lower case, forms
+        "A%C3%A9%2Fb%2Bc%20d%22e'f%3Cg%26h~i(j)!*k",
+        "A%C3%A9/b%2Bc%20d%22e%27f%3Cg%26h~i%28j%29%21%2Ak",
+        "A%C3%A9%2Fb%2Bc+d%22e%27f%3Cg%26h~i%28j%29%21%2Ak",
+        "A%c3%a9%2fb%2bc%20d%22e%27f%3cg%26h~i%28j%29%21%2ak",
+        // JSON.stringify, json.dumps, json_encode
+        r#"Aé/b+c d\"e'f<g&h~i(j)!*k"#,
+        r#"A\u00e9/b+c d\"e'f<g&h~i(j)!*k"#,
+        r#"A\u00E9\/b+c d\"e'f<g&h~i(j)!*k"#,
+        // html.escape of Python and Go, htmlspecialchars, text of an element
+        "Aé/b+c d&quot;e&#x27;f&lt;g&amp;h~i(j)!*k",
+        "Aé/b+c d&#34;e&#39;f&lt;g&amp;h~i(j)!*k",
+        "Aé/b+c d&quot;e&#039;f&lt;g&amp;h~i(j)!*k",
+    ];
+    for row in rows {
+        assert_eq!(masks.text(&format!("<{row}>")), "<***>", "{row}");
+    }
+    for (before, after) in [("", ""), ("user:", ""), ("Bearer ", ""), ("ab", ":x"), ("a", ":"), ("abc", "?!")]
+    {
+        let text = format!("{before}{secret}{after}");
+        for (engine, name) in [(STANDARD, "standard"), (URL_SAFE, "for URLs")] {
+            let masked = masks.text(&engine.encode(&text));
+            let clear = before.len() * 8 / 6 + 2 + after.len() * 8 / 6 + 4;
+            assert!(masked.contains("***") && masked.len() <= clear + 3, "{name}: {masked}");
+        }
+    }
+    let ordinary = "An ordinary sentence, 1 or 2 of them: MQ==";
+    assert_eq!(Masks::new(["7", "é"]).text(ordinary), ordinary);
+}
+
+#[test]
+fn a_mapping_never_sees_a_secret() {
+    let known = Known::new();
+    let mapping = Mapping {
+        result: Some(template("{{ body.key[:6] }}")),
+        error: Some(template("{{ body.key | list }}")),
+    };
+    let masks = Masks::new(["s3cret-7788"]);
+    let answer = |status| Response::new(status, br#"{"key": "s3cret-7788"}"#);
+    let outcome =
+        |status| mapping.outcome(&answer(status), &known.facts(), &json!({}), Effect::Read, &masks).outcome;
+    assert_eq!(outcome(200), Outcome::Done { result: json!("***") });
+    assert_eq!(outcome(400), Outcome::Refused { message: json!(["*", "*", "*"]) });
+    assert_eq!(mapping.found(&answer(200), &known.facts(), &masks), Ok(Some(json!("***"))));
 }
 
 #[test]
