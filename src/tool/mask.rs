@@ -1,6 +1,7 @@
 //! Takes secrets out of what a server answers: some servers echo what they were sent.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use aho_corasick::{AhoCorasick, MatchKind};
 use base64::Engine as _;
@@ -113,7 +114,11 @@ fn escaped(text: &str) -> String {
     let mut units = [0; 2];
     let escape = |c: char| match c {
         c if c.is_ascii() => c.to_string(),
-        c => c.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")).collect(),
+        c => c.encode_utf16(&mut units).iter().fold(String::new(), |mut all, unit| {
+            // Writing to a string cannot fail.
+            write!(all, "\\u{unit:04x}").ok();
+            all
+        }),
     };
     text.chars().map(escape).collect()
 }

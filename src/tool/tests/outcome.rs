@@ -267,7 +267,7 @@ fn a_record_does_not_hold_a_private_value_that_the_server_echoes() {
     let masked = json!({"pin": "PIN ***", "n": "5***", "***": "*** hoy true"});
     for (outcome, member) in [
         (Outcome::Done { result: echoed.clone() }, "result"),
-        (Outcome::Refused { message: echoed.clone() }, "message"),
+        (Outcome::Refused { message: echoed }, "message"),
     ] {
         let told = tool.answer(&outcome);
         let recorded: Value = serde_json::from_str(&tool.recorded(&told, &arguments)).unwrap();
