@@ -5,6 +5,7 @@ mod exchange;
 mod soak;
 mod world;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use openai_inbound_calls::call::Settings;
@@ -14,6 +15,9 @@ use openai_inbound_calls::call::transcript::Speaker;
 use openai_inbound_calls::end_reason::EndReason;
 use openai_inbound_calls::operator::Notice;
 use openai_inbound_calls::sim::openai_calls::{Acceptance, Say, Script, State};
+use openai_inbound_calls::tool::{
+    Confirm, Effect, HttpTool, Mapping, Parameters, Request, Target, Tool, Way,
+};
 use serde_json::{Value, json};
 
 use super::world::settings as usual;
@@ -278,15 +282,49 @@ fn a_session_that_is_lost_is_reached_again_and_greets_nobody_twice() {
     assert!(told.is_empty(), "the session knows everything: {told:?}");
 }
 
+/// A tool that only reads.
+fn agenda() -> Tool {
+    let schema = json!({"type": "object", "properties": {}});
+    Tool {
+        name: "agenda".into(),
+        description: String::new(),
+        effect: Effect::Read,
+        parameters: Parameters::new(schema, [].into()).expect("a schema"),
+        way: Way::Http(Arc::new(HttpTool {
+            request: Request {
+                target: Target::parse("GET http://127.0.0.1:8099/x").expect("a target"),
+                query: Vec::new(),
+                headers: Vec::new(),
+                body: None,
+            },
+            idempotency: None,
+            mapping: Mapping { result: None, error: None },
+        })),
+        timeout: Duration::from_secs(8),
+        say_after: None,
+        confirm: Confirm::Nobody,
+        repeatable: false,
+    }
+}
+
 #[test]
-fn the_output_of_a_function_that_has_no_way_to_the_session_is_told_later() {
-    let transfer = calls("transfer_call", &json!({"destination": "nadie"}));
-    // The connection breaks while the function call is on its way to us, and the answer on its way back.
-    let steps = [(2_000, Step::Says("Con nadie.", 500)), (2_945, Step::Cuts), (9_000, Step::HangsUp)];
-    let world = run(script(&[words("Hola."), transfer, words("No existe.")]), &steps);
+fn the_output_of_a_tool_that_has_no_way_to_the_session_is_told_later() {
+    let mut settings = settings();
+    settings.tools = vec![Arc::new(agenda())];
+    settings.session.tools = offered(true, &settings.destinations, &settings.tools);
+    let says = [words("Hola."), calls("agenda", &json!({})), words("Hay a las diez.")];
+    let mut world = World::new(&settings, script(&says), None);
+    world.at(2_000, Step::Says("¿Cuándo hay lugar?", 500));
+    // The tool ends at 3.64 s, and the session is reached again at 3.68 s.
+    world.at(3_580, Step::Cuts);
+    world.at(9_000, Step::HangsUp);
+    world.run_to(60);
+    world.is_clean();
+    assert!(world.said(|notice| matches!(notice, Notice::SessionResumed { .. })));
     let told = world.openai.added(CALL);
-    assert!(told.iter().filter(|item| item["type"] == "function_call_output").count() <= 1, "{told:?}");
-    assert_eq!(reason(&world), EndReason::CallerHungUp);
+    let outputs: Vec<_> = told.iter().filter(|item| item["type"] == "function_call_output").collect();
+    assert!(outputs.len() == 1 && outputs[0].to_string().contains("10:00"), "{told:?} {:#?}", world.rungs);
+    assert_eq!(said(&world).pop().map(|(_, text)| text).as_deref(), Some("Hay a las diez."));
 }
 
 #[test]
