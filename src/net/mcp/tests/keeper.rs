@@ -207,7 +207,8 @@ async fn a_server_that_nobody_may_use_any_more_is_left_and_not_before() {
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert!(used.keeper.try_join_next().is_none(), "a call may still use it");
     drop(another_user);
-    used.keeper.join_next().await.expect("a keeper").expect("it ends");
+    let ended = tokio::time::timeout(Duration::from_secs(1), used.keeper.join_next()).await;
+    ended.expect("soon").expect("a keeper").expect("no panic");
     assert!(closes.is_closed(), "the session is closed");
 
     // The same while it is away.
@@ -215,6 +216,7 @@ async fn a_server_that_nobody_may_use_any_more_is_left_and_not_before() {
     assert_eq!(away.next().await.1, "refused");
     drop(away.session);
     let before = now();
-    away.keeper.join_next().await.expect("a keeper").expect("it ends");
+    let ended = tokio::time::timeout(Duration::from_secs(1), away.keeper.join_next()).await;
+    ended.expect("soon").expect("a keeper").expect("no panic");
     assert_eq!(now(), before, "it does not wait for the next try");
 }
