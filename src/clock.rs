@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use chrono::{DateTime, FixedOffset, Local};
+use ring::rand::{SecureRandom as _, SystemRandom};
 
 /// Whether the machine's clock can be trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +18,12 @@ pub enum Clock {
     Unsynchronised,
     /// The machine does not say.
     Unknown,
+}
+
+/// 128 bits that nobody can guess; None: the machine has none to give.
+pub fn unpredictable() -> Option<[u8; 16]> {
+    let mut bytes = [0; 16];
+    SystemRandom::new().fill(&mut bytes).ok().map(|()| bytes)
 }
 
 /// Now, on the runtime's clock (which a test may pause).

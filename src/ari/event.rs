@@ -17,6 +17,8 @@ use crate::number::{CallerName, CallerNumber, ChannelName, mask_numbers};
 pub enum Event {
     /// A channel entered the application: a caller's channel or the media channel of a call.
     StasisStart(Channel),
+    /// Asterisk has ended a recording, because it was asked to or the channel is gone. The id is the name of the recording.
+    Recorded(ChannelId),
     /// A channel took the place of another channel in the application and in its bridge, because the other
     /// end of the call was transferred (SIP REFER). A [`Self::StasisEnd`] for the old channel follows.
     Replaced {
@@ -172,6 +174,7 @@ pub fn parse(text: &str) -> Result<Event, Malformed> {
         "ChannelDtmfReceived" => dtmf(text)?,
         "ChannelHold" => Event::Hold(channel(text)?.id),
         "ChannelUnhold" => Event::Unhold(channel(text)?.id),
+        "RecordingFinished" | "RecordingFailed" => recorded(text)?,
         "ApplicationReplaced" => Event::ApplicationReplaced,
         _ => Event::Other(cut(kind.kind)),
     };
@@ -335,6 +338,20 @@ fn hangup_requested(text: &str) -> Result<Event, Malformed> {
     } else {
         Event::HangupRequested(id)
     })
+}
+
+fn recorded(text: &str) -> Result<Event, Malformed> {
+    #[derive(Deserialize)]
+    struct WithRecording {
+        recording: WireRecording,
+    }
+    #[derive(Deserialize)]
+    struct WireRecording {
+        #[serde(deserialize_with = "id")]
+        name: String,
+    }
+    let event: WithRecording = serde_json::from_str(text).map_err(Malformed::from)?;
+    Ok(Event::Recorded(ChannelId::from(&*event.recording.name)))
 }
 
 fn dtmf(text: &str) -> Result<Event, Malformed> {

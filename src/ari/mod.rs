@@ -19,6 +19,22 @@ use crate::number::mask_numbers;
 pub const OUR_PREFIX: &str = "oic-";
 const MEDIA: &str = "oic-media-";
 const BRIDGE: &str = "oic-bridge-";
+const SAID: &str = "oic-said-";
+const HEARD: &str = "oic-heard-";
+
+/// A direction of the sound of a caller's channel, of which a snoop channel gets a copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Voice {
+    /// What the caller says.
+    Said,
+    /// What the caller hears.
+    Heard,
+}
+
+impl Voice {
+    /// Both directions.
+    pub const BOTH: [Self; 2] = [Self::Said, Self::Heard];
+}
 
 /// The unique id of a channel, assigned by Asterisk (`1795180048.12`) or chosen by the program.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -96,7 +112,7 @@ impl fmt::Debug for Place {
 }
 
 impl ChannelId {
-    /// The id of the ExternalMedia channel that carries this caller's audio.
+    /// The id of the channel to which this caller's channel is joined: the ExternalMedia channel, or the call to OpenAI.
     #[must_use]
     pub fn media(&self) -> Self {
         Self(format!("{MEDIA}{}", self.0).into())
@@ -107,9 +123,32 @@ impl ChannelId {
         BridgeId(format!("{BRIDGE}{}", self.0).into())
     }
 
+    /// The id of the snoop channel that gets a copy of this caller's sound, and the name of the recording that Asterisk makes of it.
+    #[must_use]
+    pub fn snoop(&self, voice: Voice) -> Self {
+        let prefix = match voice {
+            Voice::Said => SAID,
+            Voice::Heard => HEARD,
+        };
+        Self(format!("{prefix}{}", self.0).into())
+    }
+
+    /// The caller whose sound this snoop channel copies, and in which direction. None: this is not a snoop channel of the program.
+    #[must_use]
+    pub fn snooped(&self) -> Option<(Self, Voice)> {
+        let of = |prefix, voice| Some((Self::from(self.0.strip_prefix(prefix)?), voice));
+        of(SAID, Voice::Said).or_else(|| of(HEARD, Voice::Heard))
+    }
+
     /// The caller whose audio this channel carries. None: this is not a media channel of the program.
     pub fn caller(&self) -> Option<Self> {
         self.0.strip_prefix(MEDIA).map(Self::from)
+    }
+
+    /// The caller to whose call this channel of the program belongs. None: this is not a channel of the program.
+    #[must_use]
+    pub fn owner(&self) -> Option<Self> {
+        self.caller().or_else(|| Some(self.snooped()?.0))
     }
 
     /// The id as text.
@@ -164,6 +203,11 @@ mod tests {
         assert_eq!(caller.media().caller(), Some(caller.clone()));
         assert_eq!(caller.bridge().caller(), Some(caller.clone()));
         assert_eq!(caller.caller(), None);
+        for voice in Voice::BOTH {
+            assert_eq!(caller.snoop(voice).snooped(), Some((caller.clone(), voice)));
+            assert!(caller.snoop(voice).as_str().starts_with(OUR_PREFIX));
+            assert_eq!((caller.snoop(voice).caller(), caller.media().snooped()), (None, None));
+        }
         assert!(
             caller.media().as_str().starts_with(OUR_PREFIX)
                 && caller.bridge().as_str().starts_with(OUR_PREFIX)

@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
+use subtle::ConstantTimeEq as _;
 
-use super::{BridgeId, ChannelId, Place};
+use super::{BridgeId, ChannelId, Place, Voice};
 use crate::number::mask_numbers;
 
 /// One ARI request.
@@ -26,6 +27,34 @@ pub enum Request {
         /// The address to which Asterisk sends the caller's audio: the RTP socket of the call.
         host: SocketAddr,
     },
+    /// Calls an address. The new channel enters the application when the call is answered.
+    Dial {
+        /// The Stasis application that the channel enters.
+        app: String,
+        /// The id of the new channel.
+        channel: ChannelId,
+        /// What is called: `PJSIP/{user}@{endpoint}`.
+        endpoint: String,
+        /// A header that the INVITE gets: its name and its value.
+        header: (&'static str, Nonce),
+        /// After so many seconds without an answer Asterisk gives up.
+        seconds: u32,
+    },
+    /// Makes a snoop channel, which gets a copy of one direction of the sound of a caller's channel and enters the application.
+    Snoop {
+        /// The Stasis application that the snoop channel enters.
+        app: String,
+        /// The channel whose sound is copied.
+        channel: ChannelId,
+        /// The id of the new channel.
+        snoop: ChannelId,
+        /// The direction.
+        voice: Voice,
+    },
+    /// Records the sound of a channel as µ-law in a file of Asterisk's, which has the channel's name.
+    RecordChannel(ChannelId),
+    /// Deletes the recording that has the name of this channel.
+    DeleteRecording(ChannelId),
     /// Joins two channels in a bridge. Asterisk answers 422 until both channels are in the application.
     AddChannels {
         /// The bridge that the channels join.
@@ -77,6 +106,39 @@ pub enum Request {
     Modules,
 }
 
+/// The header of the INVITE that holds a [`Nonce`].
+pub const NONCE_HEADER: &str = "X-Call-Nonce";
+
+/// A value that proves by being known that a call is ours. `Debug` does not show it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Nonce(Box<str>);
+
+impl Nonce {
+    /// Whether both are the same. The comparison takes the same time for all values of one length.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        self.0.as_bytes().ct_eq(other.0.as_bytes()).into()
+    }
+
+    /// The value as text.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for Nonce {
+    fn from(text: &str) -> Self {
+        Self(text.into())
+    }
+}
+
+impl fmt::Debug for Nonce {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Nonce")
+    }
+}
+
 /// The HTTP method of a [`Request`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
@@ -126,7 +188,10 @@ impl Request {
             (_, Reply::Done(_)) => true,
             (_, Reply::Lost(_)) => false,
             (Self::Continue { .. }, Reply::Refused { status, .. }) => matches!(*status, 404 | 409),
-            (Self::Hangup(_) | Self::DeleteBridge(_), Reply::Refused { status, .. }) => *status == 404,
+            (
+                Self::Hangup(_) | Self::DeleteBridge(_) | Self::DeleteRecording(_),
+                Reply::Refused { status, .. },
+            ) => *status == 404,
             (_, Reply::Refused { status, .. }) => *status < 500,
         }
     }
@@ -141,7 +206,14 @@ impl Request {
     /// object whose id exists (409; Asterisk 22: 500), and that refusal does not tell whether the first
     /// request succeeded.
     pub const fn may_be_repeated(&self) -> bool {
-        !matches!(self, Self::CreateBridge { .. } | Self::ExternalMedia { .. })
+        !matches!(
+            self,
+            Self::CreateBridge { .. }
+                | Self::ExternalMedia { .. }
+                | Self::Dial { .. }
+                | Self::Snoop { .. }
+                | Self::RecordChannel(_)
+        )
     }
 
     /// Whether the request creates, changes or removes a channel.
@@ -159,12 +231,15 @@ impl Request {
         match self {
             Self::CreateBridge { .. }
             | Self::ExternalMedia { .. }
+            | Self::Dial { .. }
+            | Self::Snoop { .. }
+            | Self::RecordChannel(_)
             | Self::AddChannels { .. }
             | Self::Ring(_)
             | Self::Answer(_)
             | Self::SetVariable { .. }
             | Self::Continue { .. } => Method::Post,
-            Self::Hangup(_) | Self::DeleteBridge(_) => Method::Delete,
+            Self::Hangup(_) | Self::DeleteBridge(_) | Self::DeleteRecording(_) => Method::Delete,
             Self::Application(_)
             | Self::Bridges
             | Self::Channel(_)
@@ -172,6 +247,13 @@ impl Request {
             | Self::Info
             | Self::Modules => Method::Get,
         }
+    }
+
+    /// The body, as JSON. None: everything is in the path and the query.
+    pub fn body(&self) -> Option<String> {
+        let Self::Dial { header: (name, value), .. } = self else { return None };
+        let name = format!("PJSIP_HEADER(add,{name})");
+        Some(serde_json::json!({"variables": {name: value.expose()}}).to_string())
     }
 
     /// The method and the path, for example `POST /channels/1.2/continue`. The query is left out, because it
@@ -202,6 +284,35 @@ impl Request {
                     ("format", "ulaw"),
                 ],
             ),
+            Self::Dial { app, channel, endpoint, seconds, .. } => path(
+                &["channels"],
+                &[
+                    ("endpoint", endpoint),
+                    ("app", app),
+                    ("channelId", channel.as_str()),
+                    ("callerId", CALLER_ID),
+                    ("timeout", &seconds.to_string()),
+                ],
+            ),
+            Self::Snoop { app, channel, snoop, voice } => path(
+                &["channels", channel.as_str(), "snoop"],
+                &[
+                    ("app", app),
+                    ("snoopId", snoop.as_str()),
+                    (
+                        "spy",
+                        match voice {
+                            Voice::Said => "in",
+                            Voice::Heard => "out",
+                        },
+                    ),
+                ],
+            ),
+            Self::RecordChannel(channel) => path(
+                &["channels", channel.as_str(), "record"],
+                &[("name", channel.as_str()), ("format", "ulaw"), ("ifExists", "overwrite")],
+            ),
+            Self::DeleteRecording(channel) => path(&["recordings", "stored", channel.as_str()], &[]),
             Self::AddChannels { bridge, channels: [one, other] } => {
                 path(&["bridges", bridge.as_str(), "addChannel"], &[("channel", &format!("{one},{other}"))])
             }
@@ -233,6 +344,10 @@ impl Request {
     }
 }
 
+/// Who calls OpenAI, as OpenAI sees it. The caller's number is none of OpenAI's business; a call without any number is taken for an
+/// anonymous one, and some of those have been refused.
+const CALLER_ID: &str = "pbx";
+
 /// All but unreserved characters (RFC 3986 §2.3).
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
@@ -248,6 +363,12 @@ fn path(segments: &[&str], query: &[(&str, &str)]) -> String {
         path.extend([encoded(name), "=".to_owned(), encoded(value)]);
     }
     path
+}
+
+/// The path and the query of the sound of a recording that has the name of this channel, below `/ari`.
+#[must_use]
+pub fn recording_path(channel: &ChannelId) -> String {
+    path(&["recordings", "stored", channel.as_str(), "file"], &[])
 }
 
 /// The address at which Asterisk receives the RTP of an ExternalMedia channel, from the reply to the creation
@@ -335,6 +456,51 @@ mod tests {
         let expected = "/channels/1.2/variable?variable=DIALPLAN_EXISTS%28from-internal%2C%2A97%2C2%29";
         assert_eq!(asked.path(), expected);
         assert!(exists(r#"{"value":"1"}"#) && !exists(r#"{"value":"0"}"#) && !exists(""));
+    }
+
+    #[test]
+    fn openai_is_called_with_a_header_of_which_the_log_knows_nothing() {
+        let request = Request::Dial {
+            app: "openai-app".into(),
+            channel: ChannelId::from("1.2").media(),
+            endpoint: "PJSIP/proj_1@openai".into(),
+            header: ("X-Call-Nonce", "b3f1".into()),
+            seconds: 8,
+        };
+        let expected = "/channels?endpoint=PJSIP%2Fproj_1%40openai&app=openai-app&channelId=oic-media-1.2&callerId=pbx&timeout=8";
+        assert_eq!(request.path(), expected);
+        assert_eq!(
+            request.body().as_deref(),
+            Some(r#"{"variables":{"PJSIP_HEADER(add,X-Call-Nonce)":"b3f1"}}"#)
+        );
+        assert_eq!(request.name(), "POST /channels");
+        assert!(!format!("{request:?}").contains("b3f1"), "{request:?}");
+    }
+
+    #[test]
+    fn the_sound_of_a_caller_is_copied_and_recorded() {
+        let caller = ChannelId::from("1.2");
+        let snoop = |voice| Request::Snoop {
+            app: "openai-app".into(),
+            channel: caller.clone(),
+            snoop: caller.snoop(voice),
+            voice,
+        };
+        assert_eq!(
+            snoop(Voice::Said).path(),
+            "/channels/1.2/snoop?app=openai-app&snoopId=oic-said-1.2&spy=in"
+        );
+        assert_eq!(
+            snoop(Voice::Heard).path(),
+            "/channels/1.2/snoop?app=openai-app&snoopId=oic-heard-1.2&spy=out"
+        );
+        let record = Request::RecordChannel(caller.snoop(Voice::Said));
+        assert_eq!(
+            record.path(),
+            "/channels/oic-said-1.2/record?name=oic-said-1.2&format=ulaw&ifExists=overwrite"
+        );
+        let delete = Request::DeleteRecording(caller.snoop(Voice::Said));
+        assert_eq!(delete.name(), "DELETE /recordings/stored/oic-said-1.2");
     }
 
     #[test]

@@ -45,6 +45,7 @@ fn settings() -> Settings {
         destinations: Vec::new(),
         trust: Trust::Learn,
         media_networks: None,
+        dial: None,
     }
 }
 

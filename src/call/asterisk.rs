@@ -29,12 +29,22 @@ impl Call {
                 let progress = legs.media_left();
                 self.progress(progress);
             }
+            LegEvent::SnoopEntered(voice) => {
+                if let Some(dialled) = self.leg.dialled() {
+                    dialled.snoops.entered(voice, &mut self.outputs);
+                }
+            }
+            LegEvent::Recorded(voice) => {
+                if let Some(dialled) = self.leg.dialled() {
+                    dialled.snoops.recorded(self.now, voice, &mut self.outputs);
+                }
+            }
             LegEvent::TakenOver => {
-                legs.let_go();
+                self.let_go();
                 self.end(EndReason::TakenOver);
             }
             LegEvent::AsteriskLost => {
-                legs.let_go();
+                self.let_go();
                 self.end(EndReason::AsteriskLost);
             }
             LegEvent::Key(key) => self.key(key),
@@ -46,6 +56,16 @@ impl Call {
                 };
                 self.note(EventKind::Hold, detail.to_owned());
             }
+        }
+    }
+
+    /// What the call has in Asterisk is not there any more, or not ours.
+    fn let_go(&mut self) {
+        if let Some(legs) = self.leg.asterisk() {
+            legs.let_go();
+        }
+        if let Some(dialled) = self.leg.dialled() {
+            dialled.snoops.let_go();
         }
     }
 
@@ -71,6 +91,9 @@ impl Call {
         {
             self.place_known(place, reply);
         }
+        if self.snoop_replied(request, reply) {
+            return;
+        }
         let Some(legs) = self.leg.asterisk() else { return };
         let progress = legs.replied(self.now, request, reply, &mut self.outputs);
         self.progress(progress);
@@ -79,9 +102,18 @@ impl Call {
 
     /// Repeats what Asterisk has not done, and ends a call of which it has not made what was asked for.
     pub(super) fn advance_leg(&mut self) {
-        let Some(legs) = self.leg.asterisk() else { return self.advance_openai() };
+        if self.leg.openai().is_some() {
+            self.advance_openai();
+        }
+        if let Some(dialled) = self.leg.dialled() {
+            dialled.snoops.advance(self.now, &mut self.outputs);
+        }
+        let Some(legs) = self.leg.asterisk() else { return };
         legs.advance(self.now, &mut self.outputs);
         if legs.is_overdue(self.now) {
+            if self.leg.openai().is_some() {
+                return self.dialled_in_vain();
+            }
             let seconds = SETUP_PATIENCE.as_secs();
             self.outputs.push(Output::Notice(Notice::SetupLate { seconds }));
             self.end(EndReason::SetupFailed);
@@ -106,7 +138,11 @@ impl Call {
                 self.note(EventKind::MediaStarted, String::new());
                 self.playout.start(self.now);
             }
-            Progress::Joined => self.begin_talking(),
+            Progress::Joined => {
+                self.begin_talking();
+                self.joined_to_openai();
+            }
+            Progress::NotAnswered => self.not_answered(),
             Progress::Failed(reason) => self.end(reason),
         }
     }

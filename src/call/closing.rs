@@ -149,7 +149,7 @@ impl Call {
         self.stop_playing();
         self.session.close();
         self.leaving = None;
-        self.leg.undo(reason, exit, &mut self.outputs);
+        self.leg.release(self.now, reason, exit, &mut self.outputs);
         if let Some(tape) = self.tape.take() {
             tape.finish(&mut |entry| self.outputs.push(Output::Record(entry)));
         }
@@ -203,6 +203,7 @@ impl Call {
         if let Phase::Closing(closing) = &mut self.phase {
             closing.needs = Needs::Nothing;
             self.outputs.push(Output::CloseSession);
+            self.leg.hang_up_on_openai(closing.reason, &mut self.outputs);
         }
     }
 
@@ -220,9 +221,12 @@ impl Call {
     pub(super) fn advance_closing(&mut self) {
         let Phase::Closing(Closing { reason, until, stops_at, needs, .. }) = self.phase else { return };
         let is_undone = self.leg.is_undone() && needs == Needs::Nothing;
-        let is_given_up = until <= self.now && !self.leg.holds_caller();
+        let is_given_up = until <= self.now && !self.leg.is_awaited();
         let is_stopped = stops_at.is_some_and(|at| at <= self.now);
         if is_undone || is_given_up || is_stopped {
+            if let Some(dialled) = self.leg.dialled().filter(|dialled| dialled.snoops.are_awaited()) {
+                dialled.snoops.leave(&mut self.outputs);
+            }
             self.over(reason);
         }
     }

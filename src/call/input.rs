@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use super::tools::{self, Destination};
 use crate::ari::request::{Reply, Request};
-use crate::ari::{ChannelId, Place};
+use crate::ari::{ChannelId, Place, Voice};
 use crate::number::CallerNumber;
 use crate::operator::LinkFault;
 use crate::realtime::calls;
@@ -48,6 +48,10 @@ pub enum Input<'a> {
         /// How it ended.
         reply: &'a calls::request::Reply,
     },
+    /// OpenAI tells of the call to it that we have asked Asterisk to make.
+    Offered(&'a calls::CallId),
+    /// The recordings that Asterisk has made were fetched, or could not be.
+    SoundsFetched(Fetched),
     /// The session's WebSocket stands.
     SessionOpened,
     /// The model's server says something.
@@ -91,6 +95,10 @@ pub enum LegEvent {
     MediaEntered,
     /// Our media channel is gone.
     MediaLeft,
+    /// The snoop channel that copies this voice is in the application.
+    SnoopEntered(Voice),
+    /// The recording of this voice has ended.
+    Recorded(Voice),
     /// Another program has taken the caller from us.
     TakenOver,
     /// Asterisk is being stopped, or was, and everything in it is gone.
@@ -99,6 +107,15 @@ pub enum LegEvent {
     Key(char),
     /// The caller put us on hold, or took us back.
     Hold(Hold),
+}
+
+/// What became of the recordings in Asterisk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fetched {
+    /// All of their sound is in ours.
+    Whole,
+    /// Something of it is missing.
+    InPart,
 }
 
 /// Whether the caller holds the call.

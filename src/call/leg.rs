@@ -1,5 +1,5 @@
-//! Where the caller is: in a channel of Asterisk, which hands us the sound, or at OpenAI, which has answered the call by SIP and
-//! carries the sound itself. What a call asks of both is asked here.
+//! Where the caller is, and who carries the sound: a channel of Asterisk whose sound we carry, a call that OpenAI has answered by
+//! SIP, or a channel of Asterisk that is joined to a call to OpenAI. What a call asks of all three is asked here.
 
 use std::time::Instant;
 
@@ -7,6 +7,7 @@ use super::Output;
 use super::caller::Exit;
 use super::legs::Legs;
 use super::openai_leg::OpenAiLeg;
+use super::snoops::Snoops;
 use crate::end_reason::EndReason;
 
 /// The caller's side of a call.
@@ -16,22 +17,37 @@ pub(super) enum Leg {
     Asterisk(Box<Legs>),
     /// A call that OpenAI answers.
     OpenAi(Box<OpenAiLeg>),
+    /// The caller's channel in Asterisk, joined to a call to OpenAI that we have asked Asterisk to make.
+    Dialled(Box<Dialled>),
+}
+
+/// A caller in Asterisk who is joined to a call to OpenAI.
+#[derive(Debug)]
+pub(super) struct Dialled {
+    /// The caller's channel, the channel to OpenAI and their bridge.
+    pub(super) legs: Legs,
+    /// The same call as OpenAI sees it.
+    pub(super) openai: OpenAiLeg,
+    /// The recording.
+    pub(super) snoops: Snoops,
 }
 
 impl Leg {
-    /// What exists in Asterisk; None: the call is at OpenAI.
+    /// What exists in Asterisk; None: the caller is at OpenAI.
     pub(super) fn asterisk(&mut self) -> Option<&mut Legs> {
         match self {
             Self::Asterisk(legs) => Some(legs),
             Self::OpenAi(_) => None,
+            Self::Dialled(dialled) => Some(&mut dialled.legs),
         }
     }
 
-    /// The call at OpenAI; None: it is in Asterisk.
+    /// The call at OpenAI; None: we carry the sound.
     pub(super) fn openai(&self) -> Option<&OpenAiLeg> {
         match self {
             Self::Asterisk(_) => None,
             Self::OpenAi(leg) => Some(leg),
+            Self::Dialled(dialled) => Some(&dialled.openai),
         }
     }
 
@@ -40,6 +56,15 @@ impl Leg {
         match self {
             Self::Asterisk(_) => None,
             Self::OpenAi(leg) => Some(leg),
+            Self::Dialled(dialled) => Some(&mut dialled.openai),
+        }
+    }
+
+    /// A call to OpenAI that we have asked Asterisk to make.
+    pub(super) fn dialled(&mut self) -> Option<&mut Dialled> {
+        match self {
+            Self::Asterisk(_) | Self::OpenAi(_) => None,
+            Self::Dialled(dialled) => Some(dialled),
         }
     }
 
@@ -47,13 +72,14 @@ impl Leg {
     pub(super) fn id(&self) -> &str {
         match self {
             Self::Asterisk(legs) => legs.caller_id().as_str(),
-            Self::OpenAi(leg) => leg.call().as_str(),
+            Self::OpenAi(leg) => leg.call().map_or("", |call| call.as_str()),
+            Self::Dialled(dialled) => dialled.legs.caller_id().as_str(),
         }
     }
 
     /// Takes the call if it still rings.
     pub(super) fn answer(&mut self, out: &mut Vec<Output>) {
-        if let Self::Asterisk(legs) = self {
+        if let Some(legs) = self.asterisk() {
             legs.answer(out);
         }
     }
@@ -63,14 +89,20 @@ impl Leg {
         match self {
             Self::Asterisk(legs) => legs.is_joined(),
             Self::OpenAi(leg) => leg.was_ours(),
+            Self::Dialled(dialled) => dialled.legs.is_joined(),
         }
     }
 
-    /// Whether the caller is there for all we know, so that the end of the call waits for them.
-    pub(super) fn holds_caller(&self) -> bool {
+    /// Whether the end of the call waits for something, however long it takes: the caller who is there for all we know, or the
+    /// recording.
+    pub(super) fn is_awaited(&self) -> bool {
         match self {
             Self::Asterisk(legs) => legs.holds_caller(),
             Self::OpenAi(leg) => !leg.is_gone(),
+            Self::Dialled(dialled) => {
+                let Dialled { legs, openai, snoops } = &**dialled;
+                legs.holds_caller() || !openai.is_gone() || snoops.are_awaited()
+            }
         }
     }
 
@@ -84,14 +116,33 @@ impl Leg {
         match self {
             Self::Asterisk(legs) => legs.deadline(),
             Self::OpenAi(leg) => leg.deadline(),
+            Self::Dialled(dialled) => {
+                let Dialled { legs, openai, snoops } = &**dialled;
+                [legs.deadline(), openai.deadline(), snoops.deadline()].into_iter().flatten().min()
+            }
         }
     }
 
     /// The call is over: lets the caller go in this way.
-    pub(super) fn undo(&mut self, reason: EndReason, exit: Exit, out: &mut Vec<Output>) {
+    pub(super) fn release(&mut self, now: Instant, reason: EndReason, exit: Exit, out: &mut Vec<Output>) {
         match self {
-            Self::Asterisk(legs) => legs.undo(reason, exit, out),
+            Self::Asterisk(legs) => {
+                legs.release(reason, exit, out);
+                legs.undo(out);
+            }
             Self::OpenAi(leg) => leg.undo(reason, &exit, out),
+            Self::Dialled(dialled) => {
+                dialled.legs.release(reason, exit, out);
+                dialled.snoops.finish(now, out);
+            }
+        }
+    }
+
+    /// The session is not needed any more: ends the call to OpenAI that carries it.
+    pub(super) fn hang_up_on_openai(&mut self, reason: EndReason, out: &mut Vec<Output>) {
+        if let Self::Dialled(dialled) = self {
+            dialled.openai.undo(reason, &Exit::HangUp, out);
+            dialled.legs.undo(out);
         }
     }
 
@@ -100,6 +151,10 @@ impl Leg {
         match self {
             Self::Asterisk(legs) => legs.is_undone(),
             Self::OpenAi(leg) => leg.is_gone(),
+            Self::Dialled(dialled) => {
+                let Dialled { legs, openai, snoops } = &**dialled;
+                legs.is_undone() && openai.is_gone() && snoops.are_undone()
+            }
         }
     }
 }

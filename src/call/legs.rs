@@ -3,6 +3,7 @@
 //! ```text
 //!   caller ── bridge ── media channel ══ RTP ══ our socket
 //! ```
+//! The media channel is an ExternalMedia channel, or the call to OpenAI where OpenAI carries the sound (`Other`).
 //! Bridge and media channel (`Thing`) are asked for together, and joined (`Join`) once both stand and the media channel has
 //! entered the application by itself (Asterisk refuses it earlier):
 //!
@@ -21,60 +22,14 @@ use super::attempt::Attempt;
 pub use super::caller::END_REASON_VARIABLE;
 use super::caller::{Caller, Exit};
 use super::replies::{Progress, RETRY_AFTER, complaint, failure};
-use crate::ari::request::{Reply, Request, media_address};
+use super::thing::Thing;
+use crate::ari::request::{NONCE_HEADER, Nonce, Reply, Request, media_address};
 use crate::ari::{BridgeId, ChannelId, Place};
 use crate::end_reason::EndReason;
 use crate::operator::{Detail, Notice};
 
 /// How long bridge and media channel may take. Asterisk needs milliseconds (16: 220); longer is dead air.
 pub(super) const SETUP_PATIENCE: Duration = Duration::from_secs(8);
-
-/// Something of ours in Asterisk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Thing {
-    /// Not asked for.
-    Absent,
-    /// Asked for; the answer is not in.
-    Requested,
-    /// There (or possibly there: the answer was lost).
-    Present,
-    /// Being deleted.
-    Leaving(Attempt),
-    /// Deleted, or destroyed by Asterisk.
-    Gone,
-}
-
-impl Thing {
-    fn deadline(self) -> Option<Instant> {
-        match self {
-            Self::Leaving(attempt) => attempt.deadline(),
-            Self::Absent | Self::Requested | Self::Present | Self::Gone => None,
-        }
-    }
-
-    /// Asterisk answered the request that creates it, or did not: then it may have been carried out all the same.
-    fn created(&mut self, reply: &Reply) {
-        if *self == Self::Requested {
-            *self = match reply {
-                Reply::Done(_) | Reply::Lost(_) => Self::Present,
-                Reply::Refused { .. } => Self::Absent,
-            };
-        }
-    }
-
-    /// Asterisk answered the request that deletes it, or did not.
-    fn deleted(&mut self, now: Instant, reply: &Reply) {
-        *self = match reply {
-            _ if *self == Self::Gone => Self::Gone,
-            Reply::Done(_) | Reply::Refused { status: 404, .. } => Self::Gone,
-            Reply::Refused { .. } | Reply::Lost(_) => Self::Leaving(Attempt::RetryAt(now + RETRY_AFTER)),
-        };
-    }
-
-    fn is_gone(self) -> bool {
-        matches!(self, Self::Absent | Self::Gone)
-    }
-}
 
 /// Whether caller and media channel hear each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,8 +49,28 @@ enum Join {
 enum Aim {
     /// The call is set up and kept.
     SetUp,
+    /// The caller is let go; bridge and media channel are still needed.
+    Release,
     /// What was set up is deleted, and so is what is still being created.
     Undo,
+}
+
+/// What the caller is joined to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Other {
+    /// An ExternalMedia channel, which sends the sound to us. The address is that of Asterisk's end, once it is known.
+    Media(Option<SocketAddr>),
+    /// A call to OpenAI.
+    OpenAi(OfSession),
+}
+
+/// Whether the session of a call to OpenAI may be heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum OfSession {
+    /// It does not stand yet.
+    Awaited,
+    /// It has our settings.
+    Stands,
 }
 
 /// The three things of one call in Asterisk.
@@ -108,7 +83,7 @@ pub(super) struct Legs {
     media: Thing,
     bridge: Thing,
     media_entered: bool,
-    media_address: Option<SocketAddr>,
+    other: Other,
     join: Join,
     aim: Aim,
     give_up_at: Instant,
@@ -125,7 +100,7 @@ impl Legs {
             media: Thing::Absent,
             bridge: Thing::Absent,
             media_entered: false,
-            media_address: None,
+            other: Other::Media(None),
             join: Join::NotAsked,
             aim: Aim::SetUp,
             give_up_at: now + SETUP_PATIENCE,
@@ -139,14 +114,24 @@ impl Legs {
 
     /// Asks for everything that can be asked for at once. `host` is our socket.
     pub(super) fn begin(&mut self, host: SocketAddr, out: &mut Vec<Output>) {
+        let (app, channel) = (self.app.clone(), self.media_id.clone());
+        self.begin_with(Request::ExternalMedia { app, channel, host }, out);
+    }
+
+    /// The same where OpenAI is called at this address, with a header that proves that the call is ours.
+    pub(super) fn begin_dialling(&mut self, endpoint: &str, nonce: Nonce, out: &mut Vec<Output>) {
+        self.other = Other::OpenAi(OfSession::Awaited);
+        let (app, channel) = (self.app.clone(), self.media_id.clone());
+        let (endpoint, header) = (endpoint.to_owned(), (NONCE_HEADER, nonce));
+        let seconds = SETUP_PATIENCE.as_secs() as u32;
+        self.begin_with(Request::Dial { app, channel, endpoint, header, seconds }, out);
+    }
+
+    fn begin_with(&mut self, media: Request, out: &mut Vec<Output>) {
         self.bridge = Thing::Requested;
         self.media = Thing::Requested;
         out.push(Output::Ari(Request::CreateBridge { bridge: self.bridge_id.clone() }));
-        out.push(Output::Ari(Request::ExternalMedia {
-            app: self.app.clone(),
-            channel: self.media_id.clone(),
-            host,
-        }));
+        out.push(Output::Ari(media));
         if self.caller.rings() {
             out.push(Output::Ari(Request::Ring(self.caller.id().clone())));
         }
@@ -222,6 +207,14 @@ impl Legs {
         }
     }
 
+    /// The session of the call to OpenAI has our settings: the two may hear each other.
+    pub(super) fn session_stands(&mut self, out: &mut Vec<Output>) {
+        if let Other::OpenAi(session) = &mut self.other {
+            *session = OfSession::Stands;
+            self.join(out);
+        }
+    }
+
     /// Our media channel has entered the application.
     pub(super) fn media_entered(&mut self, out: &mut Vec<Output>) {
         self.media_entered = true;
@@ -240,13 +233,15 @@ impl Legs {
         self.awaits_join() && self.give_up_at <= now
     }
 
-    /// Our media channel is gone, whether we have deleted it or not. Before it has entered the application this can only be
-    /// the one of an earlier daemon's call, which has the same name.
+    /// Our media channel is gone, whether we have deleted it or not. Before an ExternalMedia channel has entered the application
+    /// this can only be the one of an earlier daemon's call, which has the same name.
     pub(super) fn media_left(&mut self) -> Progress {
-        if !self.media_entered {
+        let is_new = !self.media_entered;
+        if is_new && matches!(self.other, Other::Media(_)) {
             return Progress::Nothing;
         }
         match std::mem::replace(&mut self.media, Thing::Gone) {
+            Thing::Requested | Thing::Present if is_new => Progress::NotAnswered,
             Thing::Requested | Thing::Present => Progress::Failed(EndReason::MediaLost),
             Thing::Absent | Thing::Leaving(_) | Thing::Gone => Progress::Nothing,
         }
@@ -269,8 +264,10 @@ impl Legs {
                 self.join(out);
                 progress
             }
-            Aim::Undo => {
-                self.delete(|thing| thing == Thing::Present, out);
+            Aim::Release | Aim::Undo => {
+                if self.aim == Aim::Undo {
+                    self.delete(|thing| thing == Thing::Present, out);
+                }
                 if progress == Progress::CallerGone { progress } else { Progress::Nothing }
             }
         }
@@ -285,6 +282,10 @@ impl Legs {
             Request::ExternalMedia { .. } => {
                 self.media.created(reply);
                 self.media_replied(request, reply, out)
+            }
+            Request::Dial { .. } => {
+                self.media.created(reply);
+                failure(reply)
             }
             Request::AddChannels { channels: [caller, _], .. } if caller == self.caller.id() => {
                 self.join_replied(now, reply)
@@ -312,21 +313,25 @@ impl Legs {
             (_, Reply::Refused { .. }) if about_callers => {
                 out.extend(complaint(request, reply).map(Output::Notice));
             }
-            (Request::CreateBridge { .. } | Request::ExternalMedia { .. }, _) => {
+            (Request::CreateBridge { .. } | Request::ExternalMedia { .. } | Request::Dial { .. }, _) => {
                 out.extend(complaint(request, reply).map(Output::Notice));
             }
             _ => {}
         }
     }
 
-    /// The call is over: lets the caller go in this way, and deletes what is there. What is still being created is deleted when
-    /// the answer to its creation comes.
-    pub(super) fn undo(&mut self, reason: EndReason, exit: Exit, out: &mut Vec<Output>) {
-        self.aim = Aim::Undo;
+    /// The call is over: lets the caller go in this way.
+    pub(super) fn release(&mut self, reason: EndReason, exit: Exit, out: &mut Vec<Output>) {
+        self.aim = Aim::Release;
         if self.awaits_join() {
             self.join = Join::GivenUp;
         }
         self.caller.release(reason, exit, out);
+    }
+
+    /// Deletes what is there. What is still being created is deleted when the answer to its creation comes.
+    pub(super) fn undo(&mut self, out: &mut Vec<Output>) {
+        self.aim = Aim::Undo;
         self.delete(|thing| thing == Thing::Present, out);
     }
 
@@ -349,12 +354,13 @@ impl Legs {
 
     fn media_replied(&mut self, request: &Request, reply: &Reply, out: &mut Vec<Output>) -> Progress {
         let Reply::Done(body) = reply else { return failure(reply) };
-        self.media_address = media_address(body);
-        if self.media_address.is_none() {
+        let address = media_address(body);
+        self.other = Other::Media(address);
+        if address.is_none() {
             let (request, answer) = (request.name(), Detail::of_asterisk(body));
             out.push(Output::Notice(Notice::AnswerUnreadable { request, answer }));
         }
-        self.media_address.map_or(Progress::Failed(EndReason::SetupFailed), Progress::Media)
+        address.map_or(Progress::Failed(EndReason::SetupFailed), Progress::Media)
     }
 
     fn awaits_join(&self) -> bool {
@@ -362,8 +368,9 @@ impl Legs {
     }
 
     fn join(&mut self, out: &mut Vec<Output>) {
+        let is_reached = matches!(self.other, Other::Media(Some(_)) | Other::OpenAi(OfSession::Stands));
         let ready = self.bridge == Thing::Present && self.media == Thing::Present && self.media_entered;
-        if ready && self.media_address.is_some() && self.join == Join::NotAsked && !self.caller.is_gone() {
+        if ready && is_reached && self.join == Join::NotAsked && !self.caller.is_gone() {
             self.join = Join::Asking(Attempt::InFlight);
             out.push(Output::Ari(Request::AddChannels {
                 bridge: self.bridge_id.clone(),
@@ -398,7 +405,8 @@ mod tests {
         let now = Instant::now();
         let (mut legs, mut out) = (Legs::new(now, "app".into(), &"colleague".into(), true), Vec::new());
         legs.begin(SocketAddr::from(([127, 0, 0, 1], 10_000)), &mut out);
-        legs.undo(EndReason::AssistantHungUp, Exit::HangUp, &mut out);
+        legs.release(EndReason::AssistantHungUp, Exit::HangUp, &mut out);
+        legs.undo(&mut out);
         legs.caller_replaced(&"customer".into(), None, &mut out);
         let done = Reply::Done(String::new());
         for request in [Request::Hangup("colleague".into()), Request::Hangup("customer".into())] {

@@ -35,10 +35,11 @@
 //! |---|---|
 //! | `input`, `output`, `seed` | what can happen to a call, what it wants done, what it is born with |
 //! | `closing`, `timers` | its phases and its end; when what is due |
-//! | `legs`, `caller`, `attempt` | what exists in Asterisk, its order and its undoing; the caller's channel; what is tried again |
+//! | `legs`, `thing`, `caller`, `attempt` | what exists in Asterisk, its order and its undoing; one thing of it; the caller's channel; what is tried again |
 //! | `asterisk`, `replies` | what Asterisk tells; what its answers mean |
-//! | `leg` | where the caller is: in Asterisk, or at OpenAI |
+//! | `leg` | where the caller is, in Asterisk or at OpenAI, and who carries the sound |
 //! | `openai_leg`, `sip`, `speeches` | a call that OpenAI answers by SIP: taking it and letting it go; its conversation; what its caller hears |
+//! | `dialled`, `snoops` | a caller in Asterisk who is joined to a call to OpenAI; the recording that Asterisk makes of it |
 //! | `session` | the session: opening, settings, errors |
 //! | `packets`, `source` | the caller's packets; whose they are |
 //! | `uplink`, `to_model`, `ear` | caller → model; our own voice detector |
@@ -68,6 +69,7 @@ mod closing;
 pub mod debrief;
 #[cfg(test)]
 mod diagram_tests;
+mod dialled;
 pub mod ear;
 mod floor;
 pub mod glance;
@@ -93,11 +95,13 @@ mod resume;
 mod seed;
 mod session;
 mod sip;
+pub mod snoops;
 pub mod source;
 mod speeches;
 mod spending;
 mod stopwatch;
 pub mod tape;
+mod thing;
 mod timers;
 pub mod to_model;
 pub mod tools;
@@ -116,7 +120,7 @@ pub use closing::CLOSING_PATIENCE;
 use closing::Phase;
 use floor::Floor;
 use glance::Shown;
-pub use input::{Hold, Input, LegEvent, SessionEnd, Wish};
+pub use input::{Fetched, Hold, Input, LegEvent, SessionEnd, Wish};
 use keys::Keys;
 use knowledge::Knowledge;
 pub use knowledge::Known;
@@ -133,8 +137,9 @@ pub use report::{Counters, Report, SessionFault, SessionFaults};
 use responses::Responses;
 use resume::Sessions;
 use seed::{Birth, OwnSockets};
-pub use seed::{Seed, Settings, SipSeed};
+pub use seed::{DialSeed, Seed, Settings, SipSeed};
 use session::Session;
+pub use snoops::Sounds;
 use source::Source;
 use stopwatch::Stopwatch;
 use tape::Tape;
@@ -210,6 +215,7 @@ impl Call {
     }
 
     fn with(now: Instant, settings: Arc<Settings>, leg: Leg, birth: Birth, outputs: Vec<Output>) -> Self {
+        let tape = (settings.keep.audio && leg.openai().is_none()).then(Tape::default);
         Self {
             now,
             born: now,
@@ -219,7 +225,7 @@ impl Call {
             session: Session::opening(now),
             uplink: Uplink::default(),
             to_model: ToModel::new(settings.uplink_frames_per_append),
-            tape: settings.keep.audio.then(Tape::default),
+            tape,
             playout: Playout::new(birth.stream),
             responses: Responses::default(),
             owed: Owed::new(now),
@@ -292,6 +298,8 @@ impl Call {
             }
             Input::Ari { request, reply } => self.replied(request, reply),
             Input::Sip { request, reply } => self.sip_replied(request, reply),
+            Input::Offered(call) => self.offered(call),
+            Input::SoundsFetched(fetched) => self.sounds_fetched(fetched),
             Input::SessionOpened => self.session_opened(),
             Input::Session(event) => self.session(event),
             Input::Unreadable(malformed) => self.unreadable(malformed),

@@ -1,12 +1,15 @@
 //! A call that OpenAI answers by SIP, from our side: it is accepted, and in the end let go, until OpenAI has done it.
 //!
 //! ```text
+//!   Dialled ── the webhook names the call ──┐
+//!                                           ▼
 //!   Accepting ──200──► Ours ──► Referring ── not carried out ──► Ours
 //!       │  └─ no answer, 5xx ──► Doubtful ── session.updated ──► Ours
 //!       │                          └───────────┴── undo() ──► HangingUp ──► Gone
 //!       ├─ 404, several times; 409 ──► Gone
 //!       └─ refused ──► Refused ── undo() ──► Rejecting ──► Gone
 //! ```
+//! Dialled is the beginning of a call to OpenAI that we have asked Asterisk to make; one that a trunk makes begins with Accepting.
 //! A session without an owner costs money until OpenAI ends it after an hour. So a call that is ours, or may be, is hung up until
 //! OpenAI says that it is over. A call of another program (409) is left alone.
 
@@ -45,6 +48,8 @@ const BEAT: Duration = Duration::from_millis(250);
 /// How the call stands at OpenAI.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum State {
+    /// Asterisk calls OpenAI, which has not told us of the call yet.
+    Dialled,
     /// It is being accepted.
     Accepting(Attempt),
     /// It was accepted, or was not: no answer came, or one that does not tell.
@@ -96,7 +101,8 @@ pub(super) enum News {
 /// The call at OpenAI.
 #[derive(Debug)]
 pub(super) struct OpenAiLeg {
-    call: CallId,
+    /// Its id, once it is known.
+    call: Option<CallId>,
     state: State,
     aim: Aim,
     /// Whether it has been ours.
@@ -119,12 +125,21 @@ pub(super) struct OpenAiLeg {
 impl OpenAiLeg {
     /// A call that is being accepted. `refer_host` is the host of the extensions to which callers are sent.
     pub(super) fn new(now: Instant, call: CallId, refer_host: Option<Arc<str>>) -> Self {
+        Self { call: Some(call), refer_host, ..Self::in_state(now, State::Accepting(Attempt::InFlight)) }
+    }
+
+    /// A call that Asterisk makes to OpenAI. Its caller is in Asterisk and cannot be referred.
+    pub(super) fn dialled(now: Instant) -> Self {
+        Self::in_state(now, State::Dialled)
+    }
+
+    fn in_state(now: Instant, state: State) -> Self {
         Self {
-            call,
-            state: State::Accepting(Attempt::InFlight),
+            call: None,
+            state,
             aim: Aim::Keep,
             was_ours: false,
-            refer_host,
+            refer_host: None,
             referred_to: None,
             vad: VadFields::Sent,
             unknown: 0,
@@ -136,9 +151,27 @@ impl OpenAiLeg {
         }
     }
 
-    /// Its id.
-    pub(super) fn call(&self) -> &CallId {
-        &self.call
+    /// Its id, once it is known.
+    pub(super) fn call(&self) -> Option<&CallId> {
+        self.call.as_ref()
+    }
+
+    /// OpenAI tells of the call that Asterisk has made. Returns whether it was waited for; one that is not is refused.
+    pub(super) fn offered(&mut self, call: CallId, out: &mut Vec<Output>) -> bool {
+        let is_waited_for = self.state == State::Dialled;
+        if is_waited_for {
+            self.call = Some(call);
+            self.state = State::Accepting(Attempt::InFlight);
+        } else {
+            let status = SipStatus::ServiceUnavailable;
+            out.push(Output::Sip(Request::Reject { call, status }));
+        }
+        is_waited_for
+    }
+
+    /// Whether OpenAI has not told of the call yet.
+    pub(super) fn is_unheard_of(&self) -> bool {
+        self.state == State::Dialled
     }
 
     /// Whether the fields of the turn detection are sent when it is accepted.
@@ -171,7 +204,12 @@ impl OpenAiLeg {
         let due = match &self.state {
             State::Accepting(attempt) | State::HangingUp(attempt) => attempt.deadline(),
             State::Referring { until } => *until,
-            State::Doubtful | State::Ours | State::Refused | State::Rejecting | State::Gone => None,
+            State::Dialled
+            | State::Doubtful
+            | State::Ours
+            | State::Refused
+            | State::Rejecting
+            | State::Gone => None,
         };
         let beat = (self.aim == Aim::Keep).then_some(self.beat);
         [due, beat, (self.aim == Aim::End && !self.is_gone()).then_some(self.over_at)]
@@ -298,7 +336,7 @@ impl OpenAiLeg {
     pub(super) fn refer(&mut self, target: Target, place: &Place, out: &mut Vec<Output>) {
         self.referred_to = Some(place.clone());
         self.state = State::Referring { until: None };
-        out.push(Output::Sip(Request::Refer { call: self.call.clone(), target }));
+        self.ask(|call| Request::Refer { call, target }, out);
     }
 
     fn not_referred(&mut self, fault: Option<LinkFault>, out: &mut Vec<Output>) -> News {
@@ -342,16 +380,23 @@ impl OpenAiLeg {
         match self.state {
             State::Accepting(_) | State::Refused => {
                 self.state = State::Rejecting;
-                let (call, status) = (self.call.clone(), SipStatus::ServiceUnavailable);
-                out.push(Output::Sip(Request::Reject { call, status }));
+                let status = SipStatus::ServiceUnavailable;
+                self.ask(|call| Request::Reject { call, status }, out);
             }
             State::Ours | State::Doubtful | State::Referring { .. } => self.hang_up(out),
+            // OpenAI has nothing yet that would have to end: Asterisk gives the call up.
+            State::Dialled => self.state = State::Gone,
             State::Rejecting | State::HangingUp(_) | State::Gone => {}
         }
     }
 
+    /// Asks OpenAI something about the call.
+    fn ask(&self, request: impl FnOnce(CallId) -> Request, out: &mut Vec<Output>) {
+        out.extend(self.call.clone().map(|call| Output::Sip(request(call))));
+    }
+
     fn hang_up(&mut self, out: &mut Vec<Output>) {
         self.state = State::HangingUp(Attempt::InFlight);
-        out.push(Output::Sip(Request::HangUp(self.call.clone())));
+        self.ask(Request::HangUp, out);
     }
 }

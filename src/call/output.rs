@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use super::record::Entry;
+use super::snoops::Sounds;
 use super::tools::{Job, JobNumber};
 use crate::ari::request::Request;
 use crate::end_reason::EndReason;
@@ -57,6 +58,8 @@ pub enum Output {
     Ari(Request),
     /// Make this request about a call that OpenAI answers; its end comes back as [`Input::Sip`](super::Input::Sip).
     Sip(calls::request::Request),
+    /// Fetch these recordings of Asterisk into ours; their end comes back as [`Input::SoundsFetched`](super::Input::SoundsFetched).
+    FetchSounds(Sounds),
     /// Tell the operator.
     Notice(Notice),
     /// Tell whoever admits callers.

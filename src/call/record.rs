@@ -14,6 +14,7 @@ use crate::ari::ChannelId;
 use crate::end_reason::EndReason;
 use crate::number::CallerNumber;
 use crate::realtime::ItemId;
+use crate::realtime::calls::CallId;
 
 /// What is kept of a call (`RECORD`); decided when it begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,6 +98,8 @@ pub enum Entry {
     Waited(Waited),
     /// The one who talks has this number: they were transferred to us.
     Caller(CallerNumber),
+    /// The call to OpenAI has this id there.
+    OpenAiCall(CallId),
     /// A tool was carried out, or is given up because the call ends.
     Tool(Box<ToolEntry>),
     /// The report on the call, as JSON, with private values masked.

@@ -27,6 +27,8 @@ pub enum Progress {
     Joined,
     /// The caller is gone.
     CallerGone,
+    /// OpenAI has refused the call to it, or hung up before it answered.
+    NotAnswered,
     /// It cannot go on.
     Failed(EndReason),
 }

@@ -11,6 +11,7 @@ use super::limits::Limits;
 use super::record::Keep;
 use super::source::{Trust, contain};
 use super::tools::{Destination, TRANSFER_CALL};
+use crate::ari::request::Nonce;
 use crate::ari::{ChannelId, Place};
 use crate::media::rtp;
 use crate::number::ChannelName;
@@ -57,6 +58,8 @@ pub struct Settings {
     pub destinations: Vec<Destination>,
     /// Whose packets are the caller's.
     pub trust: Trust,
+    /// What Asterisk calls so that OpenAI carries the sound: `PJSIP/{project}@{endpoint}`. None: we carry it.
+    pub dial: Option<Arc<str>>,
     /// Where Asterisk may have the sound sent, and where the caller's sound may come from; None: Asterisk's addresses are not known,
     /// and any will do.
     pub media_networks: Option<Arc<[IpNet]>>,
@@ -75,6 +78,15 @@ impl Settings {
             settings.destinations.clear();
             settings.session.tools.retain(|tool| *tool.name != *TRANSFER_CALL);
         }
+        settings
+    }
+
+    /// The same for a call of a caller in Asterisk whose sound OpenAI carries: Asterisk records the sound and transfers the caller.
+    #[must_use]
+    pub fn dialled(&self) -> Self {
+        let mut settings = self.clone();
+        (settings.apology, settings.form, settings.limits.no_audio) = (None, None, None);
+        settings.session.dialect = Dialect::Ga;
         settings
     }
 
@@ -111,6 +123,32 @@ impl From<SipSeed> for Birth {
         let (stream, sockets) = (rtp::Stream::new(0, 0, 0), OwnSockets::none());
         Self { wall: seed.wall, answered: false, stream, sockets, known: seed.known }
     }
+}
+
+impl From<DialSeed> for Birth {
+    fn from(seed: DialSeed) -> Self {
+        let (stream, sockets) = (rtp::Stream::new(0, 0, 0), OwnSockets::none());
+        Self { wall: seed.wall, answered: seed.answered, stream, sockets, known: seed.known }
+    }
+}
+
+/// What makes a call of a caller in Asterisk, whose sound OpenAI carries, this call.
+#[derive(Debug, Clone)]
+pub struct DialSeed {
+    /// The caller's channel.
+    pub channel: ChannelId,
+    /// Its name, for the operator.
+    pub channel_name: ChannelName,
+    /// Whether the dialplan has answered it.
+    pub answered: bool,
+    /// When it comes in, Unix seconds.
+    pub wall: i64,
+    /// What Asterisk calls: `PJSIP/{project}@{endpoint}`.
+    pub endpoint: Arc<str>,
+    /// What tells that a call at OpenAI is this one.
+    pub nonce: Nonce,
+    /// What is known of the call and its caller.
+    pub known: Known,
 }
 
 /// What makes a call that OpenAI answers this call.

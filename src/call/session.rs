@@ -249,6 +249,7 @@ impl Call {
         self.begin_talking();
         self.outputs.push(Output::Notice(Notice::SessionConfigured));
         self.leg.answer(&mut self.outputs);
+        self.session_of_dialled_stands();
         self.resume();
         let unheard = self.transcript.utterances().is_empty() && !self.floor.has_caller_spoken();
         if self.floor.owes_announcement() {

@@ -55,10 +55,12 @@ impl Call {
         call
     }
 
-    fn accept(&mut self) {
-        let Some(leg) = self.leg.openai() else { return };
+    pub(super) fn accept(&mut self) {
+        let Some((leg, call)) = self.leg.openai().and_then(|leg| Some((leg, leg.call()?.clone()))) else {
+            return;
+        };
         let session = self.settings.session.accept(&self.settings.model, self.may_interrupt(), leg.vad());
-        self.outputs.push(Output::Sip(Request::Accept { call: leg.call().clone(), session }));
+        self.outputs.push(Output::Sip(Request::Accept { call, session }));
     }
 
     /// An announcement that must be heard cannot be interrupted: see `turn`.
@@ -89,7 +91,9 @@ impl Call {
             News::Nothing => {}
             News::Accept => self.accept(),
             News::Accepted => {
-                self.stopwatch.answered(self.now - self.born);
+                if let Leg::OpenAi(_) = self.leg {
+                    self.stopwatch.answered(self.now - self.born);
+                }
                 self.outputs.push(Output::Notice(Notice::SipAccepted));
                 self.outputs.push(Output::OpenSession);
             }
@@ -97,7 +101,7 @@ impl Call {
                 self.outputs.push(Output::Notice(Notice::SipDoubtful { cause }));
                 self.outputs.push(Output::OpenSession);
             }
-            News::Gone => self.end(EndReason::CallerHungUp),
+            News::Gone => self.gone_at_openai(),
             News::Taken => {
                 self.outputs.push(Output::Notice(Notice::SipTaken));
                 self.end(EndReason::TakenOver);
@@ -146,7 +150,7 @@ impl Call {
                 if let Some(leg) = self.leg.openai_mut() {
                     leg.ended();
                 }
-                self.end(EndReason::CallerHungUp);
+                self.gone_at_openai();
             }
             // The session is still being made.
             _ if is_unknown => {
@@ -157,13 +161,22 @@ impl Call {
         }
     }
 
+    /// The call is not there any more at OpenAI: its caller has hung up, unless the caller is in Asterisk.
+    fn gone_at_openai(&mut self) {
+        if let Leg::Dialled(_) = self.leg {
+            self.outputs.push(Output::Notice(Notice::SipGone));
+            return self.apologise(EndReason::SessionLost);
+        }
+        self.end(EndReason::CallerHungUp);
+    }
+
     /// Asks the SIP peer to send the caller elsewhere, if that is how the caller is to leave. The call goes on until it is known what
     /// has come of it.
     pub(super) fn refers(&mut self, reason: EndReason, exit: &Exit) -> bool {
         let (EndReason::Transferred, Exit::Dialplan { place: Some(place), .. }) = (reason, exit) else {
             return false;
         };
-        let Some(leg) = self.leg.openai_mut() else { return false };
+        let Leg::OpenAi(leg) = &mut self.leg else { return false };
         let target = leg.target(place);
         let refers = target.is_some();
         if let Some(target) = target {
@@ -214,7 +227,8 @@ impl Call {
                 }
             }
             Event::ItemTruncated { item, audio_end_ms } => self.truncated(item, *audio_end_ms),
-            Event::Key(key) => self.key(*key),
+            // A caller in Asterisk presses the same key there.
+            Event::Key(key) if matches!(self.leg, Leg::OpenAi(_)) => self.key(*key),
             _ => {}
         }
     }
@@ -310,7 +324,7 @@ impl Call {
     pub(super) fn can_be_played_to(&self) -> bool {
         match &self.leg {
             Leg::Asterisk(legs) => legs.is_up(),
-            Leg::OpenAi(_) => false,
+            Leg::OpenAi(_) | Leg::Dialled(_) => false,
         }
     }
 
@@ -319,7 +333,7 @@ impl Call {
         let most = self.settings.limits.duration;
         match &self.leg {
             Leg::Asterisk(_) => most,
-            Leg::OpenAi(_) => Some(most.map_or(LONGEST, |most| most.min(LONGEST))),
+            Leg::OpenAi(_) | Leg::Dialled(_) => Some(most.map_or(LONGEST, |most| most.min(LONGEST))),
         }
     }
 }

@@ -110,7 +110,7 @@ impl Call {
     /// Asks the model for the next response, if one is wanted and may be asked for.
     pub(super) fn ask(&mut self) {
         // The answer must take account of what the tool brings.
-        if !self.session.is_ready() || self.tools.is_pending() {
+        if !self.session.is_ready() || self.tools.is_pending() || self.speaks_to_nobody() {
             return;
         }
         // The greeting may have in it what is still being looked up.

@@ -64,7 +64,7 @@ pub use log_filter::directives as log_directives;
 pub use parts::Parts;
 pub use problem::{LoadError, Problem};
 pub use settings::{Setting, Shown};
-pub use sip::{SharedHeader, SipConfig};
+pub use sip::{SharedHeader, SipConfig, TrunkProof};
 pub use survey::Survey;
 pub use variables::{USUAL, VARIABLES, Variable, env_example};
 pub use words::Scheme;
@@ -129,7 +129,7 @@ impl Config {
         let credentials = format!("{}:{}", self.asterisk.username, self.asterisk.password.expose());
         let basic = Secret::new(STANDARD_NO_PAD.encode(credentials));
         let of_tools = self.agents.all.iter().flat_map(|agent| agent.secrets.values().cloned());
-        let of_trunk = self.sip.shared_header.iter().map(|header| header.value.clone());
+        let of_trunk = self.sip.trunk.header().map(|header| header.value.clone());
         [self.asterisk.password.clone(), basic, self.realtime.key.clone()]
             .into_iter()
             .chain(self.sip.secrets.iter().cloned())
@@ -258,6 +258,8 @@ pub struct RealtimeConfig {
     pub organization: Option<String>,
     /// The value of the header `OpenAI-Project`, visible ASCII.
     pub project: Option<String>,
+    /// What Asterisk calls so that OpenAI carries the sound: `PJSIP/{project}@{endpoint}`. `None`: the daemon carries it.
+    pub dial: Option<Arc<str>>,
 }
 
 impl RealtimeConfig {

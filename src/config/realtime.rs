@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 
 use super::models::{self, Fate};
 use super::reader::{Reader, is_none};
+use super::sip::dial;
 use super::words::{TruncationKind, VadKind};
 use super::{RealtimeConfig, Secret, file, prices, url};
 use crate::operator::{Allowed, Detail, Notice};
@@ -48,6 +49,7 @@ pub(super) fn realtime(reader: &mut Reader<'_>) -> Option<RealtimeConfig> {
     let recording_notice = reader.text_or_empty("RECORDING_NOTICE");
     let organization = reader.token("OPENAI_ORGANIZATION");
     let project = reader.token("OPENAI_PROJECT");
+    let dial = project.as_deref().and_then(|project| dial(reader, project));
 
     let table = prices::table(reader);
     let (model, session) = (model?, session?);
@@ -63,6 +65,7 @@ pub(super) fn realtime(reader: &mut Reader<'_>) -> Option<RealtimeConfig> {
         recording_notice: unless_empty(recording_notice?),
         organization: unless_empty(organization?),
         project: unless_empty(project?),
+        dial: dial?,
     };
     if at_openai && config.session.dialect == Dialect::Beta {
         reader.remarks.push(Notice::BetaRefused);

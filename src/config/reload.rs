@@ -74,13 +74,13 @@ fn fixed_in_media(old: &MediaConfig, new: &MediaConfig) -> Vec<&'static str> {
 }
 
 fn fixed_in_sip(old: &SipConfig, new: &SipConfig) -> Vec<&'static str> {
-    let SipConfig { secrets, keys: _, listen, path, calls_url, shared_header, refer_host } = new;
+    let SipConfig { secrets, keys: _, listen, path, calls_url, trunk, endpoint: _, refer_host } = new;
     names([
         ("OPENAI_WEBHOOK_SECRET", old.secrets != *secrets),
         ("WEBHOOK_LISTEN", old.listen != *listen),
         ("WEBHOOK_PATH", old.path != *path),
         ("OPENAI_CALLS_URL", old.calls_url != *calls_url),
-        ("SIP_SHARED_HEADER", old.shared_header != *shared_header),
+        ("SIP_SHARED_HEADER", old.trunk != *trunk),
         ("SIP_REFER_HOST", old.refer_host != *refer_host),
     ])
 }

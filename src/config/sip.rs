@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Secret;
 use super::reader::{Reader, is_none};
+use super::words::Route;
 use crate::operator::{Allowed, Notice};
 use crate::webhook::Key;
 
@@ -21,8 +22,10 @@ pub struct SipConfig {
     pub path: String,
     /// The address of OpenAI's calls, without a slash at its end.
     pub calls_url: String,
-    /// The header that only the trunk adds to a call. `None`: everybody is served who knows the project.
-    pub shared_header: Option<SharedHeader>,
+    /// How a call proves that it comes from the trunk.
+    pub trunk: TrunkProof,
+    /// The PJSIP endpoint by which Asterisk calls OpenAI. `None`: it does not.
+    pub endpoint: Option<String>,
     /// The host of the extensions to which callers are sent by REFER. `None`: callers cannot be sent anywhere.
     pub refer_host: Option<Arc<str>>,
 }
@@ -32,6 +35,28 @@ impl SipConfig {
     #[must_use]
     pub fn is_on(&self) -> bool {
         !self.keys.is_empty()
+    }
+}
+
+/// How a call that a trunk makes to OpenAI proves that it comes from the trunk.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TrunkProof {
+    /// By this header, which only the trunk adds.
+    Header(SharedHeader),
+    /// It need not: everybody is served who knows the project.
+    Needless,
+    /// It cannot: no calls of a trunk are taken, only those that our Asterisk makes.
+    None,
+}
+
+impl TrunkProof {
+    /// The header, if one is needed.
+    #[must_use]
+    pub fn header(&self) -> Option<&SharedHeader> {
+        match self {
+            Self::Header(header) => Some(header),
+            Self::Needless | Self::None => None,
+        }
     }
 }
 
@@ -52,8 +77,10 @@ pub(super) fn sip(reader: &mut Reader<'_>) -> Option<SipConfig> {
     let calls_url = reader.parsed("OPENAI_CALLS_URL", Allowed::HttpUrl, calls_url);
     let header = reader.parsed("SIP_SHARED_HEADER", Allowed::SipHeader, header);
     let refer_host = reader.parsed("SIP_REFER_HOST", Allowed::SipHost, refer_host);
-    let (pairs, header) = (secrets?, header?);
-    if !pairs.is_empty() && header == Trunk::Unsaid {
+    let endpoint = endpoint(reader);
+    let (pairs, header, endpoint) = (secrets?, header?, endpoint?);
+    let endpoint = (!endpoint.is_empty()).then_some(endpoint);
+    if !pairs.is_empty() && header == Trunk::Unsaid && endpoint.is_none() {
         // Whoever knows the id of the project could make us pay.
         reader.invalid("SIP_SHARED_HEADER", "", Allowed::SipHeader);
         return None;
@@ -62,9 +89,10 @@ pub(super) fn sip(reader: &mut Reader<'_>) -> Option<SipConfig> {
         reader.remarks.push(Notice::TrunkOpen);
     }
     let (secrets, keys) = pairs.into_iter().unzip();
-    let shared_header = match header {
-        Trunk::Proves(header) => Some(header),
-        Trunk::Unsaid | Trunk::Open => None,
+    let trunk = match header {
+        Trunk::Proves(header) => TrunkProof::Header(header),
+        Trunk::Open => TrunkProof::Needless,
+        Trunk::Unsaid => TrunkProof::None,
     };
     Some(SipConfig {
         secrets,
@@ -72,7 +100,8 @@ pub(super) fn sip(reader: &mut Reader<'_>) -> Option<SipConfig> {
         listen: listen?,
         path: path?,
         calls_url: calls_url?,
-        shared_header,
+        trunk,
+        endpoint,
         refer_host: refer_host?.host,
     })
 }
@@ -86,6 +115,35 @@ enum Trunk {
     Open,
     /// A call needs this header.
     Proves(SharedHeader),
+}
+
+/// Reads the name of the PJSIP endpoint, which is empty if there is none.
+fn endpoint(reader: &mut Reader<'_>) -> Option<String> {
+    reader.parsed("OPENAI_SIP_ENDPOINT", Allowed::Name, |text| {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        text.bytes().all(is_plain).then(|| text.to_owned())
+    })
+}
+
+/// Reads which way the sound of calls goes whose callers are in Asterisk: what Asterisk calls so that OpenAI carries it. The inner
+/// value is `None` if the daemon carries it.
+#[expect(
+    clippy::option_option,
+    reason = "the outer option says whether the values are valid, the inner one whether OpenAI carries the sound"
+)]
+pub(super) fn dial(reader: &mut Reader<'_>, project: &str) -> Option<Option<Arc<str>>> {
+    let (route, endpoint) = (reader.word("CALL_ROUTE")?, endpoint(reader)?);
+    let has_webhook = !reader.text_or_empty("OPENAI_WEBHOOK_SECRET")?.is_empty();
+    match route {
+        Route::Media => Some(None),
+        Route::Sip if has_webhook && !endpoint.is_empty() && !project.is_empty() => {
+            Some(Some(format!("PJSIP/{project}@{endpoint}").into()))
+        }
+        Route::Sip => {
+            reader.invalid("CALL_ROUTE", "sip", Allowed::SipRoute);
+            None
+        }
+    }
 }
 
 fn secrets(text: &str) -> Option<Vec<(Secret, Key)>> {

@@ -64,6 +64,20 @@ impl Word for ReasoningEffort {
     const VALUES: &'static [Self] = &[Self::Minimal, Self::Low, Self::Medium, Self::High, Self::Xhigh];
 }
 
+/// Which way the sound of a call goes whose caller is in Asterisk.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Route {
+    /// Through the daemon.
+    Media,
+    /// From Asterisk to OpenAI by SIP.
+    Sip,
+}
+
+impl Word for Route {
+    const WORDS: &'static [&'static str] = &["media", "sip"];
+    const VALUES: &'static [Self] = &[Self::Media, Self::Sip];
+}
+
 /// The kind of turn detection. `TurnDetection` holds its settings.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum VadKind {

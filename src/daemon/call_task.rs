@@ -18,21 +18,22 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
 
+use super::sound::{Brought, Fetching};
 use super::ticks::Ticks;
 use super::tools::{Ended, Jobs};
 use crate::ari::ChannelId;
 use crate::ari::request::{Reply, Request};
 use crate::call::record::{Ending, Entry};
-use crate::call::{Call, Input, Output, Report, SessionEnd, Standing};
+use crate::call::{Call, Fetched, Input, Output, Report, SessionEnd, Standing};
 use crate::clock::now;
 use crate::exchange::Order;
 use crate::live::Seat;
 use crate::logging::Operator;
 use crate::net::ari_rest::AriRest;
 use crate::net::calls_rest::CallsRest;
-use crate::net::realtime_link::{RealtimeLink, SessionReport};
+use crate::net::realtime_link::{Endpoint, RealtimeLink, SessionReport};
 use crate::operator::Notice;
-use crate::realtime::calls::request as calls;
+use crate::realtime::calls::{CallId, request as calls};
 use crate::realtime::server::{self, Event};
 use crate::recordings::Handle;
 use crate::units::MicroUsd;
@@ -107,6 +108,7 @@ enum Happened {
     Session(SessionReport),
     Replied(Replied),
     Tools(Ended),
+    Sound(Result<Brought, String>),
     Nothing,
 }
 
@@ -118,13 +120,20 @@ pub(super) enum Replied {
     Ari(Request, Reply),
     /// Of one about a call that OpenAI answers.
     Sip(calls::Request, calls::Reply),
+    /// Of one for the recordings in Asterisk.
+    Sound(Result<Box<Fetching>, String>),
 }
+
+/// Makes the endpoint of the session of a call at OpenAI.
+pub(super) type SessionOf = Arc<dyn Fn(&CallId) -> Arc<Endpoint> + Send + Sync>;
 
 /// How OpenAI is asked about a call that it answers.
 #[derive(Clone)]
 pub(super) struct AtOpenAi {
     pub(super) rest: CallsRest,
     /// The headers, among them the authorization.
+    /// How the session of a call is reached whose id is known only later. None: it is known from the beginning.
+    pub(super) session_of: Option<SessionOf>,
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
 }
 
@@ -141,6 +150,8 @@ pub(super) struct Io {
     pub(super) requests: FuturesUnordered<Replying>,
     /// The tools that it asks for.
     pub(super) jobs: Jobs,
+    /// The sound that is being fetched from Asterisk.
+    pub(super) fetching: Option<Box<Fetching>>,
     /// Where the call is recorded, if it is. Never waits.
     pub(super) recording: Option<Handle>,
     /// Where it shows itself.
@@ -176,6 +187,7 @@ pub(super) async fn run(
             news = io.session.next() => Happened::Session(news),
             Some(replied) = io.requests.next() => Happened::Replied(replied),
             ended = io.jobs.next() => Happened::Tools(ended),
+            brought = fetch(io.fetching.as_deref_mut(), io.recording.as_ref()) => Happened::Sound(brought),
         };
         let now = now();
         // Every input does what is due by now, so a tick is counted here even if the timer has not fired.
@@ -184,6 +196,7 @@ pub(super) async fn run(
         {
             ticks.note(now - deadline >= *most);
         }
+        let happened = io.take(happened);
         io.perform_all(handle(&mut call, now, &happened, &*datagram));
         if now >= show_at {
             show_at = now + SHOW_EVERY;
@@ -211,6 +224,19 @@ async fn receive(
     }
 }
 
+/// How long sound that is fetched waits for the disk before it is looked at again. A larger value fetches more slowly, a smaller one
+/// wakes the call for nothing.
+const ROOM_PAUSE: Duration = Duration::from_millis(20);
+
+/// Waits for the next piece of the sound that is being fetched, once the recording has room for it.
+async fn fetch(fetching: Option<&mut Fetching>, recording: Option<&Handle>) -> Result<Brought, String> {
+    let Some(fetching) = fetching else { return std::future::pending().await };
+    while recording.is_some_and(|recording| !recording.has_room_for_sound()) {
+        tokio::time::sleep(ROOM_PAUSE).await;
+    }
+    fetching.next().await
+}
+
 /// Hands to the call what has happened, and returns what the call wants done.
 fn handle<'call>(
     call: &'call mut Call,
@@ -219,12 +245,22 @@ fn handle<'call>(
     datagram: &[u8],
 ) -> std::vec::Drain<'call, Output> {
     match happened {
-        Happened::Time | Happened::Nothing => call.handle(now, Input::Tick),
+        // A piece of the sound has been taken by `Io::take`.
+        Happened::Time
+        | Happened::Nothing
+        | Happened::Sound(Ok(Brought::Piece(_)))
+        | Happened::Replied(Replied::Sound(Ok(_))) => call.handle(now, Input::Tick),
         Happened::Told(Order::Leg(event)) => call.handle(now, Input::Leg(*event)),
         Happened::Told(Order::Replaced(by, next_step)) => {
             call.handle(now, Input::CallerReplaced { by, next_step: next_step.as_ref() })
         }
         Happened::Told(Order::Renumbered(number)) => call.handle(now, Input::CallerRenumbered(number)),
+        Happened::Told(Order::Offered(id)) => call.handle(now, Input::Offered(id)),
+        Happened::Sound(Ok(Brought::End)) => call.handle(now, Input::SoundsFetched(Fetched::Whole)),
+        Happened::Sound(Err(error)) | Happened::Replied(Replied::Sound(Err(error))) => {
+            tracing::debug!(%error, "the sound in Asterisk");
+            call.handle(now, Input::SoundsFetched(Fetched::InPart))
+        }
         Happened::Told(Order::Supervisor(wish)) => call.handle(now, Input::Supervisor(wish)),
         Happened::Told(Order::Shutdown) => call.handle(now, Input::Shutdown),
         Happened::Packet(length, from) => {
@@ -257,6 +293,36 @@ fn handle<'call>(
 }
 
 impl Io {
+    /// Takes out of what has happened what concerns the sockets alone.
+    fn take(&mut self, happened: Happened) -> Happened {
+        match happened {
+            Happened::Told(Order::Offered(id)) => {
+                if let Some(of) = self.at_openai.as_ref().and_then(|at_openai| at_openai.session_of.as_ref())
+                {
+                    self.session = RealtimeLink::new(of(&id));
+                }
+                Happened::Told(Order::Offered(id))
+            }
+            Happened::Replied(Replied::Sound(Ok(fetching))) => {
+                self.fetching = Some(fetching);
+                Happened::Nothing
+            }
+            Happened::Sound(Ok(Brought::Piece(entries))) => {
+                if let Some(recording) = &mut self.recording {
+                    for entry in *entries {
+                        recording.push(entry);
+                    }
+                }
+                Happened::Nothing
+            }
+            Happened::Sound(end) => {
+                self.fetching = None;
+                Happened::Sound(end)
+            }
+            other => other,
+        }
+    }
+
     fn perform_all(&mut self, outputs: impl Iterator<Item = Output>) {
         for output in outputs {
             self.perform(output);
@@ -296,11 +362,17 @@ impl Io {
                 }));
             }
             Output::Sip(request) => {
-                let Some(AtOpenAi { rest, headers }) = self.at_openai.clone() else { return };
+                let Some(AtOpenAi { rest, headers, .. }) = self.at_openai.clone() else { return };
                 self.requests.push(Box::pin(async move {
                     let reply = rest.perform(&headers, &request).await;
                     tracing::debug!(verb = request.verb(), reply = %reply.word(), "OpenAI");
                     Replied::Sip(request, reply)
+                }));
+            }
+            Output::FetchSounds(sounds) => {
+                let ari = self.ari.clone();
+                self.requests.push(Box::pin(async move {
+                    Replied::Sound(Fetching::begin(&ari, sounds).await.map(Box::new))
                 }));
             }
             Output::Notice(notice) => self.admission.say(self.operator, &notice),

@@ -81,6 +81,9 @@ impl Daemon {
 
     /// Starts a call of this agent for this caller.
     pub(super) fn start(&mut self, channel: Channel, agent: &Agent) {
+        if let Some(endpoint) = &agent.settings.dial {
+            return self.dial(&channel, agent, Arc::clone(endpoint));
+        }
         let caller = channel.id.clone();
         let offered_at = wall();
         let row = call_log::offered(&(&channel).into(), offered_at, &self.host, [chance(), chance()]);
@@ -146,6 +149,7 @@ impl Daemon {
             operator: self.operator,
             jobs,
             media: None,
+            fetching: None,
             requests: FuturesUnordered::new(),
             recording,
             spent: Spent::new(caller.clone()),

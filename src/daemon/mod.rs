@@ -14,6 +14,7 @@
 //! | `start` | what a daemon is made of, from its configuration |
 //! | `rules`, `reload` | what the exchange goes by, made of the configuration; a configuration that was read again |
 //! | `sip` | the calls that OpenAI answers: their webhook and their tasks |
+//! | `sound` | the sound that Asterisk has recorded of a call, fetched into our recording |
 //! | `endpoints` | how the sessions of each agent are reached |
 //! | `call_log` | rows of the call log |
 //! | `lock` | keeps a second daemon from the application of the first |
@@ -36,6 +37,7 @@ mod rules;
 pub(crate) mod servers;
 mod service_manager;
 mod sip;
+mod sound;
 mod start;
 mod ticks;
 pub mod tools;

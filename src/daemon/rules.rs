@@ -101,6 +101,7 @@ fn settings(
         tells_keys: calls.tells_keys,
         may_hang_up: calls.may_hang_up,
         destinations: calls.destinations.clone(),
+        dial: realtime.dial.clone(),
         keep,
     }
 }

@@ -12,14 +12,15 @@ use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
 use super::call_log::Arrived;
-use super::call_task::{AtOpenAi, Io};
+use super::call_task::{AtOpenAi, Io, SessionOf};
 use super::calls::{Prepared, Starting};
 use super::{Daemon, Done, call_log};
 use crate::archive::Archive;
-use crate::ari::event::Arguments;
-use crate::call::{Call, SipSeed};
-use crate::clock::{chance, now, wall};
-use crate::config::{Config, RealtimeConfig, SipConfig};
+use crate::ari::event::{Arguments, Channel};
+use crate::ari::request::{NONCE_HEADER, Nonce};
+use crate::call::{Call, DialSeed, SipSeed};
+use crate::clock::{chance, now, unpredictable, wall};
+use crate::config::{Config, RealtimeConfig, SipConfig, TrunkProof};
 use crate::end_reason::EndReason;
 use crate::exchange::{Agent, Input, Offer, Trunk};
 use crate::http::server::{Routes, serve};
@@ -29,7 +30,7 @@ use crate::net::calls_rest::CallsRest;
 use crate::net::realtime_link::{Endpoint, RealtimeLink};
 use crate::number::CallerName;
 use crate::operator::{Detail, Notice};
-use crate::peers::call_endpoint;
+use crate::peers::{call_endpoint, call_headers};
 use crate::realtime::calls::CallId;
 use crate::realtime::calls::incoming::Incoming;
 use crate::realtime::calls::request::{Reply, Request, SipStatus};
@@ -102,9 +103,10 @@ impl Daemon {
 
     fn offer(&self, incoming: Incoming, sent_at: i64) -> Offer {
         let Incoming { call, created_at, headers } = incoming;
-        let is_known = match &self.config.sip.shared_header {
-            None => true,
-            Some(header) => headers.proves(&header.name, header.value.expose()),
+        let is_known = match &self.config.sip.trunk {
+            TrunkProof::Needless => true,
+            TrunkProof::Header(header) => headers.proves(&header.name, header.value.expose()),
+            TrunkProof::None => false,
         };
         Offer {
             caller: headers.caller().into(),
@@ -112,8 +114,64 @@ impl Daemon {
             // Both times are OpenAI's, so that ours may be wrong.
             age: Duration::from_secs(u64::try_from(sent_at.saturating_sub(created_at)).unwrap_or(0)),
             trunk: if is_known { Trunk::Known } else { Trunk::Stranger },
+            nonce: headers.only(NONCE_HEADER).map(Nonce::from),
             call,
         }
+    }
+
+    /// Starts a call of this agent for a caller in Asterisk, which calls OpenAI for them at this address.
+    pub(super) fn dial(&mut self, channel: &Channel, agent: &Agent, endpoint: Arc<str>) {
+        let (caller, offered_at) = (channel.id.clone(), wall());
+        let span = tracing::info_span!("call", id = caller.as_str());
+        let row = call_log::offered(&channel.into(), offered_at, &self.host, [chance(), chance()]);
+        let at_openai = match (self.at_openai(&agent.name), unpredictable()) {
+            (Ok(at_openai), Some(nonce)) => {
+                (at_openai, Nonce::from(&*format!("{:032x}", u128::from_be_bytes(nonce))))
+            }
+            (failed, _) => {
+                let detail =
+                    failed.err().map_or_else(|| "no random numbers".to_owned(), |error| format!("{error:#}"));
+                self.operator.say(&Notice::Unexpected { detail: Detail::new(detail) });
+                return self.feed(Input::Panicked(caller, Detail::new("no endpoint")));
+            }
+        };
+        let (at_openai, nonce) = at_openai;
+        let settings = self.servers.settings(agent).dialled();
+        let keep = settings.keep;
+        let Prepared { row, known, recording, jobs } =
+            self.prepare(agent, row, keep, channel.arguments.clone(), &channel.caller_name, offered_at);
+        let seed = DialSeed {
+            channel: caller.clone(),
+            channel_name: channel.name.clone(),
+            answered: channel.up,
+            wall: offered_at.timestamp(),
+            endpoint,
+            nonce: nonce.clone(),
+            known,
+        };
+        let call = Call::dialled(now(), Arc::new(settings), seed);
+        let io = |this: &Self, seat| {
+            // Its endpoint is known when OpenAI has told of the call.
+            let session = RealtimeLink::new(this.endpoints.of(&agent.name));
+            // A call whose sound OpenAI carries has no clock of frames that could be late.
+            Io { at_openai: Some(at_openai), ticks: None, ..this.io(&caller, session, seat, recording, jobs) }
+        };
+        self.run(call, agent, Starting { row, port: None, offered_at, span }, io);
+        self.feed(Input::Dialled(caller, nonce));
+    }
+
+    /// How OpenAI is asked about calls of this agent.
+    fn at_openai(&self, agent: &str) -> anyhow::Result<AtOpenAi> {
+        let of_file = self.config.agents.find(agent).map(|agent| &agent.realtime);
+        let realtime = of_file.unwrap_or(&self.config.realtime).clone();
+        let tls = self.endpoints.tls();
+        let headers = call_headers(&realtime)?;
+        let of_session = headers.clone();
+        let session_of: SessionOf = Arc::new(move |call| {
+            let (url, headers, tls) = (realtime.call_url(call), of_session.clone(), Arc::clone(&tls));
+            Arc::new(Endpoint { url, headers, tls })
+        });
+        Ok(AtOpenAi { rest: self.calls_rest.clone(), headers, session_of: Some(session_of) })
     }
 
     /// Starts a call of this agent for a call that OpenAI offers.
@@ -136,7 +194,8 @@ impl Daemon {
         let Prepared { row, known, recording, jobs } = prepared;
         let seed = SipSeed { call: offer.call, wall: offered_at.timestamp(), refer_host, known };
         let call = Call::at_openai(now(), Arc::new(settings), seed);
-        let at_openai = AtOpenAi { rest: self.calls_rest.clone(), headers: headers.headers.clone() };
+        let at_openai =
+            AtOpenAi { rest: self.calls_rest.clone(), headers: headers.headers.clone(), session_of: None };
         let io = |this: &Self, seat| Io {
             rtp: None,
             at_openai: Some(at_openai),

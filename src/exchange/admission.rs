@@ -13,12 +13,12 @@ use super::frequency::Frequency;
 use super::readiness::Capacity;
 use super::rules::Rules;
 use super::spending::Spending;
-use super::switchboard::{Served, Side};
+use super::switchboard::{AtOpenAi, Served, Side};
 use super::{Exchange, Moment, NoSocket, Output, SWEEP_AFTER};
 use crate::agents::UnknownAgent;
 use crate::ari::ChannelId;
 use crate::ari::event::Channel;
-use crate::ari::request::Request;
+use crate::ari::request::{Nonce, Request};
 use crate::call::{Report, Standing};
 use crate::end_reason::EndReason;
 use crate::number::CallerNumber;
@@ -181,6 +181,14 @@ impl Exchange {
         }
         if let Some(served) = self.switchboard.served(caller) {
             served.rtp = Some(rtp);
+            self.admission.frequency.count(self.at.now, &served.number);
+        }
+    }
+
+    /// The call of this caller runs, and Asterisk calls OpenAI for it.
+    pub(super) fn dialled(&mut self, caller: &ChannelId, nonce: Nonce) {
+        if let Some(served) = self.switchboard.served(caller) {
+            served.openai = AtOpenAi::Awaited(nonce);
             self.admission.frequency.count(self.at.now, &served.number);
         }
     }

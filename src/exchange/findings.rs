@@ -94,7 +94,7 @@ impl Exchange {
     pub(super) fn looked_last(&mut self, inquiry: &Inquiry) {
         self.shutdown.looked_last();
         let application = connection::application(inquiry).unwrap_or_default();
-        for channel in application.channels().filter(|channel| channel.caller().is_none()) {
+        for channel in application.channels().filter(|channel| channel.owner().is_none()) {
             self.errands.look_at(channel, self.at.now);
         }
     }

@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use super::counters::Counters;
 use super::{ErrandId, NoSocket, Offer, Rules};
 use crate::ari::event::{Channel, Event};
-use crate::ari::request::{Reply, Request};
+use crate::ari::request::{Nonce, Reply, Request};
 use crate::ari::{ChannelId, Unreached};
 use crate::call::{Report, Standing};
 use crate::operator::Detail;
@@ -43,6 +43,8 @@ pub enum Input<'a> {
     Refuses(bool),
     /// The call that was to be started for this caller runs, and this is its RTP socket as Asterisk reaches it.
     Started(ChannelId, SocketAddr),
+    /// The call that was to be started for this caller runs; Asterisk calls OpenAI for it with this nonce.
+    Dialled(ChannelId, Nonce),
     /// There is no RTP socket for a call of this caller.
     NotStarted(Channel, NoSocket),
     /// The call of this caller has cost so much by now.

@@ -156,6 +156,7 @@ impl Exchange {
             }
             Input::Refuses(refuses) => self.health.asterisk_refuses = refuses,
             Input::Started(caller, rtp) => self.started(&caller, rtp),
+            Input::Dialled(caller, nonce) => self.dialled(&caller, nonce),
             Input::NotStarted(channel, why) => self.not_started(channel, &why),
             Input::Spent(caller, cost) => self.spent(&caller, cost),
             Input::Standing(standing) => {

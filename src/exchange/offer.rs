@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::ari::ChannelId;
+use crate::ari::request::Nonce;
 use crate::number::CallerNumber;
 use crate::realtime::calls::CallId;
 
@@ -19,6 +20,8 @@ pub struct Offer {
     pub age: Duration,
     /// Where it comes from.
     pub trunk: Trunk,
+    /// The nonce in its headers, if there is exactly one.
+    pub nonce: Option<Nonce>,
 }
 
 /// Where a call comes from.

@@ -1,5 +1,6 @@
 //! The calls that OpenAI answers by SIP and offers us: whether they are taken. The same limits hold for them as for callers in
-//! Asterisk. Who is not taken is rejected, so that the trunk can find a person.
+//! Asterisk. Who is not taken is rejected, so that the trunk can find a person. A call that Asterisk has made for a caller whom it
+//! holds was admitted with that caller; its nonce tells which call it is.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use super::offer::{Offer, Trunk};
 use super::readiness::Capacity;
 use super::switchboard::Side;
-use super::{Exchange, Output};
+use super::{Exchange, Order, Output};
 use crate::agents::{Asked, UnknownAgent};
 use crate::end_reason::EndReason;
 use crate::operator::{Detail, Notice};
@@ -22,7 +23,13 @@ impl Exchange {
     pub(super) fn offered(&mut self, offer: Offer) {
         let id = offer.id();
         // The webhook may come twice.
-        if self.switchboard.serves(&id) {
+        if self.switchboard.serves(&id) || self.switchboard.is_dialled(&offer.call) {
+            return;
+        }
+        if let Some(caller) =
+            offer.nonce.as_ref().and_then(|nonce| self.switchboard.dialled(nonce, &offer.call))
+        {
+            self.outputs.push(Output::Tell(caller, Order::Offered(offer.call)));
             return;
         }
         if offer.trunk == Trunk::Stranger {

@@ -61,6 +61,8 @@ pub enum Order {
     Replaced(ChannelId, Option<Place>),
     /// The one who talks has this number.
     Renumbered(CallerNumber),
+    /// OpenAI tells of the call to it that Asterisk has made for this call.
+    Offered(CallId),
     /// What a supervisor wants.
     Supervisor(Wish),
     /// End now.

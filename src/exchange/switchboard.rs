@@ -9,10 +9,11 @@ use std::sync::Arc;
 use super::Order;
 use crate::ari::event::{Channel, Event, parse_channel};
 use crate::ari::lists::Application;
-use crate::ari::request::{Reply, Request};
-use crate::ari::{ChannelId, OUR_PREFIX};
+use crate::ari::request::{Nonce, Reply, Request};
+use crate::ari::{ChannelId, OUR_PREFIX, Voice};
 use crate::call::{Hold, LegEvent};
 use crate::number::{CallerNumber, ChannelName};
+use crate::realtime::calls::CallId;
 use crate::units::MicroUsd;
 
 /// What an event means.
@@ -54,6 +55,17 @@ pub(super) enum Side {
     OpenAi,
 }
 
+/// The call to OpenAI that Asterisk makes for a caller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum AtOpenAi {
+    /// There is none.
+    Nothing,
+    /// OpenAI has not told of it yet. It will be known by this nonce.
+    Awaited(Nonce),
+    /// It has this id.
+    Known(CallId),
+}
+
 /// A caller who is being served.
 #[derive(Debug)]
 pub(super) struct Served {
@@ -65,6 +77,8 @@ pub(super) struct Served {
     pub(super) number: CallerNumber,
     /// The caller's channel, if it has come back (sent round by the dialplan) before its last call was over.
     back: Option<Channel>,
+    /// The call to OpenAI that Asterisk makes for them.
+    pub(super) openai: AtOpenAi,
     /// The call's RTP socket, once it is bound.
     pub(super) rtp: Option<SocketAddr>,
     /// What the call has cost so far, as far as that is known.
@@ -113,6 +127,7 @@ impl Switchboard {
             Event::Dtmf { channel, digit } => self.tell(&channel, LegEvent::Key(digit), None),
             Event::Hold(id) => self.tell(&id, LegEvent::Hold(Hold::On), None),
             Event::Unhold(id) => self.tell(&id, LegEvent::Hold(Hold::Off), None),
+            Event::Recorded(recording) => self.of_snoop(&recording, LegEvent::Recorded),
             Event::ApplicationReplaced => Some(Directive::ApplicationReplaced),
             // Asterisk stops with all its channels, the media channel too, whose end would be told first.
             Event::AsteriskStops(id) => self.tell(&id, LegEvent::AsteriskLost, Some(LegEvent::AsteriskLost)),
@@ -136,8 +151,24 @@ impl Switchboard {
 
     /// This caller is served from now on.
     pub(super) fn take(&mut self, caller: ChannelId, number: CallerNumber, agent: Arc<str>, side: Side) {
-        let served = Served { side, agent, number, back: None, rtp: None, spent: MicroUsd::ZERO };
+        let (openai, back, rtp, spent) = (AtOpenAi::Nothing, None, None, MicroUsd::ZERO);
+        let served = Served { side, agent, number, back, openai, rtp, spent };
         self.callers.insert(caller, served);
+    }
+
+    /// OpenAI tells of a call with this nonce: the caller for whom Asterisk has made it. A nonce is good for one call. None: no call
+    /// of ours is awaited with it.
+    pub(super) fn dialled(&mut self, nonce: &Nonce, call: &CallId) -> Option<ChannelId> {
+        let is_it =
+            |served: &Served| matches!(&served.openai, AtOpenAi::Awaited(awaited) if awaited.is(nonce));
+        let (caller, served) = self.callers.iter_mut().find(|(_, served)| is_it(served))?;
+        served.openai = AtOpenAi::Known(call.clone());
+        Some(caller.clone())
+    }
+
+    /// Whether this is a call to OpenAI that Asterisk has made for a caller who is being served.
+    pub(super) fn is_dialled(&self, call: &CallId) -> bool {
+        self.callers.values().any(|served| matches!(&served.openai, AtOpenAi::Known(known) if known == call))
     }
 
     /// Where this caller is, if they are being served.
@@ -209,7 +240,7 @@ impl Switchboard {
             before.iter().filter(|caller| self.serves(caller) && !there.contains(self.channel_of(caller)));
         let tell = |caller: &ChannelId| Directive::Tell(caller.clone(), Order::Leg(absent));
         let waits = |channel: &&ChannelId| {
-            channel.caller().is_none() && !self.serves(channel) && !self.stand_ins.contains_key(channel)
+            channel.owner().is_none() && !self.serves(channel) && !self.stand_ins.contains_key(channel)
         };
         let mut directives: Vec<_> = gone.map(tell).collect();
         directives.extend(self.orphans(application).into_iter().map(Directive::Remove));
@@ -222,7 +253,7 @@ impl Switchboard {
         let is_orphan = |caller: Option<ChannelId>| caller.is_some_and(|caller| !self.serves(&caller));
         let bridges = application.bridges().filter(|bridge| is_orphan(bridge.caller()));
         let media: BTreeSet<_> =
-            application.channels().filter(|channel| is_orphan(channel.caller())).collect();
+            application.channels().filter(|channel| is_orphan(channel.owner())).collect();
         bridges.map(Request::DeleteBridge).chain(media.into_iter().map(Request::Hangup)).collect()
     }
 
@@ -234,6 +265,12 @@ impl Switchboard {
                 Directive::Remove(Request::Hangup(channel.id))
             });
         }
+        if channel.id.snooped().is_some() {
+            return Some(match self.of_snoop(&channel.id, LegEvent::SnoopEntered) {
+                Some(told) => told,
+                None => Directive::Remove(Request::Hangup(channel.id)),
+            });
+        }
         if channel.id.as_str().starts_with(OUR_PREFIX) || self.serves(&channel.id) {
             return None;
         }
@@ -242,6 +279,12 @@ impl Switchboard {
             return Some(Directive::Remove(Request::Hangup(channel.id)));
         }
         Some(Directive::Arrived(Box::new(channel)))
+    }
+
+    /// The call of a caller is told something of a snoop channel, or of the recording of the same name.
+    fn of_snoop(&self, id: &ChannelId, event: fn(Voice) -> LegEvent) -> Option<Directive> {
+        let (caller, voice) = id.snooped().filter(|(caller, _)| self.serves(caller))?;
+        Some(Directive::Tell(caller, Order::Leg(event(voice))))
     }
 
     /// In whose call this channel talks. None: in nobody's, or no longer.

@@ -18,4 +18,4 @@ pub mod ulaw;
 pub mod vad;
 pub mod wav;
 
-pub use frame::{FRAME_BYTES, FRAME_DURATION, FRAME_MS, Frame, SILENCE_BYTE};
+pub use frame::{BYTES_PER_MS, FRAME_BYTES, FRAME_DURATION, FRAME_MS, Frame, SILENCE_BYTE};

@@ -11,14 +11,17 @@ use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use reqwest::StatusCode;
+use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use rustls::ClientConfig;
 use serde::Deserialize;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
 use super::{answer, root_cause};
-use crate::ari::request::{Method, Reply, Request};
+use crate::ari::ChannelId;
+use crate::ari::request::{Method, Reply, Request, recording_path};
 
 /// The number of connections to Asterisk in use at once. For short times the same number may be idle. A
 /// larger value leaves too few connections of Asterisk's `sessionlimit` (100) for the event WebSocket and for
@@ -45,6 +48,12 @@ const AGAIN_AFTER: [Duration; 4] = [
     Duration::from_millis(400),
     Duration::from_millis(900),
 ];
+/// The number of recordings that are fetched at once: two of a call. A larger value takes more of the connections of Asterisk and more
+/// of the network from calls that run; a smaller one lets the calls of a busy hour wait for each other.
+const FETCHES: usize = 8;
+/// The time after which a recording that is being fetched counts as lost. An hour of µ-law has 29 MB. A larger value holds an ended
+/// call for longer when Asterisk hangs; a smaller one gives up over a slow network.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(120);
 /// The largest answer that is read, in bytes. An answer about a single object has a few kB. A larger value
 /// allows a faulty server to use more memory; a smaller value may reject a valid answer.
 const ANSWER_BYTES: usize = 1 << 20;
@@ -64,7 +73,25 @@ pub struct AriRest {
     user: Arc<str>,
     password: Arc<str>,
     turns: Arc<Semaphore>,
+    /// The turns of recordings that are fetched, which take longer than requests.
+    fetches: Arc<Semaphore>,
     refuses: Arc<watch::Sender<bool>>,
+}
+
+/// A recording that is being fetched.
+pub struct StoredRecording {
+    response: reqwest::Response,
+    _turn: OwnedSemaphorePermit,
+}
+
+impl StoredRecording {
+    /// Waits for the next bytes. None: the recording is complete. A wait that is given up loses nothing.
+    ///
+    /// # Errors
+    /// Asterisk does not send the rest. The text says why.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, String> {
+        self.response.chunk().await.map_err(|error| root_cause(&error.without_url()))
+    }
 }
 
 /// The outcome of one attempt.
@@ -100,7 +127,9 @@ impl AriRest {
             .build()?;
         let turns = Arc::new(Semaphore::new(CONNECTIONS));
         let refuses = Arc::new(watch::Sender::new(false));
-        Ok(Self { client, base: base.into(), user: user.into(), password: password.into(), turns, refuses })
+        let fetches = Arc::new(Semaphore::new(FETCHES));
+        let (base, user, password) = (base.into(), user.into(), password.into());
+        Ok(Self { client, base, user, password, turns, fetches, refuses })
     }
 
     /// Whether Asterisk currently refuses to act on channels: the last request that should change a channel
@@ -116,6 +145,23 @@ impl AriRest {
             self.refuses.send_if_modified(|now| std::mem::replace(now, refuses) != refuses);
         }
         reply
+    }
+
+    /// Begins to fetch the recording that has the name of this channel.
+    ///
+    /// # Errors
+    /// Asterisk does not give it, or does not answer. The text says why.
+    pub async fn stored_recording(&self, channel: &ChannelId) -> Result<StoredRecording, String> {
+        let turn = Arc::clone(&self.fetches).acquire_owned().await.map_err(|closed| closed.to_string())?;
+        let url = format!("{}{}", self.base, recording_path(channel));
+        let asked = self.client.get(url).basic_auth(&self.user, Some(&self.password)).timeout(FETCH_TIMEOUT);
+        let response = asked.send().await.map_err(|error| root_cause(&error.without_url()))?;
+        let status = response.status();
+        if status.is_success() {
+            Ok(StoredRecording { response, _turn: turn })
+        } else {
+            Err(format!("HTTP {}", status.as_u16()))
+        }
     }
 
     /// Makes a request and also returns whether Asterisk refuses the program. None: the outcome does not
@@ -158,7 +204,11 @@ impl AriRest {
             Method::Delete => reqwest::Method::DELETE,
         };
         let url = format!("{}{}", self.base, request.path());
-        let sent = self.client.request(method, url).basic_auth(&self.user, Some(&self.password)).send().await;
+        let mut asked = self.client.request(method, url).basic_auth(&self.user, Some(&self.password));
+        if let Some(body) = request.body() {
+            asked = asked.header(CONTENT_TYPE, HeaderValue::from_static("application/json")).body(body);
+        }
+        let sent = asked.send().await;
         let response = match sent {
             Ok(response) => response,
             Err(error) => {

@@ -59,10 +59,18 @@ pub fn call_endpoint(
     call: &CallId,
     tls: Arc<ClientConfig>,
 ) -> anyhow::Result<Endpoint> {
+    Ok(Endpoint { url: config.call_url(call), headers: call_headers(config)?, tls })
+}
+
+/// The headers of requests about calls that OpenAI answers, and of their sessions.
+///
+/// # Errors
+/// A value cannot stand in a header.
+pub fn call_headers(config: &RealtimeConfig) -> anyhow::Result<Vec<(HeaderName, HeaderValue)>> {
     let mut headers = session_headers(config)?;
     // Such calls exist only in the current interface.
     headers.retain(|(name, _)| name != "openai-beta");
-    Ok(Endpoint { url: config.call_url(call), headers, tls })
+    Ok(headers)
 }
 
 fn basic(user: &str, password: &str) -> anyhow::Result<HeaderValue> {

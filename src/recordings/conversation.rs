@@ -29,6 +29,9 @@ pub(super) struct Conversation {
     /// `none` if no sound was to be recorded, as in calls that OpenAI answers. Absent from the document otherwise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) audio: Option<&'static str>,
+    /// The id of the call at OpenAI, where OpenAI carried the sound of a caller in Asterisk. Absent from the document otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) openai_call_id: Option<String>,
     pub(super) utc_offset: String,
     #[serde(serialize_with = "number::expose")]
     pub(super) caller: CallerNumber,
@@ -185,6 +188,7 @@ impl Conversation {
             messages,
             audio_chunks_count: story.deltas,
             audio: (!opened.keep.is_empty() && !opened.keep.contains(&Kept::Audio)).then_some("none"),
+            openai_call_id: story.openai_call.clone(),
             utc_offset: opened.started.offset().to_string(),
             caller: opened.caller.clone(),
             called: opened.called.clone(),

@@ -40,6 +40,8 @@ pub(super) enum Line {
         #[serde(serialize_with = "number::expose")]
         number: CallerNumber,
     },
+    /// The call to OpenAI has this id there.
+    OpenAiCall { id: String },
     /// A tool was carried out.
     Tool(ToolUse),
     /// The report that the model made on the call.

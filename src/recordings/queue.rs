@@ -102,6 +102,12 @@ impl Handle {
         hand_over(&self.queue, Message::Entry { call: self.call, missed, entry });
     }
 
+    /// Whether sound that is handed over now, in pieces of a second, is taken and not dropped.
+    #[must_use]
+    pub fn has_room_for_sound(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) < SOUND_BYTES / 2
+    }
+
     /// Ends the recording.
     pub fn close(mut self, ending: Ending) {
         self.ending = Some(ending);
@@ -129,7 +135,7 @@ fn is_kept(entry: &Entry, keep: Keep) -> bool {
         // The words need this event, because it defines the beginning of the audio.
         Entry::Event { kind, .. } => keep.events || kind.is_needed(),
         Entry::Tool(_) => keep.events || keep.transcript,
-        Entry::Usage(_) | Entry::Waited(_) | Entry::Caller(_) => true,
+        Entry::Usage(_) | Entry::Waited(_) | Entry::Caller(_) | Entry::OpenAiCall(_) => true,
     }
 }
 
@@ -142,6 +148,7 @@ pub(super) fn weight(entry: &Entry) -> usize {
             Entry::Event { detail, .. } => detail.len(),
             Entry::Report(text) => text.len(),
             Entry::Caller(number) => number.expose().len(),
+            Entry::OpenAiCall(call) => call.as_str().len(),
             Entry::Tool(tool) => {
                 let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
                 length(&tool.arguments) + length(&tool.answer)
@@ -162,7 +169,8 @@ const fn limit(entry: &Entry) -> usize {
         | Entry::Waited(_)
         | Entry::Report(_)
         | Entry::Tool(_)
-        | Entry::Caller(_) => WORD_BYTES,
+        | Entry::Caller(_)
+        | Entry::OpenAiCall(_) => WORD_BYTES,
     }
 }
 
@@ -179,7 +187,8 @@ fn missed(entry: &Entry) -> Missed {
         | Entry::Waited(_)
         | Entry::Report(_)
         | Entry::Tool(_)
-        | Entry::Caller(_) => {
+        | Entry::Caller(_)
+        | Entry::OpenAiCall(_) => {
             missed.words = 1;
         }
     }

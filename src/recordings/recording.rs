@@ -144,6 +144,7 @@ impl Recording {
             Entry::Usage(bill) => self.line(&Line::Usage(bill.into())),
             Entry::Waited(waited) => self.line(&Line::Waited(waited.into())),
             Entry::Caller(number) => self.line(&Line::Caller { number }),
+            Entry::OpenAiCall(call) => self.line(&Line::OpenAiCall { id: call.to_string() }),
             Entry::Tool(tool) => self.line(&Line::Tool((*tool).into())),
             Entry::Report(text) => self.line(&Line::Report(super::log::json(text))),
         }

@@ -29,6 +29,8 @@ pub(super) struct Story {
     pub(super) tools: Vec<ToolUse>,
     /// The report that the model made.
     pub(super) report: Option<Value>,
+    /// The id at OpenAI, of a call whose sound OpenAI carries for a caller in Asterisk.
+    pub(super) openai_call: Option<String>,
     end: Option<End>,
     /// The number of lines that could not be read.
     pub(super) unreadable: u64,
@@ -64,6 +66,7 @@ impl Story {
             waits: Vec::new(),
             tools: Vec::new(),
             report: None,
+            openai_call: None,
             end: None,
             unreadable: 0,
         }
@@ -79,6 +82,7 @@ impl Story {
             Line::Usage(used) => self.used = Some(used),
             Line::Waited(wait) => self.waits.push(wait),
             Line::Caller { number } => self.opened.caller = number,
+            Line::OpenAiCall { id } => self.openai_call = Some(id),
             Line::Tool(tool) => self.tools.push(tool),
             Line::Report(report) => self.report = Some(report),
             Line::End(end) => self.end = Some(end),

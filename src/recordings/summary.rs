@@ -264,6 +264,7 @@ mod tests {
             total_messages: 3,
             audio_chunks_count: 1,
             audio: None,
+            openai_call_id: None,
             utc_offset: "-05:00".into(),
             caller: crate::number::CallerNumber::default(),
             called: "900".into(),

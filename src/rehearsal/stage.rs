@@ -311,6 +311,7 @@ impl Stage {
             | Output::MediaAddress(_)
             | Output::MediaSource(_)
             | Output::Sip(_)
+            | Output::FetchSounds(_)
             | Output::Standing(_)
             | Output::Record(_) => {}
         }
@@ -335,7 +336,7 @@ impl Stage {
 /// The settings without what belongs to a telephone: silence on the wire, and a clip of sound.
 fn rehearsed(settings: &Settings, caller: &Caller) -> Settings {
     let mut settings =
-        Settings { apology: None, media_networks: None, keep: Keep::NOTHING, ..settings.clone() };
+        Settings { apology: None, dial: None, media_networks: None, keep: Keep::NOTHING, ..settings.clone() };
     if let Caller::Types(_) = caller {
         // Somebody who types may think for as long as they like, and nothing is transcribed.
         (settings.limits.silence, settings.limits.no_audio) = (None, None);

@@ -69,6 +69,7 @@ fn settings(keep: Keep) -> Settings {
         destinations: Vec::new(),
         trust: openai_inbound_calls::call::source::Trust::Learn,
         media_networks: None,
+        dial: None,
     }
 }
 

@@ -102,6 +102,10 @@ pub(crate) fn short(request: &Request) -> String {
     match request {
         Request::CreateBridge { .. } => "create bridge".into(),
         Request::ExternalMedia { .. } => "external media".into(),
+        Request::Dial { .. } => "dial openai".into(),
+        Request::Snoop { snoop, .. } => format!("snoop {snoop}"),
+        Request::RecordChannel(channel) => format!("record {channel}"),
+        Request::DeleteRecording(channel) => format!("delete recording {channel}"),
         Request::AddChannels { .. } => "join".into(),
         Request::Ring(_) => "ring".into(),
         Request::Answer(_) => "answer".into(),

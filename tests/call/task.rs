@@ -225,6 +225,7 @@ impl World {
                         Input::CallerReplaced { by, next_step: next_step.as_ref() }
                     }
                     Order::Renumbered(number) => Input::CallerRenumbered(number),
+                    Order::Offered(id) => Input::Offered(id),
                     Order::Supervisor(wish) => Input::Supervisor(wish),
                     Order::Shutdown => Input::Shutdown,
                 };
@@ -340,6 +341,7 @@ impl World {
                     task.out.send(now, packet.to_vec());
                 }
             }
+            Output::FetchSounds(_) => unreachable!("we carry the sound"),
             Output::MediaAddress(address) => task.media = Some(address),
             Output::MediaSource(source) => task.heard_from = Some(source),
             Output::Append { frame, complete } => {

@@ -187,6 +187,7 @@ fn settings_of_call() -> Settings {
         destinations: Vec::new(),
         trust: openai_inbound_calls::call::source::Trust::Learn,
         media_networks: None,
+        dial: None,
     }
 }
 

@@ -71,7 +71,11 @@ impl Expected {
                 Entry::Event { detail, .. } => expected.events.push(detail.clone()),
                 Entry::Usage(bill) => expected.bill = Some(bill.clone()),
                 Entry::Waited(Waited::Answer(answer)) => expected.answers.push(answer.first_frame),
-                Entry::Waited(_) | Entry::Caller(_) | Entry::Tool(_) | Entry::Report(_) => {
+                Entry::Waited(_)
+                | Entry::Caller(_)
+                | Entry::OpenAiCall(_)
+                | Entry::Tool(_)
+                | Entry::Report(_) => {
                     unreachable!("not among them")
                 }
             }

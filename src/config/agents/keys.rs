@@ -6,6 +6,7 @@ pub(super) const KEYS: &[(&str, &str)] = &[
     ("dialect", "OPENAI_REALTIME_DIALECT"),
     ("organization", "OPENAI_ORGANIZATION"),
     ("project", "OPENAI_PROJECT"),
+    ("route", "CALL_ROUTE"),
     ("voice", "OPENAI_VOICE"),
     ("speed", "OPENAI_SPEED"),
     ("reasoning_effort", "OPENAI_REASONING_EFFORT"),

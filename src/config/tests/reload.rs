@@ -60,6 +60,7 @@ const OTHERS: &[(&str, &str, bool)] = &[
     ("API_TRUSTED_PROXIES", "10.0.0.1", false),
     ("SIP_SHARED_HEADER", "X-Trunk-Key: 0123456789", false),
     ("SIP_REFER_HOST", "pbx", false),
+    ("OPENAI_SIP_ENDPOINT", "other", true),
     ("WEBHOOK_LISTEN", "127.0.0.1:5003", false),
     ("WEBHOOK_PATH", "/other", false),
     ("OPENAI_CALLS_URL", "http://other/calls", false),

@@ -17,8 +17,8 @@ macro_rules! of_sip {
         "A webhook without OpenAI's signature is refused ({cause}): if SIP calls do not arrive, check OPENAI_WEBHOOK_SECRET and the clock of this machine; this is reported once";
     /// A call lacks the header that only the trunk knows.
     SipStranger => Warn,
-        "Se rechaza una llamada SIP sin la cabecera de SIP_SHARED_HEADER: no viene de la troncal",
-        "A SIP call without the header of SIP_SHARED_HEADER is rejected: it does not come from the trunk";
+        "Se rechaza una llamada SIP sin la cabecera de SIP_SHARED_HEADER: no viene de la troncal ni de nuestro Asterisk",
+        "A SIP call without the header of SIP_SHARED_HEADER is rejected: it comes neither from the trunk nor from our Asterisk";
     /// OpenAI told of a call `seconds` after it had come.
     SipTooLate { seconds: u64 } => Warn,
         "OpenAI avisó de una llamada SIP con {seconds} s de retraso: se rechaza, porque ya nadie espera",
@@ -35,6 +35,30 @@ macro_rules! of_sip {
     SipDoubtful { cause: LinkFault } => Warn,
         "OpenAI no dijo si aceptó la llamada SIP ({cause}): se intenta entrar en su sesión",
         "OpenAI did not say whether it accepted the SIP call ({cause}): its session is tried";
+    /// OpenAI has refused the call that Asterisk makes to it, or has hung up before it answered.
+    SipNotAnswered => Error,
+        "OpenAI no contestó la llamada SIP de Asterisk: el llamante sigue en el plan de marcado. Revise OPENAI_PROJECT y el endpoint OPENAI_SIP_ENDPOINT (pjsip show endpoint)",
+        "OpenAI did not answer the SIP call of Asterisk: the caller goes on in the dialplan. Check OPENAI_PROJECT and the endpoint OPENAI_SIP_ENDPOINT (pjsip show endpoint)";
+    /// OpenAI has not told of the call that Asterisk makes to it.
+    SipUnheardOf { seconds: u64 } => Error,
+        "Asterisk llama a OpenAI, pero en {seconds} s no llegó ningún webhook de esa llamada: el llamante sigue en el plan de marcado. Revise la dirección pública del webhook en OpenAI y que el endpoint llegue a OpenAI",
+        "Asterisk calls OpenAI, but no webhook of that call came within {seconds} s: the caller goes on in the dialplan. Check the webhook's public address at OpenAI, and that the endpoint reaches OpenAI";
+    /// OpenAI has told of the call, and it does not stand yet.
+    SipLate { seconds: u64 } => Error,
+        "La llamada SIP a OpenAI no quedó lista en {seconds} s: el llamante sigue en el plan de marcado",
+        "The SIP call to OpenAI was not ready within {seconds} s: the caller goes on in the dialplan";
+    /// OpenAI does not have the call any more.
+    SipGone => Error,
+        "OpenAI ya no tiene la llamada SIP: el llamante sigue en el plan de marcado",
+        "OpenAI does not have the SIP call any more: the caller goes on in the dialplan";
+    /// Asterisk does not record the sound of a call.
+    SoundNotRecorded => Error,
+        "Asterisk no graba el sonido de la llamada: la grabación queda sin él. Revise que exista la carpeta spool/recording de Asterisk y que el usuario de ARI pueda escribir",
+        "Asterisk does not record the sound of the call: the recording has none. Check that Asterisk's folder spool/recording exists, and that the ARI user may write";
+    /// The sound of a call was not fetched from Asterisk.
+    SoundLeft { names: String } => Error,
+        "El sonido de la llamada no se pudo traer de Asterisk: quedó allí, en spool/recording: {names}",
+        "The sound of the call could not be fetched from Asterisk: it remains there, in spool/recording: {names}";
     /// Another program has taken the call.
     SipTaken => Warn,
         "Otro programa ya atiende esta llamada SIP: no se toca. Revise que un solo programa reciba el webhook",

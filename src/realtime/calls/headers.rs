@@ -47,12 +47,17 @@ impl SipHeaders {
         self.0.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
     }
 
+    /// The value of a header that is there once.
+    #[must_use]
+    pub fn only(&self, name: &str) -> Option<&str> {
+        let count = self.0.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name)).count();
+        self.get(name).filter(|_| count == 1)
+    }
+
     /// Whether a header has exactly this value, and is there once. The comparison takes the same time for all values of one length.
     #[must_use]
     pub fn proves(&self, name: &str, secret: &str) -> bool {
-        let count = self.0.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name)).count();
-        let is_right = |value: &str| bool::from(value.as_bytes().ct_eq(secret.as_bytes()));
-        count == 1 && self.get(name).is_some_and(is_right)
+        self.only(name).is_some_and(|value| value.as_bytes().ct_eq(secret.as_bytes()).into())
     }
 
     /// The number of the caller: of `P-Asserted-Identity`, which the trunk vouches for (RFC 3325 section 9.1), or else of `From`.

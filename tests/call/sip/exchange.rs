@@ -21,6 +21,7 @@ fn offer(call: &str) -> Offer {
         called: String::new(),
         age: Duration::from_secs(1),
         trunk: Trunk::Known,
+        nonce: None,
     }
 }
 

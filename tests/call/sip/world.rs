@@ -295,7 +295,11 @@ impl World {
             Output::Notice(notice) => self.notices.push(notice),
             Output::Record(entry) => self.entries.push(entry),
             Output::LetGo(_) | Output::Standing(_) => {}
-            Output::Rtp(_) | Output::MediaAddress(_) | Output::MediaSource(_) | Output::Append { .. } => {
+            Output::Rtp(_)
+            | Output::MediaAddress(_)
+            | Output::MediaSource(_)
+            | Output::FetchSounds(_)
+            | Output::Append { .. } => {
                 panic!("a call at OpenAI has no sound of ours: {output:?}")
             }
             Output::Ari(request) => panic!("a call at OpenAI asks nothing of Asterisk: {request:?}"),

@@ -73,6 +73,7 @@ pub(crate) fn settings() -> Settings {
         may_hang_up: false,
         destinations: Vec::new(),
         trust: Trust::Learn,
+        dial: None,
         media_networks: Some(["127.0.0.0/8".parse().expect("a network")].into()),
     }
 }
