@@ -53,6 +53,10 @@ pub struct BargeIn {
 pub struct Latencies {
     /// For the first word, from their arrival to its first frame.
     pub greeting: Option<Duration>,
+    /// Until OpenAI let us take the call; None: it is not one that OpenAI answers by SIP, or it has not.
+    pub accepted: Option<Duration>,
+    /// Until our settings were first in force in the session of such a call.
+    pub session: Option<Duration>,
     /// For answers, in their order.
     pub answers: Vec<Answer>,
     /// For silence, in their order.

@@ -238,6 +238,7 @@ impl Call {
         }
         if let Some(leg) = self.leg.openai_mut() {
             leg.confirmed();
+            self.stopwatch.confirmed(self.now - self.born);
         }
         self.session = Session::Ready;
         self.session_stands();

@@ -91,6 +91,7 @@ impl Call {
             News::Nothing => {}
             News::Accept => self.accept(),
             News::Accepted => {
+                self.stopwatch.accepted(self.now - self.born);
                 if let Leg::OpenAi(_) = self.leg {
                     self.stopwatch.answered(self.now - self.born);
                 }

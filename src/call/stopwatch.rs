@@ -52,6 +52,16 @@ impl Stopwatch {
         self.answered.get_or_insert(after);
     }
 
+    /// OpenAI has let us take the call, so long after its birth.
+    pub(super) fn accepted(&mut self, after: Duration) {
+        self.latencies.accepted.get_or_insert(after);
+    }
+
+    /// The session of a call that OpenAI answers has confirmed our settings, so long after the birth of the call.
+    pub(super) fn confirmed(&mut self, after: Duration) {
+        self.latencies.session.get_or_insert(after);
+    }
+
     /// When the caller was answered, since the birth of the call; None: never.
     pub(super) fn answered_after(&self) -> Option<Duration> {
         self.answered

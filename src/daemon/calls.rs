@@ -25,7 +25,7 @@ use crate::call::{Call, Known, Report, Seed};
 use crate::clock::{chance, now, wall};
 use crate::end_reason::EndReason;
 use crate::exchange::{Agent, Input, NoSocket, Order};
-use crate::live::{Facts, Seat};
+use crate::live::{Facts, Route, Seat};
 use crate::net::realtime_link::RealtimeLink;
 use crate::net::rtp_socket::PortError;
 use crate::number::CallerName;
@@ -169,7 +169,9 @@ impl Daemon {
         let Starting { row, port, offered_at, span } = starting;
         let caller = ChannelId::from(&*row.call_id);
         let (orders, inbox) = mpsc::channel(ORDERS);
-        let io = io(self, self.seat(agent, &row, offered_at, orders.downgrade()));
+        // Who has no socket for its sound leaves it to OpenAI.
+        let route = if port.is_some() { Route::Media } else { Route::Sip };
+        let io = io(self, self.seat(agent, &row, route, offered_at, orders.downgrade()));
         let abort = self.calls.spawn(call_task::run(call, inbox, io).instrument(span));
         self.callers.insert(abort.id(), caller.clone());
         self.live.insert(caller, Live { row, port, orders, backlog: Backlog::default() });
@@ -198,6 +200,7 @@ impl Daemon {
         &self,
         agent: &Agent,
         row: &Row,
+        route: Route,
         offered_at: DateTime<FixedOffset>,
         orders: WeakSender<Order>,
     ) -> Seat {
@@ -207,6 +210,7 @@ impl Daemon {
             recording_id: row.recording_id.clone(),
             caller: row.caller.clone(),
             called: row.called.clone(),
+            route,
             model: row.model.clone(),
             transcription_model: settings.session.transcription.as_ref().map(|words| words.model.clone()),
             agent: row.agent.clone(),

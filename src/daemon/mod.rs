@@ -75,7 +75,7 @@ use crate::clock::{chance, now, wall};
 use crate::config::Config;
 use crate::exchange::counters::Counters;
 use crate::exchange::readiness::Readiness;
-use crate::exchange::{ErrandId, Exchange, Input, Moment, Output};
+use crate::exchange::{ErrandId, Exchange, Input, Moment, Output, WebhookNews};
 use crate::http::webhook;
 use crate::live::Board;
 use crate::logging::Operator;
@@ -151,6 +151,8 @@ struct Inboxes {
     told: mpsc::Receiver<Told>,
     /// By the webhook.
     offers: mpsc::Receiver<webhook::Told>,
+    /// That the listener of the webhook has ended.
+    listener: JoinSet<()>,
 }
 
 /// Something that took its time is done.
@@ -181,7 +183,7 @@ impl Daemon {
         stop: impl Future<Output = ()>,
         reloads: impl Stream<Item = Reload>,
         earlier: impl Future<Output = (NaiveDate, Vec<(Arc<str>, MicroUsd)>)>,
-        Inboxes { mut told, mut offers }: Inboxes,
+        Inboxes { mut told, mut offers, mut listener }: Inboxes,
         mut of_servers: mpsc::Receiver<(mcp::ServerId, mcp::News)>,
     ) {
         let mut manager = ServiceManager::of_this_process(self.config.log.language);
@@ -192,7 +194,7 @@ impl Daemon {
         let timer = tokio::time::sleep(Duration::ZERO);
         tokio::pin!(timer);
         let mut refuses = self.rest.refuses();
-        self.feed(Input::Tick);
+        self.feed(if listener.is_empty() { Input::Tick } else { Input::Webhook(WebhookNews::Listens) });
         manager.ready();
         while !self.exchange.is_over() {
             let stops = self.exchange.is_stopping();
@@ -214,6 +216,7 @@ impl Daemon {
                 }
                 Some(told) = told.recv() => self.told(told),
                 Some(told) = offers.recv() => self.webhook(told),
+                Some(_) = listener.join_next() => self.feed(Input::Webhook(WebhookNews::Closed)),
                 Some((server, news)) = of_servers.recv() => self.servers.learn(&self.config.agents.all, server, news),
                 () = &mut stop, if !stops => {
                     self.feed(Input::Stop);

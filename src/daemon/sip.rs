@@ -25,6 +25,7 @@ use crate::end_reason::EndReason;
 use crate::exchange::{Agent, Input, Offer, Trunk};
 use crate::http::server::{Routes, serve};
 use crate::http::webhook::{self, Told};
+use crate::live::{Board, Decision};
 use crate::logging::Operator;
 use crate::net::calls_rest::CallsRest;
 use crate::net::realtime_link::{Endpoint, RealtimeLink};
@@ -52,19 +53,24 @@ pub(super) struct OpenAi {
     pub(super) rest: CallsRest,
     /// What the webhook tells.
     pub(super) offers: mpsc::Receiver<Told>,
-    /// Ends the listener of the webhook when it is dropped.
-    pub(super) _webhook: JoinSet<()>,
+    /// The listener of the webhook, if there is one. It ends when this is dropped.
+    pub(super) listener: JoinSet<()>,
 }
 
 /// Listens for the webhook, if calls by SIP are taken.
 ///
 /// # Errors
 /// The address cannot be listened on, or the HTTP client cannot be built.
-pub(super) async fn open(config: &Config, tls: &ClientConfig, operator: Operator) -> anyhow::Result<OpenAi> {
+pub(super) async fn open(
+    config: &Config,
+    tls: &ClientConfig,
+    operator: Operator,
+    board: Board,
+) -> anyhow::Result<OpenAi> {
     let SipConfig { keys, listen, path, calls_url, .. } = &config.sip;
     let rest = CallsRest::new(calls_url, tls).context("the client of OpenAI's calls")?;
     let (tell, offers) = mpsc::channel(OFFERS);
-    let mut webhook = JoinSet::new();
+    let mut listeners = JoinSet::new();
     if config.sip.is_on() {
         let listener = TcpListener::bind(listen).await.with_context(|| format!("the webhook at {listen}"))?;
         let address = listener.local_addr().unwrap_or(*listen);
@@ -72,10 +78,11 @@ pub(super) async fn open(config: &Config, tls: &ClientConfig, operator: Operator
         let (path, keys) = (path.clone(), keys.clone());
         operator.say(&Notice::WebhookServed { address, path: path.clone() });
         let clock = || wall().timestamp();
-        let router = webhook::router(webhook::Parts { path, keys, proxies: proxies.clone(), tell, clock });
-        webhook.spawn(serve(listener, Routes { router, proxies }, std::future::pending()));
+        let parts = webhook::Parts { path, keys, proxies: proxies.clone(), tell, clock, board };
+        let router = webhook::router(parts);
+        listeners.spawn(serve(listener, Routes { router, proxies }, std::future::pending()));
     }
-    Ok(OpenAi { rest, offers, _webhook: webhook })
+    Ok(OpenAi { rest, offers, listener: listeners })
 }
 
 /// Whose a call is that has no task.
@@ -176,6 +183,7 @@ impl Daemon {
 
     /// Starts a call of this agent for a call that OpenAI offers.
     pub(super) fn take(&mut self, offer: Offer, agent: &Agent) {
+        self.board.decided(Decision::Taken);
         let (id, offered_at) = (offer.id(), wall());
         let span = tracing::info_span!("call", id = id.as_str());
         let headers = match self.sip_realtime(&agent.name, &offer.call) {
@@ -215,6 +223,7 @@ impl Daemon {
 
     /// A call that OpenAI offers is not taken: the trunk is told, and with a reason the call log and the totals.
     pub(super) fn reject(&mut self, offer: &Offer, status: SipStatus, reason: Option<EndReason>) {
+        self.board.decided(Decision::Rejected);
         if let Some(reason) = reason {
             let arrived =
                 Arrived { call_id: offer.call.as_str(), caller: &offer.caller, called: &offer.called };

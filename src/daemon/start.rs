@@ -55,13 +55,14 @@ pub async fn run(
     let (tools, servers, of_servers) = tools(&config, &tls, operator)?;
     let endpoints = Endpoints::new(&config, Arc::clone(&tls))?;
     operator.say(&started(&config));
-    let OpenAi { rest: calls_rest, offers, _webhook } = sip::open(&config, &tls, operator).await?;
+    let board = Board::default();
+    let OpenAi { rest: calls_rest, offers, listener } =
+        sip::open(&config, &tls, operator, board.clone()).await?;
     let own_networks = media_networks::own(&config.asterisk, &config.media).await;
     let rules = rules(&config, own_networks.as_deref());
     operator.say(&Notice::Capacity { calls: rules.max_calls });
     let exchange = Exchange::new(moment(), rules);
     let (readiness, known) = watch::channel(exchange.readiness());
-    let board = Board::default();
     let view = live::Daemon { readiness: known, board: board.clone() };
     let (retention, addresses, follows) = follows(&config, &tls)?;
     let (archive, recorder) =
@@ -97,7 +98,7 @@ pub async fn run(
     };
     let earlier = archive.spent_before(wall(), &daemon.host);
     daemon.look_for_left(&archive);
-    daemon.serve(link, stop, reloads, earlier, Inboxes { told, offers }, of_servers).await;
+    daemon.serve(link, stop, reloads, earlier, Inboxes { told, offers, listener }, of_servers).await;
     end(daemon, archive).await;
     Ok(())
 }

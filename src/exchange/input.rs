@@ -7,7 +7,7 @@ use chrono::NaiveDate;
 use ipnet::IpNet;
 
 use super::counters::Counters;
-use super::{ErrandId, NoSocket, Offer, Rules};
+use super::{ErrandId, NoSocket, Offer, Rules, WebhookNews};
 use crate::ari::event::{Channel, Event};
 use crate::ari::request::{Nonce, Reply, Request};
 use crate::ari::{ChannelId, Unreached};
@@ -30,6 +30,8 @@ pub enum Input<'a> {
     Event(Event),
     /// OpenAI offers a call that has come to it by SIP.
     Offered(Box<Offer>),
+    /// Something happens to the webhook that brings these offers.
+    Webhook(WebhookNews),
     /// The end of a request that an errand has made.
     Ari {
         /// Whose request it was.

@@ -16,7 +16,7 @@
 //! | `connection`, `absence` | how we stand to Asterisk; how long it was away, and what has become of its calls |
 //! | `errands`, `findings` | what is asked of Asterisk that belongs to no call, in its order and with its retries; what follows from it |
 //! | `admission` | whether a caller is taken: `spending`, `frequency` and `breaker` together |
-//! | `offer`, `offers` | the calls that OpenAI answers: what is known of one; whether they are taken |
+//! | `offer`, `offers`, `webhook` | the calls that OpenAI answers: what is known of one; whether they are taken; how the webhook stands that offers them |
 //! | `spending` | what the calls of a day have cost |
 //! | `frequency` | how often each caller has called |
 //! | `breaker` | whether OpenAI serves callers, and who tries while it does not |
@@ -48,6 +48,7 @@ mod shutdown;
 mod spending;
 mod strain;
 mod switchboard;
+mod webhook;
 
 use std::time::{Duration, Instant};
 
@@ -72,6 +73,7 @@ pub use rules::Rules;
 use shutdown::Shutdown;
 use strain::{Load, Strain};
 use switchboard::{Directive, Switchboard};
+pub use webhook::{Webhook, WebhookNews};
 
 /// How long after the end of a call the exchange first looks for things that the call may have left in Asterisk. A call
 /// removes what it has made, so this finds little: a longer pause leaves an orphan for longer, a shorter one burdens Asterisk.
@@ -96,6 +98,7 @@ pub struct Exchange {
     errands: Errands,
     admission: Admission,
     health: Health,
+    webhook: Webhook,
     strain: Strain,
     /// When the counters are to be read, if there is anything to judge.
     measure_at: Instant,
@@ -118,6 +121,7 @@ impl Exchange {
             errands: Errands::default(),
             admission: Admission::default(),
             health: Health::new(at.now),
+            webhook: Webhook::Off,
             strain: Strain::default(),
             measure_at: at.now,
             shutdown: Shutdown::default(),
@@ -148,6 +152,7 @@ impl Exchange {
             }
             Input::Event(event) => self.event(event),
             Input::Offered(offer) => self.offered(*offer),
+            Input::Webhook(news) => self.webhook_news(news),
             Input::Ari { errand, request, reply } => {
                 let finding = self.errands.replied(now, errand, request, reply, &mut self.outputs);
                 if let Some(finding) = finding {

@@ -21,6 +21,7 @@ const OLDEST: Duration = Duration::from_secs(60);
 impl Exchange {
     /// OpenAI offers a call.
     pub(super) fn offered(&mut self, offer: Offer) {
+        self.webhook_came();
         let id = offer.id();
         // The webhook may come twice.
         if self.switchboard.serves(&id) || self.switchboard.is_dialled(&offer.call) {

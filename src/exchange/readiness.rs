@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, FixedOffset, NaiveDate};
 
-use super::Exchange;
+use super::{Exchange, Webhook};
 use crate::operator::Notice;
 
 /// How the daemon stands to Asterisk.
@@ -62,6 +62,8 @@ pub struct Readiness {
     /// The configuration that was last read again has faults, so that the one before is still in force. This does not make
     /// the daemon not ready, but a restart would fail.
     pub configuration_refused: bool,
+    /// The webhook by which OpenAI offers calls. This does not make the daemon not ready: callers in Asterisk are served.
+    pub webhook: Webhook,
     /// It takes no more calls: it is being stopped.
     pub draining: bool,
     /// Where callers can be sent, by name.
@@ -88,6 +90,7 @@ impl Exchange {
             day_spent: admission.day_spent(self.at, rules),
             spending_unlimited: rules.spends_without_limit,
             configuration_refused: health.configuration_refused,
+            webhook: self.webhook,
             draining: self.shutdown.is_on(),
             destinations: if are_shown {
                 Arc::clone(&self.shown.destinations)

@@ -212,6 +212,9 @@ pub(super) struct DaemonState {
     spending_unlimited: bool,
     /// Whether the configuration that was last read again has faults, so that the one before is still in force.
     configuration_refused: bool,
+    /// The webhook by which OpenAI offers the calls that it answers by SIP: `off`, `listening`, `missing` or `closed`, as in
+    /// `/ready`.
+    sip_webhook: &'static str,
     /// The maximum number of simultaneous calls (`MAX_CALLS`). Null if the API runs without the daemon.
     max_calls: Option<usize>,
     /// The names of the destinations to which a supervisor may transfer a caller.
@@ -253,6 +256,7 @@ impl Api {
             ready: reasons.is_empty(),
             spending_unlimited: readiness.as_ref().is_some_and(|now| now.spending_unlimited),
             configuration_refused: readiness.as_ref().is_some_and(|now| now.configuration_refused),
+            sip_webhook: super::ready::webhook(self).code(),
             max_calls: readiness.as_ref().map(|now| now.max_calls),
             destinations: readiness.map(|now| now.destinations).unwrap_or_default().to_vec(),
             disk_writing: super::ready::disk_is_writing(self),

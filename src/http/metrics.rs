@@ -16,9 +16,10 @@ use super::query::{NoQuery, Params};
 use super::{Api, Problem};
 use crate::call::ledger::Tokens;
 use crate::end_reason::EndReason;
+use crate::exchange::Webhook;
 use crate::exchange::obstacles::Obstacle;
 use crate::exchange::readiness::AsteriskLink;
-use crate::live::Totals;
+use crate::live::{Arrival, Decision, OfSip, Route, Totals};
 use crate::machine::process::Process;
 use crate::registry::Backlog;
 use crate::registry::outbox::{Counts, Tally};
@@ -45,6 +46,7 @@ pub(super) async fn metrics(
         calls(&mut ours, &totals);
         sound(&mut ours, &totals);
         waits(&mut ours, &totals);
+        sip(&mut ours, &totals.sip, daemon.readiness.borrow().webhook);
         model(&mut ours, &totals);
         agents(&mut ours, &totals);
         tools(&mut ours, &totals);
@@ -67,6 +69,8 @@ fn calls(to: &mut Exposition, totals: &Totals) {
     to.counter("calls_started_total", "Callers who came, taken or not.", totals.started);
     let ended = EndReason::ALL.map(|reason| (reason.code(), totals.ended.get(&reason).unwrap_or(&0)));
     to.counters("calls_ended_total", "Calls that are over, by reason; those not taken too.", "reason", ended);
+    let routes = Route::ALL.map(|route| (route.code(), totals.routes[route as usize]));
+    to.counters("route_calls_total", "Calls that were taken, by how they reach the model.", "route", routes);
     to.counter("turns_total", "Answers of the assistant that were heard.", totals.turns);
     to.counter("barge_ins_total", "Interruptions by callers.", totals.counters.barge_ins);
     to.counter("keys_total", "Keys pressed by callers.", totals.counters.keys);
@@ -105,6 +109,27 @@ fn waits(to: &mut Exposition, totals: &Totals) {
         ("barge_in", "From the voice of a caller who interrupts to silence.", &totals.barge_in),
     ] {
         to.histogram(&format!("{name}_seconds"), help, histogram);
+    }
+}
+
+/// The calls that OpenAI answers by SIP.
+fn sip(to: &mut Exposition, sip: &OfSip, webhook: Webhook) {
+    let help = "Requests at the webhook of OpenAI, by what became of them.";
+    let arrivals = Arrival::ALL.map(|arrival| (arrival.code(), sip.arrivals[arrival as usize]));
+    to.counters("sip_webhooks_total", help, "outcome", arrivals);
+    let help = "Calls that the webhook has offered, by what the daemon did with them.";
+    let decisions = Decision::ALL.map(|decision| (decision.code(), sip.decisions[decision as usize]));
+    to.counters("sip_offers_total", help, "outcome", decisions);
+    for (name, help, histogram) in [
+        ("accepted", "From a caller's arrival until OpenAI has let us take the call.", &sip.accepted),
+        ("session", "From it until our settings are in force.", &sip.session),
+        ("first_sound", "From it until the caller hears something.", &sip.first_sound),
+    ] {
+        to.histogram(&format!("sip_{name}_seconds"), help, histogram);
+    }
+    to.head("sip_webhook", "gauge", "How the webhook of OpenAI stands.");
+    for state in Webhook::ALL {
+        to.sample("sip_webhook", &[("state", state.code())], u8::from(state == webhook));
     }
 }
 

@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use super::body::json;
 use super::query::{NoQuery, Params};
 use super::{Api, Problem};
+use crate::exchange::Webhook;
 use crate::exchange::obstacles::{Obstacle, obstacles};
 
 /// A fault with which callers are still served, so that it does not make the daemon not ready.
@@ -21,6 +22,10 @@ pub enum Warning {
     /// The configuration that was last read again (SIGHUP) has faults. The one before is in force until a restart, which would
     /// fail. `journalctl` names the faults, as do `openai-inbound-calls config` and `agents check`.
     ConfigurationRefused,
+    /// A call was dialled to OpenAI by SIP, and no webhook has come for it or since.
+    WebhookMissing,
+    /// The webhook of OpenAI listens no more: calls that OpenAI answers by SIP are not taken until the daemon is restarted.
+    WebhookClosed,
 }
 
 /// The readiness of the daemon.
@@ -33,6 +38,10 @@ pub struct Ready {
     reasons: Vec<Obstacle>,
     /// The faults with which callers are still served. They do not change `ready`.
     warnings: Vec<Warning>,
+    /// The webhook by which OpenAI offers the calls that it answers by SIP: `off` (such calls are not taken), `listening`,
+    /// `missing` (a call was dialled to OpenAI, and no webhook has come since) or `closed`.
+    #[schema(example = "listening")]
+    sip_webhook: &'static str,
 }
 
 /// Reports whether a caller who arrives now would be served.
@@ -49,8 +58,9 @@ pub(super) async fn ready(
 ) -> Result<Response, Problem> {
     let reasons = reasons(&api);
     let ready = reasons.is_empty();
+    let sip_webhook = webhook(&api).code();
     let code = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    Ok((code, json(&Ready { ready, reasons, warnings: warnings(&api) })).into_response())
+    Ok((code, json(&Ready { ready, reasons, warnings: warnings(&api), sip_webhook })).into_response())
 }
 
 /// Everything that prevents the daemon from serving a caller who arrives now.
@@ -61,7 +71,18 @@ pub(super) fn reasons(api: &Api) -> Vec<Obstacle> {
 fn warnings(api: &Api) -> Vec<Warning> {
     let disk = (!disk_is_writing(api)).then_some(Warning::DiskFailing);
     let is_refused = api.readiness().is_some_and(|now| now.configuration_refused);
-    disk.into_iter().chain(is_refused.then_some(Warning::ConfigurationRefused)).collect()
+    let refused = is_refused.then_some(Warning::ConfigurationRefused);
+    let webhook = match webhook(api) {
+        Webhook::Off | Webhook::Listening => None,
+        Webhook::Missing => Some(Warning::WebhookMissing),
+        Webhook::Closed => Some(Warning::WebhookClosed),
+    };
+    disk.into_iter().chain(refused).chain(webhook).collect()
+}
+
+/// How the webhook of OpenAI stands. `Off` if the API runs without the daemon.
+pub(super) fn webhook(api: &Api) -> Webhook {
+    api.readiness().map_or(Webhook::Off, |now| now.webhook)
 }
 
 /// Whether recorded data reaches the disk. True also if the API runs without the daemon.

@@ -26,6 +26,7 @@ use super::origin::{Share, Source};
 use super::peer::Peer;
 use super::problem::Problem;
 use crate::clock;
+use crate::live::{Arrival, Board};
 use crate::realtime::calls::incoming::{self, Incoming, Message};
 use crate::webhook::Key;
 use crate::webhook::inbound::{Headers, Refused, Seen};
@@ -68,6 +69,8 @@ pub struct Parts {
     pub tell: mpsc::Sender<Told>,
     /// The time of this machine, in Unix seconds.
     pub clock: fn() -> i64,
+    /// Where requests are counted.
+    pub board: Board,
 }
 
 struct Inner {
@@ -108,14 +111,16 @@ pub fn router(parts: Parts) -> Router {
 }
 
 async fn take(State(webhook): State<Webhook>, request: Request) -> Response {
-    match webhook.judge(request).await {
-        Ok(()) => StatusCode::OK.into_response(),
-        Err(problem) => problem.into_response(),
-    }
+    let (arrival, response) = match webhook.judge(request).await {
+        Ok(arrival) => (arrival, StatusCode::OK.into_response()),
+        Err((arrival, problem)) => (arrival, problem.into_response()),
+    };
+    webhook.0.parts.board.arrived(arrival);
+    response
 }
 
 impl Webhook {
-    async fn judge(&self, request: Request) -> Result<(), Problem> {
+    async fn judge(&self, request: Request) -> Result<Arrival, (Arrival, Problem)> {
         let (head, body) = request.into_parts();
         let length =
             head.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
@@ -126,54 +131,50 @@ impl Webhook {
         let source = head.extensions.get::<Peer>();
         let source = source.map(|peer| Source::of(peer, &head.headers, &self.0.parts.proxies).share);
         if !self.memory().admits(source, now) {
-            return Err(Problem::new(
-                StatusCode::TOO_MANY_REQUESTS,
-                "too_many_requests",
-                "try again in some seconds",
-            ));
+            return Err(too_many("try again in some seconds"));
         }
         let body = self.read(body).await?;
         let (id, sent_at) = self.verify(&head.headers, &body)?;
         self.memory().is_refusal_said = false;
         // Without room for the offer the webhook must come again, so that it must not count as seen.
         let Ok(permit) = self.0.parts.tell.try_reserve() else {
-            return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "try again in a moment"));
+            let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "try again in a moment");
+            return Err((Arrival::Busy, problem));
         };
         if !self.memory().seen.is_new(now, &id) {
             tracing::debug!("a webhook came again");
-            return Ok(());
+            return Ok(Arrival::Repeated);
         }
         match incoming::parse(&body) {
             Ok(Message::Incoming(incoming)) => {
                 permit.send(Told::Incoming { incoming, sent_at });
-                Ok(())
+                Ok(Arrival::Offered)
             }
-            Ok(Message::Other) => Ok(()),
-            Err(error) => Err(Problem::new(StatusCode::BAD_REQUEST, "malformed", error.to_string())),
+            Ok(Message::Other) => Ok(Arrival::Ignored),
+            Err(error) => {
+                let problem = Problem::new(StatusCode::BAD_REQUEST, "malformed", error.to_string());
+                Err((Arrival::Malformed, problem))
+            }
         }
     }
 
     /// Reads the body, of few strangers at once.
-    async fn read(&self, body: Body) -> Result<bytes::Bytes, Problem> {
+    async fn read(&self, body: Body) -> Result<bytes::Bytes, (Arrival, Problem)> {
         let Some(_turn) = self.0.turns.take() else {
-            return Err(Problem::new(
-                StatusCode::TOO_MANY_REQUESTS,
-                "too_many_requests",
-                "try again in a moment",
-            ));
+            return Err(too_many("try again in a moment"));
         };
         match tokio::time::timeout(TIME, to_bytes(body, BYTES)).await {
             Ok(Ok(body)) => Ok(body),
             Ok(Err(_)) => Err(too_large()),
             Err(_) => {
                 let detail = "the body did not arrive in time";
-                Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "too_slow", detail))
+                Err((Arrival::TooSlow, Problem::new(StatusCode::REQUEST_TIMEOUT, "too_slow", detail)))
             }
         }
     }
 
     /// The id of the message, and when it was sent, if it comes from OpenAI.
-    fn verify(&self, headers: &HeaderMap, body: &[u8]) -> Result<(String, i64), Problem> {
+    fn verify(&self, headers: &HeaderMap, body: &[u8]) -> Result<(String, i64), (Arrival, Problem)> {
         let all = |name: &'static str| headers.get_all(name).iter().map(|value| value.to_str().ok());
         let Parts { keys, clock, .. } = &self.0.parts;
         let verified = Headers::read(all)
@@ -184,7 +185,8 @@ impl Webhook {
             if refused != Refused::Headers && !std::mem::replace(&mut self.memory().is_refusal_said, true) {
                 self.0.parts.tell.try_send(Told::Refused(refused)).ok();
             }
-            Problem::new(StatusCode::BAD_REQUEST, "not_verified", refused.to_string())
+            let problem = Problem::new(StatusCode::BAD_REQUEST, "not_verified", refused.to_string());
+            (Arrival::Unverified, problem)
         })
     }
 
@@ -193,8 +195,13 @@ impl Webhook {
     }
 }
 
-fn too_large() -> Problem {
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "a body has at most 64 KiB")
+fn too_large() -> (Arrival, Problem) {
+    let problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "a body has at most 64 KiB");
+    (Arrival::TooLarge, problem)
+}
+
+fn too_many(detail: &'static str) -> (Arrival, Problem) {
+    (Arrival::TooMany, Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", detail))
 }
 
 impl Memory {

@@ -10,6 +10,8 @@
 //! addition. Nobody waits: a snapshot is a pointer that is swapped under a lock of its own, and a command that finds
 //! no room is refused.
 
+mod histogram;
+mod route;
 mod totals;
 
 use std::collections::HashMap;
@@ -24,7 +26,9 @@ use crate::call::glance::Glance;
 use crate::call::tools::Destination;
 use crate::end_reason::EndReason;
 use crate::number::CallerNumber;
-pub use totals::{BOUNDS, Histogram, OfAgent, OfTool, Totals, Use};
+pub use histogram::{BOUNDS, Histogram};
+pub use route::{Arrival, Decision, OfSip, Route};
+pub use totals::{OfAgent, OfTool, Totals, Use};
 
 /// What is known of a call when it begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +41,8 @@ pub struct Facts {
     pub caller: CallerNumber,
     /// The number that the caller dialled.
     pub called: String,
+    /// How the call reaches the model.
+    pub route: Route,
     /// The model that serves the call.
     pub model: String,
     /// The model that transcribes the caller's speech. `None` if nothing is transcribed.
@@ -103,6 +109,16 @@ impl Board {
     /// Counts a caller whom the daemon sent back to the dialplan at once.
     pub fn refused(&self, reason: EndReason) {
         self.write().totals.refuse(reason);
+    }
+
+    /// Counts a request at the webhook of OpenAI.
+    pub fn arrived(&self, arrival: Arrival) {
+        self.write().totals.sip.arrivals[arrival as usize] += 1;
+    }
+
+    /// Counts what the daemon does with a call that OpenAI offers.
+    pub fn decided(&self, decision: Decision) {
+        self.write().totals.sip.decisions[decision as usize] += 1;
     }
 
     /// The totals of all calls since the start, including those in progress.
@@ -187,6 +203,7 @@ mod tests {
             recording_id: None,
             caller: CallerNumber::default(),
             called: String::new(),
+            route: Route::Media,
             model: String::new(),
             transcription_model: None,
             agent: String::new(),

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::call::Counters;
 use crate::call::glance::Glance;
@@ -15,13 +15,8 @@ use crate::call::uplink::UplinkCounters;
 use crate::end_reason::EndReason;
 use crate::realtime::rate_limits::RateLimits;
 
-use super::Facts;
+use super::{Facts, Histogram, OfSip, Route};
 use crate::units::{MicroUsd, Milliseconds};
-
-/// The upper bounds of a [`Histogram`] in milliseconds. The smallest covers the daemon's own share, one frame; the
-/// largest covers a caller who has given up.
-pub const BOUNDS: [u64; 15] =
-    [10, 20, 50, 100, 200, 300, 400, 500, 750, 1_000, 1_500, 2_000, 3_000, 5_000, 10_000];
 
 /// The largest number of agents that are counted by their names: those that a folder may have, and `default`. Each name is a
 /// series for ever. A smaller value would join agents that exist; a larger one would let files that come and go make more series.
@@ -31,28 +26,6 @@ const OTHERS: &str = "*";
 /// The largest number of tools that are counted by their names. Each is about 20 series for ever. A smaller value would join tools that
 /// exist; a larger one would let files that come and go make more series.
 const MOST_TOOLS: usize = 500;
-
-/// A histogram of durations.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Histogram {
-    /// For each of [`BOUNDS`], the number of durations up to this bound and above the previous one.
-    pub within: [u64; BOUNDS.len()],
-    /// The number of durations, including those above the last bound.
-    pub count: u64,
-    /// The sum of all durations.
-    pub sum: Duration,
-}
-
-impl Histogram {
-    fn add(&mut self, took: Duration) {
-        let place = BOUNDS.iter().position(|bound| took <= Duration::from_millis(*bound));
-        if let Some(place) = place {
-            self.within[place] += 1;
-        }
-        self.count += 1;
-        self.sum = self.sum.saturating_add(took);
-    }
-}
 
 /// The purpose for which a model used tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -125,6 +98,10 @@ pub struct Totals {
     pub own: Histogram,
     /// The time from the start of an interrupting caller's speech until the assistant was silent.
     pub barge_in: Histogram,
+    /// The number of calls that were taken, in the order of [`Route::ALL`].
+    pub routes: [u64; Route::ALL.len()],
+    /// What is counted of the calls that OpenAI answers by SIP.
+    pub sip: OfSip,
     /// The tokens that the models used, by purpose and model name. The configuration bounds the number of names.
     pub tokens: BTreeMap<(Use, String), Tokens>,
     /// The remaining rate limits of the account, by model name, and when they were last reported.
@@ -171,6 +148,10 @@ impl Totals {
         self.underruns += glance.underruns;
         self.turns += glance.turns;
         self.wait(&glance.latencies);
+        self.routes[call.route as usize] += 1;
+        if call.route == Route::Sip {
+            self.sip.wait(&glance.latencies);
+        }
         for used in &*glance.tools {
             self.tool(&call.agent, used);
         }
@@ -238,6 +219,8 @@ impl Totals {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -265,17 +248,5 @@ mod tests {
         assert_eq!(of("citas", "tool_0").outcomes, BTreeMap::from([("ok", 1), ("unknown", 1)]));
         assert_eq!((of("citas", "tool_0").took.count, of("citas", "tool_0").took.sum), (1, took));
         assert_eq!(of(OTHERS, OTHERS).outcomes["ok"], 100);
-    }
-
-    #[test]
-    fn a_time_counts_in_the_first_bucket_that_holds_it() {
-        let mut histogram = Histogram::default();
-        for ms in [0, 10, 11, 10_000, 10_001] {
-            histogram.add(Duration::from_millis(ms));
-        }
-        let filled: Vec<_> = (0..BOUNDS.len()).filter(|place| histogram.within[*place] > 0).collect();
-        assert_eq!((filled.as_slice(), histogram.within[0]), ([0, 1, 14].as_slice(), 2));
-        assert_eq!((histogram.count, histogram.sum), (5, Duration::from_millis(20_022)));
-        assert!(BOUNDS.is_sorted());
     }
 }

@@ -2,7 +2,7 @@
 //! any of these values.
 
 use openai_inbound_calls::call::record::{Entry, Keep, Opening};
-use openai_inbound_calls::live::Facts;
+use openai_inbound_calls::live::{Facts, Route};
 use openai_inbound_calls::registry::Row;
 use openai_inbound_calls::sim::asterisk::{Fault, IncomingCall};
 use openai_inbound_calls::sim::caller::Step;
@@ -68,6 +68,7 @@ fn what_is_kept_of_a_call_does_not_print_the_number() {
         recording_id: None,
         caller: CALLER.into(),
         called: "900".into(),
+        route: Route::Media,
         model: String::new(),
         transcription_model: None,
         agent: String::new(),

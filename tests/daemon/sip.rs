@@ -177,6 +177,24 @@ async fn a_call_leaves_the_promised_files_under_the_id_that_openai_gave_it() {
     );
     let summary = api.ask(Method::GET, &format!("/recordings/{id}/summary"), None).await;
     assert_eq!(summary.status, 200);
+    let ready = api.ask(Method::GET, "/ready", None).await.json();
+    assert_eq!((&ready["sip_webhook"], &ready["warnings"]), (&json!("listening"), &json!([])));
+    let figures = api.ask(Method::GET, "/metrics", None).await;
+    for line in [
+        r#"route_calls_total{route="sip"} 1"#,
+        r#"sip_offers_total{outcome="taken"} 1"#,
+        r#"sip_webhooks_total{outcome="offered"} 1"#,
+        "sip_accepted_seconds_count 1",
+        "sip_session_seconds_count 1",
+        "sip_first_sound_seconds_count 1",
+        r#"sip_webhook{state="listening"} 1"#,
+    ] {
+        assert!(
+            figures.text().contains(&format!("openai_inbound_calls_{line}\n")),
+            "{line}: {}",
+            figures.text()
+        );
+    }
     let calls = api.ask(Method::GET, "/calls", None).await.json();
     let row = &calls["calls"][0];
     assert!(row["id"] == CALL && row["turns"] == 2 && !row["answered_at"].is_null(), "{calls}");
@@ -242,6 +260,19 @@ async fn what_does_not_come_from_openai_is_refused_with_its_status() {
     // The dashboard's test button sends a call that does not exist.
     assert_eq!(send(stage.webhook, &good), 200);
     stage.program.says("INFO", "Llamada terminada").await;
+    let api = Api::of(&stage.program).await;
+    let figures = api.ask(Method::GET, "/metrics", None).await;
+    for (outcome, times) in [
+        ("offered", 1),
+        ("ignored", 3),
+        ("unverified", 11),
+        ("malformed", 4),
+        ("too_large", 2),
+        ("repeated", 0),
+    ] {
+        let line = format!("sip_webhooks_total{{outcome=\"{outcome}\"}} {times}\n");
+        assert!(figures.text().contains(&line), "{line}: {}", figures.text());
+    }
     let log = stage.program.log();
     assert_eq!(stage.program.count("WARNING", "Se rechaza un webhook"), 1, "once: {log}");
     assert!(!log.contains("whsec_") && !log.contains("525512345678"));

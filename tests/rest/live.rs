@@ -11,7 +11,7 @@ use openai_inbound_calls::call::transcript::{Speaker, Utterance};
 use openai_inbound_calls::config::Role;
 use openai_inbound_calls::exchange::readiness::{AsteriskLink, Readiness};
 use openai_inbound_calls::http::live::Daemon;
-use openai_inbound_calls::live::{Board, Facts, Seat};
+use openai_inbound_calls::live::{Board, Facts, Route, Seat};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
@@ -41,12 +41,18 @@ pub(crate) fn scene(with: With) -> Scene {
 impl Scene {
     /// Adds a call that listens to requests, or one that does not.
     pub(crate) fn call(&self, id: &str, listens: bool) -> Seat {
+        self.call_by(Route::Media, id, listens)
+    }
+
+    /// The same, for a call that reaches the model by this route.
+    pub(crate) fn call_by(&self, route: Route, id: &str, listens: bool) -> Seat {
         let place = "from-internal,200,1".parse().unwrap();
         let facts = Facts {
             id: id.into(),
             recording_id: None,
             caller: "+573001234567".into(),
             called: "200".into(),
+            route,
             model: "gpt-realtime".into(),
             transcription_model: Some("gpt-transcribe".into()),
             agent: "default".into(),
@@ -138,7 +144,7 @@ fn live_calls_are_shown_as_they_are() {
     );
     let words = json!([{"item": "item_1", "speaker": "user", "text": "Hola", "final": true}]);
     assert_eq!((&call["words"], &call["cost_usd"], &call["tokens"]), (&words, &Value::Null, &Value::Null));
-    let state = json!({"asterisk": "connected", "ready": true, "reasons": [], "disk_writing": true, "max_calls": 33, "destinations": ["ventas"], "spending_unlimited": false, "configuration_refused": false});
+    let state = json!({"asterisk": "connected", "ready": true, "reasons": [], "disk_writing": true, "max_calls": 33, "destinations": ["ventas"], "spending_unlimited": false, "configuration_refused": false, "sip_webhook": "off"});
     assert_eq!(told["state"], state);
     drop(seat);
     assert_eq!(scene.world.get("/calls/live").json()["calls"], json!([]));

@@ -16,8 +16,10 @@ use openai_inbound_calls::call::{Counters, SessionFault};
 use openai_inbound_calls::clock::now;
 use openai_inbound_calls::config::Role;
 use openai_inbound_calls::end_reason::EndReason;
+use openai_inbound_calls::exchange::Webhook;
 use openai_inbound_calls::exchange::readiness::{AsteriskLink, Capacity};
 use openai_inbound_calls::http::health::RecorderHealth;
+use openai_inbound_calls::live::{Arrival, Decision, Route};
 use openai_inbound_calls::realtime::rate_limits::{RateLimit, RateLimits};
 use openai_inbound_calls::registry::Row;
 use openai_inbound_calls::units::{MicroUsd, Milliseconds};
@@ -86,7 +88,13 @@ fn glance() -> Glance {
         turns: 2,
         bill: Some(bill),
         rate_limits: Some((now(), left(49_950))),
-        latencies: Arc::new(Latencies { greeting: Some(ms(900)), answers, barge_ins }),
+        latencies: Arc::new(Latencies {
+            greeting: Some(ms(900)),
+            accepted: Some(ms(120)),
+            session: Some(ms(400)),
+            answers,
+            barge_ins,
+        }),
         tools: Arc::new(vec![
             Use { tool: "book".into(), outcome: "ask_first", took: None },
             Use { tool: "book".into(), outcome: "ok", took: Some(ms(840)) },
@@ -165,6 +173,50 @@ fn a_call_counts_while_it_runs_and_no_less_when_it_is_over() {
         live.iter().filter(|(name, _)| name.contains("_total") || name.contains("_seconds_"))
     {
         assert!(over[name] >= *before, "{name} has shrunk");
+    }
+}
+
+#[test]
+fn the_sip_route_has_figures_of_its_own() {
+    let scene = scene(With::default());
+    let media = scene.call("17.1", true);
+    let sip = scene.call_by(Route::Sip, "rtc_1", true);
+    media.show(glance());
+    sip.show(Glance {
+        latencies: Arc::new(Latencies { greeting: Some(ms(1_900)), ..(*glance().latencies).clone() }),
+        ..glance()
+    });
+    for arrival in [Arrival::Offered, Arrival::Offered, Arrival::Repeated, Arrival::TooMany] {
+        scene.board.arrived(arrival);
+    }
+    scene.board.decided(Decision::Taken);
+    scene.board.decided(Decision::Rejected);
+    scene.daemon.as_ref().unwrap().send_modify(|now| now.webhook = Webhook::Missing);
+    let told = samples(&scene.world);
+    for (name, value) in [
+        (r#"route_calls_total{route="media"}"#, 1),
+        (r#"route_calls_total{route="sip"}"#, 1),
+        (r#"sip_webhooks_total{outcome="offered"}"#, 2),
+        (r#"sip_webhooks_total{outcome="repeated"}"#, 1),
+        (r#"sip_webhooks_total{outcome="too_many"}"#, 1),
+        (r#"sip_webhooks_total{outcome="unverified"}"#, 0),
+        (r#"sip_offers_total{outcome="taken"}"#, 1),
+        (r#"sip_offers_total{outcome="rejected"}"#, 1),
+        (r#"sip_accepted_seconds_bucket{le="0.1"}"#, 0),
+        (r#"sip_accepted_seconds_bucket{le="0.2"}"#, 1),
+        (r#"sip_session_seconds_bucket{le="0.3"}"#, 0),
+        (r#"sip_session_seconds_bucket{le="0.4"}"#, 1),
+        (r#"sip_first_sound_seconds_bucket{le="1.5"}"#, 0),
+        (r#"sip_first_sound_seconds_bucket{le="2"}"#, 1),
+        ("sip_first_sound_seconds_count", 1),
+        ("greeting_seconds_count", 2),
+        (r#"sip_webhook{state="missing"}"#, 1),
+        (r#"sip_webhook{state="listening"}"#, 0),
+    ] {
+        assert_eq!(ours(&told, name), value, "{name}");
+    }
+    for (at, arrival) in Arrival::ALL.into_iter().enumerate() {
+        assert_eq!(arrival as usize, at, "{}", arrival.code());
     }
 }
 

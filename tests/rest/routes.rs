@@ -4,6 +4,7 @@ use std::fs;
 use std::sync::{Arc, Mutex};
 
 use openai_inbound_calls::config::Role;
+use openai_inbound_calls::exchange::Webhook;
 use openai_inbound_calls::exchange::readiness::{AsteriskLink, Readiness};
 use openai_inbound_calls::http::health::RecorderHealth;
 use openai_inbound_calls::http::live;
@@ -243,9 +244,11 @@ fn ready_names_what_is_in_the_way() {
         ..With::default()
     };
     let world = World::over(tempfile::tempdir().unwrap(), with);
+    let sip = |now: &Readiness| now.webhook.code();
     let told = |status, reasons: &[&str], warnings: &[&str]| {
+        let sip = sip(&daemon.borrow());
         let answer = world.get("/ready");
-        let expected = json!({"ready": reasons.is_empty(), "reasons": reasons, "warnings": warnings});
+        let expected = json!({"ready": reasons.is_empty(), "reasons": reasons, "warnings": warnings, "sip_webhook": sip});
         assert_eq!((answer.status, answer.json()), (status, expected));
     };
     told(503, &["asterisk_away"], &[]);
@@ -257,8 +260,17 @@ fn ready_names_what_is_in_the_way() {
     assert_eq!(world.get("/calls/live").json()["state"]["disk_writing"], json!(false));
     daemon.send_modify(|now| now.configuration_refused = true);
     told(200, &[], &["disk_failing", "configuration_refused"]);
+    recorder.lock().unwrap().writing = true;
+    daemon.send_modify(|now| (now.configuration_refused, now.webhook) = (false, Webhook::Listening));
+    told(200, &[], &[]);
+    // Callers in Asterisk are served without OpenAI's webhook.
+    daemon.send_modify(|now| now.webhook = Webhook::Missing);
+    told(200, &[], &["webhook_missing"]);
+    assert_eq!(world.get("/calls/live").json()["state"]["sip_webhook"], json!("missing"));
+    daemon.send_modify(|now| now.webhook = Webhook::Closed);
+    told(200, &[], &["webhook_closed"]);
     daemon.send_modify(|now| now.draining = true);
-    told(503, &["draining"], &["disk_failing", "configuration_refused"]);
+    told(503, &["draining"], &["webhook_closed"]);
     let alone = World::empty().get("/ready");
     assert_eq!((alone.status, &alone.json()["reasons"]), (503, &json!(["no_daemon"])));
 }

@@ -164,7 +164,7 @@ export function show(place, { mayChange }) {
 
 function drawState(chips, state) {
   const { asterisk, ready, reasons = [], disk_writing: disk } = state;
-  const { spending_unlimited: unlimited, configuration_refused: refused } = state;
+  const { spending_unlimited: unlimited, configuration_refused: refused, sip_webhook: webhook = "off" } = state;
   const openai = ["openai_outage", "openai_failing"].find((reason) => reasons.includes(reason));
   // Obstacles that have a chip of their own are not listed again.
   const own = ["asterisk_away", "application_replaced", "openai_failing", "openai_outage"];
@@ -178,6 +178,7 @@ function drawState(chips, state) {
     ["disk", word("disk"), word(disk ? "disk_writing" : "failing"), disk],
     ["ready", word("service"), service, ready],
   ];
+  if (webhook !== "off") rows.push(["webhook", word("webhook"), word(`webhook_${webhook}`, {}, webhook), webhook === "listening"]);
   if (refused) rows.push(["configuration", word("configuration"), word("configuration_refused"), false]);
   if (unlimited) rows.push(["spending", word("spending"), word("spending_unlimited"), false]);
   drawChips(chips, rows);

@@ -15,6 +15,10 @@ macro_rules! of_sip {
     WebhookRefused { cause: Detail } => Warn,
         "Se rechaza un webhook que no lleva la firma de OpenAI ({cause}): si las llamadas SIP no llegan, revise OPENAI_WEBHOOK_SECRET y el reloj de este equipo; se avisa una vez",
         "A webhook without OpenAI's signature is refused ({cause}): if SIP calls do not arrive, check OPENAI_WEBHOOK_SECRET and the clock of this machine; this is reported once";
+    /// The listener of the webhook has ended.
+    WebhookClosed => Error,
+        "El webhook de OpenAI dejó de escuchar: las llamadas SIP no se atienden hasta reiniciar el servicio",
+        "OpenAI's webhook listens no more: SIP calls are not taken until the daemon is restarted";
     /// A call lacks the header that only the trunk knows.
     SipStranger => Warn,
         "Se rechaza una llamada SIP sin la cabecera de SIP_SHARED_HEADER: no viene de la troncal ni de nuestro Asterisk",

@@ -6,7 +6,9 @@ use chrono::{DateTime, FixedOffset};
 use openai_inbound_calls::ari::request::Reply;
 use openai_inbound_calls::call::Standing;
 use openai_inbound_calls::end_reason::EndReason;
-use openai_inbound_calls::exchange::{Exchange, Input, Moment, Offer, Order, Output, Rules, Trunk};
+use openai_inbound_calls::exchange::{
+    Exchange, Input, Moment, Offer, Order, Output, Rules, Trunk, Webhook, WebhookNews,
+};
 use openai_inbound_calls::operator::{Detail, Notice};
 use openai_inbound_calls::realtime::calls::CallId;
 use openai_inbound_calls::realtime::calls::request::SipStatus;
@@ -108,6 +110,32 @@ fn a_daemon_that_stops_takes_none_and_ends_those_that_run() {
     let outputs = pbx.feed(Input::Tick);
     assert!(outputs.contains(&Output::Tell("rtc_1".into(), Order::Shutdown)), "{outputs:?}");
     assert!(!pbx.exchange.is_over());
+}
+
+/// How the webhook stands after this, and whether the operator is told that it has closed.
+fn after(pbx: &mut Pbx, news: WebhookNews) -> (Webhook, bool) {
+    let outputs = pbx.feed(Input::Webhook(news));
+    let is_said = outputs.contains(&Output::Notice(None, Notice::WebhookClosed));
+    (pbx.exchange.readiness().webhook, is_said)
+}
+
+#[test]
+fn a_webhook_that_did_not_come_for_a_dialled_call_is_missing_until_one_comes() {
+    let mut pbx = Pbx::new(rules());
+    assert_eq!(
+        after(&mut pbx, WebhookNews::Missed),
+        (Webhook::Off, false),
+        "a webhook that is off cannot be missing"
+    );
+    assert_eq!(after(&mut pbx, WebhookNews::Listens), (Webhook::Listening, false));
+    assert_eq!(after(&mut pbx, WebhookNews::Missed), (Webhook::Missing, false));
+    assert_eq!(pbx.offer(offer("rtc_1")), None);
+    assert_eq!(pbx.exchange.readiness().webhook, Webhook::Listening);
+    assert_eq!(after(&mut pbx, WebhookNews::Missed), (Webhook::Missing, false));
+    assert_eq!(after(&mut pbx, WebhookNews::Closed), (Webhook::Closed, true));
+    assert_eq!(after(&mut pbx, WebhookNews::Closed), (Webhook::Closed, false), "once");
+    assert_eq!(pbx.offer(offer("rtc_2")), None, "what had come before is taken");
+    assert_eq!(pbx.exchange.readiness().webhook, Webhook::Closed);
 }
 
 #[test]
