@@ -5,6 +5,7 @@
 //! the caller's channel and starts them with a fixed prefix. A media channel is therefore recognised by its
 //! id alone, and after a crash the ids show which objects must be removed.
 
+pub mod endpoint;
 pub mod event;
 pub mod lists;
 pub mod request;

@@ -74,7 +74,19 @@ fn fixed_in_media(old: &MediaConfig, new: &MediaConfig) -> Vec<&'static str> {
 }
 
 fn fixed_in_sip(old: &SipConfig, new: &SipConfig) -> Vec<&'static str> {
-    let SipConfig { secrets, keys: _, listen, path, calls_url, trunk, endpoint: _, refer_host } = new;
+    // The doctor alone uses `public_url` and `host`.
+    let SipConfig {
+        secrets,
+        keys: _,
+        listen,
+        path,
+        public_url: _,
+        host: _,
+        calls_url,
+        trunk,
+        endpoint: _,
+        refer_host,
+    } = new;
     names([
         ("OPENAI_WEBHOOK_SECRET", old.secrets != *secrets),
         ("WEBHOOK_LISTEN", old.listen != *listen),

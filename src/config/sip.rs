@@ -20,6 +20,10 @@ pub struct SipConfig {
     pub listen: SocketAddr,
     /// The path of the webhook.
     pub path: String,
+    /// The address of the webhook as OpenAI has it. `None`: it is not known. Only the doctor uses it.
+    pub public_url: Option<String>,
+    /// The host and the port that the trunk calls. Only the doctor uses it.
+    pub host: String,
     /// The address of OpenAI's calls, without a slash at its end.
     pub calls_url: String,
     /// How a call proves that it comes from the trunk.
@@ -74,6 +78,8 @@ pub(super) fn sip(reader: &mut Reader<'_>) -> Option<SipConfig> {
     let secrets = reader.parsed("OPENAI_WEBHOOK_SECRET", Allowed::WebhookSecrets, secrets);
     let listen = reader.parsed("WEBHOOK_LISTEN", Allowed::SocketAddress, |text| text.parse().ok());
     let path = reader.parsed("WEBHOOK_PATH", Allowed::UrlPath, path);
+    let public_url = reader.parsed("WEBHOOK_PUBLIC_URL", Allowed::HttpUrl, public_url);
+    let host = reader.parsed("OPENAI_SIP_HOST", Allowed::SipHost, host);
     let calls_url = reader.parsed("OPENAI_CALLS_URL", Allowed::HttpUrl, calls_url);
     let header = reader.parsed("SIP_SHARED_HEADER", Allowed::SipHeader, header);
     let refer_host = reader.parsed("SIP_REFER_HOST", Allowed::SipHost, refer_host);
@@ -99,6 +105,8 @@ pub(super) fn sip(reader: &mut Reader<'_>) -> Option<SipConfig> {
         keys,
         listen: listen?,
         path: path?,
+        public_url: public_url?.url,
+        host: host?,
         calls_url: calls_url?,
         trunk,
         endpoint,
@@ -181,6 +189,29 @@ fn header(text: &str) -> Option<Trunk> {
         && (8..=256).contains(&value.len())
         && value.bytes().all(|byte| byte.is_ascii_graphic());
     fits.then(|| Trunk::Proves(SharedHeader { name: name.to_owned(), value: Secret::new(value.to_owned()) }))
+}
+
+/// What WEBHOOK_PUBLIC_URL says.
+struct PublicUrl {
+    url: Option<String>,
+}
+
+fn public_url(text: &str) -> Option<PublicUrl> {
+    if text.is_empty() {
+        return Some(PublicUrl { url: None });
+    }
+    calls_url(text)?;
+    Some(PublicUrl { url: Some(text.to_owned()) })
+}
+
+/// A host with its port, which is 5061 if there is none.
+fn host(text: &str) -> Option<String> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-.:[]".contains(&byte);
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok().filter(|port| *port > 0)?),
+        _ => (text, 5_061_u16),
+    };
+    (!host.is_empty() && host.bytes().all(is_plain)).then(|| format!("{host}:{port}"))
 }
 
 /// What SIP_REFER_HOST says.

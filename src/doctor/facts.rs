@@ -250,7 +250,14 @@ pub(super) struct Sip {
     /// Where the webhook listens.
     pub(super) address: SocketAddr,
     pub(super) webhook: Webhook,
+    /// The public address of the webhook, and what it answers; None: it is not known.
+    pub(super) public: Option<(String, PublicAddress)>,
     pub(super) calls: AtOpenAi,
+    /// The address at which calls are made to OpenAI, with its port.
+    pub(super) host: String,
+    pub(super) tls: SipHost,
+    /// The PJSIP endpoint by which Asterisk calls OpenAI; None: it does not.
+    pub(super) endpoint: Option<(String, Endpoint)>,
 }
 
 /// What became of a signed event at the webhook.
@@ -262,6 +269,39 @@ pub(super) enum Webhook {
     Verified,
     /// It was refused with this status.
     Refused(u16),
+}
+
+/// What the public address of the webhook answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum PublicAddress {
+    /// The statuses of the answers to a signed event, and to one without a signature.
+    Answers { signed: u16, unsigned: u16 },
+    /// No answer arrived. The value says why.
+    Unreachable(Detail),
+}
+
+/// The TLS of the address at which calls are made to OpenAI.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum SipHost {
+    /// The certificate is trusted and has the right name.
+    Trusted,
+    /// It is not. The value says why.
+    Untrusted(Detail),
+    /// There is no connection, or no TLS. The value says why.
+    Unreachable(Detail),
+}
+
+/// A PJSIP endpoint in Asterisk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Endpoint {
+    /// It is there.
+    There,
+    /// It is there, and its contact is not reached.
+    Offline,
+    /// There is none of this name.
+    Missing,
+    /// Asterisk does not tell. The value says why.
+    Unknown(Detail),
 }
 
 /// The answer to a request about a call that does not exist.

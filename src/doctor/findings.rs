@@ -5,6 +5,7 @@
 //! and masked.
 
 use super::obstacles::Reasons;
+use super::sip_findings::SipFinding;
 use super::words::{Both, Check, Decimal, InBrackets, Status};
 use crate::operator::lines::lines;
 use crate::operator::{Detail, Language, LinkFault, Notice};
@@ -413,30 +414,10 @@ lines! {
         "The session was not ready within {seconds} s",
         "Revise Internet, DNS y firewall (TCP 443, WebSocket), y OPENAI_REALTIME_URL",
         "Check Internet, DNS and firewall (TCP 443, WebSocket), and OPENAI_REALTIME_URL";
-    WebhookTakes { address: String } => Webhook Ok,
-        "El webhook en {address} acepta un evento firmado. Si OpenAI lo alcanza desde Internet se ve en platform.openai.com (botón de prueba)",
-        "The webhook at {address} takes a signed event. Whether OpenAI reaches it from the Internet, the test button at platform.openai.com shows";
-    WebhookSilent { address: String } => Webhook Note,
-        "El webhook no responde en {address}: el servicio no está en marcha, o arrancó sin OPENAI_WEBHOOK_SECRET",
-        "The webhook does not answer at {address}: the daemon is not running, or was started without OPENAI_WEBHOOK_SECRET";
-    WebhookRefuses { address: String, status: u16 } => Webhook Failure,
-        "El webhook en {address} rechaza un evento firmado con OPENAI_WEBHOOK_SECRET (HTTP {status})",
-        "The webhook at {address} refuses an event that is signed with OPENAI_WEBHOOK_SECRET (HTTP {status})",
-        "Reinicie el servicio si cambió OPENAI_WEBHOOK_SECRET o WEBHOOK_PATH; si no, responde otro programa (ss -nlpt)",
-        "Restart the daemon if OPENAI_WEBHOOK_SECRET or WEBHOOK_PATH has changed; otherwise another program answers (ss -nlpt)";
-    SipAnswers => Sip Ok,
-        "OpenAI admite con esta clave peticiones sobre llamadas SIP. El firewall debe dejar pasar UDP con 13.79.45.80/28, 23.98.140.64/28, 40.67.149.176/28 y 40.83.204.240/28 donde esté la troncal",
-        "OpenAI admits requests about SIP calls with this key. Where the trunk is, the firewall must let UDP pass from and to 13.79.45.80/28, 23.98.140.64/28, 40.67.149.176/28 and 40.83.204.240/28";
-    SipRefused { cause: LinkFault } => Sip Failure,
-        "OpenAI rechaza peticiones sobre llamadas SIP: {cause}",
-        "OpenAI refuses requests about SIP calls: {cause}",
-        "La clave debe ser del proyecto que tiene el webhook; revise OPENAI_API_KEY, OPENAI_PROJECT y OPENAI_CALLS_URL",
-        "The key must belong to the project that has the webhook; check OPENAI_API_KEY, OPENAI_PROJECT and OPENAI_CALLS_URL";
-    SipUnreachable { cause: LinkFault } => Sip Failure,
-        "No se alcanza el servidor de las llamadas SIP: {cause}",
-        "The server of SIP calls is not reached: {cause}",
-        "Revise Internet, DNS y firewall (TCP 443), y OPENAI_CALLS_URL",
-        "Check Internet, DNS and firewall (TCP 443), and OPENAI_CALLS_URL";
+    /// About calls that OpenAI answers by SIP.
+    OfSip { finding: SipFinding } => Sip Note,
+        "{finding}",
+        "{finding}";
     ClockRight => Clock Ok,
         "El reloj de este equipo está en hora",
         "This machine's clock is right";
@@ -457,15 +438,24 @@ lines! {
 
 impl Finding {
     pub(super) const fn check(&self) -> Check {
-        self.kind().0
+        match self {
+            Self::OfSip { finding } => finding.check(),
+            _ => self.kind().0,
+        }
     }
 
     pub(super) const fn status(&self) -> Status {
-        self.kind().1
+        match self {
+            Self::OfSip { finding } => finding.status(),
+            _ => self.kind().1,
+        }
     }
 
     /// The result and, if there is one, the remedy, in this language.
     pub(super) fn words(&self, language: Language) -> (String, Option<String>) {
-        self.texts(language)
+        match self {
+            Self::OfSip { finding } => finding.words(language),
+            _ => self.texts(language),
+        }
     }
 }

@@ -13,7 +13,7 @@
 //! | `tally` | the packets of one direction, counted |
 //! | `facts` | the results of the checks, as data |
 //! | `judge`, `obstacles` | what the results mean; what the reasons of `/ready` mean |
-//! | `findings`, `words` | the texts of the findings, and the parts of the texts |
+//! | `findings`, `sip_findings`, `words` | the texts of the findings, and the parts of the texts |
 //! | `report` | how findings are printed |
 
 mod agents;
@@ -28,6 +28,7 @@ mod openai;
 mod report;
 mod service;
 mod sip;
+mod sip_findings;
 mod tally;
 mod words;
 
@@ -136,7 +137,9 @@ async fn agents_of(parts: &Parts) -> Option<facts::Agents> {
 
 async fn sip_of(parts: &Parts, tls: &Arc<ClientConfig>) -> anyhow::Result<Option<facts::Sip>> {
     match (&parts.sip, &parts.realtime) {
-        (Some(sip), Some(realtime)) if sip.is_on() => sip::look(sip, realtime, tls).await.map(Some),
+        (Some(sip), Some(realtime)) if sip.is_on() => {
+            sip::look(sip, realtime, parts.asterisk.as_ref(), tls).await.map(Some)
+        }
         _ => Ok(None),
     }
 }

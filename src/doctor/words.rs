@@ -59,7 +59,10 @@ pub(super) enum Check {
     Model,
     Session,
     Webhook,
+    WebhookPublic,
     Sip,
+    SipHost,
+    SipEndpoint,
     Clock,
 }
 
@@ -85,7 +88,10 @@ impl Check {
             Self::Model => "model",
             Self::Session => "session",
             Self::Webhook => "webhook",
+            Self::WebhookPublic => "webhook-public",
             Self::Sip => "sip",
+            Self::SipHost => "sip-host",
+            Self::SipEndpoint => "sip-endpoint",
             Self::Clock => "clock",
         }
     }

@@ -19,8 +19,10 @@ use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
-use super::{answer, root_cause};
+use super::answer::{self, Unread};
+use super::root_cause;
 use crate::ari::ChannelId;
+use crate::ari::endpoint::endpoint_path;
 use crate::ari::request::{Method, Reply, Request, recording_path};
 
 /// The number of connections to Asterisk in use at once. For short times the same number may be idle. A
@@ -145,6 +147,22 @@ impl AriRest {
             self.refuses.send_if_modified(|now| std::mem::replace(now, refuses) != refuses);
         }
         reply
+    }
+
+    /// Asks for the PJSIP endpoint of this name. Returns the status and the body of the answer.
+    ///
+    /// # Errors
+    /// Asterisk does not answer. The text says why.
+    pub async fn endpoint(&self, name: &str) -> Result<(u16, String), String> {
+        let url = format!("{}{}", self.base, endpoint_path(name));
+        let asked = self.client.get(url).basic_auth(&self.user, Some(&self.password)).timeout(TIMEOUT);
+        let response = asked.send().await.map_err(|error| root_cause(&error.without_url()))?;
+        let status = response.status().as_u16();
+        match answer::body(response, ANSWER_BYTES).await {
+            Ok(body) => Ok((status, String::from_utf8_lossy(&body).into_owned())),
+            Err(Unread::TooLong(_)) => Err(format!("more than {ANSWER_BYTES} bytes")),
+            Err(Unread::Broken(error)) => Err(root_cause(&error.without_url())),
+        }
     }
 
     /// Begins to fetch the recording that has the name of this channel.

@@ -20,6 +20,8 @@ use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme,
 };
 use sha2::{Digest as _, Sha256};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
 /// Loads the trust store and builds the configuration.
 ///
@@ -42,6 +44,34 @@ pub fn client_config() -> Result<Arc<ClientConfig>, Error> {
         .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth();
     Ok(Arc::new(config))
+}
+
+/// Why there is no TLS connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Greeting {
+    /// The certificate is not trusted, or has another name. The text says why.
+    Certificate(String),
+    /// There is no connection, or the other end speaks no TLS. The text says why.
+    Network(String),
+}
+
+/// Opens a TLS connection to `address`, a name or an IP address with a port, and closes it.
+///
+/// # Errors
+/// See [`Greeting`].
+pub async fn greet(address: &str, tls: &Arc<ClientConfig>) -> Result<(), Greeting> {
+    let network = |cause: &dyn ToString| Greeting::Network(cause.to_string());
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+    let name = ServerName::try_from(host).map_err(|error| network(&error))?;
+    let tcp = TcpStream::connect(address).await.map_err(|error| network(&error))?;
+    match TlsConnector::from(Arc::clone(tls)).connect(name, tcp).await {
+        Ok(_) => Ok(()),
+        Err(error) => Err(match error.get_ref().and_then(|cause| cause.downcast_ref()) {
+            Some(Error::InvalidCertificate(cause)) => Greeting::Certificate(cause.to_string()),
+            _ => network(&error),
+        }),
+    }
 }
 
 /// Verifies the certificate of a server.

@@ -47,10 +47,11 @@ const IMPURE: [&str; 11] = [
 ];
 /// The files that may hold words of other languages than English: the operator's table, and texts that are
 /// only shown.
-const WORDS: [&str; 12] = [
+const WORDS: [&str; 13] = [
     "operator/",
     "doctor/words.rs",
     "doctor/findings.rs",
+    "doctor/sip_findings.rs",
     "doctor/obstacles.rs",
     "config/variables.rs",
     "config/realtime.rs",

@@ -4,6 +4,7 @@
 
 mod asterisk;
 mod model;
+mod sip;
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;

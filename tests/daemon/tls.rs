@@ -22,7 +22,7 @@ use crate::world::{Program, World, assert_no_violations, contains, listen, ms};
 const BUFFER: usize = 16 * 1024;
 
 /// An authority in PEM, and a server configuration with a certificate of that authority for `localhost`.
-fn certificates() -> (String, Arc<ServerConfig>) {
+pub(crate) fn certificates() -> (String, Arc<ServerConfig>) {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority =
@@ -58,7 +58,7 @@ fn server(certificate: CertificateDer<'static>, key: &KeyPair) -> Arc<ServerConf
 }
 
 /// Speaks TLS on a free port in front of `behind`.
-async fn door(doors: &mut JoinSet<()>, config: &Arc<ServerConfig>, behind: SocketAddr) -> u16 {
+pub(crate) async fn door(doors: &mut JoinSet<()>, config: &Arc<ServerConfig>, behind: SocketAddr) -> u16 {
     let listener = TcpListener::bind(("localhost", 0)).await.expect("loopback");
     let port = listener.local_addr().expect("bound").port();
     let acceptor = TlsAcceptor::from(Arc::clone(config));

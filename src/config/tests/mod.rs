@@ -205,6 +205,9 @@ fn without_a_word_about_strangers_no_calls_are_taken_by_sip() {
         ("CALL_ROUTE", "sip"),
         ("WEBHOOK_LISTEN", "5002"),
         ("WEBHOOK_PATH", "webhook"),
+        ("WEBHOOK_PUBLIC_URL", "pbx.example/webhook"),
+        ("OPENAI_SIP_HOST", "sip:sip.api.openai.com"),
+        ("OPENAI_SIP_HOST", "sip.api.openai.com:0"),
         ("OPENAI_CALLS_URL", "wss://x/y"),
     ] {
         let lines = complaints(&[(name, wrong)]);

@@ -100,6 +100,9 @@ fn a_changed_variable_takes_effect_or_is_named_as_waiting_for_a_restart() {
     }
     // The keys, and variables that have an effect only together with another one, are tested elsewhere.
     let elsewhere = [
+        // The doctor alone reads these, and it reads them anew.
+        "WEBHOOK_PUBLIC_URL",
+        "OPENAI_SIP_HOST",
         "OPENAI_WEBHOOK_SECRET",
         "RECORDINGS_RECIPIENT",
         "RECORDINGS_IDENTITY_FILE",

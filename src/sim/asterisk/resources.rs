@@ -72,6 +72,17 @@ impl Asterisk {
                 Response::ok(events::info_json(self.settings.version, &self.timestamp(self.started)))
             }
             ("GET", ["asterisk", "modules"]) => Response::ok(events::modules_json(&self.settings.unloaded)),
+            ("GET", ["endpoints", "PJSIP", name]) => {
+                let mut all = self.settings.endpoints.iter();
+                all.find(|(known, _)| known == name).map_or_else(
+                    || Response::error(404, "Endpoint not found"),
+                    |(name, state)| {
+                        Response::ok(format!(
+                            r#"{{"technology":"PJSIP","resource":"{name}","state":"{state}","channel_ids":[]}}"#
+                        ))
+                    },
+                )
+            }
             ("GET", ["asterisk", "ping"]) => Response::ok(format!(
                 "{{\"asterisk_id\":\"{}\",\"ping\":\"pong\",\"timestamp\":\"{}\"}}",
                 events::ASTERISK_ID,

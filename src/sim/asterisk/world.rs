@@ -57,6 +57,8 @@ pub struct Settings {
     /// Modules that are not loaded, of those that `GET /asterisk/modules` would list. Without `chan_rtp.so`
     /// no media leg can be created.
     pub unloaded: Vec<String>,
+    /// The PJSIP endpoints, each with its state.
+    pub endpoints: Vec<(String, String)>,
     /// Whether requests are recorded for `journal`.
     pub keep_journal: bool,
     /// The seed for SSRCs, first sequence numbers and the like.
@@ -88,6 +90,7 @@ impl Default for Settings {
             media_reply: MediaReply::Channel,
             dialplan: None,
             unloaded: Vec::new(),
+            endpoints: Vec::new(),
             keep_journal: true,
             seed: 1,
         }
