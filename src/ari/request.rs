@@ -344,9 +344,9 @@ impl Request {
     }
 }
 
-/// Who calls OpenAI, as OpenAI sees it. The caller's number is none of OpenAI's business; a call without any number is taken for an
-/// anonymous one, and some of those have been refused.
-const CALLER_ID: &str = "pbx";
+/// The number that calls OpenAI, as OpenAI sees it. The caller's number is none of OpenAI's business; a call without any number goes
+/// out as an anonymous one, and some of those have been refused. Asterisk takes a text that is no number for a name.
+const CALLER_ID: &str = "1000";
 
 /// All but unreserved characters (RFC 3986 §2.3).
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -467,7 +467,7 @@ mod tests {
             header: ("X-Call-Nonce", "b3f1".into()),
             seconds: 8,
         };
-        let expected = "/channels?endpoint=PJSIP%2Fproj_1%40openai&app=openai-app&channelId=oic-media-1.2&callerId=pbx&timeout=8";
+        let expected = "/channels?endpoint=PJSIP%2Fproj_1%40openai&app=openai-app&channelId=oic-media-1.2&callerId=1000&timeout=8";
         assert_eq!(request.path(), expected);
         assert_eq!(
             request.body().as_deref(),

@@ -118,6 +118,8 @@ pub(super) struct OpenAiLeg {
     over_at: Instant,
     /// What the caller hears.
     pub(super) speeches: Speeches,
+    /// When the sound of the caller began that the server counts, since the birth of the call. None: not known yet.
+    pub(super) sound_began: Option<Duration>,
     /// When the caller was last heard to speak, by the server's word.
     pub(super) spoke_at: Option<Instant>,
 }
@@ -147,6 +149,7 @@ impl OpenAiLeg {
             beat: now + BEAT,
             over_at: now + LONGEST,
             speeches: Speeches::default(),
+            sound_began: None,
             spoke_at: None,
         }
     }

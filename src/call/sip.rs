@@ -31,6 +31,7 @@ use crate::number::ChannelName;
 use crate::operator::{LinkFault, Notice};
 use crate::realtime::calls::request::{Reply, Request};
 use crate::realtime::client::{ClientEvent, NewItem, Role};
+use crate::realtime::dialect::TurnDetection;
 use crate::realtime::error::Refusal;
 use crate::realtime::server::Event;
 use crate::realtime::{ItemId, ResponseId};
@@ -40,6 +41,9 @@ const LONGEST: Duration = Duration::from_secs(3_540);
 /// If the server does not tell the end of the caller's speech for so long, it has forgotten to. A larger value leaves a caller
 /// without an answer; with a smaller one the assistant talks over callers who speak for long.
 const ENDLESS_AFTER: Duration = Duration::from_mins(1);
+/// How much sound before the caller's voice belongs to their turn, in milliseconds, where the settings do not say so: OpenAI's
+/// default. With a larger value what the caller says is placed too early in the recording, with a smaller one too late.
+const PADDING_MS: u64 = 300;
 /// What the model is told when a transfer comes to nothing.
 const NOT_TRANSFERRED: &str =
     "The transfer did not succeed, and the caller is still on the line. Say so, and offer another way.";
@@ -213,7 +217,11 @@ impl Call {
                 leg.speeches.say(now, item, "");
                 self.floor.queued(item);
             }
-            Event::SpeechStarted { .. } | Event::SpeechStopped { .. } | Event::Committed { .. } => {
+            Event::SpeechStarted { audio_start_ms, .. } => {
+                leg.spoke_at = Some(now);
+                self.sound_at_openai_began(*audio_start_ms);
+            }
+            Event::SpeechStopped { .. } | Event::Committed { .. } => {
                 leg.spoke_at = Some(now);
             }
             Event::SoundStarted { response } => self.speech_begins(response),
@@ -231,6 +239,22 @@ impl Call {
             // A caller in Asterisk presses the same key there.
             Event::Key(key) if matches!(self.leg, Leg::OpenAi(_)) => self.key(*key),
             _ => {}
+        }
+    }
+
+    /// The server hears the caller's voice, which began at this position in the caller's sound. When that sound began nobody tells, but
+    /// it cannot be later than so long before this moment.
+    fn sound_at_openai_began(&mut self, audio_start_ms: u64) {
+        let padding = match self.settings.session.turn_detection {
+            TurnDetection::Server { prefix_padding_ms, .. } => u64::from(prefix_padding_ms),
+            TurnDetection::Semantic { .. } => PADDING_MS,
+        };
+        let since = Duration::from_millis(audio_start_ms.saturating_add(padding));
+        let began = (self.now - self.born).saturating_sub(since);
+        let Some(leg) = self.leg.openai_mut() else { return };
+        if leg.sound_began.is_none_or(|known| began < known) {
+            leg.sound_began = Some(began);
+            self.floor.session_hears_since(began);
         }
     }
 

@@ -5,8 +5,8 @@ macro_rules! of_sip {
     // ── calls that OpenAI answers by SIP ─────────────────────────────────────────────────────────────────
     /// The webhook is served at this address and path.
     WebhookServed { address: SocketAddr, path: String } => Info,
-        "Webhook de OpenAI en {address}{path}: las llamadas SIP se atienden; su sonido no pasa por aquí y no se graba",
-        "OpenAI's webhook at {address}{path}: SIP calls are taken; their sound does not pass through here and is not recorded";
+        "Webhook de OpenAI en {address}{path}: las llamadas SIP se atienden; su sonido no pasa por aquí, y el de las que hace un operador no se graba",
+        "OpenAI's webhook at {address}{path}: SIP calls are taken; their sound does not pass through here, and that of a carrier's calls is not recorded";
     /// Calls need no header that only the trunk knows.
     TrunkOpen => Warn,
         "SIP_SHARED_HEADER=none: se atiende a cualquiera que llame por SIP al proyecto de OpenAI, y se paga por ello",

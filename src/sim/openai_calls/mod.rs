@@ -265,7 +265,7 @@ impl OpenAiCalls {
             | Acceptance::MadeAndFailed => {}
         }
         call.state = State::Accepted;
-        call.session = Some(Session::new(Arc::clone(&self.script), id, settings));
+        call.session = Some(Session::new(now, Arc::clone(&self.script), id, settings));
         match acceptance {
             Acceptance::MadeUnanswered => None,
             Acceptance::MadeAndFailed => Some(error(500, "server_error", None)),
@@ -444,6 +444,13 @@ impl OpenAiCalls {
     pub fn is_callers_turn(&self, id: &str, said: usize) -> bool {
         let session = self.calls.get(id).and_then(|call| call.session.as_ref());
         session.is_some_and(|session| session.is_callers_turn(said))
+    }
+
+    /// Whether the caller of a call hears the model at this moment.
+    #[must_use]
+    pub fn is_heard(&self, id: &str) -> bool {
+        let session = self.calls.get(id).and_then(|call| call.session.as_ref());
+        session.is_some_and(Session::is_heard)
     }
 
     /// The settings with which a call was accepted.

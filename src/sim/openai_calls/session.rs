@@ -73,6 +73,8 @@ struct Heard {
 /// One session.
 #[derive(Debug)]
 pub(super) struct Session {
+    /// The beginning of the caller's sound.
+    born: Instant,
     script: Arc<Script>,
     id: String,
     settings: Value,
@@ -92,8 +94,10 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(script: Arc<Script>, id: &str, settings: Value) -> Self {
+    /// A session that is accepted now.
+    pub(super) fn new(now: Instant, script: Arc<Script>, id: &str, settings: Value) -> Self {
         Self {
+            born: now,
             script,
             id: id.to_owned(),
             settings,
@@ -152,6 +156,11 @@ impl Session {
         }
         self.over = true;
         self.timers.clear();
+    }
+
+    /// Whether the caller hears the model.
+    pub(super) fn is_heard(&self) -> bool {
+        self.heard.is_some()
     }
 
     /// Whether the caller hears the goodbye that the client has asked for.
@@ -294,7 +303,11 @@ impl Session {
     pub(super) fn caller_says(&mut self, now: Instant, words: &str, length: Duration) {
         self.advance(now);
         let item = self.next("item");
-        self.send(json!({"type": "input_audio_buffer.speech_started", "audio_start_ms": 0, "item_id": item}));
+        let padding = self.settings["audio"]["input"]["turn_detection"]["prefix_padding_ms"].as_u64();
+        let start = self.heard_ms(now).saturating_sub(padding.unwrap_or_default());
+        self.send(
+            json!({"type": "input_audio_buffer.speech_started", "audio_start_ms": start, "item_id": item}),
+        );
         if self.settings["audio"]["input"]["turn_detection"]["interrupt_response"] == true {
             if self.active.is_some() {
                 self.done("cancelled");
@@ -302,6 +315,11 @@ impl Session {
             self.clear(now);
         }
         self.after(now, length, Due::CallerStops { item, words: words.to_owned() });
+    }
+
+    /// How much of the caller's sound has come.
+    fn heard_ms(&self, now: Instant) -> u64 {
+        u64::try_from(now.saturating_duration_since(self.born).as_millis()).unwrap_or_default()
     }
 
     pub(super) fn caller_presses(&mut self, key: char) {
@@ -320,8 +338,9 @@ impl Session {
                 }
             }
             Due::CallerStops { item, words } => {
+                let end = self.heard_ms(now);
                 self.send(
-                    json!({"type": "input_audio_buffer.speech_stopped", "audio_end_ms": 0, "item_id": item}),
+                    json!({"type": "input_audio_buffer.speech_stopped", "audio_end_ms": end, "item_id": item}),
                 );
                 self.send(json!({"type": "input_audio_buffer.committed", "previous_item_id": self.last_item,
                     "item_id": item}));

@@ -6,6 +6,7 @@
 mod calls;
 mod clinic;
 mod daemon;
+pub(crate) mod openai;
 mod pbx;
 
 use std::cell::RefCell;
@@ -77,7 +78,11 @@ impl Testbed {
             println!("skipped: OIC_E2E does not name {version} (tests/run sets it)");
             return None;
         }
+        let folder = tempfile::Builder::new().prefix(name).tempdir().expect("a folder");
+        let extra = folder.path().join("extra");
+        std::fs::create_dir(&extra).expect("a folder");
         let environment = HashMap::from([
+            ("ASTERISK_EXTRA", extra.to_string_lossy().into_owned()),
             ("ASTERISK_SUITE", debian.to_owned()),
             ("ASTERISK_NAME", format!("{version}-{number}")),
             ("ASTERISK_PORT", (18_100 + number).to_string()),
@@ -93,7 +98,6 @@ impl Testbed {
             let _runtime_context = runtime.enter();
             scripts.server()
         };
-        let folder = tempfile::Builder::new().prefix(name).tempdir().expect("a folder");
         let first_port = 20_000 + 100 * number;
         let testbed = Self { environment, folder, first_port, runtime, realtime, daemon: RefCell::new(None) };
         testbed.start_asterisk();
@@ -131,6 +135,12 @@ impl Testbed {
         assert!(found, "not in the log: {text}\n{}", said());
     }
 
+    /// How often the daemon's log contains this text.
+    pub(crate) fn log_count(&self, text: &str) -> usize {
+        let log = std::fs::read_to_string(self.folder.path().join("daemon.log")).unwrap_or_default();
+        log.matches(text).count()
+    }
+
     /// Checks that the daemon's log does not contain this text.
     pub(crate) fn log_does_not_say(&self, text: &str) {
         let log = std::fs::read_to_string(self.folder.path().join("daemon.log")).unwrap_or_default();
@@ -146,6 +156,18 @@ impl Testbed {
         };
         assert!(wait(|| name().is_some()), "no recording");
         name().expect("it was there")
+    }
+
+    /// The conversation of the only recording.
+    pub(crate) fn conversation(&self) -> Value {
+        let file = format!("recordings/{}_conversation.json", self.recording_id());
+        serde_json::from_slice(&std::fs::read(self.folder.path().join(file)).expect("the words"))
+            .expect("JSON")
+    }
+
+    /// The folder of the agents.
+    pub(crate) fn agents_folder(&self) -> std::path::PathBuf {
+        self.folder.path().join("agents")
     }
 
     /// The audio of the only recording: the caller's side and the assistant's side.
@@ -207,7 +229,8 @@ impl Drop for Testbed {
             drop(daemon.kill());
             drop(daemon.wait());
         }
-        drop(self.script("stop").stdout(Stdio::null()).status());
+        // An Asterisk with TLS takes ten seconds to end by itself.
+        drop(self.script("stop").arg("-k").stdout(Stdio::null()).status());
         if std::thread::panicking() {
             let log = std::fs::read_to_string(self.folder.path().join("daemon.log")).unwrap_or_default();
             let lines = log.lines().map(|line| line.chars().take(200).collect::<String>());
@@ -228,6 +251,12 @@ fn wait(mut condition: impl FnMut() -> bool) -> bool {
         }
         std::thread::sleep(LOOK_EVERY);
     }
+}
+
+/// The audio without the pauses that have 10 ms or more, wherever they begin.
+pub(crate) fn spoken(audio: &[u8]) -> Vec<u8> {
+    let pieces = audio.chunk_by(|one, next| (*one == 0xFF) == (*next == 0xFF));
+    pieces.filter(|piece| piece[0] != 0xFF || piece.len() < 80).flatten().copied().collect()
 }
 
 /// The audio without its silent frames: what was said, whatever pauses a busy machine inserted.

@@ -16,6 +16,13 @@ impl Testbed {
         assert!(made.expect("curl").success());
     }
 
+    /// What Asterisk says of the recordings that it keeps.
+    pub(crate) fn stored_recordings(&self) -> String {
+        let url = format!("http://127.0.0.1:{}/ari/recordings/stored", self.environment["ASTERISK_PORT"]);
+        let answer = Command::new("curl").args(["-sS", "--fail", "-u", "asterisk:testbed", &url]).output();
+        String::from_utf8_lossy(&answer.expect("curl").stdout).into_owned()
+    }
+
     /// Kills Asterisk as a crash would.
     pub(crate) fn kill_asterisk(&self) {
         assert!(self.script("stop").arg("-k").status().expect("a script").success());
@@ -96,12 +103,15 @@ impl Testbed {
     }
 
     pub(super) fn asterisk_folder(&self) -> PathBuf {
-        let cache = std::env::var_os("XDG_CACHE_HOME").map_or_else(
-            || Path::new(&std::env::var_os("HOME").expect("a home")).join(".cache"),
-            PathBuf::from,
-        );
-        let base =
-            std::env::var_os("TESTBED_DIR").map_or_else(|| cache.join("openai-inbound-calls"), PathBuf::from);
-        base.join("run").join(&self.environment["ASTERISK_NAME"])
+        run_folder(&self.environment["ASTERISK_NAME"])
     }
+}
+
+/// The folder in which the Asterisk of this name runs.
+pub(super) fn run_folder(name: &str) -> PathBuf {
+    let cache = std::env::var_os("XDG_CACHE_HOME")
+        .map_or_else(|| Path::new(&std::env::var_os("HOME").expect("a home")).join(".cache"), PathBuf::from);
+    let base =
+        std::env::var_os("TESTBED_DIR").map_or_else(|| cache.join("openai-inbound-calls"), PathBuf::from);
+    base.join("run").join(name)
 }
