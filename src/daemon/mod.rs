@@ -75,7 +75,7 @@ use crate::clock::{chance, now, wall};
 use crate::config::Config;
 use crate::exchange::counters::Counters;
 use crate::exchange::readiness::Readiness;
-use crate::exchange::{ErrandId, Exchange, Input, Moment, Output, WebhookNews};
+use crate::exchange::{ErrandId, Exchange, Input, Moment, Offer, Output, WebhookNews};
 use crate::http::webhook;
 use crate::live::Board;
 use crate::logging::Operator;
@@ -91,6 +91,7 @@ use crate::realtime::calls::CallId;
 use crate::recordings::Recorder;
 use crate::recordings::retention::OfAgents;
 use crate::registry::Log;
+use crate::registry::claims::Claim;
 use crate::units::MicroUsd;
 use crate::webhook::Addresses;
 
@@ -165,6 +166,8 @@ enum Done {
     Resolved(Option<Vec<IpNet>>),
     /// The channel of a call whose orders were waiting has room again, or the call is over.
     HasRoom(ChannelId),
+    /// The call log has told whether an offer is new.
+    Claimed(Box<Offer>, Claim),
     /// OpenAI was asked about a call that has no task. The value is a call that an earlier daemon had left and that is hung up now.
     Asked(Option<CallId>),
     /// The calls that an earlier daemon has left at OpenAI.
@@ -327,6 +330,7 @@ impl Daemon {
                 self.feed(Input::MediaNetworks(all));
             }
             Done::HasRoom(caller) => self.tell_backlog(caller),
+            Done::Claimed(offer, claim) => self.claimed(offer, claim),
             Done::Asked(left) => self.hung_up(left),
             Done::Left(left) => self.hang_up_all(left),
         }

@@ -35,6 +35,7 @@ use crate::peers::{call_endpoint, call_headers};
 use crate::realtime::calls::CallId;
 use crate::realtime::calls::incoming::Incoming;
 use crate::realtime::calls::request::{Reply, Request, SipStatus};
+use crate::registry::claims::Claim;
 
 /// Offers that wait for the daemon's loop, which reads them at once. With fewer a burst of calls would have to be sent again.
 const OFFERS: usize = 256;
@@ -98,12 +99,28 @@ impl Daemon {
     /// The webhook tells something.
     pub(super) fn webhook(&mut self, told: Told) {
         match told {
-            Told::Incoming { incoming, sent_at } => {
-                let offer = self.offer(*incoming, sent_at);
-                self.feed(Input::Offered(Box::new(offer)));
+            Told::Incoming { incoming, webhook, sent_at } => {
+                let offer = Box::new(self.offer(*incoming, sent_at));
+                let (claims, now_us) = (self.log.claims(), wall().timestamp_micros());
+                self.pending.push(Box::pin(async move {
+                    let claim = claims.claim(&webhook, offer.call.as_str(), now_us).await;
+                    Done::Claimed(offer, claim)
+                }));
             }
             Told::Refused(refused) => {
                 self.operator.say(&Notice::WebhookRefused { cause: Detail::new(refused) });
+            }
+        }
+    }
+
+    /// The call log has told whether an offer is new. If it does not tell, the offer is taken for new: the webhook itself remembers
+    /// those of the last minutes, and no call is lost to a disk.
+    pub(super) fn claimed(&mut self, offer: Box<Offer>, claim: Claim) {
+        match claim {
+            Claim::New | Claim::Unknown => self.feed(Input::Offered(offer)),
+            Claim::Repeated => {
+                tracing::debug!(call = offer.call.as_str(), "a call was offered again");
+                self.board.decided(Decision::Repeated);
             }
         }
     }

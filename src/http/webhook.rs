@@ -50,6 +50,8 @@ pub enum Told {
     Incoming {
         /// The call.
         incoming: Box<Incoming>,
+        /// The id of the webhook, which all attempts share.
+        webhook: String,
         /// When the webhook was sent.
         sent_at: i64,
     },
@@ -147,7 +149,7 @@ impl Webhook {
         }
         match incoming::parse(&body) {
             Ok(Message::Incoming(incoming)) => {
-                permit.send(Told::Incoming { incoming, sent_at });
+                permit.send(Told::Incoming { incoming, webhook: id, sent_at });
                 Ok(Arrival::Offered)
             }
             Ok(Message::Other) => Ok(Arrival::Ignored),

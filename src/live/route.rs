@@ -87,11 +87,13 @@ pub enum Decision {
     Taken,
     /// It rejects it, so that the trunk finds a person.
     Rejected,
+    /// Nothing: it had been offered before.
+    Repeated,
 }
 
 impl Decision {
     /// All decisions, in the order of the enum.
-    pub const ALL: [Self; 2] = [Self::Taken, Self::Rejected];
+    pub const ALL: [Self; 3] = [Self::Taken, Self::Rejected, Self::Repeated];
 
     /// The label's value in metrics.
     #[must_use]
@@ -99,6 +101,7 @@ impl Decision {
         match self {
             Self::Taken => "taken",
             Self::Rejected => "rejected",
+            Self::Repeated => "repeated",
         }
     }
 }

@@ -19,6 +19,7 @@ const MIGRATIONS: Migrations = &[
     (3, "the version of the agent", include_str!("0003_agent_version.sqlite.sql")),
     (4, "the tools of a call", include_str!("0004_tools.sqlite.sql")),
     (5, "the outbox", include_str!("0005_outbox.sqlite.sql")),
+    (6, "what webhooks have offered", include_str!("0006_claims.sqlite.sql")),
 ];
 
 /// How long counting the file's rows may take. Prometheus waits 10 s for all metrics and should get the others. A

@@ -23,8 +23,10 @@
 //! | `server` | MySQL: where it is, upserts, erasures |
 //! | `writer` | [`Log`], and the task behind it |
 //! | `reader`, `stats` | [`Reader`]: lists, one call, sums |
+//! | `claims` | [`claims::Claims`]: the webhooks of OpenAI that have come |
 //! | `message`, `outbox` | a message about an ended call; [`outbox::Outbox`]: those that wait for their receivers |
 
+pub mod claims;
 mod local;
 mod message;
 pub mod outbox;

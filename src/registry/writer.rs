@@ -14,6 +14,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::sync::{Notify, oneshot};
 
+use super::claims::Claims;
 use super::local::{Change, Local};
 use super::outbox::{self, Message, Outbox};
 use super::server::{ANSWER, Remote};
@@ -62,6 +63,7 @@ pub struct Log {
     queue: Sender<Order>,
     lost: Arc<AtomicU64>,
     outbox: Outbox,
+    claims: Claims,
 }
 
 impl Log {
@@ -82,6 +84,12 @@ impl Log {
     #[must_use]
     pub fn outbox(&self) -> Outbox {
         self.outbox.clone()
+    }
+
+    /// The webhooks of OpenAI that have come.
+    #[must_use]
+    pub fn claims(&self) -> Claims {
+        self.claims.clone()
     }
 
     /// The state of the queue before the file.
@@ -124,7 +132,8 @@ impl Writer {
         let (queue, inbox) = mpsc::channel(QUEUE);
         let lost = Arc::new(AtomicU64::new(0));
         let outbox = Outbox::new(local.clone());
-        let log = Log { queue, lost: Arc::clone(&lost), outbox: outbox.clone() };
+        let claims = Claims::new(local.clone());
+        let log = Log { queue, lost: Arc::clone(&lost), outbox: outbox.clone(), claims };
         (log, Self { local, server, opener, inbox, lost, outbox, tell })
     }
 

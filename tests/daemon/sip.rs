@@ -177,6 +177,7 @@ async fn a_call_leaves_the_promised_files_under_the_id_that_openai_gave_it() {
     );
     let summary = api.ask(Method::GET, &format!("/recordings/{id}/summary"), None).await;
     assert_eq!(summary.status, 200);
+    assert!(summary.text().contains("De esta llamada no hay sonido grabado"), "{}", summary.text());
     let ready = api.ask(Method::GET, "/ready", None).await.json();
     assert_eq!((&ready["sip_webhook"], &ready["warnings"]), (&json!("listening"), &json!([])));
     let figures = api.ask(Method::GET, "/metrics", None).await;
@@ -297,6 +298,60 @@ async fn a_webhook_that_comes_twice_is_one_call() {
     // A later attempt is signed anew.
     let again = Webhook::signed(&secret(), &webhook.id, unix_now() + 1, webhook.body);
     assert_eq!(send(stage.webhook, &again), 200);
+    stage.program.says("INFO", "msg_type updated recibido").await;
+    stage.openai.caller_hangs_up(CALL);
+    stage.program.says("INFO", "Llamada terminada").await;
+    assert_eq!(stage.program.count("INFO", "Nueva llamada recibida"), 1);
+    stage.is_clean();
+}
+
+/// Waits until the daemon has decided so of so many offers.
+async fn decided(program: &Program, outcome: &str, times: u32) {
+    let api = Api::of(program).await;
+    let line = format!("openai_inbound_calls_sip_offers_total{{outcome=\"{outcome}\"}} {times}\n");
+    let deadline = now() + PATIENCE;
+    loop {
+        let figures = api.ask(Method::GET, "/metrics", None).await;
+        if figures.text().contains(&line) {
+            return;
+        }
+        assert!(now() < deadline, "never {line}: {}", figures.text());
+        tokio::time::sleep(ms(50)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_that_comes_again_hours_later_after_a_restart_is_answered_and_ignored() {
+    let mut stage = Stage::new(&[], &[]).await;
+    let webhook = stage.openai.offer(CALL, &of_trunk());
+    assert_eq!(send(stage.webhook, &webhook), 200);
+    stage.program.says("INFO", "msg_type updated recibido").await;
+    stage.openai.caller_hangs_up(CALL);
+    stage.program.says("INFO", "Llamada terminada").await;
+    stage.program.signal("KILL");
+    stage.program.exit().await;
+    stage.program = Stage::program(&stage.world, &stage.openai, &[]).await;
+    stage.webhook = webhook_of(&stage.program).await;
+    // A later attempt is signed anew, and the call in it is old.
+    let again = Webhook::signed(&secret(), &webhook.id, unix_now(), webhook.body.clone());
+    assert_eq!(send(stage.webhook, &again), 200);
+    decided(&stage.program, "repeated", 1).await;
+    // Another webhook about the same call is no other call.
+    assert_eq!(send(stage.webhook, &signed("wh_other", &webhook.body)), 200);
+    decided(&stage.program, "repeated", 2).await;
+    assert_eq!(stage.rings("rtc_next"), 200);
+    stage.until("the next call is taken", "rtc_next", &State::Accepted).await;
+    stage.openai.caller_hangs_up("rtc_next");
+    stage.program.says("INFO", "Llamada terminada").await;
+    assert_eq!(stage.program.count("INFO", "Nueva llamada recibida"), 1, "{}", stage.program.log());
+    stage.is_clean();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_log_that_is_away_costs_no_call_and_the_memory_knows_what_comes_again() {
+    let stage = Stage::new(&[], &[("DATABASE_URL", "sqlite:/proc/none/calls.db")]).await;
+    let webhook = stage.openai.offer(CALL, &of_trunk());
+    assert_eq!((send(stage.webhook, &webhook), send(stage.webhook, &webhook)), (200, 200));
     stage.program.says("INFO", "msg_type updated recibido").await;
     stage.openai.caller_hangs_up(CALL);
     stage.program.says("INFO", "Llamada terminada").await;

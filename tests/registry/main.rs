@@ -11,6 +11,7 @@
 )]
 
 mod both;
+mod claims;
 mod file;
 #[expect(dead_code, reason = "the daemon's tests use the rest of it")]
 mod mariadb;
