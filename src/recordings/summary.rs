@@ -164,6 +164,12 @@ fn remarks(text: &mut String, told: &Conversation, state: State, language: Langu
             "There were technical errors during the call; they are in the list of events.",
         ));
     }
+    if told.audio == Some("none") {
+        remarks.push(say(
+            "De esta llamada no hay sonido grabado: no pasó por este servicio, o no se pidió grabarlo.",
+            "There is no recorded sound of this call: it did not pass through this daemon, or was not to be recorded.",
+        ));
+    }
     if !remarks.is_empty() {
         text.push('\n');
         title(text, say("OBSERVACIONES", "REMARKS"), '-');
@@ -351,6 +357,26 @@ OBSERVACIONES
                      [01:10] book: no se sabe si se hizo\n[01:15] book: hecho\n[01:20] book: no se hizo (busy)\n\nTOTALES\n";
         assert!(text.contains(lines), "{text}");
         assert!(summary(&id, &told, State::Finished, Language::English).contains("[01:15] book: done\n"));
+    }
+
+    #[test]
+    fn a_call_without_recorded_sound_says_so() {
+        let id = "20251020_143025_rtc_1".parse().unwrap();
+        let text =
+            |audio, language| summary(&id, &Conversation { audio, ..told() }, State::Finished, language);
+        for (language, remark) in [
+            (
+                Language::Spanish,
+                "- De esta llamada no hay sonido grabado: no pasó por este servicio, o no se pidió grabarlo.\n",
+            ),
+            (
+                Language::English,
+                "- There is no recorded sound of this call: it did not pass through this daemon, or was not to be recorded.\n",
+            ),
+        ] {
+            assert!(text(Some("none"), language).ends_with(remark));
+            assert!(!text(None, language).contains(remark));
+        }
     }
 
     #[test]
