@@ -30,6 +30,7 @@ mod mariadb;
 mod mcp;
 mod metrics;
 mod one_call;
+mod openai_package;
 mod operator_log;
 mod outage;
 mod overload;
