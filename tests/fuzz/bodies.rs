@@ -9,6 +9,8 @@ pub(crate) mod files;
 pub(crate) mod http;
 #[path = "bodies/settings.rs"]
 pub(crate) mod settings;
+#[path = "bodies/sip.rs"]
+pub(crate) mod sip;
 #[path = "bodies/tools.rs"]
 pub(crate) mod tools;
 
@@ -31,7 +33,7 @@ use openai_inbound_calls::units::MicroUsd;
 pub(crate) type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub(crate) const TARGETS: [Target; 16] = [
+pub(crate) const TARGETS: [Target; 19] = [
     ("rtp", rtp),
     ("ari_event", ari_event),
     ("realtime_event", realtime_event),
@@ -48,6 +50,9 @@ pub(crate) const TARGETS: [Target; 16] = [
     ("api_token", settings::api_token),
     ("database_url", settings::database_url),
     ("tool_request", tools::request),
+    ("webhook", sip::webhook),
+    ("sip_headers", sip::headers),
+    ("calls_answer", sip::answer),
 ];
 
 /// Any datagram.
