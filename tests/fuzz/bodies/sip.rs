@@ -62,7 +62,8 @@ pub(crate) fn webhook(bytes: &[u8]) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     let status =
         runtime.block_on(async { router(parts).call(request).await.expect("it is infallible").status() });
-    let is_offered = matches!(told.try_recv(), Ok(Told::Incoming { .. }));
+    let is_offered =
+        std::iter::from_fn(|| told.try_recv().ok()).any(|told| matches!(told, Told::Incoming { .. }));
     assert!(matches!(status.as_u16(), 200 | 400 | 408 | 413 | 429), "{status}");
     assert!(!is_offered || (is_signed && status == 200), "{status}");
     assert_eq!(is_signed && matches!(parse(body), Ok(Message::Incoming(_))), is_offered, "{status}");
