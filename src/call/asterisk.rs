@@ -65,7 +65,7 @@ impl Call {
             legs.let_go();
         }
         if let Some(dialled) = self.leg.dialled() {
-            dialled.snoops.let_go();
+            dialled.snoops.let_go(&mut self.outputs);
         }
     }
 

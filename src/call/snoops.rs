@@ -132,8 +132,9 @@ impl Snoops {
         }
     }
 
-    /// Asterisk ended with everything in it, or another program serves the caller.
-    pub(super) fn let_go(&mut self) {
+    /// Asterisk ended with everything in it but its files, or another program serves the caller.
+    pub(super) fn let_go(&mut self, out: &mut Vec<Output>) {
+        self.leave(out);
         for copied in &mut self.both {
             (copied.snoop, copied.sound) = (Thing::Gone, Sound::Missing);
         }

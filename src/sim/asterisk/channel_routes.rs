@@ -1,5 +1,5 @@
 //! ARI's `/channels`: the requests about one channel, and `externalMedia`, which creates a channel. The steps
-//! themselves are in `channels`. Originate, snoop and recording do not exist here.
+//! themselves are in `channels`, those of channels that are asked for in `dialled`, and those of recordings in `snoops`.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Instant;
@@ -28,6 +28,7 @@ impl Asterisk {
                 let all: Vec<String> = self.channels.values().map(events::channel_json).collect();
                 Response::ok(format!("[{}]", all.join(",")))
             }
+            ("POST", []) => self.dial(now, params),
             ("POST", ["externalMedia"]) => self.external_media(now, params),
             (_, [id, rest @ ..]) => match self.by_id.get(*id) {
                 Some(key) => self.one_channel(now, method, *key, rest, params),
@@ -69,6 +70,8 @@ impl Asterisk {
                 }
                 Response::done()
             }
+            ("POST", ["snoop"]) => self.snoop(now, key, params),
+            ("POST", ["record"]) => self.record(now, key, params),
             ("POST", ["continue"]) => self.continue_channel(now, key, params),
             _ => no_such_resource(),
         }

@@ -206,7 +206,7 @@ impl Asterisk {
         self.enter_stasis(now, key);
     }
 
-    fn enter_stasis(&mut self, now: Instant, key: Key) {
+    pub(super) fn enter_stasis(&mut self, now: Instant, key: Key) {
         let Some(channel) = self.channels.get_mut(&key) else { return };
         channel.in_stasis = true;
         let (app, event) = (channel.app.clone(), Event::stasis_start(channel, &channel.args));
@@ -300,6 +300,7 @@ impl Asterisk {
 
     fn ends(&mut self, now: Instant, key: Key, how: HangUp, ending: Ending) {
         let Some(call) = self.channels.get(&key).map(Channel::call) else { return };
+        self.end_spying(now, key);
         self.leave_bridge(now, key);
         self.end_stasis(now, key);
         self.remove(now, key, how.destroyed);
@@ -340,6 +341,8 @@ impl Asterisk {
                 self.out.push_back(Emit::ClosePort(leg.port));
                 (channel.app_name, channel.app_data) = ("AppDial2", "(Outgoing Line)".into());
             }
+            Leg::Far(_) => self.out.push_back(Emit::FarEndReleased { channel: channel.id.clone() }),
+            Leg::Snoop(_) => {}
             Leg::Phone(_) => {
                 if self.settings.version == Version::V16 {
                     channel.protocol_id.clear();

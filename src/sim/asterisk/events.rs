@@ -68,6 +68,12 @@ impl Event {
         Self::with("ChannelDtmfReceived", &members, channel)
     }
 
+    pub(super) fn recording_finished(name: &str) -> Self {
+        let (before, name) = (String::new(), quote(name));
+        let after = format!("\"recording\":{{\"name\":{name},\"format\":\"ulaw\",\"state\":\"done\"}},");
+        Self { kind: "RecordingFinished", before, after }
+    }
+
     pub(super) fn hold(channel: &Channel) -> Self {
         Self::with("ChannelHold", "\"musicclass\":\"default\",", channel)
     }

@@ -39,7 +39,8 @@ impl Asterisk {
                 self.out.push_back(Emit::Media { from_port: other.port, to: other.host, datagram });
                 return;
             }
-            None => return,
+            // The sound of a far end goes elsewhere.
+            Some(Leg::Far(_) | Leg::Snoop(_)) | None => return,
         };
         let (payload_type, payload) = match (header.payload_type, phone.codec) {
             (rtp::ULAW, Codec::Ulaw) => (rtp::ULAW, payload.to_vec()),

@@ -18,6 +18,7 @@
 //! | `world` | its input and output |
 //! | `resources`, `channel_routes`, `events` | the HTTP resources of ARI; the JSON of events |
 //! | `applications` | which application receives which events |
+//! | `dialled`, `snoops` | channels that the application asks for; snoop channels and recordings |
 //! | `channels`, `bridges`, `transfers` | the life of channels; who hears whom; one caller put in place of another |
 //! | `objects`, `legs` | channels and bridges as data; the ends of a channel with their RTP state |
 //! | `media`, `g711` | RTP through bridges; A-law |
@@ -26,12 +27,14 @@ mod applications;
 mod bridges;
 mod channel_routes;
 mod channels;
+mod dialled;
 mod events;
 mod g711;
 mod legs;
 mod media;
 mod objects;
 mod resources;
+mod snoops;
 mod transfers;
 mod world;
 
@@ -40,6 +43,7 @@ use std::time::{Duration, Instant};
 
 use self::applications::App;
 use self::objects::{Bridge, Channel, Leg};
+use self::snoops::Recording;
 use super::chance::Chance;
 
 pub use self::world::{
@@ -72,6 +76,8 @@ pub struct Asterisk {
     channels: BTreeMap<Key, Channel>,
     by_id: HashMap<String, Key>,
     bridges: BTreeMap<Key, Bridge>,
+    /// The recordings by their names.
+    recordings: BTreeMap<String, Recording>,
     /// The media legs by their port.
     ports: HashMap<u16, Key>,
     /// The number of ports that were handed out.
@@ -120,6 +126,10 @@ enum Later {
     CallerEnters(Key),
     /// A media leg reaches `Stasis()`.
     MediaEnters(Key),
+    /// A snoop channel reaches the application.
+    SnoopEnters(Key),
+    /// A far end has rung for long enough.
+    GivesUp(Key),
     /// Asterisk 16 has waited long enough for traffic on a channel.
     Joins { bridge: Key, channel: Key },
     /// A key pressed with `press` is released.
@@ -148,6 +158,7 @@ impl Asterisk {
             channels: BTreeMap::new(),
             by_id: HashMap::new(),
             bridges: BTreeMap::new(),
+            recordings: BTreeMap::new(),
             ports: HashMap::new(),
             port_turn: 0,
             apps: BTreeMap::new(),
@@ -226,6 +237,8 @@ impl Asterisk {
             match entry.remove() {
                 Later::CallerEnters(channel) => self.caller_enters(at, channel),
                 Later::MediaEnters(channel) => self.media_enters(at, channel),
+                Later::SnoopEnters(channel) => self.snoop_enters(at, channel),
+                Later::GivesUp(channel) => self.gives_up(at, channel),
                 Later::Joins { bridge, channel } => self.joins(at, bridge, channel),
                 Later::KeyEnds { channel, digit } => self.key_ends(at, channel, digit),
                 Later::Removes { path } => {
@@ -380,6 +393,7 @@ impl Asterisk {
         self.apps.clear();
         self.sticky.clear();
         self.later.clear();
+        self.recordings.values_mut().for_each(Recording::is_cut_off);
         (self.channel_count, self.voip_count, self.local_count) = (0, 0, 0);
     }
 

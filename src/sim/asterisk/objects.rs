@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::legs::{MediaLeg, PhoneLeg};
+use super::snoops::SnoopLeg;
 use super::{CallerId, Key};
 
 /// The state of a channel, in the words of its JSON.
@@ -52,6 +53,9 @@ pub(super) struct Channel {
 pub(super) enum Leg {
     Phone(PhoneLeg),
     Media(MediaLeg),
+    /// What was dialled. Nothing of its sound passes through the fake.
+    Far(String),
+    Snoop(SnoopLeg),
 }
 
 impl Channel {
@@ -62,7 +66,7 @@ impl Channel {
     pub(super) fn call(&self) -> Option<CallerId> {
         match &self.leg {
             Leg::Phone(phone) => Some(phone.call),
-            Leg::Media(_) => None,
+            Leg::Media(_) | Leg::Far(_) | Leg::Snoop(_) => None,
         }
     }
 }

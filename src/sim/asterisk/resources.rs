@@ -105,6 +105,7 @@ impl Asterisk {
                 Some(key) => self.bridge_request(now, method, key, rest, &params),
                 None => Response::error(404, "Bridge not found"),
             },
+            (_, ["recordings", rest @ ..]) => self.recording_request(now, method, rest),
             (_, ["channels", rest @ ..]) => self.channel_request(now, method, rest, &params),
             _ => no_such_resource(),
         }

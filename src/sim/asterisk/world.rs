@@ -299,6 +299,18 @@ pub enum Emit {
         /// How the call ended.
         how: Ending,
     },
+    /// The far end of a channel that was asked for rings, with these headers in addition.
+    Dialled {
+        /// The id of the channel.
+        channel: String,
+        /// Names and values.
+        headers: Vec<(String, String)>,
+    },
+    /// The channel to a far end is gone: it gets a CANCEL or a BYE, or has hung up itself.
+    FarEndReleased {
+        /// The id of the channel.
+        channel: String,
+    },
     /// A media leg needs its socket. This is emitted before the answer to the request: the owner drains
     /// `poll` first, then answers.
     OpenPort(u16),

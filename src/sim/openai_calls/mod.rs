@@ -396,6 +396,11 @@ impl OpenAiCalls {
         self.with(id, |session| session.caller_presses(key));
     }
 
+    /// The caller, who is in a PBX that has called, does not hear the model any more. The call goes on.
+    pub fn nobody_listens(&mut self, id: &str) {
+        self.with(id, Session::nobody_listens);
+    }
+
     /// The caller hangs up: the WebSocket is gone at once, without a close frame.
     pub fn caller_hangs_up(&mut self, now: Instant, id: &str) {
         if let Some(call) = self.calls.get_mut(id) {

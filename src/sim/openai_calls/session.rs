@@ -79,6 +79,7 @@ pub(super) struct Session {
     id: String,
     settings: Value,
     attached: bool,
+    is_listened_to: bool,
     over: bool,
     out: VecDeque<Frame>,
     timers: BTreeMap<(Instant, u64), Due>,
@@ -102,6 +103,7 @@ impl Session {
             id: id.to_owned(),
             settings,
             attached: false,
+            is_listened_to: true,
             over: false,
             out: VecDeque::new(),
             timers: BTreeMap::new(),
@@ -163,9 +165,13 @@ impl Session {
         self.heard.is_some()
     }
 
+    pub(super) fn nobody_listens(&mut self) {
+        self.is_listened_to = false;
+    }
+
     /// Whether the caller hears the goodbye that the client has asked for.
     pub(super) fn is_goodbye_heard(&self) -> bool {
-        self.heard.as_ref().is_some_and(|heard| heard.purpose_is_goodbye)
+        self.is_listened_to && self.heard.as_ref().is_some_and(|heard| heard.purpose_is_goodbye)
     }
 
     /// The client has hung the call up.

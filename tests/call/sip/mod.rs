@@ -1,7 +1,9 @@
 //! Calls that OpenAI answers by SIP: taking them, the conversation without sound of ours, and letting them go. Whatever happens, no
 //! session is left without an owner.
 
+mod dialled;
 mod exchange;
+mod pbx;
 mod soak;
 mod world;
 

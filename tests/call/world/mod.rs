@@ -377,7 +377,10 @@ impl World {
                     self.ladder.tell(self.now, phone, from, to, || text);
                     self.phones[phone].caller.released(self.now);
                 }
-                Emit::OpenPort(_) | Emit::ClosePort(_) => {}
+                Emit::OpenPort(_)
+                | Emit::ClosePort(_)
+                | Emit::Dialled { .. }
+                | Emit::FarEndReleased { .. } => {}
             }
         }
     }

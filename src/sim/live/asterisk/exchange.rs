@@ -314,6 +314,8 @@ impl World {
                     self.phones[call.0].released(now);
                     self.phone_acts(now, call);
                 }
+                // Whoever plays the far ends watches the requests.
+                Emit::Dialled { .. } | Emit::FarEndReleased { .. } => {}
                 Emit::OpenPort(port) => self.open(port),
                 Emit::ClosePort(port) => {
                     if let Some(leg) = self.legs.remove(&port) {

@@ -1,0 +1,261 @@
+//! Callers in Asterisk for whom Asterisk calls OpenAI: what they hear, what becomes of them, and that nothing is left of their calls.
+
+use std::time::Duration;
+
+use openai_inbound_calls::call::Settings;
+use openai_inbound_calls::call::record::{Entry, EventKind, Keep};
+use openai_inbound_calls::end_reason::EndReason;
+use openai_inbound_calls::exchange::Rules;
+use openai_inbound_calls::operator::Notice;
+use openai_inbound_calls::sim::asterisk::{CallState, Ending, Fault, Settings as AsteriskSettings, Version};
+use openai_inbound_calls::sim::openai_calls::{Acceptance, Say, Script, State};
+use serde_json::json;
+
+use super::pbx::{Pbx, Step};
+use super::{script, settings, words};
+
+/// A world with one caller, who comes at once, to its end, at which nothing is wrong and nothing is left.
+fn run(script: Script, steps: &[(u64, Step)]) -> Pbx {
+    run_with(settings(), script, steps)
+}
+
+fn run_with(settings: Settings, script: Script, steps: &[(u64, Step)]) -> Pbx {
+    let mut pbx = Pbx::new(settings, script, AsteriskSettings::default(), |rules| rules);
+    pbx.at(100, Step::Calls);
+    for (ms, step) in steps {
+        pbx.at(*ms, step.clone());
+    }
+    pbx.run_to(4_000);
+    pbx.is_clean();
+    pbx
+}
+
+fn reason(pbx: &Pbx) -> EndReason {
+    assert_eq!(pbx.reports.len(), 1, "{:#?}", pbx.rungs);
+    pbx.reports[0].reason
+}
+
+/// When this stands in the ladder for the first time, as its number.
+fn rung(pbx: &Pbx, text: &str) -> usize {
+    let found = pbx.rungs.iter().position(|rung| rung.contains(text));
+    found.unwrap_or_else(|| panic!("no {text}: {:#?}", pbx.rungs))
+}
+
+fn count(pbx: &Pbx, text: &str) -> usize {
+    pbx.rungs.iter().filter(|rung| rung.contains(text)).count()
+}
+
+fn events(pbx: &Pbx, wanted: EventKind) -> usize {
+    pbx.entries.iter().filter(|entry| matches!(entry, Entry::Event { kind, .. } if *kind == wanted)).count()
+}
+
+/// The caller goes on in the dialplan with the next step.
+fn goes_on(pbx: &Pbx) -> bool {
+    matches!(&pbx.outcome(0).ended, Some(Ending::Continued { .. }))
+}
+
+#[test]
+fn a_caller_is_greeted_when_both_are_joined_and_recorded_until_they_leave() {
+    let pbx = run(script(&[words("Hola.")]), &[(4_000, Step::HangsUp(0))]);
+    assert_eq!(reason(&pbx), EndReason::CallerHungUp);
+    let joined = rung(&pbx, "addChannel 204");
+    assert!(rung(&pbx, "accept done") < joined && joined < rung(&pbx, "response.create"), "{:#?}", pbx.rungs);
+    assert_eq!(count(&pbx, "/snoop 200"), 2);
+    let [sounds] = &pbx.fetched[..] else { panic!("{:#?}", pbx.rungs) };
+    assert!(sounds.said.is_some() && sounds.heard.is_some());
+    assert_eq!(count(&pbx, "DELETE /recordings/stored"), 2);
+    assert_eq!(events(&pbx, EventKind::MediaStarted), 1, "the zero of the sound");
+    assert!(pbx.entries.iter().any(|entry| matches!(entry, Entry::OpenAiCall(id) if id.as_str() == "rtc_1")));
+    assert!(pbx.outcome(0).rang && pbx.outcome(0).answered_at.is_some());
+}
+
+#[test]
+fn a_key_counts_once_although_openai_tells_of_it_too() {
+    let pbx = run(script(&[words("Hola.")]), &[(4_000, Step::Presses(0, '5')), (9_000, Step::HangsUp(0))]);
+    assert_eq!(events(&pbx, EventKind::Key), 1);
+}
+
+#[test]
+fn the_assistant_transfers_in_the_dialplan_and_nobody_listens_to_the_colleague() {
+    let transfer = Say::WordsAndCalls(
+        "Le comunico.".into(),
+        "transfer_call".into(),
+        json!({"destination": "ventas", "summary": "x"}).to_string(),
+    );
+    let pbx = run(script(&[words("Hola."), transfer]), &[(3_000, Step::Says(0, 900))]);
+    assert_eq!(reason(&pbx), EndReason::Transferred);
+    let place = Ending::Continued { context: "from-internal".into(), extension: "200".into(), priority: 1 };
+    assert_eq!(pbx.outcome(0).ended, Some(place));
+    assert_eq!(count(&pbx, "openai  refer"), 0);
+    let snoop = rung(&pbx, "DELETE /channels/oic-said");
+    assert!(snoop < rung(&pbx, "/continue 204"), "{:#?}", pbx.rungs);
+}
+
+#[test]
+fn the_assistant_hangs_up_when_the_goodbye_has_been_heard() {
+    let bye =
+        Say::WordsAndCalls("Hasta luego, que tenga un buen día.".into(), "end_call".into(), "{}".into());
+    let pbx = run(script(&[words("Hola."), bye]), &[(3_000, Step::Says(0, 900))]);
+    assert_eq!(reason(&pbx), EndReason::AssistantHungUp);
+    assert!(matches!(pbx.outcome(0).ended, Some(Ending::HungUp { .. })));
+}
+
+#[test]
+fn a_caller_whom_openai_does_not_serve_goes_on_in_the_dialplan() {
+    for (acceptances, told) in
+        [(vec![Acceptance::Refused(400)], "not accepted"), (vec![Acceptance::Refused(404); 5], "gone")]
+    {
+        let pbx = run(Script { acceptances, ..script(&[]) }, &[]);
+        assert!(goes_on(&pbx), "{told}: {:#?}", pbx.rungs);
+        // Nobody pays for a call that is refused at once.
+        assert_eq!(pbx.outcome(0).answered_at.is_some(), told == "gone");
+        assert_eq!(pbx.outcome(0).variables[0].0, "AI_END_REASON");
+    }
+}
+
+#[test]
+fn a_call_of_which_openai_tells_nothing_is_given_up_after_eight_seconds() {
+    let mut pbx = Pbx::new(settings(), script(&[]), AsteriskSettings::default(), |rules| rules);
+    pbx.at(100, Step::Calls);
+    pbx.lose_webhooks();
+    pbx.run_to(4_000);
+    pbx.is_clean();
+    assert_eq!(reason(&pbx), EndReason::SessionLate);
+    assert!(goes_on(&pbx) && pbx.said(|notice| matches!(notice, Notice::SipUnheardOf { seconds: 8 })));
+}
+
+#[test]
+fn an_endpoint_that_does_not_exist_sends_the_caller_on_at_once() {
+    let fault = Step::Fails("POST", "/channels", Fault::Status(500));
+    let pbx = run(script(&[]), &[(50, fault)]);
+    assert_eq!(reason(&pbx), EndReason::SetupFailed);
+    assert!(goes_on(&pbx));
+}
+
+#[test]
+fn whenever_the_caller_hangs_up_nothing_is_left() {
+    for version in [Version::V16, Version::V22] {
+        for ms in (100..1_200).step_by(20) {
+            let asterisk = AsteriskSettings { version, ..AsteriskSettings::default() };
+            let mut pbx = Pbx::new(settings(), script(&[words("Hola.")]), asterisk, |rules| rules);
+            pbx.at(100, Step::Calls);
+            pbx.at(ms, Step::HangsUp(0));
+            pbx.run_to(4_000);
+            pbx.is_clean();
+            assert!(
+                pbx.reports.iter().all(|report| report.reason == EndReason::CallerHungUp),
+                "{ms}: {:#?}",
+                pbx.rungs
+            );
+        }
+    }
+}
+
+#[test]
+fn whenever_openai_ends_the_call_the_caller_goes_on_in_the_dialplan() {
+    for ms in (200..1_500).step_by(20) {
+        let pbx = run(script(&[words("Hola.")]), &[(ms, Step::OpenAiEnds(0))]);
+        assert!(goes_on(&pbx), "{ms}: {:?} {:#?}", pbx.outcome(0), pbx.rungs);
+    }
+}
+
+#[test]
+fn a_session_that_is_lost_is_reached_again_and_the_caller_hears_on() {
+    let pbx = run(script(&[words("Hola.")]), &[(3_000, Step::Cuts(0)), (9_000, Step::HangsUp(0))]);
+    assert_eq!((reason(&pbx), events(&pbx, EventKind::Reconnected)), (EndReason::CallerHungUp, 1));
+}
+
+#[test]
+fn a_daemon_that_stops_lets_the_caller_go_on_and_fetches_what_was_recorded() {
+    let pbx = run(script(&[words("Hola.")]), &[(3_000, Step::Stops)]);
+    assert_eq!(reason(&pbx), EndReason::Shutdown);
+    assert!(goes_on(&pbx) && pbx.fetched.len() == 1);
+}
+
+#[test]
+fn a_webhook_is_good_for_one_call_and_a_strangers_nonce_for_none() {
+    let again = [
+        (1_000, Step::WebhookAgain(0)),
+        (2_000, Step::StrangerCalls("7".repeat(32))),
+        // The nonce of the caller's own call, which is spent.
+        (2_500, Step::StrangerCalls(format!("{:032x}", 1))),
+        (6_000, Step::HangsUp(0)),
+    ];
+    let pbx = run(script(&[words("Hola.")]), &again);
+    assert_eq!((reason(&pbx), pbx.rejected), (EndReason::CallerHungUp, 2));
+    assert!(pbx.said(|notice| matches!(notice, Notice::SipStranger)));
+    assert_eq!(pbx.openai.state("rtc_2"), Some(&State::Rejected(603)));
+}
+
+#[test]
+fn a_webhook_that_comes_after_the_caller_has_left_is_rejected() {
+    let mut pbx = Pbx::new(settings(), script(&[]), AsteriskSettings::default(), |rules| rules);
+    pbx.at(100, Step::Calls);
+    pbx.at(130, Step::HangsUp(0));
+    pbx.run_to(60);
+    pbx.is_clean();
+    assert_eq!(count(&pbx, "openai  accept"), 0, "{:#?}", pbx.rungs);
+}
+
+#[test]
+fn a_caller_for_whom_there_is_no_room_is_not_dialled_for() {
+    let full = |rules: Rules| Rules { max_calls: 1, ..rules };
+    let mut pbx = Pbx::new(settings(), script(&[words("Hola.")]), AsteriskSettings::default(), full);
+    pbx.at(100, Step::Calls);
+    pbx.at(1_000, Step::Calls);
+    pbx.at(5_000, Step::HangsUp(0));
+    pbx.run_to(4_000);
+    pbx.is_clean();
+    assert_eq!((pbx.calls.len(), pbx.reports.len()), (1, 1));
+    assert!(matches!(&pbx.outcome(1).ended, Some(Ending::Continued { .. })));
+    assert_eq!(pbx.outcome(1).state, CallState::Gone);
+}
+
+#[test]
+fn where_no_sound_is_kept_nobody_spies() {
+    let keep = Keep { audio: false, ..Keep::USUAL };
+    let pbx =
+        run_with(Settings { keep, ..settings() }, script(&[words("Hola.")]), &[(4_000, Step::HangsUp(0))]);
+    assert_eq!((count(&pbx, "/snoop"), pbx.fetched.len()), (0, 0));
+}
+
+#[test]
+fn a_recording_that_asterisk_refuses_is_told_once_and_the_call_goes_on() {
+    let fails = |path| (50, Step::Fails("POST", path, Fault::Status(500)));
+    let steps = [fails("/record"), fails("/record"), (6_000, Step::HangsUp(0))];
+    let pbx = run(script(&[words("Hola.")]), &steps);
+    assert_eq!((reason(&pbx), pbx.fetched.len()), (EndReason::CallerHungUp, 0));
+    let told = pbx.notices.iter().filter(|notice| matches!(notice, Notice::SoundNotRecorded)).count();
+    assert_eq!(told, 1);
+    let one = run(script(&[words("Hola.")]), &[fails("/snoop"), (6_000, Step::HangsUp(0))]);
+    let [sounds] = &one.fetched[..] else { panic!("one voice is better than none: {:#?}", one.rungs) };
+    assert!(sounds.said.is_some() != sounds.heard.is_some());
+}
+
+#[test]
+fn a_recording_that_cannot_be_fetched_is_left_and_the_operator_told() {
+    let lost = Step::Fails("POST", "/record", Fault::ConnectionLost);
+    let pbx = run(script(&[words("Hola.")]), &[(50, lost), (6_000, Step::HangsUp(0))]);
+    assert!(pbx.said(|notice| matches!(notice, Notice::SoundLeft { .. })), "{:#?}", pbx.rungs);
+}
+
+#[test]
+fn an_asterisk_that_dies_takes_the_call_with_it() {
+    for ms in [150, 200, 300, 400, 3_000] {
+        let mut pbx =
+            Pbx::new(settings(), script(&[words("Hola.")]), AsteriskSettings::default(), |rules| rules);
+        pbx.at(100, Step::Calls);
+        pbx.at(ms, Step::AsteriskDies);
+        pbx.run_to(4_000);
+        pbx.is_clean();
+        // What is noticed first: that Asterisk is gone, the caller, or the call at OpenAI.
+        let reasons = [EndReason::AsteriskLost, EndReason::CallerHungUp, EndReason::SessionLost];
+        assert!(reasons.contains(&reason(&pbx)), "{ms}: {:#?}", pbx.rungs);
+    }
+}
+
+#[test]
+fn the_longest_call_is_an_hour_less_a_minute() {
+    let pbx = run(script(&[words("Hola.")]), &[]);
+    assert!(pbx.reports[0].duration <= Duration::from_secs(3_600), "{:?}", pbx.reports[0].duration);
+}
