@@ -61,6 +61,27 @@ impl Application {
     }
 }
 
+/// The recordings that the program has made, from the reply to
+/// [`Request::Recordings`](super::request::Request::Recordings).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recordings(Listed<Recording>);
+
+/// A recording that has the name of a snoop channel of the program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Recording(ChannelId);
+
+impl Recordings {
+    /// Reads the body of the reply. A body that is no list of recordings counts as an empty list.
+    pub fn parse(body: &str) -> Self {
+        Self(serde_json::from_str(body).unwrap_or_default())
+    }
+
+    /// The names of the recordings that have the name of a snoop channel of the program.
+    pub fn of_snoops(&self) -> impl Iterator<Item = &ChannelId> {
+        self.0.0.iter().map(|Recording(name)| name)
+    }
+}
+
 /// The bridges that the program has made, from the reply to [`Request::Bridges`](super::request::Request::Bridges).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
@@ -192,6 +213,17 @@ impl<'de> Deserialize<'de> for Entry<Bridge> {
         let Wire { id: Entry(id), channels: occupancy } = Wire::deserialize(deserializer)?;
         let ours = id.filter(|id| id.caller().is_some());
         Ok(Self(ours.map(|id| Bridge { id, occupancy })))
+    }
+}
+
+impl<'de> Deserialize<'de> for Entry<Recording> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Wire {
+            name: Entry<ChannelId>,
+        }
+        let Wire { name: Entry(name) } = Wire::deserialize(deserializer)?;
+        Ok(Self(name.filter(|name| name.snooped().is_some()).map(Recording)))
     }
 }
 

@@ -98,6 +98,8 @@ pub enum Request {
     Application(String),
     /// Lists all bridges of all programs; see [`Bridges`](super::lists::Bridges).
     Bridges,
+    /// Lists the recordings that Asterisk keeps; see [`Recordings`](super::lists::Recordings).
+    Recordings,
     /// Asks for the description of one channel.
     Channel(ChannelId),
     /// Asks for the description of Asterisk itself; see [`version`] and [`started_at`].
@@ -223,7 +225,7 @@ impl Request {
 
     /// Whether the length of the answer depends on what else Asterisk does.
     pub const fn answers_a_list(&self) -> bool {
-        matches!(self, Self::Application(_) | Self::Bridges | Self::Modules)
+        matches!(self, Self::Application(_) | Self::Bridges | Self::Recordings | Self::Modules)
     }
 
     /// The HTTP method of the request.
@@ -242,6 +244,7 @@ impl Request {
             Self::Hangup(_) | Self::DeleteBridge(_) | Self::DeleteRecording(_) => Method::Delete,
             Self::Application(_)
             | Self::Bridges
+            | Self::Recordings
             | Self::Channel(_)
             | Self::DialplanExists { .. }
             | Self::Info
@@ -338,6 +341,7 @@ impl Request {
             Self::DeleteBridge(bridge) => path(&["bridges", bridge.as_str()], &[]),
             Self::Application(app) => path(&["applications", app], &[]),
             Self::Bridges => path(&["bridges"], &[]),
+            Self::Recordings => path(&["recordings", "stored"], &[]),
             Self::Info => path(&["asterisk", "info"], &[]),
             Self::Modules => path(&["asterisk", "modules"], &[]),
         }

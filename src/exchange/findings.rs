@@ -12,6 +12,9 @@ use crate::ari::request::Request;
 use crate::end_reason::EndReason;
 use crate::operator::Notice;
 
+/// The recordings that a line names. With more the line is unreadable; the others are beside those in Asterisk's folder.
+const MOST_NAMED: usize = 10;
+
 impl Exchange {
     /// An errand is over, and has found this.
     pub(super) fn found(&mut self, errand: ErrandId, finding: Finding) {
@@ -66,8 +69,18 @@ impl Exchange {
                 }
                 self.clear(leftovers, waiting);
                 self.say_all(inquiry.forbidden());
+                self.say_all(self.left_recordings(inquiry));
             }
         }
+    }
+
+    /// The operator's line about recordings of calls that no longer run, if there are any: a daemon that was killed has left them.
+    fn left_recordings(&self, inquiry: &Inquiry) -> Option<Notice> {
+        let is_left =
+            |name: &&ChannelId| name.owner().is_some_and(|caller| !self.switchboard.serves(&caller));
+        let left = inquiry.recordings()?.of_snoops().filter(is_left);
+        let names: Vec<_> = left.take(MOST_NAMED).map(ChannelId::to_string).collect();
+        (!names.is_empty()).then(|| Notice::SoundLeft { names: names.join(", ") })
     }
 
     /// Asterisk has told what it holds after calls were over.

@@ -333,7 +333,7 @@ impl Exchange {
     /// The event socket stands: Asterisk is asked what it holds.
     fn connected(&mut self) {
         let (app, before) = (self.rules.settings.app.clone(), self.switchboard.in_asterisk());
-        let inquiry = Inquiry::after_connect(self.at.now, app, before);
+        let inquiry = Inquiry::after_connect(self.at.now, app, before, self.rules.agents.dial());
         let errand = self.errands.begin(Errand::Inquiry(inquiry));
         self.errands.end_polls();
         self.connection.connected(errand);

@@ -118,6 +118,7 @@ pub(crate) fn short(request: &Request) -> String {
         Request::DeleteBridge(_) => "delete bridge".into(),
         Request::Application(_)
         | Request::Bridges
+        | Request::Recordings
         | Request::Channel(_)
         | Request::Info
         | Request::Modules => "look".into(),

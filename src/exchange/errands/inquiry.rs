@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::{Finding, PROBED, Sending, Step};
 use crate::ari::ChannelId;
-use crate::ari::lists::{Application, Bridges};
+use crate::ari::lists::{Application, Bridges, Recordings};
 use crate::ari::request::{Reply, Request};
 use crate::call::replies::complaint;
 use crate::operator::Notice;
@@ -35,6 +35,7 @@ pub(in crate::exchange) struct Inquiry {
 enum Answer {
     Application(Application),
     Bridges(Bridges),
+    Recordings(Recordings),
     Other(Reply),
 }
 
@@ -45,17 +46,25 @@ impl Answer {
                 Self::Application(Application::parse(body).unwrap_or_default())
             }
             (Request::Bridges, Reply::Done(body)) => Self::Bridges(Bridges::parse(body)),
+            (Request::Recordings, Reply::Done(body)) => Self::Recordings(Recordings::parse(body)),
             _ => Self::Other(reply.clone()),
         }
     }
 }
 
 impl Inquiry {
-    /// Asks what the application holds, for all bridges, since when Asterisk runs, and whether we may change a channel.
-    pub(in crate::exchange) fn after_connect(now: Instant, app: String, before: Vec<ChannelId>) -> Self {
+    /// Asks what the application holds, for all bridges, since when Asterisk runs, and whether we may change a channel; and for the
+    /// recordings, if Asterisk `records` calls for us.
+    pub(in crate::exchange) fn after_connect(
+        now: Instant,
+        app: String,
+        before: Vec<ChannelId>,
+        records: bool,
+    ) -> Self {
         let requests =
             [Request::Application(app), Request::Bridges, Request::Info, Request::Hangup(PROBED.into())];
-        Self::new(now, Purpose::Connect { before }, requests)
+        let recordings = records.then_some(Request::Recordings);
+        Self::new(now, Purpose::Connect { before }, requests.into_iter().chain(recordings))
     }
 
     /// Asks what the application holds, and for all bridges.
@@ -111,7 +120,7 @@ impl Inquiry {
     pub(in crate::exchange) fn application(&self) -> Option<&Application> {
         self.answers().find_map(|(_, answer)| match answer {
             Answer::Application(application) => Some(application),
-            Answer::Bridges(_) | Answer::Other(_) => None,
+            Answer::Bridges(_) | Answer::Recordings(_) | Answer::Other(_) => None,
         })
     }
 
@@ -126,7 +135,15 @@ impl Inquiry {
     pub(in crate::exchange) fn bridges(&self) -> Option<&Bridges> {
         self.answers().find_map(|(_, answer)| match answer {
             Answer::Bridges(bridges) => Some(bridges),
-            Answer::Application(_) | Answer::Other(_) => None,
+            Answer::Application(_) | Answer::Recordings(_) | Answer::Other(_) => None,
+        })
+    }
+
+    /// The recordings, if there was an answer.
+    pub(in crate::exchange) fn recordings(&self) -> Option<&Recordings> {
+        self.answers().find_map(|(_, answer)| match answer {
+            Answer::Recordings(recordings) => Some(recordings),
+            Answer::Application(_) | Answer::Bridges(_) | Answer::Other(_) => None,
         })
     }
 

@@ -59,7 +59,7 @@ macro_rules! of_sip {
     SoundNotRecorded => Error,
         "Asterisk no graba el sonido de la llamada: la grabación queda sin él. Revise que exista la carpeta spool/recording de Asterisk y que el usuario de ARI pueda escribir",
         "Asterisk does not record the sound of the call: the recording has none. Check that Asterisk's folder spool/recording exists, and that the ARI user may write";
-    /// The sound of a call was not fetched from Asterisk.
+    /// The sound of a call, or of calls of a daemon that was killed, was not fetched from Asterisk.
     SoundLeft { names: String } => Error,
         "El sonido de la llamada no se pudo traer de Asterisk: quedó allí, en spool/recording: {names}",
         "The sound of the call could not be fetched from Asterisk: it remains there, in spool/recording: {names}";

@@ -130,6 +130,11 @@ impl Asterisk {
 
     pub(super) fn recording_request(&mut self, now: Instant, method: &str, rest: &[&str]) -> Response {
         match (method, rest) {
+            ("GET", ["stored"]) => {
+                let all =
+                    self.recordings.keys().map(|name| format!(r#"{{"name":"{name}","format":"ulaw"}}"#));
+                Response::ok(format!("[{}]", all.collect::<Vec<_>>().join(",")))
+            }
             ("GET", ["stored", name, "file"]) => match self.recordings.get(*name) {
                 Some(recording) => Response::ok(recording.bytes(now)),
                 None => Response::error(404, "Recording not found"),

@@ -259,3 +259,18 @@ fn the_longest_call_is_an_hour_less_a_minute() {
     let pbx = run(script(&[words("Hola.")]), &[]);
     assert!(pbx.reports[0].duration <= Duration::from_secs(3_600), "{:?}", pbx.reports[0].duration);
 }
+
+#[test]
+fn a_daemon_that_is_killed_leaves_no_session_and_the_next_one_says_what_was_recorded() {
+    for ms in (100..1_000).step_by(20).chain([3_000]) {
+        let mut pbx =
+            Pbx::new(settings(), script(&[words("Hola.")]), AsteriskSettings::default(), |rules| rules);
+        pbx.at(100, Step::Calls);
+        pbx.at(ms, Step::DaemonDies);
+        // The next daemon may serve the caller whom it finds.
+        pbx.at(20_000, Step::HangsUp(0));
+        pbx.at(20_000, Step::HangsUp(1));
+        pbx.run_to(8_000);
+        pbx.is_clean();
+    }
+}
