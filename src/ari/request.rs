@@ -299,17 +299,7 @@ impl Request {
             ),
             Self::Snoop { app, channel, snoop, voice } => path(
                 &["channels", channel.as_str(), "snoop"],
-                &[
-                    ("app", app),
-                    ("snoopId", snoop.as_str()),
-                    (
-                        "spy",
-                        match voice {
-                            Voice::Said => "in",
-                            Voice::Heard => "out",
-                        },
-                    ),
-                ],
+                &[("app", app), ("snoopId", snoop.as_str()), ("spy", spy(*voice))],
             ),
             Self::RecordChannel(channel) => path(
                 &["channels", channel.as_str(), "record"],
@@ -367,6 +357,14 @@ fn path(segments: &[&str], query: &[(&str, &str)]) -> String {
         path.extend([encoded(name), "=".to_owned(), encoded(value)]);
     }
     path
+}
+
+/// How Asterisk calls the direction of a voice.
+const fn spy(voice: Voice) -> &'static str {
+    match voice {
+        Voice::Said => "in",
+        Voice::Heard => "out",
+    }
 }
 
 /// The path and the query of the sound of a recording that has the name of this channel, below `/ari`.

@@ -162,6 +162,8 @@ impl Snoops {
     /// When [`Self::advance`] has something to do.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let due = match self.aim {
+            // The answer to the request to record is waited for: it tells whether there is a recording.
+            Aim::Complete { .. } if self.both.iter().any(|copied| copied.sound == Sound::Beginning) => None,
             Aim::Complete { until } | Aim::Fetch { until } => Some(until),
             Aim::Record | Aim::Done => None,
         };

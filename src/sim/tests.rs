@@ -80,7 +80,10 @@ impl Exchange {
                     self.asterisk.media_datagram(now, from_port, to, &datagram);
                 }
                 Emit::Event { text, .. } => self.events.push(text),
-                Emit::SocketClosed { .. } | Emit::ClosePort(_) => {}
+                Emit::SocketClosed { .. }
+                | Emit::ClosePort(_)
+                | Emit::Dialled { .. }
+                | Emit::FarEndReleased { .. } => {}
             }
         }
     }

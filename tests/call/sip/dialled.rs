@@ -240,6 +240,16 @@ fn a_recording_that_cannot_be_fetched_is_left_and_the_operator_told() {
 }
 
 #[test]
+fn a_recording_whose_beginning_is_told_late_is_fetched_all_the_same() {
+    for ms in (500..4_000).step_by(100) {
+        let late = |ms| Step::Fails("POST", "/record", Fault::Delay(Duration::from_millis(ms)));
+        let steps = [(50, late(2_500)), (50, late(ms)), (400, Step::HangsUp(0))];
+        let pbx = run(script(&[words("Hola.")]), &steps);
+        assert_eq!((reason(&pbx), pbx.fetched.len()), (EndReason::CallerHungUp, 1), "{ms}: {:#?}", pbx.rungs);
+    }
+}
+
+#[test]
 fn an_asterisk_that_dies_takes_the_call_with_it() {
     for ms in [150, 200, 300, 400, 3_000] {
         let mut pbx =

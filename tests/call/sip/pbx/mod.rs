@@ -1,7 +1,10 @@
 //! One exchange on a virtual clock, with callers in the fake Asterisk for whom it calls OpenAI, and calls that a carrier makes to
 //! OpenAI; the strict fake of OpenAI's calls at the other end of both. The product's exchange and calls do everything that is ours.
 
-use std::collections::{BTreeMap, VecDeque};
+mod outputs;
+mod steps;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,26 +16,20 @@ use openai_inbound_calls::ari::ChannelId;
 use openai_inbound_calls::ari::event;
 use openai_inbound_calls::ari::request::{self as ari, Method, Nonce};
 use openai_inbound_calls::call::record::Entry;
-use openai_inbound_calls::call::{
-    Call, DialSeed, Fetched, Input, Known, LegEvent, Output, Report, SessionEnd, Settings, SipSeed, Sounds,
-    tools,
-};
-use openai_inbound_calls::exchange::{
-    self, Agent, Agents, ErrandId, Exchange, Moment, Offer, Order, Rules, Trunk,
-};
+use openai_inbound_calls::call::{Call, Fetched, Input, Report, SessionEnd, Settings, Sounds, tools};
+use openai_inbound_calls::exchange::{self, Agent, Agents, ErrandId, Exchange, Moment, Offer, Rules, Trunk};
 use openai_inbound_calls::operator::{Code, Detail, LinkFault, Notice};
 use openai_inbound_calls::realtime::calls::CallId;
 use openai_inbound_calls::realtime::calls::request::{Reply, Request};
 use openai_inbound_calls::realtime::error::Refusal;
 use openai_inbound_calls::realtime::server;
 use openai_inbound_calls::sim::asterisk::{
-    Asterisk, CallerId, Emit, Fault, IncomingCall, Outcome as CallerOutcome, Settings as AsteriskSettings,
-    SocketId, Stop,
+    Asterisk, CallerId, Emit, Outcome as CallerOutcome, Settings as AsteriskSettings, SocketId,
 };
 use openai_inbound_calls::sim::openai_calls::{self, Frame, OpenAiCalls, Script, State};
-use openai_inbound_calls::tool::Outcome;
 
 use crate::world::rules;
+pub(crate) use steps::Step;
 
 const KEY: &str = "Bearer sk-test";
 const MS: Duration = Duration::from_millis(1);
@@ -43,39 +40,6 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 /// How long OpenAI's SIP side takes to answer a call that is accepted.
 const ANSWERS: Duration = Duration::from_millis(150);
 const TOOL: Duration = Duration::from_millis(700);
-
-/// What happens at a time.
-#[derive(Debug, Clone)]
-pub(crate) enum Step {
-    /// A caller enters Asterisk.
-    Calls,
-    /// A carrier makes a call to OpenAI.
-    CarrierCalls,
-    /// The caller of the n-th call, in either place, speaks for so many milliseconds.
-    Says(usize, u64),
-    /// They press a key.
-    Presses(usize, char),
-    /// They hang up.
-    HangsUp(usize),
-    /// The network between us and the session of the n-th call at OpenAI breaks.
-    Cuts(usize),
-    /// OpenAI ends the n-th call by itself.
-    OpenAiEnds(usize),
-    /// The webhook of the n-th call comes again.
-    WebhookAgain(usize),
-    /// Somebody who knows the project calls OpenAI, with a nonce of their own.
-    StrangerCalls(String),
-    /// The next request of this method with this text in its path fails.
-    Fails(&'static str, &'static str, Fault),
-    /// The event socket to Asterisk breaks.
-    LosesEvents,
-    /// The daemon is killed, and starts again: nothing that it knew is left.
-    DaemonDies,
-    /// Asterisk is killed, and starts again.
-    AsteriskDies,
-    /// The daemon stops.
-    Stops,
-}
 
 #[derive(Debug)]
 enum Asker {
@@ -282,18 +246,14 @@ impl Pbx {
     }
 
     fn connects(&mut self) {
-        let app = self.app();
-        match self.asterisk.connect(self.now, Some(&authorization()), &[("app".to_owned(), app)]) {
+        let app = ("app".to_owned(), "openai-app".to_owned());
+        match self.asterisk.connect(self.now, Some(&authorization()), &[app]) {
             Ok(socket) => {
                 self.socket = Some(socket);
                 self.feed(exchange::Input::Connected);
             }
             Err(_) => self.after(TIMEOUT, Due::Connects),
         }
-    }
-
-    fn app(&self) -> String {
-        "openai-app".to_owned()
     }
 
     fn drain(&mut self) {
@@ -376,7 +336,7 @@ impl Pbx {
         self.after(WAY, Due::Webhook(self.calls.len() - 1));
     }
 
-    fn webhook(&mut self, n: usize, nonce: Option<String>) {
+    fn webhook(&mut self, n: usize, nonce: Option<&str>) {
         let id = self.calls[n].id.clone();
         self.rung(|| format!("us ◀ openai  webhook {id}"));
         let trunk =
@@ -387,7 +347,7 @@ impl Pbx {
             called: String::new(),
             age: Duration::from_secs(1),
             trunk,
-            nonce: nonce.as_deref().map(Nonce::from),
+            nonce: nonce.map(Nonce::from),
         };
         self.feed(exchange::Input::Offered(Box::new(offer)));
     }
@@ -399,7 +359,7 @@ impl Pbx {
             Due::Webhook(_) if self.loses_webhooks => {}
             Due::Webhook(n) => {
                 let nonce = self.calls[n].nonce.clone();
-                self.webhook(n, nonce);
+                self.webhook(n, nonce.as_deref());
             }
             Due::Answers(channel) => self.asterisk.far_end_answers(self.now, &channel),
             Due::Ari(asker, request) => self.ari(asker, request),
@@ -499,249 +459,6 @@ impl Pbx {
         };
         if let Some(id) = id {
             self.after(delay, Due::SipReply(id, request, reply));
-        }
-    }
-
-    fn step(&mut self, step: Step) {
-        let now = self.now;
-        self.rung(|| format!("{step:?}"));
-        match step {
-            Step::Calls => {
-                let caller = self
-                    .asterisk
-                    .incoming_call(now, IncomingCall { answered: false, ..IncomingCall::default() });
-                self.callers.push(caller);
-            }
-            Step::CarrierCalls => self.rings_at_openai(None, None),
-            Step::StrangerCalls(nonce) => {
-                self.rings_at_openai(None, None);
-                let n = self.calls.len() - 1;
-                self.events.retain(|_, due| !matches!(due, Due::Webhook(of) if *of == n));
-                self.webhook(n, Some(nonce));
-            }
-            Step::Says(n, ms) => {
-                self.with(n, |openai, id| openai.caller_says(now, id, "Una pregunta.", MS * ms as u32))
-            }
-            Step::Presses(n, key) => {
-                self.with(n, |openai, id| openai.caller_presses(id, key));
-                if let Some(caller) = self.calls.get(n).and_then(|call| call.caller) {
-                    self.asterisk.press(now, caller, key);
-                }
-            }
-            Step::HangsUp(n) => match self.calls.get(n).map(|call| call.caller) {
-                Some(Some(caller)) => self.asterisk.caller_hangs_up(now, caller),
-                Some(None) => self.with(n, |openai, id| openai.caller_hangs_up(now, id)),
-                None => {
-                    if let Some(caller) = self.callers.get(n).copied() {
-                        self.asterisk.caller_hangs_up(now, caller);
-                    }
-                }
-            },
-            Step::Cuts(n) => self.with(n, OpenAiCalls::cut),
-            Step::OpenAiEnds(n) => {
-                self.with(n, |openai, id| openai.caller_hangs_up(now, id));
-                if let Some(channel) = self.calls.get_mut(n).and_then(|call| call.channel.take()) {
-                    self.asterisk.far_end_hangs_up(now, &channel);
-                }
-            }
-            Step::WebhookAgain(n) if n < self.calls.len() => self.webhook(n, Some("0".repeat(32))),
-            Step::WebhookAgain(_) => {}
-            Step::Fails(method, path, fault) => self.asterisk.fail_next(method, path, fault),
-            Step::LosesEvents => {
-                if let Some(socket) = self.socket {
-                    self.asterisk.cut(now, socket);
-                }
-            }
-            Step::AsteriskDies => {
-                self.asterisk.stop(now, Stop::Kill);
-                // OpenAI's side notices that nobody is there any more.
-                for call in &mut self.calls {
-                    if call.channel.take().is_some() {
-                        self.openai.caller_hangs_up(now, &call.id);
-                    }
-                }
-                self.drain();
-                self.asterisk.start(now);
-            }
-            Step::DaemonDies => {
-                self.running.clear();
-                // What it has asked for is on its way, and is carried out; nobody waits for the answers.
-                self.events.retain(|_, due| {
-                    matches!(due, Due::Step(_) | Due::Ari(..) | Due::Sip(..) | Due::Answers(_))
-                });
-                if let Some(socket) = self.socket.take() {
-                    self.asterisk.disconnect(now, socket);
-                }
-                let ids: Vec<_> = self.calls.iter().map(|call| call.id.clone()).collect();
-                for id in ids {
-                    self.openai.detach(&id);
-                }
-                self.exchange = Exchange::new(self.moment(), self.rules.clone());
-                self.feed(exchange::Input::Tick);
-                self.after(MS * 500, Due::Connects);
-            }
-            Step::Stops => self.feed(exchange::Input::Stop),
-        }
-    }
-
-    fn with(&mut self, n: usize, act: impl FnOnce(&mut OpenAiCalls, &str)) {
-        if let Some(call) = self.calls.get(n) {
-            act(&mut self.openai, &call.id);
-        }
-    }
-
-    fn feed(&mut self, input: exchange::Input<'_>) {
-        let at = self.moment();
-        let outputs: VecDeque<_> = self.exchange.handle(at, input).collect();
-        assert_eq!(self.exchange.contradiction(), None);
-        for output in outputs {
-            self.perform(output);
-        }
-    }
-
-    fn perform(&mut self, output: exchange::Output) {
-        use exchange::Output as Do;
-        match output {
-            Do::Start(channel, agent) => {
-                self.nonces += 1;
-                let nonce = Nonce::from(&*format!("{:032x}", self.nonces));
-                let seed = DialSeed {
-                    channel: channel.id.clone(),
-                    channel_name: channel.name.clone(),
-                    answered: channel.up,
-                    wall: 1_795_182_600,
-                    endpoint: agent.settings.dial.clone().expect("an address"),
-                    nonce: nonce.clone(),
-                    known: Known::default(),
-                };
-                let call = Call::dialled(self.now, Arc::new(agent.settings.dialled()), seed);
-                self.begins(channel.id.clone(), call, None);
-                self.feed(exchange::Input::Dialled(channel.id, nonce));
-            }
-            Do::Take(offer, agent) => {
-                let id = offer.id();
-                let settings = Arc::new(agent.settings.at_openai(None));
-                let known = Known::default();
-                let seed = SipSeed { call: offer.call, wall: 1_795_182_600, refer_host: None, known };
-                let call = Call::at_openai(self.now, settings, seed);
-                self.begins(id.clone(), call, Some(id.as_str().to_owned()));
-            }
-            Do::Reject(offer, status, _) => {
-                self.rejected += 1;
-                self.after(WAY, Due::Sip(None, Request::Reject { call: offer.call, status }));
-            }
-            Do::HangUp(call) => self.after(WAY, Due::Sip(None, Request::HangUp(call))),
-            Do::Tell(id, order) => self.order(&id, order),
-            Do::Ari(errand, request) => self.after(WAY, Due::Ari(Asker::Errand(errand), request)),
-            Do::Reconnect => self.after(WAY, Due::Connects),
-            Do::Leave => {
-                if let Some(socket) = self.socket.take() {
-                    self.asterisk.disconnect(self.now, socket);
-                }
-            }
-            Do::TryAddress => self.feed(exchange::Input::AddressTried(Ok(()))),
-            Do::Notice(_, notice) => self.notices.push(notice),
-            Do::Refused(..) | Do::Measure | Do::Readiness(_) => {}
-        }
-    }
-
-    fn begins(&mut self, id: ChannelId, call: Call, openai: Option<String>) {
-        self.running.insert(id.clone(), Running { call, openai, link: None });
-        self.tell(&id, Input::Tick);
-    }
-
-    fn order(&mut self, id: &ChannelId, order: Order) {
-        match order {
-            Order::Leg(event) => {
-                if let LegEvent::Key(_) = event {
-                    self.rung(|| "us ◀ asterisk key".into());
-                }
-                self.tell(id, Input::Leg(event));
-            }
-            Order::Replaced(by, next_step) => {
-                self.tell(id, Input::CallerReplaced { by: &by, next_step: next_step.as_ref() });
-            }
-            Order::Renumbered(number) => self.tell(id, Input::CallerRenumbered(&number)),
-            Order::Offered(call) => {
-                if let Some(running) = self.running.get_mut(id) {
-                    running.openai = Some(call.as_str().to_owned());
-                }
-                self.tell(id, Input::Offered(&call));
-            }
-            Order::Supervisor(wish) => self.tell(id, Input::Supervisor(&wish)),
-            Order::Shutdown => self.tell(id, Input::Shutdown),
-        }
-    }
-
-    fn tell(&mut self, id: &ChannelId, input: Input<'_>) {
-        let Some(running) = self.running.get_mut(id) else { return };
-        let outputs: Vec<_> = running.call.handle(self.now, input).collect();
-        for output in outputs {
-            self.call_wants(id, output);
-        }
-        if self.running.get(id).is_some_and(|running| running.call.deadline().is_none()) {
-            let ended = self.running.remove(id).expect("it runs");
-            let report = ended.call.report();
-            self.feed(exchange::Input::Ended(id.clone(), &report));
-            self.reports.push(report);
-        }
-    }
-
-    fn call_wants(&mut self, id: &ChannelId, output: Output) {
-        match output {
-            Output::Ari(request) => self.after(WAY, Due::Ari(Asker::Call(id.clone()), request)),
-            Output::Sip(request) => {
-                self.rung(|| format!("us ▶ openai  {}", request.verb()));
-                self.after(WAY, Due::Sip(Some(id.clone()), request));
-            }
-            Output::OpenSession => {
-                self.links += 1;
-                let link = self.links;
-                self.running.get_mut(id).expect("it runs").link = Some((link, false));
-                self.after(WAY, Due::Handshake(id.clone(), link));
-            }
-            Output::CloseSession => {
-                let running = self.running.get_mut(id).expect("it runs");
-                if running.link.take().is_some_and(|(_, is_open)| is_open)
-                    && let Some(openai) = running.openai.clone()
-                {
-                    self.openai.detach(&openai);
-                }
-            }
-            Output::Session(event) => {
-                let text = event.to_json();
-                let kind =
-                    serde_json::from_str::<serde_json::Value>(&text).expect("JSON")["type"].to_string();
-                self.rung(|| format!("us ▶ openai  {}", kind.trim_matches('"')));
-                if let Some((link, true)) = self.running.get(id).and_then(|running| running.link) {
-                    self.after(WAY, Due::ToModel(id.clone(), link, text));
-                }
-            }
-            Output::Tool(job) => {
-                let outcome = Outcome::Done { result: serde_json::json!({"free": "10:00"}) };
-                let result = tools::Result { number: job.number, outcome, attempts: 1 };
-                self.after(TOOL, Due::Tool(id.clone(), result));
-            }
-            Output::FetchSounds(sounds) => {
-                let names: Vec<_> = [&sounds.said, &sounds.heard]
-                    .into_iter()
-                    .flatten()
-                    .map(|(name, _)| name.to_string())
-                    .collect();
-                let there = self.asterisk.recordings();
-                let is_whole = names.iter().all(|name| there.contains(&name.as_str()));
-                self.rung(|| format!("us ▶ asterisk fetch {names:?}"));
-                self.fetched.push(sounds);
-                let fetched = if is_whole { Fetched::Whole } else { Fetched::InPart };
-                self.after(MS * 200, Due::Fetched(id.clone(), fetched));
-            }
-            Output::Notice(notice) => self.notices.push(notice),
-            Output::Record(entry) => self.entries.push(entry),
-            Output::Standing(standing) => self.feed(exchange::Input::Standing(&standing)),
-            Output::LetGo(_) => {}
-            Output::Rtp(_) | Output::MediaAddress(_) | Output::MediaSource(_) | Output::Append { .. } => {
-                panic!("a call whose sound OpenAI carries has none of ours: {output:?}")
-            }
         }
     }
 }

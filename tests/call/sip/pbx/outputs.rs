@@ -1,0 +1,170 @@
+//! What the exchange and the calls want done, in this world.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use openai_inbound_calls::ari::ChannelId;
+use openai_inbound_calls::ari::request::Nonce;
+use openai_inbound_calls::call::{Call, DialSeed, Fetched, Input, Known, LegEvent, Output, SipSeed, tools};
+use openai_inbound_calls::exchange::{self, Order};
+use openai_inbound_calls::realtime::calls::request::Request;
+use openai_inbound_calls::tool::Outcome;
+
+use super::{Asker, Due, MS, Pbx, Running, TOOL, WAY};
+
+impl Pbx {
+    pub(super) fn feed(&mut self, input: exchange::Input<'_>) {
+        let at = self.moment();
+        let outputs: VecDeque<_> = self.exchange.handle(at, input).collect();
+        assert_eq!(self.exchange.contradiction(), None);
+        for output in outputs {
+            self.perform(output);
+        }
+    }
+
+    fn perform(&mut self, output: exchange::Output) {
+        use exchange::Output as Do;
+        match output {
+            Do::Start(channel, agent) => {
+                self.nonces += 1;
+                let nonce = Nonce::from(&*format!("{:032x}", self.nonces));
+                let seed = DialSeed {
+                    channel: channel.id.clone(),
+                    channel_name: channel.name.clone(),
+                    answered: channel.up,
+                    wall: 1_795_182_600,
+                    endpoint: agent.settings.dial.clone().expect("an address"),
+                    nonce: nonce.clone(),
+                    known: Known::default(),
+                };
+                let call = Call::dialled(self.now, Arc::new(agent.settings.dialled()), seed);
+                self.begins(&channel.id, call, None);
+                self.feed(exchange::Input::Dialled(channel.id, nonce));
+            }
+            Do::Take(offer, agent) => {
+                let id = offer.id();
+                let settings = Arc::new(agent.settings.at_openai(None));
+                let known = Known::default();
+                let seed = SipSeed { call: offer.call, wall: 1_795_182_600, refer_host: None, known };
+                let call = Call::at_openai(self.now, settings, seed);
+                self.begins(&id, call, Some(id.as_str().to_owned()));
+            }
+            Do::Reject(offer, status, _) => {
+                self.rejected += 1;
+                self.after(WAY, Due::Sip(None, Request::Reject { call: offer.call, status }));
+            }
+            Do::HangUp(call) => self.after(WAY, Due::Sip(None, Request::HangUp(call))),
+            Do::Tell(id, order) => self.order(&id, &order),
+            Do::Ari(errand, request) => self.after(WAY, Due::Ari(Asker::Errand(errand), request)),
+            Do::Reconnect => self.after(WAY, Due::Connects),
+            Do::Leave => {
+                if let Some(socket) = self.socket.take() {
+                    self.asterisk.disconnect(self.now, socket);
+                }
+            }
+            Do::TryAddress => self.feed(exchange::Input::AddressTried(Ok(()))),
+            Do::Notice(_, notice) => self.notices.push(notice),
+            Do::Refused(..) | Do::Measure | Do::Readiness(_) => {}
+        }
+    }
+
+    fn begins(&mut self, id: &ChannelId, call: Call, openai: Option<String>) {
+        self.running.insert(id.clone(), Running { call, openai, link: None });
+        self.tell(id, Input::Tick);
+    }
+
+    fn order(&mut self, id: &ChannelId, order: &Order) {
+        match order {
+            Order::Leg(event) => {
+                if let LegEvent::Key(_) = event {
+                    self.rung(|| "us ◀ asterisk key".into());
+                }
+                self.tell(id, Input::Leg(*event));
+            }
+            Order::Replaced(by, next_step) => {
+                self.tell(id, Input::CallerReplaced { by, next_step: next_step.as_ref() });
+            }
+            Order::Renumbered(number) => self.tell(id, Input::CallerRenumbered(number)),
+            Order::Offered(call) => {
+                if let Some(running) = self.running.get_mut(id) {
+                    running.openai = Some(call.as_str().to_owned());
+                }
+                self.tell(id, Input::Offered(call));
+            }
+            Order::Supervisor(wish) => self.tell(id, Input::Supervisor(wish)),
+            Order::Shutdown => self.tell(id, Input::Shutdown),
+        }
+    }
+
+    pub(super) fn tell(&mut self, id: &ChannelId, input: Input<'_>) {
+        let Some(running) = self.running.get_mut(id) else { return };
+        let outputs: Vec<_> = running.call.handle(self.now, input).collect();
+        for output in outputs {
+            self.call_wants(id, output);
+        }
+        if self.running.get(id).is_some_and(|running| running.call.deadline().is_none()) {
+            let ended = self.running.remove(id).expect("it runs");
+            let report = ended.call.report();
+            self.feed(exchange::Input::Ended(id.clone(), &report));
+            self.reports.push(report);
+        }
+    }
+
+    fn call_wants(&mut self, id: &ChannelId, output: Output) {
+        match output {
+            Output::Ari(request) => self.after(WAY, Due::Ari(Asker::Call(id.clone()), request)),
+            Output::Sip(request) => {
+                self.rung(|| format!("us ▶ openai  {}", request.verb()));
+                self.after(WAY, Due::Sip(Some(id.clone()), request));
+            }
+            Output::OpenSession => {
+                self.links += 1;
+                let link = self.links;
+                self.running.get_mut(id).expect("it runs").link = Some((link, false));
+                self.after(WAY, Due::Handshake(id.clone(), link));
+            }
+            Output::CloseSession => {
+                let running = self.running.get_mut(id).expect("it runs");
+                if running.link.take().is_some_and(|(_, is_open)| is_open)
+                    && let Some(openai) = running.openai.clone()
+                {
+                    self.openai.detach(&openai);
+                }
+            }
+            Output::Session(event) => {
+                let text = event.to_json();
+                let kind =
+                    serde_json::from_str::<serde_json::Value>(&text).expect("JSON")["type"].to_string();
+                self.rung(|| format!("us ▶ openai  {}", kind.trim_matches('"')));
+                if let Some((link, true)) = self.running.get(id).and_then(|running| running.link) {
+                    self.after(WAY, Due::ToModel(id.clone(), link, text));
+                }
+            }
+            Output::Tool(job) => {
+                let outcome = Outcome::Done { result: serde_json::json!({"free": "10:00"}) };
+                let result = tools::Result { number: job.number, outcome, attempts: 1 };
+                self.after(TOOL, Due::Tool(id.clone(), result));
+            }
+            Output::FetchSounds(sounds) => {
+                let names: Vec<_> = [&sounds.said, &sounds.heard]
+                    .into_iter()
+                    .flatten()
+                    .map(|(name, _)| name.to_string())
+                    .collect();
+                let there = self.asterisk.recordings();
+                let is_whole = names.iter().all(|name| there.contains(&name.as_str()));
+                self.rung(|| format!("us ▶ asterisk fetch {names:?}"));
+                self.fetched.push(sounds);
+                let fetched = if is_whole { Fetched::Whole } else { Fetched::InPart };
+                self.after(MS * 200, Due::Fetched(id.clone(), fetched));
+            }
+            Output::Notice(notice) => self.notices.push(notice),
+            Output::Record(entry) => self.entries.push(entry),
+            Output::Standing(standing) => self.feed(exchange::Input::Standing(&standing)),
+            Output::LetGo(_) => {}
+            Output::Rtp(_) | Output::MediaAddress(_) | Output::MediaSource(_) | Output::Append { .. } => {
+                panic!("a call whose sound OpenAI carries has none of ours: {output:?}")
+            }
+        }
+    }
+}
