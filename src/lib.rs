@@ -58,7 +58,8 @@
 //!
 //! - **agent**: an assistant with its own instructions, numbers, hours and limits.
 //! - **caller leg**: the caller's channel in Asterisk; **media leg**: our ExternalMedia channel, RTP to us. A **bridge** joins
-//!   the two. **Session**: the WebSocket session with the model.
+//!   the two. **Session**: the WebSocket session with the model. **Route**: which way the sound goes, through us (media) or from
+//!   Asterisk or a carrier to OpenAI (SIP). **Snoop channel**: a copy of one direction of the caller's sound, which Asterisk records.
 //! - **frame**: 20 ms of G.711 µ-law, 160 bytes.
 //! - **uplink**: caller → model; **playout**: model → caller.
 //! - **barge-in**: the caller speaks while the assistant is heard; **heard**: what had left by then.

@@ -4,10 +4,19 @@
 //! ARI lets the client choose the ids of the objects it creates. The program derives these ids from the id of
 //! the caller's channel and starts them with a fixed prefix. A media channel is therefore recognised by its
 //! id alone, and after a crash the ids show which objects must be removed.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `event` | what Asterisk tells |
+//! | `request` | what is asked of it, and its answers |
+//! | `info`, `lists` | answers that are read: what Asterisk says of itself; what an application holds, bridges, recordings, modules |
+//! | `nonce` | what tells that a call at OpenAI is ours |
 
 pub mod endpoint;
 pub mod event;
+pub mod info;
 pub mod lists;
+pub mod nonce;
 pub mod request;
 
 use std::fmt;

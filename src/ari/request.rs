@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
-use subtle::ConstantTimeEq as _;
 
+use super::nonce::Nonce;
 use super::{BridgeId, ChannelId, Place, Voice};
 use crate::number::mask_numbers;
 
@@ -102,43 +102,10 @@ pub enum Request {
     Recordings,
     /// Asks for the description of one channel.
     Channel(ChannelId),
-    /// Asks for the description of Asterisk itself; see [`version`] and [`started_at`].
+    /// Asks for the description of Asterisk itself; see [`info`](super::info).
     Info,
     /// Lists the modules of Asterisk; see [`running_modules`](super::lists::running_modules).
     Modules,
-}
-
-/// The header of the INVITE that holds a [`Nonce`].
-pub const NONCE_HEADER: &str = "X-Call-Nonce";
-
-/// A value that proves by being known that a call is ours. `Debug` does not show it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Nonce(Box<str>);
-
-impl Nonce {
-    /// Whether both are the same. The comparison takes the same time for all values of one length.
-    #[must_use]
-    pub fn is(&self, other: &Self) -> bool {
-        self.0.as_bytes().ct_eq(other.0.as_bytes()).into()
-    }
-
-    /// The value as text.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl From<&str> for Nonce {
-    fn from(text: &str) -> Self {
-        Self(text.into())
-    }
-}
-
-impl fmt::Debug for Nonce {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Nonce")
-    }
 }
 
 /// The HTTP method of a [`Request`].
@@ -297,15 +264,9 @@ impl Request {
                     ("timeout", &seconds.to_string()),
                 ],
             ),
-            Self::Snoop { app, channel, snoop, voice } => path(
-                &["channels", channel.as_str(), "snoop"],
-                &[("app", app), ("snoopId", snoop.as_str()), ("spy", spy(*voice))],
-            ),
-            Self::RecordChannel(channel) => path(
-                &["channels", channel.as_str(), "record"],
-                &[("name", channel.as_str()), ("format", "ulaw"), ("ifExists", "overwrite")],
-            ),
-            Self::DeleteRecording(channel) => path(&["recordings", "stored", channel.as_str()], &[]),
+            Self::Snoop { .. } | Self::RecordChannel(_) | Self::DeleteRecording(_) | Self::Recordings => {
+                self.path_of_sound()
+            }
             Self::AddChannels { bridge, channels: [one, other] } => {
                 path(&["bridges", bridge.as_str(), "addChannel"], &[("channel", &format!("{one},{other}"))])
             }
@@ -331,9 +292,24 @@ impl Request {
             Self::DeleteBridge(bridge) => path(&["bridges", bridge.as_str()], &[]),
             Self::Application(app) => path(&["applications", app], &[]),
             Self::Bridges => path(&["bridges"], &[]),
-            Self::Recordings => path(&["recordings", "stored"], &[]),
             Self::Info => path(&["asterisk", "info"], &[]),
             Self::Modules => path(&["asterisk", "modules"], &[]),
+        }
+    }
+
+    /// The same for the requests about recordings.
+    fn path_of_sound(&self) -> String {
+        match self {
+            Self::Snoop { app, channel, snoop, voice } => path(
+                &["channels", channel.as_str(), "snoop"],
+                &[("app", app), ("snoopId", snoop.as_str()), ("spy", spy(*voice))],
+            ),
+            Self::RecordChannel(channel) => path(
+                &["channels", channel.as_str(), "record"],
+                &[("name", channel.as_str()), ("format", "ulaw"), ("ifExists", "overwrite")],
+            ),
+            Self::DeleteRecording(channel) => path(&["recordings", "stored", channel.as_str()], &[]),
+            _ => path(&["recordings", "stored"], &[]),
         }
     }
 }
@@ -408,36 +384,10 @@ pub fn exists(body: &str) -> bool {
     serde_json::from_str::<Body>(body).is_ok_and(|body| body.value == "1")
 }
 
-/// The version of Asterisk, from the reply to [`Request::Info`].
-pub fn version(body: &str) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Body {
-        system: System,
-    }
-    #[derive(Deserialize)]
-    struct System {
-        version: String,
-    }
-    serde_json::from_str(body).ok().map(|Body { system: System { version } }| version)
-}
-
-/// The time at which Asterisk started, from the reply to [`Request::Info`]. If the time differs from an
-/// earlier one, Asterisk has been restarted and the earlier channels no longer exist.
-pub fn started_at(body: &str) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Body {
-        status: Status,
-    }
-    #[derive(Deserialize)]
-    struct Status {
-        startup_time: String,
-    }
-    serde_json::from_str(body).ok().map(|Body { status: Status { startup_time } }| startup_time)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ari::info::version;
 
     #[test]
     fn requests_are_encoded() {

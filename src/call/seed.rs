@@ -11,7 +11,7 @@ use super::limits::Limits;
 use super::record::Keep;
 use super::source::{Trust, contain};
 use super::tools::{Destination, TRANSFER_CALL};
-use crate::ari::request::Nonce;
+use crate::ari::nonce::Nonce;
 use crate::ari::{ChannelId, Place};
 use crate::media::rtp;
 use crate::number::ChannelName;

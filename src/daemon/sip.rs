@@ -17,7 +17,7 @@ use super::calls::{Prepared, Starting};
 use super::{Daemon, Done, call_log};
 use crate::archive::Archive;
 use crate::ari::event::{Arguments, Channel};
-use crate::ari::request::{NONCE_HEADER, Nonce};
+use crate::ari::nonce::{NONCE_HEADER, Nonce};
 use crate::call::{Call, DialSeed, SipSeed};
 use crate::clock::{chance, now, unpredictable, wall};
 use crate::config::{Config, RealtimeConfig, SipConfig, TrunkProof};

@@ -11,8 +11,9 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use super::facts::{AriFault, Asterisk, Dialplan};
+use crate::ari::info::version;
 use crate::ari::lists::running_modules;
-use crate::ari::request::{Reply, Request, version};
+use crate::ari::request::{Reply, Request};
 use crate::config::AsteriskConfig;
 use crate::net::ari_rest::AriRest;
 use crate::operator::Detail;

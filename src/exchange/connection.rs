@@ -15,8 +15,8 @@ use super::absence::Absence;
 use super::errands::Inquiry;
 use super::output::ErrandId;
 use super::readiness::AsteriskLink;
+use crate::ari::info;
 use crate::ari::lists::Application;
-use crate::ari::request;
 use crate::ari::{ChannelId, Unreached};
 use crate::call::LegEvent;
 use crate::end_reason::EndReason;
@@ -145,7 +145,7 @@ impl Connection {
         self.state = State::Connected;
         let there: BTreeSet<_> = application.channels().collect();
         let kept = before.iter().filter(|caller| there.contains(&channel_of(caller))).count();
-        let started_at = inquiry.info().and_then(request::started_at);
+        let started_at = inquiry.info().and_then(info::started_at);
         let (absent, back) = self.absence.ends(now, started_at, before.len(), kept);
         let notices = [Some(Notice::AriConnected), back].into_iter().flatten().collect();
         Some(Reunion::Holds { application, absent, notices })

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::ari::ChannelId;
-use crate::ari::request::Nonce;
+use crate::ari::nonce::Nonce;
 use crate::number::CallerNumber;
 use crate::realtime::calls::CallId;
 

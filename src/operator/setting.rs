@@ -255,8 +255,7 @@ impl Allowed {
             | Self::Folder { .. }
             | Self::TextFile { .. }
             | Self::AudioFile { .. } | Self::AudioFileSize { .. }
-            | Self::WebhookSecrets | Self::UrlPath | Self::HttpUrl | Self::SipHeader | Self::SipHost
-            | Self::SipRoute
+            | Self::WebhookSecrets | Self::UrlPath | Self::HttpUrl | Self::SipHeader | Self::SipHost | Self::SipRoute
             | Self::PricesFile { .. }
             | Self::Keywords { .. } | Self::ShortText { .. }
             | Self::TextFileSize { .. } => return None,

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::{CallerId, Codec};
+use super::{CallerId, Codec, Key};
 use crate::sim::chance::Chance;
 use crate::sim::rtp::{self, Header};
 
@@ -59,6 +59,15 @@ impl MediaLeg {
         let source = StrictSource { believed: host, since: now, closed: false, stranger: None };
         Self { host, port, heard_anything: false, source, stream: Stream::new(chance) }
     }
+}
+
+/// The end of a snoop channel.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SnoopLeg {
+    /// The channel that is spied on.
+    pub(super) of: Key,
+    /// What a sample of the recording is.
+    pub(super) sample: char,
 }
 
 /// Strict RTP, which decides whose packets a leg accepts: those from the application's `external_host` from

@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use super::legs::{MediaLeg, PhoneLeg};
-use super::snoops::SnoopLeg;
+use super::legs::{MediaLeg, PhoneLeg, SnoopLeg};
 use super::{CallerId, Key};
 
 /// The state of a channel, in the words of its JSON.

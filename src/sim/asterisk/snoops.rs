@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::applications::About;
 use super::events::{self, Event};
+use super::legs::SnoopLeg;
 use super::objects::{Channel, Leg, State};
 use super::resources::{Params, no_such_resource};
 use super::{Asterisk, Key, Later, Response};
@@ -19,14 +20,6 @@ pub(super) struct Recording {
     /// When it was complete; None: it is being made.
     ended: Option<Instant>,
     /// What a sample of it is.
-    sample: char,
-}
-
-/// A snoop channel's part.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct SnoopLeg {
-    /// The channel that is spied on.
-    of: Key,
     sample: char,
 }
 

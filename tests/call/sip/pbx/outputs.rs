@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use openai_inbound_calls::ari::ChannelId;
-use openai_inbound_calls::ari::request::Nonce;
+use openai_inbound_calls::ari::nonce::Nonce;
 use openai_inbound_calls::call::{Call, DialSeed, Fetched, Input, Known, LegEvent, Output, SipSeed, tools};
 use openai_inbound_calls::exchange::{self, Order};
 use openai_inbound_calls::realtime::calls::request::Request;
