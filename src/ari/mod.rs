@@ -9,7 +9,7 @@
 //! |---|---|
 //! | `event` | what Asterisk tells |
 //! | `request` | what is asked of it, and its answers |
-//! | `info`, `lists` | answers that are read: what Asterisk says of itself; what an application holds, bridges, recordings, modules |
+//! | `endpoint`, `info`, `lists` | answers that are read: an endpoint; what Asterisk says of itself; what an application holds, bridges, recordings, modules |
 //! | `nonce` | what tells that a call at OpenAI is ours |
 
 pub mod endpoint;
