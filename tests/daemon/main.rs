@@ -35,6 +35,7 @@ mod operator_log;
 mod outage;
 mod overload;
 mod private;
+mod proxy;
 mod readers;
 mod ready;
 mod reconnect;
