@@ -185,6 +185,20 @@ mod tests {
     }
 
     #[test]
+    fn a_signature_of_another_version_and_one_behind_too_many_others_do_not_count() {
+        let bare = FIRST_SIGNATURE.trim_start_matches("v1,");
+        let behind = |others| format!("{}{FIRST_SIGNATURE}", "v1,AAAA ".repeat(others));
+        for (signature, expected) in [
+            (bare.to_owned(), Err(Refused::Signature)),
+            (format!("v1a,{bare}"), Err(Refused::Signature)),
+            (behind(SIGNATURES - 1), Ok(AT)),
+            (behind(SIGNATURES), Err(Refused::Signature)),
+        ] {
+            assert_eq!(judge(&signature, &[SECRET], BODY, AT), expected, "{signature}");
+        }
+    }
+
+    #[test]
     fn each_header_is_there_once() {
         let read = |id: &[Option<&'static str>]| {
             let id = id.to_vec();
