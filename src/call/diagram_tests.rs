@@ -16,7 +16,7 @@ const DRAWN: [Drawn; 11] = [
         &["StasisStart", "Asterisk", "None"],
     ),
     (CLOSING, &[(CLOSING, "Phase")], &[]),
-    (LEGS, &[(LEGS, "Thing"), (LEGS, "Join")], &["Thing", "Join"]),
+    (LEGS, &[(include_str!("thing.rs"), "Thing"), (LEGS, "Join")], &["Thing", "Join"]),
     (include_str!("caller.rs"), &[(include_str!("caller.rs"), "State")], &[]),
     (include_str!("session.rs"), &[(include_str!("session.rs"), "Session")], &[]),
     (include_str!("floor.rs"), &[(include_str!("floor.rs"), "Announcement")], &[]),

@@ -43,6 +43,12 @@ impl Config {
         self.calls = calls;
         self.shutdown_grace = shutdown_grace;
         self.agents = agents;
+        self.sip.endpoint = sip.endpoint;
+        if !self.sip.is_on() {
+            // The webhook, without which OpenAI's calls would come to nothing, listens only after a restart.
+            self.realtime.dial = None;
+            self.agents.all.iter_mut().for_each(|agent| agent.realtime.dial = None);
+        }
         differing.concat()
     }
 }

@@ -140,18 +140,16 @@ fn endpoint(reader: &mut Reader<'_>) -> Option<String> {
     reason = "the outer option says whether the values are valid, the inner one whether OpenAI carries the sound"
 )]
 pub(super) fn dial(reader: &mut Reader<'_>, project: &str) -> Option<Option<Arc<str>>> {
-    let (route, endpoint) = (reader.word("CALL_ROUTE")?, endpoint(reader)?);
-    let has_webhook = !reader.text_or_empty("OPENAI_WEBHOOK_SECRET")?.is_empty();
-    match route {
-        Route::Media => Some(None),
-        Route::Sip if has_webhook && !endpoint.is_empty() && !project.is_empty() => {
-            Some(Some(format!("PJSIP/{project}@{endpoint}").into()))
-        }
-        Route::Sip => {
-            reader.invalid("CALL_ROUTE", "sip", Allowed::SipRoute);
-            None
-        }
+    if reader.word::<Route>("CALL_ROUTE")? == Route::Media {
+        return Some(None);
     }
+    let endpoint = reader.text_or_empty("OPENAI_SIP_ENDPOINT")?;
+    let has_webhook = !reader.text_or_empty("OPENAI_WEBHOOK_SECRET")?.is_empty();
+    if has_webhook && !endpoint.is_empty() && !project.is_empty() {
+        return Some(Some(format!("PJSIP/{project}@{endpoint}").into()));
+    }
+    reader.invalid("CALL_ROUTE", "sip", Allowed::SipRoute);
+    None
 }
 
 fn secrets(text: &str) -> Option<Vec<(Secret, Key)>> {

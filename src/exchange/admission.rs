@@ -14,7 +14,7 @@ use super::readiness::Capacity;
 use super::rules::Rules;
 use super::spending::Spending;
 use super::switchboard::{AtOpenAi, Served, Side};
-use super::{Exchange, Moment, NoSocket, Output, SWEEP_AFTER};
+use super::{Exchange, Moment, NoSocket, Output, SWEEP_AFTER, WebhookNews};
 use crate::agents::UnknownAgent;
 use crate::ari::ChannelId;
 use crate::ari::event::Channel;
@@ -221,6 +221,9 @@ impl Exchange {
         }
         if let Some((served, next)) = self.switchboard.ended(caller) {
             self.settle(&served);
+            if matches!(served.openai, AtOpenAi::Awaited(_)) && report.reason == EndReason::SessionLate {
+                self.webhook_news(WebhookNews::Missed);
+            }
             if let Some(next) = next {
                 self.direct(next);
             }

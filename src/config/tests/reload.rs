@@ -104,6 +104,7 @@ fn a_changed_variable_takes_effect_or_is_named_as_waiting_for_a_restart() {
         "WEBHOOK_PUBLIC_URL",
         "OPENAI_SIP_HOST",
         "OPENAI_WEBHOOK_SECRET",
+        "CALL_ROUTE",
         "RECORDINGS_RECIPIENT",
         "RECORDINGS_IDENTITY_FILE",
         "OPENAI_TRUNCATION_RETENTION_RATIO",
@@ -127,6 +128,20 @@ fn another_secret_of_the_webhook_waits_for_a_restart() {
     let mut config = with("0123456789abcdef01234567");
     assert!(config.sip.is_on());
     assert_eq!(config.reload(with("fedcba987654321001234567")), ["OPENAI_WEBHOOK_SECRET"]);
+}
+
+#[test]
+fn the_route_changes_at_once_where_the_webhook_listens_and_not_before() {
+    let listening = [("OPENAI_WEBHOOK_SECRET", "0123456789abcdef01234567"), ("SIP_SHARED_HEADER", "none")];
+    let sip = [("CALL_ROUTE", "sip"), ("OPENAI_SIP_ENDPOINT", "openai"), ("OPENAI_PROJECT", "proj_1")];
+    let wanted = || config(&[&listening[..], &sip].concat()).unwrap();
+    assert_eq!(wanted().realtime.dial.as_deref(), Some("PJSIP/proj_1@openai"));
+    let mut with_webhook = config(&listening).unwrap();
+    assert_eq!(with_webhook.reload(wanted()), [""; 0]);
+    assert_eq!(with_webhook.realtime.dial, wanted().realtime.dial);
+    let mut without = config(&[]).unwrap();
+    assert_eq!(without.reload(wanted()), ["OPENAI_WEBHOOK_SECRET", "SIP_SHARED_HEADER"]);
+    assert_eq!(without.realtime.dial, None);
 }
 
 #[test]

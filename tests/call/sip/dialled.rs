@@ -5,7 +5,7 @@ use std::time::Duration;
 use openai_inbound_calls::call::Settings;
 use openai_inbound_calls::call::record::{Entry, EventKind, Keep};
 use openai_inbound_calls::end_reason::EndReason;
-use openai_inbound_calls::exchange::Rules;
+use openai_inbound_calls::exchange::{Rules, Webhook};
 use openai_inbound_calls::operator::Notice;
 use openai_inbound_calls::sim::asterisk::{CallState, Ending, Fault, Settings as AsteriskSettings, Version};
 use openai_inbound_calls::sim::openai_calls::{Acceptance, Say, Script, State};
@@ -122,6 +122,7 @@ fn a_call_of_which_openai_tells_nothing_is_given_up_after_eight_seconds() {
     pbx.is_clean();
     assert_eq!(reason(&pbx), EndReason::SessionLate);
     assert!(goes_on(&pbx) && pbx.said(|notice| matches!(notice, Notice::SipUnheardOf { seconds: 8 })));
+    assert_eq!(pbx.webhook, Some(Webhook::Missing), "the readiness tells so");
 }
 
 #[test]

@@ -18,7 +18,9 @@ use openai_inbound_calls::ari::nonce::Nonce;
 use openai_inbound_calls::ari::request::{self as ari, Method};
 use openai_inbound_calls::call::record::Entry;
 use openai_inbound_calls::call::{Call, Fetched, Input, Report, SessionEnd, Settings, Sounds, tools};
-use openai_inbound_calls::exchange::{self, Agent, Agents, ErrandId, Exchange, Moment, Offer, Rules, Trunk};
+use openai_inbound_calls::exchange::{
+    self, Agent, Agents, ErrandId, Exchange, Moment, Offer, Rules, Trunk, Webhook, WebhookNews,
+};
 use openai_inbound_calls::operator::{Code, Detail, LinkFault, Notice};
 use openai_inbound_calls::realtime::calls::CallId;
 use openai_inbound_calls::realtime::calls::request::{Reply, Request};
@@ -103,6 +105,8 @@ pub(crate) struct Pbx {
     links: u64,
     nonces: u64,
     loses_webhooks: bool,
+    /// How the webhook stands, by the readiness that was last told.
+    pub(crate) webhook: Option<Webhook>,
     pub(crate) calls: Vec<AtOpenAi>,
     pub(crate) callers: Vec<CallerId>,
     pub(crate) notices: Vec<Notice>,
@@ -142,6 +146,7 @@ impl Pbx {
             links: 0,
             nonces: 0,
             loses_webhooks: false,
+            webhook: None,
             calls: Vec::new(),
             callers: Vec::new(),
             notices: Vec::new(),
@@ -151,7 +156,7 @@ impl Pbx {
             rejected: 0,
             rungs: Vec::new(),
         };
-        pbx.feed(exchange::Input::Tick);
+        pbx.feed(exchange::Input::Webhook(WebhookNews::Listens));
         pbx.connects();
         pbx
     }
@@ -337,7 +342,7 @@ impl Pbx {
         self.after(WAY, Due::Webhook(self.calls.len() - 1));
     }
 
-    fn webhook(&mut self, n: usize, nonce: Option<&str>) {
+    fn webhook_comes(&mut self, n: usize, nonce: Option<&str>) {
         let id = self.calls[n].id.clone();
         self.rung(|| format!("us ◀ openai  webhook {id}"));
         let trunk =
@@ -360,7 +365,7 @@ impl Pbx {
             Due::Webhook(_) if self.loses_webhooks => {}
             Due::Webhook(n) => {
                 let nonce = self.calls[n].nonce.clone();
-                self.webhook(n, nonce.as_deref());
+                self.webhook_comes(n, nonce.as_deref());
             }
             Due::Answers(channel) => self.asterisk.far_end_answers(self.now, &channel),
             Due::Ari(asker, request) => self.ari(asker, request),

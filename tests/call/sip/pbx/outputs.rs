@@ -64,7 +64,8 @@ impl Pbx {
             }
             Do::TryAddress => self.feed(exchange::Input::AddressTried(Ok(()))),
             Do::Notice(_, notice) => self.notices.push(notice),
-            Do::Refused(..) | Do::Measure | Do::Readiness(_) => {}
+            Do::Readiness(readiness) => self.webhook = Some(readiness.webhook),
+            Do::Refused(..) | Do::Measure => {}
         }
     }
 

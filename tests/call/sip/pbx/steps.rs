@@ -55,7 +55,7 @@ impl Pbx {
                 self.rings_at_openai(None, None);
                 let n = self.calls.len() - 1;
                 self.events.retain(|_, due| !matches!(due, Due::Webhook(of) if *of == n));
-                self.webhook(n, Some(&nonce));
+                self.webhook_comes(n, Some(&nonce));
             }
             Step::Says(n, ms) => {
                 self.with(n, |openai, id| openai.caller_says(now, id, "Una pregunta.", MS * ms as u32));
@@ -82,7 +82,7 @@ impl Pbx {
                     self.asterisk.far_end_hangs_up(now, &channel);
                 }
             }
-            Step::WebhookAgain(n) if n < self.calls.len() => self.webhook(n, Some(&"0".repeat(32))),
+            Step::WebhookAgain(n) if n < self.calls.len() => self.webhook_comes(n, Some(&"0".repeat(32))),
             Step::WebhookAgain(_) => {}
             Step::Fails(method, path, fault) => self.asterisk.fail_next(method, path, fault),
             Step::LosesEvents => {
