@@ -157,6 +157,8 @@ fn whenever_openai_ends_the_call_the_caller_goes_on_in_the_dialplan() {
     for ms in (200..1_500).step_by(20) {
         let pbx = run(script(&[words("Hola.")]), &[(ms, Step::OpenAiEnds(0))]);
         assert!(goes_on(&pbx), "{ms}: {:?} {:#?}", pbx.outcome(0), pbx.rungs);
+        let went = pbx.outcome(0).ended_at.expect("they went on").duration_since(pbx.start);
+        assert!(went < Duration::from_millis(ms + 500), "{ms}: they wait for nothing: {:#?}", pbx.rungs);
     }
 }
 
@@ -284,4 +286,22 @@ fn a_daemon_that_is_killed_leaves_no_session_and_the_next_one_says_what_was_reco
         pbx.run_to(8_000);
         pbx.is_clean();
     }
+}
+
+#[test]
+fn nobody_is_joined_to_a_model_that_has_not_its_settings_yet() {
+    let pbx =
+        run(Script { unknown_handshakes: 3, ..script(&[words("Hola.")]) }, &[(9_000, Step::HangsUp(0))]);
+    let configured = pbx.rungs.iter().rposition(|rung| rung.contains("session.update")).expect("settings");
+    assert!(configured < rung(&pbx, "addChannel"), "{:#?}", pbx.rungs);
+}
+
+#[test]
+fn the_next_daemon_ends_the_spying_of_a_killed_one_and_says_what_it_has_recorded() {
+    let stays = [(3_000, Step::DaemonDies), (9_000, Step::HangsUp(1))];
+    let pbx = run(script(&[words("Hola.")]), &stays);
+    assert_eq!(count(&pbx, "/snoop 200"), 4, "two for the call of each daemon: {:#?}", pbx.rungs);
+    let leaves = [(3_000, Step::DaemonDies), (3_200, Step::HangsUp(0))];
+    let pbx = run(script(&[words("Hola.")]), &leaves);
+    assert!(pbx.said(|notice| matches!(notice, Notice::SoundLeft { .. })), "{:#?}", pbx.rungs);
 }

@@ -85,13 +85,14 @@ pub(crate) struct AtOpenAi {
     /// The channel of Asterisk that has made it.
     channel: Option<String>,
     nonce: Option<String>,
+    is_answered: bool,
     /// The caller in Asterisk.
     caller: Option<CallerId>,
 }
 
 /// The world.
 pub(crate) struct Pbx {
-    start: Instant,
+    pub(crate) start: Instant,
     now: Instant,
     wall: DateTime<FixedOffset>,
     rules: Rules,
@@ -288,7 +289,8 @@ impl Pbx {
                     self.calls[n].channel = None;
                     self.asterisk.far_end_hangs_up(self.now, &channel);
                 }
-                Some(State::Accepted) if self.calls[n].nonce.take().is_some() => {
+                Some(State::Accepted) if !self.calls[n].is_answered => {
+                    self.calls[n].is_answered = true;
                     self.after(ANSWERS, Due::Answers(channel));
                 }
                 _ => {}
@@ -338,7 +340,7 @@ impl Pbx {
             of.as_ref().is_some_and(|of| self.asterisk.outcome(**caller).channel == of.as_str())
         };
         let caller = self.callers.iter().find(is_it).copied();
-        self.calls.push(AtOpenAi { id, channel, nonce, caller });
+        self.calls.push(AtOpenAi { id, channel, nonce, is_answered: false, caller });
         self.after(WAY, Due::Webhook(self.calls.len() - 1));
     }
 

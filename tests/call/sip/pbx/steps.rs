@@ -52,7 +52,7 @@ impl Pbx {
             }
             Step::CarrierCalls => self.rings_at_openai(None, None),
             Step::StrangerCalls(nonce) => {
-                self.rings_at_openai(None, None);
+                self.rings_at_openai(None, Some(nonce.clone()));
                 let n = self.calls.len() - 1;
                 self.events.retain(|_, due| !matches!(due, Due::Webhook(of) if *of == n));
                 self.webhook_comes(n, Some(&nonce));
@@ -82,7 +82,11 @@ impl Pbx {
                     self.asterisk.far_end_hangs_up(now, &channel);
                 }
             }
-            Step::WebhookAgain(n) if n < self.calls.len() => self.webhook_comes(n, Some(&"0".repeat(32))),
+            // What comes later the daemon knows by the claims of its call log.
+            Step::WebhookAgain(n) if self.serves(n) => {
+                let nonce = self.calls[n].nonce.clone();
+                self.webhook_comes(n, nonce.as_deref());
+            }
             Step::WebhookAgain(_) => {}
             Step::Fails(method, path, fault) => self.asterisk.fail_next(method, path, fault),
             Step::LosesEvents => {
@@ -123,6 +127,12 @@ impl Pbx {
         self.exchange = Exchange::new(self.moment(), self.rules.clone());
         self.feed(exchange::Input::Tick);
         self.after(MS * 500, Due::Connects);
+    }
+
+    /// Whether a call of ours is the n-th at OpenAI.
+    fn serves(&self, n: usize) -> bool {
+        let id = self.calls.get(n).map(|call| &call.id);
+        self.running.values().any(|running| running.openai.is_some() && running.openai.as_ref() == id)
     }
 
     fn with(&mut self, n: usize, act: impl FnOnce(&mut OpenAiCalls, &str)) {
