@@ -83,6 +83,9 @@ impl Exchange {
                 Emit::SocketClosed { .. }
                 | Emit::ClosePort(_)
                 | Emit::Dialled { .. }
+                | Emit::ToFarEnd { .. }
+                | Emit::KeyToFarEnd { .. }
+                | Emit::FarEndAlone { .. }
                 | Emit::FarEndReleased { .. } => {}
             }
         }

@@ -50,6 +50,7 @@ mod sealed;
 mod service_manager;
 mod sigterm;
 mod sip;
+mod sip_dialled;
 mod spending;
 mod stall;
 mod tls;

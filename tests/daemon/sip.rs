@@ -14,11 +14,11 @@ use super::api::Api;
 use super::world::{PATIENCE, Program, World, ms, until};
 
 /// The bytes 0 to 31.
-const SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+pub(crate) const SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const TRUNK: &str = "X-Trunk-Key: 0123456789abcdef";
 const CALL: &str = "rtc_u0_0001";
 
-fn secret() -> Vec<u8> {
+pub(crate) fn secret() -> Vec<u8> {
     (0..32).collect()
 }
 
@@ -84,7 +84,7 @@ fn of_trunk() -> [(&'static str, &'static str); 3] {
     ]
 }
 
-async fn webhook_of(program: &Program) -> SocketAddr {
+pub(crate) async fn webhook_of(program: &Program) -> SocketAddr {
     program.says("INFO", "Webhook de OpenAI en ").await;
     let log = program.log();
     let (_, rest) = log.split_once("Webhook de OpenAI en ").expect("it was said");
@@ -126,7 +126,7 @@ fn unix_now() -> u64 {
 }
 
 /// Asks until the answer is as expected.
-async fn asked(api: &Api, path: &str, is_it: impl Fn(&Value) -> bool) -> Value {
+pub(crate) async fn asked(api: &Api, path: &str, is_it: impl Fn(&Value) -> bool) -> Value {
     let deadline = now() + PATIENCE;
     loop {
         let answer = api.ask(Method::GET, path, None).await.json();

@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use super::applications::About;
 use super::events::Event;
-use super::{Asterisk, Key};
+use super::objects::Leg;
+use super::{Asterisk, Emit, Key};
 
 impl Asterisk {
     /// Lets a channel join a bridge. A channel that is in another bridge leaves that one first.
@@ -33,6 +34,12 @@ impl Asterisk {
         };
         if let Some(place) = self.bridges.get_mut(&bridge) {
             place.members.retain(|(member, _)| *member != key);
+            if let [(other, _)] = place.members.as_slice()
+                && let Some(other) = self.channels.get(other)
+                && matches!(other.leg, Leg::Far(_))
+            {
+                self.out.push_back(Emit::FarEndAlone { channel: other.id.clone() });
+            }
         }
         for name in ["BRIDGEPEER", "BRIDGEPVTCALLID"] {
             if self.channels[&key].variable(name).is_some_and(|value| !value.is_empty()) {

@@ -1,5 +1,5 @@
 //! Channels that the application has asked for (`POST /channels`), and their far ends, which have no SIP: the owner says what they
-//! do. Measured on Asterisk 16.28 and 22.10: a far end that refuses leaves `Dial` and `ChannelDestroyed` and no `StasisStart`.
+//! do, and carries their sound (in `media`). Measured on Asterisk 16.28 and 22.10: a far end that refuses leaves `Dial` and `ChannelDestroyed` and no `StasisStart`.
 
 use std::time::{Duration, Instant};
 
@@ -113,7 +113,7 @@ impl Asterisk {
     }
 
     /// A channel that was asked for.
-    fn far(&self, channel: &str) -> Option<Key> {
+    pub(super) fn far(&self, channel: &str) -> Option<Key> {
         let key = *self.by_id.get(channel)?;
         matches!(self.channels[&key].leg, Leg::Far(_)).then_some(key)
     }

@@ -61,13 +61,22 @@ impl MediaLeg {
     }
 }
 
+/// Whose voice a snoop channel copies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Voice {
+    /// What the channel sends: `spy=in`.
+    Said,
+    /// What the channel is sent: `spy=out`.
+    Heard,
+}
+
 /// The end of a snoop channel.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SnoopLeg {
     /// The channel that is spied on.
     pub(super) of: Key,
-    /// What a sample of the recording is.
-    pub(super) sample: char,
+    /// Whose voice is copied.
+    pub(super) voice: Voice,
 }
 
 /// Strict RTP, which decides whose packets a leg accepts: those from the application's `external_host` from

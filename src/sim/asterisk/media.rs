@@ -1,4 +1,4 @@
-//! RTP through the fake: packets are relayed one by one between a phone and the one media leg in its bridge,
+//! RTP through the fake: packets are relayed one by one between a phone and the one media leg or far end in its bridge,
 //! or between two media legs, as `simple_bridge` does. There is no pacing, buffer, mixing or RTCP.
 
 use std::net::SocketAddr;
@@ -6,10 +6,10 @@ use std::time::Instant;
 
 use super::applications::About;
 use super::events::Event;
-use super::legs::KEY_PACKETS;
-use super::objects::Leg;
+use super::legs::{KEY_PACKETS, PhoneLeg, Voice};
+use super::objects::{Channel, Leg};
 use super::{Asterisk, CallerId, Codec, Emit, Key, Version, g711};
-use crate::sim::rtp;
+use crate::sim::rtp::{self, Header};
 
 impl Asterisk {
     /// Receives a datagram at the socket of a media leg.
@@ -39,19 +39,22 @@ impl Asterisk {
                 self.out.push_back(Emit::Media { from_port: other.port, to: other.host, datagram });
                 return;
             }
-            // The sound of a far end goes elsewhere.
+            // A far end is not bridged with a media leg.
             Some(Leg::Far(_) | Leg::Snoop(_)) | None => return,
         };
-        let (payload_type, payload) = match (header.payload_type, phone.codec) {
-            (rtp::ULAW, Codec::Ulaw) => (rtp::ULAW, payload.to_vec()),
-            (rtp::ALAW, Codec::Ulaw) => (rtp::ULAW, g711::to_ulaw(payload)),
-            (rtp::ULAW, Codec::Alaw) => (rtp::ALAW, g711::to_alaw(payload)),
-            (rtp::ALAW, Codec::Alaw) => (rtp::ALAW, payload.to_vec()),
-            _ => return,
-        };
-        phone.sent += 1;
-        let header = phone.stream.relay(header, payload_type, renew);
-        self.out.push_back(Emit::ToCaller { call: phone.call, datagram: rtp::write(header, &payload) });
+        self.out.extend(to_phone(phone, header, payload, renew));
+    }
+
+    /// Receives a datagram from the far end of a channel that was asked for.
+    pub fn far_end_datagram(&mut self, now: Instant, channel: &str, datagram: &[u8]) {
+        self.advance(now);
+        let Some(peer) = self.far(channel).and_then(|key| self.peer(key)) else { return };
+        let Some((header, payload)) = rtp::read(datagram) else { return };
+        let renew = (self.settings.version == Version::V22).then(|| self.chance.number() as u32);
+        if let Some(Leg::Phone(phone)) = self.channels.get_mut(&peer).map(|channel| &mut channel.leg) {
+            self.out.extend(to_phone(phone, header, payload, renew));
+            self.record_sound(now, peer, Voice::Heard, (header.timestamp, payload));
+        }
     }
 
     /// Receives a datagram from a phone.
@@ -77,13 +80,20 @@ impl Asterisk {
         if phone.held || phone.pressed_until.is_some_and(|until| now < until) {
             return;
         }
+        self.record_sound(now, key, Voice::Said, (header.timestamp, &payload));
         let Some(peer) = self.peer(key) else { return };
-        let Some(Leg::Media(leg)) = self.channels.get_mut(&peer).map(|channel| &mut channel.leg) else {
-            return;
-        };
-        let header = leg.stream.relay(header, rtp::ULAW, None);
-        let datagram = rtp::write(header, &payload);
-        self.out.push_back(Emit::Media { from_port: leg.port, to: leg.host, datagram });
+        match self.channels.get_mut(&peer) {
+            Some(Channel { leg: Leg::Media(leg), .. }) => {
+                let header = leg.stream.relay(header, rtp::ULAW, None);
+                let datagram = rtp::write(header, &payload);
+                self.out.push_back(Emit::Media { from_port: leg.port, to: leg.host, datagram });
+            }
+            Some(Channel { leg: Leg::Far(_), id, .. }) => {
+                let datagram = rtp::write(Header { payload_type: rtp::ULAW, ..header }, &payload);
+                self.out.push_back(Emit::ToFarEnd { channel: id.clone(), datagram });
+            }
+            _ => {}
+        }
     }
 
     /// The other member in a bridge of two.
@@ -123,6 +133,11 @@ impl Asterisk {
             let event = Event::key(channel, digit, duration_ms);
             self.publish(now, About::Channel(key), &event);
         }
+        if let Some(channel) = self.peer(key).and_then(|peer| self.channels.get(&peer))
+            && matches!(channel.leg, Leg::Far(_))
+        {
+            self.out.push_back(Emit::KeyToFarEnd { channel: channel.id.clone(), digit });
+        }
     }
 
     /// Asterisk 22 sets variables at the end of an answered call that describe the RTP, on the phone's
@@ -146,6 +161,20 @@ impl Asterisk {
             }
         }
     }
+}
+
+/// A packet as it goes on to a phone. None: the phone does not know its codec.
+fn to_phone(phone: &mut PhoneLeg, header: Header, payload: &[u8], renew: Option<u32>) -> Option<Emit> {
+    let (payload_type, payload) = match (header.payload_type, phone.codec) {
+        (rtp::ULAW, Codec::Ulaw) => (rtp::ULAW, payload.to_vec()),
+        (rtp::ALAW, Codec::Ulaw) => (rtp::ULAW, g711::to_ulaw(payload)),
+        (rtp::ULAW, Codec::Alaw) => (rtp::ALAW, g711::to_alaw(payload)),
+        (rtp::ALAW, Codec::Alaw) => (rtp::ALAW, payload.to_vec()),
+        _ => return None,
+    };
+    phone.sent += 1;
+    let header = phone.stream.relay(header, payload_type, renew);
+    Some(Emit::ToCaller { call: phone.call, datagram: rtp::write(header, &payload) })
 }
 
 /// The variables of `tell_quality` with the figures in each.

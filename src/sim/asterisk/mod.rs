@@ -9,7 +9,8 @@
 //! ```text
 //!  request, connect ──► resources, channel_routes ─┐            ┌─► poll: Event, SocketClosed
 //!  incoming_call, press, hold, hang-up ────────────┼► channels ─┼─► poll: CallerAnswered, CallerReleased
-//!  media_datagram, caller_datagram ──► media ──────┘            └─► poll: Media, ToCaller, OpenPort, ClosePort
+//!  media_datagram, caller_datagram ──► media ──────┤            ├─► poll: Media, ToCaller, OpenPort, ClosePort
+//!  far_end_answers, far_end_datagram ► dialled ────┘            └─► poll: Dialled, ToFarEnd, FarEndReleased, …
 //! ```
 //! The owner drains `poll` after every method call, and calls `advance` at `deadline`.
 //!
@@ -387,6 +388,8 @@ impl Asterisk {
         let mut ports: Vec<u16> = self.ports.drain().map(|(port, _)| port).collect();
         ports.sort_unstable();
         self.out.extend(ports.into_iter().map(Emit::ClosePort));
+        let far = self.channels.values().filter(|channel| matches!(channel.leg, Leg::Far(_)));
+        self.out.extend(far.map(|channel| Emit::FarEndReleased { channel: channel.id.clone() }));
         self.channels.clear();
         self.by_id.clear();
         self.bridges.clear();
@@ -437,19 +440,19 @@ impl Asterisk {
 
 impl Response {
     fn ok(body: String) -> Self {
-        Self { status: 200, body, delay: Duration::ZERO, lost: false }
+        Self { status: 200, body, sound: None, delay: Duration::ZERO, lost: false }
     }
 
     fn done() -> Self {
-        Self { status: 204, body: String::new(), delay: Duration::ZERO, lost: false }
+        Self { status: 204, ..Self::ok(String::new()) }
     }
 
     fn error(status: u16, message: &str) -> Self {
-        Self { status, body: events::message(message), delay: Duration::ZERO, lost: false }
+        Self { status, ..Self::ok(events::message(message)) }
     }
 
     fn lost() -> Self {
-        Self { status: 0, body: String::new(), delay: Duration::ZERO, lost: true }
+        Self { status: 0, lost: true, ..Self::ok(String::new()) }
     }
 }
 

@@ -52,7 +52,7 @@ pub(super) struct Channel {
 pub(super) enum Leg {
     Phone(PhoneLeg),
     Media(MediaLeg),
-    /// What was dialled. Nothing of its sound passes through the fake.
+    /// What was dialled.
     Far(String),
     Snoop(SnoopLeg),
 }

@@ -1,26 +1,35 @@
 //! Snoop channels and recordings. A snoop channel ends with the channel that it spies on, and goes on when that channel leaves the
-//! application. What is recorded is not sound: a byte for each sample says which direction it is.
+//! application. Where RTP passes through the fake, its sound is recorded; where none does, a byte for each sample says which
+//! direction it is.
 
 use std::time::{Duration, Instant};
 
 use super::applications::About;
 use super::events::{self, Event};
-use super::legs::SnoopLeg;
+use super::legs::{SnoopLeg, Voice};
 use super::objects::{Channel, Leg, State};
 use super::resources::{Params, no_such_resource};
 use super::{Asterisk, Key, Later, Response};
+use crate::sim::rtp::SILENCE;
 
-/// The longest recording whose bytes are given out.
+/// The longest recording without sound whose bytes are given out.
 const LONGEST: Duration = Duration::from_secs(60);
+/// The number of bytes of sound that are recorded: ten minutes.
+const SOUND: usize = 10 * 60 * 8_000;
 
 /// A recording: a file of Asterisk's, which outlives channels and Asterisk itself.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Recording {
     since: Instant,
     /// When it was complete; None: it is being made.
     ended: Option<Instant>,
-    /// What a sample of it is.
-    sample: char,
+    /// The channel that is spied on.
+    of: Key,
+    voice: Voice,
+    /// The sound in µ-law. Empty: no RTP has passed.
+    sound: Vec<u8>,
+    /// The timestamp of the first packet, and its place in the sound.
+    first: Option<(u32, usize)>,
 }
 
 impl Asterisk {
@@ -28,9 +37,9 @@ impl Asterisk {
         let (Some(app), Some(spy)) = (params.get("app"), params.get("spy")) else {
             return Response::error(400, "app and spy are required");
         };
-        let sample = match spy {
-            "in" => 's',
-            "out" => 'h',
+        let voice = match spy {
+            "in" => Voice::Said,
+            "out" => Voice::Heard,
             _ => return Response::error(400, "Direction of spying specified is invalid"),
         };
         let id = params.get("snoopId").map_or_else(|| self.new_id(now), str::to_owned);
@@ -56,7 +65,7 @@ impl Asterisk {
             args: Vec::new(),
             in_stasis: false,
             bridge: None,
-            leg: Leg::Snoop(SnoopLeg { of, sample }),
+            leg: Leg::Snoop(SnoopLeg { of, voice }),
         });
         self.later(now + self.settings.stasis_latency, Later::SnoopEnters(key));
         Response::ok(events::channel_json(&self.channels[&key]))
@@ -87,10 +96,22 @@ impl Asterisk {
             return Response::error(409, "Recording already exists");
         }
         let Leg::Snoop(leg) = channel.leg else { return no_such_resource() };
-        self.recordings.insert(name.to_owned(), Recording { since: now, ended: None, sample: leg.sample });
+        let SnoopLeg { of, voice } = leg;
+        let recording = Recording { since: now, ended: None, of, voice, sound: Vec::new(), first: None };
+        self.recordings.insert(name.to_owned(), recording);
         let body =
             format!(r#"{{"name":"{name}","format":"ulaw","state":"queued","target_uri":"channel:{name}"}}"#);
         Response { status: 201, ..Response::ok(body) }
+    }
+
+    /// A packet of this voice of a channel passes, with this timestamp.
+    pub(super) fn record_sound(&mut self, now: Instant, key: Key, voice: Voice, packet: (u32, &[u8])) {
+        let is_it = |recording: &&mut Recording| {
+            recording.of == key && recording.voice == voice && recording.ended.is_none()
+        };
+        for recording in self.recordings.values_mut().filter(is_it) {
+            recording.add(now, packet);
+        }
     }
 
     /// What must end before a channel is gone: its recording, and the channels that spy on it.
@@ -129,7 +150,7 @@ impl Asterisk {
                 Response::ok(format!("[{}]", all.collect::<Vec<_>>().join(",")))
             }
             ("GET", ["stored", name, "file"]) => match self.recordings.get(*name) {
-                Some(recording) => Response::ok(recording.bytes(now)),
+                Some(recording) => recording.file(now),
                 None => Response::error(404, "Recording not found"),
             },
             ("DELETE", ["stored", name]) => match self.recordings.remove(*name) {
@@ -152,10 +173,30 @@ impl Recording {
         self.ended.get_or_insert(self.since);
     }
 
-    /// A byte for each sample.
-    fn bytes(&self, now: Instant) -> String {
-        let length = self.ended.unwrap_or(now).saturating_duration_since(self.since).min(LONGEST);
-        let samples = usize::try_from(length.as_millis() * 8).unwrap_or_default();
-        std::iter::repeat_n(self.sample, samples).collect()
+    /// Puts a packet at its place, which is that of the first one plus the time between both by their timestamps.
+    fn add(&mut self, now: Instant, (timestamp, payload): (u32, &[u8])) {
+        let arrived = samples(now.saturating_duration_since(self.since));
+        let (first, begin) = *self.first.get_or_insert((timestamp, arrived));
+        let place = begin + timestamp.wrapping_sub(first) as usize;
+        if place >= self.sound.len() && place + payload.len() <= SOUND {
+            self.sound.resize(place, SILENCE);
+            self.sound.extend_from_slice(payload);
+        }
     }
+
+    fn file(&self, now: Instant) -> Response {
+        let length = self.ended.unwrap_or(now).saturating_duration_since(self.since);
+        if self.sound.is_empty() {
+            let sample = if self.voice == Voice::Said { 's' } else { 'h' };
+            return Response::ok(std::iter::repeat_n(sample, samples(length.min(LONGEST))).collect());
+        }
+        let mut sound = self.sound.clone();
+        sound.resize(samples(length).clamp(sound.len(), SOUND), SILENCE);
+        Response { sound: Some(sound), ..Response::ok(String::new()) }
+    }
+}
+
+/// The number of samples at 8 kHz in this time.
+fn samples(time: Duration) -> usize {
+    usize::try_from(time.as_millis() * 8).unwrap_or_default()
 }

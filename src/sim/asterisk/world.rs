@@ -104,6 +104,8 @@ pub struct Response {
     pub status: u16,
     /// JSON, or empty.
     pub body: String,
+    /// The bytes of a recording with sound in it, which take the place of the body.
+    pub sound: Option<Vec<u8>>,
     /// The time that the IO layer waits before it answers.
     pub delay: Duration,
     /// Whether there is no answer at all: the connection is refused or cut.
@@ -308,6 +310,25 @@ pub enum Emit {
     },
     /// The channel to a far end is gone: it gets a CANCEL or a BYE, or has hung up itself.
     FarEndReleased {
+        /// The id of the channel.
+        channel: String,
+    },
+    /// RTP to the far end of a channel that was asked for, in G.711 µ-law.
+    ToFarEnd {
+        /// The id of the channel.
+        channel: String,
+        /// The packet.
+        datagram: Vec<u8>,
+    },
+    /// The far end of a channel that was asked for gets a key that the caller has pressed.
+    KeyToFarEnd {
+        /// The id of the channel.
+        channel: String,
+        /// The key.
+        digit: char,
+    },
+    /// The caller has left the bridge with the far end of a channel that was asked for, which is alone now.
+    FarEndAlone {
         /// The id of the channel.
         channel: String,
     },

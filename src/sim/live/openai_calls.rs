@@ -1,10 +1,10 @@
-//! The fake of OpenAI's SIP calls behind HTTP and WebSockets. This module adds only the clock and the sockets to [`OpenAiCalls`]; the
-//! webhooks are sent by whoever uses it.
+//! The fake of OpenAI's SIP calls behind HTTP and WebSockets. This module adds only the clock and the sockets to [`OpenAiCalls`]. The
+//! webhooks of calls that a fake Asterisk makes are sent by `trunk`, all others by whoever uses this.
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::to_bytes;
@@ -34,11 +34,48 @@ pub struct OpenAiCallsServer {
     _tasks: JoinSet<()>,
 }
 
+/// Something that happened, for a watcher.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// The instant.
+    pub at: Instant,
+    /// The id of the call.
+    pub call: String,
+    /// The event.
+    pub what: What,
+}
+
+/// What can happen to a call at OpenAI.
+#[derive(Debug, Clone)]
+pub enum What {
+    /// It rings, because a trunk makes it.
+    Rings,
+    /// The trunk gets an answer: the SIP call stands.
+    Answered,
+    /// OpenAI ends the call, or refuses it.
+    HangsUp,
+    /// The trunk says that the call is over.
+    HungUp,
+    /// The webhook was sent, and answered with this status; 0: it was not answered.
+    Webhook(u16),
+    /// A request, and the status of its answer; 0: it was not answered.
+    Request(String, u16),
+    /// A WebSocket was opened, or refused, with this status.
+    Attached(u16),
+    /// A text frame of the client.
+    FromClient(String),
+    /// A text frame for the client.
+    ToClient(String),
+}
+
 #[derive(Debug)]
-struct House {
+pub(super) struct House {
     calls: Mutex<OpenAiCalls>,
     /// Something has happened that a WebSocket may have to tell.
-    news: Notify,
+    pub(super) news: Notify,
+    /// Something has happened that the trunk may have to do.
+    pub(super) for_trunk: Notify,
+    seen: Mutex<Option<Vec<Seen>>>,
 }
 
 impl OpenAiCallsServer {
@@ -48,7 +85,9 @@ impl OpenAiCallsServer {
     /// Returns an error if no socket can be bound on loopback.
     pub fn start(script: Script) -> io::Result<Self> {
         let (door, address, connections) = Door::open(None)?;
-        let house = Arc::new(House { calls: Mutex::new(OpenAiCalls::new(script)), news: Notify::new() });
+        let calls = Mutex::new(OpenAiCalls::new(script));
+        let (news, for_trunk, seen) = (Notify::new(), Notify::new(), Mutex::default());
+        let house = Arc::new(House { calls, news, for_trunk, seen });
         let router = Router::new()
             .route("/v1/realtime/calls/{call}/{verb}", any(ask))
             .route("/v1/realtime", get(enter))
@@ -84,8 +123,23 @@ impl OpenAiCallsServer {
         calls.advance(now());
         let seen = look(&mut calls);
         drop(calls);
-        self.house.news.notify_waiters();
+        self.house.told();
         seen
+    }
+
+    /// From now on every event is recorded for [`Self::seen`].
+    pub fn watch(&self) {
+        *self.house.notes() = Some(Vec::new());
+    }
+
+    /// The events since the previous call, in order.
+    #[must_use]
+    pub fn seen(&self) -> Vec<Seen> {
+        self.house.notes().as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    pub(super) fn house(&self) -> Arc<House> {
+        Arc::clone(&self.house)
     }
 
     /// The caller speaks, for so long.
@@ -106,8 +160,24 @@ impl Drop for OpenAiCallsServer {
 }
 
 impl House {
-    fn calls(&self) -> MutexGuard<'_, OpenAiCalls> {
+    pub(super) fn calls(&self) -> MutexGuard<'_, OpenAiCalls> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn notes(&self) -> MutexGuard<'_, Option<Vec<Seen>>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn note(&self, call: &str, what: impl FnOnce() -> What) {
+        if let Some(seen) = self.notes().as_mut() {
+            seen.push(Seen { at: now(), call: call.to_owned(), what: what() });
+        }
+    }
+
+    /// Something has happened.
+    fn told(&self) {
+        self.news.notify_waiters();
+        self.for_trunk.notify_one();
     }
 }
 
@@ -133,7 +203,9 @@ async fn ask(
             body: std::str::from_utf8(&body).unwrap_or_default(),
         },
     );
-    house.news.notify_waiters();
+    let status = answer.as_ref().map_or(0, |(status, _)| *status);
+    house.note(&call, || What::Request(verb, status));
+    house.told();
     match answer {
         Some((status, body)) => answered(status, body),
         None => std::future::pending().await,
@@ -155,6 +227,7 @@ async fn enter(
     let query = uri.query().unwrap_or_default().to_owned();
     let call = query.split('&').find_map(|pair| pair.strip_prefix("call_id=")).unwrap_or_default().to_owned();
     let attached = house.calls().attach(&call, authorization(&headers).as_deref(), &query);
+    house.note(&call, || What::Attached(attached.as_ref().map_or_else(|refused| refused.0, |()| 101)));
     match attached {
         Ok(()) => {
             upgrade.on_upgrade(move |stream| async move { converse(stream, &house, &call, &switch).await })
@@ -178,7 +251,10 @@ async fn converse(mut stream: WebSocket, house: &House, call: &str, switch: &Swi
         };
         for frame in frames {
             match frame {
-                Frame::Text(text) => drop(stream.send(Message::Text(text.into())).await),
+                Frame::Text(text) => {
+                    house.note(call, || What::ToClient(text.clone()));
+                    drop(stream.send(Message::Text(text.into())).await);
+                }
                 Frame::Drop => return switch.cut(),
             }
         }
@@ -190,7 +266,10 @@ async fn converse(mut stream: WebSocket, house: &House, call: &str, switch: &Swi
         };
         tokio::select! {
             message = stream.next() => match message {
-                Some(Ok(Message::Text(text))) => house.calls().receive(now(), call, &text),
+                Some(Ok(Message::Text(text))) => {
+                    house.note(call, || What::FromClient(text.to_string()));
+                    house.calls().receive(now(), call, &text);
+                }
                 Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Binary(_))) => {}
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return house.calls().detach(call),
             },

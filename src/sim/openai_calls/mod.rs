@@ -5,161 +5,38 @@
 //!   offer ─► Webhook (signed)
 //!   request: accept ─► the session is made ─► attach ─► receive / poll      every call:  advance ─► wait until deadline()
 //!            reject, refer, hangup ─► the call is over                      caller_says, caller_presses, caller_hangs_up
+//!   where the world has sound, in frames of 20 ms:  answered ─► hear, take_sound
 //! ```
 //! Whatever the real one rejects is answered as the real one answers it; what must never be done is a violation. A call that is
 //! accepted and not ended by either side is one, too: [`OpenAiCalls::left`] names those.
 //!
 //! | file | what |
 //! |---|---|
+//! | `world` | its input and output |
 //! | `schema` | what an acceptance may hold |
-//! | `session` | the session of one call: the model, the caller, and what is heard |
+//! | `session`, `respond` | the session of one call: the caller, and what is heard; the responses of the model |
+//! | `line` | the sound of one call, where the world has any |
 
+mod line;
+mod respond;
 mod schema;
 mod session;
 #[cfg(test)]
 mod tests;
+mod world;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use ring::hmac;
 use serde_json::{Value, json};
 
+pub use session::Frame;
 use session::Session;
-pub use session::{Frame, Say};
+pub use world::{Acceptance, Request, Say, Script, State, Webhook, incoming};
 
 /// How long a call rings before nobody waits any more.
 const RINGS_FOR: Duration = Duration::from_secs(60);
-
-/// What an acceptance is answered with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Acceptance {
-    /// 200, and the session is made.
-    Made,
-    /// This status, and no session.
-    Refused(u16),
-    /// 400, because a field of the turn detection is not known.
-    NoVadFields,
-    /// No answer, and no session.
-    Unanswered,
-    /// No answer, and the session is made all the same.
-    MadeUnanswered,
-    /// 500, and the session is made all the same.
-    MadeAndFailed,
-}
-
-/// What the fake does.
-#[derive(Debug, Clone)]
-pub struct Script {
-    /// The bytes of the webhook's secret.
-    pub secret: Vec<u8>,
-    /// The API key.
-    pub key: String,
-    /// How the acceptances of a call are answered, in order; then with [`Acceptance::Made`].
-    pub acceptances: Vec<Acceptance>,
-    /// How often a WebSocket is refused with 404 after the acceptance.
-    pub unknown_handshakes: u32,
-    /// What requests for a transfer are answered with.
-    pub refer_status: u16,
-    /// Whether the SIP peer does what it is asked for by a transfer.
-    pub refer_works: bool,
-    /// How many requests to hang up fail with 500 first.
-    pub failing_hangups: u32,
-    /// What the model says, response by response; then "Muy bien.".
-    pub says: Vec<Say>,
-    /// Whether the deltas of the sound are sent, which the real one does not promise to leave out.
-    pub sends_sound: bool,
-    /// Whether the end of what is heard is told.
-    pub tells_end: bool,
-}
-
-impl Script {
-    /// A service that does what it is asked for.
-    #[must_use]
-    pub fn new(secret: &[u8], key: &str) -> Self {
-        Self {
-            secret: secret.to_vec(),
-            key: key.to_owned(),
-            acceptances: Vec::new(),
-            unknown_handshakes: 0,
-            refer_status: 200,
-            refer_works: true,
-            failing_hangups: 0,
-            says: Vec::new(),
-            sends_sound: false,
-            tells_end: true,
-        }
-    }
-}
-
-/// A webhook as it is sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Webhook {
-    /// The header `webhook-id`.
-    pub id: String,
-    /// The header `webhook-timestamp`.
-    pub timestamp: String,
-    /// The header `webhook-signature`.
-    pub signature: String,
-    /// The body.
-    pub body: String,
-}
-
-impl Webhook {
-    /// Signs a body.
-    #[must_use]
-    pub fn signed(secret: &[u8], id: &str, unix_s: u64, body: String) -> Self {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
-        let tag = hmac::sign(&key, format!("{id}.{unix_s}.{body}").as_bytes());
-        let signature = format!("v1,{}", STANDARD.encode(tag));
-        Self { id: id.to_owned(), timestamp: unix_s.to_string(), signature, body }
-    }
-}
-
-/// The body of `realtime.call.incoming`.
-#[must_use]
-pub fn incoming(call: &str, created_at: u64, headers: &[(&str, &str)]) -> String {
-    let headers: Vec<_> = headers.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
-    let data = json!({"call_id": call, "sip_media_security": "srtp", "sip_headers": headers});
-    json!({"object": "event", "id": format!("evt_{call}"), "type": "realtime.call.incoming",
-           "created_at": created_at, "data": data})
-    .to_string()
-}
-
-/// A request about a call.
-#[derive(Debug, Clone, Copy)]
-pub struct Request<'a> {
-    /// The method.
-    pub method: &'a str,
-    /// The path below the address of calls: `/rtc_…/accept`.
-    pub path: &'a str,
-    /// The header `Authorization`.
-    pub authorization: Option<&'a str>,
-    /// The body.
-    pub body: &'a str,
-}
-
-/// How a call stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum State {
-    /// It rings since then.
-    Ringing(Instant),
-    /// It has been accepted.
-    Accepted,
-    /// It was rejected with this SIP status.
-    Rejected(u64),
-    /// It was referred there.
-    Referred(String),
-    /// We have hung it up.
-    HungUp,
-    /// The caller has.
-    CallerGone,
-    /// It was accepted by another program.
-    Elsewhere,
-}
 
 #[derive(Debug)]
 struct Call {
@@ -391,6 +268,32 @@ impl OpenAiCalls {
         self.with(id, |session| session.caller_says(now, words, length));
     }
 
+    /// The SIP call stands: from now on sound flows both ways, and the caller's speech is found in what they send.
+    pub fn answered(&mut self, now: Instant, id: &str) {
+        self.with(id, |session| session.answered(now));
+    }
+
+    /// A frame of the caller's sound arrives, in G.711 µ-law.
+    pub fn hear(&mut self, now: Instant, id: &str, frame: &[u8]) {
+        self.with(id, |session| session.hear(now, frame));
+    }
+
+    /// The next frame of 20 ms for the caller, in G.711 µ-law.
+    pub fn take_sound(&mut self, id: &str) -> Option<Vec<u8>> {
+        self.calls.get_mut(id)?.session.as_mut()?.take_sound()
+    }
+
+    /// All the sound that has arrived from the caller of a call.
+    #[must_use]
+    pub fn received(&self, id: &str) -> Vec<u8> {
+        self.session(id).map(|session| session.received().to_vec()).unwrap_or_default()
+    }
+
+    /// Calls that are offered from now on have this script.
+    pub fn set_script(&mut self, script: Script) {
+        self.script = Arc::new(script);
+    }
+
     /// The caller presses a key.
     pub fn caller_presses(&mut self, id: &str, key: char) {
         self.with(id, |session| session.caller_presses(key));
@@ -411,6 +314,10 @@ impl OpenAiCalls {
                 session.end(now);
             }
         }
+    }
+
+    fn session(&self, id: &str) -> Option<&Session> {
+        self.calls.get(id)?.session.as_ref()
     }
 
     fn with(&mut self, id: &str, act: impl FnOnce(&mut Session)) {
@@ -447,28 +354,25 @@ impl OpenAiCalls {
     /// Whether the model has said so many things in a call, all of them have been heard, and it is the caller's turn.
     #[must_use]
     pub fn is_callers_turn(&self, id: &str, said: usize) -> bool {
-        let session = self.calls.get(id).and_then(|call| call.session.as_ref());
-        session.is_some_and(|session| session.is_callers_turn(said))
+        self.session(id).is_some_and(|session| session.is_callers_turn(said))
     }
 
     /// Whether the caller of a call hears the model at this moment.
     #[must_use]
     pub fn is_heard(&self, id: &str) -> bool {
-        let session = self.calls.get(id).and_then(|call| call.session.as_ref());
-        session.is_some_and(Session::is_heard)
+        self.session(id).is_some_and(Session::is_heard)
     }
 
     /// The settings with which a call was accepted.
     #[must_use]
     pub fn settings(&self, id: &str) -> Option<&Value> {
-        self.calls.get(id)?.session.as_ref().map(Session::settings)
+        self.session(id).map(Session::settings)
     }
 
     /// The items that the client has added to the conversation of a call.
     #[must_use]
     pub fn added(&self, id: &str) -> Vec<Value> {
-        let session = self.calls.get(id).and_then(|call| call.session.as_ref());
-        session.map(|session| session.added().to_vec()).unwrap_or_default()
+        self.session(id).map(|session| session.added().to_vec()).unwrap_or_default()
     }
 
     /// What the client has done wrong.

@@ -7,30 +7,15 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::Script;
-use super::schema;
+use super::line::{Heard as Turn, Line};
+use super::{Say, Script, schema};
 
 /// How long the model thinks.
-const THINKS: Duration = Duration::from_millis(120);
-/// How long the generation of an answer takes.
-const GENERATES: Duration = Duration::from_millis(300);
-/// How long a character takes to say.
-const PER_CHARACTER: Duration = Duration::from_millis(65);
+pub(super) const THINKS: Duration = Duration::from_millis(120);
 /// How long after the caller's turn its words are known.
 const TRANSCRIBES: Duration = Duration::from_millis(250);
-
-/// What the model says in a response.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Say {
-    /// These words.
-    Words(String),
-    /// It calls this function with these arguments.
-    Calls(String, String),
-    /// It says something, and calls a function.
-    WordsAndCalls(String, String, String),
-    /// Nothing comes: the response never begins.
-    Nothing,
-}
+/// How long the caller is silent at the end of a turn where the settings do not say so, in milliseconds: OpenAI's default.
+const SILENCE_MS: u64 = 500;
 
 /// What the session sends.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +28,7 @@ pub enum Frame {
 
 /// Something that is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Due {
+pub(super) enum Due {
     Created { cid: Option<String> },
     Said,
     Heard(String),
@@ -53,21 +38,21 @@ enum Due {
 
 /// A response.
 #[derive(Debug, Clone)]
-struct Response {
-    id: String,
-    item: String,
-    say: Say,
-    cid: Option<String>,
-    purpose_is_goodbye: bool,
+pub(super) struct Response {
+    pub(super) id: String,
+    pub(super) item: String,
+    pub(super) say: Say,
+    pub(super) cid: Option<String>,
+    pub(super) purpose_is_goodbye: bool,
 }
 
 /// What is being heard.
 #[derive(Debug, Clone)]
-struct Heard {
-    response: String,
-    item: String,
-    since: Instant,
-    purpose_is_goodbye: bool,
+pub(super) struct Heard {
+    pub(super) response: String,
+    pub(super) item: String,
+    pub(super) since: Instant,
+    pub(super) purpose_is_goodbye: bool,
 }
 
 /// One session.
@@ -75,23 +60,29 @@ struct Heard {
 pub(super) struct Session {
     /// The beginning of the caller's sound.
     born: Instant,
-    script: Arc<Script>,
+    pub(super) script: Arc<Script>,
     id: String,
     settings: Value,
     attached: bool,
     is_listened_to: bool,
     over: bool,
     out: VecDeque<Frame>,
-    timers: BTreeMap<(Instant, u64), Due>,
+    pub(super) timers: BTreeMap<(Instant, u64), Due>,
     count: u64,
-    said: usize,
-    active: Option<Response>,
-    asked: bool,
-    heard: Option<Heard>,
-    goodbye_asked: bool,
-    last_item: Option<String>,
+    pub(super) said: usize,
+    pub(super) active: Option<Response>,
+    pub(super) asked: bool,
+    pub(super) heard: Option<Heard>,
+    pub(super) goodbye_asked: bool,
+    pub(super) last_item: Option<String>,
     added: Vec<Value>,
     violations: Vec<String>,
+    /// The sound. None: the world has none, or the SIP call is not answered yet.
+    pub(super) line: Option<Line>,
+    /// The item of what the caller is saying on the line.
+    speaking: Option<String>,
+    /// How many turns of the caller were understood on the line.
+    turns: usize,
 }
 
 impl Session {
@@ -116,6 +107,9 @@ impl Session {
             last_item: None,
             added: Vec::new(),
             violations: Vec::new(),
+            line: None,
+            speaking: None,
+            turns: 0,
         }
     }
 
@@ -156,8 +150,15 @@ impl Session {
         if self.attached {
             self.cut();
         }
+        self.is_over();
+    }
+
+    fn is_over(&mut self) {
         self.over = true;
         self.timers.clear();
+        if let Some(line) = &mut self.line {
+            line.close();
+        }
     }
 
     /// Whether the caller hears the model.
@@ -179,8 +180,7 @@ impl Session {
         if self.attached {
             self.cut();
         }
-        self.over = true;
-        self.timers.clear();
+        self.is_over();
     }
 
     pub(super) fn take_violations(&mut self) -> Vec<String> {
@@ -192,7 +192,8 @@ impl Session {
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.timers.first_key_value().map(|((at, _), _)| *at)
+        let timer = self.timers.first_key_value().map(|((at, _), _)| *at);
+        [timer, self.line.as_ref().and_then(Line::deadline)].into_iter().flatten().min()
     }
 
     pub(super) fn advance(&mut self, now: Instant) {
@@ -200,19 +201,56 @@ impl Session {
             let ((at, _), due) = entry.remove_entry();
             self.fire(at, due);
         }
+        if let Some(line) = &mut self.line {
+            line.advance(now);
+        }
     }
 
-    fn next(&mut self, prefix: &str) -> String {
+    /// The SIP call stands: sound flows from now on.
+    pub(super) fn answered(&mut self, now: Instant) {
+        if !self.over {
+            self.born = now;
+            self.line.get_or_insert_with(|| Line::new(now));
+        }
+    }
+
+    /// A frame of the caller's sound arrives.
+    pub(super) fn hear(&mut self, now: Instant, frame: &[u8]) {
+        self.advance(now);
+        let silence = self.settings["audio"]["input"]["turn_detection"]["silence_duration_ms"].as_u64();
+        let Some(line) = &mut self.line else { return };
+        match line.hear(frame, silence.unwrap_or(SILENCE_MS)) {
+            Some(Turn::Began) => self.speaking = Some(self.caller_begins(now)),
+            Some(Turn::Ended) => {
+                if let Some(item) = self.speaking.take() {
+                    let words = self.script.hears.get(self.turns).cloned().unwrap_or_else(|| "…".into());
+                    self.turns += 1;
+                    self.fire(now, Due::CallerStops { item, words });
+                }
+            }
+            None => {}
+        }
+    }
+
+    pub(super) fn take_sound(&mut self) -> Option<Vec<u8>> {
+        self.line.as_mut()?.take()
+    }
+
+    pub(super) fn received(&self) -> &[u8] {
+        self.line.as_ref().map(Line::received).unwrap_or_default()
+    }
+
+    pub(super) fn next(&mut self, prefix: &str) -> String {
         self.count += 1;
         format!("{prefix}_{}", self.count)
     }
 
-    fn after(&mut self, now: Instant, delay: Duration, due: Due) {
+    pub(super) fn after(&mut self, now: Instant, delay: Duration, due: Due) {
         self.count += 1;
         self.timers.insert((now + delay, self.count), due);
     }
 
-    fn send(&mut self, mut event: Value) {
+    pub(super) fn send(&mut self, mut event: Value) {
         if !self.attached {
             return;
         }
@@ -300,7 +338,8 @@ impl Session {
         let Some(heard) = self.heard.take() else { return };
         self.timers.retain(|_, due| *due != Due::Heard(heard.response.clone()));
         self.send(json!({"type": "output_audio_buffer.cleared", "response_id": heard.response}));
-        let ms = now.saturating_duration_since(heard.since).as_millis() as u64;
+        let told = now.saturating_duration_since(heard.since).as_millis() as u64;
+        let ms = self.line.as_mut().and_then(Line::stop).unwrap_or(told);
         self.send(json!({"type": "conversation.item.truncated", "item_id": heard.item, "content_index": 0,
             "audio_end_ms": ms}));
     }
@@ -308,6 +347,12 @@ impl Session {
     /// The caller speaks. What is being heard is interrupted, if the settings say so.
     pub(super) fn caller_says(&mut self, now: Instant, words: &str, length: Duration) {
         self.advance(now);
+        let item = self.caller_begins(now);
+        self.after(now, length, Due::CallerStops { item, words: words.to_owned() });
+    }
+
+    /// The caller begins to speak. Returns the item of what they say.
+    fn caller_begins(&mut self, now: Instant) -> String {
         let item = self.next("item");
         let padding = self.settings["audio"]["input"]["turn_detection"]["prefix_padding_ms"].as_u64();
         let start = self.heard_ms(now).saturating_sub(padding.unwrap_or_default());
@@ -320,7 +365,7 @@ impl Session {
             }
             self.clear(now);
         }
-        self.after(now, length, Due::CallerStops { item, words: words.to_owned() });
+        item
     }
 
     /// How much of the caller's sound has come.
@@ -364,92 +409,6 @@ impl Session {
                 );
             }
         }
-    }
-
-    fn begin(&mut self, now: Instant, cid: Option<String>) {
-        self.asked = false;
-        let purpose_is_goodbye = std::mem::take(&mut self.goodbye_asked);
-        let say =
-            self.script.says.get(self.said).cloned().unwrap_or_else(|| Say::Words("Muy bien.".to_owned()));
-        self.said += 1;
-        if say == Say::Nothing {
-            return;
-        }
-        let (id, item) = (self.next("resp"), self.next("item"));
-        let metadata = cid.as_ref().map(|cid| json!({"cid": cid}));
-        self.send(json!({"type": "response.created", "response": {"object": "realtime.response", "id": id,
-            "status": "in_progress", "output": [], "metadata": metadata}}));
-        let response = Response { id, item, say, cid, purpose_is_goodbye };
-        self.active = Some(response.clone());
-        if let Say::Words(words) | Say::WordsAndCalls(words, ..) = &response.say {
-            self.speak(now, &response, words);
-        }
-        self.after(now, GENERATES, Due::Said);
-    }
-
-    fn speak(&mut self, now: Instant, response: &Response, words: &str) {
-        let Response { id, item, purpose_is_goodbye, .. } = response;
-        let message = json!({"id": item, "type": "message", "status": "in_progress", "role": "assistant",
-            "content": []});
-        self.send(json!({"type": "response.output_item.added", "response_id": id, "output_index": 0,
-            "item": message}));
-        self.send(
-            json!({"type": "conversation.item.added", "previous_item_id": self.last_item, "item": message}),
-        );
-        self.last_item = Some(item.clone());
-        self.send(json!({"type": "response.content_part.added", "response_id": id, "item_id": item,
-            "output_index": 0, "content_index": 0, "part": {"type": "audio", "transcript": ""}}));
-        self.send(json!({"type": "output_audio_buffer.started", "response_id": id}));
-        let (response, item_id) = (id.clone(), item.clone());
-        self.heard =
-            Some(Heard { response, item: item_id, since: now, purpose_is_goodbye: *purpose_is_goodbye });
-        let part = |kind: &str| {
-            json!({"type": kind, "response_id": id, "item_id": item, "output_index": 0,
-            "content_index": 0})
-        };
-        if self.script.sends_sound {
-            let mut delta = part("response.output_audio.delta");
-            delta["delta"] = "AAAA".into();
-            self.send(delta);
-        }
-        let mut delta = part("response.output_audio_transcript.delta");
-        delta["delta"] = words.into();
-        self.send(delta);
-        let length = PER_CHARACTER * words.chars().count() as u32;
-        self.after(now, length.max(GENERATES + THINKS), Due::Heard(id.clone()));
-    }
-
-    /// The active response ends in this way.
-    fn done(&mut self, status: &str) {
-        let Some(Response { id, item, say, cid, .. }) = self.active.take() else { return };
-        self.timers.retain(|_, due| *due != Due::Said);
-        let mut output = Vec::new();
-        if let Say::Words(words) | Say::WordsAndCalls(words, ..) = &say {
-            let part = |kind: &str| {
-                json!({"type": kind, "response_id": id, "item_id": item, "output_index": 0,
-                "content_index": 0})
-            };
-            self.send(part("response.output_audio.done"));
-            let mut done = part("response.output_audio_transcript.done");
-            done["transcript"] = words.as_str().into();
-            self.send(done);
-            let whole = if status == "completed" { "completed" } else { "incomplete" };
-            output.push(json!({"id": item, "type": "message", "status": whole, "role": "assistant",
-                "content": [{"type": "output_audio", "transcript": words}]}));
-        }
-        if let Say::Calls(name, arguments) | Say::WordsAndCalls(_, name, arguments) = &say {
-            let call = json!({"id": self.next("item"), "type": "function_call", "status": status, "name": name,
-                "call_id": self.next("call"), "arguments": arguments});
-            self.send(json!({"type": "response.output_item.done", "response_id": id, "output_index": 1,
-                "item": call}));
-            output.push(call);
-        }
-        let metadata = cid.map(|cid| json!({"cid": cid}));
-        let usage = json!({"total_tokens": 60, "input_tokens": 40, "output_tokens": 20,
-            "input_token_details": {"text_tokens": 40, "audio_tokens": 0, "cached_tokens": 0},
-            "output_token_details": {"text_tokens": 6, "audio_tokens": 14}});
-        self.send(json!({"type": "response.done", "response": {"object": "realtime.response", "id": id,
-            "status": status, "output": output, "usage": usage, "metadata": metadata}}));
     }
 }
 

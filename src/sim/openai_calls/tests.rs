@@ -105,3 +105,65 @@ fn an_answer_is_heard_and_interrupted() {
     }
     assert!(!kinds.iter().any(|kind| kind.contains("output_audio.delta")));
 }
+
+/// A frame of 20 ms that is loud, or silent.
+fn frame(is_loud: bool) -> [u8; 160] {
+    [if is_loud { 0x90 } else { 0xff }; 160]
+}
+
+/// Lets so many frames pass both ways, and returns what the caller hears.
+fn talk(calls: &mut OpenAiCalls, now: &mut Instant, frames: usize, is_loud: bool) -> Vec<u8> {
+    let mut heard = Vec::new();
+    for _ in 0..frames {
+        calls.hear(*now, CALL, &frame(is_loud));
+        *now += Duration::from_millis(20);
+        calls.advance(*now);
+        heard.extend(std::iter::from_fn(|| calls.take_sound(CALL)).flatten());
+    }
+    heard
+}
+
+fn told(calls: &mut OpenAiCalls) -> Vec<Value> {
+    let frames = std::iter::from_fn(|| calls.poll(CALL));
+    let texts = frames.filter_map(|frame| match frame {
+        Frame::Text(text) => serde_json::from_str(&text).ok(),
+        Frame::Drop => None,
+    });
+    texts.collect()
+}
+
+#[test]
+fn sound_flows_from_the_answer_on_and_the_callers_voice_cuts_the_model_short() {
+    let (mut calls, mut now) = fake();
+    let sound: Arc<[u8]> = (0..16_000_u32).map(|n| (n % 97) as u8).collect();
+    let says = vec![Say::Speech("Hola.".into(), Arc::clone(&sound)), Say::Words("Claro.".into())];
+    let hears = vec!["Una cita.".to_owned()];
+    calls.set_script(Script { says, hears, ..Script::new(b"secret", "sk-test") });
+    assert_eq!(ask(&mut calls, now, "accept", &session()), 200);
+    assert_eq!(calls.attach(CALL, Some(KEY), ""), Ok(()));
+    assert_eq!(talk(&mut calls, &mut now, 5, true), [0; 0], "nothing flows before the answer");
+    calls.answered(now, CALL);
+    assert_eq!(talk(&mut calls, &mut now, 5, false), [0xff; 6 * 160], "the first frame at once");
+    calls.receive(now, CALL, &json!({"type": "response.create", "response": {}}).to_string());
+    let heard = talk(&mut calls, &mut now, 40, false);
+    let begins = heard.iter().position(|byte| *byte != 0xff).expect("the model speaks");
+    assert!(heard[begins..] == sound[..heard.len() - begins], "sample by sample");
+    told(&mut calls);
+    // The third loud frame is the beginning of speech.
+    let rest = talk(&mut calls, &mut now, 10, true);
+    let said_ms = (heard.len() - begins) / 8 + 2 * 20;
+    assert_eq!(rest[320..], [0xff; 8 * 160], "the model falls silent");
+    let events = told(&mut calls);
+    let truncated = events.iter().find(|event| event["type"] == "conversation.item.truncated");
+    assert_eq!(truncated.expect("truncated")["audio_end_ms"], said_ms);
+    talk(&mut calls, &mut now, 60, false);
+    let events = told(&mut calls);
+    let has = |kind: &str| events.iter().any(|event| event["type"] == kind);
+    assert!(has("input_audio_buffer.speech_stopped") && has("response.created"), "{events:#?}");
+    let words = events.iter().find(|event| event["transcript"] == "Una cita.");
+    assert!(words.is_some(), "{events:#?}");
+    assert_eq!(calls.received(CALL).len(), 160 * (5 + 40 + 10 + 60));
+    calls.caller_hangs_up(now, CALL);
+    calls.advance(now + Duration::from_secs(1));
+    assert_eq!((calls.take_sound(CALL), calls.deadline()), (None, None));
+}

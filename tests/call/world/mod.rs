@@ -380,6 +380,9 @@ impl World {
                 Emit::OpenPort(_)
                 | Emit::ClosePort(_)
                 | Emit::Dialled { .. }
+                | Emit::ToFarEnd { .. }
+                | Emit::KeyToFarEnd { .. }
+                | Emit::FarEndAlone { .. }
                 | Emit::FarEndReleased { .. } => {}
             }
         }

@@ -63,9 +63,24 @@ pub(super) enum Told {
     Cut,
 }
 
+/// What happens to the far ends of channels that the application has asked for.
+#[derive(Debug)]
+pub(in crate::sim::live) enum FarEnd {
+    /// A far end rings.
+    Dialled { channel: String, headers: Vec<(String, String)> },
+    /// It gets a packet of the caller's sound.
+    Hears { channel: String, datagram: Vec<u8> },
+    /// It gets a key that the caller has pressed.
+    Key { channel: String, digit: char },
+    /// The caller does not hear it any more.
+    Alone { channel: String },
+    /// Its channel is gone.
+    Released { channel: String },
+}
+
 /// The world under its lock.
 #[derive(Debug)]
-pub(super) struct Exchange {
+pub(in crate::sim::live) struct Exchange {
     world: Mutex<World>,
     /// Wakes the driver before its deadline.
     earlier: Notify,
@@ -73,8 +88,10 @@ pub(super) struct Exchange {
 
 /// Everything that the lock protects.
 #[derive(Debug)]
-pub(super) struct World {
-    pub(super) asterisk: Asterisk,
+pub(in crate::sim::live) struct World {
+    pub(in crate::sim::live) asterisk: Asterisk,
+    /// Who plays the far ends. None: nobody does, and they ring.
+    pub(super) far_ends: Option<mpsc::Sender<FarEnd>>,
     /// The phones, in the order of their [`CallerId`]s.
     pub(super) phones: Vec<Caller>,
     pub(super) listeners: BTreeMap<SocketId, mpsc::Sender<Told>>,
@@ -155,6 +172,7 @@ impl Exchange {
         Arc::new_cyclic(|myself| Self {
             world: Mutex::new(World {
                 asterisk,
+                far_ends: None,
                 phones: Vec::new(),
                 listeners: BTreeMap::new(),
                 seen: None,
@@ -173,7 +191,7 @@ impl Exchange {
     }
 
     /// Changes the world and carries out everything that follows.
-    pub(super) fn with<T>(&self, act: impl FnOnce(&mut World, Instant) -> T) -> T {
+    pub(in crate::sim::live) fn with<T>(&self, act: impl FnOnce(&mut World, Instant) -> T) -> T {
         let mut world = self.lock();
         let now = now();
         let result = act(&mut world, now);
@@ -314,8 +332,11 @@ impl World {
                     self.phones[call.0].released(now);
                     self.phone_acts(now, call);
                 }
-                // Whoever plays the far ends watches the requests.
-                Emit::Dialled { .. } | Emit::FarEndReleased { .. } => {}
+                Emit::Dialled { channel, headers } => self.far_end(FarEnd::Dialled { channel, headers }),
+                Emit::ToFarEnd { channel, datagram } => self.far_end(FarEnd::Hears { channel, datagram }),
+                Emit::KeyToFarEnd { channel, digit } => self.far_end(FarEnd::Key { channel, digit }),
+                Emit::FarEndAlone { channel } => self.far_end(FarEnd::Alone { channel }),
+                Emit::FarEndReleased { channel } => self.far_end(FarEnd::Released { channel }),
                 Emit::OpenPort(port) => self.open(port),
                 Emit::ClosePort(port) => {
                     if let Some(leg) = self.legs.remove(&port) {
@@ -346,6 +367,13 @@ impl World {
             }
             self.due.extend(due.map(|due| (due, call.0)));
             *stands = due;
+        }
+    }
+
+    /// Tells whoever plays the far ends. A full channel loses what is told, as a network does.
+    fn far_end(&self, what: FarEnd) {
+        if let Some(far_ends) = &self.far_ends {
+            drop(far_ends.try_send(what));
         }
     }
 

@@ -18,17 +18,20 @@ use axum::routing::get;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use self::exchange::{Exchange, Told};
+use self::exchange::Told;
 use super::connection::{Connections, Door, Switch};
 use crate::clock::{chance, now};
 use crate::sim::asterisk::{Asterisk, CallerId, Fault, IncomingCall, Outcome, Settings, Stop};
 use crate::sim::caller::Caller;
 
+pub(in crate::sim::live) use self::exchange::{Exchange, FarEnd};
 pub use self::exchange::{Seen, What};
 
 /// The number of events that may wait for a slow reader. A real Asterisk cuts its socket at about this
 /// number.
 const EVENTS: usize = 1_200;
+/// The number of events of far ends that may wait for whoever plays them: 20 calls at once send one packet per millisecond.
+const FAR_ENDS: usize = 4_096;
 
 /// A running fake Asterisk. Dropping the value ends it.
 #[derive(Debug)]
@@ -71,6 +74,18 @@ impl AsteriskServer {
     /// Places a call. `phone` creates the caller's phone for this instant.
     pub fn call(&self, call: IncomingCall, phone: impl FnOnce(Instant) -> Caller) -> CallerId {
         self.exchange.with(|world, now| world.call(now, call, phone(now)))
+    }
+
+    /// From now on the receiver plays the far ends of the channels that the application asks for.
+    pub(in crate::sim::live) fn far_ends(&self) -> (Arc<Exchange>, mpsc::Receiver<FarEnd>) {
+        let (sender, receiver) = mpsc::channel(FAR_ENDS);
+        self.exchange.with(|world, _| world.far_ends = Some(sender));
+        (Arc::clone(&self.exchange), receiver)
+    }
+
+    /// The names of the recordings that Asterisk keeps.
+    pub fn recordings(&self) -> Vec<String> {
+        self.exchange.with(|world, _| world.asterisk.recordings().into_iter().map(str::to_owned).collect())
     }
 
     /// The caller hangs up, whatever their script says.
@@ -311,10 +326,11 @@ async fn answer(response: crate::sim::asterisk::Response, switch: &Switch) -> ax
         switch.cut();
     }
     let status = StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let built = Response::builder()
-        .status(status)
-        .header(header::CONTENT_TYPE, "application/json")
-        .body(response.body.into());
+    let (kind, body) = match response.sound {
+        Some(sound) => ("audio/basic", sound.into()),
+        None => ("application/json", response.body.into()),
+    };
+    let built = Response::builder().status(status).header(header::CONTENT_TYPE, kind).body(body);
     built.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
 }
 
