@@ -2,7 +2,7 @@
 # start_inbound_calls.sh [ARGUMENTS]: builds what is missing and runs openai-inbound-calls in this folder.
 #
 #   ./start_inbound_calls.sh          runs the daemon with the settings of .env
-#   ./start_inbound_calls.sh demo     shows a call without Asterisk and without a key
+#   ./start_inbound_calls.sh demo     shows a call without Asterisk and without a key; with --route sip, calls by SIP
 #   ./start_inbound_calls.sh --help   lists the other commands
 #
 # The script ensures that a C compiler and cargo are available, says what it installs and how, and builds only

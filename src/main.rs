@@ -34,7 +34,10 @@ enum Command {
     /// The real daemon runs between a simulated Asterisk and a simulated OpenAI. The call is drawn as it happens, kept
     /// as a WAV file in recordings/demo/, and judged. LOG_LANGUAGE=en shows it in English.
     Demo {
-        /// Ends after the first call, with code 0 if all went right and 1 otherwise.
+        /// Which way the sound of the calls goes.
+        #[arg(long, value_enum, default_value_t = demo::Route::Media, conflicts_with = "clinic")]
+        route: demo::Route,
+        /// Ends after the first call (by the SIP route, after both), with code 0 if all went right and 1 otherwise.
         #[arg(long)]
         once: bool,
         /// Runs only the server of examples/agents/clinic, on 127.0.0.1, for trying that agent by hand. Shows each request.
@@ -83,7 +86,7 @@ fn main() -> ExitCode {
     match command {
         None => serve(),
         Some(Command::Demo { clinic: Some(port), .. }) => show_clinic(port),
-        Some(Command::Demo { once, .. }) => show(once),
+        Some(Command::Demo { route, once, .. }) => show(route, once),
         Some(Command::Doctor { json }) => examine(json),
         Some(Command::Config { json }) => show_config(json),
         Some(Command::Agents(command)) => try_agents(command),
@@ -93,10 +96,10 @@ fn main() -> ExitCode {
 }
 
 /// Runs the demonstration.
-fn show(once: bool) -> ExitCode {
+fn show(route: demo::Route, once: bool) -> ExitCode {
     // Only the language comes from the configuration; the demonstration sets everything else.
     let language = Config::load().map_or_else(|error| error.language, |config| config.log.language);
-    match run(|stop| demo::run(language, once, stop)) {
+    match run(|stop| demo::run(language, route, once, stop)) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => failed(&error, language, ExitCode::FAILURE),

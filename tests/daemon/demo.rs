@@ -1,4 +1,4 @@
-//! Tests `demo --once` as the README describes it (exit code 0, a recording and a verdict), and `demo --clinic`.
+//! Tests `demo --once` as the README describes it (exit code 0, a recording and a verdict), by both routes, and `demo --clinic`.
 
 use std::fs;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
@@ -9,9 +9,9 @@ use chrono::{Datelike as _, TimeDelta, Weekday};
 use openai_inbound_calls::clock::wall;
 
 /// The output and exit code of the program in a folder of its own with this environment.
-fn demo(language: &str, folder: &Path) -> (String, Option<i32>) {
+fn demo(arguments: &[&str], language: &str, folder: &Path) -> (String, Option<i32>) {
     let output = Command::new(env!("CARGO_BIN_EXE_openai-inbound-calls"))
-        .args(["demo", "--once"])
+        .args([&["demo", "--once"], arguments].concat())
         .env_clear()
         .env("LOG_LANGUAGE", language)
         .current_dir(folder)
@@ -24,7 +24,7 @@ fn demo(language: &str, folder: &Path) -> (String, Option<i32>) {
 #[test]
 fn it_shows_a_call_judges_it_and_leaves_a_recording() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (shown, code) = demo("en", folder.path());
+    let (shown, code) = demo(&[], "en", folder.path());
     assert_eq!(code, Some(0), "{shown}");
     let steps = [
         "no money is spent",
@@ -57,11 +57,7 @@ fn it_shows_a_call_judges_it_and_leaves_a_recording() {
         "✓ the wanted time was booked exactly once, after the yes (bookings: 1; requests: 2)",
         "All is well.",
     ];
-    let mut rest = shown.as_str();
-    for step in steps {
-        let at = rest.find(step).unwrap_or_else(|| panic!("no {step} behind the steps before it:\n{shown}"));
-        rest = &rest[at..];
-    }
+    shows_in_order(&shown, &steps);
     for of_clinic in ["GET /api/customers", "clinic\n", "made up: no money was spent"] {
         assert!(shown.contains(of_clinic), "no {of_clinic} in\n{shown}");
     }
@@ -82,6 +78,65 @@ fn it_shows_a_call_judges_it_and_leaves_a_recording() {
     assert!(sound.len() > 58 + 2 * 8_000 * 15, "two sides of more than 15 s: {}", sound.len());
     let log = fs::read_to_string(recordings.join("demo.log")).expect("a log");
     assert!(log.contains(" - INFO - ARI connection established"), "{log}");
+}
+
+/// Each of these steps is shown, behind the ones before it.
+fn shows_in_order(shown: &str, steps: &[&str]) {
+    let mut rest = shown;
+    for step in steps {
+        let at = rest.find(step).unwrap_or_else(|| panic!("no {step} behind the steps before it:\n{shown}"));
+        rest = &rest[at..];
+    }
+}
+
+#[test]
+fn by_the_sip_route_two_calls_are_shown_and_judged_one_of_them_with_somebody_for_whom_there_is_no_room() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (shown, code) = demo(&["--route", "sip"], "es", folder.path());
+    assert_eq!(code, Some(0), "{shown}");
+    let steps = [
+        "Demostración de la ruta SIP",
+        "no se gasta dinero",
+        "Primera llamada",
+        "INVITE",
+        "StasisStart llamante",
+        "INVITE, X-Call-Nonce",
+        "POST webhook call.incoming 200",
+        "POST accept 200",
+        "WebSocket call_id 101",
+        "session.updated",
+        "POST addChannel 204",
+        "el llamante oye al asistente",
+        "llamante: «Hola, buenas tardes.",
+        "free_slots {\"day\":",
+        "interrumpido: el llamante oyó",
+        "no se reserva todavía",
+        "201 (reservada una vez; peticiones: 2)",
+        "asistente: «Claro. Su cita queda para el miércoles",
+        "RecordingFinished",
+        "POST hangup ",
+        "DELETE recording 204",
+        "✓ la cita pedida se reservó una sola vez",
+        "✓ en OpenAI no queda ninguna sesión",
+        "✓ la grabación del servicio, traída de Asterisk, tiene las dos voces",
+        "Todo bien.",
+        "Segunda llamada",
+        "2: INVITE",
+        "no hay lugar: MAX_CALLS es 1",
+        "2: el llamante sigue en el dialplan, donde atiende una persona: from-voip,3241000752,2",
+        "ChannelDtmfReceived",
+        "item.create [keypad: 0]",
+        "asistente: «Con mucho gusto. Le comunico con una persona.",
+        "el llamante sigue en el dialplan, donde atiende una persona: from-internal,200,1",
+        "✓ el modelo supo de la tecla una sola vez (1)",
+        "AI_END_REASON=busy",
+        "✓ no queda nada en Asterisk\n",
+        "Todo bien.",
+    ];
+    shows_in_order(&shown, &steps);
+    assert!(!shown.contains('✗') && !shown.contains('\x1b'), "{shown}");
+    let others = ["externalMedia", "input_audio_buffer.append", "audio.delta", "item.create {"];
+    assert!(!others.iter().any(|other| shown.contains(other)), "of the other route, or a number: {shown}");
 }
 
 #[test]
@@ -167,9 +222,13 @@ const UNREAD: i32 = 141;
 
 #[test]
 fn a_reader_who_has_seen_enough_ends_a_command_quietly() {
-    for (arguments, lines) in
-        [(&["demo"][..], 1), (&["demo", "--once"], 0), (&["doctor"], 0), (&["doctor", "--json"], 0)]
-    {
+    for (arguments, lines) in [
+        (&["demo"][..], 1),
+        (&["demo", "--route", "sip"], 3),
+        (&["demo", "--once"], 0),
+        (&["doctor"], 0),
+        (&["doctor", "--json"], 0),
+    ] {
         let folder = tempfile::tempdir().expect("a folder");
         let (reader, writer) = io::pipe().expect("a pipe");
         let mut command = Command::new(env!("CARGO_BIN_EXE_openai-inbound-calls"));

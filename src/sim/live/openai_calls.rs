@@ -56,7 +56,7 @@ pub enum What {
     HangsUp,
     /// The trunk says that the call is over.
     HungUp,
-    /// The webhook was sent, and answered with this status; 0: it was not answered.
+    /// The webhook was sent at this instant, and was answered with this status; 0: it was not answered.
     Webhook(u16),
     /// A request, and the status of its answer; 0: it was not answered.
     Request(String, u16),
@@ -169,8 +169,12 @@ impl House {
     }
 
     pub(super) fn note(&self, call: &str, what: impl FnOnce() -> What) {
+        self.note_at(now(), call, what);
+    }
+
+    pub(super) fn note_at(&self, at: Instant, call: &str, what: impl FnOnce() -> What) {
         if let Some(seen) = self.notes().as_mut() {
-            seen.push(Seen { at: now(), call: call.to_owned(), what: what() });
+            seen.push(Seen { at, call: call.to_owned(), what: what() });
         }
     }
 

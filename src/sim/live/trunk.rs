@@ -21,7 +21,7 @@ use tokio::time::{sleep_until, timeout};
 use super::asterisk::{Exchange, FarEnd};
 use super::openai_calls::{House, What};
 use super::{AsteriskServer, OpenAiCallsServer};
-use crate::clock::{chance, now, wall};
+use crate::clock::{self, chance, wall};
 use crate::sim::openai_calls::{State, Webhook};
 use crate::sim::rtp::{self, Header};
 
@@ -125,7 +125,7 @@ impl Carrier {
     }
 
     fn happened(&mut self, what: FarEnd) {
-        let now = now();
+        let now = clock::now();
         let id = |calls: &[Carried], channel: &str| {
             calls.iter().find(|call| call.channel == channel).map(|call| call.id.clone())
         };
@@ -169,18 +169,20 @@ impl Carrier {
         self.calls.push(Carried { id: id.clone(), channel, stage: Stage::Ringing, next });
         while self.webhooks.try_join_next().is_some() {}
         if let Some(address) = *self.address.borrow() {
+            let sent = clock::now();
             let openai = Arc::clone(&self.openai);
             self.webhooks.spawn(async move {
-                let sent = timeout(WEBHOOK, send(address, &webhook)).await;
-                let status = sent.ok().and_then(Result::ok).unwrap_or(0);
-                openai.note(&id, || What::Webhook(status));
+                let answer = timeout(WEBHOOK, send(address, &webhook)).await;
+                let status = answer.ok().and_then(Result::ok).unwrap_or(0);
+                // When it was sent: what it causes may happen before its answer is read.
+                openai.note_at(sent, &id, || What::Webhook(status));
             });
         }
     }
 
     /// Lets time pass at OpenAI, does in Asterisk what follows, and returns when to do so again.
     fn pass(&mut self) -> Option<Instant> {
-        let (mut acts, now) = (Vec::new(), now());
+        let (mut acts, now) = (Vec::new(), clock::now());
         let mut openai = self.openai.calls();
         openai.advance(now);
         let mut answers = None;

@@ -35,7 +35,7 @@ impl Session {
 
     fn speak(&mut self, now: Instant, response: &Response, words: &str) {
         let Response { id, item, purpose_is_goodbye, say, .. } = response;
-        if let (Say::Speech(_, sound), Some(line)) = (say, &mut self.line) {
+        if let (Some(sound), Some(line)) = (say.sound(), &mut self.line) {
             line.say(Arc::clone(sound));
         }
         let message = json!({"id": item, "type": "message", "status": "in_progress", "role": "assistant",
@@ -86,7 +86,7 @@ impl Session {
             output.push(json!({"id": item, "type": "message", "status": whole, "role": "assistant",
                 "content": [{"type": "output_audio", "transcript": words}]}));
         }
-        if let Say::Calls(name, arguments) | Say::WordsAndCalls(_, name, arguments) = &say {
+        if let Some((name, arguments)) = say.called() {
             let call = json!({"id": self.next("item"), "type": "function_call", "status": status, "name": name,
                 "call_id": self.next("call"), "arguments": arguments});
             self.send(json!({"type": "response.output_item.done", "response_id": id, "output_index": 1,

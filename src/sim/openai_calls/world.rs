@@ -154,6 +154,8 @@ pub enum Say {
     Calls(String, String),
     /// It says something, and calls a function.
     WordsAndCalls(String, String, String),
+    /// It says something, with this sound, and calls a function.
+    SpeechAndCalls(String, Arc<[u8]>, String, String),
     /// Nothing comes: the response never begins.
     Nothing,
 }
@@ -161,16 +163,36 @@ pub enum Say {
 impl Say {
     pub(super) fn words(&self) -> Option<&str> {
         match self {
-            Self::Words(words) | Self::Speech(words, _) | Self::WordsAndCalls(words, ..) => Some(words),
+            Self::Words(words)
+            | Self::Speech(words, _)
+            | Self::WordsAndCalls(words, ..)
+            | Self::SpeechAndCalls(words, ..) => Some(words),
             Self::Calls(..) | Self::Nothing => None,
+        }
+    }
+
+    pub(super) fn sound(&self) -> Option<&Arc<[u8]>> {
+        match self {
+            Self::Speech(_, sound) | Self::SpeechAndCalls(_, sound, ..) => Some(sound),
+            Self::Words(_) | Self::Calls(..) | Self::WordsAndCalls(..) | Self::Nothing => None,
+        }
+    }
+
+    /// The name and the arguments of the function that it calls.
+    pub(super) fn called(&self) -> Option<(&str, &str)> {
+        match self {
+            Self::Calls(name, arguments)
+            | Self::WordsAndCalls(_, name, arguments)
+            | Self::SpeechAndCalls(_, _, name, arguments) => Some((name, arguments)),
+            Self::Words(_) | Self::Speech(..) | Self::Nothing => None,
         }
     }
 
     /// How long it takes to say.
     pub(super) fn length(&self) -> Duration {
-        match self {
-            Self::Speech(_, sound) => Duration::from_millis(sound.len() as u64 / 8) + LINGERS,
-            _ => PER_CHARACTER * self.words().unwrap_or_default().chars().count() as u32,
+        match self.sound() {
+            Some(sound) => Duration::from_millis(sound.len() as u64 / 8) + LINGERS,
+            None => PER_CHARACTER * self.words().unwrap_or_default().chars().count() as u32,
         }
     }
 }

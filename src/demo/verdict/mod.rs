@@ -1,5 +1,8 @@
 //! Judges a call of the demonstration by the audio at the phone, by the strict fake server and by the appointments of the clinic,
-//! and measures how long the caller waited. The module is pure: recorded data goes in, lines come out.
+//! and measures how long the caller waited. The module is pure: recorded data goes in, lines come out. What a call by the SIP route
+//! leaves elsewhere is judged in `sip`.
+
+pub(super) mod sip;
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +10,7 @@ use chrono::{DateTime, FixedOffset};
 
 use super::clinic::Booking;
 use super::story::{Run, Runs};
-use super::words::{self, seconds};
+use super::words::{self, Clip, seconds};
 use crate::media::{FRAME_BYTES, FRAME_DURATION, frame};
 use crate::operator::Language;
 use crate::sim::caller::Caller;
@@ -79,31 +82,38 @@ pub(super) struct Check {
 
 /// The checks of all conditions that must hold.
 pub(super) fn checks(evidence: &Evidence, language: Language) -> Vec<Check> {
-    let es = language == Language::Spanish;
     let whole = [
         (&words::GREETING, "el saludo", "the greeting"),
         (&words::CONFIRM, "la pregunta antes de reservar", "the question before the booking"),
         (&words::WEDNESDAY, "la confirmación", "the confirmation"),
         (&words::GOODBYE, "la despedida", "the goodbye"),
     ];
-    let mut checks = Vec::new();
-    let mut check = |passed, text| checks.push(Check { passed, text });
-    for (clip, spanish, english) in whole {
-        let length = seconds(language, Duration::from_millis(frame::ms_of(clip.sound.len() as u64)));
-        let text = if es {
-            format!("el llamante oyó entero {spanish}, muestra a muestra ({length} s)")
-        } else {
-            format!("the caller heard all of {english}, sample by sample ({length} s)")
-        };
-        check(contains(&evidence.heard, clip.sound), text);
-    }
+    let mut checks = heard_whole(evidence, &whole, language);
     let question = language
         .choose("OpenAI recibió la pregunta, muestra a muestra", "OpenAI got the question, sample by sample");
-    check(contains(&evidence.appended, words::QUESTION.sound), question.to_owned());
+    let passed = contains(&evidence.appended, words::QUESTION.sound);
+    checks.push(Check { passed, text: question.to_owned() });
     checks.push(barge_in(evidence, language));
     checks.extend(nothing_wrong(evidence, language));
     checks.push(booking(evidence, language));
     checks
+}
+
+/// Whether the caller heard all of these sentences, each with its Spanish and its English name.
+fn heard_whole(evidence: &Evidence, whole: &[(&Clip, &str, &str)], language: Language) -> Vec<Check> {
+    let check = |(clip, spanish, english): &(&Clip, &str, &str)| {
+        let length = seconds(language, Duration::from_millis(frame::ms_of(clip.sound.len() as u64)));
+        let text = match language {
+            Language::Spanish => {
+                format!("el llamante oyó entero {spanish}, muestra a muestra ({length} s)")
+            }
+            Language::English => {
+                format!("the caller heard all of {english}, sample by sample ({length} s)")
+            }
+        };
+        Check { passed: contains(&evidence.heard, clip.sound), text }
+    };
+    whole.iter().map(check).collect()
 }
 
 /// Whether the model was told as much of its interrupted answer as the caller had heard.
@@ -178,8 +188,11 @@ fn nothing_wrong(evidence: &Evidence, language: Language) -> [Check; 3] {
     ]
 }
 
-/// The delays that a caller notices: the name and the duration of each.
-pub(super) fn delays(evidence: &Evidence, language: Language) -> Vec<(&'static str, Option<Duration>)> {
+/// A delay that a caller notices: its name and its duration. None: there was none.
+pub(super) type Delay = (&'static str, Option<Duration>);
+
+/// The delays of a call.
+pub(super) fn delays(evidence: &Evidence, language: Language) -> Vec<Delay> {
     let (caller, assistant) = (evidence.runs(&evidence.said), evidence.runs(&evidence.heard));
     let after = |from: Instant| assistant.iter().find(|run| run.began >= from).map(|run| run.began - from);
     let first_word = evidence.answered_at.and_then(after);

@@ -1,95 +1,29 @@
 //! Turns the events at Asterisk, on the Realtime WebSocket, at the phone and at the clinic into rows of the ladder diagram.
 //!
 //! Packets and audio deltas are summarised: the rows show when someone starts and stops speaking. The story
-//! makes no decision about the call.
+//! makes no decision about the call. What is seen of calls by SIP is in `sip`.
+
+mod runs;
+mod sip;
 
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::Route;
 use super::clinic::Visit;
 use super::ladder::{Kind, Lane, Row};
 use super::words::seconds;
-use crate::media::ulaw;
 use crate::operator::Language;
 use crate::sim::asterisk::Ending;
 use crate::sim::live::asterisk::{Seen, What};
 use crate::sim::live::realtime::Said;
+use runs::Change;
+pub(super) use runs::{Run, Runs};
+use sip::Second;
 
-/// The mean amplitude above which a frame is speech (of 32 767). A larger value misses soft speech; a smaller
-/// value takes noise for speech.
-const LOUD: u32 = 300;
-/// The longest pause within one run of speech: longer than the pauses between words, shorter than those
-/// between turns. A larger value joins turns; a smaller value splits sentences.
-pub(super) const BETWEEN_WORDS: Duration = Duration::from_millis(500);
-const FRAME: Duration = Duration::from_millis(20);
 /// The channel that the daemon asks to remove, to see whether Asterisk lets it.
 const PROBED: &str = "/oic-probe";
-
-/// A period of speech without a long pause.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Run {
-    pub(super) began: Instant,
-    /// The end of the last frame with speech.
-    pub(super) ended: Instant,
-}
-
-impl Run {
-    pub(super) fn length(self) -> Duration {
-        self.ended - self.began
-    }
-}
-
-/// Finds runs of speech in consecutive frames.
-#[derive(Debug, Default)]
-pub(super) struct Runs {
-    current: Option<Run>,
-    over: Vec<Run>,
-}
-
-/// The change that a frame causes.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Change {
-    Began(Instant),
-    Ended(Run),
-}
-
-impl Runs {
-    /// All runs of speech in these frames.
-    pub(super) fn of<'a>(frames: impl Iterator<Item = (Instant, &'a [u8])>) -> Vec<Run> {
-        let mut runs = Self::default();
-        for (at, frame) in frames {
-            runs.hear(at, frame);
-        }
-        runs.over.extend(runs.current);
-        runs.over
-    }
-
-    pub(super) fn hear(&mut self, at: Instant, frame: &[u8]) -> Option<Change> {
-        if !is_loud(frame) {
-            return self.pass(at);
-        }
-        if let Some(run) = &mut self.current {
-            run.ended = at + FRAME;
-            return None;
-        }
-        self.current = Some(Run { began: at, ended: at + FRAME });
-        Some(Change::Began(at))
-    }
-
-    /// Notes that time has passed without a frame, which may end a run.
-    pub(super) fn pass(&mut self, now: Instant) -> Option<Change> {
-        let run = self.current.filter(|run| now.saturating_duration_since(run.ended) > BETWEEN_WORDS)?;
-        self.current = None;
-        self.over.push(run);
-        Some(Change::Ended(run))
-    }
-}
-
-fn is_loud(frame: &[u8]) -> bool {
-    let sum: u32 = frame.iter().map(|code| u32::from(ulaw::decode(*code).unsigned_abs())).sum();
-    sum > LOUD * frame.len() as u32
-}
 
 /// Collects the rows of one call.
 #[derive(Debug)]
@@ -102,12 +36,20 @@ pub(super) struct Story {
     /// The number of deltas, and their duration in milliseconds, of the current response.
     deltas: (u32, u64),
     heard_anything: bool,
+    route: Route,
+    /// The caller for whom there is no room.
+    second: Option<Second>,
+    /// Whether it has been explained why something that the daemon removes is gone already.
+    has_explained_gone: bool,
 }
 
 impl Story {
-    pub(super) fn new(language: Language) -> Self {
+    pub(super) fn new(language: Language, route: Route) -> Self {
         Self {
             language,
+            route,
+            second: None,
+            has_explained_gone: false,
             rows: Vec::new(),
             caller: Runs::default(),
             assistant: Runs::default(),
@@ -148,10 +90,18 @@ impl Story {
     pub(super) fn heard(&mut self, at: Instant, frame: &[u8]) {
         if !std::mem::replace(&mut self.heard_anything, true) {
             let label = self.language.choose("RTP, una trama cada 20 ms", "RTP, a frame every 20 ms");
-            self.sounding(at, Lane::Daemon, Lane::Caller, label.to_owned());
+            self.sounding(at, self.voice(), Lane::Caller, label.to_owned());
         }
         let change = self.assistant.hear(at, frame);
-        self.sound(change.as_ref(), Lane::Daemon);
+        self.sound(change.as_ref(), self.voice());
+    }
+
+    /// From where the assistant's voice comes.
+    fn voice(&self) -> Lane {
+        match self.route {
+            Route::Media => Lane::Daemon,
+            Route::Sip => Lane::OpenAi,
+        }
     }
 
     /// Adds an event at Asterisk.
@@ -160,8 +110,12 @@ impl Story {
         match &seen.what {
             What::Listening => self.step(at, Lane::Daemon, Lane::Asterisk, "GET /ari/events 101"),
             What::Request { method, path, query } => {
-                let name = request_name(path, query);
-                self.step(at, Lane::Daemon, Lane::Asterisk, &format!("{method} {name} {}", seen.status));
+                let (name, whose) = (self.request_name(path, query), self.mark_of_path(path));
+                let label = format!("{whose}{method} {name} {}", seen.status);
+                self.step(at, Lane::Daemon, Lane::Asterisk, &label);
+                if method == "DELETE" && seen.status == 404 && !path.ends_with(PROBED) {
+                    self.explains_gone(at);
+                }
                 if path.ends_with(PROBED) {
                     let text = self.language.choose(
                         "el servicio prueba si ARI lo deja escribir: ese canal no existe, y 404 es la respuesta correcta",
@@ -171,8 +125,9 @@ impl Story {
                 }
             }
             What::Event(json) => self.event(at, json),
-            What::Calling(_) => {
-                self.step(at, Lane::Caller, Lane::Asterisk, "INVITE");
+            What::Calling(call) => {
+                self.step(at, Lane::Caller, Lane::Asterisk, &format!("{}INVITE", self.mark(*call)));
+                self.says_full(at, *call);
             }
             What::Answered(_) => {
                 self.step(at, Lane::Asterisk, Lane::Caller, "200 OK");
@@ -181,6 +136,9 @@ impl Story {
             }
             What::HungUp(_) => self.step(at, Lane::Caller, Lane::Asterisk, "BYE"),
             What::Released(_, Ending::CallerHungUp) => self.step(at, Lane::Asterisk, Lane::Caller, "200 OK"),
+            What::Released(call, Ending::Continued { context, extension, priority }) => {
+                self.goes_on(at, *call, &format!("{context},{extension},{priority}"));
+            }
             What::Released(..) => self.step(at, Lane::Asterisk, Lane::Caller, "BYE"),
         }
     }
@@ -220,16 +178,7 @@ impl Story {
             }
             "conversation.item.truncate" => {
                 let ms = json["audio_end_ms"].as_u64().unwrap_or_default();
-                let heard = seconds(self.language, Duration::from_millis(ms));
-                self.row(
-                    at,
-                    Kind::Remark(match self.language {
-                        Language::Spanish => {
-                            format!("interrumpido: el llamante oyó {heard} s de la respuesta")
-                        }
-                        Language::English => format!("interrupted: the caller heard {heard} s of the answer"),
-                    }),
-                );
+                self.interrupted(at, ms);
                 format!("item.truncate audio_end_ms={ms}")
             }
             "conversation.item.create" if json["item"]["type"] == "function_call_output" => {
@@ -243,9 +192,21 @@ impl Story {
                 }
                 format!("function_call_output {outcome}")
             }
+            "conversation.item.create" if sip::is_of_keys(json) => {
+                format!("item.create {}", json["item"]["content"][0]["text"].as_str().unwrap_or_default())
+            }
             other => other.to_owned(),
         };
         self.step(at, Lane::Daemon, Lane::OpenAi, &label);
+    }
+
+    fn interrupted(&mut self, at: Instant, ms: u64) {
+        let heard = seconds(self.language, Duration::from_millis(ms));
+        let text = match self.language {
+            Language::Spanish => format!("interrumpido: el llamante oyó {heard} s de la respuesta"),
+            Language::English => format!("interrupted: the caller heard {heard} s of the answer"),
+        };
+        self.row(at, Kind::Remark(text));
     }
 
     fn model_says(&mut self, at: Instant, kind: &str, json: &Value) {
@@ -281,7 +242,16 @@ impl Story {
                 format!("response.done {}", json["response"]["status"].as_str().unwrap_or("?"))
             }
             "error" => format!("error {}", json["error"]["code"].as_str().unwrap_or("?")),
-            "session.created"
+            "conversation.item.truncated" if self.route == Route::Sip => {
+                return self.interrupted_at_openai(at, json["audio_end_ms"].as_u64().unwrap_or_default());
+            }
+            "input_audio_buffer.dtmf_event_received" => {
+                format!("dtmf_event_received {}", json["event"].as_str().unwrap_or_default())
+            }
+            "output_audio_buffer.started"
+            | "output_audio_buffer.stopped"
+            | "output_audio_buffer.cleared"
+            | "session.created"
             | "session.updated"
             | "response.created"
             | "conversation.item.truncated"
@@ -294,12 +264,36 @@ impl Story {
     fn event(&mut self, at: Instant, json: &str) {
         let Ok(json) = serde_json::from_str::<Value>(json) else { return };
         let kind = json["type"].as_str().unwrap_or("?");
-        if !["StasisStart", "StasisEnd", "ChannelDtmfReceived", "ApplicationReplaced"].contains(&kind) {
-            return;
+        match kind {
+            "RecordingFinished" | "ChannelDtmfReceived" if self.route == Route::Sip => {
+                return self.step(at, Lane::Asterisk, Lane::Daemon, kind);
+            }
+            "StasisStart" | "StasisEnd" | "ChannelDtmfReceived" | "ApplicationReplaced" => {}
+            _ => return,
         }
         let id = json["channel"]["id"].as_str().unwrap_or_default();
-        let whose = if id.starts_with("oic-") { "media" } else { self.language.choose("llamante", "caller") };
-        self.step(at, Lane::Asterisk, Lane::Daemon, &format!("{kind} {whose}"));
+        let (thing, whose) = (self.thing(id), self.mark_of_channel(id));
+        self.step(at, Lane::Asterisk, Lane::Daemon, &format!("{whose}{kind} {thing}"));
+    }
+
+    /// A short name for a request, which fits between two lifelines.
+    fn request_name(&self, path: &str, query: &[(String, String)]) -> String {
+        let parts: Vec<&str> = path.split('/').skip(1).collect();
+        let value = |wanted: &str| {
+            query.iter().find(|(name, _)| name == wanted).map_or("", |(_, value)| value.as_str())
+        };
+        match parts.as_slice() {
+            ["channels", "externalMedia"] => "externalMedia".to_owned(),
+            ["channels", id] if id.starts_with("oic-") => self.thing(id).to_owned(),
+            ["channels", _, "snoop"] => format!("snoop spy={}", value("spy")),
+            ["channels", _, "variable"] if value("value").is_empty() => "variable".to_owned(),
+            ["channels", _, "variable"] => format!("variable={}", value("value")),
+            ["bridges", _] => "bridge".to_owned(),
+            ["applications", _] => "application".to_owned(),
+            ["recordings", "stored", ..] => "recording".to_owned(),
+            [.., last] => (*last).to_owned(),
+            [] => String::new(),
+        }
     }
 
     fn sound(&mut self, change: Option<&Change>, who: Lane) {
@@ -327,7 +321,7 @@ impl Story {
     pub(super) fn pass(&mut self, now: Instant) {
         let (caller, assistant) = (self.caller.pass(now), self.assistant.pass(now));
         self.sound(caller.as_ref(), Lane::Caller);
-        self.sound(assistant.as_ref(), Lane::Daemon);
+        self.sound(assistant.as_ref(), self.voice());
     }
 
     fn words(&mut self, at: Instant, who: Lane, text: Option<&str>) {
@@ -354,44 +348,13 @@ fn outcome(output: &Value) -> String {
     if answer["ok"] == true { "ok".to_owned() } else { answer["error"].as_str().unwrap_or("?").to_owned() }
 }
 
-/// A short name for a request, which fits between two lifelines.
-fn request_name(path: &str, query: &[(String, String)]) -> String {
-    let parts: Vec<&str> = path.split('/').skip(1).collect();
-    match parts.as_slice() {
-        ["channels", "externalMedia"] => "externalMedia".to_owned(),
-        ["channels", id] if id.starts_with("oic-") => "media".to_owned(),
-        ["channels", _, "variable"] => {
-            let value = query.iter().find(|(name, _)| name == "value").map_or("", |(_, value)| value);
-            format!("variable={value}")
-        }
-        ["bridges", _] => "bridge".to_owned(),
-        ["applications", _] => "application".to_owned(),
-        [.., last] => (*last).to_owned(),
-        [] => String::new(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn speech_is_one_run_over_short_pauses_and_two_over_a_long_one() {
-        let start = crate::clock::now();
-        let at = |ms: u64| start + Duration::from_millis(ms);
-        let frame = |ms: u64| if matches!(ms, 100..200 | 400..500 | 1_100..1_200) { 0x90 } else { 0xFF };
-        let frames: Vec<_> = (0..100).map(|n| (at(n * 20), [frame(n * 20); 160])).collect();
-        let runs = Runs::of(frames.iter().map(|(at, frame)| (*at, frame.as_slice())));
-        let runs: Vec<_> = runs
-            .iter()
-            .map(|run| ((run.began - start).as_millis(), (run.ended - start).as_millis()))
-            .collect();
-        assert_eq!(runs, [(100, 500), (1_100, 1_200)]);
-    }
-
-    #[test]
     fn a_line_of_the_log_is_shown_without_time_level_and_call() {
-        let mut story = Story::new(Language::Spanish);
+        let mut story = Story::new(Language::Spanish, Route::Media);
         let now = crate::clock::now();
         story.log(now, "2026-11-20 14:30:25,123 - INFO - [1795.12] Codec detectado: ulaw - x\n");
         let rows = story.take(now, Duration::ZERO);
@@ -400,7 +363,7 @@ mod tests {
 
     #[test]
     fn what_a_reader_may_take_for_an_error_or_a_bill_is_explained() {
-        let mut story = Story::new(Language::English);
+        let mut story = Story::new(Language::English, Route::Media);
         let now = crate::clock::now();
         story.log(
             now,
