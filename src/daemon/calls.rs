@@ -5,15 +5,13 @@ use std::sync::Arc;
 
 use chrono::{DateTime, FixedOffset};
 use futures_util::stream::FuturesUnordered;
-use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::WeakSender;
 use tokio::task::{Id, JoinError, JoinSet};
-use tracing::Instrument as _;
 
 use super::backlog::Backlog;
+use super::call_io::{Io, Spent};
 use super::call_log::Words;
-use super::call_task::{Io, Spent};
 use super::known::known;
 use super::messages::messages;
 use super::tools::Jobs;
@@ -27,6 +25,7 @@ use crate::end_reason::EndReason;
 use crate::exchange::{Agent, Input, NoSocket, Order};
 use crate::live::{Facts, Route, Seat};
 use crate::net::realtime_link::RealtimeLink;
+use crate::net::rtp::RtpSocket;
 use crate::net::rtp_socket::PortError;
 use crate::number::CallerName;
 use crate::operator::{Detail, Notice};
@@ -57,6 +56,8 @@ pub(super) struct Prepared {
     pub(super) recording: Option<Handle>,
     /// Its tools.
     pub(super) jobs: Jobs,
+    /// The span of its lines in the log.
+    pub(super) lines: tracing::Span,
 }
 
 /// A call whose task is about to start.
@@ -67,8 +68,6 @@ pub(super) struct Starting {
     pub(super) port: Option<u16>,
     /// When it came.
     pub(super) offered_at: DateTime<FixedOffset>,
-    /// The span of its lines in the log.
-    pub(super) span: tracing::Span,
 }
 
 impl Daemon {
@@ -87,22 +86,22 @@ impl Daemon {
         let caller = channel.id.clone();
         let offered_at = wall();
         let row = call_log::offered(&(&channel).into(), offered_at, &self.host, [chance(), chance()]);
-        let span = tracing::info_span!("call", id = caller.as_str());
-        let (rtp, port) = match span.in_scope(|| self.bind()) {
+        let lines = tracing::info_span!("call", id = caller.as_str());
+        let (rtp, port) = match lines.in_scope(|| self.bind()) {
             Ok(bound) => bound,
             Err(why) => return self.feed(Input::NotStarted(channel, why)),
         };
         let seed = self.seed(&channel, port, offered_at);
         let advertised = seed.advertised;
         let keep = agent.settings.keep;
-        let Prepared { row, known, recording, jobs } =
+        let Prepared { row, known, recording, jobs, lines } =
             self.prepare(agent, row, keep, channel.arguments, &channel.caller_name, offered_at);
         let call = Call::new(now(), self.servers.settings(agent), Seed { known, ..seed });
         let io = |this: &Self, seat| {
             let session = RealtimeLink::new(this.endpoints.of(&agent.name));
-            Io { rtp: Some(rtp), ..this.io(&caller, session, seat, recording, jobs) }
+            Io { rtp: Some(Arc::new(rtp)), ..this.io(&caller, session, seat, recording, jobs, lines) }
         };
-        self.run(call, agent, Starting { row, port: Some(port), offered_at, span }, io);
+        self.run(call, agent, Starting { row, port: Some(port), offered_at }, io);
         self.feed(Input::Started(caller, advertised));
     }
 
@@ -125,10 +124,13 @@ impl Daemon {
             known(of_file, &row, caller_name, arguments, offered_at, self.config.log.language);
         knowledge.servers = self.servers.of(&agent.name);
         let mut jobs = Jobs::new(self.tools.clone(), knowledge, self.operator);
-        for lookup in of_file.map(|agent| agent.lookups.as_slice()).unwrap_or_default() {
-            jobs.look_up(Arc::clone(lookup));
-        }
-        Prepared { row, known, recording, jobs }
+        let lines = tracing::info_span!("call", id = row.call_id);
+        lines.in_scope(|| {
+            for lookup in of_file.map(|agent| agent.lookups.as_slice()).unwrap_or_default() {
+                jobs.look_up(Arc::clone(lookup));
+            }
+        });
+        Prepared { row, known, recording, jobs, lines }
     }
 
     /// The sockets and requests of a call, without a socket for its sound.
@@ -139,6 +141,7 @@ impl Daemon {
         seat: Seat,
         recording: Option<Handle>,
         jobs: Jobs,
+        lines: tracing::Span,
     ) -> Io {
         Io {
             seat,
@@ -147,6 +150,7 @@ impl Daemon {
             ari: self.rest.clone(),
             at_openai: None,
             operator: self.operator,
+            lines,
             jobs,
             media: None,
             fetching: None,
@@ -166,13 +170,13 @@ impl Daemon {
         starting: Starting,
         io: impl FnOnce(&Self, Seat) -> Io,
     ) {
-        let Starting { row, port, offered_at, span } = starting;
+        let Starting { row, port, offered_at } = starting;
         let caller = ChannelId::from(&*row.call_id);
         let (orders, inbox) = mpsc::channel(ORDERS);
         // Who has no socket for its sound leaves it to OpenAI.
         let route = if port.is_some() { Route::Media } else { Route::Sip };
         let io = io(self, self.seat(agent, &row, route, offered_at, orders.downgrade()));
-        let abort = self.calls.spawn(call_task::run(call, inbox, io).instrument(span));
+        let abort = self.calls.spawn(call_task::run(call, inbox, io));
         self.callers.insert(abort.id(), caller.clone());
         self.live.insert(caller, Live { row, port, orders, backlog: Backlog::default() });
     }
@@ -240,7 +244,7 @@ impl Daemon {
     }
 
     /// The next free RTP port.
-    fn bind(&mut self) -> Result<(UdpSocket, u16), NoSocket> {
+    fn bind(&mut self) -> Result<(RtpSocket, u16), NoSocket> {
         match self.ports.bind(now(), self.config.media.local_ip) {
             Ok((socket, taken)) => {
                 let port = socket.local_addr().map_or(0, |address| address.port());

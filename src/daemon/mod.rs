@@ -10,7 +10,7 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `calls`, `call_task`, `backlog` | a call's socket, task and row; its input and output; what it is still to be told |
+//! | `calls`, `call_task`, `call_io`, `backlog` | a call's socket, task and row; its input; its output; what it is still to be told |
 //! | `start` | what a daemon is made of, from its configuration |
 //! | `rules`, `reload` | what the exchange goes by, made of the configuration; a configuration that was read again |
 //! | `sip` | the calls that OpenAI answers: their webhook and their tasks |
@@ -25,6 +25,7 @@
 //! | `service_manager` | what systemd is told |
 
 mod backlog;
+mod call_io;
 mod call_log;
 mod call_task;
 mod calls;
@@ -58,7 +59,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{Id, JoinSet};
 use tokio::time::Instant;
 
-use call_task::{Admission, Told};
+use call_io::{Admission, Told};
 use calls::Live;
 use endpoints::Endpoints;
 pub use reload::Reload;

@@ -11,8 +11,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
+use super::call_io::{AtOpenAi, Io, SessionOf};
 use super::call_log::Arrived;
-use super::call_task::{AtOpenAi, Io, SessionOf};
 use super::calls::{Prepared, Starting};
 use super::{Daemon, Done, call_log};
 use crate::archive::Archive;
@@ -138,7 +138,9 @@ impl Daemon {
             // Both times are OpenAI's, so that ours may be wrong.
             age: Duration::from_secs(u64::try_from(sent_at.saturating_sub(created_at)).unwrap_or(0)),
             trunk: if is_known { Trunk::Known } else { Trunk::Stranger },
-            nonce: headers.only(NONCE_HEADER).map(Nonce::from),
+            nonce: headers
+                .get(NONCE_HEADER)
+                .map(|_| Nonce::from(headers.only(NONCE_HEADER).unwrap_or_default())),
             call,
         }
     }
@@ -146,7 +148,6 @@ impl Daemon {
     /// Starts a call of this agent for a caller in Asterisk, which calls OpenAI for them at this address.
     pub(super) fn dial(&mut self, channel: &Channel, agent: &Agent, endpoint: Arc<str>) {
         let (caller, offered_at) = (channel.id.clone(), wall());
-        let span = tracing::info_span!("call", id = caller.as_str());
         let row = call_log::offered(&channel.into(), offered_at, &self.host, [chance(), chance()]);
         let at_openai = match (self.at_openai(&agent.name), unpredictable()) {
             (Ok(at_openai), Some(nonce)) => {
@@ -162,7 +163,7 @@ impl Daemon {
         let (at_openai, nonce) = at_openai;
         let settings = self.servers.settings(agent).dialled();
         let keep = settings.keep;
-        let Prepared { row, known, recording, jobs } =
+        let Prepared { row, known, recording, jobs, lines } =
             self.prepare(agent, row, keep, channel.arguments.clone(), &channel.caller_name, offered_at);
         let seed = DialSeed {
             channel: caller.clone(),
@@ -178,9 +179,13 @@ impl Daemon {
             // Its endpoint is known when OpenAI has told of the call.
             let session = RealtimeLink::new(this.endpoints.of(&agent.name));
             // A call whose sound OpenAI carries has no clock of frames that could be late.
-            Io { at_openai: Some(at_openai), ticks: None, ..this.io(&caller, session, seat, recording, jobs) }
+            Io {
+                at_openai: Some(at_openai),
+                ticks: None,
+                ..this.io(&caller, session, seat, recording, jobs, lines)
+            }
         };
-        self.run(call, agent, Starting { row, port: None, offered_at, span }, io);
+        self.run(call, agent, Starting { row, port: None, offered_at }, io);
         self.feed(Input::Dialled(caller, nonce));
     }
 
@@ -202,7 +207,6 @@ impl Daemon {
     pub(super) fn take(&mut self, offer: Offer, agent: &Agent) {
         self.board.decided(Decision::Taken);
         let (id, offered_at) = (offer.id(), wall());
-        let span = tracing::info_span!("call", id = id.as_str());
         let headers = match self.sip_realtime(&agent.name, &offer.call) {
             Ok(endpoint) => endpoint,
             Err(error) => {
@@ -216,7 +220,7 @@ impl Daemon {
         let row = call_log::offered(&arrived, offered_at, &self.host, [chance(), chance()]);
         let prepared =
             self.prepare(agent, row, settings.keep, Arguments::default(), &CallerName::default(), offered_at);
-        let Prepared { row, known, recording, jobs } = prepared;
+        let Prepared { row, known, recording, jobs, lines } = prepared;
         let seed = SipSeed { call: offer.call, wall: offered_at.timestamp(), refer_host, known };
         let call = Call::at_openai(now(), Arc::new(settings), seed);
         let at_openai =
@@ -226,9 +230,9 @@ impl Daemon {
             at_openai: Some(at_openai),
             // A call at OpenAI has no clock of frames that could be late.
             ticks: None,
-            ..this.io(&id, RealtimeLink::new(Arc::new(headers)), seat, recording, jobs)
+            ..this.io(&id, RealtimeLink::new(Arc::new(headers)), seat, recording, jobs, lines)
         };
-        self.run(call, agent, Starting { row, port: None, offered_at, span }, io);
+        self.run(call, agent, Starting { row, port: None, offered_at }, io);
     }
 
     /// The endpoint of the session of a call of this agent.

@@ -11,7 +11,7 @@ use rustls::ClientConfig;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
-use super::call_task::Admission;
+use super::call_io::Admission;
 use super::endpoints::Endpoints;
 use super::rules::rules;
 use super::servers::{NewsOfServers, Servers};

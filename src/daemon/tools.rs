@@ -134,6 +134,12 @@ impl Jobs {
         self.tasks
     }
 
+    /// Whether [`Self::next`] may bring something: a job or a look-up has been begun.
+    #[must_use]
+    pub fn may_end(&self) -> bool {
+        !self.tasks.is_empty() || !self.lookups.is_empty()
+    }
+
     /// What ends next.
     pub async fn next(&mut self) -> Ended {
         match self.results.recv().await {

@@ -130,7 +130,7 @@ pub(super) async fn measure(
 fn sockets(media: &MediaConfig) -> io::Result<[UdpSocket; 2]> {
     let mut free = Vec::new();
     for port in media.ports.clone().rev().filter(|port| port % 2 == 0) {
-        match rtp_socket::bind(SocketAddr::new(media.local_ip, port)) {
+        match rtp_socket::bind(SocketAddr::new(media.local_ip, port)).and_then(UdpSocket::from_std) {
             Ok(socket) => free.push(socket),
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
             Err(error) => return Err(error),

@@ -8,7 +8,7 @@
 //! | `websocket`, `tls`, `backoff`, `answer` | opening a WebSocket; TLS for all connections; pauses before retries; bodies of HTTP answers |
 //! | `ari_link`, `ari_rest` | events from Asterisk; requests to Asterisk |
 //! | `realtime_link`, `calls_rest` | the session with OpenAI; requests about the calls that OpenAI answers |
-//! | `rtp_socket` | the UDP ports of calls |
+//! | `rtp_socket`, `rtp` | the UDP ports of calls; the RTP socket of one call |
 //! | `tools` | requests of tools to any server |
 //! | `mcp` | servers of tools that speak the Model Context Protocol |
 //! | `peer_uid` | which user of this machine has opened a connection |
@@ -21,6 +21,7 @@ pub mod calls_rest;
 pub mod mcp;
 pub mod peer_uid;
 pub mod realtime_link;
+pub mod rtp;
 pub mod rtp_socket;
 pub mod tls;
 pub mod tools;

@@ -14,6 +14,7 @@ use rustls::ClientConfig;
 use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, frame::coding::CloseCode};
 use tokio_tungstenite::tungstenite::{Error, Utf8Bytes};
+use tracing::{Instrument as _, Span};
 
 use super::websocket::{CONNECT_TIMEOUT, ConnectError, WebSocket, connect};
 use crate::media::Frame;
@@ -70,6 +71,8 @@ enum State {
 /// The link, which is closed at first.
 pub struct RealtimeLink {
     endpoint: Arc<Endpoint>,
+    /// The span of the link's lines in the log.
+    span: Span,
     state: State,
     /// The bytes of an append that is not yet complete.
     pending: Vec<u8>,
@@ -83,17 +86,25 @@ pub struct RealtimeLink {
 impl RealtimeLink {
     /// Creates a link that is closed.
     pub fn new(endpoint: Arc<Endpoint>) -> Self {
-        Self { endpoint, state: State::Closed, pending: Vec::new(), unflushed: false, blocked_frames: None }
+        Self {
+            endpoint,
+            span: Span::none(),
+            state: State::Closed,
+            pending: Vec::new(),
+            unflushed: false,
+            blocked_frames: None,
+        }
     }
 
-    /// Starts to open the connection. [`SessionReport::Opened`] or [`SessionReport::Ended`] follows.
+    /// Starts to open the connection. [`SessionReport::Opened`] or [`SessionReport::Ended`] follows. The link's lines in the log
+    /// are within the current span.
     pub fn open(&mut self) {
+        self.span = Span::current();
         let endpoint = Arc::clone(&self.endpoint);
         self.pending.clear();
         self.blocked_frames = None;
-        self.state = State::Connecting(Box::pin(async move {
-            connect(&endpoint.url, &endpoint.headers, &endpoint.tls).await
-        }));
+        let connecting = async move { connect(&endpoint.url, &endpoint.headers, &endpoint.tls).await };
+        self.state = State::Connecting(Box::pin(connecting.in_current_span()));
     }
 
     /// Sends a close frame and closes the link without waiting for an answer.
@@ -168,7 +179,7 @@ impl RealtimeLink {
                         self.state = State::Open(Box::new(socket));
                         return Poll::Ready(SessionReport::Opened);
                     }
-                    Err(error) => self.state = unopened(&error),
+                    Err(error) => self.state = self.span.in_scope(|| unopened(&error)),
                 },
                 State::Open(socket) => {
                     if self.unflushed {
@@ -185,7 +196,9 @@ impl RealtimeLink {
                     }
                     match std::task::ready!(Pin::new(&mut **socket).poll_next(cx)) {
                         Some(Ok(Message::Text(text))) => return Poll::Ready(SessionReport::Text(text)),
-                        Some(Ok(Message::Close(frame))) => self.state = closed(frame.as_ref()),
+                        Some(Ok(Message::Close(frame))) => {
+                            self.state = self.span.in_scope(|| closed(frame.as_ref()));
+                        }
                         // The protocol has no binary frames, and the library answers pings.
                         Some(Ok(_)) => self.unflushed = true,
                         Some(Err(error)) => self.fail(&error),

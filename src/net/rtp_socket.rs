@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
-use tokio::net::UdpSocket;
+use super::rtp::RtpSocket;
 
 /// The time for which a port rests after use. A larger value needs more ports for the same number of calls; a
 /// smaller value lets late packets of the previous call reach the next call.
@@ -46,12 +46,12 @@ impl PortPool {
     ///
     /// # Errors
     /// Returns [`PortError`] if no port can be bound.
-    pub fn bind(&mut self, now: Instant, address: IpAddr) -> Result<(UdpSocket, Vec<u16>), PortError> {
+    pub fn bind(&mut self, now: Instant, address: IpAddr) -> Result<(RtpSocket, Vec<u16>), PortError> {
         self.wake(now);
         let mut taken = Vec::new();
         for _ in 0..self.free.len() {
             let Some(port) = self.free.pop_front() else { break };
-            match bind(SocketAddr::new(address, port)) {
+            match bind(SocketAddr::new(address, port)).and_then(RtpSocket::new) {
                 Ok(socket) => return Ok((socket, taken)),
                 Err(error) => {
                     self.free.push_back(port);
@@ -78,18 +78,18 @@ impl PortPool {
     }
 }
 
-/// Binds a UDP socket for RTP at this address.
+/// Binds a UDP socket for RTP at this address. The socket does not block.
 ///
 /// # Errors
 /// Returns the error of the operating system.
-pub fn bind(address: SocketAddr) -> std::io::Result<UdpSocket> {
+pub fn bind(address: SocketAddr) -> std::io::Result<std::net::UdpSocket> {
     let socket = std::net::UdpSocket::bind(address)?;
     socket.set_nonblocking(true)?;
     if address.is_ipv4() {
         // Calls also work without this setting, which the kernel may refuse.
         drop(socket2::SockRef::from(&socket).set_tos_v4(EXPEDITED));
     }
-    UdpSocket::from_std(socket)
+    Ok(socket)
 }
 
 #[cfg(test)]

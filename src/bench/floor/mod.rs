@@ -1,46 +1,53 @@
 //! The floor: the least code that carries the same audio, with which the daemon is compared. The floor
 //! accepts every call, appends every packet, and plays the audio of the model, one frame every 20 ms. It
 //! records nothing, supervises nothing, repairs nothing and refuses no call, so it is not for production.
+//!
+//! This module sets calls up and ends them, with the daemon's own code. The audio of all calls is carried by one thread without
+//! a runtime (`carrier`), which is all that runs while the floor is measured; `frames` are its WebSocket frames.
 
-use std::collections::{HashMap, VecDeque};
+mod carrier;
+mod frames;
+
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+use std::thread;
 
-use anyhow::{Context as _, anyhow};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use futures_util::{SinkExt as _, StreamExt as _};
+use anyhow::{Context as _, anyhow, ensure};
+use futures_util::StreamExt as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, UdpSocket};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval};
-use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::http::Uri;
 
 use crate::ari::event::{self, Event};
 use crate::ari::request::{Reply, Request, media_address};
 use crate::ari::{BridgeId, ChannelId};
 use crate::clock::chance;
 use crate::config::Config;
-use crate::media::rtp::{Packet, Stream};
-use crate::media::{FRAME_BYTES, FRAME_DURATION, Frame};
+use crate::media::FRAME_BYTES;
+use crate::media::rtp::Stream;
 use crate::net::ari_rest::AriRest;
 use crate::net::realtime_link::Endpoint;
 use crate::net::websocket::connect;
 use crate::net::{rtp_socket, tls};
 use crate::peers::{ari_headers, ari_rest, endpoint, events_url};
-use crate::realtime::client::{self, ClientEvent};
-use crate::realtime::dialect::SessionSettings;
-use crate::realtime::server;
+use carrier::{Carrier, Line, Order};
 
 /// The prefix of the ids of the floor's media channels, which tells them from callers.
 const MEDIA: &str = "floor-media-";
+/// The number of orders that may wait for the carrier, which looks for them every 20 ms at the latest. A smaller number makes
+/// the set-up of a call wait.
+const ORDERS: usize = 1_024;
 
 /// The data that all calls share.
 struct House {
     config: Config,
     rest: AriRest,
     endpoint: Endpoint,
+    carrier: SyncSender<Order>,
 }
 
 /// Serves calls until `stop`.
@@ -62,12 +69,17 @@ async fn take_calls() -> anyhow::Result<()> {
     let mut events = connect(&url, &ari_headers(&config.asterisk)?, &tls).await?;
     let endpoint = endpoint(&config.realtime, tls)?;
     let listener = TcpListener::bind(config.archive.api.listen).await?;
-    let house = Arc::new(House { config, rest, endpoint });
+    let (carrier, orders) = std::sync::mpsc::sync_channel(ORDERS);
+    let append_bytes = usize::from(config.uplink_frames_per_append) * FRAME_BYTES;
+    let carrying = Carrier::new(orders, config.realtime.session.clone(), append_bytes)?;
+    thread::Builder::new().name("carrier".into()).spawn(|| carrying.run())?;
+    let house = Arc::new(House { config, rest, endpoint, carrier });
     let mut tasks = JoinSet::new();
     tasks.spawn(say_ready(listener));
     let mut calls: HashMap<ChannelId, watch::Sender<bool>> = HashMap::new();
     // The calls that wait for their media channel to enter the application.
     let mut waiting: HashMap<ChannelId, mpsc::Sender<()>> = HashMap::new();
+    let mut numbered = 0;
     while let Some(message) = events.next().await {
         match message?.to_text().ok().and_then(|text| event::parse(text).ok()) {
             Some(Event::StasisStart(channel)) if channel.id.as_str().starts_with(MEDIA) => {
@@ -81,7 +93,9 @@ async fn take_calls() -> anyhow::Result<()> {
                 let (enter, entered) = mpsc::channel(1);
                 waiting.insert(ChannelId::from(&*format!("{MEDIA}{}", channel.id.as_str())), enter);
                 calls.insert(channel.id.clone(), end);
-                let call = Call { house: Arc::clone(&house), caller: channel.id, entered, ended };
+                numbered += 1;
+                let call =
+                    Call { house: Arc::clone(&house), number: numbered, caller: channel.id, entered, ended };
                 tasks.spawn(async move { drop(call.run().await) });
             }
             Some(Event::StasisEnd(id) | Event::Destroyed(id)) => {
@@ -111,6 +125,7 @@ async fn say_ready(listener: TcpListener) {
 /// One call.
 struct Call {
     house: Arc<House>,
+    number: u64,
     caller: ChannelId,
     entered: mpsc::Receiver<()>,
     ended: watch::Receiver<bool>,
@@ -134,13 +149,19 @@ impl Call {
         let channels = [self.caller.clone(), media.clone()];
         done(rest.perform(&Request::AddChannels { bridge: bridge.clone(), channels }).await)?;
         done(rest.perform(&Request::Answer(self.caller.clone())).await)?;
-        let talked = talk(&self.house, &socket, asterisk, &mut self.ended).await;
+        socket.connect(asterisk)?;
+        let (session, unread) = open_session(&self.house.endpoint).await?;
+        let line = Line::new(socket, session, unread, Stream::new(chance() as u32, 0, 0));
+        self.house.carrier.send(Order::Begin(self.number, Box::new(line)))?;
+        // An error means that the floor ends.
+        self.ended.changed().await.ok();
+        self.house.carrier.send(Order::End(self.number))?;
         for request in
             [Request::Hangup(media), Request::DeleteBridge(bridge), Request::Hangup(self.caller.clone())]
         {
             drop(self.house.rest.perform(&request).await);
         }
-        talked
+        Ok(())
     }
 }
 
@@ -151,76 +172,26 @@ fn done(reply: Reply) -> anyhow::Result<String> {
     }
 }
 
-/// Carries the audio until the caller is gone.
-async fn talk(
-    house: &House,
-    socket: &UdpSocket,
-    asterisk: SocketAddr,
-    ended: &mut watch::Receiver<bool>,
-) -> anyhow::Result<()> {
-    let mut session = connect(&house.endpoint.url, &house.endpoint.headers, &house.endpoint.tls).await?;
-    let settings = &house.config.realtime.session;
-    let mut stream = Stream::new(chance() as u32, 0, 0);
-    let mut queue: VecDeque<u8> = VecDeque::new();
-    let (mut sound, mut datagram, mut append) = (Vec::new(), [0; 2_048], Vec::new());
-    let per_append = usize::from(house.config.uplink_frames_per_append) * FRAME_BYTES;
-    let mut is_configured = false;
-    let mut clock = interval(FRAME_DURATION);
-    clock.set_missed_tick_behavior(MissedTickBehavior::Burst);
+/// Opens a WebSocket by hand: the carrier needs the bare socket. Also returns what arrived together with the answer.
+async fn open_session(endpoint: &Endpoint) -> anyhow::Result<(std::net::TcpStream, Vec<u8>)> {
+    let uri: Uri = endpoint.url.parse()?;
+    let address = uri.authority().context("no address")?.as_str();
+    let path = uri.path_and_query().context("no path")?;
+    let headers = endpoint.headers.iter().map(|(name, value)| Ok(format!("{name}: {}\r\n", value.to_str()?)));
+    let headers = headers.collect::<anyhow::Result<String>>()?;
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{headers}\r\n"
+    );
+    let mut stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = Vec::new();
     loop {
-        tokio::select! {
-            _ = clock.tick() => {
-                let mut frame = [0xFF; FRAME_BYTES];
-                for (place, byte) in frame.iter_mut().zip(queue.drain(..queue.len().min(FRAME_BYTES))) {
-                    *place = byte;
-                }
-                drop(socket.try_send_to(&stream.packet(&Frame(frame)), asterisk));
-            }
-            Ok(length) = socket.recv(&mut datagram) => {
-                if let (Ok(packet), true) = (Packet::parse(&datagram[..length]), is_configured) {
-                    append.extend_from_slice(packet.payload);
-                    if append.len() >= per_append {
-                        session.send(Message::text(client::append(&append))).await?;
-                        append.clear();
-                    }
-                }
-            }
-            message = session.next() => {
-                let message = message.context("the session is over")??;
-                let Ok(text) = message.to_text() else { continue };
-                let event = server::parse(text).ok();
-                is_configured |= matches!(event, Some(server::Event::SessionUpdated { .. }));
-                match event {
-                    Some(server::Event::AudioDelta { audio, .. }) => {
-                        sound.clear();
-                        STANDARD.decode_vec(audio.as_bytes(), &mut sound)?;
-                        queue.extend(&sound);
-                    }
-                    Some(server::Event::SpeechStarted { .. }) => queue.clear(),
-                    Some(event) => {
-                        if let Some(said) = answer(&event, settings) {
-                            session.send(Message::text(said.to_json())).await?;
-                        }
-                    }
-                    None => {}
-                }
-            }
-            _ = ended.changed() => return Ok(session.close(None).await?),
+        ensure!(stream.read_buf(&mut answer).await? > 0, "no answer to the handshake");
+        if let Some(end) = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
+            ensure!(answer.starts_with(b"HTTP/1.1 101 "), "the handshake is refused");
+            return Ok((stream.into_std()?, answer.split_off(end + 4)));
         }
-    }
-}
-
-/// What the floor says to the server when the session begins: the settings, then that the model should greet.
-fn answer(event: &server::Event<'_>, settings: &SessionSettings) -> Option<ClientEvent> {
-    match event {
-        server::Event::SessionCreated => Some(ClientEvent::SessionUpdate {
-            event_id: "floor".into(),
-            session: settings.session(settings.interrupt),
-        }),
-        server::Event::SessionUpdated { .. } => Some(ClientEvent::ResponseCreate {
-            event_id: "floor-greeting".into(),
-            instructions: Some("Salude.".into()),
-        }),
-        _ => None,
     }
 }
