@@ -20,7 +20,8 @@ pub struct Offer {
     pub age: Duration,
     /// Where it comes from.
     pub trunk: Trunk,
-    /// The nonce in its headers, if there is exactly one.
+    /// The nonce in its headers. If there are several, an empty one, for which no call waits. None: there is none, and the call
+    /// was not made by our Asterisk.
     pub nonce: Option<Nonce>,
 }
 

@@ -33,6 +33,12 @@ impl Exchange {
             self.outputs.push(Output::Tell(caller, Order::Offered(offer.call)));
             return;
         }
+        if offer.nonce.is_some() {
+            // Its caller waits no longer, or somebody has made the nonce up. It is no call of a trunk, so that it is not taken
+            // even where no header is needed.
+            self.say(Some(&id), Notice::SipNonceUnknown);
+            return self.reject(offer, SipStatus::Decline, None);
+        }
         if offer.trunk == Trunk::Stranger {
             self.say(Some(&id), Notice::SipStranger);
             return self.reject(offer, SipStatus::Decline, None);

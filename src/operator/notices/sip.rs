@@ -23,6 +23,10 @@ macro_rules! of_sip {
     SipStranger => Warn,
         "Se rechaza una llamada SIP sin la cabecera de SIP_SHARED_HEADER: no viene de la troncal ni de nuestro Asterisk",
         "A SIP call without the header of SIP_SHARED_HEADER is rejected: it comes neither from the trunk nor from our Asterisk";
+    /// A call has the nonce of a caller in Asterisk, and no caller waits for it.
+    SipNonceUnknown => Info,
+        "Se rechaza una llamada SIP de nuestro Asterisk a OpenAI que ya nadie espera: el llamante colgó o siguió en el dialplan",
+        "A SIP call of our Asterisk to OpenAI is rejected, for which nobody waits any more: the caller has hung up or gone on in the dialplan";
     /// OpenAI told of a call `seconds` after it had come.
     SipTooLate { seconds: u64 } => Warn,
         "OpenAI avisó de una llamada SIP con {seconds} s de retraso: se rechaza, porque ya nadie espera",

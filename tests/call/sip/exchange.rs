@@ -75,6 +75,11 @@ fn a_call_is_taken_once_and_strangers_and_the_late_are_not() {
     assert_eq!(pbx.offer(stranger), Some((SipStatus::Decline, None)));
     let late = Offer { age: Duration::from_secs(61), ..offer("rtc_3") };
     assert_eq!(pbx.offer(late), Some((SipStatus::ServiceUnavailable, None)));
+    // With SIP_SHARED_HEADER=none every call is of a known trunk, and yet nobody is there behind a nonce that is not awaited.
+    for nonce in ["", "0123456789abcdef0123456789abcdef"] {
+        let of_nobody = Offer { nonce: Some(nonce.into()), ..offer("rtc_5") };
+        assert_eq!(pbx.offer(of_nobody), Some((SipStatus::Decline, None)));
+    }
     assert_eq!((pbx.exchange.calls(), pbx.offer(offer("rtc_4"))), (1, None));
 }
 
