@@ -43,7 +43,7 @@
 //! | `session` | the session: opening, settings, errors |
 //! | `packets`, `source` | the caller's packets; whose they are |
 //! | `uplink`, `to_model`, `ear` | caller → model; our own voice detector |
-//! | `playout` | model → caller, the 20 ms clock, what was *heard* |
+//! | `playout`, `alignment` | model → caller, the 20 ms clock, what was *heard*; frames leave together with packets |
 //! | `responses`, `answer`, `turn`, `floor` | one answer at a time; what comes of it; barge-in; who has the floor |
 //! | `owed` | an answer that does not come |
 //! | `transcript` | who said what |
@@ -59,6 +59,7 @@
 //! | `report` | what remains of it |
 //! | `record`, `tape` | what the recording gets; both directions on one clock |
 
+mod alignment;
 mod answer;
 #[cfg(test)]
 mod assertion_tests;
@@ -198,6 +199,8 @@ pub struct Call {
     /// The report.
     filled: Option<serde_json::Value>,
     outputs: Vec<Output>,
+    /// When time must pass next. None: the call is over.
+    next_due: Option<Instant>,
 }
 
 impl Call {
@@ -216,7 +219,7 @@ impl Call {
 
     fn with(now: Instant, settings: Arc<Settings>, leg: Leg, birth: Birth, outputs: Vec<Output>) -> Self {
         let tape = (settings.keep.audio && leg.openai().is_none()).then(Tape::default);
-        Self {
+        let mut call = Self {
             now,
             born: now,
             wall: birth.wall,
@@ -249,7 +252,10 @@ impl Call {
             left_at: None,
             filled: None,
             outputs,
-        }
+            next_due: None,
+        };
+        call.next_due = call.due();
+        call
     }
 
     /// Advances the clock, applies the input, and returns everything the call wants done, in order. Of a call that is over
@@ -263,9 +269,13 @@ impl Call {
         if self.is_over() {
             assert!(self.outputs.is_empty(), "something comes out of a call that has ended");
         } else {
+            let is_packet = matches!(input, Input::Rtp { .. });
             self.take(input);
-            self.advance();
-            self.check_end();
+            if is_packet {
+                self.advance_with_packet();
+            } else {
+                self.advance();
+            }
         }
         self.outputs.drain(..)
     }
@@ -316,9 +326,8 @@ impl Call {
     /// # Panics
     /// The instant is not later than that of the last input: whoever waits for it would never rest.
     pub fn deadline(&self) -> Option<Instant> {
-        let due = self.due();
-        assert!(due.is_none_or(|at| at > self.now), "the next deadline has passed");
-        due
+        assert!(self.next_due.is_none_or(|at| at > self.now), "the next deadline has passed");
+        self.next_due
     }
 
     /// Whose turn it is.

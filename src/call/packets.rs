@@ -44,6 +44,7 @@ impl Call {
             return;
         }
         self.watch.packet(self.now);
+        self.playout.packet(self.now);
         if self.codec_said != CodecSaid::Ulaw {
             self.say_codec(&packet);
         }

@@ -9,6 +9,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use super::alignment::{Alignment, EARLY};
 use crate::media::base64;
 use crate::media::frame::ms_of;
 use crate::media::level::Level;
@@ -104,6 +105,9 @@ pub struct Playout {
     stream: rtp::Stream,
     /// When the next frame leaves. None until Asterisk has said where to.
     next_at: Option<Instant>,
+    /// Whether the next frame may leave early, because a packet of the caller has just come.
+    may_be_early: bool,
+    alignment: Alignment,
     /// Whether anyone is listening; until then only silence leaves and speech waits.
     open: bool,
     /// All waiting bytes; those of the first segment come first.
@@ -135,6 +139,8 @@ impl Playout {
         Self {
             stream,
             next_at: None,
+            may_be_early: false,
+            alignment: Alignment::default(),
             open: false,
             queue: VecDeque::new(),
             segments: VecDeque::new(),
@@ -158,6 +164,29 @@ impl Playout {
     /// Stops the clock for good.
     pub fn stop(&mut self) {
         self.next_at = None;
+    }
+
+    /// A packet of the caller has come: the next frame leaves with it if it is nearly due. See `alignment`.
+    pub fn packet(&mut self, now: Instant) {
+        let is_silent = self.queue.is_empty();
+        if let Some(next) = &mut self.next_at {
+            self.may_be_early = true;
+            if let Some(moved) = self.alignment.packet(now, *next, is_silent) {
+                *next = moved;
+            }
+        }
+    }
+
+    /// Whether a frame leaves now. If not, the next frame has missed the packet.
+    pub fn is_due(&mut self, now: Instant) -> bool {
+        let is_due = self.next_at.is_some_and(|at| at <= self.until(now));
+        self.may_be_early &= is_due;
+        is_due
+    }
+
+    /// Frames that are due by then leave now.
+    fn until(&self, now: Instant) -> Instant {
+        if self.may_be_early { now + EARLY } else { now }
     }
 
     /// When the next frame leaves.
@@ -355,6 +384,8 @@ impl Playout {
 
     /// Lets every frame that is due leave, and says which items ended with them.
     pub fn due(&mut self, now: Instant, mut leave: impl FnMut(Left<'_>), played: &mut Vec<Played>) {
+        let now = self.until(now);
+        self.may_be_early = false;
         let Some(mut at) = self.next_at.filter(|at| *at <= now) else { return };
         let overdue = (now.duration_since(at).as_micros() / FRAME_DURATION.as_micros()) as u32 + 1;
         if let Some(skipped) = overdue.checked_sub(BURST_FRAMES).filter(|skipped| *skipped > 0) {

@@ -59,6 +59,21 @@ fn timers(phase: &Phase) -> &'static [Timer] {
 impl Call {
     /// Does everything that is due by now.
     pub(super) fn advance(&mut self) {
+        self.run_timers();
+        self.check_end();
+        self.next_due = self.due();
+    }
+
+    /// Does what is due by now, or may be done early, after a packet of the caller. A packet changes only when silence is made
+    /// up, so that nothing else needs to be looked at before it is due.
+    pub(super) fn advance_with_packet(&mut self) {
+        self.next_due = [self.next_due, self.uplink.deadline()].into_iter().flatten().min();
+        if self.playout.is_due(self.now) || self.next_due.is_some_and(|at| at <= self.now) {
+            self.advance();
+        }
+    }
+
+    fn run_timers(&mut self) {
         let was_serving = self.phase.is_serving();
         for timer in timers(&self.phase) {
             (timer.run)(self);
@@ -68,7 +83,7 @@ impl Call {
         }
     }
 
-    /// When [`Self::advance`] has something to do. None: the call is over.
+    /// When [`Self::advance`] has something to do. None: the call is over. Looks at all timers.
     pub(super) fn due(&self) -> Option<Instant> {
         if let Phase::Ended(_) = self.phase {
             return None;

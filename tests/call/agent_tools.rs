@@ -246,7 +246,7 @@ fn a_caller_who_speaks_over_a_tool_is_answered_and_the_tool_goes_on() {
                 3.706  │         │         │◀────────┤         │  speech_stopped
                 3.706  │         │         │◀────────┤         │  created resp_2
                 4.006  │         │         │◀════════╡         │  item_2 600 ms
-                4.008  │◀════════╪═════════╡         │         │  item_2 600 ms
+                4.006  │◀════════╪═════════╡         │         │  item_2 600 ms
                 4.026  │         │         │◀────────┤         │  call_1 book{"day":"hoy"}
                 4.026  │         │         ├─────────┼────────▶│  book {"day":"hoy"}
                 4.026  │         │         │◀────────┤         │  done resp_2 completed
@@ -256,14 +256,14 @@ fn a_caller_who_speaks_over_a_tool_is_answered_and_the_tool_goes_on() {
                 6.326  │         │         │◀────────┤         │  speech_stopped
                 6.326  │         │         │◀────────┤         │  created resp_3
                 6.626  │         │         │◀════════╡         │  item_3 600 ms
-                6.628  │◀════════╪═════════╡         │         │  item_3 600 ms
+                6.626  │◀════════╪═════════╡         │         │  item_3 600 ms
                 6.646  │         │         │◀────────┤         │  done resp_3 completed
                 9.026  │         │         │◀────────┼─────────┤  ok "4711"
                 9.026  │         │         ├────────▶│         │  call_1: {"ok":true,"result":"4711"}
                 9.026  │         │         ├────────▶│         │  respond
                 9.066  │         │         │◀────────┤         │  created resp_4
                 9.366  │         │         │◀════════╡         │  item_4 600 ms
-                9.368  │◀════════╪═════════╡         │         │  item_4 600 ms
+                9.386  │◀════════╪═════════╡         │         │  item_4 600 ms
                 9.386  │         │         │◀────────┤         │  done resp_4 completed
         "#,
     );

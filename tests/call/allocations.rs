@@ -114,10 +114,10 @@ fn talk(keep: Keep) -> World {
 fn a_frame_takes_no_memory() {
     let mut world = talk(Keep::NOTHING);
     let (speaking, frames) = between(&mut world, 4_000, 8_000);
-    assert!(frames >= 400, "200 packets in and 200 out: {frames}");
+    assert!(frames >= 200, "200 packets in, each with one out: {frames}");
     assert_eq!(speaking, 0, "while the assistant speaks, in {frames} inputs");
     let (listening, frames) = between(&mut world, 12_000, 15_000);
-    assert!(frames >= 300, "{frames}");
+    assert!(frames >= 150, "{frames}");
     assert_eq!(listening, 0, "while the caller speaks, in {frames} inputs");
 }
 

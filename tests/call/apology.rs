@@ -62,17 +62,17 @@ fn a_caller_whom_the_model_refuses_hears_the_apology_to_its_end() {
                 0.104  │         │         ├────────▶│  session.update
                 0.104  │         │         │◀────────┤  error invalid_api_key
                 0.104  │         │         ●         │  ! KeyRefused
-                0.108  │◀════════╪═════════╡         │  apology 1520 ms
+                0.106  │◀════════╪═════════╡         │  apology 1520 ms
                 0.144  │         │         │◀────────┤  session.updated
-                2.008  │         │◀────────┤         │  AI_END_REASON=session_failed
-                2.008  │         │◀────────┤         │  hang up media
-                2.008  │         │◀────────┤         │  delete bridge
-                2.008  │         │         ├────────▶│  close
-                2.011  │         ├────────▶│         │  StasisEnd (media)
-                2.012  │         │◀────────┤         │  continue
-                2.014  │         ●         │         │  dialplan goes on at 5
-                2.015  │         ├────────▶│         │  StasisEnd
-                2.016  │         │         ●         │  ! CallHandedBack
+                2.006  │         │◀────────┤         │  AI_END_REASON=session_failed
+                2.006  │         │◀────────┤         │  hang up media
+                2.006  │         │◀────────┤         │  delete bridge
+                2.006  │         │         ├────────▶│  close
+                2.009  │         ├────────▶│         │  StasisEnd (media)
+                2.010  │         │◀────────┤         │  continue
+                2.012  │         ●         │         │  dialplan goes on at 5
+                2.013  │         ├────────▶│         │  StasisEnd
+                2.014  │         │         ●         │  ! CallHandedBack
         ",
     );
     handed_back(&world, EndReason::SessionFailed);
@@ -103,20 +103,20 @@ fn what_had_been_said_is_heard_first() {
         "
                        caller    Asterisk  us        model
                 0.484  │         │         │◀════════╡  item_1 1500 ms
-                0.488  │◀════════╪═════════╡         │  item_1 1500 ms
+                0.486  │◀════════╪═════════╡         │  item_1 1500 ms
                 0.534  │         │         │◀────────┤  done resp_1 completed
                 1.104  │         │         │◀────────┤  error insufficient_quota
                 1.104  │         │         ●         │  ! QuotaExhausted
-                1.988  │◀════════╪═════════╡         │  apology 1520 ms
-                3.888  │         │◀────────┤         │  AI_END_REASON=session_failed
-                3.888  │         │◀────────┤         │  hang up media
-                3.888  │         │◀────────┤         │  delete bridge
-                3.888  │         │         ├────────▶│  close
-                3.891  │         ├────────▶│         │  StasisEnd (media)
-                3.892  │         │◀────────┤         │  continue
-                3.894  │         ●         │         │  dialplan goes on at 5
-                3.895  │         ├────────▶│         │  StasisEnd
-                3.896  │         │         ●         │  ! CallHandedBack
+                1.986  │◀════════╪═════════╡         │  apology 1520 ms
+                3.886  │         │◀────────┤         │  AI_END_REASON=session_failed
+                3.886  │         │◀────────┤         │  hang up media
+                3.886  │         │◀────────┤         │  delete bridge
+                3.886  │         │         ├────────▶│  close
+                3.889  │         ├────────▶│         │  StasisEnd (media)
+                3.890  │         │◀────────┤         │  continue
+                3.892  │         ●         │         │  dialplan goes on at 5
+                3.893  │         ├────────▶│         │  StasisEnd
+                3.894  │         │         ●         │  ! CallHandedBack
         ",
     );
     handed_back(&world, EndReason::SessionFailed);

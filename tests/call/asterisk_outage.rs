@@ -82,7 +82,7 @@ fn after_an_outage_a_caller_who_waits_is_found_and_served() {
                 1.218  │         │         ├────────▶│  respond: Hola, ¿en qué puedo ayudarle?
                 1.258  │         │         │◀────────┤  created resp_1
                 1.558  │         │         │◀════════╡  item_1 1500 ms
-                1.562  │◀════════╪═════════╡         │  item_1 1500 ms
+                1.576  │◀════════╪═════════╡         │  item_1 1500 ms
                 1.608  │         │         │◀────────┤  done resp_1 completed
         ",
     );
@@ -335,23 +335,23 @@ fn a_caller_who_cannot_be_handed_back_at_once_is_handed_back_later() {
         Show::ALL.from(2_500),
         "
                        caller    Asterisk  us        model
-                3.868  │         │◀────────┤         │  AI_END_REASON=shutdown
-                3.868  │         │◀────────┤         │  hang up media
-                3.868  │         │◀────────┤         │  delete bridge
-                3.868  │         │         ├────────▶│  close
-                3.871  │         ├────────▶│         │  StasisEnd (media)
-                3.872  │         ├────────▶│         │  500: AI_END_REASON=shutdown
-                3.872  │         │◀────────┤         │  continue
-                3.876  │         ├────────▶│         │  no answer: continue
-                3.876  │         │         ●         │  ! RequestUnanswered
-                3.876  │         │         ●         │  ! CallerStuck
-                4.376  │         │◀────────┤         │  AI_END_REASON=shutdown
-                4.380  │         │◀────────┤         │  continue
-                4.384  │         ├────────▶│         │  500: continue
-                4.884  │         │◀────────┤         │  continue
-                4.886  │         ●         │         │  dialplan goes on at 5
-                4.887  │         ├────────▶│         │  StasisEnd
-                4.888  │         │         ●         │  ! CallHandedBack
+                3.866  │         │◀────────┤         │  AI_END_REASON=shutdown
+                3.866  │         │◀────────┤         │  hang up media
+                3.866  │         │◀────────┤         │  delete bridge
+                3.866  │         │         ├────────▶│  close
+                3.869  │         ├────────▶│         │  StasisEnd (media)
+                3.870  │         ├────────▶│         │  500: AI_END_REASON=shutdown
+                3.870  │         │◀────────┤         │  continue
+                3.874  │         ├────────▶│         │  no answer: continue
+                3.874  │         │         ●         │  ! RequestUnanswered
+                3.874  │         │         ●         │  ! CallerStuck
+                4.374  │         │◀────────┤         │  AI_END_REASON=shutdown
+                4.378  │         │◀────────┤         │  continue
+                4.382  │         ├────────▶│         │  500: continue
+                4.882  │         │◀────────┤         │  continue
+                4.884  │         ●         │         │  dialplan goes on at 5
+                4.885  │         ├────────▶│         │  StasisEnd
+                4.886  │         │         ●         │  ! CallHandedBack
         ",
     );
     assert_eq!(world.left_over(), [""; 0]);

@@ -50,7 +50,7 @@ fn the_model_learns_exactly_what_the_caller_heard() {
             1.426  │         │         │◀────────┤  speech_stopped
             1.426  │         │         │◀────────┤  created resp_1
             1.726  │         │         │◀════════╡  item_1 6000 ms
-            1.728  │◀════════╪═════════╡         │  item_1 1600 ms
+            1.726  │◀════════╪═════════╡         │  item_1 1600 ms
             1.926  │         │         │◀────────┤  done resp_1 completed
             3.246  ╞═════════╪════════▶│         │  voice 800 ms
             3.246  │         │         ╞════════▶│  voice 800 ms
@@ -59,7 +59,7 @@ fn the_model_learns_exactly_what_the_caller_heard() {
             4.566  │         │         │◀────────┤  speech_stopped
             4.566  │         │         │◀────────┤  created resp_2
             4.866  │         │         │◀════════╡  item_2 2000 ms
-            4.868  │◀════════╪═════════╡         │  item_2 2000 ms
+            4.866  │◀════════╪═════════╡         │  item_2 2000 ms
             4.932  │         │         │◀────────┤  done resp_2 completed
         ",
     );
@@ -109,7 +109,7 @@ fn what_still_comes_of_an_interrupted_answer_is_dropped() {
             1.426  │         │         │◀────────┤  speech_stopped
             1.426  │         │         │◀────────┤  created resp_1
             1.726  │         │         │◀════════╡  item_1 2600 ms
-            1.728  │◀════════╪═════════╡         │  item_1 1100 ms
+            1.726  │◀════════╪═════════╡         │  item_1 1100 ms
             2.746  ╞═════════╪════════▶│         │  voice 800 ms
             2.746  │         │         ╞════════▶│  voice 800 ms
             2.826  │         │         │◀────────┤  speech_started
@@ -118,7 +118,7 @@ fn what_still_comes_of_an_interrupted_answer_is_dropped() {
             4.066  │         │         │◀────────┤  speech_stopped
             4.066  │         │         │◀────────┤  created resp_2
             4.366  │         │         │◀════════╡  item_2 2000 ms
-            4.368  │◀════════╪═════════╡         │  item_2 2000 ms
+            4.366  │◀════════╪═════════╡         │  item_2 2000 ms
             5.699  │         │         │◀────────┤  done resp_2 completed
         ",
     );
@@ -148,7 +148,7 @@ fn interrupted_in_the_first_of_two_items_the_second_is_deleted() {
             1.426  │         │         │◀────────┤  speech_stopped
             1.426  │         │         │◀────────┤  created resp_1
             1.726  │         │         │◀════════╡  item_1 2000 ms
-            1.728  │◀════════╪═════════╡         │  item_1 1100 ms
+            1.726  │◀════════╪═════════╡         │  item_1 1100 ms
             1.792  │         │         │◀════════╡  item_2 3000 ms
             1.892  │         │         │◀────────┤  done resp_1 completed
             2.746  ╞═════════╪════════▶│         │  voice 800 ms
@@ -159,7 +159,7 @@ fn interrupted_in_the_first_of_two_items_the_second_is_deleted() {
             4.066  │         │         │◀────────┤  speech_stopped
             4.066  │         │         │◀────────┤  created resp_2
             4.366  │         │         │◀════════╡  item_3 2000 ms
-            4.368  │◀════════╪═════════╡         │  item_3 2000 ms
+            4.366  │◀════════╪═════════╡         │  item_3 2000 ms
             4.432  │         │         │◀────────┤  done resp_2 completed
         ",
     );
@@ -189,10 +189,10 @@ fn interrupted_in_the_second_of_two_items_the_first_is_left_alone() {
             1.426  │         │         │◀────────┤  speech_stopped
             1.426  │         │         │◀────────┤  created resp_1
             1.726  │         │         │◀════════╡  item_1 1013 ms
-            1.728  │◀════════╪═════════╡         │  item_1 1020 ms
+            1.726  │◀════════╪═════════╡         │  item_1 1020 ms
             1.759  │         │         │◀════════╡  item_2 3000 ms
             1.859  │         │         │◀────────┤  done resp_1 completed
-            2.748  │◀════════╪═════════╡         │  item_2 1080 ms
+            2.746  │◀════════╪═════════╡         │  item_2 1080 ms
             3.746  ╞═════════╪════════▶│         │  voice 800 ms
             3.746  │         │         ╞════════▶│  voice 800 ms
             3.826  │         │         │◀────────┤  speech_started
@@ -200,7 +200,7 @@ fn interrupted_in_the_second_of_two_items_the_first_is_left_alone() {
             5.066  │         │         │◀────────┤  speech_stopped
             5.066  │         │         │◀────────┤  created resp_2
             5.366  │         │         │◀════════╡  item_3 2000 ms
-            5.368  │◀════════╪═════════╡         │  item_3 2000 ms
+            5.366  │◀════════╪═════════╡         │  item_3 2000 ms
             5.432  │         │         │◀────────┤  done resp_2 completed
         ",
     );
@@ -225,7 +225,7 @@ fn an_item_that_comes_only_after_the_interruption_is_deleted_unheard() {
         "
                    caller    Asterisk  us        model
             1.726  │         │         │◀════════╡  item_1 2000 ms
-            1.728  │◀════════╪═════════╡         │  item_1 1700 ms
+            1.726  │◀════════╪═════════╡         │  item_1 1700 ms
             3.346  ╞═════════╪════════▶│         │  voice 800 ms
             3.346  │         │         ╞════════▶│  voice 800 ms
             3.426  │         │         │◀────────┤  speech_started
@@ -236,7 +236,7 @@ fn an_item_that_comes_only_after_the_interruption_is_deleted_unheard() {
             4.666  │         │         │◀────────┤  speech_stopped
             4.666  │         │         │◀────────┤  created resp_2
             4.966  │         │         │◀════════╡  item_3 2000 ms
-            4.968  │◀════════╪═════════╡         │  item_3 2000 ms
+            4.966  │◀════════╪═════════╡         │  item_3 2000 ms
             6.966  │         │         │◀────────┤  done resp_2 completed
         ",
     );
@@ -265,7 +265,7 @@ fn an_answer_that_was_heard_whole_is_left_alone() {
             1.426  │         │         │◀────────┤  speech_stopped
             1.426  │         │         │◀────────┤  created resp_1
             1.726  │         │         │◀════════╡  item_1 400 ms
-            1.728  │◀════════╪═════════╡         │  item_1 400 ms
+            1.726  │◀════════╪═════════╡         │  item_1 400 ms
             1.739  │         │         │◀────────┤  done resp_1 completed
             2.626  ╞═════════╪════════▶│         │  voice 800 ms
             2.626  │         │         ╞════════▶│  voice 800 ms
@@ -273,7 +273,7 @@ fn an_answer_that_was_heard_whole_is_left_alone() {
             3.946  │         │         │◀────────┤  speech_stopped
             3.946  │         │         │◀────────┤  created resp_2
             4.246  │         │         │◀════════╡  item_2 2000 ms
-            4.248  │◀════════╪═════════╡         │  item_2 2000 ms
+            4.246  │◀════════╪═════════╡         │  item_2 2000 ms
             4.312  │         │         │◀────────┤  done resp_2 completed
         ",
     );
@@ -303,7 +303,7 @@ fn an_answer_that_nobody_may_interrupt_is_played_to_its_end() {
             1.426  │         │         │◀────────┤  speech_stopped
             1.426  │         │         │◀────────┤  created resp_1
             1.726  │         │         │◀════════╡  item_1 6000 ms
-            1.728  │◀════════╪═════════╡         │  item_1 6000 ms
+            1.726  │◀════════╪═════════╡         │  item_1 6000 ms
             2.746  ╞═════════╪════════▶│         │  voice 800 ms
             2.746  │         │         ╞════════▶│  voice 800 ms
             2.826  │         │         │◀────────┤  speech_started
@@ -314,7 +314,7 @@ fn an_answer_that_nobody_may_interrupt_is_played_to_its_end() {
             5.765  │         │         │◀────────┤  created resp_2
             6.065  │         │         │◀════════╡  item_2 2000 ms
             7.399  │         │         │◀────────┤  done resp_2 completed
-            7.728  │◀════════╪═════════╡         │  item_2 2000 ms
+            7.726  │◀════════╪═════════╡         │  item_2 2000 ms
         ",
     );
     assert_eq!(truncated(&world, "item_1"), None);
@@ -361,7 +361,7 @@ fn a_greeting_asked_for_as_the_caller_begins_does_not_talk_over_him() {
             3.586  │         │         │◀────────┤  speech_stopped
             3.586  │         │         │◀────────┤  created resp_3
             3.886  │         │         │◀════════╡  item_2 2000 ms
-            3.888  │◀════════╪═════════╡         │  item_2 2000 ms
+            3.886  │◀════════╪═════════╡         │  item_2 2000 ms
             3.952  │         │         │◀────────┤  done resp_3 completed
         ",
     );

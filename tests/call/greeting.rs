@@ -39,7 +39,7 @@ fn a_caller_is_greeted_while_bridge_media_and_session_are_made_together() {
             0.144  │         │         ├────────▶│  respond: Hola, ¿en qué puedo ayudarle?
             0.184  │         │         │◀────────┤  created resp_1
             0.484  │         │         │◀════════╡  item_1 1500 ms
-            0.488  │◀════════╪═════════╡         │  item_1 1500 ms
+            0.486  │◀════════╪═════════╡         │  item_1 1500 ms
             0.534  │         │         │◀────────┤  done resp_1 completed
         ",
     );
@@ -71,7 +71,7 @@ fn the_greeting_is_asked_for_before_the_audio_kept_meanwhile_is_sent() {
             0.626  │         │         │◀────────┤  speech_stopped
             0.626  │         │         │◀────────┤  created resp_2
             0.926  │         │         │◀════════╡  item_1 2000 ms
-            0.928  │◀════════╪═════════╡         │  item_1 80 ms
+            0.926  │◀════════╪═════════╡         │  item_1 80 ms
             0.992  │         │         │◀────────┤  done resp_2 completed
         ",
     );
@@ -107,7 +107,7 @@ fn a_ringing_caller_is_answered_when_the_session_is_ready() {
             0.847  │         ├────────▶│         │  Up
             0.884  │         │         │◀────────┤  created resp_1
             1.184  │         │         │◀════════╡  item_1 1500 ms
-            1.188  │◀════════╪═════════╡         │  item_1 1500 ms
+            1.192  │◀════════╪═════════╡         │  item_1 1500 ms
             1.234  │         │         │◀────────┤  done resp_1 completed
         ",
     );
@@ -143,7 +143,7 @@ fn a_ringing_caller_is_answered_after_two_seconds_at_the_latest() {
             3.144  │         │         ├────────▶│  respond: Hola, ¿en qué puedo ayudarle?
             3.184  │         │         │◀────────┤  created resp_1
             3.484  │         │         │◀════════╡  item_1 1500 ms
-            3.488  │◀════════╪═════════╡         │  item_1 1500 ms
+            3.492  │◀════════╪═════════╡         │  item_1 1500 ms
             3.534  │         │         │◀────────┤  done resp_1 completed
         ",
     );
@@ -171,7 +171,7 @@ fn without_a_greeting_the_assistant_waits_for_the_caller() {
             3.126  │         │         │◀────────┤  speech_stopped
             3.126  │         │         │◀────────┤  created resp_1
             3.426  │         │         │◀════════╡  item_1 2000 ms
-            3.428  │◀════════╪═════════╡         │  item_1 2000 ms
+            3.426  │◀════════╪═════════╡         │  item_1 2000 ms
             3.492  │         │         │◀────────┤  done resp_1 completed
         ",
     );
@@ -201,7 +201,7 @@ fn the_recording_notice_comes_first_and_is_said_to_its_end_whoever_speaks() {
             0.144  │         │         ├────────▶│  respond: Esta llamada se graba.
             0.184  │         │         │◀────────┤  created resp_1
             0.484  │         │         │◀════════╡  item_1 2000 ms
-            0.488  │◀════════╪═════════╡         │  item_1 2000 ms
+            0.486  │◀════════╪═════════╡         │  item_1 2000 ms
             0.806  ╞═════════╪════════▶│         │  voice 400 ms
             0.806  │         │         ╞════════▶│  voice 400 ms
             0.886  │         │         │◀────────┤  speech_started
@@ -211,7 +211,7 @@ fn the_recording_notice_comes_first_and_is_said_to_its_end_whoever_speaks() {
             1.726  │         │         │◀────────┤  speech_stopped
             1.726  │         │         │◀────────┤  created resp_2
             2.026  │         │         │◀════════╡  item_2 2000 ms
-            2.488  │◀════════╪═════════╡         │  item_2 2000 ms
+            2.486  │◀════════╪═════════╡         │  item_2 2000 ms
             3.026  │         │         │◀────────┤  done resp_2 completed
         ",
     );
@@ -239,7 +239,7 @@ fn after_the_notice_the_greeting_follows_and_may_be_interrupted() {
             0.144  │         │         ├────────▶│  respond: Esta llamada se graba.
             0.184  │         │         │◀────────┤  created resp_1
             0.484  │         │         │◀════════╡  item_1 1500 ms
-            0.488  │◀════════╪═════════╡         │  item_1 1500 ms
+            0.486  │◀════════╪═════════╡         │  item_1 1500 ms
             0.534  │         │         │◀────────┤  done resp_1 completed
             0.534  │         │         ├────────▶│  session.update (may be interrupted)
             0.534  │         │         ├────────▶│  respond: Hola, ¿en qué puedo ayudarle?
@@ -247,7 +247,7 @@ fn after_the_notice_the_greeting_follows_and_may_be_interrupted() {
             0.574  │         │         │◀────────┤  created resp_2
             0.874  │         │         │◀════════╡  item_2 1500 ms
             0.924  │         │         │◀────────┤  done resp_2 completed
-            1.988  │◀════════╪═════════╡         │  item_2 600 ms
+            1.986  │◀════════╪═════════╡         │  item_2 600 ms
             2.506  ╞═════════╪════════▶│         │  voice 400 ms
             2.506  │         │         ╞════════▶│  voice 400 ms
             2.586  │         │         │◀────────┤  speech_started
@@ -255,7 +255,7 @@ fn after_the_notice_the_greeting_follows_and_may_be_interrupted() {
             3.426  │         │         │◀────────┤  speech_stopped
             3.426  │         │         │◀────────┤  created resp_3
             3.726  │         │         │◀════════╡  item_3 2000 ms
-            3.728  │◀════════╪═════════╡         │  item_3 2000 ms
+            3.726  │◀════════╪═════════╡         │  item_3 2000 ms
             3.792  │         │         │◀────────┤  done resp_3 completed
         ",
     );
@@ -287,7 +287,7 @@ fn the_answer_to_an_early_caller_takes_the_place_of_the_greeting() {
             1.684  │         │         │◀────────┤  speech_stopped
             1.684  │         │         │◀────────┤  created resp_2
             1.984  │         │         │◀════════╡  item_1 2000 ms
-            1.988  │◀════════╪═════════╡         │  item_1 2000 ms
+            1.986  │◀════════╪═════════╡         │  item_1 2000 ms
             2.050  │         │         │◀────────┤  done resp_2 completed
         ",
     );

@@ -19,7 +19,7 @@ fn a_caller_who_hangs_up_in_the_middle_leaves_nothing_behind() {
         "
                    caller    Asterisk  us        model
             0.484  │         │         │◀════════╡  item_1 1500 ms
-            0.488  │◀════════╪═════════╡         │  item_1 520 ms
+            0.486  │◀════════╪═════════╡         │  item_1 520 ms
             0.534  │         │         │◀────────┤  done resp_1 completed
             1.000  ├────────▶│         │         │  BYE
             1.001  │         ├────────▶│         │  StasisEnd
@@ -73,13 +73,13 @@ fn the_daemon_may_end_the_call_first() {
                 5.526  │         │         │◀────────┤  speech_stopped
                 5.526  │         │         │◀────────┤  created resp_2
                 5.826  │         │         │◀════════╡  item_1 2000 ms
-                5.828  │◀════════╪═════════╡         │  item_1 2000 ms
+                5.826  │◀════════╪═════════╡         │  item_1 2000 ms
                 5.892  │         │         │◀────────┤  done resp_2 completed
                 5.892  │         │         ├────────▶│  respond: Tell the caller in one short sentence that a colleague takes over the call now.
                 5.932  │         │         │◀────────┤  created resp_3
                 6.232  │         │         │◀════════╡  item_2 1500 ms
                 6.282  │         │         │◀────────┤  done resp_3 completed
-                7.828  │◀════════╪═════════╡         │  item_2 1180 ms
+                7.826  │◀════════╪═════════╡         │  item_2 1180 ms
                 9.000  │         │◀────────┤         │  AI_END_REASON=shutdown
                 9.000  │         │◀────────┤         │  hang up media
                 9.000  │         │◀────────┤         │  delete bridge

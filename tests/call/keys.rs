@@ -32,7 +32,7 @@ fn keys_are_told_together_and_answered() {
                 4.526  │         │         ├────────▶│  respond
                 4.566  │         │         │◀────────┤  created resp_2
                 4.866  │         │         │◀════════╡  item_2 2000 ms
-                4.868  │◀════════╪═════════╡         │  item_2 2000 ms
+                4.866  │◀════════╪═════════╡         │  item_2 2000 ms
                 4.932  │         │         │◀────────┤  done resp_2 completed
         ",
             );

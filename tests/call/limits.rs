@@ -45,28 +45,28 @@ fn a_caller_who_stays_silent_is_asked_and_then_said_goodbye_to() {
     check(&world.ladder, Show::TALK, "
                        caller    Asterisk  us        model
                 0.004  │         │         ├────────▶│  connect
-                0.026  ╞═════════╪════════▶│         │  voice 16040 ms
+                0.026  ╞═════════╪════════▶│         │  voice 16000 ms
                 0.104  │         │         │◀────────┤  connected
                 0.104  │         │         │◀────────┤  session.created
                 0.104  │         │         ├────────▶│  session.update
                 0.144  │         │         │◀────────┤  session.updated
                 0.144  │         │         ├────────▶│  respond: Hola, ¿en qué puedo ayudarle?
-                0.144  │         │         ╞════════▶│  voice 16040 ms
+                0.144  │         │         ╞════════▶│  voice 16000 ms
                 0.184  │         │         │◀────────┤  created resp_1
                 0.484  │         │         │◀════════╡  item_1 1500 ms
-                0.488  │◀════════╪═════════╡         │  item_1 1500 ms
+                0.486  │◀════════╪═════════╡         │  item_1 1500 ms
                 0.534  │         │         │◀────────┤  done resp_1 completed
-                6.968  │         │         ├────────▶│  respond: The caller has not spoken for a while. Ask in a few words whether they are still there, and nothing else.
-                7.008  │         │         │◀────────┤  created resp_2
-                7.308  │         │         │◀════════╡  item_2 1500 ms
-                7.328  │◀════════╪═════════╡         │  item_2 1500 ms
-                7.358  │         │         │◀────────┤  done resp_2 completed
-               13.808  │         │         ├────────▶│  respond: The caller has not spoken for a long time. Say goodbye in one short sentence.
-               13.848  │         │         │◀────────┤  created resp_3
-               14.148  │         │         │◀════════╡  item_3 1500 ms
-               14.168  │◀════════╪═════════╡         │  item_3 1500 ms
-               14.198  │         │         │◀────────┤  done resp_3 completed
-               16.048  │         │         ├────────▶│  close
+                6.966  │         │         ├────────▶│  respond: The caller has not spoken for a while. Ask in a few words whether they are still there, and nothing else.
+                7.006  │         │         │◀────────┤  created resp_2
+                7.306  │         │         │◀════════╡  item_2 1500 ms
+                7.306  │◀════════╪═════════╡         │  item_2 1500 ms
+                7.356  │         │         │◀────────┤  done resp_2 completed
+               13.786  │         │         ├────────▶│  respond: The caller has not spoken for a long time. Say goodbye in one short sentence.
+               13.826  │         │         │◀────────┤  created resp_3
+               14.126  │         │         │◀════════╡  item_3 1500 ms
+               14.126  │◀════════╪═════════╡         │  item_3 1500 ms
+               14.176  │         │         │◀────────┤  done resp_3 completed
+               16.006  │         │         ├────────▶│  close
         ");
     in_order(&world, EndReason::CallerSilent, &HUNG_UP);
 }
@@ -160,7 +160,7 @@ fn a_call_has_an_end_and_the_model_knows_a_minute_before() {
               150.006  │         │         ├────────▶│  respond: The call has reached its time limit. Say so and say goodbye, in one or two short sentences.
               150.046  │         │         │◀────────┤  created resp_18
               150.346  │         │         │◀════════╡  item_17 1500 ms
-              150.348  │◀════════╪═════════╡         │  item_17 140 ms
+              150.346  │◀════════╪═════════╡         │  item_17 140 ms
               150.396  │         │         │◀────────┤  done resp_18 completed
               150.406  ╞═════════╪════════▶│         │  voice 400 ms
               150.406  │         │         ╞════════▶│  voice 400 ms
@@ -169,14 +169,14 @@ fn a_call_has_an_end_and_the_model_knows_a_minute_before() {
               151.326  │         │         │◀────────┤  speech_stopped
               151.326  │         │         │◀────────┤  created resp_19
               151.626  │         │         │◀════════╡  item_18 2000 ms
-              151.628  │◀════════╪═════════╡         │  item_18 2000 ms
+              151.626  │◀════════╪═════════╡         │  item_18 2000 ms
               151.692  │         │         │◀────────┤  done resp_19 completed
               151.692  │         │         ├────────▶│  respond: The call has reached its time limit. Say so and say goodbye, in one or two short sentences.
               151.732  │         │         │◀────────┤  created resp_20
               152.032  │         │         │◀════════╡  item_19 1500 ms
               152.082  │         │         │◀────────┤  done resp_20 completed
-              153.628  │◀════════╪═════════╡         │  item_19 1500 ms
-              155.508  │         │         ├────────▶│  close
+              153.626  │◀════════╪═════════╡         │  item_19 1500 ms
+              155.506  │         │         ├────────▶│  close
         ");
     in_order(&world, EndReason::MaxDuration, &HUNG_UP);
 }
@@ -225,7 +225,7 @@ fn a_call_that_nears_its_cost_is_brought_to_a_close_and_at_its_cost_goes_on_to_a
                 0.144  │         │         ├────────▶│  respond: Hola, ¿en qué puedo ayudarle?
                 0.184  │         │         │◀────────┤  created resp_1
                 0.484  │         │         │◀════════╡  item_1 1500 ms
-                0.488  │◀════════╪═════════╡         │  item_1 1500 ms
+                0.486  │◀════════╪═════════╡         │  item_1 1500 ms
                 0.534  │         │         │◀────────┤  done resp_1 completed
                 2.686  ╞═════════╪════════▶│         │  voice 500 ms
                 2.686  │         │         ╞════════▶│  voice 500 ms
@@ -233,7 +233,7 @@ fn a_call_that_nears_its_cost_is_brought_to_a_close_and_at_its_cost_goes_on_to_a
                 3.706  │         │         │◀────────┤  speech_stopped
                 3.706  │         │         │◀────────┤  created resp_2
                 4.006  │         │         │◀════════╡  item_2 2000 ms
-                4.008  │◀════════╪═════════╡         │  item_2 2000 ms
+                4.006  │◀════════╪═════════╡         │  item_2 2000 ms
                 4.072  │         │         │◀────────┤  done resp_2 completed
                 6.706  ╞═════════╪════════▶│         │  voice 500 ms
                 6.706  │         │         ╞════════▶│  voice 500 ms
@@ -241,7 +241,7 @@ fn a_call_that_nears_its_cost_is_brought_to_a_close_and_at_its_cost_goes_on_to_a
                 7.726  │         │         │◀────────┤  speech_stopped
                 7.726  │         │         │◀────────┤  created resp_3
                 8.026  │         │         │◀════════╡  item_3 2000 ms
-                8.028  │◀════════╪═════════╡         │  item_3 2000 ms
+                8.026  │◀════════╪═════════╡         │  item_3 2000 ms
                 8.092  │         │         │◀────────┤  done resp_3 completed
                 8.126  │         │         ├────────▶│  system: The call has nearly used up what it may cost. Bring it to a close with your next answers, and do not speak of costs.
                10.726  ╞═════════╪════════▶│         │  voice 500 ms
@@ -250,15 +250,15 @@ fn a_call_that_nears_its_cost_is_brought_to_a_close_and_at_its_cost_goes_on_to_a
                11.746  │         │         │◀────────┤  speech_stopped
                11.746  │         │         │◀────────┤  created resp_4
                12.046  │         │         │◀════════╡  item_4 2000 ms
-               12.048  │◀════════╪═════════╡         │  item_4 2000 ms
+               12.046  │◀════════╪═════════╡         │  item_4 2000 ms
                12.112  │         │         │◀────────┤  done resp_4 completed
                12.146  │         │         ├────────▶│  respond: Tell the caller in one short sentence that a colleague takes over the call now.
                12.186  │         │         │◀────────┤  created resp_5
                12.486  │         │         │◀════════╡  item_5 1500 ms
                12.536  │         │         │◀────────┤  done resp_5 completed
-               14.048  │◀════════╪═════════╡         │  item_5 1500 ms
-               15.928  │         │         ├────────▶│  close
-               15.936  │         │         ●         │  ! CallHandedBack
+               14.046  │◀════════╪═════════╡         │  item_5 1500 ms
+               15.926  │         │         ├────────▶│  close
+               15.934  │         │         ●         │  ! CallHandedBack
         ");
     let ended = world.outcome(0).ended.clone().expect("it ended");
     assert!(matches!(ended, Ending::Continued { .. }), "{ended:?}");

@@ -131,15 +131,15 @@ fn an_answer_that_stops_in_the_middle_is_cancelled_and_asked_for_once_more() {
             4.126  │         │         │◀────────┤  speech_stopped
             4.126  │         │         │◀────────┤  created resp_2
             4.426  │         │         │◀════════╡  item_2 1000 ms
-            4.428  │◀════════╪═════════╡         │  item_2 1000 ms
-           15.406  │         │         ●         │  ! AnswerOverdue
-           15.406  │         │         ├────────▶│  cancel resp_2
-           15.406  │         │         ├────────▶│  respond
-           15.446  │         │         │◀────────┤  done resp_2 cancelled
-           15.446  │         │         │◀────────┤  created resp_3
-           15.746  │         │         │◀════════╡  item_3 2000 ms
-           15.748  │◀════════╪═════════╡         │  item_3 2000 ms
-           17.746  │         │         │◀────────┤  done resp_3 completed
+            4.426  │◀════════╪═════════╡         │  item_2 1000 ms
+           15.386  │         │         ●         │  ! AnswerOverdue
+           15.386  │         │         ├────────▶│  cancel resp_2
+           15.386  │         │         ├────────▶│  respond
+           15.426  │         │         │◀────────┤  done resp_2 cancelled
+           15.426  │         │         │◀────────┤  created resp_3
+           15.726  │         │         │◀════════╡  item_3 2000 ms
+           15.726  │◀════════╪═════════╡         │  item_3 2000 ms
+           17.726  │         │         │◀────────┤  done resp_3 completed
         ",
     );
     let half = pattern(2_000, 2)[..8_000].to_vec();
@@ -175,7 +175,7 @@ fn a_server_that_falls_silent_after_the_greeting_is_noticed_by_our_own_ear() {
            23.846  │         │         ├────────▶│  respond
            23.886  │         │         │◀────────┤  created resp_1_1
            24.186  │         │         │◀════════╡  item_1_1 2000 ms
-           24.188  │◀════════╪═════════╡         │  item_1_1 2000 ms
+           24.186  │◀════════╪═════════╡         │  item_1_1 2000 ms
            24.252  │         │         │◀────────┤  done resp_1_1 completed
         ");
     greeted_and_answered(&world);

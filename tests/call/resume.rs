@@ -63,7 +63,7 @@ fn a_lost_session_is_replaced_and_told_what_was_heard() {
             2.526  │         │         │◀────────┤  speech_stopped
             2.526  │         │         │◀────────┤  created resp_2
             2.826  │         │         │◀════════╡  item_2 2000 ms
-            2.828  │◀════════╪═════════╡         │  item_2 2000 ms
+            2.826  │◀════════╪═════════╡         │  item_2 2000 ms
             2.892  │         │         │◀────────┤  done resp_2 completed
             6.104  │         │         │◀────────┤  gone
             6.104  │         │         ●         │  ! SessionLost
@@ -82,7 +82,7 @@ fn a_lost_session_is_replaced_and_told_what_was_heard() {
            10.346  │         │         │◀────────┤  speech_stopped
            10.346  │         │         │◀────────┤  created resp_1_1
            10.646  │         │         │◀════════╡  item_1_1 2000 ms
-           10.648  │◀════════╪═════════╡         │  item_1_1 2000 ms
+           10.646  │◀════════╪═════════╡         │  item_1_1 2000 ms
            10.712  │         │         │◀────────┤  done resp_1_1 completed
         ");
     hang_up_in_order(world);
@@ -117,7 +117,7 @@ fn an_answer_that_breaks_off_is_heard_as_far_as_it_came_and_taken_up_again() {
             3.706  │         │         │◀────────┤  speech_stopped
             3.706  │         │         │◀────────┤  created resp_2
             4.006  │         │         │◀════════╡  item_2 1000 ms
-            4.008  │◀════════╪═════════╡         │  item_2 1000 ms
+            4.006  │◀════════╪═════════╡         │  item_2 1000 ms
             4.672  │         │         │◀────────┤  gone
             4.672  │         │         ●         │  ! SessionLost
             4.672  │         │         ├────────▶│  connect
@@ -127,12 +127,12 @@ fn an_answer_that_breaks_off_is_heard_as_far_as_it_came_and_taken_up_again() {
             4.812  │         │         │◀────────┤  session.updated
             4.812  │         │         ├────────▶│  assistant: Hola, ¿en qué puedo ayudarle?
             4.812  │         │         ├────────▶│  caller: Quiero hablar con ventas.
-            4.812  │         │         ├────────▶│  assistant: Le paso 
+            4.812  │         │         ├────────▶│  assistant: Le paso
             4.812  │         │         ├────────▶│  system: This is the same telephone call: the connection was interrupted for a moment, and the caller's last words may be missing above. Go on as if nothing had happened. Do not greet again. If you do not know what the caller said last, ask them to repeat it.
             4.812  │         │         ├────────▶│  respond
             4.852  │         │         │◀────────┤  created resp_1_1
             5.152  │         │         │◀════════╡  item_1_1 2000 ms
-            5.168  │◀════════╪═════════╡         │  item_1_1 2000 ms
+            5.166  │◀════════╪═════════╡         │  item_1_1 2000 ms
             5.219  │         │         │◀────────┤  done resp_1_1 completed
         ");
     hang_up_in_order(world);
@@ -271,7 +271,7 @@ fn a_session_is_replaced_at_a_quiet_moment_before_it_expires() {
                31.026  │         │         │◀────────┤  speech_stopped
                31.026  │         │         │◀────────┤  created resp_1_1
                31.326  │         │         │◀════════╡  item_1_1 2000 ms
-               31.328  │◀════════╪═════════╡         │  item_1_1 2000 ms
+               31.326  │◀════════╪═════════╡         │  item_1_1 2000 ms
                31.392  │         │         │◀────────┤  done resp_1_1 completed
         ");
     world.run_to(100_000);

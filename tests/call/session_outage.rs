@@ -149,7 +149,7 @@ fn a_server_that_is_busy_is_tried_again() {
             1.094  │         │         ├────────▶│  respond: Hola, ¿en qué puedo ayudarle?
             1.134  │         │         │◀────────┤  created resp_1
             1.434  │         │         │◀════════╡  item_1 1500 ms
-            1.448  │◀════════╪═════════╡         │  item_1 1500 ms
+            1.446  │◀════════╪═════════╡         │  item_1 1500 ms
             1.484  │         │         │◀────────┤  done resp_1 completed
         ",
     );
@@ -184,7 +184,7 @@ fn a_connection_that_breaks_before_it_is_configured_is_tried_again() {
             0.544  │         │         ├────────▶│  respond: Hola, ¿en qué puedo ayudarle?
             0.584  │         │         │◀────────┤  created resp_1_1
             0.884  │         │         │◀════════╡  item_1_1 1500 ms
-            0.888  │◀════════╪═════════╡         │  item_1_1 1500 ms
+            0.886  │◀════════╪═════════╡         │  item_1_1 1500 ms
             0.934  │         │         │◀────────┤  done resp_1_1 completed
         ",
     );

@@ -49,17 +49,17 @@ fn when_the_grace_is_over_the_caller_is_told_and_given_back() {
                 2.000  │         │         ├────────▶│  respond: Tell the caller in one short sentence that a colleague takes over the call now.
                 2.040  │         │         │◀────────┤  created resp_2
                 2.340  │         │         │◀════════╡  item_2 1500 ms
-                2.348  │◀════════╪═════════╡         │  item_2 1500 ms
+                2.346  │◀════════╪═════════╡         │  item_2 1500 ms
                 2.390  │         │         │◀────────┤  done resp_2 completed
-                4.228  │         │◀────────┤         │  AI_END_REASON=shutdown
-                4.228  │         │◀────────┤         │  hang up media
-                4.228  │         │◀────────┤         │  delete bridge
-                4.228  │         │         ├────────▶│  close
-                4.231  │         ├────────▶│         │  StasisEnd (media)
-                4.232  │         │◀────────┤         │  continue
-                4.234  │         ●         │         │  dialplan goes on at 5
-                4.235  │         ├────────▶│         │  StasisEnd
-                4.236  │         │         ●         │  ! CallHandedBack
+                4.226  │         │◀────────┤         │  AI_END_REASON=shutdown
+                4.226  │         │◀────────┤         │  hang up media
+                4.226  │         │◀────────┤         │  delete bridge
+                4.226  │         │         ├────────▶│  close
+                4.229  │         ├────────▶│         │  StasisEnd (media)
+                4.230  │         │◀────────┤         │  continue
+                4.232  │         ●         │         │  dialplan goes on at 5
+                4.233  │         ├────────▶│         │  StasisEnd
+                4.234  │         │         ●         │  ! CallHandedBack
         ",
     );
     assert!(world.live.is_empty());

@@ -62,17 +62,17 @@ fn the_goodbye_is_heard_to_its_last_frame_before_the_assistant_hangs_up() {
                 3.706  │         │         │◀────────┤  speech_stopped
                 3.706  │         │         │◀────────┤  created resp_2
                 4.006  │         │         │◀════════╡  item_2 1500 ms
-                4.008  │◀════════╪═════════╡         │  item_2 1500 ms
+                4.006  │◀════════╪═════════╡         │  item_2 1500 ms
                 4.056  │         │         │◀────────┤  call_1 end_call{}
                 4.056  │         │         ├────────▶│  call_1: {\"ok\":true}
                 4.056  │         │         │◀────────┤  done resp_2 completed
-                5.888  │         │◀────────┤         │  hang up
-                5.888  │         │◀────────┤         │  hang up media
-                5.888  │         │◀────────┤         │  delete bridge
-                5.888  │         │         ├────────▶│  close
-                5.890  │◀────────┤         │         │  HungUp { cause: 16, sip_status: None }
-                5.891  │         ├────────▶│         │  StasisEnd
-                5.891  │         ├────────▶│         │  StasisEnd (media)
+                5.886  │         │◀────────┤         │  hang up
+                5.886  │         │◀────────┤         │  hang up media
+                5.886  │         │◀────────┤         │  delete bridge
+                5.886  │         │         ├────────▶│  close
+                5.888  │◀────────┤         │         │  HungUp { cause: 16, sip_status: None }
+                5.889  │         ├────────▶│         │  StasisEnd
+                5.889  │         ├────────▶│         │  StasisEnd (media)
         ",
     );
     assert_eq!(world.outcome(0).ended, Some(Ending::HungUp { cause: 16, sip_status: None }));
@@ -100,9 +100,9 @@ fn a_model_that_hangs_up_without_a_word_is_asked_for_one() {
                 4.006  │         │         ├────────▶│  respond: Say goodbye in one short sentence.
                 4.046  │         │         │◀────────┤  created resp_3
                 4.346  │         │         │◀════════╡  item_2 1500 ms
-                4.348  │◀════════╪═════════╡         │  item_2 1500 ms
+                4.346  │◀════════╪═════════╡         │  item_2 1500 ms
                 4.396  │         │         │◀────────┤  done resp_3 completed
-                6.228  │         │         ├────────▶│  close
+                6.226  │         │         ├────────▶│  close
         ",
     );
     assert_eq!(world.report(0).reason, EndReason::AssistantHungUp);
@@ -137,22 +137,22 @@ fn a_transfer_is_announced_and_takes_its_reason_along() {
                 3.706  │         │         │◀────────┤  speech_stopped
                 3.706  │         │         │◀────────┤  created resp_2
                 4.006  │         │         │◀════════╡  item_2 1000 ms
-                4.008  │◀════════╪═════════╡         │  item_2 1000 ms
+                4.006  │◀════════╪═════════╡         │  item_2 1000 ms
                 4.039  │         │         │◀────────┤  call_1 transfer_call{\"destination\":\"Ventas\",\"summary\":\"Ana Ruiz pregunta por su pedido, urgente\"}
                 4.039  │         │◀────────┤         │  is there from-internal,200,1?
                 4.039  │         │         │◀────────┤  done resp_2 completed
                 4.043  │         │         ├────────▶│  call_1: {\"ok\":true}
-                5.388  │         │◀────────┤         │  is there from-internal,200,1?
-                5.388  │         │◀────────┤         │  hang up media
-                5.388  │         │◀────────┤         │  delete bridge
-                5.388  │         │         ├────────▶│  close
-                5.391  │         ├────────▶│         │  StasisEnd (media)
-                5.392  │         │◀────────┤         │  AI_END_REASON=transferred
-                5.396  │         │◀────────┤         │  AI_TRANSFER_DESTINATION=ventas
-                5.400  │         │◀────────┤         │  AI_TRANSFER_SUMMARY=Ana Ruiz pregunta por su pedido; urgente
-                5.404  │         │◀────────┤         │  continue at from-internal,200,1
-                5.406  │         ●         │         │  dialplan goes on at 1
-                5.407  │         ├────────▶│         │  StasisEnd
+                5.386  │         │◀────────┤         │  is there from-internal,200,1?
+                5.386  │         │◀────────┤         │  hang up media
+                5.386  │         │◀────────┤         │  delete bridge
+                5.386  │         │         ├────────▶│  close
+                5.389  │         ├────────▶│         │  StasisEnd (media)
+                5.390  │         │◀────────┤         │  AI_END_REASON=transferred
+                5.394  │         │◀────────┤         │  AI_TRANSFER_DESTINATION=ventas
+                5.398  │         │◀────────┤         │  AI_TRANSFER_SUMMARY=Ana Ruiz pregunta por su pedido; urgente
+                5.402  │         │◀────────┤         │  continue at from-internal,200,1
+                5.404  │         ●         │         │  dialplan goes on at 1
+                5.405  │         ├────────▶│         │  StasisEnd
         ");
     assert!(world.heard(0).ends_with(&pattern(1_000, 2)), "all of the announcement");
     assert!(
@@ -257,7 +257,7 @@ fn several_calls_in_one_answer_have_one_output_each_and_one_response_after_them(
                 4.010  │         │         ├────────▶│  respond
                 4.050  │         │         │◀────────┤  created resp_3
                 4.350  │         │         │◀════════╡  item_2 900 ms
-                4.368  │◀════════╪═════════╡         │  item_2 900 ms
+                4.366  │◀════════╪═════════╡         │  item_2 900 ms
                 4.380  │         │         │◀────────┤  done resp_3 completed
         ");
     world.hang_up(0);

@@ -50,7 +50,7 @@ fn a_greeting_that_waits_gives_way_to_the_answer_to_the_caller() {
             1.386  │         │         │◀────────┤  speech_stopped
             1.386  │         │         │◀────────┤  created resp_2
             1.686  │         │         │◀════════╡  item_1 2000 ms
-            1.688  │◀════════╪═════════╡         │  item_1 2000 ms
+            1.686  │◀════════╪═════════╡         │  item_1 2000 ms
             1.752  │         │         │◀────────┤  done resp_2 completed
         ",
     );
@@ -87,7 +87,7 @@ fn a_greeting_that_meets_the_answer_to_the_caller_on_the_wire_gives_way_too() {
             3.566  │         │         │◀────────┤  created resp_2
             3.604  │         │         │◀────────┤  error conversation_already_has_active_response
             3.866  │         │         │◀════════╡  item_1 2000 ms
-            3.868  │◀════════╪═════════╡         │  item_1 2000 ms
+            3.866  │◀════════╪═════════╡         │  item_1 2000 ms
             3.932  │         │         │◀────────┤  done resp_2 completed
         ",
     );
@@ -123,7 +123,7 @@ fn a_greeting_that_fails_is_asked_for_again_with_growing_pauses() {
             2.324  │         │         ├────────▶│  respond: Hola, ¿en qué puedo ayudarle?
             2.364  │         │         │◀────────┤  created resp_3
             2.664  │         │         │◀════════╡  item_1 1500 ms
-            2.668  │◀════════╪═════════╡         │  item_1 1500 ms
+            2.666  │◀════════╪═════════╡         │  item_1 1500 ms
             2.714  │         │         │◀────────┤  done resp_3 completed
         ",
     );
@@ -151,7 +151,7 @@ fn an_answer_that_fails_is_asked_for_again() {
             4.506  │         │         ├────────▶│  respond
             4.546  │         │         │◀────────┤  created resp_3
             4.846  │         │         │◀════════╡  item_2 2000 ms
-            4.848  │◀════════╪═════════╡         │  item_2 2000 ms
+            4.846  │◀════════╪═════════╡         │  item_2 2000 ms
             4.912  │         │         │◀────────┤  done resp_3 completed
         ",
     );
@@ -245,7 +245,7 @@ fn a_caller_who_speaks_during_the_notice_is_answered_even_if_the_server_could_no
             0.144  │         │         ├────────▶│  respond: Esta llamada se graba.
             0.184  │         │         │◀────────┤  created resp_1
             0.484  │         │         │◀════════╡  item_1 3000 ms
-            0.488  │◀════════╪═════════╡         │  item_1 3000 ms
+            0.486  │◀════════╪═════════╡         │  item_1 3000 ms
             0.806  ╞═════════╪════════▶│         │  voice 400 ms
             0.806  │         │         ╞════════▶│  voice 400 ms
             0.886  │         │         │◀────────┤  speech_started
@@ -257,7 +257,7 @@ fn a_caller_who_speaks_during_the_notice_is_answered_even_if_the_server_could_no
             3.524  │         │         │◀────────┤  session.updated
             3.524  │         │         │◀────────┤  created resp_2
             3.824  │         │         │◀════════╡  item_2 2000 ms
-            3.828  │◀════════╪═════════╡         │  item_2 2000 ms
+            3.826  │◀════════╪═════════╡         │  item_2 2000 ms
             5.824  │         │         │◀────────┤  done resp_2 completed
         ",
     );

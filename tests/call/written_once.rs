@@ -201,7 +201,7 @@ fn a_writing_tool_runs_only_after_the_caller_has_spoken_since_the_question() {
                 4.346  │         │         ├────────▶│         │  respond
                 4.386  │         │         │◀────────┤         │  created resp_4
                 4.686  │         │         │◀════════╡         │  item_2 800 ms
-                4.688  │◀════════╪═════════╡         │         │  item_2 800 ms
+                4.686  │◀════════╪═════════╡         │         │  item_2 800 ms
                 4.712  │         │         │◀────────┤         │  done resp_4 completed
                 6.186  ╞═════════╪════════▶│         │         │  voice 500 ms
                 6.186  │         │         ╞════════▶│         │  voice 500 ms
@@ -216,7 +216,7 @@ fn a_writing_tool_runs_only_after_the_caller_has_spoken_since_the_question() {
                 7.806  │         │         ├────────▶│         │  respond
                 7.846  │         │         │◀────────┤         │  created resp_6
                 8.146  │         │         │◀════════╡         │  item_3 800 ms
-                8.148  │◀════════╪═════════╡         │         │  item_3 800 ms
+                8.146  │◀════════╪═════════╡         │         │  item_3 800 ms
                 8.172  │         │         │◀────────┤         │  done resp_6 completed
         "#,
     );
