@@ -66,8 +66,11 @@ const LONGEST_AT_OPENAI: Duration = Duration::from_hours(1);
 const ROWS: u32 = 500;
 /// See [`ROWS`].
 const PAGES: usize = 20;
-/// The pause before the call log is asked again for today's costs, if it could not answer.
+/// The pause before the call log is asked again, if it could not answer. It is open some moments after the start, for which callers
+/// may wait: the first pause is [`ASK_SOON`], and each is twice as long as the one before.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
+/// See [`ASK_AGAIN`]. A longer pause lets callers wait at the start; a shorter one burdens it.
+const ASK_SOON: Duration = Duration::from_millis(10);
 /// The nice value of the archive's thread: with 10 of 19 the thread gets a tenth of a busy core, and all of an idle one.
 const NICE: i32 = 10;
 /// Threads that wait for the disk. More readers at once would only make the disk's head move more.
@@ -282,12 +285,14 @@ impl Archive {
             today.and_time(NaiveTime::MIN).and_local_timezone(*now.offset()).earliest().unwrap_or(now);
         async move {
             let (from, before) = (midnight.timestamp_micros(), now.timestamp_micros());
+            let mut pause = ASK_SOON;
             loop {
                 match calls.spent(&host, from, before).await {
                     Ok(spent) => return (today, spent),
                     Err(error) => tracing::debug!(%error, "what was spent today is not known yet"),
                 }
-                tokio::time::sleep(ASK_AGAIN).await;
+                tokio::time::sleep(pause).await;
+                pause = (2 * pause).min(ASK_AGAIN);
             }
         }
     }

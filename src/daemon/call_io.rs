@@ -19,6 +19,7 @@ use super::ticks::Ticks;
 use super::tools::Jobs;
 use crate::ari::ChannelId;
 use crate::ari::request::{Reply, Request};
+use crate::call::ledger::Bill;
 use crate::call::record::Entry;
 use crate::call::{Output, Standing};
 use crate::live::Seat;
@@ -30,14 +31,13 @@ use crate::net::rtp::RtpSocket;
 use crate::operator::Notice;
 use crate::realtime::calls::{CallId, request as calls};
 use crate::recordings::Handle;
-use crate::units::MicroUsd;
 
 /// What a call tells the daemon while it runs.
 pub(super) enum Told {
     /// How the model's server stands.
     Standing(Standing),
-    /// What the call of this caller has cost by now.
-    Spent(ChannelId, MicroUsd),
+    /// What the call of this caller has used by now.
+    Spent(ChannelId, Box<Bill>),
 }
 
 /// What a call shares with whoever admits callers.
@@ -61,28 +61,28 @@ impl Admission {
     }
 }
 
-/// What a call has cost so far, and whether the daemon knows.
+/// What a call has used so far, and whether the daemon knows.
 pub(super) struct Spent {
     caller: ChannelId,
-    cost: MicroUsd,
+    bill: Bill,
     is_told: bool,
 }
 
 impl Spent {
-    /// The call of this caller has cost nothing yet.
+    /// The call of this caller has used nothing yet.
     pub(super) fn new(caller: ChannelId) -> Self {
-        Self { caller, cost: MicroUsd::ZERO, is_told: true }
+        Self { caller, bill: Bill::default(), is_told: true }
     }
 
-    fn is(&mut self, cost: MicroUsd) {
-        self.is_told &= self.cost == cost;
-        self.cost = cost;
+    fn is(&mut self, bill: &Bill) {
+        self.is_told &= self.bill == *bill;
+        self.bill.clone_from(bill);
     }
 
     /// Tells the daemon what it does not know, if there is room.
     pub(super) fn tell(&mut self, admission: &Admission) {
         if !self.is_told {
-            let told = admission.tell.try_send(Told::Spent(self.caller.clone(), self.cost));
+            let told = admission.tell.try_send(Told::Spent(self.caller.clone(), Box::new(self.bill.clone())));
             self.is_told = told.is_ok();
         }
     }
@@ -135,7 +135,7 @@ pub(super) struct Io {
     pub(super) recording: Option<Handle>,
     /// Where it shows itself.
     pub(super) seat: Seat,
-    /// What the call has cost so far.
+    /// What the call has used so far.
     pub(super) spent: Spent,
     /// Who admits callers.
     pub(super) admission: Admission,
@@ -177,7 +177,7 @@ impl Io {
             Output::Append { frame, complete } => self.session.append(&frame, complete),
             Output::Record(entry) => {
                 if let Entry::Usage(bill) = &entry {
-                    self.spent.is(bill.at_least);
+                    self.spent.is(bill);
                     self.spent.tell(&self.admission);
                 }
                 if let Some(recording) = &mut self.recording {

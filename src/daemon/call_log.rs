@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::ari::event::Channel;
 use crate::call::Report;
+use crate::call::ledger::Bill;
 use crate::call::record::ToolEntry;
 use crate::end_reason::EndReason;
 use crate::exchange::Agent;
@@ -72,6 +73,11 @@ pub(super) fn taken(row: Row, agent: &Agent, recorded_at: Option<DateTime<FixedO
         agent_version: agent.version.to_string(),
         ..row
     }
+}
+
+/// The same, running, with what it has used by now.
+pub(super) fn running(row: Row, bill: &Bill) -> Row {
+    Row { tokens: Some(bill.into()), cost: bill.cost, ..row }
 }
 
 /// Whether the call log may hold words of a call: the arguments and results of its tools.

@@ -18,6 +18,7 @@ use super::tools::Jobs;
 use super::{Daemon, Done, call_log, call_task};
 use crate::ari::ChannelId;
 use crate::ari::event::{Arguments, Channel};
+use crate::call::ledger::Bill;
 use crate::call::record::{Keep, Opening};
 use crate::call::{Call, Known, Report, Seed};
 use crate::clock::{chance, now, wall};
@@ -37,7 +38,7 @@ const ORDERS: usize = 64;
 
 /// A live call, as the daemon sees it.
 pub(super) struct Live {
-    /// Its row in the call log, as it was when the call arrived.
+    /// Its row in the call log, with what the call has used so far.
     row: Box<Row>,
     /// The port of its RTP socket; None: it has none.
     port: Option<u16>,
@@ -273,6 +274,14 @@ impl Daemon {
             live.backlog.push(order);
             let orders = live.orders.clone();
             self.wait_for_room(caller.clone(), orders);
+        }
+    }
+
+    /// A running call has used so much by now. The call log holds it, so that it counts for the day also if the daemon is killed.
+    pub(super) fn used(&mut self, caller: &ChannelId, bill: &Bill) {
+        if let Some(live) = self.live.get_mut(caller) {
+            *live.row = call_log::running(std::mem::take(&mut *live.row), bill);
+            self.log.offer_running((*live.row).clone());
         }
     }
 

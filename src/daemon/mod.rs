@@ -102,6 +102,11 @@ const ARI_NEWS: usize = 1_024;
 /// kill the daemon over its last recordings, longer lets a hung end hold up a restart.
 const ENDING_PATIENCE: Duration = Duration::from_secs(30);
 
+/// How long callers wait at the start for the call log to tell what today's earlier calls have cost, if that is limited. Usually it
+/// tells within some milliseconds. Longer lets callers ring for a disk or a server that is away; shorter takes them without
+/// counting on a slow one.
+const EARLIER_PATIENCE: Duration = Duration::from_secs(2);
+
 /// How long the end of the daemon waits for what tools are still writing. Longer delays a restart; shorter leaves unknown what
 /// became of more.
 const WRITING_PATIENCE: Duration = Duration::from_secs(10);
@@ -193,7 +198,8 @@ impl Daemon {
         let mut manager = ServiceManager::of_this_process(self.config.log.language);
         let (sender, mut news) = mpsc::channel(ARI_NEWS);
         self.link.spawn(link.run(sender, || chance() as u32));
-        tokio::pin!(stop, reloads, earlier);
+        let late = tokio::time::sleep(EARLIER_PATIENCE);
+        tokio::pin!(stop, reloads, earlier, late);
         let mut knows_earlier = false;
         let timer = tokio::time::sleep(Duration::ZERO);
         tokio::pin!(timer);
@@ -201,7 +207,7 @@ impl Daemon {
         self.feed(if listener.is_empty() { Input::Tick } else { Input::Webhook(WebhookNews::Listens) });
         manager.ready();
         while !self.exchange.is_over() {
-            let stops = self.exchange.is_stopping();
+            let (stops, waits) = (self.exchange.is_stopping(), self.exchange.awaits_earlier());
             if !stops {
                 manager.status(self.exchange.status());
             }
@@ -210,7 +216,7 @@ impl Daemon {
                 timer.as_mut().reset(Instant::from_std(due));
             }
             tokio::select! {
-                Some(news) = news.recv() => self.news(news),
+                Some(news) = news.recv(), if !waits => self.news(news),
                 Some(ended) = self.calls.join_next_with_id() => self.ended(ended),
                 Some(done) = self.pending.next() => self.done(done),
                 Some(()) = self.writing.next() => {}
@@ -219,7 +225,7 @@ impl Daemon {
                     self.feed(Input::Refuses(refuses));
                 }
                 Some(told) = told.recv() => self.told(told),
-                Some(told) = offers.recv() => self.webhook(told),
+                Some(told) = offers.recv(), if !waits => self.webhook(told),
                 Some(_) = listener.join_next() => self.feed(Input::Webhook(WebhookNews::Closed)),
                 Some((server, news)) = of_servers.recv() => self.servers.learn(&self.config.agents.all, server, news),
                 () = &mut stop, if !stops => {
@@ -232,11 +238,16 @@ impl Daemon {
                     knows_earlier = true;
                     self.feed(Input::SpentEarlier(day, spent));
                 }
+                () = &mut late, if waits => self.feed(Input::SpentEarlierLate),
                 () = manager.heartbeat_due() => manager.heartbeat(),
                 () = &mut timer, if due.is_some() => self.feed(Input::Tick),
             }
         }
-        // Nobody waits longer for a server than its tool may take; a stop waits less.
+        self.finish_writing().await;
+    }
+
+    /// Waits for what tools are still writing. Nobody waits longer for a server than its tool may take; a stop waits less.
+    async fn finish_writing(&mut self) {
         let written = async { while self.writing.next().await.is_some() {} };
         tokio::time::timeout(WRITING_PATIENCE, written).await.ok();
     }
@@ -340,7 +351,10 @@ impl Daemon {
     fn told(&mut self, told: Told) {
         match told {
             Told::Standing(standing) => self.feed(Input::Standing(&standing)),
-            Told::Spent(caller, cost) => self.feed(Input::Spent(caller, cost)),
+            Told::Spent(caller, bill) => {
+                self.used(&caller, &bill);
+                self.feed(Input::Spent(caller, bill.at_least));
+            }
         }
     }
 }

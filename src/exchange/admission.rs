@@ -12,7 +12,7 @@ use super::breaker::Breaker;
 use super::frequency::Frequency;
 use super::readiness::Capacity;
 use super::rules::Rules;
-use super::spending::Spending;
+use super::spending::{Earlier, Spending};
 use super::switchboard::{AtOpenAi, Served, Side};
 use super::{Exchange, Moment, NoSocket, Output, SWEEP_AFTER, WebhookNews};
 use crate::agents::UnknownAgent;
@@ -94,11 +94,22 @@ impl Admission {
 
     /// What calls of an earlier daemon have cost on this day, by agent. Yesterday's costs are no concern of today's limit.
     pub(super) fn spent_earlier(&mut self, at: Moment, day: NaiveDate, of_agents: Vec<(Arc<str>, MicroUsd)>) {
+        self.spending.earlier = Earlier::Counted;
         if day == at.wall.date_naive() {
             for (agent, cost) in of_agents {
                 self.spending.add(day, &agent, cost);
             }
         }
+    }
+
+    /// Whether callers have to wait: the call log has not told yet what this day has cost, and that is limited.
+    fn awaits_earlier(&self, rules: &Rules) -> bool {
+        self.spending.earlier == Earlier::Awaited && limits_days(rules)
+    }
+
+    /// Whether callers are taken although it is not known what earlier calls have cost, and that is limited.
+    pub(super) fn ignores_earlier(&self, rules: &Rules) -> bool {
+        self.spending.earlier == Earlier::Late && limits_days(rules)
     }
 
     /// A call has found out how OpenAI stands. The operator's line, if an outage begins or ends with it.
@@ -136,7 +147,31 @@ impl Admission {
     }
 }
 
+/// Whether the operator has limited what the calls of a day may cost, of all agents or of one.
+fn limits_days(rules: &Rules) -> bool {
+    rules.max_day_cost.is_some() || rules.agents.limited().next().is_some()
+}
+
 impl Exchange {
+    /// Whether callers have to wait until it is known what the calls of an earlier daemon have cost today
+    /// ([`Input::SpentEarlier`], [`Input::SpentEarlierLate`]).
+    ///
+    /// [`Input::SpentEarlier`]: super::Input::SpentEarlier
+    /// [`Input::SpentEarlierLate`]: super::Input::SpentEarlierLate
+    pub fn awaits_earlier(&self) -> bool {
+        self.admission.awaits_earlier(&self.rules)
+    }
+
+    /// The call log has not told in time what earlier calls have cost. No caller is lost to a disk: they are taken.
+    pub(super) fn spent_earlier_late(&mut self) {
+        if self.admission.spending.earlier == Earlier::Awaited {
+            self.admission.spending.earlier = Earlier::Late;
+            if self.admission.ignores_earlier(&self.rules) {
+                self.say(None, Notice::SpentEarlierUnknown);
+            }
+        }
+    }
+
     /// A caller who is in no call has entered the application.
     pub(super) fn arrived(&mut self, channel: Channel) {
         if self.shutdown.is_on() {

@@ -60,6 +60,8 @@ pub enum Input<'a> {
     Panicked(ChannelId, Detail),
     /// What calls of an earlier daemon have cost on this day, by the name of the agent.
     SpentEarlier(NaiveDate, Vec<(Arc<str>, MicroUsd)>),
+    /// What calls of an earlier daemon have cost on this day is not known in time: callers are taken, and it may come later.
+    SpentEarlierLate,
     /// It was tried whether RTP sockets can be bound on our address.
     AddressTried(Result<(), String>),
     /// Asterisk may have the sound of new calls sent there; None: anywhere.

@@ -171,6 +171,7 @@ impl Exchange {
             Input::Ended(caller, report) => self.ended(&caller, report),
             Input::Panicked(caller, detail) => self.panicked(&caller, detail),
             Input::SpentEarlier(day, of_agents) => self.admission.spent_earlier(self.at, day, of_agents),
+            Input::SpentEarlierLate => self.spent_earlier_late(),
             Input::AddressTried(tried) => {
                 let notice = self.health.address_tried(now, tried, &self.rules);
                 self.say_all(notice);

@@ -57,6 +57,9 @@ pub struct Readiness {
     pub room: Capacity,
     /// The day on which calls have cost what the calls of a day may cost.
     pub day_spent: Option<NaiveDate>,
+    /// What today's calls before the start of the daemon have cost is not known and does not count against the limit of the day.
+    /// This does not make the daemon not ready.
+    pub spent_earlier_unknown: bool,
     /// The number of simultaneous calls is the only limit on what calls may cost. This does not make the daemon not ready.
     pub spending_unlimited: bool,
     /// The configuration that was last read again has faults, so that the one before is still in force. This does not make
@@ -88,6 +91,7 @@ impl Exchange {
             max_calls: rules.max_calls,
             room: self.room(),
             day_spent: admission.day_spent(self.at, rules),
+            spent_earlier_unknown: admission.ignores_earlier(rules),
             spending_unlimited: rules.spends_without_limit,
             configuration_refused: health.configuration_refused,
             webhook: self.webhook,

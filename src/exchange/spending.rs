@@ -2,7 +2,7 @@
 //! those of one agent.
 //!
 //! A call counts on the day it ends, by the machine's clock and time zone; until then it counts for today. Kept in memory:
-//! what an earlier daemon spent today is added when the call log has told it. Only what is known of a cost counts.
+//! what an earlier daemon spent today is added when the call log has told it, for which callers wait a moment. Only what is known of a cost counts.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,9 +11,22 @@ use chrono::NaiveDate;
 
 use crate::units::MicroUsd;
 
+/// What calls of an earlier daemon have cost today.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Earlier {
+    /// The call log has not told yet, and callers wait for it.
+    #[default]
+    Awaited,
+    /// The call log does not tell in time, so that callers are taken without it.
+    Late,
+    /// It is counted.
+    Counted,
+}
+
 /// The sums of the day: of all calls, and of each agent's.
 #[derive(Debug, Default)]
 pub(super) struct Spending {
+    pub(super) earlier: Earlier,
     pub(super) of_all: Sum,
     of_agents: BTreeMap<Arc<str>, Sum>,
 }

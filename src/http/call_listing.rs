@@ -73,9 +73,10 @@ pub(super) struct Call {
     turn_p50_ms: Option<u64>,
     /// The 95th percentile of the call's response times, in milliseconds.
     turn_p95_ms: Option<u64>,
-    /// The tokens that the call used. Null if the usage is unknown.
+    /// The tokens that the call used; those so far while it is running; those that were known if a crash of the daemon cut it off.
+    /// Null if the usage is unknown.
     tokens: Option<TokenCounts>,
-    /// The cost of the call in US dollars. Null if the cost is unknown, which does not mean that the call was free.
+    /// The cost of the call in US dollars, as far as `tokens` tells. Null if the cost is unknown, which does not mean that the call was free.
     #[schema(example = 0.04321)]
     cost_usd: Option<f64>,
     /// The tools of the agent that were carried out, in the order in which they ended. Empty if they were erased.

@@ -22,6 +22,9 @@ pub enum Warning {
     /// The configuration that was last read again (SIGHUP) has faults. The one before is in force until a restart, which would
     /// fail. `journalctl` names the faults, as do `openai-inbound-calls config` and `agents check`.
     ConfigurationRefused,
+    /// The call log does not tell what today's calls before the start of the daemon have cost: until it does, they do not count
+    /// against `MAX_DAY_COST` and the `max_day_cost` of agents.
+    SpentEarlierUnknown,
     /// A call was dialled to OpenAI by SIP, and no webhook has come for it or since.
     WebhookMissing,
     /// The webhook of OpenAI listens no more: calls that OpenAI answers by SIP are not taken until the daemon is restarted.
@@ -72,12 +75,14 @@ fn warnings(api: &Api) -> Vec<Warning> {
     let disk = (!disk_is_writing(api)).then_some(Warning::DiskFailing);
     let is_refused = api.readiness().is_some_and(|now| now.configuration_refused);
     let refused = is_refused.then_some(Warning::ConfigurationRefused);
+    let is_unknown = api.readiness().is_some_and(|now| now.spent_earlier_unknown);
+    let unknown = is_unknown.then_some(Warning::SpentEarlierUnknown);
     let webhook = match webhook(api) {
         Webhook::Off | Webhook::Listening => None,
         Webhook::Missing => Some(Warning::WebhookMissing),
         Webhook::Closed => Some(Warning::WebhookClosed),
     };
-    disk.into_iter().chain(refused).chain(webhook).collect()
+    disk.into_iter().chain(refused).chain(unknown).chain(webhook).collect()
 }
 
 /// How the webhook of OpenAI stands. `Off` if the API runs without the daemon.

@@ -226,7 +226,9 @@ fn upsert() -> String {
 
 /// The position after all waiting rows.
 const NEXT_PLACE: (&str, &str) = ("due", "(SELECT COALESCE(MAX(due), 0) + 1 FROM calls)");
+/// What a call used that was cut off is known up to its last answer, so that its figures are an estimate.
 const END_CUT_OFF: &str = "UPDATE calls SET end_reason = ?, \
+     estimated = CASE WHEN text_in IS NULL THEN estimated ELSE 1 END, \
      due = (SELECT COALESCE(MAX(due), 0) FROM calls) + rowid WHERE end_reason IS NULL";
 const FORGET_ENDED: &str = "DELETE FROM calls WHERE row_id = ? AND due = ? AND end_reason IS NOT NULL";
 const KEEP_RUNNING: &str = "UPDATE calls SET due = NULL WHERE row_id = ? AND due = ?";

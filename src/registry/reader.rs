@@ -135,7 +135,8 @@ impl Reader {
     }
 
     /// Returns the known cost, in millionths of a US dollar, of the calls on `host` that were offered before
-    /// `before_us` and ended at `from_us` or later: the sum for each agent.
+    /// `before_us` and ended at `from_us` or later: the sum for each agent. Of a call that a crash cut off nobody knows when it
+    /// ended, so that it counts from the time at which it was offered.
     ///
     /// # Errors
     /// The database is not available, or fails.
@@ -148,7 +149,8 @@ impl Reader {
         // No call lasts longer than a day, so calls that were offered earlier need not be examined.
         let earliest = from_us.saturating_sub(stats::DAY_US);
         let sql = "SELECT agent, CAST(SUM(cost_micro_usd) AS SIGNED) FROM calls \
-             WHERE offered_us >= ? AND offered_us < ? AND ended_us >= ? AND host = ? AND cost_micro_usd > 0 \
+             WHERE offered_us >= ? AND offered_us < ? \
+             AND COALESCE(ended_us, offered_us) >= ? AND host = ? AND cost_micro_usd > 0 \
              GROUP BY agent";
         let values = vec![earliest.into(), before_us.into(), from_us.into(), host.to_owned().into()];
         let sums = self.fetch::<(String, Option<i64>)>(sql.to_owned(), values).await?;

@@ -22,8 +22,8 @@ use super::{Opener, RegistryError, Row, Whose};
 use crate::net::backoff::Backoff;
 use crate::operator::{Detail, Notice};
 
-/// The number of rows that may wait for the disk. A call offers two, so the queue holds the rows of 512 calls while a
-/// disk hangs. A larger value costs memory; a smaller one loses rows earlier.
+/// The number of rows that may wait for the disk. A call offers two, and one for each answer while there is room; so the queue
+/// holds the rows of at least 256 calls while a disk hangs. A larger value costs memory; a smaller one loses rows earlier.
 const QUEUE: usize = 1_024;
 /// The number of rows in one transaction. A larger value keeps readers out for longer; a smaller one makes writing
 /// slower.
@@ -71,6 +71,14 @@ impl Log {
     /// full, the row is counted as lost and the operator is told.
     pub fn offer(&self, row: Row) {
         self.offer_ended(row, Vec::new());
+    }
+
+    /// The same for a row of which a newer version follows soon. While the disk is slow it is left out, so that the queue has room
+    /// for the rows of calls that begin and end.
+    pub fn offer_running(&self, row: Row) {
+        if self.queue.capacity() > QUEUE / 2 {
+            self.offer(row);
+        }
     }
 
     /// The same for the row of a call that has ended, together with the messages about it: both are written, or neither.

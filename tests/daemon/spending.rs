@@ -175,6 +175,38 @@ async fn what_was_spent_today_is_not_forgotten_by_a_restart() {
     assert_eq!(world.openai.sessions().len(), 1, "nothing more is spent");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_killed_daemon_has_spent_counts_from_the_first_caller_of_the_next_on() {
+    let world = World::new(Script::default());
+    let limit = [("MAX_DAY_COST", "0.01"), ("PRICES_FILE", PRICES)];
+    let mut program = world.program(&limit).await;
+    let cut_off = is_greeted(&world).await;
+    let api = Api::of(&program).await;
+    let is_known = |rows: &[Value]| rows[0]["cost_usd"].as_f64().is_some_and(|cost| cost > 0.01);
+    calls(&api, "the running call's cost", |rows| rows.len() == 1 && is_known(rows)).await;
+    program.signal("KILL");
+    program.exit().await;
+
+    // The caller who was cut off waits in Asterisk.
+    let program = world.program(&limit).await;
+    program.says("ERROR", REACHED).await;
+    until("the caller goes on", || world.asterisk.outcome(cut_off).state == CallState::Gone).await;
+    assert_eq!(world.end_reason(cut_off).as_deref(), Some("day_cost_limit"));
+    goes_on_unserved(&world).await;
+    assert_eq!(world.openai.sessions().len(), 1, "nothing more is spent");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_log_that_does_not_tell_what_was_spent_is_told_of_and_costs_no_caller() {
+    let world = World::new(Script::default());
+    let away = [("MAX_DAY_COST", "1"), ("DATABASE_URL", "sqlite:/proc/none/calls.db")];
+    let program = world.program(&away).await;
+    is_greeted(&world).await;
+    program.says("WARNING", "El registro de llamadas no dice cuánto costaron las llamadas de hoy").await;
+    let warnings = Api::of(&program).await.get("/ready").await.json()["warnings"].clone();
+    assert_eq!(warnings, serde_json::json!(["spent_earlier_unknown"]));
+}
+
 /// Places a call from this number, from a phone that waits.
 fn call_from(world: &World, number: &str) -> CallerId {
     let call = IncomingCall { number: number.into(), ..IncomingCall::default() };

@@ -139,6 +139,24 @@ on_both! {
         assert_eq!(world.ids(&Filter::default()).await.unwrap(), ["b", "a"]);
     }
 
+    async fn what_a_call_has_used_is_known_after_a_crash_and_counts_for_its_day(place) {
+        let world = place.start();
+        let used = Some(Tokens { text_in: 40, audio_out: 14, ..Tokens::default() });
+        let so_far = |id, at| Row { tokens: used, cost: Some(MicroUsd::new(7)), ..running(id, at) };
+        world.put(vec![so_far("yesterdays", -3_600), so_far("a", 0)]).await;
+        assert_eq!(world.find("a").await.unwrap().cost, Some(MicroUsd::new(7)), "while it is running");
+        world.stop().await;
+        let world = place.start();
+        until("the call is known to be cut off", async || {
+            world.find("a").await.is_some_and(|row| row.end_reason.as_deref() == Some("recovered"))
+        })
+        .await;
+        let row = world.find("a").await.unwrap();
+        assert_eq!((row.cost, row.tokens.unwrap().estimated), (Some(MicroUsd::new(7)), true), "at least that");
+        let spent = world.reader.spent(&row.host, MONDAY, i64::MAX).await.unwrap();
+        assert_eq!(spent, [(row.agent.as_str().into(), MicroUsd::new(7))], "one was offered the day before");
+    }
+
     async fn a_caller_who_comes_back_has_another_row_and_so_has_another_asterisk(place) {
         let world = place.start();
         let first = Row { recording_id: Some("20251020_143025_a".into()), ..ended("a", 0) };

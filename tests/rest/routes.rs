@@ -263,6 +263,9 @@ fn ready_names_what_is_in_the_way() {
     recorder.lock().unwrap().writing = true;
     daemon.send_modify(|now| (now.configuration_refused, now.webhook) = (false, Webhook::Listening));
     told(200, &[], &[]);
+    daemon.send_modify(|now| now.spent_earlier_unknown = true);
+    told(200, &[], &["spent_earlier_unknown"]);
+    daemon.send_modify(|now| now.spent_earlier_unknown = false);
     // Callers in Asterisk are served without OpenAI's webhook.
     daemon.send_modify(|now| now.webhook = Webhook::Missing);
     told(200, &[], &["webhook_missing"]);

@@ -36,6 +36,10 @@ macro_rules! of_calls {
     DayCostReached { limit: Cost } => Error,
         "Las llamadas de hoy han llegado a MAX_DAY_COST ({limit}): las nuevas siguen en el dialplan hasta mañana",
         "Today's calls have reached MAX_DAY_COST ({limit}): new ones go on in the dialplan until tomorrow";
+    /// The call log does not tell what today's calls before the start have cost; said once a start.
+    SpentEarlierUnknown => Warn,
+        "El registro de llamadas no dice cuánto costaron las llamadas de hoy antes de este arranque: no cuentan para MAX_DAY_COST ni para el max_day_cost de los agentes hasta que responda",
+        "The call log does not tell what today's calls before this start have cost: they do not count against MAX_DAY_COST or the max_day_cost of agents until it answers";
     /// OpenAI has served none of the last `callers`, the first of them at `since` (wall clock); `cause` is what the last one
     /// was told. Said once an outage.
     OpenAiOut { since: String, callers: u64, one_in: u32, cause: Box<Notice> } => Error,
