@@ -17,9 +17,11 @@
 //! | `script`, `marks` | what both sides say; the numbered frames in which they say it |
 //! | `ramp` | the search for the largest number of calls |
 //! | `door` | TLS in front of the fake Realtime server |
+//! | `counts` | system calls and wake-ups, which are counted and not timed |
 //! | `figures`, `report`, `check` | the results; how they are printed; how they are compared with an earlier run |
 
 mod check;
+mod counts;
 mod door;
 mod figures;
 mod floor;
@@ -67,6 +69,9 @@ pub struct Options {
     /// Compares with an earlier output of --floor --json, and fails if the daemon takes 15 % more against the floor.
     #[arg(long, value_name = "FILE", requires = "floor")]
     check: Option<PathBuf>,
+    /// Counts the daemon's system calls and wake-ups for each call and second, too (with the command perf, as root).
+    #[arg(long, conflicts_with_all = ["connect", "ramp"])]
+    count: bool,
     /// Prints JSON.
     #[arg(long)]
     json: bool,
@@ -143,6 +148,7 @@ async fn measure(options: &Options, language: Language, cores: Cores) -> anyhow:
         seconds: options.seconds.into(),
         tls: options.tls && contender != Contender::Floor,
         variables: &options.set,
+        count: options.count && contender == Contender::Daemon,
         cores,
     };
     let core_of_its_own = cores.are_apart();

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
+use anyhow::Context as _;
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
@@ -111,15 +112,33 @@ impl Program {
 
     /// Whether the program reports that it is ready for calls.
     pub(super) fn is_ready(&self) -> bool {
-        let ask = || -> io::Result<bool> {
-            let mut stream = TcpStream::connect_timeout(&self.api, ANSWER)?;
-            stream.set_read_timeout(Some(ANSWER))?;
-            stream.write_all(b"GET /ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer)?;
-            Ok(answer.starts_with("HTTP/1.1 200 "))
-        };
-        ask().unwrap_or(false)
+        self.get("/ready").is_ok_and(|answer| answer.starts_with("HTTP/1.1 200 "))
+    }
+
+    /// The value of one of the program's metrics.
+    ///
+    /// # Errors
+    /// Returns an error if the program does not answer, or does not have this metric.
+    pub(super) fn metric(&self, name: &str) -> anyhow::Result<f64> {
+        let answer = self.get("/metrics")?;
+        let line = answer.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+        line.with_context(|| format!("the program has no metric {name}"))
+    }
+
+    /// The process id.
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What the API answers, with the head.
+    fn get(&self, path: &str) -> io::Result<String> {
+        let mut stream = TcpStream::connect_timeout(&self.api, ANSWER)?;
+        stream.set_read_timeout(Some(ANSWER))?;
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes())?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
     }
 
     /// The exit status. None: the program is still running.

@@ -1,6 +1,7 @@
 //! Prints the figures in the operator's language.
 
 use super::Measured;
+use super::counts::Counts;
 use super::figures::{Faults, Spread};
 use super::run::Figures;
 use crate::operator::Language;
@@ -108,6 +109,11 @@ fn faults(figures: &Figures, language: Language) -> Vec<Row> {
         (name("perdidas / dobles / desordenadas", "lost / doubled / disordered"), frames),
         (name("queda después", "left behind"), list(&figures.left)),
     ];
+    if let Some(Counts { inputs, system_calls }) = figures.counts {
+        rows.push((name("despertares por llamada y segundo", "wake-ups per call and second"), format!("{inputs:.1}")));
+        let label = name("llamadas al sistema por llamada y segundo", "system calls per call and second");
+        rows.push((label, format!("{system_calls:.1}")));
+    }
     if figures.handed_back_ms.count > 0 {
         rows.push((name("devueltas al dialplan", "handed back"), spread(&figures.handed_back_ms)));
     }

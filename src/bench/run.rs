@@ -12,6 +12,7 @@ use anyhow::{Context as _, bail, ensure};
 use serde::{Deserialize, Serialize};
 use tokio::time::{sleep, timeout};
 
+use super::counts::{Counting, Counts};
 use super::door::Door;
 use super::figures::{Faults, Samples, Spread};
 use super::marks::Mark;
@@ -74,6 +75,8 @@ pub(super) struct Plan<'a> {
     pub(super) tls: bool,
     /// Additional variables for the program, beside those that connect it to the fakes.
     pub(super) variables: &'a [(String, String)],
+    /// Whether system calls and wake-ups are counted.
+    pub(super) count: bool,
     pub(super) cores: Cores,
 }
 
@@ -120,6 +123,9 @@ pub(super) struct Figures {
     pub(super) handed_back_ms: Spread,
     /// The lateness of the fakes' own frames.
     pub(super) fakes_ms: Spread,
+    /// What the program did for each call and second, if that was counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) counts: Option<Counts>,
 }
 
 impl Figures {
@@ -183,6 +189,7 @@ struct Seen {
     served: Vec<Placed>,
     fakes: Vec<Duration>,
     left: Vec<String>,
+    counts: Option<Counts>,
 }
 
 /// Runs the plan.
@@ -201,9 +208,12 @@ pub(super) async fn run(plan: Plan<'_>) -> anyhow::Result<Figures> {
         .await?;
     sleep(PAUSE).await;
     drop(stage.asterisk.delays());
+    let counting = if plan.count { Some(Counting::begin(&stage.program, &folder.0, plan.seconds)?) } else { None };
     let (before, began) = (stage.program.takes(), now());
     sleep(Duration::from_secs(plan.seconds)).await;
     let (after, ended) = (stage.program.takes(), now());
+    let counts = counting.map(|counting| counting.end(&stage.program, plan.calls, plan.seconds));
+    let counts = counts.transpose()?;
     let fakes = stage.asterisk.delays();
 
     let is_up = |call: &Placed| stage.state(*call) == CallState::Up;
@@ -218,7 +228,7 @@ pub(super) async fn run(plan: Plan<'_>) -> anyhow::Result<Figures> {
         left.push("the program itself, after SIGTERM".to_owned());
     }
     let (window, taken) = (began..ended, [before, after]);
-    Ok(stage.figures(Seen { start_ms, at_rest, window, taken, placed, served, fakes, left }))
+    Ok(stage.figures(Seen { start_ms, at_rest, window, taken, placed, served, fakes, left, counts }))
 }
 
 /// The fakes and the program of a run.
@@ -344,7 +354,7 @@ impl<'a> Stage<'a> {
 
     /// Computes the figures of the run.
     fn figures(&self, seen: Seen) -> Figures {
-        let Seen { start_ms, at_rest, window, taken: [before, after], placed, served, fakes, left } = seen;
+        let Seen { start_ms, at_rest, window, taken: [before, after], placed, served, fakes, left, counts } = seen;
         let samples = self.samples(&placed, &served, &window);
         let handed_back = placed.iter().filter_map(|call| self.handed_back_ms(*call)).collect();
         let cpu_s = after.cpu_seconds.unwrap_or_default() - before.cpu_seconds.unwrap_or_default();
@@ -372,6 +382,7 @@ impl<'a> Stage<'a> {
             left,
             handed_back_ms: Spread::of(handed_back),
             fakes_ms: Spread::of(fakes.into_iter().map(ms).collect()),
+            counts,
         }
     }
 

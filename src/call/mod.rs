@@ -269,6 +269,7 @@ impl Call {
         if self.is_over() {
             assert!(self.outputs.is_empty(), "something comes out of a call that has ended");
         } else {
+            self.counters.inputs += 1;
             let is_packet = matches!(input, Input::Rtp { .. });
             self.take(input);
             if is_packet {

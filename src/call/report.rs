@@ -92,6 +92,8 @@ impl AddAssign for SessionFaults {
 /// Counts of what went wrong, or well, on the way.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counters {
+    /// How often something has come to the call: a packet, an event, an answer or a tick of its clock.
+    pub inputs: u64,
     /// Datagrams that were not RTP.
     pub malformed_packets: u64,
     /// Datagrams from someone else.
@@ -125,6 +127,7 @@ pub struct Counters {
 impl AddAssign for Counters {
     fn add_assign(&mut self, other: Self) {
         let Self {
+            inputs,
             malformed_packets,
             foreign_packets,
             other_payloads,
@@ -140,6 +143,7 @@ impl AddAssign for Counters {
             cut_answers,
             keys,
         } = other;
+        self.inputs += inputs;
         self.malformed_packets += malformed_packets;
         self.foreign_packets += foreign_packets;
         self.other_payloads += other_payloads;

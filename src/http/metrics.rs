@@ -78,6 +78,8 @@ fn calls(to: &mut Exposition, totals: &Totals) {
 
 fn sound(to: &mut Exposition, totals: &Totals) {
     let Totals { counters, uplink, .. } = totals;
+    let help = "What has come to calls: packets, events, answers and ticks of their clocks.";
+    to.counter("call_inputs_total", help, counters.inputs);
     to.counter("frames_sent_total", "Frames (20 ms) sent to callers.", totals.frames);
     to.counter("late_frames_total", "Frames skipped because the clock was late.", totals.late_frames);
     let help = "Pauses inside the assistant's speech because its audio had not arrived.";

@@ -59,7 +59,7 @@ fn left(tokens: u64) -> RateLimits {
 /// A call with a value for every figure.
 fn glance() -> Glance {
     let mut counters =
-        Counters { barge_ins: 2, foreign_packets: 3, sessions_opened: 1, ..Counters::default() };
+        Counters { inputs: 300, barge_ins: 2, foreign_packets: 3, sessions_opened: 1, ..Counters::default() };
     for _ in 0..4 {
         counters.session_faults.count(SessionFault::Unavailable);
     }
@@ -113,6 +113,7 @@ fn a_call_counts_while_it_runs_and_no_less_when_it_is_over() {
     for (name, value) in [
         ("calls_live", 2),
         ("calls_started_total", 2),
+        ("call_inputs_total", 300),
         ("frames_sent_total", 100),
         ("late_frames_total", 6),
         ("underruns_total", 1),
