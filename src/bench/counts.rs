@@ -75,7 +75,8 @@ mod tests {
 
     #[test]
     fn the_number_of_system_calls_is_read_if_there_is_one() {
-        let of = |count: &str| format!("# started on Sat\n\n{count},,raw_syscalls:sys_enter,8000000,100.00,,\n");
+        let of =
+            |count: &str| format!("# started on Sat\n\n{count},,raw_syscalls:sys_enter,8000000,100.00,,\n");
         assert_eq!(total(&of("31888")), Some(31_888.0));
         assert_eq!(total(&of("<not counted>")), None);
         assert_eq!(total(""), None);

@@ -110,7 +110,10 @@ fn faults(figures: &Figures, language: Language) -> Vec<Row> {
         (name("queda después", "left behind"), list(&figures.left)),
     ];
     if let Some(Counts { inputs, system_calls }) = figures.counts {
-        rows.push((name("despertares por llamada y segundo", "wake-ups per call and second"), format!("{inputs:.1}")));
+        rows.push((
+            name("despertares por llamada y segundo", "wake-ups per call and second"),
+            format!("{inputs:.1}"),
+        ));
         let label = name("llamadas al sistema por llamada y segundo", "system calls per call and second");
         rows.push((label, format!("{system_calls:.1}")));
     }

@@ -208,7 +208,8 @@ pub(super) async fn run(plan: Plan<'_>) -> anyhow::Result<Figures> {
         .await?;
     sleep(PAUSE).await;
     drop(stage.asterisk.delays());
-    let counting = if plan.count { Some(Counting::begin(&stage.program, &folder.0, plan.seconds)?) } else { None };
+    let counting =
+        if plan.count { Some(Counting::begin(&stage.program, &folder.0, plan.seconds)?) } else { None };
     let (before, began) = (stage.program.takes(), now());
     sleep(Duration::from_secs(plan.seconds)).await;
     let (after, ended) = (stage.program.takes(), now());
@@ -354,7 +355,8 @@ impl<'a> Stage<'a> {
 
     /// Computes the figures of the run.
     fn figures(&self, seen: Seen) -> Figures {
-        let Seen { start_ms, at_rest, window, taken: [before, after], placed, served, fakes, left, counts } = seen;
+        let Seen { start_ms, at_rest, window, taken: [before, after], placed, served, fakes, left, counts } =
+            seen;
         let samples = self.samples(&placed, &served, &window);
         let handed_back = placed.iter().filter_map(|call| self.handed_back_ms(*call)).collect();
         let cpu_s = after.cpu_seconds.unwrap_or_default() - before.cpu_seconds.unwrap_or_default();

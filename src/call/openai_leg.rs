@@ -11,7 +11,8 @@
 //! ```
 //! Dialled is the beginning of a call to OpenAI that we have asked Asterisk to make; one that a trunk makes begins with Accepting.
 //! A session without an owner costs money until OpenAI ends it after an hour. So a call that is ours, or may be, is hung up until
-//! OpenAI says that it is over. A call of another program (409) is left alone.
+//! OpenAI says that it is over; after an acceptance without an answer, OpenAI is asked for another minute, because the acceptance may
+//! take effect late. A call of another program (409) is left alone.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -42,6 +43,9 @@ const KNOWN_AFTER: [Duration; 4] = [
 const REFERRED_WITHIN: Duration = Duration::from_secs(5);
 /// OpenAI ends every session after 60 minutes, and the call with it: after that there is nothing left to hang up.
 const LONGEST: Duration = Duration::from_hours(1);
+/// How long an acceptance without an answer may still take effect. Until then, that OpenAI does not know the call is no proof that
+/// it is over. A longer time keeps asking for calls that never were; a shorter one leaves sessions that nobody ends.
+const ACCEPTED_LATE: Duration = Duration::from_mins(1);
 /// How often the call looks at its limits. A larger value ends calls later than they should; a smaller one costs wake-ups.
 const BEAT: Duration = Duration::from_millis(250);
 
@@ -116,6 +120,8 @@ pub(super) struct OpenAiLeg {
     tries: u32,
     beat: Instant,
     over_at: Instant,
+    /// Until when an acceptance without an answer may take effect. None: there is none.
+    accepted_late: Option<Instant>,
     /// What the caller hears.
     pub(super) speeches: Speeches,
     /// When the sound of the caller began that the server counts, since the birth of the call. None: not known yet.
@@ -148,6 +154,7 @@ impl OpenAiLeg {
             tries: 0,
             beat: now + BEAT,
             over_at: now + LONGEST,
+            accepted_late: None,
             speeches: Speeches::default(),
             sound_began: None,
             spoke_at: None,
@@ -242,6 +249,7 @@ impl OpenAiLeg {
     /// The session of the call has confirmed our settings, so that the call is ours.
     pub(super) fn confirmed(&mut self) {
         self.was_ours = true;
+        self.accepted_late = None;
         if self.state == State::Doubtful {
             self.state = State::Ours;
         }
@@ -303,6 +311,7 @@ impl OpenAiLeg {
         };
         self.unknown += usize::from(matches!(reply, Reply::Refused { status: 404, .. }));
         self.was_ours |= state == State::Ours;
+        self.accepted_late = (state == State::Doubtful).then_some(now + ACCEPTED_LATE);
         self.state = state;
         if self.aim == Aim::Keep {
             return news;
@@ -317,12 +326,15 @@ impl OpenAiLeg {
     }
 
     fn hangup_replied(&mut self, now: Instant, reply: &Reply, out: &mut Vec<Output>) {
-        if reply.ends() {
+        let may_come = self.accepted_late.is_some_and(|until| now < until);
+        let is_unknown = matches!(reply, Reply::Refused { status: 404, .. });
+        if reply.ends() && !(is_unknown && may_come) {
             self.state = State::Gone;
             return;
         }
         self.tries += 1;
         if self.tries == 1
+            && !is_unknown
             && let Some(cause) = reply.fault()
         {
             out.push(Output::Notice(Notice::SipHangUpFailed { cause }));

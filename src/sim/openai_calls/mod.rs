@@ -45,6 +45,8 @@ struct Call {
     handshakes: u32,
     failing_hangups: u32,
     session: Option<Session>,
+    /// The acceptance that takes effect at this time.
+    late: Option<(Instant, Value)>,
 }
 
 /// OpenAI's side of all SIP calls.
@@ -67,7 +69,7 @@ impl OpenAiCalls {
         let state = State::Ringing(now);
         let acceptances = self.script.acceptances.iter().copied().collect();
         let (handshakes, failing_hangups) = (self.script.unknown_handshakes, self.script.failing_hangups);
-        let new = Call { state, acceptances, handshakes, failing_hangups, session: None };
+        let new = Call { state, acceptances, handshakes, failing_hangups, session: None, late: None };
         self.calls.insert(call.to_owned(), new);
         let body = incoming(call, unix_s, headers);
         Webhook::signed(&self.script.secret, &format!("wh_{call}"), unix_s, body)
@@ -92,6 +94,7 @@ impl OpenAiCalls {
         let (Some(id), Some(verb), None) = (parts.next(), parts.next(), parts.next()) else {
             return Some(self.violation(404, "unknown_url", "a path that does not exist"));
         };
+        self.take_effect(now, id);
         let Some(call) = self.calls.get(id) else { return Some(error(404, "call_id_not_found", None)) };
         if matches!(call.state, State::Elsewhere) {
             if verb == "hangup" {
@@ -105,6 +108,17 @@ impl OpenAiCalls {
             "refer" => Some(self.refer(now, id, request.body)),
             "hangup" => Some(self.hang_up(id, request.body)),
             _ => Some(self.violation(404, "unknown_url", "a verb that does not exist")),
+        }
+    }
+
+    /// An acceptance of this call that takes effect late does so when its time has come, if the caller still rings.
+    fn take_effect(&mut self, now: Instant, id: &str) {
+        if let Some(call) = self.calls.get_mut(id)
+            && matches!(call.state, State::Ringing(_))
+            && let Some((_, settings)) = call.late.take_if(|(at, _)| *at <= now)
+        {
+            call.state = State::Accepted;
+            call.session = Some(Session::new(now, Arc::clone(&self.script), id, settings));
         }
     }
 
@@ -136,6 +150,10 @@ impl OpenAiCalls {
                 return Some(error(400, "unknown_parameter", Some(param)));
             }
             Acceptance::Unanswered => return None,
+            Acceptance::MadeLate(after) => {
+                call.late = Some((now + after, settings));
+                return None;
+            }
             Acceptance::Made
             | Acceptance::NoVadFields
             | Acceptance::MadeUnanswered

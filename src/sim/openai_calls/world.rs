@@ -28,6 +28,8 @@ pub enum Acceptance {
     MadeUnanswered,
     /// 500, and the session is made all the same.
     MadeAndFailed,
+    /// No answer, and the session is made only after this time.
+    MadeLate(Duration),
 }
 
 /// What the fake does.

@@ -264,6 +264,15 @@ fn an_acceptance_without_an_answer_may_have_been_carried_out() {
 }
 
 #[test]
+fn an_acceptance_that_takes_effect_when_it_has_been_given_up_leaves_no_session() {
+    for seconds in [9, 15, 30, 50] {
+        let acceptance = Acceptance::MadeLate(Duration::from_secs(seconds));
+        let world = run(Script { acceptances: vec![acceptance], ..script(&[]) }, &[]);
+        assert_eq!(world.openai.state(CALL), Some(&State::HungUp), "{seconds} s: {:#?}", world.rungs);
+    }
+}
+
+#[test]
 fn the_session_may_take_a_moment_to_be_there() {
     let world = run(Script { unknown_handshakes: 4, ..script(&[]) }, &[(12_000, Step::HangsUp)]);
     assert!(world.report().session_stood);
