@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
+use super::sound_name::SoundName;
 use super::{ChannelId, Place};
 use crate::number::{CallerName, CallerNumber, ChannelName, mask_numbers};
 
@@ -17,8 +18,8 @@ use crate::number::{CallerName, CallerNumber, ChannelName, mask_numbers};
 pub enum Event {
     /// A channel entered the application: a caller's channel or the media channel of a call.
     StasisStart(Channel),
-    /// Asterisk has ended a recording, because it was asked to or the channel is gone. The id is the name of the recording.
-    Recorded(ChannelId),
+    /// Asterisk has ended a recording, because it was asked to or the channel is gone. None: the program has not given its name.
+    Recorded(Option<SoundName>),
     /// A channel took the place of another channel in the application and in its bridge, because the other
     /// end of the call was transferred (SIP REFER). A [`Self::StasisEnd`] for the old channel follows.
     Replaced {
@@ -351,7 +352,7 @@ fn recorded(text: &str) -> Result<Event, Malformed> {
         name: String,
     }
     let event: WithRecording = serde_json::from_str(text).map_err(Malformed::from)?;
-    Ok(Event::Recorded(ChannelId::from(&*event.recording.name)))
+    Ok(Event::Recorded(SoundName::parse(&event.recording.name)))
 }
 
 fn dtmf(text: &str) -> Result<Event, Malformed> {

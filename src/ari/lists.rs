@@ -10,6 +10,7 @@ use std::marker::PhantomData;
 use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, de};
 
+use super::sound_name::SoundName;
 use super::{BridgeId, ChannelId};
 
 /// The largest number of entries of a list that are kept; the rest are ignored. Ten thousand calls have as many callers' channels and
@@ -66,9 +67,9 @@ impl Application {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Recordings(Listed<Recording>);
 
-/// A recording that has the name of a snoop channel of the program.
+/// A recording that the program has named.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Recording(ChannelId);
+struct Recording(SoundName);
 
 impl Recordings {
     /// Reads the body of the reply. A body that is no list of recordings counts as an empty list.
@@ -76,8 +77,8 @@ impl Recordings {
         Self(serde_json::from_str(body).unwrap_or_default())
     }
 
-    /// The names of the recordings that have the name of a snoop channel of the program.
-    pub fn of_snoops(&self) -> impl Iterator<Item = &ChannelId> {
+    /// The names of the recordings that the program has named.
+    pub fn of_snoops(&self) -> impl Iterator<Item = &SoundName> {
         self.0.0.iter().map(|Recording(name)| name)
     }
 }
@@ -223,7 +224,7 @@ impl<'de> Deserialize<'de> for Entry<Recording> {
             name: Entry<ChannelId>,
         }
         let Wire { name: Entry(name) } = Wire::deserialize(deserializer)?;
-        Ok(Self(name.filter(|name| name.snooped().is_some()).map(Recording)))
+        Ok(Self(name.and_then(|name| SoundName::parse(name.as_str())).map(Recording)))
     }
 }
 

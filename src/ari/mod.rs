@@ -11,6 +11,7 @@
 //! | `request` | what is asked of it, and its answers |
 //! | `endpoint`, `info`, `lists` | answers that are read: an endpoint; what Asterisk says of itself; what an application holds, bridges, recordings, modules |
 //! | `nonce` | what tells that a call at OpenAI is ours |
+//! | `sound_name` | the names of recordings of a caller's sound |
 
 pub mod endpoint;
 pub mod event;
@@ -18,6 +19,7 @@ pub mod info;
 pub mod lists;
 pub mod nonce;
 pub mod request;
+pub mod sound_name;
 
 use std::fmt;
 use std::str::FromStr;
@@ -133,7 +135,7 @@ impl ChannelId {
         BridgeId(format!("{BRIDGE}{}", self.0).into())
     }
 
-    /// The id of the snoop channel that gets a copy of this caller's sound, and the name of the recording that Asterisk makes of it.
+    /// The id of the snoop channel that gets a copy of this caller's sound.
     #[must_use]
     pub fn snoop(&self, voice: Voice) -> Self {
         let prefix = match voice {

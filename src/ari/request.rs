@@ -7,6 +7,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
 use super::nonce::Nonce;
+use super::sound_name::SoundName;
 use super::{BridgeId, ChannelId, Place, Voice};
 use crate::number::mask_numbers;
 
@@ -51,10 +52,10 @@ pub enum Request {
         /// The direction.
         voice: Voice,
     },
-    /// Records the sound of a channel as µ-law in a file of Asterisk's, which has the channel's name.
-    RecordChannel(ChannelId),
-    /// Deletes the recording that has the name of this channel.
-    DeleteRecording(ChannelId),
+    /// Records the sound of a snoop channel as µ-law in a file of Asterisk's, which has this name.
+    RecordChannel(SoundName),
+    /// Deletes the recording of this name.
+    DeleteRecording(SoundName),
     /// Joins two channels in a bridge. Asterisk answers 422 until both channels are in the application.
     AddChannels {
         /// The bridge that the channels join.
@@ -304,11 +305,12 @@ impl Request {
                 &["channels", channel.as_str(), "snoop"],
                 &[("app", app), ("snoopId", snoop.as_str()), ("spy", spy(*voice))],
             ),
-            Self::RecordChannel(channel) => path(
-                &["channels", channel.as_str(), "record"],
-                &[("name", channel.as_str()), ("format", "ulaw"), ("ifExists", "overwrite")],
+            // A repeated request overwrites what it has begun itself: another call's recording has another name.
+            Self::RecordChannel(sound) => path(
+                &["channels", sound.snoop().as_str(), "record"],
+                &[("name", &sound.to_string()), ("format", "ulaw"), ("ifExists", "overwrite")],
             ),
-            Self::DeleteRecording(channel) => path(&["recordings", "stored", channel.as_str()], &[]),
+            Self::DeleteRecording(sound) => path(&["recordings", "stored", &sound.to_string()], &[]),
             _ => path(&["recordings", "stored"], &[]),
         }
     }
@@ -343,10 +345,10 @@ const fn spy(voice: Voice) -> &'static str {
     }
 }
 
-/// The path and the query of the sound of a recording that has the name of this channel, below `/ari`.
+/// The path and the query of the sound of the recording of this name, below `/ari`.
 #[must_use]
-pub fn recording_path(channel: &ChannelId) -> String {
-    path(&["recordings", "stored", channel.as_str(), "file"], &[])
+pub fn recording_path(sound: &SoundName) -> String {
+    path(&["recordings", "stored", &sound.to_string(), "file"], &[])
 }
 
 /// The address at which Asterisk receives the RTP of an ExternalMedia channel, from the reply to the creation
@@ -386,6 +388,7 @@ pub fn exists(body: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::sound_name::Part;
     use super::*;
     use crate::ari::info::version;
 
@@ -446,13 +449,14 @@ mod tests {
             snoop(Voice::Heard).path(),
             "/channels/1.2/snoop?app=openai-app&snoopId=oic-heard-1.2&spy=out"
         );
-        let record = Request::RecordChannel(caller.snoop(Voice::Said));
+        let sound = SoundName::new(caller.clone(), Voice::Said, Part::of_call(1_795_180_050));
+        let record = Request::RecordChannel(sound.clone());
         assert_eq!(
             record.path(),
-            "/channels/oic-said-1.2/record?name=oic-said-1.2&format=ulaw&ifExists=overwrite"
+            "/channels/oic-said-1.2/record?name=oic-said-1.2_1795180050&format=ulaw&ifExists=overwrite"
         );
-        let delete = Request::DeleteRecording(caller.snoop(Voice::Said));
-        assert_eq!(delete.name(), "DELETE /recordings/stored/oic-said-1.2");
+        let delete = Request::DeleteRecording(sound);
+        assert_eq!(delete.name(), "DELETE /recordings/stored/oic-said-1.2_1795180050");
     }
 
     #[test]

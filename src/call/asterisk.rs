@@ -34,9 +34,9 @@ impl Call {
                     dialled.snoops.entered(voice, &mut self.outputs);
                 }
             }
-            LegEvent::Recorded(voice) => {
+            LegEvent::Recorded(voice, part) => {
                 if let Some(dialled) = self.leg.dialled() {
-                    dialled.snoops.recorded(self.now, voice, &mut self.outputs);
+                    dialled.snoops.recorded(self.now, (voice, part), &mut self.outputs);
                 }
             }
             LegEvent::TakenOver => {

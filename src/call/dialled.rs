@@ -22,6 +22,7 @@ use super::seed::DialSeed;
 use super::snoops::Snoops;
 use super::{Call, Output, Settings};
 use crate::ari::request::{Reply, Request};
+use crate::ari::sound_name::Part;
 use crate::end_reason::EndReason;
 use crate::operator::Notice;
 use crate::realtime::calls::CallId;
@@ -33,7 +34,7 @@ impl Call {
         let mut outputs = vec![Output::Notice(Notice::CallReceived { channel: seed.channel_name.clone() })];
         let mut legs = Legs::new(now, settings.app.clone(), &seed.channel, seed.answered);
         legs.begin_dialling(&seed.endpoint, seed.nonce.clone(), &mut outputs);
-        let snoops = Snoops::new(settings.app.clone(), seed.channel.clone());
+        let snoops = Snoops::new(settings.app.clone(), seed.channel.clone(), Part::of_call(seed.wall));
         let leg = Leg::Dialled(Box::new(Dialled { legs, openai: OpenAiLeg::dialled(now), snoops }));
         Self::with(now, settings, leg, seed.into(), outputs)
     }

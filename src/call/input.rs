@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use super::tools::{self, Destination};
 use crate::ari::request::{Reply, Request};
+use crate::ari::sound_name::Part;
 use crate::ari::{ChannelId, Place, Voice};
 use crate::number::CallerNumber;
 use crate::operator::LinkFault;
@@ -97,8 +98,8 @@ pub enum LegEvent {
     MediaLeft,
     /// The snoop channel that copies this voice is in the application.
     SnoopEntered(Voice),
-    /// The recording of this voice has ended.
-    Recorded(Voice),
+    /// This recording of a voice has ended.
+    Recorded(Voice, Part),
     /// Another program has taken the caller from us.
     TakenOver,
     /// Asterisk is being stopped, or was, and everything in it is gone.

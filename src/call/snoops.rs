@@ -6,7 +6,8 @@
 //!                                        └────────── refused ──────────────┴──► Missing
 //!   both:         Recorded ── the call is over, both are complete ──► Fetched ──► Deleted
 //! ```
-//! A snoop channel that outlives its call would go on recording what the caller says to a colleague, so it is hung up until it is
+//! The name of a recording tells the call that has made it (`ari::sound_name`): what a killed daemon has recorded of the same caller
+//! stays in Asterisk beside it. A snoop channel that outlives its call would go on recording what the caller says to a colleague, so it is hung up until it is
 //! gone. A recording that could not be fetched is left in Asterisk, and the operator is told its name.
 
 use std::time::{Duration, Instant};
@@ -17,6 +18,7 @@ use super::input::Fetched;
 use super::replies::complaint;
 use super::thing::Thing;
 use crate::ari::request::{Reply, Request};
+use crate::ari::sound_name::{Part, SoundName};
 use crate::ari::{ChannelId, Voice};
 use crate::operator::Notice;
 
@@ -69,9 +71,9 @@ enum Aim {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sounds {
     /// What the caller said: the name of the recording, and how long after the beginning of the sound it begins. None: it is missing.
-    pub said: Option<(ChannelId, Duration)>,
+    pub said: Option<(SoundName, Duration)>,
     /// The same for what the caller heard.
-    pub heard: Option<(ChannelId, Duration)>,
+    pub heard: Option<(SoundName, Duration)>,
 }
 
 /// Both voices of a call.
@@ -79,6 +81,7 @@ pub struct Sounds {
 pub(super) struct Snoops {
     app: String,
     caller: ChannelId,
+    part: Part,
     both: [Copied; 2],
     aim: Aim,
     /// Whether the operator knows that something is not recorded.
@@ -86,11 +89,11 @@ pub(super) struct Snoops {
 }
 
 impl Snoops {
-    /// Nothing is recorded yet of this caller.
-    pub(super) fn new(app: String, caller: ChannelId) -> Self {
+    /// Nothing is recorded yet of this caller; what will be is this part.
+    pub(super) fn new(app: String, caller: ChannelId, part: Part) -> Self {
         let copied =
             |voice| Copied { voice, snoop: Thing::Absent, sound: Sound::Absent, deletion: Thing::Absent };
-        Self { app, caller, both: Voice::BOTH.map(copied), aim: Aim::Record, complained: false }
+        Self { app, caller, part, both: Voice::BOTH.map(copied), aim: Aim::Record, complained: false }
     }
 
     /// Begins to record. `channel` is the caller's channel now.
@@ -104,16 +107,20 @@ impl Snoops {
 
     /// A snoop channel is in the application, and can be recorded.
     pub(super) fn entered(&mut self, voice: Voice, out: &mut Vec<Output>) {
-        let (aim, snoop) = (self.aim, self.caller.snoop(voice));
+        let (aim, sound) = (self.aim, self.sound(voice));
         let copied = self.of(voice);
         if aim == Aim::Record && copied.sound == Sound::Absent {
             copied.sound = Sound::Beginning;
-            out.push(Output::Ari(Request::RecordChannel(snoop)));
+            out.push(Output::Ari(Request::RecordChannel(sound)));
         }
     }
 
     /// Asterisk has ended a recording.
-    pub(super) fn recorded(&mut self, now: Instant, voice: Voice, out: &mut Vec<Output>) {
+    pub(super) fn recorded(&mut self, now: Instant, (voice, part): (Voice, Part), out: &mut Vec<Output>) {
+        // That of an earlier call of the same caller ends with its snoop channel, which the start of the daemon has hung up.
+        if part != self.part {
+            return;
+        }
         let copied = self.of(voice);
         copied.sound = match copied.sound {
             Sound::Beginning => Sound::Complete(now),
@@ -197,14 +204,13 @@ impl Snoops {
         reply: &Reply,
         out: &mut Vec<Output>,
     ) -> bool {
-        let about = match request {
-            Request::Snoop { snoop, .. } => snoop,
-            Request::RecordChannel(channel)
-            | Request::DeleteRecording(channel)
-            | Request::Hangup(channel) => channel,
-            _ => return false,
+        let voice = match request {
+            Request::Snoop { voice, .. } => Some(*voice),
+            Request::RecordChannel(sound) | Request::DeleteRecording(sound) => Some(sound.voice()),
+            Request::Hangup(channel) => channel.snooped().map(|(_, voice)| voice),
+            _ => None,
         };
-        let Some((_, voice)) = about.snooped() else { return false };
+        let Some(voice) = voice else { return false };
         let refused = complaint(request, reply);
         let copied = self.of(voice);
         match request {
@@ -254,7 +260,7 @@ impl Snoops {
     /// The recordings will not be fetched any more: the operator is told where they are.
     pub(super) fn leave(&mut self, out: &mut Vec<Output>) {
         let there = self.both.iter().filter(|copied| copied.began().is_some());
-        let names: Vec<_> = there.map(|copied| self.caller.snoop(copied.voice).to_string()).collect();
+        let names: Vec<_> = there.map(|copied| self.sound(copied.voice).to_string()).collect();
         self.aim = Aim::Done;
         if !names.is_empty() {
             out.push(Output::Notice(Notice::SoundLeft { names: names.join(", ") }));
@@ -271,7 +277,7 @@ impl Snoops {
             self.aim = Aim::Done;
             return;
         };
-        let of = |copied: &Copied| Some((self.caller.snoop(copied.voice), copied.began()? - zero));
+        let of = |copied: &Copied| Some((self.sound(copied.voice), copied.began()? - zero));
         let [said, heard] = &self.both;
         let sounds = Sounds { said: of(said), heard: of(heard) };
         self.aim = Aim::Fetch { until: now + FETCHED_WITHIN };
@@ -284,11 +290,12 @@ impl Snoops {
             let channel = self.caller.snoop(copied.voice);
             if is_due(copied.snoop) {
                 copied.snoop = Thing::Leaving(Attempt::InFlight);
-                out.push(Output::Ari(Request::Hangup(channel.clone())));
+                out.push(Output::Ari(Request::Hangup(channel)));
             }
             if is_due(copied.deletion) {
                 copied.deletion = Thing::Leaving(Attempt::InFlight);
-                out.push(Output::Ari(Request::DeleteRecording(channel)));
+                let sound = SoundName::new(self.caller.clone(), copied.voice, self.part);
+                out.push(Output::Ari(Request::DeleteRecording(sound)));
             }
         }
     }
@@ -299,6 +306,11 @@ impl Snoops {
             out.extend(refused.map(Output::Notice));
             out.push(Output::Notice(Notice::SoundNotRecorded));
         }
+    }
+
+    /// The name of the recording of this voice.
+    fn sound(&self, voice: Voice) -> SoundName {
+        SoundName::new(self.caller.clone(), voice, self.part)
     }
 
     fn of(&mut self, voice: Voice) -> &mut Copied {

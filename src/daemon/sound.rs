@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
 
-use crate::ari::ChannelId;
+use crate::ari::sound_name::SoundName;
 use crate::call::Sounds;
 use crate::call::record::Entry;
 use crate::media::{BYTES_PER_MS, SILENCE_BYTE};
@@ -75,7 +75,7 @@ impl Fetching {
 }
 
 impl Voice {
-    async fn begin(ari: &AriRest, recording: Option<(ChannelId, Duration)>) -> Result<Self, String> {
+    async fn begin(ari: &AriRest, recording: Option<(SoundName, Duration)>) -> Result<Self, String> {
         let Some((name, lead)) = recording else {
             return Ok(Self { lead: 0, bytes: Bytes::new(), rest: None });
         };

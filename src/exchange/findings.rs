@@ -9,6 +9,7 @@ use super::switchboard::Directive;
 use super::{ErrandId, Exchange, Order, Output};
 use crate::ari::ChannelId;
 use crate::ari::request::Request;
+use crate::ari::sound_name::SoundName;
 use crate::end_reason::EndReason;
 use crate::operator::Notice;
 
@@ -76,10 +77,9 @@ impl Exchange {
 
     /// The operator's line about recordings of calls that no longer run, if there are any: a daemon that was killed has left them.
     fn left_recordings(&self, inquiry: &Inquiry) -> Option<Notice> {
-        let is_left =
-            |name: &&ChannelId| name.owner().is_some_and(|caller| !self.switchboard.serves(&caller));
+        let is_left = |name: &&SoundName| !self.switchboard.serves(name.caller());
         let left = inquiry.recordings()?.of_snoops().filter(is_left);
-        let names: Vec<_> = left.take(MOST_NAMED).map(ChannelId::to_string).collect();
+        let names: Vec<_> = left.take(MOST_NAMED).map(SoundName::to_string).collect();
         (!names.is_empty()).then(|| Notice::SoundLeft { names: names.join(", ") })
     }
 

@@ -11,7 +11,7 @@ use crate::ari::event::{Channel, Event, parse_channel};
 use crate::ari::lists::Application;
 use crate::ari::nonce::Nonce;
 use crate::ari::request::{Reply, Request};
-use crate::ari::{ChannelId, OUR_PREFIX, Voice};
+use crate::ari::{ChannelId, OUR_PREFIX};
 use crate::call::{Hold, LegEvent};
 use crate::number::{CallerNumber, ChannelName};
 use crate::realtime::calls::CallId;
@@ -128,7 +128,11 @@ impl Switchboard {
             Event::Dtmf { channel, digit } => self.tell(&channel, LegEvent::Key(digit), None),
             Event::Hold(id) => self.tell(&id, LegEvent::Hold(Hold::On), None),
             Event::Unhold(id) => self.tell(&id, LegEvent::Hold(Hold::Off), None),
-            Event::Recorded(recording) => self.of_snoop(&recording, LegEvent::Recorded),
+            Event::Recorded(sound) => {
+                let sound = sound.filter(|sound| self.serves(sound.caller()))?;
+                let event = LegEvent::Recorded(sound.voice(), sound.part());
+                Some(Directive::Tell(sound.caller().clone(), Order::Leg(event)))
+            }
             Event::ApplicationReplaced => Some(Directive::ApplicationReplaced),
             // Asterisk stops with all its channels, the media channel too, whose end would be told first.
             Event::AsteriskStops(id) => self.tell(&id, LegEvent::AsteriskLost, Some(LegEvent::AsteriskLost)),
@@ -266,10 +270,11 @@ impl Switchboard {
                 Directive::Remove(Request::Hangup(channel.id))
             });
         }
-        if channel.id.snooped().is_some() {
-            return Some(match self.of_snoop(&channel.id, LegEvent::SnoopEntered) {
-                Some(told) => told,
-                None => Directive::Remove(Request::Hangup(channel.id)),
+        if let Some((caller, voice)) = channel.id.snooped() {
+            return Some(if self.serves(&caller) {
+                Directive::Tell(caller, Order::Leg(LegEvent::SnoopEntered(voice)))
+            } else {
+                Directive::Remove(Request::Hangup(channel.id))
             });
         }
         if channel.id.as_str().starts_with(OUR_PREFIX) || self.serves(&channel.id) {
@@ -280,12 +285,6 @@ impl Switchboard {
             return Some(Directive::Remove(Request::Hangup(channel.id)));
         }
         Some(Directive::Arrived(Box::new(channel)))
-    }
-
-    /// The call of a caller is told something of a snoop channel, or of the recording of the same name.
-    fn of_snoop(&self, id: &ChannelId, event: fn(Voice) -> LegEvent) -> Option<Directive> {
-        let (caller, voice) = id.snooped().filter(|(caller, _)| self.serves(caller))?;
-        Some(Directive::Tell(caller, Order::Leg(event(voice))))
     }
 
     /// In whose call this channel talks. None: in nobody's, or no longer.

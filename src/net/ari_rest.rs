@@ -21,9 +21,9 @@ use tokio::time::{sleep, timeout};
 
 use super::answer::{self, Unread};
 use super::root_cause;
-use crate::ari::ChannelId;
 use crate::ari::endpoint::endpoint_path;
 use crate::ari::request::{Method, Reply, Request, recording_path};
+use crate::ari::sound_name::SoundName;
 
 /// The number of connections to Asterisk in use at once. For short times the same number may be idle. A
 /// larger value leaves too few connections of Asterisk's `sessionlimit` (100) for the event WebSocket and for
@@ -165,13 +165,13 @@ impl AriRest {
         }
     }
 
-    /// Begins to fetch the recording that has the name of this channel.
+    /// Begins to fetch the recording of this name.
     ///
     /// # Errors
     /// Asterisk does not give it, or does not answer. The text says why.
-    pub async fn stored_recording(&self, channel: &ChannelId) -> Result<StoredRecording, String> {
+    pub async fn stored_recording(&self, sound: &SoundName) -> Result<StoredRecording, String> {
         let turn = Arc::clone(&self.fetches).acquire_owned().await.map_err(|closed| closed.to_string())?;
-        let url = format!("{}{}", self.base, recording_path(channel));
+        let url = format!("{}{}", self.base, recording_path(sound));
         let asked = self.client.get(url).basic_auth(&self.user, Some(&self.password)).timeout(FETCH_TIMEOUT);
         let response = asked.send().await.map_err(|error| root_cause(&error.without_url()))?;
         let status = response.status();

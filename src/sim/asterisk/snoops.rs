@@ -23,6 +23,8 @@ pub(super) struct Recording {
     since: Instant,
     /// When it was complete; None: it is being made.
     ended: Option<Instant>,
+    /// The snoop channel that is recorded.
+    by: Key,
     /// The channel that is spied on.
     of: Key,
     voice: Voice,
@@ -97,10 +99,12 @@ impl Asterisk {
         }
         let Leg::Snoop(leg) = channel.leg else { return no_such_resource() };
         let SnoopLeg { of, voice } = leg;
-        let recording = Recording { since: now, ended: None, of, voice, sound: Vec::new(), first: None };
+        let id = channel.id.clone();
+        let recording =
+            Recording { since: now, ended: None, by: key, of, voice, sound: Vec::new(), first: None };
         self.recordings.insert(name.to_owned(), recording);
         let body =
-            format!(r#"{{"name":"{name}","format":"ulaw","state":"queued","target_uri":"channel:{name}"}}"#);
+            format!(r#"{{"name":"{name}","format":"ulaw","state":"queued","target_uri":"channel:{id}"}}"#);
         Response { status: 201, ..Response::ok(body) }
     }
 
@@ -116,15 +120,14 @@ impl Asterisk {
 
     /// What must end before a channel is gone: its recording, and the channels that spy on it.
     pub(super) fn end_spying(&mut self, now: Instant, key: Key) {
-        let Some(channel) = self.channels.get(&key) else { return };
-        let id = channel.id.clone();
-        let is_recorded = matches!(channel.leg, Leg::Snoop(_));
-        if let Some(recording) =
-            self.recordings.get_mut(&id).filter(|recording| is_recorded && recording.ended.is_none())
-        {
+        let is_its =
+            |(_, recording): &(&String, &mut Recording)| recording.by == key && recording.ended.is_none();
+        let ending = self.recordings.iter_mut().filter(is_its).map(|(name, recording)| {
             recording.ended = Some(now);
-            let event = Event::recording_finished(&id);
-            self.publish(now, About::Channel(key), &event);
+            name.clone()
+        });
+        for name in ending.collect::<Vec<_>>() {
+            self.publish(now, About::Channel(key), &Event::recording_finished(&name));
         }
         let spies = |(spy, channel): (&Key, &Channel)| match channel.leg {
             Leg::Snoop(leg) if leg.of == key => Some(*spy),
