@@ -87,11 +87,6 @@ impl Agents {
         self.others.iter().chain([&self.default]).find(|agent| *agent.name == *name)
     }
 
-    /// Whether Asterisk calls OpenAI for any of them, and may record such calls.
-    pub(super) fn dial(&self) -> bool {
-        self.others.iter().chain([&self.default]).any(|agent| agent.settings.dial.is_some())
-    }
-
     /// Where Asterisk may have the sound of new calls sent; None: anywhere.
     pub(super) fn set_media_networks(&mut self, networks: Option<&Arc<[IpNet]>>) {
         for agent in self.others.iter_mut().chain([&mut self.default]) {

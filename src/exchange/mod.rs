@@ -334,7 +334,9 @@ impl Exchange {
     /// The event socket stands: Asterisk is asked what it holds.
     fn connected(&mut self) {
         let (app, before) = (self.rules.settings.app.clone(), self.switchboard.in_asterisk());
-        let inquiry = Inquiry::after_connect(self.at.now, app, before, self.rules.agents.dial());
+        // Whoever listens for the webhook may have recorded calls by SIP, even if no agent takes that route any more.
+        let records = self.webhook != Webhook::Off;
+        let inquiry = Inquiry::after_connect(self.at.now, app, before, records);
         let errand = self.errands.begin(Errand::Inquiry(inquiry));
         self.errands.end_polls();
         self.connection.connected(errand);

@@ -1,5 +1,6 @@
 //! Callers in Asterisk for whom Asterisk calls OpenAI: what they hear, what becomes of them, and that nothing is left of their calls.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use openai_inbound_calls::call::Settings;
@@ -13,6 +14,7 @@ use serde_json::json;
 
 use super::pbx::{Pbx, Step};
 use super::{script, settings, words};
+use crate::world::only_agent;
 
 /// A world with one caller, who comes at once, to its end, at which nothing is wrong and nothing is left.
 fn run(script: Script, steps: &[(u64, Step)]) -> Pbx {
@@ -303,5 +305,41 @@ fn the_next_daemon_ends_the_spying_of_a_killed_one_and_says_what_it_has_recorded
     assert_eq!(count(&pbx, "/snoop 200"), 4, "two for the call of each daemon: {:#?}", pbx.rungs);
     let leaves = [(3_000, Step::DaemonDies), (3_200, Step::HangsUp(0))];
     let pbx = run(script(&[words("Hola.")]), &leaves);
+    assert!(pbx.said(|notice| matches!(notice, Notice::SoundLeft { .. })), "{:#?}", pbx.rungs);
+}
+
+#[test]
+fn what_a_killed_daemon_has_recorded_stays_when_the_next_one_records_the_same_caller() {
+    let stays = [(3_000, Step::DaemonDies), (9_000, Step::HangsUp(1))];
+    let pbx = run(script(&[words("Hola.")]), &stays);
+    let [second] = &pbx.fetched[..] else { panic!("the second part is fetched: {:#?}", pbx.rungs) };
+    let fetched = [&second.said, &second.heard].map(|sound| sound.as_ref().expect("a voice").0.to_string());
+    let left = pbx.asterisk.recordings();
+    assert_eq!(left.len(), 2, "the first part, both voices: {left:?} {:#?}", pbx.rungs);
+    for name in left {
+        assert!(!fetched.contains(&name.to_owned()), "{name} is of the first daemon");
+        assert!(
+            pbx.said(|notice| matches!(notice, Notice::SoundLeft { names } if names.contains(name))),
+            "{name} is told at the next start: {:?}",
+            pbx.notices
+        );
+    }
+}
+
+#[test]
+fn what_was_recorded_is_told_at_the_next_start_although_no_agent_takes_that_route_any_more() {
+    let mut by_media = None;
+    let mut pbx = Pbx::new(settings(), script(&[words("Hola.")]), AsteriskSettings::default(), |rules| {
+        let settings = Arc::new(Settings { dial: None, ..(*rules.settings).clone() });
+        let agents = only_agent(&settings);
+        by_media = Some(Rules { settings, agents, ..rules.clone() });
+        rules
+    });
+    pbx.at(100, Step::Calls);
+    pbx.at(2_500, Step::Decides(Box::new(by_media.expect("other rules"))));
+    pbx.at(3_000, Step::DaemonDies);
+    pbx.at(3_200, Step::HangsUp(0));
+    pbx.run_to(60);
+    pbx.is_clean();
     assert!(pbx.said(|notice| matches!(notice, Notice::SoundLeft { .. })), "{:#?}", pbx.rungs);
 }

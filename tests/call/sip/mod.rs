@@ -4,6 +4,7 @@
 mod dialled;
 mod exchange;
 mod pbx;
+mod routes;
 mod soak;
 mod world;
 

@@ -1,11 +1,9 @@
 //! Thousands of random calls at OpenAI: whatever is refused, lost, cut or interrupted, we make no mistake, and no session is left
 //! without an owner.
 
-use openai_inbound_calls::sim::asterisk::{Fault, Settings as AsteriskSettings, Version};
 use openai_inbound_calls::sim::openai_calls::{Acceptance, Say, Script};
 use serde_json::json;
 
-use super::pbx::{self, Pbx};
 use super::world::{Step, World};
 use super::{calls, script, settings, words};
 use crate::soak::variable;
@@ -14,22 +12,31 @@ use crate::soak::variable;
 const WORLDS: u64 = 500;
 
 /// A small generator of reproducible numbers (xorshift).
-struct Dice(u64);
+pub(super) struct Dice(u64);
 
 impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
+    pub(super) fn of(seed: u64) -> Self {
+        let mut dice = Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        // The first numbers of a small seed are small.
+        for _ in 0..8 {
+            dice.roll(2);
+        }
+        dice
+    }
+
+    pub(super) fn roll(&mut self, sides: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         self.0 % sides
     }
 
-    fn one_in(&mut self, sides: u64) -> bool {
+    pub(super) fn one_in(&mut self, sides: u64) -> bool {
         self.roll(sides) == 0
     }
 }
 
-fn acceptance(dice: &mut Dice) -> Acceptance {
+pub(super) fn acceptance(dice: &mut Dice) -> Acceptance {
     match dice.roll(9) {
         0 => Acceptance::Refused(404),
         1 => Acceptance::Refused(500),
@@ -42,7 +49,7 @@ fn acceptance(dice: &mut Dice) -> Acceptance {
     }
 }
 
-fn say(dice: &mut Dice) -> Say {
+pub(super) fn say(dice: &mut Dice) -> Say {
     let transfer = json!({"destination": "ventas", "summary": "x"});
     match dice.roll(8) {
         0 => calls("end_call", &json!({})),
@@ -65,11 +72,7 @@ fn step(dice: &mut Dice) -> Step {
 }
 
 fn world(seed: u64) -> World {
-    let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
-    // The first numbers of a small seed are small.
-    for _ in 0..8 {
-        dice.roll(2);
-    }
+    let mut dice = Dice::of(seed);
     let base = script(&[]);
     let script = Script {
         says: (0..12).map(|_| say(&mut dice)).collect(),
@@ -111,86 +114,5 @@ fn no_session_is_left_without_an_owner() {
         let violations = world.openai.violations();
         assert!(violations.is_empty(), "seed {seed}: {violations:?} {:#?}", world.rungs);
         assert!(world.report().duration.as_secs() < 3_700, "seed {seed}");
-    }
-}
-
-/// What may fail in Asterisk, and how.
-fn failure(dice: &mut Dice) -> pbx::Step {
-    const PATHS: [(&str, &str); 10] = [
-        ("POST", "/channels"),
-        ("POST", "/bridges"),
-        ("POST", "/addChannel"),
-        ("POST", "/answer"),
-        ("POST", "/snoop"),
-        ("POST", "/record"),
-        ("POST", "/continue"),
-        ("DELETE", "/channels"),
-        ("DELETE", "/bridges"),
-        ("DELETE", "/recordings"),
-    ];
-    let (method, path) = PATHS[dice.roll(PATHS.len() as u64) as usize];
-    let fault = match dice.roll(4) {
-        0 => Fault::Status(500),
-        1 => Fault::ConnectionLost,
-        2 => Fault::OkButReplyLost,
-        _ => Fault::Delay(std::time::Duration::from_millis(dice.roll(4_000))),
-    };
-    pbx::Step::Fails(method, path, fault)
-}
-
-fn mixed_step(dice: &mut Dice) -> pbx::Step {
-    let n = dice.roll(4) as usize;
-    match dice.roll(24) {
-        0..=3 => pbx::Step::Calls,
-        4 | 5 => pbx::Step::CarrierCalls,
-        6 | 7 => pbx::Step::HangsUp(n),
-        8 | 9 => pbx::Step::Cuts(n),
-        10 => pbx::Step::OpenAiEnds(n),
-        11 => pbx::Step::WebhookAgain(n),
-        12 => pbx::Step::StrangerCalls(format!("{:032x}", dice.roll(3))),
-        13 => pbx::Step::Presses(n, '5'),
-        14 => pbx::Step::LosesEvents,
-        15 if dice.one_in(4) => pbx::Step::AsteriskDies,
-        16 if dice.one_in(4) => pbx::Step::Stops,
-        17..=19 => failure(dice),
-        _ => pbx::Step::Says(n, 200 + dice.roll(3_000)),
-    }
-}
-
-/// Callers in Asterisk for whom OpenAI is called, and calls of a carrier, in one daemon.
-fn mixed(seed: u64) -> Pbx {
-    let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
-    for _ in 0..8 {
-        dice.roll(2);
-    }
-    let script = Script {
-        says: (0..12).map(|_| say(&mut dice)).collect(),
-        acceptances: if dice.one_in(3) { vec![acceptance(&mut dice)] } else { Vec::new() },
-        unknown_handshakes: if dice.one_in(3) { dice.roll(8) as u32 } else { 0 },
-        failing_hangups: if dice.one_in(4) { dice.roll(8) as u32 } else { 0 },
-        tells_end: !dice.one_in(5),
-        ..script(&[])
-    };
-    let mut settings = settings();
-    settings.limits.silence = dice.one_in(2).then(|| std::time::Duration::from_secs(20));
-    settings.recording_notice = dice.one_in(4).then(|| "Esta llamada se graba.".to_owned());
-    let version = if dice.one_in(2) { Version::V16 } else { Version::V22 };
-    let asterisk = AsteriskSettings { version, keep_journal: false, ..AsteriskSettings::default() };
-    let mut pbx = Pbx::new(settings, script, asterisk, |rules| rules);
-    pbx.at(dice.roll(100), pbx::Step::Calls);
-    let mut at = dice.roll(500);
-    for _ in 0..dice.roll(16) {
-        pbx.at(at, mixed_step(&mut dice));
-        at += dice.roll(3_000);
-    }
-    pbx.run_to(8_000);
-    pbx
-}
-
-#[test]
-fn soak_of_callers_in_asterisk_and_calls_of_a_carrier_leaves_nothing() {
-    for seed in 1..=variable("SOAK_WORLDS").unwrap_or(WORLDS) {
-        let outcome = std::panic::catch_unwind(|| mixed(seed).is_clean());
-        assert!(outcome.is_ok(), "seed {seed}");
     }
 }

@@ -1,10 +1,21 @@
-//! One exchange on a virtual clock, with callers in the fake Asterisk for whom it calls OpenAI, and calls that a carrier makes to
-//! OpenAI; the strict fake of OpenAI's calls at the other end of both. The product's exchange and calls do everything that is ours.
+//! One exchange on a virtual clock, with callers in the fake Asterisk whose sound we carry or for whom Asterisk calls OpenAI, and
+//! calls that a carrier makes to OpenAI; the strict fakes of OpenAI's calls and of its Realtime server at their other ends. The
+//! product's exchange and calls do everything that is ours.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `steps` | what happens from outside |
+//! | `outputs` | what the exchange and the calls want done |
+//! | `openai`, `media` | calls that OpenAI answers by SIP; calls whose sound we carry |
+//! | `held` | what must be true |
 
+mod held;
+mod media;
+mod openai;
 mod outputs;
 mod steps;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,24 +25,24 @@ use chrono::{DateTime, FixedOffset};
 use openai_inbound_calls::agents::Roster;
 use openai_inbound_calls::ari::ChannelId;
 use openai_inbound_calls::ari::event;
-use openai_inbound_calls::ari::nonce::Nonce;
 use openai_inbound_calls::ari::request::{self as ari, Method};
 use openai_inbound_calls::call::record::Entry;
-use openai_inbound_calls::call::{Call, Fetched, Input, Report, SessionEnd, Settings, Sounds, tools};
+use openai_inbound_calls::call::{Call, Fetched, Input, Report, Settings, Sounds, tools};
+use openai_inbound_calls::end_reason::EndReason;
 use openai_inbound_calls::exchange::{
-    self, Agent, Agents, ErrandId, Exchange, Moment, Offer, Rules, Trunk, Webhook, WebhookNews,
+    self, Agent, Agents, ErrandId, Exchange, Moment, Rules, Webhook, WebhookNews,
 };
-use openai_inbound_calls::operator::{Code, Detail, LinkFault, Notice};
-use openai_inbound_calls::realtime::calls::CallId;
+use openai_inbound_calls::operator::Notice;
 use openai_inbound_calls::realtime::calls::request::{Reply, Request};
-use openai_inbound_calls::realtime::error::Refusal;
-use openai_inbound_calls::realtime::server;
 use openai_inbound_calls::sim::asterisk::{
     Asterisk, CallerId, Emit, Outcome as CallerOutcome, Settings as AsteriskSettings, SocketId,
 };
-use openai_inbound_calls::sim::openai_calls::{self, Frame, OpenAiCalls, Script, State};
+use openai_inbound_calls::sim::openai_calls::{Frame, OpenAiCalls, Script};
+use openai_inbound_calls::sim::realtime::{self, Incoming, Outgoing};
 
+use crate::recording::Recorded;
 use crate::world::rules;
+use media::{Media, Model};
 pub(crate) use steps::Step;
 
 const KEY: &str = "Bearer sk-test";
@@ -67,11 +78,26 @@ enum Due {
     Fetched(ChannelId, Fetched),
     Tool(ChannelId, tools::Result),
     Connects,
+    /// The phone of a caller in Asterisk sends a packet, and so many behind it.
+    Speaks(CallerId, u64),
+    /// A session whose sound we carry says something.
+    FromModel(ChannelId, u64, Outgoing),
+    /// It sees our pong, or our end of the connection closed.
+    Pong(u64),
+    Hangs(u64),
+    /// The daemon starts that follows one that has stopped.
+    Starts,
 }
 
 /// A call of ours.
 struct Running {
     call: Call,
+    agent: Arc<str>,
+    /// Its sound, if we carry it.
+    media: Option<Media>,
+    recorded: Recorded,
+    /// What it has told the daemon that it has cost, micro-USD.
+    spent: u64,
     /// Its id at OpenAI.
     openai: Option<String>,
     /// The number of our WebSocket, and whether it is open at our end.
@@ -100,7 +126,27 @@ pub(crate) struct Pbx {
     pub(crate) asterisk: Asterisk,
     socket: Option<SocketId>,
     pub(crate) openai: OpenAiCalls,
+    /// What the sessions do whose sound we carry, and those that are open, by the number of our WebSocket.
+    pub(crate) model: Arc<realtime::Script>,
+    models: BTreeMap<u64, Model>,
+    /// What sessions that are over have complained of.
+    complaints: Vec<String>,
+    openai_down_until: Option<Instant>,
     running: BTreeMap<ChannelId, Running>,
+    /// Sequence number and timestamp of the last packet of each phone.
+    phones: BTreeMap<CallerId, (u16, u32)>,
+    ports: u16,
+    /// Counts the starts of the daemon.
+    life: u64,
+    /// Whether another daemon follows when this one has stopped.
+    restarts: bool,
+    /// The calls that have begun, by the daemon's life, and what those that ended have cost, by agent, micro-USD.
+    conversations: BTreeSet<(u64, ChannelId)>,
+    spent: BTreeMap<Arc<str>, u64>,
+    /// What has happened, in words: `route reason` of calls that ended, `refused reason`, and the like.
+    pub(crate) met: BTreeSet<String>,
+    /// Why the calls of channels ended.
+    pub(crate) ends: Vec<(ChannelId, EndReason)>,
     events: BTreeMap<(Instant, u64), Due>,
     count: u64,
     links: u64,
@@ -141,7 +187,19 @@ impl Pbx {
             asterisk: Asterisk::new(start, AsteriskSettings { endpoints, ..asterisk }),
             socket: None,
             openai: OpenAiCalls::new(script),
+            model: Arc::new(realtime::Script::default()),
+            models: BTreeMap::new(),
+            complaints: Vec::new(),
+            openai_down_until: None,
             running: BTreeMap::new(),
+            phones: BTreeMap::new(),
+            ports: 0,
+            life: 0,
+            restarts: false,
+            conversations: BTreeSet::new(),
+            spent: BTreeMap::new(),
+            met: BTreeSet::new(),
+            ends: Vec::new(),
             events: BTreeMap::new(),
             count: 0,
             links: 0,
@@ -179,8 +237,9 @@ impl Pbx {
         loop {
             let event = self.events.keys().next().map(|(at, _)| *at);
             let calls = self.running.values().filter_map(|running| running.call.deadline());
-            let others = [event, self.openai.deadline(), self.asterisk.deadline(), self.exchange.deadline()];
-            let Some(due) = others.into_iter().flatten().chain(calls).min().filter(|due| *due <= end) else {
+            let fakes = [self.openai.deadline(), self.asterisk.deadline(), self.models_deadline()];
+            let others = [event, self.exchange.deadline()].into_iter().chain(fakes);
+            let Some(due) = others.flatten().chain(calls).min().filter(|due| *due <= end) else {
                 break;
             };
             self.now = self.now.max(due);
@@ -208,26 +267,6 @@ impl Pbx {
         }
     }
 
-    /// Asserts that we have made no mistake, and that nothing is left that costs money or holds a person.
-    pub(crate) fn is_clean(&self) {
-        let rungs = &self.rungs;
-        assert!(self.openai.violations().is_empty(), "{:?}\n{rungs:#?}", self.openai.violations());
-        assert!(
-            self.openai.left().is_empty(),
-            "a session without an owner: {:?}\n{rungs:#?}",
-            self.openai.left()
-        );
-        assert!(self.running.is_empty(), "calls that do not end\n{rungs:#?}");
-        assert!(self.asterisk.channels().is_empty(), "{:?}\n{rungs:#?}", self.asterisk.channels());
-        assert!(self.asterisk.bridges().is_empty(), "{:?}\n{rungs:#?}", self.asterisk.bridges());
-        let told = |name: &str| {
-            self.said(|notice| matches!(notice, Notice::SoundLeft { names } if names.contains(name)))
-        };
-        let untold: Vec<_> = self.asterisk.recordings().into_iter().filter(|name| !told(name)).collect();
-        assert!(untold.is_empty(), "left in Asterisk, and nobody is told: {untold:?}\n{rungs:#?}");
-        assert_eq!(self.exchange.contradiction(), None);
-    }
-
     /// Whether the operator was told so.
     pub(crate) fn said(&self, is_it: impl Fn(&Notice) -> bool) -> bool {
         self.notices.iter().any(is_it)
@@ -253,6 +292,9 @@ impl Pbx {
     }
 
     fn connects(&mut self) {
+        if self.socket.is_some() {
+            return;
+        }
         let app = ("app".to_owned(), "openai-app".to_owned());
         match self.asterisk.connect(self.now, Some(&authorization()), &[app]) {
             Ok(socket) => {
@@ -278,24 +320,7 @@ impl Pbx {
             }
         }
         self.sip_side();
-    }
-
-    /// OpenAI's SIP side does what was decided.
-    fn sip_side(&mut self) {
-        for n in 0..self.calls.len() {
-            let Some(channel) = self.calls[n].channel.clone() else { continue };
-            match self.openai.state(&self.calls[n].id) {
-                Some(State::Rejected(_) | State::HungUp) => {
-                    self.calls[n].channel = None;
-                    self.asterisk.far_end_hangs_up(self.now, &channel);
-                }
-                Some(State::Accepted) if !self.calls[n].is_answered => {
-                    self.calls[n].is_answered = true;
-                    self.after(ANSWERS, Due::Answers(channel));
-                }
-                _ => {}
-            }
-        }
+        self.models_go_on();
     }
 
     fn emitted(&mut self, emit: Emit) {
@@ -315,6 +340,7 @@ impl Pbx {
                     headers.iter().find(|(name, _)| name == "X-Call-Nonce").map(|(_, value)| value.clone());
                 self.rings_at_openai(Some(channel), nonce);
             }
+            Emit::Media { from_port, to, datagram } => self.media_comes(from_port, to, &datagram),
             Emit::CallerReleased { call, .. } => {
                 if let Some(at_openai) = self.calls.iter().find(|known| known.caller == Some(call)) {
                     self.openai.nobody_listens(&at_openai.id);
@@ -330,34 +356,6 @@ impl Pbx {
             }
             _ => {}
         }
-    }
-
-    fn rings_at_openai(&mut self, channel: Option<String>, nonce: Option<String>) {
-        let id = format!("rtc_{}", self.calls.len() + 1);
-        self.openai.offer(self.now, &id, 1_795_182_600, &[]);
-        let of = channel.as_deref().and_then(|channel| ChannelId::from(channel).caller());
-        let is_it = |caller: &&CallerId| {
-            of.as_ref().is_some_and(|of| self.asterisk.outcome(**caller).channel == of.as_str())
-        };
-        let caller = self.callers.iter().find(is_it).copied();
-        self.calls.push(AtOpenAi { id, channel, nonce, is_answered: false, caller });
-        self.after(WAY, Due::Webhook(self.calls.len() - 1));
-    }
-
-    fn webhook_comes(&mut self, n: usize, nonce: Option<&str>) {
-        let id = self.calls[n].id.clone();
-        self.rung(|| format!("us ◀ openai  webhook {id}"));
-        let trunk =
-            if self.calls[n].channel.is_none() && nonce.is_none() { Trunk::Known } else { Trunk::Stranger };
-        let offer = Offer {
-            call: CallId::parse(&id).expect("an id"),
-            caller: "+525512345678".into(),
-            called: String::new(),
-            age: Duration::from_secs(1),
-            trunk,
-            nonce: nonce.map(Nonce::from),
-        };
-        self.feed(exchange::Input::Offered(Box::new(offer)));
     }
 
     fn happens(&mut self, due: Due) {
@@ -382,23 +380,17 @@ impl Pbx {
                 self.rung(|| format!("us ◀ openai  {} {}", request.verb(), reply.word()));
                 self.tell(&id, Input::Sip { request: &request, reply: &reply });
             }
-            Due::Handshake(id, link) => {
-                let openai =
-                    self.running.get(&id).and_then(|running| running.openai.clone()).unwrap_or_default();
-                match self.openai.attach(&openai, Some(KEY), &format!("call_id={openai}")) {
-                    Ok(()) => self.after(WAY, Due::Opened(id, link)),
-                    Err((status, _)) => self.after(WAY, Due::Refused(id, link, status)),
-                }
-            }
+            Due::Handshake(id, link) if self.carries(&id) => self.knocks(id, link),
+            Due::Handshake(id, link) => self.attaches(id, link),
             Due::Opened(id, link) if self.is_link(&id, (link, false)) => {
                 self.running.get_mut(&id).expect("it runs").link = Some((link, true));
                 self.tell(&id, Input::SessionOpened);
             }
             Due::Refused(id, link, status) if self.is_link(&id, (link, false)) => {
-                self.running.get_mut(&id).expect("it runs").link = None;
-                let refusal = Refusal::of_answer(status, "");
-                let cause = LinkFault::Http { status, code: Code::new("call_id_not_found") };
-                self.tell(&id, Input::SessionEnded(SessionEnd { refusal, cause }));
+                self.refused(&id, status);
+            }
+            Due::ToModel(_, link, text) if self.models.contains_key(&link) => {
+                self.at_model(link, Incoming::Text(&text));
             }
             Due::ToModel(id, link, text) if self.is_link(&id, (link, true)) => {
                 let openai = self.running[&id].openai.clone().unwrap_or_default();
@@ -407,25 +399,24 @@ impl Pbx {
             Due::ToUs(id, link, frame) if self.is_link(&id, (link, true)) => self.told(&id, &frame),
             Due::Fetched(id, fetched) => self.tell(&id, Input::SoundsFetched(fetched)),
             Due::Tool(id, result) => self.tell(&id, Input::Tool(result)),
-            Due::Opened(..) | Due::Refused(..) | Due::ToModel(..) | Due::ToUs(..) => {}
+            Due::Speaks(caller, left) => self.speaks(caller, left),
+            Due::FromModel(id, link, what) if self.is_link(&id, (link, true)) => {
+                self.model_says(&id, link, what);
+            }
+            Due::Pong(link) => self.at_model(link, Incoming::Pong),
+            Due::Hangs(link) => self.at_model(link, Incoming::Closed),
+            Due::Starts => self.next_daemon(),
+            Due::Opened(..) | Due::Refused(..) | Due::ToModel(..) | Due::ToUs(..) | Due::FromModel(..) => {}
         }
+    }
+
+    /// Whether we carry the sound of this call.
+    fn carries(&self, id: &ChannelId) -> bool {
+        self.running.get(id).is_some_and(|running| running.media.is_some())
     }
 
     fn is_link(&self, id: &ChannelId, link: (u64, bool)) -> bool {
         self.running.get(id).is_some_and(|running| running.link == Some(link))
-    }
-
-    fn told(&mut self, id: &ChannelId, frame: &Frame) {
-        match frame {
-            Frame::Text(text) => match server::parse(text) {
-                Ok(event) => self.tell(id, Input::Session(event)),
-                Err(error) => self.tell(id, Input::Unreadable(&error)),
-            },
-            Frame::Drop => {
-                self.running.get_mut(id).expect("it runs").link = None;
-                self.tell(id, Input::SessionEnded(SessionEnd { refusal: None, cause: LinkFault::Broken }));
-            }
-        }
     }
 
     fn ari(&mut self, asker: Asker, request: ari::Request) {
@@ -454,20 +445,6 @@ impl Pbx {
         };
         let delay = if matches!(reply, ari::Reply::Lost(_)) { TIMEOUT } else { response.delay + WAY };
         self.after(delay, Due::AriReply(asker, request, reply));
-    }
-
-    fn sip(&mut self, id: Option<ChannelId>, request: Request) {
-        let (path, body) = (request.path(), request.body().unwrap_or_default());
-        let sent =
-            openai_calls::Request { method: "POST", path: &path, authorization: Some(KEY), body: &body };
-        let answer = self.openai.request(self.now, &sent);
-        let (delay, reply) = match answer {
-            Some((status, body)) => (WAY, Reply::of_answer(status, &body)),
-            None => (Duration::from_secs(5), Reply::Lost(Detail::new("timed out"))),
-        };
-        if let Some(id) = id {
-            self.after(delay, Due::SipReply(id, request, reply));
-        }
     }
 }
 

@@ -2,15 +2,22 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use openai_inbound_calls::ari::ChannelId;
 use openai_inbound_calls::ari::nonce::Nonce;
+use openai_inbound_calls::call::record::{Entry, EventKind};
 use openai_inbound_calls::call::{Call, DialSeed, Fetched, Input, Known, LegEvent, Output, SipSeed, tools};
-use openai_inbound_calls::exchange::{self, Order};
+use openai_inbound_calls::exchange::{self, Agent, Order};
 use openai_inbound_calls::realtime::calls::request::Request;
 use openai_inbound_calls::tool::Outcome;
 
-use super::{Asker, Due, MS, Pbx, Running, TOOL, WAY};
+use super::media::Media;
+use super::{Asker, Due, MS, Pbx, Running, TIMEOUT, TOOL, WAY};
+use crate::recording::Recorded;
+
+/// How long after the end of a daemon that stops the next one starts.
+const PAUSE: Duration = Duration::from_secs(1);
 
 impl Pbx {
     pub(super) fn feed(&mut self, input: exchange::Input<'_>) {
@@ -20,43 +27,66 @@ impl Pbx {
         for output in outputs {
             self.perform(output);
         }
+        if self.restarts && self.exchange.is_over() {
+            self.restarts = false;
+            self.after(PAUSE, Due::Starts);
+        }
     }
 
     fn perform(&mut self, output: exchange::Output) {
         use exchange::Output as Do;
         match output {
+            Do::Start(channel, agent) if agent.settings.dial.is_none() => {
+                self.hold_admission(&agent);
+                self.starts_media(&channel, &agent);
+            }
             Do::Start(channel, agent) => {
+                self.hold_admission(&agent);
                 self.nonces += 1;
                 let nonce = Nonce::from(&*format!("{:032x}", self.nonces));
                 let seed = DialSeed {
                     channel: channel.id.clone(),
                     channel_name: channel.name.clone(),
                     answered: channel.up,
-                    wall: 1_795_182_600,
+                    wall: self.moment().wall.timestamp(),
                     endpoint: agent.settings.dial.clone().expect("an address"),
                     nonce: nonce.clone(),
                     known: Known::default(),
                 };
                 let call = Call::dialled(self.now, Arc::new(agent.settings.dialled()), seed);
-                self.begins(&channel.id, call, None);
+                self.begins(&channel.id, &agent, call, None, None);
                 self.feed(exchange::Input::Dialled(channel.id, nonce));
             }
             Do::Take(offer, agent) => {
+                self.hold_admission(&agent);
                 let id = offer.id();
                 let settings = Arc::new(agent.settings.at_openai(None));
                 let known = Known::default();
-                let seed = SipSeed { call: offer.call, wall: 1_795_182_600, refer_host: None, known };
+                let seed = SipSeed {
+                    call: offer.call,
+                    wall: self.moment().wall.timestamp(),
+                    refer_host: None,
+                    known,
+                };
                 let call = Call::at_openai(self.now, settings, seed);
-                self.begins(&id, call, Some(id.as_str().to_owned()));
+                self.begins(&id, &agent, call, Some(id.as_str().to_owned()), None);
+                self.hold_offered(id.as_str());
             }
             Do::Reject(offer, status, _) => {
                 self.rejected += 1;
+                self.met.insert(format!("rejected {}", status.code()));
                 self.after(WAY, Due::Sip(None, Request::Reject { call: offer.call, status }));
             }
             Do::HangUp(call) => self.after(WAY, Due::Sip(None, Request::HangUp(call))),
             Do::Tell(id, order) => self.order(&id, &order),
             Do::Ari(errand, request) => self.after(WAY, Due::Ari(Asker::Errand(errand), request)),
-            Do::Reconnect => self.after(WAY, Due::Connects),
+            Do::Reconnect => {
+                if let Some(socket) = self.socket.take() {
+                    self.asterisk.disconnect(self.now, socket);
+                }
+                self.feed(exchange::Input::Lost(None));
+                self.after(TIMEOUT, Due::Connects);
+            }
             Do::Leave => {
                 if let Some(socket) = self.socket.take() {
                     self.asterisk.disconnect(self.now, socket);
@@ -65,12 +95,26 @@ impl Pbx {
             Do::TryAddress => self.feed(exchange::Input::AddressTried(Ok(()))),
             Do::Notice(_, notice) => self.notices.push(notice),
             Do::Readiness(readiness) => self.webhook = Some(readiness.webhook),
-            Do::Refused(..) | Do::Measure => {}
+            Do::Refused(_, reason) => {
+                self.met.insert(format!("refused {}", reason.code()));
+            }
+            Do::Measure => {}
         }
     }
 
-    fn begins(&mut self, id: &ChannelId, call: Call, openai: Option<String>) {
-        self.running.insert(id.clone(), Running { call, openai, link: None });
+    pub(super) fn begins(
+        &mut self,
+        id: &ChannelId,
+        agent: &Agent,
+        call: Call,
+        openai: Option<String>,
+        media: Option<Media>,
+    ) {
+        self.hold_begin(id);
+        let agent = Arc::clone(&agent.name);
+        let recorded = Recorded::default();
+        let running = Running { call, agent, media, recorded, spent: 0, openai, link: None };
+        self.running.insert(id.clone(), running);
         self.tell(id, Input::Tick);
     }
 
@@ -89,6 +133,7 @@ impl Pbx {
             Order::Offered(call) => {
                 if let Some(running) = self.running.get_mut(id) {
                     running.openai = Some(call.as_str().to_owned());
+                    self.hold_offered(call.as_str());
                 }
                 self.tell(id, Input::Offered(call));
             }
@@ -106,6 +151,15 @@ impl Pbx {
         if self.running.get(id).is_some_and(|running| running.call.deadline().is_none()) {
             let ended = self.running.remove(id).expect("it runs");
             let report = ended.call.report();
+            self.hold_end(&ended, &report);
+            *self.spent.entry(Arc::clone(&ended.agent)).or_default() += ended.spent;
+            self.ends.push((id.clone(), report.reason));
+            let route = match (&ended.media, id.as_str().starts_with("rtc_")) {
+                (Some(_), _) => "media",
+                (None, true) => "carrier",
+                (None, false) => "dialled",
+            };
+            self.met.insert(format!("{route} {}", report.reason.code()));
             self.feed(exchange::Input::Ended(id.clone(), &report));
             self.reports.push(report);
         }
@@ -126,10 +180,10 @@ impl Pbx {
             }
             Output::CloseSession => {
                 let running = self.running.get_mut(id).expect("it runs");
-                if running.link.take().is_some_and(|(_, is_open)| is_open)
-                    && let Some(openai) = running.openai.clone()
-                {
-                    self.openai.detach(&openai);
+                match (running.link.take(), running.openai.clone()) {
+                    (Some((link, _)), _) if running.media.is_some() => self.hangs(id, link),
+                    (Some((_, true)), Some(openai)) => self.openai.detach(&openai),
+                    _ => {}
                 }
             }
             Output::Session(event) => {
@@ -137,9 +191,7 @@ impl Pbx {
                 let kind =
                     serde_json::from_str::<serde_json::Value>(&text).expect("JSON")["type"].to_string();
                 self.rung(|| format!("us ▶ openai  {}", kind.trim_matches('"')));
-                if let Some((link, true)) = self.running.get(id).and_then(|running| running.link) {
-                    self.after(WAY, Due::ToModel(id.clone(), link, text));
-                }
+                self.says_to_model(id, text);
             }
             Output::Tool(job) => {
                 let outcome = Outcome::Done { result: serde_json::json!({"free": "10:00"}) };
@@ -160,12 +212,28 @@ impl Pbx {
                 self.after(MS * 200, Due::Fetched(id.clone(), fetched));
             }
             Output::Notice(notice) => self.notices.push(notice),
-            Output::Record(entry) => self.entries.push(entry),
+            Output::Record(entry) => self.records(id, entry),
             Output::Standing(standing) => self.feed(exchange::Input::Standing(&standing)),
             Output::LetGo(_) => {}
             Output::Rtp(_) | Output::MediaAddress(_) | Output::MediaSource(_) | Output::Append { .. } => {
-                panic!("a call whose sound OpenAI carries has none of ours: {output:?}")
+                self.sounds(id, output);
             }
+        }
+    }
+
+    fn records(&mut self, id: &ChannelId, entry: Entry) {
+        if matches!(entry, Entry::Event { kind: EventKind::Ended, .. }) {
+            self.conversation_ends(id);
+        }
+        let spent = if let Entry::Usage(bill) = &entry { Some(bill.at_least) } else { None };
+        let running = self.running.get_mut(id).expect("it runs");
+        running.recorded.take(entry.clone());
+        if running.media.is_none() {
+            self.entries.push(entry);
+        }
+        if let Some(spent) = spent {
+            running.spent = spent.get();
+            self.feed(exchange::Input::Spent(id.clone(), spent));
         }
     }
 }

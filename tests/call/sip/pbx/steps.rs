@@ -1,16 +1,33 @@
 //! What happens to this world from outside.
 
-use openai_inbound_calls::exchange::{self, Exchange};
+use std::sync::Arc;
+use std::time::Duration;
+
+use openai_inbound_calls::end_reason::EndReason;
+use openai_inbound_calls::exchange::{self, Exchange, Rules, WebhookNews};
+use openai_inbound_calls::realtime::calls::CallId;
+use openai_inbound_calls::realtime::calls::request::Request;
 use openai_inbound_calls::sim::asterisk::{Fault, IncomingCall, Stop};
 use openai_inbound_calls::sim::openai_calls::OpenAiCalls;
+use openai_inbound_calls::sim::realtime::Incoming;
+use openai_inbound_calls::units::MicroUsd;
 
 use super::{Due, MS, Pbx};
+
+/// How long the next daemon takes until it has connected.
+const STARTS: Duration = Duration::from_millis(500);
 
 /// What happens at a time.
 #[derive(Debug, Clone)]
 pub(crate) enum Step {
     /// A caller enters Asterisk.
     Calls,
+    /// A caller enters Asterisk who has dialled this number.
+    CallsTo(&'static str),
+    /// The n-th caller in Asterisk speaks on the telephone for so many milliseconds.
+    Speaks(usize, u64),
+    /// The n-th caller in Asterisk puts the receiver down.
+    PutsDown(usize),
     /// A carrier makes a call to OpenAI.
     CarrierCalls,
     /// The caller of the n-th call, in either place, speaks for so many milliseconds.
@@ -35,8 +52,14 @@ pub(crate) enum Step {
     DaemonDies,
     /// Asterisk is killed, and starts again.
     AsteriskDies,
+    /// OpenAI dies with all its sessions, and cannot be reached for so many milliseconds.
+    OpenAiDies(u64),
     /// The daemon stops.
     Stops,
+    /// The daemon stops, and another one starts when it has ended.
+    Restarts,
+    /// The operator decides anew.
+    Decides(Box<Rules>),
 }
 
 impl Pbx {
@@ -44,14 +67,25 @@ impl Pbx {
         let now = self.now;
         self.rung(|| format!("{step:?}"));
         match step {
-            Step::Calls => {
-                let caller = self
-                    .asterisk
-                    .incoming_call(now, IncomingCall { answered: false, ..IncomingCall::default() });
-                self.callers.push(caller);
+            Step::Calls => self.calls(IncomingCall::default()),
+            Step::CallsTo(number) => {
+                self.calls(IncomingCall { extension: number.into(), ..IncomingCall::default() });
+            }
+            Step::Speaks(n, ms) => {
+                if let Some(caller) = self.callers.get(n) {
+                    self.speaks(*caller, ms / 20);
+                }
+            }
+            Step::PutsDown(n) => {
+                if let Some(caller) = self.callers.get(n) {
+                    self.asterisk.caller_hangs_up(now, *caller);
+                }
             }
             Step::CarrierCalls => self.rings_at_openai(None, None),
             Step::StrangerCalls(nonce) => {
+                if self.is_openai_down() {
+                    return;
+                }
                 self.rings_at_openai(None, Some(nonce.clone()));
                 let n = self.calls.len() - 1;
                 self.events.retain(|_, due| !matches!(due, Due::Webhook(of) if *of == n));
@@ -88,16 +122,38 @@ impl Pbx {
                 self.webhook_comes(n, nonce.as_deref());
             }
             Step::WebhookAgain(_) => {}
+            other => self.breaks(other),
+        }
+    }
+
+    /// Something fails, ends or is decided anew.
+    fn breaks(&mut self, step: Step) {
+        match step {
             Step::Fails(method, path, fault) => self.asterisk.fail_next(method, path, fault),
             Step::LosesEvents => {
                 if let Some(socket) = self.socket {
-                    self.asterisk.cut(now, socket);
+                    self.asterisk.cut(self.now, socket);
                 }
             }
             Step::AsteriskDies => self.asterisk_dies(),
             Step::DaemonDies => self.daemon_dies(),
+            Step::OpenAiDies(ms) => self.openai_dies(MS * ms as u32),
             Step::Stops => self.feed(exchange::Input::Stop),
+            Step::Restarts => {
+                self.restarts = true;
+                self.feed(exchange::Input::Stop);
+            }
+            Step::Decides(rules) => {
+                self.rules = (*rules).clone();
+                self.feed(exchange::Input::Reload(rules));
+            }
+            other => unreachable!("a caller does this: {other:?}"),
         }
+    }
+
+    fn calls(&mut self, call: IncomingCall) {
+        let caller = self.asterisk.incoming_call(self.now, IncomingCall { answered: false, ..call });
+        self.callers.push(caller);
     }
 
     fn asterisk_dies(&mut self) {
@@ -113,10 +169,20 @@ impl Pbx {
     }
 
     fn daemon_dies(&mut self) {
-        self.running.clear();
+        let ended = std::mem::take(&mut self.running);
+        self.ends.extend(ended.keys().map(|id| (id.clone(), EndReason::Recovered)));
+        for link in
+            ended.values().filter_map(|running| Some(running.link.filter(|_| running.media.is_some())?.0))
+        {
+            self.at_model(link, Incoming::Closed);
+        }
         // What it has asked for is on its way, and is carried out; nobody waits for the answers.
-        self.events
-            .retain(|_, due| matches!(due, Due::Step(_) | Due::Ari(..) | Due::Sip(..) | Due::Answers(_)));
+        self.events.retain(|_, due| {
+            matches!(
+                due,
+                Due::Step(_) | Due::Ari(..) | Due::Sip(..) | Due::Answers(_) | Due::Speaks(..) | Due::Starts
+            )
+        });
         if let Some(socket) = self.socket.take() {
             self.asterisk.disconnect(self.now, socket);
         }
@@ -124,9 +190,24 @@ impl Pbx {
         for id in ids {
             self.openai.detach(&id);
         }
+        self.next_daemon();
+        // The call log knows the calls at OpenAI that have not ended.
+        for call in ended.values().filter_map(|running| CallId::parse(running.openai.as_deref()?)) {
+            // It knows of no goodbye that is being heard.
+            self.openai.nobody_listens(call.as_str());
+            self.after(STARTS, Due::Sip(None, Request::HangUp(call)));
+        }
+    }
+
+    /// A daemon starts that knows nothing but what the call log tells.
+    pub(super) fn next_daemon(&mut self) {
+        self.life += 1;
         self.exchange = Exchange::new(self.moment(), self.rules.clone());
         self.feed(exchange::Input::Tick);
-        self.after(MS * 500, Due::Connects);
+        self.feed(exchange::Input::Webhook(WebhookNews::Listens));
+        let spent = self.spent.iter().map(|(agent, spent)| (Arc::clone(agent), MicroUsd::new(*spent)));
+        self.feed(exchange::Input::SpentEarlier(self.moment().wall.date_naive(), spent.collect()));
+        self.after(STARTS, Due::Connects);
     }
 
     /// Whether a call of ours is the n-th at OpenAI.
