@@ -188,7 +188,7 @@ fn a_webhook_is_good_for_one_call_and_a_strangers_nonce_for_none() {
     ];
     let pbx = run(script(&[words("Hola.")]), &again);
     assert_eq!((reason(&pbx), pbx.rejected), (EndReason::CallerHungUp, 2));
-    assert!(pbx.said(|notice| matches!(notice, Notice::SipStranger)));
+    assert!(pbx.said(|notice| matches!(notice, Notice::SipNonceUnknown)));
     assert_eq!(pbx.openai.state("rtc_2"), Some(&State::Rejected(603)));
 }
 
