@@ -19,7 +19,7 @@ use crate::exchange::Order;
 use crate::net::realtime_link::{RealtimeLink, SessionReport};
 use crate::net::rtp::RtpSocket;
 use crate::realtime::server::{self, Event};
-use crate::recordings::Handle;
+use crate::recordings::{Handle, Kept};
 
 /// How often a call shows itself to whoever watches.
 const SHOW_EVERY: Duration = Duration::from_millis(500);
@@ -95,13 +95,27 @@ async fn arrival(rtp: Option<&RtpSocket>) {
 /// wakes the call for nothing.
 const ROOM_PAUSE: Duration = Duration::from_millis(20);
 
-/// Waits for the next piece of the sound that is being fetched, once the recording has room for it.
+/// Waits for the next piece of the sound that is being fetched, once the recording has room for it. Its end comes when all of it is in
+/// the files of our recording. How long that may take is bounded by the call, which gives the fetching up.
+///
+/// # Errors
+/// Asterisk does not send all of it, or the recording does not take all of it.
 async fn fetch(fetching: Option<&mut Fetching>, recording: Option<&Handle>) -> Result<Brought, String> {
     let Some(fetching) = fetching else { return std::future::pending().await };
-    while recording.is_some_and(|recording| !recording.has_room_for_sound()) {
+    let Some(recording) = recording else { return Err("the call is not recorded".to_owned()) };
+    while !recording.has_room_for_sound() {
         tokio::time::sleep(ROOM_PAUSE).await;
     }
-    fetching.next().await
+    let brought = fetching.next().await?;
+    if let Brought::End = brought {
+        while recording.kept() == Kept::NotYet {
+            tokio::time::sleep(ROOM_PAUSE).await;
+        }
+    }
+    match recording.kept() {
+        Kept::InPart => Err("the recording has dropped some of it".to_owned()),
+        Kept::All | Kept::NotYet => Ok(brought),
+    }
 }
 
 /// Takes out of what has happened what concerns the sockets alone.

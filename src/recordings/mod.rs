@@ -19,6 +19,7 @@
 //! |---|---|
 //! | `id` | [`RecordingId`], and the names of files |
 //! | `writer`, `queue`, `recording` | [`Recorder`] and [`Handle`]: how calls hand data over, the thread that writes it, one recording in it |
+//! | `share` | what a call and the writer tell each other |
 //! | `clerk`, `syncer`, `shared` | the threads that finish recordings and sync written files to the disk; what the threads share |
 //! | `live`, `track` | the folder of an unfinished recording; its files, plain or encrypted |
 //! | `log`, `story` | the lines of the log, and the call that they describe when folded |
@@ -53,6 +54,7 @@ mod recording;
 mod recover;
 pub mod retention;
 mod seal;
+mod share;
 mod shared;
 mod story;
 mod summary;
@@ -72,6 +74,7 @@ pub use id::{IdError, Part, RecordingId};
 pub use library::{Document, Library, OfCaller};
 pub use queue::Handle;
 pub use seal::{Identity, KeyError, Recipient};
+pub use share::Kept;
 pub use shared::RecorderReport;
 pub use writer::{Health, Recorder};
 

@@ -6,10 +6,10 @@
 //! cannot take the room of another, and the number of calls bounds the whole.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
+use super::share::{Kept, Share};
 use crate::call::record::{Ending, Entry, Keep, Opening};
 use crate::media::FRAME_BYTES;
 
@@ -49,13 +49,18 @@ impl Missed {
     pub(super) fn is_nothing(&self) -> bool {
         *self == Self::default()
     }
+
+    /// Whether there is sound among it.
+    pub(super) fn has_sound(&self) -> bool {
+        self.sound_bytes > 0 || self.delta_bytes > 0
+    }
 }
 
 /// A message to the writer.
 #[derive(Debug)]
 pub(super) enum Message {
     /// A call begins.
-    Open { call: u64, opening: Box<Opening>, waiting: Arc<AtomicUsize> },
+    Open { call: u64, opening: Box<Opening>, share: Arc<Share> },
     /// An entry of a call. `missed` was dropped before this entry.
     Entry { call: u64, missed: Missed, entry: Entry },
     /// A call has ended. Without `ending`, the reason is unknown.
@@ -71,20 +76,21 @@ pub struct Handle {
     call: u64,
     keep: Keep,
     queue: Sender<Message>,
-    /// The number of bytes of this call that are in the queue.
-    waiting: Arc<AtomicUsize>,
+    share: Arc<Share>,
     missed: Missed,
+    /// The number of bytes of sound, deltas included, that were handed over.
+    sound_bytes: u64,
     ending: Option<Ending>,
 }
 
 impl Handle {
     pub(super) fn open(call: u64, opening: Opening, queue: Sender<Message>) -> Self {
-        let (keep, waiting) = (opening.keep, Arc::<AtomicUsize>::default());
+        let (keep, share) = (opening.keep, Arc::<Share>::default());
         if keep != Keep::NOTHING {
-            let message = Message::Open { call, opening: Box::new(opening), waiting: Arc::clone(&waiting) };
+            let message = Message::Open { call, opening: Box::new(opening), share: Arc::clone(&share) };
             hand_over(&queue, message);
         }
-        Self { call, keep, queue, waiting, missed: Missed::default(), ending: None }
+        Self { call, keep, queue, share, missed: Missed::default(), sound_bytes: 0, ending: None }
     }
 
     /// Hands an entry over or drops it, without waiting. Entries that are not kept for this call are ignored.
@@ -93,19 +99,31 @@ impl Handle {
             return;
         }
         let bytes = weight(&entry);
-        if self.waiting.load(Ordering::Relaxed) + bytes > limit(&entry) {
-            self.missed.add(missed(&entry));
+        self.sound_bytes += sound_bytes(&entry);
+        if self.share.waiting() + bytes > limit(&entry) {
+            let missed = missed(&entry);
+            if missed.has_sound() {
+                self.share.dropped();
+            }
+            self.missed.add(missed);
             return;
         }
-        self.waiting.fetch_add(bytes, Ordering::Relaxed);
+        self.share.handed_over(bytes);
         let missed = std::mem::take(&mut self.missed);
         hand_over(&self.queue, Message::Entry { call: self.call, missed, entry });
     }
 
-    /// Whether sound that is handed over now, in pieces of a second, is taken and not dropped.
+    /// Whether sound that is handed over now, in pieces of a second, is taken and not dropped. While the disk refuses data there is
+    /// no room, so that whoever can wait loses nothing.
     #[must_use]
     pub fn has_room_for_sound(&self) -> bool {
-        self.waiting.load(Ordering::Relaxed) < SOUND_BYTES / 2
+        self.share.waiting() < SOUND_BYTES / 2 && !self.share.is_refused()
+    }
+
+    /// What has become of the sound that was handed over so far. While the disk refuses data, some of it is still to be written.
+    #[must_use]
+    pub fn kept(&self) -> Kept {
+        self.share.kept(self.sound_bytes)
     }
 
     /// Ends the recording.
@@ -155,6 +173,12 @@ pub(super) fn weight(entry: &Entry) -> usize {
             }
             Entry::Silence { .. } | Entry::Forgotten(_) | Entry::Usage(_) | Entry::Waited(_) => 0,
         }
+}
+
+/// The number of bytes of sound in an entry, deltas included.
+pub(super) fn sound_bytes(entry: &Entry) -> u64 {
+    let missed = missed(entry);
+    missed.sound_bytes + missed.delta_bytes
 }
 
 const fn limit(entry: &Entry) -> usize {
@@ -249,6 +273,30 @@ mod tests {
         let Ok(Message::Close { missed, ending: None, .. }) = messages.try_recv() else { panic!() };
         let words = 100_000 - words;
         assert_eq!(missed, Missed { words, pieces: words, ..Missed::default() });
+    }
+
+    #[test]
+    fn what_has_become_of_the_sound_is_known_of_all_that_was_handed_over() {
+        let (mut handle, messages) = handle(Keep::ALL);
+        assert_eq!(handle.kept(), Kept::All, "nothing was handed over");
+        let sound = || Entry::Sound(vec![1; 3_200].into());
+        handle.push(sound());
+        handle.push(Entry::Delta(vec![1; 1_600].into()));
+        assert_eq!(handle.kept(), Kept::NotYet);
+        let Ok(Message::Open { share, .. }) = messages.try_recv() else { panic!() };
+        share.written(3_200);
+        assert_eq!(handle.kept(), Kept::NotYet);
+        share.written(4_800);
+        assert_eq!(handle.kept(), Kept::All);
+        share.refused(true);
+        assert!(!handle.has_room_for_sound(), "whoever can wait for the disk loses nothing");
+        share.refused(false);
+        assert!(handle.has_room_for_sound());
+        for _ in 0..1_000 {
+            handle.push(sound());
+        }
+        share.written(u64::MAX);
+        assert_eq!(handle.kept(), Kept::InPart);
     }
 
     #[test]

@@ -12,14 +12,14 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::RecordingId;
 use super::live::{BIN, LOG, Live, WAV};
 use super::log::{End, Happened, Line, Opened, Said};
-use super::queue::{Missed, weight};
+use super::queue::{Missed, sound_bytes, weight};
 use super::seal::Recipient;
+use super::share::Share;
 use super::track::Track;
 use crate::call::record::{Ending, Entry, EventKind, Opening};
 use crate::call::transcript::Utterance;
@@ -63,8 +63,10 @@ pub(super) struct Recording {
     refused_until: Option<Instant>,
     ending: Option<Line>,
     end_logged: bool,
-    /// The number of bytes of this call in the queue.
-    queued: Arc<AtomicUsize>,
+    /// The number of bytes of sound, deltas included, that were accepted or replaced by silence.
+    taken_bytes: u64,
+    /// What the call is told.
+    pub(super) share: Arc<Share>,
 }
 
 /// The result of a write.
@@ -77,7 +79,7 @@ pub(super) struct Written {
 }
 
 impl Recording {
-    pub(super) fn new(opening: Box<Opening>, queued: Arc<AtomicUsize>) -> Self {
+    pub(super) fn new(opening: Box<Opening>, share: Arc<Share>) -> Self {
         let mut recording = Self {
             live: None,
             log: Track::new(LOG),
@@ -93,7 +95,8 @@ impl Recording {
             refused_until: None,
             ending: None,
             end_logged: false,
-            queued,
+            taken_bytes: 0,
+            share,
             opening,
         };
         let opened = Line::Open(Opened::from(&*recording.opening));
@@ -107,7 +110,8 @@ impl Recording {
 
     /// Accepts an entry. `missed` was dropped before it.
     pub(super) fn take(&mut self, now: Instant, missed: Missed, entry: Entry) {
-        self.queued.fetch_sub(weight(&entry), Ordering::Relaxed);
+        self.share.taken(weight(&entry));
+        self.taken_bytes += sound_bytes(&entry);
         self.miss(missed);
         self.waits_since.get_or_insert(now);
         match entry {
@@ -195,6 +199,10 @@ impl Recording {
         recipient: Option<&Recipient>,
     ) -> io::Result<Written> {
         let written = self.try_to_write(root, recipient);
+        self.share.refused(written.is_err());
+        if self.wav.is_clean() && self.bin.is_clean() {
+            self.share.written(self.taken_bytes);
+        }
         if written.is_ok() {
             self.refused_until = None;
             self.waits_since = if self.is_written() { None } else { Some(now) };
@@ -333,6 +341,9 @@ impl Recording {
 
     /// Remembers what was dropped and where the gap begins.
     fn note(&mut self, missed: Missed) {
+        if missed.has_sound() {
+            self.share.dropped();
+        }
         let at_ms = self.zero_ms + self.sound_bytes / SOUND_BYTES_PER_MS;
         let (_, sum) = self.gap.get_or_insert((at_ms, Missed::default()));
         sum.add(missed);
@@ -344,6 +355,8 @@ mod tests {
     use super::*;
     use crate::call::record::Keep;
     use crate::call::transcript::Speaker;
+    use crate::recordings::queue::{Handle, Message};
+    use crate::recordings::share::Kept;
     use crate::recordings::story::Story;
 
     fn recording() -> (Recording, Instant) {
@@ -357,8 +370,7 @@ mod tests {
             started: chrono::DateTime::UNIX_EPOCH.fixed_offset(),
             keep: Keep::ALL,
         };
-        let queued = Arc::new(AtomicUsize::new(usize::MAX / 2));
-        (Recording::new(Box::new(opening), queued), crate::clock::now())
+        (Recording::new(Box::new(opening), Arc::default()), crate::clock::now())
     }
 
     fn said(item: &str, text: &str, after: Option<&str>) -> Entry {
@@ -417,6 +429,30 @@ mod tests {
             ),
             "{log}"
         );
+    }
+
+    #[test]
+    fn sound_counts_as_written_when_the_disk_has_all_of_it_and_not_when_silence_is_in_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let (queue, messages) = std::sync::mpsc::channel();
+        let mut handle = Handle::open(1, *recording().0.opening, queue);
+        let Ok(Message::Open { opening, share, .. }) = messages.try_recv() else { panic!() };
+        let (mut recording, now) = (Recording::new(opening, share), crate::clock::now());
+        let hand_over = |handle: &mut Handle, recording: &mut Recording, entry| {
+            handle.push(entry);
+            let Ok(Message::Entry { missed, entry, .. }) = messages.try_recv() else { panic!() };
+            recording.take(now, missed, entry);
+        };
+        hand_over(&mut handle, &mut recording, Entry::Sound(vec![1; 320].into()));
+        let file = tempfile::NamedTempFile::new().unwrap();
+        assert!(recording.write(now, file.path(), None).is_err(), "a file is no folder");
+        assert_eq!((handle.kept(), handle.has_room_for_sound()), (Kept::NotYet, false));
+        recording.write(now, folder.path(), None).unwrap();
+        assert_eq!((handle.kept(), handle.has_room_for_sound()), (Kept::All, true));
+        // More comes than the memory holds before the disk is tried again.
+        (0..10).for_each(|_| hand_over(&mut handle, &mut recording, Entry::Sound(vec![1; 32_000].into())));
+        recording.write(now, folder.path(), None).unwrap();
+        assert_eq!(handle.kept(), Kept::InPart);
     }
 
     #[test]

@@ -234,8 +234,8 @@ impl Writer {
 
     fn take(&mut self, now: Instant, message: Message) {
         let call = match message {
-            Message::Open { call, opening, waiting } => {
-                self.recordings.insert(call, Recording::new(opening, waiting));
+            Message::Open { call, opening, share } => {
+                self.recordings.insert(call, Recording::new(opening, share));
                 call
             }
             Message::Entry { call, missed, entry } => {
@@ -307,6 +307,7 @@ impl Writer {
             }
             Err(error) if recording.live().is_some_and(|live| live.folder.is_gone()) => {
                 let (id, cause) = (recording.id().to_string(), Detail::new(error));
+                recording.share.dropped();
                 self.recordings.remove(&call);
                 return shared.tell(RecorderReport::Notice(Notice::RecordingLost { id, cause }));
             }

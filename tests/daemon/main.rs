@@ -51,6 +51,9 @@ mod service_manager;
 mod sigterm;
 mod sip;
 mod sip_dialled;
+#[path = "../recordings/small_disk.rs"]
+#[expect(clippy::print_stdout, reason = "a skipped test says so")]
+mod small_disk;
 mod spending;
 mod stall;
 mod tls;

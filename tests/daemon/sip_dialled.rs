@@ -12,6 +12,7 @@ use openai_inbound_calls::sim::realtime::{Script as MediaScript, pattern};
 
 use crate::recording::documents;
 use crate::sip::{SECRET, secret, webhook_of};
+use crate::small_disk::SmallDisk;
 use crate::world::{Program, World, contains, listen, ms, until};
 
 /// The sound of the greeting, of what the caller says, and of the answer.
@@ -126,6 +127,42 @@ async fn a_caller_in_asterisk_talks_to_openai_and_both_voices_are_recorded() {
     assert!(contains(&side(wav, 0), &question), "the caller is on the left");
     let right = side(wav, 1);
     assert!(contains(&right, &greeting) && contains(&right, &answer), "the assistant on the right");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sound_is_deleted_in_asterisk_only_when_it_is_on_our_disk() {
+    let database = tempfile::tempdir().expect("a folder");
+    let database = format!("sqlite:{}", database.path().join("calls.db").display());
+    let stage = Stage::new(&[("DATABASE_URL", &database)]).await;
+    let Some(disk) = SmallDisk::mount(stage.world.recordings.path()) else { return };
+    let greeting = voices()[0].clone();
+    disk.fill();
+    let call = stage.call(vec![Step::Pause(ms(60_000))]);
+    until("the greeting is heard", || contains(&stage.world.heard(call), &greeting)).await;
+    stage.program.says("ERROR", "No se puede grabar").await;
+    stage.world.asterisk.hang_up(call);
+    stage.world.over_but_sessions(call).await;
+    let channel = stage.world.asterisk.outcome(call).channel;
+    // A whole call later the sound of the first would have been deleted.
+    let other = stage.call(vec![Step::Pause(ms(60_000))]);
+    until("the next one is greeted", || contains(&stage.world.heard(other), &greeting)).await;
+    stage.world.asterisk.hang_up(other);
+    stage.world.over_but_sessions(other).await;
+    let left = || {
+        let names = stage.world.asterisk.recordings();
+        names.into_iter().filter(|name| name.contains(&channel)).count()
+    };
+    assert_eq!(left(), 2, "what was said and what was heard");
+    disk.empty();
+    until("the sound has been fetched", || stage.world.asterisk.recordings().is_empty()).await;
+    let mut program = stage.program;
+    program.signal("TERM");
+    assert!(program.exit().await.success());
+    let documents = documents(&stage.world);
+    // The last frame may still have been on its way to the caller.
+    let beginning = &greeting[..greeting.len() - 800];
+    let whole = documents.iter().filter(|(_, wav)| contains(&side(wav, 1), beginning)).count();
+    assert_eq!(whole, 2, "of {} recordings", documents.len());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,8 +3,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
@@ -14,28 +13,7 @@ use openai_inbound_calls::operator::Notice;
 use openai_inbound_calls::recordings::{Library, RecorderReport, RecordingSettings};
 
 use crate::scene::*;
-
-/// A small disk. None: this process may not mount one.
-struct SmallDisk(PathBuf);
-
-impl SmallDisk {
-    fn mount(at: &Path) -> Option<Self> {
-        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"]).arg(at).output();
-        match mount {
-            Ok(output) if output.status.success() => Some(Self(at.to_owned())),
-            other => {
-                println!("skipped: no small disk can be mounted here ({other:?})");
-                None
-            }
-        }
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        drop(Command::new("umount").arg("-l").arg(&self.0).status());
-    }
-}
+use crate::small_disk::SmallDisk;
 
 fn wait_for(news: &Receiver<RecorderReport>, wanted: impl Fn(&Notice) -> bool) -> usize {
     let mut others = 0;
@@ -67,9 +45,7 @@ fn full_disk(settings_of: impl Fn(&Path) -> RecordingSettings) {
     handle.push(Entry::Sound(vec![1; 3_200].into()));
     assert!(matches!(news.recv_timeout(PATIENCE), Ok(RecorderReport::Opened(_))));
 
-    let filler = disk.0.join("filler");
-    // A failure to write is the purpose of this file.
-    drop(fs::write(&filler, vec![0; 4 << 20]));
+    disk.fill();
     let batches = 150;
     let mut later = Vec::new();
     for batch in 0..batches {
@@ -85,7 +61,7 @@ fn full_disk(settings_of: impl Fn(&Path) -> RecordingSettings) {
     wait_for(&news, |notice| matches!(notice, Notice::RecordingFailing { .. }));
     assert!(!recorder.health().writing);
 
-    fs::remove_file(&filler).unwrap();
+    disk.empty();
     let others = wait_for(&news, |notice| matches!(notice, Notice::RecordingResumed { .. }));
     assert_eq!(others, 0, "the trouble is said once");
     assert!(recorder.health().writing);

@@ -15,4 +15,6 @@ mod scene;
 #[cfg(test)]
 mod shelf;
 #[cfg(test)]
+mod small_disk;
+#[cfg(test)]
 mod tools;
