@@ -160,6 +160,8 @@ struct Inboxes {
     offers: mpsc::Receiver<webhook::Told>,
     /// That the listener of the webhook has ended.
     listener: JoinSet<()>,
+    /// Whether the webhook listens.
+    news: mpsc::Receiver<WebhookNews>,
 }
 
 /// Something that took its time is done.
@@ -192,7 +194,7 @@ impl Daemon {
         stop: impl Future<Output = ()>,
         reloads: impl Stream<Item = Reload>,
         earlier: impl Future<Output = (NaiveDate, Vec<(Arc<str>, MicroUsd)>)>,
-        Inboxes { mut told, mut offers, mut listener }: Inboxes,
+        Inboxes { mut told, mut offers, mut listener, news: mut of_webhook }: Inboxes,
         mut of_servers: mpsc::Receiver<(mcp::ServerId, mcp::News)>,
     ) {
         let mut manager = ServiceManager::of_this_process(self.config.log.language);
@@ -204,7 +206,7 @@ impl Daemon {
         let timer = tokio::time::sleep(Duration::ZERO);
         tokio::pin!(timer);
         let mut refuses = self.rest.refuses();
-        self.feed(if listener.is_empty() { Input::Tick } else { Input::Webhook(WebhookNews::Listens) });
+        self.feed(Input::Tick);
         manager.ready();
         while !self.exchange.is_over() {
             let (stops, waits) = (self.exchange.is_stopping(), self.exchange.awaits_earlier());
@@ -226,6 +228,7 @@ impl Daemon {
                 }
                 Some(told) = told.recv() => self.told(told),
                 Some(told) = offers.recv(), if !waits => self.webhook(told),
+                Some(news) = of_webhook.recv() => self.feed(Input::Webhook(news)),
                 Some(_) = listener.join_next() => self.feed(Input::Webhook(WebhookNews::Closed)),
                 Some((server, news)) = of_servers.recv() => self.servers.learn(&self.config.agents.all, server, news),
                 () = &mut stop, if !stops => {

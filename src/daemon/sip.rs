@@ -1,6 +1,7 @@
 //! Calls that OpenAI answers by SIP, as the daemon has them: the listener of the webhook, and the tasks of calls that need no socket
 //! of ours. Which of them are taken is decided by the exchange.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ use crate::call::{Call, DialSeed, SipSeed};
 use crate::clock::{chance, now, unpredictable, wall};
 use crate::config::{Config, RealtimeConfig, SipConfig, TrunkProof};
 use crate::end_reason::EndReason;
-use crate::exchange::{Agent, Input, Offer, Trunk};
+use crate::exchange::{Agent, Input, Offer, Trunk, WebhookNews};
 use crate::http::server::{Routes, serve};
 use crate::http::webhook::{self, Told};
 use crate::live::{Board, Decision};
@@ -48,6 +49,11 @@ const AGAIN_AFTER: [Duration; 5] = [
     Duration::from_mins(10),
 ];
 
+/// How often a port that is taken is tried again.
+const BIND_AGAIN: Duration = Duration::from_secs(10);
+/// News of the listener that wait for the daemon's loop: that it cannot listen, and that it listens.
+const NEWS: usize = 2;
+
 /// The ways to and from OpenAI for the calls that it answers.
 pub(super) struct OpenAi {
     /// How OpenAI is asked about them.
@@ -56,13 +62,15 @@ pub(super) struct OpenAi {
     pub(super) offers: mpsc::Receiver<Told>,
     /// The listener of the webhook, if there is one. It ends when this is dropped.
     pub(super) listener: JoinSet<()>,
+    /// Whether the webhook listens.
+    pub(super) news: mpsc::Receiver<WebhookNews>,
 }
 
-/// Listens for the webhook, if calls by SIP are taken.
+/// Listens for the webhook, if calls by SIP are taken. A taken port is no error: it is said, and tried again.
 ///
 /// # Errors
-/// The address cannot be listened on, or the HTTP client cannot be built.
-pub(super) async fn open(
+/// The HTTP client cannot be built.
+pub(super) fn open(
     config: &Config,
     tls: &ClientConfig,
     operator: Operator,
@@ -71,19 +79,41 @@ pub(super) async fn open(
     let SipConfig { keys, listen, path, calls_url, .. } = &config.sip;
     let rest = CallsRest::new(calls_url, tls).context("the client of OpenAI's calls")?;
     let (tell, offers) = mpsc::channel(OFFERS);
+    let (report, news) = mpsc::channel(NEWS);
     let mut listeners = JoinSet::new();
     if config.sip.is_on() {
-        let listener = TcpListener::bind(listen).await.with_context(|| format!("the webhook at {listen}"))?;
-        let address = listener.local_addr().unwrap_or(*listen);
         let proxies = config.archive.api.trusted_proxies.clone();
-        let (path, keys) = (path.clone(), keys.clone());
-        operator.say(&Notice::WebhookServed { address, path: path.clone() });
+        let (listen, path, keys) = (*listen, path.clone(), keys.clone());
         let clock = || wall().timestamp();
-        let parts = webhook::Parts { path, keys, proxies: proxies.clone(), tell, clock, board };
-        let router = webhook::router(parts);
-        listeners.spawn(serve(listener, Routes { router, proxies }, std::future::pending()));
+        let parts =
+            webhook::Parts { path: path.clone(), keys, proxies: proxies.clone(), tell, clock, board };
+        let routes = Routes { router: webhook::router(parts), proxies };
+        listeners.spawn(async move {
+            let listener = bound(listen, operator, &report).await;
+            let address = listener.local_addr().unwrap_or(listen);
+            operator.say(&Notice::WebhookServed { address, path });
+            report.send(WebhookNews::Listens).await.ok();
+            serve(listener, routes, std::future::pending()).await;
+        });
     }
-    Ok(OpenAi { rest, offers, listener: listeners })
+    Ok(OpenAi { rest, offers, listener: listeners, news })
+}
+
+/// Waits until the address can be listened on.
+async fn bound(address: SocketAddr, operator: Operator, report: &mpsc::Sender<WebhookNews>) -> TcpListener {
+    let mut is_said = false;
+    loop {
+        match TcpListener::bind(address).await {
+            Ok(listener) => return listener,
+            Err(error) if !is_said => {
+                is_said = true;
+                operator.say(&Notice::WebhookUnbindable { address, cause: Detail::new(error) });
+                report.send(WebhookNews::CannotListen).await.ok();
+            }
+            Err(_) => {}
+        }
+        tokio::time::sleep(BIND_AGAIN).await;
+    }
 }
 
 /// Whose a call is that has no task.

@@ -56,8 +56,8 @@ pub async fn run(
     let endpoints = Endpoints::new(&config, Arc::clone(&tls))?;
     operator.say(&started(&config));
     let board = Board::default();
-    let OpenAi { rest: calls_rest, offers, listener } =
-        sip::open(&config, &tls, operator, board.clone()).await?;
+    let OpenAi { rest: calls_rest, offers, listener, news } =
+        sip::open(&config, &tls, operator, board.clone())?;
     let own_networks = media_networks::own(&config.asterisk, &config.media).await;
     let rules = rules(&config, own_networks.as_deref());
     operator.say(&Notice::Capacity { calls: rules.max_calls });
@@ -98,7 +98,7 @@ pub async fn run(
     };
     let earlier = archive.spent_before(wall(), &daemon.host);
     daemon.look_for_left(&archive);
-    daemon.serve(link, stop, reloads, earlier, Inboxes { told, offers, listener }, of_servers).await;
+    daemon.serve(link, stop, reloads, earlier, Inboxes { told, offers, listener, news }, of_servers).await;
     end(daemon, archive).await;
     Ok(())
 }

@@ -2,7 +2,9 @@
 //!
 //! ```text
 //!   Off ──Listens──► Listening ──Missed──► Missing      any state ──Closed──► Closed
-//!                        ▲───── an offer ────┘
+//!    │                ▲    ▲───── an offer ──┘
+//!    │                └──────────Listens──────────┐
+//!    └──CannotListen────────────────────────────► Closed
 //! ```
 
 use super::Exchange;
@@ -18,7 +20,7 @@ pub enum Webhook {
     Listening,
     /// It listens, but a call was dialled to OpenAI for which no webhook came, and none has come since.
     Missing,
-    /// Its listener has ended, which only a defect of ours can do.
+    /// It does not listen: its address is taken, or its listener has ended, which only a defect of ours can do.
     Closed,
 }
 
@@ -43,6 +45,8 @@ impl Webhook {
 pub enum WebhookNews {
     /// Its listener stands.
     Listens,
+    /// Its address cannot be listened on now; this is tried again.
+    CannotListen,
     /// A call was dialled to OpenAI, and the time in which its webhook should have come is over.
     Missed,
     /// Its listener has ended.
@@ -52,7 +56,9 @@ pub enum WebhookNews {
 impl Exchange {
     pub(super) fn webhook_news(&mut self, news: WebhookNews) {
         let (after, line) = match (news, self.webhook) {
-            (WebhookNews::Listens, Webhook::Off) => (Webhook::Listening, None),
+            (WebhookNews::Listens, Webhook::Off | Webhook::Closed) => (Webhook::Listening, None),
+            // Whoever has tried to listen has said so.
+            (WebhookNews::CannotListen, Webhook::Off) => (Webhook::Closed, None),
             // The call itself has said so.
             (WebhookNews::Missed, Webhook::Listening) => (Webhook::Missing, None),
             (WebhookNews::Closed, Webhook::Listening | Webhook::Missing) => {

@@ -27,7 +27,8 @@ pub enum Warning {
     SpentEarlierUnknown,
     /// A call was dialled to OpenAI by SIP, and no webhook has come for it or since.
     WebhookMissing,
-    /// The webhook of OpenAI listens no more: calls that OpenAI answers by SIP are not taken until the daemon is restarted.
+    /// The webhook of OpenAI does not listen: calls that OpenAI answers by SIP are not taken. If its port is taken, that is tried
+    /// again until it is free.
     WebhookClosed,
 }
 

@@ -15,6 +15,10 @@ macro_rules! of_sip {
     WebhookRefused { cause: Detail } => Warn,
         "Se rechaza un webhook que no lleva la firma de OpenAI ({cause}): si las llamadas SIP no llegan, revise OPENAI_WEBHOOK_SECRET y el reloj de este equipo; se avisa una vez",
         "A webhook without OpenAI's signature is refused ({cause}): if SIP calls do not arrive, check OPENAI_WEBHOOK_SECRET and the clock of this machine; this is reported once";
+    /// The webhook cannot listen at `address`; other calls are served, and it is tried again.
+    WebhookUnbindable { address: SocketAddr, cause: Detail } => Error,
+        "El webhook de OpenAI no puede escuchar en {address}: {cause}. Revise WEBHOOK_LISTEN (ss -nlpt). Hasta que pueda no se atienden llamadas SIP; las demás sí, y se sigue intentando",
+        "OpenAI's webhook cannot listen at {address}: {cause}. Check WEBHOOK_LISTEN (ss -nlpt). Until it can, SIP calls are not taken; other calls are served, and the daemon keeps trying";
     /// The listener of the webhook has ended.
     WebhookClosed => Error,
         "El webhook de OpenAI dejó de escuchar: las llamadas SIP no se atienden hasta reiniciar el servicio",
