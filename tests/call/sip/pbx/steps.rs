@@ -170,6 +170,10 @@ impl Pbx {
 
     fn daemon_dies(&mut self) {
         let ended = std::mem::take(&mut self.running);
+        // The call log knows what they have cost so far.
+        for running in ended.values() {
+            *self.spent.entry(Arc::clone(&running.agent)).or_default() += running.spent;
+        }
         self.ends.extend(ended.keys().map(|id| (id.clone(), EndReason::Recovered)));
         for link in
             ended.values().filter_map(|running| Some(running.link.filter(|_| running.media.is_some())?.0))
