@@ -440,6 +440,55 @@ on_both! {
         assert_eq!(from.len(), 1, "{from:?}");
     }
 
+    26 a_caller_of_a_trunk_is_referred_by_openai(testbed: Script::default()) {
+        let says = vec![
+            Say::Words("Hola.".into()),
+            Say::WordsAndCalls("Le comunico con ventas.".into(), "transfer_call".into(), r#"{"destination":"ventas","summary":"x"}"#.into()),
+        ];
+        let calls = openai_calls::Script { says, ..openai_calls::Script::new(&testbed::openai::secret(), "sk-test") };
+        let openai = testbed.openai(calls, &["Con ventas."], &[
+            ("SIP_SHARED_HEADER", "X-Trunk-Key: k3y-of-the-trunk"), ("SIP_REFER_HOST", "127.0.0.1"),
+        ]);
+        let colleague = testbed.colleague();
+        let turn = |tag| vec![
+            Step::WaitForSpeech { at_most: 15 * SECOND }, Step::WaitForSilence { quiet: SECOND, at_most: 15 * SECOND }, Step::Say(pattern(900, tag)),
+        ];
+        let after = vec![
+            Step::WaitForSpeech { at_most: 15 * SECOND }, Step::WaitForSilence { quiet: 2 * SECOND, at_most: 15 * SECOND }, Step::Say(pattern(900, 101)),
+        ];
+        let call = testbed.call("talk", "800", 20.0, vec![[turn(100), after].concat()]).remove(0);
+        assert_eq!(call.ended, "by-caller");
+        openai.stands(|state| *state == State::Referred("sip:200@127.0.0.1".into()));
+        assert!(openai.log().contains("REFER sip:"), "OpenAI's Asterisk sends it");
+        testbed.asterisk_says("referred: 200 by ");
+        assert!(colleague.ends_well());
+        let heard = loud(&call.heard());
+        assert!(heard.windows(7_200).any(|window| *window == *pattern(900, 101)), "the colleague has answered");
+        openai.is_clean();
+        testbed.log_says("Llamada terminada");
+        testbed.calls_say(|calls| calls[0]["end_reason"] == "transferred");
+    }
+
+    27 a_caller_whom_openai_refuses_goes_on_in_the_dialplan(testbed: Script::default()) {
+        let calls = openai_calls::Script::new(&testbed::openai::secret(), "sk-test");
+        let openai = testbed.openai(calls, &[], &[]);
+        let refusals = [
+            ("proj_busy", "OpenAI no contestó la llamada SIP de Asterisk", "session_failed"),
+            ("proj_silent", "no llegó ningún webhook de esa llamada", "session_late"),
+        ];
+        for (project, line, reason) in refusals {
+            testbed.restart_with_project(&openai, project);
+            let call = testbed.call("answered", "700", 20.0, vec![vec![Step::Pause(30 * SECOND)]]).remove(0);
+            assert_eq!(call.ended, "by-callee");
+            testbed.log_says(line);
+            testbed.asterisk_says(&format!("humans: STASISSTATUS=SUCCESS AI_END_REASON={reason}"));
+            testbed.nothing_is_left();
+        }
+        assert!(openai.log().contains("SIP/2.0 486"), "the first was told that OpenAI is busy");
+        assert_eq!(testbed.stored_recordings(), "[]");
+        openai.is_clean();
+    }
+
     12 the_doctor_finds_nothing_and_leaves_nothing(testbed: monologue(1_000, 1)) {
         let (report, code) = testbed.doctor(&[]);
         assert_eq!(bad(&report), Vec::<String>::new(), "{report}");

@@ -6,6 +6,8 @@
 //!                    │ ARI                                            │ ARI
 //!                 daemon ◄── webhook, REST, WebSocket ── the fake of OpenAI's calls
 //! ```
+//! A transfer that the fake is asked for becomes a REFER of its Asterisk. That knows no `tel:` targets, and of the answers that
+//! refuse a call it cannot give 600.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -14,9 +16,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use openai_inbound_calls::ari::ChannelId;
 use openai_inbound_calls::ari::event::{self, Event};
 use openai_inbound_calls::ari::request::Request;
+use openai_inbound_calls::ari::{ChannelId, Place};
 use openai_inbound_calls::net::ari_rest::AriRest;
 use openai_inbound_calls::net::tls::client_config;
 use openai_inbound_calls::sim::live::OpenAiCallsServer;
@@ -52,6 +54,8 @@ pub(crate) struct OpenAi {
     pub(crate) server: Arc<OpenAiCallsServer>,
     sound: Arc<Mutex<Sound>>,
     peer: HashMap<&'static str, String>,
+    /// The daemon's variables.
+    variables: Vec<(String, String)>,
     _driver: JoinSet<()>,
 }
 
@@ -125,6 +129,7 @@ impl Testbed {
 
         let ours = Path::new(&self.environment["ASTERISK_EXTRA"]);
         write(&ours.join("pjsip.conf"), &pjsip_of_documentation(&extra.join("ca.pem"), tls, tls + 100));
+        write(&ours.join("extensions.conf"), TRUNK);
         let connected = "Conexión ARI establecida";
         let before = self.log_count(connected);
         self.kill_asterisk();
@@ -140,7 +145,8 @@ impl Testbed {
             ("OPENAI_CALLS_URL", &calls),
             ("WEBHOOK_LISTEN", "127.0.0.1:0"),
         ];
-        self.restart_daemon_with(&[&variables, changes].concat());
+        let variables = [&variables, changes].concat();
+        self.restart_daemon_with(&variables);
         self.log_says("Webhook de OpenAI en ");
         self.log_says_times(connected, before + 2);
         let webhook = self.webhook();
@@ -157,7 +163,18 @@ impl Testbed {
                 .is_ok_and(|shown| String::from_utf8_lossy(&shown.stdout).contains("openai"))
         };
         assert!(wait(listens), "nobody listens to OpenAI's Asterisk");
-        OpenAi { server, sound, peer, _driver: driver }
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let variables = variables.iter().map(owned).collect();
+        OpenAi { server, sound, peer, variables, _driver: driver }
+    }
+
+    /// Restarts the daemon with another project of OpenAI's.
+    pub(crate) fn restart_with_project(&self, openai: &OpenAi, project: &str) {
+        let connected = "Conexión ARI establecida";
+        let before = self.log_count(connected);
+        let known = openai.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        self.restart_daemon_with(&known.chain([("OPENAI_PROJECT", project)]).collect::<Vec<_>>());
+        self.log_says_times(connected, before + 1);
     }
 
     /// The address of the daemon's webhook.
@@ -169,11 +186,31 @@ impl Testbed {
     }
 }
 
-/// An extension for each project of OpenAI.
+/// An extension for each project of OpenAI: one whose calls are answered with 486, one whose calls are not answered, and the others.
+/// Behind them the transfer of a caller.
 const EXTENSIONS: &str = "; instead
 [openai]
-exten => _proj.,1,Stasis(openai,nonce=${PJSIP_HEADER(read,X-Call-Nonce)})
+exten => proj_busy,1,Hangup(17)
+exten => proj_silent,1,Wait(30)
+exten => _proj.,1,Stasis(openai,nonce=${PJSIP_HEADER(read,X-Call-Nonce)},key=${PJSIP_HEADER(read,X-Trunk-Key)})
  same => n,Hangup()
+[refer]
+exten => s,1,Transfer(PJSIP/${TARGET})
+ same => n,Verbose(1,refer: ${TRANSFERSTATUS})
+ same => n,Hangup()
+";
+
+/// A trunk in our Asterisk that dials OpenAI by itself (number 800), and where a REFER of OpenAI's may lead.
+const TRUNK: &str = "
+[from-voip](+)
+exten => 800,1,Dial(PJSIP/proj_0001@openai,20,b(openai-headers^s^1))
+ same => n,Hangup()
+[openai-headers]
+exten => s,1,Set(PJSIP_HEADER(add,X-Trunk-Key)=k3y-of-the-trunk)
+ same => n,Return()
+[openai-refer]
+exten => 200,1,Verbose(1,referred: ${EXTEN} by ${SIPREFERREDBYHDR})
+ same => n,Goto(from-internal,200,1)
 ";
 
 fn pjsip_of_openai(folder: &Path, tls: u16, sip: u16) -> String {
@@ -204,6 +241,7 @@ allow=ulaw
 media_encryption=sdes
 direct_media=no
 dtmf_mode=rfc4733
+rewrite_contact=yes
 [openai]
 type=identify
 endpoint=openai
@@ -269,6 +307,7 @@ struct Line {
     socket: Arc<UdpSocket>,
     is_answered: bool,
     is_joined: bool,
+    is_referred: bool,
 }
 
 /// Lets OpenAI's Asterisk do what the fake decides, and tells the fake what happens there.
@@ -292,15 +331,7 @@ async fn drive(
                 let Message::Text(text) = message else { continue };
                 match event::parse(&text) {
                     Ok(Event::StasisStart(channel)) if channel.id.caller().is_none() => {
-                        let id = format!("rtc_u0_{:04}", lines.len() + 1);
-                        let nonce = channel.arguments.get("nonce").unwrap_or_default().to_owned();
-                        let socket = Arc::new(UdpSocket::bind("127.0.0.1:0").await.expect("loopback"));
-                        lines.push(Line { id: id.clone(), channel: channel.id, socket, is_answered: false, is_joined: false });
-                        let headers = [("From", "<sip:1000@127.0.0.1>;tag=8"), ("X-Call-Nonce", &nonce)];
-                        let hook = server.offer(&id, &headers);
-                        let sent = client.post(&webhook).header("webhook-id", hook.id).header("webhook-timestamp", hook.timestamp)
-                            .header("webhook-signature", hook.signature).header("content-type", "application/json").body(hook.body).send().await;
-                        assert_eq!(sent.expect("the webhook answers").status(), 200);
+                        lines.push(rings(lines.len() + 1, channel, &server, &client, &webhook).await);
                     }
                     Ok(Event::StasisStart(channel)) => {
                         let of = channel.id.caller();
@@ -336,6 +367,10 @@ async fn drive(
                             let (server, sound) = (Arc::clone(&server), Arc::clone(&sound));
                             media.spawn(talk(line.id.clone(), Arc::clone(&line.socket), server, sound, words));
                         }
+                        Some(State::Referred(target)) if !line.is_referred => {
+                            line.is_referred = true;
+                            refer(&rest, line, target).await;
+                        }
                         Some(State::Rejected(_) | State::HungUp) => {
                             rest.perform(&Request::Hangup(line.channel.clone())).await;
                             rest.perform(&Request::Hangup(line.channel.media())).await;
@@ -346,6 +381,43 @@ async fn drive(
             }
         }
     }
+}
+
+/// A call rings at OpenAI, which tells of it by a webhook.
+async fn rings(
+    number: usize,
+    channel: event::Channel,
+    server: &OpenAiCallsServer,
+    client: &reqwest::Client,
+    webhook: &str,
+) -> Line {
+    let id = format!("rtc_u0_{number:04}");
+    let of = |name: &str| channel.arguments.get(name).unwrap_or_default();
+    let headers =
+        [("From", "<sip:1000@127.0.0.1>;tag=8"), ("X-Call-Nonce", of("nonce")), ("X-Trunk-Key", of("key"))];
+    let headers: Vec<_> = headers.into_iter().filter(|(_, value)| !value.is_empty()).collect();
+    let hook = server.offer(&id, &headers);
+    let request = client
+        .post(webhook)
+        .header("webhook-id", hook.id)
+        .header("webhook-timestamp", hook.timestamp)
+        .header("webhook-signature", hook.signature)
+        .header("content-type", "application/json")
+        .body(hook.body);
+    assert_eq!(request.send().await.expect("the webhook answers").status(), 200);
+    let socket = Arc::new(UdpSocket::bind("127.0.0.1:0").await.expect("loopback"));
+    let channel = channel.id;
+    Line { id, channel, socket, is_answered: false, is_joined: false, is_referred: false }
+}
+
+/// Sends the caller of a call to this address.
+async fn refer(rest: &AriRest, line: &Line, target: String) {
+    let (channel, media) = (line.channel.clone(), line.channel.media());
+    let set = Request::SetVariable { channel: channel.clone(), name: "TARGET", value: target };
+    rest.perform(&set).await;
+    let place = Place { context: "refer".into(), extension: "s".into(), priority: 1 };
+    rest.perform(&Request::Continue { channel, place: Some(place) }).await;
+    rest.perform(&Request::Hangup(media)).await;
 }
 
 /// The model's ear and mouth in one call.
