@@ -85,8 +85,7 @@ pub(super) fn open(
         let proxies = config.archive.api.trusted_proxies.clone();
         let (listen, path, keys) = (*listen, path.clone(), keys.clone());
         let clock = || wall().timestamp();
-        let parts =
-            webhook::Parts { path: path.clone(), keys, proxies: proxies.clone(), tell, clock, board };
+        let parts = webhook::Parts { path: path.clone(), keys, proxies: proxies.clone(), tell, clock, board };
         let routes = Routes { router: webhook::router(parts), proxies };
         listeners.spawn(async move {
             let listener = bound(listen, operator, &report).await;

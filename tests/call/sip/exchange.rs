@@ -146,7 +146,11 @@ fn a_webhook_that_did_not_come_for_a_dialled_call_is_missing_until_one_comes() {
 #[test]
 fn a_webhook_whose_port_is_taken_is_closed_until_it_listens() {
     let mut pbx = Pbx::new(rules());
-    assert_eq!(after(&mut pbx, WebhookNews::CannotListen), (Webhook::Closed, false), "its line names the port");
+    assert_eq!(
+        after(&mut pbx, WebhookNews::CannotListen),
+        (Webhook::Closed, false),
+        "its line names the port"
+    );
     assert_eq!(after(&mut pbx, WebhookNews::Missed), (Webhook::Closed, false));
     assert_eq!(after(&mut pbx, WebhookNews::Listens), (Webhook::Listening, false));
 }
