@@ -45,7 +45,12 @@ pub enum Event {
     AsteriskStops(ChannelId),
     /// The channel no longer exists. Asterisk sends this event for a caller's channel only to a subscriber of
     /// that channel.
-    Destroyed(ChannelId),
+    Destroyed {
+        /// The channel.
+        channel: ChannelId,
+        /// Why it was hung up (Q.850). 0: Asterisk does not say.
+        cause: u32,
+    },
     /// The state of the channel changed, for example to ringing or to answered.
     StateChanged(Channel),
     /// A key was pressed and released.
@@ -170,7 +175,7 @@ pub fn parse(text: &str) -> Result<Event, Malformed> {
         "ChannelConnectedLine" => connected(text)?,
         "StasisEnd" => Event::StasisEnd(channel(text)?.id),
         "ChannelHangupRequest" => hangup_requested(text)?,
-        "ChannelDestroyed" => Event::Destroyed(channel(text)?.id),
+        "ChannelDestroyed" => destroyed(text)?,
         "ChannelStateChange" => Event::StateChanged(channel(text)?),
         "ChannelDtmfReceived" => dtmf(text)?,
         "ChannelHold" => Event::Hold(channel(text)?.id),
@@ -339,6 +344,11 @@ fn hangup_requested(text: &str) -> Result<Event, Malformed> {
     } else {
         Event::HangupRequested(id)
     })
+}
+
+fn destroyed(text: &str) -> Result<Event, Malformed> {
+    let event: WithChannel = serde_json::from_str(text).map_err(Malformed::from)?;
+    Ok(Event::Destroyed { channel: ChannelId::from(&*event.channel.id), cause: event.cause })
 }
 
 fn recorded(text: &str) -> Result<Event, Malformed> {

@@ -25,8 +25,8 @@ impl Call {
                 self.open_playout();
             }
             LegEvent::MediaEntered => legs.media_entered(&mut self.outputs),
-            LegEvent::MediaLeft => {
-                let progress = legs.media_left();
+            LegEvent::MediaLeft { cause } => {
+                let progress = legs.media_left(cause);
                 self.progress(progress);
             }
             LegEvent::SnoopEntered(voice) => {
@@ -142,7 +142,7 @@ impl Call {
                 self.begin_talking();
                 self.joined_to_openai();
             }
-            Progress::NotAnswered => self.not_answered(),
+            Progress::NotAnswered(cause) => self.not_answered(cause),
             Progress::Failed(reason) => self.end(reason),
         }
     }

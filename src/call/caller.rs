@@ -104,6 +104,13 @@ impl Caller {
         }
     }
 
+    /// A caller who rings is answered at this instant at the latest.
+    pub(super) fn ring_until(&mut self, at: Instant) {
+        if let State::Ringing { answer_at } = &mut self.state {
+            *answer_at = at;
+        }
+    }
+
     /// The channel.
     pub(super) fn id(&self) -> &ChannelId {
         &self.id

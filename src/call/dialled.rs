@@ -24,7 +24,7 @@ use super::{Call, Output, Settings};
 use crate::ari::request::{Reply, Request};
 use crate::ari::sound_name::Part;
 use crate::end_reason::EndReason;
-use crate::operator::Notice;
+use crate::operator::{DialFault, Notice};
 use crate::realtime::calls::CallId;
 
 impl Call {
@@ -91,10 +91,10 @@ impl Call {
         }
     }
 
-    /// OpenAI has refused the call, or has hung up before it answered.
-    pub(super) fn not_answered(&mut self) {
+    /// OpenAI has refused the call, has hung up before it answered, or is not reached. `cause` is Asterisk's (Q.850).
+    pub(super) fn not_answered(&mut self, cause: u32) {
         self.session_failed(SessionFault::Unavailable);
-        self.outputs.push(Output::Notice(Notice::SipNotAnswered));
+        self.outputs.push(Output::Notice(Notice::SipNotAnswered { fault: DialFault(cause) }));
         self.apologise(EndReason::SessionFailed);
     }
 
@@ -103,10 +103,10 @@ impl Call {
         let seconds = SETUP_PATIENCE.as_secs();
         let is_unheard_of = self.leg.openai().is_some_and(OpenAiLeg::is_unheard_of);
         self.session_failed(SessionFault::Late);
-        self.outputs.push(Output::Notice(if is_unheard_of {
-            Notice::SipUnheardOf { seconds }
-        } else {
-            Notice::SipLate { seconds }
+        self.outputs.push(Output::Notice(match self.session.last_fault() {
+            _ if is_unheard_of => Notice::SipUnheardOf { seconds },
+            Some(cause) => Notice::SipSessionLate { seconds, cause: cause.clone() },
+            None => Notice::SipLate { seconds },
         }));
         self.apologise(EndReason::SessionLate);
     }

@@ -95,7 +95,10 @@ pub enum LegEvent {
     /// Our media channel is in the application.
     MediaEntered,
     /// Our media channel is gone.
-    MediaLeft,
+    MediaLeft {
+        /// Why it was hung up (Q.850). 0: Asterisk does not say.
+        cause: u32,
+    },
     /// The snoop channel that copies this voice is in the application.
     SnoopEntered(Voice),
     /// This recording of a voice has ended.

@@ -122,6 +122,8 @@ impl Legs {
     /// The same where OpenAI is called at this address, with a header that proves that the call is ours.
     pub(super) fn begin_dialling(&mut self, endpoint: &str, nonce: Nonce, out: &mut Vec<Output>) {
         self.other = Other::OpenAi(OfSession::Awaited);
+        // They ring until the session stands: the call is given up before this.
+        self.caller.ring_until(self.give_up_at + RETRY_AFTER);
         let (app, channel) = (self.app.clone(), self.media_id.clone());
         let (endpoint, header) = (endpoint.to_owned(), (NONCE_HEADER, nonce));
         let seconds = SETUP_PATIENCE.as_secs() as u32;
@@ -235,14 +237,14 @@ impl Legs {
     }
 
     /// Our media channel is gone, whether we have deleted it or not. Before an ExternalMedia channel has entered the application
-    /// this can only be the one of an earlier daemon's call, which has the same name.
-    pub(super) fn media_left(&mut self) -> Progress {
+    /// this can only be the one of an earlier daemon's call, which has the same name. `cause` is Asterisk's (Q.850).
+    pub(super) fn media_left(&mut self, cause: u32) -> Progress {
         let is_new = !self.media_entered;
         if is_new && matches!(self.other, Other::Media(_)) {
             return Progress::Nothing;
         }
         match std::mem::replace(&mut self.media, Thing::Gone) {
-            Thing::Requested | Thing::Present if is_new => Progress::NotAnswered,
+            Thing::Requested | Thing::Present if is_new => Progress::NotAnswered(cause),
             Thing::Requested | Thing::Present => Progress::Failed(EndReason::MediaLost),
             Thing::Absent | Thing::Leaving(_) | Thing::Gone => Progress::Nothing,
         }

@@ -24,7 +24,7 @@ use super::replies::Departure;
 use super::speeches::Speeches;
 use crate::ari::Place;
 use crate::end_reason::EndReason;
-use crate::operator::{LinkFault, Notice};
+use crate::operator::{Complaint, LinkFault, Notice};
 use crate::realtime::calls::CallId;
 use crate::realtime::calls::request::{Reply, Request, SipStatus, Target};
 use crate::realtime::calls::session::VadFields;
@@ -96,6 +96,8 @@ pub(super) enum News {
     Gone,
     /// Another program has it.
     Taken,
+    /// It cannot be accepted with these settings.
+    Misasked(Complaint),
     /// It cannot be accepted.
     Refused(Option<Refusal>, LinkFault),
     /// The caller was not sent elsewhere; None: nothing came of it.
@@ -303,6 +305,9 @@ impl OpenAiLeg {
             }
             Reply::Refused { status: 500.., .. } | Reply::Lost(_) => {
                 (State::Doubtful, reply.fault().map_or(News::Nothing, News::Doubtful))
+            }
+            Reply::Refused { status: 400, refusal: None | Some(Refusal::Other), error } => {
+                (State::Refused, News::Misasked(error.complaint()))
             }
             Reply::Refused { refusal, .. } => {
                 let news = |fault| News::Refused(*refusal, fault);

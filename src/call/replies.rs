@@ -27,8 +27,8 @@ pub enum Progress {
     Joined,
     /// The caller is gone.
     CallerGone,
-    /// OpenAI has refused the call to it, or hung up before it answered.
-    NotAnswered,
+    /// The call to OpenAI was not answered, for this cause (Q.850).
+    NotAnswered(u32),
     /// It cannot go on.
     Failed(EndReason),
 }
@@ -65,6 +65,10 @@ impl Departure {
 /// The operator's line about a request that was refused or not answered; None: it was done.
 #[must_use]
 pub fn complaint(request: &Request, reply: &Reply) -> Option<Notice> {
+    let endpoint = match request {
+        Request::Dial { endpoint, .. } => Some(endpoint.clone()),
+        _ => None,
+    };
     let request = request.name();
     match reply {
         Reply::Done(_) => None,
@@ -72,7 +76,11 @@ pub fn complaint(request: &Request, reply: &Reply) -> Option<Notice> {
             Some(Notice::RequestForbidden { request, status: *status, message: Detail::of_asterisk(message) })
         }
         Reply::Refused { status, message } => {
-            Some(Notice::RequestRefused { request, status: *status, message: Detail::of_asterisk(message) })
+            let (status, message) = (*status, Detail::of_asterisk(message));
+            Some(match endpoint {
+                Some(endpoint) => Notice::SipNotDialled { endpoint, status, message },
+                None => Notice::RequestRefused { request, status, message },
+            })
         }
         Reply::Lost(cause) => Some(Notice::RequestUnanswered { request, cause: Detail::new(cause) }),
     }

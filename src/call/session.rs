@@ -98,6 +98,17 @@ impl Session {
         *self = Self::opening(now);
     }
 
+    /// Why it could not be opened the last time.
+    pub(super) fn last_fault(&self) -> Option<&LinkFault> {
+        match self {
+            Self::Opening(patience)
+            | Self::Opened(patience)
+            | Self::Waiting { patience, .. }
+            | Self::Configuring { patience, .. } => patience.cause.as_ref(),
+            Self::Ready | Self::Closed => None,
+        }
+    }
+
     fn patience(&mut self) -> Option<&mut Patience> {
         match self {
             Self::Opening(patience)
@@ -248,7 +259,10 @@ impl Call {
     fn session_stands(&mut self) {
         self.sessions.stands();
         self.begin_talking();
-        self.outputs.push(Output::Notice(Notice::SessionConfigured));
+        self.outputs.push(Output::Notice(match self.leg.openai() {
+            None => Notice::SessionConfigured,
+            Some(_) => Notice::SipConfigured,
+        }));
         self.leg.answer(&mut self.outputs);
         self.session_of_dialled_stands();
         self.resume();

@@ -29,6 +29,7 @@ use super::{Call, Output, SessionEnd, Settings, Standing};
 use crate::end_reason::EndReason;
 use crate::number::ChannelName;
 use crate::operator::{LinkFault, Notice};
+use crate::realtime::calls::CallId;
 use crate::realtime::calls::request::{Reply, Request};
 use crate::realtime::client::{ClientEvent, NewItem, Role};
 use crate::realtime::dialect::TurnDetection;
@@ -99,12 +100,19 @@ impl Call {
                 if let Leg::OpenAi(_) = self.leg {
                     self.stopwatch.answered(self.now - self.born);
                 }
-                self.outputs.push(Output::Notice(Notice::SipAccepted));
+                let call =
+                    self.leg.openai().and_then(OpenAiLeg::call).map_or_else(String::new, CallId::to_string);
+                self.outputs.push(Output::Notice(Notice::SipAccepted { call }));
                 self.outputs.push(Output::OpenSession);
             }
             News::Doubtful(cause) => {
                 self.outputs.push(Output::Notice(Notice::SipDoubtful { cause }));
                 self.outputs.push(Output::OpenSession);
+            }
+            News::Gone if matches!(self.leg, Leg::Dialled(_)) => {
+                self.session_failed(SessionFault::Unavailable);
+                self.outputs.push(Output::Notice(Notice::SipUnknown));
+                self.apologise(EndReason::SessionFailed);
             }
             News::Gone => self.gone_at_openai(),
             News::Taken => {
@@ -112,9 +120,17 @@ impl Call {
                 self.end(EndReason::TakenOver);
             }
             News::Refused(Some(refusal), cause) => self.refused(refusal, cause),
+            News::Misasked(complaint) => {
+                self.session_failed(SessionFault::Settings);
+                self.outputs.push(Output::Notice(Notice::SipSettingsRefused { complaint }));
+                self.apologise(EndReason::SessionFailed);
+            }
             News::Refused(None, cause) => {
                 self.session_failed(SessionFault::Refused(Refusal::Other));
-                self.outputs.push(Output::Notice(Notice::SipNotAccepted { cause }));
+                self.outputs.push(Output::Notice(match self.leg {
+                    Leg::Dialled(_) => Notice::DialledNotAccepted { cause },
+                    Leg::Asterisk(_) | Leg::OpenAi(_) => Notice::SipNotAccepted { cause },
+                }));
                 self.apologise(EndReason::SessionFailed);
             }
             News::NotReferred(cause) => self.not_referred(cause),

@@ -145,10 +145,17 @@ pub(super) fn dial(reader: &mut Reader<'_>, project: &str) -> Option<Option<Arc<
     }
     let endpoint = reader.text_or_empty("OPENAI_SIP_ENDPOINT")?;
     let has_webhook = !reader.text_or_empty("OPENAI_WEBHOOK_SECRET")?.is_empty();
-    if has_webhook && !endpoint.is_empty() && !project.is_empty() {
+    let needed = [
+        ("OPENAI_SIP_ENDPOINT", !endpoint.is_empty()),
+        ("OPENAI_PROJECT", !project.is_empty()),
+        ("OPENAI_WEBHOOK_SECRET", has_webhook),
+    ];
+    let missing: Vec<_> =
+        needed.into_iter().filter(|(_, is_there)| !is_there).map(|(name, _)| name).collect();
+    if missing.is_empty() {
         return Some(Some(format!("PJSIP/{project}@{endpoint}").into()));
     }
-    reader.invalid("CALL_ROUTE", "sip", Allowed::SipRoute);
+    reader.invalid("CALL_ROUTE", "sip", Allowed::SipRoute { missing: missing.join(", ") });
     None
 }
 

@@ -136,8 +136,8 @@ impl Daemon {
                     Done::Claimed(offer, claim)
                 }));
             }
-            Told::Refused(refused) => {
-                self.operator.say(&Notice::WebhookRefused { cause: Detail::new(refused) });
+            Told::Refused { why: cause, count } => {
+                self.feed(Input::Webhook(WebhookNews::Refused { cause, count }));
             }
         }
     }

@@ -88,8 +88,13 @@ lines! {
     EndpointMissing { endpoint: String } => SipEndpoint Failure,
         "Asterisk no tiene el endpoint PJSIP {endpoint}",
         "Asterisk has no PJSIP endpoint {endpoint}",
-        "Defina el endpoint en pjsip.conf y recargue (pjsip reload), o corrija OPENAI_SIP_ENDPOINT",
-        "Define the endpoint in pjsip.conf and reload (pjsip reload), or correct OPENAI_SIP_ENDPOINT";
+        "Defina el endpoint en pjsip.conf y recargue (pjsip reload), o corrija OPENAI_SIP_ENDPOINT. El primer transporte TLS exige reiniciar Asterisk: pjsip show transports debe mostrarlo",
+        "Define the endpoint in pjsip.conf and reload (pjsip reload), or correct OPENAI_SIP_ENDPOINT. The first TLS transport needs a restart of Asterisk: pjsip show transports must list it";
+    SipModulesMissing { names: String } => SipEndpoint Failure,
+        "Faltan módulos de Asterisk sin los cuales no puede llamar a OpenAI: {names}",
+        "Asterisk modules are missing without which it cannot call OpenAI: {names}",
+        "Quite sus noload de modules.conf y cárguelos: asterisk -rx 'module load NOMBRE'; si no existen, instale el paquete de Asterisk que los trae",
+        "Remove their noload from modules.conf and load them: asterisk -rx 'module load NAME'; if they do not exist, install the package of Asterisk that has them";
     EndpointUnknown { endpoint: String, cause: Detail } => SipEndpoint Note,
         "No se ha comprobado el endpoint PJSIP {endpoint}: {cause}",
         "The PJSIP endpoint {endpoint} was not checked: {cause}";

@@ -73,6 +73,7 @@ pub use rules::Rules;
 use shutdown::Shutdown;
 use strain::{Load, Strain};
 use switchboard::{Directive, Switchboard};
+use webhook::Refusals;
 pub use webhook::{Webhook, WebhookNews};
 
 /// How long after the end of a call the exchange first looks for things that the call may have left in Asterisk. A call
@@ -99,6 +100,7 @@ pub struct Exchange {
     admission: Admission,
     health: Health,
     webhook: Webhook,
+    refusals: Refusals,
     strain: Strain,
     /// When the counters are to be read, if there is anything to judge.
     measure_at: Instant,
@@ -122,6 +124,7 @@ impl Exchange {
             admission: Admission::default(),
             health: Health::new(at.now),
             webhook: Webhook::Off,
+            refusals: Refusals::default(),
             strain: Strain::default(),
             measure_at: at.now,
             shutdown: Shutdown::default(),
@@ -292,7 +295,7 @@ impl Exchange {
     }
 
     fn event(&mut self, event: Event) {
-        if let Event::StasisEnd(channel) | Event::Destroyed(channel) = &event {
+        if let Event::StasisEnd(channel) | Event::Destroyed { channel, .. } = &event {
             self.errands.left(channel);
         }
         if let Some(directive) = self.switchboard.event(event) {

@@ -73,7 +73,11 @@ impl Exchange {
         }
     }
 
+    /// Refuses the call. A call that counts as one of the trunk has a reason, and a line.
     fn reject(&mut self, offer: Offer, status: SipStatus, reason: Option<EndReason>) {
+        if let Some(reason) = reason {
+            self.say(Some(&offer.id()), Notice::SipNotTaken { status: status.code(), reason });
+        }
         self.outputs.push(Output::Reject(Box::new(offer), status, reason));
     }
 }

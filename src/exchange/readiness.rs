@@ -67,6 +67,8 @@ pub struct Readiness {
     pub configuration_refused: bool,
     /// The webhook by which OpenAI offers calls. This does not make the daemon not ready: callers in Asterisk are served.
     pub webhook: Webhook,
+    /// Webhooks have been refused since one was right, for their signature or their time. This does not make the daemon not ready.
+    pub webhooks_refused: bool,
     /// It takes no more calls: it is being stopped.
     pub draining: bool,
     /// Where callers can be sent, by name.
@@ -95,6 +97,7 @@ impl Exchange {
             spending_unlimited: rules.spends_without_limit,
             configuration_refused: health.configuration_refused,
             webhook: self.webhook,
+            webhooks_refused: self.refuses_webhooks(),
             draining: self.shutdown.is_on(),
             destinations: if are_shown {
                 Arc::clone(&self.shown.destinations)

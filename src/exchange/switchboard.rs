@@ -121,8 +121,11 @@ impl Switchboard {
                 let caller = channel.caller().filter(|caller| self.is_replaced(caller))?;
                 (!number.is_empty()).then_some(Directive::Renumber(caller, number))
             }
-            Event::StasisEnd(id) | Event::Destroyed(id) => {
-                self.tell(&id, LegEvent::CallerLeft, Some(LegEvent::MediaLeft))
+            Event::StasisEnd(id) => {
+                self.tell(&id, LegEvent::CallerLeft, Some(LegEvent::MediaLeft { cause: 0 }))
+            }
+            Event::Destroyed { channel, cause } => {
+                self.tell(&channel, LegEvent::CallerLeft, Some(LegEvent::MediaLeft { cause }))
             }
             Event::StateChanged(channel) if channel.up => self.tell(&channel.id, LegEvent::CallerUp, None),
             Event::Dtmf { channel, digit } => self.tell(&channel, LegEvent::Key(digit), None),

@@ -7,8 +7,15 @@
 //!    └──CannotListen────────────────────────────► Closed
 //! ```
 
+use std::time::{Duration, Instant};
+
 use super::Exchange;
 use crate::operator::Notice;
+use crate::webhook::inbound::Refused;
+
+/// The pause before the operator is told again that webhooks are refused. A shorter pause would let strangers fill the log; with a
+/// longer one a wrong secret could be forgotten.
+const SAY_AGAIN: Duration = Duration::from_mins(10);
 
 /// How the webhook stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -49,12 +56,49 @@ pub enum WebhookNews {
     CannotListen,
     /// A call was dialled to OpenAI, and the time in which its webhook should have come is over.
     Missed,
+    /// Webhooks were refused, because their signature or their time is not right.
+    Refused {
+        /// Why the last of them was.
+        cause: Refused,
+        /// How many.
+        count: u32,
+    },
     /// Its listener has ended.
     Closed,
 }
 
+/// The webhooks that were refused since one was right.
+#[derive(Debug, Default)]
+pub(super) struct Refusals {
+    count: u32,
+    /// When the operator was last told.
+    said_at: Option<Instant>,
+}
+
+impl Refusals {
+    /// Counts more. Returns whether the operator is to be told now.
+    fn count(&mut self, now: Instant, more: u32) -> bool {
+        self.count = self.count.saturating_add(more);
+        let is_news = self.said_at.is_none_or(|at| now.saturating_duration_since(at) >= SAY_AGAIN);
+        if is_news {
+            self.said_at = Some(now);
+        }
+        is_news
+    }
+}
+
 impl Exchange {
     pub(super) fn webhook_news(&mut self, news: WebhookNews) {
+        if let WebhookNews::Refused { cause, count } = news {
+            if self.refusals.count(self.at.now, count) {
+                let count = self.refusals.count;
+                self.say(None, Notice::WebhookRefused { cause, count });
+            }
+            return;
+        }
+        if news == WebhookNews::Missed && self.refusals.count > 0 {
+            self.say(None, Notice::WebhooksRefusedMeanwhile { count: self.refusals.count });
+        }
         let (after, line) = match (news, self.webhook) {
             (WebhookNews::Listens, Webhook::Off | Webhook::Closed) => (Webhook::Listening, None),
             // Whoever has tried to listen has said so.
@@ -70,8 +114,14 @@ impl Exchange {
         self.say_all(line);
     }
 
+    /// Whether webhooks have been refused since one was right.
+    pub(super) fn refuses_webhooks(&self) -> bool {
+        self.refusals.count > 0
+    }
+
     /// The webhook has brought an offer.
     pub(super) fn webhook_came(&mut self) {
+        self.refusals = Refusals::default();
         if self.webhook == Webhook::Missing {
             self.webhook = Webhook::Listening;
         }

@@ -27,6 +27,9 @@ pub enum Warning {
     SpentEarlierUnknown,
     /// A call was dialled to OpenAI by SIP, and no webhook has come for it or since.
     WebhookMissing,
+    /// Webhooks have been refused since one was right, because their signature or their time is not right: `OPENAI_WEBHOOK_SECRET`, or
+    /// the clock of this machine, may be wrong.
+    WebhookRefused,
     /// The webhook of OpenAI does not listen: calls that OpenAI answers by SIP are not taken. If its port is taken, that is tried
     /// again until it is free.
     WebhookClosed,
@@ -83,7 +86,9 @@ fn warnings(api: &Api) -> Vec<Warning> {
         Webhook::Missing => Some(Warning::WebhookMissing),
         Webhook::Closed => Some(Warning::WebhookClosed),
     };
-    disk.into_iter().chain(refused).chain(unknown).chain(webhook).collect()
+    let unsigned = api.readiness().is_some_and(|now| now.webhooks_refused);
+    let unsigned = unsigned.then_some(Warning::WebhookRefused);
+    disk.into_iter().chain(refused).chain(unknown).chain(webhook).chain(unsigned).collect()
 }
 
 /// How the webhook of OpenAI stands. `Off` if the API runs without the daemon.

@@ -43,6 +43,10 @@ const WINDOW: Duration = Duration::from_secs(10);
 /// Clients that are counted at the same time. When one more appears, the oldest count is dropped.
 const SHARES: usize = 1_024;
 
+/// The pause before the daemon is told of more requests without the right signature. A shorter pause would let strangers keep its loop
+/// busy; with a longer one the number that the operator reads lags behind.
+const TELL_AGAIN: Duration = Duration::from_secs(1);
+
 /// What the daemon is told.
 #[derive(Debug)]
 pub enum Told {
@@ -55,8 +59,13 @@ pub enum Told {
         /// When the webhook was sent.
         sent_at: i64,
     },
-    /// A request that could be OpenAI's has not the right signature; the operator has not been told yet.
-    Refused(Refused),
+    /// Requests that could be OpenAI's have not the right signature.
+    Refused {
+        /// Why the last of them was refused.
+        why: Refused,
+        /// How many, since this was last told.
+        count: u32,
+    },
 }
 
 /// What the webhook needs.
@@ -86,8 +95,10 @@ struct Inner {
 struct Memory {
     seen: Seen,
     counts: HashMap<Share, (Instant, u32)>,
-    /// Whether the operator knows that requests are refused.
-    is_refusal_said: bool,
+    /// Requests without the right signature of which the daemon has not been told yet.
+    refused: u32,
+    /// When it was last told of some.
+    told_at: Option<Instant>,
 }
 
 #[derive(Clone)]
@@ -137,7 +148,6 @@ impl Webhook {
         }
         let body = self.read(body).await?;
         let (id, sent_at) = self.verify(&head.headers, &body)?;
-        self.memory().is_refusal_said = false;
         // Without room for the offer the webhook must come again, so that it must not count as seen.
         let Ok(permit) = self.0.parts.tell.try_reserve() else {
             let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "try again in a moment");
@@ -184,8 +194,10 @@ impl Webhook {
         verified.map_err(|refused| {
             tracing::debug!(%refused, "a webhook was refused");
             // A request without the headers is not OpenAI's.
-            if refused != Refused::Headers && !std::mem::replace(&mut self.memory().is_refusal_said, true) {
-                self.0.parts.tell.try_send(Told::Refused(refused)).ok();
+            if refused != Refused::Headers
+                && let Some(count) = self.memory().refuses(clock::now())
+            {
+                self.0.parts.tell.try_send(Told::Refused { why: refused, count }).ok();
             }
             let problem = Problem::new(StatusCode::BAD_REQUEST, "not_verified", refused.to_string());
             (Arrival::Unverified, problem)
@@ -207,6 +219,16 @@ fn too_many(detail: &'static str) -> (Arrival, Problem) {
 }
 
 impl Memory {
+    /// Counts a request without the right signature. Returns how many the daemon is to be told of now.
+    fn refuses(&mut self, now: Instant) -> Option<u32> {
+        self.refused = self.refused.saturating_add(1);
+        if self.told_at.is_some_and(|at| now.saturating_duration_since(at) < TELL_AGAIN) {
+            return None;
+        }
+        self.told_at = Some(now);
+        Some(std::mem::take(&mut self.refused))
+    }
+
     /// Counts a request of this client, and says whether it is one too many. The client of a test is not known.
     fn admits(&mut self, share: Option<Share>, now: Instant) -> bool {
         let Some(share) = share else { return true };
@@ -230,6 +252,13 @@ impl Memory {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_that_are_refused_are_told_of_and_not_one_by_one() {
+        let (mut memory, now) = (Memory::default(), clock::now());
+        assert_eq!((memory.refuses(now), memory.refuses(now), memory.refuses(now)), (Some(1), None, None));
+        assert_eq!(memory.refuses(now + TELL_AGAIN), Some(3));
+    }
 
     #[test]
     fn a_client_is_shut_out_for_the_rest_of_its_window_and_no_more_are_counted_than_there_is_room_for() {

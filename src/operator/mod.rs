@@ -18,6 +18,7 @@
 //! | `foreign` | text that strangers wrote, made fit to be shown to a person |
 
 mod agent_fault;
+mod dial_fault;
 mod end_reason;
 pub mod foreign;
 pub(crate) mod lines;
@@ -28,6 +29,7 @@ mod tool_trouble;
 mod words;
 
 pub use agent_fault::{AgentFault, ValueKind};
+pub use dial_fault::DialFault;
 pub use notices::Notice;
 pub use setting::{Allowed, Found, Origin, Place, Remark};
 pub use tool_fault::SectionFault;

@@ -167,8 +167,11 @@ pub enum Allowed {
     HttpUrl,
     /// The name and the value of a SIP header, or `none`.
     SipHeader,
-    /// The route `sip`, with everything that it needs.
-    SipRoute,
+    /// The route `sip` needs other variables, of which these are missing.
+    SipRoute {
+        /// Their names, with commas between them.
+        missing: String,
+    },
     /// The host of SIP URIs, with or without a port.
     SipHost,
     /// A text of at most so many characters.
@@ -191,8 +194,6 @@ impl Allowed {
                 "an https:// or http:// address, without user, ? or #"),
             Self::SipHeader => ("NOMBRE: VALOR, con un VALOR de 8 signos o más que solo la troncal conoce, o none; con OPENAI_WEBHOOK_SECRET hay que elegir",
                 "NAME: VALUE, with a VALUE of 8 characters or more that only the trunk knows, or none; with OPENAI_WEBHOOK_SECRET one must be chosen"),
-            Self::SipRoute => ("media, o sip junto con OPENAI_SIP_ENDPOINT, OPENAI_PROJECT y OPENAI_WEBHOOK_SECRET",
-                "media, or sip together with OPENAI_SIP_ENDPOINT, OPENAI_PROJECT and OPENAI_WEBHOOK_SECRET"),
             Self::SipHost => ("un nombre de equipo o una dirección IP, con o sin puerto, sin sip:",
                 "a host name or an IP address, with or without port, without sip:"),
             _ => return None,
@@ -255,7 +256,7 @@ impl Allowed {
             | Self::Folder { .. }
             | Self::TextFile { .. }
             | Self::AudioFile { .. } | Self::AudioFileSize { .. }
-            | Self::WebhookSecrets | Self::UrlPath | Self::HttpUrl | Self::SipHeader | Self::SipHost | Self::SipRoute
+            | Self::WebhookSecrets | Self::UrlPath | Self::HttpUrl | Self::SipHeader | Self::SipHost | Self::SipRoute { .. }
             | Self::PricesFile { .. }
             | Self::Keywords { .. } | Self::ShortText { .. }
             | Self::TextFileSize { .. } => return None,
@@ -320,6 +321,9 @@ impl Said for Allowed {
             Self::Keywords { most, chars } => say(
                 format!("palabras separadas por comas: hasta {most}, de hasta {chars} caracteres cada una"),
                 format!("words separated by commas: at most {most}, of at most {chars} characters each")),
+            Self::SipRoute { missing } => say(
+                format!("media, o sip junto con {missing}, que falta definir"),
+                format!("media, or sip together with {missing}, which must still be set")),
             Self::ShortText { chars } => say(
                 format!("un texto de hasta {chars} caracteres"), format!("a text of at most {chars} characters")),
             _ => unreachable!("the words without a value are in `fixed`"),

@@ -11,6 +11,7 @@ use chrono::Weekday;
 use super::Language;
 use crate::number::{ChannelName, mask_numbers};
 use crate::units::Cost;
+use crate::webhook::inbound::Refused;
 
 /// Whether this is a yes, in either language: the answer to a question such as [`Notice::PurgeAsks`](super::Notice::PurgeAsks).
 #[must_use]
@@ -272,6 +273,22 @@ impl LinkFault {
             }
             Self::Told(complaint) => complaint.said(language),
             Self::System(detail) => detail.to_string(),
+        }
+    }
+}
+
+impl Said for Refused {
+    fn said(&self, language: Language) -> String {
+        match (self, language) {
+            (_, Language::English) => self.to_string(),
+            (Self::Headers, Language::Spanish) => {
+                "hace falta una sola vez cada cabecera: webhook-id, webhook-timestamp y webhook-signature"
+                    .to_owned()
+            }
+            (Self::Timestamp, Language::Spanish) => {
+                "webhook-timestamp difiere en más de 300 s del reloj de este equipo".to_owned()
+            }
+            (Self::Signature, Language::Spanish) => "ninguna firma coincide".to_owned(),
         }
     }
 }

@@ -206,6 +206,25 @@ async fn a_call_leaves_the_promised_files_under_the_id_that_openai_gave_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_port_that_is_taken_does_not_keep_the_daemon_from_serving_and_is_tried_again() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback");
+    let port = taken.local_addr().expect("an address").to_string();
+    let script = Script::new(&secret(), "sk-test");
+    let (world, openai) =
+        (World::new(MediaScript::default()), OpenAiCallsServer::start(script).expect("loopback"));
+    let mut program = Stage::program(&world, &openai, &[("WEBHOOK_LISTEN", &port)]).await;
+    program.says("ERROR", &format!("El webhook de OpenAI no puede escuchar en {port}")).await;
+    let api = Api::of(&program).await;
+    let ready = asked(&api, "/ready", |ready| ready["sip_webhook"] == "closed").await;
+    assert_eq!((&ready["ready"], &ready["warnings"]), (&json!(true), &json!(["webhook_closed"])));
+    drop(taken);
+    assert_eq!(webhook_of(&program).await.to_string(), port);
+    let ready = asked(&api, "/ready", |ready| ready["sip_webhook"] == "listening").await;
+    assert_eq!(ready["warnings"], json!([]));
+    assert!(program.is_running());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_does_not_come_from_openai_is_refused_with_its_status() {
     let stage = Stage::new(&[], &[]).await;
     let body = incoming(CALL, unix_now(), &of_trunk());

@@ -128,7 +128,7 @@ fn leg(argument: &[u8]) -> LegEvent {
     match argument.first() {
         Some(b'u') => LegEvent::CallerUp,
         Some(b'm') => LegEvent::MediaEntered,
-        Some(b'l') => LegEvent::MediaLeft,
+        Some(b'l') => LegEvent::MediaLeft { cause: 34 },
         Some(b'h') => LegEvent::Hold(Hold::On),
         Some(b'k') => LegEvent::Key('1'),
         _ => LegEvent::CallerLeft,

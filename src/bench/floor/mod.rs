@@ -98,7 +98,7 @@ async fn take_calls() -> anyhow::Result<()> {
                     Call { house: Arc::clone(&house), number: numbered, caller: channel.id, entered, ended };
                 tasks.spawn(async move { drop(call.run().await) });
             }
-            Some(Event::StasisEnd(id) | Event::Destroyed(id)) => {
+            Some(Event::StasisEnd(id) | Event::Destroyed { channel: id, .. }) => {
                 if let Some(end) = calls.remove(&id) {
                     end.send_replace(true);
                 }

@@ -213,6 +213,9 @@ fn without_a_word_about_strangers_no_calls_are_taken_by_sip() {
         let lines = complaints(&[(name, wrong)]);
         assert!(lines.len() == 1 && lines[0].contains(name) && !lines[0].contains("hunter2"), "{lines:?}");
     }
+    let lines = complaints(&[("CALL_ROUTE", "sip"), ("OPENAI_SIP_ENDPOINT", "openai"), secret]);
+    assert!(lines.len() == 1 && lines[0].contains("OPENAI_PROJECT"), "{lines:?}");
+    assert!(!lines[0].contains("OPENAI_WEBHOOK_SECRET") && !lines[0].contains("ENDPOINT"), "{lines:?}");
 }
 
 #[test]

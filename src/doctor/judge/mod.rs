@@ -95,6 +95,8 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
         None => findings.push(Finding::KeyUnchecked),
     }
     findings.extend(facts.sip.iter().flat_map(sip::findings));
+    let running = facts.asterisk.as_ref().and_then(|asterisk| asterisk.modules.as_ref()?.as_ref().ok());
+    findings.extend(facts.sip.as_ref().zip(running).and_then(|(sip, running)| sip::modules(sip, running)));
     findings.push(clock(facts.openai.as_ref().and_then(|openai| openai.clock_ahead)));
     findings.sort_by_key(Finding::check);
     findings

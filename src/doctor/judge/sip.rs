@@ -47,6 +47,20 @@ fn of_public(url: String, answer: PublicAddress) -> SipFinding {
     }
 }
 
+/// The modules without which Asterisk cannot call OpenAI: the call itself, its encrypted sound, the header with the nonce, and the
+/// recording.
+const MODULES: [&str; 5] =
+    ["chan_pjsip.so", "res_ari_recordings.so", "res_pjsip.so", "res_pjsip_header_funcs.so", "res_srtp.so"];
+
+/// What is missing of Asterisk's `running` modules, if Asterisk is to call OpenAI.
+pub(super) fn modules(sip: &Sip, running: &[String]) -> Option<Finding> {
+    sip.endpoint.as_ref()?;
+    let missing: Vec<_> =
+        MODULES.into_iter().filter(|name| !running.iter().any(|module| module == name)).collect();
+    let names = missing.join(", ");
+    (!missing.is_empty()).then(|| Finding::OfSip { finding: SipFinding::SipModulesMissing { names } })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,5 +142,18 @@ mod tests {
             }
         }
         assert_eq!(statuses(&Sip { endpoint: None, ..well() }).len(), 5);
+    }
+
+    #[test]
+    fn the_modules_of_a_call_to_openai_are_missed_only_where_asterisk_makes_it() {
+        let running: Vec<_> =
+            MODULES.iter().filter(|name| **name != "res_srtp.so").map(ToString::to_string).collect();
+        let missing = modules(&well(), &running).expect("a finding");
+        assert!(
+            missing.status() == Status::Failure
+                && missing.words(Language::English).0.ends_with(": res_srtp.so")
+        );
+        assert!(modules(&well(), &MODULES.map(ToString::to_string)).is_none());
+        assert!(modules(&Sip { endpoint: None, ..well() }, &running).is_none());
     }
 }

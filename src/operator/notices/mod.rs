@@ -35,12 +35,13 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::lines::lines;
 use super::{
-    AgentFault, Allowed, Code, Complaint, Detail, Found, Language, Level, LinkFault, Remedy, Said,
+    AgentFault, Allowed, Code, Complaint, Detail, DialFault, Found, Language, Level, LinkFault, Remedy, Said,
     ToolTrouble,
 };
 use crate::end_reason::EndReason;
 use crate::number::ChannelName;
 use crate::units::Cost;
+use crate::webhook::inbound::Refused;
 
 macro_rules! notices {
     ({ $($rows:tt)* }) => { lines! {

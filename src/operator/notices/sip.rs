@@ -11,10 +11,14 @@ macro_rules! of_sip {
     TrunkOpen => Warn,
         "SIP_SHARED_HEADER=none: se atiende a cualquiera que llame por SIP al proyecto de OpenAI, y se paga por ello",
         "SIP_SHARED_HEADER=none: whoever calls the OpenAI project by SIP is served, and paid for";
-    /// A webhook is not OpenAI's, or its secret is another one; said once until one is right.
-    WebhookRefused { cause: Detail } => Warn,
-        "Se rechaza un webhook que no lleva la firma de OpenAI ({cause}): si las llamadas SIP no llegan, revise OPENAI_WEBHOOK_SECRET y el reloj de este equipo; se avisa una vez",
-        "A webhook without OpenAI's signature is refused ({cause}): if SIP calls do not arrive, check OPENAI_WEBHOOK_SECRET and the clock of this machine; this is reported once";
+    /// A webhook is not OpenAI's, or its secret is another one; `count` have been refused since one was right.
+    WebhookRefused { cause: Refused, count: u32 } => Warn,
+        "Se rechaza un webhook que no lleva la firma de OpenAI ({cause}): si las llamadas SIP no llegan, revise OPENAI_WEBHOOK_SECRET y el reloj de este equipo. Rechazados desde el último correcto: {count}; se avisa como mucho cada 10 minutos",
+        "A webhook without OpenAI's signature is refused ({cause}): if SIP calls do not arrive, check OPENAI_WEBHOOK_SECRET and the clock of this machine. Refused since the last right one: {count}; this is reported every 10 minutes at most";
+    /// No webhook came for a call, and so many have been refused.
+    WebhooksRefusedMeanwhile { count: u32 } => Error,
+        "De la llamada no llegó ningún webhook con la firma de OpenAI, y se rechazaron {count}: lo más probable es que OPENAI_WEBHOOK_SECRET no sea el secreto de este webhook, o que el reloj de este equipo esté mal",
+        "No webhook with OpenAI's signature came for the call, and {count} were refused: most likely OPENAI_WEBHOOK_SECRET is not the secret of this webhook, or the clock of this machine is wrong";
     /// The webhook cannot listen at `address`; other calls are served, and it is tried again.
     WebhookUnbindable { address: SocketAddr, cause: Detail } => Error,
         "El webhook de OpenAI no puede escuchar en {address}: {cause}. Revise WEBHOOK_LISTEN (ss -nlpt). Hasta que pueda no se atienden llamadas SIP; las demás sí, y se sigue intentando",
@@ -36,9 +40,9 @@ macro_rules! of_sip {
         "OpenAI avisó de una llamada SIP con {seconds} s de retraso: se rechaza, porque ya nadie espera",
         "OpenAI told of a SIP call {seconds} s late: it is rejected, because nobody waits any more";
     /// OpenAI has connected the caller with the model.
-    SipAccepted => Info,
-        "Llamada SIP aceptada en OpenAI",
-        "SIP call accepted at OpenAI";
+    SipAccepted { call: String } => Info,
+        "Llamada SIP aceptada en OpenAI: {call}",
+        "SIP call accepted at OpenAI: {call}";
     /// OpenAI refuses to let us take the call.
     SipNotAccepted { cause: LinkFault } => Error,
         "OpenAI no acepta la llamada SIP ({cause}): el llamante vuelve a la troncal",
@@ -47,10 +51,22 @@ macro_rules! of_sip {
     SipDoubtful { cause: LinkFault } => Warn,
         "OpenAI no dijo si aceptó la llamada SIP ({cause}): se intenta entrar en su sesión",
         "OpenAI did not say whether it accepted the SIP call ({cause}): its session is tried";
-    /// OpenAI has refused the call that Asterisk makes to it, or has hung up before it answered.
-    SipNotAnswered => Error,
-        "OpenAI no contestó la llamada SIP de Asterisk: el llamante sigue en el plan de marcado. Revise OPENAI_PROJECT y el endpoint OPENAI_SIP_ENDPOINT (pjsip show endpoint)",
-        "OpenAI did not answer the SIP call of Asterisk: the caller goes on in the dialplan. Check OPENAI_PROJECT and the endpoint OPENAI_SIP_ENDPOINT (pjsip show endpoint)";
+    /// OpenAI does not let us take a call that Asterisk has made to it.
+    DialledNotAccepted { cause: LinkFault } => Error,
+        "OpenAI no acepta la llamada SIP de Asterisk ({cause}): el llamante sigue en el plan de marcado",
+        "OpenAI does not accept the SIP call of Asterisk ({cause}): the caller goes on in the dialplan";
+    /// OpenAI finds fault with the settings with which a call was to be accepted.
+    SipSettingsRefused { complaint: Complaint } => Error,
+        "OpenAI no acepta la llamada SIP con los ajustes de la sesión (HTTP 400: {complaint}): revise las variables OPENAI_REALTIME_* y OPENAI_CALLS_URL; con LOG_LEVEL=debug se ve el texto completo",
+        "OpenAI does not accept the SIP call with the session's settings (HTTP 400: {complaint}): check the OPENAI_REALTIME_* variables and OPENAI_CALLS_URL; LOG_LEVEL=debug shows the whole text";
+    /// Asterisk refuses to make the call to OpenAI, mostly because it has no such endpoint.
+    SipNotDialled { endpoint: String, status: u16, message: Detail } => Error,
+        "Asterisk no puede llamar a {endpoint} (HTTP {status}: {message}): el llamante sigue en el plan de marcado. Revise OPENAI_SIP_ENDPOINT (pjsip show endpoints)",
+        "Asterisk cannot call {endpoint} (HTTP {status}: {message}): the caller goes on in the dialplan. Check OPENAI_SIP_ENDPOINT (pjsip show endpoints)";
+    /// The call that Asterisk makes to OpenAI was not answered.
+    SipNotAnswered { fault: DialFault } => Error,
+        "OpenAI no contestó la llamada SIP de Asterisk, y el llamante sigue en el plan de marcado - {fault}",
+        "OpenAI did not answer the SIP call of Asterisk, and the caller goes on in the dialplan - {fault}";
     /// OpenAI has not told of the call that Asterisk makes to it.
     SipUnheardOf { seconds: u64 } => Error,
         "Asterisk llama a OpenAI, pero en {seconds} s no llegó ningún webhook de esa llamada: el llamante sigue en el plan de marcado. Revise la dirección pública del webhook en OpenAI y que el endpoint llegue a OpenAI",
@@ -59,6 +75,22 @@ macro_rules! of_sip {
     SipLate { seconds: u64 } => Error,
         "La llamada SIP a OpenAI no quedó lista en {seconds} s: el llamante sigue en el plan de marcado",
         "The SIP call to OpenAI was not ready within {seconds} s: the caller goes on in the dialplan";
+    /// The same, and the last attempt to reach its session failed for this cause.
+    SipSessionLate { seconds: u64, cause: LinkFault } => Error,
+        "La sesión de la llamada SIP no se abrió en {seconds} s; última causa: {cause}. El llamante sigue en el plan de marcado. Revise OPENAI_REALTIME_URL, la conexión a Internet y el DNS",
+        "The session of the SIP call did not open within {seconds} s; last cause: {cause}. The caller goes on in the dialplan. Check OPENAI_REALTIME_URL, the Internet connection and the DNS";
+    /// OpenAI does not know the call of which it has told.
+    SipUnknown => Error,
+        "OpenAI no conoce la llamada SIP de la que avisó (HTTP 404): el llamante sigue en el plan de marcado. Revise OPENAI_CALLS_URL, y que OPENAI_API_KEY sea del proyecto que tiene el webhook",
+        "OpenAI does not know the SIP call of which it told (HTTP 404): the caller goes on in the dialplan. Check OPENAI_CALLS_URL, and that OPENAI_API_KEY belongs to the project that has the webhook";
+    /// A call of a trunk is not taken.
+    SipNotTaken { status: u16, reason: EndReason } => Warn,
+        "No se atiende una llamada SIP de la troncal, que recibe {status} - Motivo: {reason}",
+        "A SIP call of the trunk is not taken, which gets {status} - Reason: {reason}";
+    /// The session of a call whose sound OpenAI carries has our settings.
+    SipConfigured => Info,
+        "msg_type updated recibido, OpenAI lleva el sonido de la llamada",
+        "msg_type updated received, OpenAI carries the sound of the call";
     /// OpenAI does not have the call any more.
     SipGone => Error,
         "OpenAI ya no tiene la llamada SIP: el llamante sigue en el plan de marcado",
@@ -89,7 +121,7 @@ macro_rules! of_sip {
         "The SIP call could not be transferred ({cause}): it goes on with the assistant";
     /// The same, and nobody says why.
     SipReferUnheeded => Warn,
-        "La troncal no siguió la transferencia (REFER) de la llamada SIP: sigue con el asistente. Revise SIP_REFER_HOST y que la troncal admita REFER",
-        "The trunk did not follow the transfer (REFER) of the SIP call: it goes on with the assistant. Check SIP_REFER_HOST, and that the trunk admits REFER";
+        "La llamada SIP sigue en OpenAI 5 s después de la transferencia (REFER): o la troncal no la siguió, o aún no se colgó. Sigue con el asistente. Revise SIP_REFER_HOST y que la troncal admita REFER",
+        "The SIP call is still up at OpenAI 5 s after the transfer (REFER): either the trunk did not follow it, or has not hung up yet. It goes on with the assistant. Check SIP_REFER_HOST, and that the trunk admits REFER";
     } } };
 }

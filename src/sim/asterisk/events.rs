@@ -209,7 +209,7 @@ pub(super) fn info_json(version: Version, started: &str) -> String {
 }
 
 /// Some of the modules of a real Asterisk with their descriptions, which are the same in 16 and 22.
-const MODULES: [(&str, &str); 19] = [
+const MODULES: [(&str, &str); 23] = [
     ("acl", "Named ACL system"),
     ("app_stasis.so", "Stasis dialplan application"),
     ("bridge_simple.so", "Simple two channel bridging module"),
@@ -225,8 +225,12 @@ const MODULES: [(&str, &str); 19] = [
     ("res_ari_bridges.so", "RESTful API module - Bridge resources"),
     ("res_ari_channels.so", "RESTful API module - Channel resources"),
     ("res_ari_events.so", "RESTful API module - WebSocket resource"),
+    ("res_ari_recordings.so", "RESTful API module - Recording resources"),
     ("res_http_websocket.so", "HTTP WebSocket Support"),
+    ("res_pjsip.so", "Basic SIP resource"),
+    ("res_pjsip_header_funcs.so", "PJSIP Header Functions"),
     ("res_rtp_asterisk.so", "Asterisk RTP Stack"),
+    ("res_srtp.so", "Secure RTP (SRTP)"),
     ("res_stasis.so", "Stasis application support"),
     ("res_stasis_answer.so", "Stasis application answer support"),
 ];

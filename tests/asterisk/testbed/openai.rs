@@ -347,7 +347,7 @@ async fn drive(
                             server.look(|calls| calls.caller_presses(&line.id, digit));
                         }
                     }
-                    Ok(Event::StasisEnd(channel) | Event::Destroyed(channel)) => {
+                    Ok(Event::StasisEnd(channel) | Event::Destroyed { channel, .. }) => {
                         if let Some(line) = lines.iter().find(|line| line.channel == channel) {
                             server.caller_hangs_up(&line.id);
                         }

@@ -7,7 +7,7 @@ use openai_inbound_calls::call::Settings;
 use openai_inbound_calls::call::record::{Entry, EventKind, Keep};
 use openai_inbound_calls::end_reason::EndReason;
 use openai_inbound_calls::exchange::{Rules, Webhook};
-use openai_inbound_calls::operator::Notice;
+use openai_inbound_calls::operator::{Code, DialFault, Notice};
 use openai_inbound_calls::sim::asterisk::{CallState, Ending, Fault, Settings as AsteriskSettings, Version};
 use openai_inbound_calls::sim::openai_calls::{Acceptance, Say, Script, State};
 use serde_json::json;
@@ -105,12 +105,18 @@ fn the_assistant_hangs_up_when_the_goodbye_has_been_heard() {
 #[test]
 fn a_caller_whom_openai_does_not_serve_goes_on_in_the_dialplan() {
     for (acceptances, told) in
-        [(vec![Acceptance::Refused(400)], "not accepted"), (vec![Acceptance::Refused(404); 5], "gone")]
+        [(vec![Acceptance::Refused(429)], "not accepted"), (vec![Acceptance::Refused(404); 5], "gone")]
     {
         let pbx = run(Script { acceptances, ..script(&[]) }, &[]);
+        let is_right = |notice: &Notice| match notice {
+            Notice::DialledNotAccepted { .. } => told == "not accepted",
+            Notice::SipUnknown => told == "gone",
+            _ => false,
+        };
+        assert!(pbx.said(is_right) && reason(&pbx) == EndReason::SessionFailed, "{told}");
         assert!(goes_on(&pbx), "{told}: {:#?}", pbx.rungs);
         // Nobody pays for a call that is refused at once.
-        assert_eq!(pbx.outcome(0).answered_at.is_some(), told == "gone");
+        assert_eq!(pbx.outcome(0).answered_at, None);
         assert_eq!(pbx.outcome(0).variables[0].0, "AI_END_REASON");
     }
 }
@@ -124,6 +130,7 @@ fn a_call_of_which_openai_tells_nothing_is_given_up_after_eight_seconds() {
     pbx.is_clean();
     assert_eq!(reason(&pbx), EndReason::SessionLate);
     assert!(goes_on(&pbx) && pbx.said(|notice| matches!(notice, Notice::SipUnheardOf { seconds: 8 })));
+    assert!(pbx.outcome(0).rang && pbx.outcome(0).answered_at.is_none(), "they hear ringing, not silence");
     assert_eq!(pbx.webhook, Some(Webhook::Missing), "the readiness tells so");
 }
 
@@ -133,6 +140,27 @@ fn an_endpoint_that_does_not_exist_sends_the_caller_on_at_once() {
     let pbx = run(script(&[]), &[(50, fault)]);
     assert_eq!(reason(&pbx), EndReason::SetupFailed);
     assert!(goes_on(&pbx));
+    let names_it = |notice: &Notice| matches!(notice, Notice::SipNotDialled { endpoint, .. } if endpoint.ends_with("@openai"));
+    assert!(pbx.said(names_it), "{:#?}", pbx.rungs);
+}
+
+#[test]
+fn the_cause_for_which_openai_did_not_answer_is_that_of_asterisk() {
+    let pbx = run(script(&[]), &[(150, Step::OpenAiEnds(0))]);
+    assert!(
+        pbx.said(|notice| matches!(notice, Notice::SipNotAnswered { fault: DialFault(17) })),
+        "{:#?}",
+        pbx.rungs
+    );
+    assert_eq!(reason(&pbx), EndReason::SessionFailed);
+}
+
+#[test]
+fn settings_that_openai_refuses_are_told_as_such() {
+    let pbx = run(Script { acceptances: vec![Acceptance::Refused(400)], ..script(&[]) }, &[]);
+    assert!(goes_on(&pbx) && reason(&pbx) == EndReason::SessionFailed);
+    let names_them = |notice: &Notice| matches!(notice, Notice::SipSettingsRefused { complaint } if complaint.code == Code::new("scripted"));
+    assert!(pbx.said(names_them), "{:#?}", pbx.rungs);
 }
 
 #[test]

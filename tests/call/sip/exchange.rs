@@ -13,6 +13,7 @@ use openai_inbound_calls::operator::{Detail, Notice};
 use openai_inbound_calls::realtime::calls::CallId;
 use openai_inbound_calls::realtime::calls::request::SipStatus;
 use openai_inbound_calls::units::MicroUsd;
+use openai_inbound_calls::webhook::inbound::Refused;
 
 use crate::world::rules;
 
@@ -88,6 +89,9 @@ fn the_limits_are_those_of_callers_in_asterisk() {
     let mut full = Pbx::new(Rules { max_calls: 1, ..rules() });
     assert_eq!(full.offer(offer("rtc_1")), None);
     assert_eq!(full.offer(offer("rtc_2")), Some((SipStatus::BusyHere, Some(EndReason::Busy))));
+    let outputs = full.feed(Input::Offered(Box::new(offer("rtc_3"))));
+    let line = Notice::SipNotTaken { status: 486, reason: EndReason::Busy };
+    assert!(outputs.contains(&Output::Notice(Some("rtc_3".into()), line)), "{outputs:?}");
     let mut often = Pbx::new(Rules { max_calls_per_caller_hour: Some(2), ..rules() });
     assert_eq!((often.offer(offer("rtc_1")), often.offer(offer("rtc_2"))), (None, None));
     assert_eq!(often.offer(offer("rtc_3")), Some((SipStatus::BusyHere, Some(EndReason::CallerLimit))));
@@ -141,6 +145,30 @@ fn a_webhook_that_did_not_come_for_a_dialled_call_is_missing_until_one_comes() {
     assert_eq!(after(&mut pbx, WebhookNews::Closed), (Webhook::Closed, false), "once");
     assert_eq!(pbx.offer(offer("rtc_2")), None, "what had come before is taken");
     assert_eq!(pbx.exchange.readiness().webhook, Webhook::Closed);
+}
+
+#[test]
+fn webhooks_with_a_wrong_signature_are_told_of_again_until_one_is_right() {
+    let mut pbx = Pbx::new(rules());
+    pbx.feed(Input::Webhook(WebhookNews::Listens));
+    let said = |pbx: &mut Pbx, seconds| {
+        pbx.at.now += Duration::from_secs(seconds);
+        let news = WebhookNews::Refused { cause: Refused::Signature, count: 2 };
+        let outputs = pbx.feed(Input::Webhook(news));
+        outputs.into_iter().find_map(|output| match output {
+            Output::Notice(None, Notice::WebhookRefused { count, .. }) => Some(count),
+            _ => None,
+        })
+    };
+    assert_eq!((said(&mut pbx, 0), said(&mut pbx, 599), said(&mut pbx, 1)), (Some(2), None, Some(6)));
+    assert!(pbx.exchange.readiness().webhooks_refused);
+    let outputs = pbx.feed(Input::Webhook(WebhookNews::Missed));
+    let line = Notice::WebhooksRefusedMeanwhile { count: 6 };
+    assert!(outputs.contains(&Output::Notice(None, line)), "{outputs:?}");
+    assert_eq!(pbx.offer(offer("rtc_1")), None);
+    assert!(!pbx.exchange.readiness().webhooks_refused);
+    let outputs = pbx.feed(Input::Webhook(WebhookNews::Missed));
+    assert!(!outputs.iter().any(|output| matches!(output, Output::Notice(..))), "{outputs:?}");
 }
 
 #[test]
