@@ -45,7 +45,7 @@ use crate::erasure::{Erasure, Waiting};
 use crate::http::guard::Guard;
 use crate::http::live;
 use crate::http::local_users::LocalUsers;
-use crate::http::server::Routes;
+use crate::http::server::{OF_CLIENT, Routes};
 use crate::http::{self, AskRecorder, Pace, Parts};
 use crate::logging::Operator;
 use crate::operator::{Detail, Notice};
@@ -254,7 +254,7 @@ impl Archive {
         let sender = courier.map(|courier| Sender::new(log.outbox(), courier, operator));
         let work = Work { call_log: config.call_log.file.clone(), index, writer, keeper, retention, sender };
         let (thread, done) = spawn(runtime, async move {
-            let routes = Routes { router: http::router(parts), proxies };
+            let routes = Routes { router: http::router(parts), proxies, of_client: OF_CLIENT };
             work.run_beside(serve(listen, routes, operator, bound, stopping)).await;
         })?;
         Ok(Self { feed, log, calls, stop, address, done, thread })

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::{ChannelId, Voice};
+use crate::number::mask_numbers;
 
 /// The name of the recording that Asterisk makes of one voice of a caller during one call of ours.
 ///
@@ -62,6 +63,12 @@ impl SoundName {
         self.part
     }
 
+    /// The name for a log: a number in the id of the caller's channel is masked. Ids that Asterisk gives stay as they are.
+    #[must_use]
+    pub fn masked(&self) -> String {
+        format!("{}_{}", mask_numbers(self.snoop().as_str()), self.part.0)
+    }
+
     /// The snoop channel that is recorded.
     #[must_use]
     pub fn snoop(&self) -> ChannelId {
@@ -78,6 +85,18 @@ impl fmt::Display for SoundName {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_in_a_name_is_masked_and_an_id_of_asterisk_is_not() {
+        for (caller, masked) in [
+            ("1795180048.12", "oic-said-1795180048.12_1795180050"),
+            ("pbx1-1795180048.12", "oic-said-pbx1-1795180048.12_1795180050"),
+            ("+525512345678", "oic-said-***78_1795180050"),
+        ] {
+            let name = SoundName::new(caller.into(), Voice::Said, Part::of_call(1_795_180_050));
+            assert_eq!(name.masked(), masked);
+        }
+    }
 
     #[test]
     fn a_name_leads_back_to_the_caller_the_voice_and_the_call() {

@@ -13,7 +13,7 @@
 //! | `calls`, `call_task`, `call_io`, `backlog` | a call's socket, task and row; its input; its output; what it is still to be told |
 //! | `start` | what a daemon is made of, from its configuration |
 //! | `rules`, `reload` | what the exchange goes by, made of the configuration; a configuration that was read again |
-//! | `sip` | the calls that OpenAI answers: their webhook and their tasks |
+//! | `sip`, `rejections` | the calls that OpenAI answers: their webhook and their tasks; those that it is asked to reject |
 //! | `sound` | the sound that Asterisk has recorded of a call, fetched into our recording |
 //! | `endpoints` | how the sessions of each agent are reached |
 //! | `call_log` | rows of the call log |
@@ -33,6 +33,7 @@ mod endpoints;
 pub mod known;
 pub mod lock;
 mod messages;
+mod rejections;
 mod reload;
 mod rules;
 pub(crate) mod servers;
@@ -62,6 +63,7 @@ use tokio::time::Instant;
 use call_io::{Admission, Told};
 use calls::Live;
 use endpoints::Endpoints;
+use rejections::Rejections;
 pub use reload::Reload;
 pub use rules::{agent_of, max_calls};
 use servers::Servers;
@@ -76,7 +78,7 @@ use crate::clock::{chance, now, wall};
 use crate::config::Config;
 use crate::exchange::counters::Counters;
 use crate::exchange::readiness::Readiness;
-use crate::exchange::{ErrandId, Exchange, Input, Moment, Offer, Output, WebhookNews};
+use crate::exchange::{ErrandId, Exchange, Input, Moment, Offer, Order, Output, WebhookNews};
 use crate::http::webhook;
 use crate::live::Board;
 use crate::logging::Operator;
@@ -88,7 +90,7 @@ use crate::net::mcp;
 use crate::net::rtp_socket::PortPool;
 use crate::net::tools::ToolClient;
 use crate::peers::media_networks;
-use crate::realtime::calls::CallId;
+use crate::realtime::calls::{CallId, request as calls_request};
 use crate::recordings::Recorder;
 use crate::recordings::retention::OfAgents;
 use crate::registry::Log;
@@ -106,6 +108,10 @@ const ENDING_PATIENCE: Duration = Duration::from_secs(30);
 /// tells within some milliseconds. Longer lets callers ring for a disk or a server that is away; shorter takes them without
 /// counting on a slow one.
 const EARLIER_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long the end of the daemon waits until OpenAI knows what was decided about the last calls: longer than a request may take.
+/// Longer delays a restart; with a shorter time more is left to the next start.
+const DECIDING_PATIENCE: Duration = Duration::from_secs(6);
 
 /// How long the end of the daemon waits for what tools are still writing. Longer delays a restart; shorter leaves unknown what
 /// became of more.
@@ -141,6 +147,9 @@ struct Daemon {
     /// What the tools of calls that have ended are still writing.
     writing: FuturesUnordered<Pin<Box<dyn Future<Output = ()> + Send>>>,
     pending: FuturesUnordered<Pin<Box<dyn Future<Output = Done> + Send>>>,
+    /// Offers of which the call log has not told yet whether they are new.
+    claiming: usize,
+    rejections: Rejections,
     admission: Admission,
     recorder: Arc<Recorder>,
     log: Log,
@@ -180,6 +189,10 @@ enum Done {
     Asked(Option<CallId>),
     /// The calls that an earlier daemon has left at OpenAI.
     Left(Vec<CallId>),
+    /// The calls about which an earlier daemon had not decided.
+    Undecided(Vec<CallId>),
+    /// OpenAI was asked to reject a call.
+    Rejected(CallId, sip::Whose, calls_request::Reply),
 }
 
 /// This moment, on both clocks.
@@ -246,6 +259,7 @@ impl Daemon {
                 () = &mut timer, if due.is_some() => self.feed(Input::Tick),
             }
         }
+        Box::pin(self.decide_last(offers, listener, DECIDING_PATIENCE)).await;
         self.finish_writing().await;
     }
 
@@ -270,7 +284,13 @@ impl Daemon {
             Output::Take(offer, agent) => self.take(*offer, &agent),
             Output::Reject(offer, status, reason) => self.reject(&offer, status, reason),
             Output::HangUp(call) => self.hang_up(call),
-            Output::Tell(caller, order) => self.tell(&caller, order),
+            Output::Tell(caller, order) => {
+                if let Order::Offered(call) = &order {
+                    // If the daemon is cut off from here on, the next one removes the channel by which Asterisk has called OpenAI.
+                    self.log.decided(call.as_str());
+                }
+                self.tell(&caller, order);
+            }
             Output::Ari(errand, request) => {
                 let rest = self.rest.clone();
                 self.pending.push(Box::pin(async move {
@@ -348,6 +368,8 @@ impl Daemon {
             Done::Claimed(offer, claim) => self.claimed(offer, claim),
             Done::Asked(left) => self.hung_up(left),
             Done::Left(left) => self.hang_up_all(left),
+            Done::Undecided(calls) => self.reject_undecided(calls),
+            Done::Rejected(call, whose, reply) => self.rejected(&call, whose, &reply),
         }
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use futures_util::StreamExt as _;
 use rustls::ClientConfig;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -15,6 +16,7 @@ use tracing::Instrument as _;
 use super::call_io::{AtOpenAi, Io, SessionOf};
 use super::call_log::Arrived;
 use super::calls::{Prepared, Starting};
+use super::rejections::Rejection;
 use super::{Daemon, Done, call_log};
 use crate::archive::Archive;
 use crate::ari::event::{Arguments, Channel};
@@ -86,7 +88,8 @@ pub(super) fn open(
         let (listen, path, keys) = (*listen, path.clone(), keys.clone());
         let clock = || wall().timestamp();
         let parts = webhook::Parts { path: path.clone(), keys, proxies: proxies.clone(), tell, clock, board };
-        let routes = Routes { router: webhook::router(parts), proxies };
+        let of_client = webhook::OF_CLIENT;
+        let routes = Routes { router: webhook::router(parts), proxies, of_client };
         listeners.spawn(async move {
             let listener = bound(listen, operator, &report).await;
             let address = listener.local_addr().unwrap_or(listen);
@@ -117,7 +120,7 @@ async fn bound(address: SocketAddr, operator: Operator, report: &mpsc::Sender<We
 
 /// Whose a call is that has no task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Whose {
+pub(super) enum Whose {
     /// This daemon's.
     Ours,
     /// That of an earlier daemon, which may have ended it or not.
@@ -128,14 +131,18 @@ impl Daemon {
     /// The webhook tells something.
     pub(super) fn webhook(&mut self, told: Told) {
         match told {
-            Told::Incoming { incoming, webhook, sent_at } => {
+            Told::Incoming { incoming, webhook, sent_at, kept } => {
+                self.claiming += 1;
                 let offer = Box::new(self.offer(*incoming, sent_at));
                 let (claims, now_us) = (self.log.claims(), wall().timestamp_micros());
                 self.pending.push(Box::pin(async move {
                     let claim = claims.claim(&webhook, offer.call.as_str(), now_us).await;
+                    // The sender may have gone.
+                    kept.send(()).ok();
                     Done::Claimed(offer, claim)
                 }));
             }
+            Told::Crowded => self.feed(Input::Webhook(WebhookNews::Crowded)),
             Told::Refused { why: cause, count } => {
                 self.feed(Input::Webhook(WebhookNews::Refused { cause, count }));
             }
@@ -145,6 +152,7 @@ impl Daemon {
     /// The call log has told whether an offer is new. If it does not tell, the offer is taken for new: the webhook itself remembers
     /// those of the last minutes, and no call is lost to a disk.
     pub(super) fn claimed(&mut self, offer: Box<Offer>, claim: Claim) {
+        self.claiming -= 1;
         match claim {
             Claim::New | Claim::Unknown => self.feed(Input::Offered(offer)),
             Claim::Repeated => {
@@ -156,6 +164,7 @@ impl Daemon {
 
     fn offer(&self, incoming: Incoming, sent_at: i64) -> Offer {
         let Incoming { call, created_at, headers } = incoming;
+        let age = created_at.map(|created_at| sent_at.saturating_sub(created_at));
         let is_known = match &self.config.sip.trunk {
             TrunkProof::Needless => true,
             TrunkProof::Header(header) => headers.proves(&header.name, header.value.expose()),
@@ -165,7 +174,7 @@ impl Daemon {
             caller: headers.caller().into(),
             called: headers.called(),
             // Both times are OpenAI's, so that ours may be wrong.
-            age: Duration::from_secs(u64::try_from(sent_at.saturating_sub(created_at)).unwrap_or(0)),
+            age: Duration::from_secs(age.and_then(|age| u64::try_from(age).ok()).unwrap_or(0)),
             trunk: if is_known { Trunk::Known } else { Trunk::Stranger },
             nonce: headers
                 .get(NONCE_HEADER)
@@ -281,14 +290,71 @@ impl Daemon {
             self.log.offer(call_log::refused(row, reason));
             self.board.refused(reason);
         }
-        self.ask_openai(Request::Reject { call: offer.call.clone(), status }, Whose::Ours);
+        self.begin_rejection(Rejection { call: offer.call.clone(), status, whose: Whose::Ours });
     }
 
-    /// Looks in the call log for calls that an earlier daemon has left at OpenAI.
+    fn begin_rejection(&mut self, rejection: Rejection) {
+        if let Some(Rejection { call, status, whose }) = self.rejections.begin(rejection) {
+            self.ask_openai(Request::Reject { call, status }, whose);
+        }
+    }
+
+    /// Looks in the call log for calls that an earlier daemon has left at OpenAI, and for those about which it has not decided.
     pub(super) fn look_for_left(&self, archive: &Archive) {
         if self.config.sip.is_on() {
             let left = archive.left_at_openai(wall(), &self.host);
             self.pending.push(Box::pin(async move { Done::Left(left.await) }));
+            let (claims, now_us) = (self.log.claims(), wall().timestamp_micros());
+            self.pending.push(Box::pin(async move {
+                let undecided = claims.take_over(now_us).await;
+                Done::Undecided(undecided.iter().filter_map(|call| CallId::parse(call)).collect())
+            }));
+        }
+    }
+
+    /// Rejects the calls about which an earlier daemon had not decided when it was cut off: the trunk finds a person.
+    pub(super) fn reject_undecided(&mut self, calls: Vec<CallId>) {
+        for call in calls {
+            self.operator.say(&Notice::SipUndecided { call: call.to_string() });
+            let status = SipStatus::ServiceUnavailable;
+            self.begin_rejection(Rejection { call, status, whose: Whose::Earlier });
+        }
+    }
+
+    /// OpenAI was asked to reject a call. An earlier daemon may have accepted it.
+    pub(super) fn rejected(&mut self, call: &CallId, whose: Whose, reply: &Reply) {
+        let is_over = matches!(reply, Reply::Done | Reply::Refused { status: 404, .. });
+        if whose == Whose::Earlier && !is_over {
+            self.hang_up(call.clone());
+        }
+        self.log.decided(call.as_str());
+        if let Some(Rejection { call, status, whose }) = self.rejections.ended(call) {
+            self.ask_openai(Request::Reject { call, status }, whose);
+        }
+    }
+
+    /// The daemon ends: nothing more is listened to, and what the webhook has told by now is decided. What OpenAI does not answer in
+    /// time is decided by the next start.
+    pub(super) async fn decide_last(
+        &mut self,
+        mut offers: mpsc::Receiver<Told>,
+        mut listener: JoinSet<()>,
+        patience: Duration,
+    ) {
+        listener.shutdown().await;
+        let late = tokio::time::sleep(patience);
+        tokio::pin!(late);
+        loop {
+            while let Ok(told) = offers.try_recv() {
+                self.webhook(told);
+            }
+            if self.claiming == 0 && self.rejections.are_over() {
+                return;
+            }
+            tokio::select! {
+                Some(done) = self.pending.next() => self.done(done),
+                () = &mut late => return,
+            }
         }
     }
 
@@ -314,6 +380,10 @@ impl Daemon {
     fn ask_openai(&mut self, request: Request, whose: Whose) {
         let rest = self.calls_rest.clone();
         let Ok(endpoint) = call_endpoint(&self.config.realtime, request.call(), self.endpoints.tls()) else {
+            if let Request::Reject { call, .. } = request {
+                let reply = Reply::Lost(Detail::new("no endpoint"));
+                self.pending.push(Box::pin(std::future::ready(Done::Rejected(call, whose, reply))));
+            }
             return;
         };
         let span = tracing::info_span!("call", id = request.call().as_str());
@@ -322,8 +392,10 @@ impl Daemon {
             loop {
                 let reply = rest.perform(&endpoint.headers, &request).await;
                 tracing::debug!(verb = request.verb(), reply = %reply.word(), "OpenAI");
-                let is_over = reply.ends() || !matches!(request, Request::HangUp(_));
-                let Some(pause) = pauses.next().filter(|_| !is_over) else {
+                if let Request::Reject { call, .. } = request {
+                    return Done::Rejected(call, whose, reply);
+                }
+                let Some(pause) = pauses.next().filter(|_| !reply.ends()) else {
                     let was_left = whose == Whose::Earlier && reply == Reply::Done;
                     return Done::Asked(was_left.then(|| request.call().clone()));
                 };

@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 
 use super::call_io::Admission;
 use super::endpoints::Endpoints;
+use super::rejections::Rejections;
 use super::rules::rules;
 use super::servers::{NewsOfServers, Servers};
 use super::sip::OpenAi;
@@ -89,6 +90,8 @@ pub async fn run(
         calls: JoinSet::new(),
         pending: FuturesUnordered::new(),
         writing: FuturesUnordered::new(),
+        claiming: 0,
+        rejections: Rejections::default(),
         admission: Admission { tell, outage: Arc::default() },
         recorder,
         log: archive.log(),

@@ -79,7 +79,7 @@ impl Exchange {
     fn left_recordings(&self, inquiry: &Inquiry) -> Option<Notice> {
         let is_left = |name: &&SoundName| !self.switchboard.serves(name.caller());
         let left = inquiry.recordings()?.of_snoops().filter(is_left);
-        let names: Vec<_> = left.take(MOST_NAMED).map(SoundName::to_string).collect();
+        let names: Vec<_> = left.take(MOST_NAMED).map(SoundName::masked).collect();
         (!names.is_empty()).then(|| Notice::SoundLeft { names: names.join(", ") })
     }
 

@@ -73,7 +73,7 @@ pub use rules::Rules;
 use shutdown::Shutdown;
 use strain::{Load, Strain};
 use switchboard::{Directive, Switchboard};
-use webhook::Refusals;
+use webhook::{Refusals, Strangers};
 pub use webhook::{Webhook, WebhookNews};
 
 /// How long after the end of a call the exchange first looks for things that the call may have left in Asterisk. A call
@@ -101,6 +101,9 @@ pub struct Exchange {
     health: Health,
     webhook: Webhook,
     refusals: Refusals,
+    /// Until when the readiness warns that genuine webhooks may have been refused.
+    crowded_until: Option<Instant>,
+    strangers: Strangers,
     strain: Strain,
     /// When the counters are to be read, if there is anything to judge.
     measure_at: Instant,
@@ -125,6 +128,8 @@ impl Exchange {
             health: Health::new(at.now),
             webhook: Webhook::Off,
             refusals: Refusals::default(),
+            crowded_until: None,
+            strangers: Strangers::default(),
             strain: Strain::default(),
             measure_at: at.now,
             shutdown: Shutdown::default(),
@@ -196,8 +201,10 @@ impl Exchange {
         let address = self.health.deadline(&self.shutdown);
         let sweep = self.sweep_at.filter(|_| self.may_sweep());
         let measure = self.is_judged().then_some(self.measure_at);
+        let webhook = [self.crowded_until, self.strangers.deadline()];
         [self.errands.deadline(), self.shutdown.deadline(), address, sweep, measure]
             .into_iter()
+            .chain(webhook)
             .flatten()
             .min()
     }
@@ -284,6 +291,7 @@ impl Exchange {
         if self.is_idle() && self.shutdown.looks_last() {
             self.look_last();
         }
+        self.advance_webhook();
         let reached = self.admission.day_cost_is_news(self.at, &self.rules);
         self.say_all(reached);
         self.errands.advance(now, &mut self.outputs);

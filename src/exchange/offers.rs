@@ -10,6 +10,7 @@ use super::readiness::Capacity;
 use super::switchboard::Side;
 use super::{Exchange, Order, Output};
 use crate::agents::{Asked, UnknownAgent};
+use crate::ari::ChannelId;
 use crate::end_reason::EndReason;
 use crate::operator::{Detail, Notice};
 use crate::realtime::calls::request::SipStatus;
@@ -36,11 +37,11 @@ impl Exchange {
         if offer.nonce.is_some() {
             // Its caller waits no longer, or somebody has made the nonce up. It is no call of a trunk, so that it is not taken
             // even where no header is needed.
-            self.say(Some(&id), Notice::SipNonceUnknown);
+            self.say_of_stranger(&id, Notice::SipNonceUnknown);
             return self.reject(offer, SipStatus::Decline, None);
         }
         if offer.trunk == Trunk::Stranger {
-            self.say(Some(&id), Notice::SipStranger);
+            self.say_of_stranger(&id, Notice::SipStranger);
             return self.reject(offer, SipStatus::Decline, None);
         }
         if offer.age > OLDEST {
@@ -70,6 +71,13 @@ impl Exchange {
         self.outputs.push(Output::Take(Box::new(offer), agent));
         if let Some(line) = line {
             self.say(Some(&id), line);
+        }
+    }
+
+    /// Says this of a call that anybody may have made, unless there was a line about such a call a short while ago.
+    fn say_of_stranger(&mut self, id: &ChannelId, notice: Notice) {
+        if self.strangers.came(self.at.now) {
+            self.say(Some(id), notice);
         }
     }
 

@@ -69,6 +69,9 @@ pub struct Readiness {
     pub webhook: Webhook,
     /// Webhooks have been refused since one was right, for their signature or their time. This does not make the daemon not ready.
     pub webhooks_refused: bool,
+    /// The webhook has refused requests that could be OpenAI's in the last minutes, because one client sent too many. This does not make
+    /// the daemon not ready.
+    pub webhook_crowded: bool,
     /// It takes no more calls: it is being stopped.
     pub draining: bool,
     /// Where callers can be sent, by name.
@@ -98,6 +101,7 @@ impl Exchange {
             configuration_refused: health.configuration_refused,
             webhook: self.webhook,
             webhooks_refused: self.refuses_webhooks(),
+            webhook_crowded: self.is_crowded(),
             draining: self.shutdown.is_on(),
             destinations: if are_shown {
                 Arc::clone(&self.shown.destinations)

@@ -17,6 +17,50 @@ use crate::webhook::inbound::Refused;
 /// longer one a wrong secret could be forgotten.
 const SAY_AGAIN: Duration = Duration::from_mins(10);
 
+/// For how long the readiness warns that genuine webhooks may have been refused, and how long no line repeats it. A longer time keeps
+/// a warning about a flood that is over; a shorter one lets monitors miss it.
+const CROWDED: Duration = Duration::from_mins(10);
+/// How long the calls of strangers are only counted after a line about one. A longer time tells later how many they are; with a
+/// shorter one strangers fill the log.
+const STRANGERS: Duration = Duration::from_mins(1);
+
+/// The calls of strangers that are rejected: a line for the first, and one a minute that counts the others, because strangers choose how
+/// many there are.
+#[derive(Debug, Default)]
+pub(super) struct Strangers {
+    /// Until when they are only counted. None: the next one has a line.
+    until: Option<Instant>,
+    more: u64,
+}
+
+impl Strangers {
+    /// A call is rejected. Whether it has a line of its own.
+    pub(super) fn came(&mut self, now: Instant) -> bool {
+        let has_line = self.until.is_none();
+        if has_line {
+            self.until = Some(now + STRANGERS);
+        } else {
+            self.more += 1;
+        }
+        has_line
+    }
+
+    /// When a line may be due.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.until
+    }
+
+    /// The line about those that were only counted, if their time is over and there are any.
+    pub(super) fn due(&mut self, now: Instant) -> Option<Notice> {
+        if self.until.is_none_or(|until| now < until) {
+            return None;
+        }
+        let calls = std::mem::take(&mut self.more);
+        self.until = (calls > 0).then_some(now + STRANGERS);
+        (calls > 0).then_some(Notice::SipStrangers { calls, seconds: STRANGERS.as_secs() })
+    }
+}
+
 /// How the webhook stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Webhook {
@@ -65,6 +109,8 @@ pub enum WebhookNews {
     },
     /// Its listener has ended.
     Closed,
+    /// It refuses requests that could be OpenAI's, because there are too many of one client.
+    Crowded,
 }
 
 /// The webhooks that were refused since one was right.
@@ -89,6 +135,9 @@ impl Refusals {
 
 impl Exchange {
     pub(super) fn webhook_news(&mut self, news: WebhookNews) {
+        if news == WebhookNews::Crowded {
+            return self.crowded();
+        }
         if let WebhookNews::Refused { cause, count } = news {
             if self.refusals.count(self.at.now, count) {
                 let count = self.refusals.count;
@@ -117,6 +166,26 @@ impl Exchange {
     /// Whether webhooks have been refused since one was right.
     pub(super) fn refuses_webhooks(&self) -> bool {
         self.refusals.count > 0
+    }
+
+    fn crowded(&mut self) {
+        let is_news = !self.is_crowded();
+        self.crowded_until = Some(self.at.now + CROWDED);
+        self.say_all(is_news.then_some(Notice::WebhookCrowded));
+    }
+
+    /// Whether genuine webhooks may have been refused a short while ago.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.crowded_until.is_some_and(|until| self.at.now < until)
+    }
+
+    /// What is due about the webhook.
+    pub(super) fn advance_webhook(&mut self) {
+        if !self.is_crowded() {
+            self.crowded_until = None;
+        }
+        let counted = self.strangers.due(self.at.now);
+        self.say_all(counted);
     }
 
     /// The webhook has brought an offer.

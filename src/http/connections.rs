@@ -2,7 +2,7 @@
 //! arrives.
 //!
 //! ```text
-//!  new connection ──► its share has below 32, and there are below 256 ──► any request
+//!  new connection ──► its share has below its bound, and there are below 256 ──► any request
 //!                 ├── the longest idle one (of its share, or of all) is closed ──► any request
 //!                 └── none is idle ──► one of 16 reserved places ──► /health, /ready and /metrics only; 503 for others
 //!                                  └── none is free or idle ──► the new connection is closed
@@ -21,16 +21,17 @@ use super::origin::Share;
 /// The maximum number of connections for ordinary requests. Each holds a file descriptor, and a larger value could
 /// take the descriptors that calls need. A smaller one closes the connections of ordinary clients.
 const CONNECTIONS: usize = 256;
-/// The maximum number of connections of one share. A browser opens six. A smaller value would hinder several browsers
-/// on one machine; a larger one would let one client take most of the connections.
-const PER_SHARE: usize = 32;
 /// The number of additional connections that are reserved for monitors. A smaller value lets busy clients keep
 /// monitors out; a larger one takes file descriptors.
 const RESERVE: usize = 16;
 
 /// The open connections. Clones share the same state.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Room(Arc<Mutex<Seats>>);
+#[derive(Debug, Clone)]
+pub(super) struct Room {
+    seats: Arc<Mutex<Seats>>,
+    /// The maximum number of connections of one share.
+    of_share: usize,
+}
 
 #[derive(Debug, Default)]
 struct Seats {
@@ -80,11 +81,16 @@ pub(super) struct Busy {
 }
 
 impl Room {
+    /// Room for so many connections of one share.
+    pub(super) fn new(of_share: usize) -> Self {
+        Self { seats: Arc::default(), of_share }
+    }
+
     /// Registers a new connection and returns its entry and a receiver that fires when the connection must close.
     /// Returns `None` if there is no room.
     pub(super) fn seat(&self, share: Share) -> Option<(Slot, oneshot::Receiver<()>)> {
         let mut seats = self.seats();
-        let kind = seats.make_room(share)?;
+        let kind = seats.make_room(share, self.of_share)?;
         let (evict, evicted) = oneshot::channel();
         let id = seats.next();
         seats.held.insert(id, Seat { share, kind, state: State::Idle(id), evict });
@@ -92,7 +98,7 @@ impl Room {
     }
 
     fn seats(&self) -> MutexGuard<'_, Seats> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -104,12 +110,12 @@ impl Seats {
 
     /// Makes room for a connection of this share, and returns what the connection may ask for. Returns `None` if
     /// there is no room.
-    fn make_room(&mut self, share: Share) -> Option<Kind> {
+    fn make_room(&mut self, share: Share, most: usize) -> Option<Kind> {
         let count = |is_it: &dyn Fn(&Seat) -> bool| self.held.values().filter(|seat| is_it(seat)).count();
         let of_any = count(&|seat| seat.kind == Kind::Any);
         let of_share = count(&|seat| seat.kind == Kind::Any && seat.share == share);
         let of_monitors = self.held.len() - of_any;
-        let is_within = matches!(share, Share::Proxy(_)) || of_share < PER_SHARE;
+        let is_within = matches!(share, Share::Proxy(_)) || of_share < most;
         if (is_within && of_any < CONNECTIONS)
             || self.evict(|seat| seat.kind == Kind::Any && (is_within || seat.share == share))
         {
@@ -173,6 +179,7 @@ mod tests {
     use super::*;
 
     const ONE: Share = Share::User(1);
+    const OF_CLIENT: usize = 32;
 
     fn address(n: u32) -> Share {
         Share::Network(Ipv4Addr::from_bits(n).into())
@@ -180,8 +187,8 @@ mod tests {
 
     #[test]
     fn the_longest_idle_of_a_share_makes_room_for_its_next() {
-        let room = Room::default();
-        let mut seated: Vec<_> = (0..PER_SHARE).map(|_| room.seat(ONE).unwrap()).collect();
+        let room = Room::new(OF_CLIENT);
+        let mut seated: Vec<_> = (0..OF_CLIENT).map(|_| room.seat(ONE).unwrap()).collect();
         // The first connection sends a request and is afterwards the one that has been idle for the shortest time.
         drop(seated[0].0.busy());
         let other = room.seat(address(2)).unwrap();
@@ -194,8 +201,8 @@ mod tests {
 
     #[test]
     fn where_none_is_idle_monitors_alone_find_room_and_in_a_bounded_number() {
-        let room = Room::default();
-        let busy: Vec<_> = (0..PER_SHARE)
+        let room = Room::new(OF_CLIENT);
+        let busy: Vec<_> = (0..OF_CLIENT)
             .map(|_| room.seat(ONE).unwrap())
             .map(|(place, evicted)| (place.busy(), place, evicted))
             .collect();
@@ -212,7 +219,7 @@ mod tests {
 
     #[test]
     fn all_together_are_bounded_and_a_proxy_by_that_alone() {
-        let room = Room::default();
+        let room = Room::new(OF_CLIENT);
         let proxy = Share::Proxy(Ipv4Addr::LOCALHOST.into());
         let seated: Vec<_> = (0..CONNECTIONS).map(|_| room.seat(proxy).unwrap()).collect();
         let busy: Vec<_> = seated.iter().map(|(place, _)| place.busy()).collect();

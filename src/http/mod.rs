@@ -23,7 +23,7 @@
 //! | `guesses` | the counts of wrong tokens, and who is shut out because of them |
 //! | `on_disk` | access to the disk with a limit on the wait |
 //! | `health`, `ready`, `problem`, `said` | health and readiness; errors; which failures are in the log |
-//! | `webhook` | the listener of its own by which OpenAI offers calls |
+//! | `webhook`, `lanes` | the listener of its own by which OpenAI offers calls; whose bodies it reads at this moment |
 //! | `openapi`, `body`, `query` | the OpenAPI document; bodies and queries |
 
 mod audio;
@@ -38,6 +38,7 @@ mod exposition;
 pub mod guard;
 mod guesses;
 pub mod health;
+mod lanes;
 mod listing;
 pub mod live;
 pub mod local_users;

@@ -33,6 +33,9 @@ pub enum Warning {
     /// The webhook of OpenAI does not listen: calls that OpenAI answers by SIP are not taken. If its port is taken, that is tried
     /// again until it is free.
     WebhookClosed,
+    /// The webhook has refused requests that could be OpenAI's within the last ten minutes, because one client sent too many. Behind a
+    /// reverse proxy that is not in `API_TRUSTED_PROXIES` all clients are one.
+    WebhookCrowded,
 }
 
 /// The readiness of the daemon.
@@ -81,6 +84,8 @@ fn warnings(api: &Api) -> Vec<Warning> {
     let refused = is_refused.then_some(Warning::ConfigurationRefused);
     let is_unknown = api.readiness().is_some_and(|now| now.spent_earlier_unknown);
     let unknown = is_unknown.then_some(Warning::SpentEarlierUnknown);
+    let is_crowded = api.readiness().is_some_and(|now| now.webhook_crowded);
+    let crowded = is_crowded.then_some(Warning::WebhookCrowded);
     let webhook = match webhook(api) {
         Webhook::Off | Webhook::Listening => None,
         Webhook::Missing => Some(Warning::WebhookMissing),
@@ -88,7 +93,7 @@ fn warnings(api: &Api) -> Vec<Warning> {
     };
     let unsigned = api.readiness().is_some_and(|now| now.webhooks_refused);
     let unsigned = unsigned.then_some(Warning::WebhookRefused);
-    disk.into_iter().chain(refused).chain(unknown).chain(webhook).chain(unsigned).collect()
+    disk.into_iter().chain(refused).chain(unknown).chain(webhook).chain(unsigned).chain(crowded).collect()
 }
 
 /// How the webhook of OpenAI stands. `Off` if the API runs without the daemon.

@@ -35,6 +35,9 @@ const HEAD_TIME: Duration = Duration::from_secs(20);
 /// The same limit for a connection that is reserved for monitors. Monitors are near and fast, so a longer time would
 /// only keep other monitors out.
 const MONITOR_HEAD_TIME: Duration = Duration::from_secs(5);
+/// The maximum number of connections of one client to the API. A browser opens six. A smaller value would hinder several browsers
+/// on one machine; a larger one would let one client take most of the connections.
+pub const OF_CLIENT: usize = 32;
 /// The largest head of a request, and the size of the read buffer, in bytes. A larger value lets strangers use more
 /// memory; a smaller one rejects requests with many cookies.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -52,11 +55,13 @@ pub struct Routes {
     pub router: Router,
     /// The trusted reverse proxies. A connection from one of them counts for all clients behind it.
     pub proxies: Vec<IpNet>,
+    /// How many connections one client may have. A trusted proxy may have all.
+    pub of_client: usize,
 }
 
 /// Serves connections until `stop` completes, and then gives answers in progress a moment to finish.
 pub async fn serve(listener: TcpListener, routes: Routes, stop: impl Future<Output = ()>) {
-    let room = Room::default();
+    let room = Room::new(routes.of_client);
     let (end, ending) = watch::channel(());
     let mut connections = JoinSet::new();
     tokio::pin!(stop);

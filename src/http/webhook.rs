@@ -1,11 +1,14 @@
 //! The webhook by which OpenAI offers calls: a listener of its own, with one path, that never serves recordings.
 //!
 //! ```text
-//!   path, method ─► length ─► rate ─► body, in time ─► headers, timestamp, signature ─► not seen before ─► event ─► 200 ─► the daemon
-//!      404, 405      413       429      408, 413              400                          200             400
+//!   path, method ─► length ─► headers, timestamp ─► rate, turn ─► body, in time ─► signature ─► not seen before ─► event ─► the daemon ─► 200
+//!      404, 405      413             400               429         408, 413, 400       400            200           400         503
 //! ```
-//! Nothing is parsed before the signature is right, and nothing that a stranger has chosen is logged above DEBUG. The answer does not
-//! wait for the call to be taken: OpenAI sends again whatever is not answered at once.
+//! What the head alone tells is refused first, and costs nobody a turn. Rate and turns are those of one client, and only requests that
+//! turn out not to be OpenAI's count.
+//!
+//! Nothing is parsed before the signature is right, and nothing that a stranger has chosen is logged above DEBUG. The answer waits until
+//! no crash forgets the call, because OpenAI does not send again what was answered with 200. It does not wait for the call to be taken.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -13,15 +16,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
+use futures_util::StreamExt as _;
 use ipnet::IpNet;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
-use super::body::Turns;
+use super::lanes::Lanes;
 use super::origin::{Share, Source};
 use super::peer::Peer;
 use super::problem::Problem;
@@ -35,9 +39,13 @@ use crate::webhook::inbound::{Headers, Refused, Seen};
 const BYTES: usize = 64 * 1024;
 /// How long a body may take to arrive. A longer time lets strangers hold connections; a shorter one fails on slow lines.
 const TIME: Duration = Duration::from_secs(5);
-/// Requests of one client within [`WINDOW`]. OpenAI sends one for each call. A larger value lets strangers take more of the processor;
-/// a smaller one could refuse a busy hour.
-const MOST: u32 = 600;
+/// How long the answer waits until no crash forgets the call: longer than the daemon waits at its start for what today's calls have
+/// cost, and for its call log. With a shorter time webhooks come again that are known; a longer one holds connections.
+const KEPT_WITHIN: Duration = Duration::from_secs(5);
+/// Requests of one client within [`WINDOW`] that look like OpenAI's and are not. A larger value lets strangers take more of the
+/// processor, a tenth of a core with this one; with a smaller one a stranger shuts out OpenAI where both come through one proxy that
+/// is not trusted to name its clients.
+const MOST: u32 = 6_000;
 /// The time over which requests are counted.
 const WINDOW: Duration = Duration::from_secs(10);
 /// Clients that are counted at the same time. When one more appears, the oldest count is dropped.
@@ -46,6 +54,11 @@ const SHARES: usize = 1_024;
 /// The pause before the daemon is told of more requests without the right signature. A shorter pause would let strangers keep its loop
 /// busy; with a longer one the number that the operator reads lags behind.
 const TELL_AGAIN: Duration = Duration::from_secs(1);
+/// The maximum number of connections of one client. OpenAI opens one for each call of a burst. A larger value lets one client take
+/// most of the connections; a smaller one closes genuine ones without an answer.
+pub const OF_CLIENT: usize = 192;
+/// How often the daemon is told, at most, that genuine requests may be refused.
+const TELL_EVERY: Duration = Duration::from_secs(10);
 
 /// What the daemon is told.
 #[derive(Debug)]
@@ -58,6 +71,8 @@ pub enum Told {
         webhook: String,
         /// When the webhook was sent.
         sent_at: i64,
+        /// To be told when no crash forgets the call any more. The answer waits for it.
+        kept: oneshot::Sender<()>,
     },
     /// Requests that could be OpenAI's have not the right signature.
     Refused {
@@ -66,6 +81,8 @@ pub enum Told {
         /// How many, since this was last told.
         count: u32,
     },
+    /// A request that could be OpenAI's was refused, because its client has too many.
+    Crowded,
 }
 
 /// What the webhook needs.
@@ -86,7 +103,7 @@ pub struct Parts {
 
 struct Inner {
     parts: Parts,
-    turns: Turns,
+    lanes: Lanes,
     memory: Mutex<Memory>,
 }
 
@@ -99,6 +116,8 @@ struct Memory {
     refused: u32,
     /// When it was last told of some.
     told_at: Option<Instant>,
+    /// When the daemon was last told that genuine requests may be refused.
+    crowded_told: Option<Instant>,
 }
 
 #[derive(Clone)]
@@ -113,7 +132,7 @@ impl fmt::Debug for Webhook {
 /// Builds the router.
 pub fn router(parts: Parts) -> Router {
     let path = parts.path.clone();
-    let inner = Inner { parts, turns: Turns::new(), memory: Mutex::default() };
+    let inner = Inner { parts, lanes: Lanes::new(), memory: Mutex::default() };
     Router::new()
         .route(&path, post(take))
         .method_not_allowed_fallback(|| async {
@@ -140,18 +159,24 @@ impl Webhook {
         if length.is_some_and(|length: u64| length > BYTES as u64) {
             return Err(too_large());
         }
+        let headers = self.read_headers(&head.headers)?;
         let now = clock::now();
-        let source = head.extensions.get::<Peer>();
-        let source = source.map(|peer| Source::of(peer, &head.headers, &self.0.parts.proxies).share);
-        if !self.memory().admits(source, now) {
-            return Err(too_many("try again in some seconds"));
+        let client = head.extensions.get::<Peer>();
+        let client = client.map(|peer| Source::of(peer, &head.headers, &self.0.parts.proxies).share);
+        if !self.memory().admits(client, now) {
+            return Err(self.crowded(now));
         }
-        let body = self.read(body).await?;
-        let (id, sent_at) = self.verify(&head.headers, &body)?;
+        let body = match self.0.lanes.turn(client).await {
+            Some(_turn) => read(body).await?,
+            None => return Err(self.crowded(now)),
+        };
+        let Parts { keys, clock, .. } = &self.0.parts;
+        let sent_at = headers.verify(keys, &body, clock()).map_err(|refused| self.refuse(refused))?;
+        let id = headers.id.to_owned();
+        self.memory().is_genuine(client);
         // Without room for the offer the webhook must come again, so that it must not count as seen.
         let Ok(permit) = self.0.parts.tell.try_reserve() else {
-            let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "try again in a moment");
-            return Err((Arrival::Busy, problem));
+            return Err(busy());
         };
         if !self.memory().seen.is_new(now, &id) {
             tracing::debug!("a webhook came again");
@@ -159,8 +184,12 @@ impl Webhook {
         }
         match incoming::parse(&body) {
             Ok(Message::Incoming(incoming)) => {
-                permit.send(Told::Incoming { incoming, webhook: id, sent_at });
-                Ok(Arrival::Offered)
+                let (kept, is_kept) = oneshot::channel();
+                permit.send(Told::Incoming { incoming, webhook: id, sent_at, kept });
+                match tokio::time::timeout(KEPT_WITHIN, is_kept).await {
+                    Ok(Ok(())) => Ok(Arrival::Offered),
+                    Ok(Err(_)) | Err(_) => Err(busy()),
+                }
             }
             Ok(Message::Other) => Ok(Arrival::Ignored),
             Err(error) => {
@@ -170,38 +199,37 @@ impl Webhook {
         }
     }
 
-    /// Reads the body, of few strangers at once.
-    async fn read(&self, body: Body) -> Result<bytes::Bytes, (Arrival, Problem)> {
-        let Some(_turn) = self.0.turns.take() else {
-            return Err(too_many("try again in a moment"));
-        };
-        match tokio::time::timeout(TIME, to_bytes(body, BYTES)).await {
-            Ok(Ok(body)) => Ok(body),
-            Ok(Err(_)) => Err(too_large()),
-            Err(_) => {
-                let detail = "the body did not arrive in time";
-                Err((Arrival::TooSlow, Problem::new(StatusCode::REQUEST_TIMEOUT, "too_slow", detail)))
-            }
-        }
+    /// The headers, if they could be OpenAI's.
+    fn read_headers<'a>(&self, headers: &'a HeaderMap) -> Result<Headers<'a>, (Arrival, Problem)> {
+        let all = |name: &'static str| headers.get_all(name).iter().map(|value| value.to_str().ok());
+        let now = (self.0.parts.clock)();
+        let read = Headers::read(all).and_then(|headers| headers.judge(now).map(|_| headers));
+        read.map_err(|refused| self.refuse(refused))
     }
 
-    /// The id of the message, and when it was sent, if it comes from OpenAI.
-    fn verify(&self, headers: &HeaderMap, body: &[u8]) -> Result<(String, i64), (Arrival, Problem)> {
-        let all = |name: &'static str| headers.get_all(name).iter().map(|value| value.to_str().ok());
-        let Parts { keys, clock, .. } = &self.0.parts;
-        let verified = Headers::read(all)
-            .and_then(|headers| Ok((headers.id.to_owned(), headers.verify(keys, body, clock())?)));
-        verified.map_err(|refused| {
-            tracing::debug!(%refused, "a webhook was refused");
-            // A request without the headers is not OpenAI's.
-            if refused != Refused::Headers
-                && let Some(count) = self.memory().refuses(clock::now())
-            {
-                self.0.parts.tell.try_send(Told::Refused { why: refused, count }).ok();
-            }
-            let problem = Problem::new(StatusCode::BAD_REQUEST, "not_verified", refused.to_string());
-            (Arrival::Unverified, problem)
-        })
+    /// The request does not come from OpenAI.
+    fn refuse(&self, refused: Refused) -> (Arrival, Problem) {
+        tracing::debug!(%refused, "a webhook was refused");
+        // A request without the headers is not OpenAI's.
+        if refused != Refused::Headers
+            && let Some(count) = self.memory().refuses(clock::now())
+        {
+            self.0.parts.tell.try_send(Told::Refused { why: refused, count }).ok();
+        }
+        (Arrival::Unverified, Problem::new(StatusCode::BAD_REQUEST, "not_verified", refused.to_string()))
+    }
+
+    /// A request that could be OpenAI's is refused, because its client has too many.
+    fn crowded(&self, now: Instant) -> (Arrival, Problem) {
+        let mut memory = self.memory();
+        if memory.crowded_told.is_none_or(|told| now.saturating_duration_since(told) >= TELL_EVERY) {
+            memory.crowded_told = Some(now);
+            self.0.parts.tell.try_send(Told::Crowded).ok();
+        }
+        (
+            Arrival::TooMany,
+            Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", "try again in some seconds"),
+        )
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
@@ -214,8 +242,32 @@ fn too_large() -> (Arrival, Problem) {
     (Arrival::TooLarge, problem)
 }
 
-fn too_many(detail: &'static str) -> (Arrival, Problem) {
-    (Arrival::TooMany, Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", detail))
+fn busy() -> (Arrival, Problem) {
+    let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "try again in a moment");
+    (Arrival::Busy, problem)
+}
+
+/// Reads the body.
+async fn read(body: Body) -> Result<Vec<u8>, (Arrival, Problem)> {
+    let all = async {
+        let (mut all, mut chunks) = (Vec::new(), body.into_data_stream());
+        while let Some(chunk) = chunks.next().await {
+            let chunk = chunk.map_err(|_| broken_off())?;
+            if all.len() + chunk.len() > BYTES {
+                return Err(too_large());
+            }
+            all.extend_from_slice(&chunk);
+        }
+        Ok(all)
+    };
+    let detail = "the body did not arrive in time";
+    let too_slow = (Arrival::TooSlow, Problem::new(StatusCode::REQUEST_TIMEOUT, "too_slow", detail));
+    tokio::time::timeout(TIME, all).await.unwrap_or(Err(too_slow))
+}
+
+fn broken_off() -> (Arrival, Problem) {
+    let problem = Problem::new(StatusCode::BAD_REQUEST, "broken_off", "the body ends before its length");
+    (Arrival::BrokenOff, problem)
 }
 
 impl Memory {
@@ -229,7 +281,14 @@ impl Memory {
         Some(std::mem::take(&mut self.refused))
     }
 
-    /// Counts a request of this client, and says whether it is one too many. The client of a test is not known.
+    /// The request of this client comes from OpenAI, and does not count.
+    fn is_genuine(&mut self, share: Option<Share>) {
+        if let Some((_, count)) = share.and_then(|share| self.counts.get_mut(&share)) {
+            *count = count.saturating_sub(1);
+        }
+    }
+
+    /// Counts a request of this client, and says whether it may be read. The client of a test is not known.
     fn admits(&mut self, share: Option<Share>, now: Instant) -> bool {
         let Some(share) = share else { return true };
         let is_over = |since: Instant| now.saturating_duration_since(since) >= WINDOW;
@@ -267,6 +326,10 @@ mod tests {
         assert!((0..MOST).all(|_| memory.admits(one, now)));
         assert!(!memory.admits(one, now) && memory.admits(Some(Share::User(2)), now));
         assert!(memory.admits(one, now + WINDOW));
+        for _ in 0..3 * MOST {
+            assert!(memory.admits(one, now + WINDOW), "genuine requests do not count");
+            memory.is_genuine(one);
+        }
         for uid in 0..5_000 {
             memory.admits(Some(Share::User(uid)), now);
         }

@@ -41,6 +41,8 @@ pub enum Arrival {
     Malformed,
     /// Its body is too large.
     TooLarge,
+    /// Its body ended before its length.
+    BrokenOff,
     /// Its body did not arrive in time.
     TooSlow,
     /// Its sender sends too many.
@@ -51,13 +53,14 @@ pub enum Arrival {
 
 impl Arrival {
     /// All outcomes, in the order of the enum.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Offered,
         Self::Repeated,
         Self::Ignored,
         Self::Unverified,
         Self::Malformed,
         Self::TooLarge,
+        Self::BrokenOff,
         Self::TooSlow,
         Self::TooMany,
         Self::Busy,
@@ -73,6 +76,7 @@ impl Arrival {
             Self::Unverified => "unverified",
             Self::Malformed => "malformed",
             Self::TooLarge => "too_large",
+            Self::BrokenOff => "broken_off",
             Self::TooSlow => "too_slow",
             Self::TooMany => "too_many",
             Self::Busy => "busy",

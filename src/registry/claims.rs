@@ -1,10 +1,20 @@
 //! What the webhook of OpenAI has offered, so that a webhook that comes again is known: OpenAI repeats one for up to 72 hours, and this
 //! daemon may have been started anew meanwhile. The ids are in the SQLite file. They say nothing about any person.
+//!
+//! ```text
+//!   claim ──► held by this start ──what was decided has been carried out──► decided
+//!                  │ killed              (the row of the call, or Log::decided)
+//!                  ▼
+//!             held by an earlier start ──the webhook comes again, or take_over──► held by this start
+//! ```
 
 use std::time::Duration;
 
+use sqlx::AssertSqlSafe;
+
 use super::RegistryError;
 use super::local::Local;
+use crate::clock::chance;
 
 /// How long ids are kept: as long as OpenAI repeats a webhook. A shorter time would let an old webhook be taken for a new one; a longer
 /// one keeps ids that do not come again.
@@ -18,12 +28,19 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// How long a claim may take. OpenAI's caller rings meanwhile; with a shorter time a slow disk would forget.
 const LIMIT: Duration = Duration::from_millis(500);
 
+/// How long a call may ring at OpenAI, at most: as long as a call lasts there. Nothing is asked about older ones.
+const RINGS: Duration = Duration::from_hours(1);
+/// The calls that are taken over at a start, at most. An earlier start held few when it was cut off.
+const MOST_TAKEN_OVER: u32 = 500;
+/// The pause before the file is asked again which calls an earlier start holds, if it could not answer.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
 /// Whether an offer is new.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Claim {
-    /// It is, and is claimed now.
+    /// It is, or was cut off before it was decided; it is held now until [`Log::decided`](super::Log::decided).
     New,
-    /// The webhook, or one about this call, has come before.
+    /// The webhook, or one about this call, has come before, and was decided or is being decided.
     Repeated,
     /// The file does not tell, or not in time.
     Unknown,
@@ -33,11 +50,13 @@ pub enum Claim {
 #[derive(Debug, Clone)]
 pub struct Claims {
     local: Local,
+    /// The number of this start, which no other has.
+    holder: i64,
 }
 
 impl Claims {
     pub(super) fn new(local: Local) -> Self {
-        Self { local }
+        Self { local, holder: chance() as i64 }
     }
 
     /// Claims a webhook and the call that it offers, at this time in UTC microseconds. From [`Claim::New`] on, no crash forgets it.
@@ -61,7 +80,32 @@ impl Claims {
         }
     }
 
-    /// Whether neither was there.
+    /// Takes over the calls that an earlier start held when it was cut off, at this time in UTC microseconds, and returns their ids, the
+    /// newest first. Waits until the file answers.
+    pub async fn take_over(&self, now_us: i64) -> Vec<String> {
+        loop {
+            let pause = match self.try_take_over(now_us).await {
+                Ok(calls) => return calls,
+                Err(RegistryError::Closed) => LOOK_EVERY,
+                Err(error) => {
+                    tracing::debug!(%error, "it is not known yet which calls are undecided");
+                    ASK_AGAIN
+                }
+            };
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    async fn try_take_over(&self, now_us: i64) -> Result<Vec<String>, RegistryError> {
+        let sql = "UPDATE claims SET holder = ? WHERE kind = 'call' AND id IN \
+                   (SELECT id FROM claims WHERE kind = 'call' AND holder IS NOT NULL AND holder <> ? AND claimed_us >= ? \
+                    ORDER BY claimed_us DESC LIMIT ?) RETURNING id";
+        let oldest = now_us.saturating_sub(RINGS.as_micros() as i64);
+        let held = sqlx::query_scalar(sql).bind(self.holder).bind(self.holder).bind(oldest);
+        Ok(held.bind(MOST_TAKEN_OVER).fetch_all(&self.local.pool()?).await?)
+    }
+
+    /// Whether neither was there, or the call was held by an earlier start. It is held by this one then.
     async fn try_claim(&self, webhook: &str, call: &str, now_us: i64) -> Result<bool, RegistryError> {
         let mut transaction = self.local.pool()?.begin_with("BEGIN IMMEDIATE").await?;
         let mut new = 0;
@@ -70,6 +114,13 @@ impl Claims {
             let insert = sqlx::query(sql).bind(kind).bind(id).bind(now_us);
             new += insert.execute(&mut *transaction).await?.rows_affected();
         }
+        let earlier = " AND holder IS NOT NULL AND holder <> ?1";
+        let hold = format!(
+            "UPDATE claims SET holder = ?1 WHERE kind = 'call' AND id = ?2{}",
+            if new == 2 { "" } else { earlier }
+        );
+        let hold = sqlx::query(AssertSqlSafe(hold)).bind(self.holder).bind(call);
+        let is_held = hold.execute(&mut *transaction).await?.rows_affected() == 1;
         let oldest = now_us.saturating_sub(KEPT.as_micros() as i64);
         sqlx::query("DELETE FROM claims WHERE claimed_us < ?")
             .bind(oldest)
@@ -79,7 +130,7 @@ impl Claims {
                    (SELECT claimed_us FROM claims ORDER BY claimed_us DESC LIMIT 1 OFFSET ?)";
         sqlx::query(sql).bind(MOST).execute(&mut *transaction).await?;
         transaction.commit().await?;
-        Ok(new == 2)
+        Ok(is_held)
     }
 
     /// How many ids are kept.

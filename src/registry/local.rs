@@ -20,6 +20,7 @@ const MIGRATIONS: Migrations = &[
     (4, "the tools of a call", include_str!("0004_tools.sqlite.sql")),
     (5, "the outbox", include_str!("0005_outbox.sqlite.sql")),
     (6, "what webhooks have offered", include_str!("0006_claims.sqlite.sql")),
+    (7, "who decides about a call", include_str!("0007_held_claims.sqlite.sql")),
 ];
 
 /// How long counting the file's rows may take. Prometheus waits 10 s for all metrics and should get the others. A
@@ -40,6 +41,8 @@ pub(super) struct Local {
 pub(super) enum Change<'a> {
     Put(&'a Row),
     Send(&'a Message),
+    /// What was decided about an offered call has been carried out.
+    Decided(&'a str),
     Erase(&'a Whose),
 }
 
@@ -124,6 +127,13 @@ impl Local {
                 Change::Put(row) => {
                     let query = sqlx::query(AssertSqlSafe(upsert()));
                     row::bind(query, &row.values()).execute(&mut *transaction).await?;
+                    // A call that runs has been taken. If the daemon is cut off, its row tells of it.
+                    if row.end_reason.is_none() {
+                        sqlx::query(DECIDE).bind(&row.call_id).execute(&mut *transaction).await?;
+                    }
+                }
+                Change::Decided(call) => {
+                    sqlx::query(DECIDE).bind(call).execute(&mut *transaction).await?;
                 }
                 Change::Send(message) => {
                     refused += u64::from(!message::insert(&mut transaction, message).await?);
@@ -226,6 +236,7 @@ fn upsert() -> String {
 
 /// The position after all waiting rows.
 const NEXT_PLACE: (&str, &str) = ("due", "(SELECT COALESCE(MAX(due), 0) + 1 FROM calls)");
+const DECIDE: &str = "UPDATE claims SET holder = NULL WHERE kind = 'call' AND id = ? AND holder IS NOT NULL";
 /// What a call used that was cut off is known up to its last answer, so that its figures are an estimate.
 const END_CUT_OFF: &str = "UPDATE calls SET end_reason = ?, \
      estimated = CASE WHEN text_in IS NULL THEN estimated ELSE 1 END, \

@@ -45,6 +45,7 @@ const LAST: Duration = Duration::from_secs(2);
 
 enum Order {
     Row(Box<Row>, Vec<Message>),
+    Decided(String),
     Erase(Whose, oneshot::Sender<()>),
 }
 
@@ -86,6 +87,12 @@ impl Log {
         if self.queue.try_send(Order::Row(Box::new(row), messages)).is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// What was decided about a call that a webhook has offered has been carried out. If the queue is full, that is forgotten, and the
+    /// next start decides again about a call that is over.
+    pub fn decided(&self, call: &str) {
+        self.queue.try_send(Order::Decided(call.to_owned())).ok();
     }
 
     /// The messages that wait for their receivers.
@@ -255,6 +262,7 @@ impl Disk<'_> {
                     changes.push(Change::Put(row));
                     changes.extend(messages.iter().map(Change::Send));
                 }
+                Order::Decided(call) => changes.push(Change::Decided(call)),
                 Order::Erase(whose, _) => changes.push(Change::Erase(whose)),
             }
         }

@@ -2,7 +2,8 @@
 //! "Verifying webhook authenticity").
 //!
 //! ```text
-//!   exactly one of each header ─► timestamp ─► signature, by any of the keys ─► not seen before
+//!   exactly one of each header ─► timestamp ─► form of the signature ─► signature, by any of the keys ─► not seen before
+//!                    before the body is read (Headers::judge) ◄─┘
 //! ```
 //! Nothing of the body is parsed before all of this holds. Time is an argument.
 
@@ -28,6 +29,8 @@ const TOLERANCE_S: u64 = 300;
 const ID_BYTES: usize = 128;
 /// Most signatures that are compared. A sender that rotates its keys sends two; more would cost time.
 const SIGNATURES: usize = 8;
+/// The length of a signature: that of HMAC with SHA-256.
+const SIGNATURE_BYTES: usize = 32;
 /// How long the id of a message is remembered: twice the tolerance, after which the timestamp alone refuses a copy. A shorter time
 /// would let a copy through.
 const REMEMBERED: Duration = Duration::from_secs(2 * TOLERANCE_S);
@@ -81,23 +84,38 @@ impl<'a> Headers<'a> {
         if headers.id.len() > ID_BYTES { Err(Refused::Headers) } else { Ok(headers) }
     }
 
+    /// Judges what can be judged before the body is there: the timestamp, and whether there is a signature that could be right. `now`
+    /// is the Unix time of this machine in seconds. Returns the time of the attempt.
+    ///
+    /// # Errors
+    /// [`Refused::Timestamp`] or [`Refused::Signature`].
+    pub fn judge(&self, now: i64) -> Result<i64, Refused> {
+        let is_plain = self.timestamp.bytes().all(|byte| byte.is_ascii_digit());
+        let at: i64 = self.timestamp.parse().ok().filter(|_| is_plain).ok_or(Refused::Timestamp)?;
+        if at.abs_diff(now) > TOLERANCE_S {
+            return Err(Refused::Timestamp);
+        }
+        if self.signatures().next().is_some() { Ok(at) } else { Err(Refused::Signature) }
+    }
+
+    /// The signatures that could be right.
+    fn signatures(&self) -> impl Iterator<Item = Vec<u8>> {
+        let signatures = self.signature.split(' ').take(SIGNATURES);
+        let signatures = signatures.filter_map(|text| STANDARD.decode(text.strip_prefix("v1,")?).ok());
+        signatures.filter(|signature| signature.len() == SIGNATURE_BYTES)
+    }
+
     /// Checks the timestamp and the signature of a body. `now` is the Unix time of this machine in seconds. Returns the time of the
     /// attempt.
     ///
     /// # Errors
     /// [`Refused::Timestamp`] or [`Refused::Signature`].
     pub fn verify(&self, keys: &[Key], body: &[u8], now: i64) -> Result<i64, Refused> {
-        let is_plain = self.timestamp.bytes().all(|byte| byte.is_ascii_digit());
-        let at: i64 = self.timestamp.parse().ok().filter(|_| is_plain).ok_or(Refused::Timestamp)?;
-        if at.abs_diff(now) > TOLERANCE_S {
-            return Err(Refused::Timestamp);
-        }
-        let signatures = self.signature.split(' ').take(SIGNATURES);
-        let mut signatures = signatures.filter_map(|text| STANDARD.decode(text.strip_prefix("v1,")?).ok());
+        let at = self.judge(now)?;
         let is_right = |signature: Vec<u8>| {
             keys.iter().any(|key| key.verifies(self.id, self.timestamp, body, &signature))
         };
-        if signatures.any(is_right) { Ok(at) } else { Err(Refused::Signature) }
+        if self.signatures().any(is_right) { Ok(at) } else { Err(Refused::Signature) }
     }
 }
 
@@ -195,6 +213,18 @@ mod tests {
             (behind(SIGNATURES), Err(Refused::Signature)),
         ] {
             assert_eq!(judge(&signature, &[SECRET], BODY, AT), expected, "{signature}");
+        }
+    }
+
+    #[test]
+    fn what_the_headers_alone_tell_is_judged_without_the_body() {
+        let judge = |timestamp, signature, now| Headers { id: "wh_0001", timestamp, signature }.judge(now);
+        let zeros = format!("v1,{}", STANDARD.encode([0; 32]));
+        assert_eq!(judge("1795182602", &zeros, AT), Ok(AT), "it could be right");
+        assert_eq!(judge("1795182602", &zeros, AT + 301), Err(Refused::Timestamp));
+        let short = format!("v1,{}", STANDARD.encode([0; 31]));
+        for wrong in ["v1,", "v1,AAAA", "x", &short, &zeros.replace("v1", "v2")] {
+            assert_eq!(judge("1795182602", wrong, AT), Err(Refused::Signature), "{wrong}");
         }
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use openai_inbound_calls::clock::{now, wall};
 use openai_inbound_calls::http::server::{Routes, serve};
-use openai_inbound_calls::http::webhook::{Parts, Told, router};
+use openai_inbound_calls::http::webhook::{OF_CLIENT, Parts, Told, router};
 use openai_inbound_calls::live::Board;
 use openai_inbound_calls::webhook::Key;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
@@ -69,7 +69,11 @@ impl Stage {
             board: Board::default(),
         };
         let mut tasks = JoinSet::new();
-        tasks.spawn(serve(listener, Routes { router: router(parts), proxies }, std::future::pending()));
+        tasks.spawn(serve(
+            listener,
+            Routes { router: router(parts), proxies, of_client: OF_CLIENT },
+            std::future::pending(),
+        ));
         let free = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
         let port = free.local_addr().expect("bound").port();
         Self { client: client(folder.path()), folder, webhook, port, offers, _tasks: tasks }
@@ -115,8 +119,13 @@ impl Stage {
     async fn forwards_one_path(mut self, name: &str) {
         let event = r#"{"object":"event","id":"evt_1","type":"realtime.call.incoming","created_at":1,"data":{"call_id":"rtc_1"}}"#;
         let key = Key::of_openai(SECRET).expect("a secret");
-        assert_eq!(self.post("/webhook", event.to_owned(), Some(&key)).await, 200, "{name}");
-        assert!(matches!(self.offers.try_recv(), Ok(Told::Incoming { .. })), "{name}: the daemon was told");
+        let mut offers = std::mem::replace(&mut self.offers, mpsc::channel(1).1);
+        let daemon = async {
+            let Some(Told::Incoming { kept, .. }) = offers.recv().await else { panic!("{name}: no offer") };
+            kept.send(())
+        };
+        let (status, told) = tokio::join!(self.post("/webhook", event.to_owned(), Some(&key)), daemon);
+        assert_eq!((status, told), (200, Ok(())), "{name}");
         assert_eq!(
             self.post("/webhook", event.to_owned(), None).await,
             400,
@@ -127,7 +136,7 @@ impl Stage {
         }
         let large = "x".repeat(70 * 1024);
         assert_eq!(self.post("/webhook", large.clone(), Some(&key)).await, 413, "{name}");
-        assert!(self.offers.try_recv().is_err(), "{name}: nothing else comes through");
+        assert!(offers.try_recv().is_err(), "{name}: nothing else comes through");
     }
 }
 

@@ -243,9 +243,11 @@ async fn what_does_not_come_from_openai_is_refused_with_its_status() {
     };
     let big = format!("POST /webhook HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", 10 << 20);
     let chunks = format!(
-        "POST /webhook HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n{}",
+        "POST /webhook HTTP/1.1\r\nhost: x\r\n{}transfer-encoding: chunked\r\n\r\n{}",
+        looks_like_openai(),
         format!("1000\r\n{}\r\n", "x".repeat(0x1000)).repeat(20)
     );
+    let endless = b"POST /webhook HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{".to_vec();
     for (what, request, status) in [
         ("another path", post("/recordings", &[], b"{}"), 404),
         ("another method", b"GET /webhook HTTP/1.1\r\nhost: x\r\n\r\n".to_vec(), 405),
@@ -261,6 +263,7 @@ async fn what_does_not_come_from_openai_is_refused_with_its_status() {
         ("two ids", twice("webhook-id", "wh_1"), 400),
         ("two timestamps", twice("webhook-timestamp", &good.timestamp), 400),
         ("10 MB", big.into_bytes(), 413),
+        ("no headers, and the body does not come", endless, 400),
         ("no length and no end", chunks.into_bytes(), 413),
         ("invalid UTF-8", request_of(&signed("wh_3", "\u{fffd}{")), 400),
         ("no JSON", request_of(&signed("wh_4", "hola")), 400),
@@ -285,7 +288,7 @@ async fn what_does_not_come_from_openai_is_refused_with_its_status() {
     for (outcome, times) in [
         ("offered", 1),
         ("ignored", 3),
-        ("unverified", 11),
+        ("unverified", 12),
         ("malformed", 4),
         ("too_large", 2),
         ("repeated", 0),
@@ -303,10 +306,67 @@ async fn what_does_not_come_from_openai_is_refused_with_its_status() {
 async fn a_body_that_does_not_come_is_not_waited_for() {
     let stage = Stage::new(&[], &[]).await;
     let webhook = stage.webhook;
-    let slow = tokio::task::spawn_blocking(move || {
-        send_raw(webhook, b"POST /webhook HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{")
-    });
+    let begun = begun("");
+    let slow = tokio::task::spawn_blocking(move || send_raw(webhook, &begun));
     assert_eq!(slow.await.expect("a thread"), 408);
+}
+
+/// Headers as OpenAI sends them, with a signature that is of the right form and wrong.
+fn looks_like_openai() -> String {
+    let signature = format!("v1,{}=", "A".repeat(43));
+    format!("webhook-id: wh_1\r\nwebhook-timestamp: {}\r\nwebhook-signature: {signature}\r\n", unix_now())
+}
+
+/// The beginning of a request that could be OpenAI's, with these more headers. Its body does not come.
+fn begun(more: &str) -> Vec<u8> {
+    let headers = looks_like_openai();
+    format!("POST /webhook HTTP/1.1\r\nhost: x\r\n{headers}{more}content-length: 100\r\n\r\n{{").into_bytes()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_sends_its_bodies_slowly_shuts_out_nobody_else_and_is_told_of() {
+    let stage = Stage::new(&[], &[("API_TRUSTED_PROXIES", "127.0.0.1")]).await;
+    let begun = begun("x-forwarded-for: 198.51.100.9\r\n");
+    let slow: Vec<_> = (0..64)
+        .map(|_| {
+            let mut stream = TcpStream::connect(stage.webhook).expect("the webhook listens");
+            stream.write_all(&begun).expect("it is sent");
+            stream
+        })
+        .collect();
+    // So many bodies of one client are not waited for.
+    stage.program.says("WARNING", "El webhook rechaza peticiones (429)").await;
+    let webhook = stage.openai.offer(CALL, &of_trunk());
+    let text = String::from_utf8(request_of(&webhook)).expect("text");
+    let other = text.replacen("\r\n", "\r\nx-forwarded-for: 203.0.113.77\r\n", 1);
+    assert_eq!(send_raw(stage.webhook, other.as_bytes()), 200);
+    stage.until("the call is taken", CALL, &State::Accepted).await;
+    let ready = Api::of(&stage.program).await.ask(Method::GET, "/ready", None).await.json();
+    assert_eq!(ready["warnings"], json!(["webhook_crowded"]));
+    drop(slow);
+    assert_eq!(stage.program.count("WARNING", "El webhook rechaza peticiones (429)"), 1);
+    stage.openai.caller_hangs_up(CALL);
+    stage.program.says("INFO", "Llamada terminada").await;
+    stage.is_clean();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_is_broken_off_is_not_taken_for_too_large() {
+    let stage = Stage::new(&[], &[]).await;
+    let mut stream = TcpStream::connect(stage.webhook).expect("the webhook listens");
+    stream.write_all(&begun("")).expect("it is sent");
+    stream.shutdown(std::net::Shutdown::Write).expect("a socket");
+    let api = Api::of(&stage.program).await;
+    let deadline = now() + PATIENCE;
+    loop {
+        let figures = api.ask(Method::GET, "/metrics", None).await;
+        if figures.text().contains("sip_webhooks_total{outcome=\"broken_off\"} 1\n") {
+            assert!(figures.text().contains("sip_webhooks_total{outcome=\"too_large\"} 0\n"));
+            break;
+        }
+        assert!(now() < deadline, "never broken off: {}", figures.text());
+        tokio::time::sleep(ms(50)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -425,4 +485,52 @@ async fn a_daemon_that_was_killed_leaves_no_session_without_an_owner() {
     stage.program = Stage::program(&stage.world, &stage.openai, &[]).await;
     stage.until("the next one hangs it up", CALL, &State::HungUp).await;
     stage.is_clean();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_whose_webhook_was_answered_is_decided_also_if_the_daemon_is_killed_at_once() {
+    let says_nothing = Say::Words(String::new());
+    let mut stage = Stage::new(&[says_nothing], &[]).await;
+    for n in 0..5 {
+        let call = format!("rtc_cut_{n}");
+        assert_eq!(stage.rings(&call), 200);
+        stage.program.signal("KILL");
+        stage.program.exit().await;
+        stage.program = Stage::program(&stage.world, &stage.openai, &[]).await;
+        stage.webhook = webhook_of(&stage.program).await;
+        // It was taken, or it was not: either way the caller is not left ringing, and nobody pays for nothing.
+        until("OpenAI is told", || {
+            let state = stage.openai.look(|calls| calls.state(&call).cloned());
+            matches!(state, Some(State::Rejected(503) | State::HungUp))
+        })
+        .await;
+    }
+    stage.openai.look(|calls| assert_eq!(calls.left(), [""; 0]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_was_answered_before_the_end_is_decided() {
+    let mut stage = Stage::new(&[], &[("SHUTDOWN_GRACE_SECONDS", "1")]).await;
+    let offers: Vec<_> = (0..64)
+        .map(|n| (format!("rtc_last_{n}"), stage.openai.offer(&format!("rtc_last_{n}"), &of_trunk())))
+        .collect();
+    let webhook = stage.webhook;
+    stage.program.signal("TERM");
+    // More and more webhooks come while the daemon ends; those that it does not answer come again later.
+    let sending = tokio::task::spawn_blocking(move || {
+        let answered = |(call, webhook_of_call): (String, Webhook)| {
+            let mut stream = TcpStream::connect(webhook).ok()?;
+            stream.set_read_timeout(Some(PATIENCE)).ok()?;
+            stream.write_all(&request_of(&webhook_of_call)).ok()?;
+            let mut answer = [0; 12];
+            stream.read_exact(&mut answer).ok()?;
+            (&answer == b"HTTP/1.1 200").then_some(call)
+        };
+        offers.into_iter().filter_map(answered).collect::<Vec<_>>()
+    });
+    assert!(stage.program.exit().await.success());
+    for call in sending.await.expect("a thread") {
+        let state = stage.openai.look(|calls| calls.state(&call).cloned());
+        assert_eq!(state, Some(State::Rejected(503)), "{call}");
+    }
 }

@@ -5,7 +5,7 @@ use openai_inbound_calls::registry::Opener;
 use openai_inbound_calls::registry::claims::{Claim, KEPT, MOST};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 
-use crate::world::{MONDAY, World, idle};
+use crate::world::{MONDAY, World, ended, idle, running};
 
 const HOUR: i64 = 3_600_000_000;
 
@@ -33,6 +33,41 @@ async fn a_webhook_and_a_call_are_new_once_also_after_a_restart() {
     );
     // The ids of a call and of a webhook are different things.
     assert_eq!(claims.claim("rtc_1", "wh_1", later).await, Claim::New);
+}
+
+#[tokio::test]
+async fn a_call_that_was_not_decided_when_the_daemon_was_killed_is_decided_by_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("calls.db");
+    let world = World::start(&file, None);
+    let claims = world.log.claims();
+    assert_eq!(claims.take_over(MONDAY).await, [""; 0]);
+    for (call, at) in
+        [("rtc_taken", 1), ("rtc_rejected", 2), ("rtc_again", 3), ("rtc_held", 4), ("rtc_old", -2 * HOUR)]
+    {
+        assert_eq!(claims.claim(&format!("wh_{call}"), call, MONDAY + at).await, Claim::New, "{call}");
+        assert_eq!(claims.claim(&format!("wh_{call}"), call, MONDAY + at).await, Claim::Repeated, "{call}");
+    }
+    world.log.decided("rtc_rejected");
+    world.put(vec![running("rtc_taken", 0)]).await;
+    drop(claims);
+    world.kill().await;
+    let world = World::start(&file, None);
+    let claims = world.log.claims();
+    assert_eq!(claims.claim("wh_rtc_rejected", "rtc_rejected", MONDAY).await, Claim::Repeated);
+    assert_eq!(claims.claim("wh_rtc_taken", "rtc_taken", MONDAY).await, Claim::Repeated);
+    assert_eq!(claims.claim("wh_rtc_again", "rtc_again", MONDAY).await, Claim::New, "it comes again first");
+    assert_eq!(claims.take_over(MONDAY).await, ["rtc_held"], "the old one has ended, the others are decided");
+    assert_eq!(claims.claim("wh_rtc_held", "rtc_held", MONDAY).await, Claim::Repeated);
+    assert_eq!(claims.take_over(MONDAY).await, [""; 0]);
+    // A refused caller has a row, and OpenAI has not been told yet.
+    assert_eq!(claims.claim("wh_busy", "rtc_busy", MONDAY).await, Claim::New);
+    world.put(vec![ended("rtc_busy", 0)]).await;
+    world.kill().await;
+    let world = World::start(&file, None);
+    let mut left = world.log.claims().take_over(MONDAY).await;
+    left.sort();
+    assert_eq!(left, ["rtc_again", "rtc_busy", "rtc_held"]);
 }
 
 #[tokio::test]
@@ -72,7 +107,7 @@ async fn no_more_ids_are_kept_than_there_is_room_for_and_the_oldest_go_first() {
     assert_eq!(claims.claim("wh_old", "rtc_old", MONDAY).await, Claim::New);
     let pool = SqlitePool::connect_with(SqliteConnectOptions::new().filename(&file)).await.unwrap();
     let fill = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) \
-                INSERT INTO claims SELECT 'call', 'rtc_' || i, ? + i FROM n";
+                INSERT INTO claims (kind, id, claimed_us) SELECT 'call', 'rtc_' || i, ? + i FROM n";
     sqlx::query(fill).bind(MOST).bind(MONDAY).execute(&pool).await.unwrap();
     let later = MONDAY + 2 * i64::from(MOST);
     assert_eq!(claims.claim("wh_1", "rtc_new", later).await, Claim::New);

@@ -272,6 +272,9 @@ fn ready_names_what_is_in_the_way() {
     assert_eq!(world.get("/calls/live").json()["state"]["sip_webhook"], json!("missing"));
     daemon.send_modify(|now| now.webhook = Webhook::Closed);
     told(200, &[], &["webhook_closed"]);
+    daemon.send_modify(|now| now.webhook_crowded = true);
+    told(200, &[], &["webhook_closed", "webhook_crowded"]);
+    daemon.send_modify(|now| now.webhook_crowded = false);
     daemon.send_modify(|now| now.draining = true);
     told(503, &["draining"], &["webhook_closed"]);
     let alone = World::empty().get("/ready");

@@ -23,6 +23,10 @@ macro_rules! of_sip {
     WebhookUnbindable { address: SocketAddr, cause: Detail } => Error,
         "El webhook de OpenAI no puede escuchar en {address}: {cause}. Revise WEBHOOK_LISTEN (ss -nlpt). Hasta que pueda no se atienden llamadas SIP; las demás sí, y se sigue intentando",
         "OpenAI's webhook cannot listen at {address}: {cause}. Check WEBHOOK_LISTEN (ss -nlpt). Until it can, SIP calls are not taken; other calls are served, and the daemon keeps trying";
+    /// Requests that could be OpenAI's are refused, because there are too many of one client; said at most every ten minutes.
+    WebhookCrowded => Warn,
+        "El webhook rechaza peticiones (429) porque un mismo cliente envía demasiadas, y entre ellas puede haber llamadas: si llegan por un proxy inverso, nómbrelo en API_TRUSTED_PROXIES para que se distinga a sus clientes",
+        "The webhook refuses requests (429) because one client sends too many, and calls may be among them: if they come through a reverse proxy, name it in API_TRUSTED_PROXIES, so that its clients are told apart";
     /// The listener of the webhook has ended.
     WebhookClosed => Error,
         "El webhook de OpenAI dejó de escuchar: las llamadas SIP no se atienden hasta reiniciar el servicio",
@@ -31,6 +35,10 @@ macro_rules! of_sip {
     SipStranger => Warn,
         "Se rechaza una llamada SIP sin la cabecera de SIP_SHARED_HEADER: no viene de la troncal ni de nuestro Asterisk",
         "A SIP call without the header of SIP_SHARED_HEADER is rejected: it comes neither from the trunk nor from our Asterisk";
+    /// So many more calls of that kind have been rejected in so many seconds.
+    SipStrangers { calls: u64, seconds: u64 } => Warn,
+        "Llamadas SIP de desconocidos rechazadas en los últimos {seconds} s: {calls} más",
+        "SIP calls of strangers rejected in the last {seconds} s: {calls} more";
     /// A call has the nonce of a caller in Asterisk, and no caller waits for it.
     SipNonceUnknown => Info,
         "Se rechaza una llamada SIP de nuestro Asterisk a OpenAI que ya nadie espera: el llamante colgó o siguió en el dialplan",
@@ -115,6 +123,10 @@ macro_rules! of_sip {
     SipLeftOver { call: String } => Warn,
         "Se cuelga la llamada SIP {call}, que quedó en OpenAI cuando se interrumpió el servicio",
         "The SIP call {call} is hung up, which was left at OpenAI when the daemon was cut off";
+    /// An earlier daemon was told of a call, and was cut off before it had decided.
+    SipUndecided { call: String } => Warn,
+        "Se rechaza la llamada SIP {call}, que llegó justo antes de que se interrumpiera el servicio: la troncal busca a una persona",
+        "The SIP call {call} is rejected, which had come just before the daemon was cut off: the trunk finds a person";
     /// The caller could not be sent elsewhere.
     SipNotReferred { cause: LinkFault } => Warn,
         "No se pudo transferir la llamada SIP ({cause}): sigue con el asistente",

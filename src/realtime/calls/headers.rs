@@ -3,12 +3,13 @@
 
 use std::fmt;
 
-use serde::Deserialize;
+use serde_json::Value;
 use subtle::ConstantTimeEq as _;
 
-/// Most headers that are kept. An INVITE has about 20; more would let a stranger fill the memory.
-const MOST: usize = 64;
-/// The longest header that is kept, in bytes, name and value together. As [`MOST`].
+/// Most headers that are kept. An INVITE has about 20. A stranger may add many, which must not hide the header of the trunk behind them;
+/// a webhook, which has 64 KiB at most, has room for fewer than these.
+const MOST: usize = 4_096;
+/// The longest header that is kept, in bytes, name and value together. Longer ones hold nothing that is looked for here.
 const BYTES: usize = 1_024;
 /// The longest number or name, in characters. Numbers have 15 digits (E.164), names of SIP accounts rarely more than 40 characters.
 const USER_CHARS: usize = 64;
@@ -23,20 +24,18 @@ impl fmt::Debug for SipHeaders {
     }
 }
 
-/// A header as the webhook writes it.
-#[derive(Deserialize)]
-pub(super) struct WireHeader {
-    #[serde(default)]
-    name: String,
-    #[serde(default)]
-    value: String,
-}
-
-impl FromIterator<WireHeader> for SipHeaders {
-    fn from_iter<I: IntoIterator<Item = WireHeader>>(all: I) -> Self {
-        let fits = |header: &WireHeader| header.name.len() + header.value.len() <= BYTES;
-        let kept = all.into_iter().filter(fits).take(MOST);
-        Self(kept.map(|header| (header.name, header.value)).collect())
+/// The headers as the webhook writes them. Whatever is no header is left out, because one that cannot be read must not cost the call.
+impl From<&Value> for SipHeaders {
+    fn from(all: &Value) -> Self {
+        let text = |value: &Value| match value {
+            Value::String(text) => Some(text.clone()),
+            Value::Number(number) => Some(number.to_string()),
+            _ => None,
+        };
+        let header = |header: &Value| Some((text(header.get("name")?)?, text(header.get("value")?)?));
+        let fits = |(name, value): &(String, String)| name.len() + value.len() <= BYTES;
+        let all = all.as_array().into_iter().flatten();
+        Self(all.filter_map(header).filter(fits).take(MOST).collect())
     }
 }
 
@@ -112,10 +111,13 @@ fn plain(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn headers(all: &[(&str, &str)]) -> SipHeaders {
-        all.iter().map(|(name, value)| WireHeader { name: (*name).into(), value: (*value).into() }).collect()
+        let all = all.iter().map(|(name, value)| json!({"name": name, "value": value}));
+        SipHeaders::from(&all.collect::<Value>())
     }
 
     #[test]
@@ -162,8 +164,35 @@ mod tests {
     }
 
     #[test]
+    fn the_header_of_the_trunk_counts_behind_many_others() {
+        let others = (0..2_000).map(|_| ("X-Other", "y"));
+        let all: Vec<_> = others.chain([("X-Trunk-Key", "s3cret")]).collect();
+        assert!(headers(&all).proves("X-Trunk-Key", "s3cret"));
+    }
+
+    #[test]
+    fn what_is_no_header_costs_no_other_header() {
+        let trunk = json!({"name": "X-Trunk-Key", "value": "s3cret"});
+        for odd in [
+            json!({"name": "X", "value": null}),
+            json!({"name": null, "value": "y"}),
+            json!({"value": "y"}),
+            json!({"name": ["X"], "value": {}}),
+            json!(7),
+            json!(null),
+        ] {
+            let headers = SipHeaders::from(&json!([odd, trunk]));
+            assert!(headers.0.len() == 1 && headers.proves("X-Trunk-Key", "s3cret"), "{odd}");
+        }
+        assert_eq!(SipHeaders::from(&json!([{"name": "X-Called-Number", "value": 5000}])).called(), "5000");
+        for none in [json!(null), json!(7), json!({}), json!("x")] {
+            assert_eq!(SipHeaders::from(&none).0.len(), 0, "{none}");
+        }
+    }
+
+    #[test]
     fn no_stranger_fills_the_memory() {
-        let many: Vec<_> = (0..200).map(|_| ("X", "y")).collect();
+        let many: Vec<_> = (0..2 * MOST).map(|_| ("X", "y")).collect();
         assert_eq!(headers(&many).0.len(), MOST);
         assert_eq!(headers(&[("X", &"y".repeat(BYTES))]).0.len(), 0);
     }

@@ -214,3 +214,51 @@ fn a_call_that_was_lost_to_a_defect_is_hung_up() {
     assert!(!outputs.iter().any(|output| matches!(output, Output::Ari(..))), "nothing is asked of Asterisk");
     assert_eq!(pbx.exchange.calls(), 0);
 }
+
+#[test]
+fn a_flood_of_strangers_is_a_line_and_one_a_minute() {
+    let mut pbx = Pbx::new(rules());
+    let said = |outputs: Vec<Output>| -> Vec<Notice> {
+        let notice = |output| if let Output::Notice(_, notice) = output { Some(notice) } else { None };
+        outputs.into_iter().filter_map(notice).collect()
+    };
+    let came = |pbx: &mut Pbx, n: u32| {
+        let nonce = (n % 2 == 0).then(|| "00112233445566778899aabbccddeeff".into());
+        let stranger = Offer { trunk: Trunk::Stranger, nonce, ..offer(&format!("rtc_{n}")) };
+        said(pbx.feed(Input::Offered(Box::new(stranger))))
+    };
+    assert_eq!(came(&mut pbx, 1), [Notice::SipStranger]);
+    for n in 2..1_000 {
+        assert_eq!(came(&mut pbx, n), []);
+    }
+    let minute = Duration::from_secs(60);
+    assert_eq!(pbx.exchange.deadline().map(|at| at - pbx.at.now), Some(minute));
+    pbx.at.now += minute;
+    assert_eq!(said(pbx.feed(Input::Tick)), [Notice::SipStrangers { calls: 998, seconds: 60 }]);
+    assert_eq!(came(&mut pbx, 1_000), [], "it is counted, too");
+    pbx.at.now += minute;
+    assert_eq!(said(pbx.feed(Input::Tick)), [Notice::SipStrangers { calls: 1, seconds: 60 }]);
+    pbx.at.now += minute;
+    assert_eq!(said(pbx.feed(Input::Tick)), []);
+    assert_eq!(came(&mut pbx, 1_002), [Notice::SipNonceUnknown], "after a quiet minute");
+}
+
+#[test]
+fn that_webhooks_are_refused_is_said_once_and_warned_of_for_ten_minutes() {
+    let mut pbx = Pbx::new(rules());
+    pbx.feed(Input::Webhook(WebhookNews::Listens));
+    let is_said = |outputs: Vec<Output>| {
+        outputs.iter().any(|output| matches!(output, Output::Notice(_, Notice::WebhookCrowded)))
+    };
+    assert!(is_said(pbx.feed(Input::Webhook(WebhookNews::Crowded))));
+    pbx.at.now += Duration::from_secs(300);
+    assert!(!is_said(pbx.feed(Input::Webhook(WebhookNews::Crowded))));
+    pbx.at.now += Duration::from_secs(599);
+    pbx.feed(Input::Tick);
+    assert!(pbx.exchange.readiness().webhook_crowded);
+    assert_eq!(pbx.exchange.readiness().webhook, Webhook::Listening);
+    pbx.at.now += Duration::from_secs(1);
+    pbx.feed(Input::Tick);
+    assert!(!pbx.exchange.readiness().webhook_crowded);
+    assert!(is_said(pbx.feed(Input::Webhook(WebhookNews::Crowded))));
+}

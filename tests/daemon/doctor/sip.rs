@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use openai_inbound_calls::clock::wall;
 use openai_inbound_calls::http::server::{Routes, serve};
-use openai_inbound_calls::http::webhook::{Parts, Told, router};
+use openai_inbound_calls::http::webhook::{OF_CLIENT, Parts, Told, router};
 use openai_inbound_calls::live::Board;
 use openai_inbound_calls::sim::asterisk::Settings;
 use openai_inbound_calls::sim::live::OpenAiCallsServer;
@@ -90,7 +90,7 @@ async fn webhook(tasks: &mut JoinSet<()>, secret: &str) -> (SocketAddr, mpsc::Re
         Parts { path: "/webhook".into(), keys, proxies: Vec::new(), tell, clock, board: Board::default() };
     tasks.spawn(serve(
         listener,
-        Routes { router: router(parts), proxies: Vec::new() },
+        Routes { router: router(parts), proxies: Vec::new(), of_client: OF_CLIENT },
         std::future::pending(),
     ));
     (address, offers)

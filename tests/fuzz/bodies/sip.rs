@@ -60,10 +60,18 @@ pub(crate) fn webhook(bytes: &[u8]) {
         board: Board::default(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
-    let status =
-        runtime.block_on(async { router(parts).call(request).await.expect("it is infallible").status() });
-    let is_offered =
-        std::iter::from_fn(|| told.try_recv().ok()).any(|told| matches!(told, Told::Incoming { .. }));
+    let answer = async { router(parts).call(request).await.expect("it is infallible").status() };
+    let daemon = async {
+        let mut is_offered = false;
+        while let Some(told) = told.recv().await {
+            if let Told::Incoming { kept, .. } = told {
+                is_offered = true;
+                kept.send(()).expect("the answer waits");
+            }
+        }
+        is_offered
+    };
+    let (status, is_offered) = runtime.block_on(async { tokio::join!(answer, daemon) });
     assert!(matches!(status.as_u16(), 200 | 400 | 408 | 413 | 429), "{status}");
     assert!(!is_offered || (is_signed && status == 200), "{status}");
     assert_eq!(is_signed && matches!(parse(body), Ok(Message::Incoming(_))), is_offered, "{status}");
