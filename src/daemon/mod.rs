@@ -63,7 +63,7 @@ use tokio::time::Instant;
 use call_io::{Admission, Told};
 use calls::Live;
 use endpoints::Endpoints;
-use rejections::Rejections;
+use rejections::{Rejections, Whose};
 pub use reload::Reload;
 pub use rules::{agent_of, max_calls};
 use servers::Servers;
@@ -192,7 +192,7 @@ enum Done {
     /// The calls about which an earlier daemon had not decided.
     Undecided(Vec<CallId>),
     /// OpenAI was asked to reject a call.
-    Rejected(CallId, sip::Whose, calls_request::Reply),
+    Rejected(CallId, Whose, calls_request::Reply),
 }
 
 /// This moment, on both clocks.
@@ -213,11 +213,9 @@ impl Daemon {
         let mut manager = ServiceManager::of_this_process(self.config.log.language);
         let (sender, mut news) = mpsc::channel(ARI_NEWS);
         self.link.spawn(link.run(sender, || chance() as u32));
-        let late = tokio::time::sleep(EARLIER_PATIENCE);
-        tokio::pin!(stop, reloads, earlier, late);
+        let (late, timer) = (tokio::time::sleep(EARLIER_PATIENCE), tokio::time::sleep(Duration::ZERO));
+        tokio::pin!(stop, reloads, earlier, late, timer);
         let mut knows_earlier = false;
-        let timer = tokio::time::sleep(Duration::ZERO);
-        tokio::pin!(timer);
         let mut refuses = self.rest.refuses();
         self.feed(Input::Tick);
         manager.ready();

@@ -8,7 +8,6 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use super::sip::Whose;
 use crate::realtime::calls::CallId;
 use crate::realtime::calls::request::SipStatus;
 
@@ -17,6 +16,15 @@ use crate::realtime::calls::request::SipStatus;
 const AT_ONCE: usize = 32;
 /// Calls that wait, of the trunk and of strangers each. More would ring until OpenAI gives them up before it is their turn.
 const WAITING: usize = 512;
+
+/// Whose a call is that has no task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// This daemon's.
+    Ours,
+    /// That of an earlier daemon, which may have ended it or not.
+    Earlier,
+}
 
 /// A call to reject.
 #[derive(Debug, Clone, PartialEq, Eq)]

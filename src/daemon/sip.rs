@@ -16,7 +16,7 @@ use tracing::Instrument as _;
 use super::call_io::{AtOpenAi, Io, SessionOf};
 use super::call_log::Arrived;
 use super::calls::{Prepared, Starting};
-use super::rejections::Rejection;
+use super::rejections::{Rejection, Whose};
 use super::{Daemon, Done, call_log};
 use crate::archive::Archive;
 use crate::ari::event::{Arguments, Channel};
@@ -116,15 +116,6 @@ async fn bound(address: SocketAddr, operator: Operator, report: &mpsc::Sender<We
         }
         tokio::time::sleep(BIND_AGAIN).await;
     }
-}
-
-/// Whose a call is that has no task.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Whose {
-    /// This daemon's.
-    Ours,
-    /// That of an earlier daemon, which may have ended it or not.
-    Earlier,
 }
 
 impl Daemon {

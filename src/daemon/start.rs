@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use futures_util::Stream;
 use futures_util::stream::FuturesUnordered;
+use ipnet::IpNet;
 use rustls::ClientConfig;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
@@ -57,17 +58,14 @@ pub async fn run(
     let endpoints = Endpoints::new(&config, Arc::clone(&tls))?;
     operator.say(&started(&config));
     let board = Board::default();
-    let OpenAi { rest: calls_rest, offers, listener, news } =
-        sip::open(&config, &tls, operator, board.clone())?;
-    let own_networks = media_networks::own(&config.asterisk, &config.media).await;
-    let rules = rules(&config, own_networks.as_deref());
-    operator.say(&Notice::Capacity { calls: rules.max_calls });
-    let exchange = Exchange::new(moment(), rules);
+    let openai = sip::open(&config, &tls, operator, board.clone())?;
+    let OpenAi { rest: calls_rest, offers, listener, news } = openai;
+    let (own_networks, exchange) = exchange(&config, operator).await;
     let (readiness, known) = watch::channel(exchange.readiness());
     let view = live::Daemon { readiness: known, board: board.clone() };
     let (retention, addresses, follows) = follows(&config, &tls)?;
-    let (archive, recorder) =
-        recording::start(&config, operator, view, follows).context("the archive of recordings")?;
+    let begun = recording::start(&config, operator, view, follows);
+    let (archive, recorder) = begun.context("the archive of recordings")?;
     let (tell, told) = mpsc::channel(TOLD);
     let mut daemon = Daemon {
         ports: PortPool::new(config.media.ports.clone()),
@@ -104,6 +102,14 @@ pub async fn run(
     daemon.serve(link, stop, reloads, earlier, Inboxes { told, offers, listener, news }, of_servers).await;
     end(daemon, archive).await;
     Ok(())
+}
+
+/// The exchange, and the networks of Asterisk by which it goes, if they are known.
+async fn exchange(config: &Config, operator: Operator) -> (Option<Vec<IpNet>>, Exchange) {
+    let own_networks = media_networks::own(&config.asterisk, &config.media).await;
+    let rules = rules(config, own_networks.as_deref());
+    operator.say(&Notice::Capacity { calls: rules.max_calls });
+    (own_networks, Exchange::new(moment(), rules))
 }
 
 /// Ends the recorder and the archive.

@@ -14,6 +14,7 @@
 //! | `notices` | the table of the lines |
 //! | `lines` | the macro that builds such a table; the doctor's findings use it too |
 //! | `words` | the parts of a line that have words of their own in each language |
+//! | `dial_fault` | why OpenAI does not answer the call that Asterisk makes to it |
 //! | `setting`, `agent_fault`, `tool_fault`, `tool_trouble`, `end_reason` | what is said of settings, of the files of agents and their tools, of tools in calls, and of why calls end |
 //! | `foreign` | text that strangers wrote, made fit to be shown to a person |
 

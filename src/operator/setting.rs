@@ -278,8 +278,7 @@ impl Said for Allowed {
             Self::OneOf(words) => words.join(", "),
             Self::NoneOrOneOf(words) => format!("none, {}", words.join(", ")),
             Self::Integer { from, to } => say(
-                format!("un número entero de {from} a {to}"),
-                format!("a whole number from {from} to {to}")),
+                format!("un número entero de {from} a {to}"), format!("a whole number from {from} to {to}")),
             Self::ZeroOrInteger { from, to } => say(
                 format!("0, o un número entero de {from} a {to}"),
                 format!("0, or a whole number from {from} to {to}")),
@@ -299,8 +298,7 @@ impl Said for Allowed {
                 format!("un archivo legible con una clave secreta de age (AGE-SECRET-KEY-1…), como lo escribe age-keygen ({cause})"),
                 format!("a readable file with a secret key of age (AGE-SECRET-KEY-1…), as age-keygen writes it ({cause})")),
             Self::Folder { cause } => say(
-                format!("una carpeta que se pueda leer ({cause})"),
-                format!("a folder that can be read ({cause})")),
+                format!("una carpeta que se pueda leer ({cause})"), format!("a folder that can be read ({cause})")),
             Self::TextFile { cause } => say(
                 format!("un archivo de texto UTF-8 que se pueda leer ({cause})"),
                 format!("a UTF-8 text file that can be read ({cause})")),
@@ -313,8 +311,7 @@ impl Said for Allowed {
                 format!("an audio file of 0.2 to {seconds} s, G.711 µ-law at 8 kHz without header, \
                     as \"sox VOICE.wav -r 8000 -c 1 VOICE.ulaw\" writes it")),
             Self::PricesFile { cause } => say(
-                format!("un archivo TOML con precios ({cause})"),
-                format!("a TOML file with prices ({cause})")),
+                format!("un archivo TOML con precios ({cause})"), format!("a TOML file with prices ({cause})")),
             Self::TextFileSize { kib } => say(
                 format!("un archivo de texto no vacío de hasta {kib} KiB"),
                 format!("a text file that is not empty, of at most {kib} KiB")),
