@@ -19,6 +19,11 @@ impl Call {
                 let progress = legs.caller_left();
                 self.progress(progress);
             }
+            LegEvent::CallerReturned => {
+                let progress = legs.caller_left();
+                self.progress(progress);
+                self.caller_returned();
+            }
             LegEvent::CallerUp => {
                 legs.caller_up();
                 self.stopwatch.answered(self.now - self.born);

@@ -7,6 +7,10 @@
 //!       └──────────── end(), leave() ──────────────────┴──► Closing ── all is undone, or it takes too long ──► Ended
 //! ```
 //! Closing is bounded. Only a caller whom Asterisk does not let go is waited for without end, unless the daemon stops.
+//!
+//! A call that OpenAI answers has an *aftermath*, as the last part of Closing: its caller is gone and nothing of it that bears the
+//! caller's name is left in Asterisk, so that the caller may be in another call. It only hangs up at OpenAI until that is done, or
+//! fetches its sound.
 
 use std::time::{Duration, Instant};
 
@@ -71,6 +75,16 @@ pub(super) struct Closing {
     needs: Needs,
     /// Until when a report is to be made. None: none is.
     report_until: Option<Instant>,
+    part: Part,
+}
+
+/// How far the undoing is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// The caller is there, for all we know, or something in Asterisk that bears their name.
+    OfCaller,
+    /// Neither is.
+    Aftermath,
 }
 
 /// What an ended call still needs its session for.
@@ -140,9 +154,10 @@ impl Call {
             stops_at: (reason == EndReason::Shutdown).then_some(until),
             needs: if waits { Needs::Words(self.now + WORDS_PATIENCE) } else { Needs::Nothing },
             report_until,
+            part: Part::OfCaller,
         });
+        self.left_at = Some(self.now);
         if report_until.is_some() {
-            self.left_at = Some(self.now);
             self.cancel_unheard();
         }
         self.let_tools_go();
@@ -209,11 +224,40 @@ impl Call {
 
     /// The session of a call that has ended is gone by itself.
     pub(super) fn last_session_ended(&mut self) {
+        self.give_needs_up("session_lost");
+    }
+
+    /// The caller is back, in the application again. Whoever waits in silence comes before the last words of a call that is over.
+    pub(super) fn caller_returned(&mut self) {
+        self.give_needs_up("caller_returned");
+    }
+
+    /// What the session of an ended call is kept for will not come, for this reason.
+    fn give_needs_up(&mut self, cause: &str) {
         let Phase::Closing(Closing { needs, .. }) = self.phase else { return };
         match needs {
             Needs::Words(_) => self.session_not_needed(),
-            Needs::Report { .. } => self.report_given_up("session_lost"),
+            Needs::Report { .. } => self.report_given_up(cause),
             Needs::Nothing => {}
+        }
+    }
+
+    /// Whether the call is in its aftermath: see the module's documentation.
+    pub fn is_in_aftermath(&self) -> bool {
+        self.phase.closing().is_some_and(|closing| closing.part == Part::Aftermath)
+    }
+
+    /// Lets the caller's name in Asterisk go, once nothing of the call bears it, or when it takes too long.
+    fn advance_aftermath(&mut self) {
+        let now = self.now;
+        let Phase::Closing(closing) = &mut self.phase else { return };
+        let is_late = closing.until <= now;
+        if closing.part == Part::OfCaller && closing.needs == Needs::Nothing && self.leg.is_let_go(is_late) {
+            closing.part = Part::Aftermath;
+            self.leg.forget_caller();
+            if self.sessions.has_stood() {
+                self.settle();
+            }
         }
     }
 
@@ -227,8 +271,9 @@ impl Call {
             if let Some(dialled) = self.leg.dialled().filter(|dialled| dialled.snoops.are_awaited()) {
                 dialled.snoops.leave(&mut self.outputs);
             }
-            self.over(reason);
+            return self.over(reason);
         }
+        self.advance_aftermath();
     }
 
     /// Whether the caller has said something that the server is still putting into words.
@@ -238,13 +283,17 @@ impl Call {
 
     /// The call is over.
     pub(super) fn over(&mut self, reason: EndReason) {
+        // What it comes to is known since the beginning of the aftermath.
+        let is_settled = self.is_in_aftermath();
         self.phase = Phase::Ended(reason);
         let frames = self.playout.counts().late_frames;
         if frames > 0 {
             self.outputs.push(Output::Notice(Notice::LateFrames { frames }));
         }
         if self.sessions.has_stood() {
-            self.settle();
+            if !is_settled {
+                self.settle();
+            }
             let bill = self.bill();
             let (read, cached) = (bill.conversation.read(), bill.conversation.cached());
             let (written, cost) = (bill.conversation.written(), bill.said());

@@ -90,6 +90,8 @@ pub enum Wish {
 pub enum LegEvent {
     /// The caller hung up, or their channel left us for another reason.
     CallerLeft,
+    /// The caller, whose channel has left us, has entered the application again.
+    CallerReturned,
     /// The caller's channel has been answered.
     CallerUp,
     /// Our media channel is in the application.

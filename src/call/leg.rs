@@ -146,6 +146,28 @@ impl Leg {
         }
     }
 
+    /// Whether the caller is gone, and nothing is left in Asterisk that bears their name, of a call that has something left to do all the
+    /// same. `is_late`: that has taken too long, so that only the caller counts.
+    pub(super) fn is_let_go(&self, is_late: bool) -> bool {
+        match self {
+            // There is nothing left to do then but to wait for the session.
+            Self::Asterisk(_) => false,
+            Self::OpenAi(leg) => is_late || leg.is_hung_up_in_vain(),
+            Self::Dialled(dialled) => {
+                let Dialled { legs, snoops, .. } = &**dialled;
+                !legs.holds_caller() && (is_late || legs.is_undone() && snoops.are_let_go())
+            }
+        }
+    }
+
+    /// Another call of the same caller may use their name in Asterisk from now on: this one touches nothing that bears it.
+    pub(super) fn forget_caller(&mut self) {
+        if let Self::Dialled(dialled) = self {
+            dialled.legs.let_go();
+            dialled.snoops.forget_channels();
+        }
+    }
+
     /// Whether nothing of this call is left that has to be undone.
     pub(super) fn is_undone(&self) -> bool {
         match self {

@@ -211,6 +211,11 @@ impl OpenAiLeg {
         self.state == State::Gone
     }
 
+    /// Whether OpenAI was asked to hang it up, and has not done it.
+    pub(super) fn is_hung_up_in_vain(&self) -> bool {
+        matches!(self.state, State::HangingUp(Attempt::RetryAt(_)))
+    }
+
     /// When [`Self::advance`] has something to do.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let due = match &self.state {

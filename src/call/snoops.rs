@@ -158,6 +158,19 @@ impl Snoops {
         matches!(self.aim, Aim::Complete { .. } | Aim::Fetch { .. })
     }
 
+    /// Whether the snoop channels are gone, and the recordings complete.
+    pub(super) fn are_let_go(&self) -> bool {
+        let is_complete = matches!(self.aim, Aim::Fetch { .. } | Aim::Done);
+        is_complete && self.both.iter().all(|copied| copied.snoop.is_gone())
+    }
+
+    /// The snoop channels are another call's from now on, if there are any.
+    pub(super) fn forget_channels(&mut self) {
+        for copied in &mut self.both {
+            copied.snoop = Thing::Gone;
+        }
+    }
+
     /// Whether nothing of them is left that has to be dealt with.
     pub(super) fn are_undone(&self) -> bool {
         let is_unused =
@@ -218,6 +231,9 @@ impl Snoops {
                 copied.snoop.created(reply);
                 if copied.snoop == Thing::Absent {
                     (copied.snoop, copied.sound) = (Thing::Gone, Sound::Missing);
+                }
+                // Without an answer the channel may have been made all the same, and then it has entered the application by now.
+                if refused.is_some() && matches!(copied.sound, Sound::Absent | Sound::Missing) {
                     self.complain(refused, out);
                 }
             }

@@ -11,13 +11,13 @@ use std::time::Duration;
 
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
+use tokio::task::Id;
 use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
 use tracing::Instrument as _;
 
 use super::sound::Fetching;
 use super::ticks::Ticks;
 use super::tools::Jobs;
-use crate::ari::ChannelId;
 use crate::ari::request::{Reply, Request};
 use crate::call::ledger::Bill;
 use crate::call::record::Entry;
@@ -36,8 +36,8 @@ use crate::recordings::Handle;
 pub(super) enum Told {
     /// How the model's server stands.
     Standing(Standing),
-    /// What the call of this caller has used by now.
-    Spent(ChannelId, Box<Bill>),
+    /// What the call of this task has used by now.
+    Spent(Id, Box<Bill>),
 }
 
 /// What a call shares with whoever admits callers.
@@ -62,28 +62,23 @@ impl Admission {
 }
 
 /// What a call has used so far, and whether the daemon knows.
+#[derive(Default)]
 pub(super) struct Spent {
-    caller: ChannelId,
     bill: Bill,
-    is_told: bool,
+    is_owed: bool,
 }
 
 impl Spent {
-    /// The call of this caller has used nothing yet.
-    pub(super) fn new(caller: ChannelId) -> Self {
-        Self { caller, bill: Bill::default(), is_told: true }
-    }
-
     fn is(&mut self, bill: &Bill) {
-        self.is_told &= self.bill == *bill;
+        self.is_owed |= self.bill != *bill;
         self.bill.clone_from(bill);
     }
 
     /// Tells the daemon what it does not know, if there is room.
     pub(super) fn tell(&mut self, admission: &Admission) {
-        if !self.is_told {
-            let told = admission.tell.try_send(Told::Spent(self.caller.clone(), Box::new(self.bill.clone())));
-            self.is_told = told.is_ok();
+        if let Some(task) = tokio::task::try_id().filter(|_| self.is_owed) {
+            let told = admission.tell.try_send(Told::Spent(task, Box::new(self.bill.clone())));
+            self.is_owed = told.is_err();
         }
     }
 }
@@ -133,8 +128,8 @@ pub(super) struct Io {
     pub(super) fetching: Option<Box<Fetching>>,
     /// Where the call is recorded, if it is. Never waits.
     pub(super) recording: Option<Handle>,
-    /// Where it shows itself.
-    pub(super) seat: Seat,
+    /// Where it shows itself. None: it is in its aftermath.
+    pub(super) seat: Option<Seat>,
     /// What the call has used so far.
     pub(super) spent: Spent,
     /// Who admits callers.

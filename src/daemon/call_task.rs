@@ -15,6 +15,7 @@ use super::tools::Ended;
 use crate::call::record::Ending;
 use crate::call::{Call, Fetched, Input, Output, Report, SessionEnd};
 use crate::clock::now;
+use crate::end_reason::EndReason;
 use crate::exchange::Order;
 use crate::net::realtime_link::{RealtimeLink, SessionReport};
 use crate::net::rtp::RtpSocket;
@@ -36,51 +37,93 @@ enum Happened {
     Nothing,
 }
 
-/// Runs a call to its end. What its tools are still writing is returned, too.
-pub(super) async fn run(
-    mut call: Call,
-    mut orders: mpsc::Receiver<Order>,
-    mut io: Io,
-) -> (Report, JoinSet<()>) {
-    let rtp = io.rtp.clone();
-    let timer = sleep_until(Instant::from_std(now()));
-    tokio::pin!(timer);
-    io.perform_all(call.handle(now(), Input::Tick));
-    let mut show_at = now();
-    while let Some(deadline) = call.deadline() {
-        timer.as_mut().reset(Instant::from_std(deadline));
-        let happened = tokio::select! {
-            () = &mut timer => Happened::Time,
-            order = orders.recv() => order.map_or(Happened::Told(Order::Shutdown), Happened::Told),
-            () = arrival(rtp.as_deref()) => Happened::Packets,
-            news = io.session.next() => Happened::Session(news),
-            Some(replied) = io.requests.next(), if !io.requests.is_empty() => Happened::Replied(replied),
-            ended = io.jobs.next(), if io.jobs.may_end() => Happened::Tools(ended),
-            brought = fetch(io.fetching.as_deref_mut(), io.recording.as_ref()), if io.fetching.is_some() => {
-                Happened::Sound(brought)
+/// What a task leaves.
+pub(super) enum Left {
+    /// The call is over. What its tools are still writing is left.
+    Over(Box<Report>, JoinSet<()>),
+    /// The call is in its aftermath, for which the rest of it is needed. The report is the one of this moment.
+    Aftermath(Box<Report>, Box<Rest>),
+}
+
+/// A call, and what its task waits for.
+pub(super) struct Rest {
+    call: Call,
+    orders: mpsc::Receiver<Order>,
+    io: Io,
+}
+
+/// Runs a call to its end, or to its aftermath.
+pub(super) async fn run(call: Call, orders: mpsc::Receiver<Order>, io: Io) -> Left {
+    let mut rest = Box::new(Rest { call, orders, io });
+    rest.io.perform_all(rest.call.handle(now(), Input::Tick));
+    rest.go_on(Call::is_in_aftermath).await;
+    if rest.call.deadline().is_none() {
+        return rest.end();
+    }
+    let report = Box::new(rest.call.report());
+    rest.leave_seat(report.reason);
+    Left::Aftermath(report, rest)
+}
+
+/// Runs a call from its aftermath to its end.
+pub(super) async fn tidy_up(mut rest: Box<Rest>) -> Left {
+    rest.go_on(|_| false).await;
+    rest.end()
+}
+
+impl Rest {
+    /// Goes on until the call is over, or as far as this.
+    async fn go_on(&mut self, until: impl Fn(&Call) -> bool) {
+        let Self { call, orders, io } = self;
+        let rtp = io.rtp.clone();
+        let timer = sleep_until(Instant::from_std(now()));
+        tokio::pin!(timer);
+        let mut show_at = now();
+        while let Some(deadline) = call.deadline().filter(|_| !until(call)) {
+            timer.as_mut().reset(Instant::from_std(deadline));
+            let happened = tokio::select! {
+                () = &mut timer => Happened::Time,
+                order = orders.recv() => order.map_or(Happened::Told(Order::Shutdown), Happened::Told),
+                () = arrival(rtp.as_deref()) => Happened::Packets,
+                news = io.session.next() => Happened::Session(news),
+                Some(replied) = io.requests.next(), if !io.requests.is_empty() => Happened::Replied(replied),
+                ended = io.jobs.next(), if io.jobs.may_end() => Happened::Tools(ended),
+                brought = fetch(io.fetching.as_deref_mut(), io.recording.as_ref()), if io.fetching.is_some() => {
+                    Happened::Sound(brought)
+                }
+            };
+            let now = now();
+            let happened = take(io, happened);
+            if let (Happened::Packets, Some(rtp)) = (&happened, &rtp) {
+                rtp.receive(|from, datagram| io.perform_all(call.handle(now, Input::Rtp { from, datagram })));
+            } else {
+                io.perform_all(handle(call, now, &happened));
             }
-        };
-        let now = now();
-        let happened = take(&mut io, happened);
-        if let (Happened::Packets, Some(rtp)) = (&happened, &rtp) {
-            rtp.receive(|from, datagram| io.perform_all(call.handle(now, Input::Rtp { from, datagram })));
-        } else {
-            io.perform_all(handle(&mut call, now, &happened));
-        }
-        io.note_tick(now, deadline, call.deadline());
-        if now >= show_at {
-            show_at = now + SHOW_EVERY;
-            io.seat.show(call.glance());
-            io.spent.tell(&io.admission);
+            io.note_tick(now, deadline, call.deadline());
+            if let Some(seat) = io.seat.as_ref().filter(|_| now >= show_at) {
+                show_at = now + SHOW_EVERY;
+                seat.show(call.glance());
+                io.spent.tell(&io.admission);
+            }
         }
     }
-    let report = call.report();
-    io.seat.end(call.glance(), report.reason);
-    if let Some(recording) = io.recording {
-        let interruptions = report.counters.barge_ins;
-        recording.close(Ending { reason: report.reason, duration: report.duration, interruptions });
+
+    /// The call is not shown any more.
+    fn leave_seat(&mut self, reason: EndReason) {
+        if let Some(seat) = self.io.seat.take() {
+            seat.end(self.call.glance(), reason);
+        }
     }
-    (report, io.jobs.left())
+
+    fn end(mut self: Box<Self>) -> Left {
+        let report = self.call.report();
+        self.leave_seat(report.reason);
+        if let Some(recording) = self.io.recording {
+            let interruptions = report.counters.barge_ins;
+            recording.close(Ending { reason: report.reason, duration: report.duration, interruptions });
+        }
+        Left::Over(Box::new(report), self.io.jobs.left())
+    }
 }
 
 /// Waits for a packet. A call without a socket gets none.

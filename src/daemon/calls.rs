@@ -12,6 +12,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 use super::backlog::Backlog;
 use super::call_io::{Io, Spent};
 use super::call_log::Words;
+use super::call_task::Left;
 use super::known::known;
 use super::messages::messages;
 use super::tools::Jobs;
@@ -39,10 +40,10 @@ const ORDERS: usize = 64;
 /// A live call, as the daemon sees it.
 pub(super) struct Live {
     /// Its row in the call log, with what the call has used so far.
-    row: Box<Row>,
+    pub(super) row: Box<Row>,
     /// The port of its RTP socket; None: it has none.
     port: Option<u16>,
-    orders: mpsc::Sender<Order>,
+    pub(super) orders: mpsc::Sender<Order>,
     /// The orders that the full channel could not take. They follow when the call has read some.
     backlog: Backlog,
 }
@@ -100,7 +101,7 @@ impl Daemon {
         let call = Call::new(now(), self.servers.settings(agent), Seed { known, ..seed });
         let io = |this: &Self, seat| {
             let session = RealtimeLink::new(this.endpoints.of(&agent.name));
-            Io { rtp: Some(Arc::new(rtp)), ..this.io(&caller, session, seat, recording, jobs, lines) }
+            Io { rtp: Some(Arc::new(rtp)), ..this.io(session, seat, recording, jobs, lines) }
         };
         self.run(call, agent, Starting { row, port: Some(port), offered_at }, io);
         self.feed(Input::Started(caller, advertised));
@@ -137,7 +138,6 @@ impl Daemon {
     /// The sockets and requests of a call, without a socket for its sound.
     pub(super) fn io(
         &self,
-        caller: &ChannelId,
         session: RealtimeLink,
         seat: Seat,
         recording: Option<Handle>,
@@ -145,7 +145,7 @@ impl Daemon {
         lines: tracing::Span,
     ) -> Io {
         Io {
-            seat,
+            seat: Some(seat),
             rtp: None,
             session,
             ari: self.rest.clone(),
@@ -157,7 +157,7 @@ impl Daemon {
             fetching: None,
             requests: FuturesUnordered::new(),
             recording,
-            spent: Spent::new(caller.clone()),
+            spent: Spent::default(),
             admission: self.admission.clone(),
             ticks: self.config.calls.max_frame_lateness.map(|most| (Arc::clone(&self.ticks), most)),
         }
@@ -306,36 +306,52 @@ impl Daemon {
     }
 
     /// A call's task is over: in order, or by a panic.
-    pub(super) fn ended(&mut self, ended: Result<(Id, (Report, JoinSet<()>)), JoinError>) {
+    pub(super) fn ended(&mut self, ended: Result<(Id, Left), JoinError>) {
         let id = ended.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
+        if let Some(aftermath) = self.aftermaths.remove(&id) {
+            return self.aftermath_ended(aftermath, ended);
+        }
         let Some(caller) = self.callers.remove(&id) else { return };
-        if let Some(Live { row, port, .. }) = self.live.remove(&caller) {
-            if let Some(port) = port {
-                self.ports.give_back(now(), port);
-            }
-            let is_sealed = self.config.recordings.recipient.is_some();
-            let (row, report) = match &ended {
-                Ok((_, (report, _))) => {
-                    let is_kept = report.keep.transcript && !is_sealed;
-                    let words = if is_kept { Words::Kept } else { Words::LeftOut };
-                    (call_log::ended(*row, report, words), Some(report))
-                }
-                Err(_) => (call_log::lost(*row, wall()), None),
-            };
-            let of_file = self.config.agents.find(&row.agent);
-            let addresses = of_file.map(|agent| agent.after_call.as_slice()).unwrap_or_default();
-            let messages = messages(&row, report, addresses, *wall().offset());
-            self.log.offer_ended(row, messages);
+        let Some(live) = self.live.remove(&caller) else { return };
+        if let Some(port) = live.port {
+            self.ports.give_back(now(), port);
         }
         match ended {
-            Ok((_, (report, writing))) => {
-                if !writing.is_empty() {
-                    self.writing.push(Box::pin(async { drop(writing.join_all().await) }));
-                }
+            Ok((_, Left::Aftermath(report, rest))) => self.let_go(caller, live, &report, rest),
+            Ok((_, Left::Over(report, writing))) => {
+                self.log_end(live.row, Some(&report));
+                self.write_on(writing);
                 tracing::debug!(call = caller.as_str(), ?report.reason, ?report.counters, ?report.uplink, "call over");
                 self.feed(Input::Ended(caller, &report));
             }
-            Err(error) => self.feed(Input::Panicked(caller, Detail::new(&error))),
+            Err(error) => {
+                self.log_end(live.row, None);
+                self.feed(Input::Panicked(caller, Detail::new(&error)));
+            }
+        }
+    }
+
+    /// Tells the call log, and who wants messages about calls, that a call has ended. Without a report it was lost.
+    pub(super) fn log_end(&self, row: Box<Row>, report: Option<&Report>) {
+        let is_sealed = self.config.recordings.recipient.is_some();
+        let row = match report {
+            Some(report) => {
+                let is_kept = report.keep.transcript && !is_sealed;
+                let words = if is_kept { Words::Kept } else { Words::LeftOut };
+                call_log::ended(*row, report, words)
+            }
+            None => call_log::lost(*row, wall()),
+        };
+        let of_file = self.config.agents.find(&row.agent);
+        let addresses = of_file.map(|agent| agent.after_call.as_slice()).unwrap_or_default();
+        let messages = messages(&row, report, addresses, *wall().offset());
+        self.log.offer_ended(row, messages);
+    }
+
+    /// Lets the tools of a call that is over finish what they are writing.
+    pub(super) fn write_on(&self, writing: JoinSet<()>) {
+        if !writing.is_empty() {
+            self.writing.push(Box::pin(async { drop(writing.join_all().await) }));
         }
     }
 }

@@ -13,6 +13,7 @@
 //! | `calls`, `call_task`, `call_io`, `backlog` | a call's socket, task and row; its input; its output; what it is still to be told |
 //! | `start` | what a daemon is made of, from its configuration |
 //! | `rules`, `reload` | what the exchange goes by, made of the configuration; a configuration that was read again |
+//! | `aftermath` | calls whose caller is gone, and that still hang up at OpenAI or fetch their sound |
 //! | `sip`, `rejections` | the calls that OpenAI answers: their webhook and their tasks; those that it is asked to reject |
 //! | `sound` | the sound that Asterisk has recorded of a call, fetched into our recording |
 //! | `endpoints` | how the sessions of each agent are reached |
@@ -24,6 +25,7 @@
 //! | `ticks` | how often the clock of a call was late |
 //! | `service_manager` | what systemd is told |
 
+mod aftermath;
 mod backlog;
 mod call_io;
 mod call_log;
@@ -60,7 +62,9 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{Id, JoinSet};
 use tokio::time::Instant;
 
+use aftermath::Aftermath;
 use call_io::{Admission, Told};
+use call_task::Left;
 use calls::Live;
 use endpoints::Endpoints;
 use rejections::{Rejections, Whose};
@@ -73,7 +77,6 @@ use ticks::Ticks;
 
 use crate::ari::ChannelId;
 use crate::ari::request::{Reply, Request};
-use crate::call::Report;
 use crate::clock::{chance, now, wall};
 use crate::config::Config;
 use crate::exchange::counters::Counters;
@@ -143,7 +146,10 @@ struct Daemon {
     ports: PortPool,
     live: HashMap<ChannelId, Live>,
     callers: HashMap<Id, ChannelId>,
-    calls: JoinSet<(Report, JoinSet<()>)>,
+    calls: JoinSet<Left>,
+    /// The calls in their aftermath, by their tasks, and how many there have been.
+    aftermaths: HashMap<Id, Aftermath>,
+    numbers: u64,
     /// What the tools of calls that have ended are still writing.
     writing: FuturesUnordered<Pin<Box<dyn Future<Output = ()> + Send>>>,
     pending: FuturesUnordered<Pin<Box<dyn Future<Output = Done> + Send>>>,
@@ -289,6 +295,7 @@ impl Daemon {
                 }
                 self.tell(&caller, order);
             }
+            Output::Hurry(number) => self.hurry(number),
             Output::Ari(errand, request) => {
                 let rest = self.rest.clone();
                 self.pending.push(Box::pin(async move {
@@ -374,9 +381,12 @@ impl Daemon {
     fn told(&mut self, told: Told) {
         match told {
             Told::Standing(standing) => self.feed(Input::Standing(&standing)),
-            Told::Spent(caller, bill) => {
-                self.used(&caller, &bill);
-                self.feed(Input::Spent(caller, bill.at_least));
+            Told::Spent(task, bill) => {
+                // What a call comes to that is over, or in its aftermath, is in its report.
+                if let Some(caller) = self.callers.get(&task).cloned() {
+                    self.used(&caller, &bill);
+                    self.feed(Input::Spent(caller, bill.at_least));
+                }
             }
         }
     }

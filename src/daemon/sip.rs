@@ -208,11 +208,7 @@ impl Daemon {
             // Its endpoint is known when OpenAI has told of the call.
             let session = RealtimeLink::new(this.endpoints.of(&agent.name));
             // A call whose sound OpenAI carries has no clock of frames that could be late.
-            Io {
-                at_openai: Some(at_openai),
-                ticks: None,
-                ..this.io(&caller, session, seat, recording, jobs, lines)
-            }
+            Io { at_openai: Some(at_openai), ticks: None, ..this.io(session, seat, recording, jobs, lines) }
         };
         self.run(call, agent, Starting { row, port: None, offered_at }, io);
         self.feed(Input::Dialled(caller, nonce));
@@ -259,7 +255,7 @@ impl Daemon {
             at_openai: Some(at_openai),
             // A call at OpenAI has no clock of frames that could be late.
             ticks: None,
-            ..this.io(&id, RealtimeLink::new(Arc::new(headers)), seat, recording, jobs, lines)
+            ..this.io(RealtimeLink::new(Arc::new(headers)), seat, recording, jobs, lines)
         };
         self.run(call, agent, Starting { row, port: None, offered_at }, io);
     }

@@ -86,6 +86,8 @@ pub async fn run(
         live: HashMap::new(),
         callers: HashMap::new(),
         calls: JoinSet::new(),
+        aftermaths: HashMap::new(),
+        numbers: 0,
         pending: FuturesUnordered::new(),
         writing: FuturesUnordered::new(),
         claiming: 0,

@@ -77,7 +77,8 @@ impl Exchange {
 
     /// The operator's line about recordings of calls that no longer run, if there are any: a daemon that was killed has left them.
     fn left_recordings(&self, inquiry: &Inquiry) -> Option<Notice> {
-        let is_left = |name: &&SoundName| !self.switchboard.serves(name.caller());
+        let runs = |caller: &ChannelId| self.switchboard.serves(caller) || self.aftermaths.are_of(caller);
+        let is_left = |name: &&SoundName| !runs(name.caller());
         let left = inquiry.recordings()?.of_snoops().filter(is_left);
         let names: Vec<_> = left.take(MOST_NAMED).map(SoundName::masked).collect();
         (!names.is_empty()).then(|| Notice::SoundLeft { names: names.join(", ") })

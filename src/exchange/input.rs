@@ -56,8 +56,14 @@ pub enum Input<'a> {
     Standing(&'a Standing),
     /// The call of this caller is over.
     Ended(ChannelId, &'a Report),
+    /// The call of this caller is in its aftermath, and has this number from now on: the caller may be in another call.
+    LetGo(ChannelId, u64, &'a Report),
+    /// The aftermath with this number is over.
+    Over(u64),
     /// The call of this caller was lost to a defect of ours, which left this message.
     Panicked(ChannelId, Detail),
+    /// The same for the call with this number, in its aftermath.
+    AftermathPanicked(u64, Detail),
     /// What calls of an earlier daemon have cost on this day, by the name of the agent.
     SpentEarlier(NaiveDate, Vec<(Arc<str>, MicroUsd)>),
     /// What calls of an earlier daemon have cost on this day is not known in time: callers are taken, and it may come later.

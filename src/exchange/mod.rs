@@ -16,6 +16,7 @@
 //! | `connection`, `absence` | how we stand to Asterisk; how long it was away, and what has become of its calls |
 //! | `errands`, `findings` | what is asked of Asterisk that belongs to no call, in its order and with its retries; what follows from it |
 //! | `admission` | whether a caller is taken: `spending`, `frequency` and `breaker` together |
+//! | `aftermath` | calls whose caller is gone, and that only hang up at OpenAI or fetch their sound |
 //! | `offer`, `offers`, `webhook` | the calls that OpenAI answers: what is known of one; whether they are taken; how the webhook stands that offers them |
 //! | `spending` | what the calls of a day have cost |
 //! | `frequency` | how often each caller has called |
@@ -29,6 +30,7 @@
 
 mod absence;
 mod admission;
+mod aftermath;
 mod agents;
 mod breaker;
 mod connection;
@@ -59,6 +61,7 @@ use crate::ari::event::Event;
 use crate::operator::Notice;
 
 use admission::Admission;
+use aftermath::Aftermaths;
 pub use agents::{Agent, Agents};
 use connection::Connection;
 use counters::Counters;
@@ -96,6 +99,7 @@ pub struct Exchange {
     rules: Rules,
     connection: Connection,
     switchboard: Switchboard,
+    aftermaths: Aftermaths,
     errands: Errands,
     admission: Admission,
     health: Health,
@@ -123,6 +127,7 @@ impl Exchange {
             at,
             connection: Connection::default(),
             switchboard: Switchboard::default(),
+            aftermaths: Aftermaths::default(),
             errands: Errands::default(),
             admission: Admission::default(),
             health: Health::new(at.now),
@@ -177,7 +182,10 @@ impl Exchange {
                 self.say_all(notice);
             }
             Input::Ended(caller, report) => self.ended(&caller, report),
+            Input::LetGo(caller, number, report) => self.let_go(&caller, number, report),
+            Input::Over(number) => self.over(number),
             Input::Panicked(caller, detail) => self.panicked(&caller, detail),
+            Input::AftermathPanicked(number, detail) => self.aftermath_panicked(number, detail),
             Input::SpentEarlier(day, of_agents) => self.admission.spent_earlier(self.at, day, of_agents),
             Input::SpentEarlierLate => self.spent_earlier_late(),
             Input::AddressTried(tried) => {
@@ -216,7 +224,7 @@ impl Exchange {
 
     /// Whether no call runs and nobody waits for an errand.
     fn is_idle(&self) -> bool {
-        self.switchboard.calls() == 0 && !self.errands.are_owed()
+        self.switchboard.calls() == 0 && self.aftermaths.are_over() && !self.errands.are_owed()
     }
 
     /// Whether the daemon is to stop.
@@ -224,7 +232,7 @@ impl Exchange {
         self.shutdown.is_on()
     }
 
-    /// How many calls run.
+    /// How many calls run, without those in their aftermath.
     pub fn calls(&self) -> usize {
         self.switchboard.calls()
     }
@@ -260,6 +268,7 @@ impl Exchange {
             for caller in self.switchboard.callers() {
                 self.outputs.push(Output::Tell(caller, Order::Shutdown));
             }
+            self.outputs.extend(self.aftermaths.numbers().map(Output::Hurry));
         }
         if self.shutdown.patience_is_over(now) {
             self.errands.give_up();

@@ -25,7 +25,8 @@ impl Exchange {
         self.webhook_came();
         let id = offer.id();
         // The webhook may come twice.
-        if self.switchboard.serves(&id) || self.switchboard.is_dialled(&offer.call) {
+        let is_known = self.switchboard.serves(&id) || self.switchboard.is_dialled(&offer.call);
+        if is_known || self.aftermaths.have(&offer.call) {
             return;
         }
         if let Some(caller) =

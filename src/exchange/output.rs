@@ -35,6 +35,8 @@ pub enum Output {
     Refused(Channel, EndReason),
     /// Tell the call of this caller.
     Tell(ChannelId, Order),
+    /// Tell the call with this number, which is in its aftermath, that the daemon stops.
+    Hurry(u64),
     /// Make this request; its end comes back as [`Input::Ari`](super::Input::Ari).
     Ari(ErrandId, Request),
     /// Connect to Asterisk's events again.

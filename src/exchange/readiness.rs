@@ -116,7 +116,7 @@ impl Exchange {
     pub(super) fn room(&self) -> Capacity {
         if self.strain.is_on() {
             Capacity::Overloaded
-        } else if self.calls() >= self.rules.max_calls {
+        } else if self.calls() + self.aftermaths.places() >= self.rules.max_calls {
             Capacity::MaxCalls
         } else if self.strain.is_full() {
             Capacity::Processor

@@ -103,7 +103,7 @@ impl Switchboard {
                     // So the caller's last stay is over, whether an event has told of it or not.
                     let caller = channel.id.clone();
                     served.back = Some(channel);
-                    Some(Directive::Tell(caller, Order::Leg(LegEvent::CallerLeft)))
+                    Some(Directive::Tell(caller, Order::Leg(LegEvent::CallerReturned)))
                 }
                 None => self.entered(channel),
             },
@@ -379,7 +379,8 @@ mod tests {
         let (mut switchboard, id) = one();
         assert_eq!(switchboard.event(Event::StasisEnd(id.clone())), Some(left(&id)));
         let back = switchboard.event(Event::StasisStart(caller(false)));
-        assert_eq!(back, Some(left(&id)), "should we not have been told");
+        let returned = Directive::Tell(id.clone(), Order::Leg(LegEvent::CallerReturned));
+        assert_eq!(back, Some(returned), "should we not have been told");
         assert_eq!(switchboard.event(Event::StateChanged(caller(true))), None, "no news for the old call");
         assert_eq!(end(&mut switchboard, &id), Some(Directive::Arrived(Box::new(caller(true)))));
         assert_eq!(switchboard.calls(), 0, "until the caller is taken");

@@ -26,7 +26,8 @@ pub(super) struct Conversation {
     pub(super) messages: Vec<Message>,
     pub(super) total_messages: usize,
     pub(super) audio_chunks_count: u64,
-    /// `none` if no sound was to be recorded, as in calls that OpenAI answers. Absent from the document otherwise.
+    /// `none` if no sound was to be recorded, as in calls that OpenAI answers, or if Asterisk was to record it and nothing of it has come.
+    /// Absent from the document otherwise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) audio: Option<&'static str>,
     /// The id of the call at OpenAI, where OpenAI carried the sound of a caller in Asterisk. Absent from the document otherwise.
@@ -203,6 +204,13 @@ impl Conversation {
             tools: story.tools.iter().map(tool).collect(),
             report: story.report.clone(),
             events: story.events.iter().map(event).collect(),
+        }
+    }
+
+    /// Says that there is no sound, of a call whose sound Asterisk was to record.
+    pub(super) fn note_that_nothing_came(&mut self) {
+        if self.openai_call_id.is_some() {
+            self.audio = Some("none");
         }
     }
 

@@ -75,7 +75,10 @@ impl Finish<'_> {
         let mut paths = Vec::new();
         let sound_bytes = self.sound(Part::Wav, &story, &mut paths)?;
         self.sound(Part::Bin, &story, &mut paths)?;
-        let document = Conversation::new(self.id, &story, state, sound_bytes / SOUND_BYTES_PER_MS);
+        let mut document = Conversation::new(self.id, &story, state, sound_bytes / SOUND_BYTES_PER_MS);
+        if sound_bytes == 0 {
+            document.note_that_nothing_came();
+        }
         let text = summary(self.id, &document, state, self.language);
         paths.push(self.write(Part::Summary, |out| out.write_all(text.as_bytes()))?);
         sync_folder(self.target)?;

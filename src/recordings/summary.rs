@@ -166,8 +166,8 @@ fn remarks(text: &mut String, told: &Conversation, state: State, language: Langu
     }
     if told.audio == Some("none") {
         remarks.push(say(
-            "De esta llamada no hay sonido grabado: no pasó por este servicio, o no se pidió grabarlo.",
-            "There is no recorded sound of this call: it did not pass through this daemon, or was not to be recorded.",
+            "De esta llamada no hay sonido grabado: no pasó por este servicio, no se pidió grabarlo, o Asterisk no lo entregó.",
+            "There is no recorded sound of this call: it did not pass through this daemon, was not to be recorded, or was not delivered by Asterisk.",
         ));
     }
     if !remarks.is_empty() {
@@ -367,11 +367,11 @@ OBSERVACIONES
         for (language, remark) in [
             (
                 Language::Spanish,
-                "- De esta llamada no hay sonido grabado: no pasó por este servicio, o no se pidió grabarlo.\n",
+                "- De esta llamada no hay sonido grabado: no pasó por este servicio, no se pidió grabarlo, o Asterisk no lo entregó.\n",
             ),
             (
                 Language::English,
-                "- There is no recorded sound of this call: it did not pass through this daemon, or was not to be recorded.\n",
+                "- There is no recorded sound of this call: it did not pass through this daemon, was not to be recorded, or was not delivered by Asterisk.\n",
             ),
         ] {
             assert!(text(Some("none"), language).ends_with(remark));

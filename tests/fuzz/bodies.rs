@@ -127,6 +127,7 @@ pub(crate) fn call(bytes: &[u8]) {
 fn leg(argument: &[u8]) -> LegEvent {
     match argument.first() {
         Some(b'u') => LegEvent::CallerUp,
+        Some(b'r') => LegEvent::CallerReturned,
         Some(b'm') => LegEvent::MediaEntered,
         Some(b'l') => LegEvent::MediaLeft { cause: 34 },
         Some(b'h') => LegEvent::Hold(Hold::On),

@@ -58,7 +58,7 @@ pub(super) fn modules(sip: &Sip, running: &[String]) -> Option<Finding> {
     let missing: Vec<_> =
         MODULES.into_iter().filter(|name| !running.iter().any(|module| module == name)).collect();
     let names = missing.join(", ");
-    (!missing.is_empty()).then(|| Finding::OfSip { finding: SipFinding::SipModulesMissing { names } })
+    (!missing.is_empty()).then_some(Finding::OfSip { finding: SipFinding::SipModulesMissing { names } })
 }
 
 #[cfg(test)]

@@ -159,7 +159,7 @@ impl World {
                 let life = self.daemons[daemon].life;
                 self.request(Asker::Errand { daemon, life, errand }, request);
             }
-            other @ (Output::Take(..) | Output::Reject(..) | Output::HangUp(_)) => {
+            other @ (Output::Take(..) | Output::Reject(..) | Output::HangUp(_) | Output::Hurry(_)) => {
                 panic!("OpenAI offers no calls here: {other:?}")
             }
             Output::Reconnect => {

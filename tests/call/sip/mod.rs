@@ -1,6 +1,7 @@
 //! Calls that OpenAI answers by SIP: taking them, the conversation without sound of ours, and letting them go. Whatever happens, no
 //! session is left without an owner.
 
+mod aftermath;
 mod dialled;
 mod exchange;
 mod pbx;

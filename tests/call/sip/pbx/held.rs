@@ -70,7 +70,7 @@ impl Pbx {
     pub(super) fn hold_admission(&self, agent: &Agent) {
         assert!(!self.exchange.is_stopping(), "nobody is taken while the daemon stops");
         assert!(
-            self.running.len() < self.rules.max_calls,
+            self.running.len() - self.aftermaths.len() < self.rules.max_calls,
             "no more are taken than there may be\n{:#?}",
             self.rungs
         );

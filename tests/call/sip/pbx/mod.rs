@@ -89,6 +89,27 @@ enum Due {
     Starts,
 }
 
+impl Due {
+    /// The call of ours that it is about.
+    fn call(&mut self) -> Option<&mut ChannelId> {
+        match self {
+            Self::Ari(Asker::Call(id), _)
+            | Self::AriReply(Asker::Call(id), ..)
+            | Self::Sip(Some(id), _)
+            | Self::SipReply(id, ..)
+            | Self::Handshake(id, _)
+            | Self::Opened(id, _)
+            | Self::Refused(id, ..)
+            | Self::ToModel(id, ..)
+            | Self::ToUs(id, ..)
+            | Self::Fetched(id, _)
+            | Self::Tool(id, _)
+            | Self::FromModel(id, ..) => Some(id),
+            _ => None,
+        }
+    }
+}
+
 /// A call of ours.
 struct Running {
     call: Call,
@@ -133,6 +154,8 @@ pub(crate) struct Pbx {
     complaints: Vec<String>,
     openai_down_until: Option<Instant>,
     running: BTreeMap<ChannelId, Running>,
+    /// The numbers and callers of those of them that are in their aftermath.
+    aftermaths: BTreeMap<ChannelId, (u64, ChannelId)>,
     /// Sequence number and timestamp of the last packet of each phone.
     phones: BTreeMap<CallerId, (u16, u32)>,
     ports: u16,
@@ -152,6 +175,7 @@ pub(crate) struct Pbx {
     links: u64,
     nonces: u64,
     loses_webhooks: bool,
+    never_fetches: bool,
     /// How the webhook stands, by the readiness that was last told.
     pub(crate) webhook: Option<Webhook>,
     pub(crate) calls: Vec<AtOpenAi>,
@@ -192,6 +216,8 @@ impl Pbx {
             complaints: Vec::new(),
             openai_down_until: None,
             running: BTreeMap::new(),
+            aftermaths: BTreeMap::new(),
+            never_fetches: false,
             phones: BTreeMap::new(),
             ports: 0,
             life: 0,
@@ -224,6 +250,11 @@ impl Pbx {
     pub(crate) fn at(&mut self, ms: u64, step: Step) {
         self.count += 1;
         self.events.insert((self.start + MS * ms as u32, self.count), Due::Step(step));
+    }
+
+    /// Asterisk never sends the sound of a recording.
+    pub(crate) fn never_fetch(&mut self) {
+        self.never_fetches = true;
     }
 
     /// No webhook arrives.

@@ -78,6 +78,12 @@ impl Pbx {
                 self.after(WAY, Due::Sip(None, Request::Reject { call: offer.call, status }));
             }
             Do::HangUp(call) => self.after(WAY, Due::Sip(None, Request::HangUp(call))),
+            Do::Hurry(number) => {
+                let hurried = self.aftermaths.iter().find(|(_, (known, _))| *known == number);
+                if let Some(id) = hurried.map(|(id, _)| id.clone()) {
+                    self.tell(&id, Input::Shutdown);
+                }
+            }
             Do::Tell(id, order) => self.order(&id, &order),
             Do::Ari(errand, request) => self.after(WAY, Due::Ari(Asker::Errand(errand), request)),
             Do::Reconnect => {
@@ -148,8 +154,13 @@ impl Pbx {
         for output in outputs {
             self.call_wants(id, output);
         }
-        if self.running.get(id).is_some_and(|running| running.call.deadline().is_none()) {
+        let Some(call) = self.running.get(id).map(|running| &running.call) else { return };
+        if call.is_in_aftermath() && !self.aftermaths.contains_key(id) {
+            self.lets_go(id);
+        } else if call.deadline().is_none() {
             let ended = self.running.remove(id).expect("it runs");
+            let aftermath = self.aftermaths.remove(id);
+            let id = aftermath.as_ref().map_or(id, |(_, caller)| caller);
             let report = ended.call.report();
             self.hold_end(&ended, &report);
             *self.spent.entry(Arc::clone(&ended.agent)).or_default() += ended.spent;
@@ -160,9 +171,29 @@ impl Pbx {
                 (None, false) => "dialled",
             };
             self.met.insert(format!("{route} {}", report.reason.code()));
-            self.feed(exchange::Input::Ended(id.clone(), &report));
+            match aftermath {
+                Some((number, _)) => self.feed(exchange::Input::Over(number)),
+                None => self.feed(exchange::Input::Ended(id.clone(), &report)),
+            }
             self.reports.push(report);
         }
+    }
+
+    /// A call is in its aftermath. It has a name of its own from now on, because its caller may be in another call.
+    fn lets_go(&mut self, id: &ChannelId) {
+        self.count += 1;
+        let (number, name) = (self.count, ChannelId::from(&*format!("aftermath-{}", self.count)));
+        let running = self.running.remove(id).expect("it runs");
+        let report = running.call.report();
+        self.running.insert(name.clone(), running);
+        self.events
+            .values_mut()
+            .filter_map(Due::call)
+            .filter(|of| *of == id)
+            .for_each(|of| *of = name.clone());
+        self.aftermaths.insert(name, (number, id.clone()));
+        self.rung(|| format!("{id} is let go"));
+        self.feed(exchange::Input::LetGo(id.clone(), number, &report));
     }
 
     fn call_wants(&mut self, id: &ChannelId, output: Output) {
@@ -209,7 +240,9 @@ impl Pbx {
                 self.rung(|| format!("us ▶ asterisk fetch {names:?}"));
                 self.fetched.push(sounds);
                 let fetched = if is_whole { Fetched::Whole } else { Fetched::InPart };
-                self.after(MS * 200, Due::Fetched(id.clone(), fetched));
+                if !self.never_fetches {
+                    self.after(MS * 200, Due::Fetched(id.clone(), fetched));
+                }
             }
             Output::Notice(notice) => self.notices.push(notice),
             Output::Record(entry) => self.records(id, entry),

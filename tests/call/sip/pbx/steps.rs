@@ -174,7 +174,9 @@ impl Pbx {
         for running in ended.values() {
             *self.spent.entry(Arc::clone(&running.agent)).or_default() += running.spent;
         }
-        self.ends.extend(ended.keys().map(|id| (id.clone(), EndReason::Recovered)));
+        let aftermaths = std::mem::take(&mut self.aftermaths);
+        let caller = |id| aftermaths.get(id).map_or(id, |(_, caller)| caller);
+        self.ends.extend(ended.keys().map(|id| (caller(id).clone(), EndReason::Recovered)));
         for link in
             ended.values().filter_map(|running| Some(running.link.filter(|_| running.media.is_some())?.0))
         {
