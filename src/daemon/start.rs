@@ -51,6 +51,16 @@ pub async fn run(
     stop: impl Future<Output = ()>,
     reloads: impl Stream<Item = Reload>,
 ) -> anyhow::Result<()> {
+    // This future is too large to be moved about.
+    Box::pin(start_and_serve(config, operator, stop, reloads)).await
+}
+
+async fn start_and_serve(
+    config: Config,
+    operator: Operator,
+    stop: impl Future<Output = ()>,
+    reloads: impl Stream<Item = Reload>,
+) -> anyhow::Result<()> {
     let tls = tls::client_config().context("the system's trust store")?;
     let (rest, again) = (ari_rest(&config.asterisk, &tls)?, Arc::new(Notify::new()));
     let link = link(&config.asterisk, &tls, &again)?;

@@ -111,7 +111,7 @@ pub async fn run(
     let mut service = JoinSet::new();
     let operator = guard.operator();
     service.spawn(async move {
-        Box::pin(daemon::run(config, operator, async { drop(ended.await) }, stream::pending())).await
+        daemon::run(config, operator, async { drop(ended.await) }, stream::pending()).await
     });
     let performed = async {
         match &openai {

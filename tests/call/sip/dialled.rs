@@ -268,14 +268,14 @@ fn a_recording_that_asterisk_refuses_is_told_once_and_the_call_goes_on() {
 #[test]
 fn a_request_to_copy_the_sound_that_is_never_answered_is_told_once() {
     let lost = (50, Step::Fails("POST", "/snoop", Fault::ConnectionLost));
-    let pbx = run(script(&[words("Hola.")]), &[lost.clone(), lost.clone(), (12_000, Step::HangsUp(0))]);
+    let pbx = run(script(&[words("Hola.")]), &[lost.clone(), lost, (12_000, Step::HangsUp(0))]);
     assert_eq!((reason(&pbx), pbx.fetched.len()), (EndReason::CallerHungUp, 0), "{:#?}", pbx.rungs);
     let is_unanswered = |notice: &&Notice| matches!(notice, Notice::RequestUnanswered { .. });
     let told = |is_it: fn(&&Notice) -> bool| pbx.notices.iter().filter(is_it).count();
     assert_eq!((told(is_unanswered), told(|notice| matches!(notice, Notice::SoundNotRecorded))), (1, 1));
     // Who was answered by the channel itself is recorded, and nobody complains.
     let made = (50, Step::Fails("POST", "/snoop", Fault::OkButReplyLost));
-    let pbx = run(script(&[words("Hola.")]), &[made.clone(), made.clone(), (12_000, Step::HangsUp(0))]);
+    let pbx = run(script(&[words("Hola.")]), &[made.clone(), made, (12_000, Step::HangsUp(0))]);
     assert_eq!(pbx.fetched.len(), 1, "{:#?}", pbx.rungs);
     assert!(!pbx.said(|notice| matches!(notice, Notice::SoundNotRecorded)));
 }

@@ -223,7 +223,7 @@ fn a_flood_of_strangers_is_a_line_and_one_a_minute() {
         outputs.into_iter().filter_map(notice).collect()
     };
     let came = |pbx: &mut Pbx, n: u32| {
-        let nonce = (n % 2 == 0).then(|| "00112233445566778899aabbccddeeff".into());
+        let nonce = n.is_multiple_of(2).then(|| "00112233445566778899aabbccddeeff".into());
         let stranger = Offer { trunk: Trunk::Stranger, nonce, ..offer(&format!("rtc_{n}")) };
         said(pbx.feed(Input::Offered(Box::new(stranger))))
     };

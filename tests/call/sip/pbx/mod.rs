@@ -9,6 +9,7 @@
 //! | `openai`, `media` | calls that OpenAI answers by SIP; calls whose sound we carry |
 //! | `held` | what must be true |
 
+mod aftermath;
 mod held;
 mod media;
 mod openai;

@@ -78,12 +78,7 @@ impl Pbx {
                 self.after(WAY, Due::Sip(None, Request::Reject { call: offer.call, status }));
             }
             Do::HangUp(call) => self.after(WAY, Due::Sip(None, Request::HangUp(call))),
-            Do::Hurry(number) => {
-                let hurried = self.aftermaths.iter().find(|(_, (known, _))| *known == number);
-                if let Some(id) = hurried.map(|(id, _)| id.clone()) {
-                    self.tell(&id, Input::Shutdown);
-                }
-            }
+            Do::Hurry(number) => self.hurries(number),
             Do::Tell(id, order) => self.order(&id, &order),
             Do::Ari(errand, request) => self.after(WAY, Due::Ari(Asker::Errand(errand), request)),
             Do::Reconnect => {
@@ -177,23 +172,6 @@ impl Pbx {
             }
             self.reports.push(report);
         }
-    }
-
-    /// A call is in its aftermath. It has a name of its own from now on, because its caller may be in another call.
-    fn lets_go(&mut self, id: &ChannelId) {
-        self.count += 1;
-        let (number, name) = (self.count, ChannelId::from(&*format!("aftermath-{}", self.count)));
-        let running = self.running.remove(id).expect("it runs");
-        let report = running.call.report();
-        self.running.insert(name.clone(), running);
-        self.events
-            .values_mut()
-            .filter_map(Due::call)
-            .filter(|of| *of == id)
-            .for_each(|of| *of = name.clone());
-        self.aftermaths.insert(name, (number, id.clone()));
-        self.rung(|| format!("{id} is let go"));
-        self.feed(exchange::Input::LetGo(id.clone(), number, &report));
     }
 
     fn call_wants(&mut self, id: &ChannelId, output: Output) {
