@@ -90,7 +90,7 @@ mod tests {
     fn a_number_in_a_name_is_masked_and_an_id_of_asterisk_is_not() {
         for (caller, masked) in [
             ("1795180048.12", "oic-said-1795180048.12_1795180050"),
-            ("+525512345678", "oic-said-***78_1795180050"),
+            ("+525512345678", "oic-said-+***78_1795180050"),
         ] {
             let name = SoundName::new(caller.into(), Voice::Said, Part::of_call(1_795_180_050));
             assert_eq!(name.masked(), masked);
