@@ -397,6 +397,18 @@ mod tests {
     }
 
     #[test]
+    fn only_of_a_call_whose_sound_asterisk_records_is_it_said_that_nothing_came() {
+        let id = "20251020_143025_17.3".parse().unwrap();
+        let audio = |lines: &[Line]| {
+            let mut document = Conversation::new(&id, &story(lines), State::Finished, 0);
+            document.note_that_nothing_came();
+            document.audio
+        };
+        assert_eq!(audio(&[Line::OpenAiCall { id: "rtc_1".to_owned() }]), Some("none"));
+        assert_eq!(audio(&[]), None, "a caller who was never connected");
+    }
+
+    #[test]
     fn a_log_from_before_agents_had_versions_is_read() {
         let opened = Line::Open(story(&[]).opened);
         let log = String::from_utf8(opened.to_json()).unwrap();

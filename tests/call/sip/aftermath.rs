@@ -54,6 +54,26 @@ fn sound_that_never_comes_takes_no_place_and_is_given_up_in_the_end() {
 }
 
 #[test]
+fn a_caller_who_is_back_does_not_wait_for_the_last_words_of_the_call_before() {
+    // When we hang up at OpenAI, in seconds. The caller is back at 8.10 s, or not at all.
+    let hung_up_at = |is_back: bool| {
+        let mut pbx = narrow(script(&[words("Hola."), words("Claro.")]));
+        pbx.at(100, Step::Calls);
+        pbx.at(7_500, Step::Says(0, 500));
+        pbx.at(8_050, Step::HangsUp(0));
+        if is_back {
+            pbx.at(8_100, Step::IsBack(0));
+        }
+        pbx.run_to(60);
+        pbx.is_clean();
+        let rung = pbx.rungs.iter().find(|rung| rung.ends_with("▶ openai  hangup")).expect("a hang-up");
+        rung.split(' ').next().and_then(|at| at.parse::<f64>().ok()).expect("seconds")
+    };
+    let (awaited, given_up) = (hung_up_at(false), hung_up_at(true));
+    assert!(awaited > 8.2 && given_up < 8.2, "{awaited} {given_up}");
+}
+
+#[test]
 fn a_daemon_that_stops_cuts_aftermaths_short() {
     let mut pbx = narrow(script(&[words("Hola.")]));
     pbx.never_fetch();

@@ -1,7 +1,7 @@
 //! Calls in their aftermath, in this world.
 
 use openai_inbound_calls::ari::ChannelId;
-use openai_inbound_calls::call::Input;
+use openai_inbound_calls::call::{Input, LegEvent};
 use openai_inbound_calls::exchange;
 
 use super::{Due, Pbx};
@@ -22,6 +22,12 @@ impl Pbx {
         self.aftermaths.insert(name, (number, id.clone()));
         self.rung(|| format!("{id} is let go"));
         self.feed(exchange::Input::LetGo(id.clone(), number, &report));
+    }
+
+    /// The call of the n-th caller in Asterisk hears that they are back.
+    pub(super) fn is_back(&mut self, n: usize) {
+        let id = ChannelId::from(&*self.outcome(n).channel);
+        self.tell(&id, Input::Leg(LegEvent::CallerReturned));
     }
 
     /// The aftermath with this number is told that the daemon stops.

@@ -36,6 +36,8 @@ pub(crate) enum Step {
     Presses(usize, char),
     /// They hang up.
     HangsUp(usize),
+    /// The call of the n-th caller in Asterisk hears that they are back.
+    IsBack(usize),
     /// The network between us and the session of the n-th call at OpenAI breaks.
     Cuts(usize),
     /// OpenAI ends the n-th call by itself.
@@ -68,6 +70,7 @@ impl Pbx {
         self.rung(|| format!("{step:?}"));
         match step {
             Step::Calls => self.calls(IncomingCall::default()),
+            Step::IsBack(n) => self.is_back(n),
             Step::CallsTo(number) => {
                 self.calls(IncomingCall { extension: number.into(), ..IncomingCall::default() });
             }
