@@ -19,6 +19,9 @@ async fn a_webhook_and_a_call_are_new_once_also_after_a_restart() {
     assert_eq!(claims.claim("wh_1", "rtc_1", MONDAY).await, Claim::New);
     assert_eq!(claims.claim("wh_1", "rtc_1", MONDAY).await, Claim::Repeated);
     assert_eq!(claims.claim("wh_2", "rtc_2", MONDAY).await, Claim::New);
+    // Both are rejected.
+    world.log.decided("rtc_1");
+    world.log.decided("rtc_2");
     drop(claims);
     world.stop().await;
     let world = World::start(&file, None);

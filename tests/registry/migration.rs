@@ -56,7 +56,10 @@ fn since(host: &str) -> [Row; 3] {
         cost: Some(MicroUsd::new(0)),
         ..ended("refused", 1)
     };
-    [of(ended("a", 0)), of(refused), of(Row { end_reason: Some("recovered".into()), ..ended("b", 2) })]
+    let b = ended("b", 2);
+    // What a call had used when its daemon was killed is not all that it has used.
+    let tokens = b.tokens.map(|tokens| Tokens { estimated: true, ..tokens });
+    [of(ended("a", 0)), of(refused), of(Row { end_reason: Some("recovered".into()), tokens, ..b })]
 }
 
 async fn write_file(pool: &SqlitePool, rows: &[String]) {
