@@ -7,7 +7,7 @@ use openai_inbound_calls::call::Settings;
 use openai_inbound_calls::call::record::{Entry, EventKind, Keep};
 use openai_inbound_calls::end_reason::EndReason;
 use openai_inbound_calls::exchange::{Rules, Webhook};
-use openai_inbound_calls::operator::{Code, DialFault, Notice};
+use openai_inbound_calls::operator::{Code, DialFault, LinkFault, Notice};
 use openai_inbound_calls::sim::asterisk::{CallState, Ending, Fault, Settings as AsteriskSettings, Version};
 use openai_inbound_calls::sim::openai_calls::{Acceptance, Say, Script, State};
 use serde_json::json;
@@ -132,6 +132,18 @@ fn a_call_of_which_openai_tells_nothing_is_given_up_after_eight_seconds() {
     assert!(goes_on(&pbx) && pbx.said(|notice| matches!(notice, Notice::SipUnheardOf { seconds: 8 })));
     assert!(pbx.outcome(0).rang && pbx.outcome(0).answered_at.is_none(), "they hear ringing, not silence");
     assert_eq!(pbx.webhook, Some(Webhook::Missing), "the readiness tells so");
+}
+
+#[test]
+fn a_session_that_never_opens_is_told_with_its_last_cause_and_openais_id_of_the_call_is_in_the_log() {
+    let pbx = run(Script { unknown_handshakes: 1_000, ..script(&[]) }, &[]);
+    assert_eq!(reason(&pbx), EndReason::SessionLate);
+    assert!(goes_on(&pbx) && pbx.outcome(0).answered_at.is_none());
+    let names_cause = |notice: &Notice| {
+        matches!(notice, Notice::SipSessionLate { seconds: 8, cause: LinkFault::Http { status: 404, .. } })
+    };
+    assert!(pbx.said(names_cause), "{:#?}", pbx.rungs);
+    assert!(pbx.said(|notice| matches!(notice, Notice::SipAccepted { call } if call == "rtc_1")));
 }
 
 #[test]
