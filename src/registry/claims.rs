@@ -52,11 +52,19 @@ pub struct Claims {
     local: Local,
     /// The number of this start, which no other has.
     holder: i64,
+    /// How long a claim may take.
+    patience: Duration,
 }
 
 impl Claims {
     pub(super) fn new(local: Local) -> Self {
-        Self { local, holder: chance() as i64 }
+        Self { local, holder: chance() as i64, patience: LIMIT }
+    }
+
+    /// The same claims, for which this time may pass instead of half a second: for those for whom nobody rings meanwhile.
+    #[must_use]
+    pub fn within(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// Claims a webhook and the call that it offers, at this time in UTC microseconds. From [`Claim::New`] on, no crash forgets it.
@@ -70,7 +78,7 @@ impl Claims {
                 }
             }
         };
-        match tokio::time::timeout(LIMIT, claim).await.unwrap_or(Err(RegistryError::Late)) {
+        match tokio::time::timeout(self.patience, claim).await.unwrap_or(Err(RegistryError::Late)) {
             Ok(true) => Claim::New,
             Ok(false) => Claim::Repeated,
             Err(error) => {

@@ -265,6 +265,8 @@ on_both! {
             let gap = call.caller.statistics().longest_gap;
             assert!(gap < 3 * SECOND, "{gap:?} without a packet");
         }
+        // What the second daemon leaves in the application keeps the application alive.
+        testbed.nothing_is_left();
         drop(second);
         testbed.log_says("El otro programa ya no tiene la aplicación ARI openai-app");
         let calls = testbed.place("talk", "3241000752", 5.0, vec![speaks(500, 100)]);
