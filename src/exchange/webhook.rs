@@ -190,7 +190,8 @@ impl Exchange {
 
     /// The webhook has brought an offer.
     pub(super) fn webhook_came(&mut self) {
-        self.refusals = Refusals::default();
+        // When the operator was last told stays known: with strangers between genuine calls each of these would be followed by a line.
+        self.refusals.count = 0;
         if self.webhook == Webhook::Missing {
             self.webhook = Webhook::Listening;
         }

@@ -169,6 +169,7 @@ fn webhooks_with_a_wrong_signature_are_told_of_again_until_one_is_right() {
     assert!(!pbx.exchange.readiness().webhooks_refused);
     let outputs = pbx.feed(Input::Webhook(WebhookNews::Missed));
     assert!(!outputs.iter().any(|output| matches!(output, Output::Notice(..))), "{outputs:?}");
+    assert_eq!((said(&mut pbx, 1), said(&mut pbx, 599)), (None, Some(4)), "not once for each genuine call");
 }
 
 #[test]
