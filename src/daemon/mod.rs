@@ -110,7 +110,7 @@ const ENDING_PATIENCE: Duration = Duration::from_secs(30);
 /// How long callers wait at the start for the call log to tell what today's earlier calls have cost, if that is limited. Usually it
 /// tells within some milliseconds. Longer lets callers ring for a disk or a server that is away; shorter takes them without
 /// counting on a slow one.
-const EARLIER_PATIENCE: Duration = Duration::from_secs(2);
+const EARLIER_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long the end of the daemon waits until OpenAI knows what was decided about the last calls: longer than a request may take.
 /// Longer delays a restart; with a shorter time more is left to the next start.
@@ -191,8 +191,8 @@ enum Done {
     HasRoom(ChannelId),
     /// The call log has told whether an offer is new.
     Claimed(Box<Offer>, Claim),
-    /// OpenAI was asked about a call that has no task. The value is a call that an earlier daemon had left and that is hung up now.
-    Asked(Option<CallId>),
+    /// OpenAI was asked to hang up a call that has no task. The value is a call that an earlier daemon had left, with the answer.
+    HungUp(Option<(CallId, calls_request::Reply)>),
     /// The calls that an earlier daemon has left at OpenAI.
     Left(Vec<CallId>),
     /// The calls about which an earlier daemon had not decided.
@@ -371,7 +371,7 @@ impl Daemon {
             }
             Done::HasRoom(caller) => self.tell_backlog(caller),
             Done::Claimed(offer, claim) => self.claimed(offer, claim),
-            Done::Asked(left) => self.hung_up(left),
+            Done::HungUp(left) => self.hung_up(left),
             Done::Left(left) => self.hang_up_all(left),
             Done::Undecided(calls) => self.reject_undecided(calls),
             Done::Rejected(call, whose, reply) => self.rejected(&call, whose, &reply),

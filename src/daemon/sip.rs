@@ -128,8 +128,10 @@ impl Daemon {
                 let (claims, now_us) = (self.log.claims(), wall().timestamp_micros());
                 self.pending.push(Box::pin(async move {
                     let claim = claims.claim(&webhook, offer.call.as_str(), now_us).await;
-                    // The sender may have gone.
-                    kept.send(()).ok();
+                    // Without the claim a crash could forget the call, so that its webhook must come again. The sender may have gone.
+                    if claim != Claim::Unknown {
+                        kept.send(()).ok();
+                    }
                     Done::Claimed(offer, claim)
                 }));
             }
@@ -352,10 +354,16 @@ impl Daemon {
         }
     }
 
-    /// OpenAI was asked about a call that has no task. `left` is a call of an earlier daemon that has been hung up now.
-    pub(super) fn hung_up(&self, left: Option<CallId>) {
-        if let Some(call) = left {
-            self.operator.say(&Notice::SipLeftOver { call: call.to_string() });
+    /// OpenAI was asked to hang up a call that has no task. `left`: the call is one of an earlier daemon, and this was answered.
+    pub(super) fn hung_up(&mut self, left: Option<(CallId, Reply)>) {
+        match left {
+            None => {}
+            Some((call, Reply::Done)) => self.operator.say(&Notice::SipLeftOver { call: call.to_string() }),
+            // Nobody has accepted it if the earlier daemon was cut off between its row and that request: it may still ring.
+            Some((call, _)) => {
+                let status = SipStatus::ServiceUnavailable;
+                self.begin_rejection(Rejection { call, status, whose: Whose::Ours });
+            }
         }
     }
 
@@ -383,8 +391,8 @@ impl Daemon {
                     return Done::Rejected(call, whose, reply);
                 }
                 let Some(pause) = pauses.next().filter(|_| !reply.ends()) else {
-                    let was_left = whose == Whose::Earlier && reply == Reply::Done;
-                    return Done::Asked(was_left.then(|| request.call().clone()));
+                    let is_earlier = whose == Whose::Earlier;
+                    return Done::HungUp(is_earlier.then(|| (request.call().clone(), reply)));
                 };
                 tokio::time::sleep(pause).await;
             }

@@ -41,7 +41,7 @@ const BYTES: usize = 64 * 1024;
 const TIME: Duration = Duration::from_secs(5);
 /// How long the answer waits until no crash forgets the call: longer than the daemon waits at its start for what today's calls have
 /// cost, and for its call log. With a shorter time webhooks come again that are known; a longer one holds connections.
-const KEPT_WITHIN: Duration = Duration::from_secs(5);
+const KEPT_WITHIN: Duration = Duration::from_secs(8);
 /// Requests of one client within [`WINDOW`] that look like OpenAI's and are not. A larger value lets strangers take more of the
 /// processor, a tenth of a core with this one; with a smaller one a stranger shuts out OpenAI where both come through one proxy that
 /// is not trusted to name its clients.
@@ -71,7 +71,7 @@ pub enum Told {
         webhook: String,
         /// When the webhook was sent.
         sent_at: i64,
-        /// To be told when no crash forgets the call any more. The answer waits for it.
+        /// To be told when no crash forgets the call any more; dropped: one could. The answer waits for it.
         kept: oneshot::Sender<()>,
     },
     /// Requests that could be OpenAI's have not the right signature.
@@ -188,7 +188,8 @@ impl Webhook {
                 permit.send(Told::Incoming { incoming, webhook: id, sent_at, kept });
                 match tokio::time::timeout(KEPT_WITHIN, is_kept).await {
                     Ok(Ok(())) => Ok(Arrival::Offered),
-                    Ok(Err(_)) | Err(_) => Err(busy()),
+                    // The call is taken, and yet its webhook has to come again, in case that the daemon does not live to decide.
+                    Ok(Err(_)) | Err(_) => Err((Arrival::Offered, busy().1)),
                 }
             }
             Ok(Message::Other) => Ok(Arrival::Ignored),

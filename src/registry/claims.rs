@@ -26,7 +26,7 @@ pub const MOST: u32 = 200_000;
 /// How often it is looked whether the file is open, which it is some moments after the start.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// How long a claim may take. OpenAI's caller rings meanwhile; with a shorter time a slow disk would forget.
-const LIMIT: Duration = Duration::from_millis(500);
+const LIMIT: Duration = Duration::from_secs(2);
 
 /// How long a call may ring at OpenAI, at most: as long as a call lasts there. Nothing is asked about older ones.
 const RINGS: Duration = Duration::from_hours(1);
@@ -68,7 +68,7 @@ impl Claims {
     }
 
     /// Claims a webhook and the call that it offers, at this time in UTC microseconds. From [`Claim::New`] on, no crash forgets it.
-    /// Takes no longer than half a second.
+    /// Takes no longer than two seconds.
     pub async fn claim(&self, webhook: &str, call: &str, now_us: i64) -> Claim {
         let claim = async {
             loop {
