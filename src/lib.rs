@@ -18,7 +18,7 @@
 //! | 15 | [`commands`] | the commands of the command line |
 //! | 14 | [`mod@bench`], [`demo`], [`doctor`], [`rehearsal`] | measures the daemon; shows it without PBX and key; tries what a call needs; tries agents without a telephone |
 //! | 13 | [`sim`] | the fakes of Asterisk, the caller and OpenAI, behind sockets |
-//! | 12 | [`daemon`] | sockets in, sockets out: Asterisk's events, one task per call (`call_task`), what a SIGHUP changes (`reload`), SIGTERM |
+//! | 12 | [`daemon`] | sockets in, sockets out: Asterisk's events, one task per call (`call_task`; what it sends: `call_io`), what a SIGHUP changes (`reload`), SIGTERM |
 //! | 11 | [`archive`] | the thread of the index, the call log, the API, and the hourly task that purges old recordings (`retention`; its rule is in `recordings::retention`) |
 //! | 10 | [`http`] | the API and the page |
 //! | 9 | [`logging`], [`peers`] | the log; how Asterisk and OpenAI are reached |
@@ -41,7 +41,7 @@
 //!
 //! ```text
 //!  caller's voice                                     assistant's voice
-//!  UDP socket                                         WebSocket text
+//!  net::rtp::RtpSocket                                WebSocket text
 //!   │ daemon::call_task     Input::Rtp                 │ net::realtime_link, realtime::server::parse
 //!   ▼                                                  ▼ daemon::call_task     Input::Session(AudioDelta)
 //!  media::rtp::Packet::parse                          call::turn       still wanted?
@@ -49,7 +49,7 @@
 //!  call::uplink     order, gaps, silence              call::playout    the queue; one frame every 20 ms
 //!   ▼                                                  ▼
 //!  Output::Append                                     Output::Rtp
-//!   ▼ net::realtime_link::append                       ▼ UdpSocket::try_send_to
+//!   ▼ net::realtime_link::append                       ▼ net::rtp::RtpSocket::send
 //!  base64, JSON, one WebSocket frame                  Asterisk's media port
 //! ```
 //! No channel, lock or allocation in the core, and one task, on both paths.

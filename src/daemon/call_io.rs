@@ -117,8 +117,7 @@ pub(super) struct Io {
     /// How OpenAI is asked about the call, if OpenAI answers it.
     pub(super) at_openai: Option<AtOpenAi>,
     pub(super) operator: Operator,
-    /// The span of the call's lines in the log. Only what writes lines enters the span, because each step of a call would have
-    /// to enter it otherwise, fifty times a second.
+    /// The span of the call's lines in the log. What a packet does writes no line, so that it does not enter the span.
     pub(super) lines: tracing::Span,
     pub(super) media: Option<SocketAddr>,
     pub(super) requests: FuturesUnordered<Replying>,
@@ -139,8 +138,8 @@ pub(super) struct Io {
 }
 
 impl Io {
-    /// Counts a tick of the call's clock, if what was due at `deadline` has been done. A tick is due at `deadline`, may be done a
-    /// little earlier together with a packet, and counts as late if it was done later than it may be.
+    /// Counts a tick of the call's clock, if what was due at `deadline` has been done. That may be a little before `deadline`, together
+    /// with a packet. A tick counts as late if it was done later than it may be.
     pub(super) fn note_tick(
         &self,
         now: std::time::Instant,
@@ -148,7 +147,7 @@ impl Io {
         next: Option<std::time::Instant>,
     ) {
         if let Some((ticks, most)) = &self.ticks
-            && next != Some(deadline)
+            && next.is_none_or(|next| next > deadline)
         {
             ticks.note(now.saturating_duration_since(deadline) >= *most);
         }

@@ -97,7 +97,8 @@ impl Rest {
             if let (Happened::Packets, Some(rtp)) = (&happened, &rtp) {
                 rtp.receive(|from, datagram| io.perform_all(call.handle(now, Input::Rtp { from, datagram })));
             } else {
-                io.perform_all(handle(call, now, &happened));
+                let lines = io.lines.clone();
+                io.perform_all(lines.in_scope(|| handle(call, now, &happened)));
             }
             io.note_tick(now, deadline, call.deadline());
             if let Some(seat) = io.seat.as_ref().filter(|_| now >= show_at) {
