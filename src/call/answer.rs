@@ -9,6 +9,7 @@
 //!
 //! An item that nobody hears is deleted at the server: the model must not believe that it has said it.
 
+use super::floor::Spoken;
 use super::record::EventKind;
 use super::responses::{Ended, Outcome, Purpose, TRIES};
 use super::transcript::Flaw;
@@ -46,7 +47,8 @@ impl Call {
             leg.speeches.complete(self.now, &response.id);
         }
         let outcome = self.outcome(response);
-        let spoken = self.floor.answer_ends();
+        let is_of_another = self.responses.active().is_some_and(|active| *active != response.id);
+        let spoken = if is_of_another { Spoken::Nothing } else { self.floor.answer_ends() };
         for call in response.items.iter().filter_map(|item| item.function.as_ref()) {
             self.function_called(call);
         }

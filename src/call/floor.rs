@@ -51,6 +51,8 @@ struct Answer {
     muted: Option<ResponseId>,
     /// Items of the active response of which audio was queued.
     queued: HashSet<ItemId>,
+    /// The same of the response before, of which an event may still come.
+    queued_before: HashSet<ItemId>,
     /// What was said in the last response that ended.
     last: Spoken,
 }
@@ -162,9 +164,10 @@ impl Floor {
         self.answer.muted = None;
     }
 
-    /// A response is over; what was said in it.
+    /// A response is over; what was said in it. Nothing has been said yet of the next one, whose beginning the server may never tell.
     pub(super) fn answer_ends(&mut self) -> Spoken {
         self.answer.last = if self.has_queued() { Spoken::Something } else { Spoken::Nothing };
+        self.answer.queued_before = std::mem::take(&mut self.answer.queued);
         self.answer.last
     }
 
@@ -185,9 +188,9 @@ impl Floor {
         !self.answer.queued.is_empty()
     }
 
-    /// Whether audio of this item of the active response has been queued.
+    /// Whether audio of this item of the active response, or of the one before, has been queued.
     pub(super) fn has_queued_of(&self, item: &ItemId) -> bool {
-        self.answer.queued.contains(item)
+        self.answer.queued.contains(item) || self.answer.queued_before.contains(item)
     }
 
     /// Nothing more of this response is wanted.
@@ -203,6 +206,5 @@ impl Floor {
     /// A muted response is over.
     pub(super) fn forget_muted(&mut self) {
         self.answer.muted = None;
-        self.answer.queued.clear();
     }
 }

@@ -292,6 +292,21 @@ fn an_answer_without_sound_is_asked_for_again_at_once_and_not_remembered() {
 }
 
 #[test]
+fn an_answer_whose_beginning_is_not_told_is_not_taken_for_the_one_before() {
+    let script = Script {
+        faults: vec![
+            Fault::new(Trigger::OnResponse(2), FaultKind::ResponseIgnored),
+            Fault::new(Trigger::OnResponse(3), FaultKind::DoneWithoutCreated),
+        ],
+        ..Script::default()
+    };
+    let world = call(vec![script], 20_000);
+    greeted_and_answered(&world);
+    assert_eq!(events(&world, EventKind::Overdue), ["asked_again"]);
+    assert_eq!(events(&world, EventKind::Unheard), ["cancelled"]);
+}
+
+#[test]
 fn answers_without_sound_are_asked_for_twice_again_and_no_more() {
     for (kind, _) in unheard() {
         let mut world = World::new();
