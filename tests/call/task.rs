@@ -72,6 +72,7 @@ impl World {
         self.print(&seed);
         self.tasks.push(Task {
             oracle: Oracle::new(&settings),
+            born: self.now,
             call: Call::new(self.now, settings, seed),
             channel: caller.clone(),
             daemon,
@@ -299,7 +300,7 @@ impl World {
         let deadline = task.call.deadline();
         assert!(deadline.is_none_or(|at| at > self.now), "a deadline in the past");
         if deadline.is_none() {
-            let over_at = self.wall();
+            let over_at = self.now;
             let task = &mut self.tasks[index];
             let report = task.call.report();
             assert_eq!(report.latencies, *task.glance.latencies, "who watched knows all of it");

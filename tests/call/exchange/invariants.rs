@@ -90,7 +90,7 @@ impl World {
         let today = self.wall() / DAY;
         let of_it = self.tasks.iter().filter(|task| task.daemon == daemon && task.life == *life);
         let is_asked = |name: &str| agent.is_none_or(|agent| agent == name);
-        let todays = of_it.filter(|task| task.over_at.is_none_or(|at| at / DAY == today));
+        let todays = of_it.filter(|task| task.over_at.is_none_or(|at| self.wall_at(at) / DAY == today));
         let spent: u64 = todays.filter(|task| is_asked(&task.agent)).map(|task| task.spent).sum();
         let earlier = earlier.1.iter().filter(|(name, _)| earlier.0 == today && is_asked(name));
         spent + earlier.map(|(_, spent)| spent.get()).sum::<u64>()

@@ -43,6 +43,8 @@ const STEPS_AT_ONCE: u32 = 10_000;
 #[derive(Debug)]
 pub(crate) struct Task {
     pub(crate) call: Call,
+    /// When it began.
+    pub(crate) born: Instant,
     pub(crate) channel: ChannelId,
     /// Whose it is, and in which of the daemon's lives.
     pub(crate) daemon: usize,
@@ -74,8 +76,7 @@ pub(crate) struct Task {
     pub(crate) recorded: Recorded,
     pub(crate) notices: Vec<Notice>,
     pub(crate) report: Option<Report>,
-    /// When it was over, Unix seconds.
-    pub(crate) over_at: Option<i64>,
+    pub(crate) over_at: Option<Instant>,
     /// Of packets and ticks: how often memory was asked for, and how many there were.
     pub(crate) handled: (u64, u64),
     /// The call as it was a moment ago.
@@ -85,8 +86,8 @@ pub(crate) struct Task {
 impl Task {
     /// Whether the call was not over as soon as it ended.
     pub(crate) fn took_time_to_close(&self) -> bool {
-        let ended = self.recorded.ended_at();
-        self.report.as_ref().zip(ended).is_some_and(|(report, ended)| report.duration > ended + 100 * MS)
+        let ended = self.recorded.ended_at().map(|ended| self.born + ended);
+        self.over_at.zip(ended).is_some_and(|(over, ended)| over > ended + 100 * MS)
     }
 }
 
@@ -287,7 +288,12 @@ impl World {
 
     /// The wall clock, Unix seconds.
     pub(crate) fn wall(&self) -> i64 {
-        self.born + self.now.saturating_duration_since(self.start).as_secs() as i64
+        self.wall_at(self.now)
+    }
+
+    /// What the wall clock shows at this instant, Unix seconds.
+    pub(crate) fn wall_at(&self, at: Instant) -> i64 {
+        self.born + at.saturating_duration_since(self.start).as_secs() as i64
     }
 
     /// A delay with chance in it.

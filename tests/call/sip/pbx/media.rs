@@ -40,6 +40,16 @@ pub(super) struct Media {
     ended: Option<Instant>,
 }
 
+/// The phone of a caller in Asterisk.
+#[derive(Debug, Default)]
+pub(super) struct Phone {
+    /// Of the last packet.
+    sequence: u16,
+    timestamp: u32,
+    /// How many frames are still to be said; None: the caller is silent.
+    frames_left: Option<u64>,
+}
+
 /// A session of the fake Realtime server.
 #[derive(Debug)]
 pub(super) struct Model {
@@ -111,19 +121,32 @@ impl Pbx {
         }
     }
 
-    /// The phone of a caller in Asterisk sends a packet, and so many more behind it.
-    pub(super) fn speaks(&mut self, caller: CallerId, left: u64) {
-        let (sequence, timestamp) = self.phones.entry(caller).or_default();
-        (*sequence, *timestamp) = (sequence.wrapping_add(1), timestamp.wrapping_add(FRAME_BYTES as u32));
+    /// A caller speaks for so many frames. A caller who speaks already has no second voice, but speaks until the later of both ends.
+    pub(super) fn speaks(&mut self, caller: CallerId, frames: u64) {
+        let phone = self.phones.entry(caller).or_default();
+        let speaks_already = phone.frames_left.is_some();
+        phone.frames_left = phone.frames_left.max(Some(frames));
+        if !speaks_already {
+            self.speaks_on(caller);
+        }
+    }
+
+    /// The next packet of a caller who speaks, or the end of what they say.
+    pub(super) fn speaks_on(&mut self, caller: CallerId) {
+        let Some(phone) = self.phones.get_mut(&caller) else { return };
+        phone.frames_left = phone.frames_left.and_then(|frames| frames.checked_sub(1));
+        if phone.frames_left.is_none() {
+            return;
+        }
+        phone.sequence = phone.sequence.wrapping_add(1);
+        phone.timestamp = phone.timestamp.wrapping_add(FRAME_BYTES as u32);
         let mut packet = vec![0x80, 0];
-        packet.extend(sequence.to_be_bytes());
-        packet.extend(timestamp.to_be_bytes());
+        packet.extend(phone.sequence.to_be_bytes());
+        packet.extend(phone.timestamp.to_be_bytes());
         packet.extend((caller.0 as u32).to_be_bytes());
         packet.resize(packet.len() + FRAME_BYTES, VOICE);
         self.asterisk.caller_datagram(self.now, caller, &packet);
-        if left > 0 {
-            self.after(FRAME, Due::Speaks(caller, left - 1));
-        }
+        self.after(FRAME, Due::Speaks(caller));
     }
 
     /// The WebSocket to a new session is asked for.

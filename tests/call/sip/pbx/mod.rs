@@ -43,7 +43,7 @@ use openai_inbound_calls::sim::realtime::{self, Incoming, Outgoing};
 
 use crate::recording::Recorded;
 use crate::world::rules;
-use media::{Media, Model};
+use media::{Media, Model, Phone};
 pub(crate) use steps::Step;
 
 const KEY: &str = "Bearer sk-test";
@@ -79,8 +79,8 @@ enum Due {
     Fetched(ChannelId, Fetched),
     Tool(ChannelId, tools::Result),
     Connects,
-    /// The phone of a caller in Asterisk sends a packet, and so many behind it.
-    Speaks(CallerId, u64),
+    /// The phone of a caller in Asterisk sends the next packet of what the caller says.
+    Speaks(CallerId),
     /// A session whose sound we carry says something.
     FromModel(ChannelId, u64, Outgoing),
     /// It sees our pong, or our end of the connection closed.
@@ -157,8 +157,7 @@ pub(crate) struct Pbx {
     running: BTreeMap<ChannelId, Running>,
     /// The numbers and callers of those of them that are in their aftermath.
     aftermaths: BTreeMap<ChannelId, (u64, ChannelId)>,
-    /// Sequence number and timestamp of the last packet of each phone.
-    phones: BTreeMap<CallerId, (u16, u32)>,
+    phones: BTreeMap<CallerId, Phone>,
     ports: u16,
     /// Counts the starts of the daemon.
     life: u64,
@@ -431,7 +430,7 @@ impl Pbx {
             Due::ToUs(id, link, frame) if self.is_link(&id, (link, true)) => self.told(&id, &frame),
             Due::Fetched(id, fetched) => self.tell(&id, Input::SoundsFetched(fetched)),
             Due::Tool(id, result) => self.tell(&id, Input::Tool(result)),
-            Due::Speaks(caller, left) => self.speaks(caller, left),
+            Due::Speaks(caller) => self.speaks_on(caller),
             Due::FromModel(id, link, what) if self.is_link(&id, (link, true)) => {
                 self.model_says(&id, link, what);
             }

@@ -189,7 +189,7 @@ impl Pbx {
         self.events.retain(|_, due| {
             matches!(
                 due,
-                Due::Step(_) | Due::Ari(..) | Due::Sip(..) | Due::Answers(_) | Due::Speaks(..) | Due::Starts
+                Due::Step(_) | Due::Ari(..) | Due::Sip(..) | Due::Answers(_) | Due::Speaks(_) | Due::Starts
             )
         });
         if let Some(socket) = self.socket.take() {
