@@ -2,6 +2,7 @@
 //! and calls in progress continue until there is room. A machine that stops for short times refuses no call.
 
 use std::fs;
+use std::iter::repeat;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -20,7 +21,7 @@ use crate::world::{Program, World, listen, ms, until};
 /// The number of calls in progress before the processor is taken away. With a single call, one late frame
 /// says little.
 const SERVED: usize = 5;
-/// The number of threads that compete for the daemon's processor. Each has 68 times the weight of a thread of
+/// The number of threads that compete for the daemon's processor. Each has about 15 times the weight of a thread of
 /// the daemon.
 const RIVALS: usize = 4;
 /// The time for which the machine stops, and then runs again. The time exceeds the 20 ms that count as late.
@@ -30,6 +31,15 @@ const PAUSE: Duration = Duration::from_millis(60);
 struct Trouble {
     is_over: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
+    /// The process whose threads are to compete for processors as before when the trouble is over.
+    restored: Option<(Pid, CpuSet)>,
+}
+
+/// The threads of this process.
+fn threads_of(process: Pid) -> Vec<Pid> {
+    let threads = fs::read_dir(format!("/proc/{}/task", process.as_raw_nonzero())).expect("it runs");
+    let number = |name: &str| name.parse().ok().and_then(Pid::from_raw);
+    threads.filter_map(|thread| number(thread.ok()?.file_name().to_str()?)).collect()
 }
 
 impl Trouble {
@@ -39,7 +49,7 @@ impl Trouble {
             let (is_over, work) = (Arc::clone(&is_over), work.clone());
             std::thread::spawn(move || work(&is_over))
         };
-        Self { threads: (0..threads).map(start).collect(), is_over }
+        Self { threads: (0..threads).map(start).collect(), is_over, restored: None }
     }
 
     /// Others with more weight compete for the daemon's processor.
@@ -47,20 +57,20 @@ impl Trouble {
         let mut one = CpuSet::new();
         let ours = sched_getaffinity(None).expect("the kernel tells");
         one.set((0..CpuSet::MAX_CPU).find(|cpu| ours.is_set(*cpu)).expect("one at least"));
-        for thread in fs::read_dir(format!("/proc/{}/task", program.pid().as_raw_nonzero())).expect("it runs")
-        {
-            let name = thread.expect("a thread").file_name();
-            let number = name.to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw);
-            // Linux keeps both settings per thread.
-            setpriority_process(number, 19).expect("a lower priority is always allowed");
-            sched_setaffinity(number, &one).expect("our own processor");
+        // Linux keeps both settings per thread.
+        for thread in threads_of(program.pid()) {
+            setpriority_process(Some(thread), 12).expect("a lower priority is always allowed");
+            sched_setaffinity(Some(thread), &one).expect("our own processor");
         }
-        Self::new(RIVALS, move |is_over| {
+        let compete = move |is_over: &AtomicBool| {
             sched_setaffinity(None, &one).expect("our own processor");
             while !is_over.load(Ordering::Relaxed) {
                 std::hint::spin_loop();
             }
-        })
+        };
+        let mut trouble = Self::new(RIVALS, compete);
+        trouble.restored = Some((program.pid(), ours));
+        trouble
     }
 
     /// The machine stops and continues in turns.
@@ -83,6 +93,13 @@ impl Drop for Trouble {
         for thread in self.threads.drain(..) {
             // A panic of that thread does not concern the test.
             thread.join().ok();
+        }
+        // Otherwise the other tests that run at the same time would be the next rivals. Only root may raise a priority again.
+        for (thread, ours) in
+            self.restored.iter().flat_map(|(pid, ours)| threads_of(*pid).into_iter().zip(repeat(ours)))
+        {
+            setpriority_process(Some(thread), 0).ok();
+            sched_setaffinity(Some(thread), ours).ok();
         }
     }
 }

@@ -13,16 +13,19 @@ use crate::world::{PATIENCE, World, ms, until};
 /// Asks until this is the answer.
 pub(crate) async fn becomes(api: &Api, reasons: &[&str]) {
     let reasons: Vec<Value> = reasons.iter().map(|reason| Value::from(*reason)).collect();
+    let mut last = Value::Null;
     let until_it_is = async {
         loop {
             let answer = api.get("/ready").await;
-            if answer.json()["reasons"] == Value::Array(reasons.clone()) {
+            last = answer.json()["reasons"].clone();
+            if last == Value::Array(reasons.clone()) {
                 return assert_eq!(answer.status, if reasons.is_empty() { 200 } else { 503 });
             }
             tokio::time::sleep(ms(20)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, until_it_is).await.expect("it becomes so");
+    let becomes_so = tokio::time::timeout(PATIENCE, until_it_is).await.is_ok();
+    assert!(becomes_so, "ready becomes {reasons:?}, but is {last}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
