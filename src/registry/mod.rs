@@ -13,7 +13,7 @@
 //! outage of the server loses it.
 //!
 //! Nothing here can disturb a call: rows that a full queue cannot take are counted and reported, and a failing disk
-//! or server is retried. This module has no clock; the times in a row come from the caller of [`Log::offer`].
+//! or server is retried. The times in a row come from the caller of [`Log::offer`].
 //!
 //! | file | holds |
 //! |---|---|
@@ -22,6 +22,7 @@
 //! | `local` | the SQLite file: upserts, what is due, erasures |
 //! | `server` | MySQL: where it is, upserts, erasures |
 //! | `writer` | [`Log`], and the task behind it |
+//! | `orders` | what the task is asked for; collects the rows of running calls for a second |
 //! | `reader`, `stats` | [`Reader`]: lists, one call, sums |
 //! | `claims` | [`claims::Claims`]: the webhooks of OpenAI that have come |
 //! | `message`, `outbox` | a message about an ended call; [`outbox::Outbox`]: those that wait for their receivers |
@@ -29,6 +30,7 @@
 pub mod claims;
 mod local;
 mod message;
+mod orders;
 pub mod outbox;
 mod reader;
 mod row;

@@ -13,9 +13,11 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::sync::{Notify, oneshot};
+use tokio::time::{timeout, timeout_at};
 
 use super::claims::Claims;
 use super::local::{Change, Local};
+use super::orders::{BATCH, Collected, Order};
 use super::outbox::{self, Message, Outbox};
 use super::server::{ANSWER, Remote};
 use super::{Opener, RegistryError, Row, Whose};
@@ -25,9 +27,6 @@ use crate::operator::{Detail, Notice};
 /// The number of rows that may wait for the disk. A call offers two, and one for each answer while there is room; so the queue
 /// holds the rows of at least 256 calls while a disk hangs. A larger value costs memory; a smaller one loses rows earlier.
 const QUEUE: usize = 1_024;
-/// The number of rows in one transaction. A larger value keeps readers out for longer; a smaller one makes writing
-/// slower.
-const BATCH: usize = 256;
 /// The pause after a failed write. A longer pause delays the recovery; a shorter one burdens a failing disk.
 const DISK_AGAIN: Duration = Duration::from_secs(1);
 /// How long no row must arrive before the write-ahead log is merged into the file. People copy only the file itself.
@@ -42,12 +41,6 @@ const ERASE: Duration = Duration::from_secs(10);
 /// How long the last rows may take to reach the server when the daemon stops. The next start delivers the rest. A
 /// longer time delays the stop.
 const LAST: Duration = Duration::from_secs(2);
-
-enum Order {
-    Row(Box<Row>, Vec<Message>),
-    Decided(String),
-    Erase(Whose, oneshot::Sender<()>),
-}
 
 /// The state of the queue before the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,11 +67,11 @@ impl Log {
         self.offer_ended(row, Vec::new());
     }
 
-    /// The same for a row of which a newer version follows soon. While the disk is slow it is left out, so that the queue has room
-    /// for the rows of calls that begin and end.
+    /// The same for a row of which a newer version follows soon. It is written within a second, together with others. While the disk is
+    /// slow it is left out, so that the queue has room for the rows of calls that begin and end.
     pub fn offer_running(&self, row: Row) {
-        if self.queue.capacity() > QUEUE / 2 {
-            self.offer(row);
+        if self.queue.capacity() > QUEUE / 2 && self.queue.try_send(Order::Running(Box::new(row))).is_err() {
+            self.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -124,7 +117,7 @@ impl Log {
             self.queue.send(Order::Erase(whose, reply)).await.map_err(|_| RegistryError::Closed)?;
             done.await.map_err(|_| RegistryError::Closed)
         };
-        tokio::time::timeout(ERASE, erase).await.map_err(|_| RegistryError::Late)?
+        timeout(ERASE, erase).await.map_err(|_| RegistryError::Late)?
     }
 }
 
@@ -168,6 +161,7 @@ impl Writer {
             failing: false,
             settled: false,
             ends_cut_off,
+            collected: Collected::default(),
         };
         let Some(server) = server else {
             disk.run(&written).await;
@@ -180,7 +174,7 @@ impl Writer {
             () = delivery.run(&written) => {}
         }
         // What is not delivered in this time is delivered by the next start.
-        tokio::time::timeout(LAST, async {
+        timeout(LAST, async {
             delivery.round().await;
             server.close().await;
         })
@@ -206,6 +200,7 @@ struct Disk<'a> {
     /// Whether calls that the file shows as running must be ended. They were cut off before this daemon opened the
     /// file.
     ends_cut_off: bool,
+    collected: Collected,
 }
 
 impl Disk<'_> {
@@ -228,16 +223,23 @@ impl Disk<'_> {
         }
     }
 
-    /// Waits for news, and merges the write-ahead log when none comes for a while. Returns the number of news; 0
-    /// means that the queue is closed.
+    /// Waits for news, and merges the write-ahead log when none comes for a while. Rows of running calls alone are collected
+    /// first. Returns the number of news; 0 means that the queue is closed.
     async fn next(&mut self, news: &mut Vec<Order>) -> usize {
-        while !self.settled {
-            match tokio::time::timeout(IDLE, self.inbox.recv_many(news, BATCH)).await {
-                Ok(came) => return came,
-                Err(_) => self.settle().await,
+        loop {
+            let due = self.collected.due();
+            let came = match due {
+                Some(due) => timeout_at(due, self.inbox.recv_many(news, BATCH)).await.ok(),
+                None if self.settled => Some(self.inbox.recv_many(news, BATCH).await),
+                None => timeout(IDLE, self.inbox.recv_many(news, BATCH)).await.ok(),
+            };
+            if came.is_none() && due.is_none() {
+                self.settle().await;
+            } else if came.is_none_or(|came| came == 0) || !self.collected.take_from(news) {
+                self.collected.put_before(news);
+                return news.len();
             }
         }
-        self.inbox.recv_many(news, BATCH).await
     }
 
     async fn settle(&mut self) {
@@ -262,6 +264,7 @@ impl Disk<'_> {
                     changes.push(Change::Put(row));
                     changes.extend(messages.iter().map(Change::Send));
                 }
+                Order::Running(row) => changes.push(Change::Put(row)),
                 Order::Decided(call) => changes.push(Change::Decided(call)),
                 Order::Erase(whose, _) => changes.push(Change::Erase(whose)),
             }
@@ -329,7 +332,7 @@ impl Disk<'_> {
         self.say_lost();
         let (mut rows, mut calls) = (0, HashSet::new());
         let mut count = |news: &Order| {
-            if let Order::Row(row, _) = news {
+            if let Order::Row(row, _) | Order::Running(row) = news {
                 rows += 1;
                 calls.insert(row.row_id.clone());
             }
@@ -375,7 +378,7 @@ impl Delivery<'_> {
             if self.round().await {
                 backoff.reset();
                 // Another process may have written rows without a notification, so the wait ends after a while.
-                tokio::time::timeout(LOOK, written.notified()).await.ok();
+                timeout(LOOK, written.notified()).await.ok();
             } else if self.away {
                 // A few daemons that reconnect at the same moment do not burden a database, so the delay needs no
                 // jitter.
@@ -441,5 +444,5 @@ impl Delivery<'_> {
 }
 
 async fn in_time<T>(work: impl Future<Output = Result<T, RegistryError>>) -> Result<T, RegistryError> {
-    tokio::time::timeout(ANSWER, work).await.map_err(|_| RegistryError::Late)?
+    timeout(ANSWER, work).await.map_err(|_| RegistryError::Late)?
 }
