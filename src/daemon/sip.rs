@@ -158,17 +158,17 @@ impl Daemon {
     fn offer(&self, incoming: Incoming, sent_at: i64) -> Offer {
         let Incoming { call, created_at, headers } = incoming;
         let age = created_at.map(|created_at| sent_at.saturating_sub(created_at));
-        let is_known = match &self.config.sip.trunk {
-            TrunkProof::Needless => true,
-            TrunkProof::Header(header) => headers.proves(&header.name, header.value.expose()),
-            TrunkProof::None => false,
+        let trunk = match &self.config.sip.trunk {
+            TrunkProof::Needless => Trunk::Open,
+            TrunkProof::Header(header) if headers.proves(&header.name, header.value.expose()) => Trunk::Known,
+            TrunkProof::Header(_) | TrunkProof::None => Trunk::Stranger,
         };
         Offer {
             caller: headers.caller().into(),
             called: headers.called(),
             // Both times are OpenAI's, so that ours may be wrong.
             age: Duration::from_secs(age.and_then(|age| u64::try_from(age).ok()).unwrap_or(0)),
-            trunk: if is_known { Trunk::Known } else { Trunk::Stranger },
+            trunk,
             nonce: headers
                 .get(NONCE_HEADER)
                 .map(|_| Nonce::from(headers.only(NONCE_HEADER).unwrap_or_default())),

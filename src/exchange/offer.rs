@@ -28,9 +28,11 @@ pub struct Offer {
 /// Where a call comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trunk {
-    /// It has the header that only the trunk adds, or no header is needed.
+    /// It has the header that only the trunk adds.
     Known,
-    /// It has not: anybody may have made it.
+    /// No header is needed (`SIP_SHARED_HEADER=none`): anybody may have made it, and it is taken all the same.
+    Open,
+    /// It lacks the header: anybody may have made it, and it is not taken.
     Stranger,
 }
 

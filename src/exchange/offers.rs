@@ -46,7 +46,7 @@ impl Exchange {
             return self.reject(offer, SipStatus::Decline, None);
         }
         if offer.age > OLDEST {
-            self.say(Some(&id), Notice::SipTooLate { seconds: offer.age.as_secs() });
+            self.say_not_taken(&offer, Notice::SipTooLate { seconds: offer.age.as_secs() });
             return self.reject(offer, SipStatus::ServiceUnavailable, None);
         }
         if self.shutdown.is_on() {
@@ -82,10 +82,18 @@ impl Exchange {
         }
     }
 
+    /// Says this of a call that is not taken: of each call of the trunk, and of those that anybody may have made as of strangers.
+    fn say_not_taken(&mut self, offer: &Offer, notice: Notice) {
+        match offer.trunk {
+            Trunk::Known => self.say(Some(&offer.id()), notice),
+            Trunk::Open | Trunk::Stranger => self.say_of_stranger(&offer.id(), notice),
+        }
+    }
+
     /// Refuses the call. A call that counts as one of the trunk has a reason, and a line.
     fn reject(&mut self, offer: Offer, status: SipStatus, reason: Option<EndReason>) {
         if let Some(reason) = reason {
-            self.say(Some(&offer.id()), Notice::SipNotTaken { status: status.code(), reason });
+            self.say_not_taken(&offer, Notice::SipNotTaken { status: status.code(), reason });
         }
         self.outputs.push(Output::Reject(Box::new(offer), status, reason));
     }

@@ -20,12 +20,13 @@ const SAY_AGAIN: Duration = Duration::from_mins(10);
 /// For how long the readiness warns that genuine webhooks may have been refused, and how long no line repeats it. A longer time keeps
 /// a warning about a flood that is over; a shorter one lets monitors miss it.
 const CROWDED: Duration = Duration::from_mins(10);
-/// How long the calls of strangers are only counted after a line about one. A longer time tells later how many they are; with a
-/// shorter one strangers fill the log.
-const STRANGERS: Duration = Duration::from_mins(1);
+/// How long the calls of strangers are only counted after a line about one, in minutes. A longer time tells later how many they are;
+/// with a shorter one strangers fill the log.
+const STRANGERS_MINUTES: u64 = 10;
+const STRANGERS: Duration = Duration::from_mins(STRANGERS_MINUTES);
 
-/// The calls of strangers that are rejected: a line for the first, and one a minute that counts the others, because strangers choose how
-/// many there are.
+/// The calls of strangers that are rejected: a line for the first, and one every ten minutes that counts the others, because
+/// strangers choose how many there are.
 #[derive(Debug, Default)]
 pub(super) struct Strangers {
     /// Until when they are only counted. None: the next one has a line.
@@ -57,7 +58,7 @@ impl Strangers {
         }
         let calls = std::mem::take(&mut self.more);
         self.until = (calls > 0).then_some(now + STRANGERS);
-        (calls > 0).then_some(Notice::SipStrangers { calls, seconds: STRANGERS.as_secs() })
+        (calls > 0).then_some(Notice::SipStrangers { calls, minutes: STRANGERS_MINUTES })
     }
 }
 

@@ -35,10 +35,10 @@ macro_rules! of_sip {
     SipStranger => Warn,
         "Se rechaza una llamada SIP sin la cabecera de SIP_SHARED_HEADER: no viene de la troncal ni de nuestro Asterisk",
         "A SIP call without the header of SIP_SHARED_HEADER is rejected: it comes neither from the trunk nor from our Asterisk";
-    /// So many more calls of that kind have been rejected in so many seconds.
-    SipStrangers { calls: u64, seconds: u64 } => Warn,
-        "Llamadas SIP de desconocidos rechazadas en los últimos {seconds} s: {calls} más",
-        "SIP calls of strangers rejected in the last {seconds} s: {calls} more";
+    /// So many more calls that anybody may have made have been rejected in so many minutes.
+    SipStrangers { calls: u64, minutes: u64 } => Warn,
+        "Llamadas SIP de desconocidos rechazadas en los últimos {minutes} minutos: {calls} más",
+        "SIP calls of strangers rejected in the last {minutes} minutes: {calls} more";
     /// A call has the nonce of a caller in Asterisk, and no caller waits for it.
     SipNonceUnknown => Info,
         "Se rechaza una llamada SIP de nuestro Asterisk a OpenAI que ya nadie espera: el llamante colgó o siguió en el dialplan",
@@ -91,10 +91,10 @@ macro_rules! of_sip {
     SipUnknown => Error,
         "OpenAI no conoce la llamada SIP de la que avisó (HTTP 404): el llamante sigue en el plan de marcado. Revise OPENAI_CALLS_URL, y que OPENAI_API_KEY sea del proyecto que tiene el webhook",
         "OpenAI does not know the SIP call of which it told (HTTP 404): the caller goes on in the dialplan. Check OPENAI_CALLS_URL, and that OPENAI_API_KEY belongs to the project that has the webhook";
-    /// A call of a trunk is not taken.
+    /// A call of a trunk, or with `SIP_SHARED_HEADER=none` of anybody, is not taken.
     SipNotTaken { status: u16, reason: EndReason } => Warn,
-        "No se atiende una llamada SIP de la troncal, que recibe {status} - Motivo: {reason}",
-        "A SIP call of the trunk is not taken, which gets {status} - Reason: {reason}";
+        "No se atiende una llamada SIP, y la troncal recibe {status} - Motivo: {reason}",
+        "A SIP call is not taken, and the trunk gets {status} - Reason: {reason}";
     /// The session of a call whose sound OpenAI carries has our settings.
     SipConfigured => Info,
         "msg_type updated recibido, OpenAI lleva el sonido de la llamada",

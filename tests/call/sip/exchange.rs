@@ -216,32 +216,63 @@ fn a_call_that_was_lost_to_a_defect_is_hung_up() {
     assert_eq!(pbx.exchange.calls(), 0);
 }
 
+/// What the operator is told.
+fn notices(outputs: Vec<Output>) -> Vec<Notice> {
+    let notice = |output| if let Output::Notice(_, notice) = output { Some(notice) } else { None };
+    outputs.into_iter().filter_map(notice).collect()
+}
+
 #[test]
-fn a_flood_of_strangers_is_a_line_and_one_a_minute() {
+fn a_flood_of_strangers_is_a_line_and_one_every_ten_minutes() {
     let mut pbx = Pbx::new(rules());
-    let said = |outputs: Vec<Output>| -> Vec<Notice> {
-        let notice = |output| if let Output::Notice(_, notice) = output { Some(notice) } else { None };
-        outputs.into_iter().filter_map(notice).collect()
-    };
     let came = |pbx: &mut Pbx, n: u32| {
         let nonce = n.is_multiple_of(2).then(|| "00112233445566778899aabbccddeeff".into());
         let stranger = Offer { trunk: Trunk::Stranger, nonce, ..offer(&format!("rtc_{n}")) };
-        said(pbx.feed(Input::Offered(Box::new(stranger))))
+        notices(pbx.feed(Input::Offered(Box::new(stranger))))
     };
     assert_eq!(came(&mut pbx, 1), [Notice::SipStranger]);
     for n in 2..1_000 {
         assert_eq!(came(&mut pbx, n), []);
     }
-    let minute = Duration::from_secs(60);
-    assert_eq!(pbx.exchange.deadline().map(|at| at - pbx.at.now), Some(minute));
-    pbx.at.now += minute;
-    assert_eq!(said(pbx.feed(Input::Tick)), [Notice::SipStrangers { calls: 998, seconds: 60 }]);
+    let pause = Duration::from_mins(10);
+    assert_eq!(pbx.exchange.deadline().map(|at| at - pbx.at.now), Some(pause));
+    pbx.at.now += pause;
+    assert_eq!(notices(pbx.feed(Input::Tick)), [Notice::SipStrangers { calls: 998, minutes: 10 }]);
     assert_eq!(came(&mut pbx, 1_000), [], "it is counted, too");
-    pbx.at.now += minute;
-    assert_eq!(said(pbx.feed(Input::Tick)), [Notice::SipStrangers { calls: 1, seconds: 60 }]);
-    pbx.at.now += minute;
-    assert_eq!(said(pbx.feed(Input::Tick)), []);
-    assert_eq!(came(&mut pbx, 1_002), [Notice::SipNonceUnknown], "after a quiet minute");
+    pbx.at.now += pause;
+    assert_eq!(notices(pbx.feed(Input::Tick)), [Notice::SipStrangers { calls: 1, minutes: 10 }]);
+    pbx.at.now += pause;
+    assert_eq!(notices(pbx.feed(Input::Tick)), []);
+    assert_eq!(came(&mut pbx, 1_002), [Notice::SipNonceUnknown], "after ten quiet minutes");
+}
+
+#[test]
+fn without_a_header_calls_that_are_not_taken_have_a_line_every_ten_minutes_and_those_of_a_trunk_one_each() {
+    let late = Duration::from_secs(61);
+    let said = |trunk, age: Option<Duration>, n: u32, pbx: &mut Pbx| {
+        let usual = offer(&format!("rtc_{n}"));
+        let offered = Offer { trunk, age: age.unwrap_or(usual.age), ..usual };
+        notices(pbx.feed(Input::Offered(Box::new(offered))))
+    };
+    let busy = [Notice::SipNotTaken { status: 486, reason: EndReason::Busy }];
+    let mut open = Pbx::new(Rules { max_calls: 1, ..rules() });
+    assert_eq!(open.offer(Offer { trunk: Trunk::Open, ..offer("rtc_0") }), None, "it needs no header");
+    assert_eq!(said(Trunk::Open, None, 1, &mut open), busy);
+    for n in 2..1_000_u32 {
+        let age = n.is_multiple_of(2).then_some(late);
+        assert_eq!(said(Trunk::Open, age, n, &mut open), []);
+    }
+    open.at.now += Duration::from_mins(10);
+    assert_eq!(notices(open.feed(Input::Tick)), [Notice::SipStrangers { calls: 998, minutes: 10 }]);
+    open.at.now += Duration::from_mins(10);
+    assert_eq!(notices(open.feed(Input::Tick)), []);
+    assert_eq!(said(Trunk::Open, None, 1_000, &mut open), busy, "after ten quiet minutes");
+    let mut trunk = Pbx::new(Rules { max_calls: 1, ..rules() });
+    assert_eq!(trunk.offer(offer("rtc_0")), None);
+    for n in 1..4 {
+        assert_eq!(said(Trunk::Known, None, n, &mut trunk), busy);
+        assert_eq!(said(Trunk::Known, Some(late), n, &mut trunk), [Notice::SipTooLate { seconds: 61 }]);
+    }
 }
 
 #[test]
