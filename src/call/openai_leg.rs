@@ -3,7 +3,7 @@
 //! ```text
 //!   Dialled ── the webhook names the call ──┐
 //!                                           ▼
-//!   Accepting ──200──► Ours ──► Referring ── not carried out ──► Ours
+//!   Accepting ──200──► Ours ──► Referring ── refused, or the result is late ──► Ours
 //!       │  └─ no answer, 5xx ──► Doubtful ── session.updated ──► Ours
 //!       │                          └───────────┴── undo() ──► HangingUp ──► Gone
 //!       ├─ 404, several times; 409 ──► Gone
@@ -38,8 +38,8 @@ const KNOWN_AFTER: [Duration; 4] = [
     Duration::from_millis(800),
     Duration::from_millis(1_600),
 ];
-/// How long a call that was referred may still be up. Longer leaves a caller whom nobody took in silence; shorter takes a transfer
-/// that is under way for one that failed.
+/// How long a call that was referred may still be up before the model is told that it is. Longer leaves a caller whom nobody took in
+/// silence; shorter lets the model speak to callers who are about to be taken.
 const REFERRED_WITHIN: Duration = Duration::from_secs(5);
 /// OpenAI ends every session after 60 minutes, and the call with it: after that there is nothing left to hang up.
 const LONGEST: Duration = Duration::from_hours(1);
@@ -60,7 +60,7 @@ enum State {
     Doubtful,
     /// It is ours.
     Ours,
-    /// The SIP peer is asked to send the caller elsewhere. `until`: when that has failed; None: the request is on its way.
+    /// The SIP peer is asked to send the caller elsewhere. `until`: when the result is late; None: the request is on its way.
     Referring { until: Option<Instant> },
     /// OpenAI has refused to accept it.
     Refused,
@@ -100,8 +100,10 @@ pub(super) enum News {
     Misasked(Complaint),
     /// It cannot be accepted.
     Refused(Option<Refusal>, LinkFault),
-    /// The caller was not sent elsewhere; None: nothing came of it.
-    NotReferred(Option<LinkFault>),
+    /// The caller is not sent elsewhere: OpenAI has refused to ask for it, or could not.
+    NotReferred(LinkFault),
+    /// Whether the caller is sent elsewhere is not known yet: the call is still up, or OpenAI did not answer for this cause.
+    ReferralLate(Option<LinkFault>),
 }
 
 /// The call at OpenAI.
@@ -247,7 +249,9 @@ impl OpenAiLeg {
             }
             State::HangingUp(_) if self.over_at <= now => self.state = State::Gone,
             State::HangingUp(attempt) if attempt.is_due(now) => self.hang_up(out),
-            State::Referring { until: Some(until) } if until <= now => return self.not_referred(None, out),
+            State::Referring { until: Some(until) } if until <= now => {
+                return self.stays(News::ReferralLate(None), out);
+            }
             _ => {}
         }
         News::Nothing
@@ -281,12 +285,13 @@ impl OpenAiLeg {
                 self.hangup_replied(now, reply, out);
                 News::Nothing
             }
-            (Request::Refer { .. }, State::Referring { .. }) => match reply.fault() {
-                None => {
+            (Request::Refer { .. }, State::Referring { .. }) => match (reply, reply.fault()) {
+                (Reply::Lost(_), fault) => self.stays(News::ReferralLate(fault), out),
+                (Reply::Refused { .. }, Some(fault)) => self.stays(News::NotReferred(fault), out),
+                (Reply::Done | Reply::Refused { .. }, _) => {
                     self.state = State::Referring { until: Some(now + REFERRED_WITHIN) };
                     News::Nothing
                 }
-                Some(fault) => self.not_referred(Some(fault), out),
             },
             (Request::Reject { .. }, State::Rejecting) => {
                 self.state = State::Gone;
@@ -364,11 +369,12 @@ impl OpenAiLeg {
         self.ask(|call| Request::Refer { call, target }, out);
     }
 
-    fn not_referred(&mut self, fault: Option<LinkFault>, out: &mut Vec<Output>) -> News {
+    /// The call that was referred is still up. If it is to end it is hung up, and else it goes on with these news.
+    fn stays(&mut self, news: News, out: &mut Vec<Output>) -> News {
         match self.aim {
             Aim::Keep => {
                 self.state = State::Ours;
-                News::NotReferred(fault)
+                news
             }
             Aim::End => {
                 self.hang_up(out);

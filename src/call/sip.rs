@@ -45,9 +45,14 @@ const ENDLESS_AFTER: Duration = Duration::from_mins(1);
 /// How much sound before the caller's voice belongs to their turn, in milliseconds, where the settings do not say so: OpenAI's
 /// default. With a larger value what the caller says is placed too early in the recording, with a smaller one too late.
 const PADDING_MS: u64 = 300;
-/// What the model is told when a transfer comes to nothing.
+/// What the model is told when a transfer is refused.
 const NOT_TRANSFERRED: &str =
     "The transfer did not succeed, and the caller is still on the line. Say so, and offer another way.";
+/// What the model is told when the call is still up so long after a transfer that its result should be there. The SIP peer may have
+/// the caller with the colleague already, and hang up later.
+const TRANSFER_UNKNOWN: &str = "It is not known yet whether the transfer succeeds: nobody has refused it, but the caller may still be \
+     on the line. Do not say that it failed: ask the caller to hold on for a moment. If the caller goes on talking to you, they were \
+     not transferred: then offer another way.";
 
 impl Call {
     /// A call that OpenAI offers us. The first [`Self::handle`] gives out the request that accepts it.
@@ -133,17 +138,22 @@ impl Call {
                 }));
                 self.apologise(EndReason::SessionFailed);
             }
-            News::NotReferred(cause) => self.not_referred(cause),
+            News::NotReferred(cause) => {
+                self.still_here("failed", NOT_TRANSFERRED, Notice::SipNotReferred { cause });
+            }
+            News::ReferralLate(cause) => {
+                let line =
+                    cause.map_or(Notice::SipReferUnheeded, |cause| Notice::SipReferUnanswered { cause });
+                self.still_here("result not known", TRANSFER_UNKNOWN, line);
+            }
         }
     }
 
-    fn not_referred(&mut self, cause: Option<LinkFault>) {
-        self.note(EventKind::Tool, "transfer_call failed".to_owned());
-        self.outputs.push(Output::Notice(match cause {
-            Some(cause) => Notice::SipNotReferred { cause },
-            None => Notice::SipReferUnheeded,
-        }));
-        self.tell_model(NewItem::Message { id: None, role: Role::System, text: NOT_TRANSFERRED.to_owned() });
+    /// A transfer stands so, and the call goes on: the model is told, and speaks.
+    fn still_here(&mut self, result: &str, told: &str, line: Notice) {
+        self.note(EventKind::Tool, format!("transfer_call {result}"));
+        self.outputs.push(Output::Notice(line));
+        self.tell_model(NewItem::Message { id: None, role: Role::System, text: told.to_owned() });
         self.responses.want(Purpose::Answer);
     }
 

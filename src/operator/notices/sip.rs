@@ -131,7 +131,11 @@ macro_rules! of_sip {
     SipNotReferred { cause: LinkFault } => Warn,
         "No se pudo transferir la llamada SIP ({cause}): sigue con el asistente",
         "The SIP call could not be transferred ({cause}): it goes on with the assistant";
-    /// The same, and nobody says why.
+    /// OpenAI did not answer the request to send the caller elsewhere, which it may have carried out.
+    SipReferUnanswered { cause: LinkFault } => Warn,
+        "OpenAI no respondió a la transferencia de la llamada SIP ({cause}): aún no se sabe si se hizo; mientras tanto sigue con el asistente",
+        "OpenAI did not answer the transfer of the SIP call ({cause}): it is not known yet whether it was made; meanwhile the call goes on with the assistant";
+    /// The caller was to be sent elsewhere, and the call is still up.
     SipReferUnheeded => Warn,
         "La llamada SIP sigue en OpenAI 5 s después de la transferencia (REFER): o la troncal no la siguió, o aún no se colgó. Sigue con el asistente. Revise SIP_REFER_HOST y que la troncal admita REFER",
         "The SIP call is still up at OpenAI 5 s after the transfer (REFER): either the trunk did not follow it, or has not hung up yet. It goes on with the assistant. Check SIP_REFER_HOST, and that the trunk admits REFER";

@@ -33,7 +33,7 @@ use serde_json::{Value, json};
 
 pub use session::Frame;
 use session::Session;
-pub use world::{Acceptance, Request, Say, Script, State, Webhook, incoming};
+pub use world::{Acceptance, Referral, Request, Say, Script, State, Webhook, incoming};
 
 /// How long a call rings before nobody waits any more.
 const RINGS_FOR: Duration = Duration::from_secs(60);
@@ -47,6 +47,18 @@ struct Call {
     session: Option<Session>,
     /// The acceptance that takes effect at this time.
     late: Option<(Instant, Value)>,
+    /// The transfer to this target that takes effect at this time.
+    leaves: Option<(Instant, String)>,
+}
+
+impl Call {
+    /// The caller is sent there, which ends the call.
+    fn refer(&mut self, now: Instant, target: String) {
+        self.state = State::Referred(target);
+        if let Some(session) = &mut self.session {
+            session.end(now);
+        }
+    }
 }
 
 /// OpenAI's side of all SIP calls.
@@ -69,7 +81,8 @@ impl OpenAiCalls {
         let state = State::Ringing(now);
         let acceptances = self.script.acceptances.iter().copied().collect();
         let (handshakes, failing_hangups) = (self.script.unknown_handshakes, self.script.failing_hangups);
-        let new = Call { state, acceptances, handshakes, failing_hangups, session: None, late: None };
+        let new =
+            Call { state, acceptances, handshakes, failing_hangups, session: None, late: None, leaves: None };
         self.calls.insert(call.to_owned(), new);
         let body = incoming(call, unix_s, headers);
         Webhook::signed(&self.script.secret, &format!("wh_{call}"), unix_s, body)
@@ -105,7 +118,7 @@ impl OpenAiCalls {
         match verb {
             "accept" => self.accept(now, id, request.body),
             "reject" => Some(self.reject(id, request.body)),
-            "refer" => Some(self.refer(now, id, request.body)),
+            "refer" => self.refer(now, id, request.body),
             "hangup" => Some(self.hang_up(id, request.body)),
             _ => Some(self.violation(404, "unknown_url", "a verb that does not exist")),
         }
@@ -189,26 +202,32 @@ impl OpenAiCalls {
         }
     }
 
-    fn refer(&mut self, now: Instant, id: &str, body: &str) -> (u16, String) {
+    fn refer(&mut self, now: Instant, id: &str, body: &str) -> Option<(u16, String)> {
         let body: Value = serde_json::from_str(body).unwrap_or_default();
         let target = body["target_uri"].as_str().unwrap_or_default().to_owned();
         if !(target.starts_with("sip:") && target.contains('@') || target.starts_with("tel:+")) {
-            return self.violation(400, "invalid_value", "a refer without a sip: or tel: URI");
+            return Some(self.violation(400, "invalid_value", "a refer without a sip: or tel: URI"));
         }
-        let (status, works) = (self.script.refer_status, self.script.refer_works);
         let Some(call) = self.calls.get_mut(id).filter(|call| call.state == State::Accepted) else {
-            return error(404, "call_id_not_found", None);
+            return Some(error(404, "call_id_not_found", None));
         };
-        if status != 200 {
-            return error(status, "scripted", None);
-        }
-        if works {
-            call.state = State::Referred(target);
-            if let Some(session) = &mut call.session {
-                session.end(now);
+        let done = Some((200, String::new()));
+        match self.script.referral {
+            Referral::Refused(status) => Some(error(status, "scripted", None)),
+            Referral::Unheeded => done,
+            Referral::Made => {
+                call.refer(now, target);
+                done
+            }
+            Referral::MadeLate(after) => {
+                call.leaves = Some((now + after, target));
+                done
+            }
+            Referral::MadeLateUnanswered(after) => {
+                call.leaves = Some((now + after, target));
+                None
             }
         }
-        (200, String::new())
     }
 
     fn hang_up(&mut self, id: &str, body: &str) -> (u16, String) {
@@ -347,6 +366,12 @@ impl OpenAiCalls {
 
     /// Lets time pass.
     pub fn advance(&mut self, now: Instant) {
+        for call in self.calls.values_mut() {
+            let left = call.leaves.take_if(|(at, _)| *at <= now);
+            if let Some((_, target)) = left.filter(|_| call.state == State::Accepted) {
+                call.refer(now, target);
+            }
+        }
         for session in self.calls.values_mut().filter_map(|call| call.session.as_mut()) {
             session.advance(now);
         }
@@ -355,7 +380,9 @@ impl OpenAiCalls {
     /// When [`Self::advance`] is needed next.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        self.calls.values().filter_map(|call| call.session.as_ref()?.deadline()).min()
+        let sessions = self.calls.values().filter_map(|call| call.session.as_ref()?.deadline());
+        let leaves = self.calls.values().filter_map(|call| call.leaves.as_ref().map(|(at, _)| *at));
+        sessions.chain(leaves).min()
     }
 
     /// The next thing that the session of a call sends.

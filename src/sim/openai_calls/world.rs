@@ -32,6 +32,21 @@ pub enum Acceptance {
     MadeLate(Duration),
 }
 
+/// What comes of a request for a transfer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Referral {
+    /// 200, and the caller is sent there.
+    Made,
+    /// This status, and the call goes on.
+    Refused(u16),
+    /// 200, and the call goes on: the SIP peer does not do what it is asked for.
+    Unheeded,
+    /// 200, and the call ends only after this time.
+    MadeLate(Duration),
+    /// No answer, and the call ends only after this time.
+    MadeLateUnanswered(Duration),
+}
+
 /// What the fake does.
 #[derive(Debug, Clone)]
 pub struct Script {
@@ -43,10 +58,8 @@ pub struct Script {
     pub acceptances: Vec<Acceptance>,
     /// How often a WebSocket is refused with 404 after the acceptance.
     pub unknown_handshakes: u32,
-    /// What requests for a transfer are answered with.
-    pub refer_status: u16,
-    /// Whether the SIP peer does what it is asked for by a transfer.
-    pub refer_works: bool,
+    /// What comes of requests for a transfer.
+    pub referral: Referral,
     /// How many requests to hang up fail with 500 first.
     pub failing_hangups: u32,
     /// What the model says, response by response; then "Muy bien.".
@@ -68,8 +81,7 @@ impl Script {
             key: key.to_owned(),
             acceptances: Vec::new(),
             unknown_handshakes: 0,
-            refer_status: 200,
-            refer_works: true,
+            referral: Referral::Made,
             failing_hangups: 0,
             says: Vec::new(),
             hears: Vec::new(),

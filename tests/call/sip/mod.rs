@@ -18,7 +18,7 @@ use openai_inbound_calls::call::tools::{Destination, offered};
 use openai_inbound_calls::call::transcript::Speaker;
 use openai_inbound_calls::end_reason::EndReason;
 use openai_inbound_calls::operator::Notice;
-use openai_inbound_calls::sim::openai_calls::{Acceptance, Say, Script, State};
+use openai_inbound_calls::sim::openai_calls::{Acceptance, Referral, Say, Script, State};
 use openai_inbound_calls::tool::{
     Confirm, Effect, HttpTool, Mapping, Parameters, Request, Target, Tool, Way,
 };
@@ -189,19 +189,52 @@ fn a_caller_is_referred_and_the_call_ends_with_it() {
     assert!(world.said(|notice| matches!(notice, Notice::CallTransferred { .. })));
 }
 
+/// A call in which the assistant transfers the caller after 2.5 s, of which this comes.
+fn transferred(referral: Referral, steps: &[(u64, Step)]) -> World {
+    let transfer = calls("transfer_call", &json!({"destination": "ventas", "summary": "x"}));
+    let says = [words("Hola."), transfer, words("Le comunico."), words("Sigo con usted.")];
+    let asks = [(2_000, Step::Says("Ventas.", 500))];
+    run(Script { referral, ..script(&says) }, &[&asks, steps].concat())
+}
+
+/// Whether the model was told so.
+fn is_told(world: &World, text: &str) -> bool {
+    world.openai.added(CALL).iter().any(|item| item.to_string().contains(text))
+}
+
+const FAILED: &str = "transfer did not succeed";
+const NOT_KNOWN: &str = "not known yet whether the transfer succeeds";
+
 #[test]
-fn a_transfer_that_comes_to_nothing_is_told_to_the_model_and_the_call_goes_on() {
-    for (refer_status, refer_works) in [(200, false), (400, true), (500, true)] {
-        let transfer = calls("transfer_call", &json!({"destination": "ventas", "summary": "x"}));
-        let says = [words("Hola."), transfer, words("Le comunico."), words("No contestan.")];
-        let script = Script { refer_status, refer_works, ..script(&says) };
-        let world = run(script, &[(2_000, Step::Says("Ventas.", 500)), (30_000, Step::HangsUp)]);
-        assert_eq!(reason(&world), EndReason::CallerHungUp, "{refer_status}");
-        let told = world.openai.added(CALL);
-        let is_told = |item: &Value| item.to_string().contains("transfer did not succeed");
-        assert!(told.iter().any(is_told), "{refer_status}: {told:?}");
-        let last = said(&world).pop().expect("words");
-        assert_eq!(last.1, "No contestan.", "{refer_status}");
+fn a_transfer_that_is_refused_is_told_to_the_model_and_the_call_goes_on() {
+    for status in [400, 500] {
+        let world = transferred(Referral::Refused(status), &[(30_000, Step::HangsUp)]);
+        assert_eq!(reason(&world), EndReason::CallerHungUp, "{status}");
+        assert!(is_told(&world, FAILED) && !is_told(&world, NOT_KNOWN), "{status}");
+        assert!(world.said(|notice| matches!(notice, Notice::SipNotReferred { .. })), "{status}");
+        assert_eq!(said(&world).pop().map(|said| said.1).as_deref(), Some("Sigo con usted."), "{status}");
+    }
+}
+
+#[test]
+fn a_transfer_whose_result_is_late_is_not_told_to_have_failed() {
+    let after = Duration::from_secs(8);
+    for (referral, is_answered) in [
+        (Referral::Unheeded, true),
+        (Referral::MadeLate(after), true),
+        (Referral::MadeLateUnanswered(after), false),
+    ] {
+        let world = transferred(referral, &[(30_000, Step::HangsUp)]);
+        assert!(is_told(&world, NOT_KNOWN) && !is_told(&world, FAILED), "{referral:?}: {:#?}", world.rungs);
+        let is_line = |notice: &Notice| match notice {
+            Notice::SipReferUnheeded => is_answered,
+            Notice::SipReferUnanswered { .. } => !is_answered,
+            _ => false,
+        };
+        assert!(world.said(is_line), "{referral:?}: {:?}", world.notices);
+        assert_eq!(said(&world).pop().map(|said| said.1).as_deref(), Some("Sigo con usted."), "{referral:?}");
+        let is_left = world.openai.state(CALL) == Some(&State::Referred("sip:200@203.0.113.5".into()));
+        assert_eq!(is_left, referral != Referral::Unheeded, "{referral:?}");
     }
 }
 

@@ -1,7 +1,9 @@
 //! Thousands of random calls at OpenAI: whatever is refused, lost, cut or interrupted, we make no mistake, and no session is left
 //! without an owner.
 
-use openai_inbound_calls::sim::openai_calls::{Acceptance, Say, Script};
+use std::time::Duration;
+
+use openai_inbound_calls::sim::openai_calls::{Acceptance, Referral, Say, Script};
 use serde_json::json;
 
 use super::world::{Step, World};
@@ -82,8 +84,13 @@ fn world(seed: u64) -> World {
             Vec::new()
         },
         unknown_handshakes: if dice.one_in(3) { dice.roll(8) as u32 } else { 0 },
-        refer_status: if dice.one_in(4) { 500 } else { 200 },
-        refer_works: !dice.one_in(3),
+        referral: match dice.roll(8) {
+            0 | 1 => Referral::Refused(500),
+            2 => Referral::Unheeded,
+            3 => Referral::MadeLate(Duration::from_secs(8)),
+            4 => Referral::MadeLateUnanswered(Duration::from_secs(6)),
+            _ => Referral::Made,
+        },
         // A daemon that stops gives a call up that is not hung up within ten seconds: the next start does it.
         failing_hangups: if dice.one_in(4) { dice.roll(8) as u32 } else { 0 },
         sends_sound: dice.one_in(5),
@@ -92,7 +99,7 @@ fn world(seed: u64) -> World {
     };
     let mut settings = settings();
     settings.tells_keys = dice.one_in(2);
-    settings.limits.silence = dice.one_in(2).then(|| std::time::Duration::from_secs(20));
+    settings.limits.silence = dice.one_in(2).then(|| Duration::from_secs(20));
     settings.recording_notice = dice.one_in(4).then(|| "Esta llamada se graba.".to_owned());
     let host = if dice.one_in(2) { Some("pbx") } else { None };
     let mut world = World::new(&settings, script, host);
