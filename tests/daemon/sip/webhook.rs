@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use openai_inbound_calls::clock::now;
 use openai_inbound_calls::sim::openai_calls::{State, Webhook, incoming};
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     CALL, Stage, asked, of_trunk, post, request_of, secret, send, send_raw, signed, unix_now, webhook_of,
@@ -86,6 +86,27 @@ async fn what_does_not_come_from_openai_is_refused_with_its_status() {
     let log = stage.program.log();
     assert_eq!(stage.program.count("WARNING", "Se rechaza un webhook"), 1, "once: {log}");
     assert!(!log.contains("whsec_") && !log.contains("525512345678"));
+    stage.is_clean();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_whose_signatures_are_all_wrong_is_warned_of_until_a_genuine_one_comes() {
+    let stage = Stage::new(&[], &[]).await;
+    let api = Api::of(&stage.program).await;
+    let genuine = stage.openai.offer(CALL, &of_trunk());
+    // A secret that is being replaced has two signatures, of which one has to be right.
+    let wrong = |letter: &str| format!("v1,{}=", letter.repeat(43));
+    let signature = format!("{} {}", wrong("A"), wrong("B"));
+    assert_eq!(send(stage.webhook, &Webhook { signature, ..genuine.clone() }), 400);
+    let warned = |ready: &Value| ready["warnings"] == json!(["webhook_refused"]);
+    let ready = asked(&api, "/ready", warned).await;
+    assert_eq!((&ready["ready"], &ready["sip_webhook"]), (&json!(true), &json!("listening")));
+    let signature = format!("{} {}", wrong("A"), genuine.signature);
+    assert_eq!(send(stage.webhook, &Webhook { signature, ..genuine }), 200);
+    asked(&api, "/ready", |ready| ready["warnings"] == json!([])).await;
+    stage.until("the call is taken", CALL, &State::Accepted).await;
+    stage.openai.caller_hangs_up(CALL);
+    stage.program.says("INFO", "Llamada terminada").await;
     stage.is_clean();
 }
 
