@@ -175,14 +175,8 @@ impl Call {
         let is_closed = self.session.is_closed();
         match (&self.session, end.refusal) {
             _ if is_closed => {}
-            _ if self.leg.openai().is_some_and(OpenAiLeg::is_referring) => self.referred(),
             (Session::Ready, _) => self.session_lost(end.cause.clone()),
-            _ if is_unknown && self.sessions.has_stood() => {
-                if let Some(leg) = self.leg.openai_mut() {
-                    leg.ended();
-                }
-                self.gone_at_openai();
-            }
+            _ if is_unknown && self.sessions.has_stood() => self.gone_at_openai(),
             // The session is still being made.
             _ if is_unknown => {
                 self.session.failed(self.now, end.cause.clone());
@@ -192,8 +186,16 @@ impl Call {
         }
     }
 
-    /// The call is not there any more at OpenAI: its caller has hung up, unless the caller is in Asterisk.
+    /// The call is not there any more at OpenAI: its caller was sent elsewhere if that was asked for, and else has hung up, unless the
+    /// caller is in Asterisk.
     fn gone_at_openai(&mut self) {
+        if let Some(leg) = self.leg.openai_mut() {
+            let is_referred = leg.is_referring();
+            leg.ended();
+            if is_referred {
+                return self.referred();
+            }
+        }
         if let Leg::Dialled(_) = self.leg {
             self.outputs.push(Output::Notice(Notice::SipGone));
             return self.apologise(EndReason::SessionLost);

@@ -239,6 +239,22 @@ fn a_transfer_whose_result_is_late_is_not_told_to_have_failed() {
 }
 
 #[test]
+fn a_connection_that_breaks_during_a_transfer_does_not_end_the_call() {
+    let asked = |world: &World| {
+        world.rungs.iter().find_map(|rung| rung.strip_suffix(" us ▶ openai  refer")?.parse().ok())
+    };
+    let seconds: f64 =
+        asked(&transferred(Referral::Unheeded, &[(30_000, Step::HangsUp)])).expect("it is asked for");
+    let breaks = ((seconds * 1_000.0) as u64 + 500, Step::Cuts);
+    let world = transferred(Referral::Unheeded, &[breaks.clone(), (30_000, Step::HangsUp)]);
+    assert_eq!(reason(&world), EndReason::CallerHungUp, "{:#?}", world.rungs);
+    assert!(is_told(&world, NOT_KNOWN));
+    let world = transferred(Referral::MadeLate(Duration::from_secs(3)), &[breaks]);
+    assert_eq!(reason(&world), EndReason::Transferred, "{:#?}", world.rungs);
+    assert!(!world.rungs.iter().any(|rung| rung.ends_with("openai  hangup")), "{:#?}", world.rungs);
+}
+
+#[test]
 fn without_a_host_to_refer_to_nobody_is_offered_a_transfer() {
     let mut world = World::new(&settings(), script(&[]), None);
     world.at(2_000, Step::HangsUp);
