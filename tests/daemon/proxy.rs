@@ -135,7 +135,10 @@ impl Stage {
             assert_eq!(self.post(path, event.to_owned(), Some(&key)).await, 404, "{name} {path}");
         }
         let large = "x".repeat(70 * 1024);
-        assert_eq!(self.post("/webhook", large.clone(), Some(&key)).await, 413, "{name}");
+        // The daemon answers 413 at once. A proxy that limits the body, as the Caddy of Debian, may come upon its own limit before it has
+        // read that answer, and says 502 then. Both refuse the body.
+        let status = self.post("/webhook", large, Some(&key)).await;
+        assert!(matches!(status, 413 | 502), "{name}: {status}");
         assert!(offers.try_recv().is_err(), "{name}: nothing else comes through");
     }
 }
