@@ -51,7 +51,7 @@ struct Answer {
     muted: Option<ResponseId>,
     /// Items of the active response of which audio was queued.
     queued: HashSet<ItemId>,
-    /// The same of the response before, of which an event may still come.
+    /// Items of the response before, of which audio was queued. The server may still send events about them.
     queued_before: HashSet<ItemId>,
     /// What was said in the last response that ended.
     last: Spoken,

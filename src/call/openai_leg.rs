@@ -100,7 +100,7 @@ pub(super) enum News {
     Misasked(Complaint),
     /// It cannot be accepted.
     Refused(Option<Refusal>, LinkFault),
-    /// The caller is not sent elsewhere: OpenAI has refused to ask for it, or could not.
+    /// The caller is not sent elsewhere: OpenAI refused the transfer, or reported an error.
     NotReferred(LinkFault),
     /// Whether the caller is sent elsewhere is not known yet: the call is still up, or OpenAI did not answer for this cause.
     ReferralLate(Option<LinkFault>),
@@ -369,7 +369,7 @@ impl OpenAiLeg {
         self.ask(|call| Request::Refer { call, target }, out);
     }
 
-    /// The call that was referred is still up. If it is to end it is hung up, and else it goes on with these news.
+    /// The call that was referred is still up. It is hung up if it is to end; otherwise it goes on, and these news are returned.
     fn stays(&mut self, news: News, out: &mut Vec<Output>) -> News {
         match self.aim {
             Aim::Keep => {

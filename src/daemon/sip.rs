@@ -128,7 +128,8 @@ impl Daemon {
                 let (claims, now_us) = (self.log.claims(), wall().timestamp_micros());
                 self.pending.push(Box::pin(async move {
                     let claim = claims.claim(&webhook, offer.call.as_str(), now_us).await;
-                    // Without the claim a crash could forget the call, so that its webhook must come again. The sender may have gone.
+                    // A call without a claim would be forgotten in a crash, so its webhook is not confirmed and comes again. The
+                    // request may have been given up meanwhile; then nobody receives the confirmation.
                     if claim != Claim::Unknown {
                         kept.send(()).ok();
                     }

@@ -71,7 +71,8 @@ pub enum Told {
         webhook: String,
         /// When the webhook was sent.
         sent_at: i64,
-        /// To be told when no crash forgets the call any more; dropped: one could. The answer waits for it.
+        /// Is told once no crash can forget the call, for which the answer waits. If it is dropped instead, a crash could forget the call, and
+        /// the webhook has to come again.
         kept: oneshot::Sender<()>,
     },
     /// Requests that could be OpenAI's have not the right signature.
@@ -188,7 +189,7 @@ impl Webhook {
                 permit.send(Told::Incoming { incoming, webhook: id, sent_at, kept });
                 match tokio::time::timeout(KEPT_WITHIN, is_kept).await {
                     Ok(Ok(())) => Ok(Arrival::Offered),
-                    // The call is taken, and yet its webhook has to come again, in case that the daemon does not live to decide.
+                    // The daemon decides about the call, but could forget the call in a crash, so OpenAI is asked to send it again.
                     Ok(Err(_)) | Err(_) => Err((Arrival::Offered, busy().1)),
                 }
             }

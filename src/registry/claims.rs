@@ -61,7 +61,7 @@ impl Claims {
         Self { local, holder: chance() as i64, patience: LIMIT }
     }
 
-    /// The same claims, for which this time may pass instead of half a second: for those for whom nobody rings meanwhile.
+    /// The same claims, which may take this long instead of two seconds: for callers of this function who keep nobody waiting on the line.
     #[must_use]
     pub fn within(self, patience: Duration) -> Self {
         Self { patience, ..self }

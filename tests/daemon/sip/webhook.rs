@@ -164,17 +164,8 @@ async fn a_body_that_is_broken_off_is_not_taken_for_too_large() {
     let mut stream = TcpStream::connect(stage.webhook).expect("the webhook listens");
     stream.write_all(&begun("")).expect("it is sent");
     stream.shutdown(std::net::Shutdown::Write).expect("a socket");
-    let api = Api::of(&stage.program).await;
-    let deadline = now() + PATIENCE;
-    loop {
-        let figures = api.ask(Method::GET, "/metrics", None).await;
-        if figures.text().contains("sip_webhooks_total{outcome=\"broken_off\"} 1\n") {
-            assert!(figures.text().contains("sip_webhooks_total{outcome=\"too_large\"} 0\n"));
-            break;
-        }
-        assert!(now() < deadline, "never broken off: {}", figures.text());
-        tokio::time::sleep(ms(50)).await;
-    }
+    let figures = counted(&stage.program, "sip_webhooks_total{outcome=\"broken_off\"} 1\n").await;
+    assert!(figures.contains("sip_webhooks_total{outcome=\"too_large\"} 0\n"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -192,19 +183,24 @@ async fn a_webhook_that_comes_twice_is_one_call() {
     stage.is_clean();
 }
 
-/// Waits until the daemon has decided so of so many offers.
-async fn decided(program: &Program, outcome: &str, times: u32) {
+/// Waits until the daemon's metrics have this line, and returns all of them.
+async fn counted(program: &Program, line: &str) -> String {
     let api = Api::of(program).await;
-    let line = format!("openai_inbound_calls_sip_offers_total{{outcome=\"{outcome}\"}} {times}\n");
     let deadline = now() + PATIENCE;
     loop {
         let figures = api.ask(Method::GET, "/metrics", None).await;
-        if figures.text().contains(&line) {
-            return;
+        if figures.text().contains(line) {
+            return figures.text().to_owned();
         }
         assert!(now() < deadline, "never {line}: {}", figures.text());
         tokio::time::sleep(ms(50)).await;
     }
+}
+
+/// Waits until the daemon has decided so of so many offers.
+async fn decided(program: &Program, outcome: &str, times: u32) {
+    counted(program, &format!("openai_inbound_calls_sip_offers_total{{outcome=\"{outcome}\"}} {times}\n"))
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
